@@ -1,0 +1,58 @@
+# Everything runs in .venv, which is made on first use and again whenever pyproject.toml changes.
+# Needed beforehand: make, and Python 3.11 or newer with pip and venv. Another Python: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help test slow demo bench fmt clean
+.DELETE_ON_ERROR:
+# Two pips at once in one environment would trip over each other.
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
+
+test: $(VENV)/.dev ## lint, types, import contracts, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/.dev ## the exhaustive sweeps that `make test` leaves out
+	$(BIN)/python -m pytest -m slow
+
+demo: $(VENV)/.demo ## a network from formula to trained, step by step
+	$(BIN)/python -m symnn.demo
+
+bench: $(VENV)/.dev ## time the compiled networks
+	$(BIN)/python -m tests.benchmarks
+
+fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## remove caches and build leftovers (the environment stays: rm -rf .venv)
+	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find codegen symnn tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps lie inside the environment, so that they vanish with it. The demo needs no JAX and no linters.
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "installing symnn into $(VENV) (the first time takes a minute)"
+	@$(PIP) --editable '.[sklearn,plot]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing symnn and its test tools into $(VENV) (the first time takes some minutes)"
+	@$(PIP) --editable '.[sklearn,plot,compare,dev]'
+	@touch $(VENV)/.demo $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$($(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo none); \
+	  echo "symnn needs Python 3.11 or newer, found $$found as '$(PYTHON)'; try: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)

@@ -1,0 +1,90 @@
+"""Derivatives, each a transformation Graph → Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from codegen.derive.forward import forward
+from codegen.derive.local import local_derivatives
+from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
+from codegen.derive.reverse import reverse
+from codegen.errors import DerivationError
+from codegen.expression import extent
+from codegen.graph import Equation, Graph, Variable
+
+Method = Literal["reverse", "forward", "paths"]
+METHODS = {"reverse": reverse, "forward": forward, "paths": paths}
+
+
+def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Method = "reverse") -> Graph:
+    """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, in that order.
+
+    ``of`` is a scalar vertex; ``wrt`` are names of inputs or of any other vertices (all real inputs by default).
+    ``reverse`` is backpropagation, every edge once; ``forward`` carries d v/d w through every vertex v, a sweep for each
+    w; ``paths`` writes out the sum over all paths and refuses above 10,000 of them. The intermediate derivatives are
+    vertices too, named ``d of/d v`` as in ``dloss/dW1``.
+
+    Raises :class:`DerivationError` for a vertex that is unknown, not scalar, or integer valued.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b, c, d = symbols("a b c d")
+    >>> print(gradient(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b]), "e"))
+    inputs a, b
+    c = a + b
+    d = b + 1
+    e = c*d
+    de/de = 1
+    de/dd = c*de/de
+    de/dc = d*de/de
+    de/da = de/dc
+    de/db = de/dc + de/dd
+    outputs e, de/da, de/db
+    """
+    target = graph.variable(of)
+    if target.shape:
+        raise DerivationError(f"the gradient of {of!r} needs a scalar, but it has shape {target.shape}")
+    if method not in METHODS:
+        raise DerivationError(f"unknown method {method!r}, expected one of {', '.join(METHODS)}")
+    names = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
+    for name in names:
+        if graph.variable(name).kind != "real":
+            raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
+    if len(set(names)) != len(names):
+        raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
+    return METHODS[method](graph, of, names)
+
+
+def partials(graph: Graph) -> Graph:
+    """A graph whose outputs are the local derivatives, one an edge, named ``∂vertex/∂reference``.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b, c, d = symbols("a b c d")
+    >>> print(partials(from_expressions({"c": a * b, "e": c**2}, [a, b])))
+    inputs a, b
+    c = a*b
+    e = c**2
+    ∂c/∂a = b
+    ∂c/∂b = a
+    ∂e/∂c = 2*c
+    outputs ∂c/∂a, ∂c/∂b, ∂e/∂c
+    """
+    equations = [
+        Equation(Variable(f"∂{e.target}/∂{reference}", tuple(extent(i) for i in e.domain))[e.domain], local)
+        for e in graph.equations
+        for reference, local in local_derivatives(e).items()
+    ]
+    return graph.with_equations([*graph.equations, *equations], [e.name for e in equations])
+
+
+__all__ = [
+    "METHODS",
+    "PATH_LIMIT",
+    "Method",
+    "PathCount",
+    "count_paths",
+    "gradient",
+    "partials",
+]

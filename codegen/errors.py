@@ -1,0 +1,21 @@
+"""One family of errors for the compiler: each message names the thing, what was found and what was expected."""
+
+
+class CodegenError(ValueError):
+    """Base of every error raised by :mod:`codegen`."""
+
+
+class GraphError(CodegenError):
+    """A graph or one of its equations is not well formed."""
+
+
+class DerivationError(CodegenError):
+    """A derivative cannot be taken, or would cost more than the caller allowed."""
+
+
+class EmitError(CodegenError):
+    """A construct has no translation into the target language."""
+
+
+class CheckError(CodegenError):
+    """A numerical check cannot be carried out as asked."""

@@ -1,0 +1,437 @@
+"""Real functions with their own derivative: SymPy supplies the calculus, this module the functions it lacks or expands.
+
+Every class here stays unevaluated (its ``eval`` answers only for plain numbers and identical arguments), because
+SymPy's ``Piecewise``, ``Max`` and ``Abs`` rewrite themselves and take seconds on expressions of width 8.
+Value and derivative stand side by side; ``value`` is the definition that the mpmath oracle evaluates.
+
+Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
+a tie of k arguments of ``maximum`` gives each 1/k, sign' = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import sympy
+from sympy import Add, And, Expr, Integer, Mul, Not, Or, Piecewise, Pow, Rational, erfc, exp, log, pi, sqrt, tanh
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+
+__all__ = [
+    "CANONICAL",
+    "SUPPORTED",
+    "SYMPY_FUNCTIONS",
+    "Composite",
+    "Primitive",
+    "absolute",
+    "clip",
+    "elu",
+    "equal",
+    "expm1",
+    "gelu",
+    "gelu_tanh",
+    "hard_tanh",
+    "leaky_relu",
+    "log1p",
+    "log_sigmoid",
+    "log_sum_exp",
+    "maximum",
+    "minimum",
+    "normal_cdf",
+    "relu",
+    "relu6",
+    "select",
+    "sigmoid",
+    "sign",
+    "silu",
+    "softplus",
+    "step",
+    "stop_gradient",
+]
+
+
+class RealFunction(sympy.Function):  # type: ignore[misc]
+    """A real function of real arguments that SymPy leaves alone."""
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if all(argument.is_extended_real for argument in self.args) else None
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        try:
+            arguments = [argument._to_mpmath(prec) for argument in self.args]
+        except (ValueError, TypeError, AttributeError):
+            return None
+        with mpmath.workprec(prec):
+            return sympy.Expr._from_mpmath(mpmath.mpf(self.value(mpmath.mp, *arguments)), prec)
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        """The function on mpmath numbers of the context ``mp``."""
+        raise NotImplementedError
+
+
+class Primitive(RealFunction):
+    """A function that every emitter has a translation for."""
+
+
+class Composite(RealFunction):
+    """A function that is a formula over primitives: ``definition`` is what is compiled and differentiated.
+
+    >>> from sympy import Symbol
+    >>> x = Symbol("x", real=True)
+    >>> silu(x).definition()
+    x*sigmoid(x)
+    """
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        raise NotImplementedError
+
+    def definition(self) -> Expr:
+        """The formula over primitives that this function abbreviates."""
+        return self.formula(*self.args)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return self.definition().diff(symbol)
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        return self.definition()._eval_evalf(prec)
+
+
+# --- smooth -------------------------------------------------------------------------------------------------------
+
+
+class sigmoid(Primitive):  # noqa: N801 - functions keep their mathematical names
+    """σ(x) = 1/(1 + exp(−x)), with σ' = σ·(1 − σ); evaluated through exp(−|x|), which cannot overflow."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self * (1 - self)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x != x:
+            return x
+        return 1 / (1 + mp.exp(-x)) if x >= 0 else mp.exp(x) / (1 + mp.exp(x))
+
+
+class softplus(Primitive):  # noqa: N801
+    """log(1 + exp(x)), with derivative σ(x); evaluated as max(x, 0) + log1p(exp(−|x|))."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sigmoid(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x != x:
+            return x
+        return mp.log1p(mp.exp(x)) if x <= 0 else x + mp.log1p(mp.exp(-x))
+
+
+class expm1(Primitive):  # noqa: N801
+    """exp(x) − 1 without cancellation near 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exp(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.expm1(x)
+
+
+class log1p(Primitive):  # noqa: N801
+    """log(1 + x) without cancellation near 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return 1 / (1 + self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.log1p(x) if x > -1 else (mp.mpf("-inf") if x == -1 else mp.nan)
+
+
+class normal_cdf(Primitive):  # noqa: N801
+    """Φ(x) = erfc(−x/√2)/2, accurate in both tails, with Φ' = exp(−x²/2)/√(2π).
+
+    SymPy turns erfc(−x) into 2 − erfc(x), which cancels for x < 0; hence a function of its own.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exp(-(self.args[0] ** 2) / 2) / sqrt(2 * pi)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+# --- with kinks ---------------------------------------------------------------------------------------------------
+
+
+class step(Primitive):  # noqa: N801
+    """1 where x > 0, else 0; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.mpf(1) if x > 0 else mp.mpf(0)
+
+
+class relu(Primitive):  # noqa: N801
+    """max(x, 0), with relu'(0) = 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return step(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.mpf(0) if x <= 0 else x
+
+
+class sign(Primitive):  # noqa: N801
+    """−1, 0 or 1; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.sign(x)
+
+
+class absolute(Primitive):  # noqa: N801
+    """|x|, with derivative sign(x), so 0 at 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sign(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return abs(x)
+
+
+class clip(Primitive):  # noqa: N801
+    """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere."""
+
+    nargs = 3
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, low, high = self.args
+        inside_low, inside_high = step(x - low), step(high - x)
+        return (inside_low * inside_high, 1 - inside_low, 1 - inside_high)[argindex - 1]
+
+    @staticmethod
+    def value(mp: Any, x: Any, low: Any, high: Any) -> Any:
+        return low if x < low else (high if x > high else x)
+
+
+class equal(Primitive):  # noqa: N801
+    """The Iverson bracket [a = b]: 1 where the arguments are equal, else 0; its derivative is 0.
+
+    On indices it is the Kronecker delta; on a label, ``equal(y[s], t)`` is the one-hot row.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, a: Expr, b: Expr) -> Expr | None:
+        if a == b:
+            return Integer(1)
+        return Integer(0) if isinstance(a, Integer) and isinstance(b, Integer) else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, a: Any, b: Any) -> Any:
+        return mp.mpf(1) if a == b else mp.mpf(0)
+
+
+class Extremum(Primitive):
+    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        ties = [equal(argument, self) for argument in self.args]
+        return ties[argindex - 1] / Add(*ties)
+
+
+class maximum(Extremum):  # noqa: N801
+    """The largest argument."""
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        return mp.nan if any(a != a for a in arguments) else max(arguments)
+
+
+class minimum(Extremum):  # noqa: N801
+    """The smallest argument."""
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        return mp.nan if any(a != a for a in arguments) else min(arguments)
+
+
+class select(Primitive):  # noqa: N801
+    """``select(c, a, b)`` is a where c > 0, else b; the derivative selects too, so the branch not taken leaks nothing."""
+
+    nargs = 3
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        condition, a, b = self.args
+        da, db = a.diff(symbol), b.diff(symbol)
+        return da if da == db else select(condition, da, db)
+
+    @staticmethod
+    def value(mp: Any, condition: Any, a: Any, b: Any) -> Any:
+        return a if condition > 0 else b
+
+
+class stop_gradient(Primitive):  # noqa: N801
+    """The identity, held constant under differentiation: for quantities that the result does not depend on."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return x
+
+
+# --- formulas over the above --------------------------------------------------------------------------------------
+
+
+class leaky_relu(Composite):  # noqa: N801
+    """x where x > 0, else slope·x; the derivative at 0 is slope."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, slope: Expr) -> Expr:
+        return select(x, x, slope * x)
+
+
+class elu(Composite):  # noqa: N801
+    """x where x > 0, else alpha·(exp(x) − 1); the derivative at 0 is alpha (Clevert, Unterthiner, Hochreiter 2016)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, alpha: Expr) -> Expr:
+        return select(x, x, alpha * expm1(x))
+
+
+class silu(Composite):  # noqa: N801
+    """x·σ(x), also called swish."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x * sigmoid(x)
+
+
+class gelu(Composite):  # noqa: N801
+    """x·Φ(x), with the exact normal distribution function (Hendrycks, Gimpel 2016)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x * normal_cdf(x)
+
+
+class gelu_tanh(Composite):  # noqa: N801
+    """x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, the usual approximation of gelu (Hendrycks, Gimpel 2016)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return Mul(Rational(1, 2), x, 1 + tanh(sqrt(2 / pi) * x * (1 + Rational(44715, 10**6) * x**2)))
+
+
+class log_sigmoid(Composite):  # noqa: N801
+    """log σ(x) = −softplus(−x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return -softplus(-x)
+
+
+class relu6(Composite):  # noqa: N801
+    """min(max(x, 0), 6), with derivative 0 at both ends."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return clip(x, Integer(0), Integer(6))
+
+
+class hard_tanh(Composite):  # noqa: N801
+    """min(max(x, −1), 1), with derivative 0 at both ends."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return clip(x, Integer(-1), Integer(1))
+
+
+class log_sum_exp(Composite):  # noqa: N801
+    """log Σ exp(xᵢ) with the largest argument taken out, so that no exponential overflows; derivative softmax."""
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        shift = stop_gradient(maximum(*arguments))
+        return shift + log(Add(*[exp(argument - shift) for argument in arguments]))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
+
+
+#: SymPy functions that are rewritten on entry to the ones above, whose kinks follow the convention.
+CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
+    sympy.Abs: absolute,
+    sympy.sign: sign,
+    sympy.Max: maximum,
+    sympy.Min: minimum,
+    sympy.Heaviside: lambda x, at_zero=Rational(1, 2): step(x) + at_zero * equal(x, Integer(0)),
+    sympy.KroneckerDelta: lambda i, j, *_: equal(i, j),
+}
+
+#: SymPy functions that the emitters translate.
+SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
+    exp, log, tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan, sympy.asin, sympy.acos, sympy.atan,
+    sympy.asinh, sympy.acosh, sympy.atanh, sympy.atan2, sympy.erf, erfc,
+)  # fmt: skip
+
+#: Every kind of node that a body may consist of, besides symbols and numbers.
+SUPPORTED: tuple[type, ...] = (
+    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *CANONICAL,
+    Piecewise, ExprCondPair, Relational, And, Or, Not,
+)  # fmt: skip

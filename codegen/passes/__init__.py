@@ -1,0 +1,57 @@
+"""Passes, each Graph → Graph: the same values, computed stably and with fewer operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from codegen.graph import Graph
+from codegen.operations import Operations, count_operations, summary
+from codegen.passes.lower import lower
+from codegen.passes.prune import prune
+from codegen.passes.share import share
+from codegen.passes.simplify import simplify
+from codegen.passes.stabilise import stabilise
+
+PASSES: Mapping[str, Callable[[Graph], Graph]] = {
+    "stabilise": stabilise,
+    "lower": lower,
+    "simplify": simplify,
+    "share": share,
+    "prune": prune,
+}
+"""The pipeline, in order."""
+
+
+@dataclass(frozen=True)
+class PassReport:
+    """Operations for one sample before the first pass and after each."""
+
+    counts: tuple[tuple[str, Operations], ...]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.counts)
+        return "\n".join(f"{name:<{width}}  {counts.total():>8,}  {summary(counts)}" for name, counts in self.counts)
+
+
+def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
+    """Run every pass and report the operations, counted for ``samples`` samples.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols, tanh
+    >>> u = symbols("u")
+    >>> graph, report = optimise(gradient(from_expressions({"a": tanh(u)}, [u]), "a"))
+    >>> print(graph)
+    inputs u
+    a = tanh(u)
+    da/du = 1 - a**2
+    outputs a, da/du
+    """
+    counts = [("derived", count_operations(graph, samples))]
+    for name, apply in PASSES.items():
+        graph = apply(graph)
+        counts.append((name, count_operations(graph, samples)))
+    return graph, PassReport(tuple(counts))
+
+
+__all__ = ["PASSES", "PassReport", "lower", "optimise", "prune", "share", "simplify", "stabilise"]

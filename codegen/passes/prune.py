@@ -1,0 +1,25 @@
+"""Drop the equations that no output needs."""
+
+from __future__ import annotations
+
+from codegen.graph import Graph
+
+
+def prune(graph: Graph) -> Graph:
+    """Keep what the outputs are computed from; inputs stay, they are the signature.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> print(prune(from_expressions({"c": a + b, "d": a * b}, [a, b]).with_outputs("d")))
+    inputs a, b
+    d = a*b
+    outputs d
+    """
+    needed = {cell for name in graph.outputs for cell in graph.cells[name]}
+    kept = []
+    for equation in reversed(graph.equations):
+        if equation.cell in needed:
+            kept.append(equation)
+            needed.update(cell for reference in equation.references for cell in graph.resolve(reference))
+    return graph.with_equations(reversed(kept))

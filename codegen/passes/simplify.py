@@ -1,0 +1,121 @@
+"""Remove what differentiation leaves behind: aliases, constants, brackets under sums, factors written twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
+from sympy.core.basic import Basic
+
+from codegen.derive.local import summand
+from codegen.expression import indices, reindex, rewrite, subscripts
+from codegen.graph import Cell, Equation, Graph, Reduction, cell_of
+
+INLINE_REFERENCES = 4
+"""A product of up to this many references is written into the one equation that uses it."""
+FACTOR_TERMS = 32
+"""Sums with more terms are not searched for common factors."""
+
+
+def simplify(graph: Graph) -> Graph:
+    """Write trivial vertices into their users, carry out sums over brackets, take common factors out of sums.
+
+    A vertex is written into its users if it is a constant, another vertex or its negative, or a short product with a
+    single user. Outputs keep their equations.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols
+    >>> a, b, c, d = symbols("a b c d")
+    >>> print(simplify(gradient(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b]), "e")))
+    inputs a, b
+    c = a + b
+    d = b + 1
+    e = c*d
+    de/da = d
+    de/db = c + d
+    outputs e, de/da, de/db
+    """
+    uses, whole = _uses(graph)
+    outputs = set(graph.outputs)
+    inlined: dict[Cell, Equation] = {}
+    kept: list[Equation] = []
+    for equation in graph.equations:
+        new = tidy(_inline(equation, inlined))
+        if equation.name not in outputs and equation.cell in whole and _is_trivial(new, uses[equation.cell]):
+            inlined[equation.cell] = new
+        else:
+            kept.append(new)
+    return graph.with_equations(kept)
+
+
+def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
+    """How many map equations use a vertex (a reduction counts twice), and the vertices never read across."""
+    uses: Counter[Cell] = Counter()
+    whole = {equation.cell for equation in graph.equations}
+    for equation in graph.equations:
+        for reference in equation.references:
+            cells = graph.resolve(reference)
+            uses.update(dict.fromkeys(cells, 1 if equation.reduction is None else 2))
+            if cells != (cell_of(reference),):
+                whole.difference_update(cells)
+    return uses, whole
+
+
+def _is_trivial(equation: Equation, uses: int) -> bool:
+    if equation.reduction is not None:
+        return False
+    references, body = equation.references, equation.body
+    if not references:
+        return not indices(body)
+    if body == references[0] or body == -references[0]:
+        return True
+    factors = Mul.make_args(body)
+    plain = all(f in references or isinstance(f, Number) or _is_power(f, references) for f in factors)
+    return uses == 1 and plain and len(references) <= INLINE_REFERENCES
+
+
+def _is_power(factor: Expr, references: tuple[Expr, ...]) -> bool:
+    return (
+        isinstance(factor, Pow)
+        and isinstance(factor.exp, Integer)
+        and (factor.base in references or factor.base.is_integer)
+    )
+
+
+def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
+    hits = {r: inlined[cell] for r in equation.references if (cell := cell_of(r)) in inlined}
+    if not hits:
+        return equation
+    replacements = {
+        r: reindex(e.body, {i: j for i, j in zip(subscripts(e.target), subscripts(r)) if isinstance(i, Idx) and i != j})
+        for r, e in hits.items()
+    }
+    return equation.with_body(rewrite(equation.body, replacements.get))
+
+
+def tidy(equation: Equation) -> Equation:
+    """One equation with its sum carried out as far as it can be and common factors taken out."""
+    body, reduced = equation.body, equation.reduced
+    if equation.reduction is Reduction.SUM:
+        term = summand(body, reduced)
+        body, reduced = term.body, term.reduced
+    return Equation(equation.target, rewrite(body, _factor), equation.reduction if reduced else None, reduced)
+
+
+def _factor(node: Basic) -> Basic | None:
+    """c·x + c·y → c·(x + y)."""
+    if not isinstance(node, Add) or len(node.args) > FACTOR_TERMS:
+        return None
+    terms = [dict(term.as_powers_dict()) for term in node.args]
+    common = [
+        (base, power)
+        for base, power in terms[0].items()
+        if not base.is_number and isinstance(power, Integer) and all(term.get(base) == power for term in terms)
+    ]
+    if not common:
+        return None
+    for base, _ in common:
+        for term in terms:
+            del term[base]
+    rest = Add(*[Mul(*[Pow(b, p) for b, p in term.items()]) for term in terms])
+    return Mul(*[Pow(base, power) for base, power in common], rest)

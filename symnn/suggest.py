@@ -1,0 +1,69 @@
+"""How errors speak of what a user wrote: quoted, cut to a readable length, with the nearest known name beside it."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterable
+
+#: Characters of a user's text that an error repeats; the text may be a megabyte of somebody's mistake.
+QUOTE_LENGTH = 60
+
+#: Known names that an error lists before it says "…".
+LISTED_NAMES = 24
+
+_quoter = reprlib.Repr()
+_quoter.maxstring = _quoter.maxother = _quoter.maxlong = QUOTE_LENGTH
+_quoter.maxlevel = 3
+
+
+def quote(value: object) -> str:
+    """The value as Python writes it, at most about ``QUOTE_LENGTH`` characters of each part.
+
+    >>> quote("tahn")
+    "'tahn'"
+    >>> quote({"slope": "0.1"})
+    "{'slope': '0.1'}"
+    """
+    return _quoter.repr(value)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest known name as the end of a sentence, or nothing where none is near; case does not count.
+
+    >>> suggest("tahn", ["tan", "tanh", "relu"])
+    "; did you mean 'tanh'?"
+    >>> suggest("ReLU", ["tanh", "relu"])
+    "; did you mean 'relu'?"
+    >>> suggest("banana", ["tanh", "relu"])
+    ''
+    """
+    if len(name) > QUOTE_LENGTH:  # difflib's time is the product of the lengths
+        return ""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    folded = name.casefold()
+    near = difflib.get_close_matches(folded, by_folded, n=3)
+    # difflib puts 'tan' before 'tanh' for 'tahn'; swapped letters are the likelier slip
+    near.sort(key=lambda candidate: sorted(candidate) != sorted(folded))
+    return f"; did you mean {quote(by_folded[near[0]])}?" if near else ""
+
+
+def listing(known: Iterable[str]) -> str:
+    """The known names in their own order, as a bracket after a message.
+
+    >>> listing(["tanh", "relu"])
+    '(known: tanh, relu)'
+    """
+    names = list(known)
+    shown = [*names[:LISTED_NAMES], *(["…"] if len(names) > LISTED_NAMES else [])]
+    return f"(known: {', '.join(shown) or 'none'})"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The whole sentence about a name that is not in a table.
+
+    >>> unknown("activation", "tahn", ["tanh", "relu"])
+    "unknown activation 'tahn'; did you mean 'tanh'? (known: tanh, relu)"
+    """
+    names = list(known)
+    return f"unknown {kind} {quote(name)}{suggest(name, names)} {listing(names)}"

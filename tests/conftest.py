@@ -1,0 +1,71 @@
+"""What every test shares: golden files, the slow marker, a cache of its own, hypothesis settings."""
+
+import difflib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+# No deadline: the first call of a compiled function takes seconds, the next microseconds.
+# Derandomised: the same tests run for everyone, so a failure is a change in the code.
+settings.register_profile("symnn", deadline=None, derandomize=True)
+settings.load_profile("symnn")
+
+_cache = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden to what is found")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test touches the user's cache.
+
+    Set here and not in a fixture, because the fixtures of tests/conftest.py do not reach the doctests
+    in codegen/ and symnn/.
+    """
+    config.stash[_cache] = tempfile.TemporaryDirectory(prefix="symnn-tests-", ignore_cleanup_errors=True)
+    os.environ["SYMNN_CACHE_DIR"] = config.stash[_cache].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_cache].cleanup()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the slow tests out, unless --slow or a marker expression asks for them."""
+    if config.getoption("--slow") or "slow" in config.getoption("-m"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """golden(name, text): the text is what tests/golden/<name> holds; --update-golden writes it there."""
+    update = request.config.getoption("--update-golden")
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        how = "pytest --update-golden writes it; then read its diff."
+        if not path.exists():
+            pytest.fail(f"tests/golden/{name} is missing: {how}", pytrace=False)
+        expected = path.read_text(encoding="utf-8")
+        if text != expected:
+            diff = difflib.unified_diff(
+                expected.splitlines(), text.splitlines(), f"tests/golden/{name}", "found", lineterm=""
+            )
+            pytest.fail("\n".join([*diff, "", f"If the change is meant: {how}"]), pytrace=False)
+
+    return compare
