@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import sympy
-from sympy import Expr, Float, Integer, Pow, Rational, exp, log
+from sympy import Expr, Float, Integer, Mul, Pow, Rational, exp, log
 from sympy.core.basic import Basic
-from sympy.core.evalf import PrecisionExhausted
 
 from codegen import functions as real
 from codegen.expression import postorder
@@ -37,6 +36,12 @@ MAX_EXPONENT = 64
 #: The largest number; the largest float64 is 1.8e308, and a formula should not start at the edge.
 MAX_MAGNITUDE = int(1e300)  # of the float, which is a little more than 10**300, so that the literal passes
 
+#: The parts that the argument of tanh, sinh or cosh may have where SymPy cannot prove it real.
+MAX_UNPROVEN = 12
+
+_HYPERBOLIC = (sympy.tanh, sympy.sinh, sympy.cosh)
+_LEAKY_RELU_SLOPE = Rational(1, 100)
+_ELU_ALPHA = Integer(1)
 _ANY_NUMBER = MAX_NODES
 _EXPECTED = "expected numbers, names, + - * / ** and calls of functions"
 
@@ -169,10 +174,12 @@ def _build(reader: _Reader, node: ast.expr) -> Expr:
 def _evaluate(reader: _Reader, node: ast.expr, build: Callable[..., Expr], *arguments: object) -> Expr:
     """Let SymPy build one node, and refuse what is not a finite real number of reasonable size."""
     try:
-        result = build(*arguments)
-    except (ArithmeticError, TypeError, ValueError, RecursionError, MemoryError, NotImplementedError) as error:
-        raise reader.error(node, str(error) or "cannot be built") from None
-    problem = next(_problems(result), None)
+        result = _settle(build(*arguments))
+        problem = next(_problems(result), None)
+    except ValueError as error:
+        problem = str(error)
+    except (ArithmeticError, TypeError, AttributeError, RecursionError, NotImplementedError) as error:
+        problem = f"is beyond SymPy ({type(error).__name__}: {error}); expected another form"
     if problem is not None:
         raise reader.error(node, problem)
     return result
@@ -249,9 +256,21 @@ def _arity(least: int, most: int) -> str:
 
 def _power(base: Expr, exponent: Expr) -> Expr:
     _require_small_exponent(exponent)
+    if not isinstance(exponent, Integer):  # SymPy asks for the argument (the angle) of what is inside a power
+        for factor in Mul.make_args(base):
+            if isinstance(factor, Pow):
+                _require_real_or_short(factor.base)
     if isinstance(base, exp):  # SymPy multiplies the exponents, and the product may be one it evaluates
         _require_small_exponent_of_exp(base.args[0] * exponent)
     return base**exponent
+
+
+def _hyperbolic(function: type[Expr]) -> Callable[[Expr], Expr]:
+    def build(argument: Expr) -> Expr:
+        _require_real_or_short(argument)
+        return function(argument)
+
+    return build
 
 
 def _exponential(argument: Expr) -> Expr:
@@ -263,11 +282,11 @@ def _square_root(argument: Expr) -> Expr:
     return _power(argument, Rational(1, 2))
 
 
-def _leaky_relu(x: Expr, slope: Expr = Rational(1, 100)) -> Expr:
+def _leaky_relu(x: Expr, slope: Expr = _LEAKY_RELU_SLOPE) -> Expr:
     return real.leaky_relu(x, slope)
 
 
-def _elu(x: Expr, alpha: Expr = Integer(1)) -> Expr:
+def _elu(x: Expr, alpha: Expr = _ELU_ALPHA) -> Expr:
     return real.elu(x, alpha)
 
 
@@ -338,11 +357,17 @@ def _problems(expression: Expr) -> Iterator[str]:
                 problem = problem_of(node)
                 if problem is not None:
                     yield problem
-    if expression.is_number and not expression.is_Number:
-        try:
-            yield from _problems(expression.evalf(15, strict=True))
-        except PrecisionExhausted:  # 1/(sin(1)**2 + cos(1)**2 - 1) is a division by zero that SymPy does not see
-            yield "is a constant that cannot be told from zero; expected its value"
+
+
+def _settle(expression: Expr) -> Expr:
+    """A constant becomes a float, unless it is a rational number or a rational multiple of π.
+
+    SymPy keeps √(2/π) or sin(2) as a formula and reasons about its sign and its powers whenever something is built
+    on it; ``exp(sin(10**20*log(9))*(sin(2) + 1/10))`` keeps it busy for longer than 20 s.
+    """
+    if not expression.is_number or expression.is_Number or (expression / sympy.pi).is_Rational:
+        return expression
+    return expression.evalf(15)  # 15 digits are 53 bits to SymPy
 
 
 def _require_small_exponent(exponent: Expr) -> None:
@@ -357,6 +382,27 @@ def _require_small_exponent_of_exp(argument: Expr) -> None:
     _, functions = _arithmetic_parts(argument)
     if any(isinstance(function, log) for function in functions):
         _require_small_exponent(argument)
+
+
+def _require_real_or_short(expression: Expr) -> None:
+    """SymPy splits what it cannot prove real into real and imaginary part, and these again, and so on.
+
+    ``log(cosh((sqrt(x) + 1)**64))`` takes it 4 s, ``cosh(sqrt(…))`` within itself ten times takes hours.
+    """
+    if _effort(expression) > MAX_UNPROVEN and not expression.is_extended_real:
+        raise ValueError("holds a part that may not be real; expected no roots and logarithms of what may be negative")
+
+
+def _effort(expression: Expr) -> int:
+    """The parts of an expression, a whole power counted as often as it multiplies; stops counting past the limit."""
+    effort = 0
+    for node in sympy.preorder_traversal(expression):
+        if isinstance(node, _HYPERBOLIC):
+            effort += MAX_UNPROVEN
+        effort += abs(int(node.exp)) if isinstance(node, Pow) and isinstance(node.exp, Integer) else 1
+        if effort > MAX_UNPROVEN:
+            break
+    return effort
 
 
 def _arithmetic_parts(expression: Expr) -> tuple[list[Basic], list[Basic]]:
@@ -385,9 +431,8 @@ def _not_real(_: Basic) -> str:
 
 def _size_problem(number: Basic) -> str | None:
     parts = (number.p, number.q) if isinstance(number, Rational) else (number,)
-    small = isinstance(number, Float) and number != 0 and abs(number) * MAX_MAGNITUDE < 1
-    if small or any(abs(part) > MAX_MAGNITUDE for part in parts):
-        return "makes a number too large or too small; expected magnitudes from 1e-300 to 1e300"
+    if any(abs(part) > MAX_MAGNITUDE for part in parts):
+        return "makes a number too large; expected numbers, and both parts of fractions, up to 1e300"
     return None
 
 
@@ -395,7 +440,7 @@ def _power_problem(power: Basic) -> str | None:
     base, exponent = power.args
     if base.is_number and base.is_negative and not isinstance(exponent, Integer):
         return "is not a real number; expected a whole exponent over a negative number"
-    if base == 0:
+    if base.is_Number and base.is_zero:  # not == 0, which Float(0) is not
         return "is a power of zero; expected a base other than zero"
     return _refusal(_require_small_exponent, exponent)
 
@@ -445,9 +490,9 @@ FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
         "sin": _exactly(sympy.sin),
         "cos": _exactly(sympy.cos),
         "tan": _exactly(sympy.tan),
-        "tanh": _exactly(sympy.tanh),
-        "sinh": _exactly(sympy.sinh),
-        "cosh": _exactly(sympy.cosh),
+        "tanh": _exactly(_hyperbolic(sympy.tanh)),
+        "sinh": _exactly(_hyperbolic(sympy.sinh)),
+        "cosh": _exactly(_hyperbolic(sympy.cosh)),
         "atan": _exactly(sympy.atan),
         "erf": _exactly(sympy.erf),
         "log1p": _exactly(real.log1p),

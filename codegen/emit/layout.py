@@ -1,0 +1,96 @@
+"""The calling convention of a compiled graph: which variables its arguments and results hold, several packed in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from codegen.errors import EmitError
+from codegen.expression import Extent
+from codegen.graph import Graph, Kind, Variable
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument or result: a variable as it is, or several flattened and laid end to end."""
+
+    name: str
+    variables: tuple[Variable, ...]
+    packed: bool
+
+    @property
+    def shape(self) -> tuple[Extent, ...]:
+        """The shape of the array that is passed."""
+        return (self.offsets[-1],) if self.packed else self.variables[0].shape
+
+    @property
+    def kind(self) -> Kind:
+        """Real or integer."""
+        return self.variables[0].kind
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each variable begins in a packed array, and the total size."""
+        found = [0]
+        for variable in self.variables:
+            found.append(found[-1] + prod(int(n) for n in variable.shape))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Arguments in the order of the inputs and results in the order of the outputs, packs at their first member."""
+
+    arguments: tuple[Slot, ...]
+    results: tuple[Slot, ...]
+
+    @property
+    def scalars(self) -> tuple[Slot, ...]:
+        """The results that are returned by value."""
+        return tuple(slot for slot in self.results if not slot.shape)
+
+    @property
+    def arrays(self) -> tuple[Slot, ...]:
+        """The results that are written into arrays."""
+        return tuple(slot for slot in self.results if slot.shape)
+
+
+def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
+    """The layout of a graph; ``pack`` maps the name of a flat array to the inputs or outputs it holds.
+
+    Raises :class:`EmitError` for a pack of unknown, mixed, integer or sample-sized variables.
+
+    >>> from codegen.graph import Equation
+    >>> a, b, c = Variable("a", (2,)), Variable("b"), Variable("c")
+    >>> graph = Graph((a, b), (Equation(c.symbol, a[0] * a[1] * b.symbol),), ("c",))
+    >>> [slot.shape for slot in layout(graph, {"theta": ["a", "b"]}).arguments]
+    [(3,)]
+    """
+    outputs = tuple(graph.variable(name) for name in graph.outputs)
+    claimed: set[str] = set()
+    slots: list[dict[str, Slot]] = [{}, {}]
+    for side, variables in enumerate((graph.inputs, outputs)):
+        names = [v.name for v in variables]
+        member = {name: pack_name for pack_name, members in pack.items() for name in members if name in names}
+        claimed.update(member)
+        for variable in variables:
+            if variable.name not in member:
+                slots[side][variable.name] = Slot(variable.name, (variable,), False)
+            elif (pack_name := member[variable.name]) not in slots[side]:
+                slots[side][pack_name] = _packed(pack_name, pack[pack_name], {v.name: v for v in variables})
+    for pack_name, members in pack.items():
+        for name in members:
+            if name not in claimed:
+                raise EmitError(f"pack {pack_name!r} names {name!r}, which is neither an input nor an output")
+    return Layout(tuple(slots[0].values()), tuple(slots[1].values()))
+
+
+def _packed(name: str, members: Sequence[str], variables: Mapping[str, Variable]) -> Slot:
+    for member in members:
+        if member not in variables:
+            raise EmitError(f"pack {name!r} mixes inputs and outputs, or names the unknown {member!r}")
+        variable = variables[member]
+        if variable.kind != "real" or not all(isinstance(n, int) for n in variable.shape):
+            raise EmitError(f"pack {name!r}: {member!r} holds integers or has a symbolic extent and cannot be packed")
+    return Slot(name, tuple(variables[m] for m in members), True)

@@ -1,0 +1,369 @@
+"""A scheduled graph as a readable Numba module: a header, an unchecked kernel, and checked entry points.
+
+Every identifier is made here; names from the graph appear only in comments and docstrings, escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sympy import Expr, Idx, Indexed, Integer, Symbol
+
+from codegen.emit.expressions import ExpressionWriter
+from codegen.emit.layout import Layout, Slot
+from codegen.expression import Extent, base_name, extent, subscripts
+from codegen.graph import Reduction, Variable
+from codegen.operations import count_operations, summary
+from codegen.schedule.program import (
+    Accumulate,
+    Contract,
+    Fill,
+    Loop,
+    Place,
+    Program,
+    Set,
+    Statement,
+    Store,
+)
+
+Dtype = Literal["float64", "float32"]
+
+FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
+"""nogil: calls may run in several threads. error_model: x/0 is inf, not an exception. contract: fused multiply-add only."""
+
+COMMENT_WIDTH = 150
+
+
+def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
+    """The source of a module with ``run`` (unchecked), ``fill`` and ``kernel`` (checked).
+
+    ``kernel(*arguments)`` returns the results, arrays newly allocated; ``fill(*arguments, *arrays)`` writes the array
+    results and returns the scalar ones; ``run(*arguments, *arrays, work)`` is what both call.
+    """
+    writer = _Module(program, layout, dtype)
+    return "\n".join(writer.lines()) + "\n"
+
+
+def escape(text: str, width: int = COMMENT_WIDTH) -> str:
+    """Text that is safe in a comment or docstring: one line, printable, no quotes or backslashes that could end it."""
+    safe = "".join(c if c.isprintable() and c not in "\\\"'" else c.encode("unicode_escape").decode().replace("\\", "%") for c in text)
+    return safe if len(safe) <= width else safe[: width - 1] + "…"
+
+
+@dataclass
+class _Module:
+    program: Program
+    layout: Layout
+    dtype: Dtype
+    constants: dict[str, str] = field(default_factory=dict)
+    temporaries: int = 0
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def argument(self, slot: Slot) -> str:
+        return f"a{self.layout.arguments.index(slot)}"
+
+    def result(self, slot: Slot) -> str:
+        return f"o{self.layout.arrays.index(slot)}"
+
+    def extent_name(self, n: Extent) -> str:
+        return str(n) if isinstance(n, int) else f"n{self.program.extents.index(n)}"
+
+    def shape_text(self, shape: Iterable[Extent]) -> str:
+        names = [self.extent_name(n) for n in shape]
+        return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
+
+    def size_text(self, shape: Iterable[Extent]) -> str:
+        return "*".join(self.extent_name(n) for n in shape) or "1"
+
+    def number(self, value: float) -> str:
+        """A constant in the type of the computation, exact to the last bit."""
+        text = {"inf": "math.inf", "-inf": "-math.inf", "nan": "math.nan"}.get(repr(value), repr(value))
+        if self.dtype == "float64":
+            return text
+        # A bare literal is float64 and would pull the whole expression up with it.
+        return self.constants.setdefault(text, f"k{len(self.constants)}")
+
+    # --- the module -----------------------------------------------------------------------------------------------
+
+    def lines(self) -> Iterator[str]:
+        body = list(self.block(self.program.statements, 1))
+        yield from self.header()
+        yield "import math"
+        yield ""
+        yield "import numpy as np"
+        yield "from numba import njit, types"
+        yield ""
+        yield "CACHE = globals().get('CACHE', False)  # set by a loader that keeps this module where Numba can cache it"
+        yield from self.types()
+        for name, text in zip(self.constants.values(), self.constants):
+            yield f"{name} = np.{self.dtype}({text})"
+        yield ""
+        yield ""
+        yield from self.run(body)
+        yield ""
+        yield ""
+        yield from self.fill()
+        yield ""
+        yield ""
+        yield from self.kernel()
+
+    def header(self) -> Iterator[str]:
+        graph = self.program.graph
+        yield '"""Generated from these equations, in the order in which they are computed:'
+        yield ""
+        for equation in graph.equations[:200]:
+            yield f"    {escape(str(equation))}"
+        if len(graph.equations) > 200:
+            yield f"    … and {len(graph.equations) - 200} more"
+        yield ""
+        for slot in self.layout.arguments:
+            yield f"{self.argument(slot)}: {_describe(slot)}"
+        for slot in self.layout.results:
+            yield f"{self.result(slot) if slot.shape else 'returned'}: {_describe(slot)}"
+        yield f"schedule {self.program.schedule}, {self.dtype}; operations for one sample: {summary(count_operations(graph))}"
+        yield '"""'
+        yield ""
+
+    def types(self) -> Iterator[str]:
+        """Numba types: arguments may be read-only, results may not; everything is contiguous."""
+        arguments = ", ".join(_type(slot, self.dtype, True) for slot in self.layout.arguments)
+        results = ", ".join(_type(slot, self.dtype, False) for slot in self.layout.arrays)
+        yield f"ARGUMENTS = ({arguments},)" if arguments else "ARGUMENTS = ()"
+        yield f"RESULTS = ({results},)" if results else "RESULTS = ()"
+        yield f"WORK = types.Array(types.{self.dtype}, 1, 'C')"
+
+    def parameters(self) -> tuple[list[str], list[str]]:
+        return [self.argument(s) for s in self.layout.arguments], [self.result(s) for s in self.layout.arrays]
+
+    def run(self, body: list[str]) -> Iterator[str]:
+        arguments, results = self.parameters()
+        yield f"@njit([(*ARGUMENTS, *RESULTS, WORK)], {FLAGS})"
+        yield f"def run({', '.join([*arguments, *results, 'work'])}):"
+        yield from (f"    {line}" for line in self.extents())
+        for slot in (*self.layout.arguments, *self.layout.arrays):
+            yield from (f"    {line}" for line in self.unpack(slot))
+        offset: list[str] = []
+        for number, shape in enumerate(self.program.work):
+            start, offset = "+".join(offset) or "0", [*offset, self.size_text(shape)]
+            reshape = f".reshape({self.shape_text(shape)})" if len(shape) > 1 else ""
+            yield f"    w{number} = work[{start}:{'+'.join(offset)}]{reshape}"
+        yield from body
+        yield from (f"    {line}" for line in self.packed_scalars())
+        yield f"    return {self.returned()}"
+
+    def extents(self) -> Iterator[str]:
+        for number, symbol in enumerate(self.program.extents):
+            slot, axis = next(
+                (slot, slot.shape.index(symbol)) for slot in self.layout.arguments if symbol in slot.shape
+            )
+            yield f"n{number} = {self.argument(slot)}.shape[{axis}]"
+
+    def unpack(self, slot: Slot) -> Iterator[str]:
+        """Views of the variables inside a packed array."""
+        if slot.packed:
+            array = self.argument(slot) if slot in self.layout.arguments else self.result(slot)
+            for variable, start, stop in zip(slot.variables, slot.offsets, slot.offsets[1:]):
+                if variable.shape:
+                    reshape = f".reshape({self.shape_text(variable.shape)})" if len(variable.shape) > 1 else ""
+                    yield f"{self.array(variable)} = {array}[{start}:{stop}]{reshape}  # {escape(variable.name)}"
+                elif slot in self.layout.arguments:
+                    yield f"{self.array(variable)} = {array}[{start}]  # {escape(variable.name)}"
+
+    def array(self, variable: Variable) -> str:
+        """The name of the array of an input or output."""
+        for prefix, slots in (("a", self.layout.arguments), ("o", self.layout.arrays)):
+            for number, slot in enumerate(slots):
+                if variable.name in [v.name for v in slot.variables]:
+                    member = [v.name for v in slot.variables].index(variable.name)
+                    return f"{prefix}{number}_{member}" if slot.packed else f"{prefix}{number}"
+        raise KeyError(variable.name)
+
+    def returned(self) -> str:
+        scalars = [self.text_of(self.program.graph.variable(slot.name).symbol, {}) for slot in self.layout.scalars]
+        return ", ".join(scalars) or "None"
+
+    def packed_scalars(self) -> Iterator[str]:
+        """Scalar outputs that live inside a packed array."""
+        for slot in self.layout.arrays:
+            for variable, start in zip(slot.variables, slot.offsets) if slot.packed else ():
+                if not variable.shape:
+                    yield f"{self.result(slot)}[{start}] = {self.text_of(variable.symbol, {})}  # {escape(variable.name)}"
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def block(self, statements: Iterable[Statement], indent: int, names: Mapping[Idx, str] | None = None) -> Iterator[str]:
+        scope: Mapping[Idx, str] = names or {}
+        pad = "    " * indent
+        for statement in statements:
+            if isinstance(statement, Loop):
+                name = f"i{len(scope)}"
+                yield f"{pad}for {name} in range({self.extent_name(extent(statement.index))}):"
+                yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
+                continue
+            if not isinstance(statement, (Fill, Store)):
+                yield f"{pad}# {escape(str(statement.equation))}"
+            yield from (f"{pad}{line}" for line in self.statement(statement, scope))
+
+    def statement(self, statement: Statement, scope: Mapping[Idx, str]) -> Iterator[str]:
+        if isinstance(statement, Contract):
+            yield self.contraction(statement)
+        elif isinstance(statement, Fill):
+            yield from self.neutral(statement, scope)
+        elif isinstance(statement, Store):
+            key = self.subscript_text(subscripts(statement.target), scope)
+            yield f"{self.array(self.program.graph.variable(base_name(statement.target)))}{key} = {self.text_of(statement.target, scope)}"
+        elif isinstance(statement, (Set, Accumulate)):
+            lines, value = self.expression(statement.value, scope)
+            yield from lines
+            target = self.text_of(statement.target, scope)
+            if isinstance(statement, Set):
+                yield f"{target} = {value}"
+            elif statement.equation.reduction is Reduction.SUM:
+                yield f"{target} += {value}"
+            else:
+                name = self.temporary()
+                yield f"{name} = {value}"
+                # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
+                yield f"{target} = {name} if {name} > {target} or {name} != {name} else {target}"
+
+    def contraction(self, statement: Contract) -> str:
+        free, (k,) = statement.equation.free, statement.equation.reduced
+        wanted = [(free[0], k), (k, *free[1:])]
+        operands = [
+            self.array_of(operand) + ("" if subscripts(operand) == order else ".T")
+            for operand, order in zip((statement.left, statement.right), wanted)
+        ]
+        return f"np.dot({', '.join(operands)}, {self.array_of(statement.equation.target)})"
+
+    def neutral(self, statement: Fill, scope: Mapping[Idx, str]) -> Iterator[str]:
+        value = self.number(0.0 if statement.equation.reduction is Reduction.SUM else -math.inf)
+        inner = dict(scope)
+        for depth, index in enumerate(statement.over):
+            inner[index] = f"i{len(inner)}"
+            yield f"{'    ' * depth}for {inner[index]} in range({self.extent_name(extent(index))}):"
+        yield f"{'    ' * len(statement.over)}{self.text_of(statement.target, inner)} = {value}"
+
+    # --- references and expressions -------------------------------------------------------------------------------
+
+    def temporary(self) -> str:
+        self.temporaries += 1
+        return f"u{self.temporaries}"
+
+    def expression(self, value: Expr, scope: Mapping[Idx, str]) -> tuple[list[str], str]:
+        lines: list[str] = []
+
+        def assign(text: str) -> str:
+            name = self.temporary()
+            lines.append(f"{name} = {text}")
+            return name
+
+        def name_of(node: Expr) -> str:
+            integer = integer_of(node)
+            if integer is None:
+                return self.text_of(node, scope)
+            # In float64 Numba promotes integers by itself; with float32 they would make float64.
+            return integer if self.dtype == "float64" else f"np.float32({integer})"
+
+        def integer_of(node: Expr) -> str | None:
+            if isinstance(node, Integer):
+                return str(int(node))
+            if isinstance(node, Idx):
+                return scope[node]
+            if isinstance(node, Symbol) and node.is_integer:
+                return self.extent_name(node)
+            if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
+                return self.text_of(node, scope)
+            return None
+
+        text = ExpressionWriter(name_of, integer_of, self.number, assign).write(value)
+        return lines, text
+
+    def text_of(self, reference: Expr, scope: Mapping[Idx, str]) -> str:
+        """A reference or target as it is stored."""
+        storage = self.program.storage_of(reference)
+        if storage.place is Place.LOCAL:
+            return f"t{storage.number}"
+        key = [subscripts(reference)[axis] for axis in storage.axes]
+        return self.array_of(reference) + (self.subscript_text(key, scope) if key else "")
+
+    def array_of(self, reference: Expr) -> str:
+        storage = self.program.storage_of(reference)
+        if storage.place is Place.WORK:
+            return f"w{storage.number}"
+        return self.array(self.program.graph.variable(base_name(reference)))
+
+    def subscript_text(self, key: Iterable[Expr], scope: Mapping[Idx, str]) -> str:
+        return "[" + ", ".join(scope[i] if isinstance(i, Idx) else str(int(i)) for i in key) + "]"
+
+    # --- checked entry points -------------------------------------------------------------------------------------
+
+    def fill(self) -> Iterator[str]:
+        arguments, results = self.parameters()
+        parameters = ", ".join([*arguments, *results])
+        yield f"@njit([(*ARGUMENTS, *RESULTS)], {FLAGS})"
+        yield f"def fill({parameters}):"
+        yield from (f"    {line}" for line in self.extents())
+        for number, symbol in enumerate(self.program.extents):
+            yield f"    if n{number} < 1:"
+            yield f'        raise ValueError("the extent {escape(str(symbol))} must be at least 1")'
+        for slot in self.layout.arguments:
+            yield from self.check(self.argument(slot), slot)
+        for slot in self.layout.arrays:
+            yield from self.check(self.result(slot), slot)
+        yield from self.disjoint()
+        sizes = "+".join(self.size_text(shape) for shape in self.program.work) or "0"
+        yield f"    work = np.empty({sizes}, np.{self.dtype})"
+        yield f"    return run({parameters + ', ' if parameters else ''}work)"
+
+    def check(self, name: str, slot: Slot) -> Iterator[str]:
+        tests = [f"{name}.shape[{axis}] != {self.extent_name(n)}" for axis, n in enumerate(slot.shape)]
+        if tests:
+            expected = ", ".join(str(n) for n in slot.shape)
+            yield f"    if {' or '.join(tests)}:"
+            yield f'        raise ValueError("{name}: expected shape ({escape(expected)})")'
+
+    def disjoint(self) -> Iterator[str]:
+        """Results must not overlap the arguments or each other: the kernel writes before it has read everything."""
+        arguments, results = self.parameters()
+        arrays = [name for name, slot in zip(arguments, self.layout.arguments) if slot.shape]
+        for number, result in enumerate(results):
+            for other in [*arrays, *results[:number]]:
+                first, second = f"{result}.ctypes.data", f"{other}.ctypes.data"
+                yield f"    if {first} < {second} + {other}.nbytes and {second} < {first} + {result}.nbytes:"
+                yield f'        raise ValueError("{result} shares memory with {other}")'
+
+    def kernel(self) -> Iterator[str]:
+        arguments, results = self.parameters()
+        yield f"@njit([ARGUMENTS], {FLAGS})"
+        yield f"def kernel({', '.join(arguments)}):"
+        if any(not isinstance(n, int) for slot in self.layout.arrays for n in slot.shape):
+            yield from (f"    {line}" for line in self.extents())
+        for slot in self.layout.arrays:
+            yield f"    {self.result(slot)} = np.empty({self.shape_text(slot.shape)}, np.{self.dtype})"
+        call = f"fill({', '.join([*arguments, *results])})"
+        scalars = self.layout.scalars
+        if not scalars:
+            yield f"    {call}"
+        else:
+            yield f"    {', '.join(f'r{n}' for n in range(len(scalars)))} = {call}"
+        names = [self.result(slot) if slot.shape else f"r{scalars.index(slot)}" for slot in self.layout.results]
+        yield f"    return {', '.join(names)}"
+
+
+def _describe(slot: Slot) -> str:
+    if not slot.packed:
+        shape = ", ".join(str(n) for n in slot.shape)
+        return escape(f"{slot.name}[{shape}]" if slot.shape else slot.name) + (" integers" if slot.kind == "integer" else "")
+    parts = [f"{v.name}[{', '.join(map(str, v.shape))}]" if v.shape else v.name for v in slot.variables]
+    return escape(f"{slot.name}[{slot.shape[0]}] = {', '.join(parts)}")
+
+
+def _type(slot: Slot, dtype: Dtype, readonly: bool) -> str:
+    scalar = "types.int64" if slot.kind == "integer" else f"types.{dtype}"
+    if not slot.shape:
+        return scalar
+    return f"types.Array({scalar}, {len(slot.shape)}, 'C'{', readonly=True' if readonly else ''})"

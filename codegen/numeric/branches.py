@@ -1,0 +1,126 @@
+"""Which side of every kink a point lies on, as a graph: its outputs are the signs that decide between branches.
+
+Two points with equal outputs see the same smooth function. Where an output differs on both sides of a point, the point
+lies on a kink: signs are −1, 0 and 1, and a tie of a maximum is seen as a tie, so the kink itself is a value of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from sympy import Basic, Expr, Indexed
+from sympy.core.relational import Relational
+
+from codegen import functions
+from codegen.derive.reverse import ancestors
+from codegen.expression import base_name, extent, indices, is_leaf, is_variable, references, rewrite
+from codegen.functions import CANONICAL, Composite, equal, sign, stop_gradient
+from codegen.graph import Cell, Equation, Graph, Reduction, Variable
+
+
+def _first(node: Expr) -> list[Expr]:
+    return [sign(node.args[0])]
+
+
+def _extremum(node: Expr) -> list[Expr]:
+    # Not the sign of a difference, which is nan between infinities.
+    return [equal(argument, node) for argument in node.args]
+
+
+#: What decides between the branches of a node.
+DECISIONS: Mapping[type, Callable[[Expr], list[Expr]]] = {
+    functions.step: _first,
+    functions.relu: _first,
+    functions.sign: _first,
+    functions.absolute: _first,
+    functions.select: _first,
+    functions.clip: lambda node: [sign(node.args[0] - bound) for bound in node.args[1:]],
+    functions.equal: lambda node: [sign(node.args[0] - node.args[1])],
+    functions.maximum: _extremum,
+    functions.minimum: _extremum,
+    Relational: lambda node: [sign(node.args[0] - node.args[1])],
+}
+
+
+def ancestors_only(graph: Graph, of: str) -> Graph:
+    """The graph without the equations that ``of`` does not need; the inputs stay."""
+    needed = ancestors(graph, of)
+    return Graph(graph.inputs, tuple(e for e in graph.equations if e.cell in needed), (of,))
+
+
+def branches(graph: Graph, of: str) -> Graph | None:
+    """The graph of all decisions that the derivative of ``of`` depends on; None if there are none.
+
+    A decision inside ``stop_gradient`` is not one of them, nor is the place of a maximum whose terms are all held
+    constant (the shift of a softmax): the result does not depend on these.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import Abs, symbols
+    >>> x = symbols("x")
+    >>> print(branches(from_expressions({"y": Abs(x - 1) * x}, [x]), "y"))
+    inputs x
+    y = x*absolute(x - 1)
+    branch 1 of y = sign(x - 1)
+    outputs branch 1 of y
+    """
+    inner = ancestors_only(graph, of)
+    fixed = {variable.name for variable in graph.inputs if variable.kind != "real"}
+    live = _live(inner, of)
+    found: list[Equation] = []
+    for equation in inner.equations:
+        if equation.cell in live:
+            for decision in dict.fromkeys(_decisions(equation)):
+                if any(base_name(reference) not in fixed for reference in references(decision)):
+                    found.append(_equation(f"branch {len(found) + 1} of {equation.target}", decision, equation))
+    return inner.with_equations([*inner.equations, *found], [e.name for e in found]) if found else None
+
+
+def _equation(name: str, decision: Expr, equation: Equation) -> Equation:
+    present = set(indices(decision))
+    key = tuple(index for index in equation.domain if index in present)
+    return Equation(Variable(name, tuple(extent(i) for i in key))[key], decision)
+
+
+def _decisions(equation: Equation) -> Iterator[Expr]:
+    body = _written_out(equation.body)
+    for node in _not_held(body):
+        kind = next((kind for kind in DECISIONS if isinstance(node, kind)), None)
+        if kind is not None:
+            yield from DECISIONS[kind](node)
+    if equation.reduction is Reduction.MAX and _reads(equation):
+        yield equal(body, equation.target)
+
+
+def _written_out(body: Expr) -> Expr:
+    def rule(node: Basic) -> Basic | None:
+        if isinstance(node, Composite):
+            return _written_out(node.definition())
+        return CANONICAL[node.func](*node.args) if node.func in CANONICAL else None
+
+    return rewrite(body, rule)
+
+
+def _not_held(body: Basic) -> Iterator[Basic]:
+    """Every node that is not inside a ``stop_gradient``."""
+    seen: set[int] = set()
+    stack = [body]
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen and not isinstance(node, stop_gradient):
+            seen.add(id(node))
+            yield node
+            stack.extend(() if is_leaf(node) else node.args)
+
+
+def _reads(equation: Equation) -> list[Expr]:
+    """The references through which the derivative flows."""
+    return [node for node in _not_held(_written_out(equation.body)) if isinstance(node, Indexed) or is_variable(node)]
+
+
+def _live(graph: Graph, of: str) -> set[Cell]:
+    """The vertices that the derivative of ``of`` passes through."""
+    live = set(graph.cells[of])
+    for equation in reversed(graph.equations):
+        if equation.cell in live:
+            live.update(cell for reference in _reads(equation) for cell in graph.resolve(reference))
+    return live

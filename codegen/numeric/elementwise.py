@@ -1,0 +1,235 @@
+"""Every operation of a body as a NumPy function, for real arrays and for the complex step.
+
+On complex arrays each function is the analytic continuation of its real branch: a condition looks at the real part,
+the real part of a result is the real function, and outside the open domain (``log`` at 0 and below) the imaginary
+part, which carries the derivative, is nan.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from sympy import Add, And, Mul, Not, Or, Piecewise, Pow
+from sympy.functions.elementary.piecewise import ExprCondPair
+
+from codegen import functions
+from codegen.numeric.program import IntegerPower, Quotient, Root
+
+Array = NDArray[Any]
+Function = Callable[..., Any]
+
+
+def _scipy(name: str) -> Function:
+    def call(x: Array) -> Any:
+        from scipy import special  # 0.15 s to import, and few graphs need it
+
+        return getattr(special, name)(x)
+
+    return call
+
+
+def _smooth(
+    real: Function, analytic: Function | None = None, low: float = -np.inf, high: float = np.inf
+) -> Function:
+    """A function with its continuation to the complex numbers whose real part lies between ``low`` and ``high``."""
+    continued = real if analytic is None else analytic
+
+    def call(z: Array) -> Any:
+        if z.dtype.kind != "c":
+            return real(z)
+        x = z.real
+        inside = np.where((x > low) & (x < high), continued(z).imag, np.nan)
+        return _complex(real(x), np.where(z.imag == 0, 0, inside))
+
+    return call
+
+
+def _complex(real: Array, imaginary: Array) -> Array:
+    """The two parts put together; real + 1j·imaginary would carry a nan from one to the other."""
+    result = np.empty(np.broadcast_shapes(real.shape, imaginary.shape), np.complex128)
+    result.real, result.imag = real, imaginary
+    return result
+
+
+exp = _smooth(np.exp)
+log = _smooth(np.log, low=0)
+root = _smooth(np.sqrt, low=0)
+log1p = _smooth(np.log1p, _scipy("log1p"), low=-1)
+erfc = _smooth(_scipy("erfc"))
+
+
+def power(x: Array, y: Array) -> Any:
+    """xʸ, real for negative x only where y is a whole number."""
+    if x.dtype.kind != "c":
+        return np.power(x, y)
+    inside = np.where(x.real > 0, np.exp(y * np.log(x)).imag, np.nan)
+    return _complex(np.power(x.real, y.real), np.where((x.imag == 0) & (y.imag == 0), 0, inside))
+
+
+def integer_power(x: Array, n: Array) -> Any:
+    """xⁿ for n > 1; by multiplication if complex, because a logarithm would mix real and imaginary part."""
+    exponent = int(n.real)
+    if exponent == 2:
+        return x * x
+    if x.dtype.kind != "c":
+        return np.power(x, n)
+    result, square = None, x
+    while exponent:
+        if exponent & 1:
+            result = square if result is None else result * square
+        square, exponent = square * square, exponent >> 1
+    return result
+
+
+def atan2(y: Array, x: Array) -> Any:
+    """The angle of (x, y); if complex, the real angle plus that of the point turned back by it."""
+    if np.result_type(y, x).kind != "c":
+        return np.arctan2(y, x)
+    angle = np.arctan2(y.real, x.real)
+    radius = np.hypot(x.real, y.real)
+    across, along = x.real / radius, y.real / radius
+    turned = (y * across - x * along) / (x * across + y * along)
+    return _complex(angle, np.where((y.imag == 0) & (x.imag == 0), 0, turned.imag))
+
+
+def _decay(x: Array) -> Any:
+    """exp(−|x|), which cannot overflow."""
+    return exp(np.where(x.real >= 0, -x, x))
+
+
+def sigmoid(x: Array) -> Any:
+    """1/(1 + exp(−x))."""
+    decay = _decay(x)
+    return np.where(x.real >= 0, 1, decay) / (1 + decay)
+
+
+def softplus(x: Array) -> Any:
+    """max(x, 0) + log1p(exp(−|x|))."""
+    return np.where(x.real > 0, x, 0) + log1p(_decay(x))
+
+
+def normal_cdf(x: Array) -> Any:
+    """erfc(−x/√2)/2."""
+    return erfc(-x / x.dtype.type(np.sqrt(2))) / 2
+
+
+def step(x: Array) -> Any:
+    """1 where x > 0, else 0."""
+    return (x.real > 0).astype(x.dtype)
+
+
+def relu(x: Array) -> Any:
+    """0 where x ≤ 0, else x."""
+    return np.where(x.real <= 0, 0, x)
+
+
+def sign(x: Array) -> Any:
+    """−1, 0 or 1."""
+    return np.sign(x.real).astype(x.dtype)
+
+
+def absolute(x: Array) -> Any:
+    """|x|."""
+    return np.where(x.real < 0, -x, x) if x.dtype.kind == "c" else np.abs(x)
+
+
+def clip(x: Array, low: Array, high: Array) -> Any:
+    """x between low and high."""
+    return np.where(x.real < low.real, low, np.where(x.real > high.real, high, x))
+
+
+def equal(a: Array, b: Array) -> Any:
+    """1 where a = b, else 0."""
+    return (a.real == b.real).astype(np.result_type(a, b))
+
+
+def maximum(a: Array, b: Array) -> Any:
+    """The larger one; nan wins."""
+    return np.where((a.real >= b.real) | np.isnan(a.real), a, b)
+
+
+def minimum(a: Array, b: Array) -> Any:
+    """The smaller one; nan wins."""
+    return np.where((a.real <= b.real) | np.isnan(a.real), a, b)
+
+
+def select(condition: Array, a: Array, b: Array) -> Any:
+    """a where the condition is positive, else b."""
+    return np.where(condition.real > 0, a, b)
+
+
+def piecewise(*pairs: tuple[Array, Array]) -> Any:
+    """The value of the first pair whose condition holds; nan where none does."""
+    result: Any = pairs[0][0].dtype.type(np.nan)
+    for value, condition in reversed(pairs):
+        result = np.where(condition, value, result)
+    return result
+
+
+def folded(combine: Function) -> Function:
+    """The function of any number of arguments that combines them one after the other."""
+    return lambda first, *rest: reduce(combine, rest, first)
+
+
+def _relation(holds: Function) -> Function:
+    return lambda a, b: holds(a.real, b.real)
+
+
+#: The NumPy function of every operation of a program.
+NUMPY: Mapping[type, Function] = {
+    Add: folded(operator.add),
+    Mul: folded(operator.mul),
+    Quotient: operator.truediv,
+    Pow: power,
+    IntegerPower: integer_power,
+    Root: root,
+    sympy.exp: exp,
+    sympy.log: log,
+    sympy.tanh: _smooth(np.tanh),
+    sympy.sinh: _smooth(np.sinh),
+    sympy.cosh: _smooth(np.cosh),
+    sympy.sin: _smooth(np.sin),
+    sympy.cos: _smooth(np.cos),
+    sympy.tan: _smooth(np.tan),
+    sympy.asin: _smooth(np.arcsin, low=-1, high=1),
+    sympy.acos: _smooth(np.arccos, low=-1, high=1),
+    sympy.atan: _smooth(np.arctan),
+    sympy.asinh: _smooth(np.arcsinh),
+    sympy.acosh: _smooth(np.arccosh, low=1),
+    sympy.atanh: _smooth(np.arctanh, low=-1, high=1),
+    sympy.atan2: atan2,
+    sympy.erf: _smooth(_scipy("erf")),
+    sympy.erfc: erfc,
+    functions.sigmoid: sigmoid,
+    functions.softplus: softplus,
+    functions.expm1: _smooth(np.expm1, _scipy("expm1")),
+    functions.log1p: log1p,
+    functions.normal_cdf: normal_cdf,
+    functions.step: step,
+    functions.relu: relu,
+    functions.sign: sign,
+    functions.absolute: absolute,
+    functions.clip: clip,
+    functions.equal: equal,
+    functions.maximum: folded(maximum),
+    functions.minimum: folded(minimum),
+    functions.select: select,
+    functions.stop_gradient: lambda x: x,
+    ExprCondPair: lambda value, condition: (value, condition),
+    Piecewise: piecewise,
+    And: folded(np.logical_and),
+    Or: folded(np.logical_or),
+    Not: np.logical_not,
+    sympy.Eq: _relation(np.equal),
+    sympy.Ne: _relation(np.not_equal),
+    sympy.StrictLessThan: _relation(np.less),
+    sympy.LessThan: _relation(np.less_equal),
+    sympy.StrictGreaterThan: _relation(np.greater),
+    sympy.GreaterThan: _relation(np.greater_equal),
+}

@@ -1,0 +1,276 @@
+"""Every vertex of a graph in NumPy: one equation at a time, broadcasting over the indices it runs over.
+
+Arrays carry one more axis in front, of length 1 or the number of points: differences evaluate a graph at hundreds of
+points at once, and what does not depend on the point is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sympy import Basic, Expr, Idx, Indexed, Integer, Mul, Symbol
+from sympy.logic.boolalg import BooleanAtom
+
+from codegen.errors import CheckError
+from codegen.expression import Extent, base_name, extent, indices, is_variable, references, subscripts
+from codegen.graph import Equation, Graph, Reduction
+from codegen.numeric.elementwise import NUMPY
+from codegen.numeric.inputs import Inputs, bind
+from codegen.numeric.program import Program, compile_bodies
+
+Array = NDArray[Any]
+
+DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.complex128))
+"""What a graph can be evaluated in; complex numbers serve the complex step only."""
+
+
+def evaluate(
+    graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = np.float64
+) -> dict[str, NDArray[Any]]:
+    """The value of every variable of the graph, the inputs included, computed in ``dtype``.
+
+    An element that no equation assigns is nan. Raises :class:`CheckError` naming the input for values that do not fit
+    the graph's inputs, and for a function that has no translation.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> found = evaluate(from_expressions({"e": (a + b) * (b + 1)}, [a, b], decompose=True), {"a": 2, "b": 1})
+    >>> {name: float(value) for name, value in found.items()}
+    {'a': 2.0, 'b': 1.0, 'v1': 2.0, 'v2': 3.0, 'e': 6.0}
+    """
+    evaluator = Evaluator.of(graph, dtype)
+    inputs = bind(graph, values, evaluator.dtype)
+    found = evaluator(inputs.extents, {name: array[None] for name, array in inputs.arrays.items()})
+    return {name: inputs.arrays.get(name, array[0]) for name, array in found.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a program reads: the variables so far, each with the axis of points in front, and the extents."""
+
+    arrays: dict[str, Array]
+    extents: Mapping[Symbol, int]
+    dtype: np.dtype[Any]
+
+    def size(self, n: Extent) -> int:
+        """The value of an extent."""
+        return n if isinstance(n, int) else self.extents[n]
+
+
+Load = Callable[[Frame], Any]
+Step = tuple[Callable[..., Any], tuple[int, ...] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """One factor of a contraction: the position of its value, and the axes of the domain that it has."""
+
+    position: int
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One equation, ready to run: a body of one factor is computed whole, one of several is contracted."""
+
+    equation: Equation
+    shape: tuple[Extent, ...]
+    steps: tuple[Step, ...]
+    factors: tuple[Factor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """A graph compiled for evaluation at many points; ``Evaluator.of(graph, dtype)`` makes one."""
+
+    plans: tuple[Plan, ...]
+    dtype: np.dtype[Any]
+
+    @staticmethod
+    def of(graph: Graph, dtype: DTypeLike = np.float64) -> Evaluator:
+        """Compile the graph; :class:`CheckError` for another dtype and for a body that has no translation."""
+        chosen = np.dtype(dtype)
+        if chosen not in DTYPES:
+            raise CheckError(f"dtype: found {chosen}, expected one of {', '.join(map(str, DTYPES))}")
+        return Evaluator(tuple(_plan(graph, equation, chosen) for equation in graph.equations), chosen)
+
+    def __call__(self, extents: Mapping[Symbol, int], arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """All variables at the points; each array has an axis of points in front, of length 1 where they share it."""
+        given = {n: a if a.dtype == self.dtype else a.astype(self.dtype) for n, a in arrays.items()}
+        frame = Frame(given, extents, self.dtype)
+        points = max((array.shape[0] for array in given.values()), default=1)
+        # Overflow, 0/0 and the branches that are not taken are part of IEEE arithmetic, not events to warn of.
+        with np.errstate(all="ignore"):
+            for plan in self.plans:
+                _assign(plan, frame, points)
+        return frame.arrays
+
+
+def _assign(plan: Plan, frame: Frame, points: int) -> None:
+    value = _value(plan, frame)
+    equation, shape = plan.equation, tuple(frame.size(n) for n in plan.shape)
+    key = tuple(int(i) if isinstance(i, Integer) else slice(None) for i in subscripts(equation.target))
+    whole = all(isinstance(k, slice) for k in key)
+    if equation.name not in frame.arrays:
+        length = value.shape[0] if whole else points
+        frame.arrays[equation.name] = np.full((length, *shape), np.nan, frame.dtype)
+    frame.arrays[equation.name][(slice(None), *key)] = value
+
+
+def _value(plan: Plan, frame: Frame) -> Array:
+    """The right side, with the axis of points and the axes of the target's indices."""
+    registers: list[Any] = []
+    for function, arguments in plan.steps:
+        registers.append(function(frame) if arguments is None else function(*[registers[a] for a in arguments]))
+    if len(plan.factors) > 1:
+        return _contract(plan, registers, frame)
+    domain = [frame.size(extent(i)) for i in plan.equation.domain]
+    body = np.asarray(registers[plan.factors[0].position], frame.dtype)
+    if body.ndim == 0:
+        body = body.reshape((1,) * (1 + len(domain)))
+    if plan.equation.reduction is None:
+        return body
+    body = np.broadcast_to(body, (body.shape[0], *domain))
+    kept = 1 + len(plan.equation.free)
+    return REDUCE[plan.equation.reduction](body.reshape(*body.shape[:kept], prod(body.shape[kept:])))
+
+
+def _largest(body: Array) -> Array:
+    """The maximum over the last axis; of complex numbers the one with the largest real part."""
+    if body.dtype.kind != "c":
+        return np.asarray(body.max(axis=-1))
+    return np.take_along_axis(body, body.real.argmax(axis=-1)[..., None], axis=-1)[..., 0]
+
+
+REDUCE: Mapping[Reduction, Callable[[Array], Array]] = {
+    Reduction.SUM: lambda body: np.asarray(body.sum(axis=-1)),
+    Reduction.MAX: _largest,
+}
+
+
+def _contract(plan: Plan, registers: Sequence[Any], frame: Frame) -> Array:
+    """Sum a product whose full domain would be larger than any of its factors: never stored, so memory stays small."""
+    rank = len(plan.equation.domain)
+    operands: list[Any] = []
+    points = False
+    for factor in plan.factors:
+        array = np.asarray(registers[factor.position], frame.dtype)
+        array = array.reshape((1,) * (1 + rank - array.ndim) + array.shape)
+        shared = array.shape[0] == 1
+        points |= not shared
+        absent = tuple(a for a in range(rank + 1) if (a == 0 and shared) or (a > 0 and a - 1 not in factor.axes))
+        operands += [array.squeeze(absent), [a for a in range(rank + 1) if a not in absent]]
+    axes = list(range(0 if points else 1, 1 + len(plan.equation.free)))
+    # An absent axis of the target: the equation broadcasts over it, which einsum does not.
+    present = {a for labels in operands[1::2] for a in labels}
+    result = np.asarray(np.einsum(*operands, [a for a in axes if a in present], optimize=True))
+    return np.expand_dims(result, tuple(a for a in range(1 + len(plan.equation.free)) if a not in axes or a not in present))
+
+
+# --- compiling an equation ----------------------------------------------------------------------------------------
+
+
+def _plan(graph: Graph, equation: Equation, dtype: np.dtype[Any]) -> Plan:
+    groups = _groups(equation)
+    program = compile_bodies(*groups)
+    positions = {index: axis for axis, index in enumerate(equation.domain)}
+    factors = tuple(
+        Factor(position, tuple(sorted(positions[i] for i in indices(group))))
+        for position, group in zip(program.results, groups)
+    )
+    shape = graph.variables[equation.name].shape
+    return Plan(equation, shape, _steps(program, equation, dtype), factors)
+
+
+def _groups(equation: Equation) -> tuple[Expr, ...]:
+    """The factors of a contraction, or the body whole where one factor runs over the entire domain anyway.
+
+    A denominator stays with a factor that has its indices, since x·(1/y) is not x/y at the ends of the range.
+    """
+    whole = (equation.body,)
+    if equation.reduction is not Reduction.SUM or not isinstance(equation.body, Mul):
+        return whole
+    groups: dict[frozenset[Idx], list[Expr]] = {}
+    for factor in sorted(equation.body.args, key=lambda f: -len(indices(f))):
+        own = frozenset(indices(factor))
+        home = own if own in groups else next((key for key in groups if own < key), own)
+        groups.setdefault(home, []).append(factor)
+    if len(groups) == 1 or frozenset(equation.domain) in groups:
+        return whole
+    return tuple(Mul(*factors) for factors in groups.values())
+
+
+def _steps(program: Program, equation: Equation, dtype: np.dtype[Any]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for instruction in program.instructions:
+        if instruction.operation is None:
+            steps.append((_loader(instruction.node, equation, dtype), None))
+        elif instruction.operation in NUMPY:
+            steps.append((NUMPY[instruction.operation], instruction.arguments))
+        else:
+            raise untranslated(instruction.node, equation, "NumPy")
+    return tuple(steps)
+
+
+def untranslated(node: Basic, equation: Equation, language: str) -> CheckError:
+    """The error for a construct that an evaluator does not know."""
+    return CheckError(f"equation of {equation.target}: {type(node).__name__} has no translation into {language}")
+
+
+def _loader(leaf: Basic, equation: Equation, dtype: np.dtype[Any]) -> Load:
+    if isinstance(leaf, Indexed) or is_variable(leaf):
+        return _reader(leaf, equation)
+    if isinstance(leaf, Idx):
+        shape = [-1 if i == leaf else 1 for i in equation.domain]
+        return lambda frame: np.arange(frame.size(extent(leaf)), dtype=np.float64).astype(dtype).reshape(1, *shape)
+    if isinstance(leaf, Symbol):
+        return lambda frame: np.asarray(extent_value(leaf, frame.extents, equation), dtype)
+    if isinstance(leaf, BooleanAtom):
+        return lambda frame, value=bool(leaf): np.asarray(value)
+    constant = np.asarray(_number(leaf, equation), dtype)
+    return lambda frame: constant
+
+
+def extent_value(symbol: Symbol, extents: Mapping[Symbol, int], equation: Equation) -> int:
+    """The value of a symbolic extent that stands in a body."""
+    if symbol not in extents:
+        raise CheckError(f"equation of {equation.target}: {symbol} is neither a variable nor the extent of an input")
+    return extents[symbol]
+
+
+def _number(leaf: Basic, equation: Equation) -> float:
+    if not leaf.is_number or leaf.is_extended_real is False:
+        raise untranslated(leaf, equation, "real numbers")
+    try:
+        return float(leaf)
+    except OverflowError:
+        return np.inf if leaf.is_positive else -np.inf
+    except TypeError:  # zoo, the unsigned infinity that SymPy gives for 1/0
+        return np.nan
+
+
+def _reader(reference: Expr, equation: Equation) -> Load:
+    """Load a reference with its axes in the order of the domain, of length 1 where it lacks an index."""
+    name, key = base_name(reference), subscripts(reference)
+    select = (slice(None), *(int(i) if isinstance(i, Integer) else slice(None) for i in key))
+    free = [equation.domain.index(i) for i in key if isinstance(i, Idx)]
+    present = sorted(set(free))
+    repeated = len(present) < len(free)
+    order = (0, *(1 + free.index(axis) for axis in present))
+    expand = (slice(None), *(slice(None) if axis in present else None for axis in range(len(equation.domain))))
+
+    def load(frame: Frame) -> Array:
+        array = frame.arrays[name][select]
+        if repeated:  # A[i, i] is the diagonal
+            array = np.einsum(array, [0, *(1 + axis for axis in free)], [0, *(1 + axis for axis in present)])
+        else:
+            array = array.transpose(order)
+        return array[expand]
+
+    return load

@@ -1,0 +1,172 @@
+"""mpmath with the answers of IEEE arithmetic where mpmath raises, leaves the real line, or is silent about infinity.
+
+mpmath computes what lies in between; this table is everything that differs from it:
+
+=========  ==========  ==========  ===========  ====================
+function   at −inf     at +inf     real on      poles
+=========  ==========  ==========  ===========  ====================
+exp        0           inf
+expm1      −1          inf
+log        nan         inf         [0, inf)     0 → −inf
+log1p      nan         inf         [−1, inf)    −1 → −inf
+sqrt       nan         inf         [0, inf)
+sinh       −inf        inf
+cosh       inf         inf
+tanh       −1          1
+sin, cos   nan         nan
+tan        nan         nan
+asin       nan         nan         [−1, 1]
+acos       nan         nan         [−1, 1]
+atan       −π/2        π/2
+asinh      −inf        inf
+acosh      nan         inf         [1, inf)
+atanh      nan         nan         [−1, 1]      −1 → −inf, 1 → inf
+erf        −1          1
+erfc       2           0
+=========  ==========  ==========  ===========  ====================
+
+Every function of nan is nan. a/0 is inf with the sign of a, and 0/0 is nan; powers follow ``pow`` of C (x⁰ = 1 and
+1ʸ = 1 even for nan), the angle of infinite coordinates ``atan2`` of C. mpmath agrees already that 0·inf, inf − inf and
+inf/inf are nan and that comparisons with nan are false. It has no signed zero: a zero counts as +0.
+
+mpmath's exponents are unbounded, so exp(1000) is 1.97e434 and becomes inf only when it is rounded to a float. The
+limits below keep a tower of exponentials from filling memory; they lie far beyond the range of any float.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath
+import numpy as np
+
+EXPONENT_LIMIT = 10**6
+"""Beyond ±10⁶ an exponential has its value at ±inf."""
+PERIOD_LIMIT = 2**14
+"""Beyond 2^(2^14) a trigonometric function is nan, as at inf: its argument would have to be known to that many bits."""
+
+Mpf = Any
+"""A number of an mpmath context; mpmath has no type hints."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What a function is at ±inf, where it is real, and its poles; numbers are written as text for any precision."""
+
+    below: str
+    above: str
+    low: float = -math.inf
+    high: float = math.inf
+    poles: Mapping[int, str] = field(default_factory=dict)
+    limit: int | None = None
+    """Beyond ±2^limit it has its value at ±inf."""
+
+
+_EXPONENTIAL = EXPONENT_LIMIT.bit_length()
+
+ENDS: Mapping[str, Ends] = {
+    "exp": Ends("0", "inf", limit=_EXPONENTIAL),
+    "expm1": Ends("-1", "inf", limit=_EXPONENTIAL),
+    "log": Ends("nan", "inf", low=0, poles={0: "-inf"}),
+    "log1p": Ends("nan", "inf", low=-1, poles={-1: "-inf"}),
+    "sqrt": Ends("nan", "inf", low=0),
+    "sinh": Ends("-inf", "inf", limit=_EXPONENTIAL),
+    "cosh": Ends("inf", "inf", limit=_EXPONENTIAL),
+    "tanh": Ends("-1", "1", limit=_EXPONENTIAL),
+    "sin": Ends("nan", "nan", limit=PERIOD_LIMIT),
+    "cos": Ends("nan", "nan", limit=PERIOD_LIMIT),
+    "tan": Ends("nan", "nan", limit=PERIOD_LIMIT),
+    "asin": Ends("nan", "nan", low=-1, high=1),
+    "acos": Ends("nan", "nan", low=-1, high=1),
+    "atan": Ends("-pi/2", "pi/2"),
+    "asinh": Ends("-inf", "inf"),
+    "acosh": Ends("nan", "inf", low=1),
+    "atanh": Ends("nan", "nan", low=-1, high=1, poles={-1: "-inf", 1: "inf"}),
+    "erf": Ends("-1", "1", limit=_EXPONENTIAL),
+    "erfc": Ends("2", "0", limit=_EXPONENTIAL),
+}
+
+
+class Ieee:
+    """Real arithmetic at a number of digits: ``exp`` to ``erfc`` of the table, ``divide``, ``power`` and ``atan2``.
+
+    It stands in for an mpmath context where a :class:`~codegen.functions.Primitive` expects one. Its context is its
+    own, so that the precision of ``mpmath.mp`` is neither read nor changed.
+
+    >>> ieee = Ieee(50)
+    >>> ieee.log(ieee.mpf(0)), ieee.divide(ieee.mpf(-1), ieee.mpf(0)), ieee.log(ieee.mpf(-1))
+    (mpf('-inf'), mpf('-inf'), mpf('nan'))
+    """
+
+    def __init__(self, digits: int) -> None:
+        self.context = mpmath.mp.clone()
+        self.context.dps = digits
+        self.mpf: Callable[[Any], Mpf] = self.context.mpf
+        self.nan: Mpf = self.context.nan
+        self.inf: Mpf = self.context.inf
+        for name, ends in ENDS.items():
+            setattr(self, name, self._completed(getattr(self.context, name), ends))
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever the table does not mention is mpmath's own."""
+        return getattr(self.context, name)
+
+    def _completed(self, function: Callable[[Mpf], Mpf], ends: Ends) -> Callable[[Mpf], Mpf]:
+        below, above = self._constant(ends.below), self._constant(ends.above)
+        poles = {self.mpf(at): self.mpf(value) for at, value in ends.poles.items()}
+        low, high = self.mpf(ends.low), self.mpf(ends.high)
+        limit = self.inf if ends.limit is None else self.context.ldexp(1, ends.limit)
+
+        def completed(x: Mpf) -> Mpf:
+            if x != x or not low <= x <= high:
+                return below if x < -limit or x == -self.inf else above if x == self.inf else self.nan
+            if abs(x) >= limit:
+                return below if x < 0 else above
+            return poles[x] if x in poles else function(x)
+
+        return completed
+
+    def _constant(self, text: str) -> Mpf:
+        return {"pi/2": self.context.pi / 2, "-pi/2": -self.context.pi / 2}.get(text) or self.mpf(text)
+
+    def divide(self, a: Mpf, b: Mpf) -> Mpf:
+        """a/b; by zero inf with the sign of a, or nan for 0/0."""
+        return a / b if b else a * self.inf
+
+    def power(self, x: Mpf, y: Mpf) -> Mpf:
+        """xʸ as C's ``pow``: real for negative x only where y is a whole number."""
+        if not x or x == 1 or not y or not (self.context.isfinite(x) and self.context.isfinite(y)):
+            # In all these cases the result is 0, 1, inf or nan and depends on little: Python's floats know it.
+            with np.errstate(all="ignore"):
+                return self.mpf(float(np.power(_base_class(x), _exponent_class(y))))
+        if x < 0 and not self.context.isint(y):
+            return self.nan
+        size = 0 if abs(y) <= 64 else y * self.context.log(abs(x))
+        if abs(size) < EXPONENT_LIMIT:
+            return x**y
+        sign = -1 if x < 0 and y % 2 else 1
+        return sign * self.inf if size > 0 else self.mpf(0)
+
+    def atan2(self, y: Mpf, x: Mpf) -> Mpf:
+        """The angle of (x, y); of two infinite coordinates that of (±1, ±1)."""
+        if self.context.isinf(x) and self.context.isinf(y):
+            return self.context.atan2(self.context.sign(y), self.context.sign(x))
+        return self.context.atan2(y, x)
+
+
+def _base_class(x: Mpf) -> np.float64:
+    """A float that raised to 0 or ±inf, or as 0, ±inf or nan itself, behaves as x does."""
+    if x != x or abs(x) in (0, 1, math.inf):
+        return np.float64(x)
+    return np.float64(math.copysign(0.5 if abs(x) < 1 else 2.0, x))
+
+
+def _exponent_class(y: Mpf) -> np.float64:
+    """A float of the sign and parity of y."""
+    if y != y or abs(y) in (0, math.inf):
+        return np.float64(y)
+    size = 0.5 if y != int(y) else 1.0 if int(y) % 2 else 2.0
+    return np.float64(math.copysign(size, y))

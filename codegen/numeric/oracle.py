@@ -1,0 +1,231 @@
+"""Every vertex of a graph at any precision, element by element in mpmath: what all other results are held to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from math import prod
+from operator import add, mul
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import ArrayLike, NDArray
+from sympy import Add, And, Basic, Float, Idx, Indexed, Integer, Mul, Not, NumberSymbol, Or, Piecewise, Pow, Rational, Symbol
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom
+
+from codegen import functions
+from codegen.errors import CheckError
+from codegen.expression import base_name, extent, is_variable, subscripts
+from codegen.functions import Primitive
+from codegen.graph import Equation, Graph, Reduction
+from codegen.numeric.evaluate import extent_value, untranslated
+from codegen.numeric.ieee import Ieee, Mpf
+from codegen.numeric.inputs import bind
+from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
+
+Objects = NDArray[np.object_]
+
+# mpmath memoises constants such as π and log 2 with two separate assignments, so two threads that raise the precision
+# at the same time can read the one of the other. Pure Python gains nothing from threads anyway.
+_LOCK = threading.Lock()
+
+FLOAT_DIGITS = 17
+"""With fewer digits the inputs would be rounded."""
+
+
+def evaluate_exactly(graph: Graph, values: Mapping[str, ArrayLike], digits: int = 50) -> dict[str, Objects]:
+    """The value of every variable of the graph at ``digits`` decimal digits, as arrays of mpmath numbers.
+
+    The inputs are the floats' exact values. Infinities and nan behave as IEEE says (see :mod:`codegen.numeric.ieee`),
+    but nothing overflows or underflows: round the result to compare it with a float. An element that no equation
+    assigns is nan. Raises :class:`CheckError` for values that do not fit, as :func:`~codegen.numeric.evaluate`.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> x = symbols("x")
+    >>> print(evaluate_exactly(from_expressions({"y": x / 3}, [x]), {"x": 0.1}, digits=25)["y"][()])
+    0.03333333333333333518370504
+    """
+    inputs = bind(graph, values, np.dtype(np.float64))
+    with _LOCK:
+        return Oracle(graph, inputs.extents, digits)(
+            {name: array.astype(object) for name, array in inputs.arrays.items()}
+        )
+
+
+Element = tuple[int, ...]
+Load = Callable[[Mapping[str, Objects], Element], Any]
+Step = tuple[Callable[..., Any], tuple[int, ...] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One equation, ready to run for each value of the indices of its target and its reduction."""
+
+    equation: Equation
+    steps: tuple[Step, ...]
+    free: tuple[int, ...]
+    reduced: tuple[int, ...]
+
+
+class Oracle:
+    """A graph compiled for evaluation at one precision and fixed extents."""
+
+    def __init__(self, graph: Graph, extents: Mapping[Symbol, int], digits: int) -> None:
+        if digits < FLOAT_DIGITS:
+            raise CheckError(f"digits: found {digits}, expected at least {FLOAT_DIGITS}, which a float has")
+        self.ieee = Ieee(digits)
+        self.combine = {Reduction.SUM: lambda terms: reduce(add, terms), Reduction.MAX: lambda terms: self._maximum(*terms)}
+        self.table = _table(self.ieee)
+        self.shapes = {
+            name: tuple(n if isinstance(n, int) else extents[n] for n in variable.shape)
+            for name, variable in graph.variables.items()
+        }
+        self.plans = tuple(self._plan(equation, extents) for equation in graph.equations)
+
+    def __call__(self, arrays: Mapping[str, Objects]) -> dict[str, Objects]:
+        """All variables; the inputs are arrays of floats, integers or numbers of this oracle's own context."""
+        found = {name: self.numbers(array) for name, array in arrays.items()}
+        for plan in self.plans:
+            name, key = plan.equation.name, subscripts(plan.equation.target)
+            if name not in found:
+                found[name] = np.full(self.shapes[name], self.ieee.nan, object)
+            places = [int(i) if isinstance(i, Integer) else None for i in key]
+            for outer in product(*map(range, plan.free)):
+                remaining = iter(outer)
+                place = tuple(next(remaining) if p is None else p for p in places)
+                found[name][place] = self._element(plan, found, outer)
+        return found
+
+    def numbers(self, array: Objects) -> Objects:
+        """The same values as numbers of this oracle's context, unrounded."""
+        result = np.empty(array.shape, object)
+        result.reshape(-1)[:] = [self.ieee.mpf(value) for value in array.reshape(-1)]
+        return result
+
+    def _element(self, plan: Plan, found: Mapping[str, Objects], outer: Element) -> Mpf:
+        if plan.equation.reduction is None:
+            return _run(plan.steps, found, outer)
+        terms = [_run(plan.steps, found, outer + inner) for inner in product(*map(range, plan.reduced))]
+        return self.combine[plan.equation.reduction](terms)
+
+    def _maximum(self, *terms: Mpf) -> Mpf:
+        return functions.maximum.value(self.ieee, *terms)
+
+    def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
+        program = compile_bodies(equation.body)
+        steps: list[Step] = []
+        for instruction in program.instructions:
+            operation = instruction.operation
+            if operation is None:
+                steps.append((self._loader(instruction.node, equation, extents), None))
+            elif operation in self.table:
+                steps.append((self.table[operation], instruction.arguments))
+            elif issubclass(operation, Primitive):
+                steps.append((_with_context(operation, self.ieee), instruction.arguments))
+            else:
+                raise untranslated(instruction.node, equation, "mpmath")
+        # The result of a single leaf, or of a node written early, need not be the last instruction.
+        steps.append((lambda value: value, program.results))
+        free, reduced = (
+            tuple(n if isinstance(n := extent(i), int) else extents[n] for i in part)
+            for part in (equation.free, equation.reduced)
+        )
+        return Plan(equation, tuple(steps), free, reduced)
+
+    def _loader(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
+        if isinstance(leaf, Indexed) or is_variable(leaf):
+            return _reader(base_name(leaf), subscripts(leaf), equation)
+        if isinstance(leaf, Idx):
+            axis = equation.domain.index(leaf)
+            return lambda found, element: self.ieee.mpf(element[axis])
+        constant = self._constant(leaf, equation, extents)
+        return lambda found, element: constant
+
+    def _constant(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Any:
+        if isinstance(leaf, BooleanAtom):
+            return bool(leaf)
+        if isinstance(leaf, Symbol):
+            return self.ieee.mpf(extent_value(leaf, extents, equation))
+        if isinstance(leaf, Rational):
+            return self.ieee.mpf(leaf.p) / leaf.q if leaf.q else self.ieee.mpf(leaf.p) * self.ieee.inf
+        if isinstance(leaf, Float):
+            return self.ieee.context.make_mpf(leaf._mpf_)
+        if isinstance(leaf, NumberSymbol):
+            return self.ieee.context.make_mpf(leaf._as_mpf_val(self.ieee.context.prec))
+        if leaf in SPECIAL:
+            return self.ieee.mpf(SPECIAL[leaf])
+        raise untranslated(leaf, equation, "mpmath")
+
+
+#: SymPy's numbers that are not finite; its unsigned infinity stands for 1/0 of unknown sign.
+SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "nan", sympy.zoo: "nan"}
+
+
+def _run(steps: Sequence[Step], found: Mapping[str, Objects], element: Element) -> Any:
+    registers: list[Any] = []
+    for function, arguments in steps:
+        if arguments is None:
+            registers.append(function(found, element))
+        else:
+            registers.append(function(*[registers[a] for a in arguments]))
+    return registers[-1]
+
+
+def _reader(name: str, key: Sequence[Basic], equation: Equation) -> Load:
+    parts = tuple((int(i), True) if isinstance(i, Integer) else (equation.domain.index(i), False) for i in key)
+    return lambda found, element: found[name][tuple(n if fixed else element[n] for n, fixed in parts)]
+
+
+def _with_context(primitive: type[Primitive], ieee: Ieee) -> Callable[..., Any]:
+    return lambda *arguments: primitive.value(ieee, *arguments)
+
+
+def _piecewise(nan: Mpf) -> Callable[..., Any]:
+    return lambda *pairs: next((value for value, condition in pairs if condition), nan)
+
+
+def _table(ieee: Ieee) -> Mapping[type, Callable[..., Any]]:
+    """The mpmath function of every operation of a program; a primitive has its own ``value``."""
+    return {
+        Add: lambda first, *rest: reduce(add, rest, first),
+        Mul: lambda first, *rest: reduce(mul, rest, first),
+        Quotient: ieee.divide,
+        Root: ieee.sqrt,
+        IntegerPower: ieee.power,
+        Pow: ieee.power,
+        **{getattr(sympy, name): getattr(ieee, name) for name in SAME_NAME},
+        ExprCondPair: lambda value, condition: (value, condition),
+        Piecewise: _piecewise(ieee.nan),
+        And: lambda *conditions: all(conditions),
+        Or: lambda *conditions: any(conditions),
+        Not: lambda condition: not condition,
+        sympy.Eq: lambda a, b: a == b,
+        sympy.Ne: lambda a, b: a != b,
+        sympy.StrictLessThan: lambda a, b: a < b,
+        sympy.LessThan: lambda a, b: a <= b,
+        sympy.StrictGreaterThan: lambda a, b: a > b,
+        sympy.GreaterThan: lambda a, b: a >= b,
+    }
+
+
+#: Functions that SymPy and mpmath give the same name.
+SAME_NAME = (
+    "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
+    "atan2", "erf", "erfc",
+)  # fmt: skip
+
+
+def rounded(array: Objects) -> NDArray[np.float64]:
+    """The nearest floats; what is too large for one is inf.
+
+    >>> ieee = Ieee(20)
+    >>> rounded(np.array([ieee.exp(ieee.mpf(1000)), ieee.mpf(2)]))
+    array([inf,  2.])
+    """
+    return np.array([float(value) for value in array.reshape(-1)]).reshape(array.shape)

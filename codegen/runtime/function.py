@@ -1,0 +1,204 @@
+"""A compiled graph: checked calls from Python, kernels for a user's own jitted code, and a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codegen.emit.layout import Layout, Slot, layout
+from codegen.emit.numba import Dtype, emit
+from codegen.errors import EmitError
+from codegen.graph import Graph
+from codegen.passes import PassReport, optimise
+from codegen.runtime.cache import load
+from codegen.schedule import ScheduleName
+from codegen.schedule import schedule as scheduled
+
+DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
+
+
+@dataclass(frozen=True)
+class CompileReport:
+    """What was compiled and what it took."""
+
+    schedule: str
+    dtype: str
+    passes: PassReport
+    workspace: str
+    """Elements of scratch memory that a call allocates, as a formula of the symbolic extents."""
+    generate_seconds: float
+    """Passes, scheduling and source text."""
+    compile_seconds: float
+    """Machine code: compiled, or loaded from the cache."""
+    cache_hit: bool
+
+    def __str__(self) -> str:
+        origin = "loaded from the cache" if self.cache_hit else "compiled"
+        return (
+            f"schedule {self.schedule}, {self.dtype}, workspace {self.workspace} elements\n"
+            f"generated in {self.generate_seconds * 1e3:.0f} ms, {origin} in {self.compile_seconds * 1e3:.0f} ms\n"
+            f"operations for one sample, after each pass:\n{self.passes}"
+        )
+
+
+class CompiledFunction:
+    """A graph as machine code.
+
+    Calling it checks the arguments and returns the results in the order of the graph's outputs: scalars as numbers,
+    arrays newly allocated, a single result by itself. ``out`` takes one array for each array result, to be filled and
+    returned instead. Wrong arguments raise ``TypeError`` or ``ValueError`` that say which, what was found and what was
+    expected. Calls release the GIL, share no state, and may run in several threads at once.
+    """
+
+    def __init__(self, module: Any, source: str, layout: Layout, report: CompileReport) -> None:
+        self._module = module
+        self.kernel: Callable[..., Any] = module.kernel
+        """The jitted function with the same arguments as a call, for use in jitted code."""
+        self.fill: Callable[..., Any] = module.fill
+        """Jitted: the arguments, then an array for each array result; returns the scalar results."""
+        self.source = source
+        self.layout = layout
+        self.report = report
+
+    def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
+        if out is None:
+            try:
+                return self.kernel(*arguments)
+            except (TypeError, ValueError, AttributeError):
+                self._check(arguments)
+                raise
+        arrays = (out,) if isinstance(out, np.ndarray) else tuple(out)
+        try:
+            scalars = self.fill(*arguments, *arrays)
+        except (TypeError, ValueError, AttributeError):
+            self._check(arguments)
+            self._check_out(arguments, arrays)
+            raise
+        return self._assemble(scalars, arrays)
+
+    def _assemble(self, scalars: Any, arrays: Sequence[np.ndarray]) -> Any:
+        count = len(self.layout.scalars)
+        values = iter((scalars,) if count == 1 else scalars or ())
+        filled = iter(arrays)
+        results = tuple(next(filled) if slot.shape else next(values) for slot in self.layout.results)
+        return results[0] if len(results) == 1 else results
+
+    def _check(self, arguments: Sequence[Any]) -> None:
+        """Raise the error that says what is wrong with the arguments, if anything is."""
+        slots = self.layout.arguments
+        if len(arguments) != len(slots):
+            names = ", ".join(slot.name for slot in slots)
+            raise TypeError(f"expected {len(slots)} arguments ({names}), found {len(arguments)}")
+        extents: dict[Any, tuple[int, str]] = {}
+        for slot, value in zip(slots, arguments):
+            self._check_array(slot, value, extents)
+
+    def _check_out(self, arguments: Sequence[Any], arrays: Sequence[Any]) -> None:
+        slots = self.layout.arrays
+        if len(arrays) != len(slots):
+            names = ", ".join(slot.name for slot in slots)
+            raise TypeError(f"out needs {len(slots)} arrays ({names}), found {len(arrays)}")
+        for slot, array in zip(slots, arrays):
+            if not isinstance(array, np.ndarray) or not array.flags.writeable:
+                raise TypeError(f"out for {slot.name!r} must be a writable numpy array, found {_describe(array)}")
+            for argument in arguments:
+                if isinstance(argument, np.ndarray) and np.may_share_memory(array, argument):
+                    raise ValueError(f"out for {slot.name!r} shares memory with an argument")
+        for n, array in enumerate(arrays):
+            if any(np.may_share_memory(array, other) for other in arrays[:n]):
+                raise ValueError(f"out for {slots[n].name!r} shares memory with another out array")
+        extents: dict[Any, tuple[int, str]] = {}
+        for slot, value in [*zip(self.layout.arguments, arguments), *zip(slots, arrays)]:
+            self._check_array(slot, value, extents)
+
+    def _check_array(self, slot: Slot, value: Any, extents: dict[Any, tuple[int, str]]) -> None:
+        wanted = np.dtype(np.int64 if slot.kind == "integer" else DTYPES[self.report.dtype])
+        if not slot.shape:
+            if not isinstance(value, (int, float, np.integer, np.floating)) or (
+                slot.kind == "integer" and not isinstance(value, (int, np.integer))
+            ):
+                raise TypeError(f"{slot.name!r} must be a number ({wanted}), found {_describe(value)}")
+            return
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"{slot.name!r} must be a numpy array of {wanted}, found {_describe(value)}")
+        if value.dtype != wanted:
+            raise TypeError(f"{slot.name!r} must have dtype {wanted}, found {value.dtype}")
+        if value.ndim != len(slot.shape):
+            raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")
+        if not (value.flags.c_contiguous and value.flags.aligned):
+            raise ValueError(f"{slot.name!r} must be C-contiguous and aligned; use numpy.ascontiguousarray")
+        for found, expected in zip(value.shape, slot.shape):
+            if isinstance(expected, int):
+                if found != expected:
+                    raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")
+            elif found < 1:
+                raise ValueError(f"{slot.name!r} must have shape {_shape(slot)} with {expected} ≥ 1, found {value.shape}")
+            else:
+                first, owner = extents.setdefault(expected, (found, slot.name))
+                if first != found:
+                    raise ValueError(
+                        f"{slot.name!r} has {expected} = {found} by its shape {value.shape}, but {owner!r} has {expected} = {first}"
+                    )
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(slot.name for slot in self.layout.arguments)
+        results = ", ".join(slot.name for slot in self.layout.results)
+        return f"<CompiledFunction ({arguments}) -> ({results}), {self.report.schedule}, {self.report.dtype}>"
+
+
+def _shape(slot: Slot) -> str:
+    return f"({', '.join(map(str, slot.shape))}{',' if len(slot.shape) == 1 else ''})"
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} with shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
+    return f"a {type(value).__name__}"
+
+
+def compile(  # noqa: A001 - the module is called as codegen.compile
+    graph: Graph,
+    *,
+    dtype: Dtype = "float64",
+    schedule: ScheduleName = "auto",
+    cache: bool = True,
+    pack: Mapping[str, Sequence[str]] | None = None,
+) -> CompiledFunction:
+    """Compile a graph to a function of its inputs that returns its outputs.
+
+    ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that order.
+    Real arrays have the ``dtype``, integer ones are int64, all C-contiguous. Raises :class:`EmitError` for an unknown
+    dtype or schedule, a bad pack, or a function without a translation.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> f = compile(gradient(from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e"))
+    >>> f(2.0, 1.0)
+    (6.0, 2.0, 5.0)
+    """
+    if dtype not in DTYPES:
+        raise EmitError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
+    started = time.perf_counter()
+    optimised, passes = optimise(graph)
+    convention = layout(optimised, pack or {})
+    program = scheduled(optimised, schedule)
+    source = emit(program, convention, dtype)
+    generated = time.perf_counter()
+    loaded = load(source, cache)
+    finished = time.perf_counter()
+    report = CompileReport(
+        schedule=program.schedule,
+        dtype=dtype,
+        passes=passes,
+        workspace=program.workspace,
+        generate_seconds=generated - started,
+        compile_seconds=finished - generated,
+        cache_hit=loaded.cache_hit,
+    )
+    return CompiledFunction(loaded.module, source, convention, report)
+

@@ -1,0 +1,96 @@
+"""Recognise sums of products that are matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+from math import prod
+
+from sympy import Expr, Idx, Indexed, Mul
+
+from codegen.expression import base_name, extent, indices, subscripts
+from codegen.graph import Equation, Graph, Reduction, Variable
+
+BLAS_WORK = 256
+"""Multiplications a sample from which a matrix product pays for its call, about 0.3 µs; below, loops are as fast."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """``target[i, j] = Σ_k left[i, k]·right[k, j]``, the operands named with their own order of subscripts."""
+
+    equation: Equation
+    left: Expr
+    right: Expr
+
+
+def isolate(graph: Graph) -> tuple[Graph, dict[object, Product]]:
+    """Find the matrix products of a graph, by vertex; factors that are not plain arrays become vertices first."""
+    taken = set(graph.variables)
+    names = (name for n in count(1) if (name := f"factor{n}") not in taken)
+    equations: list[Equation] = []
+    products: dict[object, Product] = {}
+    for equation in graph.equations:
+        groups = _groups(equation)
+        if groups is None:
+            equations.append(equation)
+            continue
+        operands = []
+        for factors, order in groups:
+            operand = factors[0]
+            if len(factors) > 1 or not _is_whole(graph, operand):
+                variable = Variable(next(names), tuple(extent(i) for i in order))
+                operand = variable[order]
+                equations.append(Equation(operand, Mul(*factors)))
+            operands.append(operand)
+        new = equation.with_body(Mul(*operands))
+        equations.append(new)
+        products[new.cell] = Product(new, operands[0], operands[1])
+    return graph.with_equations(equations), products
+
+
+def _is_whole(graph: Graph, operand: Expr) -> bool:
+    """Whether an operand is one contiguous array of real numbers."""
+    if not isinstance(operand, Indexed):
+        return False
+    variable = graph.variable(base_name(operand))
+    whole = len(graph.definitions[variable.name]) < 2 and variable.kind == "real"
+    return whole and all(isinstance(i, Idx) for i in operand.indices) and len(set(operand.indices)) == len(operand.indices)
+
+
+def _groups(equation: Equation) -> tuple[tuple[list[Expr], tuple[Idx, ...]], tuple[list[Expr], tuple[Idx, ...]]] | None:
+    """Split the factors of Σ_k into those over (i, k) and those over (k, j); None if the equation is no matrix product."""
+    if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or not 1 <= len(equation.free) <= 2:
+        return None
+    if len(equation.free) != len(subscripts(equation.target)):
+        return None
+    if prod(n for i in equation.domain if isinstance(n := extent(i), int)) < BLAS_WORK:
+        return None
+    (k,) = equation.reduced
+    i, j = equation.free if len(equation.free) == 2 else (equation.free[0], None)
+    left: list[Expr] = []
+    right: list[Expr] = []
+    for factor in Mul.make_args(equation.body):
+        uses = set(indices(factor))
+        if i in uses and (j is None or j not in uses):
+            left.append(factor)
+        elif i not in uses and uses:
+            right.append(factor)
+        elif not uses:
+            left.append(factor)
+        else:
+            return None
+    wanted_left, wanted_right = {i, k}, {k} if j is None else {k, j}
+    if _uses(left) != wanted_left or _uses(right) != wanted_right:
+        return None
+    return (left, _order(left, (i, k))), (right, _order(right, (k,) if j is None else (k, j)))
+
+
+def _uses(factors: Iterable[Expr]) -> set[Idx]:
+    return {index for factor in factors for index in indices(factor)}
+
+
+def _order(factors: list[Expr], default: tuple[Idx, ...]) -> tuple[Idx, ...]:
+    """The sample axis first, as every activation has it."""
+    return tuple(sorted(default, key=lambda i: isinstance(extent(i), int)))

@@ -1,0 +1,157 @@
+"""Fuse equations into loop nests: what can run in one pass over an index does, and short-lived values stay local."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+
+from sympy import Expr, Idx
+
+from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
+from codegen.graph import Equation, Graph
+from codegen.schedule.program import Accumulate, Fill, Loop, Set, Statement, Store
+
+
+def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
+    """The statements that compute these equations, given in an order in which they can be evaluated.
+
+    An equation joins the first loop over the same range that it can: it must not read, at another value of the loop's
+    index, what that loop computes, nor a reduction that the loop has not finished. The sample index is outermost.
+    """
+    return tuple(_level(graph, [_Item(e, e.target, e.body, _loop_order(e)) for e in equations]))
+
+
+def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
+    """Whether a sum is accumulated in a local: none of the loops to come runs along the target."""
+    return not any(i in remaining for i in subscripts(target))
+
+
+@dataclass
+class _Item:
+    """One equation under way: target and body with the indices of the loops it has joined, and the loops to come."""
+
+    equation: Equation
+    target: Expr
+    body: Expr
+    remaining: tuple[Idx, ...]
+    reducing: bool = False
+
+    def reduced(self) -> set[Idx]:
+        """The indices it sums over, under their present names."""
+        return set(indices(self.body)).difference(indices(self.target)) if self.equation.reduction else set()
+
+    def renamed(self, old: Idx, new: Idx) -> _Item:
+        """Run over ``new`` where it ran over ``old``; another index that is called so steps aside."""
+        if old == new:
+            return self
+        renaming = {old: new}
+        names = {str(i.label) for i in (*self.remaining, *indices(self.body), *indices(self.target))}
+        if new in self.remaining:
+            renaming[new] = fresh_index(new, names | {str(new.label)})
+        return _Item(
+            self.equation,
+            reindex(self.target, renaming),
+            reindex(self.body, renaming),
+            tuple(renaming.get(i, i) for i in self.remaining),
+            self.reducing,
+        )
+
+
+@dataclass
+class _Cluster:
+    index: Idx | None
+    items: list[_Item] = field(default_factory=list)
+
+
+def _loop_order(equation: Equation) -> tuple[Idx, ...]:
+    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones."""
+    return tuple(sorted(equation.domain, key=lambda i: isinstance(extent(i), int)))
+
+
+def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
+    for cluster in _clusters(graph, items):
+        if cluster.index is None:
+            for item in cluster.items:
+                yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
+            continue
+        inner = []
+        for item in cluster.items:
+            reducing = cluster.index in item.reduced()
+            if reducing and not item.reducing:
+                yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
+            rest = tuple(i for i in item.remaining if i != cluster.index)
+            inner.append(_Item(item.equation, item.target, item.body, rest, item.reducing or reducing))
+        yield Loop(cluster.index, tuple(_level(graph, inner)))
+        for item in cluster.items:
+            finished = cluster.index in item.reduced() and not item.reducing
+            stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
+            if finished and stored and is_local(item.target, item.remaining):
+                yield Store(item.equation, item.target)
+
+
+def _clusters(graph: Graph, items: Sequence[_Item]) -> list[_Cluster]:
+    clusters: list[_Cluster] = []
+    place: dict[object, tuple[int, _Item]] = {}
+    for item in _scalars_first(graph, items):
+        head = item.remaining[0] if item.remaining else None
+        lowest = 0
+        for reference in _reads(item):
+            for cell in graph.resolve(reference):
+                if cell in place:
+                    number, producer = place[cell]
+                    fits = _fusable(producer, clusters[number].index, reference, head)
+                    lowest = max(lowest, number if fits else number + 1)
+        number = next((n for n in range(lowest, len(clusters)) if _matches(clusters[n].index, head)), len(clusters))
+        if number == len(clusters):
+            clusters.append(_Cluster(head))
+        index = clusters[number].index
+        if head is not None and index is not None:
+            item = item.renamed(head, index)
+        clusters[number].items.append(item)
+        place[item.equation.cell] = (number, item)
+    return clusters
+
+
+def _reads(item: _Item) -> tuple[Expr, ...]:
+    return references(item.body)
+
+
+def _scalars_first(graph: Graph, items: Sequence[_Item]) -> Iterator[_Item]:
+    """The items in an order that respects what they read, those without a loop as early as they can be."""
+    position = {item.equation.cell: n for n, item in enumerate(items)}
+    waiting: list[int] = []
+    readers: dict[int, list[int]] = {}
+    ready: list[tuple[bool, int]] = []
+    for n, item in enumerate(items):
+        needs = {position[c] for r in _reads(item) for c in graph.resolve(r) if c in position}
+        waiting.append(len(needs))
+        for needed in needs:
+            readers.setdefault(needed, []).append(n)
+        if not needs:
+            ready.append((bool(item.remaining), n))
+    heapify(ready)
+    while ready:
+        _, n = heappop(ready)
+        yield items[n]
+        for reader in readers.get(n, ()):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                heappush(ready, (bool(items[reader].remaining), reader))
+
+
+def _matches(index: Idx | None, head: Idx | None) -> bool:
+    if index is None or head is None:
+        return index is head
+    return extent(index) == extent(head)
+
+
+def _fusable(producer: _Item, index: Idx | None, reference: Expr, head: Idx | None) -> bool:
+    """Whether what the producer stores in one pass of its loop is what a pass of the reader's loop reads."""
+    if index is None:
+        return head is None
+    if index in producer.reduced():
+        return False
+    return any(
+        written == index and read == head for written, read in zip(subscripts(producer.target), subscripts(reference))
+    )

@@ -1,0 +1,119 @@
+"""A scheduled graph: loops, assignments and contractions over named storage, ready to be written in any language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from sympy import Add, Expr, Idx, Mul, Symbol
+
+from codegen.expression import Extent
+from codegen.graph import Equation, Graph, cell_of
+
+StorageKey = tuple[str, tuple[int | None, ...]]
+"""A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
+
+
+class Place(Enum):
+    """Where values live."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    WORK = "work"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a vertex is kept in: the array or scalar ``number`` of its place, over some axes of the variable."""
+
+    place: Place
+    number: int
+    axes: tuple[int, ...]
+    shape: tuple[Extent, ...]
+
+
+@dataclass(frozen=True)
+class Set:
+    """``target = value``."""
+
+    equation: Equation
+    target: Expr
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Accumulate:
+    """``target += value``, or the larger of the two."""
+
+    equation: Equation
+    target: Expr
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The neutral element of the reduction into ``target``, over the axes that ``over`` runs along."""
+
+    equation: Equation
+    target: Expr
+    over: tuple[Idx, ...]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Copy an element that was accumulated in a local to the output array it belongs to."""
+
+    equation: Equation
+    target: Expr
+
+
+@dataclass(frozen=True)
+class Loop:
+    """``for index: body``."""
+
+    index: Idx
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """``target = Σ left·right`` as a matrix product; ``left`` and ``right`` are whole arrays in the order of the product."""
+
+    equation: Equation
+    left: Expr
+    right: Expr
+
+
+Statement = Set | Accumulate | Fill | Store | Loop | Contract
+
+
+@dataclass(frozen=True)
+class Program:
+    """Statements in order, where each vertex is stored, and the sizes of the work arrays."""
+
+    graph: Graph
+    schedule: str
+    statements: tuple[Statement, ...]
+    storage: Mapping[StorageKey, Storage]
+    work: tuple[tuple[Extent, ...], ...]
+    """The shapes of the work arrays; vertices whose lives do not overlap share one."""
+    locals: int
+    """The number of local scalars."""
+
+    def storage_of(self, reference: Expr) -> Storage:
+        """Where the vertex that a reference or target names is kept."""
+        name, pattern = cell_of(reference)
+        found = self.storage.get((name, pattern))
+        return self.storage[name, ()] if found is None else found
+
+    @property
+    def workspace(self) -> str:
+        """The number of elements of the work arrays, as a formula of the symbolic extents."""
+        return str(Add(*[Mul(*shape) for shape in self.work]))
+
+    @property
+    def extents(self) -> tuple[Symbol, ...]:
+        """The symbolic extents."""
+        return self.graph.extents
