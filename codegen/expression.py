@@ -6,16 +6,19 @@ with 20 levels of ``e*e`` that is a million visits. Everything here memoises on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
-from typing import TypeVar
+from itertools import chain, count
+from typing import TypeAlias, TypeVar
 
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
+from codegen.errors import GraphError
+
 T = TypeVar("T")
 
-Extent = int | Symbol
+Extent: TypeAlias = "int | Symbol"
 """The number of values of an index: an integer, or the symbolic number of samples."""
 
 
@@ -23,11 +26,19 @@ Extent = int | Symbol
 def extent(index: Idx) -> Extent:
     """The number of values of an index.
 
+    Raises :class:`GraphError` for an index without a range, and for one that does not count from 0.
+
     >>> extent(Idx("h", 32))
     32
     """
-    upper = index.upper + 1 - index.lower
-    return int(upper) if isinstance(upper, Integer) else upper
+    if index.lower != 0 or index.upper is None:
+        raise GraphError(f"the index {index} has the range {index.lower} … {index.upper}, expected one from 0")
+    return as_extent(index.upper + 1)
+
+
+def as_extent(value: Expr | int) -> Extent:
+    """An extent as an ``int`` where it is a number, as the symbol that it is otherwise."""
+    return int(value) if isinstance(value, (int, Integer)) else value
 
 
 def is_leaf(node: Basic) -> bool:
@@ -35,8 +46,8 @@ def is_leaf(node: Basic) -> bool:
     return isinstance(node, (Indexed, Idx)) or not node.args
 
 
-def postorder(expression: Basic) -> Iterator[Basic]:
-    """Every distinct node, arguments before the node that uses them."""
+def postorder(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> Iterator[Basic]:
+    """Every distinct node, arguments before the node that uses them; a walk does not go below where it stops."""
     seen: set[int] = set()
     stack: list[tuple[Basic, bool]] = [(expression, False)]
     while stack:
@@ -45,28 +56,31 @@ def postorder(expression: Basic) -> Iterator[Basic]:
             yield node
         elif id(node) not in seen:
             seen.add(id(node))
-            if is_leaf(node):
+            if stop(node):
                 yield node
             else:
                 stack.append((node, True))
                 stack.extend((argument, False) for argument in reversed(node.args))
 
 
-def fold(expression: Basic, step: Callable[[Basic, list[T]], T], memo: dict[int, T] | None = None) -> T:
+def fold(expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf) -> T:
     """Evaluate bottom-up: ``step(node, results of its arguments)``, once a node."""
-    results: dict[int, T] = {} if memo is None else memo
-    for node in postorder(expression):
-        if id(node) not in results:
-            results[id(node)] = step(node, [] if is_leaf(node) else [results[id(a)] for a in node.args])
+    results: dict[int, T] = {}
+    for node in postorder(expression, stop):
+        results[id(node)] = step(node, [] if stop(node) else [results[id(a)] for a in node.args])
     return results[id(expression)]
+
+
+def rebuild(node: Basic, arguments: Sequence[Basic]) -> Basic:
+    """The node with these arguments; the same object if they are the ones it has."""
+    return node if all(new is old for new, old in zip(arguments, node.args)) else node.func(*arguments)
 
 
 def rewrite(expression: Expr, rule: Callable[[Basic], Basic | None]) -> Expr:
     """Rebuild bottom-up; ``rule`` sees each rebuilt node and may answer with its replacement."""
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
-        if arguments and any(new is not old for new, old in zip(arguments, node.args)):
-            node = node.func(*arguments)
+        node = rebuild(node, arguments)
         replacement = rule(node)
         return node if replacement is None else replacement
 
@@ -100,10 +114,19 @@ def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:
     return rewrite(expression, rule)
 
 
+def leaves(expression: Basic) -> tuple[Basic, ...]:
+    """References, indices, symbols and numbers, in order of first occurrence."""
+    return tuple(dict.fromkeys(node for node in postorder(expression) if is_leaf(node)))
+
+
 def references(expression: Basic) -> tuple[Expr, ...]:
     """The vertices an expression refers to, in order of first occurrence: ``Indexed`` and real symbols."""
-    found = (n for n in postorder(expression) if isinstance(n, Indexed) or (is_variable(n)))
-    return tuple(dict.fromkeys(found))
+    return tuple(leaf for leaf in leaves(expression) if is_reference(leaf))
+
+
+def is_reference(leaf: Basic) -> bool:
+    """Whether a leaf refers to a vertex."""
+    return isinstance(leaf, Indexed) or is_variable(leaf)
 
 
 def is_variable(node: Basic) -> bool:
@@ -113,13 +136,14 @@ def is_variable(node: Basic) -> bool:
 
 def indices(expression: Basic) -> tuple[Idx, ...]:
     """The indices an expression depends on, in order of first occurrence."""
-    found: dict[Idx, None] = {}
-    for node in postorder(expression):
-        if isinstance(node, Idx):
-            found[node] = None
-        elif isinstance(node, Indexed):
-            found.update((i, None) for i in node.indices if isinstance(i, Idx))
-    return tuple(found)
+    return tuple(dict.fromkeys(index for leaf in leaves(expression) for index in leaf_indices(leaf)))
+
+
+def leaf_indices(leaf: Basic) -> tuple[Idx, ...]:
+    """The indices of one leaf: itself, or those among its subscripts."""
+    if isinstance(leaf, Idx):
+        return (leaf,)
+    return tuple(i for i in leaf.indices if isinstance(i, Idx)) if isinstance(leaf, Indexed) else ()
 
 
 def base_name(reference: Expr) -> str:
@@ -136,14 +160,24 @@ def shape(reference: Expr) -> tuple[Extent, ...]:
     """The declared shape of the variable that a reference belongs to."""
     if not isinstance(reference, Indexed):
         return ()
-    declared = reference.base.shape or ()
-    return tuple(int(e) if isinstance(e, Integer) else e for e in declared)
+    return tuple(as_extent(n) for n in reference.base.shape or ())
 
 
-def fresh_index(index: Idx, taken: set[str]) -> Idx:
+def fresh_index(index: Idx, taken: Set[str]) -> Idx:
     """An index of the same range under a name that is not taken: h, h_1, h_2, …"""
-    name, count = str(index.label), 0
+    stem = str(index.label).split("_")[0]
+    names = chain([str(index.label)], (f"{stem}_{n}" for n in count(1)))
+    name = next(name for name in names if name not in taken)
+    return index if name == str(index.label) else Idx(name, (index.lower, index.upper))
+
+
+def fresh_names(stem: str, taken: Collection[str]) -> Iterator[str]:
+    """v1, v2, v3, … without those that are taken."""
+    return (name for n in count(1) if (name := f"{stem}{n}") not in taken)
+
+
+def fresh_name(name: str, taken: Collection[str]) -> str:
+    """The name itself, or with as many primes as it needs to be new."""
     while name in taken:
-        count += 1
-        name = f"{str(index.label).split('_')[0]}_{count}"
-    return index if count == 0 else Idx(name, (index.lower, index.upper))
+        name += "'"
+    return name

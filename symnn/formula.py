@@ -36,10 +36,6 @@ MAX_EXPONENT = 64
 #: The largest number; the largest float64 is 1.8e308, and a formula should not start at the edge.
 MAX_MAGNITUDE = int(1e300)  # of the float, which is a little more than 10**300, so that the literal passes
 
-#: The parts that the argument of tanh, sinh or cosh may have where SymPy cannot prove it real.
-MAX_UNPROVEN = 12
-
-_HYPERBOLIC = (sympy.tanh, sympy.sinh, sympy.cosh)
 _LEAKY_RELU_SLOPE = Rational(1, 100)
 _ELU_ALPHA = Integer(1)
 _ANY_NUMBER = MAX_NODES
@@ -259,7 +255,7 @@ def _power(base: Expr, exponent: Expr) -> Expr:
     if not isinstance(exponent, Integer):  # SymPy asks for the argument (the angle) of what is inside a power
         for factor in Mul.make_args(base):
             if isinstance(factor, Pow):
-                _require_real_or_short(factor.base)
+                _require_real(factor.base)
     if isinstance(base, exp):  # SymPy multiplies the exponents, and the product may be one it evaluates
         _require_small_exponent_of_exp(base.args[0] * exponent)
     return base**exponent
@@ -267,7 +263,7 @@ def _power(base: Expr, exponent: Expr) -> Expr:
 
 def _hyperbolic(function: type[Expr]) -> Callable[[Expr], Expr]:
     def build(argument: Expr) -> Expr:
-        _require_real_or_short(argument)
+        _require_real(argument)
         return function(argument)
 
     return build
@@ -384,25 +380,16 @@ def _require_small_exponent_of_exp(argument: Expr) -> None:
         _require_small_exponent(argument)
 
 
-def _require_real_or_short(expression: Expr) -> None:
+def _require_real(expression: Expr) -> None:
     """SymPy splits what it cannot prove real into real and imaginary part, and these again, and so on.
 
     ``log(cosh((sqrt(x) + 1)**64))`` takes it 4 s, ``cosh(sqrt(…))`` within itself ten times takes hours.
     """
-    if _effort(expression) > MAX_UNPROVEN and not expression.is_extended_real:
-        raise ValueError("holds a part that may not be real; expected no roots and logarithms of what may be negative")
-
-
-def _effort(expression: Expr) -> int:
-    """The parts of an expression, a whole power counted as often as it multiplies; stops counting past the limit."""
-    effort = 0
-    for node in sympy.preorder_traversal(expression):
-        if isinstance(node, _HYPERBOLIC):
-            effort += MAX_UNPROVEN
-        effort += abs(int(node.exp)) if isinstance(node, Pow) and isinstance(node.exp, Integer) else 1
-        if effort > MAX_UNPROVEN:
-            break
-    return effort
+    if not expression.is_extended_real:
+        raise ValueError(
+            "holds a part that may not be real; "
+            "expected roots and logarithms only of what cannot be negative, as in sqrt(x**2 + 1)"
+        )
 
 
 def _arithmetic_parts(expression: Expr) -> tuple[list[Basic], list[Basic]]:

@@ -34,9 +34,7 @@ def _scipy(name: str) -> Function:
     return call
 
 
-def _smooth(
-    real: Function, analytic: Function | None = None, low: float = -np.inf, high: float = np.inf
-) -> Function:
+def _smooth(real: Function, analytic: Function | None = None, low: float = -np.inf, high: float = np.inf) -> Function:
     """A function with its continuation to the complex numbers whose real part lies between ``low`` and ``high``."""
     continued = real if analytic is None else analytic
 

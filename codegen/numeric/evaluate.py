@@ -17,10 +17,10 @@ from sympy import Basic, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
-from codegen.expression import Extent, base_name, extent, indices, is_variable, references, subscripts
+from codegen.expression import Extent, base_name, extent, indices, is_variable, subscripts
 from codegen.graph import Equation, Graph, Reduction
 from codegen.numeric.elementwise import NUMPY
-from codegen.numeric.inputs import Inputs, bind
+from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
 
 Array = NDArray[Any]
@@ -29,9 +29,7 @@ DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.complex128))
 """What a graph can be evaluated in; complex numbers serve the complex step only."""
 
 
-def evaluate(
-    graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = np.float64
-) -> dict[str, NDArray[Any]]:
+def evaluate(graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = np.float64) -> dict[str, NDArray[Any]]:
     """The value of every variable of the graph, the inputs included, computed in ``dtype``.
 
     An element that no equation assigns is nan. Raises :class:`CheckError` naming the input for values that do not fit
@@ -170,7 +168,9 @@ def _contract(plan: Plan, registers: Sequence[Any], frame: Frame) -> Array:
     # An absent axis of the target: the equation broadcasts over it, which einsum does not.
     present = {a for labels in operands[1::2] for a in labels}
     result = np.asarray(np.einsum(*operands, [a for a in axes if a in present], optimize=True))
-    return np.expand_dims(result, tuple(a for a in range(1 + len(plan.equation.free)) if a not in axes or a not in present))
+    return np.expand_dims(
+        result, tuple(a for a in range(1 + len(plan.equation.free)) if a not in axes or a not in present)
+    )
 
 
 # --- compiling an equation ----------------------------------------------------------------------------------------

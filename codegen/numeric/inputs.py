@@ -64,7 +64,9 @@ def _array(variable: Variable, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
         raise CheckError(f"input {variable.name!r}: found rows of different lengths, expected an array") from None
     kinds = "biufc" if dtype.kind == "c" else "biuf"
     if found.dtype.kind not in kinds:
-        raise CheckError(f"input {variable.name!r}: found values of type {found.dtype}, expected {variable.kind} numbers")
+        raise CheckError(
+            f"input {variable.name!r}: found values of type {found.dtype}, expected {variable.kind} numbers"
+        )
     if variable.kind == "real":
         with np.errstate(over="ignore"):
             return found.astype(dtype)

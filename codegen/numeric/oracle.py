@@ -7,14 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
-from math import prod
 from operator import add, mul
 from typing import Any
 
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
-from sympy import Add, And, Basic, Float, Idx, Indexed, Integer, Mul, Not, NumberSymbol, Or, Piecewise, Pow, Rational, Symbol
+from sympy import (
+    Add,
+    And,
+    Basic,
+    Float,
+    Idx,
+    Indexed,
+    Integer,
+    Mul,
+    Not,
+    NumberSymbol,
+    Or,
+    Piecewise,
+    Pow,
+    Rational,
+    Symbol,
+)
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
@@ -32,7 +47,7 @@ Objects = NDArray[np.object_]
 
 # mpmath memoises constants such as π and log 2 with two separate assignments, so two threads that raise the precision
 # at the same time can read the one of the other. Pure Python gains nothing from threads anyway.
-_LOCK = threading.Lock()
+LOCK = threading.Lock()
 
 FLOAT_DIGITS = 17
 """With fewer digits the inputs would be rounded."""
@@ -52,7 +67,7 @@ def evaluate_exactly(graph: Graph, values: Mapping[str, ArrayLike], digits: int 
     0.03333333333333333518370504
     """
     inputs = bind(graph, values, np.dtype(np.float64))
-    with _LOCK:
+    with LOCK:
         return Oracle(graph, inputs.extents, digits)(
             {name: array.astype(object) for name, array in inputs.arrays.items()}
         )
@@ -80,7 +95,10 @@ class Oracle:
         if digits < FLOAT_DIGITS:
             raise CheckError(f"digits: found {digits}, expected at least {FLOAT_DIGITS}, which a float has")
         self.ieee = Ieee(digits)
-        self.combine = {Reduction.SUM: lambda terms: reduce(add, terms), Reduction.MAX: lambda terms: self._maximum(*terms)}
+        self.combine = {
+            Reduction.SUM: lambda terms: reduce(add, terms),
+            Reduction.MAX: lambda terms: self._maximum(*terms),
+        }
         self.table = _table(self.ieee)
         self.shapes = {
             name: tuple(n if isinstance(n, int) else extents[n] for n in variable.shape)

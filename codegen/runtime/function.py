@@ -62,6 +62,7 @@ class CompiledFunction:
         """Jitted: the arguments, then an array for each array result; returns the scalar results."""
         self.source = source
         self.layout = layout
+        self._is_array = tuple(bool(slot.shape) for slot in layout.results)
         self.report = report
 
     def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
@@ -81,10 +82,9 @@ class CompiledFunction:
         return self._assemble(scalars, arrays)
 
     def _assemble(self, scalars: Any, arrays: Sequence[np.ndarray]) -> Any:
-        count = len(self.layout.scalars)
-        values = iter((scalars,) if count == 1 else scalars or ())
+        values = iter(scalars if isinstance(scalars, tuple) else (scalars,))
         filled = iter(arrays)
-        results = tuple(next(filled) if slot.shape else next(values) for slot in self.layout.results)
+        results = tuple([next(filled) if is_array else next(values) for is_array in self._is_array])
         return results[0] if len(results) == 1 else results
 
     def _check(self, arguments: Sequence[Any]) -> None:

@@ -1,0 +1,127 @@
+"""Variables, and equations between them in index notation."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from sympy import Expr, Idx, Indexed, IndexedBase, Symbol, sympify
+from sympy.core.basic import Basic
+
+from codegen.cells import Cell, cell_of
+from codegen.errors import GraphError
+from codegen.expression import Extent, as_extent, base_name, is_reference, leaves, subscripts
+
+Kind = Literal["real", "integer"]
+
+
+class Reduction(enum.Enum):
+    """How the values over the reduced indices are combined."""
+
+    SUM = "sum"
+    MAX = "max"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A named array: its shape has positive integers and at most symbols for the number of samples.
+
+    >>> S = sample_extent()
+    >>> x = Variable("x", (S, 2))
+    >>> x[Idx("s", S), 1]
+    x[s, 1]
+    """
+
+    name: str
+    shape: tuple[Extent, ...] = ()
+    kind: Kind = "real"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(as_extent(n) for n in self.shape))
+        for n in self.shape:
+            if not (n >= 1 if isinstance(n, int) else isinstance(n, Symbol) and n.is_integer):
+                raise GraphError(
+                    f"the variable {self.name!r} has shape {self.shape}: {n} is neither a positive integer nor an "
+                    "integer symbol"
+                )
+
+    @cached_property
+    def symbol(self) -> Expr:
+        """The SymPy object that references are made of: a symbol, or an ``IndexedBase``."""
+        return IndexedBase(self.name, shape=self.shape, real=True) if self.shape else Symbol(self.name, real=True)
+
+    def __getitem__(self, key: Expr | int | tuple[Expr | int, ...]) -> Expr:
+        """The reference with these subscripts; ``v[()]`` is the scalar itself."""
+        key = key if isinstance(key, tuple) else (key,)
+        if len(key) != len(self.shape):
+            raise GraphError(f"{self.name} has {len(self.shape)} axes, found {len(key)} subscripts {list(key)}")
+        return self.symbol[key] if key else self.symbol
+
+
+def sample_extent(name: str = "S") -> Symbol:
+    """The symbolic number of samples, a positive integer."""
+    return Symbol(name, integer=True, positive=True)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """``target = body``, or ``target = Σ body`` / ``max body`` over the reduced indices.
+
+    >>> h, d = Idx("h", 3), Idx("d", 2)
+    >>> W, x, z = Variable("W", (3, 2)), Variable("x", (2,)), Variable("z", (3,))
+    >>> print(Equation(z[h], W[h, d] * x[d], Reduction.SUM, (d,)))
+    z[h] = Σ_d W[h, d]*x[d]
+    """
+
+    target: Expr
+    body: Expr
+    reduction: Reduction | None = None
+    reduced: tuple[Idx, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", sympify(self.body))
+        if not isinstance(self.target, (Symbol, Indexed)):
+            raise GraphError(f"the target {self.target} is neither a scalar nor an indexed variable")
+        if not isinstance(self.body, Expr):
+            raise GraphError(f"the body of {self.target} is a {type(self.body).__name__}, expected a scalar expression")
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the variable that is assigned."""
+        return base_name(self.target)
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The vertex that is assigned."""
+        return cell_of(self.target)
+
+    @cached_property
+    def free(self) -> tuple[Idx, ...]:
+        """The indices of the target."""
+        return tuple(i for i in subscripts(self.target) if isinstance(i, Idx))
+
+    @cached_property
+    def domain(self) -> tuple[Idx, ...]:
+        """All indices the equation runs over: the target's, then the reduced ones."""
+        return self.free + self.reduced
+
+    @cached_property
+    def leaves(self) -> tuple[Basic, ...]:
+        """The leaves of the body, in order of first occurrence."""
+        return leaves(self.body)
+
+    @cached_property
+    def references(self) -> tuple[Expr, ...]:
+        """The vertices that the body reads, in order of first occurrence."""
+        return tuple(leaf for leaf in self.leaves if is_reference(leaf))
+
+    def with_body(self, body: Expr) -> Equation:
+        """The same target and reduction with another body."""
+        return self if body is self.body else Equation(self.target, body, self.reduction, self.reduced)
+
+    def __str__(self) -> str:
+        sign = {None: "", Reduction.SUM: "Σ", Reduction.MAX: "max"}[self.reduction]
+        over = f"{sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
+        return f"{self.target} = {over}{self.body}"

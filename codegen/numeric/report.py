@@ -1,0 +1,142 @@
+"""What a gradient check found, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from codegen.errors import CheckError
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One parameter judged by one method; the numbers are those of its worst entry.
+
+    ``metric`` is |a − b|/max(1, |a|, |b|) of the analytic and the numeric derivative. An entry is *undecided* where the
+    estimated error is too large to tell, or the function is not finite next to the point.
+    """
+
+    parameter: str
+    method: str
+    entries: int
+    worst: tuple[int, ...]
+    analytic: float
+    numeric: float
+    error: float
+    metric: float
+    kinks: tuple[str, ...] = ()
+    undecided: int = 0
+    failed: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """``passed``, ``FAILED``, ``undecided`` or, where nothing else is left, ``kinks``."""
+        if self.failed:
+            return "FAILED"
+        if self.undecided:
+            return "undecided"
+        return "kinks" if len(self.kinks) == self.entries else "passed"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every entry that is not on a kink agrees."""
+        return self.verdict == "passed"
+
+    @property
+    def place(self) -> str:
+        """The worst entry as one writes it: ``W1[3, 2]``."""
+        return place(self.parameter, self.worst)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place}: analytic {self.analytic:.17g}, numeric {self.numeric:.17g} by {self.method}, "
+            f"estimated error {self.error:.1e}, metric {self.metric:.1e}, {self.failed} of {self.entries} wrong"
+        )
+
+
+def place(parameter: str, index: tuple[int, ...]) -> str:
+    """An entry as one writes it.
+
+    >>> place("W1", (3, 2)), place("a", ())
+    ('W1[3, 2]', 'a')
+    """
+    return f"{parameter}[{', '.join(map(str, index))}]" if index else parameter
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All rows of a check, and the entries that no method could decide: on a kink, or for want of accuracy."""
+
+    of: str
+    rows: tuple[CheckRow, ...]
+    kinks: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[CheckRow, ...]:
+        """The rows with a wrong entry."""
+        return tuple(row for row in self.rows if row.failed)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no entry is wrong, and each was decided by at least one method unless it is on a kink."""
+        return not self.failures and not self.undecided and any(row.passed for row in self.rows)
+
+    def raise_if_failed(self) -> None:
+        """Raise :class:`CheckError` naming parameter, entry, analytic and numeric value and estimated error."""
+        if self.passed:
+            return
+        if self.failures:
+            raise CheckError(f"the gradient of {self.of!r} is wrong at " + "; at ".join(map(str, self.failures)))
+        if self.undecided:
+            raise CheckError(
+                f"the gradient of {self.of!r} is undecided: no method is accurate enough at {_some(self.undecided)}"
+            )
+        raise CheckError(f"the gradient of {self.of!r} is undecided: every entry is on a kink, {_some(self.kinks)}")
+
+    def __str__(self) -> str:
+        lines = [HEADINGS, *(_cells(row) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+        summary = "passed" if self.passed else "FAILED" if self.failures else "undecided"
+        notes = [f"gradient of {self.of}: {summary}"]
+        if self.kinks:
+            notes.append(f"kink at {_some(self.kinks)}: neither passed nor failed")
+        if self.undecided:
+            notes.append(f"undecided by every method: {_some(self.undecided)}")
+        return "\n".join([*table, *notes])
+
+
+HEADINGS = (
+    "parameter",
+    "method",
+    "entries",
+    "worst",
+    "analytic",
+    "numeric",
+    "error",
+    "metric",
+    "kinks",
+    "undecided",
+    "",
+)
+
+
+def _cells(row: CheckRow) -> tuple[str, ...]:
+    return (
+        row.parameter,
+        row.method,
+        str(row.entries),
+        row.place,
+        f"{row.analytic:.9g}",
+        f"{row.numeric:.9g}",
+        f"{row.error:.1e}",
+        f"{row.metric:.1e}",
+        str(len(row.kinks)),
+        str(row.undecided),
+        row.verdict,
+    )
+
+
+def _some(names: tuple[str, ...], limit: int = 8) -> str:
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,199 @@
+"""Numerical derivatives along lines t ↦ f(x + t·v), each with an estimate of its own error.
+
+==========  ==========================================  ===================  ====================================
+method      formula                                     step h / scale       estimated error
+==========  ==========================================  ===================  ====================================
+forward     (f(h) − f(0))/h                             eps^(1/2) = 1.5e-8   change when h is halved, and rounding
+central     (f(h) − f(−h))/2h                           eps^(1/3) = 6.1e-6   the same
+richardson  central differences extrapolated to h = 0   2⁻⁴, halved 7 times  spread of the extrapolation, and rounding
+complex     Im f(ih)/h                                  1e-20                change when h is halved
+exact       (f(h) − f(−h))/2h at three times the digits 10^(−digits)         difference of forward and backward
+==========  ==========================================  ===================  ====================================
+
+scale = max(1, |x|). Rounding costs noise/h, where noise is at least eps·|f| and otherwise measured: it is the scatter of
+f over points a few ulp apart, because cancellation inside f can exceed eps·|f| many times (Moré and Wild, "Estimating
+computational noise", SIAM J. Sci. Comput. 33, 2011). No scheme knows of kinks: :mod:`codegen.numeric.check` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb
+from typing import Any
+
+import numpy as np
+
+from codegen.graph import Graph
+from codegen.numeric.branches import ancestors_only
+from codegen.numeric.ieee import Ieee, Mpf
+from codegen.numeric.inputs import bind
+from codegen.numeric.lines import Array, Floats, Lines, Objective, UserFunction, of_function, of_graph
+from codegen.numeric.oracle import LOCK, Oracle
+
+EPS = float(np.finfo(np.float64).eps)
+FORWARD_STEP = EPS ** (1 / 2)
+CENTRAL_STEP = EPS ** (1 / 3)
+RICHARDSON_STEP = 2.0**-4
+RICHARDSON_LEVELS = 8
+COMPLEX_STEP = 1e-20
+COMPLEX_SMALLEST = 1e-220
+COMPLEX_AT_ZERO = 1e-100
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Numerical derivatives and the estimated absolute error of each, in arrays of one shape."""
+
+    value: Array
+    error: Array
+
+
+def _step(lines: Lines, step: float | None, default: float) -> Floats:
+    return np.full(len(lines), step) if step is not None else default * lines.scale
+
+
+def _exact_step(lines: Lines, h: Floats) -> Floats:
+    """h rounded so that x + h is a float."""
+    return (lines.at + h) - lines.at
+
+
+def _slope(f: Objective, lines: Lines, a: Floats, b: Floats) -> Floats:
+    return np.asarray((f(lines, a) - f(lines, b)) / (a - b))
+
+
+def noise(f: Objective, lines: Lines) -> Floats:
+    """The rounding error of f near the point: at least eps·|f|, otherwise the scatter of eight values some ulp apart.
+
+    The k-th differences of a smooth function over such small steps vanish; those of independent errors of size σ have the
+    variance (2k over k)·σ².
+    """
+    ulps = 16 * EPS * lines.scale
+    values = np.array([f(lines, k * ulps) for k in range(8)])
+    scatter = [np.sqrt((np.diff(values, k, axis=0) ** 2).mean(axis=0) / comb(2 * k, k)) for k in (3, 4, 5)]
+    # Next to the end of the domain some values are nan and tell nothing.
+    measured = [np.where(np.isfinite(s), s, 0) for s in scatter]
+    return np.asarray(np.max([EPS * np.abs(values[0]), *measured], axis=0))
+
+
+def _noise_once(f: Objective, lines: Lines) -> float:
+    """The noise on a few of the lines: it is a property of the function, not of the entry."""
+    chosen = np.unique(np.linspace(0, len(lines) - 1, min(4, len(lines))).astype(np.intp))
+    return float(np.max(noise(f, lines.take(chosen)), initial=0.0))
+
+
+def forward(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
+    """(f(h) − f(0))/h; a negative step gives the backward difference."""
+    h = _step(lines, step, FORWARD_STEP)
+    zero, whole, half = np.zeros(len(lines)), _exact_step(lines, h), _exact_step(lines, h / 2)
+    value, finer = _slope(f, lines, whole, zero), _slope(f, lines, half, zero)
+    return Estimate(value, 2 * np.abs(value - finer) + 2 * _noise_once(f, lines) / np.abs(h))
+
+
+def central(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
+    """(f(h) − f(−h))/2h."""
+    h = _step(lines, step, CENTRAL_STEP)
+    value, finer = (_slope(f, lines, _exact_step(lines, k), _exact_step(lines, -k)) for k in (h, h / 2))
+    return Estimate(value, np.abs(value - finer) * 4 / 3 + _noise_once(f, lines) / np.abs(h))
+
+
+def richardson(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
+    """Central differences for h, h/2, h/4, … extrapolated to h = 0; the most consistent column wins (Ridders 1982)."""
+    h, scatter = _step(lines, step, RICHARDSON_STEP), _noise_once(f, lines)
+    best, error = np.full(len(lines), np.nan), np.full(len(lines), np.inf)
+    above: list[Floats] = []
+    for level in range(RICHARDSON_LEVELS):
+        width = h / 2**level
+        row = [_slope(f, lines, _exact_step(lines, width), _exact_step(lines, -width))]
+        for order, coarser in enumerate(above, 1):
+            row.append(row[-1] + (row[-1] - coarser) / (4**order - 1))
+            spread = np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - coarser)) + 2 * scatter / width
+            better = spread < error
+            best, error = np.where(better, row[-1], best), np.where(better, spread, error)
+        above = row
+    return Estimate(best, np.where(np.isnan(best), np.nan, error))
+
+
+def imaginary(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
+    """Im f(ih)/h: nothing is subtracted, so h can be as small as needed to make its square vanish.
+
+    h is 10⁻²⁰·|x|, so that f is probed close to x even near a singularity at 0, but not so small that it is subnormal.
+    """
+    near = np.maximum(COMPLEX_STEP * np.abs(lines.at), COMPLEX_SMALLEST)
+    h = np.full(len(lines), step) if step is not None else np.where(lines.at == 0, COMPLEX_AT_ZERO, near)
+    value, finer = (f(lines, 1j * k).imag / k for k in (h, h / 2))
+    return Estimate(value, np.abs(value - finer))
+
+
+def exact(graph: Graph, of: str, point: Mapping[str, Array], lines: Lines, digits: int = 50) -> Estimate:
+    """(f(h) − f(−h))/2h with h = 10^(−digits) at three times the digits, as mpmath numbers of ``digits`` digits.
+
+    The truncation error is of order h², the rounding error of order 10^(−2·digits). The estimate, the difference of the
+    forward and the backward quotient, is of order h for a smooth function and the jump of the slope at a kink.
+    """
+    trimmed, inputs = ancestors_only(graph, of), bind(graph, point, np.dtype(np.float64))
+    arrays = {name: array.astype(object) for name, array in inputs.arrays.items()}
+    value, error = np.empty(len(lines), object), np.empty(len(lines), object)
+    with LOCK:
+        function, result = Oracle(trimmed, inputs.extents, 3 * digits), Ieee(digits)
+
+        def at(line: int, t: Mpf) -> Mpf:
+            moved = lines.moved(np.array([line]), np.array([t], object))
+            return function({**arrays, **{name: array[0, ...] for name, array in moved.items()}})[of][()]
+
+        for line in range(len(lines)):
+            h = function.ieee.mpf(10) ** -digits * lines.scale[line]
+            above, here, below = at(line, h), at(line, 0), at(line, -h)
+            value[line] = result.mpf((above - below) / (2 * h))
+            error[line] = result.mpf(abs(above - 2 * here + below) / h)
+    return Estimate(value, error)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A scalar vertex of a graph as a function of the inputs, at a point; or another function in its place."""
+
+    graph: Graph
+    of: str
+    point: Mapping[str, Array]
+    function: UserFunction | None = None
+
+    @cached_property
+    def real(self) -> Objective:
+        """The function along lines."""
+        return self._objective(np.float64)
+
+    @cached_property
+    def continued(self) -> Objective:
+        """The function along lines into the complex numbers."""
+        return self._objective(np.complex128)
+
+    def _objective(self, dtype: type[np.number[Any]]) -> Objective:
+        if self.function is not None:
+            return of_function(self.function, self.point)
+        return of_graph(self.graph, self.of, self.point, dtype)
+
+
+Scheme = Callable[[Problem, Lines, float | None], Estimate]
+
+
+def _quietly(
+    scheme: Callable[[Objective, Lines, float | None], Estimate], objective: Callable[[Problem], Objective]
+) -> Scheme:
+    def estimate(problem: Problem, lines: Lines, step: float | None) -> Estimate:
+        # inf − inf where the function overflows: the estimate is nan, which is what the caller is to see.
+        with np.errstate(all="ignore"):
+            return scheme(objective(problem), lines, step)
+
+    return estimate
+
+
+#: How to differentiate a problem along lines, by name.
+SCHEMES: Mapping[str, Scheme] = {
+    "forward": _quietly(forward, lambda problem: problem.real),
+    "central": _quietly(central, lambda problem: problem.real),
+    "richardson": _quietly(richardson, lambda problem: problem.real),
+    "complex": _quietly(imaginary, lambda problem: problem.continued),
+    "exact": lambda problem, lines, step: exact(problem.graph, problem.of, problem.point, lines),
+}

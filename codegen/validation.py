@@ -1,0 +1,239 @@
+"""Whether a graph is well formed, and an order in which its equations can be evaluated.
+
+Every error names the equation, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from sympy import Expr, Idx, Integer, Symbol
+
+from codegen.cells import Pattern, cell_of, meet, overlap, show, size
+from codegen.equation import Equation, Variable
+from codegen.errors import GraphError
+from codegen.expression import Extent, base_name, extent, leaf_indices, postorder, shape, subscripts
+
+if TYPE_CHECKING:
+    from codegen.graph import Graph
+
+QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
+"""A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
+LISTED = 20
+"""As many known names as a message lists."""
+
+
+class Declared(NamedTuple):
+    """What every reference to a variable has to agree with."""
+
+    symbol: Expr
+    shape: tuple[Extent, ...]
+
+
+Assigned: TypeAlias = Mapping[str, Mapping[Pattern, Equation]]
+"""The equations that assign a variable's elements, by its name."""
+
+
+def validate(graph: Graph) -> None:
+    """Raise :class:`GraphError` for the first thing that is not as the class :class:`~codegen.graph.Graph` promises."""
+    declared = _declared_inputs(graph.inputs)
+    assigned = _assigned(graph, declared)
+    for name, patterns in assigned.items():
+        _check_disjoint(name, patterns)
+        first = next(iter(patterns.values())).target
+        declared[name] = Declared(_symbol(first), shape(first))
+    extents = {n for variable in graph.inputs for n in variable.shape if not isinstance(n, int)}
+    for equation in graph.equations:
+        _check_indices(equation)
+        _check_extents(equation, extents)
+        _check_reference(equation, equation.target, declared)
+        for reference in equation.references:
+            _check_reference(equation, reference, declared)
+            _check_assigned(equation, reference, assigned)
+    _check_outputs(graph, declared, assigned)
+
+
+def known_names(names: Sequence[str]) -> str:
+    """The first names, for a message.
+
+    >>> known_names(["a", "b"])
+    'a, b'
+    """
+    return ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
+
+
+# --- inputs, targets, outputs -------------------------------------------------------------------------------------
+
+
+def _declared_inputs(inputs: Sequence[Variable]) -> dict[str, Declared]:
+    declared: dict[str, Declared] = {}
+    for variable in inputs:
+        if variable.name in declared:
+            raise GraphError(f"the input {variable.name!r} is declared twice")
+        declared[variable.name] = Declared(variable.symbol, variable.shape)
+    return declared
+
+
+def _assigned(graph: Graph, inputs: Mapping[str, Declared]) -> dict[str, dict[Pattern, Equation]]:
+    assigned: dict[str, dict[Pattern, Equation]] = {}
+    for equation in graph.equations:
+        name, pattern = equation.cell
+        if name in inputs:
+            raise _error(equation, f"{name!r} is an input and cannot be assigned")
+        if assigned.setdefault(name, {}).setdefault(pattern, equation) is not equation:
+            raise _error(equation, f"{equation.target} is assigned twice")
+    return assigned
+
+
+def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
+    # Patterns of one granularity are disjoint when they differ; only mixed ones need the test of every pair.
+    if len({tuple(m is None for m in pattern) for pattern in patterns}) > 1:
+        for one, other in combinations(patterns, 2):
+            if overlap(one, other):
+                both = f"{name}{show(one)} and {name}{show(other)}"
+                raise _error(patterns[other], f"{both} have elements in common, so these are assigned twice")
+
+
+def _check_outputs(graph: Graph, declared: Mapping[str, Declared], assigned: Assigned) -> None:
+    if not graph.outputs:
+        raise GraphError("a graph needs at least one output")
+    for name in graph.outputs:
+        if name not in declared:
+            raise GraphError(f"the output {name!r} is not a variable of the graph (it has: {known_names([*declared])})")
+        extents = declared[name].shape
+        if name in assigned and not _covered((None,) * len(extents), assigned[name], extents):
+            raise GraphError(f"the output {name!r} has elements that no equation assigns")
+    if len(set(graph.outputs)) != len(graph.outputs):
+        raise GraphError(f"an output is named twice: {', '.join(graph.outputs)}")
+
+
+def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tuple[Extent, ...]) -> bool:
+    """Whether these disjoint patterns together have every element of ``pattern``."""
+    if pattern in patterns:
+        return True
+    found = sum(size(meet(pattern, other), extents) for other in patterns if overlap(pattern, other))
+    return found == size(pattern, extents)
+
+
+# --- one equation -------------------------------------------------------------------------------------------------
+
+
+def _check_indices(equation: Equation) -> None:
+    names = [str(index.label) for index in equation.domain]
+    if len(set(names)) != len(names):
+        raise _error(equation, f"an index name occurs twice in the target and the reduction: {', '.join(names)}")
+    if (equation.reduction is None) != (not equation.reduced):
+        raise _error(equation, "a reduction and its reduced indices go together")
+    in_body = dict.fromkeys(index for leaf in equation.leaves for index in leaf_indices(leaf))
+    for index in equation.reduced:
+        if index not in in_body:
+            raise _error(equation, f"the reduced index {index} does not occur in the body")
+    for index in in_body:
+        if index not in equation.domain:
+            found = f"the index {index} (range {extent(index)}) is neither in the target nor reduced"
+            raise _error(equation, found)
+
+
+def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
+    """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
+    in_body = (leaf for leaf in equation.leaves if isinstance(leaf, Symbol) and leaf.is_integer)
+    for symbol in (*(n for n in shape(equation.target) if not isinstance(n, int)), *in_body):
+        if symbol not in extents:
+            raise _error(equation, f"the integer {symbol} is not the extent of any input")
+
+
+def _check_reference(equation: Equation, reference: Expr, declared: Mapping[str, Declared]) -> None:
+    name, key = base_name(reference), subscripts(reference)
+    if name not in declared:
+        raise _error(equation, f"{reference} refers to {name!r}, which is neither an input nor assigned")
+    symbol, extents = declared[name]
+    if shape(reference) != extents:
+        raise _error(equation, f"{reference} has shape {shape(reference)}, but {name} is declared with {extents}")
+    if _symbol(reference) != symbol:
+        raise _error(equation, f"{reference} and the declared {name} are two symbols with different assumptions")
+    if len(key) != len(extents):
+        raise _error(equation, f"{reference} has {len(key)} subscripts, expected {len(extents)}")
+    for subscript, n in zip(key, extents):
+        _check_subscript(equation, reference, subscript, n)
+
+
+def _check_subscript(equation: Equation, reference: Expr, subscript: Expr, axis: Extent) -> None:
+    if isinstance(subscript, Idx):
+        if extent(subscript) != axis:
+            found = f"in {reference} the index {subscript} has range {extent(subscript)}"
+            raise _error(equation, f"{found}, but that axis of {base_name(reference)} has extent {axis}")
+    elif not isinstance(subscript, Integer):
+        raise _error(equation, f"the subscript {subscript} of {reference} is neither an index nor an integer")
+    elif not isinstance(axis, int) or not 0 <= int(subscript) < axis:
+        raise _error(equation, f"the subscript {subscript} of {reference} is outside 0 … {axis} - 1")
+
+
+def _check_assigned(equation: Equation, reference: Expr, assigned: Assigned) -> None:
+    name, pattern = cell_of(reference)
+    if name in assigned and not _covered(pattern, assigned[name], shape(reference)):
+        raise _error(equation, f"{reference} has elements that no equation assigns")
+
+
+def _symbol(reference: Expr) -> Expr:
+    return reference.base if subscripts(reference) else reference
+
+
+def _error(equation: Equation, message: str) -> GraphError:
+    return GraphError(f"equation {_quote(equation)}: {message}")
+
+
+def _quote(equation: Equation) -> str:
+    small = sum(1 for _ in postorder(equation.body)) < QUOTED_NODES
+    text = str(equation) if small else f"{equation.target} = …"
+    return f"`{text if len(text) <= QUOTED_CHARACTERS else text[: QUOTED_CHARACTERS - 1] + '…'}`"
+
+
+# --- order --------------------------------------------------------------------------------------------------------
+
+
+def in_order(graph: Graph) -> tuple[Equation, ...]:
+    """A stable topological order: as given where that works, otherwise each equation after what it reads."""
+    needs = _needs(graph.equations)
+    if all(n < position for position, before in enumerate(needs) for n in before):
+        return graph.equations
+    order: list[int] = []
+    under_way: set[int] = set()
+    placed: set[int] = set()
+    for start in range(len(needs)):
+        stack = [(start, False)]
+        while stack:
+            position, done = stack.pop()
+            if done:
+                placed.add(position)
+                order.append(position)
+            elif position not in under_way:
+                under_way.add(position)
+                stack.append((position, True))
+                for n in reversed(needs[position]):
+                    if n in under_way and n not in placed:
+                        target = graph.equations[n].target
+                        raise _error(graph.equations[position], f"cycle, {target} depends on itself")
+                    stack.append((n, False))
+    return tuple(graph.equations[position] for position in order)
+
+
+def _needs(equations: Sequence[Equation]) -> list[list[int]]:
+    """The positions of the equations that each equation reads."""
+    positions: dict[str, dict[Pattern, int]] = {}
+    for position, equation in enumerate(equations):
+        name, pattern = equation.cell
+        positions.setdefault(name, {})[pattern] = position
+    return [
+        [position for reference in equation.references for position in _read(reference, positions)]
+        for equation in equations
+    ]
+
+
+def _read(reference: Expr, positions: Mapping[str, Mapping[Pattern, int]]) -> list[int]:
+    name, pattern = cell_of(reference)
+    cells = positions.get(name, {})
+    if pattern in cells:
+        return [cells[pattern]]
+    return [position for other, position in cells.items() if overlap(pattern, other)]

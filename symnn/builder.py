@@ -1,0 +1,44 @@
+"""Collecting the equations of a network while its layers and its loss are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Expr, Symbol
+
+from codegen import Equation, Index, Reduction, Variable, sample_extent
+from codegen.expression import extent
+
+
+class Builder:
+    """Parameters and equations in the order in which they are declared; ``S`` and ``s`` are the samples."""
+
+    def __init__(self) -> None:
+        self.S: Symbol = sample_extent("S")
+        self.s = Index("s", self.S)
+        self.parameters: list[Variable] = []
+        self.equations: list[Equation] = []
+
+    def parameter(self, name: str, *shape: int) -> Variable:
+        """Declare a parameter."""
+        self.parameters.append(Variable(name, shape))
+        return self.parameters[-1]
+
+    def map(self, name: str, indices: Sequence[Index], body: Expr) -> Variable:
+        """The vertex ``name[indices] = body``."""
+        return self._define(name, indices, body, None, ())
+
+    def sum(self, name: str, indices: Sequence[Index], body: Expr, over: Sequence[Index]) -> Variable:
+        """The vertex ``name[indices] = Σ_over body``."""
+        return self._define(name, indices, body, Reduction.SUM, over)
+
+    def max(self, name: str, indices: Sequence[Index], body: Expr, over: Sequence[Index]) -> Variable:
+        """The vertex ``name[indices] = max_over body``."""
+        return self._define(name, indices, body, Reduction.MAX, over)
+
+    def _define(
+        self, name: str, indices: Sequence[Index], body: Expr, reduction: Reduction | None, over: Sequence[Index]
+    ) -> Variable:
+        variable = Variable(name, tuple(extent(i) for i in indices))
+        self.equations.append(Equation(variable[tuple(indices)], body, reduction, tuple(over)))
+        return variable

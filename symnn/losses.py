@@ -1,0 +1,95 @@
+"""Losses: each writes the equations that lead from the network's output and the target to one number a sample.
+
+The network averages over the samples. Adding a loss is adding a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sympy import Expr, Integer, exp, log
+
+from codegen import Index, Variable
+from codegen import functions as f
+from symnn.builder import Builder
+
+TargetKind = Literal["labels", "rows"]
+"""What the target ``y`` holds: one integer class a sample, or one row of numbers a sample."""
+
+ElementLoss = Callable[..., Expr]
+"""``formula(output, target, **parameters)``, applied to every element."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss: what its target holds, how it is written down, and how its outputs are read.
+
+    ``write(builder, output, y, t, **parameters)`` appends equations and returns the loss of sample s.
+    """
+
+    name: str
+    target: TargetKind
+    write: Callable[..., Expr]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    reading: Literal["classes", "logits", "values"] = "values"
+    """``classes``: the largest output is the predicted class; ``logits``: an output above 0 is a yes."""
+
+
+def _softmax(b: Builder, output: Variable, t: Index) -> Expr:
+    """Define p = softmax(output) and return log Σ exp(output), the largest logit taken out of both.
+
+    The shift is held constant under differentiation: neither quantity depends on it.
+    """
+    s = b.s
+    m = b.max("m", [s], f.stop_gradient(output[s, t]), [t])
+    e = b.map("e", [s, t], exp(output[s, t] - m[s]))
+    total = b.sum("Z", [s], e[s, t], [t])
+    b.map("p", [s, t], e[s, t] / total[s])
+    return b.map("lse", [s], m[s] + log(total[s]))[s]
+
+
+def _labels(b: Builder, output: Variable, y: Variable, t: Index) -> Expr:
+    log_sum = _softmax(b, output, t)
+    # select, not a product: 0·∞ would be nan for an infinite logit of another class.
+    score = b.sum("score", [b.s], f.select(f.equal(y[b.s], t), output[b.s, t], Integer(0)), [t])
+    return log_sum - score[b.s]
+
+
+def _rows(b: Builder, output: Variable, y: Variable, t: Index) -> Expr:
+    log_sum, s = _softmax(b, output, t), b.s
+    return b.sum("cross", [s], y[s, t] * (log_sum - output[s, t]), [t])[s]
+
+
+def elementwise(formula: ElementLoss) -> Callable[..., Expr]:
+    """Lift a loss of one output and one target to the mean over the outputs."""
+
+    def write(b: Builder, output: Variable, y: Variable, t: Index, **parameters: Expr) -> Expr:
+        s, width = b.s, output.shape[1]
+        return b.sum("element", [s], formula(output[s, t], y[s, t], **parameters) / width, [t])[s]
+
+    return write
+
+
+def _binary(u: Expr, y: Expr) -> Expr:
+    # −y·log σ(u) − (1 − y)·log(1 − σ(u)) = softplus(u) − y·u
+    return f.softplus(u) - y * u
+
+
+def _huber(u: Expr, y: Expr, delta: Expr) -> Expr:
+    # ½d² inside ±δ, δ·(|d| − ½δ) outside; the two meet with equal slope.
+    distance = f.absolute(u - y)
+    return f.select(distance - delta, delta * (distance - delta / 2), (u - y) ** 2 / 2)
+
+
+_TABLE = [
+    Loss("softmax_cross_entropy", "labels", _labels, reading="classes"),
+    Loss("softmax_cross_entropy_rows", "rows", _rows, reading="classes"),
+    Loss("binary_cross_entropy", "rows", elementwise(_binary), reading="logits"),
+    Loss("mean_squared_error", "rows", elementwise(lambda u, y: (u - y) ** 2)),
+    Loss("huber", "rows", elementwise(_huber), {"delta": 1.0}),
+]
+
+LOSSES: Mapping[str, Loss] = {row.name: row for row in _TABLE}
+"""Every loss by name."""

@@ -1,0 +1,327 @@
+"""A network: layers and a loss written as one graph, the layout of its parameters, and its compiled functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sympy import Expr, Mul, Rational
+
+from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
+from codegen.emit.numba import Dtype
+from codegen.schedule import ScheduleName
+from symnn.activations import ACTIVATIONS, exact
+from symnn.builder import Builder
+from symnn.errors import SpecError
+from symnn.formula import FUNCTIONS, parse_formula
+from symnn.initialisers import INITIALISERS
+from symnn.losses import LOSSES, ElementLoss, Loss, elementwise
+from symnn.spec import Choice, Spec, load_spec
+from symnn.suggest import unknown
+
+Formula = Callable[[Expr], Expr]
+ActivationLike = str | Choice | Formula | None
+LossLike = str | Choice | ElementLoss
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A dense layer of ``dense`` units, or none, followed by an activation, or none.
+
+    ``activation`` is a name, a :class:`Choice` with parameters, or a function of one SymPy expression.
+    """
+
+    dense: int | None = None
+    activation: ActivationLike = None
+    bias: bool = True
+    initialiser: str | None = None
+
+
+def dense(units: int, activation: ActivationLike = None, *, bias: bool = True, initialiser: str | None = None) -> Layer:
+    """``z = W·x``, ``u = z + b``, ``a = activation(u)``.
+
+    >>> dense(32, "tanh").dense
+    32
+    """
+    return Layer(units, activation, bias, initialiser)
+
+
+@dataclass(frozen=True)
+class ParameterSlice:
+    """Where a parameter lies in the flat vector."""
+
+    name: str
+    where: slice
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers and a loss over ``inputs`` features.
+
+    The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``, …,
+    weighted sums ``z1``, with the bias ``u1``, activations ``a1``, the last of them ``output``, and the scalar
+    ``loss`` = mean over the samples + weight_decay/2 · Σ W².
+
+    >>> network = Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
+    >>> print(network.forward_graph)
+    inputs W1[3, 2], b1[3], W2[2, 3], b2[2], x[S, 2]
+    z1[s, h] = Σ_d W1[h, d]*x[s, d]
+    u1[s, h] = b1[h] + z1[s, h]
+    a1[s, h] = tanh(u1[s, h])
+    z2[s, t] = Σ_h W2[t, h]*a1[s, h]
+    output[s, t] = b2[t] + z2[s, t]
+    outputs output
+    >>> network.parameter_count
+    17
+    """
+
+    inputs: int
+    layers: tuple[Layer, ...]
+    loss: LossLike
+    weight_decay: float = 0.0
+    spec: Spec | None = None
+    """The spec it came from, if it came from one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not any(layer.dense for layer in self.layers):
+            raise SpecError("a network needs at least one dense layer")
+
+    @classmethod
+    def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
+        """The network of a spec: a path to YAML or JSON, a dict, or a loaded :class:`Spec`.
+
+        Raises :class:`SpecError` naming file and field.
+        """
+        spec = source if isinstance(source, Spec) else load_spec(source)
+        layers = tuple(Layer(x.dense, x.activation, x.bias, x.initialiser) for x in spec.layers)
+        return cls(spec.inputs, layers, spec.loss, spec.weight_decay, spec)
+
+    # --- the graph ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Forward pass and loss."""
+        b = Builder()
+        output, t = self._write_layers(b)
+        loss, parameters = resolve_loss(self.loss)
+        y = self.target
+        sample = loss.write(b, output, y, t, **{name: exact(value) for name, value in parameters.items()})
+        weights = [p for p in b.parameters if p.name.startswith("W")]
+        decayed = bool(self.weight_decay)
+        mean = b.sum("mean" if decayed else "loss", [], sample / b.S, [b.s])
+        if decayed:
+            squares = [self._square(b, w) for w in weights]
+            total = mean.symbol + Mul(Rational(1, 2), exact(self.weight_decay), sum(squares[1:], squares[0]))
+            b.map("loss", [], total)
+        return Graph((*b.parameters, self._x(b), y), b.equations, ("loss",))
+
+    @cached_property
+    def forward_graph(self) -> Graph:
+        """The forward pass alone: ``output`` from the parameters and ``x``."""
+        b = Builder()
+        self._write_layers(b)
+        return Graph((*b.parameters, self._x(b)), b.equations, ("output",))
+
+    @cached_property
+    def gradient_graph(self) -> Graph:
+        """The loss and its gradient with respect to every parameter, by backpropagation on the layer equations."""
+        return gradient(self.graph, "loss", [p.name for p in self.layout.values()])
+
+    @property
+    def target(self) -> Variable:
+        """The variable ``y``: integer labels (S,) or rows (S, outputs), as the loss wants it."""
+        b = Builder()
+        loss, _ = resolve_loss(self.loss)
+        return Variable("y", (b.S,), "integer") if loss.target == "labels" else Variable("y", (b.S, self.outputs))
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs."""
+        return [layer.dense for layer in self.layers if layer.dense][-1]
+
+    @property
+    def reading(self) -> str:
+        """How outputs become predictions: ``classes``, ``logits`` or ``values``."""
+        return resolve_loss(self.loss)[0].reading
+
+    def _x(self, b: Builder) -> Variable:
+        return Variable("x", (b.S, self.inputs))
+
+    def _write_layers(self, b: Builder) -> tuple[Variable, Index]:
+        count = sum(1 for layer in self.layers if layer.dense)
+        steps = _steps(self.layers)
+        current, index, number = self._x(b), Index("d", self.inputs), 0
+        for position, (kind, layer) in enumerate(steps):
+            if kind == "dense":
+                number += 1
+                letter = "t" if number == count else "h" if count == 2 else f"h{number}"
+                unit = Index(letter, layer.dense)
+                w = b.parameter(f"W{number}", layer.dense, current.shape[1])
+            name = self._vertex_name(b, kind, number, last=position == len(steps) - 1)
+            if kind == "dense":
+                current = b.sum(name, [b.s, unit], w[unit, index] * current[b.s, index], [index])
+                index = unit
+            elif kind == "bias":
+                bias = b.parameter(f"b{number}", layer.dense)
+                current = b.map(name, [b.s, index], current[b.s, index] + bias[index])
+            else:
+                activation = resolve_activation(layer.activation)
+                current = b.map(name, [b.s, index], activation(current[b.s, index]))
+        return current, index
+
+    @staticmethod
+    def _vertex_name(b: Builder, kind: str, number: int, last: bool) -> str:
+        name = "output" if last else f"{ {'dense': 'z', 'bias': 'u', 'activation': 'a'}[kind] }{number}"
+        taken = {e.name for e in b.equations}
+        while name in taken:
+            name += "'"
+        return name
+
+    @staticmethod
+    def _square(b: Builder, w: Variable) -> Expr:
+        i, j = Index("i", w.shape[0]), Index("j", w.shape[1])
+        return b.sum(f"norm{w.name[1:]}", [], w[i, j] ** 2, [i, j]).symbol
+
+    # --- parameters -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def layout(self) -> Mapping[str, ParameterSlice]:
+        """Where each parameter lies in the flat vector theta, by name and in order.
+
+        >>> Network(2, (dense(3),), "mean_squared_error").layout["b1"]
+        ParameterSlice(name='b1', where=slice(6, 9, None), shape=(3,))
+        """
+        found: dict[str, ParameterSlice] = {}
+        start = 0
+        for variable in self.forward_graph.inputs[:-1]:
+            shape = tuple(int(n) for n in variable.shape)
+            found[variable.name] = ParameterSlice(variable.name, slice(start, start + prod(shape)), shape)
+            start += prod(shape)
+        return found
+
+    @property
+    def parameter_count(self) -> int:
+        """The length of theta."""
+        return list(self.layout.values())[-1].where.stop
+
+    def split(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Views of the parameters inside a flat vector of theirs, or of their gradients."""
+        return {p.name: theta[p.where].reshape(p.shape) for p in self.layout.values()}
+
+    def initial_parameters(self, seed: int = 0) -> np.ndarray:
+        """Random weights by each layer's initialiser and zero biases, as one flat float64 vector.
+
+        A layer without an initialiser of its own gets He's for relu and its relatives, otherwise Glorot's.
+        """
+        generator = np.random.Generator(np.random.PCG64(seed))
+        theta = np.zeros(self.parameter_count)
+        parameters = self.split(theta)
+        dense_layers = [layer for layer in self.layers if layer.dense]
+        for number, layer in enumerate(dense_layers, 1):
+            weights = parameters[f"W{number}"]
+            name = layer.initialiser or _default_initialiser(layer.activation)
+            if name not in INITIALISERS:
+                raise SpecError(unknown("initialiser", name, INITIALISERS))
+            weights[...] = INITIALISERS[name](generator, *weights.shape)
+        return theta
+
+    # --- compiled -------------------------------------------------------------------------------------------------
+
+    def compile(self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True) -> Model:
+        """The compiled functions of this network; each is compiled when it is first used."""
+        return Model(self, dtype, schedule, cache)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The functions of a network, each a :class:`codegen.CompiledFunction` with a ``.kernel`` for jitted code.
+
+    ``theta`` is the flat parameter vector, ``x`` is (S, inputs), ``y`` is int64 (S,) or real (S, outputs).
+    """
+
+    network: Network
+    dtype: Dtype = "float64"
+    schedule: ScheduleName = "auto"
+    cache: bool = True
+
+    @cached_property
+    def predict(self) -> CompiledFunction:
+        """``predict(theta, x) -> output``, the outputs (S, outputs): class scores, logits or values."""
+        return self._compile(self.network.forward_graph)
+
+    @cached_property
+    def loss(self) -> CompiledFunction:
+        """``loss(theta, x, y) -> float``."""
+        return self._compile(self.network.graph)
+
+    @cached_property
+    def value_and_grad(self) -> CompiledFunction:
+        """``value_and_grad(theta, x, y, out=None) -> (loss, gradient)``, the gradient laid out like theta."""
+        return self._compile(self.network.gradient_graph)
+
+    def _compile(self, graph: Graph) -> CompiledFunction:
+        parameters = list(self.network.layout)
+        pack = {"theta": parameters}
+        if len(graph.outputs) > 1:
+            pack["gradient"] = list(graph.outputs[1:])
+        return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
+
+
+# --- resolving names ----------------------------------------------------------------------------------------------
+
+
+def _steps(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
+    """The vertices that the layers ask for: weighted sum, bias, activation."""
+    steps: list[tuple[str, Layer]] = []
+    for layer in layers:
+        if layer.dense:
+            steps += [("dense", layer)] + ([("bias", layer)] if layer.bias else [])
+        if layer.activation not in (None, "identity"):
+            steps.append(("activation", layer))
+    return steps
+
+
+def resolve_activation(choice: ActivationLike) -> Formula:
+    """The scalar function of a name, a choice with parameters, or a function as it is."""
+    if callable(choice) and not isinstance(choice, Choice):
+        return choice
+    choice = Choice(name=choice) if isinstance(choice, str) else choice
+    assert isinstance(choice, Choice)
+    if choice.formula is not None:
+        return lambda x: parse_formula(choice.formula, {"x": x}, FUNCTIONS, "activation")
+    if choice.name not in ACTIVATIONS:
+        raise SpecError(unknown("activation", choice.name, ACTIVATIONS))
+    return lambda x: ACTIVATIONS[choice.name](x, **dict(choice.parameters))
+
+
+def resolve_loss(choice: LossLike) -> tuple[Loss, Mapping[str, float]]:
+    """The loss of a name, a choice with parameters, or a function of output and target; and its parameters."""
+    if callable(choice) and not isinstance(choice, Choice):
+        return Loss("custom", "rows", elementwise(choice)), {}
+    choice = Choice(name=choice) if isinstance(choice, str) else choice
+    assert isinstance(choice, Choice)
+    if choice.formula is not None:
+        return Loss("formula", "rows", elementwise(_parsed_loss(choice.formula))), {}
+    if choice.name not in LOSSES:
+        raise SpecError(unknown("loss", choice.name, LOSSES))
+    loss = LOSSES[choice.name]
+    return loss, {**loss.parameters, **dict(choice.parameters)}
+
+
+def _parsed_loss(text: str) -> ElementLoss:
+    return lambda output, target: parse_formula(text, {"output": output, "target": target}, FUNCTIONS, "loss")
+
+
+def _default_initialiser(activation: ActivationLike) -> str:
+    name = activation.name if isinstance(activation, Choice) else activation
+    return "he_normal" if name in _RECTIFIERS else "glorot_uniform"
+
+
+_RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})
