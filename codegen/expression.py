@@ -92,6 +92,20 @@ def substitute(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
     return rewrite(expression, lambda node: replacements.get(node) if is_leaf(node) else None)
 
 
+def replace(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
+    """Replace whole subexpressions, the outermost first; what they consist of is not looked at.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> replace(x + x * y, {x * y: y, y: x})
+    x + y
+    """
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        return replacements[node] if node in replacements else rebuild(node, arguments)
+
+    return fold(expression, step, lambda node: node in replacements or is_leaf(node))
+
+
 def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:
     """Replace indices all at once, where they stand alone and in the subscripts of references.
 

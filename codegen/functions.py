@@ -19,6 +19,8 @@ from sympy import Add, And, Expr, Integer, Mul, Not, Or, Piecewise, Pow, Rationa
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
+from codegen.expression import rewrite
+
 __all__ = [
     "CANONICAL",
     "SUPPORTED",
@@ -26,6 +28,7 @@ __all__ = [
     "Composite",
     "Primitive",
     "absolute",
+    "canonical",
     "clip",
     "elu",
     "equal",
@@ -292,7 +295,7 @@ class minimum(Extremum):  # noqa: N801
 
 
 class select(Primitive):  # noqa: N801
-    """``select(c, a, b)`` is a where c > 0, else b; the derivative selects too, so the branch not taken leaks nothing."""
+    """``select(c, a, b)`` is a where c > 0, else b; its derivative selects too: the branch not taken leaks nothing."""
 
     nargs = 3
 
@@ -414,15 +417,29 @@ class log_sum_exp(Composite):  # noqa: N801
         return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
 
 
+def _heaviside(x: Expr, at_zero: Expr = sympy.S.Half) -> Expr:
+    return step(x) + at_zero * equal(x, Integer(0))
+
+
 #: SymPy functions that are rewritten on entry to the ones above, whose kinks follow the convention.
 CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
     sympy.Abs: absolute,
     sympy.sign: sign,
     sympy.Max: maximum,
     sympy.Min: minimum,
-    sympy.Heaviside: lambda x, at_zero=Rational(1, 2): step(x) + at_zero * equal(x, Integer(0)),
+    sympy.Heaviside: _heaviside,
     sympy.KroneckerDelta: lambda i, j, *_: equal(i, j),
 }
+
+
+def canonical(expression: Expr) -> Expr:
+    """Rewrite the functions of ``CANONICAL``, also those that SymPy makes by itself: √(x²) is |x| for a real x.
+
+    >>> canonical(sqrt(sympy.Symbol("x", real=True) ** 2))
+    absolute(x)
+    """
+    return rewrite(expression, lambda node: CANONICAL[node.func](*node.args) if node.func in CANONICAL else None)
+
 
 #: SymPy functions that the emitters translate.
 SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (

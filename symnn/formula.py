@@ -4,8 +4,8 @@ The text is never evaluated. It is parsed into Python's syntax tree, and a walk 
 ``+ - * / **`` and calls of listed functions; anything else is an error that quotes the piece and its column.
 
 SymPy evaluates while it builds: ``9**9**9`` would become an integer of 370 million digits, and so would
-``exp(9**9*log(9))``, which SymPy writes as a power. Hence numbers in exponents are bounded before a power is built,
-and what came out is checked again, because ``(x**64)**64`` hides an exponent of 4096.
+the coefficient of ``exp(9**9*log(9*x))``, which SymPy writes as a power. Hence numbers in exponents are bounded
+before a power is built, and what came out is checked again, because ``(x**64)**64`` hides an exponent of 4096.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FormulaFunction:
 
     ``build`` may refuse its arguments with a ``ValueError`` whose message continues the sentence "'exp(…)' …".
 
-    >>> FUNCTIONS["tanh"].build(sympy.Symbol("x"))
+    >>> FUNCTIONS["tanh"].build(sympy.Symbol("x", real=True))
     tanh(x)
     >>> FUNCTIONS["leaky_relu"].arity
     (1, 2)
@@ -61,9 +61,11 @@ class FormulaFunction:
 def parse_formula(
     text: str, variables: Mapping[str, Expr], functions: Mapping[str, FormulaFunction], where: str
 ) -> Expr:
-    """The expression that ``text`` writes, over ``variables``, ``pi`` and ``functions``.
+    """The expression that ``text`` writes, over ``variables`` (symbols or references, all of them real), ``pi`` and
+    ``functions``.
 
-    Integers stay exact, so 1/3 is a rational number; numbers with a point or an exponent become 53-bit floats.
+    Integers stay exact, so 1/3 is a rational number; numbers with a point or an exponent become 53-bit floats, and so
+    do other constants, such as sqrt(2/pi).
 
     >>> x = sympy.Symbol("x", real=True)
     >>> parse_formula("x*sigmoid(1.702*x)", {"x": x}, FUNCTIONS, "activation")
@@ -250,27 +252,32 @@ def _arity(least: int, most: int) -> str:
     return f"{_count(least)} or more" if most >= _ANY_NUMBER else f"{least} to {_count(most)}"
 
 
+def _refuse(problem: str | None) -> None:
+    if problem is not None:
+        raise ValueError(problem)
+
+
 def _power(base: Expr, exponent: Expr) -> Expr:
-    _require_small_exponent(exponent)
-    if not isinstance(exponent, Integer):  # SymPy asks for the argument (the angle) of what is inside a power
+    _refuse(_large_exponent(exponent))
+    if not isinstance(exponent, Integer):  # SymPy wants the angle of what is inside a power of a power
         for factor in Mul.make_args(base):
             if isinstance(factor, Pow):
-                _require_real(factor.base)
-    if isinstance(base, exp):  # SymPy multiplies the exponents, and the product may be one it evaluates
-        _require_small_exponent_of_exp(base.args[0] * exponent)
+                _refuse(_perhaps_complex(factor.base))
+    if isinstance(base, exp):  # SymPy multiplies the exponents, and the product may be one that it evaluates
+        _refuse(_large_exponent_of_exp(base.args[0] * exponent))
     return base**exponent
 
 
 def _hyperbolic(function: type[Expr]) -> Callable[[Expr], Expr]:
     def build(argument: Expr) -> Expr:
-        _require_real(argument)
+        _refuse(_perhaps_complex(argument))
         return function(argument)
 
     return build
 
 
 def _exponential(argument: Expr) -> Expr:
-    _require_small_exponent_of_exp(argument)
+    _refuse(_large_exponent_of_exp(argument))
     return exp(argument)
 
 
@@ -366,30 +373,30 @@ def _settle(expression: Expr) -> Expr:
     return expression.evalf(15)  # 15 digits are 53 bits to SymPy
 
 
-def _require_small_exponent(exponent: Expr) -> None:
+def _large_exponent(exponent: Expr) -> str | None:
     numbers, _ = _arithmetic_parts(exponent)
-    large = next((number for number in numbers if abs(number) > MAX_EXPONENT), None)
-    if large is not None:
-        raise ValueError(f"has a number above {MAX_EXPONENT} in an exponent; expected at most {MAX_EXPONENT}")
+    if any(abs(number) > MAX_EXPONENT for number in numbers):
+        return f"has a number above {MAX_EXPONENT} in an exponent; expected at most {MAX_EXPONENT}"
+    return None
 
 
-def _require_small_exponent_of_exp(argument: Expr) -> None:
+def _large_exponent_of_exp(argument: Expr) -> str | None:
     """SymPy writes exp(n·log(a)) as the power aⁿ, so next to a logarithm an exponent is one of a power."""
     _, functions = _arithmetic_parts(argument)
-    if any(isinstance(function, log) for function in functions):
-        _require_small_exponent(argument)
+    return _large_exponent(argument) if any(isinstance(function, log) for function in functions) else None
 
 
-def _require_real(expression: Expr) -> None:
+def _perhaps_complex(expression: Expr) -> str | None:
     """SymPy splits what it cannot prove real into real and imaginary part, and these again, and so on.
 
     ``log(cosh((sqrt(x) + 1)**64))`` takes it 4 s, ``cosh(sqrt(…))`` within itself ten times takes hours.
     """
-    if not expression.is_extended_real:
-        raise ValueError(
-            "holds a part that may not be real; "
-            "expected roots and logarithms only of what cannot be negative, as in sqrt(x**2 + 1)"
-        )
+    if expression.is_extended_real:
+        return None
+    return (
+        "holds a part that may not be real; "
+        "expected roots and logarithms only of what cannot be negative, as in sqrt(x**2 + 1)"
+    )
 
 
 def _arithmetic_parts(expression: Expr) -> tuple[list[Basic], list[Basic]]:
@@ -429,11 +436,7 @@ def _power_problem(power: Basic) -> str | None:
         return "is not a real number; expected a whole exponent over a negative number"
     if base.is_Number and base.is_zero:  # not == 0, which Float(0) is not
         return "is a power of zero; expected a base other than zero"
-    return _refusal(_require_small_exponent, exponent)
-
-
-def _exp_problem(function: Basic) -> str | None:
-    return _refusal(_require_small_exponent_of_exp, function.args[0])
+    return _large_exponent(exponent)
 
 
 def _function_problem(function: Basic) -> str | None:
@@ -442,58 +445,49 @@ def _function_problem(function: Basic) -> str | None:
     return f"becomes {type(function).__name__}(…), which cannot be compiled; expected another form"
 
 
-def _refusal(require: Callable[[Expr], None], argument: Basic) -> str | None:
-    try:
-        require(argument)
-    except ValueError as error:
-        return str(error)
-    return None
-
+_INFINITE = (*map(type, (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)), sympy.AccumBounds)
 
 #: What is wrong with a node of each kind, or None.
 _RULES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[[Basic], str | None]], ...] = (
-    (
-        tuple({type(sympy.oo), type(-sympy.oo), type(sympy.zoo), type(sympy.nan), sympy.AccumBounds}),
-        _not_finite,
-    ),
+    (_INFINITE, _not_finite),
     (type(sympy.I), _not_real),
     ((Rational, Float), _size_problem),
     (Pow, _power_problem),
-    (exp, _exp_problem),
+    (exp, lambda function: _large_exponent_of_exp(function.args[0])),
     (sympy.Function, _function_problem),
 )
 
 
-def _exactly(build: Callable[..., Expr], arguments: int = 1) -> FormulaFunction:
-    return FormulaFunction(build, (arguments, arguments))
+def _unary(build: Callable[[Expr], Expr]) -> FormulaFunction:
+    return FormulaFunction(build, (1, 1))
 
 
 #: Every function that a formula may call.
 FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
     {
-        "exp": _exactly(_exponential),
-        "log": _exactly(log),
-        "sqrt": _exactly(_square_root),
-        "sin": _exactly(sympy.sin),
-        "cos": _exactly(sympy.cos),
-        "tan": _exactly(sympy.tan),
-        "tanh": _exactly(_hyperbolic(sympy.tanh)),
-        "sinh": _exactly(_hyperbolic(sympy.sinh)),
-        "cosh": _exactly(_hyperbolic(sympy.cosh)),
-        "atan": _exactly(sympy.atan),
-        "erf": _exactly(sympy.erf),
-        "log1p": _exactly(real.log1p),
-        "expm1": _exactly(real.expm1),
-        "abs": _exactly(real.absolute),
-        "sign": _exactly(real.sign),
-        "sigmoid": _exactly(real.sigmoid),
-        "softplus": _exactly(real.softplus),
-        "relu": _exactly(real.relu),
+        "exp": _unary(_exponential),
+        "log": _unary(log),
+        "sqrt": _unary(_square_root),
+        "sin": _unary(sympy.sin),
+        "cos": _unary(sympy.cos),
+        "tan": _unary(sympy.tan),
+        "tanh": _unary(_hyperbolic(sympy.tanh)),
+        "sinh": _unary(_hyperbolic(sympy.sinh)),
+        "cosh": _unary(_hyperbolic(sympy.cosh)),
+        "atan": _unary(sympy.atan),
+        "erf": _unary(sympy.erf),
+        "log1p": _unary(real.log1p),
+        "expm1": _unary(real.expm1),
+        "abs": _unary(real.absolute),
+        "sign": _unary(real.sign),
+        "sigmoid": _unary(real.sigmoid),
+        "softplus": _unary(real.softplus),
+        "relu": _unary(real.relu),
         "leaky_relu": FormulaFunction(_leaky_relu, (1, 2)),
         "elu": FormulaFunction(_elu, (1, 2)),
-        "silu": _exactly(real.silu),
-        "gelu": _exactly(real.gelu),
-        "gelu_tanh": _exactly(real.gelu_tanh),
+        "silu": _unary(real.silu),
+        "gelu": _unary(real.gelu),
+        "gelu_tanh": _unary(real.gelu_tanh),
         "maximum": FormulaFunction(real.maximum, (2, _ANY_NUMBER)),
         "minimum": FormulaFunction(real.minimum, (2, _ANY_NUMBER)),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -22,7 +22,7 @@ from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES, ElementLoss, Loss, elementwise
 from symnn.spec import Choice, Spec, load_spec
-from symnn.suggest import unknown
+from symnn.suggest import quote, unknown
 
 Formula = Callable[[Expr], Expr]
 ActivationLike = str | Choice | Formula | None
@@ -64,8 +64,8 @@ class ParameterSlice:
 class Network:
     """Layers and a loss over ``inputs`` features.
 
-    The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``, …,
-    weighted sums ``z1``, with the bias ``u1``, activations ``a1``, the last of them ``output``, and the scalar
+    The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
+    …, weighted sums ``z1``, with the bias ``u1``, activations ``a1``, the last of them ``output``, and the scalar
     ``loss`` = mean over the samples + weight_decay/2 · Σ W².
 
     >>> network = Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
@@ -92,6 +92,9 @@ class Network:
         object.__setattr__(self, "layers", tuple(self.layers))
         if not any(layer.dense for layer in self.layers):
             raise SpecError("a network needs at least one dense layer")
+        for field, size in [("inputs", self.inputs), *((f"layers[{n}]", x.dense) for n, x in enumerate(self.layers))]:
+            if size is not None and (type(size) is not int or size < 1):
+                raise SpecError(f"{field}: found {quote(size)}, expected a whole number of at least 1")
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -218,15 +221,14 @@ class Network:
     def initial_parameters(self, seed: int = 0) -> np.ndarray:
         """Random weights by each layer's initialiser and zero biases, as one flat float64 vector.
 
-        A layer without an initialiser of its own gets He's for relu and its relatives, otherwise Glorot's.
+        A layer without an initialiser of its own gets He's before relu and its relatives, otherwise Glorot's.
         """
         generator = np.random.Generator(np.random.PCG64(seed))
         theta = np.zeros(self.parameter_count)
         parameters = self.split(theta)
-        dense_layers = [layer for layer in self.layers if layer.dense]
-        for number, layer in enumerate(dense_layers, 1):
+        for number, (layer, activation) in enumerate(_dense_layers(self.layers), 1):
             weights = parameters[f"W{number}"]
-            name = layer.initialiser or _default_initialiser(layer.activation)
+            name = layer.initialiser or _default_initialiser(activation)
             if name not in INITIALISERS:
                 raise SpecError(unknown("initialiser", name, INITIALISERS))
             weights[...] = INITIALISERS[name](generator, *weights.shape)
@@ -283,9 +285,16 @@ def _steps(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
     for layer in layers:
         if layer.dense:
             steps += [("dense", layer)] + ([("bias", layer)] if layer.bias else [])
-        if layer.activation not in (None, "identity"):
+        if layer.activation is not None and _name(layer.activation) != "identity":
             steps.append(("activation", layer))
     return steps
+
+
+def _dense_layers(layers: Sequence[Layer]) -> Iterator[tuple[Layer, ActivationLike]]:
+    """The layers with weights, each with the activation it feeds: its own, or that of the layer after it."""
+    for layer, after in zip(layers, [*layers[1:], Layer()]):
+        if layer.dense:
+            yield layer, after.activation if layer.activation is None and not after.dense else layer.activation
 
 
 def resolve_activation(choice: ActivationLike) -> Formula:
@@ -319,9 +328,14 @@ def _parsed_loss(text: str) -> ElementLoss:
     return lambda output, target: parse_formula(text, {"output": output, "target": target}, FUNCTIONS, "loss")
 
 
+def _name(activation: ActivationLike) -> str | None:
+    """The activation's name in the table, or None for a function."""
+    choice = activation.name if isinstance(activation, Choice) else activation
+    return choice if isinstance(choice, str) else None
+
+
 def _default_initialiser(activation: ActivationLike) -> str:
-    name = activation.name if isinstance(activation, Choice) else activation
-    return "he_normal" if name in _RECTIFIERS else "glorot_uniform"
+    return "he_normal" if _name(activation) in _RECTIFIERS else "glorot_uniform"
 
 
 _RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})

@@ -50,7 +50,7 @@ class Optimiser:
 
     def compile(self, dtype: Dtype = "float64") -> CompiledFunction:
         """``update(theta, g, *state, step, *settings, out=(theta, *state))`` for vectors of any length."""
-        return _compiled(self.name, dtype)
+        return _compiled(self, dtype)
 
     def initial_state(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """One zero vector for each name of ``state``."""
@@ -58,21 +58,25 @@ class Optimiser:
 
 
 @lru_cache(maxsize=16)
-def _compiled(name: str, dtype: Dtype) -> CompiledFunction:
-    return compile(OPTIMISERS[name].graph, dtype=dtype, schedule="blas")
+def _compiled(optimiser: Optimiser, dtype: Dtype) -> CompiledFunction:
+    return compile(optimiser.graph, dtype=dtype, schedule="blas")
 
 
 def _gradient_descent(theta: Expr, g: Expr, learning_rate: Expr, **_: Expr) -> Mapping[str, Expr]:
     return {"theta": theta - learning_rate * g}
 
 
-def _momentum(theta: Expr, g: Expr, velocity: Expr, learning_rate: Expr, momentum: Expr, **_: Expr) -> Mapping[str, Expr]:
+def _momentum(
+    theta: Expr, g: Expr, velocity: Expr, learning_rate: Expr, momentum: Expr, **_: Expr
+) -> Mapping[str, Expr]:
     # Polyak 1964: v ← μ·v − η·g, θ ← θ + v.
     new = momentum * velocity - learning_rate * g
     return {"velocity": new, "theta": theta + new}
 
 
-def _nesterov(theta: Expr, g: Expr, velocity: Expr, learning_rate: Expr, momentum: Expr, **_: Expr) -> Mapping[str, Expr]:
+def _nesterov(
+    theta: Expr, g: Expr, velocity: Expr, learning_rate: Expr, momentum: Expr, **_: Expr
+) -> Mapping[str, Expr]:
     # Nesterov 1983: v ← μ·v − η·∇L(θ + μ·v), θ ← θ + v. The vector kept here is the point θ + μ·v at which the gradient
     # is taken (Bengio, Boulanger-Lewandowski, Pascanu 2013), so that every step needs one gradient, at theta.
     new = momentum * velocity - learning_rate * g

@@ -12,6 +12,7 @@ from codegen.derive.reverse import reverse
 from codegen.errors import DerivationError
 from codegen.expression import extent
 from codegen.graph import Equation, Graph, Variable
+from codegen.passes.stabilise import stabilise
 
 Method = Literal["reverse", "forward", "paths"]
 METHODS = {"reverse": reverse, "forward": forward, "paths": paths}
@@ -21,11 +22,15 @@ def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Me
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, in that order.
 
     ``of`` is a scalar vertex; ``wrt`` are names of inputs or of any other vertices (all real inputs by default).
-    ``reverse`` is backpropagation, every edge once; ``forward`` carries d v/d w through every vertex v, a sweep for each
-    w; ``paths`` writes out the sum over all paths and refuses above 10,000 of them. The intermediate derivatives are
-    vertices too, named ``d of/d v`` as in ``dloss/dW1``.
+    ``reverse`` is backpropagation, every edge once; ``forward`` carries d v/d w through every vertex v, a sweep for
+    each w; ``paths`` writes out the sum over all paths and refuses above 10,000 of them. The intermediate derivatives
+    are vertices too, named ``d of/d v`` as in ``dloss/dW1``, with a prime where that name is taken.
 
-    Raises :class:`DerivationError` for a vertex that is unknown, not scalar, or integer valued.
+    The graph is stabilised first, because the derivative of an unstable formula is unstable: that of log Σ exp(u) is
+    exp(u)/Σ exp(u), which is nan for large u. Vertices of ``wrt`` stay on the way from themselves to ``of``.
+
+    Raises :class:`DerivationError` for a vertex that is not scalar or integer valued, :class:`GraphError` for one that
+    is unknown.
 
     >>> from codegen import from_expressions
     >>> from sympy import symbols
@@ -45,6 +50,8 @@ def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Me
     target = graph.variable(of)
     if target.shape:
         raise DerivationError(f"the gradient of {of!r} needs a scalar, but it has shape {target.shape}")
+    if target.kind != "real":
+        raise DerivationError(f"{of!r} holds integers: it has no derivative")
     if method not in METHODS:
         raise DerivationError(f"unknown method {method!r}, expected one of {', '.join(METHODS)}")
     names = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
@@ -53,7 +60,7 @@ def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Me
             raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
     if len(set(names)) != len(names):
         raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
-    return METHODS[method](graph, of, names)
+    return METHODS[method](stabilise(graph, keep=names), of, names)
 
 
 def partials(graph: Graph) -> Graph:

@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
+from sympy.core.basic import Basic
 
+from codegen.cells import Cell
+from codegen.derive.names import Names
+from codegen.equation import Equation, Reduction, Variable
 from codegen.errors import DerivationError
 from codegen.expression import (
     base_name,
-    extent,
     fresh_index,
-    indices,
-    references,
+    is_leaf,
+    is_reference,
+    postorder,
     reindex,
+    replace,
     shape,
     subscripts,
-    substitute,
 )
-from codegen.functions import equal
-from codegen.graph import Cell, Equation, Reduction, Variable
+from codegen.functions import canonical, equal
+from codegen.summation import Summand, summand
 
+# --- the derivative of one body -----------------------------------------------------------------------------------
 
-@dataclass(frozen=True)
-class Summand:
-    """One term of a derivative: ``Σ_reduced body``, or ``body`` itself when nothing is reduced."""
-
-    body: Expr
-    reduced: tuple[Idx, ...] = ()
-
-
-@lru_cache(maxsize=512)
-def _placeholder(number: int) -> Symbol:
-    return Symbol(f"_{number}", real=True)
-
-
-@lru_cache(maxsize=8192)
-def _differentiate(template: Expr, number: int) -> Expr:
-    derivative = template.diff(_placeholder(number))
-    if derivative.has(Derivative, Subs):
-        raise DerivationError(f"SymPy has no derivative for {template}: give its function an `fdiff`")
-    return derivative
+Skeleton: TypeAlias = tuple["Basic | tuple[Any, ...]", ...]
+"""An expression with its references numbered, so that terms of one form are equal: for every node, arguments first, its
+class and the positions of its arguments; a leaf stands for itself, a reference is a placeholder."""
 
 
 def local_derivatives(equation: Equation) -> dict[Expr, Expr]:
@@ -53,14 +42,49 @@ def local_derivatives(equation: Equation) -> dict[Expr, Expr]:
     """
     found: dict[Expr, list[Expr]] = {}
     for term in Add.make_args(equation.body):
-        parts = references(term)
-        template = substitute(term, {r: _placeholder(n) for n, r in enumerate(parts)})
-        back = {_placeholder(n): r for n, r in enumerate(parts)}
-        for number, reference in enumerate(parts):
-            derivative = _differentiate(template, number)
+        nodes = list(postorder(term))
+        parts = list(dict.fromkeys(node for node in nodes if is_reference(node)))
+        template, derivatives = _differentiate(_skeleton(nodes, parts), len(parts))
+        # Parts of the derivative that are parts of the term are taken from there, not built again.
+        back = {old: new for old, new in zip(template, nodes) if old.args}
+        back.update((_placeholder(number), part) for number, part in enumerate(parts))
+        for part, derivative in zip(parts, derivatives):
             if derivative != 0:
-                found.setdefault(reference, []).append(substitute(derivative, back))
+                found.setdefault(part, []).append(replace(derivative, back))
     return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
+
+
+def _skeleton(nodes: Sequence[Basic], parts: Sequence[Basic]) -> Skeleton:
+    numbers = {part: number for number, part in enumerate(parts)}
+    positions = {id(node): position for position, node in enumerate(nodes)}
+
+    def entry(node: Basic) -> Basic | tuple[Any, ...]:
+        if node in numbers:
+            return _placeholder(numbers[node])
+        return node if is_leaf(node) else (node.func, *(positions[id(argument)] for argument in node.args))
+
+    return tuple(entry(node) for node in nodes)
+
+
+@lru_cache(maxsize=4096)
+def _differentiate(skeleton: Skeleton, references: int) -> tuple[tuple[Basic, ...], tuple[Expr, ...]]:
+    """The nodes of the expression with placeholders, and its derivative by each of them."""
+    nodes: list[Basic] = []
+    for entry in skeleton:
+        nodes.append(entry if isinstance(entry, Basic) else entry[0](*(nodes[position] for position in entry[1:])))
+    template = canonical(nodes[-1])
+    derivatives = tuple(canonical(template.diff(_placeholder(number))) for number in range(references))
+    if any(derivative.has(Derivative, Subs) for derivative in derivatives):
+        raise DerivationError(f"SymPy has no derivative for {template}: give its function an `fdiff`")
+    return tuple(nodes), derivatives
+
+
+@lru_cache(maxsize=512)
+def _placeholder(number: int) -> Symbol:
+    return Symbol(f"_{number}", real=True)
+
+
+# --- from an equation to the vertices it reads --------------------------------------------------------------------
 
 
 def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, key: Sequence[Expr]) -> Summand | None:
@@ -81,48 +105,36 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
             brackets.append(equal(index, renaming[subscript]))
         else:
             renaming[subscript] = index
-    taken = {str(i.label) for i in (*domain, *(k for k in key if isinstance(k, Idx)))}
-    images = set(renaming.values())
-    for index in domain:
-        if index not in renaming:
-            renaming[index] = fresh_index(index, taken) if index in images else index
-    matched = set(subscripts(reference))
-    reduced = [renaming[i] for i in domain if i not in matched]
+    summed = [index for index in domain if index not in renaming]
+    renaming.update(_set_apart(summed, domain, key))
     changed = {old: new for old, new in renaming.items() if old != new}
-    return summand(Mul(reindex(body, changed), *brackets), reduced)
+    return summand(Mul(reindex(body, changed), *brackets), [renaming[index] for index in summed])
 
 
-def summand(body: Expr, reduced: Sequence[Idx]) -> Summand:
-    """Simplify a sum as it is written: brackets on a summed index are carried out, absent indices become factors.
-
-    >>> i, j = Idx("i", 4), Idx("j", 4)
-    >>> A = Variable("A", (4,))
-    >>> summand(A[i] * equal(i, j), [i])
-    Summand(body=A[j], reduced=())
-    """
-    remaining = list(reduced)
-    for index in reduced:
-        for factor in Mul.make_args(body):
-            if isinstance(factor, equal) and index in factor.args:
-                other = factor.args[1] if factor.args[0] == index else factor.args[0]
-                if isinstance(other, (Idx, Integer)):
-                    body = reindex(Mul(*[f for f in Mul.make_args(body) if f is not factor]), {index: other})
-                    remaining.remove(index)
-                    break
-    present = set(indices(body))
-    absent = [extent(i) for i in remaining if i not in present]
-    return Summand(Mul(body, *absent), tuple(i for i in remaining if i in present))
+def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]) -> dict[Idx, Idx]:
+    """The summed indices under names that the vertex does not use."""
+    of_vertex = {str(index.label) for index in key if isinstance(index, Idx)}
+    taken = of_vertex | {str(index.label) for index in domain}
+    renamed: dict[Idx, Idx] = {}
+    for index in summed:
+        if str(index.label) in of_vertex:
+            renamed[index] = fresh_index(index, taken)
+            taken.add(str(renamed[index].label))
+        else:
+            renamed[index] = index
+    return renamed
 
 
-def accumulate(target: Expr, summands: Sequence[Summand]) -> list[Equation]:
-    """The equations that add up a derivative: one if it is a single sum or only maps, else one a sum and their total."""
+def accumulate(target: Expr, summands: Sequence[Summand], names: Names) -> list[Equation]:
+    """The equations that add up a derivative: one if it is a single sum or has no sum, else one a sum, and their total."""
     if len(summands) == 1 and summands[0].reduced:
         return [Equation(target, summands[0].body, Reduction.SUM, summands[0].reduced)]
     equations: list[Equation] = []
     terms: list[Expr] = []
     for term in summands:
         if term.reduced:
-            part = Variable(f"{base_name(target)}#{len(equations) + 1}", shape(target))[subscripts(target)]
+            name = names(f"{base_name(target)}#{len(equations) + 1}")
+            part = Variable(name, shape(target))[subscripts(target)]
             equations.append(Equation(part, term.body, Reduction.SUM, term.reduced))
             terms.append(part)
         else:
@@ -130,15 +142,10 @@ def accumulate(target: Expr, summands: Sequence[Summand]) -> list[Equation]:
     return [*equations, Equation(target, Add(*terms))]
 
 
-def ties(equation: Equation, of: str) -> tuple[Expr, list[Equation]]:
-    """The factor that shares the derivative of a maximum among its tied arguments, and the equation it needs."""
+def ties(equation: Equation, name: str) -> tuple[Expr, list[Equation]]:
+    """The factor that shares the derivative of a maximum among its tied arguments, and the equation of their number."""
     if equation.reduction is not Reduction.MAX:
         return Integer(1), []
     bracket = equal(equation.body, equation.target)
-    count = Variable(f"ties({base_name(equation.target)}) in {of}", shape(equation.target))[subscripts(equation.target)]
+    count = Variable(name, shape(equation.target))[subscripts(equation.target)]
     return bracket / count, [Equation(count, bracket, Reduction.SUM, equation.reduced)]
-
-
-def total_name(of: str, wrt: str) -> str:
-    """The name of the total derivative d of/d wrt."""
-    return f"d{of}/d{wrt}"

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from math import log10
 
-from sympy import Integer
+from sympy import Expr, Integer
 
-from codegen.derive.local import (
-    Summand,
-    accumulate,
-    pull_back,
-    ties,
-    total_name,
-)
-from codegen.derive.reverse import active_edges
+from codegen.derive.edges import active_edges
+from codegen.derive.local import accumulate, pull_back, ties
+from codegen.derive.names import Names
 from codegen.errors import DerivationError
 from codegen.expression import references, shape, subscripts
 from codegen.graph import Cell, Equation, Graph, Variable
+from codegen.summation import Summand
 
 PATH_LIMIT = 10_000
 """The number of paths above which :func:`paths` refuses."""
+LONG_PRODUCT = 8
+"""A product of more references is a vertex of its own: SymPy flattens nested products at quadratic cost."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PathCount:
         return sum(self.by_input.values())
 
     def __str__(self) -> str:
-        return f"{self.paths:,} paths to {self.of} over {self.edges:,} edges"
+        return f"{_number(self.paths)} paths to {self.of} over {self.edges:,} edges"
 
 
 def count_paths(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> PathCount:
@@ -53,18 +53,16 @@ def count_paths(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Path
     graph.variable(of)
     sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
     edges, active = active_edges(graph, of, sources)
-    count: dict[Cell, int] = defaultdict(int)
-    for cell in graph.cells[of]:
-        count[cell] = 1
+    found: dict[Cell, int] = defaultdict(int, dict.fromkeys(graph.cells[of], 1))
     touched = 0
     for equation in reversed(graph.equations):
-        if equation.cell in edges and count[equation.cell]:
+        if equation.cell in edges and found[equation.cell]:
             for reference in edges[equation.cell]:
                 for cell in graph.resolve(reference):
                     if cell in active:
-                        count[cell] += count[equation.cell]
+                        found[cell] += found[equation.cell]
                         touched += 1
-    return PathCount(of, {name: sum(count[cell] for cell in graph.cells[name]) for name in sources}, touched)
+    return PathCount(of, {name: sum(found[cell] for cell in graph.cells[name]) for name in sources}, touched)
 
 
 def paths(graph: Graph, of: str, wrt: Sequence[str], limit: int = PATH_LIMIT) -> Graph:
@@ -72,52 +70,74 @@ def paths(graph: Graph, of: str, wrt: Sequence[str], limit: int = PATH_LIMIT) ->
 
     Nothing is shared between paths that meet: that is the point. Raises :class:`DerivationError` above ``limit`` paths.
     """
-    found = count_paths(graph, of, wrt)
-    if found.paths > limit:
+    counted = count_paths(graph, of, wrt)
+    if counted.paths > limit:
         raise DerivationError(
-            f"the sum over all paths has {_number(found.paths)} paths from {', '.join(wrt)} to {of}, more than the limit of "
-            f"{limit:,}; the reverse method touches {found.edges:,} edges instead"
+            f"the sum over all paths has {_number(counted.paths)} paths from {', '.join(wrt)} to {of}, more than the "
+            f"limit of {limit:,}; the reverse method touches {counted.edges:,} edges instead"
         )
-    edges, active = active_edges(graph, of, wrt)
-    equations = {equation.cell: equation for equation in graph.equations}
-    collected: dict[Cell, list[Summand]] = defaultdict(list)
-    derived: list[Equation] = []
-    walked = 0
-    stack: list[tuple[Cell, Summand]] = [((of, ()), Summand(Integer(1)))]
-    while stack:
-        cell, product = stack.pop()
-        if cell[0] in wrt:
-            collected[cell].append(product)
-        if cell not in edges:
-            continue
-        equation = equations[cell]
-        adjoint = product.body
-        if product.reduced or len(references(adjoint)) > 8:
-            # A sum, or a long product, is a vertex of its own: SymPy flattens nested products at quadratic cost.
-            walked += 1
-            name = f"d{of}/d{cell[0]} on path {walked}"
-            target = Variable(name, shape(equation.target))[subscripts(equation.target)]
-            derived.extend(accumulate(target, [product]))
-            adjoint = target
-        share, counting = ties(equation, f"path {walked} of {of}")
-        derived.extend(counting)
-        for reference, local in reversed(edges[cell].items()):
-            for source in graph.resolve(reference):
-                if source in active:
-                    key = graph.keys[source]
-                    term = pull_back(adjoint * share * local, equation.domain, reference, source, key)
+    walk = _Walk(graph, of, wrt)
+    return graph.with_equations([*graph.equations, *walk.equations()], [of, *(walk.total(name) for name in wrt)])
+
+
+class _Walk:
+    """All paths, from ``of`` towards the inputs, depth first."""
+
+    def __init__(self, graph: Graph, of: str, wrt: Sequence[str]) -> None:
+        self.graph, self.of, self.wrt, self.names = graph, of, wrt, Names(graph)
+        self.edges, self.active = active_edges(graph, of, wrt)
+        self.definition = {equation.cell: equation for equation in graph.equations}
+        self.numbers = count(1)
+        self.derived: list[Equation] = []
+        self.shares: dict[Cell, Expr] = {}
+
+    def total(self, name: str) -> str:
+        return self.names.total(self.of, name)
+
+    def equations(self) -> list[Equation]:
+        ended: dict[Cell, list[Summand]] = defaultdict(list)
+        stack = [((self.of, ()), Summand(Integer(1)))]
+        while stack:
+            cell, product = stack.pop()
+            if cell[0] in self.wrt:
+                ended[cell].append(product)
+            if cell in self.edges:
+                stack.extend(reversed(list(self._steps(self.definition[cell], product))))
+        for name in self.wrt:
+            variable = Variable(self.total(name), self.graph.variable(name).shape)
+            for cell in self.graph.cells[name]:
+                self.derived.extend(accumulate(variable[self.graph.keys[cell]], ended[cell], self.names))
+        return self.derived
+
+    def _steps(self, equation: Equation, product: Summand) -> Iterator[tuple[Cell, Summand]]:
+        """The vertices that one vertex reads, each with the product of the path prolonged by that edge."""
+        adjoint = self._adjoint(equation, product)
+        factor = adjoint * self._share(equation)
+        for reference, local in self.edges[equation.cell].items():
+            for cell in self.graph.resolve(reference):
+                if cell in self.active:
+                    term = pull_back(factor * local, equation.domain, reference, cell, self.graph.keys[cell])
                     if term is not None:
-                        stack.append((source, term))
-    for name in wrt:
-        variable = Variable(total_name(of, name), graph.variable(name).shape)
-        for cell in graph.cells[name]:
-            derived.extend(accumulate(variable[graph.keys[cell]], collected[cell]))
-    return graph.with_equations([*graph.equations, *derived], [of, *(total_name(of, name) for name in wrt)])
+                        yield cell, term
+
+    def _share(self, equation: Equation) -> Expr:
+        """The share of a tied argument in a maximum, counted once for all paths through it."""
+        if equation.cell not in self.shares:
+            share, counting = ties(equation, self.names(f"ties({equation.name})"))
+            self.derived.extend(counting)
+            self.shares[equation.cell] = share
+        return self.shares[equation.cell]
+
+    def _adjoint(self, equation: Equation, product: Summand) -> Expr:
+        """The product so far; a sum, or a long product, becomes a vertex."""
+        if not product.reduced and len(references(product.body)) <= LONG_PRODUCT:
+            return product.body
+        name = self.names(f"{self.total(equation.name)} on path {next(self.numbers)}")
+        target = Variable(name, shape(equation.target))[subscripts(equation.target)]
+        self.derived.extend(accumulate(target, [product], self.names))
+        return target
 
 
-def _number(count: int) -> str:
-    return (
-        f"{count:,}"
-        if count < 10**15
-        else f"about 10^{len(str(count)) - 1 if count < 10**4000 else count.bit_length() * 3 // 10}"
-    )
+def _number(n: int) -> str:
+    """Exact as long as it can be read; Python refuses to print more than 4,300 digits."""
+    return f"{n:,}" if n < 10**15 else f"about 10^{int(log10(n))}"

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 
 from sympy import Expr, Integer
 
-from codegen.derive.local import (
-    Summand,
-    accumulate,
-    local_derivatives,
-    pull_back,
-    ties,
-    total_name,
-)
+from codegen.derive.edges import active_edges, ancestors
+from codegen.derive.local import accumulate, pull_back, ties
+from codegen.derive.names import Names
 from codegen.graph import Cell, Equation, Graph, Variable
+from codegen.summation import Summand
 
 
 def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
@@ -24,67 +20,37 @@ def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
     Vertices are visited in reverse order; each hands (its own derivative) × (local derivative) to the vertices it
     reads, summed over the indices that the reference lacks.
     """
-    locals_, active = active_edges(graph, of, wrt)
-    pending: dict[Cell, list[Summand]] = defaultdict(list)
-    pending[(of, ())].append(Summand(Integer(1)))
+    edges, active = active_edges(graph, of, wrt)
+    names = Names(graph)
+    pending: dict[Cell, list[Summand]] = defaultdict(list, {(of, ()): [Summand(Integer(1))]})
     derived: list[Equation] = []
 
     def settle(cell: Cell) -> Expr:
+        """The equation of d of/d vertex, now that all that reads the vertex has been visited."""
         variable = graph.variable(cell[0])
-        target = Variable(total_name(of, variable.name), variable.shape)[graph.keys[cell]]
-        derived.extend(accumulate(target, pending[cell]))
+        target = Variable(names.total(of, variable.name), variable.shape)[graph.keys[cell]]
+        derived.extend(accumulate(target, pending[cell], names))
         return target
 
     for equation in reversed(graph.equations):
         if equation.cell not in pending and equation.name not in wrt:
             continue
         adjoint = settle(equation.cell)
-        if equation.cell not in locals_:
+        if equation.cell not in edges:
             continue
-        share, counting = ties(equation, of)
+        share, counting = ties(equation, names(f"ties({equation.name})"))
         derived.extend(counting)
-        for reference, local in locals_[equation.cell].items():
+        for reference, local in edges[equation.cell].items():
             for cell in graph.resolve(reference):
                 if cell in active:
-                    key = graph.keys[cell]
-                    term = pull_back(adjoint * share * local, equation.domain, reference, cell, key)
+                    term = pull_back(adjoint * share * local, equation.domain, reference, cell, graph.keys[cell])
                     if term is not None:
                         pending[cell].append(term)
     for variable in graph.inputs:
         if variable.name in wrt:
             for cell in graph.cells[variable.name]:
                 settle(cell)
-    return graph.with_equations([*graph.equations, *derived], [of, *(total_name(of, name) for name in wrt)])
+    return graph.with_equations([*graph.equations, *derived], [of, *(names.total(of, name) for name in wrt)])
 
 
-def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[dict[Cell, dict[Expr, Expr]], set[Cell]]:
-    """The local derivatives that matter, by the vertex they belong to, and the vertices that depend on ``wrt``.
-
-    An edge matters if its vertex leads to ``of``, its reference depends on ``wrt``, and its derivative is not 0.
-    """
-    needed = ancestors(graph, of)
-    active = {cell for name in wrt for cell in graph.cells[name]}
-    edges: dict[Cell, dict[Expr, Expr]] = {}
-    for equation in graph.equations:
-        if equation.cell not in needed:
-            continue
-        if not any(cell in active for r in equation.references for cell in graph.resolve(r)):
-            continue
-        found = {
-            reference: local
-            for reference, local in local_derivatives(equation).items()
-            if any(cell in active for cell in graph.resolve(reference))
-        }
-        if found:
-            edges[equation.cell] = found
-            active.add(equation.cell)
-    return edges, active
-
-
-def ancestors(graph: Graph, of: str) -> set[Cell]:
-    """The vertices that ``of`` is computed from, itself included."""
-    needed = set(graph.cells[of])
-    for equation in reversed(graph.equations):
-        if equation.cell in needed:
-            needed.update(cell for r in equation.references for cell in graph.resolve(r))
-    return needed
+__all__ = ["active_edges", "ancestors", "reverse"]

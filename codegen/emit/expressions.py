@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -40,39 +42,59 @@ class Text(NamedTuple):
         return self.text if self.level <= level else f"({self.text})"
 
 
-#: Functions that are a call with the same arguments.
-CALLS: Mapping[type[Basic], str] = {
-    sympy.exp: "math.exp",
-    sympy.log: "math.log",
-    sympy.tanh: "math.tanh",
-    sympy.sinh: "math.sinh",
-    sympy.cosh: "math.cosh",
-    sympy.sin: "math.sin",
-    sympy.cos: "math.cos",
-    sympy.tan: "math.tan",
-    sympy.asin: "math.asin",
-    sympy.acos: "math.acos",
-    sympy.atan: "math.atan",
-    sympy.asinh: "math.asinh",
-    sympy.acosh: "math.acosh",
-    sympy.atanh: "math.atanh",
-    sympy.atan2: "math.atan2",
-    sympy.erf: "math.erf",
-    sympy.erfc: "math.erfc",
-    f.expm1: "math.expm1",
-    f.log1p: "math.log1p",
-    f.absolute: "abs",
-}
+@dataclass(frozen=True)
+class Dialect:
+    """How one target writes calls and choices."""
 
-#: Functions that choose. Their arguments are names, so that none is evaluated twice; nan in, nan out where the
-#: definition says so.
-CHOICES: Mapping[type[Basic], str] = {
-    f.step: "{one} if {0} > {zero} else {zero}",
-    f.relu: "{zero} if {0} <= {zero} else {0}",
-    f.sign: "{one} if {0} > {zero} else {minus_one} if {0} < {zero} else {0}",
-    f.clip: "{1} if {0} < {1} else {2} if {0} > {2} else {0}",
-    f.select: "{1} if {0} > {zero} else {2}",
-}
+    calls: Mapping[type[Basic], str]
+    """Functions that are a call with the same arguments."""
+    choose: Callable[[str, str, str], Text]
+    """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
+    square_root: str
+    erfc: str
+    both: str
+    either: str
+    negation: str
+
+
+_ELEMENTARY: tuple[type[Basic], ...] = (
+    sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, f.expm1, f.log1p,
+)  # fmt: skip
+
+SCALAR = Dialect(
+    calls={
+        **{function: f"math.{function.__name__}" for function in (*_ELEMENTARY, sympy.erf, sympy.erfc, sympy.atan2)},
+        **{getattr(sympy, name): f"math.{name}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
+        f.absolute: "abs",
+    },
+    choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
+    square_root="math.sqrt",
+    erfc="math.erfc",
+    both=" and ",
+    either=" or ",
+    negation="not ",
+)
+"""Python scalars, as Numba compiles them: real branches."""
+
+ARRAY = Dialect(
+    calls={
+        **{function: f"np.{function.__name__}" for function in _ELEMENTARY},
+        **{
+            getattr(sympy, f"a{name}"): f"np.arc{name}"
+            for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")
+        },
+        sympy.erf: "special.erf",
+        sympy.erfc: "special.erfc",
+        f.absolute: "np.abs",
+    },
+    choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
+    square_root="np.sqrt",
+    erfc="special.erfc",
+    both=" & ",
+    either=" | ",
+    negation="~",
+)
+"""NumPy arrays: both branches are computed, one is picked."""
 
 
 def _sigmoid(x: Expr) -> Expr:
@@ -104,8 +126,10 @@ class ExpressionWriter:
         integer_of: Callable[[Expr], str | None],
         number: Callable[[float], str],
         assign: Callable[[str], str],
+        dialect: Dialect = SCALAR,
     ) -> None:
         self.name_of, self.integer_of, self.number, self.assign = name_of, integer_of, number, assign
+        self.dialect = dialect
         self._operators: tuple[tuple[type | tuple[type, ...], Callable[[Basic, _Texts], Text]], ...] = (
             ((Indexed, Idx, Symbol), lambda node, _: Text(self.name_of(node), Level.NAME)),
             (BooleanAtom, lambda node, _: Text(str(bool(node)), Level.NAME)),
@@ -115,14 +139,19 @@ class ExpressionWriter:
             (Pow, self._power),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
+            (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
+            (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
+            (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
+            (f.sign, self._sign),
+            (f.clip, self._clip),
             (f.maximum, lambda node, of: self._extremum(node, of, ">")),
             (f.minimum, lambda node, of: self._extremum(node, of, "<")),
             (Piecewise, self._piecewise),
             (ExprCondPair, lambda node, of: of(node.args[0])),
             (Relational, self._relation),
-            (And, lambda node, of: Text(" and ".join(of(a).within(Level.SUM) for a in node.args), Level.CHOICE)),
-            (Or, lambda node, of: Text(" or ".join(of(a).within(Level.SUM) for a in node.args), Level.CHOICE)),
-            (Not, lambda node, of: Text(f"not {of(node.args[0]).within(Level.SUM)}", Level.CHOICE)),
+            (And, lambda node, of: self._join(dialect.both, node, of)),
+            (Or, lambda node, of: self._join(dialect.either, node, of)),
+            (Not, lambda node, of: Text(dialect.negation + of(node.args[0]).within(Level.CALL), Level.CHOICE)),
         )
 
     def write(self, expression: Expr) -> str:
@@ -143,13 +172,9 @@ class ExpressionWriter:
         for kind, write in self._operators:
             if isinstance(node, kind):
                 return write(node, of)
-        if type(node) in CALLS:
-            return Text(f"{CALLS[type(node)]}({', '.join(of(a).text for a in node.args)})", Level.CALL)
-        if type(node) in CHOICES:
-            names = [self._named(of(a)).text for a in node.args]
-            units = {"one": self.number(1.0), "zero": self.number(0.0), "minus_one": self.number(-1.0)}
-            return Text(CHOICES[type(node)].format(*names, **units), Level.CHOICE)
-        raise EmitError(f"{type(node).__name__} has no translation into Numba code")
+        if type(node) in self.dialect.calls:
+            return Text(f"{self.dialect.calls[type(node)]}({', '.join(of(a).text for a in node.args)})", Level.CALL)
+        raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _named(self, text: Text) -> Text:
         return text if text.level is Level.NAME else Text(self.assign(text.text), Level.NAME)
@@ -158,7 +183,31 @@ class ExpressionWriter:
         # Labels and indices are compared as the integers they are.
         integers = [self.integer_of(a) for a in node.args]
         left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
-        return Text(f"{self.number(1.0)} if {left} == {right} else {self.number(0.0)}", Level.CHOICE)
+        return self.dialect.choose(f"{left} == {right}", self.number(1.0), self.number(0.0))
+
+    def _choice(self, condition: str, then: str, otherwise: str, node: Basic, of: _Texts) -> Text:
+        """A choice by a condition; the arguments are names first, so that none is evaluated twice."""
+        names = [self._named(of(a)).text for a in node.args]
+        texts = (self._constants(text).format(*names) for text in (condition, then, otherwise))
+        return self.dialect.choose(*texts)
+
+    def _constants(self, template: str) -> str:
+        words = (self.number(float(word)) if word in ("0", "1") else word for word in template.split(" "))
+        return " ".join(words)
+
+    def _sign(self, node: Basic, of: _Texts) -> Text:
+        x, zero = self._named(of(node.args[0])).text, self.number(0.0)
+        # The argument itself where it is neither above nor below 0: zero, or nan.
+        below = self._named(self.dialect.choose(f"{x} < {zero}", self.number(-1.0), x)).text
+        return self.dialect.choose(f"{x} > {zero}", self.number(1.0), below)
+
+    def _clip(self, node: Basic, of: _Texts) -> Text:
+        x, low, high = (self._named(of(a)).text for a in node.args)
+        capped = self._named(self.dialect.choose(f"{x} > {high}", high, x)).text
+        return self.dialect.choose(f"{x} < {low}", low, capped)
+
+    def _join(self, word: str, node: Basic, of: _Texts) -> Text:
+        return Text(word.join(of(a).within(Level.CALL) for a in node.args), Level.CHOICE)
 
     def _add(self, node: Basic, of: _Texts) -> Text:
         # Positive terms first, so that the text does not begin with a sign where it need not.
@@ -179,9 +228,9 @@ class ExpressionWriter:
         if _is_inverse(node):
             return Text(f"{self.number(1.0)}/{base.within(Level.CALL)}", Level.PRODUCT)
         if exponent == Rational(1, 2):
-            return Text(f"math.sqrt({base.text})", Level.CALL)
+            return Text(f"{self.dialect.square_root}({base.text})", Level.CALL)
         if exponent == Rational(-1, 2):
-            return Text(f"{self.number(1.0)}/math.sqrt({base.text})", Level.PRODUCT)
+            return Text(f"{self.number(1.0)}/{self.dialect.square_root}({base.text})", Level.PRODUCT)
         if isinstance(exponent, Integer) and abs(int(exponent)) <= 64:
             product = self._integer_power(self._named(base).text, abs(int(exponent)))
             return Text(product if exponent > 0 else f"{self.number(1.0)}/({product})", Level.PRODUCT)
@@ -196,22 +245,27 @@ class ExpressionWriter:
 
     def _normal_cdf(self, node: Basic, of: _Texts) -> Text:
         argument = of(node.args[0]).within(Level.PRODUCT)
-        return Text(f"{self.number(0.5)}*math.erfc({self.number(-(0.5**0.5))}*{argument})", Level.PRODUCT)
+        scale = self.number(-(0.5**0.5))
+        return Text(f"{self.number(0.5)}*{self.dialect.erfc}({scale}*{argument})", Level.PRODUCT)
 
     def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:
         best = self._named(of(node.args[0])).text
         for argument in node.args[1:]:
             other = self._named(of(argument)).text
             # `other != other` keeps nan; once the best is nan no comparison replaces it.
-            best = self.assign(f"{other} if {other} {relation} {best} or {other} != {other} else {best}")
+            condition = f"({other} {relation} {best}){self.dialect.either}({other} != {other})"
+            best = self._named(self.dialect.choose(condition, other, best)).text
         return Text(best, Level.NAME)
 
     def _piecewise(self, node: Basic, of: _Texts) -> Text:
-        text = self.number(float("nan"))
+        result = Text(self.number(math.nan), Level.NAME)
         for branch in reversed(node.args):
-            value = of(branch.args[0]).within(Level.SUM)
-            text = value if branch.args[1] == True else f"{value} if {of(branch.args[1]).text} else {text}"  # noqa: E712
-        return Text(text, Level.CHOICE)
+            value, condition = of(branch.args[0]), of(branch.args[1]).text
+            if branch.args[1] == True:  # noqa: E712 - a SymPy boolean
+                result = value
+            else:
+                result = self.dialect.choose(condition, value.within(Level.SUM), result.within(Level.CHOICE))
+        return result
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.SUM) for a in node.args)

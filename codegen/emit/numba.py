@@ -14,6 +14,7 @@ from sympy import Expr, Idx, Indexed, Integer, Symbol
 
 from codegen.emit.expressions import ExpressionWriter
 from codegen.emit.layout import Layout, Slot
+from codegen.emit.text import escape
 from codegen.expression import Extent, base_name, extent, subscripts
 from codegen.graph import Reduction, Variable
 from codegen.operations import count_operations, summary
@@ -32,9 +33,7 @@ from codegen.schedule.program import (
 Dtype = Literal["float64", "float32"]
 
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
-"""nogil: calls may run in several threads. error_model: x/0 is inf, not an exception. contract: fused multiply-add only."""
-
-COMMENT_WIDTH = 150
+"""nogil: calls may run in several threads; error_model: x/0 is inf, no exception; contract: fused multiply-add, no more."""
 
 
 def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
@@ -45,12 +44,6 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
     """
     writer = _Module(program, layout, dtype)
     return "\n".join(writer.lines()) + "\n"
-
-
-def escape(text: str, width: int = COMMENT_WIDTH) -> str:
-    """Text that is safe in a comment or docstring: one line, printable, no quotes or backslashes that could end it."""
-    safe = "".join(c if c.isprintable() and c not in "\\\"'" else c.encode("unicode_escape").decode().replace("\\", "%") for c in text)
-    return safe if len(safe) <= width else safe[: width - 1] + "…"
 
 
 @dataclass
@@ -90,14 +83,14 @@ class _Module:
     # --- the module -----------------------------------------------------------------------------------------------
 
     def lines(self) -> Iterator[str]:
-        body = list(self.block(self.program.statements, 1))
+        body = list(self.block(self.program.statements, 1, {}))
         yield from self.header()
         yield "import math"
         yield ""
         yield "import numpy as np"
         yield "from numba import njit, types"
         yield ""
-        yield "CACHE = globals().get('CACHE', False)  # set by a loader that keeps this module where Numba can cache it"
+        yield "CACHE = globals().get('CACHE', False)  # set by a loader that keeps this file for Numba's cache"
         yield from self.types()
         for name, text in zip(self.constants.values(), self.constants):
             yield f"{name} = np.{self.dtype}({text})"
@@ -124,7 +117,8 @@ class _Module:
             yield f"{self.argument(slot)}: {_describe(slot)}"
         for slot in self.layout.results:
             yield f"{self.result(slot) if slot.shape else 'returned'}: {_describe(slot)}"
-        yield f"schedule {self.program.schedule}, {self.dtype}; operations for one sample: {summary(count_operations(graph))}"
+        operations = summary(count_operations(graph))
+        yield f"schedule {self.program.schedule}, {self.dtype}; operations for one sample: {operations}"
         yield '"""'
         yield ""
 
@@ -191,12 +185,12 @@ class _Module:
         for slot in self.layout.arrays:
             for variable, start in zip(slot.variables, slot.offsets) if slot.packed else ():
                 if not variable.shape:
-                    yield f"{self.result(slot)}[{start}] = {self.text_of(variable.symbol, {})}  # {escape(variable.name)}"
+                    value = self.text_of(variable.symbol, {})
+                    yield f"{self.result(slot)}[{start}] = {value}  # {escape(variable.name)}"
 
     # --- statements -----------------------------------------------------------------------------------------------
 
-    def block(self, statements: Iterable[Statement], indent: int, names: Mapping[Idx, str] | None = None) -> Iterator[str]:
-        scope: Mapping[Idx, str] = names or {}
+    def block(self, statements: Iterable[Statement], indent: int, scope: Mapping[Idx, str]) -> Iterator[str]:
         pad = "    " * indent
         for statement in statements:
             if isinstance(statement, Loop):
@@ -215,7 +209,8 @@ class _Module:
             yield from self.neutral(statement, scope)
         elif isinstance(statement, Store):
             key = self.subscript_text(subscripts(statement.target), scope)
-            yield f"{self.array(self.program.graph.variable(base_name(statement.target)))}{key} = {self.text_of(statement.target, scope)}"
+            array = self.array(self.program.graph.variable(base_name(statement.target)))
+            yield f"{array}{key} = {self.text_of(statement.target, scope)}"
         elif isinstance(statement, (Set, Accumulate)):
             lines, value = self.expression(statement.value, scope)
             yield from lines
@@ -357,7 +352,9 @@ class _Module:
 def _describe(slot: Slot) -> str:
     if not slot.packed:
         shape = ", ".join(str(n) for n in slot.shape)
-        return escape(f"{slot.name}[{shape}]" if slot.shape else slot.name) + (" integers" if slot.kind == "integer" else "")
+        return escape(f"{slot.name}[{shape}]" if slot.shape else slot.name) + (
+            " integers" if slot.kind == "integer" else ""
+        )
     parts = [f"{v.name}[{', '.join(map(str, v.shape))}]" if v.shape else v.name for v in slot.variables]
     return escape(f"{slot.name}[{slot.shape[0]}] = {', '.join(parts)}")
 

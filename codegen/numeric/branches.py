@@ -1,18 +1,18 @@
 """Which side of every kink a point lies on, as a graph: its outputs are the signs that decide between branches.
 
-Two points with equal outputs see the same smooth function. Where an output differs on both sides of a point, the point
-lies on a kink: signs are −1, 0 and 1, and a tie of a maximum is seen as a tie, so the kink itself is a value of its own.
+Two points with equal outputs see the same smooth function. Where an output differs on both sides of a point, the
+point lies on a kink: signs are −1, 0 and 1 and a tie of a maximum is seen as a tie, so that the kink itself is a value
+of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sympy import Basic, Expr, Indexed
 from sympy.core.relational import Relational
 
 from codegen import functions
-from codegen.derive.reverse import ancestors
 from codegen.expression import base_name, extent, indices, is_leaf, is_variable, references, rewrite
 from codegen.functions import CANONICAL, Composite, equal, sign, stop_gradient
 from codegen.graph import Cell, Equation, Graph, Reduction, Variable
@@ -44,8 +44,17 @@ DECISIONS: Mapping[type, Callable[[Expr], list[Expr]]] = {
 
 def ancestors_only(graph: Graph, of: str) -> Graph:
     """The graph without the equations that ``of`` does not need; the inputs stay."""
-    needed = ancestors(graph, of)
+    needed = _upstream(graph, of, lambda equation: equation.references)
     return Graph(graph.inputs, tuple(e for e in graph.equations if e.cell in needed), (of,))
+
+
+def _upstream(graph: Graph, of: str, reads: Callable[[Equation], Iterable[Expr]]) -> set[Cell]:
+    """The vertices that ``of`` is reached from through what ``reads`` counts as read."""
+    found = set(graph.cells[of])
+    for equation in reversed(graph.equations):
+        if equation.cell in found:
+            found.update(cell for reference in reads(equation) for cell in graph.resolve(reference))
+    return found
 
 
 def branches(graph: Graph, of: str) -> Graph | None:
@@ -65,7 +74,7 @@ def branches(graph: Graph, of: str) -> Graph | None:
     """
     inner = ancestors_only(graph, of)
     fixed = {variable.name for variable in graph.inputs if variable.kind != "real"}
-    live = _live(inner, of)
+    live = _upstream(inner, of, _flows_from)
     found: list[Equation] = []
     for equation in inner.equations:
         if equation.cell in live:
@@ -87,7 +96,7 @@ def _decisions(equation: Equation) -> Iterator[Expr]:
         kind = next((kind for kind in DECISIONS if isinstance(node, kind)), None)
         if kind is not None:
             yield from DECISIONS[kind](node)
-    if equation.reduction is Reduction.MAX and _reads(equation):
+    if equation.reduction is Reduction.MAX and _flows_from(equation):
         yield equal(body, equation.target)
 
 
@@ -112,15 +121,6 @@ def _not_held(body: Basic) -> Iterator[Basic]:
             stack.extend(() if is_leaf(node) else node.args)
 
 
-def _reads(equation: Equation) -> list[Expr]:
+def _flows_from(equation: Equation) -> list[Expr]:
     """The references through which the derivative flows."""
     return [node for node in _not_held(_written_out(equation.body)) if isinstance(node, Indexed) or is_variable(node)]
-
-
-def _live(graph: Graph, of: str) -> set[Cell]:
-    """The vertices that the derivative of ``of`` passes through."""
-    live = set(graph.cells[of])
-    for equation in reversed(graph.equations):
-        if equation.cell in live:
-            live.update(cell for reference in _reads(equation) for cell in graph.resolve(reference))
-    return live

@@ -252,7 +252,8 @@ def _beside_the_cut(here: Problem, lines: Lines, estimate: Estimate, above: Arra
 
 def _size(analytic: Floats, numeric: Floats) -> Floats:
     """max(1, |a|, |b|) of what is finite."""
-    return np.max([np.where(np.isfinite(v), np.abs(v), 0) for v in (analytic, numeric)], axis=0, initial=1.0)
+    sizes = [np.where(np.isfinite(v), np.abs(v), 0) for v in (analytic, numeric)]
+    return np.asarray(np.max(sizes, axis=0, initial=1.0))
 
 
 def _metric(analytic: Floats, numeric: Floats) -> Floats:
@@ -283,11 +284,21 @@ def _entries(
         return []
     analytic = claim[name].reshape(-1)[entries]
     estimate, metric, outcomes = compare(entry_lines(here.point, name, entries), analytic)
-    places = zip(*np.unravel_index(entries, claim[name].shape)) if claim[name].ndim else [()]
-    return [
-        Verdict(name, tuple(map(int, index)), *map(float, numbers), outcome)
-        for index, *numbers, outcome in zip(places, analytic, estimate.value, estimate.error, metric, outcomes)
-    ]
+    shape = claim[name].shape
+    places = [tuple(map(int, np.unravel_index(entry, shape))) if shape else () for entry in entries]
+    return _verdicts(name, places, analytic, estimate, metric, outcomes)
+
+
+def _verdicts(
+    parameter: str,
+    places: Sequence[tuple[int, ...]],
+    analytic: Floats,
+    estimate: Estimate,
+    metric: Floats,
+    outcomes: Sequence[Outcome],
+) -> list[Verdict]:
+    columns = analytic.tolist(), estimate.value.tolist(), estimate.error.tolist(), metric.tolist()
+    return [Verdict(parameter, *row) for row in zip(places, *columns, outcomes)]
 
 
 def _directions(
@@ -297,10 +308,7 @@ def _directions(
         return []
     analytic = np.array([_along(claim, direction) for direction in directions])
     estimate, metric, outcomes = compare(direction_lines(here.point, directions), analytic)
-    found = [
-        Verdict("direction", (k,), *map(float, numbers), outcome)
-        for k, (*numbers, outcome) in enumerate(zip(analytic, estimate.value, estimate.error, metric, outcomes))
-    ]
+    found = _verdicts("direction", [(k,) for k in range(len(directions))], analytic, estimate, metric, outcomes)
     wrong = [k for k, outcome in enumerate(outcomes) if outcome is Outcome.FAILED]
     if wrong:
         worst = directions[max(wrong, key=lambda k: metric[k])]

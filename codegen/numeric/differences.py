@@ -69,9 +69,9 @@ def forward_difference(
 ) -> Estimate:
     """d of/d wrt by (f(x + h) − f(x))/h, in arrays of the shape of ``wrt``; a negative step differences backward.
 
-    ``entries`` restricts it to some flat indices, the result is then one-dimensional. ``function`` is evaluated in place
-    of the graph. h is eps^(1/2)·max(1, |x|) unless ``step`` is given. Raises :class:`CheckError` for values that do not
-    fit the graph, a vertex that is not a scalar, and an input that is not real.
+    ``entries`` restricts it to some flat indices, the result is then one-dimensional. ``function`` is evaluated in
+    place of the graph. h is eps^(1/2)·max(1, |x|) unless ``step`` is given. Raises :class:`CheckError` for values that
+    do not fit the graph, a vertex that is not a scalar, and an input that is not real.
 
     >>> from codegen import from_expressions
     >>> from sympy import symbols
@@ -93,7 +93,7 @@ def central_difference(
     entries: Sequence[int] | None = None,
     function: UserFunction | None = None,
 ) -> Estimate:
-    """d of/d wrt by (f(x + h) − f(x − h))/2h with h = eps^(1/3)·max(1, |x|); otherwise as :func:`forward_difference`."""
+    """d of/d wrt by (f(x + h) − f(x − h))/2h, h = eps^(1/3)·max(1, |x|); otherwise as :func:`forward_difference`."""
     return _by_entry("central", graph, of, wrt, values, step, entries, function)
 
 
@@ -169,7 +169,7 @@ def directional_derivative(
 ) -> Estimate:
     """d/dt of(x + t·v) at t = 0 by any of the methods forward, central, richardson, complex, exact.
 
-    ``direction`` has an array v of the input's shape for each input that moves. Two evaluations, or a few more, whatever
+    ``direction`` has an array v of the input's shape for each input that moves. It takes a few evaluations, whatever
     the number of parameters.
 
     >>> from codegen import from_expressions

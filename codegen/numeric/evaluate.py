@@ -45,7 +45,7 @@ def evaluate(graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = n
     evaluator = Evaluator.of(graph, dtype)
     inputs = bind(graph, values, evaluator.dtype)
     found = evaluator(inputs.extents, {name: array[None] for name, array in inputs.arrays.items()})
-    return {name: inputs.arrays.get(name, array[0]) for name, array in found.items()}
+    return {name: inputs.arrays.get(name, array[0, ...]) for name, array in found.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,21 +156,16 @@ def _contract(plan: Plan, registers: Sequence[Any], frame: Frame) -> Array:
     """Sum a product whose full domain would be larger than any of its factors: never stored, so memory stays small."""
     rank = len(plan.equation.domain)
     operands: list[Any] = []
-    points = False
     for factor in plan.factors:
         array = np.asarray(registers[factor.position], frame.dtype)
         array = array.reshape((1,) * (1 + rank - array.ndim) + array.shape)
-        shared = array.shape[0] == 1
-        points |= not shared
-        absent = tuple(a for a in range(rank + 1) if (a == 0 and shared) or (a > 0 and a - 1 not in factor.axes))
-        operands += [array.squeeze(absent), [a for a in range(rank + 1) if a not in absent]]
-    axes = list(range(0 if points else 1, 1 + len(plan.equation.free)))
-    # An absent axis of the target: the equation broadcasts over it, which einsum does not.
-    present = {a for labels in operands[1::2] for a in labels}
-    result = np.asarray(np.einsum(*operands, [a for a in axes if a in present], optimize=True))
-    return np.expand_dims(
-        result, tuple(a for a in range(1 + len(plan.equation.free)) if a not in axes or a not in present)
-    )
+        labels = [*([0] if array.shape[0] > 1 else []), *(1 + axis for axis in factor.axes)]
+        operands += [array.squeeze(tuple(axis for axis in range(1 + rank) if axis not in labels)), labels]
+    # The indices of the target that no factor has: the equation broadcasts over them, which einsum does not.
+    present = {axis for labels in operands[1::2] for axis in labels}
+    kept = range(1 + len(plan.equation.free))
+    result = np.asarray(np.einsum(*operands, [axis for axis in kept if axis in present], optimize=True))
+    return np.expand_dims(result, tuple(axis for axis in kept if axis not in present))
 
 
 # --- compiling an equation ----------------------------------------------------------------------------------------
@@ -230,18 +225,9 @@ def _loader(leaf: Basic, equation: Equation, dtype: np.dtype[Any]) -> Load:
         shape = [-1 if i == leaf else 1 for i in equation.domain]
         return lambda frame: np.arange(frame.size(extent(leaf)), dtype=np.float64).astype(dtype).reshape(1, *shape)
     if isinstance(leaf, Symbol):
-        return lambda frame: np.asarray(extent_value(leaf, frame.extents, equation), dtype)
-    if isinstance(leaf, BooleanAtom):
-        return lambda frame, value=bool(leaf): np.asarray(value)
-    constant = np.asarray(_number(leaf, equation), dtype)
+        return lambda frame: np.asarray(frame.extents[leaf], dtype)
+    constant = np.asarray(bool(leaf)) if isinstance(leaf, BooleanAtom) else np.asarray(_number(leaf, equation), dtype)
     return lambda frame: constant
-
-
-def extent_value(symbol: Symbol, extents: Mapping[Symbol, int], equation: Equation) -> int:
-    """The value of a symbolic extent that stands in a body."""
-    if symbol not in extents:
-        raise CheckError(f"equation of {equation.target}: {symbol} is neither a variable nor the extent of an input")
-    return extents[symbol]
 
 
 def _number(leaf: Basic, equation: Equation) -> float:

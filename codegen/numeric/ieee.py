@@ -121,10 +121,10 @@ class Ieee:
         limit = self.inf if ends.limit is None else self.context.ldexp(1, ends.limit)
 
         def completed(x: Mpf) -> Mpf:
-            if x != x or not low <= x <= high:
-                return below if x < -limit or x == -self.inf else above if x == self.inf else self.nan
             if abs(x) >= limit:
                 return below if x < 0 else above
+            if not low <= x <= high:  # or nan
+                return self.nan
             return poles[x] if x in poles else function(x)
 
         return completed
@@ -139,7 +139,7 @@ class Ieee:
     def power(self, x: Mpf, y: Mpf) -> Mpf:
         """xʸ as C's ``pow``: real for negative x only where y is a whole number."""
         if not x or x == 1 or not y or not (self.context.isfinite(x) and self.context.isfinite(y)):
-            # In all these cases the result is 0, 1, inf or nan and depends on little: Python's floats know it.
+            # In all these cases the result is 0, 1, inf or nan and depends on little: NumPy knows it.
             with np.errstate(all="ignore"):
                 return self.mpf(float(np.power(_base_class(x), _exponent_class(y))))
         if x < 0 and not self.context.isint(y):
@@ -152,6 +152,8 @@ class Ieee:
 
     def atan2(self, y: Mpf, x: Mpf) -> Mpf:
         """The angle of (x, y); of two infinite coordinates that of (±1, ±1)."""
+        if x != x or y != y:
+            return self.nan
         if self.context.isinf(x) and self.context.isinf(y):
             return self.context.atan2(self.context.sign(y), self.context.sign(x))
         return self.context.atan2(y, x)
@@ -168,5 +170,5 @@ def _exponent_class(y: Mpf) -> np.float64:
     """A float of the sign and parity of y."""
     if y != y or abs(y) in (0, math.inf):
         return np.float64(y)
-    size = 0.5 if y != int(y) else 1.0 if int(y) % 2 else 2.0
+    size = 1.5 if y != int(y) else 1.0 if int(y) % 2 else 2.0
     return np.float64(math.copysign(size, y))

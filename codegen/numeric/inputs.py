@@ -51,9 +51,6 @@ def bind(graph: Graph, values: Mapping[str, ArrayLike], dtype: np.dtype[Any]) ->
             raise CheckError(f"input {name!r}: found no value, expected an array of shape {_shape(variable)}")
         arrays[name] = _array(variable, values[name], dtype)
         _fit(variable, arrays[name], extents)
-    for symbol in graph.extents:
-        if symbol not in extents:
-            raise CheckError(f"the extent {symbol} is not the extent of an input: its value is not known")
     return Inputs(arrays, {symbol: size for symbol, (size, _) in extents.items()})
 
 
@@ -64,9 +61,7 @@ def _array(variable: Variable, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
         raise CheckError(f"input {variable.name!r}: found rows of different lengths, expected an array") from None
     kinds = "biufc" if dtype.kind == "c" else "biuf"
     if found.dtype.kind not in kinds:
-        raise CheckError(
-            f"input {variable.name!r}: found values of type {found.dtype}, expected {variable.kind} numbers"
-        )
+        raise CheckError(f"input {variable.name!r}: found the type {found.dtype}, expected {variable.kind} numbers")
     if variable.kind == "real":
         with np.errstate(over="ignore"):
             return found.astype(dtype)

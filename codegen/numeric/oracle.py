@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 from operator import add, mul
 from typing import Any
@@ -13,23 +13,7 @@ from typing import Any
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
-from sympy import (
-    Add,
-    And,
-    Basic,
-    Float,
-    Idx,
-    Indexed,
-    Integer,
-    Mul,
-    Not,
-    NumberSymbol,
-    Or,
-    Piecewise,
-    Pow,
-    Rational,
-    Symbol,
-)
+from sympy import Add, And, Basic, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
@@ -38,7 +22,7 @@ from codegen.errors import CheckError
 from codegen.expression import base_name, extent, is_variable, subscripts
 from codegen.functions import Primitive
 from codegen.graph import Equation, Graph, Reduction
-from codegen.numeric.evaluate import extent_value, untranslated
+from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
@@ -51,6 +35,15 @@ LOCK = threading.Lock()
 
 FLOAT_DIGITS = 17
 """With fewer digits the inputs would be rounded."""
+
+#: SymPy's numbers that are not finite; its unsigned infinity stands for 1/0 of unknown sign.
+SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "nan", sympy.zoo: "nan"}
+
+#: Functions that SymPy and mpmath give the same name.
+SAME_NAME = (
+    "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
+    "atan2", "erf", "erfc",
+)  # fmt: skip
 
 
 def evaluate_exactly(graph: Graph, values: Mapping[str, ArrayLike], digits: int = 50) -> dict[str, Objects]:
@@ -95,9 +88,9 @@ class Oracle:
         if digits < FLOAT_DIGITS:
             raise CheckError(f"digits: found {digits}, expected at least {FLOAT_DIGITS}, which a float has")
         self.ieee = Ieee(digits)
-        self.combine = {
-            Reduction.SUM: lambda terms: reduce(add, terms),
-            Reduction.MAX: lambda terms: self._maximum(*terms),
+        self.combine: Mapping[Reduction, Callable[[Sequence[Mpf]], Mpf]] = {
+            Reduction.SUM: partial(reduce, add),
+            Reduction.MAX: lambda terms: functions.maximum.value(self.ieee, *terms),
         }
         self.table = _table(self.ieee)
         self.shapes = {
@@ -131,9 +124,6 @@ class Oracle:
             return _run(plan.steps, found, outer)
         terms = [_run(plan.steps, found, outer + inner) for inner in product(*map(range, plan.reduced))]
         return self.combine[plan.equation.reduction](terms)
-
-    def _maximum(self, *terms: Mpf) -> Mpf:
-        return functions.maximum.value(self.ieee, *terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
         program = compile_bodies(equation.body)
@@ -169,20 +159,16 @@ class Oracle:
         if isinstance(leaf, BooleanAtom):
             return bool(leaf)
         if isinstance(leaf, Symbol):
-            return self.ieee.mpf(extent_value(leaf, extents, equation))
+            return self.ieee.mpf(extents[leaf])
         if isinstance(leaf, Rational):
             return self.ieee.mpf(leaf.p) / leaf.q if leaf.q else self.ieee.mpf(leaf.p) * self.ieee.inf
-        if isinstance(leaf, Float):
+        if isinstance(leaf, sympy.Float):
             return self.ieee.context.make_mpf(leaf._mpf_)
-        if isinstance(leaf, NumberSymbol):
+        if isinstance(leaf, sympy.NumberSymbol):
             return self.ieee.context.make_mpf(leaf._as_mpf_val(self.ieee.context.prec))
         if leaf in SPECIAL:
             return self.ieee.mpf(SPECIAL[leaf])
         raise untranslated(leaf, equation, "mpmath")
-
-
-#: SymPy's numbers that are not finite; its unsigned infinity stands for 1/0 of unknown sign.
-SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "nan", sympy.zoo: "nan"}
 
 
 def _run(steps: Sequence[Step], found: Mapping[str, Objects], element: Element) -> Any:
@@ -230,13 +216,6 @@ def _table(ieee: Ieee) -> Mapping[type, Callable[..., Any]]:
         sympy.StrictGreaterThan: lambda a, b: a > b,
         sympy.GreaterThan: lambda a, b: a >= b,
     }
-
-
-#: Functions that SymPy and mpmath give the same name.
-SAME_NAME = (
-    "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
-    "atan2", "erf", "erfc",
-)  # fmt: skip
 
 
 def rounded(array: Objects) -> NDArray[np.float64]:

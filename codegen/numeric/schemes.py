@@ -10,9 +10,10 @@ complex     Im f(ih)/h                                  1e-20                cha
 exact       (f(h) − f(−h))/2h at three times the digits 10^(−digits)         difference of forward and backward
 ==========  ==========================================  ===================  ====================================
 
-scale = max(1, |x|). Rounding costs noise/h, where noise is at least eps·|f| and otherwise measured: it is the scatter of
-f over points a few ulp apart, because cancellation inside f can exceed eps·|f| many times (Moré and Wild, "Estimating
-computational noise", SIAM J. Sci. Comput. 33, 2011). No scheme knows of kinks: :mod:`codegen.numeric.check` does.
+scale = max(1, |x|), for the complex step |x|. Rounding costs noise/h, where noise is at least eps·|f| and otherwise
+measured: it is the scatter of f over points a few ulp apart, because cancellation inside f can exceed eps·|f| many
+times (Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011). No scheme knows of kinks:
+:mod:`codegen.numeric.check` does.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def _slope(f: Objective, lines: Lines, a: Floats, b: Floats) -> Floats:
 def noise(f: Objective, lines: Lines) -> Floats:
     """The rounding error of f near the point: at least eps·|f|, otherwise the scatter of eight values some ulp apart.
 
-    The k-th differences of a smooth function over such small steps vanish; those of independent errors of size σ have the
-    variance (2k over k)·σ².
+    The k-th differences of a smooth function over such small steps vanish; those of independent errors of size σ have
+    the variance (2k over k)·σ².
     """
     ulps = 16 * EPS * lines.scale
     values = np.array([f(lines, k * ulps) for k in range(8)])
@@ -122,8 +123,9 @@ def imaginary(f: Objective, lines: Lines, step: float | None = None) -> Estimate
     """
     near = np.maximum(COMPLEX_STEP * np.abs(lines.at), COMPLEX_SMALLEST)
     h = np.full(len(lines), step) if step is not None else np.where(lines.at == 0, COMPLEX_AT_ZERO, near)
-    value, finer = (f(lines, 1j * k).imag / k for k in (h, h / 2))
-    return Estimate(value, np.abs(value - finer))
+    found = f(lines, 1j * h)
+    value = np.where(np.isnan(found.real), np.nan, found.imag / h)
+    return Estimate(value, np.abs(value - f(lines, 0.5j * h).imag / (0.5 * h)))
 
 
 def exact(graph: Graph, of: str, point: Mapping[str, Array], lines: Lines, digits: int = 50) -> Estimate:

@@ -7,9 +7,9 @@ from collections import Counter
 from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
-from codegen.derive.local import summand
 from codegen.expression import indices, reindex, rewrite, subscripts
 from codegen.graph import Cell, Equation, Graph, Reduction, cell_of
+from codegen.summation import summand
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Pow, exp, log
@@ -13,7 +13,7 @@ from codegen.functions import expm1, log1p, log_sigmoid, sigmoid, softplus, stop
 from codegen.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
 
 
-def stabilise(graph: Graph) -> Graph:
+def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     """Replace log(1 + exp(x)), 1/(1 + exp(−x)), log σ(x), exp(x) − 1, log(1 + x), and shift log Σ exp by its maximum.
 
     The shift is an equation of its own, held constant under differentiation: log Σ exp does not depend on it.
@@ -33,7 +33,7 @@ def stabilise(graph: Graph) -> Graph:
         else e
         for e in graph.equations
     ]
-    return _shift_exponentials(graph.with_equations(equations))
+    return _shift_exponentials(graph.with_equations(equations), keep)
 
 
 # --- scalar patterns ----------------------------------------------------------------------------------------------
@@ -111,15 +111,17 @@ class _Shifted:
         return reindex(self.shift, to), reindex(self.total, to)
 
 
-def _shift_exponentials(graph: Graph) -> Graph:
-    exponentials = {e.cell: e for e in graph.equations if e.reduction is None and isinstance(e.body, exp)}
+def _shift_exponentials(graph: Graph, keep: Collection[str]) -> Graph:
+    exponentials = {
+        e.cell: e for e in graph.equations if e.reduction is None and isinstance(e.body, exp) and e.name not in keep
+    }
     maxima = {e.cell for e in graph.equations if e.reduction is Reduction.MAX}
     wanted = {cell_of(r) for e in graph.equations for r in _logged_or_divided(e.body)}
     taken = set(graph.variables)
     shifted: dict[Cell, _Shifted] = {}
     equations: list[Equation] = []
     for equation in graph.equations:
-        exponent = _exponent(equation, exponentials) if equation.cell in wanted else None
+        exponent = _exponent(equation, exponentials) if equation.cell in wanted and equation.name not in keep else None
         if exponent is None or any(cell_of(r) in maxima for r in references(exponent)):
             equations.append(_with_shift(equation, shifted, exponentials) if shifted else equation)
             continue

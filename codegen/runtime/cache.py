@@ -109,9 +109,10 @@ def _from_disk(name: str, source: str) -> Loaded | None:
         entry = root / name
         entry.mkdir(mode=0o700, exist_ok=True)
         with _exclusive(entry / LOCK):
-            _discard_foreign(entry)
             path = entry / SOURCE
-            if not _holds(path, source):
+            # Truncated or foreign files must not be unpickled: unless all are as recorded, none is used.
+            if not (_holds(path, source) and _holds(entry / DIGESTS, _digests(entry))):
+                shutil.rmtree(entry / "__pycache__", ignore_errors=True)
                 _write(path, source)
             module = _execute(name, source, str(path), True)
             hit = bool(module.run.stats.cache_hits)
@@ -122,8 +123,8 @@ def _from_disk(name: str, source: str) -> Loaded | None:
         if str(root) not in _warned:
             _warned.add(str(root))
             warnings.warn(
-                f"compiled functions are not cached: {root} cannot be used ({error}); set {CACHE_VARIABLE} to a directory "
-                "that can be written",
+                f"compiled functions are not cached: {root} cannot be used ({error}); "
+                f"set {CACHE_VARIABLE} to a directory that can be written",
                 RuntimeWarning,
                 stacklevel=5,
             )
@@ -179,9 +180,3 @@ def _write(path: Path, text: str) -> None:
 def _digests(entry: Path) -> str:
     files = sorted((entry / "__pycache__").glob("*.nb?"))
     return "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files)
-
-
-def _discard_foreign(entry: Path) -> None:
-    """Drop Numba's files unless all are as they were recorded: truncated or foreign ones must not be unpickled."""
-    if not _holds(entry / DIGESTS, _digests(entry)):
-        shutil.rmtree(entry / "__pycache__", ignore_errors=True)

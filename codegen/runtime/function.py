@@ -136,12 +136,14 @@ class CompiledFunction:
                 if found != expected:
                     raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")
             elif found < 1:
-                raise ValueError(f"{slot.name!r} must have shape {_shape(slot)} with {expected} ≥ 1, found {value.shape}")
+                wanted_shape = f"{_shape(slot)} with {expected} ≥ 1"
+                raise ValueError(f"{slot.name!r} must have shape {wanted_shape}, found {value.shape}")
             else:
                 first, owner = extents.setdefault(expected, (found, slot.name))
                 if first != found:
                     raise ValueError(
-                        f"{slot.name!r} has {expected} = {found} by its shape {value.shape}, but {owner!r} has {expected} = {first}"
+                        f"{slot.name!r} has {expected} = {found} by its shape {value.shape}, "
+                        f"but {owner!r} has {expected} = {first}"
                     )
 
     def __repr__(self) -> str:
@@ -160,7 +162,7 @@ def _describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def compile(  # noqa: A001 - the module is called as codegen.compile
+def compile(
     graph: Graph,
     *,
     dtype: Dtype = "float64",
@@ -170,8 +172,8 @@ def compile(  # noqa: A001 - the module is called as codegen.compile
 ) -> CompiledFunction:
     """Compile a graph to a function of its inputs that returns its outputs.
 
-    ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that order.
-    Real arrays have the ``dtype``, integer ones are int64, all C-contiguous. Raises :class:`EmitError` for an unknown
+    ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that
+    order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous. Raises :class:`EmitError` for an unknown
     dtype or schedule, a bad pack, or a function without a translation.
 
     >>> from codegen import from_expressions, gradient
@@ -201,4 +203,3 @@ def compile(  # noqa: A001 - the module is called as codegen.compile
         cache_hit=loaded.cache_hit,
     )
     return CompiledFunction(loaded.module, source, convention, report)
-

@@ -1,4 +1,4 @@
-"""How a graph is computed: straight-line code for small graphs, whole-batch matrix products and fused loops for others."""
+"""How a graph is computed: straight-line code for small graphs, matrix products and fused loops for others."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def _program(graph: Graph, name: str, products: Mapping[object, Product]) -> Pro
     return Program(graph, name, tuple(statements), storage, work, locals_)
 
 
-def _stages(
-    graph: Graph, products: Mapping[object, Product]
-) -> list[tuple[Sequence[Equation], Sequence[Product]]]:
+def _stages(graph: Graph, products: Mapping[object, Product]) -> list[tuple[Sequence[Equation], Sequence[Product]]]:
     """Equations by the number of matrix products on the way to them: all of one stage are ready at once."""
     depth: dict[object, int] = {}
     stages: dict[int, tuple[list[Equation], list[Product]]] = {}

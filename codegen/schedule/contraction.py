@@ -55,12 +55,16 @@ def _is_whole(graph: Graph, operand: Expr) -> bool:
     if not isinstance(operand, Indexed):
         return False
     variable = graph.variable(base_name(operand))
-    whole = len(graph.definitions[variable.name]) < 2 and variable.kind == "real"
-    return whole and all(isinstance(i, Idx) for i in operand.indices) and len(set(operand.indices)) == len(operand.indices)
+    if variable.kind != "real" or len(graph.definitions[variable.name]) > 1:
+        return False
+    return all(isinstance(i, Idx) for i in operand.indices) and len(set(operand.indices)) == len(operand.indices)
 
 
-def _groups(equation: Equation) -> tuple[tuple[list[Expr], tuple[Idx, ...]], tuple[list[Expr], tuple[Idx, ...]]] | None:
-    """Split the factors of Σ_k into those over (i, k) and those over (k, j); None if the equation is no matrix product."""
+_Group = tuple[list[Expr], tuple[Idx, ...]]
+
+
+def _groups(equation: Equation) -> tuple[_Group, _Group] | None:
+    """Split the factors of Σ_k into those over (i, k) and those over (k, j); None if it is no matrix product."""
     if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or not 1 <= len(equation.free) <= 2:
         return None
     if len(equation.free) != len(subscripts(equation.target)):
@@ -84,13 +88,13 @@ def _groups(equation: Equation) -> tuple[tuple[list[Expr], tuple[Idx, ...]], tup
     wanted_left, wanted_right = {i, k}, {k} if j is None else {k, j}
     if _uses(left) != wanted_left or _uses(right) != wanted_right:
         return None
-    return (left, _order(left, (i, k))), (right, _order(right, (k,) if j is None else (k, j)))
+    return (left, _order((i, k))), (right, _order((k,) if j is None else (k, j)))
 
 
 def _uses(factors: Iterable[Expr]) -> set[Idx]:
     return {index for factor in factors for index in indices(factor)}
 
 
-def _order(factors: list[Expr], default: tuple[Idx, ...]) -> tuple[Idx, ...]:
+def _order(default: tuple[Idx, ...]) -> tuple[Idx, ...]:
     """The sample axis first, as every activation has it."""
     return tuple(sorted(default, key=lambda i: isinstance(extent(i), int)))

@@ -79,7 +79,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Contract:
-    """``target = Σ left·right`` as a matrix product; ``left`` and ``right`` are whole arrays in the order of the product."""
+    """``target = Σ left·right`` as a matrix product of whole arrays."""
 
     equation: Equation
     left: Expr

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Expr, Idx, Symbol
+from sympy import Expr, Idx
 
 from codegen.expression import Extent, base_name, references, subscripts
 from codegen.graph import Graph, cell_of
@@ -62,9 +62,7 @@ def plan(
     lives = _lives(graph, statements, split)
     storage: dict[StorageKey, Storage] = {}
     for number, variable in enumerate(graph.inputs):
-        storage[variable.name, ()] = Storage(
-            Place.INPUT, number, tuple(range(len(variable.shape))), variable.shape
-        )
+        storage[variable.name, ()] = Storage(Place.INPUT, number, tuple(range(len(variable.shape))), variable.shape)
     arrays = [name for name in graph.outputs if graph.variable(name).shape]
     for number, name in enumerate(arrays):
         shape = graph.variable(name).shape
@@ -97,7 +95,7 @@ def plan(
 
 def _split(graph: Graph) -> frozenset[str]:
     """Variables assigned element by element and only read so: each element is stored singly."""
-    candidates = {n for n, equations in graph.definitions.items() if any(i is not None for e in equations for i in e.cell[1])}
+    candidates = {e.name for e in graph.equations if any(i is not None for i in e.cell[1])}
     for equation in graph.equations:
         for reference in equation.references:
             if base_name(reference) in candidates and graph.resolve(reference) != (cell_of(reference),):
@@ -175,7 +173,7 @@ def _axes(graph: Graph, key: StorageKey, life: _Life) -> tuple[int, ...]:
 
 
 def _dead(old: _Life, new: _Life) -> bool:
-    """Whether the storage of ``old`` is free when ``new`` is first written, or is read there for the last time, in place."""
+    """Whether ``old`` is dead when ``new`` is first written, or is read there for the last time, element by element."""
     if old.last < new.first:
         return True
     if old.last > new.first or old.first == new.first or new.accumulated:
@@ -185,14 +183,3 @@ def _dead(old: _Life, new: _Life) -> bool:
     return len(new.writes) == 1 and all(
         a.order <= write.order and subscripts(a.reference) == subscripts(write.reference) for a in final
     )
-
-
-def size(shape: Sequence[Extent]) -> Expr | int:
-    """The number of elements of a shape."""
-    total: Expr | int = 1
-    for n in shape:
-        total = total * n
-    return total
-
-
-__all__ = ["Symbol", "plan", "size"]

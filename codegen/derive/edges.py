@@ -1,0 +1,43 @@
+"""The part of a graph that a derivative runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Expr
+
+from codegen.derive.local import local_derivatives
+from codegen.graph import Cell, Graph
+
+Edges = dict[Cell, dict[Expr, Expr]]
+"""The local derivatives of each vertex, by the reference that they are taken with respect to."""
+
+
+def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[Cell]]:
+    """The local derivatives that matter, by the vertex they belong to, and the vertices that depend on ``wrt``.
+
+    An edge matters if its vertex leads to ``of``, its reference depends on ``wrt``, and its derivative is not 0.
+    """
+    needed = ancestors(graph, of)
+    active = {cell for name in wrt for cell in graph.cells[name]}
+    edges: Edges = {}
+    for equation in graph.equations:
+        if equation.cell not in needed:
+            continue
+        reading = {r for r in equation.references if any(cell in active for cell in graph.resolve(r))}
+        if not reading:
+            continue
+        found = {reference: d for reference, d in local_derivatives(equation).items() if reference in reading}
+        if found:
+            edges[equation.cell] = found
+            active.add(equation.cell)
+    return edges, active
+
+
+def ancestors(graph: Graph, of: str) -> set[Cell]:
+    """The vertices that ``of`` is computed from, itself included."""
+    needed = set(graph.cells[of])
+    for equation in reversed(graph.equations):
+        if equation.cell in needed:
+            needed.update(cell for reference in equation.references for cell in graph.resolve(reference))
+    return needed

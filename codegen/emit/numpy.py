@@ -1,0 +1,146 @@
+"""A graph as plain NumPy, one statement an equation: slow, short, and independent of schedules and storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
+
+from codegen.emit.expressions import ARRAY, ExpressionWriter
+from codegen.emit.text import escape
+from codegen.expression import Extent, base_name, extent, indices, subscripts
+from codegen.graph import Equation, Graph, Reduction
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def emit_numpy(graph: Graph) -> str:
+    """The source of a module with ``evaluate(*inputs)``, which returns the outputs as a tuple.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> print(emit_numpy(from_expressions({"e": (a + b) * b}, [a, b])))
+    import numpy as np
+    from scipy import special
+    <BLANKLINE>
+    <BLANKLINE>
+    def evaluate(v0, v1):
+        # e = b*(a + b)
+        v2 = v1*(v0 + v1)
+        return (v2,)
+    """
+    return "\n".join(_Module(graph).lines())
+
+
+def numpy_function(graph: Graph) -> Callable[..., tuple[Any, ...]]:
+    """The function of :func:`emit_numpy`, ready to call; its ``source`` attribute is the text."""
+    source = emit_numpy(graph)
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "<symnn numpy>", "exec"), namespace)
+
+    def evaluate(*inputs: Any) -> tuple[Any, ...]:
+        with np.errstate(all="ignore"):  # inf and nan are values here, as in compiled code
+            return tuple(namespace["evaluate"](*inputs))
+
+    evaluate.source = source  # type: ignore[attr-defined]
+    return evaluate
+
+
+class _Module:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.names = {name: f"v{number}" for number, name in enumerate(graph.variables)}
+        self.temporaries = 0
+
+    def lines(self) -> Iterator[str]:
+        yield "import numpy as np"
+        yield "from scipy import special"
+        yield ""
+        yield ""
+        yield f"def evaluate({', '.join(self.names[v.name] for v in self.graph.inputs)}):"
+        for number, symbol in enumerate(self.graph.extents):
+            source, axis = next((v, v.shape.index(symbol)) for v in self.graph.inputs if symbol in v.shape)
+            yield f"    n{number} = {self.names[source.name]}.shape[{axis}]"
+        allocated: set[str] = set()
+        for equation in self.graph.equations:
+            if not self.is_whole(equation) and equation.name not in allocated:
+                shape = ", ".join(self.extent(n) for n in self.graph.variable(equation.name).shape)
+                yield f"    {self.names[equation.name]} = np.empty(({shape},))"
+                allocated.add(equation.name)
+            yield f"    # {escape(str(equation))}"
+            yield from (f"    {line}" for line in self.equation(equation))
+        yield f"    return ({', '.join(self.names[name] for name in self.graph.outputs)},)"
+
+    def extent(self, n: Extent) -> str:
+        return str(n) if isinstance(n, int) else f"n{self.graph.extents.index(n)}"
+
+    def is_whole(self, equation: Equation) -> bool:
+        """Whether the right-hand side is the whole array: it has every axis, and no single element is assigned."""
+        return set(indices(equation.body)) == set(equation.domain) and all(m is None for m in equation.cell[1])
+
+    def equation(self, equation: Equation) -> Iterator[str]:
+        lines: list[str] = []
+        value = self.contraction(equation) or self.reduction(equation, lines)
+        yield from lines
+        target = self.names[equation.name]
+        if not self.is_whole(equation):
+            target += self.key(equation.target) or "[...]"
+        yield f"{target} = {value}"
+
+    def contraction(self, equation: Equation) -> str | None:
+        """A sum over a product of references, as ``einsum``."""
+        factors = Mul.make_args(equation.body)
+        plain = all(isinstance(f, Indexed) and self.graph.variable(base_name(f)).kind == "real" for f in factors)
+        if equation.reduction is not Reduction.SUM or not plain or len(factors) < 2:
+            return None
+        letters = {index: LETTERS[n] for n, index in enumerate(equation.domain)}
+        inputs = ",".join("".join(letters[i] for i in subscripts(f) if isinstance(i, Idx)) for f in factors)
+        output = "".join(letters[i] for i in equation.free)
+        arrays = ", ".join(self.names[base_name(f)] + self.key(f) for f in factors)
+        return f'np.einsum("{inputs}->{output}", {arrays})'
+
+    def reduction(self, equation: Equation, lines: list[str]) -> str:
+        domain = equation.domain
+
+        def assign(text: str) -> str:
+            self.temporaries += 1
+            lines.append(f"t{self.temporaries} = {text}")
+            return f"t{self.temporaries}"
+
+        def name_of(node: Expr) -> str:
+            if isinstance(node, Idx):
+                return self.align(f"np.arange({self.extent(extent(node))})", (node,), domain)
+            if isinstance(node, Symbol) and node.is_integer:
+                return self.extent(node)
+            free = tuple(i for i in subscripts(node) if isinstance(i, Idx))
+            array = self.names[base_name(node)]
+            return self.align(array + self.key(node), free, domain)
+
+        text = ExpressionWriter(name_of, lambda _: None, repr, assign, ARRAY).write(equation.body)
+        if not equation.reduced:
+            return text
+        axes = ", ".join(str(len(equation.free) + n) for n in range(len(equation.reduced)))
+        shape = ", ".join(self.extent(extent(i)) for i in domain)
+        whole = text if set(indices(equation.body)) == set(domain) else f"np.broadcast_to({text}, ({shape},))"
+        return f"np.{equation.reduction.value if equation.reduction else 'sum'}({whole}, axis=({axes},))"
+
+    def key(self, reference: Expr) -> str:
+        """Integer subscripts; nothing where the whole array is meant."""
+        parts = [str(int(i)) if isinstance(i, Integer) else ":" for i in subscripts(reference)]
+        return f"[{', '.join(parts)}]" if set(parts) != {":"} and parts else ""
+
+    def align(self, text: str, axes: Sequence[Idx], domain: Sequence[Idx]) -> str:
+        """An array with these axes, transposed and broadcast to those of the domain."""
+        if len(set(axes)) < len(axes):
+            letters = {index: LETTERS[n] for n, index in enumerate(dict.fromkeys(axes))}
+            text = f'np.einsum("{"".join(letters[i] for i in axes)}->{"".join(letters.values())}", {text})'
+            axes = tuple(letters)
+        order = sorted(range(len(axes)), key=lambda n: list(domain).index(axes[n]))
+        if order != list(range(len(axes))):
+            text = f"{text}.transpose({', '.join(map(str, order))})"
+        if axes and len(axes) < len(domain):
+            text += "[" + ", ".join(":" if i in axes else "None" for i in domain) + "]"
+        return text

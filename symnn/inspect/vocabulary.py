@@ -1,0 +1,184 @@
+"""What the name of a vertex stands for: ``dloss/dW1`` is the total derivative ∂loss/∂W1.
+
+Names come from users and may contain anything, "d" and "/" included; so a name is read as a derivative only where its
+parts are variables that are known, and as a plain name otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from codegen.derive.local import total_name
+from codegen.graph import Graph, Variable
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A name as the user wrote it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Delta:
+    """δ of a layer: the derivative by its weighted sums."""
+
+    layer: str
+
+
+@dataclass(frozen=True)
+class Total:
+    """The total derivative ∂of/∂wrt; the first ``rank`` subscripts are those of ``of``."""
+
+    of: Name
+    wrt: Name
+    rank: int
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The local derivative ∂vertex/∂reference of one edge, both with their subscripts already printed."""
+
+    of: Name
+    of_subscripts: str
+    wrt: Name
+    wrt_subscripts: str
+
+
+@dataclass(frozen=True)
+class Ties:
+    """The number of arguments that share a maximum."""
+
+    maximum: Name
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One summand of a derivative that needs several equations, or its value along one path."""
+
+    whole: Name
+    note: str
+
+
+Name: TypeAlias = Plain | Delta | Total | Partial | Ties | Noted
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The known variables with their ranks, and the names that have a letter of their own.
+
+    >>> vocabulary = Vocabulary({"loss": 0, "W1": 2})
+    >>> vocabulary.read("dloss/dW1")
+    Total(of=Plain(name='loss'), wrt=Plain(name='W1'), rank=0)
+    >>> vocabulary.read("data/day")
+    Plain(name='data/day')
+    """
+
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    letters: Mapping[str, Name] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *graphs: Graph) -> Vocabulary:
+        """The variables of these graphs."""
+        return cls.over([v for graph in graphs for v in graph.variables.values()])
+
+    @classmethod
+    def over(cls, variables: Sequence[Variable]) -> Vocabulary:
+        """These variables."""
+        return cls({variable.name: len(variable.shape) for variable in variables})
+
+    def read(self, name: str) -> Name:
+        """What the name stands for."""
+        if name in self.letters:
+            return self.letters[name]
+        return next((found for rule in RULES if (found := rule(self, name)) is not None), Plain(name))
+
+
+def _total(vocabulary: Vocabulary, name: str) -> Name | None:
+    """``dloss/dW1``; in ``ddloss/dW1/dx`` the first part is itself a derivative."""
+    for of, wrt in _splits(vocabulary, name):
+        return Total(vocabulary.read(of), vocabulary.read(wrt), _rank(vocabulary, of))
+    return None
+
+
+def _splits(vocabulary: Vocabulary, name: str) -> Iterator[tuple[str, str]]:
+    """The ways to read a name as d of/d wrt with both parts known; a known variable goes before a nested derivative."""
+    if not name.startswith("d"):
+        return
+    found = [(name[1 : m.start()], name[m.end() :]) for m in re.finditer("/d", name)]
+    yield from sorted(
+        ((of, wrt) for of, wrt in found if _is_known(vocabulary, of) and _is_known(vocabulary, wrt)),
+        key=lambda parts: [part not in vocabulary.ranks for part in parts],
+    )
+
+
+def _is_known(vocabulary: Vocabulary, name: str) -> bool:
+    return name in vocabulary.ranks or next(_splits(vocabulary, name), None) is not None
+
+
+def _rank(vocabulary: Vocabulary, name: str) -> int:
+    if name in vocabulary.ranks:
+        return vocabulary.ranks[name]
+    return sum(_rank(vocabulary, part) for part in next(_splits(vocabulary, name)))
+
+
+REFERENCE = re.compile(r"(?P<name>.+?)(?:\[(?P<subscripts>[^\[\]]*)\])?", re.DOTALL)
+
+
+def _partial(vocabulary: Vocabulary, name: str) -> Name | None:
+    """``∂z1[s, h]/∂W1[h, d]``."""
+    if not name.startswith("∂"):
+        return None
+    for m in re.finditer("/∂", name):
+        of, wrt = REFERENCE.fullmatch(name[1 : m.start()]), REFERENCE.fullmatch(name[m.end() :])
+        if of and wrt and _is_known(vocabulary, of["name"]) and _is_known(vocabulary, wrt["name"]):
+            return Partial(
+                vocabulary.read(of["name"]), of["subscripts"] or "", vocabulary.read(wrt["name"]), wrt["subscripts"] or ""
+            )
+    return None
+
+
+def _ties(vocabulary: Vocabulary, name: str) -> Name | None:
+    """``ties(m) in loss``: as many arguments of the maximum m are equal to it."""
+    m = re.fullmatch(r"ties\((.+)\) in .+", name, re.DOTALL)
+    return Ties(vocabulary.read(m[1])) if m and _is_known(vocabulary, m[1]) else None
+
+
+def _noted(vocabulary: Vocabulary, name: str) -> Name | None:
+    """``dloss/dW1#2`` and ``dloss/dW1 on path 3``."""
+    m = re.fullmatch(r"(.+?)(?:#(\d+)| on (path \d+))", name, re.DOTALL)
+    if m and next(_splits(vocabulary, m[1]), None) is not None:
+        return Noted(vocabulary.read(m[1]), m[2] or m[3])
+    return None
+
+
+RULES: Sequence[Callable[[Vocabulary, str], Name | None]] = (_noted, _total, _partial, _ties)
+"""Names that the derivations make, in the order in which they are tried."""
+
+
+def is_derived(vocabulary: Vocabulary, name: str) -> bool:
+    """Whether a derivation made this vertex."""
+    return not isinstance(vocabulary.read(name), Plain)
+
+
+def with_letters(vocabulary: Vocabulary, letters: Mapping[str, Name]) -> Vocabulary:
+    """The same vocabulary in which these names have a letter of their own."""
+    return Vocabulary(vocabulary.ranks, letters)
+
+
+__all__ = [
+    "Delta",
+    "Name",
+    "Noted",
+    "Partial",
+    "Plain",
+    "Ties",
+    "Total",
+    "Vocabulary",
+    "is_derived",
+    "total_name",
+    "with_letters",
+]

@@ -1,0 +1,550 @@
+"""The spec of a network: typed, immutable models, read from YAML, JSON or a mapping, with one error naming the field.
+
+A spec is untrusted. YAML is read without tags, aliases and duplicate fields, JSON without duplicates and NaN, both
+with limits on size and nesting; formulas go through :mod:`symnn.formula`. Numbers in YAML are those of YAML 1.2, so
+``1e-3`` is a number and ``010`` is ten.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Protocol
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from sympy import Symbol
+
+from symnn.activations import ACTIVATIONS
+from symnn.data import BUILTIN
+from symnn.errors import SpecError
+from symnn.formula import FUNCTIONS, parse_formula
+from symnn.initialisers import INITIALISERS
+from symnn.losses import LOSSES
+from symnn.optimisers import OPTIMISERS
+from symnn.suggest import quote, unknown
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 16
+MAX_VALUES = 100_000
+MAX_LAYERS = 1_000
+MAX_UNITS = 1_000_000
+MAX_PARAMETERS = 100_000_000
+
+Steps = tuple[str | int, ...]
+"""The way to a field: ``("layers", 0, "activation")``."""
+
+
+class _FieldError(ValueError):
+    """Something is wrong with the field at ``path``, counted from wherever it is raised."""
+
+    def __init__(self, message: str, path: Steps = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+# --- choices from tables ------------------------------------------------------------------------------------------
+
+
+class _Model(BaseModel):
+    # strict: "32" is not a number and true is not 1
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Choice(_Model):
+    """A row of a table with parameters of one's own, or a formula.
+
+    A spec writes ``tanh``, ``{leaky_relu: {slope: 0.1}}`` or ``{formula: "x*sigmoid(x)"}``. Parameters that are not
+    given keep the table's defaults and are not listed; the name of a formula is ``formula``.
+
+    >>> Choice(name="leaky_relu", parameters=(("slope", 0.1),)).to_plain()
+    {'leaky_relu': {'slope': 0.1}}
+    """
+
+    name: str
+    parameters: tuple[tuple[str, float], ...] = ()
+    formula: str | None = None
+
+    @model_serializer
+    def to_plain(self) -> str | dict[str, Any]:
+        """The short form that specs are written in."""
+        if self.formula is not None:
+            return {"formula": self.formula}
+        return {self.name: dict(self.parameters)} if self.parameters else self.name
+
+
+class _Row(Protocol):
+    @property
+    def parameters(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a choice is made from, and over which variables its formulas are; the first of them must occur."""
+
+    kind: str
+    rows: Mapping[str, _Row]
+    variables: tuple[str, ...]
+
+    def choose(self, value: object) -> object:
+        """The :class:`Choice` that a value of a spec stands for; None stays None."""
+        if value is None:
+            return None
+        if isinstance(value, Choice):
+            return self.choose(value.to_plain())
+        if isinstance(value, str):
+            return self._named(value, {})
+        if isinstance(value, Mapping) and len(value) == 1:
+            ((name, content),) = value.items()
+            return self._formula(content) if name == "formula" else self._named(name, content)
+        raise _FieldError(
+            f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}} or {{formula: text}}, "
+            f"found {quote(value)}"
+        )
+
+    @property
+    def _article(self) -> str:
+        return "an" if self.kind[0] in "aeiou" else "a"
+
+    def _named(self, name: str, parameters: object) -> Choice:
+        if name not in self.rows:
+            raise _FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
+        known = self.rows[name].parameters
+        if not isinstance(parameters, Mapping):
+            raise _FieldError(f"expected a mapping of parameters, found {quote(parameters)}", (name,))
+        for parameter, value in parameters.items():
+            if parameter not in known:
+                raise _FieldError(unknown("parameter", parameter, known), (name,))
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+                raise _FieldError(f"expected a finite number, found {quote(value)}", (name, parameter))
+        return Choice(name=name, parameters=tuple((key, float(parameters[key])) for key in sorted(parameters)))
+
+    def _formula(self, text: object) -> Choice:
+        path = ("formula",)
+        if not isinstance(text, str):
+            raise _FieldError(f"expected a formula in quotes, found {quote(text)}", path)
+        symbols = {name: Symbol(name, real=True) for name in self.variables}
+        try:
+            expression = parse_formula(text, symbols, FUNCTIONS, "")
+        except SpecError as error:
+            raise _FieldError(str(error).removeprefix(": "), path) from None
+        needed = self.variables[0]
+        if symbols[needed] not in expression.free_symbols:
+            raise _FieldError(f"{quote(text)} does not depend on {needed}; expected a formula in {needed}", path)
+        return Choice(name="formula", formula=text)
+
+
+_ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
+_LOSS = _Table("loss", LOSSES, ("output", "target"))
+
+
+def _one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
+    def check(name: str | None) -> str | None:
+        if name is not None and name not in names:
+            raise _FieldError(unknown(kind, name, names))
+        return name
+
+    return AfterValidator(check)
+
+
+def _printable(text: str | None) -> str | None:
+    if text is not None and not (text and text.isprintable()):
+        raise _FieldError(f"expected a text of printable characters, found {quote(text)}")
+    return text
+
+
+def _few(value: object) -> object:
+    """The layers are counted before each is looked at, for a formula may take a tenth of a second."""
+    if isinstance(value, (list, tuple)) and len(value) > MAX_LAYERS:
+        raise _FieldError(f"expected at most {MAX_LAYERS:,} layers, found {len(value):,}")
+    return value
+
+
+def _columns(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        if not value or not all(isinstance(name, str) for name in value):
+            raise _FieldError(f"expected one column or a list of columns, found {quote(value)}")
+        return tuple(value)
+    if value is None or isinstance(value, str):
+        return value
+    raise _FieldError(f"expected one column or a list of columns, found {quote(value)}")
+
+
+# --- the models ---------------------------------------------------------------------------------------------------
+
+_Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
+_Fraction = Annotated[float, Field(gt=0, lt=1)]
+_Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+class LayerSpec(_Model):
+    """A dense layer of ``dense`` units, an activation, or a dense layer followed by an activation."""
+
+    dense: _Units | None = None
+    bias: bool = True
+    activation: Annotated[Choice | None, BeforeValidator(_ACTIVATION.choose)] = None
+    initialiser: Annotated[str | None, _one_of("initialiser", INITIALISERS)] = None
+
+    @model_validator(mode="after")
+    def _is_something(self) -> LayerSpec:
+        if self.dense is None and self.activation is None:
+            raise _FieldError("expected a layer with 'dense', 'activation' or both, found neither")
+        if self.dense is None and (self.initialiser is not None or not self.bias):
+            raise _FieldError("found 'bias' or 'initialiser' without weights; expected them beside 'dense'")
+        return self
+
+
+class TrainingSpec(_Model):
+    """How a network is trained. ``patience``: epochs without a better validation loss before training stops."""
+
+    optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
+    learning_rate: Annotated[float, Field(gt=0)] = 0.1
+    momentum: _Momentum = 0.9
+    beta1: _Momentum = 0.9
+    beta2: _Momentum = 0.999
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1)] = 30
+    seed: Annotated[int, Field(ge=0)] = 0
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+
+class DataSpec(_Model):
+    """A data set that comes with the package, by ``name``, or a ``file`` and the column or columns to predict.
+
+    >>> DataSpec.model_validate("digits").name
+    'digits'
+    """
+
+    name: Annotated[str | None, _one_of("data set", BUILTIN)] = None
+    file: Annotated[str | None, AfterValidator(_printable)] = None
+    target: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
+    task: Literal["auto", "classification", "regression"] = "auto"
+    test_fraction: _Fraction = 0.2
+    validation_fraction: _Fraction = 0.15
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> DataSpec:
+        if (self.name is None) == (self.file is None):
+            found = "neither" if self.name is None else "both"
+            raise _FieldError(f"expected either 'name', of a built-in data set, or 'file', found {found}")
+        if (self.file is None) != (self.target is None):
+            raise _FieldError("expected 'file' and 'target', the column to predict, together")
+        if self.name is not None and self.task != "auto":
+            raise _FieldError(f"expected no 'task', which {quote(self.name)} decides, found {quote(self.task)}")
+        if self.test_fraction + self.validation_fraction >= 1:
+            total = self.test_fraction + self.validation_fraction
+            raise _FieldError(f"expected test_fraction + validation_fraction below 1, found {total:g}")
+        return self
+
+
+class Spec(_Model):
+    """A network, its loss and how to train it.
+
+    >>> spec = load_spec({"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}], "loss": "mean_squared_error"})
+    >>> spec.layers[0].activation.name, spec.training.optimiser, spec.parameter_count
+    ('tanh', 'nesterov', 9)
+    """
+
+    inputs: _Units = Field(description="the number of features of a sample")
+    layers: Annotated[tuple[LayerSpec, ...], Field(strict=False), BeforeValidator(_few)] = Field(
+        description="a list of layers"
+    )
+    loss: Annotated[Choice, BeforeValidator(_LOSS.choose)] = Field(description="the name of a loss or a formula")
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    training: TrainingSpec = TrainingSpec()
+    data: DataSpec | None = None
+
+    @model_validator(mode="after")
+    def _has_reasonable_size(self) -> Spec:
+        if all(layer.dense is None for layer in self.layers):
+            raise _FieldError("expected at least one layer with 'dense', found none", ("layers",))
+        if self.parameter_count > MAX_PARAMETERS:
+            raise _FieldError(
+                f"expected at most {MAX_PARAMETERS:,} parameters, found {self.parameter_count:,}", ("layers",)
+            )
+        return self
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases."""
+        dense = [layer for layer in self.layers if layer.dense is not None]
+        widths = [self.inputs, *(layer.dense or 0 for layer in dense)]
+        return sum((fan_in + layer.bias) * fan_out for layer, fan_in, fan_out in zip(dense, widths, widths[1:]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold and :func:`load_spec` reads back to an equal spec.
+
+        Settings of training and data are written out even where they are defaults.
+
+        >>> spec = load_spec({"inputs": 2, "layers": [{"dense": 1, "bias": False}], "loss": "huber"})
+        >>> plain = spec.to_dict()
+        >>> plain["layers"], plain["loss"], load_spec(plain) == spec
+        ([{'dense': 1, 'bias': False}], 'huber', True)
+        """
+        plain = self.model_dump(mode="json", exclude_none=True)
+        return {**plain, "layers": [layer.model_dump(mode="json", exclude_defaults=True) for layer in self.layers]}
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
+    """The spec in a ``.yaml``, ``.yml`` or ``.json`` file, or in a mapping of plain values.
+
+    >>> load_spec({"inputs": 2, "layers": [{"dense": 3, "activation": "tahn"}], "loss": "huber"})
+    Traceback (most recent call last):
+    symnn.errors.SpecError: spec: layers[0].activation: unknown activation 'tahn'; did you mean 'tanh'? (known: ...)
+
+    Raises:
+        SpecError: the file cannot be read, or is no valid spec; one line that names file and field, what was found
+            and what was expected. Of several mistakes it describes the first and counts the others.
+    """
+    name = "spec" if isinstance(source, Mapping) else str(source)
+    try:
+        content = source if isinstance(source, Mapping) else _read(Path(source))
+        return Spec.model_validate(_plain(content))
+    except _FieldError as error:
+        raise SpecError(_sentence(name, error.path, str(error))) from None
+    except ValidationError as error:
+        raise SpecError(_describe(name, error)) from None
+
+
+def _read(path: Path) -> object:
+    parse = _PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise _FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {quote(path.suffix)}")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise _FieldError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > MAX_BYTES:
+        raise _FieldError(f"expected at most {MAX_BYTES:,} bytes, found more")
+    try:
+        return parse(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise _FieldError(f"expected UTF-8 text, found byte 0x{data[error.start]:02x} at {error.start}") from None
+
+
+def _plain(content: object) -> object:
+    """A copy in dicts, lists, texts, finite numbers, booleans and None, within the limits on size and nesting."""
+    count = iter(range(MAX_VALUES))
+
+    def copy(value: object, path: Steps) -> object:
+        if next(count, None) is None:
+            raise _FieldError(f"expected at most {MAX_VALUES:,} values, found more")
+        if len(path) > MAX_DEPTH:
+            raise _FieldError(f"expected at most {MAX_DEPTH} levels of nesting, found more", path[:3])
+        if isinstance(value, Mapping):
+            for key in value:
+                if not isinstance(key, str):
+                    raise _FieldError(f"expected the name of a field, found {quote(key)}", path)
+            return {str(key): copy(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [copy(item, (*path, index)) for index, item in enumerate(value)]
+        if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+            raise _FieldError("expected a whole number below 2**63, found a larger one", path)
+        if isinstance(value, float) and not isfinite(value):
+            raise _FieldError(f"expected a finite number, found {value}", path)
+        if value is not None and not isinstance(value, (str, int, float)):
+            raise _FieldError(f"expected a plain value, found an object of type {type(value).__name__}", path)
+        return value
+
+    return copy(content, ())
+
+
+_LARGEST_INTEGER = 2**63 - 1
+
+
+# --- YAML and JSON ------------------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's plain values and nothing else: no aliases, no merging, no dates, no duplicate fields."""
+
+    depth = 0
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        self.nodes += 1
+        if isinstance(event, yaml.AliasEvent):
+            _refuse("expected a value, found an alias", event.start_mark)
+        if self.depth > MAX_DEPTH:
+            _refuse(f"expected at most {MAX_DEPTH} levels of nesting, found more", event.start_mark)
+        if self.nodes > MAX_VALUES:
+            _refuse(f"expected at most {MAX_VALUES:,} values, found more", event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # after a tag !!map
+            _refuse("expected a mapping, found a text or a list", node.start_mark)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                _refuse("expected the name of a field, found a list or a mapping", key.start_mark)
+            if key.value in seen:
+                _refuse(f"found the field {quote(key.value)} twice", key.start_mark)
+            seen.add(key.value)
+        return yaml.constructor.BaseConstructor.construct_mapping(self, node, deep=deep)
+
+    def construct_decimal(self, node: yaml.ScalarNode) -> int:
+        return int(node.value)
+
+
+def _refuse(problem: str, mark: Any) -> NoReturn:
+    raise yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
+_TAG = "tag:yaml.org,2002:"
+_Loader.yaml_constructors = {
+    tag: yaml.SafeLoader.yaml_constructors[tag]
+    for tag in (None, *(f"{_TAG}{kind}" for kind in ("map", "seq", "str", "bool", "null", "float")))
+}
+_Loader.add_constructor(f"{_TAG}int", _Loader.construct_decimal)
+
+# YAML 1.1, PyYAML's own, takes 1e-3 for a text, 010 for eight, 1:30 for ninety and no for false.
+_Loader.yaml_implicit_resolvers = {}
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+):
+    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern})$"), _first)
+
+
+def _parse_yaml(text: str) -> object:
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader with less in it
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise _FieldError(place + _brief(", ".join(filter(None, (error.context, error.problem))))) from None
+    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
+        # a tag such as !!int on a text, thousands of digits, a control character
+        raise _FieldError(f"cannot be read as YAML: {_brief(str(error))}") from None
+
+
+def _brief(message: str) -> str:
+    """The first line of somebody else's message, cut: it may quote a tag of a million characters."""
+    return message.split("\n", 1)[0][:200]
+
+
+def _parse_json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _FieldError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except _FieldError:
+        raise
+    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+        raise _FieldError(f"cannot be read as JSON: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _FieldError(f"found the field {quote(key)} twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _FieldError(f"expected a finite number, found {name}")
+
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    ".yaml": _parse_yaml,
+    ".yml": _parse_yaml,
+    ".json": _parse_json,
+}
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def _sentence(source: str, path: Steps, message: str) -> str:
+    """One line: file, field, message.
+
+    >>> _sentence("digits.yaml", ("layers", 0, "activation"), "unknown activation 'tahn'")
+    "digits.yaml: layers[0].activation: unknown activation 'tahn'"
+    """
+    steps = (f"[{step}]" if isinstance(step, int) else f".{quote(step)[1:-1]}" for step in path)
+    field = "".join(steps).removeprefix(".")
+    return f"{source}: {field}: {message}" if field else f"{source}: {message}"
+
+
+def _describe(source: str, error: ValidationError) -> str:
+    """The first error and the number of others; a misspelt field comes first, for it explains a missing one."""
+    errors = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    path, message = _explain(errors[0])
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return _sentence(source, path, message) + others
+
+
+def _explain(error: Mapping[str, Any]) -> tuple[Steps, str]:
+    """Where an error of pydantic's is, and our words for it."""
+    path: Steps = error["loc"]
+    context: Mapping[str, Any] = error.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, _FieldError):
+        return (*path, *cause.path), str(cause)
+    if error["type"] == "extra_forbidden":
+        return path[:-1], unknown("field", str(path[-1]), _model_at(path).model_fields)
+    if error["type"] == "missing":
+        field = _model_at(path).model_fields[str(path[-1])]
+        return path[:-1], f"missing field {quote(path[-1])}; expected {field.description}"
+    expected = _EXPECTED.get(error["type"])
+    if expected is None:
+        return path, f"{error['msg']}, found {quote(error['input'])}"
+    return path, f"expected {expected.format(**context)}, found {quote(error['input'])}"
+
+
+def _model_at(path: Sequence[str | int]) -> type[BaseModel]:
+    """The model whose field is the last step of a path."""
+    return _MODELS.get(path[0], Spec) if len(path) > 1 else Spec
+
+
+_MODELS: Mapping[str | int, type[BaseModel]] = {"layers": LayerSpec, "training": TrainingSpec, "data": DataSpec}
+
+#: What pydantic's kinds of error expected, in the words of the spec.
+_EXPECTED: Mapping[str, str] = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "model_type": "a mapping of fields",
+    "model_attributes_type": "a mapping of fields",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "literal_error": "{expected}",
+}

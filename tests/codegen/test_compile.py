@@ -1,0 +1,397 @@
+"""Compiled code gives what the graph says: every emitter and schedule against the evaluator, and hostile input."""
+
+from __future__ import annotations
+
+import ast
+import math
+import threading
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from numba import njit
+from sympy import Expr, Piecewise, Symbol, symbols
+
+import codegen
+from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
+from codegen import functions as f
+from codegen.emit.numpy import numpy_function
+from codegen.numeric.evaluate import evaluate
+from codegen.schedule import SCHEDULES
+from tests.codegen.networks import (
+    ENDINGS,
+    distance,
+    index_graphs,
+    linear_classifier,
+    mlp,
+    outputs,
+    parameters,
+    random_values,
+)
+
+x, y, z = symbols("x y z", real=True)
+
+
+def run(graph: Graph, values: dict[str, np.ndarray], **options: object) -> list[np.ndarray]:
+    """The outputs of the compiled graph, as a list."""
+    function = codegen.compile(graph, cache=False, **options)  # type: ignore[arg-type]
+    arguments = [values[v.name] if v.shape else values[v.name].item() for v in graph.inputs]
+    results = function(*arguments)
+    return [np.asarray(r) for r in (results if len(graph.outputs) > 1 else [results])]
+
+
+# --- every emitter and schedule computes the same -----------------------------------------------------------------
+
+NETWORKS = {
+    "linear 4-3": linear_classifier(4, 3),
+    "2-5-3": mlp([2, 5, 3]),
+    "3-1-3, a single hidden unit": mlp([3, 1, 3]),
+    "1-4-3, a single input": mlp([1, 4, 3]),
+    "20-17-13-3, large enough for BLAS": mlp([20, 17, 13, 3]),
+    "silu": mlp([3, 4, 3], f.silu),
+    "gelu": mlp([3, 4, 3], f.gelu),
+    "relu": mlp([3, 4, 3], f.relu),
+    "elu": mlp([3, 4, 3], lambda u: f.elu(u, sympy.Integer(1))),
+    **{f"ending {ending.__name__}": mlp([3, 4, 3], ending=ending) for ending in ENDINGS},
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str) -> None:
+    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    values = random_values(graph, samples=7)
+    if schedule == "unrolled" and name.startswith("20-"):
+        pytest.skip("Numba takes a minute for two thousand statements")
+    assert distance(run(graph, values, schedule=schedule), outputs(graph, values)) <= 1e-12
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_numpy_emitter_agrees(name: str) -> None:
+    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    values = random_values(graph, samples=5)
+    found = numpy_function(graph)(*[values[v.name] for v in graph.inputs])
+    assert distance(found, outputs(graph, values)) <= 1e-12
+
+
+@pytest.mark.parametrize("name", ["2-5-3", "20-17-13-3, large enough for BLAS", "gelu"])
+def test_float32_is_within_rounding_of_float64(name: str) -> None:
+    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    values = random_values(graph, samples=7)
+    single = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in values.items()}
+    found = run(graph, single, dtype="float32")
+    assert all(array.dtype == np.float32 for array in found[1:])
+    assert distance([a.astype(float) for a in found], outputs(graph, values)) <= 5e-4
+
+
+@settings(max_examples=25)
+@given(graph=index_graphs())
+def test_random_index_graphs_through_numpy(graph: Graph) -> None:
+    derived = gradient(graph, "L")
+    values = random_values(derived, samples=3)
+    found = numpy_function(derived)(*[values[v.name] for v in derived.inputs])
+    assert distance(found, outputs(derived, values)) <= 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@settings(max_examples=40)
+@given(graph=index_graphs())
+def test_random_index_graphs_compiled(graph: Graph, schedule: str) -> None:
+    derived = gradient(graph, "L")
+    values = random_values(derived, samples=3)
+    assert distance(run(derived, values, schedule=schedule), outputs(derived, values)) <= 1e-12
+
+
+# --- scalar functions ---------------------------------------------------------------------------------------------
+
+POINTS = [0.0, -0.0, 0.3, -0.7, 1.0, -1.0, 6.0, 40.0, -40.0, 1000.0, -1000.0, 5e-324, math.inf, -math.inf, math.nan]
+FUNCTIONS: dict[str, Expr] = {
+    "sigmoid": f.sigmoid(x),
+    "softplus": f.softplus(x),
+    "log_sigmoid": f.log_sigmoid(x),
+    "tanh": sympy.tanh(x),
+    "relu": f.relu(x),
+    "leaky_relu": f.leaky_relu(x, sympy.Rational(1, 10)),
+    "elu": f.elu(x, sympy.Rational(3, 2)),
+    "relu6": f.relu6(x),
+    "hard_tanh": f.hard_tanh(x),
+    "absolute": f.absolute(x),
+    "sign": f.sign(x),
+    "step": f.step(x),
+    "expm1": f.expm1(x),
+    "exp": sympy.exp(x),
+    "normal_cdf": f.normal_cdf(x),
+    "erf": sympy.erf(x),
+    "atan": sympy.atan(x),
+    "maximum": f.maximum(x, sympy.Rational(1, 3), -x),
+    "minimum": f.minimum(x, sympy.Rational(1, 3), -x),
+    "x**3": x**3,
+    "x**7": x**7,
+    "1/(1 + x**2)": 1 / (1 + x**2),
+    "Piecewise": Piecewise((x**2, x > 1), (sympy.sqrt(1 - x), x < 0), (x, True)),
+    "three-way and": Piecewise((1, sympy.And(x > 0, x < 2)), (2, sympy.Or(x > 5, x < -5)), (3, True)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_and_its_derivative_at_ordinary_and_special_points(name: str) -> None:
+    graph = gradient(from_expressions({"f": FUNCTIONS[name]}, [x]), "f")
+    function = codegen.compile(graph, cache=False)
+    reference = numpy_function(graph)
+    for point in POINTS:
+        expected = [float(v) for v in evaluated(graph, point)]
+        for found in (function(point), reference(point)):
+            assert np.allclose([float(v) for v in found], expected, rtol=1e-14, atol=1e-14, equal_nan=True), point
+
+
+def evaluated(graph: Graph, point: float) -> list[np.ndarray]:
+    values = evaluate(graph, {"x": np.array(point)})
+    return [values[name] for name in graph.outputs]
+
+
+@pytest.mark.parametrize(
+    ("function", "point", "value"),
+    [
+        (f.sigmoid(x), -800.0, 0.0),
+        (f.softplus(x), 800.0, 800.0),
+        (f.log_sigmoid(x), -800.0, -800.0),
+        (f.sigmoid(x).diff(x), 800.0, 0.0),
+        (f.sigmoid(x).diff(x), -800.0, 0.0),
+        (f.relu(x).diff(x), 0.0, 0.0),
+        (f.absolute(x).diff(x), 0.0, 0.0),
+        (f.leaky_relu(x, sympy.Rational(1, 4)).diff(x), 0.0, 0.25),
+        (f.relu6(x).diff(x), 6.0, 0.0),
+        (f.hard_tanh(x).diff(x), -1.0, 0.0),
+        (f.maximum(x, sympy.Integer(2)).diff(x), 2.0, 0.5),
+        (sympy.Rational(1, 3) + 0 * x + x, 0.0, 1 / 3),
+        (x + sympy.Float("0.1"), 0.0, 0.1),
+        (x * sympy.pi, 1.0, math.pi),
+        (x + sympy.Rational(10**17 + 1, 10**17), 0.0, 1.0),
+    ],
+)
+def test_a_stated_value_is_met_exactly(function: Expr, point: float, value: float) -> None:
+    assert codegen.compile(from_expressions({"f": function}, [x]), cache=False)(point) == value
+
+
+def test_extreme_logits_have_a_finite_loss_and_gradient() -> None:
+    S, s, t = codegen.sample_extent(), Index("s", codegen.sample_extent()), Index("t", 3)
+    from tests.codegen.networks import cross_entropy
+
+    u, labels = Variable("u", (S, 3)), Variable("y", (S,), "integer")
+    graph = gradient(Graph((u, labels), cross_entropy(u, t), ("loss",)), "loss", ["u"])
+    loss, derivative = codegen.compile(graph, cache=False)(np.array([[0.0, 1000.0, 0.0]]), np.array([0]))
+    assert loss == 1000.0
+    assert derivative.tolist() == [[-1.0, 1.0, 0.0]]
+    assert s.upper == S - 1
+
+
+# --- the generated source -----------------------------------------------------------------------------------------
+
+HOSTILE = [
+    '"""\nraise SystemExit',
+    "a\nimport os",
+    "');__import__('os').system('true')#",
+    "\\",
+    "#",
+    "{0}",
+    "a b",
+    "λ",
+    "\u2028x",
+    "lambda",
+    "a0",
+    "np",
+    "n" * 500,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_users_name_never_becomes_code(name: str) -> None:
+    a, b = Symbol(name), Symbol(name + "'")
+    graph = gradient(from_expressions({name + "=": a * b}, [a, b]), name + "=")
+    function = codegen.compile(graph, cache=False, pack={name + "pack": [name]})
+    assert function(np.array([3.0]), 4.0) == (12.0, 4.0, 3.0)
+    identifiers = {node.id for node in ast.walk(ast.parse(function.source)) if isinstance(node, ast.Name)}
+    assert not identifiers & {name, name + "'"} - {"a0", "np"}
+    assert numpy_function(graph)(3.0, 4.0) == (12.0, 4.0, 3.0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_source_of_a_small_network(schedule: str, golden) -> None:  # type: ignore[no-untyped-def]
+    network = mlp([2, 3, 2])
+    names = parameters(network)
+    graph = gradient(network, "loss", names)
+    packs = {"theta": names, "gradient": [f"dloss/d{n}" for n in names]}
+    golden(f"numba_{schedule}.txt", codegen.compile(graph, schedule=schedule, cache=False, pack=packs).source)
+
+
+def test_the_source_of_the_plain_reference(golden) -> None:  # type: ignore[no-untyped-def]
+    network = mlp([2, 3, 2])
+    golden("numpy.txt", numpy_function(gradient(network, "loss", parameters(network))).source)
+
+
+def test_short_lives_need_no_arrays() -> None:
+    graph = gradient(mlp([2, 5, 3]), "loss")
+    assert codegen.compile(graph, schedule="unrolled", cache=False).report.workspace == "0"
+
+
+def test_generating_does_not_depend_on_the_width() -> None:
+    wide = gradient(mlp([784, 512, 256, 3]), "loss")
+    narrow = gradient(mlp([100, 90, 95, 3]), "loss")
+    lines = [codegen.compile(g, schedule="blas", cache=False).source.count("\n") for g in (narrow, wide)]
+    assert lines[0] == lines[1]
+
+
+# --- calling ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network() -> CompiledFunction:
+    graph = mlp([4, 5, 3])
+    names = parameters(graph)
+    packs = {"theta": names, "gradient": [f"dloss/d{n}" for n in names]}
+    return codegen.compile(gradient(graph, "loss", names), cache=False, pack=packs)
+
+
+@pytest.fixture(scope="module")
+def arguments() -> tuple[np.ndarray, ...]:
+    r = np.random.Generator(np.random.PCG64(0))
+    return r.normal(size=(6, 4)), r.integers(0, 3, 6), r.normal(size=43)
+
+
+def test_results_can_be_written_into_given_arrays(network: CompiledFunction, arguments: tuple[np.ndarray, ...]) -> None:
+    loss, expected = network(*arguments)
+    out = np.empty(43)
+    again, returned = network(*arguments, out=out)
+    assert again == loss
+    assert returned is out
+    assert (out == expected).all()
+
+
+def test_read_only_arguments_are_accepted(network: CompiledFunction, arguments: tuple[np.ndarray, ...]) -> None:
+    expected = network(*arguments)
+    frozen = [a.copy() for a in arguments]
+    for a in frozen:
+        a.flags.writeable = False
+    assert network(*frozen)[0] == expected[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda a: a[:2], TypeError, "expected 3 arguments (x, y, theta), found 2"),
+        (lambda a: (a[0].tolist(), *a[1:]), TypeError, "'x' must be a numpy array of float64, found a list"),
+        (lambda a: (a[0].astype(np.float32), *a[1:]), TypeError, "'x' must have dtype float64, found float32"),
+        (lambda a: (a[0].T.copy().T, *a[1:]), ValueError, "'x' must be C-contiguous"),
+        (lambda a: (a[0][:, :3].copy(), *a[1:]), ValueError, "'x' must have shape (S, 4), found (6, 3)"),
+        (lambda a: (a[0].ravel(), *a[1:]), ValueError, "'x' must have shape (S, 4), found (24,)"),
+        (lambda a: (a[0][:0], a[1][:0], a[2]), ValueError, "S ≥ 1"),
+        (lambda a: (a[0], a[1][:5].copy(), a[2]), ValueError, "'y' has S = 5 by its shape (5,), but 'x' has S = 6"),
+        (lambda a: (a[0], a[1].astype(float), a[2]), TypeError, "'y' must have dtype int64, found float64"),
+        (lambda a: (a[0], a[1], a[2][:-1].copy()), ValueError, "'theta' must have shape (43,), found (42,)"),
+        (lambda a: (a[0], a[1], None), TypeError, "'theta' must be a numpy array of float64, found a NoneType"),
+    ],
+)
+def test_wrong_arguments_say_what_was_expected(network, arguments, change, error, words) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(error) as caught:
+        network(*change(arguments))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "words"),
+    [
+        (lambda a: np.empty(42), ValueError, "'gradient' must have shape (43,), found (42,)"),
+        (lambda a: np.empty(43, np.float32), TypeError, "'gradient' must have dtype float64"),
+        (lambda a: a[2], ValueError, "shares memory with an argument"),
+        (lambda a: (np.empty(43), np.empty(43)), TypeError, "out needs 1 arrays (gradient), found 2"),
+        (lambda a: [None], TypeError, "must be a writable numpy array, found a NoneType"),
+    ],
+)
+def test_wrong_out_says_what_was_expected(network, arguments, out, error, words) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(error) as caught:
+        network(*arguments, out=out(arguments))
+    assert words in str(caught.value)
+
+
+def test_a_kernel_can_be_called_from_jitted_code(network: CompiledFunction, arguments: tuple[np.ndarray, ...]) -> None:
+    kernel, fill = network.kernel, network.fill
+
+    @njit
+    def descend(inputs: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> float:
+        g = np.empty_like(theta)
+        for _ in range(5):
+            fill(inputs, labels, theta, g)
+            theta -= 0.1 * g
+        return kernel(inputs, labels, theta)[0]
+
+    before = network(*arguments)[0]
+    assert descend(arguments[0], arguments[1], arguments[2].copy()) < before
+
+
+def test_a_kernel_checks_shapes_in_jitted_code_too(network, arguments) -> None:  # type: ignore[no-untyped-def]
+    kernel = network.kernel
+
+    @njit
+    def call(inputs, labels, theta):  # type: ignore[no-untyped-def]
+        return kernel(inputs, labels, theta)[0]
+
+    with pytest.raises(ValueError, match="expected shape"):
+        call(arguments[0], arguments[1], arguments[2][:-1].copy())
+
+
+def test_two_threads_may_call_one_function(network: CompiledFunction, arguments: tuple[np.ndarray, ...]) -> None:
+    expected = network(*arguments)[1]
+    wrong: list[int] = []
+
+    def work() -> None:
+        for _ in range(300):
+            if not (network(*arguments)[1] == expected).all():
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"schedule": "fast"}, "unknown schedule 'fast', expected one of auto"),
+        ({"pack": {"theta": ["W9"]}}, "pack 'theta' names 'W9'"),
+        ({"pack": {"theta": ["W1", "loss"]}}, "mixes inputs and outputs"),
+        ({"pack": {"theta": ["y"]}}, "holds integers"),
+        ({"pack": {"theta": ["x"]}}, "symbolic extent"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(codegen.EmitError) as caught:
+        codegen.compile(mlp([2, 2, 2]), **options)  # type: ignore[arg-type]
+    assert words in str(caught.value)
+
+
+def test_scalars_may_be_packed_on_both_sides() -> None:
+    graph = gradient(from_expressions({"e": x * y + z}, [x, y, z]), "e")
+    packs = {"in": ["x", "z"], "out": ["de/dx", "de/dy", "de/dz"]}
+    value, derivatives = codegen.compile(graph, cache=False, pack=packs)(np.array([2.0, 5.0]), 3.0)
+    assert value == 11.0
+    assert derivatives.tolist() == [3.0, 2.0, 1.0]
+
+
+def test_a_graph_without_inputs_is_a_constant() -> None:
+    assert codegen.compile(from_expressions({"c": sympy.Integer(3)}, []), cache=False)() == 3.0
+
+
+def test_a_maximum_over_all_samples() -> None:
+    S = codegen.sample_extent()
+    s, a = Index("s", S), Variable("a", (S,))
+    graph = Graph((a,), (Equation(Variable("m").symbol, a[s], Reduction.MAX, (s,)),), ("m",))
+    function = codegen.compile(gradient(graph, "m"), cache=False)
+    value, derivative = function(np.array([1.0, 3.0, 3.0, 2.0]))
+    assert value == 3.0
+    assert derivative.tolist() == [0.0, 0.5, 0.5, 0.0]
