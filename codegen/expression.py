@@ -63,12 +63,19 @@ def postorder(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> Ite
                 stack.extend((argument, False) for argument in reversed(node.args))
 
 
-def fold(expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf) -> T:
-    """Evaluate bottom-up: ``step(node, results of its arguments)``, once a node."""
+def annotate(
+    expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf
+) -> dict[int, T]:
+    """``step(node, results of its arguments)`` for every node, bottom-up, by the identity of the node."""
     results: dict[int, T] = {}
     for node in postorder(expression, stop):
         results[id(node)] = step(node, [] if stop(node) else [results[id(a)] for a in node.args])
-    return results[id(expression)]
+    return results
+
+
+def fold(expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf) -> T:
+    """The result of ``step`` for the whole expression."""
+    return annotate(expression, step, stop)[id(expression)]
 
 
 def rebuild(node: Basic, arguments: Sequence[Basic]) -> Basic:

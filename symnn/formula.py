@@ -268,7 +268,9 @@ def _power(base: Expr, exponent: Expr) -> Expr:
     return base**exponent
 
 
-def _hyperbolic(function: type[Expr]) -> Callable[[Expr], Expr]:
+def _of_real(function: type[Expr]) -> Callable[[Expr], Expr]:
+    """For hyperbolic functions, and those that hold one once they are differentiated."""
+
     def build(argument: Expr) -> Expr:
         _refuse(_perhaps_complex(argument))
         return function(argument)
@@ -471,9 +473,9 @@ FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
         "sin": _unary(sympy.sin),
         "cos": _unary(sympy.cos),
         "tan": _unary(sympy.tan),
-        "tanh": _unary(_hyperbolic(sympy.tanh)),
-        "sinh": _unary(_hyperbolic(sympy.sinh)),
-        "cosh": _unary(_hyperbolic(sympy.cosh)),
+        "tanh": _unary(_of_real(sympy.tanh)),
+        "sinh": _unary(_of_real(sympy.sinh)),
+        "cosh": _unary(_of_real(sympy.cosh)),
         "atan": _unary(sympy.atan),
         "erf": _unary(sympy.erf),
         "log1p": _unary(real.log1p),
@@ -487,7 +489,7 @@ FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
         "elu": FormulaFunction(_elu, (1, 2)),
         "silu": _unary(real.silu),
         "gelu": _unary(real.gelu),
-        "gelu_tanh": _unary(real.gelu_tanh),
+        "gelu_tanh": _unary(_of_real(real.gelu_tanh)),
         "maximum": FormulaFunction(real.maximum, (2, _ANY_NUMBER)),
         "minimum": FormulaFunction(real.minimum, (2, _ANY_NUMBER)),
     }

@@ -41,6 +41,11 @@ class Layer:
     bias: bool = True
     initialiser: str | None = None
 
+    @property
+    def units(self) -> int:
+        """The number of units, 0 for an activation alone."""
+        return self.dense or 0
+
 
 def dense(units: int, activation: ActivationLike = None, *, bias: bool = True, initialiser: str | None = None) -> Layer:
     """``z = W·x``, ``u = z + b``, ``a = activation(u)``.
@@ -123,14 +128,14 @@ class Network:
             squares = [self._square(b, w) for w in weights]
             total = mean.symbol + Mul(Rational(1, 2), exact(self.weight_decay), sum(squares[1:], squares[0]))
             b.map("loss", [], total)
-        return Graph((*b.parameters, self._x(b), y), b.equations, ("loss",))
+        return Graph((*b.parameters, self._x(b), y), tuple(b.equations), ("loss",))
 
     @cached_property
     def forward_graph(self) -> Graph:
         """The forward pass alone: ``output`` from the parameters and ``x``."""
         b = Builder()
         self._write_layers(b)
-        return Graph((*b.parameters, self._x(b)), b.equations, ("output",))
+        return Graph((*b.parameters, self._x(b)), tuple(b.equations), ("output",))
 
     @cached_property
     def gradient_graph(self) -> Graph:
@@ -147,7 +152,7 @@ class Network:
     @property
     def outputs(self) -> int:
         """The number of outputs."""
-        return [layer.dense for layer in self.layers if layer.dense][-1]
+        return [layer.units for layer in self.layers if layer.dense][-1]
 
     @property
     def reading(self) -> str:
@@ -165,14 +170,14 @@ class Network:
             if kind == "dense":
                 number += 1
                 letter = "t" if number == count else "h" if count == 2 else f"h{number}"
-                unit = Index(letter, layer.dense)
-                w = b.parameter(f"W{number}", layer.dense, current.shape[1])
+                unit = Index(letter, layer.units)
+                w = b.parameter(f"W{number}", layer.units, current.shape[1])
             name = self._vertex_name(b, kind, number, last=position == len(steps) - 1)
             if kind == "dense":
                 current = b.sum(name, [b.s, unit], w[unit, index] * current[b.s, index], [index])
                 index = unit
             elif kind == "bias":
-                bias = b.parameter(f"b{number}", layer.dense)
+                bias = b.parameter(f"b{number}", layer.units)
                 current = b.map(name, [b.s, index], current[b.s, index] + bias[index])
             else:
                 activation = resolve_activation(layer.activation)
@@ -212,7 +217,7 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """The length of theta."""
-        return list(self.layout.values())[-1].where.stop
+        return sum(prod(p.shape) for p in self.layout.values())
 
     def split(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Views of the parameters inside a flat vector of theirs, or of their gradients."""
@@ -303,8 +308,8 @@ def resolve_activation(choice: ActivationLike) -> Formula:
         return choice
     choice = Choice(name=choice) if isinstance(choice, str) else choice
     assert isinstance(choice, Choice)
-    if choice.formula is not None:
-        return lambda x: parse_formula(choice.formula, {"x": x}, FUNCTIONS, "activation")
+    if (formula := choice.formula) is not None:
+        return lambda x: parse_formula(formula, {"x": x}, FUNCTIONS, "activation")
     if choice.name not in ACTIVATIONS:
         raise SpecError(unknown("activation", choice.name, ACTIVATIONS))
     return lambda x: ACTIVATIONS[choice.name](x, **dict(choice.parameters))

@@ -33,7 +33,16 @@ from codegen.schedule.program import (
 Dtype = Literal["float64", "float32"]
 
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
-"""nogil: calls may run in several threads; error_model: x/0 is inf, no exception; contract: fused multiply-add, no more."""
+"""nogil: calls may run in several threads; error_model: x/0 is inf; contract: fused multiply-add, nothing looser."""
+
+
+PREAMBLE = """import math
+
+import numpy as np
+from numba import njit, types
+
+CACHE = globals().get('CACHE', False)  # set by a loader that keeps this file for Numba's cache
+"""
 
 
 def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
@@ -42,15 +51,27 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
     ``kernel(*arguments)`` returns the results, arrays newly allocated; ``fill(*arguments, *arrays)`` writes the array
     results and returns the scalar ones; ``run(*arguments, *arrays, work)`` is what both call.
     """
-    writer = _Module(program, layout, dtype)
-    return "\n".join(writer.lines()) + "\n"
+    return "\n".join(
+        ['"""' + describe(program, layout, dtype), '"""', "", PREAMBLE + functions(program, layout, dtype)]
+    )
+
+
+def describe(program: Program, layout: Layout, dtype: Dtype) -> str:
+    """The header of a module: equations, arguments, results and operation counts."""
+    return "\n".join(_Functions(program, layout, dtype).header())
+
+
+def functions(program: Program, layout: Layout, dtype: Dtype, prefix: str = "") -> str:
+    """The definitions of ``run``, ``fill`` and ``kernel``, their names preceded by ``prefix``; they need PREAMBLE."""
+    return "\n".join(_Functions(program, layout, dtype, prefix).lines()) + "\n"
 
 
 @dataclass
-class _Module:
+class _Functions:
     program: Program
     layout: Layout
     dtype: Dtype
+    prefix: str = ""
     constants: dict[str, str] = field(default_factory=dict)
     temporaries: int = 0
 
@@ -78,19 +99,12 @@ class _Module:
         if self.dtype == "float64":
             return text
         # A bare literal is float64 and would pull the whole expression up with it.
-        return self.constants.setdefault(text, f"k{len(self.constants)}")
+        return self.constants.setdefault(text, f"{self.prefix}k{len(self.constants)}")
 
     # --- the module -----------------------------------------------------------------------------------------------
 
     def lines(self) -> Iterator[str]:
         body = list(self.block(self.program.statements, 1, {}))
-        yield from self.header()
-        yield "import math"
-        yield ""
-        yield "import numpy as np"
-        yield "from numba import njit, types"
-        yield ""
-        yield "CACHE = globals().get('CACHE', False)  # set by a loader that keeps this file for Numba's cache"
         yield from self.types()
         for name, text in zip(self.constants.values(), self.constants):
             yield f"{name} = np.{self.dtype}({text})"
@@ -106,7 +120,7 @@ class _Module:
 
     def header(self) -> Iterator[str]:
         graph = self.program.graph
-        yield '"""Generated from these equations, in the order in which they are computed:'
+        yield "Generated from these equations, in the order in which they are computed:"
         yield ""
         for equation in graph.equations[:200]:
             yield f"    {escape(str(equation))}"
@@ -119,24 +133,22 @@ class _Module:
             yield f"{self.result(slot) if slot.shape else 'returned'}: {_describe(slot)}"
         operations = summary(count_operations(graph))
         yield f"schedule {self.program.schedule}, {self.dtype}; operations for one sample: {operations}"
-        yield '"""'
-        yield ""
 
     def types(self) -> Iterator[str]:
         """Numba types: arguments may be read-only, results may not; everything is contiguous."""
         arguments = ", ".join(_type(slot, self.dtype, True) for slot in self.layout.arguments)
         results = ", ".join(_type(slot, self.dtype, False) for slot in self.layout.arrays)
-        yield f"ARGUMENTS = ({arguments},)" if arguments else "ARGUMENTS = ()"
-        yield f"RESULTS = ({results},)" if results else "RESULTS = ()"
-        yield f"WORK = types.Array(types.{self.dtype}, 1, 'C')"
+        yield f"{self.prefix}ARGUMENTS = ({arguments},)" if arguments else f"{self.prefix}ARGUMENTS = ()"
+        yield f"{self.prefix}RESULTS = ({results},)" if results else f"{self.prefix}RESULTS = ()"
+        yield f"{self.prefix}WORK = types.Array(types.{self.dtype}, 1, 'C')"
 
     def parameters(self) -> tuple[list[str], list[str]]:
         return [self.argument(s) for s in self.layout.arguments], [self.result(s) for s in self.layout.arrays]
 
     def run(self, body: list[str]) -> Iterator[str]:
         arguments, results = self.parameters()
-        yield f"@njit([(*ARGUMENTS, *RESULTS, WORK)], {FLAGS})"
-        yield f"def run({', '.join([*arguments, *results, 'work'])}):"
+        yield f"@njit([(*{self.prefix}ARGUMENTS, *{self.prefix}RESULTS, {self.prefix}WORK)], {FLAGS})"
+        yield f"def {self.prefix}run({', '.join([*arguments, *results, 'work'])}):"
         yield from (f"    {line}" for line in self.extents())
         for slot in (*self.layout.arguments, *self.layout.arrays):
             yield from (f"    {line}" for line in self.unpack(slot))
@@ -299,8 +311,8 @@ class _Module:
     def fill(self) -> Iterator[str]:
         arguments, results = self.parameters()
         parameters = ", ".join([*arguments, *results])
-        yield f"@njit([(*ARGUMENTS, *RESULTS)], {FLAGS})"
-        yield f"def fill({parameters}):"
+        yield f"@njit([(*{self.prefix}ARGUMENTS, *{self.prefix}RESULTS)], {FLAGS})"
+        yield f"def {self.prefix}fill({parameters}):"
         yield from (f"    {line}" for line in self.extents())
         for number, symbol in enumerate(self.program.extents):
             yield f"    if n{number} < 1:"
@@ -312,7 +324,7 @@ class _Module:
         yield from self.disjoint()
         sizes = "+".join(self.size_text(shape) for shape in self.program.work) or "0"
         yield f"    work = np.empty({sizes}, np.{self.dtype})"
-        yield f"    return run({parameters + ', ' if parameters else ''}work)"
+        yield f"    return {self.prefix}run({parameters + ', ' if parameters else ''}work)"
 
     def check(self, name: str, slot: Slot) -> Iterator[str]:
         tests = [f"{name}.shape[{axis}] != {self.extent_name(n)}" for axis, n in enumerate(slot.shape)]
@@ -333,13 +345,13 @@ class _Module:
 
     def kernel(self) -> Iterator[str]:
         arguments, results = self.parameters()
-        yield f"@njit([ARGUMENTS], {FLAGS})"
-        yield f"def kernel({', '.join(arguments)}):"
+        yield f"@njit([{self.prefix}ARGUMENTS], {FLAGS})"
+        yield f"def {self.prefix}kernel({', '.join(arguments)}):"
         if any(not isinstance(n, int) for slot in self.layout.arrays for n in slot.shape):
             yield from (f"    {line}" for line in self.extents())
         for slot in self.layout.arrays:
             yield f"    {self.result(slot)} = np.empty({self.shape_text(slot.shape)}, np.{self.dtype})"
-        call = f"fill({', '.join([*arguments, *results])})"
+        call = f"{self.prefix}fill({', '.join([*arguments, *results])})"
         scalars = self.layout.scalars
         if not scalars:
             yield f"    {call}"

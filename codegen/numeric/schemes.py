@@ -5,23 +5,22 @@ method      formula                                     step h / scale       est
 ==========  ==========================================  ===================  ====================================
 forward     (f(h) − f(0))/h                             eps^(1/2) = 1.5e-8   change when h is halved, and rounding
 central     (f(h) − f(−h))/2h                           eps^(1/3) = 6.1e-6   the same
-richardson  central differences extrapolated to h = 0   2⁻⁴, halved 7 times  spread of the extrapolation, and rounding
+richardson  central differences extrapolated to h = 0   2⁻⁶, halved 6 times  spread of the extrapolation, and rounding
 complex     Im f(ih)/h                                  1e-20                change when h is halved
 exact       (f(h) − f(−h))/2h at three times the digits 10^(−digits)         difference of forward and backward
 ==========  ==========================================  ===================  ====================================
 
 scale = max(1, |x|), for the complex step |x|. Rounding costs noise/h, where noise is at least eps·|f| and otherwise
-measured: it is the scatter of f over points a few ulp apart, because cancellation inside f can exceed eps·|f| many
-times (Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011). No scheme knows of kinks:
+measured as the scatter of f over some points within h, because cancellation inside f can exceed eps·|f| many times
+(Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011). No scheme knows of kinks:
 :mod:`codegen.numeric.check` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,12 @@ from codegen.numeric.oracle import LOCK, Oracle
 EPS = float(np.finfo(np.float64).eps)
 FORWARD_STEP = EPS ** (1 / 2)
 CENTRAL_STEP = EPS ** (1 / 3)
-RICHARDSON_STEP = 2.0**-4
-RICHARDSON_LEVELS = 8
+RICHARDSON_STEP = 2.0**-6
+RICHARDSON_LEVELS = 7
+# Seven points as parts of h. Apart from those of the difference the distances are irregular: over equal ones the
+# rounding errors of nearly linear values repeat themselves, and nothing is seen of them.
+ONE_SIDE = (0.0, 0.13, 0.37, 0.5, 0.71, 0.89, 1.0)
+BOTH_SIDES = (-1.0, -0.73, -0.5, 0.11, 0.5, 0.84, 1.0)
 COMPLEX_STEP = 1e-20
 COMPLEX_SMALLEST = 1e-220
 COMPLEX_AT_ZERO = 1e-100
@@ -55,65 +58,72 @@ def _step(lines: Lines, step: float | None, default: float) -> Floats:
     return np.full(len(lines), step) if step is not None else default * lines.scale
 
 
-def _exact_step(lines: Lines, h: Floats) -> Floats:
-    """h rounded so that x + h is a float."""
-    return (lines.at + h) - lines.at
+def _stencil(f: Objective, lines: Lines, h: Floats, parts: Sequence[float]) -> tuple[Floats, Floats]:
+    """Points on each line at these parts of h, rounded so that x + t is a float, and the values there."""
+    offsets = np.array([(lines.at + part * h) - lines.at for part in parts])
+    return offsets, np.array([f(lines, t) for t in offsets])
 
 
-def _slope(f: Objective, lines: Lines, a: Floats, b: Floats) -> Floats:
-    return np.asarray((f(lines, a) - f(lines, b)) / (a - b))
+def noise(parts: Sequence[float], values: Floats) -> Floats:
+    """The rounding error of f on each line, from values so close that a parabola ought to fit them.
 
-
-def noise(f: Objective, lines: Lines) -> Floats:
-    """The rounding error of f near the point: at least eps·|f|, otherwise the scatter of eight values some ulp apart.
-
-    The k-th differences of a smooth function over such small steps vanish; those of independent errors of size σ have
-    the variance (2k over k)·σ².
+    It is the root mean square of what the parabola leaves, and at least eps·|f|. A lucky line is given the median of
+    all lines; where the function ends, values are not finite and tell nothing.
     """
-    ulps = 16 * EPS * lines.scale
-    values = np.array([f(lines, k * ulps) for k in range(8)])
-    scatter = [np.sqrt((np.diff(values, k, axis=0) ** 2).mean(axis=0) / comb(2 * k, k)) for k in (3, 4, 5)]
-    # Next to the end of the domain some values are nan and tell nothing.
-    measured = [np.where(np.isfinite(s), s, 0) for s in scatter]
-    return np.asarray(np.max([EPS * np.abs(values[0]), *measured], axis=0))
-
-
-def _noise_once(f: Objective, lines: Lines) -> float:
-    """The noise on a few of the lines: it is a property of the function, not of the entry."""
-    chosen = np.unique(np.linspace(0, len(lines) - 1, min(4, len(lines))).astype(np.intp))
-    return float(np.max(noise(f, lines.take(chosen)), initial=0.0))
+    basis, _ = np.linalg.qr(np.vander(parts, 3))
+    around = values - values.mean(axis=0)
+    rest = around - np.einsum("ik,jk,jl->il", basis, basis, around)
+    own = np.maximum(EPS * np.abs(values).max(axis=0), np.sqrt((rest**2).sum(axis=0) / (len(parts) - 3)))
+    finite = own[np.isfinite(own)]
+    return np.maximum(own, np.median(finite)) if len(finite) else own
 
 
 def forward(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
-    """(f(h) − f(0))/h; a negative step gives the backward difference."""
+    """(f(h) − f(0))/h; a negative step gives the backward difference. All points are on one side."""
     h = _step(lines, step, FORWARD_STEP)
-    zero, whole, half = np.zeros(len(lines)), _exact_step(lines, h), _exact_step(lines, h / 2)
-    value, finer = _slope(f, lines, whole, zero), _slope(f, lines, half, zero)
-    return Estimate(value, 2 * np.abs(value - finer) + 2 * _noise_once(f, lines) / np.abs(h))
+    t, y = _stencil(f, lines, h, ONE_SIDE)
+    value, finer = ((y[ONE_SIDE.index(part)] - y[0]) / (t[ONE_SIDE.index(part)] - t[0]) for part in (1, 0.5))
+    return Estimate(value, 2 * np.abs(value - finer) + 2 * noise(ONE_SIDE, y) / np.abs(h))
 
 
 def central(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
     """(f(h) − f(−h))/2h."""
     h = _step(lines, step, CENTRAL_STEP)
-    value, finer = (_slope(f, lines, _exact_step(lines, k), _exact_step(lines, -k)) for k in (h, h / 2))
-    return Estimate(value, np.abs(value - finer) * 4 / 3 + _noise_once(f, lines) / np.abs(h))
+    value, finer, rounding = _central(f, lines, h)
+    return Estimate(value, np.abs(value - finer) * 4 / 3 + rounding)
+
+
+def _central(f: Objective, lines: Lines, h: Floats) -> tuple[Floats, Floats, Floats]:
+    """The central difference, the one of half the step, and their rounding error."""
+    t, y = _stencil(f, lines, h, BOTH_SIDES)
+    ends = [(BOTH_SIDES.index(-part), BOTH_SIDES.index(part)) for part in (1, 0.5)]
+    value, finer = ((y[b] - y[a]) / (t[b] - t[a]) for a, b in ends)
+    return value, finer, noise(BOTH_SIDES, y) / np.abs(h)
 
 
 def richardson(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
-    """Central differences for h, h/2, h/4, … extrapolated to h = 0; the most consistent column wins (Ridders 1982)."""
-    h, scatter = _step(lines, step, RICHARDSON_STEP), _noise_once(f, lines)
-    best, error = np.full(len(lines), np.nan), np.full(len(lines), np.inf)
+    """Central differences for h, h/2, h/4, … extrapolated to h = 0; the most consistent column wins (Ridders 1982).
+
+    Over steps longer than a period the columns can agree on nonsense: they must also agree with a short step, and that
+    one with its half to a percent or 10⁻⁶; otherwise the short one is the answer.
+    """
+    short = CENTRAL_STEP * lines.scale
+    best, finer, rounding = _central(f, lines, short)
+    error = np.abs(best - finer) * 4 / 3 + rounding
+    resolved = np.abs(best - finer) <= np.maximum(np.abs(best) / 100, 1e-6)
+    near, within = best, 10 * error
+    h = _step(lines, step, RICHARDSON_STEP)
     above: list[Floats] = []
     for level in range(RICHARDSON_LEVELS):
-        width = h / 2**level
-        row = [_slope(f, lines, _exact_step(lines, width), _exact_step(lines, -width))]
+        (a, b), (below, beyond) = _stencil(f, lines, h / 2**level, (-1, 1))
+        row = [np.asarray((beyond - below) / (b - a))]
         for order, coarser in enumerate(above, 1):
             row.append(row[-1] + (row[-1] - coarser) / (4**order - 1))
-            spread = np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - coarser)) + 2 * scatter / width
-            better = spread < error
+            spread = np.maximum(np.abs(row[-1] - row[-2]), np.abs(row[-1] - coarser)) + 2 * rounding * short / b
+            better = resolved & (spread < error) & (np.abs(row[-1] - near) <= within)
             best, error = np.where(better, row[-1], best), np.where(better, spread, error)
         above = row
-    return Estimate(best, np.where(np.isnan(best), np.nan, error))
+    return Estimate(best, error)
 
 
 def imaginary(f: Objective, lines: Lines, step: float | None = None) -> Estimate:

@@ -1,31 +1,36 @@
-"""Common subexpressions across equations: this is what makes the backward pass reuse the forward pass.
-
-Expressions are compared up to the names of their indices: ``tanh(u[s, h])`` in one equation and ``tanh(u[r, k])`` in
-another are the same array, if the ranges agree.
-"""
+"""Common subexpressions across equations: this is what makes the backward pass reuse the forward pass."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
-from itertools import count
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from sympy import Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow
+from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
-from codegen.expression import extent, indices, is_leaf, postorder, reindex, subscripts, substitute
+from codegen.equation import Equation, Variable
+from codegen.expression import (
+    extent,
+    fold,
+    fresh_names,
+    indices,
+    is_leaf,
+    is_reference,
+    leaf_indices,
+    postorder,
+    rebuild,
+    substitute,
+)
 from codegen.functions import equal, select, step, stop_gradient
-from codegen.graph import Cell, Equation, Graph, Variable, cell_of
+from codegen.graph import Cell, Graph, cell_of
+from codegen.passes.patterns import Vertex, node_indices, pattern
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""
 COSTS: dict[type[Basic], int] = {equal: 1, select: 1, step: 1, stop_gradient: 0, Piecewise: 1}
 FUNCTION_COST = 10
 DIVISION_COST = 4
-
-_Vertex = tuple[Expr, tuple[Idx, ...]]
-"""A target and its indices in the order in which they occur in the pattern of its body."""
 
 
 def share(graph: Graph) -> Graph:
@@ -41,74 +46,96 @@ def share(graph: Graph) -> Graph:
     da/du = 1 - a**2
     outputs a, da/du
     """
-    return _extract(_reuse(_merge(graph)))
-
-
-# --- patterns: an expression up to the names of its indices -------------------------------------------------------
-
-
-@lru_cache(maxsize=512)
-def _blank(position: int, upper: Expr) -> Idx:
-    return Idx(f"_{position}", (Integer(0), upper))
-
-
-def pattern(expression: Expr, order: Iterable[Idx] = ()) -> tuple[Expr, tuple[Idx, ...]]:
-    """The expression with its indices renamed by order of occurrence, and those indices."""
-    found = tuple(dict.fromkeys((*order, *indices(expression))))
-    return reindex(expression, {i: _blank(n, i.upper) for n, i in enumerate(found)}), found
+    return graph.with_equations(_extract(_reuse(_merge(graph)), fresh_names("c", graph.variables)))
 
 
 # --- equal equations ----------------------------------------------------------------------------------------------
 
 
-def _merge(graph: Graph) -> Graph:
+def _merge(graph: Graph) -> list[Equation]:
     """Equations with the same right-hand side become one; an output that repeats a vertex refers to it."""
-    first: dict[object, Equation] = {}
-    alias: dict[Cell, Equation] = {}
-    outputs, crossed = set(graph.outputs), _crossed(graph)
+    first: dict[Hashable, Vertex] = {}
+    alias: dict[Cell, Vertex] = {}
+    unmovable = {*_read_across(graph), *(cell for name in graph.outputs for cell in graph.cells[name])}
     kept: list[Equation] = []
-    for equation in graph.equations:
-        new = equation.with_body(_follow(equation, alias)) if alias else equation
-        if not new.references or is_leaf(new.body):
-            kept.append(new)
-            continue
-        body, _ = pattern(new.body, new.domain)
-        key = (body, new.reduction, tuple(extent(i) for i in new.domain), len(new.free))
-        same = first.setdefault(key, new)
-        if same is new:
-            kept.append(new)
-        elif new.name in outputs or new.cell in crossed:
-            kept.append(Equation(new.target, _at(same, new.free)))
+    for given in graph.equations:
+        equation = given.with_body(_follow(given, alias))
+        right_side = _right_side(equation)
+        if is_leaf(equation.body) or not equation.references or right_side not in first:
+            first.setdefault(right_side, Vertex(equation.target, equation.free))
+            kept.append(equation)
+        elif equation.cell in unmovable:
+            kept.append(Equation(equation.target, first[right_side].at(equation.free)))
         else:
-            alias[new.cell] = same
-    return graph.with_equations(kept)
+            alias[equation.cell] = first[right_side]
+    return kept
 
 
-def _at(equation: Equation, free: tuple[Idx, ...]) -> Expr:
-    return reindex(equation.target, {i: j for i, j in zip(equation.free, free) if i != j})
+def _right_side(equation: Equation) -> Hashable:
+    """What two equations that compute the same have in common."""
+    extents = tuple(extent(i) for i in equation.domain)
+    return pattern(equation.body, equation.domain), equation.reduction, extents, len(equation.free)
 
 
-def _follow(equation: Equation, alias: dict[Cell, Equation]) -> Expr:
-    hits = {
-        r: _at(alias[cell], tuple(i for i in subscripts(r) if isinstance(i, Idx)))
-        for r in equation.references
-        if (cell := cell_of(r)) in alias
-    }
+def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
+    """The body with references to the vertices that are left."""
+    hits = {r: alias[cell].at(leaf_indices(r)) for r in equation.references if (cell := cell_of(r)) in alias}
     return substitute(equation.body, hits) if hits else equation.body
 
 
-def _crossed(graph: Graph) -> set[Cell]:
+def _read_across(graph: Graph) -> Iterator[Cell]:
     """Vertices that some reference reads only in part or together with others: they keep their own name."""
-    found: set[Cell] = set()
     for equation in graph.equations:
         for reference in equation.references:
             cells = graph.resolve(reference)
             if cells != (cell_of(reference),):
-                found.update(cells)
-    return found
+                yield from cells
 
 
-# --- equal subexpressions -----------------------------------------------------------------------------------------
+# --- subexpressions that are the body of a vertex -----------------------------------------------------------------
+
+
+def _reuse(equations: Iterable[Equation]) -> list[Equation]:
+    """A subexpression that is the body of a map equation becomes a reference to it.
+
+    That equation may stand later: what it reads is a part of what the user reads, so there is no cycle.
+    """
+    vertices: dict[Expr, Vertex] = {}
+    for equation in equations:
+        _register(equation, vertices)
+    rewritten: list[Equation] = []
+    for equation in equations:
+        rewritten.append(equation.with_body(_look_up(equation, vertices)))
+        _register(rewritten[-1], vertices)
+    return rewritten
+
+
+def _register(equation: Equation, vertices: dict[Expr, Vertex]) -> None:
+    if equation.reduction is None and equation.references and not is_leaf(equation.body):
+        order = indices(equation.body)
+        if set(order) == set(equation.free):
+            vertices.setdefault(pattern(equation.body, order), Vertex(equation.target, order))
+
+
+def _look_up(equation: Equation, vertices: Mapping[Expr, Vertex]) -> Expr:
+    orders = node_indices(equation.body)
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        new = rebuild(node, arguments)
+        if is_leaf(node) or not isinstance(node, Expr):
+            return new
+        # As it was written, or with the vertices that its parts have become.
+        candidates = [(node, orders[id(node)])] + ([] if new is node else [(new, indices(new))])
+        for candidate, order in candidates:
+            vertex = vertices.get(pattern(candidate, order))
+            if vertex is not None and vertex.target != equation.target:
+                return vertex.at(order)
+        return new
+
+    return fold(equation.body, step)
+
+
+# --- subexpressions with several users ----------------------------------------------------------------------------
 
 
 def cost(node: Basic) -> int:
@@ -121,127 +148,80 @@ def cost(node: Basic) -> int:
         if isinstance(node.exp, Integer):
             return DIVISION_COST * bool(node.exp < 0) + abs(int(node.exp)).bit_length() - 1
         return FUNCTION_COST
-    if node.is_Add:
+    if isinstance(node, Add):
         return len(node.args) - 1
     return COSTS.get(type(node), FUNCTION_COST)
 
 
-def _candidates(body: Expr) -> list[tuple[Basic, int]]:
-    """Nodes of a body that are worth a vertex, with their depth-first position; leaves and cheap arrays are not."""
+@dataclass(frozen=True)
+class _Candidate:
+    """A subexpression that is worth a vertex if it has two users."""
+
+    pattern: Expr
+    order: tuple[Idx, ...]
+
+
+def _extract(equations: Sequence[Equation], names: Iterator[str]) -> list[Equation]:
+    """Subexpressions with two users become vertices, placed before the first user."""
+    candidates = [_candidates(equation.body) for equation in equations]
+    users: dict[Expr, set[Hashable]] = defaultdict(set)
+    for number, (equation, found) in enumerate(zip(equations, candidates)):
+        for node, its_users in _users(equation.body, number, found).items():
+            users[found[node].pattern].update(its_users)
+    shared = {shape for shape, its_users in users.items() if len(its_users) > 1}
+    vertices: dict[Expr, Vertex] = {}
+    extracted: list[Equation] = []
+    for equation, found in zip(equations, candidates):
+        wanted = {node: candidate for node, candidate in found.items() if candidate.pattern in shared}
+        extracted.extend(_with_vertices(equation, wanted, vertices, names))
+    return extracted
+
+
+def _candidates(body: Expr) -> dict[int, _Candidate]:
+    """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
+    orders = node_indices(body)
+    # What is compared for equality, as the arguments of a maximum are, is never computed twice: fused multiply-adds
+    # may round one of two equal formulas differently.
+    compared = {id(a) for node in postorder(body) if isinstance(node, equal) for a in node.args}
+    reads: dict[int, bool] = {}
     total: dict[int, int] = {}
-    indexed: dict[int, bool] = {}
-    found = []
-    for position, node in enumerate(postorder(body)):
+    found: dict[int, _Candidate] = {}
+    for node in postorder(body):
         arguments = () if is_leaf(node) else node.args
+        reads[id(node)] = is_reference(node) or any(reads[id(a)] for a in arguments)
         total[id(node)] = cost(node) + sum(total[id(a)] for a in arguments)
-        indexed[id(node)] = isinstance(node, Idx) or _is_indexed(node) or any(indexed[id(a)] for a in arguments)
-        worth = total[id(node)] >= (STORE_COST if indexed[id(node)] else 1)
-        if worth and isinstance(node, Expr) and not _is_constant(node):
-            found.append((node, position))
+        enough = STORE_COST if orders[id(node)] and id(node) not in compared else 1
+        if isinstance(node, Expr) and reads[id(node)] and total[id(node)] >= enough:
+            found[id(node)] = _Candidate(pattern(node, orders[id(node)]), orders[id(node)])
     return found
 
 
-def _is_indexed(node: Basic) -> bool:
-    return isinstance(node, Indexed) and any(isinstance(i, Idx) for i in node.indices)
+def _users(body: Expr, number: int, candidates: Mapping[int, _Candidate]) -> dict[int, set[Hashable]]:
+    """What uses each candidate of a body: the next larger candidates, or the equation of this number."""
+    users: dict[int, set[Hashable]] = defaultdict(set, {id(body): {number}})
+    for node in reversed(list(postorder(body))):
+        larger = {candidates[id(node)].pattern} if id(node) in candidates else users[id(node)]
+        for argument in () if is_leaf(node) else node.args:
+            users[id(argument)] |= larger
+    return {node: users[node] for node in candidates}
 
 
-def _is_constant(node: Basic) -> bool:
-    return not any(isinstance(n, Indexed) or (n.is_Symbol and not n.is_integer) for n in postorder(node))
+def _with_vertices(
+    equation: Equation, wanted: Mapping[int, _Candidate], vertices: dict[Expr, Vertex], names: Iterator[str]
+) -> list[Equation]:
+    """The equation with references in place of the wanted nodes, after the equations of those that are new."""
+    new: list[Equation] = []
 
-
-def _extract(graph: Graph) -> Graph:
-    """Subexpressions with two users become vertices ``c1``, ``c2``, … placed before the first user."""
-    users: dict[Expr, set[object]] = defaultdict(set)
-    shapes: dict[int, Expr] = {}
-    bodies = [(number, e.body) for number, e in enumerate(graph.equations)]
-    for number, body in bodies:
-        nodes = _candidates(body)
-        for node, _ in nodes:
-            shapes[id(node)] = pattern(node)[0]
-        parents: dict[int, set[object]] = defaultdict(set)
-        for node in reversed(list(postorder(body))):
-            user: object = shapes.get(id(node))
-            for argument in () if is_leaf(node) else node.args:
-                parents[id(argument)].update({user} if user is not None else parents[id(node)] or {number})
-        for node, _ in nodes:
-            users[shapes[id(node)]].update(parents[id(node)] or {number})
-    shared = {shape for shape, found in users.items() if len(found) > 1}
-    if not shared:
-        return graph
-    taken = set(graph.variables)
-    names = (name for n in count(1) if (name := f"c{n}") not in taken)
-    vertices: dict[Expr, _Vertex] = {}
-    equations: list[Equation] = []
-
-    def replace(body: Expr, root_is_vertex: bool) -> Expr:
-        rebuilt: dict[int, Basic] = {}
-        for node in postorder(body):
-            new = node
-            if not is_leaf(node):
-                arguments = [rebuilt[id(a)] for a in node.args]
-                if any(a is not b for a, b in zip(arguments, node.args)):
-                    new = node.func(*arguments)
-            shape = shapes.get(id(node))
-            if shape in shared and not (root_is_vertex and node is body):
-                new = vertex(node, new, shape)
-            rebuilt[id(node)] = new
-        return rebuilt[id(body)]
-
-    def vertex(node: Basic, new: Basic, shape: Expr) -> Expr:
-        actual = indices(node)
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        built = rebuild(node, arguments)
+        if id(node) not in wanted:
+            return built
+        shape, order = wanted[id(node)].pattern, wanted[id(node)].order
         if shape not in vertices:
-            variable = Variable(next(names), tuple(extent(i) for i in actual))
-            target = variable[actual]
-            equations.append(Equation(target, new))
-            vertices[shape] = (target, actual)
-        return _instance(vertices[shape], actual)
+            target = Variable(next(names), tuple(extent(i) for i in order))[order]
+            vertices[shape] = Vertex(target, order)
+            new.append(Equation(target, built))
+        return vertices[shape].at(order)
 
-    for equation in graph.equations:
-        equations.append(equation.with_body(replace(equation.body, False)))
-    return graph.with_equations(equations)
-
-
-def _reuse(graph: Graph) -> Graph:
-    """A subexpression that is the body of a map equation becomes a reference to it.
-
-    That equation may stand later: what it reads is a part of what the user reads, so there is no cycle.
-    """
-    table: dict[Expr, _Vertex] = {}
-    for equation in graph.equations:
-        _register(equation, table)
-    equations: list[Equation] = []
-    for equation in graph.equations:
-        body = _look_up(equation, table)
-        new = equation if body is equation.body else equation.with_body(body)
-        equations.append(new)
-        _register(new, table)
-    return graph.with_equations(equations)
-
-
-def _register(equation: Equation, table: dict[Expr, _Vertex]) -> None:
-    if equation.reduction is None and equation.references and not is_leaf(equation.body):
-        shape, order = pattern(equation.body)
-        if set(order) == set(equation.free):
-            table.setdefault(shape, (equation.target, order))
-
-
-def _look_up(equation: Equation, table: dict[Expr, _Vertex]) -> Expr:
-    rebuilt: dict[int, Basic] = {}
-    for node in postorder(equation.body):
-        new = node
-        if not is_leaf(node):
-            arguments = [rebuilt[id(a)] for a in node.args]
-            if any(a is not b for a, b in zip(arguments, node.args)):
-                new = node.func(*arguments)
-            for candidate in (node, new) if isinstance(node, Expr) else ():
-                shape, actual = pattern(candidate)
-                if shape in table and table[shape][0] != equation.target:
-                    new = _instance(table[shape], actual)
-                    break
-        rebuilt[id(node)] = new
-    return rebuilt[id(equation.body)]
-
-
-def _instance(vertex: _Vertex, actual: tuple[Idx, ...]) -> Expr:
-    target, formal = vertex
-    return reindex(target, {i: j for i, j in zip(formal, actual) if i != j})
+    body = fold(equation.body, step)
+    return [*new, equation.with_body(body)]

@@ -17,7 +17,7 @@ from codegen.schedule.loops import nest
 from codegen.schedule.program import Contract, Program, Statement
 from codegen.schedule.storage import plan
 
-ScheduleName = Literal["auto", "unrolled", "blas"]
+ScheduleName = Literal["auto", "unrolled", "loops", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` unrolls graphs of up to this many scalar equations: Numba compiles about 3 ms a statement, and beyond that
@@ -35,7 +35,12 @@ def blas(graph: Graph) -> Program:
     return _program(isolated, "blas", products)
 
 
-SCHEDULES: Mapping[str, Callable[[Graph], Program]] = {"unrolled": unrolled, "blas": blas}
+def loops(graph: Graph) -> Program:
+    """Fused loops alone: no library is called, so the code needs NumPy and Numba and nothing else."""
+    return _program(hoist(graph), "loops", {})
+
+
+SCHEDULES: Mapping[str, Callable[[Graph], Program]] = {"unrolled": unrolled, "loops": loops, "blas": blas}
 
 
 def schedule(graph: Graph, name: ScheduleName = "auto") -> Program:

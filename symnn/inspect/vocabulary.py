@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
-from codegen.derive.local import total_name
 from codegen.graph import Graph, Variable
 
 
@@ -65,6 +65,9 @@ class Noted:
 
 Name: TypeAlias = Plain | Delta | Total | Partial | Ties | Noted
 
+DEEPEST = 8
+"""A name with more slashes is plain: the ways to read it grow as their power, and no derivative is of that order."""
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -90,11 +93,31 @@ class Vocabulary:
         """These variables."""
         return cls({variable.name: len(variable.shape) for variable in variables})
 
+    def with_letters(self, letters: Mapping[str, Name]) -> Vocabulary:
+        """The same variables, and these names with a letter of their own."""
+        return Vocabulary(self.ranks, letters)
+
     def read(self, name: str) -> Name:
         """What the name stands for."""
-        if name in self.letters:
-            return self.letters[name]
-        return next((found for rule in RULES if (found := rule(self, name)) is not None), Plain(name))
+        if name not in self._read:
+            self._read[name] = self.letters.get(name) or _read(self, name)
+        return self._read[name]
+
+    def is_derived(self, name: str) -> bool:
+        """Whether a derivation made this vertex."""
+        return not isinstance(self.read(name), Plain)
+
+    @cached_property
+    def _read(self) -> dict[str, Name]:
+        return {}
+
+
+def _read(vocabulary: Vocabulary, name: str) -> Name:
+    if name.count("/") <= DEEPEST:
+        for rule in RULES:
+            if (found := rule(vocabulary, name)) is not None:
+                return found
+    return Plain(name)
 
 
 def _total(vocabulary: Vocabulary, name: str) -> Name | None:
@@ -157,28 +180,3 @@ def _noted(vocabulary: Vocabulary, name: str) -> Name | None:
 
 RULES: Sequence[Callable[[Vocabulary, str], Name | None]] = (_noted, _total, _partial, _ties)
 """Names that the derivations make, in the order in which they are tried."""
-
-
-def is_derived(vocabulary: Vocabulary, name: str) -> bool:
-    """Whether a derivation made this vertex."""
-    return not isinstance(vocabulary.read(name), Plain)
-
-
-def with_letters(vocabulary: Vocabulary, letters: Mapping[str, Name]) -> Vocabulary:
-    """The same vocabulary in which these names have a letter of their own."""
-    return Vocabulary(vocabulary.ranks, letters)
-
-
-__all__ = [
-    "Delta",
-    "Name",
-    "Noted",
-    "Partial",
-    "Plain",
-    "Ties",
-    "Total",
-    "Vocabulary",
-    "is_derived",
-    "total_name",
-    "with_letters",
-]

@@ -78,14 +78,12 @@ def test_the_estimated_error_bounds_the_error_anywhere(point: float, method: str
 
 
 def test_cancellation_inside_the_function_is_measured() -> None:
-    """f is 0.5 to four digits: eps·|f|/h would promise eleven."""
-    graph = from_expressions({"f": (x + 10**12) - 10**12 * sympy.cosh(x) / sympy.cosh(x)}, [x])
-    graph = (
-        graph if len(graph.equations) > 1 else from_expressions({"v": x + 10**12, "f": sympy.Symbol("v") - 10**12}, [x])
-    )
-    found = central_difference(graph, "f", "x", {"x": 0.5})
-    assert 1e-7 < found.error
-    assert abs(found.value - 1) <= 10 * found.error
+    """f is about 0.1, rounded to ten digits inside: eps·|f|/h would promise eleven digits of the derivative."""
+    v = sympy.Symbol("v")
+    graph = from_expressions({"v": x**2 + 10**6, "f": v - 10**6}, [x])
+    found = central_difference(graph, "f", "x", {"x": 0.3})
+    assert found.error > 1e-6
+    assert abs(found.value - 0.6) <= 10 * found.error
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -122,7 +120,7 @@ def test_a_function_takes_the_place_of_the_graph() -> None:
 
     found = central_difference(lecture(), "e", "b", {"a": 2, "b": 1}, function=doubled)
     assert found.value == pytest.approx(10)
-    assert len(calls) == 12  # four for the two steps, eight for the noise
+    assert len(calls) == 7
     assert set(calls[0]) == {"a", "b"}
     along = directional_derivative(lecture(), "e", {"a": 1, "b": 1}, {"a": 2, "b": 1}, function=doubled)
     assert along.value == pytest.approx(14)

@@ -1,0 +1,283 @@
+"""The command line: train, formulas, check, steps, compile.
+
+Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
+import are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from codegen.errors import CodegenError
+from symnn.errors import DataError, SpecError, SymnnError
+
+if TYPE_CHECKING:
+    from symnn.data import Dataset
+    from symnn.network import Network
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Neural networks as SymPy graphs: derived, printed, checked, compiled and trained.",
+)
+
+
+class Style(str, Enum):
+    """How formulas are written."""
+
+    text = "text"
+    latex = "latex"
+
+
+class Level(str, Enum):
+    """How fine formulas are."""
+
+    layers = "layers"
+    neurons = "neurons"
+
+
+class Precision(str, Enum):
+    """The type of real numbers."""
+
+    float64 = "float64"
+    float32 = "float32"
+
+
+SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json.")]
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Take the options that every command has; ``main`` looks at --debug itself."""
+
+
+@app.command(epilog="Example: [bold]symnn train examples/digits.yaml --out runs/digits[/bold]")
+def train(
+    spec: SpecArgument,
+    data: Annotated[Path | None, typer.Option(help="A .csv or .npz file instead of the spec's data.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column of --data to predict.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
+    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+) -> None:
+    """Train a network and print its accuracy on data it has not seen."""
+    from symnn import checkpoint
+    from symnn.training import train as run
+
+    network = _network(spec)
+    dataset = _dataset(network, spec, data, target)
+    assert network.spec is not None
+    changes = {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
+    settings = network.spec.training.model_copy(update=changes)
+    if out is not None:
+        _make_directory(out)
+    print(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
+    result = run(network, dataset, settings, model=network.compile(dtype.value))
+    for line in _training_summary(result):
+        print(line)
+    if out is not None:
+        checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
+        _write_history(out / "history.csv", result)
+        print(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
+
+
+@app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
+def formulas(
+    spec: SpecArgument,
+    style: Annotated[Style, typer.Option("--format", help="Plain text or LaTeX.")] = Style.text,
+    level: Annotated[Level, typer.Option(help="One formula a layer, or one a neuron.")] = Level.layers,
+) -> None:
+    """Print the forward pass, the loss and every derived gradient formula, after sharing."""
+    from symnn.inspect import formulas as render
+
+    print(render(_network(spec), level=level.value, style=style.value))
+
+
+@app.command(epilog="Example: [bold]symnn check examples/digits.yaml[/bold]")
+def check(
+    spec: SpecArgument,
+    samples: Annotated[int, typer.Option(min=1, help="Random samples to check on.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of parameters and samples.")] = 0,
+    exact: Annotated[bool, typer.Option("--exact", help="Also against mpmath at 50 digits (slow).")] = False,
+    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+) -> None:
+    """Check the compiled gradient against numerical derivatives; exit status 1 if it is wrong."""
+    from symnn.verify import METHODS
+    from symnn.verify import check as verify
+
+    methods = (*METHODS, "exact") if exact else METHODS
+    report = verify(_network(spec), methods=methods, dtype=dtype.value, samples=samples, seed=seed)
+    print(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [bold]symnn steps examples/xor.yaml --input 1,0 --label 1[/bold]")
+def steps(
+    spec: SpecArgument,
+    inputs: Annotated[str, typer.Option("--input", help="The features of one sample, separated by commas.")],
+    label: Annotated[int | None, typer.Option(min=0, help="The class of the sample.")] = None,
+    target: Annotated[str | None, typer.Option(help="The target row of the sample, separated by commas.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A saved network instead of random parameters.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random parameters.")] = 0,
+) -> None:
+    """Show the forward and backward pass with numbers: values, local derivatives, accumulated gradients."""
+    from symnn.inspect import steps as trace
+
+    network = _network(spec)
+    theta = _weights(weights, network) if weights else network.initial_parameters(seed)
+    values: dict[str, Any] = dict(network.split(theta))
+    values["x"] = [_numbers("--input", inputs, network.inputs)]
+    values["y"] = _target(network, label, target)
+    print(trace(network.graph, values, of="loss"))
+
+
+@app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --out digits.py[/bold]")
+def compile_command(
+    spec: SpecArgument,
+    out: Annotated[Path, typer.Option(help="The Python file to write.")],
+    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+) -> None:
+    """Write a standalone module: forward, value_and_grad and a self-test; it needs numpy and numba only."""
+    from symnn.files import write_atomically
+    from symnn.standalone import standalone
+
+    if out.suffix != ".py":
+        raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
+    source = standalone(_network(spec), dtype.value)
+    write_atomically(out, source.encode())
+    print(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
+
+
+# --- from options to objects --------------------------------------------------------------------------------------
+
+
+def _network(spec: Path) -> Network:
+    from symnn.network import Network
+
+    return Network.from_spec(spec)
+
+
+def _dataset(network: Network, spec: Path, file: Path | None, target: str | None) -> Dataset:
+    from symnn.data import BUILTIN, load_file
+
+    described = network.spec.data if network.spec else None
+    if file is not None:
+        if target is None:
+            target = described.target if described else None  # type: ignore[assignment]
+        if target is None:
+            raise DataError("--data: expected --target, the column to predict, beside it")
+        return load_file(file, target)
+    if described is None:
+        raise DataError(f"{spec}: data: expected a data set to train on, found none; give one here or with --data")
+    fractions = {"validation_fraction": described.validation_fraction, "test_fraction": described.test_fraction}
+    if described.name is not None:
+        return BUILTIN[described.name](seed=described.seed, **fractions)
+    assert described.file is not None and described.target is not None
+    # A relative path in a spec is relative to the spec.
+    return load_file(
+        spec.parent / described.file, described.target, task=described.task, seed=described.seed, **fractions
+    )
+
+
+def _weights(path: Path, network: Network) -> Any:
+    from symnn import checkpoint
+
+    loaded = checkpoint.load(path)
+    if {n: p.shape for n, p in loaded.network.layout.items()} != {n: p.shape for n, p in network.layout.items()}:
+        raise SymnnError(f"{path}: holds the parameters of another network than the spec's")
+    return loaded.theta
+
+
+def _numbers(option: str, text: str, count: int) -> list[float]:
+    parts = text.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        raise DataError(f"{option}: expected numbers separated by commas, found '{text[:60]}'") from None
+    if len(numbers) != count:
+        raise DataError(f"{option}: expected {count} numbers, found {len(numbers)}")
+    return numbers
+
+
+def _target(network: Network, label: int | None, target: str | None) -> Any:
+    if network.target.kind == "integer":
+        if label is None or label >= network.outputs:
+            raise DataError(f"--label: expected a class from 0 to {network.outputs - 1}, found {label}")
+        return [label]
+    if target is None:
+        raise DataError(f"--target: expected {network.outputs} numbers separated by commas, found none")
+    return [_numbers("--target", target, network.outputs)]
+
+
+def _make_directory(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+
+
+# --- output -------------------------------------------------------------------------------------------------------
+
+
+def _sizes(dataset: Dataset) -> str:
+    parts = ((len(getattr(dataset, name).y), name) for name in ("train", "validation", "test"))
+    return ", ".join(f"{count:,} {name}" for count, name in parts)
+
+
+def _training_summary(result: Any) -> list[str]:
+    lines = []
+    if result.history:
+        last = result.history[-1]
+        lines.append(
+            f"{result.stopped} after {last.number} epochs in {sum(e.seconds for e in result.history):.2f} s "
+            f"({result.samples_per_second:,.0f} samples a second); best epoch {result.best_epoch}"
+        )
+    else:
+        lines.append(f"{result.stopped} before the first epoch was done")
+    if result.test_loss is not None:
+        accuracy = "" if result.test_accuracy is None else f", accuracy {result.test_accuracy:.2%}"
+        lines.append(f"held-out data: loss {result.test_loss:.4f}{accuracy}")
+    return lines
+
+
+def _write_history(path: Path, result: Any) -> None:
+    from symnn.files import write_atomically
+
+    columns = ("number", "training_loss", "validation_loss", "validation_accuracy", "seconds")
+    rows = [",".join("" if (v := getattr(e, c)) is None else repr(v) for c in columns) for e in result.history]
+    write_atomically(path, "\n".join([",".join(columns), *rows, ""]).encode())
+
+
+# --- entry --------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Run the command line; errors of input end in one line and exit status 2."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        # --debug may stand anywhere.
+        app([a for a in arguments if a != "--debug"], standalone_mode=True)
+    except (SymnnError, CodegenError, OSError) as error:
+        if debug:
+            raise
+        print(f"symnn: {_one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    main()

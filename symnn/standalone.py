@@ -1,0 +1,85 @@
+"""A trained or untrained network as one Python file that needs only NumPy and Numba."""
+
+from __future__ import annotations
+
+from codegen import Graph, optimise
+from codegen.emit.layout import layout
+from codegen.emit.numba import PREAMBLE, Dtype, describe, functions
+from codegen.schedule import ScheduleName, schedule
+from symnn.network import Network
+
+SELF_TEST = '''
+
+def self_test(samples=5, seed=0):
+    """The largest |analytic - numerical|/max(1, |analytic|, |numerical|) of the gradient, by central differences."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    theta = generator.normal(0.0, 0.5, PARAMETERS).astype(DTYPE)
+    x = generator.normal(size=(samples, INPUTS)).astype(DTYPE)
+    y = {target}
+    loss, gradient = value_and_grad(theta, x, y)
+    assert np.isfinite(loss) and np.isfinite(gradient).all() and np.isfinite(forward(theta, x)).all()
+    worst = 0.0
+    entries = generator.permutation(PARAMETERS)[:200]
+    for entry in entries:
+        step = np.finfo(DTYPE).eps ** (1 / 3) * max(1.0, abs(theta[entry]))
+        above, below = theta.copy(), theta.copy()
+        above[entry] += step
+        below[entry] -= step
+        difference = (value_and_grad(above, x, y)[0] - value_and_grad(below, x, y)[0]) / (above[entry] - below[entry])
+        scale = max(1.0, abs(difference), abs(gradient[entry]))
+        worst = max(worst, abs(difference - gradient[entry]) / scale)
+    return worst, len(entries)
+
+
+if __name__ == "__main__":
+    worst, count = self_test()
+    print(f"self-test: {{count}} entries of the gradient against central differences, largest deviation {{worst:.1e}}")
+    if not worst < {tolerance}:
+        raise SystemExit("self-test: the gradient is wrong")
+'''
+
+TOLERANCES = {"float64": 1e-6, "float32": 5e-2}
+"""Central differences are good to eps^(2/3) times the third derivative: 4e-11 and 2e-5 where that is 1."""
+
+
+def standalone(network: Network, dtype: Dtype = "float64", chosen: ScheduleName = "loops") -> str:
+    """The source of a module with ``forward(theta, x)``, ``value_and_grad(theta, x, y)`` and a self-test.
+
+    The default schedule calls no BLAS, which Numba would take from SciPy.
+    """
+    target = "generator.integers(0, OUTPUTS, samples)" if network.target.kind == "integer" else (
+        "generator.uniform(0.0, 1.0, (samples, OUTPUTS)).astype(DTYPE)"
+    )
+    parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
+    parts = [_part(network, network.forward_graph, dtype, chosen, "forward_")]
+    parts.append(_part(network, network.gradient_graph, dtype, chosen, "gradient_"))
+    return "\n".join(
+        [
+            '"""A network compiled from its equations; it needs numpy and numba and nothing else.',
+            "",
+            "forward(theta, x) -> output; value_and_grad(theta, x, y) -> (loss, gradient). Both are jitted functions",
+            "that jitted code can call. theta is laid out as PARAMETER_LAYOUT says: name -> (start, stop, shape).",
+            "",
+            *(header for header, _ in parts),
+            '"""',
+            "",
+            PREAMBLE,
+            f"DTYPE = np.{dtype}",
+            f"INPUTS, OUTPUTS, PARAMETERS = {network.inputs}, {network.outputs}, {network.parameter_count}",
+            f"PARAMETER_LAYOUT = {parameters!r}",
+            "",
+            *(text for _, text in parts),
+            "",
+            "forward = forward_kernel",
+            "value_and_grad = gradient_kernel",
+        ]
+    ) + SELF_TEST.format(target=target, tolerance=TOLERANCES[dtype])
+
+
+def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, prefix: str) -> tuple[str, str]:
+    pack = {"theta": list(network.layout)}
+    if len(graph.outputs) > 1:
+        pack["gradient"] = list(graph.outputs[1:])
+    optimised, _ = optimise(graph)
+    program, convention = schedule(optimised, chosen), layout(optimised, pack)
+    return describe(program, convention, dtype), functions(program, convention, dtype, prefix)
