@@ -12,7 +12,7 @@ from inside_numba import spiral
 from symnn.network import Network, dense
 from symnn.optimisers import OPTIMISERS
 
-STAGES = (0, 30, 100, 400)
+STAGES = (0, 3, 10, 100)
 
 
 def train(network: Network, x: np.ndarray, y: np.ndarray) -> dict[int, np.ndarray]:

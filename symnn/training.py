@@ -14,7 +14,6 @@ import numpy as np
 
 from symnn.data import Dataset, Integers, Split, check_split, minibatches
 from symnn.errors import DataError, SymnnError
-from symnn.losses import Loss
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
 from symnn.spec import TrainingSpec
@@ -193,8 +192,9 @@ _NO_ROWS = Split(np.empty((0, 0)), np.empty(0))
 def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
     """How many classes (or columns) the targets have to have, and what makes of them what the loss takes."""
     name, outputs, loss = dataset.name, network.outputs, resolve_loss(network.loss)[0]
-    if dataset.train.y.ndim != 1:
-        columns = int(np.shape(dataset.train.y)[-1])
+    y: np.ndarray = dataset.train.y
+    if y.ndim != 1:
+        columns = y.shape[-1]
         if loss.target == "labels":
             raise DataError(f"{name}: found {columns} columns of targets, expected labels for the loss {loss.name}")
         if columns != outputs:
@@ -203,7 +203,7 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
             )
         return outputs, lambda y: y
     classes = outputs if dataset.classes is None else len(dataset.classes)
-    if _is_binary(loss):
+    if loss.reading == "logits":
         if (classes, outputs) != (2, 1):
             raise DataError(
                 f"{name}: found labels of {classes} classes for {outputs} outputs, expected 2 classes for a single "
@@ -215,14 +215,10 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
     return outputs, (lambda y: y) if loss.target == "labels" else (lambda y: np.eye(outputs)[y])
 
 
-def _is_binary(loss: Loss) -> bool:
-    return loss.target == "rows" and loss.reading == "logits"
-
-
 def _in_range(network: Network, y: np.ndarray, name: str) -> np.ndarray:
     """Targets of losses that fall without end when a target lies outside their range."""
     low, high = _RANGES[network.reading]
-    bad = np.argwhere((y < low) | (y > high)) if y.ndim == 2 else ()
+    bad = np.argwhere((y < low) | (y > high))  # no labels: they have been checked
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise DataError(
@@ -293,9 +289,8 @@ def _cast(model: Model, rows: Rows, name: str) -> Rows:
         x, y = (np.ascontiguousarray(values, dtype=dtype) for values, dtype in zip(rows, dtypes))
     for letter, wanted, found in (("x", rows[0], x), ("y", rows[1], y)):
         if not np.isfinite(found).all():
-            raise DataError(
-                f"{name}: {letter}: found numbers up to {np.abs(wanted).max():g}, expected ones that {found.dtype} can hold"
-            )
+            largest = np.abs(wanted).max()
+            raise DataError(f"{name}: {letter}: found {largest:g}, expected numbers that {found.dtype} can hold")
     return x, y
 
 
@@ -338,13 +333,13 @@ def _run(
     """Train epoch by epoch, note each in the record, and say why training ended."""
     count = len(rows[0])
     descent = _Descent(model, settings, rows, record.best.theta)
-    model.loss, model.predict  # noqa: B018 - compiled here, so that no epoch's seconds hold it
+    _evaluated(model, descent.theta, validation)  # compiles what it needs, so that no epoch's seconds hold it
     generator = np.random.Generator(np.random.PCG64(settings.seed))
-    with _bar(shown, settings.epochs, count) as bar:
+    with _progress_bar(shown, settings.epochs, count) as bar:
         for number in range(1, settings.epochs + 1):
             started = perf_counter()
             loss = descent.run(minibatches(count, settings.batch_size, generator), bar)
-            record.samples, record.seconds = record.samples + count, record.seconds + perf_counter() - started
+            record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
             validated = _evaluated(model, descent.theta, validation) if isfinite(loss) else (None, None)
             epoch = Epoch(number, loss, *validated, perf_counter() - started)
             record.add(epoch, descent.theta)
@@ -374,6 +369,7 @@ class _Descent:
         self._gradient = np.empty_like(theta)
         self._rows = rows
         self._steps = 0
+        self.samples = 0
 
     @property
     def theta(self) -> np.ndarray:
@@ -387,11 +383,12 @@ class _Descent:
         theta, *state = self._now
         loss, _ = self._value_and_grad(theta, x, y, out=self._gradient)
         self._steps += 1
+        self.samples += len(batch)
         self._update(theta, self._gradient, *state, self._steps, *self._numbers, out=self._next)
         self._now, self._next = self._next, self._now
         return float(loss)
 
-    def run(self, batches: Iterable[Integers], bar: _Silence) -> float:
+    def run(self, batches: Iterable[Integers], bar: _NoBar) -> float:
         """A step for each batch; gives the mean loss over the rows, or the first loss that is not finite."""
         total, count = 0.0, 0
         for batch in batches:
@@ -414,15 +411,19 @@ def _checked_model(network: Network, model: Model | None) -> Model:
 def _starting_point(model: Model, initial: np.ndarray | None, seed: int) -> np.ndarray:
     """The parameters to start from, in the dtype of the model, in memory of their own."""
     count = model.network.parameter_count
-    theta = np.asarray(model.network.initial_parameters(seed) if initial is None else initial)
-    if theta.dtype.kind not in "iuf" or theta.shape != (count,):
+    given = np.asarray(model.network.initial_parameters(seed) if initial is None else initial)
+    if given.dtype.kind not in "iuf" or given.shape != (count,):
         raise SymnnError(
-            f"initial: found an array of {theta.dtype} with shape {theta.shape}, expected numbers with shape ({count},)"
+            f"initial: found an array of {given.dtype} with shape {given.shape}, expected numbers with shape ({count},)"
         )
+    with np.errstate(over="ignore"):  # reported below
+        theta = given.astype(model.dtype)
     if not np.isfinite(theta).all():
         entry = int(np.argmin(np.isfinite(theta)))
-        raise SymnnError(f"initial: entry {entry}: found {theta[entry]}, expected a finite number")
-    return theta.astype(model.dtype)
+        raise SymnnError(
+            f"initial: entry {entry}: found {given[entry]:g}, expected a number that {model.dtype} can hold"
+        )
+    return theta
 
 
 def _ignore(epoch: Epoch) -> None:
@@ -432,7 +433,7 @@ def _ignore(epoch: Epoch) -> None:
 # --- the progress bar ---------------------------------------------------------------------------------------------
 
 
-class _Silence:
+class _NoBar:
     """A progress bar that nobody sees."""
 
     def advance(self, samples: int) -> None:
@@ -442,7 +443,7 @@ class _Silence:
         """Tell how an epoch went."""
 
 
-class _Bar(_Silence):
+class _Bar(_NoBar):
     """A progress bar that draws itself when it is advanced, unless it did so a moment ago.
 
     Rich would redraw from a thread of its own, and be told of every step under a lock: 10 µs, which is as long as a
@@ -473,9 +474,9 @@ class _Bar(_Silence):
 
 
 @contextmanager
-def _bar(shown: bool, epochs: int, rows: int) -> Iterator[_Silence]:
+def _progress_bar(shown: bool, epochs: int, rows: int) -> Iterator[_NoBar]:
     if not shown:
-        yield _Silence()
+        yield _NoBar()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -113,8 +113,10 @@ def check_gradient(
     that 64 entries and 8 random directions drawn with ``seed``; a direction that fails is halved until the wrong entry
     is found. With ``dtype="float32"`` the claim is held to the derived gradient in float64, and that to the methods.
 
-    What ``stop_gradient`` holds constant moves here like anything else: a result that depends on it is reported.
-    Raises :class:`CheckError` for a method, a dtype, a claim or values that do not fit.
+    What ``stop_gradient`` holds constant moves here like anything else: a result that depends on it is reported. A
+    derivative that is nan where the numeric one is nan too agrees with it; the method ``exact``, in which nothing
+    overflows, tells whether it has to be (it is slow: for small graphs). Raises :class:`CheckError` for a method, a
+    dtype, a claim or values that do not fit.
 
     >>> from codegen import from_expressions
     >>> from sympy import symbols
@@ -126,15 +128,9 @@ def check_gradient(
     Traceback (most recent call last):
     codegen.errors.CheckError: the gradient of 'e' is wrong at b: analytic 4, numeric 5 by complex, ...
     """
-    for method in methods:
-        if method not in JUDGES:
-            raise CheckError(f"methods: found {method!r}, expected some of {', '.join(JUDGES)}")
-    if dtype not in ("float64", "float32"):
-        raise CheckError(f"dtype: found {dtype!r}, expected 'float64' or 'float32'")
+    _check_options(methods, dtype)
     here = problem(graph, of, values, function)
-    names = list(gradient if wrt is None and gradient is not None else wrt or _real_inputs(graph))
-    for name in names:
-        differentiable(graph, name)
+    names = _names(graph, wrt, gradient)
     claim = None if gradient is None else _claimed(here, names, gradient)
     verdicts: dict[str, list[Verdict]] = {}
     if dtype == "float32":
@@ -155,8 +151,24 @@ def check_gradient(
     return _report(of, verdicts)
 
 
-def _real_inputs(graph: Graph) -> list[str]:
-    return [variable.name for variable in graph.inputs if variable.kind == "real"]
+def _check_options(methods: Sequence[str], dtype: str) -> None:
+    for method in methods:
+        if method not in JUDGES:
+            raise CheckError(f"methods: found {method!r}, expected some of {', '.join(JUDGES)}")
+    if dtype not in ("float64", "float32"):
+        raise CheckError(f"dtype: found {dtype!r}, expected 'float64' or 'float32'")
+
+
+def _names(graph: Graph, wrt: Sequence[str] | None, gradient: Mapping[str, ArrayLike] | None) -> list[str]:
+    """The parameters to check: those asked for, those of the claim, or all real inputs."""
+    names = wrt if wrt is not None else gradient
+    if names is None:
+        return [variable.name for variable in graph.inputs if variable.kind == "real"]
+    for name in names:
+        differentiable(graph, name)
+    if not names:
+        raise CheckError("wrt: found no parameter, expected at least one")
+    return list(names)
 
 
 def _single(array: Array) -> Array:
@@ -221,10 +233,11 @@ def _comparison(here: Problem, method: str, same: Objective) -> Comparison:
         estimate = _as_floats(SCHEMES[method](source, lines, None))
         if judge.one_sided:
             estimate = _beside_the_cut(here, lines, estimate, above, below)
-        size = _size(analytic, estimate.value)
-        error = judge.safety * estimate.error / size
-        metric = _metric(analytic, estimate.value)
-        outcomes = _outcomes(analytic, estimate.value, metric, np.maximum(error, TOLERANCE), error <= judge.limit)
+        error, metric = judge.safety * estimate.error, _metric(analytic, estimate.value)
+        tolerance = np.maximum(error / _size(analytic, estimate.value), TOLERANCE)
+        # On the scale of the numeric value alone: next to a wild claim any estimate would look sharp.
+        useful = error / _size(estimate.value) <= judge.limit
+        outcomes = _outcomes(analytic, estimate.value, metric, tolerance, useful)
         return estimate, metric, [o if a or b else Outcome.KINK for o, a, b in zip(outcomes, above, below)]
 
     return compare
@@ -250,9 +263,9 @@ def _beside_the_cut(here: Problem, lines: Lines, estimate: Estimate, above: Arra
     return Estimate(value, error)
 
 
-def _size(analytic: Floats, numeric: Floats) -> Floats:
+def _size(*numbers: Floats) -> Floats:
     """max(1, |a|, |b|) of what is finite."""
-    sizes = [np.where(np.isfinite(v), np.abs(v), 0) for v in (analytic, numeric)]
+    sizes = [np.where(np.isfinite(v), np.abs(v), 0) for v in numbers]
     return np.asarray(np.max(sizes, axis=0, initial=1.0))
 
 

@@ -138,7 +138,7 @@ def exact_derivative(
     *,
     entries: Sequence[int] | None = None,
 ) -> Estimate:
-    """d of/d wrt as mpmath numbers of ``digits`` digits: central differences of the graph at three times as many.
+    """d of/d wrt as mpmath numbers of ``digits`` digits: differences of the graph at three times as many and more.
 
     The error estimate is of the order 10^(−digits) unless x is on a kink, where it is the jump of the slope.
 

@@ -7,10 +7,10 @@ forward     (f(h) − f(0))/h                             eps^(1/2) = 1.5e-8   c
 central     (f(h) − f(−h))/2h                           eps^(1/3) = 6.1e-6   the same
 richardson  central differences extrapolated to h = 0   2⁻⁶, halved 6 times  spread of the extrapolation, and rounding
 complex     Im f(ih)/h                                  1e-20                change when h is halved
-exact       (f(h) − f(−h))/2h at three times the digits 10^(−digits)         difference of forward and backward
+exact       parabola through f(h), f(0), f(−h/2)        10^(−digits)         difference of forward and backward
 ==========  ==========================================  ===================  ====================================
 
-scale = max(1, |x|), for the complex step |x|. Rounding costs noise/h, where noise is at least eps·|f| and otherwise
+scale = max(1, |x|), for the last two |x|. Rounding costs noise/h, where noise is at least eps·|f| and otherwise
 measured as the scatter of f over some points within h, because cancellation inside f can exceed eps·|f| many times
 (Moré and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011). No scheme knows of kinks:
 :mod:`codegen.numeric.check` does.
@@ -75,7 +75,7 @@ def noise(parts: Sequence[float], values: Floats) -> Floats:
     rest = around - np.einsum("ik,jk,jl->il", basis, basis, around)
     own = np.maximum(EPS * np.abs(values).max(axis=0), np.sqrt((rest**2).sum(axis=0) / (len(parts) - 3)))
     finite = own[np.isfinite(own)]
-    return np.maximum(own, np.median(finite)) if len(finite) else own
+    return np.asarray(np.maximum(own, np.median(finite)) if len(finite) else own)
 
 
 def forward(f: Objective, lines: Lines, step: float | None = None) -> Estimate:
@@ -139,27 +139,37 @@ def imaginary(f: Objective, lines: Lines, step: float | None = None) -> Estimate
 
 
 def exact(graph: Graph, of: str, point: Mapping[str, Array], lines: Lines, digits: int = 50) -> Estimate:
-    """(f(h) − f(−h))/2h with h = 10^(−digits) at three times the digits, as mpmath numbers of ``digits`` digits.
+    """A parabola through f(h), f(0) and f(−h/2) in mpmath, h/|x| = 10^(−digits), at three times the digits or more.
 
-    The truncation error is of order h², the rounding error of order 10^(−2·digits). The estimate, the difference of the
-    forward and the backward quotient, is of order h for a smooth function and the jump of the slope at a kink.
+    h is that small a part of x, or where x is 0 of the smallest number of the point, so that it is short next to any
+    kink or singularity, and the digits suffice for f(h) − f(0). The truncation error is of order h². The estimate, the
+    difference of the forward and the backward quotient, is of order h for a smooth function and otherwise the jump of
+    the slope; because the two steps differ, it sees a jump of f too. The result is rounded to ``digits`` digits.
     """
     trimmed, inputs = ancestors_only(graph, of), bind(graph, point, np.dtype(np.float64))
     arrays = {name: array.astype(object) for name, array in inputs.arrays.items()}
+    smallest = min((float(size) for array in inputs.arrays.values() for size in _sizes(array)), default=1.0)
     value, error = np.empty(len(lines), object), np.empty(len(lines), object)
     with LOCK:
-        function, result = Oracle(trimmed, inputs.extents, 3 * digits), Ieee(digits)
+        working = 3 * digits - int(np.floor(np.log10(min(1.0, smallest))))
+        function, result = Oracle(trimmed, inputs.extents, working), Ieee(digits)
 
         def at(line: int, t: Mpf) -> Mpf:
             moved = lines.moved(np.array([line]), np.array([t], object))
             return function({**arrays, **{name: array[0, ...] for name, array in moved.items()}})[of][()]
 
         for line in range(len(lines)):
-            h = function.ieee.mpf(10) ** -digits * lines.scale[line]
-            above, here, below = at(line, h), at(line, 0), at(line, -h)
-            value[line] = result.mpf((above - below) / (2 * h))
-            error[line] = result.mpf(abs(above - 2 * here + below) / h)
+            h = function.ieee.mpf(10) ** -digits * float(abs(lines.at[line]) or min(1.0, smallest))
+            above, here, below = at(line, h), at(line, 0), at(line, -h / 2)
+            forward_quotient, backward_quotient = (above - here) / h, (here - below) / (h / 2)
+            value[line] = result.mpf((forward_quotient + 2 * backward_quotient) / 3)
+            error[line] = result.mpf(abs(forward_quotient - backward_quotient))
     return Estimate(value, error)
+
+
+def _sizes(array: Array) -> Array:
+    """|x| of the finite numbers that are not 0."""
+    return np.asarray(np.abs(array[np.isfinite(array) & (array != 0)]))
 
 
 @dataclass(frozen=True, eq=False)

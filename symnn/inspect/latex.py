@@ -54,9 +54,8 @@ GREEK_LETTERS = "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΠΣΥΦ�
 GREEK: Mapping[str, str] = {
     **{word: f"\\{word}" for word in GREEK_WORDS},
     **{letter: f"\\{word}" for letter, word in zip(GREEK_LETTERS, GREEK_WORDS)},
-    "π": r"\pi",
 }
-"""Letters and their names; a variable called pi is spelled out, since π is the number."""
+"""Letters and their names, without π, which is the number."""
 
 SPECIAL: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
@@ -65,12 +64,10 @@ SPECIAL: Mapping[str, str] = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",  # \\textquotedbl is not in LaTeX's default font encoding
     "`": r"\textasciigrave{}",
     **{character: f"\\{character}" for character in "{}$&#_%"},
 }
-# T1 has \textquotedbl, plain OT1 has not.
-SPECIAL = {**SPECIAL, '"': "''"}
 
 LETTERED = re.compile(r"(?P<stem>[^\W\d_]+?)_?(?P<number>[0-9]*)(?P<primes>'*)")
 PRIMED_INDEX = re.compile(r"(?P<stem>.*[^\W_])_(?P<count>[1-3])", re.DOTALL)
@@ -99,3 +96,242 @@ def letter(stem: str) -> str:
     if stem.isascii() and stem.isalpha():
         return stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
     return rf"\text{{{escaped(stem)}}}"
+
+
+# --- functions ----------------------------------------------------------------------------------------------------
+
+
+def _call(command: str, arguments: Sequence[str]) -> str:
+    return rf"{command}\left({', '.join(arguments)}\right)"
+
+
+def _operator(word: str) -> Function:
+    return partial(_call, rf"\operatorname{{{escaped(word)}}}")
+
+
+def _exponential_minus_one(arguments: Sequence[str]) -> Factor:
+    return Factor(_call(r"\exp", arguments) + " - 1", Binding.SUM)
+
+
+def _logarithm_of_one_plus(arguments: Sequence[str]) -> str:
+    term = rf"\left({arguments[0]}\right)" if arguments[0].startswith("-") else arguments[0]
+    return _call(r"\log", [f"1 + {term}"])
+
+
+def _absolute(arguments: Sequence[str]) -> str:
+    return rf"\left|{arguments[0]}\right|"
+
+
+COMMANDS: Mapping[type[Basic], str] = {
+    f.sigmoid: r"\sigma",
+    f.normal_cdf: r"\Phi",
+    f.maximum: r"\max",
+    f.minimum: r"\min",
+    sympy.Max: r"\max",
+    sympy.Min: r"\min",
+    sympy.exp: r"\exp",
+    sympy.log: r"\log",
+    sympy.tanh: r"\tanh",
+    sympy.sinh: r"\sinh",
+    sympy.cosh: r"\cosh",
+    sympy.sin: r"\sin",
+    sympy.cos: r"\cos",
+    sympy.tan: r"\tan",
+    sympy.asin: r"\arcsin",
+    sympy.acos: r"\arccos",
+    sympy.atan: r"\arctan",
+}
+"""Functions that LaTeX has a command for."""
+
+OPERATORS: Mapping[type[Basic], str] = {
+    f.stop_gradient: "const",
+    f.sign: "sgn",
+    f.log_sum_exp: "logsumexp",
+    sympy.sign: "sgn",
+    sympy.asinh: "arsinh",
+    sympy.acosh: "arcosh",
+    sympy.atanh: "artanh",
+    **{
+        word: word.__name__
+        for word in (
+            f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
+            sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside,
+        )
+    },
+}  # fmt: skip
+"""Functions that are a word."""
+
+FUNCTIONS: Mapping[type[Basic], Function] = {
+    **{kind: partial(_call, command) for kind, command in COMMANDS.items()},
+    **{kind: _operator(word) for kind, word in OPERATORS.items()},
+    f.absolute: _absolute,
+    sympy.Abs: _absolute,
+    f.expm1: _exponential_minus_one,
+    f.log1p: _logarithm_of_one_plus,
+    f.log_sigmoid: lambda arguments: _call(r"\log", [_call(r"\sigma", arguments)]),
+}
+"""How a function is written."""
+
+
+# --- the script ---------------------------------------------------------------------------------------------------
+
+
+class Latex(Script):
+    """LaTeX with amsmath; the equals sign is the point of alignment."""
+
+    minus = " - "
+    sign = "-"
+    equals = " &= "
+    ellipsis = r"\dots"
+    relations = {"==": "=", "!=": r"\neq", "<": "<", ">": ">", "<=": r"\leq", ">=": r"\geq"}
+    functions = FUNCTIONS
+    constants: ClassVar[Mapping[Basic, str]] = {
+        sympy.pi: r"\pi",
+        sympy.E: r"\exp(1)",
+        sympy.EulerGamma: r"\gamma",
+        sympy.oo: r"\infty",
+        -sympy.oo: r"(-\infty)",
+        sympy.zoo: r"(\pm\infty)",
+        sympy.nan: r"\mathrm{nan}",
+        sympy.I: r"\mathrm{i}",
+    }
+
+    def name(self, name: Name, subscripts: Sequence[str]) -> tuple[str, Binding]:
+        return NAMES[type(name)](self, name, list(subscripts))
+
+    def plain(self, name: str) -> str:
+        """``h_{2}`` for h2 and ``h'`` for h_1, a second index h."""
+        if m := PRIMED_INDEX.fullmatch(name):
+            return self.plain(m["stem"]) + "'" * int(m["count"])
+        m = LETTERED.fullmatch(name)
+        if m is None:
+            return letter(name)
+        return letter(m["stem"]) + (f"_{{{m['number']}}}" if m["number"] else "") + m["primes"]
+
+    def product(self, factors: Sequence[str]) -> str:
+        return r"\,".join(factors)
+
+    def fraction(self, factors: Sequence[Factor], divisors: Sequence[Factor]) -> str:
+        above, below = (self._side(pieces) for pieces in (factors, divisors))
+        return rf"\frac{{{above}}}{{{below}}}"
+
+    def _side(self, pieces: Sequence[Factor]) -> str:
+        """One side of a fraction, whose bar brackets a sum that stands alone."""
+        return pieces[0].text if len(pieces) == 1 else self.product([self.tight(p, Binding.PRODUCT) for p in pieces])
+
+    def power(self, base: Factor, exponent: Factor) -> str:
+        return f"{self.tight(base, Binding.ATOM)}^{{{exponent.text}}}"
+
+    def root(self, radicand: Factor) -> str:
+        return rf"\sqrt{{{radicand.text}}}"
+
+    def brackets(self, text: str) -> str:
+        return rf"\left({text}\right)"
+
+    def iverson(self, statement: str) -> str:
+        return rf"\left[{statement}\right]"
+
+    def cases(self, branches: Sequence[tuple[str, str]]) -> str:
+        rows = [
+            rf"{value} & " + (rf"\text{{if }} {statement}" if statement else r"\text{otherwise}")
+            for value, statement in branches
+        ]
+        return r"\begin{cases} " + r" \\ ".join(rows) + r" \end{cases}"
+
+    def connected(self, connective: str, statements: Sequence[str]) -> str:
+        if connective == "not":
+            return rf"\lnot {self.brackets(statements[0])}"
+        return CONNECTIVES[connective].join(self.brackets(statement) for statement in statements)
+
+    def reduction(self, reduction: Reduction, over: Sequence[str]) -> str:
+        return f"{REDUCTIONS[reduction]}_{{{','.join(over)}}}"
+
+    def scientific(self, mantissa: str, exponent: int) -> str:
+        return rf"{mantissa} \cdot 10^{{{exponent}}}"
+
+    def apply(self, function: str, arguments: Sequence[str]) -> str:
+        return _operator(function)([*arguments])  # type: ignore[return-value]
+
+
+REDUCTIONS: Mapping[Reduction, str] = {Reduction.SUM: r"\sum", Reduction.MAX: r"\max"}
+CONNECTIVES: Mapping[str, str] = {"and": r" \land ", "or": r" \lor "}
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+Written = tuple[str, Binding]
+
+
+def _scripts(stem: str, above: str, subscripts: Sequence[str]) -> Written:
+    """A letter with a superscript and subscripts; with a superscript it needs brackets before the next one."""
+    below = f"_{{{','.join(subscripts)}}}" if subscripts else ""
+    return (f"{stem}^{{{above}}}{below}", Binding.POWER) if above else (stem + below, Binding.ATOM)
+
+
+def _plain(script: Latex, name: Plain, subscripts: list[str]) -> Written:
+    """The number of a layer stands above where there are subscripts, and is the subscript where there are none."""
+    m = LETTERED.fullmatch(name.name)
+    if m is None:
+        return _scripts(letter(name.name), "", subscripts)
+    primes, number = r"\prime" * len(m["primes"]), m["number"]
+    if number and subscripts:
+        return _scripts(letter(m["stem"]), f"({number}){primes}", subscripts)
+    return _scripts(letter(m["stem"]), primes, [number] if number else subscripts)
+
+
+def _delta(script: Latex, name: Delta, subscripts: list[str]) -> Written:
+    return _scripts(r"\delta", f"({name.layer})", subscripts)
+
+
+def _total(script: Latex, name: Total, subscripts: list[str]) -> Written:
+    own, rest = subscripts[: name.rank], subscripts[name.rank :]
+    below = [_bracketed(script, name.wrt, rest)]
+    of: Name = name.of
+    while isinstance(of, Total):
+        own, rest = own[: of.rank], own[of.rank :]
+        below.insert(0, _bracketed(script, of.wrt, rest))
+        of = of.of
+    order = f"^{{{len(below)}}}" if len(below) > 1 else ""
+    under = r"\,".join(rf"\partial {part}" for part in below)
+    return rf"\frac{{\partial{order} {_bracketed(script, of, own)}}}{{{under}}}", Binding.DERIVATIVE
+
+
+def _bracketed(script: Latex, name: Name, subscripts: Sequence[str]) -> str:
+    """A part of a derivative, in brackets if it is one itself."""
+    text, binding = script.name(name, subscripts)
+    return script.brackets(text) if binding <= Binding.DERIVATIVE else text
+
+
+def _partial(script: Latex, name: Partial, subscripts: list[str]) -> Written:
+    of, wrt = (
+        _bracketed(script, part, [script.plain(i.strip()) for i in printed.split(",")] if printed else [])
+        for part, printed in ((name.of, name.of_subscripts), (name.wrt, name.wrt_subscripts))
+    )
+    text = rf"\frac{{\partial {of}}}{{\partial {wrt}}}"
+    # The subscripts are in the name already; written out neuron by neuron, the place is told apart by them.
+    if any(i.isdecimal() for i in subscripts):
+        text = _at(text, ",".join(subscripts))
+    return text, Binding.DERIVATIVE
+
+
+def _at(text: str, place: str) -> str:
+    return rf"\left.{text}\right|_{{{place}}}"
+
+
+def _ties(script: Latex, name: Ties, subscripts: list[str]) -> Written:
+    return _call(r"\operatorname{ties}", [script.name(name.maximum, subscripts)[0]]), Binding.ATOM
+
+
+def _noted(script: Latex, name: Noted, subscripts: list[str]) -> Written:
+    note = name.note if name.note.isdecimal() else rf"\text{{{name.note}}}"
+    return _at(script.name(name.whole, subscripts)[0], note), Binding.DERIVATIVE
+
+
+NAMES: Mapping[type[Name], Callable[..., Written]] = {
+    Plain: _plain,
+    Delta: _delta,
+    Total: _total,
+    Partial: _partial,
+    Ties: _ties,
+    Noted: _noted,
+}

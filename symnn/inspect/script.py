@@ -24,7 +24,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.equation import Equation, Reduction
-from codegen.expression import base_name, fold, indices, is_leaf, is_reference, postorder, subscripts
+from codegen.expression import base_name, fold, is_leaf, is_reference, postorder, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
 
 LONGEST = 50_000
@@ -104,7 +104,7 @@ class Script(ABC):
     minus: ClassVar[str] = " − "
     sign: ClassVar[str] = "−"
     equals: ClassVar[str] = " = "
-    comma: ClassVar[str] = ", "
+    ellipsis: ClassVar[str] = "…"
     relations: ClassVar[Mapping[str, str]]
     constants: ClassVar[Mapping[Basic, str]]
     functions: ClassVar[Mapping[type[Basic], Function]]
@@ -247,17 +247,16 @@ def _split_constants(quotient: Quotient) -> tuple[Quotient, Quotient]:
 
 def _quotient(expression: Basic, script: Script) -> Quotient:
     def step(node: Basic, arguments: list[Quotient]) -> Quotient:
-        found = _handler(type(node))(script, node, arguments)
-        return _elided(found)
+        return _elided(script, _handler(type(node))(script, node, arguments))
 
     return fold(expression, step)
 
 
-def _elided(quotient: Quotient) -> Quotient:
+def _elided(script: Script, quotient: Quotient) -> Quotient:
     pieces = (*quotient.factors, *quotient.divisors)
     if sum(len(piece.text) + len(piece.statement) for piece in pieces) <= LONGEST:
         return quotient
-    return Quotient((Factor("…", rank=Rank.SUM),))
+    return Quotient((Factor(script.ellipsis, rank=Rank.SUM),))
 
 
 def _handler(kind: type[Basic]) -> Handler:
@@ -289,13 +288,13 @@ def _leaf_name(leaf: Basic) -> str:
 
 
 def _term_order(node: Basic, quotient: Quotient) -> tuple[object, ...]:
-    """Positive terms, derivatives first and numbers last; of equal rank the one with more indices, then the larger."""
+    """Positive terms, derivatives first and numbers last; of equal rank the one with more axes, then the larger."""
     ranks = [piece.rank for piece in (*quotient.factors, *quotient.divisors)]
     constant = all(rank <= Rank.CONSTANT for rank in ranks)
     scaled = Rank.NUMBER in ranks
-    size = sum(1 for _ in postorder(node))
-    derivative = Rank.DERIVATIVE in ranks
-    return quotient.negative, constant, not derivative, -len(indices(node)), scaled, -size, _key(node)
+    nodes = list(postorder(node))
+    axes = max(len(subscripts(n)) for n in nodes)
+    return quotient.negative, constant, Rank.DERIVATIVE not in ranks, -axes, scaled, -len(nodes), _key(node)
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------------

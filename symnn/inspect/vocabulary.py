@@ -57,7 +57,7 @@ class Ties:
 
 @dataclass(frozen=True)
 class Noted:
-    """One summand of a derivative that needs several equations, or its value along one path."""
+    """One summand of a derivative that needs several equations, its value along one path, or a second one of the name."""
 
     whole: Name
     note: str
@@ -165,18 +165,19 @@ def _partial(vocabulary: Vocabulary, name: str) -> Name | None:
 
 
 def _ties(vocabulary: Vocabulary, name: str) -> Name | None:
-    """``ties(m) in loss``: as many arguments of the maximum m are equal to it."""
-    m = re.fullmatch(r"ties\((.+)\) in .+", name, re.DOTALL)
+    """``ties(m)``: as many arguments of the maximum m are equal to it."""
+    m = re.fullmatch(r"ties\((.+)\)'*", name, re.DOTALL)
     return Ties(vocabulary.read(m[1])) if m and _is_known(vocabulary, m[1]) else None
 
 
 def _noted(vocabulary: Vocabulary, name: str) -> Name | None:
-    """``dloss/dW1#2`` and ``dloss/dW1 on path 3``."""
-    m = re.fullmatch(r"(.+?)(?:#(\d+)| on (path \d+))", name, re.DOTALL)
-    if m and next(_splits(vocabulary, m[1]), None) is not None:
-        return Noted(vocabulary.read(m[1]), m[2] or m[3])
-    return None
+    """``dloss/dW1#2``, ``dloss/dW1 on path 3``, and ``dloss/dW1'`` where the name was taken."""
+    m = re.fullmatch(r"(.+?)(?:#([0-9]+'*)| on (path [0-9]+'*)|('+))", name, re.DOTALL)
+    whole = vocabulary.read(m[1]) if m else None
+    if m is None or whole is None or isinstance(whole, Plain):
+        return None
+    return Noted(whole, m[2] or m[3] or m[4])
 
 
-RULES: Sequence[Callable[[Vocabulary, str], Name | None]] = (_noted, _total, _partial, _ties)
+RULES: Sequence[Callable[[Vocabulary, str], Name | None]] = (_total, _partial, _ties, _noted)
 """Names that the derivations make, in the order in which they are tried."""

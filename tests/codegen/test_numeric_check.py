@@ -101,7 +101,7 @@ def one_entry(gradients: Arrays) -> None:
 
 
 def sign_of_one(gradients: Arrays) -> None:
-    gradients["b1"][1] *= -1
+    gradients["b2"][1] *= -1
 
 
 def missing_term(gradients: Arrays) -> None:
@@ -120,9 +120,9 @@ def not_finite(gradients: Arrays) -> None:
     gradients["W2"][1, 0] = np.nan
 
 
-MISTAKES = {
+MISTAKES: dict[Callable[[Arrays], None], str] = {
     one_entry: r"W1\[2, 1\]",
-    sign_of_one: r"b1\[1\]",
+    sign_of_one: r"b2\[1\]",
     missing_term: r"b2\[\d\]",
     transposed: r"W2\[\d, \d\]",
     forgotten: r"b1\[\d\]",
@@ -374,6 +374,7 @@ def test_the_sample_is_drawn_with_the_seed() -> None:
         ),
         ({"gradient": {"W1": np.zeros((2, 3))}}, "gradient of 'W1': found shape (2, 3), expected (3, 2)"),
         ({"gradient": {"z": 1}}, "wrt: found 'z', expected a real input"),
+        ({"wrt": []}, "wrt: found no parameter, expected at least one"),
         ({"of": "l"}, "'l' has shape (S,), expected a scalar to differentiate"),
     ],
     ids=str,

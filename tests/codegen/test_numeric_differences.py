@@ -135,8 +135,16 @@ def test_a_step_can_be_given_and_a_negative_one_looks_backward() -> None:
 
 def test_at_a_kink_the_error_of_the_exact_derivative_is_the_jump() -> None:
     found = exact_derivative(from_expressions({"f": f.relu(x)}, [x]), "f", "x", {"x": 0})
-    assert float(found.value[()]) == 0.5
     assert float(found.error[()]) == 1
+    step = exact_derivative(from_expressions({"f": f.sign(x)}, [x]), "f", "x", {"x": 0})
+    assert float(step.error[()]) > 1e40
+
+
+def test_the_exact_derivative_is_local_even_at_a_subnormal_number() -> None:
+    for expression, slope in ((f.relu(x), 1), (sympy.log(x) / 10**310, 1), (f.softplus(x), 0.5), (f.relu(-x), 0)):
+        found = exact_derivative(from_expressions({"f": expression}, [x]), "f", "x", {"x": 1e-310})
+        assert float(found.value[()]) == pytest.approx(slope, rel=1e-10)
+        assert float(found.error[()]) < 1e-40
 
 
 def test_the_exact_derivative_has_fifty_digits() -> None:

@@ -16,7 +16,8 @@ from sympy import Expr, Integer, Piecewise, Rational
 
 from codegen import CheckError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient, sample_extent
 from codegen import functions as f
-from codegen.numeric import complex_step, evaluate, evaluate_exactly, rounded
+from codegen.derive import Method
+from codegen.numeric import check_gradient, complex_step, evaluate, evaluate_exactly, rounded
 from tests.codegen.networks import index_graphs, lecture, mlp, random_values
 
 INF, NAN = np.inf, np.nan
@@ -117,6 +118,16 @@ def test_float32_is_computed_in_float32(expression: Expr) -> None:
     assert evaluate(from_expressions({"f": sympy.exp(x) / 10**5}, [x]), {"x": 89.0}, np.float32)["f"] == INF
 
 
+@pytest.mark.parametrize("expression", [e for e in OF_ONE if not e.has(f.stop_gradient)], ids=str)
+def test_the_derivative_is_the_limit_of_differences_in_mpmath(expression: Expr) -> None:
+    """At every finite point that is not a kink; outside the domain, and at its ends, differences know nothing."""
+    graph = from_expressions({"f": expression}, [x])
+    for point in filter(np.isfinite, POINTS):
+        report = check_gradient(graph, "f", {"x": point}, methods=["exact"])
+        assert not report.failures, str(report)
+        assert not report.undecided or point == 0 or np.isnan(evaluate(graph, {"x": point})["f"]), str(report)
+
+
 STABLE = (
     (f.sigmoid(x), 800, 1, 0),
     (f.sigmoid(x), -800, 0, 0),
@@ -139,7 +150,7 @@ def test_the_table_of_stable_values_and_kinks(
     expression: Expr, at: float, value: float, derivative: float, dtype: type[np.floating]
 ) -> None:
     found = evaluate(gradient(from_expressions({"f": expression}, [x]), "f"), {"x": at}, dtype)
-    assert (found["f"], found["df/dx"]) == (dtype(value), dtype(derivative))
+    assert [found["f"], found["df/dx"]] == [dtype(value), dtype(derivative)]
 
 
 def test_a_quotient_of_subnormal_numbers_is_a_quotient() -> None:
@@ -155,14 +166,15 @@ S = sample_extent()
 s, h, d = Index("s", S), Index("h", 3), Index("d", 2)
 X, W, V, A = Variable("x", (S, 2)), Variable("W", (3, 2)), Variable("v", (3,)), Variable("A", (3, 3))
 Y = Variable("y", (S,), "integer")
-VALUES = {
+VALUES: dict[str, ArrayLike] = {
     "x": [[1.0, 2.0], [3.0, 4.0], [-1.0, 0.5], [0.0, 7.0]],
     "W": [[1.0, -2.0], [0.5, 3.0], [4.0, 0.25]],
     "v": [1.0, 2.0, 4.0],
     "A": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]],
     "y": [0, 2, 1, 2],
 }
-x_, W_, v_, A_ = (np.array(VALUES[name]) for name in "xWvA")
+x_, W_, v_, A_ = (np.array(VALUES[name], float) for name in "xWvA")
+labels = np.array(VALUES["y"], int)
 e, k = Index("e", 3), Index("k", 2)
 
 
@@ -180,7 +192,7 @@ FORMS = {
     "integer subscripts": ((h,), A[1, h] + A[h, 2] + V[0], None, (), A_[1] + A_[:, 2] + v_[0]),
     "an index as a number": ((h,), V[h] * h + 1, None, (), v_ * [0, 1, 2] + 1),
     "Kronecker delta": ((h, e), f.equal(h, e), None, (), np.eye(3)),
-    "one-hot": ((s, h), f.equal(Y[s], h), None, (), np.eye(3)[VALUES["y"]]),
+    "one-hot": ((s, h), f.equal(Y[s], h), None, (), np.eye(3)[labels]),
     "the extent": ((s,), X[s, 0] / S, None, (), x_[:, 0] / 4),
     "broadcast constant": ((s, h), Integer(2), None, (), np.full((4, 3), 2.0)),
     "maximum": ((s,), X[s, d] * W[h, d], MAX, (h, d), (x_[:, None] * W_).max((1, 2))),
@@ -245,7 +257,7 @@ def test_zero_times_infinity_is_nan_in_a_contraction() -> None:
 def test_softmax_cross_entropy_at_large_logits() -> None:
     """At logits (0, 1000, 0), label 0, the loss is 1000 and its gradient (−1, 1, 0)."""
     graph = gradient(mlp([1, 3]), "loss")
-    values = {"x": [[0.0]], "y": [0], "W1": np.zeros((3, 1)), "b1": [0.0, 1000.0, 0.0]}
+    values: dict[str, ArrayLike] = {"x": [[0.0]], "y": [0], "W1": np.zeros((3, 1)), "b1": [0.0, 1000.0, 0.0]}
     for found in (evaluate(graph, values), evaluate(graph, values, np.float32)):
         assert found["loss"] == 1000
         np.testing.assert_array_equal(found["dloss/db1"], [-1, 1, 0])
@@ -256,7 +268,7 @@ def test_softmax_cross_entropy_at_large_logits() -> None:
 
 @pytest.mark.parametrize("method", ["reverse", "forward", "paths"])
 @pytest.mark.parametrize("unrolled", [False, True])
-def test_all_derivations_agree_with_the_oracle(method: str, unrolled: bool) -> None:
+def test_all_derivations_agree_with_the_oracle(method: Method, unrolled: bool) -> None:
     graph = mlp([2, 3, 3], f.softplus)
     values = random_values(graph, samples=3)
     names = ["W1", "b1", "W2", "b2"]
@@ -305,7 +317,7 @@ def test_random_expressions_agree_with_the_oracle(expression: Expr, a: float, b:
 
 # --- errors -------------------------------------------------------------------------------------------------------
 
-BAD_INPUTS = {
+BAD_INPUTS: dict[str, tuple[str, dict[str, ArrayLike]]] = {
     "input 'b': found no value, expected an array of shape ()": ("scalar", {"a": 1}),
     "input 'c': found a value, but the graph has only the inputs a, b": ("scalar", {"a": 1, "b": 2, "c": 3}),
     "input 'a': found an array of shape (1,), expected ()": ("scalar", {"a": [1], "b": 2}),
@@ -331,7 +343,7 @@ BAD_INPUTS = {
 def test_inputs_that_do_not_fit_are_named(message: str) -> None:
     kind, changes = BAD_INPUTS[message]
     graph = mlp([4, 3]) if kind == "network" else lecture()
-    values = {**random_values(graph), **changes} if kind == "network" else changes
+    values: dict[str, ArrayLike] = {**random_values(graph), **changes} if kind == "network" else changes
     for function in (evaluate, evaluate_exactly):
         with pytest.raises(CheckError, match=re.escape(message)):
             function(graph, values)

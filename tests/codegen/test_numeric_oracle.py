@@ -22,7 +22,7 @@ from tests.codegen.networks import mlp, random_values
 INF, NAN, PI = math.inf, math.nan, math.pi
 x, y = sympy.symbols("x y", real=True)
 
-AT_THE_ENDS = {
+AT_THE_ENDS: dict[str, dict[float, float]] = {
     "exp": {-INF: 0, INF: INF, -1e7: 0, 1e7: INF},
     "expm1": {-INF: -1, INF: INF, 1e7: INF},
     "log": {-INF: NAN, INF: INF, 0.0: -INF, -1.0: NAN},

@@ -1,0 +1,306 @@
+"""Checkpoints: a network, its parameters and the standardisation of its inputs in one safetensors file.
+
+Files are untrusted: nothing is unpickled or evaluated, every tensor is checked, and the network has to give the
+outputs that were stored with it. Whatever is wrong with a file ends as a :class:`~symnn.errors.CheckpointError` of
+one line that names the file and the tensor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from codegen.emit.numba import Dtype
+from symnn.data import Dataset, Floats
+from symnn.errors import CheckpointError, DataError, SpecError
+from symnn.network import Model, Network
+from symnn.spec import MAX_BYTES
+from symnn.suggest import listing, quote
+
+FORMAT = "symnn 1"
+
+TOLERANCE: Mapping[str, float] = {"float64": 1e-12, "float32": 5e-4}
+"""By how much the stored outputs may be missed: |found − stored| / max(1, |found|, |stored|)."""
+
+_CODES: Mapping[str, Dtype] = {"F64": "float64", "F32": "float32"}
+_CHECKED_ROWS = 4
+_MEAN, _SCALE, _X, _OUTPUT = "standardisation.mean", "standardisation.scale", "check.x", "check.output"
+
+
+# eq=False: comparing arrays gives an array, so the generated == would raise.
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained network. theta: its flat parameters, in the dtype in which it computes.
+
+    mean, scale: float64 (inputs,), those of the training data; None for inputs that are taken as they are.
+    classes: the names of the labels in the order of their numbers, or None.
+    """
+
+    network: Network
+    theta: np.ndarray
+    mean: Floats | None = None
+    scale: Floats | None = None
+    classes: tuple[str, ...] | None = None
+
+    @cached_property
+    def model(self) -> Model:
+        """The compiled functions of the network; what they take is standardised already."""
+        return self.network.compile(cast(Dtype, self.theta.dtype.name))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The outputs (S, outputs) for raw inputs (S, inputs), which are standardised as (x − mean) / scale.
+
+        Raises :class:`DataError` for an array of another shape, or one that does not hold real numbers.
+        """
+        raw = np.asarray(x)
+        if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != self.network.inputs or len(raw) == 0:
+            raise DataError(
+                f"x: found an array of {raw.dtype} with shape {raw.shape}, "
+                f"expected real numbers with shape (rows, {self.network.inputs}) and at least one row"
+            )
+        with np.errstate(all="ignore"):  # infinite and huge inputs go through as IEEE says
+            values = raw.astype(np.float64)
+            if self.mean is not None and self.scale is not None:
+                values = (values - self.mean) / self.scale
+            inputs = np.ascontiguousarray(values, dtype=self.theta.dtype)
+        return cast(np.ndarray, self.model.predict(self.theta, inputs))
+
+
+def save(
+    path: str | os.PathLike[str],
+    network: Network,
+    theta: np.ndarray,
+    *,
+    dataset: Dataset | None = None,
+    dtype: Dtype = "float64",
+) -> None:
+    """Write a checkpoint, replacing any file of that name; when anything fails, that file stays as it was.
+
+    theta: the flat parameters (parameter_count,), stored in ``dtype``. dataset: the one it was trained on, whose
+    standardisation and class names go with it. The file holds a tensor for each parameter (``W1``, ``b1``, …),
+    ``standardisation.mean`` and ``.scale``, and four inputs with their outputs, ``check.x`` and ``check.output``; its
+    metadata the format, the spec and the classes as JSON.
+
+    Raises :class:`CheckpointError` for a network that no spec describes, for parameters or a data set that do not fit
+    it, for numbers that are not finite, and for a path that cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> spec = {"inputs": 2, "layers": [{"dense": 1, "bias": False}], "loss": "mean_squared_error"}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "sum.safetensors")
+    ...     save(path, Network.from_spec(spec), np.array([1.0, 1.0]))
+    ...     load(path).predict(np.array([[2.0, 3.0]]))
+    array([[5.]])
+    """
+    path = Path(path)
+    metadata = {"format": FORMAT, "spec": _spec_text(network, path)}
+    checkpoint = _trained(path, network, theta, dataset, dtype)
+    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.inputs))
+    tensors = network.split(checkpoint.theta)
+    if checkpoint.mean is not None and checkpoint.scale is not None:
+        x = checkpoint.mean + checkpoint.scale * x
+        tensors |= {_MEAN: checkpoint.mean, _SCALE: checkpoint.scale}
+    if checkpoint.classes is not None:
+        metadata["classes"] = json.dumps(checkpoint.classes)
+    data = to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.predict(x)}, metadata)
+    try:
+        with _replacing(path) as temporary:
+            _write(temporary, data)
+            _read(temporary, str(path))  # what cannot be loaded is not worth replacing a file that can
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def load(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises :class:`CheckpointError` for anything that is not as :func:`save` writes it, naming file and tensor.
+    """
+    return _read(Path(path), os.fspath(path))
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def _spec_text(network: Network, path: Path) -> str:
+    if network.spec is None:
+        raise CheckpointError(
+            f"{path}: found a network without a spec, expected one made by Network.from_spec "
+            "(functions written in Python cannot be saved, formulas can)"
+        )
+    if Network.from_spec(network.spec) != network:
+        raise CheckpointError(f"{path}: found a network that differs from its spec, expected one as its spec says")
+    return json.dumps(network.spec.to_dict())
+
+
+def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset | None, dtype: Dtype) -> Checkpoint:
+    if dtype not in TOLERANCE:
+        raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}")
+    given = np.asarray(theta)
+    if given.dtype.kind not in "iuf" or given.shape != (network.parameter_count,):
+        raise CheckpointError(
+            f"{path}: theta: found an array of {given.dtype} with shape {given.shape}, "
+            f"expected numbers with shape ({network.parameter_count},)"
+        )
+    with np.errstate(over="ignore"):  # reading the file back reports it
+        parameters = given.astype(dtype)
+    if dataset is None:
+        return Checkpoint(network, parameters)
+    if dataset.features != network.inputs:
+        raise CheckpointError(
+            f"{path}: dataset: found {dataset.features} features, expected {network.inputs}, the inputs of the network"
+        )
+    mean, scale = (np.ascontiguousarray(values, dtype=np.float64) for values in (dataset.mean, dataset.scale))
+    return Checkpoint(network, parameters, mean, scale, dataset.classes)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
+    temporary = path.parent / f".symnn-{secrets.token_hex(8)}"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    # Not by tempfile, which makes files that nobody else may read.
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave the name with no contents
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path, name: str) -> Checkpoint:
+    try:
+        if not path.is_file():  # opening a pipe would wait for its other end
+            raise CheckpointError(f"{name}: found no file, expected a checkpoint")
+        with safe_open(path, framework="numpy") as file:
+            return _checked(file, name)
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        raise CheckpointError(f"{name}: damaged, or not a safetensors file: {quote(reason)}") from None
+    except OSError as error:
+        raise CheckpointError(f"{name}: cannot be read: {error.strerror or error}") from None
+
+
+def _checked(file: Any, name: str) -> Checkpoint:
+    """The checkpoint in an open safetensors file."""
+    metadata: Mapping[str, str] = file.metadata() or {}
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{name}: metadata 'format': found {quote(metadata.get('format'))}, expected {FORMAT!r}")
+    network = _network(metadata.get("spec"), name)
+    classes = _classes(metadata["classes"], network, name) if "classes" in metadata else None
+    tensors = _tensors(file, network, name)
+    theta = np.concatenate([tensors[parameter].ravel() for parameter in network.layout])
+    checkpoint = Checkpoint(network, theta, tensors.get(_MEAN), tensors.get(_SCALE), classes)
+    _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
+    return checkpoint
+
+
+def _network(text: str | None, name: str) -> Network:
+    content = _json(text, "spec", name)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{name}: metadata 'spec': found {quote(content)}, expected the fields of a spec")
+    try:
+        return Network.from_spec(content)
+    except SpecError as error:
+        raise CheckpointError(f"{name}: metadata 'spec': {str(error).removeprefix('spec: ')}") from None
+
+
+def _classes(text: str, network: Network, name: str) -> tuple[str, ...]:
+    content = _json(text, "classes", name)
+    count = max(2, network.outputs)  # a single output tells two classes apart
+    if not isinstance(content, list) or not all(isinstance(label, str) for label in content) or len(content) != count:
+        raise CheckpointError(f"{name}: metadata 'classes': found {quote(content)}, expected {count} names")
+    return tuple(content)
+
+
+def _json(text: str | None, key: str, name: str) -> object:
+    if text is None or len(text) > MAX_BYTES:
+        found = "nothing" if text is None else f"{len(text):,} characters"
+        raise CheckpointError(f"{name}: metadata {key!r}: found {found}, expected JSON of at most {MAX_BYTES:,}")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise CheckpointError(f"{name}: metadata {key!r}: found {quote(text)}, expected JSON") from None
+
+
+def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
+    """Every tensor that belongs to the network, and no others, with the shapes and dtypes that they should have."""
+    found = set(file.keys())
+    code = file.get_slice("W1").get_dtype() if "W1" in found else "F64"
+    if code not in _CODES:
+        raise CheckpointError(f"{name}: tensor 'W1': found dtype {code}, expected one of {', '.join(_CODES)}")
+    expected = _expected(network, code, standardised=not found.isdisjoint({_MEAN, _SCALE}))
+    if missing := [tensor for tensor in expected if tensor not in found]:
+        raise CheckpointError(f"{name}: tensor {missing[0]!r} is missing, expected {_described(*expected[missing[0]])}")
+    if surplus := sorted(found - set(expected)):
+        raise CheckpointError(f"{name}: found an unexpected tensor {quote(surplus[0])} {listing(expected)}")
+    for tensor, (dtype, shape) in expected.items():
+        part = file.get_slice(tensor)
+        if (part.get_dtype(), tuple(part.get_shape())) != (dtype, shape):
+            raise CheckpointError(
+                f"{name}: tensor {tensor!r}: found {_described(part.get_dtype(), tuple(part.get_shape()))}, "
+                f"expected {_described(dtype, shape)}"
+            )
+    tensors = {tensor: file.get_tensor(tensor) for tensor in expected}
+    for tensor, values in tensors.items():
+        if tensor != _OUTPUT:  # a network with a logarithm in it may give nan
+            _check_entries(f"{name}: tensor {tensor!r}", values, np.isfinite(values), lambda _: "a finite number")
+    if _SCALE in tensors:
+        scale = tensors[_SCALE]
+        _check_entries(f"{name}: tensor {_SCALE!r}", scale, scale > 0, lambda _: "a number above 0")
+    return tensors
+
+
+def _expected(network: Network, code: str, standardised: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The dtype and shape of each tensor of a checkpoint."""
+    parameters = {p.name: (code, p.shape) for p in network.layout.values()}
+    inputs = {_MEAN: ("F64", (network.inputs,)), _SCALE: ("F64", (network.inputs,))} if standardised else {}
+    check = {_X: ("F64", (_CHECKED_ROWS, network.inputs)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
+    return {**parameters, **inputs, **check}
+
+
+def _described(code: str, shape: tuple[int, ...]) -> str:
+    return f"{code} with shape {shape}"
+
+
+def _check_outputs(checkpoint: Checkpoint, x: np.ndarray, stored: np.ndarray, name: str) -> None:
+    """The network has to give what it gave when it was saved, nan and infinities at the same places."""
+    found = checkpoint.predict(x)
+    with np.errstate(all="ignore"):
+        error = np.abs(found - stored) / np.maximum(1, np.maximum(np.abs(found), np.abs(stored)))
+    same = (found == stored) | (np.isnan(found) & np.isnan(stored))
+    tolerance = TOLERANCE[checkpoint.theta.dtype.name]
+    _check_entries(
+        f"{name}: tensor {_OUTPUT!r}",
+        stored,
+        same | (error <= tolerance),
+        lambda entry: f"{found[entry]} as the network gives, within {tolerance:g}",
+    )
+
+
+def _check_entries(
+    where: str, values: np.ndarray, good: np.ndarray, expected: Callable[[tuple[int, ...]], str]
+) -> None:
+    if not good.all():
+        entry = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise CheckpointError(f"{where}, entry {entry}: found {values[entry]}, expected {expected(entry)}")

@@ -1,0 +1,57 @@
+"""A graph for a given number of samples: its symbolic extents become numbers, so that it can be unrolled completely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from sympy import Expr, Idx, Indexed, Integer, Symbol
+from sympy.core.basic import Basic
+
+from codegen.equation import Equation, Reduction, Variable
+from codegen.expression import base_name, extent, indices, rewrite, shape, subscripts
+from codegen.graph import Graph
+from codegen.summation import summand
+
+
+def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
+    """The graph in which these extents have these values.
+
+    >>> from codegen import Index, sample_extent
+    >>> S = sample_extent()
+    >>> s, y = Index("s", S), Variable("y", (S,))
+    >>> mean = Graph((y,), (Equation(Variable("loss").symbol, y[s] / S, Reduction.SUM, (s,)),), ("loss",))
+    >>> print(with_sizes(mean, {S: 2}).unroll())
+    inputs y[2]
+    loss = y[0]/2 + y[1]/2
+    outputs loss
+    """
+    inputs = tuple(Variable(v.name, tuple(sizes.get(n, n) for n in v.shape), v.kind) for v in graph.inputs)
+    return Graph(inputs, tuple(_with_sizes(e, sizes) for e in graph.equations), graph.outputs)
+
+
+def scalar_count(graph: Graph) -> int:
+    """The number of equations after unrolling, a symbolic extent counted as 1."""
+    return sum(prod(n for i in e.free if isinstance(n := extent(i), int)) for e in graph.equations)
+
+
+def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:
+    def index(i: Expr) -> Expr:
+        return Idx(i.label, sizes[n]) if isinstance(i, Idx) and (n := extent(i)) in sizes else i
+
+    def rule(node: Basic) -> Basic | None:
+        if isinstance(node, Indexed):
+            extents = tuple(sizes.get(n, n) for n in shape(node))
+            return Variable(base_name(node), extents)[tuple(index(i) for i in subscripts(node))]
+        if isinstance(node, Idx):
+            return index(node)
+        return Integer(sizes[node]) if isinstance(node, Symbol) and node in sizes else None
+
+    target, body = (rewrite(side, rule) for side in (equation.target, equation.body))
+    reduced = tuple(index(i) for i in equation.reduced)
+    if equation.reduction is Reduction.SUM:
+        # With a number for S a factor such as S − 1 may vanish, and the indices with it.
+        term = summand(body, reduced)
+        return Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced)
+    present = tuple(i for i in reduced if i in indices(body))
+    return Equation(target, body, equation.reduction if present else None, present)

@@ -1,0 +1,151 @@
+"""The command line: what it prints, its exit statuses, and one line for every mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "examples" / "digits.yaml"
+XOR = ROOT / "examples" / "xor.yaml"
+
+
+def symnn(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "symnn.cli", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_train_reaches_96_percent_on_held_out_digits_and_saves(tmp_path: Path) -> None:
+    result = symnn("train", DIGITS, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    accuracy = float(result.stdout.split("accuracy ")[1].split("%")[0])
+    assert accuracy >= 96.0
+    assert result.stderr == ""  # no progress bar outside a terminal
+    assert (tmp_path / "run" / "history.csv").read_text().startswith("number,training_loss")
+    again = symnn("steps", XOR, "--input", "1,0", "--label", "1", "--weights", tmp_path / "run" / "model.safetensors")
+    assert again.returncode == 2
+    assert "another network" in again.stderr
+
+
+def test_train_takes_data_from_a_file(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i % 7},{(i * i) % 5},{'yes' if i % 2 else 'no'}" for i in range(60))
+    (tmp_path / "d.csv").write_text(f"a,b,label\n{rows}\n")
+    result = symnn("train", XOR, "--data", tmp_path / "d.csv", "--target", "label", "--epochs", 3)
+    assert result.returncode == 0, result.stderr
+    assert "held-out data" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--format", "latex"]])
+def test_formulas_show_the_textbook_gradient(arguments: list[str]) -> None:
+    result = symnn("formulas", DIGITS, *arguments)
+    assert result.returncode == 0, result.stderr
+    wanted = r"\frac{\partial" if arguments else "∂loss/∂W1[h,d] = Σ_s ∂loss/∂u1[s,h]·x[s,d]"
+    assert wanted in result.stdout
+
+
+def test_formulas_neuron_by_neuron() -> None:
+    result = symnn("formulas", XOR, "--level", "neurons")
+    assert result.returncode == 0, result.stderr
+    assert "W1[0,1]" in result.stdout
+
+
+def test_check_passes_on_a_right_gradient() -> None:
+    result = symnn("check", XOR, "--exact")
+    assert result.returncode == 0, result.stderr
+    assert "complex" in result.stdout
+    assert "exact" in result.stdout
+
+
+def test_check_has_exit_status_1_on_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    from typer.testing import CliRunner
+
+    from symnn import verify
+    from symnn.cli import app
+
+    right = verify.check_gradient
+
+    def wrong(*positional, gradient, **named):  # type: ignore[no-untyped-def]
+        planted = {name: np.array(value) for name, value in gradient.items()}
+        planted["W1"][1, 0] *= 1.001
+        return right(*positional, gradient=planted, **named)
+
+    monkeypatch.setattr(verify, "check_gradient", wrong)
+    result = CliRunner().invoke(app, ["check", str(XOR)])
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+    assert "W1[1, 0]" in result.stdout
+
+
+def test_steps_show_values_and_gradients() -> None:
+    result = symnn("steps", XOR, "--input", "1,0", "--label", "1")
+    assert result.returncode == 0, result.stderr
+    assert "W1" in result.stdout
+    assert "∂loss" in result.stdout
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_compile_writes_a_module_that_tests_itself(dtype: str, tmp_path: Path) -> None:
+    result = symnn("compile", XOR, "--out", tmp_path / "xor.py", "--dtype", dtype)
+    assert result.returncode == 0, result.stderr
+    # Without the packages of this project, and without SciPy, which only BLAS would need.
+    program = (
+        "import sys, runpy; sys.modules.update(dict.fromkeys(['scipy', 'sympy', 'symnn', 'codegen']));"
+        f"runpy.run_path({str(tmp_path / 'xor.py')!r}, run_name='__main__')"
+    )
+    test = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert test.returncode == 0, test.stderr
+    assert "largest deviation" in test.stdout
+
+
+BAD = {
+    "no such file": (["train", "nope.yaml"], "nope.yaml"),
+    "not a spec": (["formulas", "README.md"], "README.md"),
+    "too few inputs": (["steps", XOR, "--input", "1", "--label", "0"], "--input: expected 2 numbers, found 1"),
+    "not numbers": (["steps", XOR, "--input", "1,x", "--label", "0"], "--input: expected numbers"),
+    "no label": (["steps", XOR, "--input", "1,0"], "--label: expected a class from 0 to 1, found None"),
+    "a label that is no class": (["steps", XOR, "--input", "1,0", "--label", "2"], "expected a class from 0 to 1"),
+    "no data": (["train", XOR], "data: expected a data set"),
+    "no target": (["train", XOR, "--data", "x.csv"], "--target"),
+    "no data file": (["train", XOR, "--data", "x.csv", "--target", "y"], "x.csv"),
+    "not a python file": (["compile", XOR, "--out", "x.txt"], "--out: expected a file that ends in .py"),
+    "no such directory": (["compile", XOR, "--out", "nowhere/x.py"], "nowhere"),
+    "not weights": (["steps", XOR, "--input", "1,0", "--label", "0", "--weights", XOR], "xor.yaml"),
+    "too many neurons": (["formulas", DIGITS, "--level", "neurons"], "equations"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_one_line_and_exit_status_2(what: str) -> None:
+    arguments, words = BAD[what]
+    result = symnn(*arguments)
+    assert result.returncode == 2, (result.stdout, result.stderr)
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_the_traceback() -> None:
+    result = symnn("train", "nope.yaml", "--debug")
+    assert result.returncode != 0
+    assert "Traceback" in result.stderr
+
+
+def test_a_misspelt_name_is_named_with_its_field(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(DIGITS.read_text().replace("tanh", "tahn"))
+    result = symnn("check", tmp_path / "s.yaml")
+    assert result.returncode == 2
+    assert "layers[0].activation: unknown activation 'tahn'; did you mean 'tanh'?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "formulas", "check", "steps", "compile"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = symnn(command, "--help")
+    assert result.returncode == 0
+    assert f"Example: symnn {command} " in " ".join(result.stdout.split())

@@ -1,0 +1,63 @@
+"""Each example runs and says what it should; so does the demonstration."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: object) -> str:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_lecture() -> None:
+    text = run("examples/lecture.py")
+    for method in ("paths", "forward", "reverse"):
+        assert f"{method:>8}: e = 6, ∂e/∂a = 2, ∂e/∂b = 5" in text
+    assert "3 paths to e over 5 edges" in text
+    assert "depth 40: 1,099,511,627,776 paths" in text
+    assert "FAILED" not in text
+
+
+def test_jitted_code_calls_the_gradient() -> None:
+    assert "accuracy 100.0%" in run("examples/inside_numba.py")
+
+
+def test_the_spiral_is_learnt_and_drawn(tmp_path: Path) -> None:
+    assert "accuracy 100.0%" in run("examples/spiral.py", tmp_path / "spiral.png")
+    assert (tmp_path / "spiral.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_demonstration() -> None:
+    text = run("-m", "symnn.demo")
+    assert "∂loss/∂W1[h,d] = Σ_s ∂loss/∂u1[s,h]·x[s,d]" in text
+    assert "gradient of loss: passed" in text
+    assert float(text.split("held-out data: loss ")[1].split("accuracy ")[1].split("%")[0]) >= 96.0
+
+
+IMPORT = """
+import time
+import numpy, numba, sympy
+start = time.perf_counter()
+import symnn
+print(time.perf_counter() - start)
+import sys
+print([name for name in ("sklearn", "matplotlib", "jax") if name in sys.modules])
+"""
+
+
+@pytest.mark.slow
+def test_importing_takes_at_most_a_quarter_of_a_second() -> None:
+    results = [run("-c", IMPORT).split("\n") for _ in range(5)]
+    assert min(float(seconds) for seconds, *_ in results) <= 0.25
+    assert all(loaded == "[]" for _, loaded, *_ in results)
