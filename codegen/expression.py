@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import chain, count
+from numbers import Integral
 from typing import TypeAlias, TypeVar
 
-from sympy import Expr, Idx, Indexed, Integer, Symbol
+from sympy import Expr, Idx, Indexed, Symbol
 from sympy.core.basic import Basic
 
 from codegen.errors import GraphError
@@ -36,9 +37,9 @@ def extent(index: Idx) -> Extent:
     return as_extent(index.upper + 1)
 
 
-def as_extent(value: Expr | int) -> Extent:
-    """An extent as an ``int`` where it is a number, as the symbol that it is otherwise."""
-    return int(value) if isinstance(value, (int, Integer)) else value
+def as_extent(value: Expr | Integral) -> Extent:
+    """An extent as an ``int`` where it is a number, be it SymPy's or NumPy's, and otherwise as the symbol it is."""
+    return int(value) if isinstance(value, Integral) else value
 
 
 def is_leaf(node: Basic) -> bool:

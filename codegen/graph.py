@@ -132,8 +132,10 @@ class Graph:
         return self.variables[name]
 
     def with_equations(self, equations: Iterable[Equation], outputs: Sequence[str] | None = None) -> Graph:
-        """The same inputs with other equations."""
-        return Graph(self.inputs, tuple(equations), self.outputs if outputs is None else tuple(outputs))
+        """The same inputs with other equations; the graph itself if nothing changes."""
+        new, names = tuple(equations), self.outputs if outputs is None else tuple(outputs)
+        same = len(new) == len(self.equations) and all(a is b for a, b in zip(new, self.equations))
+        return self if same and names == self.outputs else Graph(self.inputs, new, names)
 
     def with_outputs(self, *names: str) -> Graph:
         """The same equations with other outputs."""

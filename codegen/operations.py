@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import reduce
 from math import prod
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
-from codegen.expression import extent, is_leaf, postorder
+from codegen.equation import Equation, Reduction
+from codegen.expression import annotate, extent, is_leaf, leaf_indices, postorder
 from codegen.functions import Composite, equal, select, step, stop_gradient
-from codegen.graph import Equation, Graph, Reduction
+from codegen.graph import Graph
 
 Operations = Counter[str]
 """Operations by kind: add, multiply, divide, power, compare, and one entry for each function."""
@@ -40,41 +40,38 @@ def count_operations(graph: Graph, samples: int = 1) -> Operations:
 def equation_operations(equation: Equation, samples: int = 1) -> Operations:
     """Operations of one equation."""
     found: Operations = Counter()
-    below: dict[int, frozenset[Idx]] = {}
+    below = annotate(equation.body, _indices)
+    # A reciprocal that is a factor is the division of that product; on its own it is one itself.
+    alone = {id(equation.body)}
+    alone.update(id(a) for n in postorder(equation.body) if not is_leaf(n) and not isinstance(n, Mul) for a in n.args)
     seen: set[Basic] = set()
     for node in postorder(equation.body):
-        below[id(node)] = _dependence(node, below)
-        if not is_leaf(node) and node not in seen:
+        if node not in seen:
             seen.add(node)
             times = _size(below[id(node)], samples)
-            for kind, number in node_operations(node).items():
-                found[kind] += number * times
+            found.update({kind: number * times for kind, number in node_operations(node).items()})
+            if id(node) in alone and is_reciprocal(node) and _reads(node):
+                found["divide"] += times
     if equation.reduction is not None:
         found["add" if equation.reduction is Reduction.SUM else "compare"] += _size(equation.domain, samples)
     return found
 
 
 def node_operations(node: Basic) -> dict[str, int]:
-    """Operations of one node, its arguments not included."""
-    if not isinstance(node, Expr) or is_leaf(node) or not _reads(node):
-        return {"compare": 1} if isinstance(node, Relational) else {}
+    """Operations of one node, its arguments and the division of a reciprocal that stands alone not included."""
+    if is_leaf(node) or not _reads(node):
+        return {}
     if isinstance(node, Add):
         return {"add": len(node.args) - 1}
     if isinstance(node, Mul):
-        divisors = sum(1 for a in node.args if is_reciprocal(a))
-        signs = sum(1 for a in node.args if a == -1)
-        return _nonzero(
-            multiply=len(node.args) - signs - divisors - (divisors < len(node.args) - signs), divide=divisors
-        )
+        return _product(node)
     if isinstance(node, Pow):
         return _power(node)
-    if isinstance(node, stop_gradient):
-        return {}
-    if isinstance(node, (equal, select, step, Piecewise)):
+    if isinstance(node, (equal, select, step, Piecewise, Relational)):
         return {"compare": 1}
     if isinstance(node, Composite):
-        return dict(reduce(lambda a, b: a + Counter(node_operations(b)), postorder(node.definition()), Counter()))
-    return {type(node).__name__: 1}
+        return dict(sum((Counter(node_operations(part)) for part in postorder(node.definition())), Counter()))
+    return {type(node).__name__: 1} if isinstance(node, Expr) and not isinstance(node, stop_gradient) else {}
 
 
 def is_reciprocal(node: Basic) -> bool:
@@ -82,15 +79,19 @@ def is_reciprocal(node: Basic) -> bool:
     return isinstance(node, Pow) and isinstance(node.exp, Rational) and node.exp.is_negative is True
 
 
+def _product(node: Mul) -> dict[str, int]:
+    """All constant factors are one number, a sign is free, and what is divided by is not multiplied."""
+    reading = [factor for factor in node.args if _reads(factor)]
+    divisors = sum(1 for factor in reading if is_reciprocal(factor))
+    scaled = any(factor != -1 for factor in node.args if not _reads(factor))
+    return _nonzero(multiply=max(len(reading) - divisors + scaled - 1, 0), divide=divisors)
+
+
 def _power(node: Pow) -> dict[str, int]:
-    exponent = node.exp
-    if isinstance(exponent, Integer):
-        n = abs(int(exponent))
-        # Inside a product the division belongs to the product; a reciprocal on its own is counted there as well.
-        return _nonzero(multiply=n.bit_length() - 1 + bin(n).count("1") - 1)
-    if exponent in (Rational(1, 2), Rational(-1, 2)):
-        return {"sqrt": 1}
-    return {"power": 1}
+    if isinstance(node.exp, Integer):
+        n = abs(int(node.exp))
+        return _nonzero(multiply=n.bit_length() - 1 + n.bit_count() - 1)
+    return {"sqrt": 1} if abs(node.exp) == Rational(1, 2) else {"power": 1}
 
 
 def _nonzero(**counts: int) -> dict[str, int]:
@@ -98,15 +99,11 @@ def _nonzero(**counts: int) -> dict[str, int]:
 
 
 def _reads(node: Basic) -> bool:
-    return any(isinstance(n, (Indexed, Idx)) or n.is_Symbol for n in postorder(node))
+    return any(isinstance(leaf, (Indexed, Idx, Symbol)) for leaf in postorder(node))
 
 
-def _dependence(node: Basic, below: dict[int, frozenset[Idx]]) -> frozenset[Idx]:
-    if isinstance(node, Idx):
-        return frozenset({node})
-    if isinstance(node, Indexed):
-        return frozenset(i for i in node.indices if isinstance(i, Idx))
-    return frozenset().union(*(below[id(a)] for a in node.args)) if node.args else frozenset()
+def _indices(node: Basic, arguments: list[frozenset[Idx]]) -> frozenset[Idx]:
+    return frozenset(leaf_indices(node)).union(*arguments)
 
 
 def _size(of: Iterable[Idx], samples: int) -> int:

@@ -82,8 +82,9 @@ def _assigned(graph: Graph, inputs: Mapping[str, Declared]) -> dict[str, dict[Pa
         name, pattern = equation.cell
         if name in inputs:
             raise _error(equation, f"{name!r} is an input and cannot be assigned")
-        if assigned.setdefault(name, {}).setdefault(pattern, equation) is not equation:
+        if pattern in assigned.setdefault(name, {}):
             raise _error(equation, f"{equation.target} is assigned twice")
+        assigned[name][pattern] = equation
     return assigned
 
 
@@ -166,8 +167,11 @@ def _check_subscript(equation: Equation, reference: Expr, subscript: Expr, axis:
             raise _error(equation, f"{found}, but that axis of {base_name(reference)} has extent {axis}")
     elif not isinstance(subscript, Integer):
         raise _error(equation, f"the subscript {subscript} of {reference} is neither an index nor an integer")
-    elif not isinstance(axis, int) or not 0 <= int(subscript) < axis:
-        raise _error(equation, f"the subscript {subscript} of {reference} is outside 0 … {axis} - 1")
+    elif not isinstance(axis, int):
+        found = f"the subscript {subscript} of {reference} is an integer"
+        raise _error(equation, f"{found}, but that axis has the symbolic extent {axis}, expected an index")
+    elif not 0 <= int(subscript) < axis:
+        raise _error(equation, f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}")
 
 
 def _check_assigned(equation: Equation, reference: Expr, assigned: Assigned) -> None:

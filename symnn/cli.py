@@ -7,7 +7,7 @@ import are imported by the command that needs them.
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,21 +29,21 @@ app = typer.Typer(
 )
 
 
-class Style(str, Enum):
+class Style(StrEnum):
     """How formulas are written."""
 
     text = "text"
     latex = "latex"
 
 
-class Level(str, Enum):
+class Level(StrEnum):
     """How fine formulas are."""
 
     layers = "layers"
     neurons = "neurons"
 
 
-class Precision(str, Enum):
+class Precision(StrEnum):
     """The type of real numbers."""
 
     float64 = "float64"
@@ -180,14 +180,17 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
         return load_file(file, target)
     if described is None:
         raise DataError(f"{spec}: data: expected a data set to train on, found none; give one here or with --data")
-    fractions = {"validation_fraction": described.validation_fraction, "test_fraction": described.test_fraction}
+    split: dict[str, Any] = {
+        "seed": described.seed,
+        "validation_fraction": described.validation_fraction,
+        "test_fraction": described.test_fraction,
+    }
     if described.name is not None:
-        return BUILTIN[described.name](seed=described.seed, **fractions)
-    assert described.file is not None and described.target is not None
+        return BUILTIN[described.name](**split)
+    assert described.file is not None
+    assert described.target is not None
     # A relative path in a spec is relative to the spec.
-    return load_file(
-        spec.parent / described.file, described.target, task=described.task, seed=described.seed, **fractions
-    )
+    return load_file(spec.parent / described.file, described.target, task=described.task, **split)
 
 
 def _weights(path: Path, network: Network) -> Any:

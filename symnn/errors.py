@@ -1,4 +1,4 @@
-"""One family of errors for users of networks: each message names the field or row, what was found and what was expected."""
+"""One family of errors for users of networks: each names the field or row, what was found and what was expected."""
 
 
 class SymnnError(ValueError):

@@ -47,8 +47,10 @@ def standalone(network: Network, dtype: Dtype = "float64", chosen: ScheduleName 
 
     The default schedule calls no BLAS, which Numba would take from SciPy.
     """
-    target = "generator.integers(0, OUTPUTS, samples)" if network.target.kind == "integer" else (
-        "generator.uniform(0.0, 1.0, (samples, OUTPUTS)).astype(DTYPE)"
+    target = (
+        "generator.integers(0, OUTPUTS, samples)"
+        if network.target.kind == "integer"
+        else ("generator.uniform(0.0, 1.0, (samples, OUTPUTS)).astype(DTYPE)")
     )
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     parts = [_part(network, network.forward_graph, dtype, chosen, "forward_")]

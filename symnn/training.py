@@ -465,9 +465,9 @@ class _Bar(_NoBar):
             self._drawn = now
 
     def show(self, epoch: Epoch) -> None:
-        texts = [f"epoch {epoch.number}/{self._epochs}", f"loss {epoch.training_loss:.4g}"]
+        texts = [f"epoch {epoch.number}/{self._epochs}", f"loss {epoch.training_loss:.3g}"]
         if epoch.validation_loss is not None:
-            texts.append(f"validation {epoch.validation_loss:.4g}")
+            texts.append(f"validation {epoch.validation_loss:.3g}")
         if epoch.validation_accuracy is not None:
             texts.append(f"accuracy {epoch.validation_accuracy:.1%}")
         self._bar.update(self._task, completed=self._done, description="  ".join(texts))
@@ -479,9 +479,10 @@ def _progress_bar(shown: bool, epochs: int, rows: int) -> Iterator[_NoBar]:
         yield _NoBar()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    # 80 columns hold the longest description, the bar and the time.
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=10), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
         yield _Bar(bar, epochs, rows)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,7 +52,7 @@ def check(
     )
 
 
-def example(network: Network, generator: np.random.Generator, samples: int) -> Mapping[str, Any]:
+def example(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
     """Random inputs, and targets of the kind that the loss wants."""
     x = generator.normal(size=(samples, network.inputs))
     if network.target.kind == "integer":

@@ -40,7 +40,7 @@ def test_the_spiral_is_learnt_and_drawn(tmp_path: Path) -> None:
 
 def test_the_demonstration() -> None:
     text = run("-m", "symnn.demo")
-    assert "∂loss/∂W1[h,d] = Σ_s ∂loss/∂u1[s,h]·x[s,d]" in text
+    assert "∂loss/∂W1[h,d] = Σ_s δ1[s,h]·x[s,d]" in text
     assert "gradient of loss: passed" in text
     assert float(text.split("held-out data: loss ")[1].split("accuracy ")[1].split("%")[0]) >= 96.0
 

@@ -25,10 +25,7 @@ def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[
         if equation.cell not in needed:
             continue
         reading = {r for r in equation.references if any(cell in active for cell in graph.resolve(r))}
-        if not reading:
-            continue
-        found = {reference: d for reference, d in local_derivatives(equation).items() if reference in reading}
-        if found:
+        if reading and (found := local_derivatives(equation, reading)):
             edges[equation.cell] = found
             active.add(equation.cell)
     return edges, active

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -34,24 +34,34 @@ Skeleton: TypeAlias = tuple["Basic | tuple[Any, ...]", ...]
 class and the positions of its arguments; a leaf stands for itself, a reference is a placeholder."""
 
 
-def local_derivatives(equation: Equation) -> dict[Expr, Expr]:
-    """∂body/∂reference for every reference of one equation's body; references with derivative 0 are left out.
+def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) -> dict[Expr, Expr]:
+    """∂body/∂reference for the references ``by``, all by default; those with derivative 0 are left out.
 
     The body is cut at its top-level sum and each term differentiated by SymPy with placeholders for the references, so
     that terms of the same form, as the layers of a network have, are differentiated once.
     """
     found: dict[Expr, list[Expr]] = {}
     for term in Add.make_args(equation.body):
-        nodes = list(postorder(term))
-        parts = list(dict.fromkeys(node for node in nodes if is_reference(node)))
-        template, derivatives = _differentiate(_skeleton(nodes, parts), len(parts))
-        # Parts of the derivative that are parts of the term are taken from there, not built again.
-        back = {old: new for old, new in zip(template, nodes) if old.args}
-        back.update((_placeholder(number), part) for number, part in enumerate(parts))
-        for part, derivative in zip(parts, derivatives):
+        for reference, derivative in _of_term(term, by):
+            if derivative is None:
+                message = f"SymPy has no derivative of {term} by {reference}; give its function an `fdiff`"
+                raise DerivationError(f"equation `{equation}`: {message}")
             if derivative != 0:
-                found.setdefault(part, []).append(replace(derivative, back))
+                found.setdefault(reference, []).append(derivative)
     return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
+
+
+def _of_term(term: Expr, by: Collection[Expr] | None) -> Iterator[tuple[Expr, Expr | None]]:
+    nodes = list(postorder(term))
+    parts = list(dict.fromkeys(node for node in nodes if is_reference(node)))
+    skeleton = _skeleton(nodes, parts)
+    # Parts of the derivative that are parts of the term are taken from there, not built again.
+    back = {old: new for old, new in zip(_template(skeleton), nodes) if old.args}
+    back.update((_placeholder(number), part) for number, part in enumerate(parts))
+    for number, part in enumerate(parts):
+        if by is None or part in by:
+            derivative = _derivative(skeleton, number)
+            yield part, None if derivative is None else replace(derivative, back)
 
 
 def _skeleton(nodes: Sequence[Basic], parts: Sequence[Basic]) -> Skeleton:
@@ -67,16 +77,19 @@ def _skeleton(nodes: Sequence[Basic], parts: Sequence[Basic]) -> Skeleton:
 
 
 @lru_cache(maxsize=4096)
-def _differentiate(skeleton: Skeleton, references: int) -> tuple[tuple[Basic, ...], tuple[Expr, ...]]:
-    """The nodes of the expression with placeholders, and its derivative by each of them."""
+def _template(skeleton: Skeleton) -> tuple[Basic, ...]:
+    """The nodes of the expression with placeholders."""
     nodes: list[Basic] = []
     for entry in skeleton:
         nodes.append(entry if isinstance(entry, Basic) else entry[0](*(nodes[position] for position in entry[1:])))
-    template = canonical(nodes[-1])
-    derivatives = tuple(canonical(template.diff(_placeholder(number))) for number in range(references))
-    if any(derivative.has(Derivative, Subs) for derivative in derivatives):
-        raise DerivationError(f"SymPy has no derivative for {template}: give its function an `fdiff`")
-    return tuple(nodes), derivatives
+    return tuple(nodes)
+
+
+@lru_cache(maxsize=8192)
+def _derivative(skeleton: Skeleton, number: int) -> Expr | None:
+    """The derivative by one placeholder; None if SymPy has none."""
+    derivative = canonical(canonical(_template(skeleton)[-1]).diff(_placeholder(number)))
+    return None if derivative.has(Derivative, Subs) else derivative
 
 
 @lru_cache(maxsize=512)
@@ -126,7 +139,7 @@ def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]
 
 
 def accumulate(target: Expr, summands: Sequence[Summand], names: Names) -> list[Equation]:
-    """The equations that add up a derivative: one if it is a single sum or has no sum, else one a sum, and their total."""
+    """The equations that add up a derivative: one for a single sum or maps only, else one a sum, and their total."""
     if len(summands) == 1 and summands[0].reduced:
         return [Equation(target, summands[0].body, Reduction.SUM, summands[0].reduced)]
     equations: list[Equation] = []

@@ -96,7 +96,7 @@ class _Walk:
 
     def equations(self) -> list[Equation]:
         ended: dict[Cell, list[Summand]] = defaultdict(list)
-        stack = [((self.of, ()), Summand(Integer(1)))]
+        stack: list[tuple[Cell, Summand]] = [((self.of, ()), Summand(Integer(1)))]
         while stack:
             cell, product = stack.pop()
             if cell[0] in self.wrt:

@@ -7,7 +7,6 @@ find a mistake decides nothing, nor does a point on a kink; next to a kink the d
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -32,7 +31,7 @@ from codegen.numeric.lines import (
     same_branches,
 )
 from codegen.numeric.oracle import rounded
-from codegen.numeric.report import CheckReport, CheckRow, place
+from codegen.numeric.report import DOUBLE, CheckReport, Outcome, Verdict, summary
 from codegen.numeric.schemes import CENTRAL_STEP, FORWARD_STEP, RICHARDSON_STEP, SCHEMES, Estimate, Problem
 
 ALL_ENTRIES = 2_000
@@ -66,32 +65,6 @@ JUDGES: Mapping[str, Judge] = {
     "complex": Judge(FORWARD_STEP, 1, TOLERANCE),
     "exact": Judge(FORWARD_STEP, 1, TOLERANCE),
 }
-
-
-DOUBLE = "float64"
-"""The name under which float32 gradients are compared with float64 ones in the report."""
-
-
-class Outcome(enum.Enum):
-    """What a comparison of one entry says."""
-
-    PASSED = enum.auto()
-    FAILED = enum.auto()
-    UNDECIDED = enum.auto()
-    KINK = enum.auto()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One entry, or one direction, judged by one method."""
-
-    parameter: str
-    index: tuple[int, ...]
-    analytic: float
-    numeric: float
-    error: float
-    metric: float
-    outcome: Outcome
 
 
 def check_gradient(
@@ -148,7 +121,7 @@ def check_gradient(
             *(verdict for name in names for verdict in _entries(compare, here, claim, name, entries[name])),
             *_directions(compare, here, claim, directions),
         ]
-    return _report(of, verdicts)
+    return summary(of, verdicts)
 
 
 def _check_options(methods: Sequence[str], dtype: str) -> None:
@@ -377,46 +350,3 @@ def _decided_differently(here: Problem) -> bool:
         return False
     single, double = evaluate(decisions, here.point, np.float32), evaluate(decisions, here.point)
     return any(not np.array_equal(single[n], double[n], equal_nan=True) for n in decisions.outputs)
-
-
-# --- reporting ----------------------------------------------------------------------------------------------------
-
-
-def _report(of: str, verdicts: Mapping[str, Sequence[Verdict]]) -> CheckReport:
-    rows: list[CheckRow] = []
-    by_place: dict[tuple[str, bool], list[Outcome]] = {}
-    for method, found in verdicts.items():
-        for name in dict.fromkeys(verdict.parameter for verdict in found):
-            rows.append(_row(method, [verdict for verdict in found if verdict.parameter == name]))
-        for verdict in found:
-            # That float32 agrees with float64 does not say that either is right.
-            key = place(verdict.parameter, verdict.index), method == DOUBLE
-            by_place.setdefault(key, []).append(verdict.outcome)
-    unsettled = {key: outcomes for key, outcomes in by_place.items() if not SETTLED.intersection(outcomes)}
-    kinks = dict.fromkeys(where for (where, _), outcomes in unsettled.items() if Outcome.KINK in outcomes)
-    undecided = dict.fromkeys(where for (where, _), outcomes in unsettled.items() if Outcome.KINK not in outcomes)
-    return CheckReport(of, tuple(rows), tuple(kinks), tuple(undecided))
-
-
-SETTLED = {Outcome.PASSED, Outcome.FAILED}
-
-#: Which entry of a row is shown: a wrong one before an undecided one before one that agrees.
-WORSE = (Outcome.KINK, Outcome.PASSED, Outcome.UNDECIDED, Outcome.FAILED)
-
-
-def _row(method: str, verdicts: Sequence[Verdict]) -> CheckRow:
-    worst = max(verdicts, key=lambda v: (WORSE.index(v.outcome), v.metric))
-    count = {outcome: sum(v.outcome is outcome for v in verdicts) for outcome in Outcome}
-    return CheckRow(
-        worst.parameter,
-        method,
-        len(verdicts),
-        worst.index,
-        worst.analytic,
-        worst.numeric,
-        worst.error,
-        worst.metric,
-        tuple(place(v.parameter, v.index) for v in verdicts if v.outcome is Outcome.KINK),
-        count[Outcome.UNDECIDED],
-        count[Outcome.FAILED],
-    )

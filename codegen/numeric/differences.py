@@ -32,6 +32,11 @@ def differentiable(graph: Graph, name: str) -> None:
         raise CheckError(f"wrt: found {name!r}, expected a real input of the graph ({', '.join(real)})")
 
 
+def _check_step(step: float | None) -> None:
+    if step is not None and not (np.isfinite(step) and step != 0):
+        raise CheckError(f"step: found {step}, expected a number other than 0")
+
+
 def _entries(point: Mapping[str, Array], wrt: str, entries: Sequence[int] | None) -> NDArray[np.intp]:
     size = point[wrt].size
     chosen = np.arange(size) if entries is None else np.asarray(entries, np.intp).reshape(-1)
@@ -51,6 +56,7 @@ def _by_entry(
     function: UserFunction | None,
 ) -> Estimate:
     differentiable(graph, wrt)
+    _check_step(step)
     here = problem(graph, of, values, function)
     found = SCHEMES[method](here, entry_lines(here.point, wrt, _entries(here.point, wrt, entries)), step)
     shape = here.point[wrt].shape if entries is None else (-1,)
@@ -183,6 +189,7 @@ def directional_derivative(
         raise CheckError(f"method: found {method!r}, expected one of {', '.join(SCHEMES)}")
     if not direction:
         raise CheckError("direction: found no input, expected an array for each input that moves")
+    _check_step(step)
     here = problem(graph, of, values, function)
     vector = {}
     for name, part in direction.items():

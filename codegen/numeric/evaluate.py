@@ -109,6 +109,12 @@ class Evaluator:
                 _assign(plan, frame, points)
         return frame.arrays
 
+    def largest(self, extents: Mapping[Symbol, int]) -> int:
+        """The number of elements of the largest array at one point; a contraction does not store its domain."""
+        frame = Frame({}, extents, self.dtype)
+        stored = ([*map(extent, plan.equation.domain)] if len(plan.factors) == 1 else plan.shape for plan in self.plans)
+        return max((prod(map(frame.size, shape)) for shape in stored), default=1)
+
 
 def _assign(plan: Plan, frame: Frame, points: int) -> None:
     value = _value(plan, frame)

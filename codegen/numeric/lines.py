@@ -18,6 +18,11 @@ from codegen.numeric.inputs import bind
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+BATCH_ELEMENTS = 2**21
+"""About as many elements (16 MB) the largest array of a batch of points may have."""
+BATCH_POINTS = 256
+"""More points at once gain nothing: a small graph takes as long for 256 as for ten."""
+
 UserFunction = Callable[[Mapping[str, Array]], Any]
 """A scalar function of the inputs by name, such as a compiled one."""
 
@@ -113,7 +118,8 @@ Batches = Callable[[Lines, Array], Iterator[tuple[NDArray[np.intp], dict[str, Ar
 def _batches(graph: Graph, point: Mapping[str, Array], dtype: DTypeLike) -> Batches:
     """Every variable of the graph at one t on each line, in batches of lines that fit into memory."""
     evaluator, inputs = Evaluator.of(graph, dtype), bind(graph, point, np.dtype(dtype))
-    size = _points_at_once(graph, inputs.extents)
+    largest = max(evaluator.largest(inputs.extents), *(array.size for array in inputs.arrays.values()), 1)
+    size = int(np.clip(BATCH_ELEMENTS // largest, 1, BATCH_POINTS))
 
     def run(lines: Lines, t: Array) -> Iterator[tuple[NDArray[np.intp], dict[str, Array]]]:
         for start in range(0, len(lines), size):
@@ -122,19 +128,6 @@ def _batches(graph: Graph, point: Mapping[str, Array], dtype: DTypeLike) -> Batc
             yield rows, evaluator(inputs.extents, arrays)
 
     return run
-
-
-BATCH_ELEMENTS = 2**21
-"""About as many elements (16 MB) the largest array of a batch of points may have."""
-
-
-def _points_at_once(graph: Graph, extents: Mapping[Any, int]) -> int:
-    """How many points to evaluate together: many for a small graph, one for a large one."""
-    sizes = [
-        int(np.prod([n if isinstance(n, int) else extents[n] for n in variable.shape], dtype=np.int64))
-        for variable in graph.variables.values()
-    ]
-    return int(np.clip(BATCH_ELEMENTS // max(sizes), 1, 256))
 
 
 def of_function(function: UserFunction, point: Mapping[str, Array]) -> Objective:

@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.errors import CheckError
+
+DOUBLE = "float64"
+"""The name under which float32 gradients are compared with float64 ones in the report."""
+
+
+class Outcome(enum.Enum):
+    """What a comparison of one entry says."""
+
+    PASSED = enum.auto()
+    FAILED = enum.auto()
+    UNDECIDED = enum.auto()
+    KINK = enum.auto()
+
+
+SETTLED = {Outcome.PASSED, Outcome.FAILED}
+
+#: Which entry of a row is shown: a wrong one before an undecided one before one that agrees.
+WORSE = (Outcome.KINK, Outcome.PASSED, Outcome.UNDECIDED, Outcome.FAILED)
+
+HEADINGS = (
+    *("parameter", "method", "entries", "worst", "analytic", "numeric", "error", "metric", "kinks", "undecided"),
+    "",  # the verdict
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One entry, or one direction, judged by one method."""
+
+    parameter: str
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    error: float
+    metric: float
+    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -79,7 +117,8 @@ class CheckReport:
     @property
     def passed(self) -> bool:
         """Whether no entry is wrong, and each was decided by at least one method unless it is on a kink."""
-        return not self.failures and not self.undecided and any(row.passed for row in self.rows)
+        settled = any(row.entries > row.undecided + len(row.kinks) for row in self.rows)
+        return settled and not self.failures and not self.undecided
 
     def raise_if_failed(self) -> None:
         """Raise :class:`CheckError` naming parameter, entry, analytic and numeric value and estimated error."""
@@ -97,8 +136,8 @@ class CheckReport:
         lines = [HEADINGS, *(_cells(row) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-        summary = "passed" if self.passed else "FAILED" if self.failures else "undecided"
-        notes = [f"gradient of {self.of}: {summary}"]
+        verdict = "passed" if self.passed else "FAILED" if self.failures else "undecided"
+        notes = [f"gradient of {self.of}: {verdict}"]
         if self.kinks:
             notes.append(f"kink at {_some(self.kinks)}: neither passed nor failed")
         if self.undecided:
@@ -106,19 +145,39 @@ class CheckReport:
         return "\n".join([*table, *notes])
 
 
-HEADINGS = (
-    "parameter",
-    "method",
-    "entries",
-    "worst",
-    "analytic",
-    "numeric",
-    "error",
-    "metric",
-    "kinks",
-    "undecided",
-    "",
-)
+def summary(of: str, verdicts: Mapping[str, Sequence[Verdict]]) -> CheckReport:
+    """A row for each method and parameter, from the verdicts by method."""
+    rows: list[CheckRow] = []
+    by_place: dict[tuple[str, bool], list[Outcome]] = {}
+    for method, found in verdicts.items():
+        for name in dict.fromkeys(verdict.parameter for verdict in found):
+            rows.append(_row(method, [verdict for verdict in found if verdict.parameter == name]))
+        for verdict in found:
+            # That float32 agrees with float64 does not say that either is right.
+            key = place(verdict.parameter, verdict.index), method == DOUBLE
+            by_place.setdefault(key, []).append(verdict.outcome)
+    unsettled = {key: outcomes for key, outcomes in by_place.items() if not SETTLED.intersection(outcomes)}
+    kinks = dict.fromkeys(where for (where, _), outcomes in unsettled.items() if Outcome.KINK in outcomes)
+    undecided = dict.fromkeys(where for (where, _), outcomes in unsettled.items() if Outcome.KINK not in outcomes)
+    return CheckReport(of, tuple(rows), tuple(kinks), tuple(undecided))
+
+
+def _row(method: str, verdicts: Sequence[Verdict]) -> CheckRow:
+    worst = max(verdicts, key=lambda v: (WORSE.index(v.outcome), v.metric))
+    count = {outcome: sum(v.outcome is outcome for v in verdicts) for outcome in Outcome}
+    return CheckRow(
+        worst.parameter,
+        method,
+        len(verdicts),
+        worst.index,
+        worst.analytic,
+        worst.numeric,
+        worst.error,
+        worst.metric,
+        tuple(place(v.parameter, v.index) for v in verdicts if v.outcome is Outcome.KINK),
+        count[Outcome.UNDECIDED],
+        count[Outcome.FAILED],
+    )
 
 
 def _cells(row: CheckRow) -> tuple[str, ...]:

@@ -1,16 +1,18 @@
-"""Write composite functions out as the formulas over primitives that they abbreviate."""
+"""Write functions that emitters do not know out as formulas over those they do."""
 
 from __future__ import annotations
 
 from sympy.core.basic import Basic
 
-from codegen.expression import postorder, rewrite
-from codegen.functions import Composite
+from codegen.expression import rewrite
+from codegen.functions import Composite, canonical
 from codegen.graph import Graph
 
 
 def lower(graph: Graph) -> Graph:
-    """Replace ``silu(u)`` by ``u*sigmoid(u)`` and so on, so that value and derivative share their parts.
+    """Replace ``silu(u)`` by ``u*sigmoid(u)``, ``Abs(u)`` by ``absolute(u)`` and so on.
+
+    Written out, a value and its derivative share their parts.
 
     >>> from codegen import from_expressions
     >>> from codegen.functions import silu
@@ -19,10 +21,7 @@ def lower(graph: Graph) -> Graph:
     >>> print(lower(from_expressions({"e": silu(a)}, [a])).equations[0])
     e = a*sigmoid(a)
     """
-    return graph.with_equations(
-        e.with_body(rewrite(e.body, _define)) if any(isinstance(n, Composite) for n in postorder(e.body)) else e
-        for e in graph.equations
-    )
+    return graph.with_equations(e.with_body(canonical(rewrite(e.body, _define))) for e in graph.equations)
 
 
 def _define(node: Basic) -> Basic | None:

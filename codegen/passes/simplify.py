@@ -8,6 +8,7 @@ from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
 from codegen.expression import indices, reindex, rewrite, subscripts
+from codegen.functions import canonical
 from codegen.graph import Cell, Equation, Graph, Reduction, cell_of
 from codegen.summation import summand
 
@@ -90,7 +91,8 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
         r: reindex(e.body, {i: j for i, j in zip(subscripts(e.target), subscripts(r)) if isinstance(i, Idx) and i != j})
         for r, e in hits.items()
     }
-    return equation.with_body(rewrite(equation.body, replacements.get))
+    # A square written into a root becomes SymPy's Abs.
+    return equation.with_body(canonical(rewrite(equation.body, replacements.get)))
 
 
 def tidy(equation: Equation) -> Equation:

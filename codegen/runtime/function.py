@@ -173,8 +173,8 @@ def compile(
     """Compile a graph to a function of its inputs that returns its outputs.
 
     ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that
-    order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous. Raises :class:`EmitError` for an unknown
-    dtype or schedule, a bad pack, or a function without a translation.
+    order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous. Raises :class:`EmitError` for an
+    unknown dtype or schedule, a bad pack, or a function without a translation.
 
     >>> from codegen import from_expressions, gradient
     >>> from sympy import symbols

@@ -14,49 +14,47 @@ from codegen.expression import base_name
 from codegen.graph import Graph
 from codegen.operations import Operations, count_operations, summary
 from codegen.passes import optimise, prune
-from symnn.inspect.concrete import scalar_count, with_sizes
 from symnn.inspect.errors import InspectError
+from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
 from symnn.inspect.latex import Latex, escaped
 from symnn.inspect.notation import Text
-from symnn.inspect.script import Script, write_body, write_target
-from symnn.inspect.vocabulary import Delta, Name, Total, Vocabulary
+from symnn.inspect.script import Script
+from symnn.inspect.vocabulary import Delta, Name, Plain, Total, Vocabulary
+from symnn.inspect.writing import write_body, write_target
 from symnn.suggest import unknown
 
 Level = Literal["layers", "neurons"]
 Style = Literal["text", "latex"]
 
-NEURON_LIMIT = 5_000
-"""Above this number of scalar equations nobody reads them."""
+EQUATION_LIMIT, REFERENCE_LIMIT = 5_000, 200_000
+"""Above this number of scalar equations, or of names in them, nobody reads them."""
 
 FORWARD, LOSS, GRADIENT = "Forward pass", "Loss", "Gradient (backpropagation)"
 
 
-class HasGraphs(Protocol):
+class HasGradient(Protocol):
     """What is shown of a network."""
-
-    @property
-    def graph(self) -> Graph: ...
 
     @property
     def gradient_graph(self) -> Graph: ...
 
 
 def formulas(
-    network: HasGraphs | Graph, *, level: Level = "layers", style: Style = "text", samples: int | None = None
+    network: HasGradient | Graph, *, level: Level = "layers", style: Style = "text", samples: int | None = None
 ) -> str:
     r"""The forward pass, the loss and the gradient after all passes, in computing order, and what they cost.
 
     ``level="layers"`` writes one equation a layer in index notation (s sample, d input, h hidden, t target),
     ``"neurons"`` one a neuron; ``style="latex"`` an ``align*`` environment a section. With ``samples`` the number of
     samples S is that number, and the neurons of every sample are written out. δ is the derivative of the loss by the
-    weighted sums of a layer. Of a graph that is not a network, the gradient of its scalar outputs is derived.
+    weighted sums of a layer. Of a graph that is not a network, the gradient of its last scalar outputs is derived.
 
     Raises :class:`InspectError` for another level or style, and where the neurons are more than 5,000 equations.
 
     >>> from codegen import from_expressions
     >>> from sympy import symbols
     >>> a, b, c, d = symbols("a b c d")
-    >>> print(formulas(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b]).with_outputs("e")))
+    >>> print(formulas(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b])))
     Forward pass
       c = a + b
       d = b + 1
@@ -69,10 +67,10 @@ def formulas(
       ∂e/∂b = c + d
     <BLANKLINE>
     Operations
-      value                     3  2 add, 1 multiply
-      value and gradient        4  3 add, 1 multiply
-        before the passes       5  3 add, 2 multiply
-      ratio                  1.33
+      value                   3  2 add, 1 multiply
+      value and gradient      4  3 add, 1 multiply
+        before the passes     6  3 add, 3 multiply
+      ratio                1.33
     """
     for kind, value, table in (("level", level, LEVELS), ("style", style, STYLES)):
         if value not in table:
@@ -82,11 +80,12 @@ def formulas(
     derived = _derived(network)
     best, _ = optimise(derived)
     vocabulary = Vocabulary.of(derived)
+    counted = _counted(derived, best, vocabulary)
     page = Page(
         _sections(LEVELS[level](_sized(best, samples)), vocabulary),
         vocabulary,
         vocabulary.with_letters(_deltas(best, vocabulary)),
-        {label: count_operations(_sized(graph, samples)) for label, graph in _counted(derived, best, vocabulary).items()},
+        {label: count_operations(_sized(graph, samples)) for label, graph in counted.items()},
         _per(derived, samples),
     )
     return STYLES[style](page)
@@ -106,7 +105,7 @@ class Page:
 # --- the graph that is shown --------------------------------------------------------------------------------------
 
 
-def _derived(network: HasGraphs | Graph) -> Graph:
+def _derived(network: HasGradient | Graph) -> Graph:
     """The graph with its gradient, before the passes."""
     if not isinstance(network, Graph):
         return network.gradient_graph
@@ -114,11 +113,10 @@ def _derived(network: HasGraphs | Graph) -> Graph:
     if any(vocabulary.is_derived(name) for name in network.outputs):
         return network
     derived = network
-    for name in network.outputs:
-        if not network.variable(name).shape and network.variable(name).kind == "real":
-            outputs = derived.outputs
-            derived = gradient(derived, name)
-            derived = derived.with_outputs(*outputs, *derived.outputs[1:])
+    for name in final_scalars(network, network.outputs):
+        outputs = derived.outputs
+        derived = gradient(derived, name)
+        derived = derived.with_outputs(*outputs, *derived.outputs[1:])
     return derived
 
 
@@ -127,11 +125,11 @@ def _sized(graph: Graph, samples: int | None) -> Graph:
 
 
 def _neurons(graph: Graph) -> Graph:
-    count = scalar_count(graph)
-    if count > NEURON_LIMIT:
+    equations, references = unrolled_size(graph)
+    if equations > EQUATION_LIMIT or references > REFERENCE_LIMIT:
         raise InspectError(
-            f"level 'neurons': found {count:,} scalar equations, expected at most {NEURON_LIMIT:,}; "
-            "level 'layers' shows the same network in a few lines"
+            f"level 'neurons': found {equations:,} scalar equations with {references:,} names in them, expected at "
+            f"most {EQUATION_LIMIT:,} and {REFERENCE_LIMIT:,}; level 'layers' shows the same network in a few lines"
         )
     return graph.unroll()
 
@@ -150,8 +148,8 @@ def _sections(graph: Graph, vocabulary: Vocabulary) -> dict[str, list[Equation]]
     if "output" in graph.definitions and "output" not in values:
         forward = ancestors(graph, "output")
     else:
-        scalars = {name for name in values if not graph.variable(name).shape}
-        forward = {cell for cell in needed if cell[0] not in scalars}
+        final = final_scalars(graph, values)
+        forward = {cell for cell in needed if cell[0] not in final}
     sections: dict[str, list[Equation]] = {FORWARD: [], LOSS: [], GRADIENT: []}
     for equation in graph.equations:
         cell = equation.cell
@@ -170,9 +168,10 @@ def _deltas(graph: Graph, vocabulary: Vocabulary) -> dict[str, Name]:
     found: dict[str, Name] = {}
     for equation in graph.equations:
         m = re.fullmatch(r"dloss/dW([0-9]+)(#[0-9]+)?", equation.name)
-        sources = {base_name(r) for r in equation.references if isinstance(vocabulary.read(base_name(r)), Total)}
+        names = {base_name(reference): vocabulary.read(base_name(reference)) for reference in equation.references}
+        sources = [name for name, read in names.items() if isinstance(read, Total) and read.of == Plain("loss")]
         if m and len(sources) == 1:
-            found.setdefault(*sources, Delta(m[1]))
+            found.setdefault(sources[0], Delta(m[1]))
     return found
 
 

@@ -16,8 +16,9 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.equation import Equation, Reduction
-from symnn.inspect.script import Binding, Factor, Function, Script, write, write_body, write_target
+from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
+from symnn.inspect.writing import write, write_body, write_target
 
 
 def latex(expression: Basic, vocabulary: Vocabulary | None = None) -> str:
@@ -46,16 +47,14 @@ def equation_latex(equation: Equation, vocabulary: Vocabulary | None = None) -> 
 
 # --- characters ---------------------------------------------------------------------------------------------------
 
-GREEK_WORDS = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
-).split()
-GREEK_LETTERS = "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"
-GREEK: Mapping[str, str] = {
-    **{word: f"\\{word}" for word in GREEK_WORDS},
-    **{letter: f"\\{word}" for letter, word in zip(GREEK_LETTERS, GREEK_WORDS)},
-}
-"""Letters and their names, without π, which is the number."""
+GREEK_LETTERS: Mapping[str, str] = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "ρ": "rho", "σ": "sigma", "τ": "tau",
+    "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta",
+    "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+}  # fmt: skip
+"""Without π, which is the number, and without the letters that look like Latin ones."""
+GREEK: Mapping[str, str] = {name: f"\\{word}" for letter, word in GREEK_LETTERS.items() for name in (letter, word)}
 
 SPECIAL: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
@@ -65,7 +64,6 @@ SPECIAL: Mapping[str, str] = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "''",  # \\textquotedbl is not in LaTeX's default font encoding
-    "`": r"\textasciigrave{}",
     **{character: f"\\{character}" for character in "{}$&#_%"},
 }
 
@@ -173,6 +171,11 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
 """How a function is written."""
 
 
+RELATIONS: Mapping[str, str] = {"==": "=", "!=": r"\neq", "<": "<", ">": ">", "<=": r"\leq", ">=": r"\geq"}
+CONNECTIVES: Mapping[str, str] = {"and": r" \land ", "or": r" \lor "}
+REDUCTIONS: Mapping[Reduction, str] = {Reduction.SUM: r"\sum", Reduction.MAX: r"\max"}
+
+
 # --- the script ---------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +186,14 @@ class Latex(Script):
     sign = "-"
     equals = " &= "
     ellipsis = r"\dots"
-    relations = {"==": "=", "!=": r"\neq", "<": "<", ">": ">", "<=": r"\leq", ">=": r"\geq"}
+    relations: ClassVar[Mapping[str, str]] = {
+        "==": "=",
+        "!=": r"\neq",
+        "<": "<",
+        ">": ">",
+        "<=": r"\leq",
+        ">=": r"\geq",
+    }
     functions = FUNCTIONS
     constants: ClassVar[Mapping[Basic, str]] = {
         sympy.pi: r"\pi",
@@ -251,10 +261,6 @@ class Latex(Script):
 
     def apply(self, function: str, arguments: Sequence[str]) -> str:
         return _operator(function)([*arguments])  # type: ignore[return-value]
-
-
-REDUCTIONS: Mapping[Reduction, str] = {Reduction.SUM: r"\sum", Reduction.MAX: r"\max"}
-CONNECTIVES: Mapping[str, str] = {"and": r" \land ", "or": r" \lor "}
 
 
 # --- names --------------------------------------------------------------------------------------------------------

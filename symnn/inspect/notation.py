@@ -13,8 +13,9 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.equation import Equation, Reduction
-from symnn.inspect.script import Binding, Factor, Function, Script, write, write_equation
+from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
+from symnn.inspect.writing import write, write_equation
 
 SUPERSCRIPTS = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 WORD = re.compile(r"[^\W\d]\w*'*")
@@ -135,7 +136,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
 class Text(Script):
     """Unicode text."""
 
-    relations = {"==": "=", "!=": "≠", "<": "<", ">": ">", "<=": "≤", ">=": "≥"}
+    relations: ClassVar[Mapping[str, str]] = {"==": "=", "!=": "≠", "<": "<", ">": ">", "<=": "≤", ">=": "≥"}
     constants: ClassVar[Mapping[Basic, str]] = {
         sympy.pi: "π",
         sympy.E: "exp(1)",

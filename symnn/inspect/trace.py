@@ -62,9 +62,9 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
     e = b + c
     de/de = 1
     local 1 = 1
-    arrival 1 = de/de
+    arrival 1 = 1
     local 2 = 1
-    arrival 2 = de/de
+    arrival 2 = 1
     de/dc = arrival 2
     local 3 = a
     arrival 3 = a*de/dc
@@ -103,7 +103,8 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
         cell = equation.cell
         if cell != (of, ()) and not arrivals[cell] and equation.name not in wrt:
             continue
-        adjoint = settle(cell)
+        total = settle(cell)
+        adjoint = Integer(1) if cell == (of, ()) else total
         share, counting = ties(equation, names(f"ties({equation.name})"))
         derived.extend(counting if cell in found else ())
         for reference, local in found.get(cell, {}).items():

@@ -57,7 +57,7 @@ class Ties:
 
 @dataclass(frozen=True)
 class Noted:
-    """One summand of a derivative that needs several equations, its value along one path, or a second one of the name."""
+    """One summand of a derivative that needs several, its value along one path, or the second one of that name."""
 
     whole: Name
     note: str
@@ -157,10 +157,9 @@ def _partial(vocabulary: Vocabulary, name: str) -> Name | None:
         return None
     for m in re.finditer("/∂", name):
         of, wrt = REFERENCE.fullmatch(name[1 : m.start()]), REFERENCE.fullmatch(name[m.end() :])
-        if of and wrt and _is_known(vocabulary, of["name"]) and _is_known(vocabulary, wrt["name"]):
-            return Partial(
-                vocabulary.read(of["name"]), of["subscripts"] or "", vocabulary.read(wrt["name"]), wrt["subscripts"] or ""
-            )
+        if of and wrt and all(_is_known(vocabulary, part["name"]) for part in (of, wrt)):
+            names = [vocabulary.read(part["name"]) for part in (of, wrt)]
+            return Partial(names[0], of["subscripts"] or "", names[1], wrt["subscripts"] or "")
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -43,7 +44,7 @@ def mlp(
     """A dense network x → u1 → a1 → u2 → … and a loss; z1 is W1·x, u1 adds the bias, a1 is the activation."""
     x, y = Variable("x", (S, sizes[0])), Variable("y", (S,), "integer")
     inputs, equations, a, d = [x, y], [], x, Index("d", sizes[0])
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:]), 1):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
         last = layer == len(sizes) - 1
         h = Index("t" if last else f"h{layer}", fan_out)
         W, b = Variable(f"W{layer}", (fan_out, fan_in)), Variable(f"b{layer}", (fan_out,))

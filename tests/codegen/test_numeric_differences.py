@@ -177,6 +177,8 @@ def test_misuse_is_named() -> None:
         central_difference(graph, "loss", "W1", values, entries=[6])
     with pytest.raises(CheckError, match=r"direction 'b1': found shape \(2,\), expected \(3,\)"):
         directional_derivative(graph, "loss", {"b1": [1, 2]}, values)
+    with pytest.raises(CheckError, match="step: found 0, expected a number other than 0"):
+        central_difference(graph, "loss", "W1", values, 0)
     with pytest.raises(CheckError, match="direction: found no input"):
         directional_derivative(graph, "loss", {}, values)
     with pytest.raises(CheckError, match="method: found 'magic', expected one of forward, central"):

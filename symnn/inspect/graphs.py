@@ -1,13 +1,14 @@
-"""A graph for a given number of samples: its symbolic extents become numbers, so that it can be unrolled completely."""
+"""Preparing a graph to be shown: its symbolic extents as numbers, its size when unrolled, what it ends in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
+from codegen.derive.edges import ancestors
 from codegen.equation import Equation, Reduction, Variable
 from codegen.expression import base_name, extent, indices, rewrite, shape, subscripts
 from codegen.graph import Graph
@@ -30,9 +31,36 @@ def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     return Graph(inputs, tuple(_with_sizes(e, sizes) for e in graph.equations), graph.outputs)
 
 
-def scalar_count(graph: Graph) -> int:
-    """The number of equations after unrolling, a symbolic extent counted as 1."""
-    return sum(prod(n for i in e.free if isinstance(n := extent(i), int)) for e in graph.equations)
+def unrolled_size(graph: Graph) -> tuple[int, int]:
+    """The number of equations and of references in them after unrolling, a symbolic extent counted as 1.
+
+    >>> i, x = Idx("i", 3), Variable("x", (3,))
+    >>> unrolled_size(Graph((x,), (Equation(Variable("e").symbol, x[i], Reduction.SUM, (i,)),), ("e",)))
+    (1, 3)
+    """
+    return (
+        sum(_combinations(e.free) for e in graph.equations),
+        sum(_combinations(e.domain) * len(e.references) for e in graph.equations),
+    )
+
+
+def _combinations(of: Iterable[Idx]) -> int:
+    return prod(n for i in of if isinstance(n := extent(i), int))
+
+
+def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of these vertices that are real scalars and from which none of the others is computed.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, c = symbols("a c")
+    >>> final_scalars(from_expressions({"c": 2 * a, "e": c**2}, [a]), ["c", "e"])
+    ('e',)
+    """
+    wanted = list(names)
+    used = {cell[0] for name in wanted for cell in ancestors(graph, name) if cell[0] != name}
+    variables = [graph.variable(name) for name in wanted]
+    return tuple(v.name for v in variables if not v.shape and v.kind == "real" and v.name not in used)
 
 
 def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:

@@ -1,0 +1,351 @@
+"""SIMD lanes: arithmetic on one vector type, as LLVM instructions that an ``@intrinsic`` emits.
+
+Every operation rounds once, as IEEE 754 says, and carries no fast-math flag, so that a lane holds the same bits whatever
+the width and the lane. A product and a sum are fused where :meth:`Lanes.fma` says so and nowhere else: Numba's
+``fastmath={"contract"}`` marks every bare ``fmul`` and ``fadd`` of a module and lets LLVM choose per target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, TypeAlias
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from codegen.emit.numba import FLAGS, Dtype  # noqa: F401
+from codegen.errors import EmitError
+
+Value: TypeAlias = Any
+"""An ``ir.Value`` of one of the types of :class:`Lanes`; llvmlite has no type hints."""
+
+Operand: TypeAlias = Any
+"""A :data:`Value`, or a Python number that stands for a vector full of it."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """An IEEE 754 format: its LLVM types, the bits of its fraction, the bias of its exponent."""
+
+    real: ir.Type
+    integer: ir.Type
+    fraction: int
+    bias: int
+    suffix: str
+
+
+FORMATS: dict[Dtype, Format] = {
+    "float64": Format(ir.DoubleType(), ir.IntType(64), 52, 1023, "f64"),
+    "float32": Format(ir.FloatType(), ir.IntType(32), 23, 127, "f32"),
+}
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Operations on ``width`` numbers of one dtype, emitted where ``builder`` stands; a width of 1 is a plain scalar.
+
+    An operand is a vector or a Python number, which becomes a vector full of it. Comparisons give a mask,
+    ``width`` times i1. Raises :class:`EmitError` if the width is not a power of two.
+    """
+
+    builder: ir.IRBuilder
+    width: int
+    dtype: Dtype
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.width & (self.width - 1):
+            raise EmitError(f"a vector of {self.width} lanes, expected a power of two")
+
+    # --- types and constants --------------------------------------------------------------------------------------
+
+    @property
+    def format(self) -> Format:
+        return FORMATS[self.dtype]
+
+    @cached_property
+    def real_type(self) -> ir.Type:
+        return self._vector(self.format.real)
+
+    @cached_property
+    def integer_type(self) -> ir.Type:
+        return self._vector(self.format.integer)
+
+    def _vector(self, element: ir.Type) -> ir.Type:
+        return element if self.width == 1 else ir.VectorType(element, self.width)
+
+    def real(self, value: Operand) -> Value:
+        """A number in every lane, rounded to the dtype; a value as it is."""
+        if not isinstance(value, (int, float)):
+            return value
+        return _real_constant(self.dtype, self.width, float(value).hex())
+
+    def integer(self, value: Operand) -> Value:
+        """An integer of the same size in every lane; a value as it is."""
+        if not isinstance(value, int):
+            return value
+        return _integer_constant(self.dtype, self.width, value % 2**self.format.integer.width)
+
+    def broadcast(self, scalar: ir.Value) -> Value:
+        """A scalar of the dtype in every lane."""
+        if self.width == 1:
+            return scalar
+        index = ir.IntType(32)
+        one = self.builder.insert_element(ir.Constant(self.real_type, ir.Undefined), scalar, index(0))
+        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(index, self.width), [0] * self.width))
+
+    # --- real arithmetic ------------------------------------------------------------------------------------------
+
+    def add(self, a: Operand, b: Operand) -> Value:
+        return self.builder.fadd(self.real(a), self.real(b))
+
+    def sub(self, a: Operand, b: Operand) -> Value:
+        return self.builder.fsub(self.real(a), self.real(b))
+
+    def mul(self, a: Operand, b: Operand) -> Value:
+        return self.builder.fmul(self.real(a), self.real(b))
+
+    def div(self, a: Operand, b: Operand) -> Value:
+        return self.builder.fdiv(self.real(a), self.real(b))
+
+    def fma(self, a: Operand, b: Operand, c: Operand) -> Value:
+        """a·b + c, rounded once."""
+        return self._intrinsic("fma", a, b, c)
+
+    def neg(self, a: Operand) -> Value:
+        return self.builder.fneg(self.real(a))
+
+    def abs(self, a: Operand) -> Value:
+        return self._intrinsic("fabs", a)
+
+    def sqrt(self, a: Operand) -> Value:
+        return self._intrinsic("sqrt", a)
+
+    def copysign(self, size: Operand, sign: Operand) -> Value:
+        """The absolute value of one with the sign of the other."""
+        return self._intrinsic("copysign", size, sign)
+
+    def round(self, a: Operand) -> Value:
+        """The nearest integer, as a real number; ties go to the even one."""
+        return self._intrinsic("rint", a)
+
+    def _intrinsic(self, name: str, *operands: Operand) -> Value:
+        # llvmlite's VectorType has no intrinsic_name, so the name is spelled out: llvm.fma.v8f64.
+        kind = self.format.suffix if self.width == 1 else f"v{self.width}{self.format.suffix}"
+        arguments = [self.real(operand) for operand in operands]
+        signature = ir.FunctionType(self.real_type, [self.real_type] * len(arguments))
+        return self.builder.call(
+            cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.{name}.{kind}"), arguments
+        )
+
+    # --- comparisons and choices ----------------------------------------------------------------------------------
+
+    def compare(self, relation: str, a: Operand, b: Operand) -> Value:
+        """Where ``a relation b``; false where either is nan, also for ``"!="``."""
+        return self.builder.fcmp_ordered(relation, self.real(a), self.real(b))
+
+    def compare_unordered(self, relation: str, a: Operand, b: Operand) -> Value:
+        """Where ``a relation b`` or either is nan."""
+        return self.builder.fcmp_unordered(relation, self.real(a), self.real(b))
+
+    def is_nan(self, a: Operand) -> Value:
+        return self.builder.fcmp_unordered("uno", self.real(a), self.real(a))
+
+    def select(self, mask: Value, a: Operand, b: Operand) -> Value:
+        """a where the mask holds, else b."""
+        return self.builder.select(mask, self.real(a), self.real(b))
+
+    def any(self, mask: Value) -> Value:
+        """Whether the mask holds in at least one lane: one i1, to branch on."""
+        if self.width == 1:
+            return mask
+        bits = self.builder.bitcast(mask, ir.IntType(self.width))
+        return self.builder.icmp_unsigned("!=", bits, bits.type(0))
+
+    def lower(self, a: Operand, limit: Operand) -> Value:
+        """min(a, limit); nan stays nan."""
+        return self.select(self.compare("<", limit, a), limit, a)
+
+    def raise_(self, a: Operand, limit: Operand) -> Value:
+        """max(a, limit); nan stays nan."""
+        return self.select(self.compare(">", limit, a), limit, a)
+
+    # --- bits and integers ----------------------------------------------------------------------------------------
+
+    def bits(self, a: Operand) -> Value:
+        """The bits of a real number, as an integer of the same size."""
+        return self.builder.bitcast(self.real(a), self.integer_type)
+
+    def from_bits(self, a: Operand) -> Value:
+        """The real number with these bits."""
+        return self.builder.bitcast(self.integer(a), self.real_type)
+
+    def to_integer(self, a: Operand) -> Value:
+        """The integer part, truncated toward zero; the number must be in the range of the integer."""
+        return self.builder.fptosi(self.real(a), self.integer_type)
+
+    def to_real(self, a: Operand) -> Value:
+        return self.builder.sitofp(self.integer(a), self.real_type)
+
+    def int_add(self, a: Operand, b: Operand) -> Value:
+        return self.builder.add(self.integer(a), self.integer(b))
+
+    def int_sub(self, a: Operand, b: Operand) -> Value:
+        return self.builder.sub(self.integer(a), self.integer(b))
+
+    def bit_and(self, a: Operand, b: Operand) -> Value:
+        return self.builder.and_(self.integer(a), self.integer(b))
+
+    def bit_or(self, a: Operand, b: Operand) -> Value:
+        return self.builder.or_(self.integer(a), self.integer(b))
+
+    def bit_xor(self, a: Operand, b: Operand) -> Value:
+        return self.builder.xor(self.integer(a), self.integer(b))
+
+    def shift_left(self, a: Operand, places: int) -> Value:
+        return self.builder.shl(self.integer(a), self.integer(places))
+
+    def shift_right(self, a: Operand, places: int) -> Value:
+        """Shifted right, zeros moved in."""
+        return self.builder.lshr(self.integer(a), self.integer(places))
+
+    def shift_right_signed(self, a: Operand, places: int) -> Value:
+        """Shifted right, copies of the sign moved in."""
+        return self.builder.ashr(self.integer(a), self.integer(places))
+
+    def int_compare(self, relation: str, a: Operand, b: Operand) -> Value:
+        """Where ``a relation b``, both read as signed integers."""
+        return self.builder.icmp_signed(relation, self.integer(a), self.integer(b))
+
+    # --- across the lanes -----------------------------------------------------------------------------------------
+
+    def sum(self, a: Operand) -> Value:
+        """The sum of the lanes, a scalar: the upper half is added to the lower until one lane is left."""
+        return self._reduce(self.real(a), lambda half, low, high: half.add(low, high))
+
+    def max(self, a: Operand) -> Value:
+        """The largest lane, a scalar; nan wins."""
+        return self._reduce(self.real(a), lambda half, low, high: half.larger(low, high))
+
+    def larger(self, a: Operand, b: Operand) -> Value:
+        """The larger of two; nan wins."""
+        return self.select(self.builder.or_(self.compare(">", a, b), self.is_nan(a)), a, b)
+
+    def smaller(self, a: Operand, b: Operand) -> Value:
+        """The smaller of two; nan wins."""
+        return self.select(self.builder.or_(self.compare("<", a, b), self.is_nan(a)), a, b)
+
+    def _reduce(self, a: Value, combine: Callable[[Lanes, Value, Value], Value]) -> Value:
+        if self.width == 1:
+            return a
+        half = Lanes(self.builder, self.width // 2, self.dtype)
+        return half._reduce(combine(half, self._slice(a, 0, half), self._slice(a, half.width, half)), combine)
+
+    def _slice(self, a: Value, start: int, part: Lanes) -> Value:
+        index = ir.IntType(32)
+        if part.width == 1:
+            return self.builder.extract_element(a, index(start))
+        places = ir.Constant(ir.VectorType(index, part.width), list(range(start, start + part.width)))
+        return self.builder.shuffle_vector(a, a, places)
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def load(self, pointer: ir.Value) -> Value:
+        """The ``width`` numbers from a pointer to the first, which need not be aligned to the vector."""
+        return self.builder.load(self._as_vector(pointer), align=self._size)
+
+    def store(self, a: Operand, pointer: ir.Value) -> None:
+        self.builder.store(self.real(a), self._as_vector(pointer), align=self._size)
+
+    def load_first(self, pointer: ir.Value, count: ir.Value) -> Value:
+        """The first ``count`` numbers from a pointer, and zeros; nothing beyond them is touched."""
+        mask = self._first(count)
+        signature = ir.FunctionType(
+            self.real_type, [self.real_type.as_pointer(), ir.IntType(32), mask.type, self.real_type]
+        )
+        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.load.{self._masked}")
+        return self.builder.call(
+            function, [self._as_vector(pointer), ir.IntType(32)(self._size), mask, self.real(0.0)]
+        )
+
+    def store_first(self, a: Operand, pointer: ir.Value, count: ir.Value) -> None:
+        """Store the first ``count`` lanes; nothing beyond them is touched."""
+        mask = self._first(count)
+        signature = ir.FunctionType(
+            ir.VoidType(), [self.real_type, self.real_type.as_pointer(), ir.IntType(32), mask.type]
+        )
+        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.store.{self._masked}")
+        self.builder.call(function, [self.real(a), self._as_vector(pointer), ir.IntType(32)(self._size), mask])
+
+    @property
+    def _size(self) -> int:
+        return self.format.integer.width // 8
+
+    @property
+    def _masked(self) -> str:
+        return f"v{self.width}{self.format.suffix}.p0"
+
+    def _as_vector(self, pointer: ir.Value) -> ir.Value:
+        return self.builder.bitcast(pointer, self.real_type.as_pointer())
+
+    def _first(self, count: ir.Value) -> ir.Value:
+        index = ir.VectorType(ir.IntType(64), self.width)
+        every = Lanes(self.builder, self.width, "float64")
+        spread = self.builder.insert_element(ir.Constant(index, ir.Undefined), count, ir.IntType(32)(0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
+        spread = self.builder.shuffle_vector(spread, spread, zeros)
+        return every.int_compare("<", ir.Constant(index, list(range(self.width))), spread)
+
+
+@lru_cache(maxsize=4096)
+def _real_constant(dtype: Dtype, width: int, value: str) -> ir.Constant:
+    # Keyed by the text, because 0.0 == −0.0; kept, because llvmlite formats a constant again for each new object.
+    element = ir.Constant(FORMATS[dtype].real, float.fromhex(value))
+    return element if width == 1 else ir.Constant(ir.VectorType(element.type, width), [element] * width)
+
+
+@lru_cache(maxsize=4096)
+def _integer_constant(dtype: Dtype, width: int, value: int) -> ir.Constant:
+    element = ir.Constant(FORMATS[dtype].integer, value)
+    return element if width == 1 else ir.Constant(ir.VectorType(element.type, width), [element] * width)
+
+
+def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **options: Any) -> Any:
+    """An njit function ``apply(x, …, out)`` that stores ``function(lanes, x, …)`` of every element in ``out``.
+
+    It takes contiguous 1-d arrays of the dtype and of one length, unchecked; ``out`` may be one of the arguments.
+    ``options`` are Numba's.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def loop(typing_context: Any, arrays: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            views = [context.make_array(arrays.dtype)(context, builder, v) for v in cgutils.unpack_tuple(builder, *values)]
+            _loop(function, Lanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
+            return context.get_dummy_value()
+
+        return types.void(arrays), generate
+
+    @njit(**options)  # type: ignore[untyped-decorator]
+    def apply(*arrays: Any) -> None:
+        loop(arrays)
+
+    return apply
+
+
+def _loop(function: Callable[..., Value], lanes: Lanes, pointers: Sequence[ir.Value], count: ir.Value) -> None:
+    """Full vectors, then what is left of one through masked loads and a masked store."""
+    builder, step = lanes.builder, count.type(lanes.width)
+    left = builder.and_(count, count.type(lanes.width - 1))
+    full = builder.sub(count, left)
+    with cgutils.for_range_slice(builder, count.type(0), full, step) as (start, _):
+        *arguments, out = [builder.gep(pointer, [start]) for pointer in pointers]
+        lanes.store(function(lanes, *[lanes.load(pointer) for pointer in arguments]), out)
+    if lanes.width > 1:
+        with builder.if_then(builder.icmp_signed(">", left, left.type(0))):
+            *arguments, out = [builder.gep(pointer, [full]) for pointer in pointers]
+            lanes.store_first(function(lanes, *[lanes.load_first(p, left) for p in arguments]), out, left)

@@ -1,0 +1,173 @@
+"""Minimax polynomials of codegen/emit/vectormath.py, by the Remez exchange in 70 digits.
+
+``python -m tests.benchmarks.coefficients`` prints the table ``COEFFICIENTS`` as it stands in that module, with the
+error of each polynomial after rounding in ULP of the function; about ten seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import mpmath
+import numpy as np
+from mpmath import mp, mpf
+
+from codegen.emit.numba import Dtype
+
+Real = Callable[[mpf], mpf]
+
+DIGITS = 70
+NODES = 40
+"""Grid points for each coefficient: the error is searched on a Chebyshev grid this many times finer than its wiggles."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a polynomial p(t) approximates, between which bounds, and with how many coefficients.
+
+    The largest ``weight(t)·|function(t) − p(t)|`` is made as small as it can be; the weight turns it into the relative error of
+    the function that p is a part of.
+    """
+
+    function: Real
+    weight: Real
+    bounds: Mapping[Dtype, tuple[mpf, mpf]]
+    counts: Mapping[Dtype, int]
+
+
+def minimax(function: Real, weight: Real, low: mpf, high: mpf, count: int) -> tuple[list[mpf], mpf]:
+    """The polynomial of ``count`` coefficients, lowest first, with the least weighted error, and that error."""
+    size = NODES * count
+    # Cosines put the nodes where the error oscillates fastest; the interval's own ends are left out, where
+    # functions such as (exp t − 1 − t)/t² cannot be evaluated.
+    nodes = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * size)) for i in range(size)]
+    values, weights = [function(t) for t in nodes], [weight(t) for t in nodes]
+    reference = [(size - 1) * i // count for i in range(count + 1)]
+    while True:
+        system = mp.matrix(
+            [[nodes[i] ** power for power in range(count)] + [(-1) ** row / weights[i]] for row, i in enumerate(reference)]
+        )
+        *coefficients, level = mp.lu_solve(system, mp.matrix([values[i] for i in reference]))
+        errors = [w * (v - mp.polyval(coefficients[::-1], t)) for t, v, w in zip(nodes, values, weights)]
+        largest = max(abs(error) for error in errors)
+        if largest < abs(level) * mpf("1.001"):
+            return coefficients, largest
+        reference = _exchange(errors, count + 1)
+
+
+def _exchange(errors: Sequence[mpf], count: int) -> list[int]:
+    """The places of ``count`` extrema of alternating sign, the largest among them."""
+    runs = [list(run) for _, run in groupby(range(len(errors)), key=lambda i: bool(errors[i] > 0))]
+    peaks = [max(run, key=lambda i: abs(errors[i])) for run in runs]
+    while len(peaks) > count:
+        first, last = abs(errors[peaks[0]]), abs(errors[peaks[-1]])
+        pairs = [max(abs(errors[a]), abs(errors[b])) for a, b in zip(peaks, peaks[1:])]
+        if len(peaks) == count + 1 or min(first, last) <= min(pairs):
+            peaks.pop(0 if first < last else -1)
+        else:
+            place = pairs.index(min(pairs))
+            del peaks[place : place + 2]  # an inner pair, so that the signs go on alternating
+    return peaks
+
+
+def _everywhere(low: object, high: object) -> dict[Dtype, tuple[mpf, mpf]]:
+    return {"float64": (mpf(low), mpf(high)), "float32": (mpf(low), mpf(high))}
+
+
+def _root(function: Real) -> Real:
+    """A function of √t, for the polynomials in the square of the argument."""
+    return lambda t: function(mp.sqrt(t))
+
+
+mp.dps = DIGITS
+MARGIN = 1 + mpf(2) ** -12
+"""A rounded quotient of the range reduction may lie a little outside its half unit."""
+HALF = mp.log(2) / 2 * MARGIN
+"""exp: |r| ≤ ln 2/2."""
+EIGHTH = mp.pi / 4 * MARGIN
+"""sin, cos: |r| ≤ π/4."""
+TAIL = mpf(3)
+"""erfc: the constant of t = (a − 3)/(a + 3)."""
+
+
+def _tail(t: mpf) -> mpf:
+    a = TAIL * (1 + t) / (1 - t)
+    return mp.exp(a * a) * mp.erfc(a) * (a + TAIL)
+
+
+def _tail_bound(a: object) -> mpf:
+    return (mpf(a) - TAIL) / (mpf(a) + TAIL)
+
+
+FITS: dict[str, Fit] = {
+    # exp r = 1 + r + r²·p(r)
+    "exp": Fit(lambda r: (mp.expm1(r) - r) / r**2, lambda r: r**2, _everywhere(-HALF, HALF), {"float64": 10, "float32": 5}),
+    # h·coth h = 1 + w·p(w), w = h²
+    "coth": Fit(
+        _root(lambda h: (h * mp.coth(h) - 1) / h**2), lambda w: w, _everywhere(0, HALF**2 / 4), {"float64": 5, "float32": 2}
+    ),
+    # log((1 + s)/(1 − s)) = 2s + s·z·p(z), z = s²
+    "log": Fit(
+        _root(lambda s: (2 * mp.atanh(s) / s - 2) / s**2), lambda z: z, _everywhere(0, (3 - mp.sqrt(8)) ** 2 * MARGIN),
+        {"float64": 7, "float32": 3},
+    ),
+    # sin r = r + r·z·p(z), z = r²
+    "sin": Fit(_root(lambda r: (mp.sin(r) / r - 1) / r**2), lambda z: z, _everywhere(0, EIGHTH**2), {"float64": 6, "float32": 3}),
+    # cos r = 1 − z/2 + z²·p(z), z = r²
+    "cos": Fit(
+        _root(lambda r: (mp.cos(r) - 1 + r**2 / 2) / r**4), lambda z: z**2, _everywhere(0, EIGHTH**2), {"float64": 6, "float32": 3}
+    ),
+    # sinh r = r + r·z·p(z), cosh r = 1 + z·p(z), z = r²
+    "sinh": Fit(_root(lambda r: (mp.sinh(r) / r - 1) / r**2), lambda z: z, _everywhere(0, HALF**2), {"float64": 5, "float32": 3}),
+    "cosh": Fit(_root(lambda r: (mp.cosh(r) - 1) / r**2), lambda z: z, _everywhere(0, HALF**2), {"float64": 5, "float32": 3}),
+    # asin s = s + s·z·p(z), z = s²
+    "asin": Fit(_root(lambda s: (mp.asin(s) / s - 1) / s**2), lambda z: z, _everywhere(0, 0.25), {"float64": 13, "float32": 5}),
+    # atan t = t + t·z·p(z), z = t²
+    "atan": Fit(_root(lambda t: (mp.atan(t) / t - 1) / t**2), lambda z: z, _everywhere(0, 1), {"float64": 20, "float32": 9}),
+    # erf x = x + x·p(x²) for |x| ≤ 1
+    "erf": Fit(_root(lambda x: mp.erf(x) / x - 1), _root(lambda x: x / mp.erf(x)), _everywhere(0, 1), {"float64": 12, "float32": 7}),
+    # erf x = 1 − exp(−p(x)) for x ≥ 1
+    "erf_tail": Fit(
+        lambda x: -mp.log(mp.erfc(x)), mp.erfc, {"float64": (mpf(1), mpf(6)), "float32": (mpf(1), mpf(4))}, {"float64": 18, "float32": 7}
+    ),
+    # erfc a = exp(−a²)·p(t)/(a + 3), t = (a − 3)/(a + 3), a ≥ ½
+    "erfc": Fit(
+        _tail, lambda t: 1 / _tail(t),
+        {"float64": (_tail_bound(0.5), _tail_bound(27.5)), "float32": (_tail_bound(0.5), _tail_bound(10.25))},
+        {"float64": 22, "float32": 10},
+    ),
+}  # fmt: skip
+
+
+def rounded(coefficients: Sequence[mpf], dtype: Dtype) -> tuple[str, ...]:
+    """The shortest decimals that read back as the coefficients rounded to the dtype."""
+    # mpmath rounds to float64 first; a second rounding to float32 differs in one case of 2²⁹.
+    return tuple(str(np.dtype(dtype).type(float(c))) for c in coefficients)
+
+
+def table() -> dict[str, dict[Dtype, tuple[str, ...]]]:
+    """The coefficients of every fit, lowest first, as they are written in ``COEFFICIENTS``."""
+    return {
+        name: {
+            dtype: rounded(minimax(fit.function, fit.weight, *fit.bounds[dtype], count)[0], dtype)
+            for dtype, count in fit.counts.items()
+        }
+        for name, fit in FITS.items()
+    }
+
+
+def main() -> None:
+    for name, dtypes in table().items():
+        print(f'    "{name}": {{')
+        for dtype, texts in dtypes.items():
+            print(f'        "{dtype}": (')
+            for start in range(0, len(texts), 4):
+                print(f"            {', '.join(texts[start:start + 4])},")
+            print("        ),")
+        print("    },")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,418 @@
+"""SymPy expressions become graphs of bodies that are neither deep nor large, or are refused by name."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import sympy
+from sympy import (
+    Abs,
+    Add,
+    Dummy,
+    Eq,
+    Expr,
+    Float,
+    Function,
+    Heaviside,
+    I,
+    Idx,
+    IndexedBase,
+    Integer,
+    Matrix,
+    Max,
+    Min,
+    Piecewise,
+    Rational,
+    Symbol,
+    cos,
+    exp,
+    log,
+    nan,
+    oo,
+    pi,
+    sin,
+    sqrt,
+    symbols,
+    zoo,
+)
+
+from codegen import Graph, GraphError, count_paths, from_expressions, gradient
+from codegen.expression import (
+    extent,
+    fold,
+    fresh_index,
+    fresh_name,
+    fresh_names,
+    indices,
+    postorder,
+    references,
+    reindex,
+    replace,
+    rewrite,
+    substitute,
+)
+from codegen.expressions import BODY_DEPTH
+from codegen.functions import equal, maximum, relu
+from codegen.numeric.evaluate import evaluate
+from codegen.passes import PASSES
+
+a, b, c = symbols("a b c")
+x, y = symbols("x y", real=True)
+
+
+def bodies(graph: Graph) -> dict[str, str]:
+    return {equation.name: str(equation.body) for equation in graph.equations}
+
+
+def body(expression: Expr) -> str:
+    return bodies(from_expressions({"e": expression}, [a, b]))["e"]
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+f = Function("f")
+REFUSED: dict[str, tuple[dict[str, object], str]] = {
+    "an undefined function": (
+        {"e": f(a)},
+        "the output 'e' contains the undefined function f, which has no translation",
+    ),
+    "i": ({"e": a + I}, "the output 'e' contains the imaginary unit, which has no translation into real scalar code"),
+    "a root of −1": ({"e": a * sqrt(-2)}, "contains the imaginary unit"),
+    "zoo": ({"e": a + zoo}, "the output 'e' contains zoo, which is not a finite real number"),
+    "1/0": ({"e": 1 / Integer(0)}, "the output 'e' contains zoo, which is not a finite real number"),
+    "nan": ({"e": nan}, "the output 'e' contains nan, which is not a finite real number"),
+    "∞": ({"e": Max(a, -oo, evaluate=False)}, "the output 'e' contains -oo, which is not a finite real number"),
+    "float infinity": ({"e": Float("inf")}, "the output 'e' contains oo, which is not a finite real number"),
+    "a float nan": ({"e": Float("nan")}, "the output 'e' contains nan, which is not a finite real number"),
+    "an integral": ({"e": sympy.Integral(exp(-(a**2)), (a, 0, b))}, "the output 'e' contains sympy's Integral"),
+    "a sum": ({"e": sympy.Sum(a, (b, 0, 3))}, "the output 'e' contains sympy's Sum"),
+    "a derivative": ({"e": sympy.Derivative(a**3, a)}, "the output 'e' contains sympy's Derivative"),
+    "a function without a translation": ({"e": sympy.gamma(a)}, "the output 'e' contains sympy's gamma"),
+    "a real part": ({"e": 1 + sympy.re(a)}, "the output 'e' contains sympy's re"),
+    "rounding": ({"e": sympy.floor(a)}, "the output 'e' contains sympy's floor"),
+    "an element of an array": ({"e": IndexedBase("A")[0] + a}, "the output 'e' contains sympy's Indexed"),
+    "an index": ({"e": a * Idx("i", 3)}, "the output 'e' contains sympy's Idx"),
+    "a condition": ({"e": a > b}, "the output 'e' is a StrictGreaterThan, expected a scalar SymPy expression"),
+    "an equation": ({"e": Eq(a, b)}, "the output 'e' is a Equality, expected a scalar SymPy expression"),
+    "a truth value": ({"e": True}, "the output 'e' is a bool, expected a scalar SymPy expression"),
+    "a matrix": ({"e": Matrix([a, b])}, "the output 'e' is a MutableDenseMatrix, expected a scalar"),
+    "an immutable matrix": ({"e": sympy.ImmutableMatrix([a])}, "the output 'e' is a ImmutableDenseMatrix, expected"),
+    "a matrix symbol": ({"e": sympy.MatrixSymbol("M", 2, 2)}, "the output 'e' is a MatrixSymbol, expected a scalar"),
+    "text": ({"e": "a + b"}, "the output 'e' is a str, expected a scalar SymPy expression"),
+    "nothing": ({"e": None}, "the output 'e' is a NoneType, expected a scalar SymPy expression"),
+    "an unknown symbol": (
+        {"e": a + c},
+        "the output 'e' contains the symbol 'c', which is neither an input nor an entry (a, b)",
+    ),
+    "itself": ({"e": a + Symbol("e")}, "the output 'e' refers to itself"),
+    "a later entry": ({"e": a + c, "c": b}, "the output 'e' refers to 'c', which is defined after it"),
+    "a symbol of the same name": (
+        {"e": a + Symbol("a", positive=True)},
+        "the output 'e' contains a second symbol named 'a' with other assumptions",
+    ),
+    "two symbols for one entry": (
+        {"c": a, "d": 2 * c, "e": Symbol("c", real=True)},
+        "the output 'e' contains a second symbol named 'c' with other assumptions",
+    ),
+    "the name of an input": ({"a": b}, "the output 'a' has the name of an input"),
+    "an empty name": ({"": a}, "the key '' of outputs is not a name"),
+    "a symbol as a name": ({c: a}, "the key c of outputs is not a name"),  # type: ignore[dict-item]
+    "no outputs": ({}, "a graph needs at least one output"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_real_scalar_formula_is_refused_by_name(case: str) -> None:
+    outputs, message = REFUSED[case]
+    with pytest.raises(GraphError, match=re.escape(message)):
+        from_expressions(outputs, [a, b])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([a, a], "an input is named twice: a, a"),
+        ([Dummy("a"), Dummy("a")], "an input is named twice: a, a"),
+        (["a"], "the input 'a' is a str, expected a sympy.Symbol"),
+        ([a + 1], "the input a + 1 is a Add, expected a sympy.Symbol"),
+        ([IndexedBase("A")[0]], "the input A[0] is a Indexed, expected a sympy.Symbol"),
+    ],
+)
+def test_inputs_are_symbols_with_different_names(inputs: list[object], message: str) -> None:
+    with pytest.raises(GraphError, match=re.escape(message)):
+        from_expressions({"e": a}, inputs)  # type: ignore[arg-type]
+
+
+def test_a_message_lists_the_first_twenty_names() -> None:
+    with pytest.raises(GraphError, match=r"\(p0, p1, .*, p19, …\)"):
+        from_expressions({"e": c}, symbols("p:100"))
+
+
+# --- what comes in ------------------------------------------------------------------------------------------------
+
+
+def test_an_entry_refers_to_an_earlier_one_by_the_symbol_of_its_name() -> None:
+    found = from_expressions({"c": a + b, "e": c**2}, [a, b])
+    assert bodies(found) == {"c": "a + b", "e": "c**2"}
+    assert found.outputs == ("c", "e")
+
+
+@pytest.mark.parametrize(("value", "expected"), [(2, 2.0), (0.5, 0.5), (Rational(1, 3), 1 / 3), (pi, np.pi), (a, 7.0)])
+def test_numbers_and_inputs_are_expressions_too(value: Expr, expected: float) -> None:
+    assert evaluate(from_expressions({"e": value}, [a]), {"a": 7})["e"] == expected
+
+
+def test_symbols_become_real_ones_whatever_they_assume() -> None:
+    p = Symbol("p", positive=True)
+    (equation,) = from_expressions({"e": log(p) + p}, [p]).equations
+    assert equation.references == (Symbol("p", real=True),)
+
+
+def test_an_integer_symbol_is_an_input_that_holds_integers_and_has_no_derivative() -> None:
+    n = Symbol("n", integer=True)
+    found = from_expressions({"e": a * n}, [a, n])
+    assert [variable.kind for variable in found.inputs] == ["real", "integer"]
+    assert gradient(found, "e").outputs == ("e", "de/da")
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (Abs(a), "absolute(a)"),
+        (sympy.sign(a), "sign(a)"),
+        (Max(a, b), "maximum(a, b)"),
+        (Min(a, b, 1), "minimum(1, a, b)"),
+        (Heaviside(a), "equal(a, 0)/2 + step(a)"),
+        (Heaviside(a, 1), "equal(a, 0) + step(a)"),
+        (sympy.KroneckerDelta(a, b), "equal(a, b)"),
+        (sqrt(a**2), "absolute(a)"),
+        (sqrt(a**2 * b), "sqrt(b)*absolute(a)"),
+        (Max(Abs(a), sqrt(b**2)), "maximum(absolute(a), absolute(b))"),
+        (Piecewise((Abs(a), Max(a, b) > 0), (b, True)), "Piecewise((absolute(a), maximum(a, b) > 0), (b, True))"),
+    ],
+)
+def test_sympys_functions_with_kinks_become_those_that_follow_the_convention(expression: Expr, expected: str) -> None:
+    assert body(expression) == expected
+
+
+@pytest.mark.parametrize(("at_zero", "value"), [(None, 0.5), (Integer(0), 0), (Integer(1), 1), (Rational(1, 4), 0.25)])
+def test_the_value_of_heaviside_at_0_is_the_one_it_was_given(at_zero: Expr | None, value: float) -> None:
+    heaviside = Heaviside(a) if at_zero is None else Heaviside(a, at_zero)
+    graph = gradient(from_expressions({"e": heaviside}, [a]), "e")
+    for argument, expected in [(-1.0, 0), (0.0, value), (-0.0, value), (1.0, 1)]:
+        found = evaluate(graph, {"a": argument})
+        assert (found["e"], found["de/da"]) == (expected, 0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "at", "expected"),
+    [
+        (Abs(a), 0, 0),
+        (sqrt(a**2), 0, 0),
+        (Max(a, 0), 0, 0.5),
+        (Min(a, 0), 0, 0.5),
+        (sympy.sign(a) * a, 0, 0),
+        (Abs(a), -3, -1),
+        (Max(a, 2, -a), -5, -1),
+    ],
+)
+def test_derivatives_at_kinks_follow_the_convention(expression: Expr, at: float, expected: float) -> None:
+    graph = gradient(from_expressions({"e": expression}, [a]), "e")
+    assert evaluate(graph, {"a": at})["de/da"] == expected
+
+
+# --- decomposing --------------------------------------------------------------------------------------------------
+
+
+def test_decompose_gives_the_lectures_graph() -> None:
+    found = from_expressions({"e": (a + b) * (b + 1)}, [a, b], decompose=True)
+    assert bodies(found) == {"v1": "b + 1", "v2": "a + b", "e": "v1*v2"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (a - b, {"e": "a - b"}),
+        (a / b, {"e": "a/b"}),
+        (-a, {"e": "-a"}),
+        (2 * a, {"e": "2*a"}),
+        (sqrt(2) * a / pi, {"e": "sqrt(2)*a/pi"}),
+        (sin(a * b), {"v1": "a*b", "e": "sin(v1)"}),
+        (sin(a) ** 2 + sin(a), {"v1": "sin(a)", "v2": "v1**2", "e": "v1 + v2"}),
+        (1 / (1 + exp(-a)), {"v1": "exp(-a)", "v2": "v1 + 1", "e": "1/v2"}),
+        (Piecewise((sin(a) * b, a > 0), (b, True)), {"e": "Piecewise((b*sin(a), a > 0), (b, True))"}),
+    ],
+)
+def test_decompose_makes_every_operation_a_vertex(expression: Expr, expected: dict[str, str]) -> None:
+    assert bodies(from_expressions({"e": expression}, [a, b], decompose=True)) == expected
+
+
+def test_new_vertices_avoid_names_in_use() -> None:
+    v1, v3 = symbols("v1 v3")
+    found = from_expressions({"v2": sin(v1 * v3)}, [v1, v3], decompose=True)
+    assert bodies(found) == {"v4": "v1*v3", "v2": "sin(v4)"}
+
+
+def test_equal_parts_of_several_entries_are_one_vertex() -> None:
+    found = from_expressions({"c": sin(a * b), "d": cos(a * b)}, [a, b], decompose=True)
+    assert bodies(found) == {"v1": "a*b", "c": "sin(v1)", "d": "cos(v1)"}
+
+
+def test_without_decompose_a_small_expression_stays_one_vertex() -> None:
+    assert bodies(from_expressions({"e": sin(a * b) + cos(a * b)}, [a, b])) == {"e": "sin(a*b) + cos(a*b)"}
+
+
+def test_a_branch_that_is_not_taken_leaks_nothing() -> None:
+    found = gradient(from_expressions({"e": Piecewise((log(a), a > 0), (a**2, True))}, [a]), "e")
+    values = evaluate(found, {"a": -3.0})
+    assert (values["e"], values["de/da"]) == (9, -6)
+
+
+# --- shared, deep and long ----------------------------------------------------------------------------------------
+
+
+def nested(step: Callable[[Expr], Expr], levels: int) -> Expr:
+    expression: Expr = a
+    for _ in range(levels):
+        expression = step(expression)
+    return expression
+
+
+DEEP: dict[str, tuple[Callable[[Expr], Expr], int]] = {
+    "sin(e)·cos(e)": (lambda e: sin(e) * cos(e), 150),
+    "sin(e)": (sin, 150),
+    "e·sin(e) + 1": (lambda e: e * sin(e) + 1, 150),
+    "√(e² + 1)": (lambda e: sqrt(e**2 + 1), 150),
+    "relu(e)": (relu, 5000),
+    "a branch": (lambda e: Piecewise((sin(e), a > 0), (a, True)), 30),
+}
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_shared_and_deep_expressions_are_cut_into_small_bodies(case: str) -> None:
+    step, levels = DEEP[case]
+    found = from_expressions({"e": nested(step, levels)}, [a])
+    assert max(sum(1 for _ in postorder(equation.body)) for equation in found.equations) < 8 * BODY_DEPTH
+    derived = gradient(found, "e")
+    computed = evaluate(derived, {"a": 0.3})
+    moved = evaluate(found, {"a": np.asarray(0.3 + 1e-30j)}, np.complex128)["e"]
+    assert computed["e"] == pytest.approx(moved.real, rel=1e-12)
+    assert computed["de/da"] == pytest.approx(moved.imag / 1e-30, rel=1e-10)
+
+
+def chain(levels: int) -> Graph:
+    """A fan-out and a fan-in a level: 3 paths each, so 3^levels in all."""
+    outputs, last = {}, a
+    for n in range(levels):
+        outputs[f"e{n}"] = sin(last) * cos(last) + last
+        last = Symbol(f"e{n}")
+    return from_expressions(outputs, [a]).with_outputs(f"e{levels - 1}")
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def test_the_gradient_of_a_chain_is_linear_in_its_length() -> None:
+    graphs = {levels: chain(levels) for levels in (20, 500, 2000)}
+    times = {levels: seconds(partial(gradient, graph, f"e{levels - 1}")) for levels, graph in graphs.items()}
+    assert times[2000] < 8 * times[500]  # 4 where it is linear, 16 where it is quadratic
+    derived = gradient(graphs[2000], "e1999")
+    assert len(derived.equations) == 4001
+    assert count_paths(graphs[2000], "e1999").edges == 2000
+    found = evaluate(derived, {"a": 0.3})
+    slope = np.prod([1 + np.cos(2 * found[name]) for name in ["a", *(f"e{n}" for n in range(1999))]])
+    assert found["de1999/da"] == pytest.approx(slope, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_ten_thousand_levels_pass_through_everything() -> None:
+    graph = chain(10_000)
+    start = time.process_time()
+    derived = gradient(graph, "e9999")
+    assert time.process_time() - start < 10
+    values = {"a": 0.3}
+    before = evaluate(derived, values)
+    for apply in PASSES.values():
+        derived = apply(derived)
+    after = evaluate(derived, values)
+    for name in derived.outputs:
+        assert after[name] == pytest.approx(before[name], rel=1e-9)
+
+
+# --- walking ------------------------------------------------------------------------------------------------------
+
+A = IndexedBase("A", shape=(3, 3), real=True)
+i, j = Idx("i", 3), Idx("j", 3)
+
+
+def test_five_thousand_levels_are_walked_without_recursion() -> None:
+    deep: Expr = A[i, j] + x
+    for _ in range(5000):
+        deep = relu(deep)
+    assert sum(1 for _ in postorder(deep)) == 5003
+    assert (set(references(deep)), indices(deep)) == ({A[i, j], x}, (i, j))
+    assert fold(deep, lambda node, depths: 1 + max(depths, default=0)) == 5002
+    assert set(references(substitute(deep, {x: y}))) == {A[i, j], y}
+    assert indices(reindex(deep, {i: j, j: i})) == (j, i)
+    assert references(replace(deep, {A[i, j]: Integer(2)})) == (x,)
+    assert rewrite(deep, lambda node: None) is deep
+
+
+def test_unevaluated_nodes_are_walked_too() -> None:
+    deep: Expr = x
+    for _ in range(5000):
+        deep = Add(deep, 1, evaluate=False)
+    assert sum(1 for _ in postorder(deep)) == 5002
+
+
+def test_a_shared_node_is_visited_once() -> None:
+    shared: Expr = x
+    for _ in range(100):
+        shared = maximum(shared, relu(shared))
+    visited = list(postorder(shared))
+    assert len(visited) == len({id(node) for node in visited}) == 201
+    assert references(substitute(shared, {x: y})) == (y,)
+
+
+def test_arguments_come_before_the_node_that_uses_them() -> None:
+    order = list(postorder(sin(x) * cos(y) + x))
+    for position, node in enumerate(order):
+        assert all(argument in order[:position] for argument in node.args)
+
+
+def test_rewriting_replaces_all_at_once_and_rebuilds_only_what_changes() -> None:
+    expression = sin(x) + y
+    assert substitute(expression, {x: y, y: x}) == sin(y) + x
+    assert reindex(A[i, j] * i, {i: j, j: i}) == A[j, i] * j
+    assert reindex(equal(i, j), {i: Integer(1)}) == equal(1, j)
+    assert substitute(expression, {a: b}) is expression
+    assert replace(sin(x + y) + x, {x + y: y, x: Integer(2)}) == sin(y) + 2
+
+
+def test_references_and_indices_are_in_order_of_first_occurrence() -> None:
+    S = Symbol("S", integer=True)
+    expression = sin(A[j, 1]) / S + equal(i, 2)
+    assert references(expression) == (A[j, 1],)
+    assert set(indices(expression)) == {i, j}
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"), [(set(), "i"), ({"j"}, "i"), ({"i"}, "i_1"), ({"i", "i_1"}, "i_2"), ({"i_1"}, "i")]
+)
+def test_a_fresh_index_has_the_same_range_and_a_new_name(taken: set[str], expected: str) -> None:
+    found = fresh_index(i, taken)
+    assert (str(found.label), extent(found)) == (expected, 3)
+
+
+def test_fresh_names() -> None:
+    assert [fresh_name("c", taken) for taken in ({"d"}, {"c"}, {"c", "c'"})] == ["c", "c'", "c''"]
+    numbered = fresh_names("v", {"v1", "v3"})
+    assert [next(numbered) for _ in range(3)] == ["v2", "v4", "v5"]

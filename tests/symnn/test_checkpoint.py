@@ -1,0 +1,400 @@
+"""Checkpoints: what comes back is what was saved, and a file that is anything else is one clear error."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from symnn.checkpoint import Checkpoint, load, save
+from symnn.data import Dataset, Split
+from symnn.errors import CheckpointError, DataError
+from symnn.network import Network, dense
+
+Array = NDArray[Any]
+Tensors = dict[str, Array]
+Metadata = dict[str, str]
+
+SPEC: dict[str, Any] = {
+    "inputs": 2,
+    "layers": [{"dense": 3, "activation": {"formula": "x / (1 + x**2)"}}, {"dense": 2, "bias": False}],
+    "loss": "softmax_cross_entropy",
+    "weight_decay": 0.25,
+    "training": {"epochs": 7, "seed": 3},
+    "data": {"file": "points.csv", "target": "kind"},
+}
+NETWORK = Network.from_spec(SPEC)
+THETA = NETWORK.initial_parameters(1)
+ROWS = Split(np.zeros((1, 2)), np.zeros(1, dtype=np.int64))
+DATASET = Dataset(
+    "points", ROWS, ROWS, ROWS, ("a", "b"), ("café", "tea"), np.array([100.0, -3.0]), np.array([10.0, 0.25])
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that no test changes."""
+    path = tmp_path_factory.mktemp("checkpoint") / "points.safetensors"
+    save(path, NETWORK, THETA, dataset=DATASET)
+    return path
+
+
+def contents(path: Path) -> tuple[Tensors, Metadata]:
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - no mapping
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert len(message) < 400
+    return message
+
+
+# ------------------------------------------------------------------------------------------- round trip
+
+
+def test_everything_comes_back(saved: Path) -> None:
+    found = load(saved)
+    assert found.network == NETWORK
+    assert found.network.spec == NETWORK.spec
+    assert found.theta.dtype == np.float64
+    np.testing.assert_array_equal(found.theta, THETA)
+    np.testing.assert_array_equal(found.mean, DATASET.mean)
+    np.testing.assert_array_equal(found.scale, DATASET.scale)
+    assert found.classes == ("café", "tea")
+
+
+def test_predictions_are_those_of_standardised_inputs(saved: Path) -> None:
+    raw = np.array([[110.0, -3.0], [95.0, -2.75], [100.0, -3.5]])
+    expected = NETWORK.compile().predict(THETA, np.array([[1.0, 0], [-0.5, 1], [0, -2]]))
+    np.testing.assert_array_equal(load(saved).predict(raw), expected)
+    np.testing.assert_array_equal(load(saved).predict(np.asfortranarray(raw.astype(np.float32))), expected)
+
+
+def test_a_network_can_take_its_inputs_as_they_are(tmp_path: Path) -> None:
+    save(tmp_path / "plain", NETWORK, THETA)
+    found = load(tmp_path / "plain")
+    assert (found.mean, found.scale, found.classes) == (None, None, None)
+    x = np.array([[0.5, -1.0]])
+    np.testing.assert_array_equal(found.predict(x), NETWORK.compile().predict(THETA, x))
+
+
+def test_single_precision_is_half_the_size_and_as_near_as_it_can_be(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "single"
+    save(path, NETWORK, THETA, dataset=DATASET, dtype="float32")
+    found = load(path)
+    assert found.theta.dtype == np.float32
+    assert found.mean is not None
+    assert found.mean.dtype == np.float64  # a raw feature of 1e9 ± 1 has to survive its standardisation
+    np.testing.assert_array_equal(found.theta, THETA.astype(np.float32))
+    raw = np.array([[110.0, -3.0]])
+    assert found.predict(raw).dtype == np.float32
+    np.testing.assert_allclose(found.predict(raw), load(saved).predict(raw), rtol=1e-5)
+
+
+def test_the_file_holds_what_others_can_read(saved: Path) -> None:
+    tensors, metadata = contents(saved)
+    assert {name: values.shape for name, values in tensors.items()} == {
+        "W1": (3, 2),
+        "b1": (3,),
+        "W2": (2, 3),
+        "standardisation.mean": (2,),
+        "standardisation.scale": (2,),
+        "check.x": (4, 2),
+        "check.output": (4, 2),
+    }
+    np.testing.assert_array_equal(tensors["W2"], NETWORK.split(THETA)["W2"])
+    assert NETWORK.spec is not None
+    assert metadata["format"] == "symnn 1"
+    assert json.loads(metadata["spec"]) == NETWORK.spec.to_dict()
+    assert json.loads(metadata["classes"]) == ["café", "tea"]
+
+
+def test_the_same_checkpoint_is_the_same_file(saved: Path, tmp_path: Path) -> None:
+    again = load(saved)
+    save(tmp_path / "again", again.network, again.theta, dataset=DATASET)
+    assert contents(tmp_path / "again")[1] == contents(saved)[1]
+    for name, values in contents(saved)[0].items():
+        np.testing.assert_array_equal(contents(tmp_path / "again")[0][name], values)
+
+
+def test_outputs_need_not_be_finite(tmp_path: Path) -> None:
+    """A logarithm of negative inputs is nan, when it is saved and when it is loaded."""
+    layers = [{"dense": 1, "activation": {"formula": "log(x)"}}]
+    network = Network.from_spec({"inputs": 1, "layers": layers, "loss": "mean_squared_error"})
+    save(tmp_path / "log", network, np.array([1.0, 0.0]))
+    assert np.isnan(contents(tmp_path / "log")[0]["check.output"]).any()
+    assert load(tmp_path / "log").predict(np.array([[1.0]])) == 0
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros(2), np.zeros((1, 3)), np.zeros((0, 2)), np.zeros((1, 2, 1)), [["a", "b"]], [[1j, 0]]]
+)
+def test_inputs_of_another_shape_or_kind_are_refused(saved: Path, x: Any) -> None:
+    with pytest.raises(DataError, match=r"x: found an array of .*, expected real numbers with shape \(rows, 2\)"):
+        load(saved).predict(x)
+
+
+# ------------------------------------------------------------------------------------------- saving
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "message"),
+    [
+        (
+            Network(2, (dense(2, lambda x: x**3),), "huber"),
+            {},
+            "found a network without a spec, expected one made by Network.from_spec",
+        ),
+        (replace(NETWORK, weight_decay=0.5), {}, "found a network that differs from its spec"),
+        (NETWORK, {"theta": np.zeros(3)}, r"theta: found .* shape \(3,\), expected numbers with shape \(15,\)"),
+        (NETWORK, {"theta": np.full(15, np.nan)}, r"tensor 'W1', entry \(0, 0\): found nan, expected a finite"),
+        (NETWORK, {"theta": np.full(15, 1e300), "dtype": "float32"}, r"tensor 'W1', entry \(0, 0\): found inf"),
+        (
+            NETWORK,
+            {"dataset": replace(DATASET, feature_names=("a",))},
+            "dataset: found 1 features, expected 2, the inputs",
+        ),
+        (
+            NETWORK,
+            {"dataset": replace(DATASET, classes=("a", "b", "c"))},
+            r"metadata 'classes': found \['a', 'b', 'c'\], expected 2 names",
+        ),
+        (NETWORK, {"dataset": replace(DATASET, scale=np.zeros(2))}, r"'standardisation.scale', entry \(0,\): found 0"),
+    ],
+)
+def test_what_cannot_be_loaded_again_is_not_saved(
+    tmp_path: Path, network: Network, changes: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "network"
+    with pytest.raises(CheckpointError, match=message) as caught:
+        save(path, network, **{"theta": THETA, **changes})
+    assert str(caught.value).startswith(str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_dtype_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="dtype: found 'float16', expected one of float64, float32"):
+        save(tmp_path / "half", NETWORK, THETA, dtype="float16")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("place", ["missing/network", "directory", "a-file/network"])
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, place: str) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "a-file").touch()
+    with pytest.raises(CheckpointError, match=r"cannot be written: [A-Z].* (directory|a directory)"):
+        save(tmp_path / place, NETWORK, THETA)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a-file", "directory"]
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_save_that_fails_leaves_the_old_file(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    path = tmp_path / "network"
+    save(path, NETWORK, THETA)
+    before = path.read_bytes()
+
+    def fail(descriptor: int) -> None:
+        raise failure
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises((CheckpointError, KeyboardInterrupt)):
+        save(path, NETWORK, 2 * THETA)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_save_replaces_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "network"
+    path.write_text("something else")
+    save(path, NETWORK, THETA)
+    np.testing.assert_array_equal(load(path).theta, THETA)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX knows them")
+def test_a_checkpoint_can_be_read_by_whoever_may_read_new_files(tmp_path: Path) -> None:
+    save(tmp_path / "network", NETWORK, THETA)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "network").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+# ------------------------------------------------------------------------------------------- damage
+
+
+Damage = Callable[[Tensors, Metadata], object]
+
+
+def in_spec(**changes: Any) -> Damage:
+    def damage(_: Tensors, metadata: Metadata) -> None:
+        metadata["spec"] = json.dumps({**json.loads(metadata["spec"]), **changes})
+
+    return damage
+
+
+def entry(name: str, value: float) -> Damage:
+    def damage(tensors: Tensors, _: Metadata) -> None:
+        tensors[name].flat[-1] = value
+
+    return damage
+
+
+def put(name: str, values: Array) -> Damage:
+    return lambda tensors, _: tensors.update({name: values})
+
+
+def note(key: str, value: str) -> Damage:
+    return lambda _, metadata: metadata.update({key: value})
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "another format": (note("format", "symnn 2"), "metadata 'format': found 'symnn 2', expected 'symnn 1'"),
+    "no format": (lambda _, metadata: metadata.pop("format"), "metadata 'format': found None"),
+    "no spec": (lambda _, metadata: metadata.pop("spec"), "metadata 'spec': found nothing, expected JSON"),
+    "a spec that is no JSON": (note("spec", "{inputs: 2}"), "metadata 'spec': found '{inputs: 2}', expected JSON"),
+    "a spec that is a path": (note("spec", '"/etc/passwd"'), "metadata 'spec': found '/etc/passwd', expected the"),
+    "a spec of brackets": (note("spec", "[" * 100_000), "metadata 'spec': found '[[[["),
+    "a spec that is huge": (note("spec", " " * 1_000_001), "metadata 'spec': found 1,000,001 characters"),
+    "a spec with a slip": (in_spec(loss="hubert"), "metadata 'spec': loss: unknown loss 'hubert'"),
+    "a formula that does harm": (
+        in_spec(layers=[{"dense": 3, "activation": {"formula": "__import__('os').abort()"}}, {"dense": 2}]),
+        "metadata 'spec': layers[0].activation.formula: column 1",
+    ),
+    "classes that are no JSON": (note("classes", "cat"), "metadata 'classes': found 'cat', expected JSON"),
+    "classes that are no names": (note("classes", "[0, 1]"), "metadata 'classes': found [0, 1], expected 2 names"),
+    "too few classes": (note("classes", '["cat"]'), "metadata 'classes': found ['cat'], expected 2 names"),
+    "a missing parameter": (
+        lambda tensors, _: tensors.pop("b1"),
+        "tensor 'b1' is missing, expected F64 with shape (3,)",
+    ),
+    "no parameters": (lambda tensors, _: tensors.clear(), "tensor 'W1' is missing, expected F64 with shape (3, 2)"),
+    "half a standardisation": (
+        lambda tensors, _: tensors.pop("standardisation.mean"),
+        "tensor 'standardisation.mean' is missing, expected F64 with shape (2,)",
+    ),
+    "no stored outputs": (lambda tensors, _: tensors.pop("check.output"), "tensor 'check.output' is missing"),
+    "a surplus tensor": (put("b2", np.zeros(2)), "found an unexpected tensor 'b2' (known: W1, b1, W2, "),
+    "another shape": (
+        put("W2", np.zeros((3, 2))),
+        "tensor 'W2': found F64 with shape (3, 2), expected F64 with shape (2, 3)",
+    ),
+    "another network": (
+        in_spec(layers=[{"dense": 4}, {"dense": 2, "bias": False}]),
+        "tensor 'W1': found F64 with shape (3, 2), expected F64 with shape (4, 2)",
+    ),
+    "mixed dtypes": (
+        put("b1", np.zeros(3, dtype=np.float32)),
+        "tensor 'b1': found F32 with shape (3,), expected F64 with shape (3,)",
+    ),
+    "integers": (put("W1", np.zeros((3, 2), dtype=np.int64)), "tensor 'W1': found dtype I64, expected one of F64"),
+    "nan": (entry("W1", np.nan), "tensor 'W1', entry (2, 1): found nan, expected a finite number"),
+    "an infinite mean": (entry("standardisation.mean", -np.inf), "'standardisation.mean', entry (1,): found -inf"),
+    "a scale of zero": (entry("standardisation.scale", 0), "entry (1,): found 0.0, expected a number above 0"),
+    "another parameter": (entry("b1", 0.5), "tensor 'check.output', entry (0, 0): found "),
+    "another mean": (entry("standardisation.mean", -2.9), "tensor 'check.output', entry (0, 0): found "),
+    "another activation": (
+        in_spec(layers=[{"dense": 3, "activation": "tanh"}, {"dense": 2, "bias": False}]),
+        "as the network gives, within 1e-12",
+    ),
+    "another stored output": (entry("check.output", 1e9), "entry (3, 1): found 1000000000.0, expected "),
+    "a stored output that is nan": (entry("check.output", np.nan), "entry (3, 1): found nan, expected "),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_named(saved: Path, tmp_path: Path, name: str) -> None:
+    damage, message = DAMAGES[name]
+    tensors, metadata = contents(saved)
+    tensors = {name: values.copy() for name, values in tensors.items()}
+    damage(tensors, metadata)
+    path = tmp_path / "damaged"
+    save_file(tensors, path, metadata)
+    assert message in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("W1", "found dtype BF16, expected one of F64, F32"), ("W2", "found BF16 with shape (3, 8)")]
+)
+def test_dtypes_that_numpy_does_not_know_are_refused(saved: Path, tmp_path: Path, name: str, message: str) -> None:
+    data = saved.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header[name] |= {"dtype": "BF16", "shape": [3, 8]}  # as many bytes
+    text = json.dumps(header).encode()
+    path = tmp_path / "bfloat"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+    assert f"tensor {name!r}: {message}" in refusal(path)
+
+
+FOREIGN = {
+    "nothing": b"",
+    "a text": b"hello, world\n" * 10,
+    "a pickle": b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x07weights\x94.",
+    "a zip": b"PK\x03\x04" + bytes(100),
+    "a header of 2**40 bytes": (2**40).to_bytes(8, "little") + b"{}",
+    "control characters": (9).to_bytes(8, "little") + b'{"\x1b[2J\n"',
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_file_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "foreign"
+    path.write_bytes(FOREIGN[name])
+    message = refusal(path)
+    assert "damaged, or not a safetensors file: " in message
+    assert message.isprintable()
+
+
+def test_a_safetensors_file_of_others_is_refused(tmp_path: Path) -> None:
+    save_file({"weight": np.zeros(3)}, tmp_path / "model.safetensors", {"format": "pt"})
+    assert "metadata 'format': found 'pt', expected 'symnn 1'" in refusal(tmp_path / "model.safetensors")
+    save_file({"weight": np.zeros(3)}, tmp_path / "bare.safetensors")
+    assert "metadata 'format': found None" in refusal(tmp_path / "bare.safetensors")
+
+
+@pytest.mark.parametrize("place", ["", "missing", "pipe", "a\0b"])
+def test_what_is_no_file_is_refused(tmp_path: Path, place: str) -> None:
+    if place == "pipe":
+        os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="found no file, expected a checkpoint"):
+        load(tmp_path / place)
+
+
+@given(st.data())
+def test_a_file_that_was_cut_short_is_refused(saved: Path, tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+    whole = saved.read_bytes()
+    path = tmp_path_factory.getbasetemp() / "cut"
+    path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    assert "damaged, or not a safetensors file" in refusal(path)
+
+
+@given(st.data())
+def test_a_changed_byte_is_an_error_or_does_no_harm(
+    saved: Path, tmp_path_factory: pytest.TempPathFactory, data: Any
+) -> None:
+    """Some bytes do not matter, such as the seed of the training; what is loaded still predicts as it did."""
+    whole = bytearray(saved.read_bytes())
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path_factory.getbasetemp() / "changed"
+    path.write_bytes(whole)
+    try:
+        found = load(path)
+    except CheckpointError:
+        return
+    assert isinstance(found, Checkpoint)
+    x = np.array([[101.0, -3.25]])
+    np.testing.assert_allclose(found.predict(x), load(saved).predict(x), rtol=1e-9, atol=1e-9)

@@ -1,0 +1,462 @@
+"""Training: what a run computes, when it ends, what it keeps, and which data it takes."""
+
+import io
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from symnn import training
+from symnn.data import Dataset, Split, load_digits, minibatches
+from symnn.errors import DataError, SymnnError
+from symnn.losses import LOSSES
+from symnn.network import Model, Network, dense
+from symnn.spec import TrainingSpec
+from symnn.training import Epoch, TrainingResult, evaluate, targets_for, train
+
+Array = NDArray[Any]
+
+CLASSIFIER = Network(2, (dense(2),), "softmax_cross_entropy")
+REGRESSION = Network(2, (dense(1),), "mean_squared_error")
+EMPTY = Split(np.empty((0, 2)), np.empty(0, dtype=np.int64))
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def dataset(parts: list[Split], classes: tuple[str, ...] | None) -> Dataset:
+    train, validation, test = parts
+    return Dataset("toy", train, validation, test, ("x0", "x1"), classes, np.zeros(2), np.ones(2))
+
+
+def blobs(classes: int = 2, counts: tuple[int, int, int] = (40, 12, 12), spread: float = 0.7) -> Dataset:
+    """Points around as many corners of a polygon as there are classes."""
+    random = generator()
+
+    def part(count: int) -> Split:
+        labels = random.integers(classes, size=count)
+        angles = 2 * np.pi * labels / classes
+        centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        return Split(centres + spread * random.normal(size=(count, 2)), labels)
+
+    return dataset([part(count) for count in counts], tuple("abcdefgh"[:classes]))
+
+
+def plane(counts: tuple[int, int, int] = (40, 12, 12)) -> Dataset:
+    """y = 3·x0 − x1 + 0.5, one column."""
+    random = generator()
+
+    def part(count: int) -> Split:
+        x = random.normal(size=(count, 2))
+        return Split(x, x @ np.array([[3.0], [-1.0]]) + 0.5)
+
+    return dataset([part(count) for count in counts], None)
+
+
+def with_column(data: Dataset, values: Callable[[Array], Array]) -> Dataset:
+    """The data with targets that are rows of ``values(x)``."""
+    train, validation, test = (Split(part.x, values(part.x)) for part in (data.train, data.validation, data.test))
+    return replace(data, train=train, validation=validation, test=test, classes=None)
+
+
+def settings(**changes: Any) -> TrainingSpec:
+    return TrainingSpec(**{"epochs": 5, "batch_size": 8, **changes})
+
+
+def same_bits(one: TrainingResult, other: TrainingResult) -> bool:
+    def figures(result: TrainingResult) -> list[Epoch]:
+        return [replace(epoch, seconds=0) for epoch in result.history]
+
+    return bool((one.theta == other.theta).all()) and figures(one) == figures(other)
+
+
+def with_functions(network: Network, **functions: Callable[..., Any]) -> Model:
+    """The compiled network, some of whose functions are wrapped: wrapper(function) -> function."""
+    model = network.compile()
+    for name, wrap in functions.items():
+        model.__dict__[name] = wrap(getattr(model, name))  # where cached_property keeps them
+    return model
+
+
+def interrupt_at(call: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Ctrl-C in the middle of a certain call, counted from 1."""
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        calls = iter(range(1, sys.maxsize))
+
+        def interrupted(*arguments: Any, **options: Any) -> Any:
+            result = function(*arguments, **options)
+            if next(calls) == call:
+                raise KeyboardInterrupt
+            return result
+
+        return interrupted
+
+    return wrap
+
+
+# ------------------------------------------------------------------------------------------- the loop
+
+
+def test_a_run_is_the_textbooks_loop() -> None:
+    """Gradient descent on a linear regression, batch by batch."""
+    data = plane()
+    result = train(REGRESSION, data, settings(optimiser="gradient_descent"))
+    batches = generator()
+    w, b = (part.copy() for part in REGRESSION.split(REGRESSION.initial_parameters(0)).values())
+    for _ in range(5):
+        for rows in minibatches(40, 8, batches):
+            x, y = data.train.x[rows], data.train.y[rows]
+            error = x @ w.T + b - y
+            w = w - 0.1 * 2 * error.T @ x / len(x)
+            b = b - 0.1 * 2 * error.mean(axis=0)
+    assert result.best_epoch == 5
+    np.testing.assert_allclose(result.theta, [*w.ravel(), *b], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_in_every_dtype(loss: str, dtype: Any) -> None:
+    network = Network(2, (dense(2),), loss)
+    data = blobs()
+    if loss == "binary_cross_entropy":
+        data = with_column(data, lambda x: (x > 0).astype(float))
+    result = train(network, data, settings(epochs=8), model=network.compile(dtype))
+    losses = [epoch.validation_loss for epoch in result.history]
+    assert result.theta.dtype == dtype
+    assert result.stopped == "finished"
+    assert losses[0] is not None
+    assert min(loss for loss in losses if loss is not None) < 0.95 * losses[0]
+    assert (result.test_accuracy is None) == (network.reading == "values")
+    assert result.test_accuracy is None or result.test_accuracy > 0.7
+
+
+def test_two_classes_and_a_single_logit_train_with_binary_cross_entropy() -> None:
+    result = train(Network(2, (dense(1),), "binary_cross_entropy"), blobs(spread=0.3), settings())
+    assert result.test_accuracy == 1
+
+
+def test_a_run_repeats_itself_and_another_seed_does_not() -> None:
+    first, again, other = (train(CLASSIFIER, blobs(), settings(seed=seed)) for seed in (0, 0, 1))
+    assert same_bits(first, again)
+    assert not same_bits(first, other)
+    longer = train(CLASSIFIER, blobs(), settings(epochs=6))
+    assert longer.history[2].training_loss == first.history[2].training_loss
+
+
+def test_training_begins_where_it_is_told() -> None:
+    start = np.array([5.0, -5, 5, -5, 1, -1])
+    seen = train(CLASSIFIER, blobs(), settings(epochs=1, learning_rate=1e-300), initial=start)
+    np.testing.assert_array_equal(seen.theta, start)
+    np.testing.assert_array_equal(start, [5.0, -5, 5, -5, 1, -1])
+
+
+def test_the_training_loss_weights_batches_by_their_size() -> None:
+    """A learning rate of next to nothing: each batch sees the same parameters, also the last, which is smaller."""
+    data = blobs(counts=(10, 12, 12))
+    result = train(CLASSIFIER, data, settings(epochs=1, batch_size=4, learning_rate=1e-300))
+    expected, _ = evaluate(CLASSIFIER.compile(), CLASSIFIER.initial_parameters(0), data.train)
+    assert result.history[0].training_loss == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_result_holds_the_best_epoch_and_its_figures() -> None:
+    data, told = blobs(), list[Epoch]()
+    result = train(CLASSIFIER, data, settings(epochs=10, learning_rate=1.0), on_epoch=told.append)
+    assert list(result.history) == told
+    assert [epoch.number for epoch in told] == list(range(1, 11))
+    scores = [epoch.score for epoch in told]
+    assert scores == [epoch.validation_loss for epoch in told]
+    assert result.best_epoch == 1 + int(np.argmin(scores))
+    model = CLASSIFIER.compile()
+    best = told[result.best_epoch - 1]
+    assert evaluate(model, result.theta, data.validation) == (best.validation_loss, best.validation_accuracy)
+    assert evaluate(model, result.theta, data.test) == (result.test_loss, result.test_accuracy)
+    assert all(epoch.seconds > 0 for epoch in told)
+    assert result.samples_per_second > 0
+
+
+def test_the_settings_are_those_of_the_spec_unless_given() -> None:
+    spec = {"inputs": 2, "layers": [{"dense": 2}], "loss": "softmax_cross_entropy", "training": {"epochs": 2}}
+    network = Network.from_spec(spec)
+    assert len(train(network, blobs()).history) == 2
+    assert len(train(network, blobs(), settings(epochs=3)).history) == 3
+
+
+def test_digits_are_read_at_96_percent() -> None:
+    spec = {
+        "inputs": 64,
+        "layers": [{"dense": 32, "activation": "tanh"}, {"dense": 10}],
+        "loss": "softmax_cross_entropy",
+        "training": {"optimiser": "nesterov", "learning_rate": 0.1, "momentum": 0.9, "batch_size": 32, "epochs": 30},
+    }
+    started = time.perf_counter()
+    result = train(Network.from_spec(spec), load_digits())
+    assert time.perf_counter() - started < 20
+    assert result.test_accuracy is not None
+    assert result.test_accuracy >= 0.96
+
+
+# ------------------------------------------------------------------------------------------- how it ends
+
+
+def misleading() -> Dataset:
+    """Validation labels are swapped: what is learned makes the validation loss worse."""
+    data = blobs(spread=0.3)
+    return replace(data, validation=Split(data.validation.x, 1 - data.validation.y))
+
+
+def test_patience_ends_a_run_that_no_longer_helps() -> None:
+    result = train(CLASSIFIER, misleading(), settings(epochs=50, patience=3), initial=np.zeros(6))
+    assert result.stopped == "early"
+    assert result.best_epoch == 1
+    assert len(result.history) == 4
+    assert same_bits(
+        replace(result, history=result.history[:1]),
+        train(CLASSIFIER, misleading(), settings(epochs=1), initial=np.zeros(6)),
+    )
+
+
+def test_without_validation_rows_the_training_loss_decides() -> None:
+    data = replace(misleading(), validation=EMPTY, test=EMPTY)
+    result = train(CLASSIFIER, data, settings(epochs=10, patience=3))
+    scores = [epoch.score for epoch in result.history]
+    assert scores == [epoch.training_loss for epoch in result.history]
+    assert result.best_epoch == 1 + int(np.argmin(scores)) > 1
+    assert result.history[0].validation_loss is None
+    assert (result.test_loss, result.test_accuracy) == (None, None)
+
+
+def test_a_loss_that_explodes_ends_the_run_with_the_best_so_far() -> None:
+    result = train(REGRESSION, plane(), settings(optimiser="gradient_descent", learning_rate=20.0, epochs=1000))
+    assert result.stopped == "diverged"
+    assert len(result.history) < 1000
+    assert not np.isfinite(result.history[-1].score)
+    assert np.isfinite(result.theta).all()
+    assert result.best_epoch == 1
+    assert result.test_loss is not None
+    assert np.isfinite(result.test_loss)
+
+
+def test_an_overflow_in_the_very_last_update_is_noticed() -> None:
+    data = replace(plane(), validation=EMPTY)
+    one_step = settings(optimiser="gradient_descent", learning_rate=1.7e308, epochs=1, batch_size=40)
+    result = train(REGRESSION, data, one_step)
+    assert result.stopped == "diverged"
+    assert result.best_epoch == 0
+    np.testing.assert_array_equal(result.theta, REGRESSION.initial_parameters(0))
+
+
+@pytest.mark.parametrize("how", ["raised", "signalled"])
+def test_ctrl_c_between_epochs_keeps_the_best_so_far(how: str) -> None:
+    def on_epoch(epoch: Epoch) -> None:
+        if epoch.number == 3 and how == "raised":
+            raise KeyboardInterrupt
+        if epoch.number == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    result = train(CLASSIFIER, blobs(), settings(epochs=1000), on_epoch=on_epoch)
+    assert result.stopped == "interrupted"
+    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=3)))
+    assert result.test_loss is not None
+
+
+@pytest.mark.parametrize(("step", "epochs"), [(1, 0), (5, 0), (6, 1), (14, 2)])
+def test_ctrl_c_within_a_step_keeps_the_epochs_before(step: int, epochs: int) -> None:
+    """Five steps an epoch; before the first has ended there are only the initial parameters."""
+    model = with_functions(CLASSIFIER, value_and_grad=interrupt_at(step))
+    result = train(CLASSIFIER, blobs(), settings(), model=model)
+    assert result.stopped == "interrupted"
+    assert len(result.history) == epochs
+    if epochs:
+        assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=epochs)))
+    else:
+        assert (result.best_epoch, result.samples_per_second) == (0, 0)
+        np.testing.assert_array_equal(result.theta, CLASSIFIER.initial_parameters(0))
+
+
+def test_ctrl_c_in_the_final_evaluation_keeps_everything_else() -> None:
+    # One call before the first epoch, one in each of two epochs, the fourth on the test rows.
+    model = with_functions(CLASSIFIER, loss=interrupt_at(4))
+    result = train(CLASSIFIER, blobs(), settings(epochs=2), model=model)
+    assert (result.stopped, result.test_loss, result.test_accuracy) == ("finished", None, None)
+    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=2)))
+
+
+# ------------------------------------------------------------------------------------------- evaluation
+
+
+def test_accuracy_counts_what_the_loss_calls_right() -> None:
+    x = np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]])
+    identity = np.array([1.0, 0, 0, 1, 0, 0])  # outputs are the inputs
+    cases: list[tuple[str, Array, float | None]] = [
+        ("softmax_cross_entropy", np.array([0, 1, 1, 1]), 0.75),
+        ("softmax_cross_entropy_rows", np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]]), 0.5),
+        ("binary_cross_entropy", np.array([[1.0, 0], [1, 1], [0, 0], [0, 1]]), 0.75),
+        ("mean_squared_error", x, None),
+    ]
+    for loss, y, accuracy in cases:
+        model = Network(2, (dense(2),), loss).compile()
+        assert evaluate(model, identity, Split(x, y))[1] == accuracy
+
+
+def test_chunks_of_rows_give_the_mean_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(2, (dense(2),), "softmax_cross_entropy", weight_decay=0.3)
+    model, theta, rows = network.compile(), network.initial_parameters(0), blobs(counts=(43, 1, 1)).train
+    whole = evaluate(model, theta, rows)
+    monkeypatch.setattr(training, "CHUNK_NUMBERS", 40)  # ten rows of two inputs and two units
+    loss, accuracy = evaluate(model, theta, rows)
+    assert loss == pytest.approx(whole[0], rel=1e-14)
+    assert accuracy == whole[1]
+
+
+def test_an_evaluation_needs_rows() -> None:
+    with pytest.raises(DataError, match="without rows"):
+        evaluate(CLASSIFIER.compile(), CLASSIFIER.initial_parameters(0), EMPTY)
+
+
+# ------------------------------------------------------------------------------------------- targets
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "classes", "expected"),
+    [
+        ("softmax_cross_entropy", 3, 3, lambda labels: labels),
+        ("softmax_cross_entropy_rows", 3, 3, lambda labels: np.eye(3)[labels]),
+        ("mean_squared_error", 3, 3, lambda labels: np.eye(3)[labels]),
+        ("binary_cross_entropy", 1, 2, lambda labels: labels[:, None].astype(float)),
+    ],
+)
+def test_labels_become_what_the_loss_takes(
+    loss: str, outputs: int, classes: int, expected: Callable[[Array], Array]
+) -> None:
+    network, data = Network(2, (dense(outputs),), loss), blobs(classes)
+    fitted = targets_for(network, data)
+    for part, raw in [(fitted.train, data.train), (fitted.validation, data.validation), (fitted.test, data.test)]:
+        np.testing.assert_array_equal(part.y, expected(raw.y))
+        assert part.y.dtype == expected(raw.y).dtype
+        np.testing.assert_array_equal(part.x, raw.x)
+    np.testing.assert_array_equal(targets_for(network, fitted).train.y, fitted.train.y)
+
+
+def test_rows_of_targets_stay_as_they_are() -> None:
+    data = plane()
+    np.testing.assert_array_equal(targets_for(REGRESSION, data).train.y, data.train.y)
+
+
+def test_labels_need_no_names() -> None:
+    data = replace(blobs(), classes=None)
+    np.testing.assert_array_equal(targets_for(CLASSIFIER, data).train.y, data.train.y)
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "message"),
+    [
+        (Network(5, (dense(2),), "softmax_cross_entropy"), blobs(), "toy: found 2 features, expected 5, the inputs"),
+        (Network(2, (dense(3),), "softmax_cross_entropy"), blobs(), "toy: found 2 classes, expected 3, the outputs"),
+        (Network(2, (dense(3),), "mean_squared_error"), blobs(), "toy: found 2 classes, expected 3, the outputs"),
+        (
+            Network(2, (dense(2),), "binary_cross_entropy"),
+            blobs(),
+            "toy: found labels of 2 classes for 2 outputs, expected 2 classes for a single output",
+        ),
+        (
+            Network(2, (dense(1),), "binary_cross_entropy"),
+            blobs(3),
+            "toy: found labels of 3 classes for 1 outputs, expected 2 classes for a single output",
+        ),
+        (CLASSIFIER, plane(), "toy: found 1 columns of targets, expected labels for the loss softmax_cross_entropy"),
+        (Network(2, (dense(3),), "huber"), plane(), "toy: found 1 columns of targets, expected 3, the outputs"),
+        (
+            Network(2, (dense(1),), "binary_cross_entropy"),
+            with_column(plane(), lambda x: np.full((len(x), 1), 1.5)),
+            r"toy: train: y, row 0 \(from 0\), column 0: found 1.5, expected a number from 0 to 1",
+        ),
+        (
+            Network(2, (dense(2),), "softmax_cross_entropy_rows"),
+            with_column(plane(), lambda x: np.full((len(x), 2), -0.5)),
+            "toy: train: y, row 0 .*: found -0.5, expected a number from 0 to inf",
+        ),
+        (CLASSIFIER, replace(blobs(), train=EMPTY), "toy: train: x has no rows"),
+        (
+            CLASSIFIER,
+            replace(blobs(), test=Split(np.full((1, 2), np.nan), np.array([0]))),
+            "toy: test: x, row 0 .*: found nan",
+        ),
+        (
+            CLASSIFIER,
+            replace(blobs(), validation=Split(np.ones((1, 2)), np.array([2]))),
+            "toy: validation: y, row 0 .*: found label 2, expected a whole number from 0 to 1",
+        ),
+        (
+            CLASSIFIER,
+            replace(blobs(), validation=plane().validation),
+            "toy: validation: y has shape .*, expected as many axes as in the training part",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(network: Network, data: Dataset, message: str) -> None:
+    with pytest.raises(DataError, match=f"^{message}"):
+        train(network, data)
+
+
+def test_numbers_that_a_dtype_cannot_hold_are_refused() -> None:
+    data = plane()
+    huge = replace(data, test=Split(data.test.x, np.full((12, 1), 1e200)))
+    with pytest.raises(DataError, match=r"toy: test: y: found 1e\+200, expected numbers that float32 can hold"):
+        train(REGRESSION, huge, settings(epochs=1), model=REGRESSION.compile("float32"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"initial": np.zeros(5)}, r"initial: found an array of float64 with shape \(5,\), expected .* shape \(6,\)"),
+        ({"initial": np.array(["a"] * 6)}, "initial: found an array of <U1"),
+        ({"initial": np.array([0, 0, np.nan, 0, 0, 0])}, "initial: entry 2: found nan"),
+        ({"model": REGRESSION.compile()}, "model: found the functions of another network"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SymnnError, match=f"^{message}"):
+        train(CLASSIFIER, blobs(), settings(), **arguments)
+
+
+# ------------------------------------------------------------------------------------------- the progress bar
+
+
+class Terminal(io.StringIO):
+    """Standard error of somebody who looks on."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_no_terminal_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    train(CLASSIFIER, blobs(), settings())
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_is_drawn_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    started = time.perf_counter()
+    train(CLASSIFIER, blobs(), settings(epochs=50), on_epoch=lambda _: time.sleep(0.01))
+    seconds = time.perf_counter() - started
+    drawings = terminal.getvalue().count("epoch ")
+    assert 4 <= drawings <= 10 * seconds + 2  # and once each at the beginning and at the end
+    last = terminal.getvalue().split("epoch ")[-1]
+    assert last.startswith("50/50  loss 0.")
+    assert "accuracy 91.7%" in last
+    assert "0:00:00" in last
+
+
+def test_a_terminal_can_be_spared_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    train(CLASSIFIER, blobs(), settings(), progress=False)
+    assert terminal.getvalue() == ""
