@@ -12,7 +12,8 @@ from sympy.core.basic import Basic
 
 from codegen.cells import Cell, cell_of
 from codegen.errors import GraphError
-from codegen.expression import Extent, as_extent, base_name, is_reference, leaves, subscripts
+from codegen.expression import Extent, as_extent, base_name, indices, is_reference, leaves, subscripts
+from codegen.summation import over_present
 
 Kind = Literal["real", "integer"]
 
@@ -118,8 +119,18 @@ class Equation:
         return tuple(leaf for leaf in self.leaves if is_reference(leaf))
 
     def with_body(self, body: Expr) -> Equation:
-        """The same target and reduction with another body."""
-        return self if body is self.body else Equation(self.target, body, self.reduction, self.reduced)
+        """The same target and reduction with another body; what it no longer has is no longer reduced."""
+        return self if body is self.body else Equation.over(self.target, body, self.reduction, self.reduced)
+
+    @staticmethod
+    def over(target: Expr, body: Expr, reduction: Reduction | None, reduced: tuple[Idx, ...]) -> Equation:
+        """Reduce over the indices that the body has: over another one, a sum is a multiple and a maximum nothing."""
+        if reduction is Reduction.SUM:
+            term = over_present(body, reduced)
+            return Equation(target, term.body, reduction if term.reduced else None, term.reduced)
+        present = indices(body)
+        remaining = tuple(index for index in reduced if index in present)
+        return Equation(target, body, reduction if remaining else None, remaining)
 
     def __str__(self) -> str:
         sign = {None: "", Reduction.SUM: "Σ", Reduction.MAX: "max"}[self.reduction]

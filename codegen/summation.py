@@ -27,8 +27,6 @@ def summand(body: Expr, reduced: Sequence[Idx]) -> Summand:
     >>> summand(A[i] * equal(i, j), [i])
     Summand(body=A[j], reduced=())
     """
-    if not reduced:
-        return Summand(body)
     remaining = list(reduced)
     for index in reduced:
         factors = Mul.make_args(body)
@@ -37,9 +35,20 @@ def summand(body: Expr, reduced: Sequence[Idx]) -> Summand:
         if value is not None:
             body = reindex(Mul(*[f for f in factors if f is not bracket]), {index: value})
             remaining.remove(index)
+    return over_present(body, remaining)
+
+
+def over_present(body: Expr, reduced: Sequence[Idx]) -> Summand:
+    """A sum over an index that the body does not have is a multiple.
+
+    >>> over_present(Idx("j", 3) + 1, [Idx("i", 4), Idx("j", 3)])
+    Summand(body=4*j + 4, reduced=(j,))
+    """
+    if not reduced:
+        return Summand(body)
     present = indices(body)
-    absent = [extent(i) for i in remaining if i not in present]
-    return Summand(Mul(body, *absent) if absent else body, tuple(i for i in remaining if i in present))
+    absent = [extent(i) for i in reduced if i not in present]
+    return Summand(Mul(body, *absent) if absent else body, tuple(i for i in reduced if i in present))
 
 
 def _only_value(bracket: equal, index: Idx) -> Expr | None:

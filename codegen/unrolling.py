@@ -11,7 +11,7 @@ from sympy import Add, Expr, Idx, Integer
 
 from codegen.equation import Equation, Reduction
 from codegen.errors import GraphError
-from codegen.expression import extent, indices, reindex
+from codegen.expression import extent, reindex
 from codegen.functions import maximum
 
 if TYPE_CHECKING:
@@ -45,9 +45,4 @@ def _scalars(equation: Equation) -> Iterator[Equation]:
     for outer in _assignments(equation.free):
         terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced)]
         body = terms[0] if equation.reduction is None or len(terms) == 1 else COMBINE[equation.reduction](*terms)
-        # Written out, a bracket may have removed the symbolic index: the sum of equal terms is a multiple.
-        present = indices(body)
-        if equation.reduction is Reduction.SUM:
-            body *= prod(extent(i) for i in symbolic if i not in present)
-        remaining = tuple(i for i in symbolic if i in present)
-        yield Equation(reindex(equation.target, outer), body, equation.reduction if remaining else None, remaining)
+        yield Equation.over(reindex(equation.target, outer), body, equation.reduction, symbolic)

@@ -139,7 +139,7 @@ def steps(
     values: dict[str, Any] = dict(network.split(theta))
     values["x"] = [_numbers("--input", inputs, network.inputs)]
     values["y"] = _target(network, label, target)
-    print(trace(network.graph, values, of="loss"))
+    print(trace(network, values, of="loss"))
 
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --out digits.py[/bold]")

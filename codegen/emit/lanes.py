@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from codegen.emit.numba import FLAGS, Dtype  # noqa: F401
+from codegen.emit.numba import Dtype
 from codegen.errors import EmitError
 
 Value: TypeAlias = Any
@@ -166,13 +166,21 @@ class Lanes:
         bits = self.builder.bitcast(mask, ir.IntType(self.width))
         return self.builder.icmp_unsigned("!=", bits, bits.type(0))
 
-    def lower(self, a: Operand, limit: Operand) -> Value:
-        """min(a, limit); nan stays nan."""
+    def at_most(self, a: Operand, limit: Operand) -> Value:
+        """min(a, limit); where a is nan, nan."""
         return self.select(self.compare("<", limit, a), limit, a)
 
-    def raise_(self, a: Operand, limit: Operand) -> Value:
-        """max(a, limit); nan stays nan."""
+    def at_least(self, a: Operand, limit: Operand) -> Value:
+        """max(a, limit); where a is nan, nan."""
         return self.select(self.compare(">", limit, a), limit, a)
+
+    def larger(self, a: Operand, b: Operand) -> Value:
+        """The larger of two, the first of equals; nan wins."""
+        return self.select(self.builder.or_(self.compare(">", b, a), self.is_nan(b)), b, a)
+
+    def smaller(self, a: Operand, b: Operand) -> Value:
+        """The smaller of two, the first of equals; nan wins."""
+        return self.select(self.builder.or_(self.compare("<", b, a), self.is_nan(b)), b, a)
 
     # --- bits and integers ----------------------------------------------------------------------------------------
 
@@ -231,14 +239,6 @@ class Lanes:
         """The largest lane, a scalar; nan wins."""
         return self._reduce(self.real(a), lambda half, low, high: half.larger(low, high))
 
-    def larger(self, a: Operand, b: Operand) -> Value:
-        """The larger of two; nan wins."""
-        return self.select(self.builder.or_(self.compare(">", a, b), self.is_nan(a)), a, b)
-
-    def smaller(self, a: Operand, b: Operand) -> Value:
-        """The smaller of two; nan wins."""
-        return self.select(self.builder.or_(self.compare("<", a, b), self.is_nan(a)), a, b)
-
     def _reduce(self, a: Value, combine: Callable[[Lanes, Value, Value], Value]) -> Value:
         if self.width == 1:
             return a
@@ -268,9 +268,7 @@ class Lanes:
             self.real_type, [self.real_type.as_pointer(), ir.IntType(32), mask.type, self.real_type]
         )
         function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.load.{self._masked}")
-        return self.builder.call(
-            function, [self._as_vector(pointer), ir.IntType(32)(self._size), mask, self.real(0.0)]
-        )
+        return self.builder.call(function, [self._as_vector(pointer), ir.IntType(32)(self._size), mask, self.real(0.0)])
 
     def store_first(self, a: Operand, pointer: ir.Value, count: ir.Value) -> None:
         """Store the first ``count`` lanes; nothing beyond them is touched."""
@@ -324,7 +322,9 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
     @intrinsic  # type: ignore[untyped-decorator]
     def loop(typing_context: Any, arrays: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            views = [context.make_array(arrays.dtype)(context, builder, v) for v in cgutils.unpack_tuple(builder, *values)]
+            views = [
+                context.make_array(arrays.dtype)(context, builder, v) for v in cgutils.unpack_tuple(builder, *values)
+            ]
             _loop(function, Lanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
             return context.get_dummy_value()
 

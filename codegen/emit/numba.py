@@ -58,16 +58,16 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
 
 def describe(program: Program, layout: Layout, dtype: Dtype) -> str:
     """The header of a module: equations, arguments, results and operation counts."""
-    return "\n".join(_Functions(program, layout, dtype).header())
+    return "\n".join(Functions(program, layout, dtype).header())
 
 
 def functions(program: Program, layout: Layout, dtype: Dtype, prefix: str = "") -> str:
     """The definitions of ``run``, ``fill`` and ``kernel``, their names preceded by ``prefix``; they need PREAMBLE."""
-    return "\n".join(_Functions(program, layout, dtype, prefix).lines()) + "\n"
+    return "\n".join(Functions(program, layout, dtype, prefix).lines()) + "\n"
 
 
 @dataclass
-class _Functions:
+class Functions:
     program: Program
     layout: Layout
     dtype: Dtype
@@ -104,7 +104,7 @@ class _Functions:
     # --- the module -----------------------------------------------------------------------------------------------
 
     def lines(self) -> Iterator[str]:
-        body = list(self.block(self.program.statements, 1, {}))
+        body = list(self.body())
         yield from self.types()
         for name, text in zip(self.constants.values(), self.constants):
             yield f"{name} = np.{self.dtype}({text})"
@@ -149,6 +149,12 @@ class _Functions:
         arguments, results = self.parameters()
         yield f"@njit([(*{self.prefix}ARGUMENTS, *{self.prefix}RESULTS, {self.prefix}WORK)], {FLAGS})"
         yield f"def {self.prefix}run({', '.join([*arguments, *results, 'work'])}):"
+        yield from body
+        yield from (f"    {line}" for line in self.packed_scalars())
+        yield f"    return {self.returned()}"
+
+    def body(self) -> Iterator[str]:
+        """The statements of ``run``."""
         yield from (f"    {line}" for line in self.extents())
         for slot in (*self.layout.arguments, *self.layout.arrays):
             yield from (f"    {line}" for line in self.unpack(slot))
@@ -157,9 +163,7 @@ class _Functions:
             start, offset = "+".join(offset) or "0", [*offset, self.size_text(shape)]
             reshape = f".reshape({self.shape_text(shape)})" if len(shape) > 1 else ""
             yield f"    w{number} = work[{start}:{'+'.join(offset)}]{reshape}"
-        yield from body
-        yield from (f"    {line}" for line in self.packed_scalars())
-        yield f"    return {self.returned()}"
+        yield from self.block(self.program.statements, 1, {})
 
     def extents(self) -> Iterator[str]:
         for number, symbol in enumerate(self.program.extents):
@@ -189,15 +193,19 @@ class _Functions:
         raise KeyError(variable.name)
 
     def returned(self) -> str:
-        scalars = [self.text_of(self.program.graph.variable(slot.name).symbol, {}) for slot in self.layout.scalars]
+        scalars = [self.scalar_text(self.program.graph.variable(slot.name)) for slot in self.layout.scalars]
         return ", ".join(scalars) or "None"
+
+    def scalar_text(self, variable: Variable) -> str:
+        """Where a scalar result is found at the end."""
+        return self.text_of(variable.symbol, {})
 
     def packed_scalars(self) -> Iterator[str]:
         """Scalar outputs that live inside a packed array."""
         for slot in self.layout.arrays:
             for variable, start in zip(slot.variables, slot.offsets) if slot.packed else ():
                 if not variable.shape:
-                    value = self.text_of(variable.symbol, {})
+                    value = self.scalar_text(variable)
                     yield f"{self.result(slot)}[{start}] = {value}  # {escape(variable.name)}"
 
     # --- statements -----------------------------------------------------------------------------------------------
@@ -322,9 +330,13 @@ class _Functions:
         for slot in self.layout.arrays:
             yield from self.check(self.result(slot), slot)
         yield from self.disjoint()
-        sizes = "+".join(self.size_text(shape) for shape in self.program.work) or "0"
-        yield f"    work = np.empty({sizes}, np.{self.dtype})"
+        yield from (f"    {line}" for line in self.allocate())
         yield f"    return {self.prefix}run({parameters + ', ' if parameters else ''}work)"
+
+    def allocate(self) -> Iterator[str]:
+        """The workspace of one call."""
+        sizes = "+".join(self.size_text(shape) for shape in self.program.work) or "0"
+        yield f"work = np.empty({sizes}, np.{self.dtype})"
 
     def check(self, name: str, slot: Slot) -> Iterator[str]:
         tests = [f"{name}.shape[{axis}] != {self.extent_name(n)}" for axis, n in enumerate(slot.shape)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
@@ -163,7 +163,8 @@ class _Candidate:
 
 def _extract(equations: Sequence[Equation], names: Iterator[str]) -> list[Equation]:
     """Subexpressions with two users become vertices, placed before the first user."""
-    candidates = [_candidates(equation.body) for equation in equations]
+    compared = {shape for equation in equations for shape in _compared(equation.body)}
+    candidates = [_candidates(equation.body, compared) for equation in equations]
     users: dict[Expr, set[Hashable]] = defaultdict(set)
     for number, (equation, found) in enumerate(zip(equations, candidates)):
         for node, its_users in _users(equation.body, number, found).items():
@@ -177,12 +178,19 @@ def _extract(equations: Sequence[Equation], names: Iterator[str]) -> list[Equati
     return extracted
 
 
-def _candidates(body: Expr) -> dict[int, _Candidate]:
+def _compared(body: Expr) -> Iterator[Expr]:
+    """The patterns that are compared for equality, as the arguments of a maximum are.
+
+    They are never computed twice: fused multiply-adds may round one of two equal formulas differently.
+    """
+    for node in postorder(body):
+        if isinstance(node, equal):
+            yield from (pattern(argument, indices(argument)) for argument in node.args)
+
+
+def _candidates(body: Expr, compared: Set[Expr]) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
     orders = node_indices(body)
-    # What is compared for equality, as the arguments of a maximum are, is never computed twice: fused multiply-adds
-    # may round one of two equal formulas differently.
-    compared = {id(a) for node in postorder(body) if isinstance(node, equal) for a in node.args}
     reads: dict[int, bool] = {}
     total: dict[int, int] = {}
     found: dict[int, _Candidate] = {}
@@ -190,9 +198,11 @@ def _candidates(body: Expr) -> dict[int, _Candidate]:
         arguments = () if is_leaf(node) else node.args
         reads[id(node)] = is_reference(node) or any(reads[id(a)] for a in arguments)
         total[id(node)] = cost(node) + sum(total[id(a)] for a in arguments)
-        enough = STORE_COST if orders[id(node)] and id(node) not in compared else 1
-        if isinstance(node, Expr) and reads[id(node)] and total[id(node)] >= enough:
-            found[id(node)] = _Candidate(pattern(node, orders[id(node)]), orders[id(node)])
+        order = orders[id(node)]
+        if isinstance(node, Expr) and reads[id(node)] and total[id(node)] > 0:
+            shape = pattern(node, order)
+            if not order or total[id(node)] >= STORE_COST or shape in compared:
+                found[id(node)] = _Candidate(shape, order)
     return found
 
 
@@ -218,7 +228,8 @@ def _with_vertices(
             return built
         shape, order = wanted[id(node)].pattern, wanted[id(node)].order
         if shape not in vertices:
-            target = Variable(next(names), tuple(extent(i) for i in order))[order]
+            axes = tuple(i for i in equation.domain if i in order)  # as elsewhere: the samples first
+            target = Variable(next(names), tuple(extent(i) for i in axes))[axes]
             vertices[shape] = Vertex(target, order)
             new.append(Equation(target, built))
         return vertices[shape].at(order)

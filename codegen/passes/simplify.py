@@ -97,11 +97,10 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
 
 def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
-    body, reduced = equation.body, equation.reduced
     if equation.reduction is Reduction.SUM:
-        term = summand(body, reduced)
-        body, reduced = term.body, term.reduced
-    return Equation(equation.target, rewrite(body, _factor), equation.reduction if reduced else None, reduced)
+        term = summand(equation.body, equation.reduced)
+        equation = Equation.over(equation.target, term.body, Reduction.SUM, term.reduced)
+    return equation.with_body(rewrite(equation.body, _factor))
 
 
 def _factor(node: Basic) -> Basic | None:

@@ -18,10 +18,11 @@ import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 CACHE_VARIABLE = "SYMNN_CACHE_DIR"
 """The environment variable that overrides the cache directory."""
@@ -76,33 +77,42 @@ def _environment() -> tuple[str, ...]:
         os.environ.get("NUMBA_CPU_NAME", ""),
         os.environ.get("NUMBA_CPU_FEATURES", ""),
         os.environ.get("NUMBA_OPT", ""),
+        _emitters(),
     )
 
 
-def load(source: str, use_cache: bool) -> Loaded:
-    """The module of this source, compiled now or loaded from disk."""
+def _emitters() -> str:
+    """A hash of the code that turns programs into instructions: the source text does not show all it does."""
+    import codegen.emit
+
+    files = sorted(Path(codegen.emit.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:
+    """The module of this source, compiled now or loaded from disk; ``namespace`` holds what it expects to find."""
     name = key(source)
     with _lock:
         if name in _modules:
             return Loaded(_modules[name], True, None)
-        loaded = _from_disk(name, source) if use_cache else None
+        loaded = _from_disk(name, source, namespace) if use_cache else None
         if loaded is None:
-            loaded = Loaded(_execute(name, source, f"<symnn {name}>", False), False, None)
+            loaded = Loaded(_execute(name, source, f"<symnn {name}>", False, namespace), False, None)
         _modules[name] = loaded.module
         return loaded
 
 
-def _execute(name: str, source: str, filename: str, cache: bool) -> types.ModuleType:
+def _execute(name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any]) -> types.ModuleType:
     module = types.ModuleType(f"symnn_generated_{name}")
     module.__file__ = filename
-    module.__dict__["CACHE"] = cache
+    module.__dict__.update(namespace, CACHE=cache)
     # Numba looks a function's module up by name when it loads machine code.
     sys.modules[module.__name__] = module
     exec(compile(source, filename, "exec"), module.__dict__)
     return module
 
 
-def _from_disk(name: str, source: str) -> Loaded | None:
+def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded | None:
     root = cache_directory()
     try:
         _private(root)
@@ -114,7 +124,7 @@ def _from_disk(name: str, source: str) -> Loaded | None:
             if not (_holds(path, source) and _holds(entry / DIGESTS, _digests(entry))):
                 shutil.rmtree(entry / "__pycache__", ignore_errors=True)
                 _write(path, source)
-            module = _execute(name, source, str(path), True)
+            module = _execute(name, source, str(path), True, namespace)
             hit = bool(module.run.stats.cache_hits)
             if not hit:
                 _write(entry / DIGESTS, _digests(entry))

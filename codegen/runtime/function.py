@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import load
 from codegen.schedule import ScheduleName
 from codegen.schedule import schedule as scheduled
+from codegen.schedule.program import Program
+
+EmitterName = Literal["auto", "vector", "numba"]
 
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
 
@@ -26,6 +29,7 @@ class CompileReport:
     """What was compiled and what it took."""
 
     schedule: str
+    emitter: str
     dtype: str
     passes: PassReport
     workspace: str
@@ -39,7 +43,7 @@ class CompileReport:
     def __str__(self) -> str:
         origin = "loaded from the cache" if self.cache_hit else "compiled"
         return (
-            f"schedule {self.schedule}, {self.dtype}, workspace {self.workspace} elements\n"
+            f"schedule {self.schedule}, {self.emitter} code, {self.dtype}, workspace {self.workspace} elements\n"
             f"generated in {self.generate_seconds * 1e3:.0f} ms, {origin} in {self.compile_seconds * 1e3:.0f} ms\n"
             f"operations for one sample, after each pass:\n{self.passes}"
         )
@@ -162,19 +166,45 @@ def _describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def _emit(
+    program: Program, convention: Layout, dtype: Dtype, emitter: EmitterName
+) -> tuple[str, str, Mapping[str, Any]]:
+    """The emitter that is used, the source of the module, and what the module expects to find."""
+    if emitter not in ("auto", "vector", "numba"):
+        raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
+    if emitter != "numba":
+        from codegen.emit.vector.module import emit_vector, segments
+        from codegen.emit.vector.nodes import unsupported
+        from codegen.emit.vector.plan import lanes, plan
+
+        missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
+        if missing is None:
+            planned = plan(program, dtype, lanes(program, dtype))
+            return "vector", emit_vector(planned, convention), segments(planned, convention)
+        if emitter == "vector":
+            raise EmitError(f"{missing} has no vector form")
+    return "numba", emit(program, convention, dtype), {}
+
+
 def compile(
     graph: Graph,
     *,
     dtype: Dtype = "float64",
     schedule: ScheduleName = "auto",
+    emitter: EmitterName = "auto",
     cache: bool = True,
     pack: Mapping[str, Sequence[str]] | None = None,
 ) -> CompiledFunction:
     """Compile a graph to a function of its inputs that returns its outputs.
 
+    ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``blas`` (whole-batch matrix
+    products, fused loops between them), or ``auto``, chosen by size. ``emitter`` is the code: ``vector`` (explicit
+    SIMD), ``numba`` (the readable program itself), or ``auto``, vector wherever every function has a vector form.
     ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that
-    order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous. Raises :class:`EmitError` for an
-    unknown dtype or schedule, a bad pack, or a function without a translation.
+    order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous.
+
+    Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
+    translation.
 
     >>> from codegen import from_expressions, gradient
     >>> from sympy import symbols
@@ -189,12 +219,13 @@ def compile(
     optimised, passes = optimise(graph)
     convention = layout(optimised, pack or {})
     program = scheduled(optimised, schedule)
-    source = emit(program, convention, dtype)
+    used, source, namespace = _emit(program, convention, dtype, emitter)
     generated = time.perf_counter()
-    loaded = load(source, cache)
+    loaded = load(source, cache, namespace)
     finished = time.perf_counter()
     report = CompileReport(
         schedule=program.schedule,
+        emitter=used,
         dtype=dtype,
         passes=passes,
         workspace=program.workspace,

@@ -37,23 +37,23 @@ class Fit:
     counts: Mapping[Dtype, int]
 
 
-def minimax(function: Real, weight: Real, low: mpf, high: mpf, count: int) -> tuple[list[mpf], mpf]:
-    """The polynomial of ``count`` coefficients, lowest first, with the least weighted error, and that error."""
+def minimax(function: Real, weight: Real, low: mpf, high: mpf, count: int) -> list[mpf]:
+    """The polynomial of ``count`` coefficients, lowest first, with the least weighted error (Remez 1934)."""
     size = NODES * count
-    # Cosines put the nodes where the error oscillates fastest; the interval's own ends are left out, where
+    # Cosines put the nodes where the error oscillates fastest; they leave out the ends and 0, where
     # functions such as (exp t − 1 − t)/t² cannot be evaluated.
     nodes = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * size)) for i in range(size)]
-    values, weights = [function(t) for t in nodes], [weight(t) for t in nodes]
-    reference = [(size - 1) * i // count for i in range(count + 1)]
+    return _remez(nodes, [function(t) for t in nodes], [weight(t) for t in nodes], count)
+
+
+def _remez(nodes: Sequence[mpf], values: Sequence[mpf], weights: Sequence[mpf], count: int) -> list[mpf]:
+    reference = [(len(nodes) - 1) * i // count for i in range(count + 1)]
     while True:
-        system = mp.matrix(
-            [[nodes[i] ** power for power in range(count)] + [(-1) ** row / weights[i]] for row, i in enumerate(reference)]
-        )
-        *coefficients, level = mp.lu_solve(system, mp.matrix([values[i] for i in reference]))
+        powers = [[nodes[i] ** power for power in range(count)] + [(-1) ** row / weights[i]] for row, i in enumerate(reference)]
+        *coefficients, level = mp.lu_solve(mp.matrix(powers), mp.matrix([values[i] for i in reference]))
         errors = [w * (v - mp.polyval(coefficients[::-1], t)) for t, v, w in zip(nodes, values, weights)]
-        largest = max(abs(error) for error in errors)
-        if largest < abs(level) * mpf("1.001"):
-            return coefficients, largest
+        if max(abs(error) for error in errors) < abs(level) * mpf("1.001"):
+            return coefficients
         reference = _exchange(errors, count + 1)
 
 
@@ -88,8 +88,8 @@ HALF = mp.log(2) / 2 * MARGIN
 """exp: |r| ≤ ln 2/2."""
 EIGHTH = mp.pi / 4 * MARGIN
 """sin, cos: |r| ≤ π/4."""
-TAIL = mpf(3)
-"""erfc: the constant of t = (a − 3)/(a + 3)."""
+TAIL = mpf("3.078125")
+"""erfc: K of t = (a − K)/(a + K); of the numbers near 3 the one whose first two coefficients are almost float64s."""
 
 
 def _tail(t: mpf) -> mpf:
@@ -104,10 +104,6 @@ def _tail_bound(a: object) -> mpf:
 FITS: dict[str, Fit] = {
     # exp r = 1 + r + r²·p(r)
     "exp": Fit(lambda r: (mp.expm1(r) - r) / r**2, lambda r: r**2, _everywhere(-HALF, HALF), {"float64": 10, "float32": 5}),
-    # h·coth h = 1 + w·p(w), w = h²
-    "coth": Fit(
-        _root(lambda h: (h * mp.coth(h) - 1) / h**2), lambda w: w, _everywhere(0, HALF**2 / 4), {"float64": 5, "float32": 2}
-    ),
     # log((1 + s)/(1 − s)) = 2s + s·z·p(z), z = s²
     "log": Fit(
         _root(lambda s: (2 * mp.atanh(s) / s - 2) / s**2), lambda z: z, _everywhere(0, (3 - mp.sqrt(8)) ** 2 * MARGIN),
@@ -132,30 +128,41 @@ FITS: dict[str, Fit] = {
     "erf_tail": Fit(
         lambda x: -mp.log(mp.erfc(x)), mp.erfc, {"float64": (mpf(1), mpf(6)), "float32": (mpf(1), mpf(4))}, {"float64": 18, "float32": 7}
     ),
-    # erfc a = exp(−a²)·p(t)/(a + 3), t = (a − 3)/(a + 3), a ≥ ½
+    # erfc a = exp(−a²)·p(t)/(a + K), t = (a − K)/(a + K), a ≥ 1
     "erfc": Fit(
         _tail, lambda t: 1 / _tail(t),
-        {"float64": (_tail_bound(0.5), _tail_bound(27.5)), "float32": (_tail_bound(0.5), _tail_bound(10.25))},
-        {"float64": 22, "float32": 10},
+        {"float64": (_tail_bound(1), _tail_bound(27.5)), "float32": (_tail_bound(1), _tail_bound(10.25))},
+        {"float64": 20, "float32": 9},
     ),
 }  # fmt: skip
 
 
-def rounded(coefficients: Sequence[mpf], dtype: Dtype) -> tuple[str, ...]:
-    """The shortest decimals that read back as the coefficients rounded to the dtype."""
-    # mpmath rounds to float64 first; a second rounding to float32 differs in one case of 2²⁹.
-    return tuple(str(np.dtype(dtype).type(float(c))) for c in coefficients)
+def rounded(fit: Fit, dtype: Dtype) -> tuple[str, ...]:
+    """The coefficients as the shortest decimals that read back as numbers of the dtype.
+
+    They are rounded one by one, the lowest first, each time fitting the others anew: they make up for its error.
+    """
+    texts: list[str] = []
+    function, weight = fit.function, fit.weight
+    for count in range(fit.counts[dtype], 0, -1):
+        # mpmath rounds to float64 first; a second rounding to float32 differs in one case of 2²⁹.
+        first = np.dtype(dtype).type(float(minimax(function, weight, *fit.bounds[dtype], count)[0]))
+        texts.append(str(first))
+        function, weight = _without(function, mpf(float(first))), _times_argument(weight)
+    return tuple(texts)
+
+
+def _without(function: Real, constant: mpf) -> Real:
+    return lambda t: (function(t) - constant) / t
+
+
+def _times_argument(weight: Real) -> Real:
+    return lambda t: weight(t) * abs(t)
 
 
 def table() -> dict[str, dict[Dtype, tuple[str, ...]]]:
     """The coefficients of every fit, lowest first, as they are written in ``COEFFICIENTS``."""
-    return {
-        name: {
-            dtype: rounded(minimax(fit.function, fit.weight, *fit.bounds[dtype], count)[0], dtype)
-            for dtype, count in fit.counts.items()
-        }
-        for name, fit in FITS.items()
-    }
+    return {name: {dtype: rounded(fit, dtype) for dtype in fit.counts} for name, fit in FITS.items()}
 
 
 def main() -> None:

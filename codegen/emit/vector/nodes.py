@@ -1,0 +1,176 @@
+"""Expressions as vector instructions: a table from SymPy nodes to what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+
+from llvmlite import ir
+from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom
+
+from codegen import functions as f
+from codegen.emit import vectormath
+from codegen.emit.vector.values import Scope, Value
+from codegen.emit.vector.writer import Writer
+from codegen.errors import EmitError
+from codegen.expression import postorder, rewrite
+
+_Of = Callable[[Basic], Value]
+
+
+def evaluate(w: Writer, expression: Expr, scope: Scope) -> Value:
+    """The value of an expression, each shared node computed once."""
+    results: dict[int, Value] = {}
+    expanded = rewrite(expression, _define)
+    for node in postorder(expanded):
+        results[id(node)] = _node(w, node, scope, lambda part: results[id(part)])
+    return results[id(expanded)]
+
+
+def unsupported(expression: Expr) -> str | None:
+    """The name of a function in an expression that has no vector form, or None."""
+    for node in postorder(rewrite(expression, _define)):
+        if node.is_number or isinstance(node, (Indexed, Idx, Symbol, BooleanAtom)):
+            continue
+        if isinstance(node, Pow) and not _is_simple_power(node.exp):
+            name = "power"
+        elif any(isinstance(node, kind) for kind, _ in _NODES):
+            continue
+        else:
+            name = type(node).__name__
+        if name not in vectormath.TABLE:
+            return name
+    return None
+
+
+def _is_simple_power(exponent: Expr) -> bool:
+    return abs(exponent) == Rational(1, 2) or (isinstance(exponent, Integer) and abs(int(exponent)) <= 64)
+
+
+def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    if isinstance(node, Expr) and node.is_number:
+        return w.real(float(node))
+    if isinstance(node, BooleanAtom):
+        return Value(ir.IntType(1)(int(bool(node))), False)
+    if (integer := w.integer(node, scope)) is not None:
+        return w.as_real(integer)
+    if isinstance(node, (Indexed, Symbol)):
+        return w.load(node, scope)
+    for kind, write in _NODES:
+        if isinstance(node, kind):
+            return write(w, node, scope, of)
+    name = type(node).__name__
+    if name not in vectormath.TABLE:
+        raise EmitError(f"{name} has no vector form")
+    return w.apply(lambda lanes, *arguments: vectormath.TABLE[name](lanes, *arguments), *[of(a) for a in node.args])
+
+
+def _define(node: Basic) -> Basic | None:
+    return rewrite(node.definition(), _define) if isinstance(node, f.Composite) else None
+
+
+def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    return reduce(lambda a, b: w.apply(lambda lanes, x, y: lanes.add(x, y), a, b), [of(a) for a in node.args])
+
+
+def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    above = [of(a) for a in node.args if a != -1 and not _is_inverse(a)]
+    below = [of(a.base) for a in node.args if _is_inverse(a)]
+    times = lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b)  # noqa: E731
+    value = reduce(times, above) if above else w.real(1.0)
+    if -1 in node.args:
+        value = w.apply(lambda lanes, x: lanes.neg(x), value)
+    return w.apply(lambda lanes, x, y: lanes.div(x, y), value, reduce(times, below)) if below else value
+
+
+def _is_inverse(node: Basic) -> bool:
+    return isinstance(node, Pow) and node.exp == -1 and not node.is_number
+
+
+def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    base, exponent = of(node.base), node.exp
+    if not _is_simple_power(exponent):
+        return w.apply(lambda lanes, x, y: vectormath.TABLE["power"](lanes, x, y), base, of(exponent))
+    if isinstance(exponent, Integer):
+        value = _integer_power(w, base, abs(int(exponent)))
+    else:
+        value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
+    return value if exponent > 0 else w.apply(lambda lanes, x: lanes.div(1.0, x), value)
+
+
+def _integer_power(w: Writer, base: Value, exponent: int) -> Value:
+    """x³ as x·x·x; higher powers by repeated squaring, as the readable code has it."""
+    times = lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b)  # noqa: E731
+    if exponent <= 3:
+        return reduce(times, [base] * exponent)
+    half = _integer_power(w, base, exponent // 2)
+    return times(times(half, half), base) if exponent % 2 else times(half, half)
+
+
+def _equal(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    integers = [value for a in node.args if (value := w.integer(a, scope)) is not None]
+    if len(integers) < 2:
+        condition = w.compare("==", *(of(a) for a in node.args))
+    else:
+        # Labels and indices are compared as the integers they are.
+        condition = w.apply(lambda lanes, x, y: w.builder.icmp_signed("==", x, y), *integers)
+    return w.choose(condition, w.real(1.0), w.real(0.0))
+
+
+def _clip(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    x, low, high = (of(a) for a in node.args)
+    return w.choose(w.compare("<", x, low), low, w.choose(w.compare(">", x, high), high, x))
+
+
+def _sign(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    x, zero = of(node.args[0]), w.real(0.0)
+    below = w.choose(w.compare("<", x, zero), w.real(-1.0), x)
+    return w.choose(w.compare(">", x, zero), w.real(1.0), below)
+
+
+def _extremum(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    name = "larger" if isinstance(node, f.maximum) else "smaller"
+    return reduce(
+        lambda a, b: w.apply(lambda lanes, x, y: getattr(lanes, name)(y, x), a, b), [of(a) for a in node.args]
+    )
+
+
+def _piecewise(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    value = w.real(float("nan"))
+    for branch in reversed(node.args):
+        value = w.choose(of(branch.args[1]), of(branch.args[0]), value)
+    return value
+
+
+def _logic(operation: str) -> Callable[[Writer, Basic, Scope, _Of], Value]:
+    def write(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+        combine = getattr(w.builder, operation)
+        return reduce(lambda a, b: w.apply(lambda lanes, x, y: combine(x, y), a, b), [of(a) for a in node.args])
+
+    return write
+
+
+_NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of], Value]], ...] = (
+    (Add, _add),
+    (Mul, _multiply),
+    (Pow, _power),
+    (f.equal, _equal),
+    (f.clip, _clip),
+    (f.sign, _sign),
+    (f.stop_gradient, lambda w, node, scope, of: of(node.args[0])),
+    (f.step, lambda w, n, s, of: w.choose(w.compare(">", of(n.args[0]), w.real(0.0)), w.real(1.0), w.real(0.0))),
+    (f.relu, lambda w, n, s, of: w.choose(w.compare("<=", of(n.args[0]), w.real(0.0)), w.real(0.0), of(n.args[0]))),
+    (f.select, lambda w, n, s, of: w.choose(w.compare(">", of(n.args[0]), w.real(0.0)), of(n.args[1]), of(n.args[2]))),
+    (f.absolute, lambda w, n, s, of: w.apply(lambda lanes, x: lanes.abs(x), of(n.args[0]))),
+    ((f.maximum, f.minimum), _extremum),
+    (Piecewise, _piecewise),
+    (ExprCondPair, lambda w, node, scope, of: of(node.args[0])),
+    (Relational, lambda w, n, s, of: w.compare(n.rel_op, of(n.args[0]), of(n.args[1]))),
+    (And, _logic("and_")),
+    (Or, _logic("or_")),
+    (Not, lambda w, node, scope, of: w.apply(lambda lanes, x: w.builder.not_(x), of(node.args[0]))),
+)

@@ -1,0 +1,42 @@
+"""What the vector emitter computes with: values of one number or one a lane, loop counters, sums under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from llvmlite import ir
+from sympy import Idx
+
+INT = ir.IntType(64)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A scalar, or one value a lane: real numbers, integers or truth values."""
+
+    llvm: ir.Value
+    lanes: bool
+
+
+@dataclass(frozen=True)
+class Counter:
+    """The value of a loop index: a scalar, or the first of as many consecutive ones as there are lanes."""
+
+    base: ir.Value
+    lanes: bool
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A sum or maximum under way in a stack slot, which LLVM turns into registers."""
+
+    slot: ir.Value
+    lanes: bool
+    combine: bool
+    """Whether its lanes are combined to one number after the loop."""
+
+
+Scope: TypeAlias = Mapping[Idx, Counter]
+"""The loops around a statement."""
