@@ -38,6 +38,8 @@ class Variable:
     name: str
     shape: tuple[Extent, ...] = ()
     kind: Kind = "real"
+    below: int | None = None
+    """Integers of an input are from 0 to one less than this; compiled functions check it. None: any integer."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(as_extent(n) for n in self.shape))

@@ -147,7 +147,11 @@ class Network:
         """The variable ``y``: integer labels (S,) or rows (S, outputs), as the loss wants it."""
         b = Builder()
         loss, _ = resolve_loss(self.loss)
-        return Variable("y", (b.S,), "integer") if loss.target == "labels" else Variable("y", (b.S, self.outputs))
+        return (
+            Variable("y", (b.S,), "integer", self.outputs)
+            if loss.target == "labels"
+            else Variable("y", (b.S, self.outputs))
+        )
 
     @property
     def outputs(self) -> int:

@@ -344,6 +344,11 @@ class Functions:
             expected = ", ".join(str(n) for n in slot.shape)
             yield f"    if {' or '.join(tests)}:"
             yield f'        raise ValueError("{name}: expected shape ({escape(expected)})")'
+        limit = slot.variables[0].below
+        if limit is not None:
+            yield f"    for value in {f'{name}.flat' if slot.shape else f'({name},)'}:"
+            yield f"        if value < 0 or value >= {limit}:"
+            yield f'            raise ValueError("{name}: expected integers from 0 to {limit - 1}")'
 
     def disjoint(self) -> Iterator[str]:
         """Results must not overlap the arguments or each other: the kernel writes before it has read everything."""

@@ -135,6 +135,10 @@ class CompiledFunction:
             raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")
         if not (value.flags.c_contiguous and value.flags.aligned):
             raise ValueError(f"{slot.name!r} must be C-contiguous and aligned; use numpy.ascontiguousarray")
+        limit = slot.variables[0].below
+        if limit is not None and value.size and (value.min() < 0 or value.max() >= limit):
+            worst = value.min() if value.min() < 0 else value.max()
+            raise ValueError(f"{slot.name!r} must hold integers from 0 to {limit - 1}, found {worst}")
         for found, expected in zip(value.shape, slot.shape):
             if isinstance(expected, int):
                 if found != expected:

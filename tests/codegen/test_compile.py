@@ -58,8 +58,18 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("emitter", ["vector", "numba"])
-@pytest.mark.parametrize("schedule", SCHEDULES)
+WAYS = [
+    ("unrolled", "vector"),
+    ("loops", "vector"),
+    ("blas", "vector"),
+    ("blas", "numba"),
+    # The readable code of the other schedules has the same statements in other loops.
+    pytest.param("unrolled", "numba", marks=pytest.mark.slow),
+    pytest.param("loops", "numba", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("schedule", "emitter"), WAYS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str, emitter: str) -> None:
     graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
