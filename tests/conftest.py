@@ -28,14 +28,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """No test touches the user's cache.
 
     Set here and not in a fixture, because the fixtures of tests/conftest.py do not reach the doctests
-    in codegen/ and symnn/.
+    in codegen/ and symnn/. Parallel workers inherit the directory of the process that started them.
     """
+    if hasattr(config, "workerinput"):
+        return
     config.stash[_cache] = tempfile.TemporaryDirectory(prefix="symnn-tests-", ignore_cleanup_errors=True)
     os.environ["SYMNN_CACHE_DIR"] = config.stash[_cache].name
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[_cache].cleanup()
+    if _cache in config.stash:
+        config.stash[_cache].cleanup()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -50,8 +50,9 @@ def count_paths(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Path
     >>> print(count_paths(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b]), "e"))
     3 paths to e over 5 edges
     """
-    graph.variable(of)
     sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
+    for name in (of, *sources):
+        graph.variable(name)  # an error that lists the known names
     edges, active = active_edges(graph, of, sources)
     found: dict[Cell, int] = defaultdict(int, dict.fromkeys(graph.cells[of], 1))
     touched = 0

@@ -44,6 +44,8 @@ SQRT_EIGHTH: Mapping[Dtype, tuple[float, float]] = {
 
 INVERSE_LN2 = 1.4426950408889634
 TWO_OVER_PI = 0.6366197723675814
+ERFC_CENTRE = 3.078125
+"""K of erfc: exact in both dtypes, and chosen in tests/benchmarks/coefficients.py."""
 SQRT_HALF = 0.7071067811865476
 
 
@@ -79,122 +81,122 @@ LIMITS: Mapping[Dtype, Limits] = {
 COEFFICIENTS: Mapping[str, Mapping[Dtype, tuple[float, ...]]] = {
     "exp": {
         "float64": (
-            0.5000000000000012, 0.166666666666667, 0.04166666666651522, 0.008333333333307304,
-            0.0013888888947070671, 0.00019841269917203296, 2.4801489882139037e-05, 2.7557216436418625e-06,
-            2.7631302862043924e-07, 2.5117825100386183e-08,
+            0.5000000000000012, 0.16666666666666605, 0.04166666666652432, 0.008333333333345688,
+            0.0013888888944584463, 0.00019841269863943008, 2.4801492249717494e-05, 2.755724543536893e-06,
+            2.7630563150570477e-07, 2.5113050207826456e-08,
         ),
         "float32": (
-            0.5, 0.16666518, 0.041666206, 0.008368898,
-            0.0013950411,
+            0.5, 0.16666521, 0.04166639, 0.008368682,
+            0.0013941879,
         ),
     },
     "log": {
         "float64": (
-            0.6666666666666734, 0.39999999999413843, 0.2857142874259543, 0.22222198549925265,
-            0.18183565624300935, 0.15314015231226624, 0.1479632296331972,
+            0.6666666666666734, 0.39999999999416347, 0.28571428742135463, 0.22222198590829914,
+            0.18183563727269408, 0.1531405940681831, 0.14795914935187388,
         ),
         "float32": (
-            0.66666776, 0.3997753, 0.29872027,
+            0.66666776, 0.3997758, 0.29870927,
         ),
     },
     "sin": {
         "float64": (
-            -0.16666666666666632, 0.0083333333333224, -0.00019841269829795418, 2.75573136874353e-06,
-            -2.5050757385033976e-08, 1.5896751733351563e-10,
+            -0.16666666666666632, 0.00833333333332248, -0.0001984126982984671, 2.755731370214013e-06,
+            -2.5050759356365644e-08, 1.5896851986414698e-10,
         ),
         "float32": (
-            -0.16666655, 0.008332177, -0.00019517145,
+            -0.16666655, 0.008332191, -0.00019518606,
         ),
     },
     "cos": {
         "float64": (
-            0.0416666666666666, -0.0013888888888874105, 2.480158728946941e-05, -2.755731434845616e-07,
-            2.0875722722620247e-09, -1.1359618140422888e-11,
+            0.0416666666666666, -0.0013888888888874465, 2.480158728966217e-05, -2.75573143974255e-07,
+            2.087572869016595e-09, -1.1359899164392064e-11,
         ),
         "float32": (
-            0.041666646, -0.0013887367, 2.4438305e-05,
+            0.041666646, -0.0013887301, 2.4430668e-05,
         ),
     },
     "sinh": {
         "float64": (
-            0.16666666666666677, 0.008333333333321601, 0.00019841269886201, 2.755724413519957e-06,
-            2.5109062437003455e-08,
+            0.16666666666666677, 0.008333333333321386, 0.00019841269886815044, 2.7557243453877474e-06,
+            2.5109319718837756e-08,
         ),
         "float32": (
-            0.16666667, 0.008333289, 0.00019904978,
+            0.16666667, 0.008333175, 0.00019974112,
         ),
     },
     "cosh": {
         "float64": (
-            0.5000000000000013, 0.0416666666665141, 0.0013888888947314233, 2.480148966431931e-05,
-            2.7631371831117704e-07,
+            0.5000000000000013, 0.04166666666651048, 0.0013888888948350915, 2.4801488514680966e-05,
+            2.763180575028585e-07,
         ),
         "float32": (
-            0.5, 0.041666266, 0.0013946246,
+            0.5, 0.04166646, 0.0013935426,
         ),
     },
     "asin": {
         "float64": (
-            0.16666666666666763, 0.07499999999970265, 0.04464285717511812, 0.03038194268373381,
-            0.02237221565727817, 0.01735160014225364, 0.013980960888181558, 0.011397780297118923,
-            0.010786506376125696, 0.003683122820593159, 0.021763312289817278, -0.02107703907497912,
-            0.03267673695538838,
+            0.16666666666666763, 0.07499999999970129, 0.04464285717525478, 0.03038194267686151,
+            0.022372215859593893, 0.017351596355888874, 0.013981008038199055, 0.011397380705951447,
+            0.010788820477057799, 0.0036741094287780075, 0.021785892043007273, -0.021109902036703973,
+            0.03269785558297703,
         ),
         "float32": (
-            0.16666754, 0.07495243, 0.045476947, 0.024148313,
-            0.04221739,
+            0.16666754, 0.07495252, 0.04547605, 0.024152013,
+            0.04221201,
         ),
     },
     "atan": {
         "float64": (
-            -0.33333333333333093, 0.19999999999955442, -0.14285714282802614, 0.11111111013661921,
-            -0.09090907119443455, 0.07692281188841911, -0.06666415013704734, 0.05880592647734192,
-            -0.05253805959388421, 0.04723294718944264, -0.04221721311649646, 0.036693596206246314,
-            -0.029985675323898234, 0.022085275010175622, -0.013995102068992744, 0.007263439938424096,
-            -0.0029193853807998474, 0.0008435005137421302, -0.00015480063909137023, 1.3489653484643776e-05,
+            -0.33333333333333093, 0.19999999999955462, -0.14285714282803474, 0.11111111013682444,
+            -0.09090907119748992, 0.07692281191919902, -0.06666415036002038, 0.05880592771314251,
+            -0.05253806511992132, 0.04723296760242696, -0.04221727480269649, 0.03669374481540058,
+            -0.02998595363250822, 0.02208567200128803, -0.013995525273116002, 0.007263769287283066,
+            -0.002919566018858249, 0.0008435663102326042, -0.00015481483917849367, 1.349101725123795e-05,
         ),
         "float32": (
-            -0.33333302, 0.19998638, -0.14265247, 0.109575845,
-            -0.08419488, 0.05823511, -0.031456307, 0.011064786,
-            -0.0018272938,
+            -0.33333302, 0.19998626, -0.14265092, 0.10956657,
+            -0.084164545, 0.058177873, -0.03139417, 0.011028755,
+            -0.0018186542,
         ),
     },
     "erf": {
         "float64": (
-            0.12837916709551256, -0.3761263890318352, 0.11283791670944185, -0.02686617064311142,
-            0.005223977606118157, -0.0008548325929302933, 0.00012055293576655873, -1.4924712299041705e-05,
-            1.6447131553146343e-06, -1.6206313739195466e-07, 1.3710980744593308e-08, -7.779469796777585e-10,
+            0.12837916709551256, -0.37612638903183343, 0.11283791670936943, -0.026866170641956722,
+            0.005223977596704315, -0.0008548325482891695, 0.000120552804152057, -1.4924463718284284e-05,
+            1.6444122426104162e-06, -1.6183741911026943e-07, 1.3615477739824376e-08, -7.60527140206376e-10,
         ),
         "float32": (
-            0.12837917, -0.37612626, 0.112835854, -0.026853811,
-            0.0051883273, -0.00080101914, 7.853853e-05,
+            0.12837917, -0.37612626, 0.11283579, -0.026853347,
+            0.005187162, -0.0007997853, 7.806903e-05,
         ),
     },
     "erf_tail": {
         "float64": (
-            5.132653533151018e-07, 1.128373991496391, 0.6366440559914519, 0.10270228752429827,
-            -0.018988038050498486, -0.0004135416606806724, 0.0019189505388262967, -0.0007730467389456894,
-            0.00013655631475533063, 1.9522842249380998e-05, -2.2532913096986084e-05, 8.57880378920627e-06,
-            -2.1148070409712264e-06, 3.695669677700837e-07, -4.59334361532234e-08, 3.890035020717477e-09,
-            -2.020355629562945e-10, 4.865135772099574e-12,
+            5.132653533151018e-07, 1.1283739914956692, 0.6366440559979379, 0.10270228749739557,
+            -0.018988037982124357, -0.0004135417798417852, 0.0019189506898078111, -0.0007730468827944906,
+            0.00013655641986306695, 1.9522782740818807e-05, -2.253288691506593e-05, 8.578794872901678e-06,
+            -2.1148047174145334e-06, 3.695665140913104e-07, -4.593337209432558e-08, 3.890028864052829e-09,
+            -2.0203520391510258e-10, 4.8651262223497595e-12,
         ),
         "float32": (
-            0.00035381762, 1.1270397, 0.63822633, 0.10303678,
-            -0.021805035, 0.0029395353, -0.00018556653,
+            0.00035381762, 1.1270397, 0.6382262, 0.103036985,
+            -0.02180518, 0.0029395854, -0.00018557301,
         ),
     },
     "erfc": {
         "float64": (
-            1.0740069070883398, -0.8833944531698839, 0.5902283571040997, -0.31046726190052154,
-            0.11952776128743331, -0.026827234626780445, -0.0012124166301634035, 0.0030340620535826337,
-            -0.0005483096803744782, -0.00027677848008907276, 0.00010756182093539136, 3.0402441060576697e-05,
-            -1.747541413318551e-05, -4.764661286401865e-06, 2.792921747319342e-06, 1.021674112417719e-06,
-            -4.813079659684197e-07, -2.1984376250446384e-07, 1.21557698646944e-07, -8.675341543355144e-09,
+            1.0764090930655679, -0.8932262614540848, 0.6083993762186731, -0.33114534193407485,
+            0.1356661234625764, -0.03541826930559472, 0.0014559214301991588, 0.002992945449130051,
+            -0.0008967249167120007, -0.00017987642734318448, 0.00014193461504683673, 9.805136617662221e-06,
+            -2.1390144213315237e-05, -9.215689879868936e-07, 3.4819550396518155e-06, 2.8760536741897155e-07,
+            -6.42592065570957e-07, -6.843419838331436e-08, 1.3714442505185632e-07, -2.5748557858359997e-08,
         ),
         "float32": (
-            1.0740069, -0.8833944, 0.59022856, -0.31046927,
-            0.11952423, -0.02679859, -0.0011945196, 0.002882062,
-            -0.00054986984,
+            1.0764091, -0.89322627, 0.6083987, -0.3311455,
+            0.13567607, -0.03540939, 0.0014050404, 0.0029156862,
+            -0.0007767948,
         ),
     },
 }
@@ -276,22 +278,36 @@ def _log_reduced(lanes: Lanes, f: Value, k: Value) -> Value:
     return lanes.fma(k, high, lanes.add(f, correction))
 
 
-def _scaled_tail(lanes: Lanes, a: Value, high: Value, low: Value, numerator: float) -> Value:
-    """numerator·exp(a²)·erfc(a)·exp(−high − low) for a ≥ 1; exp(−a²) loses no digits if high + low is a² exactly.
+class Pair(NamedTuple):
+    """A number in twice the precision, as the sum of two."""
 
-    numerator is a power of two. The rounding errors of the quotient and of the product before the exponential are
-    carried along; they would add two ULP to the three that remain.
+    high: Value
+    low: Value
+
+
+def _product(lanes: Lanes, a: Operand, b: Operand) -> Pair:
+    """a·b and its rounding error."""
+    high = lanes.mul(a, b)
+    return Pair(high, lanes.fma(a, b, lanes.neg(high)))
+
+
+def _scaled_tail(lanes: Lanes, a: Pair, square: Pair, numerator: float) -> Value:
+    """numerator·exp(a²)·erfc(a)·exp(−square) for a ≥ 1 and a power of two as numerator.
+
+    The rounding errors before the exponential are carried along, in the low parts of the pairs and in `residual` and
+    `factor_low`; they would add two ULP to the three that remain.
     """
-    inverse = lanes.div(1.0, lanes.add(a, 3.0))
-    residual = lanes.fma(lanes.neg(inverse), a, lanes.fma(inverse, -3.0, 1.0))
-    t = lanes.mul(lanes.sub(a, 3.0), inverse)
+    inverse = lanes.div(1.0, lanes.add(a.high, ERFC_CENTRE))
+    residual = lanes.fma(lanes.neg(inverse), a.high, lanes.fma(inverse, -ERFC_CENTRE, 1.0))
+    if a.low is not None: residual = lanes.fma(lanes.neg(inverse), a.low, residual)
+    t = lanes.mul(lanes.sub(a.high, ERFC_CENTRE), inverse)
     polynomial = _polynomial(lanes, t, COEFFICIENTS["erfc"][lanes.dtype])
     factor = lanes.mul(polynomial, lanes.mul(inverse, numerator))
     factor_low = lanes.fma(polynomial, lanes.mul(inverse, numerator), lanes.neg(factor))
     ln2_high, ln2_low = LN2[lanes.dtype]
-    k, word = _nearest(lanes, high, -INVERSE_LN2, 2 * lanes.format.bias)
-    rest = lanes.fma(k, ln2_low, lanes.sub(low, residual))
-    r = lanes.sub(lanes.fma(k, -ln2_high, lanes.neg(high)), rest)
+    k, word = _nearest(lanes, square.high, -INVERSE_LN2, 2 * lanes.format.bias)
+    rest = lanes.fma(k, ln2_low, lanes.sub(square.low, residual))
+    r = lanes.sub(lanes.fma(k, -ln2_high, lanes.neg(square.high)), rest)
     value = lanes.add(lanes.fma(factor, _expm1_reduced(lanes, r), factor_low), factor)
     small, large = _powers_of_two(lanes, word)
     return lanes.mul(lanes.mul(value, large), small)
@@ -327,17 +343,21 @@ def tanh(lanes: Lanes, x: Value) -> Value:
     k, word = _nearest(lanes, size, -2 * INVERSE_LN2, lanes.format.bias + 1)
     h = _minus_multiple(lanes, size, k, [-part / 2 for part in LN2[lanes.dtype]])
     double = _power_of_two(lanes, word)  # 2·2^k, and exp(−2|x|) = 2^k·exp(−2h)
-    m = lanes.fma(double, _expm1_reduced(lanes, h, -2), lanes.fma(double, -0.5, 1.0))
-    return lanes.copysign(lanes.div(m, lanes.sub(2.0, m)), x)
+    e = _expm1_reduced(lanes, h, -2)
+    difference = lanes.fma(double, e, lanes.fma(double, -0.5, 1.0))
+    total = lanes.fma(lanes.neg(double), e, lanes.fma(double, 0.5, 1.0))
+    return lanes.copysign(lanes.div(difference, total), x)
 
 
 def sigmoid(lanes: Lanes, x: Value) -> Value:
     """σ(x) = 1/(1 + e) where x ≥ 0, else e/(1 + e), with e = exp(−|x|)."""
     lift = 2.0 ** LIMITS[lanes.dtype].lift
-    e = _lifted_exp(lanes, x)
+    lifted = _lifted_exp(lanes, x)
+    e = lanes.mul(lifted, 1 / lift)
+    quotient = lanes.div(e, lanes.add(e, 1.0))
     positive = lanes.compare(">=", x, 0.0)
-    quotient = lanes.div(lanes.select(positive, 1.0, e), lanes.fma(e, 1 / lift, 1.0))
-    return lanes.mul(quotient, lanes.select(positive, 1.0, 1 / lift))
+    whole = lanes.select(positive, 1.0, lifted)
+    return lanes.mul(lanes.fma(lanes.neg(whole), quotient, whole), lanes.select(positive, 1.0, 1 / lift))
 
 
 def softplus(lanes: Lanes, x: Value) -> Value:
@@ -570,12 +590,12 @@ def erf(lanes: Lanes, x: Value) -> Value:
 
 
 def erfc(lanes: Lanes, x: Value) -> Value:
-    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(x + 3), t = (x − 3)/(x + 3), or 2 minus it for x < 0."""
+    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(x + K), t = (x − K)/(x + K), or 2 minus it for x < 0."""
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing)
-    square = lanes.mul(size, size)
-    tail = _scaled_tail(lanes, size, square, lanes.fma(size, size, lanes.neg(square)), 1.0)
+    square = _product(lanes, size, size)
+    tail = _scaled_tail(lanes, Pair(size, None), square, 1.0)
     outer = lanes.select(lanes.compare("<", x, 0.0), lanes.sub(2.0, tail), tail)
-    polynomial = _polynomial(lanes, square, COEFFICIENTS["erf"][lanes.dtype])
+    polynomial = _polynomial(lanes, square.high, COEFFICIENTS["erf"][lanes.dtype])
     inner = lanes.fma(lanes.neg(x), polynomial, lanes.sub(1.0, x))
     return lanes.select(lanes.compare("<", size, 1.0), inner, outer)
 
@@ -583,15 +603,15 @@ def erfc(lanes: Lanes, x: Value) -> Value:
 def normal_cdf(lanes: Lanes, x: Value) -> Value:
     """Φ(x) = erfc(−x/√2)/2, its tail as exp(−x²/2) of the exact square."""
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing * math.sqrt(2))
-    half = lanes.mul(size, 0.5)
-    square = lanes.mul(half, size)
-    tail = _scaled_tail(lanes, lanes.mul(size, SQRT_HALF), square, lanes.fma(half, size, lanes.neg(square)), 0.5)
+    square = _product(lanes, lanes.mul(size, 0.5), size)
+    high, low = SQRT_EIGHTH[lanes.dtype]
+    a = _product(lanes, size, 2 * high)
+    tail = _scaled_tail(lanes, Pair(a.high, lanes.fma(size, 2 * low, a.low)), square, 0.5)
     outer = lanes.select(lanes.compare(">", x, 0.0), lanes.sub(1.0, tail), tail)
     # ½ + x/√8 cancels near −√2, so 1/√8 is needed in two parts.
-    high, low = SQRT_EIGHTH[lanes.dtype]
-    polynomial = _polynomial(lanes, square, COEFFICIENTS["erf"][lanes.dtype])
+    polynomial = _polynomial(lanes, square.high, COEFFICIENTS["erf"][lanes.dtype])
     inner = lanes.fma(x, lanes.fma(polynomial, high, low), lanes.fma(x, high, 0.5))
-    return lanes.select(lanes.compare("<", square, 1.0), inner, outer)
+    return lanes.select(lanes.compare("<", square.high, 1.0), inner, outer)
 
 
 # --- roots, choices and kinks -------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from codegen.emit.numba import Dtype
 Real = Callable[[mpf], mpf]
 
 DIGITS = 70
+EXCHANGES = 12
+"""Enough by far where the error alternates; it need not once the coefficients before are rounded."""
 NODES = 40
 """Grid points for each coefficient: the error is searched on a Chebyshev grid this many times finer than its wiggles."""
 
@@ -37,28 +39,29 @@ class Fit:
     counts: Mapping[Dtype, int]
 
 
-def minimax(function: Real, weight: Real, low: mpf, high: mpf, count: int) -> list[mpf]:
-    """The polynomial of ``count`` coefficients, lowest first, with the least weighted error (Remez 1934)."""
-    size = NODES * count
-    # Cosines put the nodes where the error oscillates fastest; they leave out the ends and 0, where
-    # functions such as (exp t − 1 − t)/t² cannot be evaluated.
-    nodes = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * size)) for i in range(size)]
-    return _remez(nodes, [function(t) for t in nodes], [weight(t) for t in nodes], count)
+def minimax(points: Sequence[tuple[mpf, mpf, mpf]], count: int) -> list[mpf]:
+    """The polynomial of ``count`` coefficients, lowest first, with the least weighted error (Remez 1934).
 
-
-def _remez(nodes: Sequence[mpf], values: Sequence[mpf], weights: Sequence[mpf], count: int) -> list[mpf]:
+    ``points`` are arguments, values and weights; those that weigh next to nothing would only make the system singular.
+    """
+    heaviest = max(weight for _, _, weight in points)
+    nodes, values, weights = zip(*(point for point in points if point[2] > heaviest * mpf(2) ** -80))
     reference = [(len(nodes) - 1) * i // count for i in range(count + 1)]
-    while True:
-        powers = [[nodes[i] ** power for power in range(count)] + [(-1) ** row / weights[i]] for row, i in enumerate(reference)]
-        *coefficients, level = mp.lu_solve(mp.matrix(powers), mp.matrix([values[i] for i in reference]))
+    best: tuple[mpf, list[mpf]] = (mp.inf, [])
+    for _ in range(EXCHANGES):
+        rows = [[nodes[i] ** n for n in range(count)] + [(-1) ** row / weights[i]] for row, i in enumerate(reference)]
+        *coefficients, level = mp.lu_solve(mp.matrix(rows), mp.matrix([values[i] for i in reference]))
         errors = [w * (v - mp.polyval(coefficients[::-1], t)) for t, v, w in zip(nodes, values, weights)]
-        if max(abs(error) for error in errors) < abs(level) * mpf("1.001"):
-            return coefficients
+        largest = max(abs(error) for error in errors)
+        best = min(best, (largest, coefficients), key=lambda pair: pair[0])
         reference = _exchange(errors, count + 1)
+        if largest < abs(level) * mpf("1.001") or len(reference) <= count:
+            break
+    return best[1]
 
 
 def _exchange(errors: Sequence[mpf], count: int) -> list[int]:
-    """The places of ``count`` extrema of alternating sign, the largest among them."""
+    """The places of at most ``count`` extrema of alternating sign, the largest among them."""
     runs = [list(run) for _, run in groupby(range(len(errors)), key=lambda i: bool(errors[i] > 0))]
     peaks = [max(run, key=lambda i: abs(errors[i])) for run in runs]
     while len(peaks) > count:
@@ -142,22 +145,20 @@ def rounded(fit: Fit, dtype: Dtype) -> tuple[str, ...]:
 
     They are rounded one by one, the lowest first, each time fitting the others anew: they make up for its error.
     """
+    low, high = fit.bounds[dtype]
+    size = NODES * fit.counts[dtype]
+    # Cosines put the nodes where the error oscillates fastest; they leave out the ends and 0, where
+    # functions such as (exp t − 1 − t)/t² cannot be evaluated.
+    nodes = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * size)) for i in range(size)]
+    values, weights = [fit.function(t) for t in nodes], [fit.weight(t) for t in nodes]
     texts: list[str] = []
-    function, weight = fit.function, fit.weight
+    points = list(zip(nodes, values, weights))
     for count in range(fit.counts[dtype], 0, -1):
         # mpmath rounds to float64 first; a second rounding to float32 differs in one case of 2²⁹.
-        first = np.dtype(dtype).type(float(minimax(function, weight, *fit.bounds[dtype], count)[0]))
+        first = np.dtype(dtype).type(float(minimax(points, count)[0]))
         texts.append(str(first))
-        function, weight = _without(function, mpf(float(first))), _times_argument(weight)
+        points = [(t, (v - mpf(float(first))) / t, w * abs(t)) for t, v, w in points]
     return tuple(texts)
-
-
-def _without(function: Real, constant: mpf) -> Real:
-    return lambda t: (function(t) - constant) / t
-
-
-def _times_argument(weight: Real) -> Real:
-    return lambda t: weight(t) * abs(t)
 
 
 def table() -> dict[str, dict[Dtype, tuple[str, ...]]]:

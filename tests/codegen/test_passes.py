@@ -46,6 +46,7 @@ from codegen.functions import (
 from codegen.numeric.evaluate import evaluate
 from codegen.operations import count_operations
 from codegen.passes import PASSES, lower, optimise, prune, share, simplify, stabilise
+from codegen.passes.hoist import hoist
 from tests.codegen.networks import (
     ENDINGS,
     S,
@@ -124,7 +125,7 @@ def test_every_pass_keeps_every_value(case: str) -> None:
     graph = GRAPHS[case]
     values = random_values(graph, seed=3)
     expected = outputs(graph, values)
-    for name, apply in PASSES.items():
+    for name, apply in [*PASSES.items(), ("hoist", hoist)]:
         graph = apply(graph)
         assert distance(outputs(graph, values), expected) <= 1e-12, name
 
@@ -136,7 +137,7 @@ def test_every_pass_keeps_every_value_of_a_random_graph(graph: Graph) -> None:
     everything = graph.with_outputs(*dict.fromkeys(equation.name for equation in graph.equations))
     for one in (everything, gradient(graph, "L"), gradient(graph.unroll(), "L")):
         expected = outputs(one, values)
-        for name, apply in PASSES.items():
+        for name, apply in [*PASSES.items(), ("hoist", hoist)]:
             one = apply(one)
             assert distance(outputs(one, values), expected) <= 1e-12, name
 
@@ -415,6 +416,19 @@ def test_lower_replaces_sympys_functions() -> None:
     variable = Variable("p")
     graph = Graph((variable,), (Equation(L.symbol, Abs(variable.symbol) + Max(variable.symbol, 1)),), ("L",))
     assert equations(lower(graph)) == ["L = maximum(1, p) + absolute(p)"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (Equation(e[i], v[i] / w[0]), ["r1 = 1/w[0]", "e[i] = r1*v[i]"]),
+        (Equation(r[i, j], exp(v[j]) * v[i]), ["r1[j] = exp(v[j])", "r[i, j] = r1[j]*v[i]"]),
+        (Equation(r[i, j], v[j] * v[i]), ["r[i, j] = v[i]*v[j]"]),
+        (Equation(e[i], sin(v[i])), ["e[i] = sin(v[i])"]),
+    ],
+)
+def test_what_does_not_change_along_an_index_is_hoisted(given: Equation, expected: list[str]) -> None:
+    assert equations(hoist(system(given))) == expected
 
 
 # --- stabilise ----------------------------------------------------------------------------------------------------

@@ -124,6 +124,8 @@ def test_counting_from_other_vertices_than_the_inputs() -> None:
     assert count_paths(lecture(), "a").by_input == {"a": 1, "b": 0}
     with pytest.raises(GraphError, match="no variable 'z'"):
         count_paths(lecture(), "z")
+    with pytest.raises(GraphError, match="no variable 'z'"):
+        count_paths(lecture(), "e", ["z"])
 
 
 def test_edges_with_derivative_0_lead_nowhere() -> None:
