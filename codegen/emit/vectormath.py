@@ -344,9 +344,7 @@ def tanh(lanes: Lanes, x: Value) -> Value:
     # One part of ln 2 is enough: what is missing, k·2.3e−17, comes multiplied by 2^k; without it h is exact.
     h = lanes.fma(k, LN2[lanes.dtype][0] / 2, size)
     double = _power_of_two(lanes, word)  # 2·2^k, and exp(−2|x|) = 2^k·exp(−2h)
-    w = lanes.mul(h, h)
-    q = _polynomial(lanes, h, [c * (-2) ** (power + 1) for power, c in enumerate(COEFFICIENTS["exp"][lanes.dtype])])
-    e = lanes.add(h, lanes.fma(w, q, lanes.mul(k, LN2[lanes.dtype][1]/2)))
+    e = _expm1_reduced(lanes, h, -2)
     difference = lanes.fma(double, e, lanes.fma(double, -0.5, 1.0))
     total = lanes.fma(lanes.neg(double), e, lanes.fma(double, 0.5, 1.0))
     return lanes.copysign(lanes.div(difference, total), x)

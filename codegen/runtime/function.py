@@ -182,8 +182,9 @@ def _emit(
         from codegen.emit.vector.plan import lanes, plan
 
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
-        if missing is None:
-            planned = plan(program, dtype, lanes(program, dtype))
+        planned = plan(program, dtype, lanes(program, dtype))
+        # Without a loop there is nothing to put in lanes, and LLVM takes long over thousands of inlined functions.
+        if missing is None and (planned.vector_loops or emitter == "vector"):
             return "vector", emit_vector(planned, convention), segments(planned, convention)
         if emitter == "vector":
             raise EmitError(f"{missing} has no vector form")
@@ -203,8 +204,8 @@ def compile(
 
     ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``blas`` (whole-batch matrix
     products, fused loops between them), or ``auto``, chosen by size. ``emitter`` is the code: ``vector`` (explicit
-    SIMD), ``numba`` (the readable program itself), or ``auto``, vector wherever every function has a vector form.
-    ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that
+    SIMD), ``numba`` (the readable program itself), or ``auto``, vector wherever there is a loop and every
+    function has a vector form. ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that
     order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous.
 
     Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no

@@ -58,24 +58,28 @@ NETWORKS = {
 }
 
 
-WAYS = [
-    ("unrolled", "vector"),
-    ("loops", "vector"),
-    ("blas", "vector"),
-    ("blas", "numba"),
-    # The readable code of the other schedules has the same statements in other loops.
-    pytest.param("unrolled", "numba", marks=pytest.mark.slow),
-    pytest.param("loops", "numba", marks=pytest.mark.slow),
-]
+EVERY_WAY = {"linear 4-3", "2-5-3", "20-17-13-3, large enough for BLAS"}
+"""Networks that the quick suite compiles by every schedule and emitter; the others it compiles as ``blas`` vectors."""
 
 
-@pytest.mark.parametrize(("schedule", "emitter"), WAYS)
-@pytest.mark.parametrize("name", NETWORKS)
+def ways() -> list[object]:
+    """Every network by every schedule and emitter, most of them slow."""
+    found: list[object] = []
+    for name in NETWORKS:
+        for schedule in SCHEDULES:
+            for emitter in ("vector", "numba"):
+                if (name.startswith("20-"), schedule) == (True, "unrolled"):
+                    continue  # two thousand statements of straight-line code take a minute to compile
+                quick = name in EVERY_WAY or (schedule, emitter) == ("blas", "vector")
+                marks = () if quick else (pytest.mark.slow,)
+                found.append(pytest.param(name, schedule, emitter, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("name", "schedule", "emitter"), ways())
 def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str, emitter: str) -> None:
     graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
     values = random_values(graph, samples=7)
-    if schedule == "unrolled" and name.startswith("20-"):
-        pytest.skip("two thousand statements of straight-line code take a minute to compile")
     assert distance(run(graph, values, schedule=schedule, emitter=emitter), outputs(graph, values)) <= 1e-12
 
 
@@ -409,3 +413,25 @@ def test_a_maximum_over_all_samples() -> None:
     value, derivative = function(np.array([1.0, 3.0, 3.0, 2.0]))
     assert value == 3.0
     assert derivative.tolist() == [0.0, 0.5, 0.5, 0.0]
+
+
+@pytest.mark.slow
+def test_a_chain_of_ten_thousand_equations_goes_through_every_stage() -> None:
+    chain: dict[str, Expr] = {}
+    previous: Expr = x
+    for level in range(10_000):
+        chain[f"e{level}"] = previous / 2 + sympy.tanh(previous) / 3
+        previous = Symbol(f"e{level}")
+    graph = from_expressions(chain, [x]).with_outputs("e9999")
+    value, derivative = numpy_function(gradient(graph, "e9999"))(1.0)
+    assert codegen.compile(graph, cache=False)(1.0) == pytest.approx(float(value), abs=1e-300)
+    assert math.isfinite(float(derivative))
+
+
+def test_a_body_nested_150_deep_goes_through_every_stage() -> None:
+    nested: Expr = x
+    for _ in range(150):
+        nested = sympy.sin(nested) * sympy.cos(nested)
+    graph = gradient(from_expressions({"e": nested}, [x]), "e")
+    found = codegen.compile(graph, cache=False)(0.5)
+    assert distance([np.asarray(v) for v in found], evaluated(graph, 0.5)) <= 1e-12
