@@ -204,9 +204,9 @@ def compile(
 
     ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``blas`` (whole-batch matrix
     products, fused loops between them), or ``auto``, chosen by size. ``emitter`` is the code: ``vector`` (explicit
-    SIMD), ``numba`` (the readable program itself), or ``auto``, vector wherever there is a loop and every
-    function has a vector form. ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end in that
-    order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous.
+    SIMD), ``numba`` (the readable program itself), or ``auto``, vector wherever there is a loop and every function has
+    a vector form. ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to
+    end in that order. Real arrays have the ``dtype``, integer ones are int64, all C-contiguous.
 
     Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
     translation.
