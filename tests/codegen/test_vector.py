@@ -1,0 +1,106 @@
+"""Vector code: every remainder of a loop, nothing beyond the ends of arrays, the same bits each time."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import sympy
+from numpy.typing import NDArray
+
+import codegen
+from codegen import CompiledFunction, EmitError, from_expressions, gradient
+from codegen.emit.vector.plan import lanes, plan
+from codegen.passes import optimise
+from codegen.schedule import schedule
+from tests.codegen.networks import distance, mlp, parameters
+
+SIZES = [3, 17, 4]
+
+
+@lru_cache(maxsize=16)
+def compiled(chosen: str, emitter: str, dtype: str = "float64") -> CompiledFunction:
+    network = mlp(SIZES)
+    names = parameters(network)
+    packs = {"theta": names, "gradient": [f"dloss/d{name}" for name in names]}
+    graph = gradient(network, "loss", ["x", *names])
+    return codegen.compile(graph, schedule=chosen, emitter=emitter, dtype=dtype, pack=packs)  # type: ignore[arg-type]
+
+
+def arguments(samples: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    generator = np.random.Generator(np.random.PCG64(samples))
+    theta = generator.normal(size=compiled("blas", "numba").layout.arguments[2].shape[0])  # type: ignore[arg-type]
+    return generator.normal(size=(samples, 3)), generator.integers(0, 4, samples), theta
+
+
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])
+@pytest.mark.parametrize("samples", [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100])
+def test_every_number_of_samples_fits(chosen: str, samples: int) -> None:
+    found = compiled(chosen, "vector")(*arguments(samples))
+    expected = compiled("blas", "numba")(*arguments(samples))
+    assert distance([np.asarray(v) for v in found], [np.asarray(v) for v in expected]) <= 1e-12
+
+
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])
+@pytest.mark.parametrize("samples", [1, 5, 8, 13])
+def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(chosen: str, samples: int) -> None:
+    x, y, theta = arguments(samples)
+    guarded = [np.concatenate([np.full(64, np.nan), a.ravel(), np.full(64, np.nan)]) for a in (x, theta)]
+    inner = [g[64:-64] for g in guarded]
+    labels = np.concatenate([np.full(64, 10**9), y, np.full(64, 10**9)])
+    dx, out = np.full(samples * 3 + 128, 7.0), np.full(theta.size + 128, 7.0)
+    function = compiled(chosen, "vector")
+    loss, *_ = function(
+        inner[0].reshape(samples, 3), labels[64:-64], inner[1], out=(dx[64:-64].reshape(samples, 3), out[64:-64])
+    )
+    assert np.isfinite(loss)
+    for written in (dx, out):
+        assert np.isfinite(written).all()
+        assert (written[:64] == 7.0).all()
+        assert (written[-64:] == 7.0).all()
+
+
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])
+def test_the_same_call_gives_the_same_bits(chosen: str) -> None:
+    first, second = (compiled(chosen, "vector")(*arguments(33)) for _ in range(2))
+    assert first[0] == second[0]
+    assert all((a == b).all() for a, b in zip(first[1:], second[1:]))
+
+
+@pytest.mark.parametrize("chosen", ["loops", "blas"])
+def test_float32_is_within_rounding_of_float64(chosen: str) -> None:
+    x, y, theta = arguments(21)
+    found = compiled(chosen, "vector", "float32")(x.astype(np.float32), y, theta.astype(np.float32))
+    expected = compiled(chosen, "vector")(x, y, theta)
+    assert distance([np.asarray(v, float) for v in found], [np.asarray(v) for v in expected]) <= 5e-4
+
+
+def test_samples_run_in_lanes_unless_a_matrix_product_divides_the_nest() -> None:
+    graph, _ = optimise(gradient(mlp([40, 30, 20]), "loss"))
+    for chosen, in_lanes in (("loops", {"s"}), ("blas", {"h1", "t"})):
+        program = schedule(graph, chosen)  # type: ignore[arg-type]
+        planned = plan(program, "float64", lanes(program, "float64"))
+        found = {str(loop.index) for loop in _loops(program.statements) if id(loop) in planned.vector_loops}
+        assert found >= in_lanes
+        assert ("s" in found) == (chosen == "loops")
+
+
+def _loops(statements):  # type: ignore[no-untyped-def]
+    from codegen.schedule.program import Loop
+
+    for statement in statements:
+        if isinstance(statement, Loop):
+            yield statement
+            yield from _loops(statement.body)
+
+
+def test_a_function_without_a_vector_form_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from codegen.emit import vectormath
+
+    x = sympy.Symbol("x", real=True)
+    graph = from_expressions({"f": sympy.atan(x)}, [x])
+    monkeypatch.setattr(vectormath, "TABLE", {k: v for k, v in vectormath.TABLE.items() if k != "atan"})
+    with pytest.raises(EmitError, match="atan has no vector form"):
+        codegen.compile(graph, emitter="vector")
+    assert codegen.compile(graph).report.emitter == "numba"
