@@ -1,13 +1,12 @@
 """SIMD lanes: arithmetic on one vector type, as LLVM instructions that an ``@intrinsic`` emits.
 
-Every operation rounds once, as IEEE 754 says, and carries no fast-math flag, so that a lane holds the same bits whatever
-the width and the lane. A product and a sum are fused where :meth:`Lanes.fma` says so and nowhere else: Numba's
+Every operation rounds once, as IEEE 754 says, and carries no fast-math flag, so that a lane holds the same bits
+whatever the width and the lane. A product and a sum are fused where :meth:`Lanes.fma` says so and nowhere else: Numba's
 ``fastmath={"contract"}`` marks every bare ``fmul`` and ``fadd`` of a module and lets LLVM choose per target.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -281,7 +280,7 @@ class Lanes:
 
     @property
     def _size(self) -> int:
-        return self.format.integer.width // 8
+        return int(self.format.integer.width) // 8
 
     @property
     def _masked(self) -> str:
@@ -319,7 +318,7 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
     ``options`` are Numba's.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def loop(typing_context: Any, arrays: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             views = [
@@ -332,7 +331,7 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
 
     @njit(**options)  # type: ignore[untyped-decorator]
     def apply(*arrays: Any) -> None:
-        loop(arrays)
+        loop(arrays)  # type: ignore[call-arg]
 
     return apply
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import mpmath
 import numpy as np
 from mpmath import mp, mpf
 
@@ -172,7 +171,7 @@ def main() -> None:
         for dtype, texts in dtypes.items():
             print(f'        "{dtype}": (')
             for start in range(0, len(texts), 4):
-                print(f"            {', '.join(texts[start:start + 4])},")
+                print(f"            {', '.join(texts[start : start + 4])},")
             print("        ),")
         print("    },")
 
