@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -118,7 +119,10 @@ def check(
     methods = (*METHODS, "exact") if exact else METHODS
     report = verify(_network(spec), methods=methods, dtype=dtype.value, samples=samples, seed=seed)
     print(report)
-    if not report.passed:
+    undefined = [row.parameter for row in report.rows if not isfinite(row.analytic)]
+    if undefined:
+        print(f"the gradient is not finite at this point: {', '.join(dict.fromkeys(undefined))}")
+    if undefined or not report.passed:
         raise typer.Exit(1)
 
 
@@ -177,7 +181,7 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
             target = described.target if described else None  # type: ignore[assignment]
         if target is None:
             raise DataError("--data: expected --target, the column to predict, beside it")
-        return load_file(file, target)
+        return load_file(file, target, task=_task(network))
     if described is None:
         raise DataError(f"{spec}: data: expected a data set to train on, found none; give one here or with --data")
     split: dict[str, Any] = {
@@ -190,7 +194,13 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
     assert described.file is not None
     assert described.target is not None
     # A relative path in a spec is relative to the spec.
-    return load_file(spec.parent / described.file, described.target, task=described.task, **split)
+    task = _task(network) if described.task == "auto" else described.task
+    return load_file(spec.parent / described.file, described.target, task=task, **split)
+
+
+def _task(network: Network) -> Literal["classification", "regression"]:
+    """What the loss wants of the target column: 0, 1, 2 … may be classes or numbers."""
+    return "regression" if network.reading == "values" else "classification"
 
 
 def _weights(path: Path, network: Network) -> Any:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from codegen.derive.forward import forward
 from codegen.derive.local import local_derivatives
+from codegen.derive.maxima import plain_maxima
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
 from codegen.derive.reverse import reverse
 from codegen.errors import DerivationError
@@ -60,7 +61,7 @@ def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Me
             raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
     if len(set(names)) != len(names):
         raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
-    return METHODS[method](stabilise(graph, keep=names), of, names)
+    return METHODS[method](plain_maxima(stabilise(graph, keep=names)), of, names)
 
 
 def partials(graph: Graph) -> Graph:

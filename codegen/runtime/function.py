@@ -17,7 +17,7 @@ from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import load
 from codegen.schedule import ScheduleName
 from codegen.schedule import schedule as scheduled
-from codegen.schedule.program import Program
+from codegen.schedule.program import Loop, Program
 
 EmitterName = Literal["auto", "vector", "numba"]
 
@@ -66,10 +66,14 @@ class CompiledFunction:
         """Jitted: the arguments, then an array for each array result; returns the scalar results."""
         self.source = source
         self.layout = layout
+        self._has_integer = any(slot.kind == "integer" and not slot.shape for slot in layout.arguments)
         self._is_array = tuple(bool(slot.shape) for slot in layout.results)
         self.report = report
 
     def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
+        if self._has_integer:
+            # Numba would turn 1.9 into the integer 1.
+            self._check(arguments)
         if out is None:
             try:
                 return self.kernel(*arguments)
@@ -179,15 +183,17 @@ def _emit(
     if emitter != "numba":
         from codegen.emit.vector.module import emit_vector, segments
         from codegen.emit.vector.nodes import unsupported
-        from codegen.emit.vector.plan import lanes, plan
+        from codegen.emit.vector.plan import fits, lanes, plan
 
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
-        planned = plan(program, dtype, lanes(program, dtype))
         # Without a loop there is nothing to put in lanes, and LLVM takes long over thousands of inlined functions.
-        if missing is None and (planned.vector_loops or emitter == "vector"):
+        worth = emitter == "vector" or any(isinstance(s, Loop) for s in program.statements)
+        if missing is None and worth and fits(program):
+            planned = plan(program, dtype, lanes(program, dtype))
             return "vector", emit_vector(planned, convention), segments(planned, convention)
         if emitter == "vector":
-            raise EmitError(f"{missing} has no vector form")
+            what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
+            raise EmitError(f"{what} has no vector form")
     return "numba", emit(program, convention, dtype), {}
 
 

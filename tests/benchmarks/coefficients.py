@@ -87,7 +87,9 @@ mp.dps = DIGITS
 MARGIN = 1 + mpf(2) ** -12
 """A rounded quotient of the range reduction may lie a little outside its half unit."""
 HALF = mp.log(2) / 2 * MARGIN
-"""exp: |r| ≤ ln 2/2."""
+"""sinh, cosh: |r| ≤ ln 2/2."""
+WIDE = mpf("0.352")
+"""tanh: its first steps of ln 2 are moved by 1 %; weighted to be good for exp r and for exp r − 1."""
 EIGHTH = mp.pi / 4 * MARGIN
 """sin, cos: |r| ≤ π/4."""
 TAIL = mpf("3.078125")
@@ -105,7 +107,10 @@ def _tail_bound(a: object) -> mpf:
 
 FITS: dict[str, Fit] = {
     # exp r = 1 + r + r²·p(r)
-    "exp": Fit(lambda r: (mp.expm1(r) - r) / r**2, lambda r: r**2, _everywhere(-HALF, HALF), {"float64": 10, "float32": 5}),
+    "exp": Fit(
+        lambda r: (mp.expm1(r) - r) / r**2, lambda r: r**2 / (abs(mp.expm1(r)) + mpf("0.1")), _everywhere(-WIDE, WIDE),
+        {"float64": 10, "float32": 5},
+    ),
     # log((1 + s)/(1 − s)) = 2s + s·z·p(z), z = s²
     "log": Fit(
         _root(lambda s: (2 * mp.atanh(s) / s - 2) / s**2), lambda z: z, _everywhere(0, (3 - mp.sqrt(8)) ** 2 * MARGIN),

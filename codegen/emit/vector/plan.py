@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from sympy import Idx, Integer
+from sympy.core.basic import Basic
+
 from codegen.emit.numba import Dtype
-from codegen.expression import Extent, base_name, extent, references, subscripts
+from codegen.expression import Extent, base_name, extent, is_reference, postorder, references, subscripts
+from codegen.functions import equal
 from codegen.graph import Cell, cell_of
 from codegen.schedule.program import Accumulate, Contract, Fill, Loop, Place, Program, Set, Statement, Store
 
@@ -67,6 +71,42 @@ class Plan:
     def region_of_tile(self, name: str) -> int:
         """The region of a tile."""
         return 1 + len(self.program.work) + len(self.lane_sums) + self.tiles.index(name)
+
+
+def fits(program: Program) -> bool:
+    """Whether the writer knows how to run every equation in lanes, and the storage suits it.
+
+    It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another, nor the
+    derivative of a maximum, which compares real numbers for equality.
+    """
+    equations = program.graph.equations
+    if _mixed(plan(program, "float64", NATIVE["float64"])):
+        return False
+    pairs = any(sum(1 for i in e.domain if not isinstance(extent(i), int)) > 1 for e in equations)
+    return not pairs and not any(_compares_reals(program, node) for e in equations for node in postorder(e.body))
+
+
+def _mixed(plan: Plan) -> bool:
+    """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
+    lanes_of: dict[int, set[bool]] = {}
+    for statement, around in walk(plan.program.statements):
+        lane = next((loop.index for loop in around if id(loop) in plan.vector_loops), None)
+        if isinstance(statement, (Set, Accumulate)):
+            for reference in (*references(statement.value), statement.target):
+                storage, key = plan.program.storage_of(reference), subscripts(reference)
+                if storage.place is Place.WORK:
+                    dropped = lane is not None and lane in key and key.index(lane) not in storage.axes
+                    lanes_of.setdefault(storage.number, set()).add(dropped)
+    return any(len(kinds) > 1 for kinds in lanes_of.values())
+
+
+def _compares_reals(program: Program, node: Basic) -> bool:
+    def is_real(argument: Basic) -> bool:
+        if not is_reference(argument):
+            return not isinstance(argument, (Idx, Integer))
+        return program.graph.variable(base_name(argument)).kind == "real"
+
+    return isinstance(node, equal) and any(is_real(argument) for argument in node.args)
 
 
 def lanes(program: Program, dtype: Dtype) -> int:
