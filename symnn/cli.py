@@ -158,6 +158,8 @@ def compile_command(
 
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
+    if not out.parent.is_dir():
+        raise SpecError(f"--out: there is no directory '{out.parent}'")
     source = standalone(_network(spec), dtype.value)
     write_atomically(out, source.encode())
     print(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
@@ -218,6 +220,8 @@ def _numbers(option: str, text: str, count: int) -> list[float]:
         numbers = [float(part) for part in parts]
     except ValueError:
         raise DataError(f"{option}: expected numbers separated by commas, found '{text[:60]}'") from None
+    if not all(isfinite(number) for number in numbers):
+        raise DataError(f"{option}: expected finite numbers, found '{text[:60]}'")
     if len(numbers) != count:
         raise DataError(f"{option}: expected {count} numbers, found {len(numbers)}")
     return numbers
