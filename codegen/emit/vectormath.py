@@ -5,9 +5,9 @@ only sin, cos and tan branch, for arguments beyond their reduction. A lane's bit
 ±0, inf, nan, overflow and gradual underflow are as in IEEE 754 and C; nan in, nan out. ``ULP_BOUNDS`` states the
 largest error over the whole range, measured against mpmath by tests/codegen/test_vectormath.py.
 
-The polynomials come from ``python -m tests.benchmarks.coefficients``. Reductions and reconstructions follow the literature:
-Muller, Elementary Functions (3rd ed., 2016): reduction of Cody and Waite (§11.2), Estrin's and Horner's schemes (§4.1);
-Tang 1989 for exp; Sun's fdlibm for log and log1p; Shepherd and Laframboise 1981 for erfc.
+The polynomials come from ``python -m tests.benchmarks.coefficients``. The methods are those of the literature: Muller,
+Elementary Functions (3rd ed., 2016) for the reductions of Cody and Waite, fdlibm for log, Shepherd and Laframboise 1981
+(Chebyshev approximation of (1 + 2x) exp(x²) erfc x) for the variable of erfc.
 """
 
 from __future__ import annotations
@@ -352,7 +352,7 @@ def _horner(lanes: Lanes, x: Value, coefficients: Sequence[float]) -> Value:
 def _nearest(lanes: Lanes, x: Value, factor: float, offset: int) -> tuple[Value, Value]:
     """k, the integer nearest to factor·x, as a real number; and a word whose low bits are k + offset.
 
-    Adding 1.5·2^fraction leaves no room for a fraction, so the sum is rounded to an integer that stands in its low bits.
+    Adding 1.5·2^fraction leaves no room for a fraction: the sum is rounded to an integer that stands in its low bits.
     """
     shift = 1.5 * 2.0**lanes.format.fraction + offset
     total = lanes.fma(x, factor, shift)
@@ -365,7 +365,7 @@ def _power_of_two(lanes: Lanes, word: Value) -> Value:
 
 
 def _powers_of_two(lanes: Lanes, word: Value) -> tuple[Value, Value]:
-    """2^⌊k/2⌋ and 2^⌈k/2⌉, where the low bits of the word are k + 2·bias: 2^k in two steps, as it may over- or underflow."""
+    """2^⌊k/2⌋ and 2^⌈k/2⌉, where the low bits of the word are k + 2·bias: 2^k itself may over- or underflow."""
     lower = lanes.shift_right(word, 1)
     return _power_of_two(lanes, lower), _power_of_two(lanes, lanes.int_sub(word, lower))
 
@@ -413,37 +413,32 @@ def _log_reduced(lanes: Lanes, f: Value, k: Value) -> Value:
     return lanes.fma(k, high, lanes.add(f, correction))
 
 
-class Pair(NamedTuple):
-    """A number in twice the precision, as the sum of two."""
-
-    high: Value
-    low: Value
-
-
-def _product(lanes: Lanes, a: Operand, b: Operand) -> Pair:
+def _product(lanes: Lanes, a: Operand, b: Operand) -> tuple[Value, Value]:
     """a·b and its rounding error."""
     high = lanes.mul(a, b)
-    return Pair(high, lanes.fma(a, b, lanes.neg(high)))
+    return high, lanes.fma(a, b, lanes.neg(high))
 
 
-def _scaled_tail(lanes: Lanes, a: Pair, square: Pair, numerator: float) -> Value:
+def _scaled_tail(
+    lanes: Lanes, a: Value, a_low: Value | None, square: Value, square_low: Value, numerator: float
+) -> Value:
     """numerator·exp(a²)·erfc(a)·exp(−square) for a ≥ 1 and a power of two as numerator.
 
-    The rounding errors before the exponential are carried along, in the low parts of the pairs and in `residual` and
-    `factor_low`; they would add two ULP to the three that remain.
+    exp(a²)·erfc(a) = p(t)/(a + K) with t = (a − K)/(a + K). What rounding took from the argument, the square, the
+    quotient and the product is carried into the exponential; it would add two ULP to the three or four that remain.
     """
-    inverse = lanes.div(1.0, lanes.add(a.high, ERFC_CENTRE))
-    residual = lanes.fma(lanes.neg(inverse), a.high, lanes.fma(inverse, -ERFC_CENTRE, 1.0))
-    if a.low is not None:
-        residual = lanes.fma(lanes.neg(inverse), a.low, residual)
-    t = lanes.mul(lanes.sub(a.high, ERFC_CENTRE), inverse)
-    polynomial = _polynomial(lanes, t, _coefficients(lanes, "erfc"))
-    factor = lanes.mul(polynomial, lanes.mul(inverse, numerator))
-    factor_low = lanes.fma(polynomial, lanes.mul(inverse, numerator), lanes.neg(factor))
-    ln2_high, ln2_low = LN2[lanes.dtype]
-    k, word = _nearest(lanes, square.high, -INVERSE_LN2, 2 * lanes.format.bias)
-    rest = lanes.fma(k, ln2_low, lanes.sub(square.low, residual))
-    r = lanes.sub(lanes.fma(k, -ln2_high, lanes.neg(square.high)), rest)
+    inverse = lanes.div(1.0, lanes.add(a, ERFC_CENTRE))
+    residual = lanes.fma(lanes.neg(inverse), a, lanes.fma(inverse, -ERFC_CENTRE, 1.0))
+    if a_low is not None:
+        residual = lanes.fma(lanes.neg(inverse), a_low, residual)
+    t = lanes.mul(lanes.sub(a, ERFC_CENTRE), inverse)
+    factor, factor_low = _product(
+        lanes, _polynomial(lanes, t, _coefficients(lanes, "erfc")), lanes.mul(inverse, numerator)
+    )
+    high, low = LN2[lanes.dtype]
+    k, word = _nearest(lanes, square, -INVERSE_LN2, 2 * lanes.format.bias)
+    rest = lanes.fma(k, low, lanes.sub(square_low, residual))
+    r = lanes.sub(lanes.fma(k, -high, lanes.neg(square)), rest)
     value = lanes.add(lanes.fma(factor, _expm1_reduced(lanes, r), factor_low), factor)
     small, large = _powers_of_two(lanes, word)
     return lanes.mul(lanes.mul(value, large), small)
@@ -476,7 +471,7 @@ def expm1(lanes: Lanes, x: Value) -> Value:
 def tanh(lanes: Lanes, x: Value) -> Value:
     """tanh x = (1 − e)/(1 + e) with e = exp(−2|x|) and the sign of x.
 
-    e = 2^k·exp(−2h) and |x| = −k·ln 2/2 + h; e is never rounded, only 1 ∓ e are.
+    e = 2^k·exp(−2h) and |x| = h − k·ln 2/2. No number is e: 1 ∓ e = (1 ∓ 2^k) ± 2^(k+1)·(1 − exp(−2h))/2, rounded once.
     """
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].saturation)
     # The factor 1.01 moves the steps of k away from tanh x = ½, where the rounding of 1 ∓ e costs most.
@@ -493,7 +488,10 @@ def tanh(lanes: Lanes, x: Value) -> Value:
 
 
 def sigmoid(lanes: Lanes, x: Value) -> Value:
-    """σ(x) = 1/(1 + e) where x ≥ 0, else e/(1 + e), with e = exp(−|x|)."""
+    """σ(x) = 1 − q where x ≥ 0, else e − e·q, with e = exp(−|x|) and q = e/(1 + e).
+
+    q is at most ½, so the three roundings in it count less than in the quotient e/(1 + e) itself.
+    """
     lift = 2.0 ** LIMITS[lanes.dtype].lift
     lifted = _lifted_exp(lanes, x)
     e = lanes.mul(lifted, 1 / lift)
@@ -735,28 +733,28 @@ def erf(lanes: Lanes, x: Value) -> Value:
 
 
 def erfc(lanes: Lanes, x: Value) -> Value:
-    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(x + K), t = (x − K)/(x + K), or 2 minus it for x < 0."""
+    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(|x| + K), or 2 minus it for x < 0."""
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing)
-    square = _product(lanes, size, size)
-    tail = _scaled_tail(lanes, Pair(size, None), square, 1.0)
+    square, square_low = _product(lanes, size, size)
+    tail = _scaled_tail(lanes, size, None, square, square_low, 1.0)
     outer = lanes.select(lanes.compare("<", x, 0.0), lanes.sub(2.0, tail), tail)
-    polynomial = _polynomial(lanes, square.high, _coefficients(lanes, "erf"))
+    polynomial = _polynomial(lanes, square, _coefficients(lanes, "erf"))
     inner = lanes.fma(lanes.neg(x), polynomial, lanes.sub(1.0, x))
     return lanes.select(lanes.compare("<", size, 1.0), inner, outer)
 
 
 def normal_cdf(lanes: Lanes, x: Value) -> Value:
-    """Φ(x) = erfc(−x/√2)/2, its tail as exp(−x²/2) of the exact square."""
+    """Φ(x) = erfc(−x/√2)/2, with exp(−x²/2) of the exact square."""
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing * math.sqrt(2))
-    square = _product(lanes, lanes.mul(size, 0.5), size)
+    square, square_low = _product(lanes, lanes.mul(size, 0.5), size)
     high, low = SQRT_EIGHTH[lanes.dtype]
-    a = _product(lanes, size, 2 * high)
-    tail = _scaled_tail(lanes, Pair(a.high, lanes.fma(size, 2 * low, a.low)), square, 0.5)
+    a, a_low = _product(lanes, size, 2 * high)
+    tail = _scaled_tail(lanes, a, lanes.fma(size, 2 * low, a_low), square, square_low, 0.5)
     outer = lanes.select(lanes.compare(">", x, 0.0), lanes.sub(1.0, tail), tail)
     # ½ + x/√8 cancels near −√2, so 1/√8 is needed in two parts.
-    polynomial = _polynomial(lanes, square.high, _coefficients(lanes, "erf"))
+    polynomial = _polynomial(lanes, square, _coefficients(lanes, "erf"))
     inner = lanes.fma(x, lanes.fma(polynomial, high, low), lanes.fma(x, high, 0.5))
-    return lanes.select(lanes.compare("<", square.high, 1.0), inner, outer)
+    return lanes.select(lanes.compare("<", square, 1.0), inner, outer)
 
 
 # --- roots, choices and kinks -------------------------------------------------------------------------------------
@@ -871,3 +869,29 @@ TABLE: Mapping[str, Function] = {
     )
 }  # fmt: skip
 """Functions by the name of their SymPy class; ``sqrt``, ``reciprocal`` and ``power`` are what ``Pow`` becomes."""
+
+ULP_BOUNDS: Mapping[str, Mapping[Dtype, float]] = {
+    "exp": {"float64": 1.1, "float32": 1.1},
+    "expm1": {"float64": 2, "float32": 1.6},
+    "log": {"float64": 1, "float32": 1},
+    "log1p": {"float64": 1.4, "float32": 1.6},
+    "tanh": {"float64": 2, "float32": 2},
+    "sigmoid": {"float64": 1.7, "float32": 1.7},
+    "softplus": {"float64": 2.8, "float32": 2.8},
+    "sin": {"float64": 1.6, "float32": 1.6},
+    "cos": {"float64": 1.6, "float32": 1.6},
+    "tan": {"float64": 3.6, "float32": 3.6},
+    "erf": {"float64": 1.3, "float32": 1.3},
+    "erfc": {"float64": 4, "float32": 3.3},
+    "normal_cdf": {"float64": 4.2, "float32": 3.4},
+    "sinh": {"float64": 2.2, "float32": 1.8},
+    "cosh": {"float64": 1.8, "float32": 2.2},
+    "asin": {"float64": 2.1, "float32": 2.1},
+    "acos": {"float64": 1.2, "float32": 1.2},
+    "atan": {"float64": 2, "float32": 1.5},
+    "asinh": {"float64": 1.9, "float32": 1.9},
+    "acosh": {"float64": 2, "float32": 2.1},
+    "atanh": {"float64": 2.1, "float32": 2.2},
+    "sqrt": {"float64": 0.5, "float32": 0.5},
+    "reciprocal": {"float64": 0.5, "float32": 0.5},
+}
