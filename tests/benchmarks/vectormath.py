@@ -47,7 +47,7 @@ def scalar(name: str) -> Any:
     return njit(scope["loop"], error_model="numpy", fastmath={"contract"})
 
 
-@njit  # type: ignore[untyped-decorator]
+@njit
 def repeat(function: Any, x: Any, out: Any) -> None:
     for _ in range(CALLS):
         function(x, out)
