@@ -128,10 +128,6 @@ class Lanes:
         """The absolute value of one with the sign of the other."""
         return self._intrinsic("copysign", size, sign)
 
-    def round(self, a: Operand) -> Value:
-        """The nearest integer, as a real number; ties go to the even one."""
-        return self._intrinsic("rint", a)
-
     def _intrinsic(self, name: str, *operands: Operand) -> Value:
         # llvmlite's VectorType has no intrinsic_name, so the name is spelled out: llvm.fma.v8f64.
         kind = self.format.suffix if self.width == 1 else f"v{self.width}{self.format.suffix}"
@@ -146,10 +142,6 @@ class Lanes:
     def compare(self, relation: str, a: Operand, b: Operand) -> Value:
         """Where ``a relation b``; false where either is nan, also for ``"!="``."""
         return self.builder.fcmp_ordered(relation, self.real(a), self.real(b))
-
-    def compare_unordered(self, relation: str, a: Operand, b: Operand) -> Value:
-        """Where ``a relation b`` or either is nan."""
-        return self.builder.fcmp_unordered(relation, self.real(a), self.real(b))
 
     def is_nan(self, a: Operand) -> Value:
         return self.builder.fcmp_unordered("uno", self.real(a), self.real(a))
@@ -191,13 +183,6 @@ class Lanes:
         """The real number with these bits."""
         return self.builder.bitcast(self.integer(a), self.real_type)
 
-    def to_integer(self, a: Operand) -> Value:
-        """The integer part, truncated toward zero; the number must be in the range of the integer."""
-        return self.builder.fptosi(self.real(a), self.integer_type)
-
-    def to_real(self, a: Operand) -> Value:
-        return self.builder.sitofp(self.integer(a), self.real_type)
-
     def int_add(self, a: Operand, b: Operand) -> Value:
         return self.builder.add(self.integer(a), self.integer(b))
 
@@ -219,10 +204,6 @@ class Lanes:
     def shift_right(self, a: Operand, places: int) -> Value:
         """Shifted right, zeros moved in."""
         return self.builder.lshr(self.integer(a), self.integer(places))
-
-    def shift_right_signed(self, a: Operand, places: int) -> Value:
-        """Shifted right, copies of the sign moved in."""
-        return self.builder.ashr(self.integer(a), self.integer(places))
 
     def int_compare(self, relation: str, a: Operand, b: Operand) -> Value:
         """Where ``a relation b``, both read as signed integers."""

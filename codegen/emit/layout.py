@@ -68,6 +68,7 @@ def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
     [(3,)]
     """
     outputs = tuple(graph.variable(name) for name in graph.outputs)
+    _validate(pack, [v.name for v in (*graph.inputs, *outputs)])
     claimed: set[str] = set()
     slots: list[dict[str, Slot]] = [{}, {}]
     for side, variables in enumerate((graph.inputs, outputs)):
@@ -84,6 +85,18 @@ def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
             if name not in claimed:
                 raise EmitError(f"pack {pack_name!r} names {name!r}, which is neither an input nor an output")
     return Layout(tuple(slots[0].values()), tuple(slots[1].values()))
+
+
+def _validate(pack: Mapping[str, Sequence[str]], names: Sequence[str]) -> None:
+    members = [name for packed in pack.values() for name in packed]
+    for name in members:
+        if members.count(name) > 1:
+            raise EmitError(f"{name!r} is packed twice")
+    for name, packed in pack.items():
+        if not packed:
+            raise EmitError(f"pack {name!r} is empty")
+        if name in names and name not in packed:
+            raise EmitError(f"pack {name!r} has the name of an input or output that it does not hold")
 
 
 def _packed(name: str, members: Sequence[str], variables: Mapping[str, Variable]) -> Slot:

@@ -129,7 +129,7 @@ def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded |
             if not hit:
                 _write(entry / DIGESTS, _digests(entry))
             return Loaded(module, hit, path)
-    except (OSError, PermissionError) as error:
+    except OSError as error:
         if str(root) not in _warned:
             _warned.add(str(root))
             warnings.warn(

@@ -17,7 +17,7 @@ from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import load
 from codegen.schedule import ScheduleName
 from codegen.schedule import schedule as scheduled
-from codegen.schedule.program import Loop, Program
+from codegen.schedule.program import Program
 
 EmitterName = Literal["auto", "vector", "numba"]
 
@@ -59,7 +59,6 @@ class CompiledFunction:
     """
 
     def __init__(self, module: Any, source: str, layout: Layout, report: CompileReport) -> None:
-        self._module = module
         self.kernel: Callable[..., Any] = module.kernel
         """The jitted function with the same arguments as a call, for use in jitted code."""
         self.fill: Callable[..., Any] = module.fill
@@ -174,10 +173,18 @@ def _describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _emit(
-    program: Program, convention: Layout, dtype: Dtype, emitter: EmitterName
-) -> tuple[str, str, Mapping[str, Any]]:
-    """The emitter that is used, the source of the module, and what the module expects to find."""
+@dataclass(frozen=True)
+class _Emitted:
+    """A generated module: which emitter wrote it, its text, its workspace, and what it expects to find."""
+
+    emitter: str
+    source: str
+    workspace: str
+    namespace: Mapping[str, Any]
+
+
+def _emit(program: Program, convention: Layout, dtype: Dtype, emitter: EmitterName) -> _Emitted:
+    """The module of a program, as vectors if that is asked for or worth it."""
     if emitter not in ("auto", "vector", "numba"):
         raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
     if emitter != "numba":
@@ -186,15 +193,16 @@ def _emit(
         from codegen.emit.vector.plan import fits, lanes, plan
 
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
+        planned = plan(program, dtype, lanes(program, dtype))
         # Without a loop there is nothing to put in lanes, and LLVM takes long over thousands of inlined functions.
-        worth = emitter == "vector" or any(isinstance(s, Loop) for s in program.statements)
-        if missing is None and worth and fits(program):
-            planned = plan(program, dtype, lanes(program, dtype))
-            return "vector", emit_vector(planned, convention), segments(planned, convention)
+        worth = emitter == "vector" or bool(planned.vector_loops)
+        if missing is None and worth and fits(planned):
+            source = emit_vector(planned, convention)
+            return _Emitted("vector", source, planned.workspace, segments(planned, convention))
         if emitter == "vector":
             what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
             raise EmitError(f"{what} has no vector form")
-    return "numba", emit(program, convention, dtype), {}
+    return _Emitted("numba", emit(program, convention, dtype), program.workspace, {})
 
 
 def compile(
@@ -230,18 +238,18 @@ def compile(
     optimised, passes = optimise(graph)
     convention = layout(optimised, pack or {})
     program = scheduled(optimised, schedule)
-    used, source, namespace = _emit(program, convention, dtype, emitter)
+    emitted = _emit(program, convention, dtype, emitter)
     generated = time.perf_counter()
-    loaded = load(source, cache, namespace)
+    loaded = load(emitted.source, cache, emitted.namespace)
     finished = time.perf_counter()
     report = CompileReport(
         schedule=program.schedule,
-        emitter=used,
+        emitter=emitted.emitter,
         dtype=dtype,
         passes=passes,
-        workspace=program.workspace,
+        workspace=emitted.workspace,
         generate_seconds=generated - started,
         compile_seconds=finished - generated,
         cache_hit=loaded.cache_hit,
     )
-    return CompiledFunction(loaded.module, source, convention, report)
+    return CompiledFunction(loaded.module, emitted.source, convention, report)

@@ -388,6 +388,9 @@ def test_two_threads_may_call_one_function(network: CompiledFunction, arguments:
         ({"pack": {"theta": ["W1", "loss"]}}, "mixes inputs and outputs"),
         ({"pack": {"theta": ["y"]}}, "holds integers"),
         ({"pack": {"theta": ["x"]}}, "symbolic extent"),
+        ({"pack": {"x": ["W1"]}}, "has the name of an input or output"),
+        ({"pack": {"theta": ["W1", "W1"]}}, "'W1' is packed twice"),
+        ({"pack": {"theta": []}}, "pack 'theta' is empty"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, object], words: str) -> None:

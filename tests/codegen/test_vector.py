@@ -104,3 +104,16 @@ def test_a_function_without_a_vector_form_is_named(monkeypatch: pytest.MonkeyPat
     with pytest.raises(EmitError, match="atan has no vector form"):
         codegen.compile(graph, emitter="vector")
     assert codegen.compile(graph).report.emitter == "numba"
+
+
+def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
+    """The norm of the weights runs in lanes of its own; x must not be read along it, for it has fewer rows."""
+    from codegen.schedule.program import Loop
+    from symnn.network import Network, dense
+
+    network = Network(3, (dense(40, "tanh"), dense(2)), "softmax_cross_entropy", weight_decay=0.1)
+    program = schedule(optimise(network.gradient_graph)[0], "loops")
+    planned = plan(program, "float64", lanes(program, "float64"))
+    over = {id(s): str(s.index) for s in _loops(program.statements) if isinstance(s, Loop)}
+    assert {over[loop] for loop in planned.vector_loops} == {"s", "j"}
+    assert {over[loop] for loop in planned.tiles} == {"s"}

@@ -1,19 +1,15 @@
-"""Drawings as DOT text, and the gradient check as a table."""
+"""Drawings as DOT text."""
 
-import io
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
-from sympy import Symbol, symbols
+from sympy import Symbol
 
 from codegen import from_expressions
-from codegen.numeric import check_gradient
 from symnn.inspect import draw
 from symnn.inspect.drawing import LABEL, quoted
-from symnn.inspect.report import gradient_table
 from symnn.network import Network, dense
 from tests.codegen.networks import hinge, lecture, mlp
 
@@ -82,15 +78,3 @@ def test_labels_cannot_end_early(label: str) -> None:
     assert re.fullmatch(r'"(?:[^"\\]|\\.)*"', found)
     assert len(found) <= 2 * LABEL + 2
     assert found[1:-1].replace('\\"', '"').replace("\\\\", "\\") in (label, label[: LABEL - 1] + "…")
-
-
-def test_gradient_table() -> None:
-    name = "[red]x[/red]\n"
-    x = symbols("x", real=True).func(name, real=True)
-    report = check_gradient(from_expressions({"e": x**2}, [x]), "e", {name: 3.0})
-    buffer = io.StringIO()
-    Console(file=buffer, width=200).print(gradient_table(report))
-    shown = buffer.getvalue()
-    assert "gradient of e" in shown
-    assert shown.count(r"[red]x[/red]\n") == 2 * len(report.rows)
-    assert shown.count("passed") == len(report.rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Idx, Integer
+from sympy import Add, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
 from codegen.emit.numba import Dtype
@@ -42,10 +42,17 @@ class Plan:
     """Work arrays whose elements are vectors: the lane index is one of the axes that need no storage."""
     lane_sums: Mapping[Cell, tuple[Extent, ...]]
     """Arrays that are summed over the lane index, and their shapes: kept as native vectors until its loop ends."""
-    tiles: tuple[str, ...]
-    """Inputs that are read along the lane index and others: copied to vectors, one tile at a time."""
+    lane_totals: frozenset[Cell]
+    """Every vertex that is added to inside lanes."""
+    tiles: Mapping[int, tuple[str, ...]]
+    """By loop, the inputs that it reads along its lane index and others: copied to vectors, one tile at a time."""
     shared: Mapping[int, int]
     """Locals that outlive their segment or are results, by number: their places in the first region."""
+
+    @property
+    def workspace(self) -> str:
+        """The number of elements of the workspace, as a formula of the symbolic extents, rounding left out."""
+        return str(Add(*[Mul(region.lanes, *region.shape) for region in self.regions]))
 
     @cached_property
     def native(self) -> int:
@@ -53,11 +60,16 @@ class Plan:
         return min(self.width, NATIVE[self.dtype])
 
     @cached_property
+    def tiled(self) -> tuple[str, ...]:
+        """Every input that is copied to tiles."""
+        return tuple(dict.fromkeys(name for names in self.tiles.values() for name in names))
+
+    @cached_property
     def regions(self) -> tuple[Region, ...]:
         """The workspace in order: shared locals, work arrays, lane sums, tiles."""
         work = [Region(self.width if n in self.lane_elements else 1, s) for n, s in enumerate(self.program.work)]
         sums = [Region(self.native, shape) for shape in self.lane_sums.values()]
-        tiles = [Region(self.width, self.program.graph.variable(name).shape[1:]) for name in self.tiles]
+        tiles = [Region(self.width, self.program.graph.variable(name).shape[1:]) for name in self.tiled]
         return (Region(1, (max(len(self.shared), 1),)), *work, *sums, *tiles)
 
     def region_of_work(self, number: int) -> int:
@@ -70,20 +82,19 @@ class Plan:
 
     def region_of_tile(self, name: str) -> int:
         """The region of a tile."""
-        return 1 + len(self.program.work) + len(self.lane_sums) + self.tiles.index(name)
+        return 1 + len(self.program.work) + len(self.lane_sums) + self.tiled.index(name)
 
 
-def fits(program: Program) -> bool:
+def fits(plan: Plan) -> bool:
     """Whether the writer knows how to run every equation in lanes, and the storage suits it.
 
     It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another, nor the
     derivative of a maximum, which compares real numbers for equality.
     """
-    equations = program.graph.equations
-    if _mixed(plan(program, "float64", NATIVE["float64"])):
-        return False
+    equations = plan.program.graph.equations
     pairs = any(sum(1 for i in e.domain if not isinstance(extent(i), int)) > 1 for e in equations)
-    return not pairs and not any(_compares_reals(program, node) for e in equations for node in postorder(e.body))
+    ties = any(_compares_reals(plan.program, node) for e in equations for node in postorder(e.body))
+    return not (pairs or ties or _mixed(plan))
 
 
 def _mixed(plan: Plan) -> bool:
@@ -130,7 +141,8 @@ def plan(program: Program, dtype: Dtype, width: int) -> Plan:
     fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
     elements: set[int] = set()
     sums: dict[Cell, tuple[Extent, ...]] = {}
-    tiles: dict[str, None] = {}
+    totals: set[Cell] = set()
+    tiles: dict[int, dict[str, None]] = {}
     for statement, around in placed:
         lane = next((loop for loop in around if id(loop) in loops), None)
         if not isinstance(statement, (Set, Accumulate)) or lane is None:
@@ -147,14 +159,25 @@ def plan(program: Program, dtype: Dtype, width: int) -> Plan:
                 and len(key) > 1
                 and key[0] == lane.index not in key[1:]
             ):
-                tiles[base_name(reference)] = None
+                tiles.setdefault(id(lane), {})[base_name(reference)] = None
         if isinstance(statement, Accumulate):
-            fill, outside = fills[cell_of(statement.target)]
+            cell = cell_of(statement.target)
+            totals.add(cell)
+            fill, outside = fills[cell]
             if fill.over and lane not in outside and lane.index not in subscripts(statement.target):
-                sums[cell_of(statement.target)] = program.storage_of(statement.target).shape
+                sums[cell] = program.storage_of(statement.target).shape
     segments = tuple(_segments(program.statements))
     return Plan(
-        program, dtype, width, segments, loops, frozenset(elements), sums, tuple(tiles), _shared(program, segments)
+        program=program,
+        dtype=dtype,
+        width=width,
+        segments=segments,
+        vector_loops=loops,
+        lane_elements=frozenset(elements),
+        lane_sums=sums,
+        lane_totals=frozenset(totals),
+        tiles={loop: tuple(names) for loop, names in tiles.items()},
+        shared=_shared(program, segments),
     )
 
 

@@ -16,7 +16,7 @@ from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
 from codegen.emit.lanes import Lanes
-from codegen.emit.vector.plan import Plan, walk
+from codegen.emit.vector.plan import Plan
 from codegen.emit.vector.values import INT, Counter, Scope, Sum, Value
 from codegen.errors import EmitError
 from codegen.expression import Extent, base_name, extent, subscripts
@@ -104,7 +104,7 @@ class Writer:
             self.lane, self.count = loop.index, self.builder.sub(n, i)
             self.mask = self.builder.icmp_signed("<", iota, self.spread(self.count, width))
             inner = {**scope, loop.index: Counter(i, True)}
-            for name in self.plan.tiles:
+            for name in self.plan.tiles.get(id(loop), ()):
                 self.copy_tile(name, inner)
             self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
@@ -141,20 +141,11 @@ class Writer:
             self.over(statement.over, scope, lambda inner: self.store(statement.target, self.real(value), inner))
         else:
             inside = self.lane is not None
-            lanes = inside or self.is_in_lanes(key)
+            lanes = inside or key in self.plan.lane_totals
             type_ = (self.wide if lanes else self.scalar).real_type
             slot = cgutils.alloca_once(self.builder, type_)
             self.builder.store((self.wide if lanes else self.scalar).real(value), slot)
             self.sums[key] = Sum(slot, lanes, combine=lanes and not inside)
-
-    def is_in_lanes(self, key: Cell) -> bool:
-        """Whether a sum that begins outside the lanes is added to inside them."""
-        return any(
-            isinstance(s, Accumulate)
-            and cell_of(s.target) == key
-            and any(id(x) in self.plan.vector_loops for x in around)
-            for s, around in walk(self.program.statements)
-        )
 
     def accumulate(self, statement: Accumulate, scope: Scope) -> None:
         key = cell_of(statement.target)
@@ -286,7 +277,7 @@ class Writer:
         name = base_name(reference)
         if storage.place is Place.INPUT and not storage.shape:
             return Value(self.arrays[name], False)
-        if name in self.plan.tiles and self.lane is not None and subscripts(reference)[0] == self.lane:
+        if name in self.plan.tiled and self.lane is not None and subscripts(reference)[0] == self.lane:
             rest = Storage(Place.WORK, 0, storage.axes[1:], storage.shape[1:])
             place = self.element(self.plan.region_of_tile(name), self.offset(reference, scope, rest))
             return Value(self.wide.load(place), True)
