@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -87,6 +87,16 @@ class Contract:
 
 
 Statement = Set | Accumulate | Fill | Store | Loop | Contract
+
+
+def walk(
+    statements: Sequence[Statement], around: tuple[Loop, ...] = ()
+) -> Iterator[tuple[Statement, tuple[Loop, ...]]]:
+    """Every statement with the loops around it, in the order of the text."""
+    for statement in statements:
+        yield statement, around
+        if isinstance(statement, Loop):
+            yield from walk(statement.body, (*around, statement))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Expr, Idx
@@ -21,6 +21,7 @@ from codegen.schedule.program import (
     Storage,
     StorageKey,
     Store,
+    walk,
 )
 
 
@@ -106,7 +107,7 @@ def _split(graph: Graph) -> frozenset[str]:
 def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str]) -> Mapping[StorageKey, _Life]:
     lives: dict[StorageKey, _Life] = defaultdict(_Life)
     outputs = set(graph.outputs)
-    stored = {cell_of(s.target) for s in _walk(statements) if isinstance(s, Store)}
+    stored = {cell_of(s.target) for s, _ in walk(statements) if isinstance(s, Store)}
 
     def key_of(reference: Expr) -> StorageKey:
         name, pattern = cell_of(reference)
@@ -147,13 +148,6 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
             # A scalar result is read once more, on return.
             lives[name, ()].reads.append(_Access((), len(statements), order + 1, graph.variable(name).symbol))
     return lives
-
-
-def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
-    for statement in statements:
-        yield statement
-        if isinstance(statement, Loop):
-            yield from _walk(statement.body)
 
 
 def _axes(graph: Graph, key: StorageKey, life: _Life) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from codegen import CompiledFunction, EmitError, from_expressions, gradient
 from codegen.emit.vector.plan import lanes, plan
 from codegen.passes import optimise
 from codegen.schedule import schedule
+from codegen.schedule.program import Loop, walk
 from tests.codegen.networks import distance, mlp, parameters
 
 SIZES = [3, 17, 4]
@@ -81,18 +82,9 @@ def test_samples_run_in_lanes_unless_a_matrix_product_divides_the_nest() -> None
     for chosen, in_lanes in (("loops", {"s"}), ("blas", {"h1", "t"})):
         program = schedule(graph, chosen)  # type: ignore[arg-type]
         planned = plan(program, "float64", lanes(program, "float64"))
-        found = {str(loop.index) for loop in _loops(program.statements) if id(loop) in planned.vector_loops}
+        found = {str(loop.index) for loop, _ in walk(program.statements) if id(loop) in planned.vector_loops}
         assert found >= in_lanes
         assert ("s" in found) == (chosen == "loops")
-
-
-def _loops(statements):  # type: ignore[no-untyped-def]
-    from codegen.schedule.program import Loop
-
-    for statement in statements:
-        if isinstance(statement, Loop):
-            yield statement
-            yield from _loops(statement.body)
 
 
 def test_a_function_without_a_vector_form_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,12 +100,11 @@ def test_a_function_without_a_vector_form_is_named(monkeypatch: pytest.MonkeyPat
 
 def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
     """The norm of the weights runs in lanes of its own; x must not be read along it, for it has fewer rows."""
-    from codegen.schedule.program import Loop
     from symnn.network import Network, dense
 
     network = Network(3, (dense(40, "tanh"), dense(2)), "softmax_cross_entropy", weight_decay=0.1)
     program = schedule(optimise(network.gradient_graph)[0], "loops")
     planned = plan(program, "float64", lanes(program, "float64"))
-    over = {id(s): str(s.index) for s in _loops(program.statements) if isinstance(s, Loop)}
+    over = {id(s): str(s.index) for s, _ in walk(program.statements) if isinstance(s, Loop)}
     assert {over[loop] for loop in planned.vector_loops} == {"s", "j"}
     assert {over[loop] for loop in planned.tiles} == {"s"}

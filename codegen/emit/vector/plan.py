@@ -13,7 +13,7 @@ from codegen.emit.numba import Dtype
 from codegen.expression import Extent, base_name, extent, is_reference, postorder, references, subscripts
 from codegen.functions import equal
 from codegen.graph import Cell, cell_of
-from codegen.schedule.program import Accumulate, Contract, Fill, Loop, Place, Program, Set, Statement, Store
+from codegen.schedule.program import Accumulate, Contract, Fill, Loop, Place, Program, Set, Statement, Store, walk
 
 NATIVE: Mapping[Dtype, int] = {"float64": 8, "float32": 16}
 """Lanes of a 512-bit register; narrower machines get the same program in more registers."""
@@ -179,16 +179,6 @@ def plan(program: Program, dtype: Dtype, width: int) -> Plan:
         tiles={loop: tuple(names) for loop, names in tiles.items()},
         shared=_shared(program, segments),
     )
-
-
-def walk(
-    statements: Sequence[Statement], around: tuple[Loop, ...] = ()
-) -> Iterator[tuple[Statement, tuple[Loop, ...]]]:
-    """Every statement with the loops around it."""
-    for statement in statements:
-        yield statement, around
-        if isinstance(statement, Loop):
-            yield from walk(statement.body, (*around, statement))
 
 
 def _vector_loops(statements: Sequence[Statement], samples: bool) -> Iterator[Loop]:
