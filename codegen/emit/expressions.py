@@ -161,7 +161,7 @@ class ExpressionWriter:
         texts: dict[int, Text] = {}
         for node in postorder(expanded):
             text = self._node(node, lambda part: texts[id(part)])
-            if uses[id(node)] > 1 and text.level > Level.NAME and isinstance(node, Expr) and not _is_inverse(node):
+            if uses[id(node)] > 1 and text.level > Level.NAME and isinstance(node, Expr) and not is_inverse(node):
                 text = self._named(text)
             texts[id(node)] = text
         return texts[id(expanded)].text
@@ -216,8 +216,8 @@ class ExpressionWriter:
         return Text(" ".join([terms[0], *signed]), Level.SUM)
 
     def _multiply(self, node: Basic, of: _Texts) -> Text:
-        above = [of(a).within(Level.PRODUCT) for a in node.args if a != -1 and not _is_inverse(a)]
-        below = [of(a.base).within(Level.CALL) for a in node.args if _is_inverse(a)]
+        above = [of(a).within(Level.PRODUCT) for a in node.args if a != -1 and not is_inverse(a)]
+        below = [of(a.base).within(Level.CALL) for a in node.args if is_inverse(a)]
         text = ("-" if -1 in node.args else "") + ("*".join(above) or self.number(1.0))
         if below:
             text += f"/{below[0]}" if len(below) == 1 else f"/({'*'.join(below)})"
@@ -225,7 +225,7 @@ class ExpressionWriter:
 
     def _power(self, node: Basic, of: _Texts) -> Text:
         base, exponent = of(node.base), node.exp
-        if _is_inverse(node):
+        if is_inverse(node):
             return Text(f"{self.number(1.0)}/{base.within(Level.CALL)}", Level.PRODUCT)
         if exponent == Rational(1, 2):
             return Text(f"{self.dialect.square_root}({base.text})", Level.CALL)
@@ -281,6 +281,6 @@ def _expand(node: Basic) -> Basic | None:
     return rewrite(node.definition(), _expand) if isinstance(node, f.Composite) else None
 
 
-def _is_inverse(node: Basic) -> bool:
+def is_inverse(node: Basic) -> bool:
     """1/x, which inside a product is written as a division."""
     return isinstance(node, Pow) and node.exp == -1 and not node.is_number

@@ -14,26 +14,26 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.emit import vectormath
+from codegen.emit.expressions import is_inverse
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
-from codegen.expression import postorder, rewrite
+from codegen.expression import postorder
 
 _Of = Callable[[Basic], Value]
 
 
 def evaluate(w: Writer, expression: Expr, scope: Scope) -> Value:
-    """The value of an expression, each shared node computed once."""
+    """The value of an expression that has been through the passes, each shared node computed once."""
     results: dict[int, Value] = {}
-    expanded = rewrite(expression, _define)
-    for node in postorder(expanded):
+    for node in postorder(expression):
         results[id(node)] = _node(w, node, scope, lambda part: results[id(part)])
-    return results[id(expanded)]
+    return results[id(expression)]
 
 
 def unsupported(expression: Expr) -> str | None:
     """The name of a function in an expression that has no vector form, or None."""
-    for node in postorder(rewrite(expression, _define)):
+    for node in postorder(expression):
         if node.is_number or isinstance(node, (Indexed, Idx, Symbol, BooleanAtom)):
             continue
         if isinstance(node, Pow) and not _is_simple_power(node.exp):
@@ -69,26 +69,18 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     return w.apply(lambda lanes, *arguments: vectormath.TABLE[name](lanes, *arguments), *[of(a) for a in node.args])
 
 
-def _define(node: Basic) -> Basic | None:
-    return rewrite(node.definition(), _define) if isinstance(node, f.Composite) else None
-
-
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     return reduce(lambda a, b: w.apply(lambda lanes, x, y: lanes.add(x, y), a, b), [of(a) for a in node.args])
 
 
 def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    above = [of(a) for a in node.args if a != -1 and not _is_inverse(a)]
-    below = [of(a.base) for a in node.args if _is_inverse(a)]
+    above = [of(a) for a in node.args if a != -1 and not is_inverse(a)]
+    below = [of(a.base) for a in node.args if is_inverse(a)]
     times = lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b)  # noqa: E731
     value = reduce(times, above) if above else w.real(1.0)
     if -1 in node.args:
         value = w.apply(lambda lanes, x: lanes.neg(x), value)
     return w.apply(lambda lanes, x, y: lanes.div(x, y), value, reduce(times, below)) if below else value
-
-
-def _is_inverse(node: Basic) -> bool:
-    return isinstance(node, Pow) and node.exp == -1 and not node.is_number
 
 
 def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
