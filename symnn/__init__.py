@@ -7,6 +7,7 @@
 """
 
 from symnn.data import Dataset, Split, load_digits, load_file
+from symnn.descent import Descent
 from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.network import Layer, Model, Network, dense
 from symnn.spec import Spec, TrainingSpec, load_spec
@@ -17,6 +18,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "Dataset",
+    "Descent",
     "Layer",
     "Model",
     "Network",

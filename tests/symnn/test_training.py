@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from symnn import training
+from symnn import descent, training
 from symnn.data import Dataset, Split, load_digits, minibatches
+from symnn.epoch import epoch_function
 from symnn.errors import DataError, SymnnError
 from symnn.losses import LOSSES
 from symnn.network import Model, Network, dense
@@ -273,10 +274,15 @@ def test_ctrl_c_between_epochs_keeps_the_best_so_far(how: str) -> None:
 
 
 @pytest.mark.parametrize(("step", "epochs"), [(1, 0), (5, 0), (6, 1), (14, 2)])
-def test_ctrl_c_within_a_step_keeps_the_epochs_before(step: int, epochs: int) -> None:
+def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
+    step: int, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Five steps an epoch; before the first has ended there are only the initial parameters."""
-    model = with_functions(CLASSIFIER, value_and_grad=interrupt_at(step))
-    result = train(CLASSIFIER, blobs(), settings(), model=model)
+    interrupt = interrupt_at(step)
+    monkeypatch.setattr(descent, "CALL_SECONDS", 0)  # a step a call
+    monkeypatch.setattr(descent, "epoch_function", lambda *arguments: interrupt(epoch_function(*arguments)))
+    result = train(CLASSIFIER, blobs(), settings())
+    monkeypatch.undo()
     assert result.stopped == "interrupted"
     assert len(result.history) == epochs
     if epochs:

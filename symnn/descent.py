@@ -1,0 +1,204 @@
+"""Descent: parameters and an optimiser's state on their way down a loss, moved by compiled code alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite, nan
+from time import perf_counter
+
+import numpy as np
+
+from codegen.emit.layout import Slot
+from symnn.epoch import epoch_function
+from symnn.errors import DataError, SymnnError
+from symnn.network import Model
+from symnn.optimisers import OPTIMISERS, Optimiser
+from symnn.suggest import unknown
+
+CALL_SECONDS = 0.05
+"""About how long one call of compiled code may last: Ctrl-C has no effect, and no progress is told, before it ends."""
+
+
+class Descent:
+    """Minibatch descent from ``theta``: for each batch θ, state ← update(θ, ∇loss(θ), state).
+
+    Between updates nothing returns to Python. ``theta`` is copied; ``optimiser`` is a name of ``OPTIMISERS`` or an
+    :class:`~symnn.optimisers.Optimiser`, and ``numbers`` are its settings, all of them. One thread at a time may use a
+    descent.
+
+    Raises :class:`SymnnError` for parameters of another network, and for an optimiser or numbers that do not exist or
+    are missing.
+
+    >>> from symnn.network import Network, dense
+    >>> model = Network(1, (dense(1),), "mean_squared_error").compile()
+    >>> x = np.linspace(-1, 1, 50)[:, None]
+    >>> y = 3 * x - 2
+    >>> descent = Descent(model, np.zeros(2), "nesterov", learning_rate=0.1, momentum=0.9)
+    >>> generator = np.random.default_rng(0)
+    >>> losses = [descent.epoch(x, y, generator.permutation(50), batch_size=8) for _ in range(30)]
+    >>> descent.theta.round(4), descent.steps
+    (array([ 3., -2.]), 210)
+    >>> descent.numbers["learning_rate"] = 0.01
+    >>> loss = descent.epoch(x, y)  # one step on all rows
+    >>> loss < 1e-6 < losses[0], descent.steps
+    (True, 211)
+    """
+
+    def __init__(self, model: Model, theta: np.ndarray, optimiser: str | Optimiser, **numbers: float) -> None:
+        self.model = model
+        self.optimiser = _resolved(optimiser)
+        if set(numbers) != set(self.optimiser.settings):
+            found, expected = (", ".join(names) or "none" for names in (numbers, self.optimiser.settings))
+            raise SymnnError(f"{self.optimiser.name}: found the numbers {found}, expected {expected}")
+        self.numbers: dict[str, float] = dict(numbers)
+        """The optimiser's settings; a change counts from the next call on."""
+        self.theta = checked_parameters(model, theta, "theta")
+        """The parameters now, in the dtype of the model: always this array, changed in place."""
+        self.state: Mapping[str, np.ndarray] = dict(
+            zip(self.optimiser.state, self.optimiser.initial_state(self.theta), strict=True)
+        )
+        """The optimiser's vectors by name, changed in place."""
+        self._run = epoch_function(model.value_and_grad, self.optimiser.compile(model.dtype), model.cache)
+        self._now = (self.theta, *self.state.values())
+        self._new = tuple(np.empty_like(vector) for vector in self._now)
+        self._gradient = np.empty_like(self.theta)
+        # In an array that compiled code counts in: with the parameters it is right whenever Ctrl-C comes.
+        self._counters = np.zeros(2, np.int64)
+        self._batch: tuple[np.ndarray, ...] = ()
+        self._batches_a_call = 1
+
+    @property
+    def steps(self) -> int:
+        """The updates made so far."""
+        return int(self._counters[0])
+
+    @property
+    def samples(self) -> int:
+        """The rows they were made on, each counted as often as it was used."""
+        return int(self._counters[1])
+
+    def epoch(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        order: np.ndarray | None = None,
+        batch_size: int | None = None,
+        *,
+        advance: Callable[[int], object] | None = None,
+    ) -> float:
+        """One pass over the rows ``order`` of x and y (all rows as they stand unless given), an update for each batch.
+
+        x: (S, inputs) and y: int64 (S,) or (S, outputs), C-contiguous in the dtype of the model. order: row numbers, in
+        any number and order. batch_size: rows an update, all at once unless given; the last batch may be smaller.
+        advance: called about every 50 ms with the number of rows done since the last time.
+
+        Returns the mean over the rows of the loss before each update. At a loss that is not finite it stops, makes no
+        update, and returns no finite number: ``theta`` after ``steps`` updates is where it happened. If the last update
+        leaves parameters that are not finite, it returns nan. Ctrl-C takes effect between updates.
+
+        Raises :class:`DataError` for arrays, row numbers or a batch size that do not fit.
+        """
+        self._check_rows(x, y)
+        order = _checked_order(order, len(x))
+        batch_size = len(order) if batch_size is None else min(_checked_size(batch_size), len(order))
+        self._allocate(x, y, batch_size)
+        numbers = [self.numbers[name] for name in self.optimiser.settings]
+        total, start = 0.0, 0
+        while start < len(order):
+            piece = order[start : start + self._batches_a_call * batch_size]
+            begun = perf_counter()
+            total = self._run(
+                x, y, piece, batch_size, *self._batch, self._gradient, *self._now, *self._new, self._counters, total,
+                *numbers,
+            )  # fmt: skip
+            if not isfinite(total):
+                return total
+            batches = -(-len(piece) // batch_size)
+            self._batches_a_call = max(1, int(CALL_SECONDS * batches / (perf_counter() - begun)))
+            start += len(piece)
+            if advance is not None:
+                advance(len(piece))
+        # The last update may have overflowed, and no batch comes after it to notice.
+        return total / len(order) if np.isfinite(self.theta).all() else nan
+
+    def _allocate(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> None:
+        """Memory for a batch, unless that of the last call has its size."""
+        if not self._batch or len(self._batch[0]) != batch_size:
+            self._batch = tuple(np.empty((batch_size, *rows.shape[1:]), rows.dtype) for rows in (x, y))
+            self._batches_a_call = 1  # how long they take is not known
+
+    def _check_rows(self, x: np.ndarray, y: np.ndarray) -> None:
+        for slot, rows in zip(self.model.value_and_grad.layout.arguments[1:], (x, y)):
+            wanted = np.dtype(np.int64 if slot.kind == "integer" else self.model.dtype)
+            if (
+                not isinstance(rows, np.ndarray)
+                or (rows.dtype, rows.shape[:1], rows.shape[1:]) != (wanted, x.shape[:1], slot.shape[1:])
+                or not (rows.flags.c_contiguous and rows.flags.aligned and len(rows))
+            ):
+                raise DataError(f"{slot.name}: found {_described(rows)}, expected {_expected(slot, wanted, x)}")
+            limit = slot.variables[0].below
+            if limit is not None and (rows.min() < 0 or rows.max() >= limit):
+                row = int(np.argmax((rows < 0) | (rows >= limit)))
+                raise DataError(f"{slot.name}, row {row}: found label {rows[row]}, expected 0 to {limit - 1}")
+
+
+def checked_parameters(model: Model, given: np.ndarray, name: str) -> np.ndarray:
+    """Parameters in the dtype of the model, in memory of their own.
+
+    Raises :class:`SymnnError` for an array of another shape, and for numbers that the dtype cannot hold.
+    """
+    count = model.network.parameter_count
+    given = np.asarray(given)
+    if given.dtype.kind not in "iuf" or given.shape != (count,):
+        raise SymnnError(
+            f"{name}: found an array of {given.dtype} with shape {given.shape}, expected numbers with shape ({count},)"
+        )
+    with np.errstate(over="ignore"):  # reported below
+        theta = given.astype(model.dtype)
+    if not np.isfinite(theta).all():
+        entry = int(np.argmin(np.isfinite(theta)))
+        raise SymnnError(
+            f"{name}: entry {entry}: found {given[entry]:g}, expected a number that {model.dtype} can hold"
+        )
+    return theta
+
+
+def _resolved(optimiser: str | Optimiser) -> Optimiser:
+    if isinstance(optimiser, Optimiser):
+        return optimiser
+    if optimiser not in OPTIMISERS:
+        raise SymnnError(unknown("optimiser", optimiser, OPTIMISERS))
+    return OPTIMISERS[optimiser]
+
+
+def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:
+    if order is None:
+        return np.arange(rows)
+    order = np.asarray(order)
+    if order.dtype.kind not in "iu" or order.ndim != 1 or not len(order):
+        raise DataError(f"order: found {_described(order)}, expected at least one row number")
+    if order.min() < 0 or order.max() >= rows:
+        place = int(np.argmax((order < 0) | (order >= rows)))
+        raise DataError(f"order, entry {place}: found {order[place]}, expected a row from 0 to {rows - 1}")
+    return np.ascontiguousarray(order, dtype=np.int64)
+
+
+def _checked_size(batch_size: int) -> int:
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise DataError(f"batch_size: found {batch_size!r}, expected a whole number of at least 1")
+    return int(batch_size)
+
+
+def _described(value: object) -> str:
+    if not isinstance(value, np.ndarray):
+        return f"a {type(value).__name__}"
+    contiguous = "" if value.flags.c_contiguous else ", not C-contiguous"
+    return f"an array of {value.dtype} with shape {value.shape}{contiguous}"
+
+
+def _expected(slot: Slot, wanted: np.dtype, x: object) -> str:
+    first = "S" if slot.name == "x" or not isinstance(x, np.ndarray) else str(len(x))
+    shape = ", ".join([first, *map(str, slot.shape[1:])])
+    return f"a C-contiguous array of {wanted} with shape ({shape}{',' if len(slot.shape) == 1 else ''})" + (
+        ", S ≥ 1" if first == "S" else ""
+    )
