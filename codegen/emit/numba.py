@@ -22,9 +22,11 @@ from codegen.schedule.program import (
     Accumulate,
     Contract,
     Fill,
+    Kernel,
     Loop,
     Place,
     Program,
+    Samples,
     Set,
     Statement,
     Store,
@@ -74,6 +76,8 @@ class Functions:
     prefix: str = ""
     constants: dict[str, str] = field(default_factory=dict)
     temporaries: int = 0
+    tile: Idx | None = None
+    """The index of the samples inside a tile: there it counts from ``first``, and so do work arrays of the tile."""
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -215,12 +219,34 @@ class Functions:
         for statement in statements:
             if isinstance(statement, Loop):
                 name = f"i{len(scope)}"
-                yield f"{pad}for {name} in range({self.extent_name(extent(statement.index))}):"
+                stop = "size" if statement.index == self.tile else self.extent_name(extent(statement.index))
+                yield f"{pad}for {name} in range({stop}):"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
-                continue
-            if not isinstance(statement, (Fill, Store)):
-                yield f"{pad}# {escape(str(statement.equation))}"
-            yield from (f"{pad}{line}" for line in self.statement(statement, scope))
+            elif isinstance(statement, Samples):
+                yield from self.samples(statement, indent, scope)
+            elif isinstance(statement, Kernel):
+                yield from self.block(statement.loops, indent, scope)
+            else:
+                if not isinstance(statement, (Fill, Store)):
+                    yield f"{pad}# {escape(str(statement.equation))}"
+                yield from (f"{pad}{line}" for line in self.statement(statement, scope))
+
+    def samples(self, samples: Samples, indent: int, scope: Mapping[Idx, str]) -> Iterator[str]:
+        """The pass over the samples, in tiles if it has any."""
+        pad = "    " * indent
+        yield from self.block(samples.fills, indent, scope)
+        if samples.tile is None:
+            yield f"{pad}# samples; vector code sums chunks of {samples.chunk}"
+            yield from self.block(samples.body, indent, scope)
+        else:
+            n = self.extent_name(extent(samples.index))
+            yield f"{pad}# tiles of samples; vector code sums chunks of {samples.chunk}"
+            yield f"{pad}for first in range(0, {n}, {samples.tile}):"
+            yield f"{pad}    size = min({samples.tile}, {n} - first)"
+            self.tile = samples.index
+            yield from self.block(samples.body, indent + 1, scope)
+            self.tile = None
+        yield from self.block(samples.stores, indent, scope)
 
     def statement(self, statement: Statement, scope: Mapping[Idx, str]) -> Iterator[str]:
         if isinstance(statement, Contract):
@@ -228,7 +254,7 @@ class Functions:
         elif isinstance(statement, Fill):
             yield from self.neutral(statement, scope)
         elif isinstance(statement, Store):
-            key = self.subscript_text(subscripts(statement.target), scope)
+            key = self.subscript_text(subscripts(statement.target), scope, Place.OUTPUT)
             array = self.array(self.program.graph.variable(base_name(statement.target)))
             yield f"{array}{key} = {self.text_of(statement.target, scope)}"
         elif isinstance(statement, (Set, Accumulate)):
@@ -287,7 +313,7 @@ class Functions:
             if isinstance(node, Integer):
                 return str(int(node))
             if isinstance(node, Idx):
-                return scope[node]
+                return self.position(node, scope, Place.INPUT)
             if isinstance(node, Symbol) and node.is_integer:
                 return self.extent_name(node)
             if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
@@ -303,16 +329,23 @@ class Functions:
         if storage.place is Place.LOCAL:
             return f"t{storage.number}"
         key = [subscripts(reference)[axis] for axis in storage.axes]
-        return self.array_of(reference) + (self.subscript_text(key, scope) if key else "")
+        return self.array_of(reference) + (self.subscript_text(key, scope, storage.place) if key else "")
 
     def array_of(self, reference: Expr) -> str:
         storage = self.program.storage_of(reference)
-        if storage.place is Place.WORK:
+        if storage.place in (Place.WORK, Place.TILE):
             return f"w{storage.number}"
         return self.array(self.program.graph.variable(base_name(reference)))
 
-    def subscript_text(self, key: Iterable[Expr], scope: Mapping[Idx, str]) -> str:
-        return "[" + ", ".join(scope[i] if isinstance(i, Idx) else str(int(i)) for i in key) + "]"
+    def subscript_text(self, key: Iterable[Expr], scope: Mapping[Idx, str], place: Place) -> str:
+        return "[" + ", ".join(self.position(i, scope, place) for i in key) + "]"
+
+    def position(self, subscript: Expr, scope: Mapping[Idx, str], place: Place) -> str:
+        """A subscript; work arrays of a tile count samples from its first."""
+        if not isinstance(subscript, Idx):
+            return str(int(subscript))
+        name = scope[subscript]
+        return f"first + {name}" if subscript == self.tile and place is not Place.TILE else name
 
     # --- checked entry points -------------------------------------------------------------------------------------
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from codegen.emit.layout import Layout, Slot, layout
-from codegen.emit.numba import Dtype, emit
+from codegen.emit.numba import Dtype
 from codegen.errors import EmitError
 from codegen.graph import Graph
 from codegen.passes import PassReport, optimise
-from codegen.runtime.cache import load
+from codegen.runtime.code import Code, EmitterName, emit_code
 from codegen.schedule import ScheduleName
 from codegen.schedule import schedule as scheduled
-from codegen.schedule.program import Program
-
-EmitterName = Literal["auto", "vector", "numba"]
 
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
 
@@ -54,45 +51,103 @@ class CompiledFunction:
 
     Calling it checks the arguments and returns the results in the order of the graph's outputs: scalars as numbers,
     arrays newly allocated, a single result by itself. ``out`` takes one array for each array result, to be filled and
-    returned instead. Wrong arguments raise ``TypeError`` or ``ValueError`` that say which, what was found and what was
-    expected. Calls release the GIL, share no state, and may run in several threads at once.
+    returned instead; then nothing is allocated. Wrong arguments raise ``TypeError`` or ``ValueError`` that say which,
+    what was found and what was expected. Calls release the GIL and may run in several threads at once.
     """
 
-    def __init__(self, module: Any, source: str, layout: Layout, report: CompileReport) -> None:
-        self.kernel: Callable[..., Any] = module.kernel
-        """The jitted function with the same arguments as a call, for use in jitted code."""
-        self.fill: Callable[..., Any] = module.fill
-        """Jitted: the arguments, then an array for each array result; returns the scalar results."""
+    def __init__(self, code: Code, source: str, layout: Layout, report: CompileReport) -> None:
         self.source = source
         self.layout = layout
-        self._has_integer = any(slot.kind == "integer" and not slot.shape for slot in layout.arguments)
-        self._is_array = tuple(bool(slot.shape) for slot in layout.results)
         self.report = report
+        self._code = code
+        self._call = code.call
+        dtype = DTYPES[report.dtype]
+        self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
+        self._symbolic = any(not isinstance(n, int) for slot in layout.arrays for n in slot.shape)
+
+    @property
+    def kernel(self) -> Callable[..., Any]:
+        """The jitted function with the same arguments as a call, for use in jitted code."""
+        found: Callable[..., Any] = self._code.jitted.kernel
+        return found
+
+    @property
+    def fill(self) -> Callable[..., Any]:
+        """Jitted: the arguments, then an array for each array result; returns the scalar results."""
+        found: Callable[..., Any] = self._code.jitted.fill
+        return found
 
     def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
-        if self._has_integer:
-            # Numba would turn 1.9 into the integer 1.
-            self._check(arguments)
-        if out is None:
-            try:
-                return self.kernel(*arguments)
-            except (TypeError, ValueError, AttributeError):
-                self._check(arguments)
-                raise
-        arrays = (out,) if isinstance(out, np.ndarray) else tuple(out)
-        try:
-            scalars = self.fill(*arguments, *arrays)
-        except (TypeError, ValueError, AttributeError):
-            self._check(arguments)
-            self._check_out(arguments, arrays)
-            raise
-        return self._assemble(scalars, arrays)
+        arrays = self._arrays(arguments) if out is None else (out,) if isinstance(out, np.ndarray) else tuple(out)
+        results = self._call(*arguments, *arrays)
+        return self._call_again(arguments, arrays) if results is False else results
 
-    def _assemble(self, scalars: Any, arrays: Sequence[np.ndarray]) -> Any:
-        values = iter(scalars if isinstance(scalars, tuple) else (scalars,))
+    def bind(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Callable[[], Any]:
+        """A function without arguments that computes on these very arrays and returns what a call with ``out`` does.
+
+        The contents of the arrays may change between calls, their memory may not; numbers are those of now. Without
+        ``out``, arrays for the results are allocated once. Raises what a call raises.
+
+        >>> from codegen import from_expressions, gradient
+        >>> from sympy import IndexedBase, symbols
+        >>> from codegen.graph import Equation, Graph, Index, Reduction, Variable
+        >>> i, x = Index("i", 3), Variable("x", (3,))
+        >>> graph = Graph((x,), (Equation(Variable("e").symbol, x[i] ** 2, Reduction.SUM, (i,)),), ("e",))
+        >>> x = np.ones(3)
+        >>> energy = compile(gradient(graph, "e")).bind(x)
+        >>> x[0] = 2.0
+        >>> energy()
+        (6.0, array([4., 2., 2.]))
+        """
+        arrays = self._arrays(arguments) if out is None else (out,) if isinstance(out, np.ndarray) else tuple(out)
+        bound = self._code.bind(arguments, arrays)
+        if bound is None:
+            given, written = self._plain(arguments, arrays)
+            bound = self._code.bind(given, written)
+            if bound is None:
+                raise TypeError(f"{self!r} cannot be bound to these arguments")
+        return bound
+
+    def _arrays(self, arguments: Sequence[Any]) -> tuple[np.ndarray, ...]:
+        """New arrays for the results."""
+        if not self._symbolic:
+            return tuple([np.empty(shape, dtype) for shape, dtype in self._fixed])
+        self._check(arguments)
+        extents = {
+            n: length
+            for slot, value in zip(self.layout.arguments, arguments)
+            for n, length in zip(slot.shape, value.shape if slot.shape else ())
+        }
+        return tuple(np.empty([extents.get(n, n) for n in shape], dtype) for shape, dtype in self._fixed)
+
+    def _call_again(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
+        """Say what is wrong with the arguments; if nothing is, call with the plain arrays and numbers in them."""
+        given, written = self._plain(arguments, arrays)
+        results = self._call(*given, *written)
+        if results is False:
+            raise TypeError(f"{self!r} cannot take these arguments")
         filled = iter(arrays)
-        results = tuple([next(filled) if is_array else next(values) for is_array in self._is_array])
-        return results[0] if len(results) == 1 else results
+        values = results if len(self.layout.results) > 1 else (results,)
+        returned = tuple(next(filled) if slot.shape else v for slot, v in zip(self.layout.results, values))
+        return returned if len(returned) > 1 else returned[0]
+
+    def _plain(self, arguments: Sequence[Any], arrays: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Arguments and results that have been checked, as plain arrays and numbers."""
+        self._check(arguments)
+        self._check_out(arguments, arrays)
+        real = np.dtype(DTYPES[self.report.dtype])
+
+        def plain(slot: Slot, value: Any) -> Any:
+            integer = slot.kind == "integer"
+            if not slot.shape:
+                return int(value) if integer else float(value)
+            # An equal dtype may be another object.
+            return value.view(np.ndarray).view(np.dtype(np.int64) if integer else real)
+
+        return (
+            [plain(slot, value) for slot, value in zip(self.layout.arguments, arguments)],
+            [plain(slot, value) for slot, value in zip(self.layout.arrays, arrays)],
+        )
 
     def _check(self, arguments: Sequence[Any]) -> None:
         """Raise the error that says what is wrong with the arguments, if anything is."""
@@ -173,38 +228,6 @@ def _describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-@dataclass(frozen=True)
-class _Emitted:
-    """A generated module: which emitter wrote it, its text, its workspace, and what it expects to find."""
-
-    emitter: str
-    source: str
-    workspace: str
-    namespace: Mapping[str, Any]
-
-
-def _emit(program: Program, convention: Layout, dtype: Dtype, emitter: EmitterName) -> _Emitted:
-    """The module of a program, as vectors if that is asked for or worth it."""
-    if emitter not in ("auto", "vector", "numba"):
-        raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
-    if emitter != "numba":
-        from codegen.emit.vector.module import emit_vector, segments
-        from codegen.emit.vector.nodes import unsupported
-        from codegen.emit.vector.plan import fits, lanes, plan
-
-        missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
-        planned = plan(program, dtype, lanes(program, dtype))
-        # Without a loop there is nothing to put in lanes, and LLVM takes long over thousands of inlined functions.
-        worth = emitter == "vector" or bool(planned.vector_loops)
-        if missing is None and worth and fits(planned):
-            source = emit_vector(planned, convention)
-            return _Emitted("vector", source, planned.workspace, segments(planned, convention))
-        if emitter == "vector":
-            what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
-            raise EmitError(f"{what} has no vector form")
-    return _Emitted("numba", emit(program, convention, dtype), program.workspace, {})
-
-
 def compile(
     graph: Graph,
     *,
@@ -238,9 +261,9 @@ def compile(
     optimised, passes = optimise(graph)
     convention = layout(optimised, pack or {})
     program = scheduled(optimised, schedule)
-    emitted = _emit(program, convention, dtype, emitter)
+    emitted = emit_code(program, convention, dtype, emitter)
     generated = time.perf_counter()
-    loaded = load(emitted.source, cache, emitted.namespace)
+    code = emitted.load(cache)
     finished = time.perf_counter()
     report = CompileReport(
         schedule=program.schedule,
@@ -250,6 +273,6 @@ def compile(
         workspace=emitted.workspace,
         generate_seconds=generated - started,
         compile_seconds=finished - generated,
-        cache_hit=loaded.cache_hit,
+        cache_hit=code.cache_hit,
     )
-    return CompiledFunction(loaded.module, emitted.source, convention, report)
+    return CompiledFunction(code, emitted.source, convention, report)

@@ -10,7 +10,7 @@ from math import prod
 from sympy import Expr, Idx, Indexed, Mul
 
 from codegen.expression import base_name, extent, indices, subscripts
-from codegen.graph import Equation, Graph, Reduction, Variable
+from codegen.graph import Cell, Equation, Graph, Reduction, Variable
 
 BLAS_WORK = 256
 """Multiplications a sample from which a matrix product pays for its call, about 0.3 µs; below, loops are as fast."""
@@ -25,12 +25,12 @@ class Product:
     right: Expr
 
 
-def isolate(graph: Graph) -> tuple[Graph, dict[object, Product]]:
+def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Product]]:
     """Find the matrix products of a graph, by vertex; factors that are not plain arrays become vertices first."""
     taken = set(graph.variables)
     names = (name for n in count(1) if (name := f"factor{n}") not in taken)
     equations: list[Equation] = []
-    products: dict[object, Product] = {}
+    products: dict[Cell, Product] = {}
     for equation in graph.equations:
         groups = _groups(equation)
         if groups is None:

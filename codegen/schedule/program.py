@@ -21,6 +21,8 @@ class Place(Enum):
     INPUT = "input"
     OUTPUT = "output"
     WORK = "work"
+    TILE = "tile"
+    """A work array of one pass over samples: along them it holds a tile, and several passes have one each."""
     LOCAL = "local"
 
 
@@ -86,7 +88,43 @@ class Contract:
     right: Expr
 
 
-Statement = Set | Accumulate | Fill | Store | Loop | Contract
+class KernelKind(Enum):
+    """What a :class:`Kernel` does with the samples ``s`` of a tile; the letters name axes in the order of memory."""
+
+    OVER_LANES = "target[j, s] = Σ_k left[j, k]·right[k, s]"
+    OVER_SAMPLES = "target[i, j] += Σ_s left[i, s]·right[s, j]"
+    TRANSPOSE = "target[j, s] = right[s, j], or the other way round"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A step on one tile of samples for which an emitter may have code of its own; ``loops`` say the same."""
+
+    kind: KernelKind
+    equation: Equation
+    left: Expr | None
+    right: Expr
+    loops: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Everything that runs over the samples: ``fills``, then ``body`` for each tile of them, then ``stores``.
+
+    Loops over ``index`` inside run over the samples of one tile; without a tile size there is one, of all samples. Only
+    sums that ``fills`` begin, and outputs, are carried out of it: samples can be cut into chunks of ``chunk``, a multiple
+    of the tile, which may run at once; their sums are added in their order.
+    """
+
+    index: Idx
+    tile: int | None
+    chunk: int
+    fills: tuple[Fill, ...]
+    body: tuple[Statement, ...]
+    stores: tuple[Store, ...] = ()
+
+
+Statement = Set | Accumulate | Fill | Store | Loop | Contract | Kernel | Samples
 
 
 def walk(
@@ -97,6 +135,8 @@ def walk(
         yield statement, around
         if isinstance(statement, Loop):
             yield from walk(statement.body, (*around, statement))
+        elif isinstance(statement, Samples):
+            yield from walk((*statement.fills, *statement.body, *statement.stores), around)
 
 
 @dataclass(frozen=True)
@@ -127,3 +167,8 @@ class Program:
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents."""
         return self.graph.extents
+
+    @property
+    def samples(self) -> Samples | None:
+        """The statement over the samples, if the program has one."""
+        return next((s for s in self.statements if isinstance(s, Samples)), None)

@@ -14,8 +14,11 @@ from codegen.schedule.program import (
     Accumulate,
     Contract,
     Fill,
+    Kernel,
+    KernelKind,
     Loop,
     Place,
+    Samples,
     Set,
     Statement,
     Storage,
@@ -27,12 +30,16 @@ from codegen.schedule.program import (
 
 @dataclass(frozen=True)
 class _Access:
-    """One read or write: in which loops (number and index), in which top-level statement, and its rank in the text."""
+    """One read or write: in which loops (number and index), in which step, whether inside the pass over the samples.
+
+    A step is a statement at the top level or at that of the samples; ``order`` is the rank in the text.
+    """
 
     loops: tuple[tuple[int, Idx], ...]
     statement: int
     order: int
     reference: Expr
+    inside: bool
 
 
 @dataclass
@@ -48,6 +55,11 @@ class _Life:
     @property
     def last(self) -> int:
         return max(a.statement for a in (*self.writes, *self.reads))
+
+    @property
+    def private(self) -> bool:
+        """Whether only the pass over the samples knows it, so that each such pass can have its own."""
+        return all(a.inside for a in (*self.writes, *self.reads))
 
 
 def plan(
@@ -69,29 +81,41 @@ def plan(
         shape = graph.variable(name).shape
         storage[name, ()] = Storage(Place.OUTPUT, number, tuple(range(len(shape))), shape)
     locals_ = 0
-    kept: list[tuple[StorageKey, tuple[int, ...], tuple[Extent, ...]]] = []
+    kept: list[tuple[StorageKey, Place, tuple[int, ...], tuple[Extent, ...]]] = []
     for key, life in lives.items():
         if key in storage:
             continue
         axes = _axes(graph, key, life)
         shape = tuple(graph.variable(key[0]).shape[a] for a in axes)
         if shape:
-            kept.append((key, axes, shape))
+            kept.append((key, *_work(axes, shape, life, statements)))
         else:
             storage[key] = Storage(Place.LOCAL, locals_, (), ())
             locals_ += 1
-    work: list[tuple[Extent, ...]] = []
+    work: list[tuple[Place, tuple[Extent, ...]]] = []
     owner: list[StorageKey] = []
-    for key, axes, shape in sorted(kept, key=lambda k: lives[k[0]].first):
+    for key, place, axes, shape in sorted(kept, key=lambda k: lives[k[0]].first):
         number = next(
-            (n for n, old in enumerate(owner) if work[n] == shape and _dead(lives[old], lives[key])), len(work)
+            (n for n, old in enumerate(owner) if work[n] == (place, shape) and _dead(lives[old], lives[key])),
+            len(work),
         )
         if number == len(work):
-            work.append(shape)
+            work.append((place, shape))
             owner.append(key)
         owner[number] = key
-        storage[key] = Storage(Place.WORK, number, axes, shape)
-    return storage, tuple(work), locals_
+        storage[key] = Storage(place, number, axes, shape)
+    return storage, tuple(shape for _, shape in work), locals_
+
+
+def _work(
+    axes: tuple[int, ...], shape: tuple[Extent, ...], life: _Life, statements: Sequence[Statement]
+) -> tuple[Place, tuple[int, ...], tuple[Extent, ...]]:
+    """A tile, if only the pass over the samples knows the array and a tile bounds it; else a work array."""
+    tile = next((s.tile for s in statements if isinstance(s, Samples)), None)
+    whole = all(isinstance(n, int) for n in shape)
+    if not life.private or not (whole or tile):
+        return Place.WORK, axes, shape
+    return Place.TILE, axes, tuple(n if isinstance(n, int) or tile is None else tile for n in shape)
 
 
 def _split(graph: Graph) -> frozenset[str]:
@@ -114,39 +138,44 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
         single = (name in split and name not in outputs) or (name, pattern) in stored
         return (name, pattern) if single else (name, ())
 
-    order = 0
+    order = step = 0
 
-    def visit(block: Sequence[Statement], loops: tuple[tuple[int, Idx], ...], top: int | None) -> None:
-        nonlocal order
-        for position, statement in enumerate(block):
+    def note(where: str, loops: tuple[tuple[int, Idx], ...], inside: bool, reference: Expr) -> _Life:
+        life = lives[key_of(reference)]
+        getattr(life, where).append(_Access(loops, step, order, reference, inside))
+        return life
+
+    def visit(block: Sequence[Statement], loops: tuple[tuple[int, Idx], ...], inside: bool, top: bool) -> None:
+        nonlocal order, step
+        for statement in block:
             order += 1
-            at = position if top is None else top
-            if isinstance(statement, Loop):
-                visit(statement.body, (*loops, (order, statement.index)), at)
-                continue
-            if isinstance(statement, Contract):
-                for operand in (statement.left, statement.right):
-                    lives[key_of(operand)].reads.append(_Access(loops, at, order, operand))
-                lives[key_of(statement.equation.target)].writes.append(
-                    _Access(loops, at, order, statement.equation.target)
-                )
-                lives[key_of(statement.equation.target)].accumulated = True
-                continue
-            if isinstance(statement, (Set, Accumulate)):
-                for reference in references(statement.value):
-                    lives[key_of(reference)].reads.append(_Access(loops, at, order, reference))
-            life = lives[key_of(statement.target)]
-            if isinstance(statement, (Set, Fill)):
-                life.writes.append(_Access(loops, at, order, statement.target))
-            else:
-                life.reads.append(_Access(loops, at, order, statement.target))
-            life.accumulated |= not isinstance(statement, Set)
+            step += top
+            match statement:
+                case Loop():
+                    visit(statement.body, (*loops, (order, statement.index)), inside, False)
+                case Samples():
+                    visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
+                case Contract() | Kernel():
+                    for operand in (statement.left, statement.right):
+                        if operand is not None:
+                            note("reads", loops, inside, operand)
+                    added = isinstance(statement, Kernel) and statement.kind is KernelKind.OVER_SAMPLES
+                    life = note("reads" if added else "writes", loops, inside, statement.equation.target)
+                    life.accumulated = True
+                case Set() | Accumulate():
+                    for reference in references(statement.value):
+                        note("reads", loops, inside, reference)
+                    life = note("writes" if isinstance(statement, Set) else "reads", loops, inside, statement.target)
+                    life.accumulated |= not isinstance(statement, Set)
+                case Fill() | Store():
+                    life = note("writes" if isinstance(statement, Fill) else "reads", loops, inside, statement.target)
+                    life.accumulated = True
 
-    visit(statements, (), None)
+    visit(statements, (), False, True)
     for name in outputs:
         if not graph.variable(name).shape and (name, ()) in lives:
             # A scalar result is read once more, on return.
-            lives[name, ()].reads.append(_Access((), len(statements), order + 1, graph.variable(name).symbol))
+            lives[name, ()].reads.append(_Access((), step + 1, order + 1, graph.variable(name).symbol, False))
     return lives
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import codegen
 from codegen import CompiledFunction, EmitError, from_expressions, gradient
-from codegen.emit.vector.plan import lanes, plan
+from codegen.emit.vector.plan import plan, vector_loops
 from codegen.passes import optimise
 from codegen.schedule import schedule
 from codegen.schedule.program import Loop, walk
@@ -35,7 +35,7 @@ def arguments(samples: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDA
     return generator.normal(size=(samples, 3)), generator.integers(0, 4, samples), theta
 
 
-@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
 @pytest.mark.parametrize("samples", [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100])
 def test_every_number_of_samples_fits(chosen: str, samples: int) -> None:
     found = compiled(chosen, "vector")(*arguments(samples))
@@ -43,7 +43,7 @@ def test_every_number_of_samples_fits(chosen: str, samples: int) -> None:
     assert distance([np.asarray(v) for v in found], [np.asarray(v) for v in expected]) <= 1e-12
 
 
-@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
 @pytest.mark.parametrize("samples", [1, 5, 8, 13])
 def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(chosen: str, samples: int) -> None:
     x, y, theta = arguments(samples)
@@ -62,14 +62,14 @@ def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(chosen: str, sampl
         assert (written[-64:] == 7.0).all()
 
 
-@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
 def test_the_same_call_gives_the_same_bits(chosen: str) -> None:
     first, second = (compiled(chosen, "vector")(*arguments(33)) for _ in range(2))
     assert first[0] == second[0]
     assert all((a == b).all() for a, b in zip(first[1:], second[1:]))
 
 
-@pytest.mark.parametrize("chosen", ["loops", "blas"])
+@pytest.mark.parametrize("chosen", ["loops", "tiled", "blas"])
 def test_float32_is_within_rounding_of_float64(chosen: str) -> None:
     x, y, theta = arguments(21)
     found = compiled(chosen, "vector", "float32")(x.astype(np.float32), y, theta.astype(np.float32))
@@ -79,12 +79,10 @@ def test_float32_is_within_rounding_of_float64(chosen: str) -> None:
 
 def test_samples_run_in_lanes_unless_a_matrix_product_divides_the_nest() -> None:
     graph, _ = optimise(gradient(mlp([40, 30, 20]), "loss"))
-    for chosen, in_lanes in (("loops", {"s"}), ("blas", {"h1", "t"})):
-        program = schedule(graph, chosen)  # type: ignore[arg-type]
-        planned = plan(program, "float64", lanes(program, "float64"))
-        found = {str(loop.index) for loop, _ in walk(program.statements) if id(loop) in planned.vector_loops}
+    for chosen, in_lanes in (("loops", {"s"}), ("tiled", {"s"}), ("blas", {"h1", "t"})):
+        found = {str(loop.index) for loop in vector_loops(schedule(graph, chosen))}  # type: ignore[arg-type]
         assert found >= in_lanes
-        assert ("s" in found) == (chosen == "loops")
+        assert ("s" in found) == (chosen != "blas")
 
 
 def test_a_function_without_a_vector_form_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +102,7 @@ def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
 
     network = Network(3, (dense(40, "tanh"), dense(2)), "softmax_cross_entropy", weight_decay=0.1)
     program = schedule(optimise(network.gradient_graph)[0], "loops")
-    planned = plan(program, "float64", lanes(program, "float64"))
+    planned = plan(program, "float64")
     over = {id(s): str(s.index) for s, _ in walk(program.statements) if isinstance(s, Loop)}
-    assert {over[loop] for loop in planned.vector_loops} == {"s", "j"}
-    assert {over[loop] for loop in planned.tiles} == {"s"}
+    assert {over[loop] for loop in planned.vector_loops} >= {"s", "j"}
+    assert {over[loop] for loop in planned.gathered} == {"s"}

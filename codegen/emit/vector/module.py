@@ -1,140 +1,235 @@
-"""The generated module of the vector emitter: checked entry points in Python, the work in intrinsics.
+"""The generated modules of the vector emitter: one for calls from Python, one for calls from jitted code.
 
-The readable program of :mod:`codegen.emit.numba` stands in the docstring; what runs are the segments, which LLVM gets
-as explicit vectors. Numba types one statement a segment.
+The readable program of :mod:`codegen.emit.numba` stands in the docstring. What runs is the same program as LLVM IR, whole,
+matrix products included, so that Numba types a handful of statements. Jitted code gets a copy of its own, compiled when
+it is first asked for, because Numba compiles the callees of a function into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from sympy import Symbol
 
-from codegen.emit.layout import Layout
-from codegen.emit.numba import PREAMBLE, Dtype, Functions, describe, functions
+from codegen.emit.layout import Layout, Slot
+from codegen.emit.numba import FLAGS, PREAMBLE, Dtype, Functions, describe, functions
 from codegen.emit.text import escape
-from codegen.emit.vector.nodes import evaluate
-from codegen.emit.vector.plan import Plan, Region
-from codegen.emit.vector.values import INT
-from codegen.emit.vector.writer import Writer
-from codegen.graph import Variable
-from codegen.schedule.program import Contract, Place
+from codegen.emit.vector import functions as program_functions
+from codegen.emit.vector.checks import Checks, View
+from codegen.emit.vector.entry import STACK, Entries
+from codegen.emit.vector.plan import Plan
+from codegen.emit.vector.table import Table
+from codegen.emit.vector.values import BYTE, INT
 
 
-def emit_vector(plan: Plan, layout: Layout) -> str:
-    """The source of a module with ``run``, ``fill`` and ``kernel``; it expects ``segment0``, … in its namespace."""
+def native_source(plan: Plan, layout: Layout) -> str:
+    """The source of a module whose ``run`` holds the entry points of :class:`Entries`; it expects ``define``."""
     program, dtype = plan.program, plan.dtype
     return "\n".join(
         [
             '"""' + describe(program, layout, dtype),
             "",
-            f"What runs is the following program with {plan.width} lanes, as vector instructions:",
+            f"What runs is the following program in {plan.width} lanes, as vector instructions:",
             "",
             *(f"    {line}" for line in functions(program, layout, dtype).replace('"""', "'''").splitlines()),
             '"""',
             "",
-            PREAMBLE + "\n".join(_VectorFunctions(plan, layout, dtype).lines()),
+            PREAMBLE,
+            "",
+            f"@njit([types.void()], {FLAGS}, no_cpython_wrapper=True, no_cfunc_wrapper=True)",
+            "def run():",
+            "    define()",
             "",
         ]
     )
 
 
-def segments(plan: Plan, layout: Layout) -> Mapping[str, Any]:
-    """The intrinsics that a module of :func:`emit_vector` needs, by name."""
-    return {f"segment{n}": _segment(plan, layout, n) for n, body in enumerate(plan.segments) if body}
+def symbol_of(source: str) -> str:
+    """The beginning of the names of the functions of a module."""
+    return f"symnn_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
 
 
-def _segment(plan: Plan, layout: Layout, number: int) -> Any:
+def native_namespace(plan: Plan, layout: Layout, source: str) -> Mapping[str, Any]:
+    """What :func:`native_source` expects."""
+
     @intrinsic
-    def segment(typing_context: Any, arrays: Any) -> Any:
+    def define(typing_context: Any) -> Any:
+        """Define the entry points in the module of the function that calls this."""
+
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            parts = cgutils.unpack_tuple(builder, values[0])
-            pointers, extents = _unpack(context, builder, layout, arrays.types, parts)
-            work = context.make_array(arrays.types[-1])(context, builder, parts[-1]).data
-            writer = Writer(builder, plan, pointers, extents, work, evaluate)
-            writer.block(plan.segments[number], {})
+            Entries(builder.module, Table(plan, layout), symbol_of(source)).define()
             return context.get_dummy_value()
 
-        return types.void(arrays), generate
+        return types.void(), generate
 
-    return segment
+    return {"define": define}
 
 
-def _unpack(
-    context: Any, builder: ir.IRBuilder, layout: Layout, kinds: Any, values: Any
-) -> tuple[dict[str, ir.Value], dict[Symbol, ir.Value]]:
-    """Pointers to (or, of scalar arguments, values of) the inputs and outputs by name, and the symbolic extents."""
-    found: dict[str, ir.Value] = {}
-    extents: dict[Symbol, ir.Value] = {}
-    for slot, kind, value in zip((*layout.arguments, *layout.arrays), kinds, values):
-        if not slot.shape:
-            found[slot.variables[0].name] = value
-            continue
-        array = context.make_array(kind)(context, builder, value)
-        for n, length in zip(slot.shape, cgutils.unpack_tuple(builder, array.shape)):
+def jitted_source(plan: Plan, layout: Layout, native: str) -> str:
+    """The source of a module with ``fill`` and ``kernel`` for jitted code; it expects ``fits`` and ``execute``.
+
+    ``native`` is the source of the module for Python: what both run.
+    """
+    return "\n".join(
+        [
+            '"""' + describe(plan.program, layout, plan.dtype),
+            f"For jitted code; what runs is the program of {symbol_of(native)}.",
+            '"""',
+            "",
+            PREAMBLE + "\n".join(_JittedFunctions(plan, layout, plan.dtype).lines()),
+            "",
+        ]
+    )
+
+
+def jitted_namespace(plan: Plan, layout: Layout, source: str) -> Mapping[str, Any]:
+    """What :func:`jitted_source` expects."""
+    table = Table(plan, layout)
+    result = _result_type(layout, plan.dtype)
+
+    @intrinsic
+    def fits(typing_context: Any, arrays: Any) -> Any:
+        """Whether the arguments and arrays are as the layout says."""
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            parts = cgutils.unpack_tuple(builder, values[0])
+            return _fitting(builder, lambda checks: _tabulated(context, checks, table, arrays.types, parts))
+
+        return types.boolean(arrays), generate
+
+    @intrinsic
+    def execute(typing_context: Any, arrays: Any) -> Any:
+        """Run the program on arguments and arrays that fit; gives the scalar results."""
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            run = _program(builder.module, table, symbol_of(source))
+            parts = cgutils.unpack_tuple(builder, values[0])
+            words = _table(context, builder, table, arrays.types, parts)
+            number = context.get_value_type(getattr(types, plan.dtype))
+            count = len(layout.scalars)
+            results = cgutils.alloca_once(builder, number, size=INT(max(count, 1)))
+            free = _workspace(context, builder, table, words)
+            builder.call(run, [words, results])
+            free()
+            found = [builder.load(builder.gep(results, [INT(n)])) for n in range(count)]
+            if count == 0:
+                return context.get_dummy_value()
+            return found[0] if count == 1 else context.make_tuple(builder, result, found)
+
+        return result(arrays), generate
+
+    return {"fits": fits, "execute": execute}
+
+
+def _result_type(layout: Layout, dtype: Dtype) -> Any:
+    scalars = len(layout.scalars)
+    number = getattr(types, dtype)
+    return types.none if scalars == 0 else number if scalars == 1 else types.UniTuple(number, scalars)
+
+
+def _program(module: ir.Module, table: Table, symbol: str) -> ir.Function:
+    """The program in a module of jitted code, defined when it is first needed."""
+    name = f"{symbol}_run"
+    if name in module.globals:
+        return module.globals[name]
+    return program_functions.Functions(module, table, symbol).run()
+
+
+def _views(context: Any, builder: Any, table: Table, kinds: Any, values: Any) -> Iterator[View | None]:
+    for slot, kind, value in zip(table.slots, kinds, values):
+        if slot.shape:
+            array = context.make_array(kind)(context, builder, value)
+            yield View(builder.ptrtoint(array.data, INT), cgutils.unpack_tuple(builder, array.shape))
+        else:
+            yield None
+
+
+def _table(context: Any, builder: Any, table: Table, kinds: Any, values: Any) -> ir.Value:
+    """A table of Numba's arrays and numbers, on the stack."""
+    words = cgutils.alloca_once(builder, INT, size=INT(table.words))
+    extents: dict[Any, ir.Value] = {}
+    views = list(_views(context, builder, table, kinds, values))
+    for number, (slot, value, view) in enumerate(zip(table.slots, values, views)):
+        table.put(builder, words, number, value if view is None else view.address)
+        for n, length in zip(slot.shape, view.lengths if view else ()):
             if not isinstance(n, int):
                 extents.setdefault(n, length)
-        for variable, offset in zip(slot.variables, slot.offsets if slot.packed else (0,)):
-            pointer = builder.gep(array.data, [INT(offset)])
-            scalar_argument = not variable.shape and slot in layout.arguments
-            found[variable.name] = builder.load(pointer) if scalar_argument else pointer
-    return found, extents
+    table.put_extents(builder, words, extents)
+    return words
 
 
-class _VectorFunctions(Functions):
-    """The entry points around the segments."""
+def _tabulated(context: Any, checks: Checks, table: Table, kinds: Any, values: Any) -> None:
+    """Check arrays, whose type already says that they are contiguous, and the integers in them."""
+    checks.arrays(table, list(_views(context, checks.builder, table, kinds, values)))
+    checks.integers(table, _table(context, checks.builder, table, kinds, values))
+
+
+def _fitting(builder: Any, conditions: Callable[[Checks], None]) -> ir.Value:
+    """Whether all conditions hold."""
+    refuse, done = builder.append_basic_block("refuse"), builder.append_basic_block("done")
+    conditions(Checks(builder, refuse))
+    accepted = builder.block
+    builder.branch(done)
+    builder.position_at_end(refuse)
+    builder.branch(done)
+    builder.position_at_end(done)
+    answer = builder.phi(ir.IntType(1))
+    answer.add_incoming(ir.IntType(1)(1), accepted)
+    answer.add_incoming(ir.IntType(1)(0), refuse)
+    return answer
+
+
+def _workspace(context: Any, builder: Any, table: Table, words: ir.Value) -> Callable[[], None]:
+    """Enter a workspace in a table, and give what frees it."""
+    fixed = table.fixed_bytes()
+    if fixed is not None and fixed <= STACK:
+        table.put_workspaces(builder, words, cgutils.alloca_once(builder, ir.IntType(8), size=INT(fixed)))
+        return lambda: None
+    block = context.nrt.allocate(builder, table.workspace(builder, words))
+    table.put_workspaces(builder, words, builder.bitcast(block, BYTE))
+    return lambda: context.nrt.free(builder, block)
+
+
+class _JittedFunctions(Functions):
+    """``fill`` and ``kernel`` around the program."""
 
     def __init__(self, plan: Plan, layout: Layout, dtype: Dtype) -> None:
         super().__init__(plan.program, layout, dtype)
-        self.plan = plan
 
-    def body(self) -> Iterator[str]:
-        """The segments with the matrix products between them."""
-        yield from (f"    {line}" for line in self.extents())
-        contractions = [s for s in self.program.statements if isinstance(s, Contract)]
-        if contractions:
-            for slot in (*self.layout.arguments, *self.layout.arrays):
-                yield from (f"    {line}" for line in self.unpack(slot))
-            yield from (f"    {line}" for line in self.work_arrays(contractions))
-        everything = ", ".join([*self.parameters()[0], *self.parameters()[1], "work"])
-        for number, segment in enumerate(self.plan.segments):
-            if segment:
-                yield f"    segment{number}(({everything},))"
-            if number < len(contractions):
-                yield f"    # {escape(str(contractions[number].equation))}"
-                yield f"    {self.contraction(contractions[number])}"
+    def lines(self) -> Iterator[str]:
+        yield from self.types()
+        yield from ["", ""]
+        yield from self.fill()
+        yield from ["", ""]
+        yield from self.kernel()
+        yield from ["", ""]
+        yield "run = fill  # a loader asks it whether its machine code came from the cache"
 
-    def work_arrays(self, contractions: list[Contract]) -> Iterator[str]:
-        """Views of the work arrays that matrix products read and write."""
-        used = [e for c in contractions for e in (c.left, c.right, c.equation.target)]
-        storages = (self.program.storage_of(reference) for reference in used)
-        for number in sorted({s.number for s in storages if s.place is Place.WORK}):
-            region = self.plan.region_of_work(number)
-            shape = self.plan.regions[region].shape
-            start = " + ".join(self.region_size(r) for r in self.plan.regions[:region])
-            view = f"work[{start}:{start} + {self.size_text(shape)}]"
-            yield f"w{number} = {view}.reshape({self.shape_text(shape)})"
+    def fill(self) -> Iterator[str]:
+        arguments, results = self.parameters()
+        everything = ", ".join([*arguments, *results])
+        packed = f"({everything},)" if everything else "()"
+        yield f"@njit([(*ARGUMENTS, *RESULTS)], {FLAGS})"
+        yield f"def fill({everything}):"
+        if everything:
+            yield f"    if not fits({packed}):"
+            yield f"        raise ValueError({self.expectation()!r})"
+        yield f"    return execute({packed})"
 
-    def region_size(self, region: Region) -> str:
-        """The numbers that a region takes, whole vectors of 64 bytes."""
-        return f"(({region.lanes}*{self.size_text(region.shape)} + 15) & -16)"
+    def expectation(self) -> str:
+        """What is said to jitted code; calls from Python say which argument is wrong."""
+        arguments, results = self.parameters()
+        slots = zip((*arguments, *results), (*self.layout.arguments, *self.layout.arrays))
+        arrays = ", ".join(_expected(name, slot) for name, slot in slots if slot.shape)
+        return escape(f"expected arrays {arrays}, results apart from everything else", 1000)
 
-    def scalar_text(self, variable: Variable) -> str:
-        """The segments leave scalar results in the first region."""
-        storage = self.program.storage_of(variable.symbol)
-        local = storage.place is Place.LOCAL
-        return f"work[{self.plan.shared[storage.number]}]" if local else self.array(variable)
 
-    def allocate(self) -> Iterator[str]:
-        """A workspace that begins at a multiple of 64 bytes."""
-        item = 8 if self.dtype == "float64" else 4
-        sizes = " + ".join(self.region_size(region) for region in self.plan.regions)
-        yield f"size = {sizes}"
-        yield f"block = np.empty(size + {64 // item}, np.{self.dtype})"
-        yield f"start = (-block.ctypes.data & 63) // {item}"
-        yield "work = block[start:start + size]"
+def _expected(name: str, slot: Slot) -> str:
+    limit = slot.variables[0].below
+    among = f" of integers from 0 to {limit - 1}" if limit is not None else ""
+    return f"{name} ({slot.name}) of shape ({', '.join(map(str, slot.shape))}){among}"

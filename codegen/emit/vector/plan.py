@@ -1,27 +1,53 @@
-"""What the vector emitter decides before it writes: segments, the loops that run in lanes, and the workspace."""
+"""What the vector emitter decides before it writes: which loops run in lanes, and what the workspace holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from math import inf
 
-from sympy import Add, Idx, Integer, Mul
+from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
 from codegen.emit.numba import Dtype
 from codegen.expression import Extent, base_name, extent, is_reference, postorder, references, subscripts
 from codegen.functions import equal
-from codegen.graph import Cell, cell_of
-from codegen.schedule.program import Accumulate, Contract, Fill, Loop, Place, Program, Set, Statement, Store, walk
+from codegen.graph import Cell, Reduction, cell_of
+from codegen.schedule.program import (
+    Accumulate,
+    Contract,
+    Fill,
+    Loop,
+    Place,
+    Program,
+    Samples,
+    Set,
+    Statement,
+    Storage,
+    Store,
+    walk,
+)
 
-NATIVE: Mapping[Dtype, int] = {"float64": 8, "float32": 16}
-"""Lanes of a 512-bit register; narrower machines get the same program in more registers."""
+ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
+"""Bytes of a number."""
+
+
+@lru_cache(maxsize=1)
+def register_bytes() -> int:
+    """The size of a vector register of the processor that the code is for."""
+    from llvmlite import binding
+    from numba.core import config
+
+    features = config.CPU_FEATURES
+    if features is None and config.CPU_NAME in (None, "host"):
+        features = binding.get_host_cpu_features().flatten()
+    return next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
 
 
 @dataclass(frozen=True)
 class Region:
-    """Part of the workspace: ``shape`` elements of ``lanes`` numbers each."""
+    """Part of a workspace: ``shape`` elements of ``lanes`` numbers each."""
 
     lanes: int
     shape: tuple[Extent, ...]
@@ -34,8 +60,9 @@ class Plan:
     program: Program
     dtype: Dtype
     width: int
-    segments: tuple[tuple[Statement, ...], ...]
-    """The statements between the matrix products; each segment is one intrinsic."""
+    """Lanes of a loop: two registers hide the latency of a chain of operations."""
+    native: int
+    """Lanes of a register."""
     vector_loops: frozenset[int]
     """The loops that run in lanes, by identity."""
     lane_elements: frozenset[int]
@@ -44,71 +71,93 @@ class Plan:
     """Arrays that are summed over the lane index, and their shapes: kept as native vectors until its loop ends."""
     lane_totals: frozenset[Cell]
     """Every vertex that is added to inside lanes."""
-    tiles: Mapping[int, tuple[str, ...]]
-    """By loop, the inputs that it reads along its lane index and others: copied to vectors, one tile at a time."""
-    shared: Mapping[int, int]
-    """Locals that outlive their segment or are results, by number: their places in the first region."""
+    gathered: Mapping[int, tuple[str, ...]]
+    """By loop, the inputs that it reads along its lane index and others: copied to vectors, one group at a time."""
+    shared_locals: Mapping[int, int]
+    """Locals that outlive the function they are set in, or are results, by number: their places in memory."""
+    sums: tuple[Storage, ...]
+    """What the pass over the samples adds to, in the order in which chunks of samples are combined."""
 
     @property
     def workspace(self) -> str:
-        """The number of elements of the workspace, as a formula of the symbolic extents, rounding left out."""
-        return str(Add(*[Mul(region.lanes, *region.shape) for region in self.regions]))
+        """The numbers in the workspace of a call, as a formula of the symbolic extents, rounding left out."""
+        regions = (r for regions in (self.shared, self.private, self.scratch) for r in regions.values())
+        return str(Add(*[Mul(region.lanes, *region.shape) for region in regions]))
 
     @cached_property
-    def native(self) -> int:
-        """The lanes of one register."""
-        return min(self.width, NATIVE[self.dtype])
+    def shared(self) -> Mapping[object, Region]:
+        """The part of the workspace that the passes over chunks of samples have in common, by what it holds."""
+        numbers = self._work(Place.WORK)
+        return {"locals": Region(1, (max(len(self.shared_locals), 1),)), **{n: self._region(n) for n in numbers}}
 
     @cached_property
-    def tiled(self) -> tuple[str, ...]:
-        """Every input that is copied to tiles."""
-        return tuple(dict.fromkeys(name for names in self.tiles.values() for name in names))
+    def private(self) -> Mapping[object, Region]:
+        """The part that each pass over samples, and each of the functions around it, has of its own."""
+        inputs = dict.fromkeys(name for names in self.gathered.values() for name in names)
+        return {
+            **{n: self._region(n) for n in self._work(Place.TILE)},
+            **{cell: Region(self.native, shape) for cell, shape in self.lane_sums.items()},
+            **{name: Region(self.width, self.program.graph.variable(name).shape[1:]) for name in inputs},
+        }
 
     @cached_property
-    def regions(self) -> tuple[Region, ...]:
-        """The workspace in order: shared locals, work arrays, lane sums, tiles."""
-        work = [Region(self.width if n in self.lane_elements else 1, s) for n, s in enumerate(self.program.work)]
-        sums = [Region(self.native, shape) for shape in self.lane_sums.values()]
-        tiles = [Region(self.width, self.program.graph.variable(name).shape[1:]) for name in self.tiled]
-        return (Region(1, (max(len(self.shared), 1),)), *work, *sums, *tiles)
+    def scratch(self) -> Mapping[object, Region]:
+        """Sums of one chunk of samples, before they are added to those of the chunks before it."""
+        return {storage: Region(1, storage.shape) for storage in self.sums} if self.program.samples else {}
 
-    def region_of_work(self, number: int) -> int:
-        """The region of a work array."""
-        return 1 + number
+    def reduction(self, storage: Storage) -> Reduction:
+        """How the values of what the samples are summed into are combined."""
+        samples = self.program.samples
+        for fill in samples.fills if samples else ():
+            if self.program.storage_of(fill.target) == storage or base_name(fill.target) in self._names(storage):
+                assert fill.equation.reduction is not None
+                return fill.equation.reduction
+        return Reduction.SUM
 
-    def region_of_sum(self, cell: Cell) -> int:
-        """The region of a lane sum."""
-        return 1 + len(self.program.work) + list(self.lane_sums).index(cell)
+    def neutral(self, storage: Storage) -> float:
+        """What changes nothing when it is combined."""
+        return -inf if self.reduction(storage) is Reduction.MAX else 0.0
 
-    def region_of_tile(self, name: str) -> int:
-        """The region of a tile."""
-        return 1 + len(self.program.work) + len(self.lane_sums) + self.tiled.index(name)
+    def _names(self, storage: Storage) -> set[str]:
+        return {name for (name, _), found in self.program.storage.items() if found == storage}
+
+    def _work(self, place: Place) -> list[int]:
+        return sorted({s.number for s in self.program.storage.values() if s.place is place})
+
+    def _region(self, number: int) -> Region:
+        return Region(self.width if number in self.lane_elements else 1, self.program.work[number])
 
 
-def fits(plan: Plan) -> bool:
+def fits(program: Program) -> bool:
     """Whether the writer knows how to run every equation in lanes, and the storage suits it.
 
     It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another, nor the
     derivative of a maximum, which compares real numbers for equality.
     """
-    equations = plan.program.graph.equations
+    equations = program.graph.equations
     pairs = any(sum(1 for i in e.domain if not isinstance(extent(i), int)) > 1 for e in equations)
-    ties = any(_compares_reals(plan.program, node) for e in equations for node in postorder(e.body))
-    return not (pairs or ties or _mixed(plan))
+    ties = any(_compares_reals(program, node) for e in equations for node in postorder(e.body))
+    return not (pairs or ties or _mixed(program))
 
 
-def _mixed(plan: Plan) -> bool:
+def _mixed(program: Program) -> bool:
     """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
+    loops = {id(loop) for loop in vector_loops(program)}
     lanes_of: dict[int, set[bool]] = {}
-    for statement, around in walk(plan.program.statements):
-        lane = next((loop.index for loop in around if id(loop) in plan.vector_loops), None)
+    for statement, around in walk(program.statements):
+        lane = next((loop.index for loop in around if id(loop) in loops), None)
         if isinstance(statement, (Set, Accumulate)):
             for reference in (*references(statement.value), statement.target):
-                storage, key = plan.program.storage_of(reference), subscripts(reference)
-                if storage.place is Place.WORK:
-                    dropped = lane is not None and lane in key and key.index(lane) not in storage.axes
-                    lanes_of.setdefault(storage.number, set()).add(dropped)
+                storage = program.storage_of(reference)
+                if storage.place in (Place.WORK, Place.TILE):
+                    lanes_of.setdefault(storage.number, set()).add(_drops(storage, reference, lane))
     return any(len(kinds) > 1 for kinds in lanes_of.values())
+
+
+def _drops(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
+    """Whether an element is a vector: the lane index is an axis that needs no storage."""
+    key = subscripts(reference)
+    return lane is not None and lane in key and key.index(lane) not in storage.axes
 
 
 def _compares_reals(program: Program, node: Basic) -> bool:
@@ -120,100 +169,111 @@ def _compares_reals(program: Program, node: Basic) -> bool:
     return isinstance(node, equal) and any(is_real(argument) for argument in node.args)
 
 
-def lanes(program: Program, dtype: Dtype) -> int:
-    """How many lanes: one register of straight-line code, two where loop bodies leave registers free.
-
-    Two hide the latency of a chain of fused multiply-adds; four are faster still for large batches (2-16-3 at 4,096
-    samples: 105 µs with two, 96 with four), but cost a single sample half as much again.
-    """
-    return NATIVE[dtype] * (2 if program.schedule == "loops" else 1)
-
-
-def plan(program: Program, dtype: Dtype, width: int) -> Plan:
-    """Choose the loops that run in lanes and lay out the workspace.
-
-    They are the loops over a symbolic extent, where no matrix product divides the nest, and the innermost ones
-    elsewhere.
-    """
-    samples = not any(isinstance(s, Contract) for s in program.statements)
-    loops = frozenset(id(loop) for loop in _vector_loops(program.statements, samples))
-    placed = list(walk(program.statements))
-    fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
-    elements: set[int] = set()
-    sums: dict[Cell, tuple[Extent, ...]] = {}
-    totals: set[Cell] = set()
-    tiles: dict[int, dict[str, None]] = {}
-    for statement, around in placed:
-        lane = next((loop for loop in around if id(loop) in loops), None)
-        if not isinstance(statement, (Set, Accumulate)) or lane is None:
-            continue
-        for reference in (*references(statement.value), statement.target):
-            storage, key = program.storage_of(reference), subscripts(reference)
-            if storage.place is Place.WORK and lane.index in key and key.index(lane.index) not in storage.axes:
-                elements.add(storage.number)
-            real = program.graph.variable(base_name(reference)).kind == "real"
-            if (
-                samples
-                and storage.place is Place.INPUT
-                and real
-                and len(key) > 1
-                and key[0] == lane.index not in key[1:]
-            ):
-                tiles.setdefault(id(lane), {})[base_name(reference)] = None
-        if isinstance(statement, Accumulate):
-            cell = cell_of(statement.target)
-            totals.add(cell)
-            fill, outside = fills[cell]
-            if fill.over and lane not in outside and lane.index not in subscripts(statement.target):
-                sums[cell] = program.storage_of(statement.target).shape
-    segments = tuple(_segments(program.statements))
-    return Plan(
-        program=program,
-        dtype=dtype,
-        width=width,
-        segments=segments,
-        vector_loops=loops,
-        lane_elements=frozenset(elements),
-        lane_sums=sums,
-        lane_totals=frozenset(totals),
-        tiles={loop: tuple(names) for loop, names in tiles.items()},
-        shared=_shared(program, segments),
-    )
+def vector_loops(program: Program) -> Iterator[Loop]:
+    """The loops that run in lanes: those over the samples, and the innermost ones elsewhere."""
+    products = any(isinstance(s, Contract) for s in program.statements)
+    for statement in program.statements:
+        if isinstance(statement, Samples):
+            yield from (s for s, _ in walk(statement.body) if isinstance(s, Loop) and s.index == statement.index)
+        else:
+            yield from _in_lanes([statement], not products)
 
 
-def _vector_loops(statements: Sequence[Statement], samples: bool) -> Iterator[Loop]:
+def _in_lanes(statements: Sequence[Statement], samples: bool) -> Iterator[Loop]:
     for statement in statements:
         if isinstance(statement, Loop):
             inner = any(isinstance(s, Loop) for s in statement.body)
             if not inner or (samples and not isinstance(extent(statement.index), int)):
                 yield statement
             else:
-                yield from _vector_loops(statement.body, samples)
+                yield from _in_lanes(statement.body, samples)
 
 
-def _segments(statements: Sequence[Statement]) -> Iterator[tuple[Statement, ...]]:
-    """The runs of statements between the matrix products, empty ones included."""
-    current: list[Statement] = []
-    for statement in statements:
-        if isinstance(statement, Contract):
-            yield tuple(current)
-            current = []
-        else:
-            current.append(statement)
-    yield tuple(current)
+def plan(program: Program, dtype: Dtype) -> Plan:
+    """Choose the loops that run in lanes and lay out the workspace."""
+    loops = frozenset(id(loop) for loop in vector_loops(program))
+    placed = list(walk(program.statements))
+    fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
+    elements: set[int] = set()
+    sums: dict[Cell, tuple[Extent, ...]] = {}
+    totals: set[Cell] = set()
+    gathered: dict[int, dict[str, None]] = {}
+    for statement, around in placed:
+        lane = next((loop for loop in around if id(loop) in loops), None)
+        if not isinstance(statement, (Set, Accumulate)) or lane is None:
+            continue
+        for reference in (*references(statement.value), statement.target):
+            storage = program.storage_of(reference)
+            if storage.place in (Place.WORK, Place.TILE) and _drops(storage, reference, lane.index):
+                elements.add(storage.number)
+            if _is_gathered(program, storage, reference, lane):
+                gathered.setdefault(id(lane), {})[base_name(reference)] = None
+        if isinstance(statement, Accumulate):
+            cell = cell_of(statement.target)
+            totals.add(cell)
+            fill, outside = fills[cell]
+            if fill.over and lane not in outside and lane.index not in subscripts(statement.target):
+                sums[cell] = program.storage_of(statement.target).shape
+    native = register_bytes() // ITEM[dtype]
+    return Plan(
+        program=program,
+        dtype=dtype,
+        width=native * (2 if program.schedule in ("loops", "tiled") else 1),
+        native=native,
+        vector_loops=loops,
+        lane_elements=frozenset(elements),
+        lane_sums=sums,
+        lane_totals=frozenset(totals),
+        gathered={loop: tuple(names) for loop, names in gathered.items()},
+        shared_locals=_shared_locals(program),
+        sums=tuple(_sums(program)),
+    )
 
 
-def _shared(program: Program, segments: Sequence[Sequence[Statement]]) -> dict[int, int]:
+def _is_gathered(program: Program, storage: Storage, reference: Expr, lane: Loop) -> bool:
+    """Whether a loop over samples reads an input across its rows, features inside."""
+    samples, key = program.samples, subscripts(reference)
+    return (
+        samples is not None
+        and lane.index == samples.index
+        and storage.place is Place.INPUT
+        and program.graph.variable(base_name(reference)).kind == "real"
+        and len(key) > 1
+        and key[0] == lane.index not in key[1:]
+    )
+
+
+def segments(program: Program) -> tuple[tuple[Statement, ...], Samples | None, tuple[Statement, ...]]:
+    """The statements before the samples, that over the samples, and those after."""
+    samples = program.samples
+    if samples is None:
+        return program.statements, None, ()
+    place = next(n for n, statement in enumerate(program.statements) if statement is samples)
+    return program.statements[:place], samples, program.statements[place + 1 :]
+
+
+def _sums(program: Program) -> Iterator[Storage]:
+    """What the samples are summed into: the arrays and locals of the fills, or the outputs they are stored to."""
+    if (samples := program.samples) is None:
+        return
+    stored = {cell_of(s.target) for s in samples.stores}
+    targets = [s.target for s in samples.fills if cell_of(s.target) not in stored]
+    found = [program.storage_of(target) for target in targets]
+    found += [program.storage[base_name(s.target), ()] for s in samples.stores]
+    yield from dict.fromkeys(found)
+
+
+def _shared_locals(program: Program) -> dict[int, int]:
     used: dict[int, set[int]] = {}
-    for number, segment in enumerate(segments):
+    before, samples, after = segments(program)
+    for number, segment in enumerate((before, () if samples is None else (samples,), after)):
         for statement, _ in walk(segment):
+            named: list[Expr] = []
             if isinstance(statement, (Set, Accumulate)):
-                for reference in (*references(statement.value), statement.target):
-                    storage = program.storage_of(reference)
-                    if storage.place is Place.LOCAL:
-                        used.setdefault(storage.number, set()).add(number)
+                named = [*references(statement.value), statement.target]
             elif isinstance(statement, (Fill, Store)):
-                storage = program.storage_of(statement.target)
+                named = [statement.target]
+            for storage in map(program.storage_of, named):
                 if storage.place is Place.LOCAL:
                     used.setdefault(storage.number, set()).add(number)
     scalars = (program.graph.variable(name) for name in program.graph.outputs)

@@ -10,6 +10,7 @@ from llvmlite import ir
 from sympy import Idx
 
 INT = ir.IntType(64)
+BYTE = ir.IntType(8).as_pointer()
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Counter:
 
     base: ir.Value
     lanes: bool
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a value is kept, or those of all lanes: so many elements apart, 0 for one value that all lanes share."""
+
+    pointer: ir.Value
+    stride: ir.Value | int
+    whole: bool
+    """Whether a whole vector may be read and written there, whatever the number of lanes that count."""
 
 
 @dataclass(frozen=True)

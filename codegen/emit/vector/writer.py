@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import reduce
 
 from llvmlite import ir
@@ -16,56 +17,71 @@ from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
 from codegen.emit.lanes import Lanes
-from codegen.emit.vector.plan import Plan
-from codegen.emit.vector.values import INT, Counter, Scope, Sum, Value
-from codegen.errors import EmitError
+from codegen.emit.vector.kernels import emit_kernel, matrix_product
+from codegen.emit.vector.plan import ITEM, Plan, Region
+from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value
 from codegen.expression import Extent, base_name, extent, subscripts
 from codegen.graph import Cell, Reduction, cell_of
-from codegen.schedule.program import Accumulate, Fill, Loop, Place, Set, Statement, Storage, Store
+from codegen.schedule.program import (
+    Accumulate,
+    Contract,
+    Fill,
+    Kernel,
+    Loop,
+    Place,
+    Samples,
+    Set,
+    Statement,
+    Storage,
+    Store,
+)
 
 Evaluate = Callable[["Writer", Expr, Scope], Value]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What code refers to: inputs and outputs (pointers, or values of scalars), extents, the two workspaces."""
+
+    arrays: Mapping[str, ir.Value]
+    extents: Mapping[Symbol, ir.Value]
+    shared: ir.Value
+    private: ir.Value
 
 
 class Writer:
     """Emits the statements of a plan at the place where ``builder`` stands.
 
-    ``arrays`` are the pointers (or, for scalar arguments, values) of inputs and outputs by name, ``extents`` the values
-    of the symbolic extents, ``work`` the workspace.
+    ``sums`` are the places of what the samples are summed into, where these are not the usual ones.
     """
 
     def __init__(
         self,
         builder: ir.IRBuilder,
         plan: Plan,
-        arrays: Mapping[str, ir.Value],
-        extents: Mapping[Symbol, ir.Value],
-        work: ir.Value,
+        names: Names,
         evaluate: Evaluate,
+        sums: Mapping[Storage, ir.Value] | None = None,
     ) -> None:
-        self.builder, self.plan, self.program, self.arrays = builder, plan, plan.program, arrays
-        self.extents, self._evaluate = extents, evaluate
+        self.builder, self.plan, self.program, self.names = builder, plan, plan.program, names
+        self._evaluate, self._sums = evaluate, sums or {}
         self.scalar = Lanes(builder, 1, plan.dtype)
         self.wide = Lanes(builder, plan.width, plan.dtype)
         self.native = Lanes(builder, plan.native, plan.dtype)
-        self.pointers = self._lay_out(work)
+        self.pointers = {
+            **lay_out(builder, plan.shared, names.extents, names.shared),
+            **lay_out(builder, plan.private, names.extents, names.private),
+        }
         self.locals: dict[int, Value] = {}
-        self.sums: dict[Cell, Sum] = {}
+        self.under_way: dict[Cell, Sum] = {}
         self.lane: Idx | None = None
         self.count: ir.Value | None = None
         self.mask: ir.Value | None = None
-
-    def _lay_out(self, work: ir.Value) -> list[ir.Value]:
-        """Where each region begins; all are as aligned as the workspace, to 64 bytes."""
-        pointers = []
-        for region in self.plan.regions:
-            pointers.append(work)
-            size = self.builder.mul(self.elements(region.shape), INT(region.lanes))
-            whole = self.builder.and_(self.builder.add(size, INT(15)), INT(-16))
-            work = self.builder.gep(work, [whole])
-        return pointers
+        self.tile: tuple[Idx, ir.Value, ir.Value] | None = None
+        """The index of the samples, the first of the tile and how many there are."""
 
     def extent(self, n: Extent) -> ir.Value:
-        return INT(n) if isinstance(n, int) else self.extents[n]
+        return INT(n) if isinstance(n, int) else self.names.extents[n]
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -87,43 +103,70 @@ class Writer:
                         self.finish(fill, scope)
                     filled = []
                 case Store():
-                    value = self.locals[self.program.storage_of(statement.target).number]
-                    self.write(self.output(statement.target), statement.target, value, scope)
-                case _:
-                    raise EmitError(f"{type(statement).__name__} cannot stand inside vector code")
+                    self.store_output(statement, scope)
+                case Contract():
+                    matrix_product(self, statement)
+                case Kernel():
+                    emit_kernel(self, statement)
+
+    def samples(self, samples: Samples, first: ir.Value, last: ir.Value) -> None:
+        """The samples from ``first`` up to, but not including, ``last``."""
+        for fill in samples.fills:
+            self.fill(fill, {})
+        if samples.tile is None:
+            self.tile = samples.index, first, self.builder.sub(last, first)
+            self.block(samples.body, {})
+        else:
+            with self.range(first, last, samples.tile) as start:
+                left = self.builder.sub(last, start)
+                size = INT(samples.tile)
+                self.tile = (
+                    samples.index,
+                    start,
+                    self.builder.select(self.builder.icmp_signed("<", left, size), left, size),
+                )
+                self.block(samples.body, {})
+        self.tile = None
+        for fill in samples.fills:
+            self.finish(fill, {})
+        for store in samples.stores:
+            self.store_output(store, {})
 
     def loop(self, loop: Loop, scope: Scope) -> None:
-        n = self.extent(extent(loop.index))
+        over_tile = self.tile is not None and self.tile[0] == loop.index
+        n = self.tile[2] if self.tile is not None and over_tile else self.extent(extent(loop.index))
         if id(loop) not in self.plan.vector_loops:
-            with self.range(n, 1) as i:
+            with self.range(INT(0), n, 1) as i:
                 self.block(loop.body, {**scope, loop.index: Counter(i, False)})
             return
         width = self.plan.width
         iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
-        with self.range(n, width) as i:
+        with self.range(INT(0), n, width) as i:
             self.lane, self.count = loop.index, self.builder.sub(n, i)
             self.mask = self.builder.icmp_signed("<", iota, self.spread(self.count, width))
             inner = {**scope, loop.index: Counter(i, True)}
-            for name in self.plan.tiles.get(id(loop), ()):
-                self.copy_tile(name, inner)
+            for name in self.plan.gathered.get(id(loop), ()):
+                self.gather_rows(name, inner)
             self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
 
     @contextmanager
-    def range(self, stop: ir.Value, step: int) -> Iterator[ir.Value]:
-        """``for i in range(0, stop, step)``."""
-        with cgutils.for_range_slice(self.builder, INT(0), stop, INT(step), intp=INT) as (i, _):
+    def range(self, start: ir.Value, stop: ir.Value, step: int) -> Iterator[ir.Value]:
+        """``for i in range(start, stop, step)``."""
+        with cgutils.for_range_slice(self.builder, start, stop, INT(step), intp=INT) as (i, _):
             yield i
 
-    def copy_tile(self, name: str, scope: Scope) -> None:
+    def gather_rows(self, name: str, scope: Scope) -> None:
         """Copy ``width`` rows of an input to vectors, one for each element of a row."""
-        number = self.plan.region_of_tile(name)
-        columns = self.elements(self.plan.regions[number].shape)
-        row = scope[self.lane].base
-        with self.range(columns, 1) as column:
-            first = self.builder.gep(self.arrays[name], [self.builder.add(self.builder.mul(row, columns), column)])
+        columns = self.elements(self.plan.private[name].shape)
+        assert self.lane is not None
+        row = self.position(self.lane, scope, Place.INPUT)
+        with self.range(INT(0), columns, 1) as column:
+            first = self.builder.gep(
+                self.names.arrays[name], [self.builder.add(self.builder.mul(row, columns), column)]
+            )
             values = self.gather(first, columns, self.scalar.format.real)
-            self.wide.store(values, self.element(number, column))
+            self.wide.store(values, self.element(name, column))
 
     # --- sums -----------------------------------------------------------------------------------------------------
 
@@ -134,9 +177,8 @@ class Writer:
         """Make room for a sum: a register, an array of native vectors, or the target itself."""
         key, value = cell_of(statement.target), self.neutral(statement)
         if key in self.plan.lane_sums:
-            number = self.plan.region_of_sum(key)
-            with self.range(self.elements(self.plan.regions[number].shape), 1) as n:
-                self.native.store(value, self.element(number, n))
+            with self.range(INT(0), self.elements(self.plan.private[key].shape), 1) as n:
+                self.native.store(value, self.element(key, n))
         elif statement.over:
             self.over(statement.over, scope, lambda inner: self.store(statement.target, self.real(value), inner))
         else:
@@ -145,30 +187,26 @@ class Writer:
             type_ = (self.wide if lanes else self.scalar).real_type
             slot = cgutils.alloca_once(self.builder, type_)
             self.builder.store((self.wide if lanes else self.scalar).real(value), slot)
-            self.sums[key] = Sum(slot, lanes, combine=lanes and not inside)
+            self.under_way[key] = Sum(slot, lanes, combine=lanes and not inside)
 
     def accumulate(self, statement: Accumulate, scope: Scope) -> None:
         key = cell_of(statement.target)
         value = self._evaluate(self, statement.value, scope)
-        if key in self.sums:
-            under_way = self.sums[key]
-            lanes = self.wide if under_way.lanes else self.scalar
-            new = (
-                self.masked(value, self.neutral(statement))
-                if under_way.combine
-                else self.spread_real(value, under_way.lanes)
-            )
-            self.builder.store(self.combined(statement, lanes, self.builder.load(under_way.slot), new), under_way.slot)
+        if key in self.under_way:
+            total = self.under_way[key]
+            lanes = self.wide if total.lanes else self.scalar
+            new = self.masked(value, self.neutral(statement)) if total.combine else self.spread_real(value, total.lanes)
+            self.builder.store(self.combined(statement, lanes, self.builder.load(total.slot), new), total.slot)
         elif key in self.plan.lane_sums:
-            place = self.element(self.plan.region_of_sum(key), self.offset(statement.target, scope))
-            total = self.native.load(place)
+            place = self.element(key, self.offset(statement.target, self.program.storage_of(statement.target), scope))
+            old = self.native.load(place)
             for part in self.parts(self.masked(value, self.neutral(statement))):
-                total = self.combined(statement, self.native, total, part)
-            self.native.store(total, place)
+                old = self.combined(statement, self.native, old, part)
+            self.native.store(old, place)
         else:
-            old = self.load(statement.target, scope)
-            lanes = self.wide if value.lanes or old.lanes else self.scalar
-            both = [self.spread_real(v, lanes is self.wide) for v in (old, value)]
+            before = self.load(statement.target, scope)
+            lanes = self.wide if value.lanes or before.lanes else self.scalar
+            both = [self.spread_real(v, lanes is self.wide) for v in (before, value)]
             self.store(statement.target, Value(self.combined(statement, lanes, *both), lanes is self.wide), scope)
 
     def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: ir.Value) -> ir.Value:
@@ -179,16 +217,16 @@ class Writer:
         key = cell_of(statement.target)
         if key in self.plan.lane_sums:
             self.over(statement.over, scope, lambda inner: self._finish_element(statement, inner))
-        elif key in self.sums:
-            under_way = self.sums.pop(key)
-            value = Value(self.builder.load(under_way.slot), under_way.lanes)
-            if under_way.combine:
+        elif key in self.under_way:
+            total = self.under_way.pop(key)
+            value = Value(self.builder.load(total.slot), total.lanes)
+            if total.combine:
                 value = Value(self.across(statement, self.wide, value.llvm), False)
             self.store(statement.target, value, scope)
 
     def _finish_element(self, statement: Fill, scope: Scope) -> None:
-        number = self.plan.region_of_sum(cell_of(statement.target))
-        place = self.element(number, self.offset(statement.target, scope))
+        storage = self.program.storage_of(statement.target)
+        place = self.element(cell_of(statement.target), self.offset(statement.target, storage, scope))
         total = self.across(statement, self.native, self.native.load(place))
         self.store(statement.target, Value(total, False), scope)
 
@@ -200,7 +238,7 @@ class Writer:
         if not over:
             body(scope)
             return
-        with self.range(self.extent(extent(over[0])), 1) as i:
+        with self.range(INT(0), self.extent(extent(over[0])), 1) as i:
             self.over(over[1:], {**scope, over[0]: Counter(i, False)}, body)
 
     def masked(self, value: Value, neutral: float) -> ir.Value:
@@ -221,142 +259,153 @@ class Writer:
     def elements(self, shape: Sequence[Extent]) -> ir.Value:
         return reduce(self.builder.mul, [self.extent(n) for n in shape], INT(1))
 
-    def element(self, region: int, position: ir.Value) -> ir.Value:
-        """The address of an element of a region."""
-        return self.builder.gep(self.pointers[region], [self.times(position, self.plan.regions[region].lanes)])
+    def region(self, key: object) -> Region:
+        return self.plan.private[key] if key in self.plan.private else self.plan.shared[key]
 
-    def times(self, value: ir.Value, factor: int) -> ir.Value:
-        return value if factor == 1 else self.builder.mul(value, INT(factor))
+    def element(self, key: object, position: ir.Value) -> ir.Value:
+        """The address of an element of a region of the workspace."""
+        lanes = self.region(key).lanes
+        return self.builder.gep(
+            self.pointers[key], [position if lanes == 1 else self.builder.mul(position, INT(lanes))]
+        )
 
-    def output(self, target: Expr) -> Storage:
-        return self.program.storage[base_name(target), ()]
+    def base(self, storage: Storage, name: str) -> ir.Value:
+        """Where an array begins."""
+        if storage in self._sums:
+            return self._sums[storage]
+        return self.pointers[storage.number] if storage.place in (Place.WORK, Place.TILE) else self.names.arrays[name]
 
-    def offset(self, reference: Expr, scope: Scope, storage: Storage | None = None) -> ir.Value:
+    def local(self, storage: Storage) -> ir.Value | None:
+        """The place of a local that outlives this function."""
+        if storage in self._sums:
+            return self._sums[storage]
+        place = self.plan.shared_locals.get(storage.number)
+        return None if place is None else self.element("locals", INT(place))
+
+    def position(self, subscript: Expr, scope: Scope, place: Place) -> ir.Value:
+        """The value of a subscript, of the first lane if there are lanes; tiles count samples from their first."""
+        if not isinstance(subscript, Idx):
+            return INT(int(subscript))
+        here = scope[subscript].base
+        if self.tile is not None and subscript == self.tile[0] and place is not Place.TILE:
+            return self.builder.add(self.tile[1], here)
+        return here
+
+    def offset(self, reference: Expr, storage: Storage, scope: Scope) -> ir.Value:
         """The position of an element in row-major order, of the first lane if the lane index is one of the axes."""
-        storage = storage or self.program.storage_of(reference)
         position: ir.Value = INT(0)
         for axis, n in zip(storage.axes, storage.shape):
-            subscript = subscripts(reference)[axis]
-            here = scope[subscript].base if isinstance(subscript, Idx) else INT(int(subscript))
+            here = self.position(subscripts(reference)[axis], scope, storage.place)
             position = self.builder.add(self.builder.mul(position, self.extent(n)), here)
         return position
 
-    def lane_stride(self, reference: Expr, storage: Storage, scope: Scope) -> ir.Value | int:
+    def stride(self, reference: Expr, storage: Storage, scope: Scope) -> ir.Value | int:
         """How far apart the elements of neighbouring lanes are: 0 where all lanes read one element."""
         stride: ir.Value | int = 0
         step: ir.Value | int = 1
         for axis, n in reversed(list(zip(storage.axes, storage.shape))):
             subscript = subscripts(reference)[axis]
             if isinstance(subscript, Idx) and scope[subscript].lanes:
-                stride = step if isinstance(stride, int) and stride == 0 else self.add_int(stride, step)
-            step = (
-                self.extent(n)
-                if isinstance(step, int) and step == 1
-                else self.builder.mul(self.as_int(step), self.extent(n))
-            )
+                stride = _add(self.builder, stride, step)
+            step = _multiply(self.builder, step, n if isinstance(n, int) else self.extent(n))
         return stride
 
-    def as_int(self, value: ir.Value | int) -> ir.Value:
-        return INT(value) if isinstance(value, int) else value
-
-    def add_int(self, a: ir.Value | int, b: ir.Value | int) -> ir.Value:
-        return self.builder.add(self.as_int(a), self.as_int(b))
+    def address(self, reference: Expr, scope: Scope) -> Address:
+        """Where a vertex is kept, of the first lane, and how its lanes lie."""
+        storage, name = self.program.storage_of(reference), base_name(reference)
+        if name in self.plan.private and self.lane is not None and subscripts(reference)[0] == self.lane:
+            rest = Storage(Place.TILE, 0, storage.axes[1:], storage.shape[1:])
+            return Address(self.element(name, self.offset(reference, rest, scope)), 1, whole=True)
+        offset = self.offset(reference, storage, scope)
+        if storage.number in self.plan.lane_elements and storage.place in (Place.WORK, Place.TILE):
+            return Address(self.element(storage.number, offset), 1, whole=True)
+        stride = self.stride(reference, storage, scope)
+        # A tile is whole vectors long.
+        whole = storage.place is Place.TILE and self.tile is not None and self.lane == self.tile[0]
+        return Address(self.builder.gep(self.base(storage, name), [offset]), stride, whole)
 
     def load(self, reference: Expr, scope: Scope) -> Value:
         """The value of a vertex, from wherever it is kept."""
-        storage = self.program.storage_of(reference)
-        key = cell_of(reference)
-        if key in self.sums:
-            under_way = self.sums[key]
-            return Value(self.builder.load(under_way.slot), under_way.lanes)
+        storage, name = self.program.storage_of(reference), base_name(reference)
+        if (total := self.under_way.get(cell_of(reference))) is not None:
+            return Value(self.builder.load(total.slot), total.lanes)
         if storage.place is Place.LOCAL:
             if storage.number in self.locals:
                 return self.locals[storage.number]
-            # Computed by an earlier segment.
-            return Value(self.builder.load(self.element(0, INT(self.plan.shared[storage.number]))), False)
-        name = base_name(reference)
+            return Value(self.builder.load(self.local(storage)), False)
         if storage.place is Place.INPUT and not storage.shape:
-            return Value(self.arrays[name], False)
-        if name in self.plan.tiled and self.lane is not None and subscripts(reference)[0] == self.lane:
-            rest = Storage(Place.WORK, 0, storage.axes[1:], storage.shape[1:])
-            place = self.element(self.plan.region_of_tile(name), self.offset(reference, scope, rest))
-            return Value(self.wide.load(place), True)
-        position = self.offset(reference, scope)
-        if storage.place is Place.WORK and storage.number in self.plan.lane_elements:
-            return Value(self.wide.load(self.element(self.plan.region_of_work(storage.number), position)), True)
+            return Value(self.names.arrays[name], False)
+        found = self.address(reference, scope)
         integer = self.program.graph.variable(name).kind == "integer"
+        if found.stride == 0:
+            return Value(self.builder.load(found.pointer), False)
+        if found.stride == 1 and not integer:
+            whole = self.wide.load(found.pointer) if found.whole else self.wide.load_first(found.pointer, self.count)
+            return Value(whole, True)
         element = INT if integer else self.scalar.format.real
-        pointer = self.builder.gep(self.pointer(reference, storage), [position])
-        stride = self.lane_stride(reference, storage, scope)
-        if isinstance(stride, int) and stride == 0:
-            return Value(self.builder.load(pointer), False)
-        if isinstance(stride, int) and stride == 1 and not integer:
-            return Value(self.wide.load_first(pointer, self.count), True)
-        return Value(self.gather(pointer, self.as_int(stride), element), True)
-
-    def pointer(self, reference: Expr, storage: Storage) -> ir.Value:
-        if storage.place is Place.WORK:
-            return self.pointers[self.plan.region_of_work(storage.number)]
-        return self.arrays[base_name(reference)]
+        return Value(self.gather(found.pointer, _value(found.stride), element), True)
 
     def store(self, target: Expr, value: Value, scope: Scope) -> None:
         storage = self.program.storage_of(target)
-        if storage.place is Place.LOCAL:
-            self.locals[storage.number] = value
-            if storage.number in self.plan.shared:
-                self.builder.store(value.llvm, self.element(0, INT(self.plan.shared[storage.number])))
-        else:
-            self.write(storage, target, value, scope)
-
-    def write(self, storage: Storage, target: Expr, value: Value, scope: Scope) -> None:
-        position = self.offset(target, scope, storage)
-        if storage.place is Place.WORK and storage.number in self.plan.lane_elements:
-            place = self.element(self.plan.region_of_work(storage.number), position)
-            self.wide.store(self.spread_real(value, True), place)
+        if storage.place is not Place.LOCAL:
+            self.write(self.address(target, scope), value)
             return
-        pointer = self.builder.gep(self.pointer(target, storage), [position])
-        stride = self.lane_stride(target, storage, scope)
-        if isinstance(stride, int) and stride == 0:
-            self.builder.store(value.llvm, pointer)
-        elif isinstance(stride, int) and stride == 1:
-            self.wide.store_first(self.spread_real(value, True), pointer, self.count)
+        self.locals[storage.number] = value
+        if (place := self.local(storage)) is not None:
+            self.builder.store(value.llvm, place)
+
+    def store_output(self, statement: Store, scope: Scope) -> None:
+        """Copy a local to the element of the output that it is."""
+        value = self.locals[self.program.storage_of(statement.target).number]
+        name = base_name(statement.target)
+        storage = self.program.storage[name, ()]
+        pointer = self.builder.gep(self.base(storage, name), [self.offset(statement.target, storage, scope)])
+        self.write(Address(pointer, self.stride(statement.target, storage, scope), False), value)
+
+    def write(self, place: Address, value: Value) -> None:
+        if place.stride == 0:
+            self.builder.store(value.llvm, place.pointer)
+        elif place.stride != 1:
+            self.scatter(self.spread_real(value, True), place.pointer, _value(place.stride))
+        elif place.whole:
+            self.wide.store(self.spread_real(value, True), place.pointer)
         else:
-            self.scatter(self.spread_real(value, True), pointer, self.as_int(stride))
+            self.wide.store_first(self.spread_real(value, True), place.pointer, self.count)
 
     def lane_pointers(self, pointer: ir.Value, stride: ir.Value, size: int) -> ir.Value:
         """A pointer for each lane; through integers, since llvmlite has no vector of offsets from one pointer."""
         width = self.plan.width
         iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
-        steps = self.builder.mul(iota, self.spread(self.builder.mul(stride, INT(size)), width))
+        distance = self.builder.mul(iota, self.spread(self.builder.mul(stride, INT(size)), width))
         base = self.spread(self.builder.ptrtoint(pointer, INT), width)
-        return self.builder.inttoptr(self.builder.add(base, steps), ir.VectorType(pointer.type, width))
+        return self.builder.inttoptr(self.builder.add(base, distance), ir.VectorType(pointer.type, width))
 
     def gather(self, pointer: ir.Value, stride: ir.Value, element: ir.Type) -> ir.Value:
         """Every ``stride``-th element, one a lane; for lanes beyond the end of the loop nothing is read."""
-        width = self.plan.width
-        kind = {INT: "i64"}.get(element, self.scalar.format.suffix)
-        vector = ir.VectorType(element, width)
-        size = 8 if element is INT else self.scalar.format.integer.width // 8
-        pointers = self.lane_pointers(pointer, stride, size)
-        zero = ir.Constant(vector, [element(0)] * width)
-        signature = ir.FunctionType(vector, [pointers.type, ir.IntType(32), self.mask.type, vector])  # type: ignore[union-attr]
-        function = cgutils.get_or_insert_function(
-            self.builder.module, signature, f"llvm.masked.gather.v{width}{kind}.v{width}p0"
-        )
-        return self.builder.call(function, [pointers, ir.IntType(32)(size), self.mask, zero])
+        size = 8 if element is INT else ITEM[self.plan.dtype]
+        vector = ir.VectorType(element, self.plan.width)
+        zero = ir.Constant(vector, [element(0)] * self.plan.width)
+        return self._masked("gather", vector, self.lane_pointers(pointer, stride, size), size, element, (), (zero,))
 
     def scatter(self, value: ir.Value, pointer: ir.Value, stride: ir.Value) -> None:
-        width, kind = self.plan.width, self.scalar.format.suffix
-        size = self.scalar.format.integer.width // 8
-        pointers = self.lane_pointers(pointer, stride, size)
-        signature = ir.FunctionType(
-            ir.VoidType(),
-            [value.type, pointers.type, ir.IntType(32), self.mask.type],  # type: ignore[union-attr]
-        )
-        function = cgutils.get_or_insert_function(
-            self.builder.module, signature, f"llvm.masked.scatter.v{width}{kind}.v{width}p0"
-        )
-        self.builder.call(function, [value, pointers, ir.IntType(32)(size), self.mask])
+        size, element = ITEM[self.plan.dtype], self.scalar.format.real
+        self._masked("scatter", ir.VoidType(), self.lane_pointers(pointer, stride, size), size, element, (value,), ())
+
+    def _masked(
+        self,
+        name: str,
+        result: ir.Type,
+        pointers: ir.Value,
+        size: int,
+        element: ir.Type,
+        first: tuple[ir.Value, ...],
+        last: tuple[ir.Value, ...],
+    ) -> ir.Value:
+        kind = "i64" if element is INT else self.scalar.format.suffix
+        arguments = [*first, pointers, ir.IntType(32)(size), self.mask, *last]
+        signature = ir.FunctionType(result, [a.type for a in arguments])  # type: ignore[union-attr]
+        full = f"llvm.masked.{name}.v{self.plan.width}{kind}.v{self.plan.width}p0"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, full), arguments)
 
     def spread(self, scalar: ir.Value, width: int) -> ir.Value:
         """A scalar of any type in every lane."""
@@ -387,13 +436,13 @@ class Writer:
         if isinstance(node, Integer):
             return Value(INT(int(node)), False)
         if isinstance(node, Idx):
-            counter = scope[node]
-            if not counter.lanes:
-                return Value(counter.base, False)
+            base = self.position(node, scope, Place.INPUT)
+            if not scope[node].lanes:
+                return Value(base, False)
             iota = ir.Constant(ir.VectorType(INT, self.plan.width), list(range(self.plan.width)))
-            return Value(self.builder.add(self.spread(counter.base, self.plan.width), iota), True)
+            return Value(self.builder.add(self.spread(base, self.plan.width), iota), True)
         if isinstance(node, Symbol) and node.is_integer:
-            return Value(self.extents[node], False)
+            return Value(self.names.extents[node], False)
         return self.load(node, scope) if self.is_integer(node) else None
 
     def as_real(self, value: Value) -> Value:
@@ -406,3 +455,41 @@ class Writer:
 
     def compare(self, relation: str, a: Value, b: Value) -> Value:
         return self.apply(lambda lanes, x, y: lanes.compare(relation, x, y), a, b)
+
+
+def lay_out(
+    builder: ir.IRBuilder, regions: Mapping[object, Region], extents: Mapping[Symbol, ir.Value], start: ir.Value
+) -> dict[object, ir.Value]:
+    """Where each region begins; all are as aligned as the workspace, to 64 bytes."""
+    pointers: dict[object, ir.Value] = {}
+    for key, region in regions.items():
+        pointers[key] = start
+        start = builder.gep(start, [region_size(builder, region, extents)])
+    return pointers
+
+
+def region_size(builder: ir.IRBuilder, region: Region, extents: Mapping[Symbol, ir.Value]) -> ir.Value:
+    """The numbers that a region takes, in whole vectors of 64 bytes."""
+    known = region.lanes
+    unknown: list[ir.Value] = []
+    for n in region.shape:
+        if isinstance(n, int):
+            known *= n
+        else:
+            unknown.append(extents[n])
+    if not unknown:
+        return INT((known + 15) & -16)
+    size = reduce(builder.mul, unknown, INT(known))
+    return builder.and_(builder.add(size, INT(15)), INT(-16))
+
+
+def _value(stride: ir.Value | int) -> ir.Value:
+    return INT(stride) if isinstance(stride, int) else stride
+
+
+def _add(builder: ir.IRBuilder, a: ir.Value | int, b: ir.Value | int) -> ir.Value | int:
+    return a + b if isinstance(a, int) and isinstance(b, int) else builder.add(_value(a), _value(b))
+
+
+def _multiply(builder: ir.IRBuilder, a: ir.Value | int, b: ir.Value | int) -> ir.Value | int:
+    return a * b if isinstance(a, int) and isinstance(b, int) else builder.mul(_value(a), _value(b))

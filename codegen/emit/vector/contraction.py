@@ -1,0 +1,277 @@
+"""Matrix products on one tile of samples, register-blocked: the samples, or the columns of a gradient, in lanes.
+
+A block of accumulators stays in registers while the reduced index runs; each step loads a few vectors, broadcasts one
+number a row and issues one fused multiply-add an accumulator. Nothing is packed or transposed for it: the operand with
+the lanes is contiguous along them, of the other one number is read at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from codegen.emit.lanes import Lanes
+
+INT = ir.IntType(64)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The address of an element and how far apart neighbours are, in elements."""
+
+    pointer: ir.Value
+    row: ir.Value | int
+    column: ir.Value | int
+
+
+def balanced(total: int, most: int) -> tuple[tuple[int, int], ...]:
+    """Blocks of at most ``most`` that differ by one at most, as (size, how many).
+
+    >>> balanced(32, 6), balanced(10, 6), balanced(3, 6)
+    (((6, 2), (5, 4)), ((5, 2),), ((3, 1),))
+    """
+    blocks = -(-total // most)
+    small, larger = divmod(total, blocks)
+    return tuple((size, count) for size, count in ((small + 1, larger), (small, blocks - larger)) if count)
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """How many accumulators a block may hold, and how many vectors of them a row."""
+
+    accumulators: int
+    vectors: int = 4
+
+    def rows(self, vectors: int) -> int:
+        """The rows of a block of this many vectors."""
+        return max(1, self.accumulators // vectors)
+
+
+BLOCKING = {64: Blocking(24), 32: Blocking(12, 3), 16: Blocking(12, 3)}
+"""By bytes of a register: 32 registers with AVX-512, 16 otherwise; the rest holds operands."""
+
+
+def product_over_lanes(
+    lanes: Lanes, blocking: Blocking, rows: int, depth: int, out: Matrix, left: Matrix, right: Matrix, count: ir.Value
+) -> None:
+    """``out[j, s] = Σ_k left[j, k]·right[k, s]`` for ``count`` samples s, rounded up to whole vectors.
+
+    out and right are contiguous along s.
+    """
+    builder, width = lanes.builder, lanes.width
+    vectors = builder.udiv(builder.add(count, INT(width - 1)), INT(width))
+    for size, first, last in _strips(builder, vectors, blocking.vectors):
+        with steps(builder, first, last, size) as vector:
+            start = builder.mul(vector, INT(width))
+            for block, j in _blocks(builder, rows, blocking.rows(size)):
+                totals = [_slot(lanes, lanes.real(0.0)) for _ in range(block * size)]
+                with steps(builder, INT(0), INT(depth), 1) as k:
+                    row = _at(builder, right, k, start)
+                    operands = [lanes.load(builder.gep(row, [INT(v * width)])) for v in range(size)]
+                    for r in range(block):
+                        factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), k)))
+                        for v, operand in enumerate(operands):
+                            _add_product(lanes, totals[r * size + v], factor, operand)
+                for r in range(block):
+                    place = _at(builder, out, _plus(builder, j, r), start)
+                    for v in range(size):
+                        total = builder.load(totals[r * size + v])
+                        lanes.store(total, builder.gep(place, [INT(v * width)]))
+
+
+def product_over_samples(
+    lanes: Lanes,
+    blocking: Blocking,
+    rows: int,
+    columns: int,
+    out: Matrix,
+    left: Matrix,
+    right: Matrix,
+    count: ir.Value,
+) -> None:
+    """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s.
+
+    out and right are contiguous along j; beyond the last column nothing is touched.
+    """
+    builder, width = lanes.builder, lanes.width
+    whole, rest = divmod(columns, width)
+    strips = [(size, number, None) for size, number in balanced(whole, blocking.vectors)] if whole else []
+    if rest:
+        strips.append((1, 1, rest))
+    column: int = 0
+    for size, number, masked in strips:
+        with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
+            for block, i in _blocks(builder, rows, blocking.rows(size)):
+                places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
+                totals = [
+                    _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
+                    for place in places
+                    for v in range(size)
+                ]
+                with steps(builder, INT(0), count, 1) as s:
+                    row = _at(builder, right, s, start)
+                    operands = [_load(lanes, builder.gep(row, [INT(v * width)]), masked) for v in range(size)]
+                    for r in range(block):
+                        factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, i, r), s)))
+                        for v, operand in enumerate(operands):
+                            _add_product(lanes, totals[r * size + v], factor, operand)
+                for r, place in enumerate(places):
+                    for v in range(size):
+                        _store(lanes, builder.load(totals[r * size + v]), builder.gep(place, [INT(v * width)]), masked)
+        column += size * number * width
+
+
+def transpose_to_lanes(
+    lanes: Lanes, out: ir.Value, source: ir.Value, out_row: ir.Value, source_row: ir.Value, columns: ir.Value,
+    count: ir.Value,
+) -> None:  # fmt: skip
+    """``out[j, s] = source[s, j]`` for ``count`` samples s; lanes beyond hold the last of them."""
+    builder, width = lanes.builder, lanes.width
+    last = builder.sub(count, INT(1))
+
+    def square(s: ir.Value, j: ir.Value, limit: ir.Value | None) -> None:
+        rows = []
+        for r in range(width):
+            row = _plus(builder, s, r)
+            row = builder.select(builder.icmp_signed("<", row, last), row, last)
+            place = builder.gep(source, [builder.add(builder.mul(row, source_row), j)])
+            rows.append(lanes.load(place) if limit is None else lanes.load_first(place, limit))
+        for c, column in enumerate(_transposed(lanes, rows)):
+            place = builder.gep(out, [builder.add(builder.mul(_plus(builder, j, c), out_row), s)])
+            if limit is None:
+                lanes.store(column, place)
+            else:
+                with builder.if_then(builder.icmp_signed("<", INT(c), limit)):
+                    lanes.store(column, place)
+
+    _squares(lanes, columns, count, square)
+
+
+def transpose_from_lanes(
+    lanes: Lanes, out: ir.Value, source: ir.Value, out_row: ir.Value, source_row: ir.Value, columns: ir.Value,
+    count: ir.Value, bounded: bool,
+) -> None:  # fmt: skip
+    """``out[s, j] = source[j, s]`` for ``count`` samples s; if it is not ``bounded``, up to a whole vector of them."""
+    builder, width = lanes.builder, lanes.width
+    last = builder.sub(columns, INT(1))
+
+    def square(s: ir.Value, j: ir.Value, limit: ir.Value | None) -> None:
+        rows = []
+        for r in range(width):
+            row = _plus(builder, j, r)
+            if limit is not None:
+                row = builder.select(builder.icmp_signed("<", row, last), row, last)
+            rows.append(lanes.load(builder.gep(source, [builder.add(builder.mul(row, source_row), s)])))
+        for r, values in enumerate(_transposed(lanes, rows)):
+            sample = _plus(builder, s, r)
+            place = builder.gep(out, [builder.add(builder.mul(sample, out_row), j)])
+            written = limit
+            if bounded:
+                inside = builder.icmp_signed("<", sample, count)
+                written = builder.select(inside, INT(width) if limit is None else limit, INT(0))
+            if written is None:
+                lanes.store(values, place)
+            else:
+                lanes.store_first(values, place, written)
+
+    _squares(lanes, columns, count, square)
+
+
+def _squares(
+    lanes: Lanes, columns: ir.Value, count: ir.Value, square: Callable[[ir.Value, ir.Value, ir.Value | None], None]
+) -> None:
+    """Every square of ``width`` samples by ``width`` columns; the last columns with their number."""
+    builder, width = lanes.builder, lanes.width
+    whole = builder.and_(columns, INT(-width))
+    with steps(builder, INT(0), count, width) as s:
+        with steps(builder, INT(0), whole, width) as j:
+            square(s, j, None)
+        rest = builder.sub(columns, whole)
+        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+            square(s, whole, rest)
+
+
+def _transposed(lanes: Lanes, rows: Sequence[ir.Value]) -> list[ir.Value]:
+    """The columns of a square of vectors: log2(width) rounds of exchanging halves."""
+    width, builder, index = lanes.width, lanes.builder, ir.IntType(32)
+    rows, half = list(rows), width // 2
+    while half:
+        upper = [bool(i & half) for i in range(width)]
+        low = [i - half + width if up else i for i, up in enumerate(upper)]
+        high = [i + width if up else i + half for i, up in enumerate(upper)]
+        picks = [ir.Constant(ir.VectorType(index, width), places) for places in (low, high)]
+        for a in (a for a in range(width) if not a & half):
+            pair = rows[a], rows[a + half]
+            rows[a], rows[a + half] = (builder.shuffle_vector(*pair, pick) for pick in picks)
+        half //= 2
+    return rows
+
+
+# --- pieces -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def steps(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int) -> Iterator[ir.Value]:
+    """``for i in range(start, stop, step)``."""
+    with cgutils.for_range_slice(builder, start, stop, INT(step), intp=INT) as (i, _):
+        yield i
+
+
+def _strips(builder: ir.IRBuilder, vectors: ir.Value, most: int) -> Iterator[tuple[int, ir.Value, ir.Value]]:
+    """Strips of as many vectors as a block takes, then single ones: (vectors a strip, first vector, last)."""
+    whole = builder.mul(builder.udiv(vectors, INT(most)), INT(most))
+    yield most, INT(0), whole
+    yield 1, whole, vectors
+
+
+def _blocks(builder: ir.IRBuilder, rows: int, most: int) -> Iterator[tuple[int, ir.Value]]:
+    """Blocks of rows: the size of each kind and, inside the loop over its blocks, the first row."""
+    first = 0
+    for size, number in balanced(rows, most):
+        if number == 1:
+            yield size, INT(first)
+        else:
+            with steps(builder, INT(first), INT(first + size * number), size) as row:
+                yield size, row
+        first += size * number
+
+
+def _slot(lanes: Lanes, value: ir.Value) -> ir.Value:
+    """A stack slot, which LLVM turns into a register."""
+    slot = cgutils.alloca_once(lanes.builder, lanes.real_type)
+    lanes.builder.store(value, slot)
+    return slot
+
+
+def _add_product(lanes: Lanes, slot: ir.Value, a: ir.Value, b: ir.Value) -> None:
+    lanes.builder.store(lanes.fma(a, b, lanes.builder.load(slot)), slot)
+
+
+def _plus(builder: ir.IRBuilder, value: ir.Value, more: int) -> ir.Value:
+    return builder.add(value, INT(more)) if more else value
+
+
+def _at(builder: ir.IRBuilder, matrix: Matrix, row: ir.Value, column: ir.Value) -> ir.Value:
+    offset = builder.add(_times(builder, row, matrix.row), _times(builder, column, matrix.column))
+    return builder.gep(matrix.pointer, [offset])
+
+
+def _times(builder: ir.IRBuilder, value: ir.Value, factor: ir.Value | int) -> ir.Value:
+    if isinstance(factor, int):
+        return value if factor == 1 else builder.mul(value, INT(factor))
+    return builder.mul(value, factor)
+
+
+def _load(lanes: Lanes, pointer: ir.Value, count: int | None) -> ir.Value:
+    return lanes.load(pointer) if count is None else lanes.load_first(pointer, INT(count))
+
+
+def _store(lanes: Lanes, value: ir.Value, pointer: ir.Value, count: int | None) -> None:
+    if count is None:
+        lanes.store(value, pointer)
+    else:
+        lanes.store_first(value, pointer, INT(count))

@@ -1,0 +1,291 @@
+"""Entry points for Python, as functions of its C interface: checked calls, and calls on arrays that are bound.
+
+They take what CPython hands a built-in function (``METH_FASTCALL``), read the fields of ``numpy.ndarray`` that its C
+interface documents (numpy/ndarraytypes.h, stable since 1.7), and check everything before the unchecked program runs. A
+call through Numba's own wrappers costs 0.25 µs and 0.1 µs an array; this one 0.1 µs in all.
+
+``self`` is a tuple whose first item is an array of 64-bit words: a :class:`Record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from codegen.emit.lanes import FORMATS
+from codegen.emit.layout import Slot
+from codegen.emit.vector.checks import Checks, View
+from codegen.emit.vector.functions import Functions
+from codegen.emit.vector.table import Table
+from codegen.emit.vector.values import BYTE, INT
+
+INT32 = ir.IntType(32)
+HEAD = object.__basicsize__
+"""Bytes of a PyObject: the number of references, and at the end the type."""
+
+
+class Record(IntEnum):
+    """The words that an entry point needs to know, by position; bound calls have a table behind them."""
+
+    ARRAY_TYPE = 0
+    """The address of ``numpy.ndarray``."""
+    REAL = 1
+    """The address of the dtype of real arrays, and next to it of integer arrays."""
+    INTEGER = 2
+    POOL = 3
+    """The address of the address of the first free workspace; each begins with that of the next and its own size."""
+    LAST = 4
+    """Where a table begins."""
+
+
+class ArrayField(IntEnum):
+    """Offsets in a ``PyArrayObject`` behind its head."""
+
+    DATA = 0
+    RANK = 8
+    LENGTHS = 16
+    DTYPE = 40
+    FLAGS = 48
+
+
+CONTIGUOUS, ALIGNED, WRITEABLE = 0x0001, 0x0100, 0x0400
+FIRST_ITEM = HEAD + 8
+"""Where the items of a tuple begin: behind its head and its length."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Defines ``<symbol>_call``, ``<symbol>_bind`` and ``<symbol>_bound`` in a module."""
+
+    module: ir.Module
+    table: Table
+    symbol: str
+
+    def define(self) -> None:
+        run = Functions(self.module, self.table, self.symbol).run()
+        self._call(run)
+        self._bind()
+        self._bound(run)
+
+    # --- the three entry points ---------------------------------------------------------------------------------------
+
+    def _call(self, run: ir.Function) -> None:
+        """``call(*arguments, *arrays)``: the results, or False where anything is not as it should be."""
+        builder, (_, args, count), (record, refuse) = self._entry("call")
+        checks = Checks(builder, refuse)
+        words = cgutils.alloca_once(builder, INT, size=INT(self.table.words))
+        objects = self._fill_table(checks, record, words, args, count)
+        checks.integers(self.table, words)
+        self._finish(builder, run, record, words, objects[len(self.table.layout.arguments) :])
+
+    def _bind(self) -> None:
+        """``bind(*arguments, *arrays)`` on a record with room for a table: fills it; True, or False as above."""
+        builder, (_, args, count), (record, refuse) = self._entry("bind")
+        words = builder.gep(record, [INT(Record.LAST)])
+        self._fill_table(Checks(builder, refuse), record, words, args, count)
+        builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
+
+    def _bound(self, run: ir.Function) -> None:
+        """``bound()`` on a record that ``bind`` has filled, the arrays of the results behind it in the tuple."""
+        builder, (self_, _, count), (record, refuse) = self._entry("bound")
+        checks = Checks(builder, refuse)
+        checks.require(builder.icmp_signed("==", count, INT(0)))
+        words = builder.gep(record, [INT(Record.LAST)])
+        checks.integers(self.table, words)
+        arrays = [
+            self._at(builder, self_, FIRST_ITEM + 8 * (1 + n), BYTE) for n in range(len(self.table.layout.arrays))
+        ]
+        self._finish(builder, run, record, words, arrays)
+
+    # --- pieces ---------------------------------------------------------------------------------------------------------
+
+    def _entry(self, name: str) -> tuple[ir.IRBuilder, Sequence[ir.Value], tuple[ir.Value, ir.Block]]:
+        """A function of Python's C interface, its parameters, its record, and a block that answers False."""
+        signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT])
+        function = ir.Function(self.module, signature, f"{self.symbol}_{name}")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        refuse = function.append_basic_block("refuse")
+        with builder.goto_block(refuse):
+            builder.ret(self._python(builder, "PyBool_FromLong", INT(0)))
+        array = self._at(builder, function.args[0], FIRST_ITEM, BYTE)
+        record = self._at(builder, array, HEAD + ArrayField.DATA, INT.as_pointer())
+        return builder, function.args, (record, refuse)
+
+    def _fill_table(
+        self, checks: Checks, record: ir.Value, words: ir.Value, args: ir.Value, count: ir.Value
+    ) -> list[ir.Value]:
+        """Check every argument and write the table; gives the objects."""
+        builder, table = checks.builder, self.table
+        checks.require(builder.icmp_signed("==", count, INT(len(table.slots))))
+        objects = [builder.load(builder.gep(args, [INT(n)])) for n in range(len(table.slots))]
+        views: list[View | None] = []
+        for number, (slot, found) in enumerate(zip(table.slots, objects)):
+            if slot.shape:
+                view = self._array(checks, record, slot, found, number >= len(table.layout.arguments))
+                table.put(builder, words, number, view.address)
+                views.append(view)
+            else:
+                table.put(builder, words, number, self._number(checks, slot, found))
+                views.append(None)
+        table.put_extents(builder, words, checks.arrays(table, views))
+        return objects
+
+    def _array(self, checks: Checks, record: ir.Value, slot: Slot, found: ir.Value, written: bool) -> View:
+        """The data and the lengths of an object that is an array of the right type and rank, contiguous and aligned."""
+        builder = checks.builder
+        type_ = self._at(builder, found, HEAD - 8, INT)
+        checks.require(builder.icmp_signed("==", type_, builder.load(builder.gep(record, [INT(Record.ARRAY_TYPE)]))))
+        dtype = Record.INTEGER if slot.kind == "integer" else Record.REAL
+        wanted = builder.load(builder.gep(record, [INT(dtype)]))
+        flags = CONTIGUOUS | ALIGNED | (WRITEABLE if written else 0)
+        present = builder.and_(self._at(builder, found, HEAD + ArrayField.FLAGS, INT32), INT32(flags))
+        checks.require(
+            builder.and_(
+                builder.and_(
+                    builder.icmp_signed("==", self._at(builder, found, HEAD + ArrayField.DTYPE, INT), wanted),
+                    builder.icmp_signed("==", present, INT32(flags)),
+                ),
+                builder.icmp_signed(
+                    "==", self._at(builder, found, HEAD + ArrayField.RANK, INT32), INT32(len(slot.shape))
+                ),
+            )
+        )
+        lengths = self._at(builder, found, HEAD + ArrayField.LENGTHS, INT.as_pointer())
+        return View(
+            self._at(builder, found, HEAD + ArrayField.DATA, INT),
+            [builder.load(builder.gep(lengths, [INT(axis)])) for axis in range(len(slot.shape))],
+        )
+
+    def _number(self, checks: Checks, slot: Slot, found: ir.Value) -> ir.Value:
+        """A Python or NumPy number as a double or an integer; a conversion that raises is a refusal."""
+        builder = checks.builder
+        if slot.kind == "integer":
+            value = self._python(builder, "PyLong_AsLongLong", found, result=INT)
+            suspicious = builder.icmp_signed("==", value, INT(-1))
+        else:
+            value = self._python(builder, "PyFloat_AsDouble", found, result=ir.DoubleType())
+            suspicious = builder.fcmp_ordered("==", value, ir.DoubleType()(-1.0))
+        failed = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        builder.store(ir.IntType(1)(0), failed)
+        with builder.if_then(suspicious, likely=False):
+            raised = cgutils.is_not_null(builder, self._python(builder, "PyErr_Occurred"))
+            with builder.if_then(raised):
+                self._python(builder, "PyErr_Clear", result=ir.VoidType())
+                builder.store(ir.IntType(1)(1), failed)
+        checks.require(builder.not_(builder.load(failed)))
+        if slot.kind != "integer" and self.table.plan.dtype == "float32":
+            return builder.fptrunc(value, ir.FloatType())
+        return value
+
+    def _finish(
+        self, builder: ir.IRBuilder, run: ir.Function, record: ir.Value, words: ir.Value, arrays: Sequence[ir.Value]
+    ) -> None:
+        """Run the program on a table, without the interpreter's lock, and return its results."""
+        real = FORMATS[self.table.plan.dtype].real
+        scalars = self.table.layout.scalars
+        results = cgutils.alloca_once(builder, real, size=INT(max(len(scalars), 1)))
+        workspace = Workspace(self.module, self.table)
+        block = workspace.take(builder, record, words)
+        state = self._python(builder, "PyEval_SaveThread")
+        builder.call(run, [words, results])
+        self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
+        workspace.give_back(builder, record, block)
+        values: list[ir.Value] = []
+        numbers, filled = iter(range(len(scalars))), iter(arrays)
+        for slot in self.table.layout.results:
+            if slot.shape:
+                values.append(next(filled))
+                self._python(builder, "Py_IncRef", values[-1], result=ir.VoidType())
+            else:
+                value = builder.load(builder.gep(results, [INT(next(numbers))]))
+                if real != ir.DoubleType():
+                    value = builder.fpext(value, ir.DoubleType())
+                values.append(self._python(builder, "PyFloat_FromDouble", value))
+        if len(values) == 1:
+            builder.ret(values[0])
+            return
+        result = self._python(builder, "PyTuple_New", INT(len(values)))
+        for number, value in enumerate(values):
+            place = builder.gep(result, [INT(FIRST_ITEM + 8 * number)])
+            builder.store(value, builder.bitcast(place, BYTE.as_pointer()))
+        builder.ret(result)
+
+    def _at(self, builder: ir.IRBuilder, start: ir.Value, offset: int, type_: ir.Type) -> ir.Value:
+        """A field of an object."""
+        place = builder.gep(start, [INT(offset)])
+        return builder.load(builder.bitcast(place, type_.as_pointer()))
+
+    def _python(self, builder: ir.IRBuilder, name: str, *arguments: ir.Value, result: ir.Type = BYTE) -> ir.Value:
+        """Call a function of Python's C interface."""
+        signature = ir.FunctionType(result, [a.type for a in arguments])
+        return builder.call(cgutils.get_or_insert_function(self.module, signature, name), arguments)
+
+
+STACK = 16 * 1024
+"""A workspace of up to so many bytes is part of the stack."""
+HEADER = 16
+"""Bytes at the beginning of a block of a pool."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Memory for the run of a program: on the stack if it is small, else a block of a pool that calls share.
+
+    The pool is a list of free blocks that only the holder of the interpreter's lock touches; a block begins with the
+    address of the next one and its own size. Once as many are there as calls have run at the same time, no more are
+    allocated.
+    """
+
+    module: ir.Module
+    table: Table
+
+    @property
+    def small(self) -> int | None:
+        """The size of a workspace that is part of the stack."""
+        size = self.table.fixed_bytes()
+        return size if size is not None and size <= STACK else None
+
+    def take(self, builder: ir.IRBuilder, record: ir.Value, words: ir.Value) -> ir.Value | None:
+        """Enter a workspace in a table; gives the block to give back."""
+        if (small := self.small) is not None:
+            self.table.put_workspaces(builder, words, cgutils.alloca_once(builder, ir.IntType(8), size=INT(small)))
+            return None
+        size = builder.add(self.table.workspace(builder, words), INT(HEADER))
+        head = self._head(builder, record)
+        block = cgutils.alloca_once_value(builder, builder.load(head))
+        first = builder.load(block)
+        usable = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        with builder.if_then(builder.icmp_signed("!=", first, INT(0))):
+            fields = builder.inttoptr(first, INT.as_pointer())
+            builder.store(builder.load(fields), head)
+            enough = builder.icmp_unsigned(">=", builder.load(builder.gep(fields, [INT(1)])), size)
+            builder.store(enough, usable)
+            with builder.if_then(builder.not_(enough), likely=False):
+                free = ir.FunctionType(ir.VoidType(), [INT])
+                builder.call(cgutils.get_or_insert_function(self.module, free, "PyMem_RawFree"), [first])
+        with builder.if_then(builder.not_(builder.load(usable)), likely=False):
+            allocate = ir.FunctionType(INT, [INT])
+            new = builder.call(cgutils.get_or_insert_function(self.module, allocate, "PyMem_RawMalloc"), [size])
+            with builder.if_then(builder.icmp_signed("==", new, INT(0)), likely=False):
+                failure = cgutils.get_or_insert_function(self.module, ir.FunctionType(BYTE, []), "PyErr_NoMemory")
+                builder.ret(builder.call(failure, []))
+            fields = builder.inttoptr(new, INT.as_pointer())
+            builder.store(size, builder.gep(fields, [INT(1)]))
+            builder.store(new, block)
+        start = builder.add(builder.load(block), INT(HEADER))
+        self.table.put_workspaces(builder, words, builder.inttoptr(start, BYTE))
+        return builder.load(block)
+
+    def give_back(self, builder: ir.IRBuilder, record: ir.Value, block: ir.Value | None) -> None:
+        """Put a block in front of the free ones."""
+        if block is not None:
+            head = self._head(builder, record)
+            builder.store(builder.load(head), builder.inttoptr(block, INT.as_pointer()))
+            builder.store(block, head)
+
+    def _head(self, builder: ir.IRBuilder, record: ir.Value) -> ir.Value:
+        return builder.inttoptr(builder.load(builder.gep(record, [INT(Record.POOL)])), INT.as_pointer())

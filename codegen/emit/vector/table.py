@@ -1,0 +1,157 @@
+"""The table through which a compiled program finds its arrays: 64-bit words, in an order that the layout fixes.
+
+One word for each argument and each array result (the address of an array, the bits of a number), one for each symbolic
+extent, and the addresses of three workspaces: what a call has once, what each pass over samples has of its own, and
+the sums of one chunk of samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llvmlite import ir
+from sympy import Symbol
+
+from codegen.emit.lanes import FORMATS
+from codegen.emit.layout import Layout, Slot
+from codegen.emit.vector.plan import ITEM, Plan, Region
+from codegen.emit.vector.values import INT
+from codegen.emit.vector.writer import Names, region_size
+
+WORKSPACES = ("shared", "private", "scratch")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The order of the words, and code that writes and reads them."""
+
+    plan: Plan
+    layout: Layout
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return (*self.layout.arguments, *self.layout.arrays)
+
+    @property
+    def words(self) -> int:
+        """The number of words."""
+        return len(self.slots) + len(self.plan.program.extents) + len(WORKSPACES)
+
+    @property
+    def item(self) -> int:
+        """Bytes of a real number."""
+        return ITEM[self.plan.dtype]
+
+    def element(self, slot: Slot) -> ir.Type:
+        """The type of the numbers of a slot."""
+        return INT if slot.kind == "integer" else FORMATS[self.plan.dtype].real
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def put(self, builder: ir.IRBuilder, table: ir.Value, word: int, value: ir.Value) -> None:
+        """Set a word to an integer, an address or the bits of a number."""
+        if isinstance(value.type, ir.PointerType):
+            value = builder.ptrtoint(value, INT)
+        elif isinstance(value.type, ir.FloatType):
+            value = builder.zext(builder.bitcast(value, ir.IntType(32)), INT)
+        elif value.type != INT:
+            value = builder.bitcast(value, INT)
+        builder.store(value, builder.gep(table, [INT(word)]))
+
+    def put_extents(self, builder: ir.IRBuilder, table: ir.Value, extents: Mapping[Symbol, ir.Value]) -> None:
+        for word, symbol in enumerate(self.plan.program.extents, len(self.slots)):
+            self.put(builder, table, word, extents[symbol])
+
+    def put_workspaces(self, builder: ir.IRBuilder, table: ir.Value, block: ir.Value) -> None:
+        """Cut a block of :meth:`workspace` bytes into the three."""
+        start = builder.and_(builder.add(builder.ptrtoint(block, INT), INT(63)), INT(-64))
+        first = self.words - len(WORKSPACES)
+        for number, size in enumerate(self.sizes(builder, table)):
+            self.put(builder, table, first + number, start)
+            start = builder.add(start, builder.mul(size, INT(self.item)))
+
+    # --- sizes ------------------------------------------------------------------------------------------------------
+
+    @property
+    def regions(self) -> tuple[Mapping[object, Region], ...]:
+        return (self.plan.shared, self.plan.private, self.plan.scratch)
+
+    def sizes(self, builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
+        """The numbers in each workspace; a single chunk of samples needs no scratch."""
+        extents = self.extents(builder, table)
+        sizes = []
+        for regions in self.regions:
+            total: ir.Value = INT(0)
+            for region in regions.values():
+                total = builder.add(total, region_size(builder, region, extents))
+            sizes.append(total)
+        samples = self.plan.program.samples
+        if samples is not None:
+            several = builder.icmp_signed(">", self.samples(builder, table), INT(samples.chunk))
+            sizes[2] = builder.select(several, sizes[2], INT(0))
+        return sizes
+
+    def workspace(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
+        """The bytes of the workspaces, with room to align them."""
+        total: ir.Value = INT(0)
+        for size in self.sizes(builder, table):
+            total = builder.add(total, size)
+        return builder.add(builder.mul(total, INT(self.item)), INT(64))
+
+    def fixed_bytes(self) -> int | None:
+        """The bytes of the workspaces where they do not depend on an extent, all of them counted."""
+        total = 64
+        for regions in self.regions:
+            for region in regions.values():
+                size = region.lanes
+                for n in region.shape:
+                    if not isinstance(n, int):
+                        return None
+                    size *= n
+                total += ((size + 15) & -16) * self.item
+        return total
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def word(self, builder: ir.IRBuilder, table: ir.Value, number: int) -> ir.Value:
+        return builder.load(builder.gep(table, [INT(number)]))
+
+    def extents(self, builder: ir.IRBuilder, table: ir.Value) -> dict[Symbol, ir.Value]:
+        return {
+            symbol: self.word(builder, table, word)
+            for word, symbol in enumerate(self.plan.program.extents, len(self.slots))
+        }
+
+    def samples(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
+        """The number of samples."""
+        (symbol,) = self.plan.program.extents
+        return self.extents(builder, table)[symbol]
+
+    def space(self, builder: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
+        """The address of a workspace."""
+        word = self.word(builder, table, self.words - len(WORKSPACES) + WORKSPACES.index(name))
+        return builder.inttoptr(word, FORMATS[self.plan.dtype].real.as_pointer())
+
+    def names(self, builder: ir.IRBuilder, table: ir.Value, private: ir.Value | None = None) -> Names:
+        """What a table holds, by name; the members of packs singly."""
+        found: dict[str, ir.Value] = {}
+        for number, slot in enumerate(self.slots):
+            word = self.word(builder, table, number)
+            if not slot.shape:
+                found[slot.variables[0].name] = _from_bits(builder, word, self.element(slot))
+                continue
+            pointer = builder.inttoptr(word, self.element(slot).as_pointer())
+            for variable, offset in zip(slot.variables, slot.offsets if slot.packed else (0,)):
+                place = builder.gep(pointer, [INT(offset)])
+                value_only = not variable.shape and slot in self.layout.arguments
+                found[variable.name] = builder.load(place) if value_only else place
+        shared = self.space(builder, table, "shared")
+        own = self.space(builder, table, "private") if private is None else private
+        return Names(found, self.extents(builder, table), shared, own)
+
+
+def _from_bits(builder: ir.IRBuilder, word: ir.Value, element: ir.Type) -> ir.Value:
+    if isinstance(element, ir.FloatType):
+        return builder.bitcast(builder.trunc(word, ir.IntType(32)), element)
+    return word if element == INT else builder.bitcast(word, element)

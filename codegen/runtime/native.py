@@ -1,0 +1,82 @@
+"""The entry points of compiled code as Python's built-in functions: no wrapper of Numba's between a call and the code."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen.emit.vector.entry import Record
+
+FASTCALL = 0x0080
+"""``METH_FASTCALL`` of methodobject.h."""
+
+
+class _Definition(ctypes.Structure):
+    """``PyMethodDef``."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+_new = ctypes.PYFUNCTYPE(
+    ctypes.py_object, ctypes.POINTER(_Definition), ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p
+)(("PyCMethod_New", ctypes.pythonapi))
+_free = ctypes.PYFUNCTYPE(None, ctypes.c_size_t)(("PyMem_RawFree", ctypes.pythonapi))
+
+
+def builtin(name: str, address: int, self_: tuple[Any, ...]) -> Callable[..., Any]:
+    """A built-in function at an address; ``self_`` is handed to it and lives as long as it does."""
+    definition = _Definition(name.encode(), address, FASTCALL, None)
+    found: Callable[..., Any] = _new(ctypes.byref(definition), (*self_, definition), None, None)
+    return found
+
+
+class Pool:
+    """Free workspaces, a linked list that compiled code takes from and gives back to; freed with the pool."""
+
+    def __init__(self) -> None:
+        head = np.zeros(1, np.int64)
+        self.address = head.ctypes.data
+        weakref.finalize(self, _release, head).atexit = False
+
+
+def _release(head: np.ndarray) -> None:
+    block = int(head[0])
+    while block:
+        following = ctypes.c_size_t.from_address(block).value
+        _free(block)
+        block = following
+
+
+class Native:
+    """The entry points of one module: ``call`` and :meth:`bind`."""
+
+    def __init__(self, addresses: dict[str, int], dtype: str, words: int) -> None:
+        self._addresses, self._words = addresses, words
+        self._pool = Pool()
+        # Held so that the addresses in the record stay those of these objects.
+        self._types = (np.ndarray, np.dtype(dtype), np.dtype(np.int64))
+        self.call = builtin("call", addresses["call"], (self._record(0), self._pool, self._types))
+        """``call(*arguments, *arrays)``: the results, or False if anything is not as it should be."""
+
+    def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
+        """A function without arguments on these arrays; None if anything is not as it should be."""
+        record = self._record(self._words)
+        held = (record, *arrays, *arguments, self._pool, self._types)
+        if not builtin("bind", self._addresses["bind"], held)(*arguments, *arrays):
+            return None
+        return builtin("bound", self._addresses["bound"], held)
+
+    def _record(self, words: int) -> np.ndarray:
+        record = np.zeros(Record.LAST + words, np.int64)
+        record[Record.ARRAY_TYPE], record[Record.REAL], record[Record.INTEGER] = map(id, self._types)
+        record[Record.POOL] = self._pool.address
+        return record

@@ -1,0 +1,74 @@
+"""Cut a graph at its samples: what comes before them, what runs over them, what follows from sums over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sympy import Idx
+
+from codegen.expression import extent, fresh_index, reindex
+from codegen.graph import Cell, Equation, Graph
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The equations of a graph by phase; those inside all run over the one ``index``."""
+
+    index: Idx
+    before: tuple[Equation, ...]
+    inside: tuple[Equation, ...]
+    after: tuple[Equation, ...]
+
+
+def phases(graph: Graph) -> Phases | None:
+    """Split a graph whose samples depend on nothing but inputs and on what needs no samples; None for any other.
+
+    Others have several symbolic extents, equations over pairs of samples, or samples that depend on a sum over samples.
+    """
+    index = _sample_index(graph)
+    if index is None:
+        return None
+    before: list[Equation] = []
+    inside: list[Equation] = []
+    after: list[Equation] = []
+    place: dict[Cell, list[Equation]] = {}
+    for equation in graph.equations:
+        own = [i for i in equation.domain if not isinstance(extent(i), int)]
+        read = [place[cell] for r in equation.references for cell in graph.resolve(r) if cell in place]
+        summed = any(cell in place and _is_sum(graph, cell) for r in equation.references for cell in graph.resolve(r))
+        if len(own) > 1 or (own and (summed or any(where is after for where in read))):
+            return None
+        if own:
+            equation = _over(equation, own[0], index)
+            where = inside
+        else:
+            where = after if any(found is not before for found in read) else before
+        where.append(equation)
+        place[equation.cell] = where
+    return Phases(index, tuple(before), tuple(inside), tuple(after)) if inside else None
+
+
+def _sample_index(graph: Graph) -> Idx | None:
+    if len(graph.extents) != 1:
+        return None
+    found = (i for e in graph.equations for i in e.domain if not isinstance(extent(i), int))
+    return next(found, None)
+
+
+def _is_sum(graph: Graph, cell: Cell) -> bool:
+    """Whether a vertex is a reduction over the samples."""
+    return any(not isinstance(extent(i), int) for e in graph.definitions[cell[0]] if e.cell == cell for i in e.reduced)
+
+
+def _over(equation: Equation, old: Idx, new: Idx) -> Equation:
+    """The same equation with ``new`` for its sample index; another index of that name steps aside."""
+    if old == new:
+        return equation
+    others = [i for i in equation.domain if i != old]
+    renaming = {old: new}
+    taken = {str(i.label) for i in others} | {str(new.label)}
+    for index in others:
+        if str(index.label) == str(new.label):
+            renaming[index] = fresh_index(index, taken)
+    target, body = reindex(equation.target, renaming), reindex(equation.body, renaming)
+    return Equation(target, body, equation.reduction, tuple(renaming.get(i, i) for i in equation.reduced))

@@ -1,0 +1,227 @@
+"""Tiles of samples that go through the whole graph and back while they are in cache.
+
+Inside a tile every vertex has its samples last, so that lanes read neighbours. Sums of products become kernels: over a
+feature, with the samples in lanes; over the samples, with a feature in lanes, for which one operand is kept with its
+samples first, as inputs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from sympy import Expr, Idx, Indexed, Mul
+
+from codegen.expression import base_name, extent, fresh_name, fresh_names, indices, references, subscripts, substitute
+from codegen.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
+from codegen.schedule.program import KernelKind
+from codegen.schedule.samples import phases
+
+DEPTH = 6
+"""A sum of this many products is worth a kernel; below, a fused loop saves a pass over its result."""
+COLUMNS = 4
+"""A gradient with this many columns is worth a kernel with columns in lanes; below, lanes hold samples."""
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """What a kernel computes and from what; ``equation`` is its vertex."""
+
+    kind: KernelKind
+    equation: Equation
+    left: Expr | None
+    right: Expr
+
+
+def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
+    """The graph with the layout of tiles and the kernels in it by vertex; None if its samples cannot be tiled.
+
+    >>> from codegen.graph import Index, sample_extent
+    >>> S = sample_extent()
+    >>> s, h, d = Index("s", S), Index("h", 8), Index("d", 8)
+    >>> x, W, z, L = Variable("x", (S, 8)), Variable("W", (8, 8)), Variable("z", (S, 8)), Variable("L")
+    >>> z_equation = Equation(z[s, h], W[h, d] * x[s, d], Reduction.SUM, (d,))
+    >>> L_equation = Equation(L.symbol, z[s, h] ** 2, Reduction.SUM, (s, h))
+    >>> graph, kernels = tile_graph(Graph((x, W), (z_equation, L_equation), ("L",)))
+    >>> print(graph)
+    inputs x[S, 8], W[8, 8]
+    x'[d, s] = x[s, d]
+    z[h, s] = Σ_d x'[d, s]*W[h, d]
+    L = Σ_s,h z[h, s]**2
+    outputs L
+    >>> [kernel.kind.name for kernel in kernels.values()]
+    ['TRANSPOSE', 'OVER_LANES']
+    """
+    found = phases(graph)
+    if found is None or any(not _is_whole(e) for e in found.inside):
+        return None
+    layout = _Layout(graph, found.index)
+    inside = [equation for given in found.inside for equation in layout.equations(given)]
+    equations = [*found.before, *layout.before, *layout.copies.values(), *inside, *found.after]
+    return graph.with_equations(equations), layout.kernels
+
+
+def _is_whole(equation: Equation) -> bool:
+    """Whether an equation assigns whole arrays; of others no array has a layout."""
+    return len(equation.free) == len(subscripts(equation.target))
+
+
+@dataclass
+class _Layout:
+    """Turns equations so that samples come last, and recognises kernels on the way."""
+
+    graph: Graph
+    index: Idx
+    copies: dict[str, Equation] = field(default_factory=dict)
+    """Inputs with their samples last, by the name of the input."""
+    before: list[Equation] = field(default_factory=list)
+    """Operands that no sample changes."""
+    kernels: dict[Cell, KernelPlan] = field(default_factory=dict)
+    samples_first_of: dict[Cell, Variable] = field(default_factory=dict)
+    """Copies with their samples first, by the vertex that has them last."""
+
+    def __post_init__(self) -> None:
+        self.names = fresh_names("factor", self.graph.variables)
+
+    # --- where samples are the last axis ------------------------------------------------------------------------------
+
+    def equations(self, equation: Equation) -> Iterator[Equation]:
+        """What one equation becomes: operands that need a vertex of their own, itself, a copy if it is an output."""
+        kernel = self.over_lanes(equation) or self.over_samples(equation)
+        if kernel is not None:
+            yield from kernel
+        else:
+            yield Equation.over(
+                self.turned(equation.target), self.lanes(equation.body), equation.reduction, equation.reduced
+            )
+        target = equation.target
+        if self.turned(target) != target and equation.name in self.graph.outputs:
+            yield self.transpose(target, self.turned(target))
+
+    def lanes(self, body: Expr) -> Expr:
+        """A body that reads everything with its samples last."""
+        return substitute(body, {r: self.turned(r) for r in references(body)})
+
+    def turned(self, reference: Expr) -> Expr:
+        """A reference to the same value where samples come last; inputs and outputs have a copy for that."""
+        key = subscripts(reference)
+        variable = self.graph.variable(base_name(reference))
+        if self.index not in key or len(key) < 2 or variable.kind != "real":
+            return reference
+        is_input = not self.graph.definitions[variable.name]
+        given = is_input or variable.name in self.graph.outputs
+        axis = key.index(self.index)
+        if not given and axis == len(key) - 1:
+            return reference
+        order = [*(a for a in range(len(key)) if a != axis), axis]
+        name = fresh_name(f"{variable.name}'", self.graph.variables) if given else variable.name
+        turned = Variable(name, tuple(variable.shape[a] for a in order))
+        if is_input and name not in self.copies:
+            whole = [i if isinstance(i, Idx) else Idx(f"i{a}", variable.shape[a]) for a, i in enumerate(key)]
+            self.copies[name] = self.transpose(turned[tuple(whole[a] for a in order)], variable[tuple(whole)])
+        return turned[tuple(key[a] for a in order)]
+
+    def transpose(self, target: Expr, source: Expr) -> Equation:
+        equation = Equation(target, source)
+        key, other = subscripts(target), subscripts(source)
+        if len(key) == 2 and key == other[::-1] and len(set(key)) == 2:
+            self.kernels[equation.cell] = KernelPlan(KernelKind.TRANSPOSE, equation, None, source)
+        return equation
+
+    # --- sums of products ---------------------------------------------------------------------------------------------
+
+    def over_lanes(self, equation: Equation) -> list[Equation] | None:
+        """``target[j, s] = Σ_k left[j, k]·right[k, s]``."""
+        if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or self.index not in equation.free:
+            return None
+        (k,) = equation.reduced
+        free = [i for i in equation.free if i != self.index]
+        if len(free) > 1 or int(extent(k)) < DEPTH:
+            return None
+        left, right = _split(equation.body, lambda uses: self.index in uses)
+        if _uses(left) != {*free, k} or _uses(right) != {k, self.index}:
+            return None
+        target = self.turned(equation.target)
+        new: list[Equation] = []
+        operands = (
+            self.operand([self.lanes(f) for f in left], (*free, k), self.before),
+            self.operand([self.lanes(f) for f in right], (k, self.index), new),
+        )
+        return [*new, self.kernel(KernelKind.OVER_LANES, equation, target, *operands)]
+
+    def over_samples(self, equation: Equation) -> list[Equation] | None:
+        """``target[i, j] += Σ_s left[i, s]·right[s, j]``."""
+        if equation.reduction is not Reduction.SUM or equation.reduced != (self.index,) or len(equation.free) != 2:
+            return None
+        i, j = equation.free
+        if int(extent(j)) < COLUMNS:
+            return None
+        left, right = _split(equation.body, lambda uses: j in uses)
+        if _uses(left) != {i, self.index} or _uses(right) != {self.index, j}:
+            return None
+        new: list[Equation] = []
+        operands = (
+            self.operand([self.lanes(f) for f in left], (i, self.index), new),
+            self.samples_first(right, j, new),
+        )
+        return [*new, self.kernel(KernelKind.OVER_SAMPLES, equation, equation.target, *operands)]
+
+    def kernel(self, kind: KernelKind, equation: Equation, target: Expr, left: Expr, right: Expr) -> Equation:
+        new = Equation(target, Mul(left, right), equation.reduction, equation.reduced)
+        self.kernels[new.cell] = KernelPlan(kind, new, left, right)
+        return new
+
+    def operand(self, factors: Sequence[Expr], order: tuple[Idx, ...], new: list[Equation]) -> Expr:
+        """One array for a product of factors: a factor itself, or a vertex for their product."""
+        if len(factors) == 1 and self.is_plain(factors[0], order):
+            return factors[0]
+        vertex = Variable(next(self.names), tuple(extent(i) for i in order))[order]
+        new.append(Equation(vertex, Mul(*factors)))
+        return vertex
+
+    def is_plain(self, factor: Expr, order: tuple[Idx, ...]) -> bool:
+        """Whether a factor is a whole array of real numbers over these indices, samples last if it has any."""
+        key = subscripts(factor)
+        if not isinstance(factor, Indexed) or set(key) != set(order) or len(key) != len(order):
+            return False
+        if self.index in key and key[-1] != self.index:
+            return False
+        variable = self.graph.variables.get(base_name(factor))
+        if variable is None:
+            return True  # an input that has been turned
+        single = len(self.graph.definitions[variable.name]) <= 1
+        return (
+            variable.kind == "real" and single and not (self.index in key and not self.graph.definitions[variable.name])
+        )
+
+    def samples_first(self, factors: Sequence[Expr], j: Idx, new: list[Equation]) -> Expr:
+        """An array of the product of factors whose rows are samples: an input as it is, or a copy."""
+        wanted = (self.index, j)
+        if len(factors) == 1 and subscripts(factors[0]) == wanted:
+            variable = self.graph.variables.get(base_name(factors[0]))
+            if variable is not None and variable.kind == "real" and not self.graph.definitions[variable.name]:
+                return factors[0]
+        source = self.operand([self.lanes(f) for f in factors], (j, self.index), new)
+        cell = cell_of(source)
+        if cell not in self.samples_first_of:
+            self.samples_first_of[cell] = Variable(next(self.names), (extent(self.index), extent(j)))
+            new.append(self.transpose(self.samples_first_of[cell][wanted], source))
+        return self.samples_first_of[cell][wanted]
+
+
+def _split(body: Expr, chosen: Callable[[set[Idx]], bool]) -> tuple[list[Expr], list[Expr]]:
+    """The factors whose indices are not chosen, and those whose are."""
+    split: tuple[list[Expr], list[Expr]] = ([], [])
+    for factor in Mul.make_args(body):
+        split[chosen(set(indices(factor)))].append(factor)
+    return split
+
+
+def _uses(factors: Sequence[Expr]) -> set[Idx]:
+    return {index for factor in factors for index in indices(factor)}
+
+
+def multiplications(kernel: KernelPlan) -> int:
+    """Multiplications of a kernel for one sample."""
+    return prod(n for i in kernel.equation.domain if isinstance(n := extent(i), int))
