@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit
 from codegen.errors import EmitError
 from codegen.runtime.cache import load
-from codegen.schedule.program import Program
+from codegen.schedule.program import Contract, Loop, Program, Samples
+
+if TYPE_CHECKING:
+    from codegen.emit.vector.table import Table
 
 EmitterName = Literal["auto", "vector", "numba"]
 
@@ -28,6 +31,9 @@ class Code(Protocol):
     @property
     def call(self) -> Callable[..., Any]:
         """``call(*arguments, *arrays)``: the results, or False if anything is not as the layout says."""
+
+    def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
+        """As ``call``, with the work shared among threads where it can be."""
 
     @property
     def jitted(self) -> Any:
@@ -48,8 +54,10 @@ class Emitted:
     """Compile it, or load it from the cache, which the argument allows."""
 
 
-def emit_code(program: Program, layout: Layout, dtype: Dtype, emitter: EmitterName) -> Emitted:
-    """The code of a program, as vectors if that is asked for or worth it.
+def emit_code(
+    program: Program, layout: Layout, dtype: Dtype, emitter: EmitterName, few: Program | None = None
+) -> Emitted:
+    """The code of a program, as vectors if that is asked for or worth it; ``few`` is one for few samples.
 
     Raises :class:`EmitError` for an unknown emitter, and for ``vector`` where there is no vector form.
     """
@@ -57,13 +65,13 @@ def emit_code(program: Program, layout: Layout, dtype: Dtype, emitter: EmitterNa
         raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
     if emitter != "numba":
         from codegen.emit.vector.nodes import unsupported
-        from codegen.emit.vector.plan import fits, vector_loops
+        from codegen.emit.vector.plan import fits
 
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
         # Without a loop there is nothing to put in lanes, and LLVM takes long over thousands of inlined functions.
-        worth = emitter == "vector" or next(vector_loops(program), None) is not None
-        if missing is None and worth and fits(program):
-            return _vector(program, layout, dtype)
+        worth = emitter == "vector" or any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements)
+        if missing is None and worth and fits(program) and (emitted := _vector(program, few, layout, dtype)):
+            return emitted
         if emitter == "vector":
             what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
             raise EmitError(f"{what} has no vector form")
@@ -71,37 +79,40 @@ def emit_code(program: Program, layout: Layout, dtype: Dtype, emitter: EmitterNa
     return Emitted("numba", source, program.workspace, lambda cache: _NumbaCode(source, layout, cache))
 
 
-def _vector(program: Program, layout: Layout, dtype: Dtype) -> Emitted:
+def _vector(program: Program, few: Program | None, layout: Layout, dtype: Dtype) -> Emitted | None:
+    """Vector code, or None if the storage of the program does not suit lanes."""
     from codegen.emit.vector import module
     from codegen.emit.vector.plan import plan
     from codegen.emit.vector.table import Table
 
-    planned = plan(program, dtype)
-    source = module.native_source(planned, layout)
+    if (planned := plan(program, dtype)) is None:
+        return None
+    table = Table(planned, layout, None if few is None else plan(few, dtype, few=True))
+    source = module.native_source(table)
 
     def native(cache: bool) -> Code:
         return _VectorCode(
-            loaded := load(source, cache, module.native_namespace(planned, layout, source)),
-            _native(loaded.module, module.symbol_of(source), dtype, Table(planned, layout).words),
-            lambda: _jitted(planned, layout, source, cache),
+            loaded := load(source, cache, module.native_namespace(table, source)),
+            _native(loaded.module, module.symbol_of(source), dtype, table.words),
+            lambda: _jitted(table, source, cache),
         )
 
     return Emitted("vector", source, planned.workspace, native)
 
 
 def _native(module: Any, symbol: str, dtype: Dtype, words: int) -> Any:
+    from codegen.emit.vector.entry import NAMES
     from codegen.runtime.native import Native
 
     (compiled,) = module.run.overloads.values()
-    names = ("call", "bind", "bound")
-    return Native({n: compiled.library.get_pointer_to_function(f"{symbol}_{n}") for n in names}, dtype, words)
+    return Native({n: compiled.library.get_pointer_to_function(f"{symbol}_{n}") for n in NAMES}, dtype, words)
 
 
-def _jitted(planned: Any, layout: Layout, native_source: str, cache: bool) -> Any:
+def _jitted(table: Table, native_source: str, cache: bool) -> Any:
     from codegen.emit.vector import module
 
-    source = module.jitted_source(planned, layout, native_source)
-    return load(source, cache, module.jitted_namespace(planned, layout, source)).module
+    source = module.jitted_source(table, native_source)
+    return load(source, cache, module.jitted_namespace(table, source)).module
 
 
 class _VectorCode:
@@ -111,6 +122,7 @@ class _VectorCode:
         self.cache_hit = loaded.cache_hit
         self.call = native.call
         self.bind = native.bind
+        self.in_threads = native.in_threads
         self._module = loaded.module
         self._compile_jitted = jitted
 
@@ -140,6 +152,9 @@ class _NumbaCode:
         filled = iter(everything[len(self._layout.arguments) :])
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
+
+    def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
+        return self.call(*arguments, *arrays)
 
     def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
         everything = (*arguments, *arrays)

@@ -15,7 +15,7 @@ from codegen.errors import EmitError
 from codegen.graph import Graph
 from codegen.passes import PassReport, optimise
 from codegen.runtime.code import Code, EmitterName, emit_code
-from codegen.schedule import ScheduleName
+from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
 
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
@@ -55,12 +55,13 @@ class CompiledFunction:
     what was found and what was expected. Calls release the GIL and may run in several threads at once.
     """
 
-    def __init__(self, code: Code, source: str, layout: Layout, report: CompileReport) -> None:
+    def __init__(self, code: Code, source: str, layout: Layout, report: CompileReport, threads: int = 1) -> None:
         self.source = source
         self.layout = layout
         self.report = report
         self._code = code
-        self._call = code.call
+        self.threads = threads
+        self._call = code.call if threads == 1 else self._in_threads
         dtype = DTYPES[report.dtype]
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
         self._symbolic = any(not isinstance(n, int) for slot in layout.arrays for n in slot.shape)
@@ -78,9 +79,13 @@ class CompiledFunction:
         return found
 
     def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
-        arrays = self._arrays(arguments) if out is None else (out,) if isinstance(out, np.ndarray) else tuple(out)
+        arrays = self._arrays(arguments) if out is None else (out,) if type(out) is np.ndarray else tuple(out)
         results = self._call(*arguments, *arrays)
         return self._call_again(arguments, arrays) if results is False else results
+
+    def _in_threads(self, *everything: Any) -> Any:
+        count = len(self.layout.arguments)
+        return self._code.in_threads(self.threads, everything[:count], everything[count:])
 
     def bind(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Callable[[], Any]:
         """A function without arguments that computes on these very arrays and returns what a call with ``out`` does.
@@ -235,6 +240,7 @@ def compile(
     schedule: ScheduleName = "auto",
     emitter: EmitterName = "auto",
     cache: bool = True,
+    threads: int = 1,
     pack: Mapping[str, Sequence[str]] | None = None,
 ) -> CompiledFunction:
     """Compile a graph to a function of its inputs that returns its outputs.
@@ -257,11 +263,13 @@ def compile(
     """
     if dtype not in DTYPES:
         raise EmitError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
+    if type(threads) is not int or threads < 1:
+        raise EmitError(f"threads: found {threads!r}, expected a whole number of at least 1")
     started = time.perf_counter()
     optimised, passes = optimise(graph)
     convention = layout(optimised, pack or {})
     program = scheduled(optimised, schedule)
-    emitted = emit_code(program, convention, dtype, emitter)
+    emitted = emit_code(program, convention, dtype, emitter, for_few_samples(optimised, program))
     generated = time.perf_counter()
     code = emitted.load(cache)
     finished = time.perf_counter()
@@ -275,4 +283,4 @@ def compile(
         compile_seconds=finished - generated,
         cache_hit=code.cache_hit,
     )
-    return CompiledFunction(code, emitted.source, convention, report)
+    return CompiledFunction(code, emitted.source, convention, report, threads)

@@ -1,18 +1,23 @@
-"""The entry points of compiled code as Python's built-in functions: no wrapper of Numba's between a call and the code."""
+"""The entry points of compiled code as built-in functions of Python: no wrapper between a call and the code."""
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from codegen.emit.vector.entry import Record
+from codegen.runtime.threads import share
 
 FASTCALL = 0x0080
 """``METH_FASTCALL`` of methodobject.h."""
+
+
+ALIGNMENT = 64
 
 
 class _Definition(ctypes.Structure):
@@ -57,9 +62,9 @@ def _release(head: np.ndarray) -> None:
 
 
 class Native:
-    """The entry points of one module: ``call`` and :meth:`bind`."""
+    """The entry points of one module: ``call``, :meth:`bind`, and :meth:`in_threads`."""
 
-    def __init__(self, addresses: dict[str, int], dtype: str, words: int) -> None:
+    def __init__(self, addresses: Mapping[str, int], dtype: str, words: int) -> None:
         self._addresses, self._words = addresses, words
         self._pool = Pool()
         # Held so that the addresses in the record stay those of these objects.
@@ -69,11 +74,39 @@ class Native:
 
     def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
         """A function without arguments on these arrays; None if anything is not as it should be."""
+        held = self._bound(arguments, arrays)
+        return None if held is None else builtin("bound", self._addresses["bound"], held)
+
+    def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
+        """As ``call``, the chunks of samples shared among threads; a single chunk starts none."""
+        held = self._bound(arguments, arrays)
+        if held is None:
+            return False
+        record = held[0]
+        chunks, shared, private, scratch = map(int, record[Record.CHUNKS : Record.LAST])
+        if chunks == 1:
+            return self.call(*arguments, *arrays)
+        memory = np.empty(ALIGNMENT + shared + private + (chunks - 1) * scratch, np.uint8)
+        start = -(-memory.ctypes.data // ALIGNMENT) * ALIGNMENT
+        record[-3:] = start, start + shared, start + shared + private
+        part = builtin("part", self._addresses["part"], held)
+        if not part(-1, start + shared):
+            return False
+        own = threading.local()
+
+        def run(number: int) -> None:
+            if not hasattr(own, "memory"):
+                own.memory = np.empty(ALIGNMENT + private, np.uint8)
+            part(number, -(-own.memory.ctypes.data // ALIGNMENT) * ALIGNMENT)
+
+        share(chunks, threads, run)
+        return builtin("finish", self._addresses["finish"], held)()
+
+    def _bound(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...] | None:
+        """What a bound function holds: a record with a table of these arrays, and the arrays."""
         record = self._record(self._words)
         held = (record, *arrays, *arguments, self._pool, self._types)
-        if not builtin("bind", self._addresses["bind"], held)(*arguments, *arrays):
-            return None
-        return builtin("bound", self._addresses["bound"], held)
+        return held if builtin("bind", self._addresses["bind"], held)(*arguments, *arrays) else None
 
     def _record(self, words: int) -> np.ndarray:
         record = np.zeros(Record.LAST + words, np.int64)

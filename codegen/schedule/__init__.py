@@ -69,6 +69,11 @@ SCHEDULES: Mapping[str, Callable[[Graph], Program]] = {
 }
 
 
+def for_few_samples(graph: Graph, program: Program) -> Program | None:
+    """The program for so few samples that features are better in lanes; None where that makes no difference."""
+    return loops(graph) if program.samples is not None and program.schedule != "unrolled" else None
+
+
 def schedule(graph: Graph, name: ScheduleName = "auto") -> Program:
     """Schedule a graph by name, or by size.
 
@@ -149,4 +154,4 @@ def _stages(
     return [stages[level] for level in sorted(stages)]
 
 
-__all__ = ["SCHEDULES", "TILE", "UNROLLED_STATEMENTS", "Program", "ScheduleName", "schedule"]
+__all__ = ["SCHEDULES", "TILE", "UNROLLED_STATEMENTS", "Program", "ScheduleName", "for_few_samples", "schedule"]

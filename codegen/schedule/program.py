@@ -112,8 +112,8 @@ class Samples:
     """Everything that runs over the samples: ``fills``, then ``body`` for each tile of them, then ``stores``.
 
     Loops over ``index`` inside run over the samples of one tile; without a tile size there is one, of all samples. Only
-    sums that ``fills`` begin, and outputs, are carried out of it: samples can be cut into chunks of ``chunk``, a multiple
-    of the tile, which may run at once; their sums are added in their order.
+    sums that ``fills`` begin, and outputs, are carried out of it: samples can be cut into chunks of ``chunk``, a
+    multiple of the tile, which may run at once; their sums are added in their order.
     """
 
     index: Idx

@@ -87,7 +87,7 @@ class Checks:
 
 
 def _largest(builder: ir.IRBuilder, data: ir.Value, count: ir.Value) -> ir.Value:
-    """The largest of some integers, read as unsigned ones, so that negative ones are large. LLVM makes vectors of it."""
+    """The largest of some integers, read as unsigned ones: negative ones are large. LLVM makes vectors of it."""
     largest = cgutils.alloca_once_value(builder, INT(0))
     builder.store(INT(0), largest)
     with cgutils.for_range(builder, count, intp=INT) as loop:

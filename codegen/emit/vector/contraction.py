@@ -99,7 +99,9 @@ def product_over_samples(
     """
     builder, width = lanes.builder, lanes.width
     whole, rest = divmod(columns, width)
-    strips = [(size, number, None) for size, number in balanced(whole, blocking.vectors)] if whole else []
+    strips: list[tuple[int, int, int | None]] = []
+    if whole:
+        strips += [(size, number, None) for size, number in balanced(whole, blocking.vectors)]
     if rest:
         strips.append((1, 1, rest))
     column: int = 0
@@ -152,8 +154,8 @@ def transpose_to_lanes(
 
 
 def transpose_from_lanes(
-    lanes: Lanes, out: ir.Value, source: ir.Value, out_row: ir.Value, source_row: ir.Value, columns: ir.Value,
-    count: ir.Value, bounded: bool,
+    lanes: Lanes, bounded: bool, out: ir.Value, source: ir.Value, out_row: ir.Value, source_row: ir.Value,
+    columns: ir.Value, count: ir.Value,
 ) -> None:  # fmt: skip
     """``out[s, j] = source[j, s]`` for ``count`` samples s; if it is not ``bounded``, up to a whole vector of them."""
     builder, width = lanes.builder, lanes.width

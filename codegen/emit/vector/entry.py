@@ -28,6 +28,10 @@ HEAD = object.__basicsize__
 """Bytes of a PyObject: the number of references, and at the end the type."""
 
 
+NAMES = ("call", "bind", "bound", "part", "finish")
+"""The entry points."""
+
+
 class Record(IntEnum):
     """The words that an entry point needs to know, by position; bound calls have a table behind them."""
 
@@ -38,7 +42,10 @@ class Record(IntEnum):
     INTEGER = 2
     POOL = 3
     """The address of the address of the first free workspace; each begins with that of the next and its own size."""
-    LAST = 4
+    CHUNKS = 4
+    """Into how many chunks the samples are cut, and next to it the bytes of the three workspaces."""
+    SHARED, PRIVATE, SCRATCH = 5, 6, 7
+    LAST = 8
     """Where a table begins."""
 
 
@@ -59,19 +66,22 @@ FIRST_ITEM = HEAD + 8
 
 @dataclass(frozen=True)
 class Entries:
-    """Defines ``<symbol>_call``, ``<symbol>_bind`` and ``<symbol>_bound`` in a module."""
+    """Defines ``<symbol>_call``, and so on for each of ``NAMES``, in a module."""
 
     module: ir.Module
     table: Table
     symbol: str
 
     def define(self) -> None:
-        run = Functions(self.module, self.table, self.symbol).run()
+        functions = Functions(self.module, self.table, self.symbol)
+        run = functions.run()
         self._call(run)
         self._bind()
         self._bound(run)
+        self._part(functions)
+        self._finish_parts(functions)
 
-    # --- the three entry points ---------------------------------------------------------------------------------------
+    # --- the three entry points --------------------------------------------------------------------------------------
 
     def _call(self, run: ir.Function) -> None:
         """``call(*arguments, *arrays)``: the results, or False where anything is not as it should be."""
@@ -87,6 +97,9 @@ class Entries:
         builder, (_, args, count), (record, refuse) = self._entry("bind")
         words = builder.gep(record, [INT(Record.LAST)])
         self._fill_table(Checks(builder, refuse), record, words, args, count)
+        builder.store(self._chunks(builder, words), builder.gep(record, [INT(Record.CHUNKS)]))
+        for place, size in enumerate(self.table.sizes(builder, words), Record.SHARED):
+            builder.store(builder.mul(size, INT(self.table.item)), builder.gep(record, [INT(place)]))
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
 
     def _bound(self, run: ir.Function) -> None:
@@ -96,12 +109,47 @@ class Entries:
         checks.require(builder.icmp_signed("==", count, INT(0)))
         words = builder.gep(record, [INT(Record.LAST)])
         checks.integers(self.table, words)
-        arrays = [
-            self._at(builder, self_, FIRST_ITEM + 8 * (1 + n), BYTE) for n in range(len(self.table.layout.arrays))
-        ]
-        self._finish(builder, run, record, words, arrays)
+        self._finish(builder, run, record, words, self._bound_arrays(builder, self_))
 
-    # --- pieces ---------------------------------------------------------------------------------------------------------
+    def _part(self, functions: Functions) -> None:
+        """``part(n, private)`` on a bound record: what comes before the samples for −1, else one chunk of them.
+
+        Checks integers for −1 and answers False if they do not fit. ``private`` is the address of a workspace.
+        """
+        builder, (_, args, count), (record, refuse) = self._entry("part")
+        checks = Checks(builder, refuse)
+        checks.require(builder.icmp_signed("==", count, INT(2)))
+        words = builder.gep(record, [INT(Record.LAST)])
+        number, private = (
+            self._python(builder, "PyLong_AsLongLong", builder.load(builder.gep(args, [INT(n)])), result=INT)
+            for n in range(2)
+        )
+        first = builder.icmp_signed("<", number, INT(0))
+        with builder.if_then(first):
+            checks.integers(self.table, words)
+        state = self._python(builder, "PyEval_SaveThread")
+        functions.part(builder, words, number, private)
+        self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
+        builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
+
+    def _finish_parts(self, functions: Functions) -> None:
+        """``finish()`` on a bound record whose parts have all run: combines their sums and gives the results."""
+        builder, (self_, _, _), (record, _) = self._entry("finish")
+        words = builder.gep(record, [INT(Record.LAST)])
+        results = self._results_place(builder)
+        state = self._python(builder, "PyEval_SaveThread")
+        functions.finish(builder, words, results)
+        self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
+        self._return(builder, results, self._bound_arrays(builder, self_))
+
+    def _chunks(self, builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
+        samples = self.table.plan.program.samples
+        if samples is None:
+            return INT(1)
+        n, chunk = self.table.samples(builder, words), samples.chunk
+        return builder.sdiv(builder.add(n, INT(chunk - 1)), INT(chunk))
+
+    # --- pieces ------------------------------------------------------------------------------------------------------
 
     def _entry(self, name: str) -> tuple[ir.IRBuilder, Sequence[ir.Value], tuple[ir.Value, ir.Block]]:
         """A function of Python's C interface, its parameters, its record, and a block that answers False."""
@@ -185,17 +233,28 @@ class Entries:
         self, builder: ir.IRBuilder, run: ir.Function, record: ir.Value, words: ir.Value, arrays: Sequence[ir.Value]
     ) -> None:
         """Run the program on a table, without the interpreter's lock, and return its results."""
-        real = FORMATS[self.table.plan.dtype].real
-        scalars = self.table.layout.scalars
-        results = cgutils.alloca_once(builder, real, size=INT(max(len(scalars), 1)))
+        results = self._results_place(builder)
         workspace = Workspace(self.module, self.table)
         block = workspace.take(builder, record, words)
         state = self._python(builder, "PyEval_SaveThread")
         builder.call(run, [words, results])
         self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
         workspace.give_back(builder, record, block)
+        self._return(builder, results, arrays)
+
+    def _bound_arrays(self, builder: ir.IRBuilder, self_: ir.Value) -> list[ir.Value]:
+        """The arrays of the results, which stand behind the record."""
+        return [self._at(builder, self_, FIRST_ITEM + 8 * (1 + n), BYTE) for n in range(len(self.table.layout.arrays))]
+
+    def _results_place(self, builder: ir.IRBuilder) -> ir.Value:
+        real = FORMATS[self.table.plan.dtype].real
+        return cgutils.alloca_once(builder, real, size=INT(max(len(self.table.layout.scalars), 1)))
+
+    def _return(self, builder: ir.IRBuilder, results: ir.Value, arrays: Sequence[ir.Value]) -> None:
+        """Return the scalar results as numbers and the arrays, in the order of the outputs."""
+        real = FORMATS[self.table.plan.dtype].real
         values: list[ir.Value] = []
-        numbers, filled = iter(range(len(scalars))), iter(arrays)
+        numbers, filled = iter(range(len(self.table.layout.scalars))), iter(arrays)
         for slot in self.table.layout.results:
             if slot.shape:
                 values.append(next(filled))

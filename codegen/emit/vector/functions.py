@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from llvmlite import ir
@@ -13,11 +14,13 @@ from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import segments
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
-from codegen.emit.vector.writer import Writer, lay_out
+from codegen.emit.vector.writer import Writer, lay_out, region_size
 from codegen.graph import Reduction
 from codegen.schedule.program import Place, Samples, Storage
 
 VOID = ir.VoidType()
+FEW = 3
+"""Up to so many samples run one after the other with features in lanes."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,61 @@ class Functions:
 
     def run(self) -> ir.Function:
         """``run(table, results)``: everything; the scalar results go to ``results``."""
-        words, number = INT.as_pointer(), self._real.as_pointer()
-        before, samples, after = segments(self.table.plan.program)
-        function, builder = self._function("run", [words, number])
+        function, builder = self._function("run", [INT.as_pointer(), self._real.as_pointer()])
         table, results = function.args
-        if before:
-            self._straight("before", before, builder, [table])
-        if samples is not None:
+        if self.table.few is not None:
+            few = Functions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
+            with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(FEW))):
+                builder.call(few, [table, results])
+                builder.ret_void()
+        self._before(builder, table)
+        if (samples := self.table.plan.program.samples) is not None:
             self._all_samples(samples, builder, table)
-        self._straight("after", after, builder, [table, results])
+        builder.call(self.after, [table, results])
         builder.ret_void()
         return function
+
+    # --- for several threads ------------------------------------------------------------------------------------------
+
+    def part(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, private: ir.Value) -> None:
+        """What comes before the samples for −1, else the chunk of this number, its sums in a scratch of its own."""
+        samples = self.table.plan.program.samples
+        with builder.if_else(builder.icmp_signed("<", number, INT(0))) as (first, chunk):
+            with first:
+                self._before(builder, table)
+            with chunk:
+                if samples is not None:
+                    size, n = INT(samples.chunk), self.table.samples(builder, table)
+                    start = builder.mul(number, size)
+                    stop = builder.add(start, size)
+                    stop = builder.select(builder.icmp_signed("<", stop, n), stop, n)
+                    sums = self._sums_of(builder, table, number, clear=True)
+                    own = builder.inttoptr(private, self._real.as_pointer())
+                    builder.call(self.some, [table, start, stop, own, sums])
+
+    def finish(self, builder: ir.IRBuilder, table: ir.Value, results: ir.Value) -> None:
+        """Add the sums of all chunks in their order, and what follows."""
+        samples = self.table.plan.program.samples
+        if samples is not None:
+            chunks = builder.sdiv(
+                builder.add(self.table.samples(builder, table), INT(samples.chunk - 1)), INT(samples.chunk)
+            )
+            final = self._sum_places(builder, table)
+            with cgutils.for_range_slice(builder, INT(1), chunks, INT(1), intp=INT) as (number, _):
+                builder.call(self.combine, [final, self._sums_of(builder, table, number, clear=False)])
+        builder.call(self.after, [table, results])
+
+    def _sums_of(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, clear: bool) -> ir.Value:
+        """Where the chunk of this number leaves its sums: in place for the first, else in scratch behind the others'."""
+        places = cgutils.alloca_once_value(builder, self._sum_places(builder, table))
+        with builder.if_then(builder.icmp_signed(">", number, INT(0))):
+            size: ir.Value = INT(0)
+            for region in self.table.plan.scratch.values():
+                size = builder.add(size, region_size(builder, region, {}))
+            scratch = self.table.space(builder, table, "scratch")
+            own = builder.gep(scratch, [builder.mul(size, builder.sub(number, INT(1)))])
+            builder.store(self._scratch_places(builder, own, clear), places)
+        return builder.load(places)
 
     @property
     def _real(self) -> ir.Type:
@@ -51,16 +98,30 @@ class Functions:
         function.linkage = "internal"
         return function, ir.IRBuilder(function.append_basic_block("entry"))
 
-    def _straight(self, name: str, statements: tuple, caller: ir.IRBuilder, arguments: list[ir.Value]) -> None:  # type: ignore[type-arg]
-        """A function of statements without samples; with ``results``, the last one, which leaves them there."""
-        function, builder = self._function(name, [a.type for a in arguments])
+    def _before(self, caller: ir.IRBuilder, table: ir.Value) -> None:
+        """Call what comes before the samples, if anything does."""
+        if segments(self.table.plan.program)[0]:
+            caller.call(self.before, [table])
+
+    @cached_property
+    def before(self) -> ir.Function:
+        """``before(table)``: the statements before the samples."""
+        function, builder = self._function("before", [INT.as_pointer()])
         names = self.table.names(builder, function.args[0])
-        writer = Writer(builder, self.table.plan, names, evaluate)
-        writer.block(statements, {})
-        if len(arguments) == 2:
-            self._results(writer, function.args[1])
+        Writer(builder, self.table.plan, names, evaluate).block(segments(self.table.plan.program)[0], {})
         builder.ret_void()
-        caller.call(function, arguments)
+        return function
+
+    @cached_property
+    def after(self) -> ir.Function:
+        """``after(table, results)``: the statements after the samples, and the scalar results."""
+        function, builder = self._function("after", [INT.as_pointer(), self._real.as_pointer()])
+        table, results = function.args
+        writer = Writer(builder, self.table.plan, self.table.names(builder, table), evaluate)
+        writer.block(segments(self.table.plan.program)[2], {})
+        self._results(writer, results)
+        builder.ret_void()
+        return function
 
     def _results(self, writer: Writer, results: ir.Value) -> None:
         """Scalar results to their places, alone or inside packed arrays."""
@@ -75,33 +136,34 @@ class Functions:
 
     # --- samples ----------------------------------------------------------------------------------------------------
 
-    def some(self, samples: Samples) -> ir.Function:
+    @cached_property
+    def some(self) -> ir.Function:
         """``some(table, first, last, private, sums)``: the samples from ``first`` to before ``last``."""
         plan, number = self.table.plan, self._real.as_pointer()
         function, builder = self._function("some", [INT.as_pointer(), INT, INT, number, number.as_pointer()])
         table, first, last, private, sums = function.args
         places = {s: builder.load(builder.gep(sums, [INT(n)])) for n, s in enumerate(plan.sums)}
         writer = Writer(builder, plan, self.table.names(builder, table, private), evaluate, places)
+        samples = plan.program.samples
+        assert samples is not None
         writer.samples(samples, first, last)
         builder.ret_void()
         return function
 
     def _all_samples(self, samples: Samples, builder: ir.IRBuilder, table: ir.Value) -> None:
         """One chunk after the other; the sums of each are added to those of the chunks before."""
-        some = self.some(samples)
         private = self.table.space(builder, table, "private")
         n, chunk = self.table.samples(builder, table), INT(samples.chunk)
         several = builder.icmp_signed("<", chunk, n)
         final = self._sum_places(builder, table)
-        builder.call(some, [table, INT(0), builder.select(several, chunk, n), private, final])
+        builder.call(self.some, [table, INT(0), builder.select(several, chunk, n), private, final])
         with builder.if_then(several, likely=False):
-            part = self._scratch_places(builder, table)
-            add = self._combine()
+            part = self._scratch_places(builder, self.table.space(builder, table, "scratch"), clear=True)
             with cgutils.for_range_slice(builder, chunk, n, chunk, intp=INT) as (first, _):
                 left = builder.sub(n, first)
                 size = builder.select(builder.icmp_signed("<", chunk, left), chunk, left)
-                builder.call(some, [table, first, builder.add(first, size), private, part])
-                builder.call(add, [final, part])
+                builder.call(self.some, [table, first, builder.add(first, size), private, part])
+                builder.call(self.combine, [final, part])
 
     def _sum_places(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
         """Pointers to what the samples are summed into."""
@@ -117,11 +179,11 @@ class Functions:
 
         return self._pointers(builder, [place(s) for s in plan.sums])
 
-    def _scratch_places(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
+    def _scratch_places(self, builder: ir.IRBuilder, scratch: ir.Value, clear: bool) -> ir.Value:
         """Pointers to the sums of another chunk; elements of theirs that nothing is summed into change nothing."""
-        plan, scratch = self.table.plan, self.table.space(builder, table, "scratch")
+        plan = self.table.plan
         places = lay_out(builder, plan.scratch, {}, scratch)
-        for storage in plan.sums:
+        for storage in plan.sums if clear else ():
             neutral = Lanes(builder, 1, plan.dtype).real(plan.neutral(storage))
             with cgutils.for_range(builder, INT(_size(storage)), intp=INT) as loop:
                 builder.store(neutral, builder.gep(places[storage], [loop.index]))
@@ -133,7 +195,8 @@ class Functions:
             builder.store(pointer, builder.gep(array, [INT(number)]))
         return array
 
-    def _combine(self) -> ir.Function:
+    @cached_property
+    def combine(self) -> ir.Function:
         """``combine(sums, more)``: the sums of one chunk of samples added to, or for maxima compared with, others."""
         pointers = self._real.as_pointer().as_pointer()
         function, builder = self._function("combine", [pointers, pointers])

@@ -100,7 +100,7 @@ def _transpose(writer: Writer, kernel: Kernel) -> None:
         if to_lanes:
             transpose_to_lanes(lanes, *given)
         else:
-            transpose_from_lanes(lanes, *given, bounded=bounded)
+            transpose_from_lanes(lanes, bounded, *given)
 
     name = "transpose_to_lanes" if to_lanes else f"transpose_from_lanes_{int(bounded)}"
     _call(writer, name, arguments, body)

@@ -1,8 +1,8 @@
 """The generated modules of the vector emitter: one for calls from Python, one for calls from jitted code.
 
-The readable program of :mod:`codegen.emit.numba` stands in the docstring. What runs is the same program as LLVM IR, whole,
-matrix products included, so that Numba types a handful of statements. Jitted code gets a copy of its own, compiled when
-it is first asked for, because Numba compiles the callees of a function into it.
+The readable program of :mod:`codegen.emit.numba` stands in the docstring. What runs is the same program as LLVM IR,
+whole, matrix products included, so that Numba types a handful of statements. Jitted code gets a copy of its own,
+compiled when it is first asked for, because Numba compiles the callees of a function into it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,23 @@ from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
 
-def native_source(plan: Plan, layout: Layout) -> str:
+def native_source(table: Table) -> str:
     """The source of a module whose ``run`` holds the entry points of :class:`Entries`; it expects ``define``."""
+    plan, layout = table.plan, table.layout
     program, dtype = plan.program, plan.dtype
+    texts = [functions(program, layout, dtype)]
+    if table.few is not None:
+        texts += [
+            f"# for up to {program_functions.FEW} samples, features in lanes:",
+            functions(table.few.program, layout, dtype),
+        ]
     return "\n".join(
         [
             '"""' + describe(program, layout, dtype),
             "",
             f"What runs is the following program in {plan.width} lanes, as vector instructions:",
             "",
-            *(f"    {line}" for line in functions(program, layout, dtype).replace('"""', "'''").splitlines()),
+            *(f"    {line}" for text in texts for line in text.replace('"""', "'''").splitlines()),
             '"""',
             "",
             PREAMBLE,
@@ -54,7 +61,7 @@ def symbol_of(source: str) -> str:
     return f"symnn_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
 
 
-def native_namespace(plan: Plan, layout: Layout, source: str) -> Mapping[str, Any]:
+def native_namespace(table: Table, source: str) -> Mapping[str, Any]:
     """What :func:`native_source` expects."""
 
     @intrinsic
@@ -62,7 +69,7 @@ def native_namespace(plan: Plan, layout: Layout, source: str) -> Mapping[str, An
         """Define the entry points in the module of the function that calls this."""
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            Entries(builder.module, Table(plan, layout), symbol_of(source)).define()
+            Entries(builder.module, table, symbol_of(source)).define()
             return context.get_dummy_value()
 
         return types.void(), generate
@@ -70,11 +77,12 @@ def native_namespace(plan: Plan, layout: Layout, source: str) -> Mapping[str, An
     return {"define": define}
 
 
-def jitted_source(plan: Plan, layout: Layout, native: str) -> str:
+def jitted_source(table: Table, native: str) -> str:
     """The source of a module with ``fill`` and ``kernel`` for jitted code; it expects ``fits`` and ``execute``.
 
     ``native`` is the source of the module for Python: what both run.
     """
+    plan, layout = table.plan, table.layout
     return "\n".join(
         [
             '"""' + describe(plan.program, layout, plan.dtype),
@@ -87,9 +95,9 @@ def jitted_source(plan: Plan, layout: Layout, native: str) -> str:
     )
 
 
-def jitted_namespace(plan: Plan, layout: Layout, source: str) -> Mapping[str, Any]:
+def jitted_namespace(table: Table, source: str) -> Mapping[str, Any]:
     """What :func:`jitted_source` expects."""
-    table = Table(plan, layout)
+    plan, layout = table.plan, table.layout
     result = _result_type(layout, plan.dtype)
 
     @intrinsic

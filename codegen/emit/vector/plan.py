@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import inf
@@ -11,12 +11,12 @@ from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
 from codegen.emit.numba import Dtype
+from codegen.emit.vector.lanes_of import vector_loops
 from codegen.expression import Extent, base_name, extent, is_reference, postorder, references, subscripts
 from codegen.functions import equal
 from codegen.graph import Cell, Reduction, cell_of
 from codegen.schedule.program import (
     Accumulate,
-    Contract,
     Fill,
     Loop,
     Place,
@@ -129,7 +129,7 @@ class Plan:
 
 
 def fits(program: Program) -> bool:
-    """Whether the writer knows how to run every equation in lanes, and the storage suits it.
+    """Whether the writer knows how to run every equation in lanes.
 
     It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another, nor the
     derivative of a maximum, which compares real numbers for equality.
@@ -137,12 +137,11 @@ def fits(program: Program) -> bool:
     equations = program.graph.equations
     pairs = any(sum(1 for i in e.domain if not isinstance(extent(i), int)) > 1 for e in equations)
     ties = any(_compares_reals(program, node) for e in equations for node in postorder(e.body))
-    return not (pairs or ties or _mixed(program))
+    return not (pairs or ties)
 
 
-def _mixed(program: Program) -> bool:
+def _is_mixed(program: Program, loops: frozenset[int]) -> bool:
     """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
-    loops = {id(loop) for loop in vector_loops(program)}
     lanes_of: dict[int, set[bool]] = {}
     for statement, around in walk(program.statements):
         lane = next((loop.index for loop in around if id(loop) in loops), None)
@@ -169,29 +168,16 @@ def _compares_reals(program: Program, node: Basic) -> bool:
     return isinstance(node, equal) and any(is_real(argument) for argument in node.args)
 
 
-def vector_loops(program: Program) -> Iterator[Loop]:
-    """The loops that run in lanes: those over the samples, and the innermost ones elsewhere."""
-    products = any(isinstance(s, Contract) for s in program.statements)
-    for statement in program.statements:
-        if isinstance(statement, Samples):
-            yield from (s for s, _ in walk(statement.body) if isinstance(s, Loop) and s.index == statement.index)
-        else:
-            yield from _in_lanes([statement], not products)
+def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
+    """Choose the loops that run in lanes and lay out the workspace; None if the storage does not suit the lanes.
 
-
-def _in_lanes(statements: Sequence[Statement], samples: bool) -> Iterator[Loop]:
-    for statement in statements:
-        if isinstance(statement, Loop):
-            inner = any(isinstance(s, Loop) for s in statement.body)
-            if not inner or (samples and not isinstance(extent(statement.index), int)):
-                yield statement
-            else:
-                yield from _in_lanes(statement.body, samples)
-
-
-def plan(program: Program, dtype: Dtype) -> Plan:
-    """Choose the loops that run in lanes and lay out the workspace."""
-    loops = frozenset(id(loop) for loop in vector_loops(program))
+    With ``few`` samples lanes lie inside the loop over them.
+    """
+    native = register_bytes() // ITEM[dtype]
+    width = native * (2 if program.schedule in ("loops", "tiled") and not few else 1)
+    loops = frozenset(id(loop) for loop in vector_loops(program, width, not few))
+    if _is_mixed(program, loops):
+        return None
     placed = list(walk(program.statements))
     fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
     elements: set[int] = set()
@@ -212,13 +198,16 @@ def plan(program: Program, dtype: Dtype) -> Plan:
             cell = cell_of(statement.target)
             totals.add(cell)
             fill, outside = fills[cell]
-            if fill.over and lane not in outside and lane.index not in subscripts(statement.target):
+            if (
+                fill.over
+                and all(loop is not lane for loop in outside)
+                and lane.index not in subscripts(statement.target)
+            ):
                 sums[cell] = program.storage_of(statement.target).shape
-    native = register_bytes() // ITEM[dtype]
     return Plan(
         program=program,
         dtype=dtype,
-        width=native * (2 if program.schedule in ("loops", "tiled") else 1),
+        width=width,
         native=native,
         vector_loops=loops,
         lane_elements=frozenset(elements),

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from llvmlite import ir
 from sympy import Symbol
 
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.vector.plan import ITEM, Plan, Region
+from codegen.emit.vector.plan import ITEM, Plan
 from codegen.emit.vector.values import INT
 from codegen.emit.vector.writer import Names, region_size
 
@@ -28,6 +29,8 @@ class Table:
 
     plan: Plan
     layout: Layout
+    few: Plan | None = None
+    """How it runs for so few samples that lanes of them would be empty."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -74,18 +77,20 @@ class Table:
     # --- sizes ------------------------------------------------------------------------------------------------------
 
     @property
-    def regions(self) -> tuple[Mapping[object, Region], ...]:
-        return (self.plan.shared, self.plan.private, self.plan.scratch)
+    def plans(self) -> tuple[Plan, ...]:
+        return (self.plan,) if self.few is None else (self.plan, self.few)
 
     def sizes(self, builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
         """The numbers in each workspace; a single chunk of samples needs no scratch."""
         extents = self.extents(builder, table)
-        sizes = []
-        for regions in self.regions:
-            total: ir.Value = INT(0)
-            for region in regions.values():
-                total = builder.add(total, region_size(builder, region, extents))
-            sizes.append(total)
+        sizes: list[ir.Value] = [INT(0)] * len(WORKSPACES)
+        for plan in self.plans:
+            for number, regions in enumerate((plan.shared, plan.private, plan.scratch)):
+                total: ir.Value = INT(0)
+                for region in regions.values():
+                    total = builder.add(total, region_size(builder, region, extents))
+                larger = builder.icmp_signed(">", total, sizes[number])
+                sizes[number] = builder.select(larger, total, sizes[number])
         samples = self.plan.program.samples
         if samples is not None:
             several = builder.icmp_signed(">", self.samples(builder, table), INT(samples.chunk))
@@ -101,16 +106,11 @@ class Table:
 
     def fixed_bytes(self) -> int | None:
         """The bytes of the workspaces where they do not depend on an extent, all of them counted."""
-        total = 64
-        for regions in self.regions:
-            for region in regions.values():
-                size = region.lanes
-                for n in region.shape:
-                    if not isinstance(n, int):
-                        return None
-                    size *= n
-                total += ((size + 15) & -16) * self.item
-        return total
+        regions = [r for p in self.plans for part in (p.shared, p.private, p.scratch) for r in part.values()]
+        if not all(isinstance(n, int) for region in regions for n in region.shape):
+            return None
+        numbers = sum((prod((region.lanes, *map(int, region.shape))) + 15) & -16 for region in regions)
+        return 64 + numbers * self.item
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

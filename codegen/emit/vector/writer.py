@@ -403,7 +403,7 @@ class Writer:
     ) -> ir.Value:
         kind = "i64" if element is INT else self.scalar.format.suffix
         arguments = [*first, pointers, ir.IntType(32)(size), self.mask, *last]
-        signature = ir.FunctionType(result, [a.type for a in arguments])  # type: ignore[union-attr]
+        signature = ir.FunctionType(result, [a.type for a in arguments])
         full = f"llvm.masked.{name}.v{self.plan.width}{kind}.v{self.plan.width}p0"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, full), arguments)
 

@@ -1,0 +1,97 @@
+"""Which loops run in lanes: over the samples where there are many, elsewhere the cheapest level of each nest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr, Idx
+
+from codegen.expression import extent, is_leaf, postorder, references, subscripts
+from codegen.schedule.program import Accumulate, Loop, Place, Program, Samples, Set, Statement, walk
+
+FUNCTION_COST = 20
+"""Instructions of an elementary function, roughly; of everything else one."""
+UNKNOWN_EXTENT = 64
+"""What a symbolic extent is taken for."""
+
+
+def vector_loops(program: Program, width: int, samples_in_lanes: bool = True) -> Iterator[Loop]:
+    """The loops that run in lanes.
+
+    Inside the pass over the samples these are the loops over them, or, for few samples, loops inside those.
+    """
+    for statement in program.statements:
+        if not isinstance(statement, Samples):
+            yield from _Choice(program, width).best([statement])[1]
+        elif samples_in_lanes:
+            yield from (s for s, _ in walk(statement.body) if isinstance(s, Loop) and s.index == statement.index)
+        else:
+            for loop in statement.body:
+                yield from _Choice(program, width).best(loop.body if isinstance(loop, Loop) else [loop])[1]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The cheapest way to run statements, by counting instructions."""
+
+    program: Program
+    width: int
+
+    def best(self, statements: Sequence[Statement]) -> tuple[float, list[Loop]]:
+        """The cost of statements and the loops among them that run in lanes."""
+        cost, chosen = 0.0, []
+        for statement in statements:
+            if not isinstance(statement, Loop):
+                cost += self.instructions(statement, {}, None)
+                continue
+            n = _size(statement.index)
+            inner, inside = self.best(statement.body)
+            scalar, lanes = n * (inner + 1), -(-n // self.width) * (self.in_lanes(statement.body, statement.index) + 1)
+            lanes += self.across(statement)
+            cost += min(scalar, lanes)
+            chosen += [statement] if lanes < scalar else inside
+        return cost, chosen
+
+    def in_lanes(self, statements: Sequence[Statement], lane: Idx) -> float:
+        """The cost of statements whose index ``lane`` runs in lanes."""
+        total = 0.0
+        for statement in statements:
+            if isinstance(statement, Loop):
+                total += _size(statement.index) * (self.in_lanes(statement.body, lane) + 1)
+            else:
+                total += self.instructions(statement, {}, lane)
+        return total
+
+    def across(self, loop: Loop) -> float:
+        """What it costs to combine the lanes of sums that run along them."""
+        steps = 2 * self.width.bit_length()
+        found = {
+            s.target for s, _ in walk(loop.body) if isinstance(s, Accumulate) and loop.index not in subscripts(s.target)
+        }
+        return steps * len(found)
+
+    def instructions(self, statement: Statement, known: Mapping[Expr, float], lane: Idx | None) -> float:
+        """Instructions for one pass through a statement."""
+        if not isinstance(statement, (Set, Accumulate)):
+            return 1.0
+        operations = sum(
+            1 if not node.is_Function else FUNCTION_COST for node in postorder(statement.value) if not is_leaf(node)
+        )
+        moved = [*references(statement.value), statement.target]
+        return operations + sum(self.moves(reference, lane) for reference in moved)
+
+    def moves(self, reference: Expr, lane: Idx | None) -> float:
+        """Instructions to load or store a vertex: one a lane where lanes do not lie next to each other."""
+        storage = self.program.storage_of(reference)
+        if storage.place is Place.LOCAL:
+            return 0.0
+        key = [subscripts(reference)[axis] for axis in storage.axes]
+        if lane is None or lane not in key or (key.count(lane) == 1 and key[-1] == lane):
+            return 1.0
+        return float(self.width)
+
+
+def _size(index: Idx) -> int:
+    n = extent(index)
+    return n if isinstance(n, int) else UNKNOWN_EXTENT
