@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 import codegen
 from codegen import CompiledFunction, EmitError, from_expressions, gradient
-from codegen.emit.vector.plan import plan, vector_loops
+from codegen.emit.vector.plan import plan
 from codegen.passes import optimise
 from codegen.schedule import schedule
+from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import Loop, walk
 from tests.codegen.networks import distance, mlp, parameters
 
@@ -80,7 +81,7 @@ def test_float32_is_within_rounding_of_float64(chosen: str) -> None:
 def test_samples_run_in_lanes_unless_a_matrix_product_divides_the_nest() -> None:
     graph, _ = optimise(gradient(mlp([40, 30, 20]), "loss"))
     for chosen, in_lanes in (("loops", {"s"}), ("tiled", {"s"}), ("blas", {"h1", "t"})):
-        found = {str(loop.index) for loop in vector_loops(schedule(graph, chosen))}  # type: ignore[arg-type]
+        found = {str(loop.index) for loop in vector_loops(schedule(graph, chosen), 16)}  # type: ignore[arg-type]
         assert found >= in_lanes
         assert ("s" in found) == (chosen != "blas")
 

@@ -78,7 +78,7 @@ class Functions:
         builder.call(self.after, [table, results])
 
     def _sums_of(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, clear: bool) -> ir.Value:
-        """Where the chunk of this number leaves its sums: in place for the first, else in scratch behind the others'."""
+        """Where the chunk of this number leaves its sums: in place for the first, else in scratch of its own."""
         places = cgutils.alloca_once_value(builder, self._sum_places(builder, table))
         with builder.if_then(builder.icmp_signed(">", number, INT(0))):
             size: ir.Value = INT(0)

@@ -11,10 +11,10 @@ from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
 from codegen.emit.numba import Dtype
-from codegen.emit.vector.lanes_of import vector_loops
 from codegen.expression import Extent, base_name, extent, is_reference, postorder, references, subscripts
 from codegen.functions import equal
 from codegen.graph import Cell, Reduction, cell_of
+from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import (
     Accumulate,
     Fill,

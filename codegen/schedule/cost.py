@@ -1,0 +1,148 @@
+"""What a program costs, in nanoseconds: what it does is counted, and every count has a measured price.
+
+The prices come from ``python -m tests.benchmarks.prices``, which times many networks by every schedule and fits them. They
+belong to one machine; what is decided by them are ratios, which differ less between machines than times do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import ceil, log2, prod
+
+from sympy import Expr, Idx
+from sympy.core.basic import Basic
+
+from codegen.expression import Extent, extent, is_leaf, postorder, references, subscripts
+from codegen.schedule.lanes import vector_loops
+from codegen.schedule.program import (
+    Accumulate,
+    Contract,
+    Kernel,
+    KernelKind,
+    Loop,
+    Place,
+    Program,
+    Set,
+    walk,
+)
+
+LANES = {"float64": 8, "float32": 16}
+"""Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
+
+PRICES: Mapping[str, float] = {
+    "call": 80.0,
+    "kernel": 25.0,
+    "kernel_product": 0.30,
+    "transposed": 0.5,
+    "lane_operation": 0.4,
+    "lane_function": 8.0,
+    "gathered": 1.0,
+    "scalar_operation": 0.3,
+    "scalar_function": 6.0,
+    "blas": 300.0,
+    "blas_product": 0.33,
+}
+"""Nanoseconds for: a call; a kernel on a tile, a vector of products in it, a vector of numbers transposed; elsewhere, for a
+vector or for a number, an operation, a function and a number gathered; a call of BLAS, a vector of products in it."""
+
+
+def estimate(program: Program, samples: int, dtype: str) -> float:
+    """Nanoseconds for one call with so many samples."""
+    return sum(PRICES[kind] * number for kind, number in counts(program, samples, dtype).items())
+
+
+def counts(program: Program, samples: int, dtype: str) -> Counter[str]:
+    """What a call does, by the kinds of :data:`PRICES`."""
+    native = LANES[dtype]
+    width = native * (2 if program.schedule in ("loops", "tiled") else 1)
+    lanes = {id(loop) for loop in vector_loops(program, width)}
+    over = program.samples
+    tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
+    found: Counter[str] = Counter(call=1)
+
+    def size(n: Extent) -> int:
+        return n if isinstance(n, int) else samples
+
+    def times(around: tuple[Loop, ...]) -> float:
+        """How often a statement runs, in vectors of one register if it is in lanes."""
+        return prod(
+            ceil(size(extent(loop.index)) / width) * (width // native)
+            if id(loop) in lanes
+            else size(extent(loop.index))
+            for loop in around
+        )
+
+    for statement, around in walk(program.statements):
+        match statement:
+            case Kernel():
+                found["kernel"] += tiles
+                kind = "transposed" if statement.kind is KernelKind.TRANSPOSE else "kernel_product"
+                found[kind] += _vectors(statement, samples, native)
+            case Contract():
+                found["blas"] += 1
+                found["blas_product"] += prod(size(extent(i)) for i in statement.equation.domain) / native
+            case Set() | Accumulate():
+                lane = next((loop.index for loop in around if id(loop) in lanes), None)
+                number, kind = times(around), "scalar" if lane is None else "lane"
+                functions, operations = _nodes(statement)
+                found[f"{kind}_function"] += functions * number
+                found[f"{kind}_operation"] += operations * number
+                for reference in (*references(statement.value), statement.target):
+                    if (move := _move(program, reference, lane)) is not None:
+                        found[move if move == "gathered" else f"{kind}_operation"] += number * (
+                            native if move == "gathered" else 1
+                        )
+            case _:
+                pass
+    return found
+
+
+def _vectors(kernel: Kernel, samples: int, native: int) -> float:
+    """The vectors that a kernel computes with; what lies across lanes is rounded up to whole ones."""
+    extents = [n if isinstance(n := extent(i), int) else None for i in kernel.equation.domain]
+    if kernel.kind is KernelKind.OVER_SAMPLES:
+        rows, columns = (int(extent(i)) for i in kernel.equation.free)
+        return rows * ceil(columns / native) * samples
+    return prod(n for n in extents if n is not None) * ceil(samples / native)
+
+
+def _nodes(statement: Set | Accumulate) -> tuple[int, int]:
+    """Functions and other operations of a statement."""
+    nodes = [node for node in postorder(statement.value) if not is_leaf(node)]
+    functions = sum(1 for node in nodes if _is_function(node))
+    return functions, len(nodes) - functions + isinstance(statement, Accumulate)
+
+
+def _is_function(node: Basic) -> bool:
+    return bool(node.is_Function) and type(node).__name__ not in _CHEAP
+
+
+_CHEAP = {"equal", "select", "step", "relu", "absolute", "stop_gradient", "maximum", "minimum", "clip", "sign"}
+
+
+def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
+    """How a vertex is loaded or stored; None for one that stays in a register."""
+    storage = program.storage_of(reference)
+    if storage.place is Place.LOCAL:
+        return None
+    key = [subscripts(reference)[axis] for axis in storage.axes]
+    return "gathered" if lane is not None and lane in key and key[-1] != lane else "moved"
+
+
+SMALLEST_CHUNK = 64
+"""Samples; every tile is a divisor of it."""
+BREAK_EVEN = 50_000.0
+"""Nanoseconds of work that are worth a thread of their own: waking it takes 5 to 20 µs."""
+COMBINING = 50
+"""The work of a chunk is at least so many times that of adding its sums to those of the others."""
+COMBINED = 0.25
+"""Nanoseconds to add one number of the sums of a chunk, which no longer lie in cache if they are many."""
+
+
+def samples_a_chunk(program: Program, sums: int) -> int:
+    """Samples a chunk, a power of two: worth a thread, and their ``sums`` cheap to add to those of other chunks."""
+    many = 1024
+    each = (estimate(program, many, "float64") - PRICES["call"]) / many
+    wanted = max(BREAK_EVEN, COMBINING * COMBINED * sums) / each
+    return max(SMALLEST_CHUNK, 1 << max(0, ceil(log2(wanted))))
