@@ -1,14 +1,16 @@
-"""Compiled modules on disk: one directory an entry, named by everything that shapes the machine code.
+"""Compiled code on disk: one directory an entry, named by everything that shapes the machine code.
 
-Numba caches only functions that come from a file, so the source is written to one; but what runs is always the text
-this process generated, never what a file holds. Numba's own files are unpickled only if their digests are those that
-were recorded when they were written, inside a directory that belongs to the user and to nobody else.
+Vector code is one file, of which nothing is used unless its digest is right. Numba caches only functions that come from
+a file, so the source of its modules is written to one; but what runs is always the text this process generated, never
+what a file holds. Numba's own files are unpickled only if their digests are those that were recorded when they were
+written. All of it lies inside a directory that belongs to the user and to nobody else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -18,7 +20,7 @@ import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +32,7 @@ CACHE_VARIABLE = "SYMNN_CACHE_DIR"
 DIGESTS = "digests"
 LOCK = "lock"
 SOURCE = "module.py"
+OBJECT = "code"
 
 _modules: dict[str, types.ModuleType] = {}
 _lock = threading.RLock()
@@ -54,9 +57,9 @@ def cache_directory() -> Path:
     return user_cache_path("symnn") / "modules"
 
 
-def key(source: str) -> str:
-    """The name of an entry: a hash of the source, of the versions that compile it and of the processor."""
-    return hashlib.sha256("\n".join([*_environment(), source]).encode()).hexdigest()[:40]
+def key(content: str) -> str:
+    """The name of an entry: a hash of its content, or of what that follows from, of versions and processor."""
+    return hashlib.sha256("\n".join([*_environment(), content]).encode()).hexdigest()[:40]
 
 
 @lru_cache(maxsize=1)
@@ -77,16 +80,59 @@ def _environment() -> tuple[str, ...]:
         os.environ.get("NUMBA_CPU_NAME", ""),
         os.environ.get("NUMBA_CPU_FEATURES", ""),
         os.environ.get("NUMBA_OPT", ""),
-        _emitters(),
+        _compiler(),
     )
 
 
-def _emitters() -> str:
-    """A hash of the code that turns programs into instructions: the source text does not show all it does."""
-    import codegen.emit
-
-    files = sorted(Path(codegen.emit.__file__).parent.rglob("*.py"))
+def _compiler() -> str:
+    """A hash of the code that turns graphs into instructions."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Machine code and what is known about it."""
+
+    facts: Mapping[str, str]
+    code: bytes
+
+
+def entry(name: str, use_cache: bool, build: Callable[[], Entry]) -> tuple[Entry, bool]:
+    """The entry of this name, from disk or built now, and whether it was there."""
+    root = cache_directory()
+    found = None
+    if use_cache:
+        try:
+            _private(root)
+            (root / name).mkdir(mode=0o700, exist_ok=True)
+            with _exclusive(root / name / LOCK):
+                if (found := _read_entry(root / name / OBJECT)) is not None:
+                    return found, True
+                found = build()
+                _write(root / name / OBJECT, _entry_bytes(found))
+        except OSError as error:
+            _warn(root, error)
+    return build() if found is None else found, False
+
+
+def _entry_bytes(found: Entry) -> bytes:
+    facts = json.dumps(dict(found.facts)).encode()
+    content = len(facts).to_bytes(8, "little") + facts + found.code
+    return hashlib.sha256(content).digest() + content
+
+
+def _read_entry(path: Path) -> Entry | None:
+    """What a file holds, or None if it is missing or not whole."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, content = data[:32], data[32:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    size = int.from_bytes(content[:8], "little")
+    return Entry(json.loads(content[8 : 8 + size]), content[8 + size :])
 
 
 def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:
@@ -123,22 +169,26 @@ def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded |
             # Truncated or foreign files must not be unpickled: unless all are as recorded, none is used.
             if not (_holds(path, source) and _holds(entry / DIGESTS, _digests(entry))):
                 shutil.rmtree(entry / "__pycache__", ignore_errors=True)
-                _write(path, source)
+                _write(path, source.encode())
             module = _execute(name, source, str(path), True, namespace)
             hit = bool(module.run.stats.cache_hits)
             if not hit:
-                _write(entry / DIGESTS, _digests(entry))
+                _write(entry / DIGESTS, _digests(entry).encode())
             return Loaded(module, hit, path)
     except OSError as error:
-        if str(root) not in _warned:
-            _warned.add(str(root))
-            warnings.warn(
-                f"compiled functions are not cached: {root} cannot be used ({error}); "
-                f"set {CACHE_VARIABLE} to a directory that can be written",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+        _warn(root, error)
         return None
+
+
+def _warn(root: Path, error: OSError) -> None:
+    if str(root) not in _warned:
+        _warned.add(str(root))
+        warnings.warn(
+            f"compiled functions are not cached: {root} cannot be used ({error}); "
+            f"set {CACHE_VARIABLE} to a directory that can be written",
+            RuntimeWarning,
+            stacklevel=6,
+        )
 
 
 def _private(root: Path) -> None:
@@ -174,12 +224,12 @@ def _holds(path: Path, text: str) -> bool:
         return False
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     """All or nothing: a reader sees the old file or the new one."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(text.encode())
+            handle.write(content)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -1,8 +1,9 @@
-"""From a program to something that can be called: which emitter writes it, and how its modules are loaded."""
+"""From a graph to something that can be called: found on disk, or prepared, emitted and compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -12,13 +13,22 @@ import numpy as np
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit
 from codegen.errors import EmitError
-from codegen.runtime.cache import load
+from codegen.graph import Graph
+from codegen.operations import count_operations
+from codegen.passes import PassReport, optimise
+from codegen.runtime.cache import Entry, entry, key, load
+from codegen.runtime.fingerprint import fingerprint
+from codegen.schedule import ScheduleName, for_few_samples
+from codegen.schedule import schedule as scheduled
 from codegen.schedule.program import Contract, Loop, Program, Samples
 
 if TYPE_CHECKING:
     from codegen.emit.vector.table import Table
 
 EmitterName = Literal["auto", "vector", "numba"]
+STRAIGHT_OPERATIONS = 500
+"""Straight-line code of up to so many operations is vector code too, for its cheaper calls; LLVM takes long over more,
+since every function is written out."""
 
 
 class Code(Protocol):
@@ -44,91 +54,141 @@ class Code(Protocol):
 
 
 @dataclass(frozen=True)
-class Emitted:
-    """What an emitter has written."""
+class Preparation:
+    """What is worked out about a graph on the way to code, each part when it is first needed.
 
-    emitter: str
-    source: str
-    workspace: str
-    load: Callable[[bool], Code]
-    """Compile it, or load it from the cache, which the argument allows."""
-
-
-def emit_code(
-    program: Program, layout: Layout, dtype: Dtype, emitter: EmitterName, few: Program | None = None
-) -> Emitted:
-    """The code of a program, as vectors if that is asked for or worth it; ``few`` is one for few samples.
-
-    Raises :class:`EmitError` for an unknown emitter, and for ``vector`` where there is no vector form.
+    Its attributes raise :class:`EmitError` for what cannot be compiled as it is wished.
     """
-    if emitter not in ("auto", "vector", "numba"):
-        raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
-    if emitter != "numba":
-        from codegen.emit.vector.nodes import unsupported
-        from codegen.emit.vector.plan import fits
 
+    graph: Graph
+    layout: Layout
+    dtype: Dtype
+    schedule: ScheduleName
+    wish: EmitterName
+
+    @property
+    def key(self) -> str:
+        """The name of its code in the cache."""
+        slots = [
+            [s.name, [v.name for v in s.variables], s.packed] for s in (*self.layout.arguments, *self.layout.results)
+        ]
+        return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
+
+    @cached_property
+    def optimised(self) -> tuple[Graph, PassReport]:
+        """The graph after the passes, and their report."""
+        return optimise(self.graph)
+
+    @cached_property
+    def program(self) -> Program:
+        """The scheduled graph."""
+        return scheduled(self.optimised[0], self.schedule)
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The plan of vector code, or None where the readable program runs."""
+        if self.wish == "numba":
+            return None
+        from codegen.emit.vector.nodes import unsupported
+        from codegen.emit.vector.plan import fits, plan
+        from codegen.emit.vector.table import Table
+
+        program = self.program
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
-        # Without a loop there is nothing to put in lanes, and LLVM takes long over thousands of inlined functions.
-        worth = emitter == "vector" or any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements)
-        if missing is None and worth and fits(program) and (emitted := _vector(program, few, layout, dtype)):
-            return emitted
-        if emitter == "vector":
+        if missing is None and fits(program) and (self.wish == "vector" or _is_worth(program)):
+            few = for_few_samples(self.optimised[0], program)
+            if (planned := plan(program, self.dtype)) is not None:
+                return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
+        if self.wish == "vector":
             what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
             raise EmitError(f"{what} has no vector form")
-    source = emit(program, layout, dtype)
-    return Emitted("numba", source, program.workspace, lambda cache: _NumbaCode(source, layout, cache))
-
-
-def _vector(program: Program, few: Program | None, layout: Layout, dtype: Dtype) -> Emitted | None:
-    """Vector code, or None if the storage of the program does not suit lanes."""
-    from codegen.emit.vector import module
-    from codegen.emit.vector.plan import plan
-    from codegen.emit.vector.table import Table
-
-    if (planned := plan(program, dtype)) is None:
         return None
-    table = Table(planned, layout, None if few is None else plan(few, dtype, few=True))
-    source = module.native_source(table)
 
-    def native(cache: bool) -> Code:
-        return _VectorCode(
-            loaded := load(source, cache, module.native_namespace(table, source)),
-            _native(loaded.module, module.symbol_of(source), dtype, table.words),
-            lambda: _jitted(table, source, cache),
-        )
+    @cached_property
+    def source(self) -> str:
+        """The readable program."""
+        if self.table is None:
+            return emit(self.program, self.layout, self.dtype)
+        from codegen.emit.vector.module import readable_source
 
-    return Emitted("vector", source, planned.workspace, native)
+        return readable_source(self.table)
+
+    @cached_property
+    def facts(self) -> Mapping[str, str]:
+        """What a report says: the schedule, the emitter, the numbers in the workspace."""
+        if self.table is None:
+            return {"schedule": self.program.schedule, "emitter": "numba", "workspace": self.program.workspace}
+        return {"schedule": self.program.schedule, "emitter": "vector", "workspace": self.table.plan.workspace}
+
+    def build(self) -> Entry:
+        """The machine code of vector code; nothing where the readable program runs."""
+        if self.table is None:
+            return Entry(self.facts, b"")
+        from codegen.emit.vector.module import native_module
+        from codegen.runtime.machine import compile_module
+
+        return Entry(self.facts, compile_module(native_module(self.table)))
 
 
-def _native(module: Any, symbol: str, dtype: Dtype, words: int) -> Any:
+def _is_worth(program: Program) -> bool:
+    """Whether vector code has a loop to put in lanes, or little to write out."""
+    if any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements):
+        return True
+    return count_operations(program.graph).total() <= STRAIGHT_OPERATIONS
+
+
+_loaded: dict[str, tuple[Mapping[str, str], Any]] = {}
+
+
+def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str, str]]:
+    """The code of a graph, and what is known about it; from this process or the cache if it is there."""
+    name = preparation.key
+    hit = name in _loaded
+    if not hit:
+        found, hit = entry(name, cache, preparation.build)
+        _loaded[name] = found.facts, _machine_code(found) if found.code else None
+    facts, machine_code = _loaded[name]
+    if machine_code is None:
+        return _NumbaCode(preparation.source, preparation.layout, cache), facts
+    return _VectorCode(preparation, name, machine_code, hit, cache), facts
+
+
+def _machine_code(found: Entry) -> Any:
     from codegen.emit.vector.entry import NAMES
-    from codegen.runtime.native import Native
+    from codegen.emit.vector.module import NATIVE
+    from codegen.runtime.machine import load_object
 
-    (compiled,) = module.run.overloads.values()
-    return Native({n: compiled.library.get_pointer_to_function(f"{symbol}_{n}") for n in NAMES}, dtype, words)
+    if found.facts["schedule"] == "blas":
+        # Numba's target makes the symbols of its BLAS functions known.
+        from numba.core.registry import cpu_target
 
-
-def _jitted(table: Table, native_source: str, cache: bool) -> Any:
-    from codegen.emit.vector import module
-
-    source = module.jitted_source(table, native_source)
-    return load(source, cache, module.jitted_namespace(table, source)).module
+        cpu_target.target_context.refresh()
+    return load_object(found.code, [f"{NATIVE}_{name}" for name in NAMES])
 
 
 class _VectorCode:
     """Vector code: entry points of its own, and a copy for jitted code that is compiled when it is asked for."""
 
-    def __init__(self, loaded: Any, native: Any, jitted: Callable[[], Any]) -> None:
-        self.cache_hit = loaded.cache_hit
+    def __init__(self, preparation: Preparation, name: str, code: Any, hit: bool, cache: bool) -> None:
+        from codegen.emit.vector.module import NATIVE
+        from codegen.runtime.native import Native
+
+        addresses = {n.removeprefix(f"{NATIVE}_"): address for n, address in code.addresses.items()}
+        native = Native(code, addresses, preparation.dtype, len(preparation.graph.extents), preparation.layout)
+        self.cache_hit = hit
         self.call = native.call
         self.bind = native.bind
         self.in_threads = native.in_threads
-        self._module = loaded.module
-        self._compile_jitted = jitted
+        self._preparation, self._name, self._cache = preparation, name, cache
 
     @cached_property
     def jitted(self) -> Any:
-        return self._compile_jitted()
+        from codegen.emit.vector import module
+
+        table = self._preparation.table
+        assert table is not None
+        source = module.jitted_source(table, self._name)
+        return load(source, self._cache, module.jitted_namespace(table, source)).module
 
 
 class _NumbaCode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from codegen.emit.layout import Layout, Slot, layout
 from codegen.emit.numba import Dtype
 from codegen.errors import EmitError
 from codegen.graph import Graph
-from codegen.passes import PassReport, optimise
-from codegen.runtime.code import Code, EmitterName, emit_code
-from codegen.schedule import ScheduleName, for_few_samples
-from codegen.schedule import schedule as scheduled
+from codegen.passes import PassReport
+from codegen.runtime.code import Code, EmitterName, Preparation, load_code
+from codegen.schedule import SCHEDULES, ScheduleName
 
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
 
@@ -28,20 +27,24 @@ class CompileReport:
     schedule: str
     emitter: str
     dtype: str
-    passes: PassReport
     workspace: str
-    """Elements of scratch memory that a call allocates, as a formula of the symbolic extents."""
-    generate_seconds: float
-    """Passes, scheduling and source text."""
-    compile_seconds: float
-    """Machine code: compiled, or loaded from the cache."""
+    """Numbers of scratch memory that a call uses at most, as a formula of the symbolic extents."""
+    seconds: float
+    """What compiling took, or loading from the cache."""
     cache_hit: bool
+    preparation: Preparation = field(repr=False)
+    """What was worked out about the graph; nothing yet if its code came from the cache."""
+
+    @property
+    def passes(self) -> PassReport:
+        """Operations for one sample after each pass."""
+        return self.preparation.optimised[1]
 
     def __str__(self) -> str:
         origin = "loaded from the cache" if self.cache_hit else "compiled"
         return (
-            f"schedule {self.schedule}, {self.emitter} code, {self.dtype}, workspace {self.workspace} elements\n"
-            f"generated in {self.generate_seconds * 1e3:.0f} ms, {origin} in {self.compile_seconds * 1e3:.0f} ms\n"
+            f"schedule {self.schedule}, {self.emitter} code, {self.dtype}, workspace {self.workspace} numbers\n"
+            f"{origin} in {self.seconds * 1e3:.0f} ms\n"
             f"operations for one sample, after each pass:\n{self.passes}"
         )
 
@@ -55,8 +58,7 @@ class CompiledFunction:
     what was found and what was expected. Calls release the GIL and may run in several threads at once.
     """
 
-    def __init__(self, code: Code, source: str, layout: Layout, report: CompileReport, threads: int = 1) -> None:
-        self.source = source
+    def __init__(self, code: Code, layout: Layout, report: CompileReport, threads: int = 1) -> None:
         self.layout = layout
         self.report = report
         self._code = code
@@ -65,6 +67,11 @@ class CompiledFunction:
         dtype = DTYPES[report.dtype]
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
         self._symbolic = any(not isinstance(n, int) for slot in layout.arrays for n in slot.shape)
+
+    @property
+    def source(self) -> str:
+        """The program as readable Numba code."""
+        return self.report.preparation.source
 
     @property
     def kernel(self) -> Callable[..., Any]:
@@ -265,22 +272,21 @@ def compile(
         raise EmitError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
     if type(threads) is not int or threads < 1:
         raise EmitError(f"threads: found {threads!r}, expected a whole number of at least 1")
+    if schedule != "auto" and schedule not in SCHEDULES:
+        raise EmitError(f"unknown schedule {schedule!r}, expected one of auto, {', '.join(SCHEDULES)}")
+    if emitter not in ("auto", "vector", "numba"):
+        raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
     started = time.perf_counter()
-    optimised, passes = optimise(graph)
-    convention = layout(optimised, pack or {})
-    program = scheduled(optimised, schedule)
-    emitted = emit_code(program, convention, dtype, emitter, for_few_samples(optimised, program))
-    generated = time.perf_counter()
-    code = emitted.load(cache)
-    finished = time.perf_counter()
+    convention = layout(graph, pack or {})
+    preparation = Preparation(graph, convention, dtype, schedule, emitter)
+    code, facts = load_code(preparation, cache)
     report = CompileReport(
-        schedule=program.schedule,
-        emitter=emitted.emitter,
+        schedule=facts["schedule"],
+        emitter=facts["emitter"],
         dtype=dtype,
-        passes=passes,
-        workspace=emitted.workspace,
-        generate_seconds=generated - started,
-        compile_seconds=finished - generated,
+        workspace=facts["workspace"],
+        seconds=time.perf_counter() - started,
         cache_hit=code.cache_hit,
+        preparation=preparation,
     )
-    return CompiledFunction(code, emitted.source, convention, report, threads)
+    return CompiledFunction(code, convention, report, threads)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from codegen.emit.layout import Layout
 from codegen.emit.vector.entry import Record
+from codegen.emit.vector.table import words
 from codegen.runtime.threads import share
 
 FASTCALL = 0x0080
@@ -64,12 +66,13 @@ def _release(head: np.ndarray) -> None:
 class Native:
     """The entry points of one module: ``call``, :meth:`bind`, and :meth:`in_threads`."""
 
-    def __init__(self, addresses: Mapping[str, int], dtype: str, words: int) -> None:
-        self._addresses, self._words = addresses, words
+    def __init__(self, code: object, addresses: Mapping[str, int], dtype: str, extents: int, layout: Layout) -> None:
+        self._addresses = addresses
+        self._words = words(extents, layout)
         self._pool = Pool()
-        # Held so that the addresses in the record stay those of these objects.
-        self._types = (np.ndarray, np.dtype(dtype), np.dtype(np.int64))
-        self.call = builtin("call", addresses["call"], (self._record(0), self._pool, self._types))
+        # What entry points must not outlive: their machine code, and the objects whose addresses a record holds.
+        self._held = (code, self._pool, np.ndarray, np.dtype(dtype), np.dtype(np.int64))
+        self.call = builtin("call", addresses["call"], (self._record(0), *self._held))
         """``call(*arguments, *arrays)``: the results, or False if anything is not as it should be."""
 
     def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
@@ -105,11 +108,11 @@ class Native:
     def _bound(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...] | None:
         """What a bound function holds: a record with a table of these arrays, and the arrays."""
         record = self._record(self._words)
-        held = (record, *arrays, *arguments, self._pool, self._types)
+        held = (record, *arrays, *arguments, *self._held)
         return held if builtin("bind", self._addresses["bind"], held)(*arguments, *arrays) else None
 
     def _record(self, words: int) -> np.ndarray:
         record = np.zeros(Record.LAST + words, np.int64)
-        record[Record.ARRAY_TYPE], record[Record.REAL], record[Record.INTEGER] = map(id, self._types)
+        record[Record.ARRAY_TYPE], record[Record.REAL], record[Record.INTEGER] = map(id, self._held[2:])
         record[Record.POOL] = self._pool.address
         return record

@@ -1,12 +1,12 @@
 """What a program costs, in nanoseconds: what it does is counted, and every count has a measured price.
 
-The prices come from ``python -m tests.benchmarks.prices``, which times many networks by every schedule and fits them. They
-belong to one machine; what is decided by them are ratios, which differ less between machines than times do.
+The prices come from ``python -m tests.benchmarks.prices``, which times many networks by every schedule and fits them.
+They belong to one machine; what is decided by them are ratios, which differ less between machines than times do.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from math import ceil, log2, prod
 
@@ -43,8 +43,8 @@ PRICES: Mapping[str, float] = {
     "blas": 300.0,
     "blas_product": 0.33,
 }
-"""Nanoseconds for: a call; a kernel on a tile, a vector of products in it, a vector of numbers transposed; elsewhere, for a
-vector or for a number, an operation, a function and a number gathered; a call of BLAS, a vector of products in it."""
+"""Nanoseconds for: a call; a kernel on a tile, a vector of products in it, a vector of numbers transposed; elsewhere,
+for a vector or a number, an operation, a function and a number gathered; a call of BLAS, a vector of products in it."""
 
 
 def estimate(program: Program, samples: int, dtype: str) -> float:
@@ -52,26 +52,22 @@ def estimate(program: Program, samples: int, dtype: str) -> float:
     return sum(PRICES[kind] * number for kind, number in counts(program, samples, dtype).items())
 
 
-def counts(program: Program, samples: int, dtype: str) -> Counter[str]:
+def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
     """What a call does, by the kinds of :data:`PRICES`."""
     native = LANES[dtype]
     width = native * (2 if program.schedule in ("loops", "tiled") else 1)
     lanes = {id(loop) for loop in vector_loops(program, width)}
     over = program.samples
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
-    found: Counter[str] = Counter(call=1)
+    found: dict[str, float] = defaultdict(float, call=1.0)
 
     def size(n: Extent) -> int:
         return n if isinstance(n, int) else samples
 
     def times(around: tuple[Loop, ...]) -> float:
         """How often a statement runs, in vectors of one register if it is in lanes."""
-        return prod(
-            ceil(size(extent(loop.index)) / width) * (width // native)
-            if id(loop) in lanes
-            else size(extent(loop.index))
-            for loop in around
-        )
+        sizes = [(size(extent(loop.index)), id(loop) in lanes) for loop in around]
+        return prod(ceil(n / width) * (width // native) if in_lanes else n for n, in_lanes in sizes)
 
     for statement, around in walk(program.statements):
         match statement:

@@ -1,8 +1,8 @@
 """The generated modules of the vector emitter: one for calls from Python, one for calls from jitted code.
 
-The readable program of :mod:`codegen.emit.numba` stands in the docstring. What runs is the same program as LLVM IR,
-whole, matrix products included, so that Numba types a handful of statements. Jitted code gets a copy of its own,
-compiled when it is first asked for, because Numba compiles the callees of a function into it.
+What Python calls is LLVM IR, whole, matrix products included, with entry points of Python's C interface; Numba has no
+part in it. Jitted code gets a copy of its own inside intrinsics, compiled when it is first asked for, because Numba
+compiles the callees of a function into it; Numba types a handful of statements.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -27,66 +27,46 @@ from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
 
-def native_source(table: Table) -> str:
-    """The source of a module whose ``run`` holds the entry points of :class:`Entries`; it expects ``define``."""
+def readable_source(table: Table) -> str:
+    """The program as Numba code, to read: what runs is the same as vector instructions."""
     plan, layout = table.plan, table.layout
     program, dtype = plan.program, plan.dtype
     texts = [functions(program, layout, dtype)]
     if table.few is not None:
-        texts += [
-            f"# for up to {program_functions.FEW} samples, features in lanes:",
-            functions(table.few.program, layout, dtype),
-        ]
-    return "\n".join(
-        [
-            '"""' + describe(program, layout, dtype),
-            "",
-            f"What runs is the following program in {plan.width} lanes, as vector instructions:",
-            "",
-            *(f"    {line}" for text in texts for line in text.replace('"""', "'''").splitlines()),
-            '"""',
-            "",
-            PREAMBLE,
-            "",
-            f"@njit([types.void()], {FLAGS}, no_cpython_wrapper=True, no_cfunc_wrapper=True)",
-            "def run():",
-            "    define()",
-            "",
-        ]
-    )
+        texts.append(f"# For up to {program_functions.FEW} samples, with features in lanes:\n")
+        texts.append(functions(table.few.program, layout, dtype, "few_"))
+    head = [
+        '"""' + describe(program, layout, dtype),
+        "",
+        f"What runs is this program in {plan.width} lanes, as vector instructions.",
+    ]
+    return "\n".join([*head, '"""', "", PREAMBLE + "\n\n".join(texts)])
 
 
-def symbol_of(source: str) -> str:
-    """The beginning of the names of the functions of a module."""
-    return f"symnn_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
+def native_module(table: Table) -> str:
+    """The entry points for Python, in LLVM's language."""
+    module = ir.Module("symnn")
+    module.triple = binding.get_process_triple()
+    Entries(module, table, NATIVE).define()
+    return str(module)
 
 
-def native_namespace(table: Table, source: str) -> Mapping[str, Any]:
-    """What :func:`native_source` expects."""
-
-    @intrinsic
-    def define(typing_context: Any) -> Any:
-        """Define the entry points in the module of the function that calls this."""
-
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            Entries(builder.module, table, symbol_of(source)).define()
-            return context.get_dummy_value()
-
-        return types.void(), generate
-
-    return {"define": define}
+EXACT = FLAGS.replace(', fastmath={"contract"}', "")
+"""The flags of vector code, which says itself where a product and a sum are fused."""
+NATIVE = "symnn"
+"""What the names of the entry points begin with."""
 
 
 def jitted_source(table: Table, native: str) -> str:
     """The source of a module with ``fill`` and ``kernel`` for jitted code; it expects ``fits`` and ``execute``.
 
-    ``native`` is the source of the module for Python: what both run.
+    ``native`` names the code for Python: what both run.
     """
     plan, layout = table.plan, table.layout
     return "\n".join(
         [
             '"""' + describe(plan.program, layout, plan.dtype),
-            f"For jitted code; what runs is the program of {symbol_of(native)}.",
+            f"For jitted code; what runs is the program {native}.",
             '"""',
             "",
             PREAMBLE + "\n".join(_JittedFunctions(plan, layout, plan.dtype).lines()),
@@ -132,6 +112,11 @@ def jitted_namespace(table: Table, source: str) -> Mapping[str, Any]:
         return result(arrays), generate
 
     return {"fits": fits, "execute": execute}
+
+
+def symbol_of(source: str) -> str:
+    """The beginning of the names of the functions of a module for jitted code."""
+    return f"symnn_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
 
 
 def _result_type(layout: Layout, dtype: Dtype) -> Any:
@@ -222,7 +207,7 @@ class _JittedFunctions(Functions):
         arguments, results = self.parameters()
         everything = ", ".join([*arguments, *results])
         packed = f"({everything},)" if everything else "()"
-        yield f"@njit([(*ARGUMENTS, *RESULTS)], {FLAGS})"
+        yield f"@njit([(*ARGUMENTS, *RESULTS)], {EXACT})"
         yield f"def fill({everything}):"
         if everything:
             yield f"    if not fits({packed}):"

@@ -70,7 +70,27 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    return reduce(lambda a, b: w.apply(lambda lanes, x, y: lanes.add(x, y), a, b), [of(a) for a in node.args])
+    """A sum; products after the first term are fused to it."""
+    terms = sorted(node.args, key=lambda term: _factors(term) is not None)
+    total = of(terms[0])
+    for term in terms[1:]:
+        factors = _factors(term)
+        if factors is None:
+            total = w.apply(lambda lanes, x, y: lanes.add(x, y), total, of(term))
+        else:
+            *leading, last = (of(factor) for factor in factors)
+            product = reduce(lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading)
+            total = w.apply(lambda lanes, x, y, z: lanes.fma(x, y, z), product, last, total)
+    return total
+
+
+def _factors(term: Basic) -> tuple[Basic, ...] | None:
+    """The factors of a product without division, the square of a value as two; None for any other term."""
+    if isinstance(term, Pow) and term.exp == 2:
+        return (term.base, term.base)
+    if isinstance(term, Mul) and not any(is_inverse(factor) for factor in term.args):
+        return tuple(term.args)
+    return None
 
 
 def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:

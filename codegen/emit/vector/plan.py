@@ -39,8 +39,8 @@ def register_bytes() -> int:
     from llvmlite import binding
     from numba.core import config
 
-    features = config.CPU_FEATURES
-    if features is None and config.CPU_NAME in (None, "host"):
+    features = getattr(config, "CPU_FEATURES", None)
+    if features is None and getattr(config, "CPU_NAME", None) in (None, "host"):
         features = binding.get_host_cpu_features().flatten()
     return next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
 

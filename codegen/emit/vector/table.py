@@ -23,6 +23,11 @@ from codegen.emit.vector.writer import Names, region_size
 WORKSPACES = ("shared", "private", "scratch")
 
 
+def words(extents: int, layout: Layout) -> int:
+    """The number of words in the table of a layout with so many symbolic extents."""
+    return len(layout.arguments) + len(layout.arrays) + extents + len(WORKSPACES)
+
+
 @dataclass(frozen=True)
 class Table:
     """The order of the words, and code that writes and reads them."""
@@ -39,7 +44,7 @@ class Table:
     @property
     def words(self) -> int:
         """The number of words."""
-        return len(self.slots) + len(self.plan.program.extents) + len(WORKSPACES)
+        return words(len(self.plan.program.extents), self.layout)
 
     @property
     def item(self) -> int:

@@ -1,0 +1,88 @@
+"""A text that two graphs share only if they are the same: what machine code on disk is found by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sympy import Float, Idx, Indexed, Integer, Rational, Symbol
+from sympy.core.basic import Basic
+
+from codegen.equation import Equation
+from codegen.expression import extent, is_leaf, postorder
+from codegen.functions import Composite
+from codegen.graph import Graph
+
+
+def fingerprint(graph: Graph) -> str:
+    """Inputs, equations and outputs, each node of an expression written once.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a = symbols("a")
+    >>> print(fingerprint(from_expressions({"e": a * a + 1}, [a])))
+    input 'a' () real None
+    equation
+    0 Integer 1
+    1 variable 'a'
+    2 Integer 2
+    3 Pow 1 2
+    4 Add 0 3
+    'e' () = None () 4
+    output 'e'
+    """
+    lines = [f"input {v.name!r} {_shape(v.shape)} {v.kind} {v.below}" for v in graph.inputs]
+    for equation in graph.equations:
+        lines += _equation(equation)
+    return "\n".join([*lines, *(f"output {name!r}" for name in graph.outputs)])
+
+
+def _shape(shape: tuple[object, ...]) -> str:
+    return f"({', '.join(repr(str(n)) if not isinstance(n, int) else str(n) for n in shape)})"
+
+
+def _equation(equation: Equation) -> Iterator[str]:
+    yield "equation"
+    numbers: dict[int, int] = {}
+    seen: dict[str, int] = {}
+    for node in _nodes(equation.body):
+        text = _node(node, numbers)
+        if text not in seen:
+            seen[text] = len(seen)
+            yield f"{seen[text]} {text}"
+        numbers[id(node)] = seen[text]
+    reduced = ", ".join(_leaf(i) for i in equation.reduced)
+    kind = None if equation.reduction is None else equation.reduction.value
+    subscripts = ", ".join(_leaf(i) for i in getattr(equation.target, "indices", ()))
+    yield f"{equation.name!r} ({subscripts}) = {kind} ({reduced}) {numbers[id(equation.body)]}"
+
+
+def _nodes(expression: Basic) -> Iterator[Basic]:
+    """Every node, and before a function that is defined by a formula the nodes of the formula."""
+    for node in postorder(expression):
+        if isinstance(node, Composite):
+            yield from _nodes(node.definition())
+        yield node
+
+
+def _node(node: Basic, numbers: dict[int, int]) -> str:
+    if is_leaf(node) or not node.args:
+        return _leaf(node)
+    return " ".join([type(node).__name__, *(str(numbers[id(a)]) for a in node.args)])
+
+
+def _leaf(leaf: Basic) -> str:
+    match leaf:
+        case Integer():
+            return f"Integer {int(leaf)}"
+        case Float():
+            return f"Float {leaf._mpf_} {leaf._prec}"
+        case Rational():
+            return f"Rational {leaf.p}/{leaf.q}"
+        case Idx():
+            return f"index {str(leaf.label)!r} {_shape((extent(leaf),))}"
+        case Indexed():
+            return f"{str(leaf.base.label.name)!r}[{', '.join(_leaf(i) for i in leaf.indices)}]"
+        case Symbol():
+            return f"{'extent' if leaf.is_integer else 'variable'} {leaf.name!r}"
+        case _:
+            return f"{type(leaf).__name__} {leaf}"

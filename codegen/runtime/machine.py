@@ -1,0 +1,74 @@
+"""From LLVM's language to machine code in this process, and from machine code on disk.
+
+Numba's own pipeline optimises a module twice and looks for loops to vectorise; here vectors are explicit, and one pass
+over the module is enough: 64-32-10 takes 0.35 s instead of 1.0.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+_lock = threading.RLock()
+
+
+@lru_cache(maxsize=1)
+def _target_machine() -> Any:
+    from numba.core import config
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name = getattr(config, "CPU_NAME", None)
+    features = getattr(config, "CPU_FEATURES", None)
+    if features is None:
+        features = llvm.get_host_cpu_features().flatten() if name in (None, "host") else ""
+    target = llvm.Target.from_default_triple()
+    cpu = llvm.get_host_cpu_name() if name in (None, "host") else name
+    return target.create_target_machine(cpu=cpu, features=features, opt=2, codemodel="jitdefault", jit=True)
+
+
+def compile_module(text: str) -> bytes:
+    """The object code of a module in LLVM's language.
+
+    >>> code = compile_module('define i64 @three() { ret i64 3 }')
+    >>> address = load_object(code, ["three"]).addresses["three"]
+    >>> import ctypes
+    >>> ctypes.CFUNCTYPE(ctypes.c_int64)(address)()
+    3
+    """
+    with _lock:
+        machine = _target_machine()
+        module = llvm.parse_assembly(text)
+        module.verify()
+        tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+        tuning.loop_vectorization = tuning.slp_vectorization = False
+        tuning.loop_interleaving = tuning.loop_unrolling = False
+        builder = llvm.create_pass_builder(machine, tuning)
+        builder.getModulePassManager().run(module, builder)
+        return bytes(machine.emit_object(module))
+
+
+class MachineCode:
+    """Object code that has been loaded: the addresses of its functions, good as long as this lives."""
+
+    def __init__(self, engine: Any, addresses: dict[str, int]) -> None:
+        self.engine = engine
+        self.addresses = addresses
+
+
+def load_object(code: bytes, names: Sequence[str]) -> MachineCode:
+    """Load object code; ``names`` are the functions whose addresses are wanted."""
+    with _lock:
+        _target_machine()
+        empty = llvm.parse_assembly("")
+        empty.triple = llvm.get_process_triple()
+        # An engine owns its machine, and compiles nothing here.
+        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+        engine = llvm.create_mcjit_compiler(empty, machine)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        return MachineCode(engine, {name: engine.get_function_address(name) for name in names})
