@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from codegen.emit.numba import Dtype
+Dtype = Literal["float64", "float32"]
 
 Result = tuple[float, np.ndarray]
 """The loss and its gradient, laid out W1, b1, W2, b2, …, each W with a row for each unit."""

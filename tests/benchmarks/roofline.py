@@ -14,9 +14,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from codegen.emit.lanes import elementwise
-from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import TABLE
-from tests.benchmarks.cases import Case
+from tests.benchmarks.cases import Case, Dtype
 from tests.benchmarks.timing import timed
 from tests.benchmarks.vectormath import CALLS, RANGES, REGISTER, repeat
 
@@ -28,8 +27,8 @@ Rates = Mapping[str, float]
 """Seconds a floating-point operation of a product (``flop``) and an element of each function, for one dtype."""
 
 
-class Machine:
-    """Samples of the rates of one dtype, taken now and then through a run."""
+class Speeds:
+    """The rates of one dtype, measured now and then through a run."""
 
     def __init__(self, dtype: Dtype) -> None:
         generator = np.random.Generator(np.random.PCG64(0))

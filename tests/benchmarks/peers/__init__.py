@@ -19,6 +19,10 @@ class LeftOut(Exception):  # noqa: N818  (nothing is wrong)
     """A peer does not apply to a case; says why."""
 
 
+class WrongResult(Exception):  # noqa: N818
+    """A peer's loss or gradient is not the reference's."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """``call()`` is what is timed; ``read`` makes loss and gradient of what it returned."""
@@ -27,6 +31,8 @@ class Prepared:
     read: Callable[[Any], Result]
     schedule: str = ""
     """How it is computed, where that is a choice."""
+    code_seconds: float | None = None
+    """The part of the preparation that compiled the machine code or loaded it, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -48,31 +54,21 @@ class Peer:
                 raise
             raise LeftOut(f"{error.name} is not installed") from None
 
-    def build(self, problem: Problem) -> Prepared:
-        prepared: Prepared = getattr(self.load(), self.builder)(problem)
-        return prepared
-
     def prepare(self, problem: Problem) -> tuple[Prepared, float]:
         """What to time, its result found right, and the seconds from the formula to the first result.
 
-        Raises :class:`LeftOut` if the peer is not installed or does not apply, :class:`WrongResult` otherwise.
+        Raises :class:`LeftOut` if the peer is not installed or does not apply, :class:`WrongResult` if loss or gradient
+        differ from the reference.
         """
-        self.load()
+        builder: Callable[[Problem], Prepared] = getattr(self.load(), self.builder)
         started = time.perf_counter()
-        prepared = self.build(problem)
+        prepared = builder(problem)
         returned = prepared.call()
         seconds = time.perf_counter() - started
         found = difference(prepared.read(returned), reference(problem))
         if not found <= TOLERANCE[problem.dtype]:
-            raise WrongResult(
-                f"{self.name}, case {problem.case.name}, {problem.dtype}: differs from the float64 reference by "
-                f"{found:.1e}, allowed {TOLERANCE[problem.dtype]:.0e}: not timed"
-            )
+            raise WrongResult(f"differs by {found:.1e}, allowed {TOLERANCE[problem.dtype]:.0e}: not timed")
         return prepared, seconds
-
-
-class WrongResult(Exception):  # noqa: N818
-    """A peer's loss or gradient is not the reference's."""
 
 
 _TABLE = (

@@ -29,7 +29,7 @@ def called(problem: Problem) -> Prepared:
     """``function(theta, x, y, out=gradient)``: everything is checked in every call."""
     function = compiled(problem)
     call = partial(function, problem.theta, problem.x, problem.y, out=np.empty_like(problem.theta))
-    return Prepared(call, lambda returned: returned, function.report.schedule)
+    return Prepared(call, lambda returned: returned, function.report.schedule, function.report.compile_seconds)
 
 
 def bound(problem: Problem) -> Prepared:
@@ -43,4 +43,4 @@ def bound(problem: Problem) -> Prepared:
         return (returned[0] if isinstance(returned, tuple) else returned), gradient
 
     call = function.bind(problem.theta, problem.x, problem.y, out=gradient)
-    return Prepared(call, read, function.report.schedule)
+    return Prepared(call, read, function.report.schedule, function.report.compile_seconds)
