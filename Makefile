@@ -28,8 +28,9 @@ slow: $(VENV)/.dev ## the exhaustive sweeps that `make test` leaves out
 demo: $(VENV)/.demo ## a network from formula to trained, step by step
 	$(BIN)/python -m symnn.demo
 
-bench: $(VENV)/.dev ## time the compiled networks
+bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.training
 
 fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
 	$(BIN)/ruff check --fix-only .
@@ -49,6 +50,12 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing symnn and its test tools into $(VENV) (the first time takes some minutes)"
 	@$(PIP) --editable '.[sklearn,plot,compare,dev]'
 	@touch $(VENV)/.demo $@
+
+# PyTorch's own index has builds without CUDA, which are a tenth of the size.
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo "installing symnn and its peers into $(VENV) (the first time takes some minutes)"
+	@$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu --editable '.[sklearn,plot,compare,bench,dev]'
+	@touch $(VENV)/.demo $(VENV)/.dev $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

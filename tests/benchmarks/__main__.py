@@ -40,11 +40,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def chosen(given: str, names: Sequence[str], option: str) -> list[str]:
-    """The names of a list with commas, all if it is empty.
-
-    >>> chosen("b,A", ["A", "B"], "--cases")
-    ['B', 'A']
-    """
+    """The names of a list with commas, in any case; all names if it is empty."""
     known = {name.lower(): name for name in names}
     wanted = [part.strip().lower() for part in given.split(",") if part.strip()]
     if unknown := [part for part in wanted if part not in known]:

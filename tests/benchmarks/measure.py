@@ -80,7 +80,9 @@ def measure_case(case: Case, dtype: Dtype, peers: Iterable[Peer], seconds: float
     return Row(case, dtype, schedule, times), notes
 
 
-def measure_startups(run: Run, cases: Sequence[Case], dtypes: Sequence[Dtype], peers: Sequence[Peer], say: Progress) -> None:
+def measure_startups(
+    run: Run, cases: Sequence[Case], dtypes: Sequence[Dtype], peers: Sequence[Peer], say: Progress
+) -> None:
     """Time cold and warm starts: our own in every dtype, a peer's in the first, for the cases that it was timed in."""
     timed = {(name, row.case.name, row.dtype) for row in run.rows for name in row.times}
     for dtype in dtypes:

@@ -149,6 +149,7 @@ def figure(run: Run, path: Path) -> None:
     drawing = Figure(figsize=(1 + 6 * len(rows), 1.5 + 0.45 * tallest), layout="constrained")
     FigureCanvasAgg(drawing)
     panels = drawing.subplots(1, len(rows), squeeze=False)[0]
+    marks = {}
     for panel, (dtype, group) in zip(panels, rows.items()):
         for number, name in enumerate(PEERS):
             points = [
@@ -158,7 +159,7 @@ def figure(run: Run, path: Path) -> None:
             ]
             if points:
                 style = {"s": 70, "zorder": 3} if name in OURS else {"s": 35, "alpha": 0.8}
-                panel.scatter(*zip(*points), marker=_MARKERS[number], color=f"C{number}", label=name, **style)
+                marks[name] = panel.scatter(*zip(*points), marker=_MARKERS[number], color=f"C{number}", **style)
         panel.set_xscale("log")
         panel.axvline(1, color="black", linewidth=1)
         panel.set_yticks(range(len(group)), [f"{r.case.name}  {r.case.network}, S={r.case.samples}" for r in group])
@@ -166,7 +167,7 @@ def figure(run: Run, path: Path) -> None:
         panel.grid(axis="both", alpha=0.3)
         panel.set_title(dtype)
         panel.set_xlabel("time ÷ roofline")
-    panels[-1].legend(fontsize="small")
+    drawing.legend(marks.values(), marks.keys(), loc="outside right upper")
     drawing.savefig(path, dpi=120)
 
 

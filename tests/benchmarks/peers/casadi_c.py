@@ -10,7 +10,7 @@ from pathlib import Path
 import casadi
 import numpy as np
 
-from tests.benchmarks.cases import Problem, split
+from tests.benchmarks.cases import Problem
 from tests.benchmarks.peers import LeftOut, Prepared
 
 SCALAR_INSTRUCTIONS = 5_000
