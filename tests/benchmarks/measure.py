@@ -76,7 +76,7 @@ def measure_case(case: Case, dtype: Dtype, peers: Iterable[Peer], seconds: float
         except (LeftOut, WrongResult) as error:
             notes.append(Note(peer.name, case.name, dtype, str(error), isinstance(error, WrongResult)))
     schedule = next((p.schedule for p in prepared.values() if p.schedule), "")
-    times = interleaved({name: p.call for name, p in prepared.items()}, seconds)
+    times = interleaved({name: p.call for name, p in prepared.items()}, seconds) if prepared else {}
     return Row(case, dtype, schedule, times), notes
 
 
