@@ -49,7 +49,7 @@ def chosen(given: str, names: Sequence[str], option: str) -> list[str]:
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
-    """Measure, print and write; the exit status is 1 if somebody's result was wrong."""
+    """Measure, print and write; the exit status is 1 if anybody failed or was wrong."""
     found = options(arguments)
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(found.threads, caches)
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         stem.with_suffix(".json").write_text(json.dumps(asdict(run), indent=1, ensure_ascii=False), encoding="utf-8")
         rendering.figure(run, stem.with_suffix(".png"))
         say(f"written to {stem}.md, .png and .json")
-    return int(any(note.wrong for note in run.notes))
+    return int(any(note.failed for note in run.notes))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def reference(problem: Problem) -> Result:
 
 
 def difference(found: Result, expected: Result) -> float:
-    """max |a − b| / max(1, |a|, |b|) over the loss and every entry of the gradient; nan if any is missing or not finite.
+    """max |a − b| / max(1, |a|, |b|) over loss and gradient; nan if an entry is missing or not finite.
 
     >>> difference((1.0, np.array([1.0, 2.0])), (1.0, np.array([1.0, 4.0])))
     0.5

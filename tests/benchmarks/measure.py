@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.benchmarks import startup
 from tests.benchmarks.cases import Case, Dtype, problem
-from tests.benchmarks.peers import LeftOut, Peer, Prepared, WrongResult
+from tests.benchmarks.peers import LeftOut, Peer, Prepared
 from tests.benchmarks.roofline import Rates, Speeds
 from tests.benchmarks.timing import interleaved
 
@@ -31,7 +31,7 @@ class Note:
     case: str
     dtype: Dtype
     reason: str
-    wrong: bool = False
+    failed: bool = False
 
 
 @dataclass
@@ -73,8 +73,11 @@ def measure_case(case: Case, dtype: Dtype, peers: Iterable[Peer], seconds: float
     for peer in peers:
         try:
             prepared[peer.name], _ = peer.prepare(data)
-        except (LeftOut, WrongResult) as error:
-            notes.append(Note(peer.name, case.name, dtype, str(error), isinstance(error, WrongResult)))
+        except LeftOut as reason:
+            notes.append(Note(peer.name, case.name, dtype, str(reason)))
+        except Exception as error:  # one failure is not worth the rest of a long run
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            notes.append(Note(peer.name, case.name, dtype, what, failed=True))
     schedule = next((p.schedule for p in prepared.values() if p.schedule), "")
     times = interleaved({name: p.call for name, p in prepared.items()}, seconds) if prepared else {}
     return Row(case, dtype, schedule, times), notes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from tests.benchmarks.cases import Problem, Result
-from tests.benchmarks.peers import Prepared
+from tests.benchmarks.peers import LeftOut, Prepared
 
 
 def _loss(parameters: Sequence[torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -43,6 +45,8 @@ def eager(problem: Problem) -> Prepared:
 
 
 def compiled(problem: Problem) -> Prepared:
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise LeftOut("there is no C++ compiler for its code")
     torch._dynamo.reset()  # after eight sizes it would stop compiling
     function = torch.compile(torch.func.grad_and_value(_loss), dynamic=False)
     arguments = _tensors(problem)
