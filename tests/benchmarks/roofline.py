@@ -43,10 +43,10 @@ class Speeds:
             call()  # compiles
 
     def sample(self) -> None:
-        """Measure once more."""
+        """Measure once more: the fastest of five, because a large product lasts longer than a core is left alone."""
         with threadpool_limits(1):
             for name, (call, count) in self._measures.items():
-                self._samples[name].append(min(timed(call) for _ in range(2)) / count)
+                self._samples[name].append(min(timed(call) for _ in range(5)) / count)
 
     @property
     def rates(self) -> Rates:

@@ -29,7 +29,7 @@ RATES = {"flop": 1e-10, "tanh": 1e-9, "exp": 2e-9, "log": 3e-9}
 @pytest.mark.parametrize(
     ("case", "dtype"),
     list(zip(SMALL, ["float32", "float32", "float64", "float64"])),
-    ids=["A", "odd", "linear", "deep"],
+    ids=["A", "odd", "linear", "two hidden"],
 )
 def test_our_own_gradient_is_the_reference(case, dtype):
     data = problem(case, dtype)
