@@ -111,13 +111,14 @@ def speeds_table(run: Run) -> str:
     return table(rows)
 
 
-def notes_text(notes: Sequence[Note]) -> str:
-    """A line for each peer and reason, with the cases that it holds for."""
+def notes_text(notes: Sequence[Note], rows: int) -> str:
+    """A line for each peer and reason, with the cases of so many rows that it holds for."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for note in notes:
         grouped.setdefault((note.peer, note.reason), []).append(f"{note.case} {note.dtype}")
     return "\n".join(
-        f"* {peer}, left out of {', '.join(where)}: {reason}." for (peer, reason), where in grouped.items()
+        f"* {peer}, left out of {'every case' if len(where) == rows else ', '.join(where)}: {reason}."
+        for (peer, reason), where in grouped.items()
     )
 
 
@@ -134,7 +135,7 @@ def markdown(run: Run) -> str:
         "costs a process at its first use; *code alone* is compiling or loading the machine code." * bool(run.startups),
         compile_table(run),
         import_table(run),
-        notes_text(run.notes),
+        notes_text(run.notes, len(run.rows)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
