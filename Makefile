@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := $(VENV)/peers
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -28,8 +29,9 @@ slow: $(VENV)/.dev ## the exhaustive sweeps that `make test` leaves out
 demo: $(VENV)/.demo ## a network from formula to trained, step by step
 	$(BIN)/python -m symnn.demo
 
-bench: $(VENV)/.dev ## time the compiled networks
-	$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.bench ## time the compiled networks beside their peers
+	$(PEERS)/bin/python -m tests.benchmarks
+	$(PEERS)/bin/python -m tests.benchmarks.training
 
 fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
 	$(BIN)/ruff check --fix-only .
@@ -49,6 +51,15 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing symnn and its test tools into $(VENV) (the first time takes some minutes)"
 	@$(PIP) --editable '.[sklearn,plot,compare,dev]'
 	@touch $(VENV)/.demo $@
+
+# The peers have an environment of their own, because PyTensor wants an older Numba than the newest.
+# PyTorch's own index has builds without CUDA, which are a tenth of the size.
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo "installing symnn and its peers into $(PEERS) (the first time takes some minutes)"
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --extra-index-url https://download.pytorch.org/whl/cpu --editable '.[sklearn,plot,compare,bench]'
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
