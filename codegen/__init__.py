@@ -1,6 +1,19 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
-from codegen.derive import PathCount, count_paths, gradient, partials
+from codegen.derive import (
+    PathCount,
+    count_paths,
+    gauss_newton,
+    gradient,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    mixed_partials,
+    partials,
+    per_sample_gradients,
+    vjp,
+)
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError
 from codegen.expressions import from_expressions
 from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
@@ -25,8 +38,16 @@ __all__ = [
     "compile",
     "count_paths",
     "from_expressions",
+    "gauss_newton",
     "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "mixed_partials",
     "optimise",
     "partials",
+    "per_sample_gradients",
     "sample_extent",
+    "vjp",
 ]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from codegen.derive.hessian import gauss_newton, hessian
 from codegen.derive.jacobian import Mode, forward, jacobian
 from codegen.derive.local import local_derivatives
+from codegen.derive.mixed import mixed_partials
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
+from codegen.derive.per_sample import per_sample_gradients
+from codegen.derive.products import hvp, jvp, vjp
 from codegen.derive.request import prepare, require_scalar
 from codegen.derive.reverse import reverse
 from codegen.errors import DerivationError
@@ -84,7 +88,14 @@ __all__ = [
     "Mode",
     "PathCount",
     "count_paths",
+    "gauss_newton",
     "gradient",
+    "hessian",
+    "hvp",
     "jacobian",
+    "jvp",
+    "mixed_partials",
     "partials",
+    "per_sample_gradients",
+    "vjp",
 ]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sympy import Add, Expr, Idx, Mul
 
-from codegen.derive.edges import ancestors
 from codegen.derive.forward import Tangents
 from codegen.derive.reverse import adjoints
 from codegen.derive.seeds import Direction, bracket_seed, seed_indices
@@ -34,11 +33,7 @@ class Blocks:
     of: Variable
     wrt: Variable
     blocks: tuple[Block, ...]
-
-    @property
-    def name(self) -> str:
-        """The name of the derivative."""
-        return f"d{self.of.name}/d{self.wrt.name}"
+    name: str
 
 
 def forward_blocks(graph: Graph, pairs: Sequence[tuple[str, str]]) -> tuple[System, list[Blocks]]:
@@ -46,21 +41,26 @@ def forward_blocks(graph: Graph, pairs: Sequence[tuple[str, str]]) -> tuple[Syst
     tangents = Tangents(graph)
     found: dict[tuple[str, str], Blocks] = {}
     for wrt in dict.fromkeys(wrt for _, wrt in pairs):
-        source = graph.variable(wrt)
-        seeds = seed_indices(graph, source)
         results = [of for of, other in pairs if other == wrt]
-        direction = Direction({wrt: bracket_seed(seeds)}, seeds, lambda name, wrt=wrt: f"d{name}/d{wrt}", results)
-        needed = set().union(*(ancestors(graph, of) for of in results))
-        tangents.sweep((e for e in graph.equations if e.cell in needed), direction)
-        for of in results:
-            target = graph.variable(of)
-            blocks = []
-            for cell in graph.cells[of]:
-                reference = target[graph.keys[cell]]
-                terms = tuple(term for term, _ in tangents.at(reference, direction))
-                blocks.append(Block(graph.keys[cell], seeds, terms))
-            found[of, wrt] = Blocks(target, source, tuple(blocks))
+        direction = axes_of(graph, wrt, results)
+        tangents.sweep_to(results, direction)
+        found.update({(of, wrt): blocks_along(tangents, of, graph.variable(wrt), direction) for of in results})
     return tangents.system, [found[pair] for pair in pairs]
+
+
+def axes_of(graph: Graph, wrt: str, results: Sequence[str] = ()) -> Direction:
+    """All elements of a variable at once, an index for each of its axes."""
+    indices = seed_indices(graph, graph.variable(wrt))
+    return Direction({wrt: bracket_seed(indices)}, indices, lambda name: f"d{name}/d{wrt}", results)
+
+
+def blocks_along(tangents: Tangents, of: str, wrt: Variable, direction: Direction) -> Blocks:
+    """The derivative of a vertex along a direction, after the sweep."""
+    graph = tangents.graph
+    target = graph.variable(of)
+    rows = [graph.keys[cell] for cell in graph.cells[of]]
+    blocks = [Block(key, direction.indices, tuple(tangents.at(target[key], direction))) for key in rows]
+    return Blocks(target, wrt, tuple(blocks), direction.label(of))
 
 
 def reverse_blocks(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[System, list[Blocks]]:
@@ -74,6 +74,7 @@ def reverse_blocks(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[System, l
             target,
             graph.variable(name),
             tuple(Block(seeds, graph.keys[cell], found[cell]) for cell in graph.cells[name]),
+            direction.label(name),
         )
         for name in wrt
     ]

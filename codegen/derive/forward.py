@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sympy import Expr, Idx, Integer, Mul
 
 from codegen.cells import overlap
+from codegen.derive.edges import ancestors
 from codegen.derive.local import local_derivatives, ties
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.expression import base_name, reindex, subscripts
 from codegen.functions import equal
 from codegen.graph import Cell, Equation, Graph, cell_of
-from codegen.summation import Summand, summand
+from codegen.summation import summand
 
 Terms = tuple[Expr, ...]
 """A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
@@ -40,6 +41,11 @@ class Tangents:
             self.of(equation.cell, direction)
         return self.system.equations[before:]
 
+    def sweep_to(self, of: Sequence[str], direction: Direction) -> None:
+        """Differentiate what these vertices of the graph are computed from."""
+        needed = set().union(*(ancestors(self.graph, name) for name in of))
+        self.sweep((equation for equation in self.graph.equations if equation.cell in needed), direction)
+
     def of(self, cell: Cell, direction: Direction) -> Terms:
         """The derivative of a vertex, written with the subscripts of its own equation, the seed not included."""
         key = (cell, direction)
@@ -48,27 +54,25 @@ class Tangents:
             self._found[key] = () if equation is None else self._derivative(equation, direction)
         return self._found[key]
 
-    def at(self, reference: Expr, direction: Direction, reduced: Sequence[Idx] = ()) -> Iterator[tuple[Expr, dict]]:  # type: ignore[type-arg]
+    def at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
         """The terms of the derivative of what a reference reads.
 
-        Each with the values of indices at which it holds, where only some of the elements that are read have it.
+        Where only some of the elements that it reads have a term, a bracket says which.
         """
-        name = base_name(reference)
-        if name in direction.seeds and (seed := direction.seeds[name](reference)) != 0:
-            yield seed, {}
+        name, cell = base_name(reference), cell_of(reference)
+        if name in direction.seeds:
+            yield from (term for term in direction.seeds[name](reference) if term != 0)
         cells = self._cells(name)
-        cell = cell_of(reference)
-        read = [cell] if cell in cells else [c for c in cells if overlap(cell[1], c[1])]
-        for one in read:
+        for one in [cell] if cell in cells else [c for c in cells if overlap(cell[1], c[1])]:
             terms = self.of(one, direction)
             element = _element(reference, one) if terms else None
             if element is None:
                 continue
-            target = cells[one].target
             place = [element.get(i, i) for i in subscripts(reference)]
-            renaming = {i: j for i, j in zip(subscripts(target), place) if isinstance(i, Idx) and i != j}
-            for term in terms:
-                yield reindex(term, renaming), element
+            axes = zip(subscripts(cells[one].target), place)
+            renaming = {old: new for old, new in axes if isinstance(old, Idx) and old != new}
+            picked = [equal(i, m) for i, m in element.items()]
+            yield from (Mul(reindex(term, renaming), *picked) for term in terms)
 
     def _cells(self, name: str) -> Mapping[Cell, Equation]:
         """The equations that assign a variable, those made since included."""
@@ -84,15 +88,14 @@ class Tangents:
             return ()
         share = self._share(equation)
         summands = [
-            term
+            summand(factor * term, equation.reduced)
             for reference, local in edges.items()
             for factor in [share * self.system.companion(equation, reference, local)]
-            for tangent, element in active[reference]
-            for term in [_term(factor, tangent, element, equation)]
+            for term in active[reference]
         ]
-        return self.system.collect(
-            direction.wanted(equation.name), equation.target, summands, direction.indices, (*equation.free, *direction.indices)
-        )
+        within = (*equation.free, *direction.indices)
+        wanted = direction.wanted(equation.name)
+        return self.system.collect(wanted, equation.target, summands, direction.indices, within)
 
     def _share(self, equation: Equation) -> Expr:
         """The share of a tied argument in a maximum, counted once for all directions."""
@@ -102,14 +105,6 @@ class Tangents:
                 self.system.append(one)
             self._shares[equation.cell] = share
         return self._shares[equation.cell]
-
-
-def _term(factor: Expr, tangent: Expr, element: Mapping[Idx, Integer], equation: Equation) -> Summand:
-    """Σ factor × tangent; of an element that is read among others, where it is."""
-    summed = {i: m for i, m in element.items() if i in equation.reduced}
-    picked = [equal(i, m) for i, m in element.items() if i not in summed]
-    body = Mul(reindex(factor, summed), tangent, *picked)
-    return summand(body, [i for i in equation.reduced if i not in summed])
 
 
 def _element(reference: Expr, cell: Cell) -> dict[Idx, Integer] | None:

@@ -10,7 +10,7 @@ from sympy import Expr, Integer
 from codegen.derive.edges import active_edges
 from codegen.derive.local import accumulate, pull_back, ties
 from codegen.derive.names import Names
-from codegen.derive.seeds import Direction
+from codegen.derive.seeds import Direction, Seed
 from codegen.derive.system import System
 from codegen.expression import base_name, shape, subscripts
 from codegen.graph import Cell, Equation, Graph, Variable
@@ -41,7 +41,7 @@ def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
         derived.extend(counting)
         return share
 
-    propagate(graph, of, wrt, lambda reference: Integer(1), settle, factor, share)
+    propagate(graph, of, wrt, lambda reference: [Integer(1)], settle, factor, share)
     return graph.with_equations([*graph.equations, *derived], [of, *(names.total(of, name) for name in wrt)])
 
 
@@ -70,7 +70,7 @@ def propagate(
     graph: Graph,
     of: str,
     wrt: Sequence[str],
-    seed: Callable[[Expr], Expr],
+    seed: Seed,
     settle: Settle,
     factor: Factor,
     share: Callable[[Equation], Expr],
@@ -83,7 +83,7 @@ def propagate(
     edges, active = active_edges(graph, of, wrt)
     pending: dict[Cell, list[Summand]] = defaultdict(list)
     for cell in graph.cells[of]:
-        pending[cell].append(Summand(seed(graph.variable(of)[graph.keys[cell]])))
+        pending[cell].extend(Summand(term) for term in seed(graph.variable(of)[graph.keys[cell]]))
     found: dict[Cell, Terms] = {}
 
     def visit(cell: Cell) -> Terms:

@@ -11,8 +11,8 @@ from codegen.expression import fresh_name, subscripts
 from codegen.functions import equal
 from codegen.graph import Graph, Variable
 
-Seed = Callable[[Expr], Expr]
-"""The derivative of what a reference reads, by the direction."""
+Seed = Callable[[Expr], Sequence[Expr]]
+"""From a reference to the terms of the derivative of what it reads, along a direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +49,9 @@ def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
 
 def bracket_seed(indices: Sequence[Idx]) -> Seed:
     """d w[key]/d w[indices], the product of the brackets [key = index]."""
-    return lambda reference: Mul(*[equal(a, b) for a, b in zip(subscripts(reference), indices)])
+    return lambda reference: [Mul(*[equal(a, b) for a, b in zip(subscripts(reference), indices)])]
 
 
 def array_seed(variable: Variable) -> Seed:
     """The entries of an array of the same shape."""
-    return lambda reference: variable[subscripts(reference)]
+    return lambda reference: [variable[subscripts(reference)]]
