@@ -72,8 +72,7 @@ def gauss_newton(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, thr
     inputs x[3], k
     r[i] = exp(k*x[i])
     ∂r/∂k[i] = r[i]*x[i]
-    dr/dk[i] = ∂r/∂k[i]
-    dr/dk·dr/dk = Σ_i dr/dk[i]**2
+    dr/dk·dr/dk = Σ_i ∂r/∂k[i]**2
     outputs r, dr/dk·dr/dk
     """
     prepared, names = prepare(graph, of, wrt)

@@ -50,8 +50,7 @@ def jacobian(
     inputs x[3]
     y[i] = tanh(x[i])
     ∂y/∂x[i] = 1 - y[i]**2
-    nonzeros of dy/dx[i] = ∂y/∂x[i]
-    dy/dx[i, i'] = equal(i, i')*nonzeros of dy/dx[i]
+    dy/dx[i, i'] = equal(i, i')*∂y/∂x[i]
     outputs y, dy/dx
     """
     graph, names = prepare(graph, of, wrt)

@@ -34,8 +34,7 @@ def per_sample_gradients(graph: Graph, of: str, wrt: Sequence[str] | None = None
     L = Σ_s L of s[s]
     dL of s/dL of s = 1
     ∂L of s/∂w[s] = (1 - L of s[s]**2)*x[s]
-    nonzeros of dL of s/dw = dL of s/dL of s
-    dL of s/dw[s'] = nonzeros of dL of s/dw*∂L of s/∂w[s']
+    dL of s/dw[s'] = dL of s/dL of s*∂L of s/∂w[s']
     outputs L, dL of s/dw
     """
     prepared, names = prepare(graph, of, wrt)

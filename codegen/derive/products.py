@@ -42,8 +42,7 @@ def vjp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     >>> print(vjp(Graph((x,), (Equation(y[i], x[i] ** 2),), ("y",)), "y"))
     inputs x[3], v_y[3]
     y[i] = x[i]**2
-    d(v·y)/dy[i] = v_y[i]
-    d(v·y)/dx[i] = 2*d(v·y)/dy[i]*x[i]
+    d(v·y)/dx[i] = 2*v_y[i]*x[i]
     outputs y, d(v·y)/dx
     """
     prepared, names = prepare(graph, of, wrt)

@@ -54,7 +54,8 @@ def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) ->
     system = System(graph)
 
     def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
-        return system.collect(direction.wanted(base_name(vertex)), vertex, contributions, direction.indices, direction.indices)
+        wanted, seeds = direction.wanted(base_name(vertex)), direction.indices
+        return system.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
 
     def share(equation: Equation) -> Expr:
         share, counting = ties(equation, system.name(f"ties({equation.name})") if equation.reduction else "")

@@ -36,21 +36,21 @@ class Structure:
 
 
 def split(
-    body: Expr, own: Sequence[Idx], seeds: Sequence[Idx], within: Collection[Idx]
+    body: Expr, order: Sequence[Idx], seeds: Sequence[Idx], within: Collection[Idx]
 ) -> tuple[Structure, Expr] | None:
     """A product as structure and core, the core written with as few indices as the brackets allow; None if it is 0.
 
-    ``own`` are the indices of the vertex, ``seeds`` those of the direction. Brackets with an index of ``within`` are
-    taken out, the others remain factors.
+    ``order`` are the indices of the vertex and of the direction; of two that are equal the first is kept. ``seeds`` are
+    those of the direction. Brackets with an index of ``within`` are taken out, the others remain factors.
 
     >>> from sympy import IndexedBase
     >>> s, h, h1, d1 = Idx("s", 9), Idx("h", 4), Idx("h'", 4), Idx("d'", 2)
     >>> x, w = IndexedBase("x", shape=(9, 2)), IndexedBase("w", shape=(9, 4))
-    >>> structure, core = split(equal(h, h1) * w[s, h1] * x[s, d1], [s, h], [h1, d1], [h1, d1])
+    >>> structure, core = split(equal(h, h1) * w[s, h1] * x[s, d1], [s, h, h1, d1], [h1, d1], [h1, d1])
     >>> structure.brackets, core
     ((equal(h, h'),), w[s, h]*x[s, d'])
     """
-    rank = {index: number for number, index in enumerate((*own, *seeds))}
+    rank = {index: number for number, index in enumerate(order)}
     value: dict[Idx, Expr] = {}
     rest: list[Expr] = []
     for factor in Mul.make_args(body):
@@ -64,7 +64,7 @@ def split(
             return None
         value = {index: kept if old == dropped else old for index, old in value.items()} | {dropped: kept}
     factors = Mul.make_args(reindex(Mul(*rest), value))
-    outer = _outer(factors, own, seeds)
+    outer = _outer(factors, order, seeds)
     brackets = [equal(value[index], index, evaluate=False) for index in sorted(value, key=lambda i: rank[i])]
     return Structure(tuple(brackets), outer), Mul(*[factor for factor in factors if factor not in outer])
 
@@ -84,7 +84,7 @@ def _in_range(kept: Expr, dropped: Idx) -> bool:
     return isinstance(kept, Idx) or not isinstance(n, int) or 0 <= int(kept) < n
 
 
-def _outer(factors: Sequence[Expr], own: Sequence[Idx], seeds: Sequence[Idx]) -> tuple[Expr, ...]:
+def _outer(factors: Sequence[Expr], free: Sequence[Idx], seeds: Sequence[Idx]) -> tuple[Expr, ...]:
     """The references that alone have some seed index, and no index that is summed over here or in the next layer.
 
     Samples remain until the loss, so a factor x[s, d'] meets no sum on its way; W[t', h] does, in the layer of h.
@@ -92,7 +92,7 @@ def _outer(factors: Sequence[Expr], own: Sequence[Idx], seeds: Sequence[Idx]) ->
 
     def passes(factor: Expr) -> bool:
         return is_reference(factor) and all(
-            i in seeds or (i in own and not isinstance(extent(i), int)) for i in indices(factor)
+            i in seeds or (i in free and not isinstance(extent(i), int)) for i in indices(factor)
         )
 
     candidates = [factor for factor in factors if passes(factor) and any(i in seeds for i in indices(factor))]

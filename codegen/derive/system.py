@@ -67,19 +67,24 @@ class System:
         summands: Iterable[Summand],
         seeds: Sequence[Idx] = (),
         within: Collection[Idx] = (),
+        *,
+        seeds_first: bool = False,
     ) -> tuple[Expr, ...]:
         """Add up a derivative of the vertex ``target``: one vertex a structure, and the terms that they stand for.
 
-        ``wanted`` names a vertex that has all axes, or that has some of them.
+        ``wanted`` names a vertex that has all axes, or that has some of them: those of ``target``, then the seeds, or
+        the other way round. Of two indices that are equal the first is kept.
         """
-        own = [i for i in subscripts(target) if isinstance(i, Idx)]
+        own = [*zip(subscripts(target), shape(target))]
+        new = [(i, extent(i)) for i in seeds]
+        axes = [*new, *own] if seeds_first else [*own, *new]
+        order = [i for i, _ in axes if isinstance(i, Idx)]
         groups: dict[Structure, list[Summand]] = defaultdict(list)
         for term in summands:
-            found = split(term.body, own, seeds, within)
+            found = split(term.body, order, seeds, within)
             if found is not None:
                 structure, core = found
                 groups[structure].append(Summand(core, term.reduced))
-        axes = [*zip(subscripts(target), shape(target)), *((i, extent(i)) for i in seeds)]
         parts = []
         for structure, terms in groups.items():
             core = self._total(wanted, structure, axes, terms)
@@ -90,6 +95,7 @@ class System:
     def _total(
         self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], terms: Sequence[Summand]
     ) -> Expr:
+        terms = _merged(terms)
         if len(terms) == 1:
             return self._vertex(wanted, structure, axes, terms[0])
         parts = [
@@ -100,8 +106,8 @@ class System:
 
     def _vertex(self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], term: Summand) -> Expr:
         """The vertex of a sum, a new one or one that has the value already; it lacks the axes that the sum lacks."""
-        if term.body == 0:
-            return Integer(0)
+        if term.body == 0 or (is_reference(term.body) and not term.reduced):
+            return term.body
         reduction = Reduction.SUM if term.reduced else None
         existing = self._values.get(_right_side(term.body, reduction, term.reduced))
         if existing is not None:
@@ -160,12 +166,36 @@ class System:
 
     def _register(self, equation: Equation) -> None:
         """Remember the value of a vertex; that of a maximum is found by its own name only."""
-        if equation.reduction is Reduction.MAX or not equation.references or is_leaf(equation.body):
+        plain = is_leaf(equation.body) and equation.reduction is None
+        if equation.reduction is Reduction.MAX or not equation.references or plain:
             return
         order = [i for i in indices(equation.body) if i not in equation.reduced]
         if set(order) == set(equation.free):
             key = _right_side(equation.body, equation.reduction, equation.reduced)
             self._values.setdefault(key, Vertex(equation.target, tuple(order)))
+
+
+def _merged(terms: Sequence[Summand]) -> list[Summand]:
+    """Sums over the same indices as one, if they have a common factor or one of them has no product to be."""
+    found: dict[tuple[Idx, ...], list[Expr]] = defaultdict(list)
+    for term in terms:
+        found[term.reduced].append(term.body)
+    merged = []
+    for reduced, bodies in found.items():
+        factors = [Mul.make_args(body) for body in bodies]
+        common = [f for f in dict.fromkeys(factors[0]) if references(f) and all(f in other for other in factors)]
+        if not reduced:
+            merged.append(Summand(Add(*bodies)))
+        elif common or any(is_reference(body) for body in bodies):
+            rest = Add(*[Mul(*_without(own, common)) for own in factors])
+            merged.append(Summand(Mul(*common, rest), reduced))
+        else:
+            merged += [Summand(body, reduced) for body in bodies]
+    return merged
+
+
+def _without(factors: Sequence[Expr], common: Sequence[Expr]) -> list[Expr]:
+    return [factor for factor in factors if factor not in common]
 
 
 def _right_side(body: Expr, reduction: Reduction | None, reduced: Sequence[Idx]) -> Hashable:
