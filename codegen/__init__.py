@@ -2,6 +2,7 @@
 
 from codegen.derive import (
     PathCount,
+    SparseJacobian,
     count_paths,
     gauss_newton,
     gradient,
@@ -12,6 +13,7 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    sparse_jacobian,
     vjp,
 )
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError
@@ -34,6 +36,7 @@ __all__ = [
     "PassReport",
     "PathCount",
     "Reduction",
+    "SparseJacobian",
     "Variable",
     "compile",
     "count_paths",
@@ -49,5 +52,6 @@ __all__ = [
     "partials",
     "per_sample_gradients",
     "sample_extent",
+    "sparse_jacobian",
     "vjp",
 ]

@@ -14,6 +14,7 @@ from codegen.derive.per_sample import per_sample_gradients
 from codegen.derive.products import hvp, jvp, vjp
 from codegen.derive.request import prepare, require_scalar
 from codegen.derive.reverse import reverse
+from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
 from codegen.expression import extent
 from codegen.graph import Equation, Graph, Variable
@@ -87,6 +88,7 @@ __all__ = [
     "Method",
     "Mode",
     "PathCount",
+    "SparseJacobian",
     "count_paths",
     "gauss_newton",
     "gradient",
@@ -97,5 +99,6 @@ __all__ = [
     "mixed_partials",
     "partials",
     "per_sample_gradients",
+    "sparse_jacobian",
     "vjp",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from codegen.derive.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
 from codegen.derive.request import prepare
@@ -12,6 +12,8 @@ from codegen.errors import DerivationError
 from codegen.graph import Graph
 from codegen.operations import count_operations
 from codegen.passes import optimise
+
+T = TypeVar("T")
 
 Mode = Literal["auto", "forward", "reverse"]
 
@@ -53,17 +55,26 @@ def jacobian(
     dy/dx[i, i'] = equal(i, i')*∂y/∂x[i]
     outputs y, dy/dx
     """
-    graph, names = prepare(graph, of, wrt)
+    prepared, names = prepare(graph, of, wrt)
+    form = per_sample if samples else dense
+
+    def derive(name: str) -> Graph:
+        system, found = MODES[name](prepared, of, names)
+        return put_out(prepared, system, of, found, form)
+
+    return cheapest(derive, mode, lambda derived: derived)
+
+
+def cheapest(derive: Callable[[str], T], mode: Mode, graph_of: Callable[[T], Graph]) -> T:
+    """What is derived in one mode, or in the one whose graph takes fewer operations.
+
+    Raises :class:`DerivationError` for a mode that is unknown.
+    """
     if mode not in ("auto", *MODES):
         raise DerivationError(f"unknown mode {mode!r}, expected one of auto, {', '.join(MODES)}")
-    form = per_sample if samples else dense
-    derived = {
-        name: put_out(graph, *found[:1], of, found[1], form)
-        for name, derive in MODES.items()
-        if mode in ("auto", name)
-        for found in [derive(graph, of, names)]
-    }
-    return derived[mode] if mode != "auto" else min(derived.values(), key=_work)
+    if mode != "auto":
+        return derive(mode)
+    return min((derive(name) for name in MODES), key=lambda found: _work(graph_of(found)))
 
 
 def forward(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:

@@ -83,7 +83,7 @@ def by_complex_step(graph: Graph, of: Sequence[str], wrt: str, values: Arrays) -
         found = evaluate(graph, {**values, wrt: moved}, np.complex128)
         for name, column in zip(of, columns):
             column.append(found[name].imag / 1e-30)
-    return [np.stack(column, axis=-1).reshape(*np.shape(column[0]), *shape) for column in columns]
+    return [np.stack(column, axis=-1).reshape((*np.shape(column[0]), *shape)) for column in columns]
 
 
 def second_by_complex_step(graph: Graph, of: str, wrt: Sequence[str], values: Arrays) -> list[Array]:
