@@ -38,7 +38,7 @@ class Blocks:
 
 def forward_blocks(graph: Graph, pairs: Sequence[tuple[str, str]]) -> tuple[System, list[Blocks]]:
     """The derivatives of (of, wrt) pairs, one forward sweep for each ``wrt``."""
-    tangents = Tangents(graph)
+    tangents = Tangents(graph, keep=[wrt for _, wrt in pairs])
     found: dict[tuple[str, str], Blocks] = {}
     for wrt in dict.fromkeys(wrt for _, wrt in pairs):
         results = [of for of, other in pairs if other == wrt]

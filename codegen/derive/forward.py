@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Idx, Integer, Mul
 
@@ -27,8 +27,8 @@ class Tangents:
     but on a diagonal is kept as that diagonal; local derivatives and sums are shared by all directions and orders.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.system = graph, System(graph)
+    def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
+        self.graph, self.system = graph, System(graph, keep)
         self._definitions: dict[str, dict[Cell, Equation]] = {}
         self._defined = 0
         self._found: dict[tuple[Cell, Direction], Terms] = {}

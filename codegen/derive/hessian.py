@@ -23,7 +23,7 @@ from codegen.derive.forward import Tangents
 from codegen.derive.request import prepare
 from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
-from codegen.derive.system import System, Wanted
+from codegen.derive.system import System
 from codegen.expression import fresh_name, reindex
 from codegen.graph import Graph, Variable
 from codegen.summation import Summand, summand
@@ -32,8 +32,8 @@ from codegen.summation import Summand, summand
 def hessian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, samples: bool = False) -> Graph:
     """The graph with outputs ``of`` and its second derivatives: for ``wrt`` = [a, b], the blocks aa, ab, bb.
 
-    The block of a and b has the shape of ``of``, of a and of b, in this order; those of b and a are the same numbers and
-    are not computed. Forward over reverse: the gradient, and a forward sweep for each of ``wrt`` through what the
+    The block of a and b has the shape of ``of``, of a and of b, in this order; that of b and a has the same numbers and
+    is not computed. Forward over reverse: the gradient, and a forward sweep for each of ``wrt`` through what the
     gradient is computed from. A diagonal block is computed whole. ``samples=True`` leaves the axes of a and b out that
     are the samples of ``of``, as :func:`jacobian` does.
 
@@ -60,7 +60,7 @@ def hessian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, samples:
 def gauss_newton(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, through: str | None = None) -> Graph:
     """The graph with outputs ``of`` and the Gauss-Newton matrix Jᵀ·J of the residuals ``of``, J = ∂of/∂wrt.
 
-    It approximates the Hessian of ½ Σ of². With ``through`` the scalar ``of`` is a loss of that vertex and the matrix is
+    It approximates the Hessian of ½ Σ of². With ``through`` the scalar ``of`` is a loss of that vertex, the matrix is
     Jᵀ·H·J, J = ∂through/∂wrt and H the Hessian of the loss by ``through``: positive semidefinite for a convex loss.
     The blocks of entries i ≤ j in row order, each of the shape of entry i followed by that of entry j.
 
@@ -78,7 +78,7 @@ def gauss_newton(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, thr
     prepared, names = prepare(graph, of, wrt)
     inner = of if through is None else through
     whole = prepared if through is None else reverse(prepared, of, [through])
-    tangents = Tangents(whole)
+    tangents = Tangents(whole, keep=names)
     jacobians = [axes_of(whole, name) for name in names]
     for direction in jacobians:
         tangents.sweep_to([inner], direction)
@@ -110,7 +110,9 @@ def _rows_of(like: Blocks, tangents: Tangents, of: Variable, direction: Directio
 def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
     """leftᵀ·right."""
     columns = left.blocks[0].columns
-    taken = {str(i.label) for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)}
+    taken = {
+        str(i.label) for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)
+    }
     renaming: dict[Idx, Expr] = {}
     for index in right.blocks[0].columns:
         name = fresh_name(f"{index.label}'", taken)
@@ -123,8 +125,9 @@ def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
         for a in one.terms
         for b in other.terms
     ]
-    name = f"{left.name}·{right.name}"
-    seeds = (*columns, *others)
-    wanted: Wanted = lambda whole: name if whole else f"nonzeros of {name}"  # noqa: E731
-    terms = system.collect(wanted, Variable(name).symbol, summands, seeds, seeds)
-    return Blocks(left.wrt, right.wrt, (Block(columns, others, terms),), name)
+    product = Variable(f"{left.name}·{right.name}")
+    direction = Direction({}, (*columns, *others), str, [product.name])
+    terms = system.collect(
+        direction.wanted(product.name), product.symbol, summands, direction.indices, direction.indices
+    )
+    return Blocks(left.wrt, right.wrt, (Block(columns, others, terms),), product.name)

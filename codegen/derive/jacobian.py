@@ -38,9 +38,9 @@ def jacobian(
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, of the shape of ``of`` followed by that of w.
 
     ``of`` and ``wrt`` are any vertices (``wrt`` all real inputs by default). ``mode`` is ``forward`` (tangents, a sweep
-    for each w), ``reverse`` (adjoints of all elements of ``of`` at once), or ``auto``: whichever takes fewer operations.
-    What is known to be 0 takes none: the derivative of ``W[h, d]·x[s, d]`` by ``x[s', d']`` is computed for s = s' only.
-    ``samples=True`` leaves the axes of w out that are the samples of ``of``: u[s, t] by x[s, d] has the shape (S, t, d).
+    for each w), ``reverse`` (adjoints of all elements of ``of`` at once), or ``auto``: what takes fewer operations.
+    What is known to be 0 takes none: ``W[h, d]·x[s, d]`` is differentiated by ``x[s', d']`` for s = s' only.
+    ``samples=True`` leaves the axes of w out that are samples of ``of``: u[s, t] by x[s, d] has the shape (S, t, d).
 
     Raises :class:`DerivationError` for vertices that hold integers, and with ``samples`` where samples are mixed.
 

@@ -14,7 +14,7 @@ from codegen.derive.seeds import Direction, Seed
 from codegen.errors import DerivationError
 from codegen.expression import is_reference, subscripts
 from codegen.functions import equal
-from codegen.graph import Cell, Graph, Variable
+from codegen.graph import Cell, Equation, Graph, Variable
 
 Along = Mapping[str, tuple[str, tuple[int, ...]]]
 """By the letter of a direction, the variable and the element of it (of each sample) that moves."""
@@ -58,16 +58,18 @@ def mixed_partials(
     prepared, _ = prepare(graph, of, list(dict.fromkeys(name for name, _ in along.values())))
     for name, element in along.values():
         _require_own_samples(prepared, of, name, element)
-    wanted = [tuple(sorted(order, key=list(along).index)) for order in orders]
+    place = {letter: number for number, letter in enumerate(along)}
+    wanted = list(dict.fromkeys(tuple(sorted(order, key=place.__getitem__)) for order in orders))
+    prefixes = {order[:n] for order in wanted for n in range(1, len(order) + 1)}
     tangents, names = Tangents(prepared), _Names()
     moving = {letter: Direction({name: _seed(e)}, (), names.by(letter)) for letter, (name, e) in along.items()}
     needed = ancestors(prepared, of)
-    levels = {(): [equation for equation in prepared.equations if equation.cell in needed]}
-    for order in sorted({order[:n] for order in wanted for n in range(1, len(order) + 1)}, key=len):
-        levels[order] = tangents.sweep(levels[order[:-1]], moving[order[-1]])
+    levels: dict[tuple[str, ...], list[Equation]] = {(): [e for e in prepared.equations if e.cell in needed]}
+    for prefix in sorted(prefixes, key=lambda prefix: (len(prefix), *map(place.__getitem__, prefix))):
+        levels[prefix] = tangents.sweep(levels[prefix[:-1]], moving[prefix[-1]])
     target = prepared.variable(of)
     found = []
-    for order in dict.fromkeys(wanted):
+    for order in wanted:
         blocks = []
         for cell in prepared.cells[of]:
             key = prepared.keys[cell]
@@ -119,9 +121,7 @@ def _directions(
             continue
         name, *element = (what,) if isinstance(what, str) else what
         extents = [n for n in graph.variable(str(name)).shape if isinstance(n, int)]
-        fits = len(element) == len(extents) and all(
-            isinstance(m, int) and 0 <= m < n for m, n in zip(element, extents)
-        )
+        fits = len(element) == len(extents) and all(isinstance(m, int) and 0 <= m < n for m, n in zip(element, extents))
         if not fits:
             raise DerivationError(
                 f"the direction {letter!r} is {what!r}, expected an element of {name!r}, whose shape is "
@@ -156,7 +156,7 @@ def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ..
     if not symbolic:
         return
     needed = ancestors(graph, of)
-    axes: dict[Cell, int] = {cell: symbolic[0] for cell in graph.cells[wrt]}
+    axes: dict[Cell, int] = dict.fromkeys(graph.cells[wrt], symbolic[0])
     for equation in graph.equations:
         if equation.cell in needed and equation.cell not in axes:
             samples = {
@@ -169,8 +169,7 @@ def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ..
                 continue
             if len(samples) > 1 or not samples <= set(equation.free):
                 raise DerivationError(
-                    f"{of!r} of one sample depends on {wrt!r} of others, through `{equation.target}`: it has no partial "
-                    "derivatives per sample"
+                    f"{of!r} of one sample depends on {wrt!r} of others, through `{equation.target}`: it has no "
+                    "partial derivatives per sample"
                 )
             axes[equation.cell] = subscripts(equation.target).index(next(iter(samples)))
-

@@ -17,10 +17,10 @@ from codegen.graph import Equation, Graph, Variable
 def per_sample_gradients(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     """The graph with outputs ``of`` and for each w of ``wrt`` an array of the shape (S, shape of w).
 
-    ``of`` is an array over the samples, l[s], and row s of the result is the gradient of l[s]; or it is a scalar that is
-    a sum over samples, and the rows are the gradients of its terms, which add up to its gradient. The derivative by an
-    array over the samples, such as the inputs, has its own shape. One backward sweep, no sample's row is computed
-    for another.
+    ``of`` is an array over the samples, l[s], and row s of the result is the gradient of l[s]; or it is a scalar that
+    is a sum over samples, and the rows are the gradients of its terms, which add up to its gradient. The derivative by
+    an array over the samples, such as the inputs, has that array's shape. One backward sweep; what a sample does not
+    depend on is not computed.
 
     Raises :class:`DerivationError` if ``of`` is neither, and where samples are mixed.
 

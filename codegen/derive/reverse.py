@@ -51,7 +51,7 @@ def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) ->
     The adjoint of a vertex has its subscripts and the indices of ``of`` that it depends on: what is 0 but where an
     index of ``of`` is one of the vertex is kept as that diagonal.
     """
-    system = System(graph)
+    system = System(graph, keep=wrt)
 
     def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
         wanted, seeds = direction.wanted(base_name(vertex)), direction.indices
@@ -112,4 +112,3 @@ def propagate(
             for cell in graph.cells[variable.name]:
                 visit(cell)
     return {cell: terms for cell, terms in found.items() if cell[0] in wrt}
-

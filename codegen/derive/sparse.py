@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -26,9 +27,9 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Nonzeros:
-    """One array of values: its indices, and the subscripts of ``of`` and of one of ``wrt`` that each value belongs to."""
+    """One array of values: its indices, and the subscripts of ``of`` and ``wrt`` that each value belongs to."""
 
-    wrt: str
+    wrt: Variable
     indices: tuple[Idx, ...]
     rows: tuple[Expr, ...]
     columns: tuple[Expr, ...]
@@ -38,8 +39,8 @@ class Nonzeros:
 class SparseJacobian:
     """A graph with outputs ``of`` and arrays of nonzero values, and the places of these in a matrix.
 
-    Row r of the matrix is element r of ``of``, flattened; the columns are the elements of each of ``wrt``, flattened and
-    laid end to end.
+    Row r of the matrix is element r of ``of``, flattened; the columns are the elements of each of ``wrt``, flattened
+    and laid end to end.
     """
 
     graph: Graph
@@ -53,7 +54,9 @@ class SparseJacobian:
         A place that occurs twice holds the sum of its values.
         """
         sizes = self._sizes(extents)
-        found = [self._places(part, sizes) for part in self.nonzeros]
+        ends = accumulate((self._size(variable, sizes) for variable in self.wrt), initial=0)
+        start = dict(zip((variable.name for variable in self.wrt), ends))
+        found = [_places(part, self.of, start[part.wrt.name], sizes) for part in self.nonzeros]
         rows, columns = ([part[axis] for part in found] for axis in (0, 1))
         empty = np.zeros(0, np.int64)
         return np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
@@ -66,10 +69,13 @@ class SparseJacobian:
         if len(arrays) != len(self.graph.outputs):
             outputs = ", ".join(self.graph.outputs)
             raise DerivationError(f"assemble: found {len(arrays)} arrays, expected those of the outputs {outputs}")
-        extents: dict[str, int] = {}
-        for name, array in zip(self.graph.outputs, arrays):
-            extents.update((str(n), m) for n, m in zip(self.graph.variable(name).shape, array.shape))
-        rows, columns = self.pattern(**{name: m for name, m in extents.items() if not name.isdigit()})
+        extents = {
+            str(n): m
+            for name, array in zip(self.graph.outputs, arrays)
+            for n, m in zip(self.graph.variable(name).shape, array.shape)
+            if not isinstance(n, int)
+        }
+        rows, columns = self.pattern(**extents)
         sizes = self._sizes(extents)
         shape = self._size(self.of, sizes), sum(self._size(variable, sizes) for variable in self.wrt)
         data = np.concatenate([np.zeros(0), *(array.reshape(-1) for array in arrays[1:])])
@@ -89,33 +95,27 @@ class SparseJacobian:
     def _size(variable: Variable, sizes: Mapping[Extent, int]) -> int:
         return prod(n if isinstance(n, int) else sizes[n] for n in variable.shape)
 
-    def _places(self, part: Nonzeros, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers]:
-        counts = [n if isinstance(n := extent(i), int) else sizes[n] for i in part.indices]
-        grid = dict(zip(part.indices, np.indices(counts, np.int64).reshape(len(counts), -1)))
-        total = prod(counts)
 
-        def flat(key: Sequence[Expr], variable: Variable) -> Integers:
-            place = np.zeros(total, np.int64)
-            for subscript, n in zip(key, variable.shape):
-                at = grid[subscript] if isinstance(subscript, Idx) else int(subscript)
-                place = place * (n if isinstance(n, int) else sizes[n]) + at
-            return place
+def _places(part: Nonzeros, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers]:
+    """Row and column of each value, in C order."""
+    counts = [n if isinstance(n := extent(i), int) else sizes[n] for i in part.indices]
+    grid = dict(zip(part.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
 
-        before = 0
-        for variable in self.wrt:
-            if variable.name == part.wrt:
-                return flat(part.rows, self.of), before + flat(part.columns, variable)
-            before += self._size(variable, sizes)
-        raise AssertionError(part.wrt)
+    def flat(key: Sequence[Expr], variable: Variable) -> Integers:
+        place = np.zeros(prod(counts), np.int64)
+        for subscript, n in zip(key, variable.shape):
+            at = grid[subscript] if isinstance(subscript, Idx) else int(subscript)
+            place = place * (n if isinstance(n, int) else sizes[n]) + at
+        return place
+
+    return flat(part.rows, of), start + flat(part.columns, part.wrt)
 
 
-def sparse_jacobian(
-    graph: Graph, of: str, wrt: Sequence[str] | None = None, *, mode: Mode = "auto"
-) -> SparseJacobian:
+def sparse_jacobian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, mode: Mode = "auto") -> SparseJacobian:
     """The Jacobian of ``of`` as its nonzero values: what is known to be 0 is neither computed nor stored.
 
-    Known are the zeros that follow from subscripts: the samples that do not meet, the rows of a matrix that a row of its
-    product does not read, the elements that are assigned singly.
+    Known are the zeros that follow from subscripts: of samples that do not meet, of the rows of a matrix that a row of
+    its product does not read, of elements that are assigned singly.
 
     >>> from codegen import Index, compile
     >>> i, x, y = Index("i", 3), Variable("x", (3,)), Variable("y", (3,))
@@ -149,6 +149,6 @@ def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> 
                     tuple(structure.value(i) if isinstance(i, Idx) else i for i in key)
                     for key in (block.rows, block.columns)
                 )
-                nonzeros.append(Nonzeros(blocks.wrt.name, indices, rows, columns))
+                nonzeros.append(Nonzeros(blocks.wrt, indices, rows, columns))
     derived = graph.with_equations(system.equations, outputs)
     return SparseJacobian(derived, graph.variable(of), tuple(b.wrt for b in found), tuple(nonzeros))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-
 from typing import TypeAlias
 
 from sympy import Add, Expr, Idx, Integer, Mul
@@ -29,16 +28,20 @@ from codegen.expression import (
 from codegen.functions import equal
 from codegen.graph import Graph
 from codegen.passes.patterns import Vertex, pattern
-from codegen.summation import Summand
+from codegen.summation import Summand, over_present
 
 Wanted: TypeAlias = Callable[[bool], str]
 """The name that a vertex should have, by whether it has all the axes of the derivative."""
 
 
 class System:
-    """Equations appended to those of a graph; what one of them computes already is not computed again."""
+    """Equations appended to those of a graph; what one of them computes already is not computed again.
 
-    def __init__(self, graph: Graph) -> None:
+    Vertices named in ``keep`` do not count: what is differentiated by a later on must not read a instead of what a is.
+    """
+
+    def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
+        self._keep = frozenset(keep)
         self.equations: list[Equation] = list(graph.equations)
         self._taken = set(graph.variables)
         self._layout: dict[str, Hashable] = {}
@@ -99,7 +102,7 @@ class System:
         if len(terms) == 1:
             return self._vertex(wanted, structure, axes, terms[0])
         parts = [
-            self._vertex(lambda _, n=n: f"{wanted(True)}#{n}", structure, axes, term) if term.reduced else term.body
+            self._vertex(_numbered(wanted, n), structure, axes, term) if term.reduced else term.body
             for n, term in enumerate(terms, 1)
         ]
         return self._vertex(wanted, structure, axes, Summand(Add(*parts)))
@@ -167,12 +170,17 @@ class System:
     def _register(self, equation: Equation) -> None:
         """Remember the value of a vertex; that of a maximum is found by its own name only."""
         plain = is_leaf(equation.body) and equation.reduction is None
-        if equation.reduction is Reduction.MAX or not equation.references or plain:
+        unusable = equation.reduction is Reduction.MAX or equation.name in self._keep
+        if unusable or plain or not equation.references:
             return
         order = [i for i in indices(equation.body) if i not in equation.reduced]
         if set(order) == set(equation.free):
             key = _right_side(equation.body, equation.reduction, equation.reduced)
             self._values.setdefault(key, Vertex(equation.target, tuple(order)))
+
+
+def _numbered(wanted: Wanted, number: int) -> Wanted:
+    return lambda whole: f"{wanted(True)}#{number}"
 
 
 def _merged(terms: Sequence[Summand]) -> list[Summand]:
@@ -188,7 +196,7 @@ def _merged(terms: Sequence[Summand]) -> list[Summand]:
             merged.append(Summand(Add(*bodies)))
         elif common or any(is_reference(body) for body in bodies):
             rest = Add(*[Mul(*_without(own, common)) for own in factors])
-            merged.append(Summand(Mul(*common, rest), reduced))
+            merged.append(over_present(Mul(*common, rest), reduced))
         else:
             merged += [Summand(body, reduced) for body in bodies]
     return merged

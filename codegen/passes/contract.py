@@ -1,4 +1,4 @@
-"""Multiply the factors of a sum in an order that does little: what has few indices first, sums as early as they can be."""
+"""Multiply the factors of a sum in a good order: what has few indices first, and sums as early as they can be."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def _cheapest(
     """Two operands whose product is worth a vertex, the smallest, and the indices that are summed in it."""
     if len(operands) < 3:
         return None
-    found = []
+    found: list[tuple[int, int, int, _Operand, _Operand, tuple[Idx, ...]]] = []
     for one, other in combinations(operands, 2):
         union = one.indices | other.indices
         rest = frozenset().union(*(o.indices for o in operands if o not in (one, other)))
         summed = tuple(i for i in reduced if i in union and i not in rest)
         if (union < domain or summed) and references(one.expression * other.expression):
             found.append((_size(union - set(summed)), _size(union), len(found), one, other, summed))
-    return min(found)[3:] if found else None
+    return min(found, key=lambda entry: entry[:3])[3:] if found else None
 
 
 def _size(of: frozenset[Idx]) -> int:
