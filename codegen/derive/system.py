@@ -10,6 +10,7 @@ from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
 from codegen.derive.structure import Structure, split
+from codegen.derive.sums import fewest
 from codegen.equation import Equation, Reduction, Variable
 from codegen.expression import (
     Extent,
@@ -28,7 +29,7 @@ from codegen.expression import (
 from codegen.functions import equal
 from codegen.graph import Graph
 from codegen.passes.patterns import Vertex, pattern
-from codegen.summation import Summand, over_present
+from codegen.summation import Summand
 
 Wanted: TypeAlias = Callable[[bool], str]
 """The name that a vertex should have, by whether it has all the axes of the derivative."""
@@ -89,7 +90,7 @@ class System:
                 structure, core = found
                 groups[structure].append(Summand(core, term.reduced))
         parts = []
-        for structure, terms in groups.items():
+        for structure, terms in fewest(groups).items():
             core = self._total(wanted, structure, axes, terms)
             if core != 0:
                 parts.append(structure.times(core))
@@ -98,7 +99,6 @@ class System:
     def _total(
         self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], terms: Sequence[Summand]
     ) -> Expr:
-        terms = _merged(terms)
         if len(terms) == 1:
             return self._vertex(wanted, structure, axes, terms[0])
         parts = [
@@ -181,29 +181,6 @@ class System:
 
 def _numbered(wanted: Wanted, number: int) -> Wanted:
     return lambda whole: f"{wanted(True)}#{number}"
-
-
-def _merged(terms: Sequence[Summand]) -> list[Summand]:
-    """Sums over the same indices as one, if they have a common factor or one of them has no product to be."""
-    found: dict[tuple[Idx, ...], list[Expr]] = defaultdict(list)
-    for term in terms:
-        found[term.reduced].append(term.body)
-    merged = []
-    for reduced, bodies in found.items():
-        factors = [Mul.make_args(body) for body in bodies]
-        common = [f for f in dict.fromkeys(factors[0]) if references(f) and all(f in other for other in factors)]
-        if not reduced:
-            merged.append(Summand(Add(*bodies)))
-        elif common or any(is_reference(body) for body in bodies):
-            rest = Add(*[Mul(*_without(own, common)) for own in factors])
-            merged.append(over_present(Mul(*common, rest), reduced))
-        else:
-            merged += [Summand(body, reduced) for body in bodies]
-    return merged
-
-
-def _without(factors: Sequence[Expr], common: Sequence[Expr]) -> list[Expr]:
-    return [factor for factor in factors if factor not in common]
 
 
 def _right_side(body: Expr, reduction: Reduction | None, reduced: Sequence[Idx]) -> Hashable:

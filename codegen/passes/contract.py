@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import prod
 
 from sympy import Expr, Idx, Mul
 
 from codegen.expression import extent, fresh_names, indices, is_leaf, references
 from codegen.functions import equal
 from codegen.graph import Equation, Graph, Reduction, Variable
+from codegen.operations import size
 
 ASSUMED_SAMPLES = 64
 """The number of samples that a symbolic extent is taken for when products are compared."""
@@ -89,18 +89,15 @@ def _cheapest(
     """Two operands whose product is worth a vertex, the smallest, and the indices that are summed in it."""
     if len(operands) < 3:
         return None
-    found: list[tuple[int, int, int, _Operand, _Operand, tuple[Idx, ...]]] = []
+    found: list[tuple[tuple[int, int], _Operand, _Operand, tuple[Idx, ...]]] = []
     for one, other in combinations(operands, 2):
         union = one.indices | other.indices
         rest = frozenset().union(*(o.indices for o in operands if o not in (one, other)))
         summed = tuple(i for i in reduced if i in union and i not in rest)
         if (union < domain or summed) and references(one.expression * other.expression):
-            found.append((_size(union - set(summed)), _size(union), len(found), one, other, summed))
-    return min(found, key=lambda entry: entry[:3])[3:] if found else None
-
-
-def _size(of: frozenset[Idx]) -> int:
-    return prod(n if isinstance(n := extent(i), int) else ASSUMED_SAMPLES for i in of)
+            sizes = size(union - set(summed), ASSUMED_SAMPLES), size(union, ASSUMED_SAMPLES)
+            found.append((sizes, one, other, summed))
+    return min(found, key=lambda entry: entry[0])[1:] if found else None
 
 
 def _is_compound(expression: Expr) -> bool:
