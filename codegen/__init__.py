@@ -1,6 +1,21 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
-from codegen.derive import PathCount, count_paths, gradient, partials
+from codegen.derive import (
+    PathCount,
+    SparseJacobian,
+    count_paths,
+    gauss_newton,
+    gradient,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    mixed_partials,
+    partials,
+    per_sample_gradients,
+    sparse_jacobian,
+    vjp,
+)
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError
 from codegen.expressions import from_expressions
 from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
@@ -21,12 +36,22 @@ __all__ = [
     "PassReport",
     "PathCount",
     "Reduction",
+    "SparseJacobian",
     "Variable",
     "compile",
     "count_paths",
     "from_expressions",
+    "gauss_newton",
     "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "mixed_partials",
     "optimise",
     "partials",
+    "per_sample_gradients",
     "sample_extent",
+    "sparse_jacobian",
+    "vjp",
 ]

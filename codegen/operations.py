@@ -48,12 +48,12 @@ def equation_operations(equation: Equation, samples: int = 1) -> Operations:
     for node in postorder(equation.body):
         if node not in seen:
             seen.add(node)
-            times = _size(below[id(node)], samples)
+            times = size(below[id(node)], samples)
             found.update({kind: number * times for kind, number in node_operations(node).items()})
             if id(node) in alone and is_reciprocal(node) and _reads(node):
                 found["divide"] += times
     if equation.reduction is not None:
-        found["add" if equation.reduction is Reduction.SUM else "compare"] += _size(equation.domain, samples)
+        found["add" if equation.reduction is Reduction.SUM else "compare"] += size(equation.domain, samples)
     return found
 
 
@@ -106,7 +106,8 @@ def _indices(node: Basic, arguments: list[frozenset[Idx]]) -> frozenset[Idx]:
     return frozenset(leaf_indices(node)).union(*arguments)
 
 
-def _size(of: Iterable[Idx], samples: int) -> int:
+def size(of: Iterable[Idx], samples: int) -> int:
+    """How many combinations of values indices have."""
     return prod(n if isinstance(n := extent(i), int) else samples for i in of)
 
 
