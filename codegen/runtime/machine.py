@@ -34,10 +34,9 @@ def _target_machine() -> Any:
 def compile_module(text: str) -> bytes:
     """The object code of a module in LLVM's language.
 
-    >>> code = compile_module('define i64 @three() { ret i64 3 }')
-    >>> address = load_object(code, ["three"]).addresses["three"]
     >>> import ctypes
-    >>> ctypes.CFUNCTYPE(ctypes.c_int64)(address)()
+    >>> code = load_object(compile_module("define i64 @three() { ret i64 3 }"), ["three"])
+    >>> ctypes.CFUNCTYPE(ctypes.c_int64)(code.addresses["three"])()
     3
     """
     with _lock:

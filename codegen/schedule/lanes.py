@@ -82,14 +82,14 @@ class _Choice:
         return operations + sum(self.moves(reference, lane) for reference in moved)
 
     def moves(self, reference: Expr, lane: Idx | None) -> float:
-        """Instructions to load or store a vertex: one a lane where lanes do not lie next to each other."""
+        """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other."""
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
             return 0.0
         key = [subscripts(reference)[axis] for axis in storage.axes]
         if lane is None or lane not in key or (key.count(lane) == 1 and key[-1] == lane):
             return 1.0
-        return float(self.width)
+        return 2.0 * self.width
 
 
 def _size(index: Idx) -> int:

@@ -46,8 +46,8 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
     >>> graph, kernels = tile_graph(Graph((x, W), (z_equation, L_equation), ("L",)))
     >>> print(graph)
     inputs x[S, 8], W[8, 8]
-    x'[d, s] = x[s, d]
-    z[h, s] = Σ_d x'[d, s]*W[h, d]
+    xᵀ[d, s] = x[s, d]
+    z[h, s] = Σ_d W[h, d]*xᵀ[d, s]
     L = Σ_s,h z[h, s]**2
     outputs L
     >>> [kernel.kind.name for kernel in kernels.values()]
@@ -115,7 +115,7 @@ class _Layout:
         if not given and axis == len(key) - 1:
             return reference
         order = [*(a for a in range(len(key)) if a != axis), axis]
-        name = fresh_name(f"{variable.name}'", self.graph.variables) if given else variable.name
+        name = fresh_name(f"{variable.name}ᵀ", self.graph.variables) if given else variable.name
         turned = Variable(name, tuple(variable.shape[a] for a in order))
         if is_input and name not in self.copies:
             whole = [i if isinstance(i, Idx) else Idx(f"i{a}", variable.shape[a]) for a, i in enumerate(key)]

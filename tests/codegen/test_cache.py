@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,8 +21,8 @@ with warnings.catch_warnings(record=True) as caught:
     from sympy import symbols
     a, b = symbols("a b")
     graph = codegen.gradient(codegen.from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e")
-    function = codegen.compile(graph)
-    again = codegen.compile(graph)
+    function = codegen.compile(graph, emitter=EMITTER)
+    again = codegen.compile(graph, emitter=EMITTER)
     print(json.dumps({
         "values": function(2.0, 1.0), "hit": function.report.cache_hit, "again": again.report.cache_hit,
         "same": again.kernel is function.kernel, "warnings": [str(w.message) for w in caught],
@@ -29,10 +30,14 @@ with warnings.catch_warnings(record=True) as caught:
 """
 
 
-def process(directory: Path) -> subprocess.Popen[str]:
+def process(directory: Path, emitter: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "SYMNN_CACHE_DIR": str(directory), "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", f"EMITTER = {emitter!r}\n{PROGRAM}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
 
 
@@ -42,17 +47,13 @@ def finish(running: subprocess.Popen[str]) -> dict[str, object]:
     return dict(json.loads(output))
 
 
-def run(directory: Path) -> dict[str, object]:
-    return finish(process(directory))
+def run(directory: Path, emitter: str = "vector") -> dict[str, object]:
+    return finish(process(directory, emitter))
 
 
-def entry(directory: Path) -> Path:
-    (found,) = (directory / "modules").iterdir()
-    return found
-
-
-def test_a_second_process_loads_what_the_first_compiled(tmp_path: Path) -> None:
-    first, second = run(tmp_path), run(tmp_path)
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_a_second_process_loads_what_the_first_compiled(emitter: str, tmp_path: Path) -> None:
+    first, second = run(tmp_path, emitter), run(tmp_path, emitter)
     assert (first["hit"], second["hit"]) == (False, True)
     assert first["values"] == second["values"] == [6.0, 2.0, 5.0]
     assert first["again"] is True
@@ -61,7 +62,7 @@ def test_a_second_process_loads_what_the_first_compiled(tmp_path: Path) -> None:
 
 
 def test_two_processes_compiling_one_graph_both_succeed(tmp_path: Path) -> None:
-    results = [finish(p) for p in [process(tmp_path) for _ in range(3)]]
+    results = [finish(p) for p in [process(tmp_path, "vector") for _ in range(3)]]
     assert [r["values"] for r in results] == [[6.0, 2.0, 5.0]] * 3
     assert sorted(bool(r["hit"]) for r in results) == [False, True, True]
     assert run(tmp_path)["hit"] is True
@@ -77,30 +78,49 @@ def _each(pattern: str, change: Callable[[Path], object]) -> Callable[[Path], No
     return damage
 
 
+def _flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+
+
 EVIL = b"cos\nsystem\n(S'touch pwned'\ntR."
 DAMAGE = {
-    "a truncated index": _each("*.nbi", lambda f: f.write_bytes(f.read_bytes()[:40])),
-    "truncated machine code": _each("*.nbc", lambda f: f.write_bytes(f.read_bytes()[:100])),
-    "an empty index": _each("*.nbi", lambda f: f.write_bytes(b"")),
-    "a foreign pickle": _each("*.nbi", lambda f: f.write_bytes(EVIL)),
-    "an extra file": lambda path: next(path.rglob("*.nbi")).with_name("module.other-1.py311.nbi").write_bytes(EVIL),
-    "no digests": lambda path: (path / "digests").unlink(),
-    "foreign source": lambda path: (path / "module.py").write_text("raise SystemExit('foreign code ran')"),
-    "truncated source": lambda path: (path / "module.py").write_text(""),
-    "a missing file": _each("*.nbc", Path.unlink),
+    "vector: truncated code": _each("code", lambda f: f.write_bytes(f.read_bytes()[:100])),
+    "vector: a flipped bit": _each("code", _flip),
+    "vector: an empty file": _each("code", lambda f: f.write_bytes(b"")),
+    "numba: a truncated index": _each("*.nbi", lambda f: f.write_bytes(f.read_bytes()[:40])),
+    "numba: truncated machine code": _each("*.nbc", lambda f: f.write_bytes(f.read_bytes()[:100])),
+    "numba: a foreign pickle": _each("*.nbi", lambda f: f.write_bytes(EVIL)),
+    "numba: an extra file": lambda path: (
+        next(path.rglob("*.nbi")).with_name("module.other-1.py311.nbi").write_bytes(EVIL)
+    ),
+    "numba: no digests": _each("digests", Path.unlink),
+    "numba: foreign source": _each("module.py", lambda f: f.write_text("raise SystemExit('foreign code ran')")),
+    "numba: a missing file": _each("*.nbc", Path.unlink),
 }
 
 
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What one process leaves behind, by emitter."""
+    found = {emitter: tmp_path_factory.mktemp(emitter) for emitter in ("vector", "numba")}
+    for emitter, directory in found.items():
+        run(directory, emitter)
+    return found
+
+
 @pytest.mark.parametrize("what", DAMAGE)
-def test_a_damaged_entry_is_compiled_again(what: str, tmp_path: Path) -> None:
-    run(tmp_path)
-    DAMAGE[what](entry(tmp_path))
-    result = run(tmp_path)
+def test_a_damaged_entry_is_compiled_again(what: str, caches: dict[str, Path], tmp_path: Path) -> None:
+    emitter = what.split(":")[0]
+    directory = tmp_path / "cache"
+    shutil.copytree(caches[emitter], directory)
+    DAMAGE[what](directory)
+    result = run(directory, emitter)
     assert result["values"] == [6.0, 2.0, 5.0]
     assert result["hit"] is False
     assert result["warnings"] == []
     assert not Path("pwned").exists()
-    assert run(tmp_path)["hit"] is True
 
 
 def test_a_directory_that_others_can_write_is_closed_first(tmp_path: Path) -> None:
