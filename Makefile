@@ -53,12 +53,11 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $(VENV)/.demo $@
 
 # The peers have an environment of their own, because PyTensor wants an older Numba than the newest.
-# PyTorch's own index has builds without CUDA, which are a tenth of the size.
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "installing symnn and its peers into $(PEERS) (the first time takes some minutes)"
 	@$(BIN)/python -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --extra-index-url https://download.pytorch.org/whl/cpu --editable '.[sklearn,plot,compare,bench]'
+	  --editable '.[sklearn,plot,compare,bench]'
 	@touch $@
 
 $(BIN)/python:

@@ -284,3 +284,12 @@ def _expand(node: Basic) -> Basic | None:
 def is_inverse(node: Basic) -> bool:
     """1/x, which inside a product is written as a division."""
     return isinstance(node, Pow) and node.exp == -1 and not node.is_number
+
+
+def product_factors(term: Basic) -> tuple[Basic, ...] | None:
+    """The factors of a product without division, of a square its base twice; None for any other term."""
+    if isinstance(term, Pow) and term.exp == 2:
+        return (term.base, term.base)
+    if isinstance(term, Mul) and not any(is_inverse(factor) for factor in term.args):
+        return tuple(term.args)
+    return None

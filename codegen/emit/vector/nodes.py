@@ -14,7 +14,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.emit import vectormath
-from codegen.emit.expressions import is_inverse
+from codegen.emit.expressions import is_inverse, product_factors
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
@@ -71,10 +71,10 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     """A sum; products after the first term are fused to it."""
-    terms = sorted(node.args, key=lambda term: _factors(term) is not None)
+    terms = sorted(node.args, key=lambda term: product_factors(term) is not None)
     total = of(terms[0])
     for term in terms[1:]:
-        factors = _factors(term)
+        factors = product_factors(term)
         if factors is None:
             total = w.apply(lambda lanes, x, y: lanes.add(x, y), total, of(term))
         else:
@@ -82,15 +82,6 @@ def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
             product = reduce(lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading)
             total = w.apply(lambda lanes, x, y, z: lanes.fma(x, y, z), product, last, total)
     return total
-
-
-def _factors(term: Basic) -> tuple[Basic, ...] | None:
-    """The factors of a product without division, the square of a value as two; None for any other term."""
-    if isinstance(term, Pow) and term.exp == 2:
-        return (term.base, term.base)
-    if isinstance(term, Mul) and not any(is_inverse(factor) for factor in term.args):
-        return tuple(term.args)
-    return None
 
 
 def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:

@@ -16,6 +16,7 @@ from numba.core import cgutils
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
+from codegen.emit.expressions import product_factors
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
 from codegen.emit.vector.plan import ITEM, Plan, Region
@@ -190,27 +191,43 @@ class Writer:
             self.under_way[key] = Sum(slot, lanes, combine=lanes and not inside)
 
     def accumulate(self, statement: Accumulate, scope: Scope) -> None:
+        """Add a value to a sum, products fused to it, or keep the larger; lanes beyond the end change nothing."""
         key = cell_of(statement.target)
-        value = self._evaluate(self, statement.value, scope)
+        values = self.summands(statement, scope)
         if key in self.under_way:
             total = self.under_way[key]
             lanes = self.wide if total.lanes else self.scalar
-            new = self.masked(value, self.neutral(statement)) if total.combine else self.spread_real(value, total.lanes)
-            self.builder.store(self.combined(statement, lanes, self.builder.load(total.slot), new), total.slot)
+            before = self.builder.load(total.slot)
+            after = self.combined(statement, lanes, before, [self.spread_real(v, total.lanes) for v in values])
+            if total.combine:
+                after = self.wide.select(self.mask, after, before)
+            self.builder.store(after, total.slot)
         elif key in self.plan.lane_sums:
             place = self.element(key, self.offset(statement.target, self.program.storage_of(statement.target), scope))
-            old = self.native.load(place)
-            for part in self.parts(self.masked(value, self.neutral(statement))):
-                old = self.combined(statement, self.native, old, part)
-            self.native.store(old, place)
+            sum_ = self.native.load(place)
+            vectors = [self.spread_real(v, True) for v in values]
+            for mask, *parts in zip(self.parts(self.mask), *(self.parts(v) for v in vectors)):
+                sum_ = self.native.select(mask, self.combined(statement, self.native, sum_, parts), sum_)
+            self.native.store(sum_, place)
         else:
-            before = self.load(statement.target, scope)
-            lanes = self.wide if value.lanes or before.lanes else self.scalar
-            both = [self.spread_real(v, lanes is self.wide) for v in (before, value)]
-            self.store(statement.target, Value(self.combined(statement, lanes, *both), lanes is self.wide), scope)
+            old = self.load(statement.target, scope)
+            in_lanes = old.lanes or any(v.lanes for v in values)
+            lanes = self.wide if in_lanes else self.scalar
+            before, *added = (self.spread_real(v, in_lanes) for v in (old, *values))
+            self.store(statement.target, Value(self.combined(statement, lanes, before, added), in_lanes), scope)
 
-    def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: ir.Value) -> ir.Value:
-        return lanes.add(total, new) if statement.equation.reduction is Reduction.SUM else lanes.larger(new, total)
+    def summands(self, statement: Accumulate, scope: Scope) -> list[Value]:
+        """What is added: a value, or the two factors of a product."""
+        factors = product_factors(statement.value) if statement.equation.reduction is Reduction.SUM else None
+        if factors is None:
+            return [self._evaluate(self, statement.value, scope)]
+        *leading, last = (self._evaluate(self, factor, scope) for factor in factors)
+        return [reduce(lambda a, b: self.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading), last]
+
+    def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
+        if statement.equation.reduction is not Reduction.SUM:
+            return lanes.larger(new[0], total)
+        return lanes.fma(new[0], new[1], total) if len(new) == 2 else lanes.add(total, new[0])
 
     def finish(self, statement: Fill, scope: Scope) -> None:
         """After its loop, a sum moves to where it belongs; sums over lanes are combined first."""
@@ -240,10 +257,6 @@ class Writer:
             return
         with self.range(INT(0), self.extent(extent(over[0])), 1) as i:
             self.over(over[1:], {**scope, over[0]: Counter(i, False)}, body)
-
-    def masked(self, value: Value, neutral: float) -> ir.Value:
-        """A vector whose lanes beyond the end of the loop do not count."""
-        return self.wide.select(self.mask, self.spread_real(value, True), neutral)
 
     def parts(self, value: ir.Value) -> Iterator[ir.Value]:
         """A wide vector as native ones."""
