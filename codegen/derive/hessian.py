@@ -126,8 +126,6 @@ def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
         for b in other.terms
     ]
     product = Variable(f"{left.name}·{right.name}")
-    direction = Direction({}, (*columns, *others), str, [product.name])
-    terms = system.collect(
-        direction.wanted(product.name), product.symbol, summands, direction.indices, direction.indices
-    )
+    seeds = (*columns, *others)
+    terms = system.collect(product.name, product.symbol, summands, seeds, seeds)
     return Blocks(left.wrt, right.wrt, (Block(columns, others, terms),), product.name)
