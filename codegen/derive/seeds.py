@@ -32,9 +32,9 @@ def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
     taken = {*graph.index_names}
     found: list[Idx] = []
     key = graph.keys[graph.cells[variable.name][0]]
-    for letter, subscript, n in zip("ijklmnopqr", key, variable.shape):
+    for letter, subscript, n in zip("ijklmn" * len(key), key, variable.shape):
         stem = str(subscript.label) if isinstance(subscript, Idx) else letter
-        name = fresh_name(f"{stem.rstrip(chr(39))}'", taken)
+        name = fresh_name(stem.rstrip("'") + "'", taken)
         taken.add(name)
         found.append(Idx(name, n))
     return tuple(found)
