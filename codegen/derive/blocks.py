@@ -12,7 +12,7 @@ from codegen.derive.reverse import adjoints
 from codegen.derive.seeds import Direction, bracket_seed, seed_indices
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.expression import base_name, is_reference, reindex, subscripts
+from codegen.expression import base_name, fresh_name, is_reference, reindex, shape, subscripts, substitute
 from codegen.functions import equal
 from codegen.graph import Equation, Graph, Variable
 
@@ -42,16 +42,16 @@ def forward_blocks(graph: Graph, pairs: Sequence[tuple[str, str]]) -> tuple[Syst
     found: dict[tuple[str, str], Blocks] = {}
     for wrt in dict.fromkeys(wrt for _, wrt in pairs):
         results = [of for of, other in pairs if other == wrt]
-        direction = axes_of(graph, wrt, results)
+        direction = axes_of(graph, wrt)
         tangents.sweep_to(results, direction)
         found.update({(of, wrt): blocks_along(tangents, of, graph.variable(wrt), direction) for of in results})
     return tangents.system, [found[pair] for pair in pairs]
 
 
-def axes_of(graph: Graph, wrt: str, results: Sequence[str] = ()) -> Direction:
+def axes_of(graph: Graph, wrt: str) -> Direction:
     """All elements of a variable at once, an index for each of its axes."""
     indices = seed_indices(graph, graph.variable(wrt))
-    return Direction({wrt: bracket_seed(indices)}, indices, lambda name: f"d{name}/d{wrt}", results)
+    return Direction({wrt: bracket_seed(indices)}, indices, lambda name: f"d{name}/d{wrt}")
 
 
 def blocks_along(tangents: Tangents, of: str, wrt: Variable, direction: Direction) -> Blocks:
@@ -67,7 +67,7 @@ def reverse_blocks(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[System, l
     """The derivatives of ``of`` by each of ``wrt``, one backward sweep."""
     target = graph.variable(of)
     seeds = seed_indices(graph, target)
-    direction = Direction({of: bracket_seed(seeds)}, seeds, lambda name: f"d{of}/d{name}", wrt)
+    direction = Direction({of: bracket_seed(seeds)}, seeds, lambda name: f"d{of}/d{name}")
     system, found = adjoints(graph, of, wrt, direction)
     return system, [
         Blocks(
@@ -126,20 +126,41 @@ def _on_diagonal(term: Expr, samples: Sequence[Expr], rows: Sequence[Expr], bloc
 
 
 def put_out(graph: Graph, system: System, of: str, found: Sequence[Blocks], form: Form) -> Graph:
-    """The graph with outputs ``of`` and one array for each of the blocks, in a form.
+    """The graph with outputs ``of`` and one array for each of the blocks, in a form, under the name of the blocks.
 
-    A vertex that is the whole array already is put out itself.
+    A vertex that is the whole array already is put out itself. One that has the name and is not is called its nonzeros.
     """
-    outputs = [of]
-    for blocks in found:
-        variable, entries = form(blocks)
+    derived = system.equations[len(graph.equations) :]
+    assembled: list[Equation] = []
+    outputs, renaming = [of], dict[str, str]()
+    for variable, entries in map(form, found):
+        name = fresh_name(variable.name, {*graph.variables, *outputs})
+        outputs.append(name)
         (key, terms), *others = entries
         whole = terms[0] if len(terms) == 1 and not others and is_reference(terms[0]) else None
-        if whole is not None and subscripts(whole) == key and base_name(whole) not in (*outputs, *graph.variables):
-            outputs.append(base_name(whole))
-            continue
-        name = system.name(variable.name)
-        for key, terms in entries:
-            system.append(Equation(Variable(name, variable.shape)[key], Add(*terms)))
-        outputs.append(name)
-    return graph.with_equations(system.equations, outputs)
+        if whole is not None and subscripts(whole) == key and base_name(whole) not in {*graph.variables, *renaming}:
+            renaming[base_name(whole)] = name
+        else:
+            assembled += [Equation(Variable(name, variable.shape)[key], Add(*terms)) for key, terms in entries]
+    taken = {*graph.variables, *outputs, *(equation.name for equation in derived)}
+    for name in ({*outputs[1:]} & {equation.name for equation in derived}) - {*renaming}:
+        renaming[name] = fresh_name(f"nonzeros of {name}", taken)
+
+    def renamed(reference: Expr) -> Expr:
+        name = renaming.get(base_name(reference))
+        return reference if name is None else Variable(name, shape(reference))[subscripts(reference)]
+
+    equations = [
+        *graph.equations,
+        *(_rewritten(equation, renamed, renamed(equation.target)) for equation in derived),
+        *(_rewritten(equation, renamed, equation.target) for equation in assembled),
+    ]
+    return graph.with_equations(equations, outputs)
+
+
+def _rewritten(equation: Equation, renamed: Callable[[Expr], Expr], target: Expr) -> Equation:
+    """The equation of this target, with other names for some of what it reads."""
+    hits = {reference: new for reference in equation.references if (new := renamed(reference)) != reference}
+    if not hits and target == equation.target:
+        return equation
+    return Equation(target, substitute(equation.body, hits), equation.reduction, equation.reduced)

@@ -94,7 +94,7 @@ class Tangents:
             for term in active[reference]
         ]
         within = (*equation.free, *direction.indices)
-        wanted = direction.wanted(equation.name)
+        wanted = direction.label(equation.name)
         return self.system.collect(wanted, equation.target, summands, direction.indices, within)
 
     def _share(self, equation: Equation) -> Expr:

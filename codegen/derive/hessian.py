@@ -34,8 +34,8 @@ def hessian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, samples:
 
     The block of a and b has the shape of ``of``, of a and of b, in this order; that of b and a has the same numbers and
     is not computed. Forward over reverse: the gradient, and a forward sweep for each of ``wrt`` through what the
-    gradient is computed from. A diagonal block is computed whole. ``samples=True`` leaves the axes of a and b out that
-    are the samples of ``of``, as :func:`jacobian` does.
+    gradient is computed from. A diagonal block is computed whole, so that its loops are rectangular. ``samples=True``
+    leaves the axes of a and b out that are the samples of ``of``, as :func:`jacobian` does.
 
     >>> from codegen import from_expressions
     >>> from sympy import symbols
@@ -126,8 +126,6 @@ def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
         for b in other.terms
     ]
     product = Variable(f"{left.name}·{right.name}")
-    direction = Direction({}, (*columns, *others), str, [product.name])
-    terms = system.collect(
-        direction.wanted(product.name), product.symbol, summands, direction.indices, direction.indices
-    )
+    seeds = (*columns, *others)
+    terms = system.collect(product.name, product.symbol, summands, seeds, seeds)
     return Blocks(left.wrt, right.wrt, (Block(columns, others, terms),), product.name)

@@ -48,7 +48,7 @@ def vjp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     prepared, names = prepare(graph, of, wrt)
     extended, (cotangent,) = _with_inputs(prepared, [of])
     scalar = Variable(f"v·{of}")
-    direction = Direction({of: array_seed(cotangent)}, (), lambda name: f"d({scalar.name})/d{name}", names)
+    direction = Direction({of: array_seed(cotangent)}, (), lambda name: f"d({scalar.name})/d{name}")
     system, found = adjoints(extended, of, names, direction)
     blocks = [
         Blocks(
@@ -95,7 +95,7 @@ def along(graph: Graph, value: str, of: Sequence[str], wrt: Sequence[str]) -> Gr
     """The outputs ``value`` and the derivative of each of ``of`` along one direction in ``wrt``."""
     extended, vectors = _with_inputs(graph, wrt)
     direction = Direction(
-        {name: array_seed(vector) for name, vector in zip(wrt, vectors)}, (), lambda name: f"d{name}/dv", of
+        {name: array_seed(vector) for name, vector in zip(wrt, vectors)}, (), lambda name: f"d{name}/dv"
     )
     tangents = Tangents(extended)
     tangents.sweep_to(of, direction)

@@ -54,7 +54,7 @@ def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) ->
     system = System(graph, keep=wrt)
 
     def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
-        wanted, seeds = direction.wanted(base_name(vertex)), direction.indices
+        wanted, seeds = direction.label(base_name(vertex)), direction.indices
         return system.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
 
     def share(equation: Equation) -> Expr:

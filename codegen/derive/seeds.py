@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sympy import Expr, Idx, Mul
@@ -25,13 +25,6 @@ class Direction:
     """The indices that the seeds bring in."""
     label: Callable[[str], str] = "d{}".format
     """From the name of a vertex to that of its derivative."""
-    results: Collection[str] = ()
-    """The vertices whose derivatives are asked for, as arrays with all axes."""
-
-    def wanted(self, name: str) -> Callable[[bool], str]:
-        """The name for the derivative of a vertex, by whether it has all axes."""
-        label = self.label(name)
-        return lambda whole: label if whole or name not in self.results else f"nonzeros of {label}"
 
 
 def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
@@ -39,9 +32,9 @@ def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
     taken = {*graph.index_names}
     found: list[Idx] = []
     key = graph.keys[graph.cells[variable.name][0]]
-    for letter, subscript, n in zip("ijklmnopqr", key, variable.shape):
+    for letter, subscript, n in zip("ijklmn" * len(key), key, variable.shape):
         stem = str(subscript.label) if isinstance(subscript, Idx) else letter
-        name = fresh_name(f"{stem.rstrip(chr(39))}'", taken)
+        name = fresh_name(stem.rstrip("'") + "'", taken)
         taken.add(name)
         found.append(Idx(name, n))
     return tuple(found)

@@ -61,15 +61,18 @@ class SparseJacobian:
         empty = np.zeros(0, np.int64)
         return np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
 
-    def assemble(self, *values: ArrayLike) -> Any:
-        """The ``scipy.sparse.csr_array`` of what the compiled graph returns, ``of`` included."""
+    def assemble(self, *values: ArrayLike, **extents: int) -> Any:
+        """The ``scipy.sparse.csr_array`` of what the compiled graph returns, ``of`` included.
+
+        Extents have to be given, as for :meth:`pattern`, if none of these arrays has them.
+        """
         from scipy.sparse import coo_array
 
         arrays = [np.asarray(value) for value in values]
         if len(arrays) != len(self.graph.outputs):
             outputs = ", ".join(self.graph.outputs)
             raise DerivationError(f"assemble: found {len(arrays)} arrays, expected those of the outputs {outputs}")
-        extents = {
+        extents |= {
             str(n): m
             for name, array in zip(self.graph.outputs, arrays)
             for n, m in zip(self.graph.variable(name).shape, array.shape)

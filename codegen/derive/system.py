@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
@@ -30,9 +29,6 @@ from codegen.functions import equal
 from codegen.graph import Graph
 from codegen.passes.patterns import Vertex, pattern
 from codegen.summation import Summand
-
-Wanted: TypeAlias = Callable[[bool], str]
-"""The name that a vertex should have, by whether it has all the axes of the derivative."""
 
 
 class System:
@@ -66,7 +62,7 @@ class System:
 
     def collect(
         self,
-        wanted: Wanted,
+        wanted: str,
         target: Expr,
         summands: Iterable[Summand],
         seeds: Sequence[Idx] = (),
@@ -76,8 +72,8 @@ class System:
     ) -> tuple[Expr, ...]:
         """Add up a derivative of the vertex ``target``: one vertex a structure, and the terms that they stand for.
 
-        ``wanted`` names a vertex that has all axes, or that has some of them: those of ``target``, then the seeds, or
-        the other way round. Of two indices that are equal the first is kept.
+        The axes are those of ``target``, then the seeds, or the other way round. Of two indices that are equal the
+        first is kept; what does not depend on an index has no axis for it.
         """
         own = [*zip(subscripts(target), shape(target))]
         new = [(i, extent(i)) for i in seeds]
@@ -97,17 +93,17 @@ class System:
         return tuple(parts)
 
     def _total(
-        self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], terms: Sequence[Summand]
+        self, wanted: str, structure: Structure, axes: Sequence[tuple[Expr, Extent]], terms: Sequence[Summand]
     ) -> Expr:
         if len(terms) == 1:
             return self._vertex(wanted, structure, axes, terms[0])
         parts = [
-            self._vertex(_numbered(wanted, n), structure, axes, term) if term.reduced else term.body
+            self._vertex(f"{wanted}#{n}", structure, axes, term) if term.reduced else term.body
             for n, term in enumerate(terms, 1)
         ]
         return self._vertex(wanted, structure, axes, Summand(Add(*parts)))
 
-    def _vertex(self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], term: Summand) -> Expr:
+    def _vertex(self, wanted: str, structure: Structure, axes: Sequence[tuple[Expr, Extent]], term: Summand) -> Expr:
         """The vertex of a sum, a new one or one that has the value already; it lacks the axes that the sum lacks."""
         if term.body == 0 or (is_reference(term.body) and not term.reduced):
             return term.body
@@ -123,8 +119,7 @@ class System:
         }
         key = tuple(value for value, _ in kept.values())
         layout = (tuple(kept), tuple(isinstance(value, Idx) for value in key))
-        whole = structure == Structure() and len(kept) == len(axes)
-        name = self._place(wanted(whole), layout, tuple(v if isinstance(v, Integer) else None for v in key))
+        name = self._place(wanted, layout, tuple(v if isinstance(v, Integer) else None for v in key))
         target = Variable(name, tuple(n for _, n in kept.values()))[key]
         return self.append(Equation(target, term.body, reduction, term.reduced))
 
@@ -177,10 +172,6 @@ class System:
         if set(order) == set(equation.free):
             key = _right_side(equation.body, equation.reduction, equation.reduced)
             self._values.setdefault(key, Vertex(equation.target, tuple(order)))
-
-
-def _numbered(wanted: Wanted, number: int) -> Wanted:
-    return lambda whole: f"{wanted(True)}#{number}"
 
 
 def _right_side(body: Expr, reduction: Reduction | None, reduced: Sequence[Idx]) -> Hashable:

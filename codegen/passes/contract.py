@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
+from typing import TypeAlias
 
 from sympy import Expr, Idx, Mul
 
@@ -13,6 +15,10 @@ from codegen.functions import equal
 from codegen.graph import Equation, Graph, Reduction, Variable
 from codegen.operations import size
 
+Indices: TypeAlias = frozenset[Idx]
+
+SEARCHED_OPERANDS = 5
+"""All orders of up to this many operands are compared: 180 at most; a sum of more is left as it is."""
 ASSUMED_SAMPLES = 64
 """The number of samples that a symbolic extent is taken for when products are compared."""
 
@@ -39,10 +45,10 @@ def contract(graph: Graph) -> Graph:
 
 @dataclass(frozen=True)
 class _Operand:
-    """A factor, or several that stay together, and their indices."""
+    """A factor, or several of the same indices."""
 
     expression: Expr
-    indices: frozenset[Idx]
+    indices: Indices
 
 
 def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
@@ -50,31 +56,29 @@ def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     if equation.reduction is not Reduction.SUM:
         yield equation
         return
-    factors = Mul.make_args(equation.body)
-    constants = [f for f in factors if not indices(f)]
-    operands = [_Operand(f, frozenset(indices(f))) for f in factors if indices(f)]
+    constants, operands = _operands(equation)
     domain = frozenset().union(*(operand.indices for operand in operands))
     remaining = list(equation.reduced)
     changed = False
 
-    def vertex(expression: Expr, free: frozenset[Idx], reduced: Sequence[Idx]) -> tuple[_Operand, Equation]:
+    def vertex(expression: Expr, reduced: Sequence[Idx] = ()) -> Equation:
+        free = set(indices(expression)) - set(reduced)
         order = tuple(sorted((i for i in equation.domain if i in free), key=lambda i: isinstance(extent(i), int)))
         target = Variable(next(names), tuple(extent(i) for i in order))[order]
-        made = Equation(target, expression, Reduction.SUM if reduced else None, tuple(reduced))
-        return _Operand(target, free), made
+        return Equation(target, expression, Reduction.SUM if reduced else None, tuple(reduced))
 
-    while (pair := _cheapest(operands, domain, remaining)) is not None:
-        one, other, reduced = pair
-        union = one.indices | other.indices
-        operands = [operand for operand in operands if operand not in (one, other)]
-        made, new = vertex(one.expression * other.expression, union - set(reduced), reduced)
-        remaining = [i for i in remaining if i not in reduced]
-        operands.append(made)
+    for one, other, summed in _cheapest(tuple(o.indices for o in operands), frozenset(remaining)).pairs:
+        pair = operands[one], operands[other]
+        new = vertex(Mul(*[operand.expression for operand in pair]), [i for i in remaining if i in summed])
+        operands = [operand for operand in operands if operand not in pair]
+        operands.append(_Operand(new.target, frozenset(new.free)))
+        remaining = [i for i in remaining if i not in summed]
         changed = True
         yield new
     for position, operand in enumerate(operands):
         if len(operands) > 1 and operand.indices < domain and _is_compound(operand.expression):
-            operands[position], new = vertex(operand.expression, operand.indices, ())
+            new = vertex(operand.expression)
+            operands[position] = _Operand(new.target, operand.indices)
             changed = True
             yield new
     if changed:
@@ -83,21 +87,47 @@ def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     yield equation
 
 
-def _cheapest(
-    operands: Sequence[_Operand], domain: frozenset[Idx], reduced: Sequence[Idx]
-) -> tuple[_Operand, _Operand, tuple[Idx, ...]] | None:
-    """Two operands whose product is worth a vertex, the smallest, and the indices that are summed in it."""
-    if len(operands) < 3:
-        return None
-    found: list[tuple[tuple[int, int], _Operand, _Operand, tuple[Idx, ...]]] = []
-    for one, other in combinations(operands, 2):
-        union = one.indices | other.indices
-        rest = frozenset().union(*(o.indices for o in operands if o not in (one, other)))
-        summed = tuple(i for i in reduced if i in union and i not in rest)
-        if (union < domain or summed) and references(one.expression * other.expression):
-            sizes = size(union - set(summed), ASSUMED_SAMPLES), size(union, ASSUMED_SAMPLES)
-            found.append((sizes, one, other, summed))
-    return min(found, key=lambda entry: entry[0])[1:] if found else None
+def _operands(equation: Equation) -> tuple[list[Expr], list[_Operand]]:
+    """The factors without indices, and the others, those of the same indices together."""
+    constants: list[Expr] = []
+    groups: dict[Indices, list[Expr]] = {}
+    for factor in Mul.make_args(equation.body):
+        own = frozenset(indices(factor))
+        (groups.setdefault(own, []) if own else constants).append(factor)
+    return constants, [_Operand(Mul(*factors), own) for own, factors in groups.items()]
+
+
+# --- the order ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Pairs of operands, by position, that are multiplied first, and what each product is summed over.
+
+    A product takes the place of the last operand, the pair is removed.
+    """
+
+    operations: int
+    pairs: tuple[tuple[int, int, Indices], ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def _cheapest(operands: tuple[Indices, ...], reduced: Indices) -> _Order:
+    """The order that takes the fewest operations, of all orders."""
+    domain = frozenset().union(*operands)
+    best = _Order(len(operands) * size(domain, ASSUMED_SAMPLES))
+    if not 2 < len(operands) <= SEARCHED_OPERANDS:
+        return best
+    for one, other in combinations(range(len(operands)), 2):
+        union = operands[one] | operands[other]
+        rest = tuple(own for place, own in enumerate(operands) if place not in (one, other))
+        summed = (union & reduced) - frozenset().union(*rest)
+        if union < domain or summed:
+            work = size(union, ASSUMED_SAMPLES) * (2 if summed else 1)
+            then = _cheapest((*rest, union - summed), reduced - summed)
+            if work + then.operations < best.operations:
+                best = _Order(work + then.operations, ((one, other, summed), *then.pairs))
+    return best
 
 
 def _is_compound(expression: Expr) -> bool:

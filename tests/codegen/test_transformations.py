@@ -41,6 +41,7 @@ from tests.codegen.derivatives import (
     reals,
     system,
     v,
+    x,
 )
 from tests.codegen.networks import (
     cross_entropy,
@@ -81,6 +82,18 @@ def test_products_with_a_vector_are_those_of_the_jacobian(case: str) -> None:
     for one in (graph, graph.unroll()):
         assert distance(outputs(jvp(one, of, wrt), {**values, **along}), [value, np.asarray(forward)]) <= 1e-12
         assert distance(outputs(vjp(one, of, wrt), {**values, f"v_{of}": across}), [value, *backward]) <= 1e-12
+
+
+@settings(max_examples=20)
+@given(index_graphs())
+def test_a_product_from_the_left_and_from_the_right_is_one_number(graph: Graph) -> None:
+    of, values = graph.equations[-2].name, random_values(graph, samples=2)
+    along = directions(graph, reals(graph), values)
+    _, forward = outputs(jvp(graph, of), {**values, **along})
+    across = np.random.Generator(np.random.PCG64(3)).standard_normal(forward.shape)
+    _, *backward = outputs(vjp(graph, of), {**values, f"v_{of}": across})
+    other = sum(np.sum(along[f"v_{name}"] * slope) for name, slope in zip(reals(graph), backward))
+    assert np.sum(across * forward) == pytest.approx(other, rel=1e-11, abs=1e-11)
 
 
 @settings(max_examples=40)
@@ -211,6 +224,14 @@ def test_a_sparse_jacobian_has_the_samples_on_a_diagonal_of_blocks() -> None:
     assert count_operations(optimise(found.graph)[0], 1000).total() < 1000 * 200
 
 
+def test_extents_that_no_array_has_can_be_given() -> None:
+    found = sparse_jacobian(ARRAYS["onto the diagonal"], "r", ["v"])
+    assert found.assemble(*outputs(found.graph, random_values(ARRAYS["onto the diagonal"]))).shape == (9, 3)
+    graph = Graph((x, v), (Equation(q[i], v[i] ** 2),), ("q",))
+    found = sparse_jacobian(graph, "q", ["x", "v"])
+    assert found.assemble(*outputs(found.graph, random_values(graph)), S=5).shape == (3, 18)
+
+
 def test_a_sparse_jacobian_needs_all_extents_and_all_arrays() -> None:
     found = sparse_jacobian(mlp([3, 4, 2]), "u2", ["x"])
     with pytest.raises(DerivationError, match="the extent S is not known"):
@@ -235,6 +256,21 @@ REFUSED: list[tuple[Callable[[Graph], object], str]] = [
 def test_what_has_no_derivative_is_refused(ask: Callable[[Graph], object], message: str) -> None:
     with pytest.raises(DerivationError, match=message):
         ask(mlp([3, 4, 2]))
+
+
+def test_derivatives_have_the_names_that_say_what_they_are() -> None:
+    graph = mlp([3, 4, 2])
+    for mode in MODES[:2]:
+        assert jacobian(graph, "u2", ["x", "W2"], mode=mode).outputs == ("u2", "du2/dx", "du2/dW2")
+        assert jacobian(graph, "u2", ["x"], mode=mode, samples=True).outputs == ("u2", "du2/dx")
+    assert hessian(graph, "loss", ["W1", "b2"]).outputs == (
+        "loss",
+        "ddloss/dW1/dW1",
+        "ddloss/dW1/db2",
+        "ddloss/db2/db2",
+    )
+    again = jacobian(jacobian(graph, "u2", ["x"]), "u2", ["x"])
+    assert again.outputs == ("u2", "du2/dx'")
 
 
 # --- any named vertex ---------------------------------------------------------------------------------------------
