@@ -105,10 +105,11 @@ def gamma(x: Array) -> Any:
 
 
 def loggamma(x: Array) -> Any:
-    """log Γ(x), nan for negative x."""
+    """log Γ(x), nan for negative x; −log x where SciPy has inf already."""
     from scipy import special
 
-    value = np.where(x.real < 0, np.nan, special.gammaln(x.real))
+    at = x.real
+    value = np.where(at < 0, np.nan, np.where((at > 0) & (at < 1e-300), -np.log(at), special.gammaln(at)))
     return value if x.dtype.kind != "c" else _to_first_order(x, value, special.digamma(x.real))
 
 
