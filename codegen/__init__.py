@@ -1,5 +1,6 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
+from codegen.custom import function
 from codegen.derive import PathCount, count_paths, gradient, partials
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError
 from codegen.expressions import from_expressions
@@ -25,6 +26,7 @@ __all__ = [
     "compile",
     "count_paths",
     "from_expressions",
+    "function",
     "gradient",
     "optimise",
     "partials",

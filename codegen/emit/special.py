@@ -91,7 +91,7 @@ def _digamma(x: float) -> float:
 @njit
 def _zeta(s: float, x: float) -> float:
     """Σₖ (x + k)^(−s) for x > 0, s ≥ 2: the first terms one by one, the rest by Euler-Maclaurin."""
-    total = 0.0
+    total: float = 0.0
     while x < ASYMPTOTIC + s:
         total += x**-s
         x += 1
@@ -100,7 +100,8 @@ def _zeta(s: float, x: float) -> float:
     for k, coefficient in enumerate(ZETA_TAIL):
         tail += coefficient * term
         term *= (s + 2 * k + 1) * (s + 2 * k + 2) * inverse * inverse
-    return total + x ** (1 - s) * ((tail + 0.5 * inverse) + 1 / (s - 1))
+    total += x ** (1 - s) * ((tail + 0.5 * inverse) + 1 / (s - 1))
+    return total
 
 
 @njit
@@ -133,17 +134,19 @@ def _polygamma(order: float, x: float) -> float:
     """(−1)ⁿ⁺¹·n!·ζ(n + 1, x) for n > 0 and x > 0, reflected for x < 0."""
     n = int(order)
     if n == 0:
-        return _digamma(x)
+        value: float = _digamma(x)
+        return value
     odd = n % 2 == 1
     if x <= 0 and x == math.floor(x):
         if odd and x > -math.inf:
             return math.inf
-        return math.copysign(math.inf, x) * -1 if x == 0 else math.nan
-    sign = 1.0 if odd else -1.0
-    if x > 0 or x != x:
-        return sign * math.gamma(n + 1.0) * _zeta(n + 1.0, x)
-    reflected = math.pi ** (n + 1) * _cotangent_derivative(n, _cotangent(x))
-    return -math.gamma(n + 1.0) * _zeta(n + 1.0, 1 - x) - reflected
+        return -math.copysign(math.inf, x) if x == 0 else math.nan
+    if x < 0:
+        turned = math.pi ** (n + 1) * _cotangent_derivative(n, _cotangent(x))
+        value = -math.gamma(n + 1.0) * _zeta(n + 1.0, 1 - x) - turned
+    else:
+        value = (1.0 if odd else -1.0) * math.gamma(n + 1.0) * _zeta(n + 1.0, x)
+    return value
 
 
 def _rounding(argument: Any) -> type[np.generic]:

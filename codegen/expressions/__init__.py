@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import sympy
-from sympy import Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
+from sympy import Expr, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
 
 from codegen.equation import Variable
 from codegen.errors import GraphError
@@ -16,7 +17,7 @@ from codegen.expressions.matrices import axis, entry, is_matrix
 from codegen.expressions.scope import Scope, as_extent
 from codegen.graph import Graph
 
-Input = Symbol | IndexedBase | Indexed | MatrixSymbol | Variable
+Input: TypeAlias = "Symbol | IndexedBase | Indexed | MatrixSymbol | Variable"
 
 
 def from_expressions(outputs: Mapping[Key, object], inputs: Sequence[Input], *, decompose: bool = False) -> Graph:
@@ -38,7 +39,7 @@ def from_expressions(outputs: Mapping[Key, object], inputs: Sequence[Input], *, 
     Raises :class:`GraphError` for a symbol that is neither an input nor an entry, an entry that refers to itself, and
     a construct that is not a real function, each with the output in which it stands.
 
-    >>> from sympy import Sum, exp, symbols
+    >>> from sympy import Idx, IndexedBase, Sum, exp, symbols
     >>> a, b = symbols("a b")
     >>> print(from_expressions({"e": (a + b) * (b + 1)}, [a, b], decompose=True))
     inputs a, b

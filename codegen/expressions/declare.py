@@ -1,20 +1,21 @@
-"""The variables of a graph: inputs and outputs as the user wrote them, shapes inferred from the indices where needed."""
+"""The variables of a graph as the user wrote them: inputs and outputs, shapes inferred from indices where needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from sympy import Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
 from sympy.core.basic import Basic
 from sympy.matrices.matrixbase import MatrixBase
 
-from codegen.equation import Variable
+from codegen.equation import Kind, Variable
 from codegen.errors import GraphError
 from codegen.expression import Extent, base_name, is_leaf
 from codegen.expressions.admission import REDUCTIONS
 from codegen.expressions.scope import Scope, as_extent
 
-Key = str | Indexed
+Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
 
 
@@ -37,7 +38,7 @@ def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
     raise GraphError(f"the input {given!r} is a {type(given).__name__}, {expected}")
 
 
-def _kind(base: IndexedBase) -> str:
+def _kind(base: IndexedBase) -> Kind:
     return "integer" if base.is_integer else "real"
 
 

@@ -60,20 +60,18 @@ def _symbol(builder: Builder, matrix: MatrixSymbol, i: Expr, j: Expr, scope: Sco
 def _explicit(builder: Builder, matrix: MatrixBase, i: Expr, j: Expr, scope: Scope) -> Expr:
     """An element that is written out; at an index, one of a family of them."""
     for subscript, n in zip((i, j), matrix.shape):
-        inside = (
-            0 <= subscript < n
-            if isinstance(subscript, Integer)
-            else isinstance(subscript, Idx) and extent(subscript) == n
-        )
-        if not inside:
+        of_axis = isinstance(subscript, Idx) and extent(subscript) == n
+        if not of_axis and not (isinstance(subscript, Integer) and 0 <= subscript < n):
             raise GraphError(f"{scope.place} contains a matrix with {n} rows or columns at the subscript {subscript}")
     moving = [subscript for subscript in (i, j) if isinstance(subscript, Idx)]
+    elements: dict[tuple[int, ...], tuple[int, ...]]
     if len(set(moving)) < len(moving):
         elements = {(k,): (k, k) for k in range(matrix.shape[0])}
         moving = moving[:1]
     else:
         axes = [range(n) if isinstance(s, Idx) else [int(s)] for s, n in zip((i, j), matrix.shape)]
-        elements = {tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): place for place in product(*axes)}
+        places = list(product(*axes))
+        elements = {tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): place for place in places}
     bodies: dict[tuple[int, ...], Expr] = {}
     for key, place in elements.items():
         check(scope.place, matrix[place])

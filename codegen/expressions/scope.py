@@ -62,9 +62,10 @@ class Scope:
         Raises :class:`GraphError` for a range whose number of values is neither an integer nor the extent of an array.
         """
         variables = {limit[0] for limit in limits}
-        return [(limit[0], *self._range(*limit, variables)) for limit in reversed(list(limits))]
+        return [(limit[0], *self._range(limit, variables)) for limit in reversed(list(limits))]
 
-    def _range(self, variable: Basic, lower: Expr, upper: Expr, inner: Set[Basic]) -> tuple[Expr, Extent]:
+    def _range(self, limit: Sequence[Expr], inner: Set[Basic]) -> tuple[Expr, Extent]:
+        variable, lower, upper = limit
         shown = f"{self.place} has a sum or product over {variable} from {lower} to {upper}"
         for leaf in (*leaves(lower), *leaves(upper)):
             if leaf in inner or indices(self.value(leaf)):

@@ -28,8 +28,9 @@ loggamma   nan         inf         [0, inf)     0 → inf
 
 Every function of nan is nan. a/0 is inf with the sign of a, and 0/0 is nan; powers follow ``pow`` of C (x⁰ = 1 and
 1ʸ = 1 even for nan), the angle of infinite coordinates ``atan2`` of C. Γ and its logarithmic derivatives are ±inf at
-0, nan at the negative integers (inf where they have the same sign on both sides), and nan at −inf. mpmath agrees already that 0·inf, inf − inf and
-inf/inf are nan and that comparisons with nan are false. It has no signed zero: a zero counts as +0.
+0, nan at the negative integers (inf where they have the same sign on both sides), and nan at −inf. mpmath agrees
+already that 0·inf, inf − inf and inf/inf are nan and that comparisons with nan are false. It has no signed zero: a zero
+counts as +0.
 
 mpmath's exponents are unbounded, so exp(1000) is 1.97e434 and becomes inf only when it is rounded to a float. The
 limits below keep a tower of exponentials from filling memory; they lie far beyond the range of any float.

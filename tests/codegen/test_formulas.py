@@ -39,7 +39,7 @@ from sympy import (
     tanh,
 )
 
-from codegen import Graph, GraphError, Variable, compile, from_expressions, gradient
+from codegen import Graph, GraphError, Variable, compile, from_expressions, function, gradient
 from codegen.numeric import check_gradient, evaluate, evaluate_exactly, rounded
 
 a, b, c = symbols("a b c")
@@ -322,7 +322,7 @@ def test_an_array_may_be_decomposed_to_one_operation_a_vertex() -> None:
 
 REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     "an index that is not bound": (
-        {r[i]: x[i] * y[j]}, [x, y[j]], "the output 'r[i]' contains the index j, which is neither in its key nor summed",
+        {r[i]: x[i] * y[j]}, [x, y[j]], "the output 'r[i]' contains the index j, which is neither in its key",
     ),
     "a product of symbolic length": (
         {"L": Product(x[i], i)}, [x], "the output 'L' contains a product over i with the symbolic number n of factors",
@@ -331,7 +331,7 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
         {"L": Sum(p[k] * p[m], (k, 0, m), (m, 0, 4))}, [p], "a range that depends on the index m is not supported",
     ),
     "a range that is no extent": (
-        {"L": Sum(x[k], (k, 0, n - 2))}, [IndexedBase("x", shape=(n,))], "which has n - 1 values, expected an integer or",
+        {"L": Sum(x[k], (k, 0, n - 2))}, [IndexedBase("x", shape=(n,))], "which has n - 1 values, expected an integer",
     ),
     "neighbours on a symbolic axis": (
         {"L": Sum(x[k + 1], (k, 0, n - 1))}, [IndexedBase("x", shape=(n,))],
@@ -340,7 +340,7 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     "an element outside": (
         {"L": Sum(p[k + 1], (k, 0, 4))}, [p], "contains p[k + 1]: at k = 4 it is element 5 of an axis of 5",
     ),
-    "a subscript that is a value": ({"L": Sum(p[a * k], (k, 0, 4))}, [p, a], "the subscript a*k is neither an index nor"),
+    "a subscript that is a value": ({"L": Sum(p[a * k], (k, 0, 4))}, [p, a], "the subscript a*k is neither an index"),
     "too few subscripts": ({"L": IndexedBase("A")[0]}, [A], "contains A[0] with 1 subscripts, but A has 2 axes"),
     "an array as a scalar": ({"L": Symbol("p") + 1}, [p], "contains the symbol 'p', which is an array"),
     "an inverse": ({"L": Trace(A.inv())}, [A], "the output 'L' contains the matrix power -1"),
@@ -349,7 +349,7 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
         {"L": Sum(sympy.floor(p[k]), (k, 0, 4))}, [p], "the output 'L' contains sympy's floor",
     ),
     "an unknown matrix expression": (
-        {"L": sympy.KroneckerProduct(A, B)}, [A, B], "contains sympy's KroneckerProduct, a matrix that has no translation",
+        {"L": sympy.KroneckerProduct(A, B)}, [A, B], "contains sympy's KroneckerProduct, a matrix that has no",
     ),
     "two lengths": ({"L": Sum(x[k], (k, 0, 2)) + Sum(x[k], (k, 0, 3))}, [x], "the input x is read with lengths 3, 4"),
     "no length": ({"L": x[0]}, [x], "the input x is read with no plain index on axis 0: give it a shape"),
@@ -358,7 +358,7 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     ),
     "a key without a range": ({r[Idx("i")]: a}, [a], "the output 'r[i]': the index i has no range"),
     "a key with a sum": ({r[i + 1]: x[i]}, [x], "the subscript i + 1 is neither an index nor an integer from 0"),
-    "a matrix under an index": ({r[i]: A * v}, [A, v], "the output 'r[i]' is a MatMul, expected a scalar SymPy expression"),
+    "a matrix under an index": ({r[i]: A * v}, [A, v], "the output 'r[i]' is a MatMul, expected a scalar"),
     "a name that is an array": ({r[i]: x[i], "r": a}, [x, a], "the output 'r' is also a key with indices"),
     "an element assigned twice": ({r[0]: a, r[j]: a}, [a], "r[0] and r[:]"),
     "an array that refers to itself": ({r[j]: r[j] + 1}, [a], "cycle, r[j] depends on itself"),
@@ -370,3 +370,65 @@ def test_what_has_no_translation_is_refused_by_name(name: str) -> None:
     outputs, inputs, message = REFUSED[name]
     with pytest.raises(GraphError, match=re.escape(message)):
         from_expressions(outputs, inputs)
+
+
+# --- functions of the user's own ----------------------------------------------------------------------------------
+
+smooth = function("smooth", lambda x: sqrt(x**2 + 1), derivative=lambda x: x / sqrt(x**2 + 1))
+through = function("through", lambda x: sympy.sign(x), derivative=lambda x: 1 - x**2)
+mixed = function("mixed", sympy.Lambda((a, b), a * sin(b)), derivative=[lambda a, b: sin(b), lambda a, b: a * cos(b)])
+plain = function("plain", lambda x, y: x**2 * y)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [Sum(smooth(a * x[i]), i), Sum(mixed(x[i], a) ** 2, i), Sum(plain(x[i], a) * smooth(x[i]), i), smooth(mixed(a, a))],
+    ids=str,
+)
+def test_a_function_with_a_given_derivative(expression: Any) -> None:
+    row = Row({"L": expression}, [a, IndexedBase("x", shape=(n,))], {"a": 0.6, "x": X}, lambda: 0.0)
+    graph, found = compiled(row)
+    claim = {"a": found["dL/da"], "x": found["dL/dx"]}
+    check_gradient(graph, "L", row.values, gradient=claim, methods=("central", "exact")).raise_if_failed()
+
+
+def test_the_derivative_is_the_one_that_was_given() -> None:
+    graph = from_expressions({"L": through(a * b)}, [a, b])
+    found = compile(gradient(graph, "L"))(0.5, 3.0)
+    assert found == (1.0, (1 - 1.5**2) * 3.0, (1 - 1.5**2) * 0.5)
+    assert through(a).diff(a, 2) == -2 * a
+
+
+def test_two_functions_of_one_name_are_two_functions() -> None:
+    other = function("smooth", lambda x: x)
+    assert smooth(a) != other(a)
+    assert compile(from_expressions({"L": smooth(a) + other(a)}, [a]))(0.0) == 1.0
+
+
+MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a name": (lambda: function("a b", sin), "the function name 'a b' is not an identifier"),
+    "no formula": (lambda: function("f", 3), "the formula of the function 'f' is a int, expected a function"),
+    "too few derivatives": (
+        lambda: function("f", lambda x, y: x * y, derivative=[lambda x, y: y]),
+        "the function 'f' has 1 derivatives, expected 2, one for each argument",
+    ),
+    "an unsupported formula": (
+        lambda: function("f", lambda x: sympy.zeta(x)), "the formula of the function 'f' contains sympy's zeta",
+    ),
+    "an unsupported derivative": (
+        lambda: function("f", lambda x: x, derivative=lambda x: sympy.floor(x)),
+        "the derivative of the function 'f' contains sympy's floor",
+    ),
+    "a foreign symbol": (
+        lambda: function("f", lambda x: x * b), "the formula of the function 'f' contains b, which is not one of its",
+    ),
+    "no expression": (lambda: function("f", lambda x: "x"), "gives a str, expected a scalar SymPy expression"),
+    "any number of arguments": (lambda: function("f", lambda *x: x[0]), "takes a variable number of arguments"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISUSED)
+def test_a_function_that_cannot_be_made_says_why(case: str) -> None:
+    make, message = MISUSED[case]
+    with pytest.raises(GraphError, match=re.escape(message)):
+        make()
