@@ -1,12 +1,28 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
 from codegen.custom import function
-from codegen.derive import PathCount, count_paths, gradient, partials
+from codegen.derive import (
+    PathCount,
+    SparseJacobian,
+    count_paths,
+    gauss_newton,
+    gradient,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    mixed_partials,
+    partials,
+    per_sample_gradients,
+    sparse_jacobian,
+    vjp,
+)
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError
 from codegen.expressions import from_expressions
 from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.runtime.function import CompiledFunction, CompileReport, compile
+from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
     "CheckError",
@@ -16,19 +32,31 @@ __all__ = [
     "DerivationError",
     "EmitError",
     "Equation",
+    "FlatFunction",
     "Graph",
     "GraphError",
     "Index",
     "PassReport",
     "PathCount",
     "Reduction",
+    "SparseJacobian",
     "Variable",
     "compile",
     "count_paths",
     "from_expressions",
     "function",
+    "gauss_newton",
     "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "low_level_callable",
+    "mixed_partials",
     "optimise",
     "partials",
+    "per_sample_gradients",
     "sample_extent",
+    "sparse_jacobian",
+    "vjp",
 ]

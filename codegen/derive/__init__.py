@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from codegen.derive.forward import forward
+from codegen.derive.hessian import gauss_newton, hessian
+from codegen.derive.jacobian import Mode, forward, jacobian
 from codegen.derive.local import local_derivatives
-from codegen.derive.maxima import plain_maxima
+from codegen.derive.mixed import mixed_partials
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
+from codegen.derive.per_sample import per_sample_gradients
+from codegen.derive.products import hvp, jvp, vjp
+from codegen.derive.request import prepare, require_scalar
 from codegen.derive.reverse import reverse
+from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
 from codegen.expression import extent
 from codegen.graph import Equation, Graph, Variable
-from codegen.passes.stabilise import stabilise
 
 Method = Literal["reverse", "forward", "paths"]
 METHODS = {"reverse": reverse, "forward": forward, "paths": paths}
@@ -48,20 +52,11 @@ def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Me
     de/db = de/dc + de/dd
     outputs e, de/da, de/db
     """
-    target = graph.variable(of)
-    if target.shape:
-        raise DerivationError(f"the gradient of {of!r} needs a scalar, but it has shape {target.shape}")
-    if target.kind != "real":
-        raise DerivationError(f"{of!r} holds integers: it has no derivative")
+    require_scalar(graph, of, "gradient")
     if method not in METHODS:
         raise DerivationError(f"unknown method {method!r}, expected one of {', '.join(METHODS)}")
-    names = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
-    for name in names:
-        if graph.variable(name).kind != "real":
-            raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
-    if len(set(names)) != len(names):
-        raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
-    return METHODS[method](plain_maxima(stabilise(graph, keep=names)), of, names)
+    prepared, names = prepare(graph, of, wrt)
+    return METHODS[method](prepared, of, names)
 
 
 def partials(graph: Graph) -> Graph:
@@ -91,8 +86,19 @@ __all__ = [
     "METHODS",
     "PATH_LIMIT",
     "Method",
+    "Mode",
     "PathCount",
+    "SparseJacobian",
     "count_paths",
+    "gauss_newton",
     "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "mixed_partials",
     "partials",
+    "per_sample_gradients",
+    "sparse_jacobian",
+    "vjp",
 ]

@@ -1,79 +1,110 @@
-"""Forward accumulation: the total derivative of every vertex with respect to each of ``wrt``, in evaluation order."""
+"""Forward accumulation: the derivative of every vertex along a direction, in evaluation order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.derive.edges import active_edges
-from codegen.derive.local import accumulate, ties
-from codegen.derive.names import Names
-from codegen.expression import base_name, fresh_index, reindex, subscripts
+from codegen.cells import overlap
+from codegen.derive.edges import ancestors
+from codegen.derive.local import local_derivatives, ties
+from codegen.derive.seeds import Direction
+from codegen.derive.system import System
+from codegen.expression import base_name, reindex, subscripts
 from codegen.functions import equal
-from codegen.graph import Cell, Equation, Graph, Variable
-from codegen.summation import Summand, summand
+from codegen.graph import Cell, Equation, Graph, cell_of
+from codegen.summation import summand
+
+Terms = tuple[Expr, ...]
+"""A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
 
 
-def forward(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
-    """Append, for every vertex v between ``wrt`` and ``of``, the equation of d v/d w, one sweep for each w.
+class Tangents:
+    """The derivatives of the vertices of a graph, along any number of directions, and again of those.
 
-    d v/d w has the subscripts of v followed by those of w; the seed d w/d w is an Iverson bracket, which is never
-    stored: sums over it are carried out as they are written.
+    ``d v`` is Σ (local derivative) × ``d reference``. A term that does not depend on an index has none, one that is 0
+    but on a diagonal is kept as that diagonal; local derivatives and sums are shared by all directions and orders.
     """
-    names = Names(graph)
-    derived = [equation for name in wrt for equation in _Sweep(graph, of, name, names).equations()]
-    return graph.with_equations([*graph.equations, *derived], [of, *(names.total(of, name) for name in wrt)])
 
+    def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
+        self.graph, self.system = graph, System(graph, keep)
+        self._definitions: dict[str, dict[Cell, Equation]] = {}
+        self._defined = 0
+        self._found: dict[tuple[Cell, Direction], Terms] = {}
+        self._shares: dict[Cell, Expr] = {}
 
-class _Sweep:
-    """The derivatives with respect to one variable."""
+    def sweep(self, equations: Iterable[Equation], direction: Direction) -> list[Equation]:
+        """Differentiate these equations, each after what it reads; the equations that come of it."""
+        before = len(self.system.equations)
+        for equation in equations:
+            self.of(equation.cell, direction)
+        return self.system.equations[before:]
 
-    def __init__(self, graph: Graph, of: str, wrt: str, names: Names) -> None:
-        self.graph, self.of, self.wrt, self.names = graph, of, wrt, names
-        self.edges, self.active = active_edges(graph, of, [wrt])
-        self.source = graph.variable(wrt)
-        self.seed = _seed_indices(graph, self.source)
+    def sweep_to(self, of: Sequence[str], direction: Direction) -> None:
+        """Differentiate what these vertices of the graph are computed from."""
+        needed = set().union(*(ancestors(self.graph, name) for name in of))
+        self.sweep((equation for equation in self.graph.equations if equation.cell in needed), direction)
 
-    def equations(self) -> Iterator[Equation]:
-        for equation in self.graph.equations:
-            if equation.name != self.wrt and equation.cell in self.edges:
-                yield from self._derivative(equation)
-        if self.of == self.wrt or (self.of, ()) not in self.edges:
-            target = Variable(self.names.total(self.of, self.wrt), self.source.shape)[self.seed]
-            yield Equation(target, Integer(self.of == self.wrt))
+    def of(self, cell: Cell, direction: Direction) -> Terms:
+        """The derivative of a vertex, written with the subscripts of its own equation, the seed not included."""
+        key = (cell, direction)
+        if key not in self._found:
+            equation = self._cells(cell[0]).get(cell)
+            self._found[key] = () if equation is None else self._derivative(equation, direction)
+        return self._found[key]
 
-    def _derivative(self, equation: Equation) -> Iterator[Equation]:
-        share, counting = ties(equation, self.names(f"ties({equation.name})/d{self.wrt}"))
-        yield from counting
-        terms = [
-            term
-            for reference, local in self.edges[equation.cell].items()
-            for term in self._terms(equation, reference, share * local)
+    def at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
+        """The terms of the derivative of what a reference reads.
+
+        Where only some of the elements that it reads have a term, a bracket says which.
+        """
+        name, cell = base_name(reference), cell_of(reference)
+        if name in direction.seeds:
+            yield from (term for term in direction.seeds[name](reference) if term != 0)
+        cells = self._cells(name)
+        for one in [cell] if cell in cells else [c for c in cells if overlap(cell[1], c[1])]:
+            terms = self.of(one, direction)
+            element = _element(reference, one) if terms else None
+            if element is None:
+                continue
+            place = [element.get(i, i) for i in subscripts(reference)]
+            axes = zip(subscripts(cells[one].target), place)
+            renaming = {old: new for old, new in axes if isinstance(old, Idx) and old != new}
+            picked = [equal(i, m) for i, m in element.items()]
+            yield from (Mul(reindex(term, renaming), *picked) for term in terms)
+
+    def _cells(self, name: str) -> Mapping[Cell, Equation]:
+        """The equations that assign a variable, those made since included."""
+        for equation in self.system.equations[self._defined :]:
+            self._definitions.setdefault(equation.name, {})[equation.cell] = equation
+        self._defined = len(self.system.equations)
+        return self._definitions.get(name, {})
+
+    def _derivative(self, equation: Equation, direction: Direction) -> Terms:
+        active = {r: found for r in equation.references if (found := list(self.at(r, direction)))}
+        edges = local_derivatives(equation, active.keys()) if active else {}
+        if not edges:
+            return ()
+        share = self._share(equation)
+        summands = [
+            summand(factor * term, equation.reduced)
+            for reference, local in edges.items()
+            for factor in [share * self.system.companion(equation, reference, local)]
+            for term in active[reference]
         ]
-        yield from accumulate(self._tangent(equation.target), terms, self.names)
+        within = (*equation.free, *direction.indices)
+        wanted = direction.wanted(equation.name)
+        return self.system.collect(wanted, equation.target, summands, direction.indices, within)
 
-    def _tangent(self, reference: Expr) -> Expr:
-        """The derivative of what a reference reads."""
-        name, key = base_name(reference), subscripts(reference)
-        if name == self.wrt:
-            return Mul(*[equal(a, b) for a, b in zip(key, self.seed)])
-        shape = self.graph.variable(name).shape + self.source.shape
-        return Variable(self.names.total(name, self.wrt), shape)[(*key, *self.seed)]
-
-    def _terms(self, equation: Equation, reference: Expr, factor: Expr) -> Iterator[Summand]:
-        """Σ factor × tangent: one term, or one an element where only some of those that are read depend on ``wrt``."""
-        cells = self.graph.resolve(reference)
-        if all(cell in self.active for cell in cells):
-            yield summand(factor * self._tangent(reference), equation.reduced)
-            return
-        for cell in cells:
-            element = _element(reference, cell)
-            if cell in self.active and element is not None:
-                summed = {i: m for i, m in element.items() if i in equation.reduced}
-                picked = [equal(i, m) for i, m in element.items() if i not in summed]
-                body = Mul(reindex(factor, summed), self._tangent(reindex(reference, element)), *picked)
-                yield summand(body, [i for i in equation.reduced if i not in summed])
+    def _share(self, equation: Equation) -> Expr:
+        """The share of a tied argument in a maximum, counted once for all directions."""
+        if equation.cell not in self._shares:
+            share, counting = ties(equation, self.system.name(f"ties({equation.name})") if equation.reduction else "")
+            for one in counting:
+                self.system.append(one)
+            self._shares[equation.cell] = share
+        return self._shares[equation.cell]
 
 
 def _element(reference: Expr, cell: Cell) -> dict[Idx, Integer] | None:
@@ -83,13 +114,3 @@ def _element(reference: Expr, cell: Cell) -> dict[Idx, Integer] | None:
         if isinstance(index, Idx) and m is not None and values.setdefault(index, Integer(m)) != m:
             return None
     return values
-
-
-def _seed_indices(graph: Graph, source: Variable) -> tuple[Idx, ...]:
-    """Indices for the axes of ``wrt``, under names that the graph does not use."""
-    taken = set(graph.index_names)
-    found: list[Idx] = []
-    for letter, n in zip("ijklmn" * len(source.shape), source.shape):
-        found.append(fresh_index(Idx(letter, n), taken))
-        taken.add(str(found[-1].label))
-    return tuple(found)

@@ -1,56 +1,114 @@
-"""Backpropagation: the total derivative of one scalar with respect to every vertex, each edge touched once."""
+"""Backpropagation: the derivative of one vertex by every other, each edge touched once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sympy import Expr, Integer
 
-from codegen.derive.edges import active_edges, ancestors
+from codegen.derive.edges import active_edges
 from codegen.derive.local import accumulate, pull_back, ties
 from codegen.derive.names import Names
+from codegen.derive.seeds import Direction, Seed
+from codegen.derive.system import System
+from codegen.expression import base_name, shape, subscripts
 from codegen.graph import Cell, Equation, Graph, Variable
 from codegen.summation import Summand
 
+Terms = tuple[Expr, ...]
+Settle = Callable[[Expr, Sequence[Summand]], Terms]
+"""From a vertex and the contributions to its adjoint to the terms that the adjoint is."""
+Factor = Callable[[Equation, Expr, Expr], Expr]
+"""From an equation, a reference and the local derivative to what the adjoint is multiplied by."""
+
 
 def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
-    """Append, for every vertex v between ``wrt`` and ``of``, the equation of d of/d v.
+    """Append, for every vertex v between ``wrt`` and the scalar ``of``, the equation of d of/d v."""
+    names = Names(graph)
+    derived: list[Equation] = []
+
+    def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
+        target = Variable(names.total(of, base_name(vertex)), shape(vertex))[subscripts(vertex)]
+        derived.extend(accumulate(target, contributions, names))
+        return (target,)
+
+    def factor(equation: Equation, reference: Expr, local: Expr) -> Expr:
+        return local
+
+    def share(equation: Equation) -> Expr:
+        share, counting = ties(equation, names(f"ties({equation.name})"))
+        derived.extend(counting)
+        return share
+
+    propagate(graph, of, wrt, lambda reference: [Integer(1)], settle, factor, share)
+    return graph.with_equations([*graph.equations, *derived], [of, *(names.total(of, name) for name in wrt)])
+
+
+def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) -> tuple[System, Mapping[Cell, Terms]]:
+    """The derivatives of ``of``, which has axes, or of its product with an array, by the vertices of ``wrt``.
+
+    The adjoint of a vertex has its subscripts and the indices of ``of`` that it depends on: what is 0 but where an
+    index of ``of`` is one of the vertex is kept as that diagonal.
+    """
+    system = System(graph, keep=wrt)
+
+    def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
+        wanted, seeds = direction.wanted(base_name(vertex)), direction.indices
+        return system.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
+
+    def share(equation: Equation) -> Expr:
+        share, counting = ties(equation, system.name(f"ties({equation.name})") if equation.reduction else "")
+        for one in counting:
+            system.append(one)
+        return share
+
+    found = propagate(graph, of, wrt, direction.seeds[of], settle, system.companion, share)
+    return system, found
+
+
+def propagate(
+    graph: Graph,
+    of: str,
+    wrt: Sequence[str],
+    seed: Seed,
+    settle: Settle,
+    factor: Factor,
+    share: Callable[[Equation], Expr],
+) -> dict[Cell, Terms]:
+    """The adjoints of ``wrt``.
 
     Vertices are visited in reverse order; each hands (its own derivative) × (local derivative) to the vertices it
     reads, summed over the indices that the reference lacks.
     """
     edges, active = active_edges(graph, of, wrt)
-    names = Names(graph)
-    pending: dict[Cell, list[Summand]] = defaultdict(list, {(of, ()): [Summand(Integer(1))]})
-    derived: list[Equation] = []
+    pending: dict[Cell, list[Summand]] = defaultdict(list)
+    for cell in graph.cells[of]:
+        pending[cell].extend(Summand(term) for term in seed(graph.variable(of)[graph.keys[cell]]))
+    found: dict[Cell, Terms] = {}
 
-    def settle(cell: Cell) -> Expr:
-        """The equation of d of/d vertex, now that all that reads the vertex has been visited."""
-        variable = graph.variable(cell[0])
-        target = Variable(names.total(of, variable.name), variable.shape)[graph.keys[cell]]
-        derived.extend(accumulate(target, pending[cell], names))
-        return target
+    def visit(cell: Cell) -> Terms:
+        """The adjoint of a vertex, now that all that reads it has been visited."""
+        found[cell] = settle(graph.variable(cell[0])[graph.keys[cell]], pending.pop(cell, []))
+        return found[cell]
 
     for equation in reversed(graph.equations):
         if equation.cell not in pending and equation.name not in wrt:
             continue
-        adjoint = settle(equation.cell)
-        if equation.cell not in edges:
+        adjoint = visit(equation.cell)
+        if equation.cell not in edges or not adjoint:
             continue
-        share, counting = ties(equation, names(f"ties({equation.name})"))
-        derived.extend(counting)
+        shared = share(equation)
         for reference, local in edges[equation.cell].items():
+            multiplied = shared * factor(equation, reference, local)
             for cell in graph.resolve(reference):
                 if cell in active:
-                    term = pull_back(adjoint * share * local, equation.domain, reference, cell, graph.keys[cell])
-                    if term is not None:
-                        pending[cell].append(term)
+                    for term in adjoint:
+                        new = pull_back(term * multiplied, equation.domain, reference, cell, graph.keys[cell])
+                        if new is not None:
+                            pending[cell].append(new)
     for variable in graph.inputs:
         if variable.name in wrt:
             for cell in graph.cells[variable.name]:
-                settle(cell)
-    return graph.with_equations([*graph.equations, *derived], [of, *(names.total(of, name) for name in wrt)])
-
-
-__all__ = ["active_edges", "ancestors", "reverse"]
+                visit(cell)
+    return {cell: terms for cell, terms in found.items() if cell[0] in wrt}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from codegen.graph import Graph
 from codegen.operations import Operations, count_operations, summary
+from codegen.passes.contract import contract
 from codegen.passes.lower import lower
 from codegen.passes.prune import prune
 from codegen.passes.share import share
@@ -17,6 +18,7 @@ PASSES: Mapping[str, Callable[[Graph], Graph]] = {
     "stabilise": stabilise,
     "lower": lower,
     "simplify": simplify,
+    "contract": contract,
     "share": share,
     "prune": prune,
 }
@@ -54,4 +56,4 @@ def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
     return graph, PassReport(tuple(counts))
 
 
-__all__ = ["PASSES", "PassReport", "lower", "optimise", "prune", "share", "simplify", "stabilise"]
+__all__ = ["PASSES", "PassReport", "contract", "lower", "optimise", "prune", "share", "simplify", "stabilise"]

@@ -61,7 +61,8 @@ def _merge(graph: Graph) -> list[Equation]:
     for given in graph.equations:
         equation = given.with_body(_follow(given, alias))
         right_side = _right_side(equation)
-        if is_leaf(equation.body) or not equation.references or right_side not in first:
+        plain = is_leaf(equation.body) and equation.reduction is None
+        if plain or not equation.references or right_side not in first:
             first.setdefault(right_side, Vertex(equation.target, equation.free))
             kept.append(equation)
         elif equation.cell in unmovable:

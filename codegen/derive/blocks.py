@@ -1,0 +1,145 @@
+"""Derivatives as blocks of nonzero values, and the three forms in which they are put out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sympy import Add, Expr, Idx, Mul
+
+from codegen.derive.forward import Tangents
+from codegen.derive.reverse import adjoints
+from codegen.derive.seeds import Direction, bracket_seed, seed_indices
+from codegen.derive.system import System
+from codegen.errors import DerivationError
+from codegen.expression import base_name, is_reference, reindex, subscripts
+from codegen.functions import equal
+from codegen.graph import Equation, Graph, Variable
+
+
+@dataclass(frozen=True)
+class Block:
+    """The derivatives of the elements ``rows`` of one vertex by the elements ``columns`` of another, a sum of terms."""
+
+    rows: tuple[Expr, ...]
+    columns: tuple[Expr, ...]
+    terms: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """All derivatives of ``of`` by ``wrt``."""
+
+    of: Variable
+    wrt: Variable
+    blocks: tuple[Block, ...]
+    name: str
+
+
+def forward_blocks(graph: Graph, pairs: Sequence[tuple[str, str]]) -> tuple[System, list[Blocks]]:
+    """The derivatives of (of, wrt) pairs, one forward sweep for each ``wrt``."""
+    tangents = Tangents(graph, keep=[wrt for _, wrt in pairs])
+    found: dict[tuple[str, str], Blocks] = {}
+    for wrt in dict.fromkeys(wrt for _, wrt in pairs):
+        results = [of for of, other in pairs if other == wrt]
+        direction = axes_of(graph, wrt, results)
+        tangents.sweep_to(results, direction)
+        found.update({(of, wrt): blocks_along(tangents, of, graph.variable(wrt), direction) for of in results})
+    return tangents.system, [found[pair] for pair in pairs]
+
+
+def axes_of(graph: Graph, wrt: str, results: Sequence[str] = ()) -> Direction:
+    """All elements of a variable at once, an index for each of its axes."""
+    indices = seed_indices(graph, graph.variable(wrt))
+    return Direction({wrt: bracket_seed(indices)}, indices, lambda name: f"d{name}/d{wrt}", results)
+
+
+def blocks_along(tangents: Tangents, of: str, wrt: Variable, direction: Direction) -> Blocks:
+    """The derivative of a vertex along a direction, after the sweep."""
+    graph = tangents.graph
+    target = graph.variable(of)
+    rows = [graph.keys[cell] for cell in graph.cells[of]]
+    blocks = [Block(key, direction.indices, tuple(tangents.at(target[key], direction))) for key in rows]
+    return Blocks(target, wrt, tuple(blocks), direction.label(of))
+
+
+def reverse_blocks(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[System, list[Blocks]]:
+    """The derivatives of ``of`` by each of ``wrt``, one backward sweep."""
+    target = graph.variable(of)
+    seeds = seed_indices(graph, target)
+    direction = Direction({of: bracket_seed(seeds)}, seeds, lambda name: f"d{of}/d{name}", wrt)
+    system, found = adjoints(graph, of, wrt, direction)
+    return system, [
+        Blocks(
+            target,
+            graph.variable(name),
+            tuple(Block(seeds, graph.keys[cell], found[cell]) for cell in graph.cells[name]),
+            direction.label(name),
+        )
+        for name in wrt
+    ]
+
+
+# --- forms --------------------------------------------------------------------------------------------------------
+
+Form = Callable[[Blocks], tuple[Variable, list[tuple[tuple[Expr, ...], tuple[Expr, ...]]]]]
+"""From blocks to an array and, for its elements with some subscripts, the terms that add up to them."""
+
+
+def dense(blocks: Blocks) -> tuple[Variable, list[tuple[tuple[Expr, ...], tuple[Expr, ...]]]]:
+    """The whole array, zeros included: the shape of ``of`` followed by that of ``wrt``."""
+    variable = Variable(blocks.name, blocks.of.shape + blocks.wrt.shape)
+    return variable, [(block.rows + block.columns, block.terms) for block in blocks.blocks]
+
+
+def per_sample(blocks: Blocks) -> tuple[Variable, list[tuple[tuple[Expr, ...], tuple[Expr, ...]]]]:
+    """Without the symbolic axes of ``wrt`` that ``of`` has too, where all is 0 but on their diagonal.
+
+    Raises :class:`DerivationError` if it is not.
+    """
+    symbolic = {n for n in blocks.of.shape if not isinstance(n, int)}
+    dropped = [axis for axis, n in enumerate(blocks.wrt.shape) if n in symbolic]
+    kept = [axis for axis in range(len(blocks.wrt.shape)) if axis not in dropped]
+    variable = Variable(blocks.name, blocks.of.shape + tuple(blocks.wrt.shape[axis] for axis in kept))
+    entries = []
+    for block in blocks.blocks:
+        samples = [block.columns[axis] for axis in dropped]
+        terms = tuple(_on_diagonal(term, samples, block.rows, blocks) for term in block.terms)
+        entries.append((block.rows + tuple(block.columns[axis] for axis in kept), terms))
+    return variable, entries
+
+
+def _on_diagonal(term: Expr, samples: Sequence[Expr], rows: Sequence[Expr], blocks: Blocks) -> Expr:
+    """The term without its brackets between samples, written with those of the rows."""
+    factors = list(Mul.make_args(term))
+    renaming: dict[Idx, Expr] = {}
+    for index in samples:
+        bracket = next((f for f in factors if isinstance(f, equal) and index in f.args and set(rows) & {*f.args}), None)
+        if bracket is None:
+            raise DerivationError(
+                f"{blocks.of.name!r} of one sample depends on {blocks.wrt.name!r} of others: it has no derivative per "
+                "sample"
+            )
+        factors.remove(bracket)
+        renaming[index] = next(a for a in bracket.args if a != index)
+    return reindex(Mul(*factors), renaming)
+
+
+def put_out(graph: Graph, system: System, of: str, found: Sequence[Blocks], form: Form) -> Graph:
+    """The graph with outputs ``of`` and one array for each of the blocks, in a form.
+
+    A vertex that is the whole array already is put out itself.
+    """
+    outputs = [of]
+    for blocks in found:
+        variable, entries = form(blocks)
+        (key, terms), *others = entries
+        whole = terms[0] if len(terms) == 1 and not others and is_reference(terms[0]) else None
+        if whole is not None and subscripts(whole) == key and base_name(whole) not in (*outputs, *graph.variables):
+            outputs.append(base_name(whole))
+            continue
+        name = system.name(variable.name)
+        for key, terms in entries:
+            system.append(Equation(Variable(name, variable.shape)[key], Add(*terms)))
+        outputs.append(name)
+    return graph.with_equations(system.equations, outputs)

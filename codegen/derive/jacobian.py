@@ -1,0 +1,87 @@
+"""Jacobians: forward, reverse, or whichever takes fewer operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar
+
+from codegen.derive.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
+from codegen.derive.request import prepare
+from codegen.derive.system import System
+from codegen.errors import DerivationError
+from codegen.graph import Graph
+from codegen.operations import count_operations
+from codegen.passes import optimise
+
+T = TypeVar("T")
+
+Mode = Literal["auto", "forward", "reverse"]
+
+COUNTED_SAMPLES = 8
+"""With this many samples operations are counted: more than one, so that what is done once a sample weighs more."""
+
+
+def forward_jacobian(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[System, list[Blocks]]:
+    """One forward sweep for each of ``wrt``."""
+    return forward_blocks(graph, [(of, name) for name in wrt])
+
+
+MODES: Mapping[str, Callable[[Graph, str, Sequence[str]], tuple[System, list[Blocks]]]] = {
+    "forward": forward_jacobian,
+    "reverse": reverse_blocks,
+}
+
+
+def jacobian(
+    graph: Graph, of: str, wrt: Sequence[str] | None = None, *, mode: Mode = "auto", samples: bool = False
+) -> Graph:
+    """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, of the shape of ``of`` followed by that of w.
+
+    ``of`` and ``wrt`` are any vertices (``wrt`` all real inputs by default). ``mode`` is ``forward`` (tangents, a sweep
+    for each w), ``reverse`` (adjoints of all elements of ``of`` at once), or ``auto``: what takes fewer operations.
+    What is known to be 0 takes none: ``W[h, d]·x[s, d]`` is differentiated by ``x[s', d']`` for s = s' only.
+    ``samples=True`` leaves the axes of w out that are samples of ``of``: u[s, t] by x[s, d] has the shape (S, t, d).
+
+    Raises :class:`DerivationError` for vertices that hold integers, and with ``samples`` where samples are mixed.
+
+    >>> from sympy import tanh
+    >>> from codegen import Equation, Index, Variable
+    >>> i, j, x, y = Index("i", 3), Index("j", 3), Variable("x", (3,)), Variable("y", (3,))
+    >>> graph = Graph((x,), (Equation(y[i], tanh(x[i])),), ("y",))
+    >>> print(jacobian(graph, "y", ["x"], mode="forward"))
+    inputs x[3]
+    y[i] = tanh(x[i])
+    ∂y/∂x[i] = 1 - y[i]**2
+    dy/dx[i, i'] = equal(i, i')*∂y/∂x[i]
+    outputs y, dy/dx
+    """
+    prepared, names = prepare(graph, of, wrt)
+    form = per_sample if samples else dense
+
+    def derive(name: str) -> Graph:
+        system, found = MODES[name](prepared, of, names)
+        return put_out(prepared, system, of, found, form)
+
+    return cheapest(derive, mode, lambda derived: derived)
+
+
+def cheapest(derive: Callable[[str], T], mode: Mode, graph_of: Callable[[T], Graph]) -> T:
+    """What is derived in one mode, or in the one whose graph takes fewer operations.
+
+    Raises :class:`DerivationError` for a mode that is unknown.
+    """
+    if mode not in ("auto", *MODES):
+        raise DerivationError(f"unknown mode {mode!r}, expected one of auto, {', '.join(MODES)}")
+    if mode != "auto":
+        return derive(mode)
+    return min((derive(name) for name in MODES), key=lambda found: _work(graph_of(found)))
+
+
+def forward(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
+    """The gradient of a scalar by forward accumulation, for a prepared graph."""
+    system, found = forward_jacobian(graph, of, wrt)
+    return put_out(graph, system, of, found, dense)
+
+
+def _work(graph: Graph) -> int:
+    return count_operations(optimise(graph)[0], COUNTED_SAMPLES).total()

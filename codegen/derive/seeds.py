@@ -1,0 +1,57 @@
+"""What a derivative starts from: the axes of a variable as directions, or given arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr, Idx, Mul
+
+from codegen.expression import fresh_name, subscripts
+from codegen.functions import equal
+from codegen.graph import Graph, Variable
+
+Seed = Callable[[Expr], Sequence[Expr]]
+"""From a reference to the terms of the derivative of what it reads, along a direction."""
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction of differentiation."""
+
+    seeds: Mapping[str, Seed]
+    """By the name of the variable."""
+    indices: tuple[Idx, ...] = ()
+    """The indices that the seeds bring in."""
+    label: Callable[[str], str] = "d{}".format
+    """From the name of a vertex to that of its derivative."""
+    results: Collection[str] = ()
+    """The vertices whose derivatives are asked for, as arrays with all axes."""
+
+    def wanted(self, name: str) -> Callable[[bool], str]:
+        """The name for the derivative of a vertex, by whether it has all axes."""
+        label = self.label(name)
+        return lambda whole: label if whole or name not in self.results else f"nonzeros of {label}"
+
+
+def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
+    """An index for every axis of a variable, called as the vertex's own with a prime: W[h', d'] beside W[h, d]."""
+    taken = {*graph.index_names}
+    found: list[Idx] = []
+    key = graph.keys[graph.cells[variable.name][0]]
+    for letter, subscript, n in zip("ijklmnopqr", key, variable.shape):
+        stem = str(subscript.label) if isinstance(subscript, Idx) else letter
+        name = fresh_name(f"{stem.rstrip(chr(39))}'", taken)
+        taken.add(name)
+        found.append(Idx(name, n))
+    return tuple(found)
+
+
+def bracket_seed(indices: Sequence[Idx]) -> Seed:
+    """d w[key]/d w[indices], the product of the brackets [key = index]."""
+    return lambda reference: [Mul(*[equal(a, b) for a, b in zip(subscripts(reference), indices)])]
+
+
+def array_seed(variable: Variable) -> Seed:
+    """The entries of an array of the same shape."""
+    return lambda reference: [variable[subscripts(reference)]]

@@ -1,0 +1,214 @@
+"""The equations of a derivative as they are made: each value once, each vertex with the indices that it depends on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from typing import TypeAlias
+
+from sympy import Add, Expr, Idx, Integer, Mul
+from sympy.core.basic import Basic
+
+from codegen.derive.structure import Structure, split
+from codegen.equation import Equation, Reduction, Variable
+from codegen.expression import (
+    Extent,
+    base_name,
+    extent,
+    fold,
+    fresh_name,
+    indices,
+    is_leaf,
+    is_reference,
+    rebuild,
+    references,
+    shape,
+    subscripts,
+)
+from codegen.functions import equal
+from codegen.graph import Graph
+from codegen.passes.patterns import Vertex, pattern
+from codegen.summation import Summand, over_present
+
+Wanted: TypeAlias = Callable[[bool], str]
+"""The name that a vertex should have, by whether it has all the axes of the derivative."""
+
+
+class System:
+    """Equations appended to those of a graph; what one of them computes already is not computed again.
+
+    Vertices named in ``keep`` do not count: what is differentiated by a later on must not read a instead of what a is.
+    """
+
+    def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
+        self._keep = frozenset(keep)
+        self.equations: list[Equation] = list(graph.equations)
+        self._taken = set(graph.variables)
+        self._layout: dict[str, Hashable] = {}
+        self._assigned: set[Hashable] = set()
+        self._values: dict[Hashable, Vertex] = {}
+        for equation in graph.equations:
+            self._register(equation)
+
+    def append(self, equation: Equation) -> Expr:
+        """Add an equation as it is; its target."""
+        self.equations.append(equation)
+        self._taken.add(equation.name)
+        self._register(equation)
+        return equation.target
+
+    def name(self, wanted: str) -> str:
+        """A name that nothing has, which from now on is taken."""
+        found = fresh_name(wanted, self._taken)
+        self._taken.add(found)
+        return found
+
+    def collect(
+        self,
+        wanted: Wanted,
+        target: Expr,
+        summands: Iterable[Summand],
+        seeds: Sequence[Idx] = (),
+        within: Collection[Idx] = (),
+        *,
+        seeds_first: bool = False,
+    ) -> tuple[Expr, ...]:
+        """Add up a derivative of the vertex ``target``: one vertex a structure, and the terms that they stand for.
+
+        ``wanted`` names a vertex that has all axes, or that has some of them: those of ``target``, then the seeds, or
+        the other way round. Of two indices that are equal the first is kept.
+        """
+        own = [*zip(subscripts(target), shape(target))]
+        new = [(i, extent(i)) for i in seeds]
+        axes = [*new, *own] if seeds_first else [*own, *new]
+        order = [i for i, _ in axes if isinstance(i, Idx)]
+        groups: dict[Structure, list[Summand]] = defaultdict(list)
+        for term in summands:
+            found = split(term.body, order, seeds, within)
+            if found is not None:
+                structure, core = found
+                groups[structure].append(Summand(core, term.reduced))
+        parts = []
+        for structure, terms in groups.items():
+            core = self._total(wanted, structure, axes, terms)
+            if core != 0:
+                parts.append(structure.times(core))
+        return tuple(parts)
+
+    def _total(
+        self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], terms: Sequence[Summand]
+    ) -> Expr:
+        terms = _merged(terms)
+        if len(terms) == 1:
+            return self._vertex(wanted, structure, axes, terms[0])
+        parts = [
+            self._vertex(_numbered(wanted, n), structure, axes, term) if term.reduced else term.body
+            for n, term in enumerate(terms, 1)
+        ]
+        return self._vertex(wanted, structure, axes, Summand(Add(*parts)))
+
+    def _vertex(self, wanted: Wanted, structure: Structure, axes: Sequence[tuple[Expr, Extent]], term: Summand) -> Expr:
+        """The vertex of a sum, a new one or one that has the value already; it lacks the axes that the sum lacks."""
+        if term.body == 0 or (is_reference(term.body) and not term.reduced):
+            return term.body
+        reduction = Reduction.SUM if term.reduced else None
+        existing = self._values.get(_right_side(term.body, reduction, term.reduced))
+        if existing is not None:
+            return existing.at([i for i in indices(term.body) if i not in term.reduced])
+        present = set(indices(term.body)) - set(term.reduced)
+        kept = {
+            axis: (value, n)
+            for axis, (subscript, n) in enumerate(axes)
+            if not isinstance(value := structure.value(subscript), Idx) or (value == subscript and value in present)
+        }
+        key = tuple(value for value, _ in kept.values())
+        layout = (tuple(kept), tuple(isinstance(value, Idx) for value in key))
+        whole = structure == Structure() and len(kept) == len(axes)
+        name = self._place(wanted(whole), layout, tuple(v if isinstance(v, Integer) else None for v in key))
+        target = Variable(name, tuple(n for _, n in kept.values()))[key]
+        return self.append(Equation(target, term.body, reduction, term.reduced))
+
+    def _place(self, wanted: str, layout: Hashable, pattern: Hashable) -> str:
+        """A variable of this layout in which the vertex is not assigned yet; elements of one array share it."""
+        while (wanted in self._taken and self._layout.get(wanted) != layout) or (wanted, pattern) in self._assigned:
+            wanted += "'"
+        self._layout[wanted] = layout
+        self._assigned.add((wanted, pattern))
+        return wanted
+
+    def companion(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
+        """A local derivative as a vertex, so that it is computed once for all directions and orders.
+
+        Left as it is if it is a single reference or none. Brackets stay outside, to be carried out.
+        """
+        local = self._with_vertices(local)
+        factors = Mul.make_args(local)
+        outside = [f for f in factors if f.is_number or (isinstance(f, equal) and not references(f))]
+        rest = Mul(*[f for f in factors if f not in outside])
+        if is_reference(rest) or not references(rest):
+            return local
+        existing = self._values.get(_right_side(rest, None, ()))
+        if existing is not None:
+            return Mul(*outside, existing.at(indices(rest)))
+        order = [i for i in equation.domain if i in indices(rest)]
+        name = self.name(f"∂{base_name(equation.target)}/∂{base_name(reference)}")
+        target = Variable(name, tuple(extent(i) for i in order))[tuple(order)]
+        return Mul(*outside, self.append(Equation(target, rest)))
+
+    def _with_vertices(self, expression: Expr) -> Expr:
+        """The expression with references in place of what vertices have the value of."""
+
+        def step(node: Basic, arguments: list[Basic]) -> Basic:
+            new = rebuild(node, arguments)
+            if is_leaf(node) or not isinstance(node, Expr):
+                return new
+            vertex = self._values.get(_right_side(node, None, ()))
+            return new if vertex is None else vertex.at(indices(node))
+
+        return fold(expression, step)
+
+    def _register(self, equation: Equation) -> None:
+        """Remember the value of a vertex; that of a maximum is found by its own name only."""
+        plain = is_leaf(equation.body) and equation.reduction is None
+        unusable = equation.reduction is Reduction.MAX or equation.name in self._keep
+        if unusable or plain or not equation.references:
+            return
+        order = [i for i in indices(equation.body) if i not in equation.reduced]
+        if set(order) == set(equation.free):
+            key = _right_side(equation.body, equation.reduction, equation.reduced)
+            self._values.setdefault(key, Vertex(equation.target, tuple(order)))
+
+
+def _numbered(wanted: Wanted, number: int) -> Wanted:
+    return lambda whole: f"{wanted(True)}#{number}"
+
+
+def _merged(terms: Sequence[Summand]) -> list[Summand]:
+    """Sums over the same indices as one, if they have a common factor or one of them has no product to be."""
+    found: dict[tuple[Idx, ...], list[Expr]] = defaultdict(list)
+    for term in terms:
+        found[term.reduced].append(term.body)
+    merged = []
+    for reduced, bodies in found.items():
+        factors = [Mul.make_args(body) for body in bodies]
+        common = [f for f in dict.fromkeys(factors[0]) if references(f) and all(f in other for other in factors)]
+        if not reduced:
+            merged.append(Summand(Add(*bodies)))
+        elif common or any(is_reference(body) for body in bodies):
+            rest = Add(*[Mul(*_without(own, common)) for own in factors])
+            merged.append(over_present(Mul(*common, rest), reduced))
+        else:
+            merged += [Summand(body, reduced) for body in bodies]
+    return merged
+
+
+def _without(factors: Sequence[Expr], common: Sequence[Expr]) -> list[Expr]:
+    return [factor for factor in factors if factor not in common]
+
+
+def _right_side(body: Expr, reduction: Reduction | None, reduced: Sequence[Idx]) -> Hashable:
+    """What two equations of one value have in common: the body up to the names of its indices."""
+    order = indices(body)
+    free = [i for i in order if i not in reduced]
+    summed = [i for i in order if i in reduced]
+    return pattern(body, (*free, *summed)), reduction, len(summed)

@@ -1,0 +1,264 @@
+"""Jacobians, products with a vector and gradients per sample are right, and take no more work than needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from sympy import tanh
+
+from codegen import (
+    DerivationError,
+    Equation,
+    Graph,
+    Reduction,
+    Variable,
+    gradient,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    per_sample_gradients,
+    sparse_jacobian,
+    vjp,
+)
+from codegen.derive.jacobian import Mode
+from codegen.functions import sigmoid, silu
+from codegen.numeric import evaluate
+from codegen.operations import count_operations
+from codegen.passes import optimise
+from tests.codegen.derivatives import (
+    ARRAYS,
+    MODES,
+    A,
+    by_complex_step,
+    directions,
+    i,
+    j,
+    q,
+    reals,
+    system,
+    v,
+)
+from tests.codegen.networks import (
+    cross_entropy,
+    distance,
+    index_graphs,
+    mlp,
+    outputs,
+    parameters,
+    random_values,
+    squared_error,
+)
+
+SUM, MAX = Reduction.SUM, Reduction.MAX
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_the_jacobian_is_that_of_the_complex_step(case: str) -> None:
+    graph = ARRAYS[case]
+    of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=1)
+    expected = [evaluate(graph, values)[of]]
+    expected += [by_complex_step(graph, [of], name, values)[0] for name in wrt]
+    for mode in MODES[:2]:
+        found = jacobian(graph, of, wrt, mode=mode)
+        assert distance(outputs(found, values), expected) <= 1e-12, mode
+        assert distance(outputs(optimise(found)[0], values), expected) <= 1e-12, mode
+        assert distance(outputs(jacobian(graph.unroll(), of, wrt, mode=mode), values), expected) <= 1e-12
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_products_with_a_vector_are_those_of_the_jacobian(case: str) -> None:
+    graph = ARRAYS[case]
+    of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=2)
+    value, *blocks = outputs(jacobian(graph, of, wrt), values)
+    along = directions(graph, wrt, values)
+    forward = sum(np.tensordot(b, along[f"v_{name}"], np.ndim(along[f"v_{name}"])) for name, b in zip(wrt, blocks))
+    across = np.random.Generator(np.random.PCG64(3)).standard_normal(np.shape(value))
+    backward = [np.tensordot(across, block, np.ndim(across)) for block in blocks]
+    for one in (graph, graph.unroll()):
+        assert distance(outputs(jvp(one, of, wrt), {**values, **along}), [value, np.asarray(forward)]) <= 1e-12
+        assert distance(outputs(vjp(one, of, wrt), {**values, f"v_{of}": across}), [value, *backward]) <= 1e-12
+
+
+@settings(max_examples=40)
+@given(index_graphs())
+def test_jacobians_of_random_graphs(graph: Graph) -> None:
+    of = graph.equations[-2].name
+    values = random_values(graph, samples=2)
+    expected = [by_complex_step(graph, [of], name, values)[0] for name in reals(graph)]
+    for mode in MODES[:2]:
+        found = jacobian(graph, of, mode=mode)
+        assert distance(outputs(found, values)[1:], expected) <= 1e-11
+        assert distance(outputs(optimise(found)[0], values)[1:], expected) <= 1e-11
+
+
+# --- samples ------------------------------------------------------------------------------------------------------
+
+
+def test_the_jacobian_of_each_sample() -> None:
+    graph = mlp([3, 4, 2])
+    values = random_values(graph)
+    _, full, weights = outputs(jacobian(graph, "u2", ["x", "W1"]), values)
+    for mode in MODES[:2]:
+        _, own, same = outputs(jacobian(graph, "u2", ["x", "W1"], mode=mode, samples=True), values)
+        assert own.shape == (4, 2, 3)
+        np.testing.assert_allclose(own, np.einsum("stsd->std", full), rtol=1e-13)
+        np.testing.assert_allclose(same, weights, rtol=1e-12, atol=1e-14)
+    _, curvature = outputs(hessian(graph, "u2", ["x"], samples=True), values)
+    _, whole = outputs(hessian(graph, "u2", ["x"]), values)
+    np.testing.assert_allclose(curvature, np.einsum("stsdse->stde", whole), rtol=1e-12, atol=1e-14)
+
+
+def test_the_jacobian_of_each_sample_takes_work_in_proportion_to_the_samples() -> None:
+    found = optimise(jacobian(mlp([3, 4, 2]), "u2", ["x"], samples=True))[0]
+    once, many = (count_operations(found, samples).total() for samples in (1, 101))
+    assert many - once <= 100 * once
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_mixed_samples_have_no_jacobian_per_sample(mode: Mode) -> None:
+    graph = ARRAYS["samples that are mixed"]
+    with pytest.raises(DerivationError, match="'y' of one sample depends on 'x' of others"):
+        jacobian(graph, "y", ["x"], mode=mode, samples=True)
+
+
+def test_gradients_per_sample_add_up_to_the_gradient() -> None:
+    graph = mlp([3, 4, 3])
+    wrt, values = parameters(graph), random_values(graph)
+    loss, *rows = outputs(per_sample_gradients(graph, "loss", wrt), values)
+    expected, *slopes = outputs(gradient(graph, "loss", wrt), values)
+    assert [row.shape for row in rows] == [(4, *slope.shape) for slope in slopes]
+    assert distance([loss, *(row.sum(axis=0) for row in rows)], [expected, *slopes]) <= 1e-13
+    one = {name: value[1:2] if name in "xy" else value for name, value in values.items()}
+    _, *single = outputs(gradient(graph, "loss", wrt), one)
+    assert distance([4 * row[1] for row in rows], single) <= 1e-13
+    _, *each = outputs(per_sample_gradients(graph, "l", [*wrt, "x"]), values)
+    assert distance(each[:-1], [4 * row for row in rows]) <= 1e-13
+    assert each[-1].shape == (4, 3)
+
+
+def test_what_is_no_sum_over_samples_has_no_gradients_per_sample() -> None:
+    graph = system(Equation(q[i], A[i, j] * v[j], SUM, (j,)), Equation(Variable("L").symbol, q[i] ** 2, SUM, (i,)))
+    with pytest.raises(DerivationError, match="'L' is not a sum over samples"):
+        per_sample_gradients(graph, "L")
+    with pytest.raises(DerivationError, match="'q' need an array over the samples"):
+        per_sample_gradients(graph, "q")
+
+
+# --- work ---------------------------------------------------------------------------------------------------------
+
+NETWORKS = {
+    "2-16-3": mlp([2, 16, 3]),
+    "64-32-10": mlp([64, 32, 10]),
+    "20-20-20-4": mlp([20, 20, 20, 4], sigmoid, squared_error),
+    "6-10-5 silu": mlp([6, 10, 5], silu),
+}
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_gradient_and_hessian_vector_product_are_within_their_bounds(case: str) -> None:
+    graph = NETWORKS[case]
+    wrt = parameters(graph)
+
+    def work(of: Graph) -> int:
+        return count_operations(optimise(of)[0], 16).total()
+
+    forward = work(graph)
+    assert work(gradient(graph, "loss", wrt)) <= 5 * forward
+    assert work(hvp(graph, "loss", wrt)) <= 10 * forward
+
+
+def test_the_jacobian_takes_the_cheaper_mode() -> None:
+    narrow, wide = mlp([2, 8, 20]).with_outputs("u2"), mlp([20, 8, 2]).with_outputs("u2")
+    for graph, mode in ((narrow, "forward"), (wide, "reverse")):
+        assert jacobian(graph, "u2", ["x"], samples=True) == jacobian(graph, "u2", ["x"], samples=True, mode=mode)
+
+
+def test_the_hessian_of_a_small_network_is_dominated_by_its_entries() -> None:
+    """1,172 entries of the blocks i ≤ j, a multiplication and an addition for each of 16 samples."""
+    entries = 2 * 16 * 1172
+    for ending, factor in ((squared_error, 1.25), (cross_entropy, 1.75)):
+        graph = mlp([2, 8, 2], tanh, ending)
+        found = optimise(hessian(graph, "loss", parameters(graph)))[0]
+        assert count_operations(found, 16).total() <= factor * entries
+
+
+# --- sparse -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+@pytest.mark.parametrize("case", ARRAYS)
+def test_the_sparse_jacobian_is_the_dense_one(case: str, mode: Mode) -> None:
+    graph = ARRAYS[case]
+    of, values = graph.outputs[0], random_values(graph, seed=1)
+    value, *blocks = outputs(jacobian(graph, of), values)
+    dense = np.concatenate([block.reshape(value.size, -1) for block in blocks], axis=1)
+    for one in (graph, graph.unroll()):
+        found = sparse_jacobian(one, of, mode=mode)
+        matrix = found.assemble(*outputs(optimise(found.graph)[0], values))
+        assert distance([matrix.toarray()], [dense]) <= 1e-12
+
+
+def test_a_sparse_jacobian_has_the_samples_on_a_diagonal_of_blocks() -> None:
+    graph = mlp([3, 4, 2])
+    found = sparse_jacobian(graph, "u2", ["x"])
+    rows, columns = found.pattern(S=1000)
+    assert len(rows) == 1000 * 2 * 3
+    assert np.array_equal(rows // 2, columns // 3)
+    assert count_operations(optimise(found.graph)[0], 1000).total() < 1000 * 200
+
+
+def test_a_sparse_jacobian_needs_all_extents_and_all_arrays() -> None:
+    found = sparse_jacobian(mlp([3, 4, 2]), "u2", ["x"])
+    with pytest.raises(DerivationError, match="the extent S is not known"):
+        found.pattern()
+    with pytest.raises(DerivationError, match="found 1 arrays, expected those of the outputs u2, values of du2/dx"):
+        found.assemble(np.zeros((4, 2)))
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+REFUSED: list[tuple[Callable[[Graph], object], str]] = [
+    (lambda graph: jacobian(graph, "u2", ["y"]), "'y' holds integers"),
+    (lambda graph: jacobian(graph, "y", ["x"]), "'y' holds integers"),
+    (lambda graph: jacobian(graph, "u2", ["x", "x"]), "wrt names a vertex twice: x, x"),
+    (lambda graph: jacobian(graph, "u2", ["x"], mode="sideways"), "unknown mode 'sideways'"),  # type: ignore[arg-type]
+    (lambda graph: hvp(graph, "u2", ["x"]), "the Hessian-vector product of 'u2' needs a scalar"),
+    (lambda graph: gradient(graph, "u2", ["x"]), "the gradient of 'u2' needs a scalar"),
+]
+
+
+@pytest.mark.parametrize(("ask", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_what_has_no_derivative_is_refused(ask: Callable[[Graph], object], message: str) -> None:
+    with pytest.raises(DerivationError, match=message):
+        ask(mlp([3, 4, 2]))
+
+
+# --- any named vertex ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+@pytest.mark.parametrize("wrt", ["a1", "u1", "z2", "e", "Z"])
+def test_the_jacobian_by_an_intermediate_vertex_is_that_of_the_graph_in_which_it_is_an_input(
+    wrt: str, mode: Mode
+) -> None:
+    graph = mlp([2, 3, 3])
+    values = random_values(graph)
+    cut = Graph((*graph.inputs, graph.variable(wrt)), tuple(e for e in graph.equations if e.name != wrt), ("p",))
+    at = {**values, wrt: evaluate(graph, values)[wrt]}
+    (expected,) = by_complex_step(cut, ["p"], wrt, at)
+    assert distance(outputs(jacobian(graph, "p", [wrt], mode=mode), values)[1:], [expected]) <= 1e-12
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_a_vertex_by_itself_has_the_identity_and_by_what_it_does_not_read_zeros(mode: Mode) -> None:
+    graph = ARRAYS["a matrix product"]
+    found = outputs(jacobian(graph, "r", ["r"], mode=mode), random_values(graph))[1]
+    assert np.array_equal(found.reshape(9, 9), np.eye(9))
+    other = mlp([2, 3, 3])
+    found = outputs(jacobian(other, "u1", ["W2"], mode=mode), random_values(other))[1]
+    assert found.shape == (4, 3, 3, 3)
+    assert not found.any()
