@@ -36,8 +36,8 @@ class FlatFunction:
     >>> a, b, c = symbols("a b c")
     >>> graph = from_expressions({"e": (a - 1) ** 2 + c * (b - a**2) ** 2}, [a, b, c])
     >>> e = FlatFunction(graph, "e", ["a", "b"], {"c": 100.0})
-    >>> e.fun([0.0, 1.0]), e.jac([0.0, 1.0]), e.hess([0.0, 1.0])
-    (101.0, array([ -2., 200.]), array([[-398.,    0.], [   0.,  200.]]))
+    >>> e.fun([1.0, 3.0]), e.jac([1.0, 3.0]), e.hess([1.0, 3.0])
+    (400.0, array([-800.,  400.]), array([[   2., -400.], [-400.,  200.]]))
     >>> minimize(e.fun, [-1.2, 1.0], jac=e.jac, hess=e.hess, method="trust-exact").x.round(6)
     array([1., 1.])
     """
@@ -95,15 +95,15 @@ class FlatFunction:
 
     # --- functions ------------------------------------------------------------------------------------------------
 
-    def fun(self, x: ArrayLike, **data: ArrayLike) -> Any:
+    def fun(self, x: ArrayLike, /, **data: ArrayLike) -> Any:
         """The value: a number, or a flat vector."""
         return self._flat(self._call(self._value, self.unpack(x), data)[0])
 
-    def jac(self, x: ArrayLike, **data: ArrayLike) -> Array:
+    def jac(self, x: ArrayLike, /, **data: ArrayLike) -> Array:
         """The gradient of a number, the Jacobian of a vector: a row for each of its elements."""
         return self.value_and_jac(x, **data)[1]
 
-    def value_and_jac(self, x: ArrayLike, **data: ArrayLike) -> tuple[Any, Array]:
+    def value_and_jac(self, x: ArrayLike, /, **data: ArrayLike) -> tuple[Any, Array]:
         """Value and gradient or Jacobian at once, as ``minimize(…, jac=True)`` takes them."""
         value, *parts = self._call(self._first, self.unpack(x), data)
         if self._is_scalar:
@@ -111,7 +111,7 @@ class FlatFunction:
         rows = np.size(value)
         return self._flat(value), np.concatenate([np.reshape(part, (rows, -1)) for part in parts], axis=1)
 
-    def hess(self, x: ArrayLike, **data: ArrayLike) -> Array:
+    def hess(self, x: ArrayLike, /, **data: ArrayLike) -> Array:
         """The Hessian matrix of a number."""
         _, *blocks = self._call(self._second, self.unpack(x), data)
         result = np.empty((self.size, self.size))
@@ -123,9 +123,10 @@ class FlatFunction:
             result[column, row] = matrix.T
         return result
 
-    def hessp(self, x: ArrayLike, v: ArrayLike, **data: ArrayLike) -> Array:
+    def hessp(self, x: ArrayLike, v: ArrayLike, /, **data: ArrayLike) -> Array:
         """The product of the Hessian with a vector, without the matrix."""
-        direction = {f"v_{name}": part for name, part in self.unpack(v).items()}
+        added = [variable.name for variable in self._product[0].inputs[len(self._inputs) :]]
+        direction = dict(zip(added, self.unpack(v).values()))
         _, *parts = self._call(self._product, {**self.unpack(x), **direction}, data)
         return np.concatenate([np.ravel(part) for part in parts])
 
@@ -199,7 +200,7 @@ def _compiled(graph: Graph) -> tuple[Graph, CompiledFunction]:
 
 
 def low_level_callable(graph: Graph, of: str) -> Any:
-    """A scalar function of scalar inputs as a ``scipy.LowLevelCallable``, which ``quad`` and ``nquad`` call without Python.
+    """A scalar function of scalar inputs as a ``scipy.LowLevelCallable``, which ``quad`` calls without Python.
 
     The first input is the variable of integration, the others are what ``args`` passes, in the order of the inputs.
     Raises :class:`EmitError` if ``of`` or an input is no real scalar.
@@ -210,7 +211,7 @@ def low_level_callable(graph: Graph, of: str) -> Any:
     >>> x, a = symbols("x a")
     >>> f = low_level_callable(from_expressions({"f": exp(-a * x**2)}, [x, a]), "f")
     >>> round(quad(f, 0, 1, args=(2.0,))[0], 12)
-    0.598144023551
+    0.598144006661
     """
     import numba
     from numba.np.unsafe.ndarray import to_fixed_tuple
