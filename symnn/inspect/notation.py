@@ -130,12 +130,12 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     **{
         word: partial(_call, word.__name__)
         for word in (
-            f.softplus, f.relu, f.sign, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6,
-            f.hard_tanh, f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin,
-            sympy.cos, sympy.tan, sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh,
-            sympy.atan2, sympy.erf, sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot,
-            sympy.asec, sympy.acsc, sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech,
-            f.csch, f.coth, f.acot, sympy.factorial,
+            f.softplus, f.relu, f.sign, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
+            f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan,
+            sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.atan2, sympy.erf,
+            sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
+            sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
+            f.coth, f.acot, sympy.factorial,
         )
     },
 }  # fmt: skip
