@@ -38,9 +38,10 @@ def _nodes(expression: Expr) -> Iterator[Basic]:
     seen: set[int] = set()
     level: list[Basic] = [expression]
     while level:
-        level = [node for node in level if not (id(node) in seen or seen.add(id(node)))]  # type: ignore[func-returns-value]
-        yield from level
-        level = [part for node in level for part in _parts(node)]
+        new = list({id(node): node for node in level if id(node) not in seen}.values())
+        yield from new
+        seen.update(map(id, new))
+        level = [part for node in new for part in _parts(node)]
 
 
 def _parts(node: Basic) -> tuple[Basic, ...]:

@@ -68,13 +68,20 @@ class Builder:
 
     def define(self, target: Expr, body: Expr) -> None:
         """Append the equation of a value that has been built; a vertex that was made for it takes the name."""
-        last = self.equations[-1] if self.equations else None
-        memo = next((key for key, vertex in self.vertices.items() if vertex == body), None)
-        if last is not None and memo is not None and last.target == body and set(last.free) == set(indices(target)):
-            del self.vertices[memo]
-            self.equations[-1] = Equation(target, last.body, last.reduction, last.reduced)
-        else:
+        if not self._renamed(body, target):
             self.equations.append(Equation(target, canonical(body)))
+
+    def _renamed(self, vertex: Expr, target: Expr) -> bool:
+        """Give the last vertex another name, if it is this one and nothing has read it."""
+        if not self.equations or self.equations[-1].target != vertex or set(indices(vertex)) != set(indices(target)):
+            return False
+        last = self.equations[-1]
+        memo = (last.body, last.reduced)
+        if self.vertices.get(memo) != vertex:
+            return False
+        del self.vertices[memo]
+        self.equations[-1] = Equation(target, last.body, last.reduction, last.reduced)
+        return True
 
     # --- one expression -------------------------------------------------------------------------------------------
 
