@@ -1,5 +1,6 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
+from codegen.custom import function
 from codegen.derive import (
     PathCount,
     SparseJacobian,
@@ -21,6 +22,7 @@ from codegen.expressions import from_expressions
 from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.runtime.function import CompiledFunction, CompileReport, compile
+from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
     "CheckError",
@@ -30,6 +32,7 @@ __all__ = [
     "DerivationError",
     "EmitError",
     "Equation",
+    "FlatFunction",
     "Graph",
     "GraphError",
     "Index",
@@ -41,12 +44,14 @@ __all__ = [
     "compile",
     "count_paths",
     "from_expressions",
+    "function",
     "gauss_newton",
     "gradient",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "low_level_callable",
     "mixed_partials",
     "optimise",
     "partials",

@@ -15,7 +15,31 @@ from typing import Any
 
 import mpmath
 import sympy
-from sympy import Add, And, Expr, Integer, Mul, Not, Or, Piecewise, Pow, Rational, erfc, exp, log, pi, sqrt, tanh
+from sympy import (
+    Add,
+    And,
+    Eq,
+    Expr,
+    Integer,
+    Mul,
+    Not,
+    Or,
+    Piecewise,
+    Pow,
+    Rational,
+    atan,
+    cos,
+    cosh,
+    erfc,
+    exp,
+    log,
+    pi,
+    sin,
+    sinh,
+    sqrt,
+    tanh,
+)
+from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
@@ -23,13 +47,18 @@ from codegen.expression import rewrite
 
 __all__ = [
     "CANONICAL",
+    "SPECIAL_FUNCTIONS",
     "SUPPORTED",
     "SYMPY_FUNCTIONS",
     "Composite",
     "Primitive",
     "absolute",
+    "acot",
     "canonical",
+    "canonical_node",
     "clip",
+    "coth",
+    "csch",
     "elu",
     "equal",
     "expm1",
@@ -43,8 +72,10 @@ __all__ = [
     "maximum",
     "minimum",
     "normal_cdf",
+    "power",
     "relu",
     "relu6",
+    "sech",
     "select",
     "sigmoid",
     "sign",
@@ -176,6 +207,28 @@ class normal_cdf(Primitive):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
         return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+class power(Primitive):  # noqa: N801
+    """xʸ with an exponent that varies; powers with a fixed exponent or a fixed base stay SymPy's.
+
+    SymPy's derivatives xʸ·y/x and xʸ·log(x) are nan at x = 0; these are 0 there wherever the function is flat.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, x: Expr, y: Expr) -> Expr | None:
+        return Pow(x, y) if x.is_number or y.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, y = self.args
+        flat, slope = ((Eq(y, 0), y * power(x, y - 1)), (y > 0, self * log(x)))[argindex - 1]
+        return Piecewise((Integer(0), And(Eq(x, 0), flat)), (slope, True))
+
+    @staticmethod
+    def value(mp: Any, x: Any, y: Any) -> Any:
+        return mp.power(x, y)
 
 
 # --- with kinks ---------------------------------------------------------------------------------------------------
@@ -405,6 +458,58 @@ class hard_tanh(Composite):  # noqa: N801
         return clip(x, Integer(-1), Integer(1))
 
 
+class sech(Composite):  # noqa: N801
+    """1/cosh(x), with derivative −sech(x)·tanh(x), which does not overflow."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / cosh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -self * tanh(self.args[0]) * self.args[0].diff(symbol)
+
+
+class csch(Composite):  # noqa: N801
+    """1/sinh(x), with derivative −csch(x)·coth(x), which does not overflow."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / sinh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -self * coth(self.args[0]) * self.args[0].diff(symbol)
+
+
+class coth(Composite):  # noqa: N801
+    """1/tanh(x), with derivative −csch²(x), which neither overflows nor cancels."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / tanh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -(csch(self.args[0]) ** 2) * self.args[0].diff(symbol)
+
+
+class acot(Composite):  # noqa: N801
+    """atan(1/x), with derivative −1/(1 + x²), also at 0."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return atan(1 / x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -self.args[0].diff(symbol) / (1 + self.args[0] ** 2)
+
+
 class log_sum_exp(Composite):  # noqa: N801
     """log Σ exp(xᵢ) with the largest argument taken out, so that no exponential overflows; derivative softmax."""
 
@@ -421,7 +526,7 @@ def _heaviside(x: Expr, at_zero: Expr = sympy.S.Half) -> Expr:
     return step(x) + at_zero * equal(x, Integer(0))
 
 
-#: SymPy functions that are rewritten on entry to the ones above, whose kinks follow the convention.
+#: SymPy functions that are rewritten on entry to the ones above and to others, whose kinks follow the convention.
 CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
     sympy.Abs: absolute,
     sympy.sign: sign,
@@ -429,7 +534,29 @@ CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
     sympy.Min: minimum,
     sympy.Heaviside: _heaviside,
     sympy.KroneckerDelta: lambda i, j, *_: equal(i, j),
+    sympy.sec: lambda x: 1 / cos(x),
+    sympy.csc: lambda x: 1 / sin(x),
+    sympy.cot: lambda x: cos(x) / sin(x),
+    sympy.asec: lambda x: sympy.acos(1 / x),
+    sympy.acsc: lambda x: sympy.asin(1 / x),
+    sympy.acot: acot,
+    sympy.sech: sech,
+    sympy.csch: csch,
+    sympy.coth: coth,
+    sympy.asech: lambda x: sympy.acosh(1 / x),
+    sympy.acsch: lambda x: sympy.asinh(1 / x),
+    sympy.acoth: lambda x: sympy.atanh(1 / x),
+    sympy.digamma: lambda x: sympy.polygamma(0, x),
+    sympy.trigamma: lambda x: sympy.polygamma(1, x),
+    sympy.factorial: lambda x: sympy.gamma(x + 1),
 }
+
+
+def canonical_node(node: Basic) -> Basic | None:
+    """What one node is rewritten to on entry; None if it is fine as it is."""
+    if node.func in CANONICAL:
+        return CANONICAL[node.func](*node.args)
+    return power(*node.args) if isinstance(node, Pow) and not (node.base.is_number or node.exp.is_number) else None
 
 
 def canonical(expression: Expr) -> Expr:
@@ -438,17 +565,20 @@ def canonical(expression: Expr) -> Expr:
     >>> canonical(sqrt(sympy.Symbol("x", real=True) ** 2))
     absolute(x)
     """
-    return rewrite(expression, lambda node: CANONICAL[node.func](*node.args) if node.func in CANONICAL else None)
+    return rewrite(expression, canonical_node)
 
 
 #: SymPy functions that the emitters translate.
 SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
-    exp, log, tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan, sympy.asin, sympy.acos, sympy.atan,
-    sympy.asinh, sympy.acosh, sympy.atanh, sympy.atan2, sympy.erf, erfc,
+    exp, log, tanh, sinh, cosh, sin, cos, sympy.tan, sympy.asin, sympy.acos, atan, sympy.asinh, sympy.acosh,
+    sympy.atanh, sympy.atan2, sympy.erf, erfc,
 )  # fmt: skip
+
+#: SymPy functions that have no vector form: what uses them runs as the readable program.
+SPECIAL_FUNCTIONS: tuple[type[Expr], ...] = (sympy.gamma, sympy.loggamma, sympy.polygamma)
 
 #: Every kind of node that a body may consist of, besides symbols and numbers.
 SUPPORTED: tuple[type, ...] = (
-    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *CANONICAL,
+    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *SPECIAL_FUNCTIONS, *CANONICAL,
     Piecewise, ExprCondPair, Relational, And, Or, Not,
 )  # fmt: skip

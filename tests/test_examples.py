@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,24 @@ def test_jitted_code_calls_the_gradient() -> None:
 def test_the_spiral_is_learnt_and_drawn(tmp_path: Path) -> None:
     assert "accuracy 100.0%" in run("examples/spiral.py", tmp_path / "spiral.png")
     assert (tmp_path / "spiral.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_regression_finds_the_certified_values() -> None:
+    text = run("examples/regression.py")
+    found = {name: float(value) for name, value in re.findall(r"(b1|b2) = (\S+) ±", text)}
+    assert found == pytest.approx({"b1": 238.94212918, "b2": 5.5015643181e-4}, rel=1e-7)
+    errors = [float(value) for value in re.findall(r"± (\S+)", text)]
+    assert errors == pytest.approx([2.7070075241, 7.2668688436e-6], rel=1e-4)
+    assert float(re.findall(r"sum of squares (\S+)", text)[0]) == pytest.approx(0.12455138894, rel=1e-8)
+
+
+def test_the_stiff_system_is_solved_with_its_jacobian() -> None:
+    text = run("examples/stiff.py")
+    states = [[float(v) for v in line.split(", ")] for line in re.findall(r"y = (.*), total", text)]
+    assert states[0] == pytest.approx([0.7158271, 9.185535e-6, 0.2841637], rel=1e-5)
+    assert re.findall(r"total (\S+)", text) == ["1.000000000"] * 2
+    exact, differences = (int(n) for n in re.findall(r"(\d+) with", text))
+    assert exact < differences
 
 
 def test_the_demonstration() -> None:

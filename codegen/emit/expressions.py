@@ -66,6 +66,9 @@ SCALAR = Dialect(
         **{function: f"math.{function.__name__}" for function in (*_ELEMENTARY, sympy.erf, sympy.erfc, sympy.atan2)},
         **{getattr(sympy, name): f"math.{name}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
         f.absolute: "abs",
+        sympy.gamma: "math.gamma",
+        sympy.loggamma: "special.loggamma",
+        sympy.polygamma: "special.polygamma",
     },
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
@@ -85,6 +88,7 @@ ARRAY = Dialect(
         },
         sympy.erf: "special.erf",
         sympy.erfc: "special.erfc",
+        **{getattr(sympy, name): f"special.{name}" for name in ("gamma", "loggamma", "polygamma")},
         f.absolute: "np.abs",
     },
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
@@ -137,6 +141,7 @@ class ExpressionWriter:
             (Add, self._add),
             (Mul, self._multiply),
             (Pow, self._power),
+            (f.power, lambda node, of: self._raised(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
@@ -234,7 +239,10 @@ class ExpressionWriter:
         if isinstance(exponent, Integer) and abs(int(exponent)) <= 64:
             product = self._integer_power(self._named(base).text, abs(int(exponent)))
             return Text(product if exponent > 0 else f"{self.number(1.0)}/({product})", Level.PRODUCT)
-        return Text(f"{base.within(Level.NAME)}**{of(exponent).within(Level.NAME)}", Level.PRODUCT)
+        return self._raised(base, of(exponent))
+
+    def _raised(self, base: Text, exponent: Text) -> Text:
+        return Text(f"{base.within(Level.NAME)}**{exponent.within(Level.NAME)}", Level.PRODUCT)
 
     def _integer_power(self, base: str, exponent: int) -> str:
         """x³ as x·x·x; higher powers by repeated squaring."""

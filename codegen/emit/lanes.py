@@ -310,9 +310,9 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
 
         return types.void(arrays), generate
 
-    @njit(**options)  # type: ignore[untyped-decorator]
+    @njit(**options)
     def apply(*arrays: Any) -> None:
-        loop(arrays)  # type: ignore[call-arg]
+        loop(arrays)
 
     return apply
 

@@ -14,7 +14,7 @@ from sympy.core.relational import Relational
 
 from codegen import functions
 from codegen.expression import base_name, extent, indices, is_leaf, is_variable, references, rewrite
-from codegen.functions import CANONICAL, Composite, equal, sign, stop_gradient
+from codegen.functions import Composite, canonical_node, equal, sign, stop_gradient
 from codegen.graph import Cell, Equation, Graph, Reduction, Variable
 
 
@@ -104,7 +104,7 @@ def _written_out(body: Expr) -> Expr:
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, Composite):
             return _written_out(node.definition())
-        return CANONICAL[node.func](*node.args) if node.func in CANONICAL else None
+        return canonical_node(node)
 
     return rewrite(body, rule)
 

@@ -96,6 +96,39 @@ def atan2(y: Array, x: Array) -> Any:
     return _complex(angle, np.where((y.imag == 0) & (x.imag == 0), 0, turned.imag))
 
 
+def gamma(x: Array) -> Any:
+    """Γ(x)."""
+    from scipy import special
+
+    value = special.gamma(x.real)
+    return value if x.dtype.kind != "c" else _to_first_order(x, value, value * special.digamma(x.real))
+
+
+def loggamma(x: Array) -> Any:
+    """log Γ(x), nan for negative x; −log x where SciPy has inf already."""
+    from scipy import special
+
+    at = x.real
+    value = np.where(at < 0, np.nan, np.where((at > 0) & (at < 1e-300), -np.log(at), special.gammaln(at)))
+    return value if x.dtype.kind != "c" else _to_first_order(x, value, special.digamma(x.real))
+
+
+def polygamma(n: Array, x: Array) -> Any:
+    """ψ⁽ⁿ⁾(x)."""
+    from scipy import special
+
+    order, at = np.asarray(n.real, int), x.real
+    undefined = (at == np.floor(at)) & ((at < 0) & (order % 2 == 0) | (at == -np.inf))
+    # SciPy has −inf also where an even derivative changes its sign.
+    value = np.where(undefined, np.nan, special.polygamma(order, at))
+    return value if x.dtype.kind != "c" else _to_first_order(x, value, special.polygamma(order + 1, at))
+
+
+def _to_first_order(z: Array, value: Array, slope: Array) -> Array:
+    """All that the complex step uses, where SciPy has no continuation or loses the imaginary part in it."""
+    return _complex(value, np.where(z.imag == 0, 0, z.imag * slope))
+
+
 def _decay(x: Array) -> Any:
     """exp(−|x|), which cannot overflow."""
     return exp(np.where(x.real >= 0, -x, x))
@@ -204,6 +237,10 @@ NUMPY: Mapping[type, Function] = {
     sympy.atan2: atan2,
     sympy.erf: _smooth(_scipy("erf")),
     sympy.erfc: erfc,
+    sympy.gamma: gamma,
+    sympy.loggamma: loggamma,
+    sympy.polygamma: polygamma,
+    functions.power: power,
     functions.sigmoid: sigmoid,
     functions.softplus: softplus,
     functions.expm1: _smooth(np.expm1, _scipy("expm1")),

@@ -23,11 +23,14 @@ acosh      nan         inf         [1, inf)
 atanh      nan         nan         [−1, 1]      −1 → −inf, 1 → inf
 erf        −1          1
 erfc       2           0
+loggamma   nan         inf         [0, inf)     0 → inf
 =========  ==========  ==========  ===========  ====================
 
 Every function of nan is nan. a/0 is inf with the sign of a, and 0/0 is nan; powers follow ``pow`` of C (x⁰ = 1 and
-1ʸ = 1 even for nan), the angle of infinite coordinates ``atan2`` of C. mpmath agrees already that 0·inf, inf − inf and
-inf/inf are nan and that comparisons with nan are false. It has no signed zero: a zero counts as +0.
+1ʸ = 1 even for nan), the angle of infinite coordinates ``atan2`` of C. Γ and its logarithmic derivatives are ±inf at
+0, nan at the negative integers (inf where they have the same sign on both sides), and nan at −inf. mpmath agrees
+already that 0·inf, inf − inf and inf/inf are nan and that comparisons with nan are false. It has no signed zero: a zero
+counts as +0.
 
 mpmath's exponents are unbounded, so exp(1000) is 1.97e434 and becomes inf only when it is rounded to a float. The
 limits below keep a tower of exponentials from filling memory; they lie far beyond the range of any float.
@@ -87,6 +90,7 @@ ENDS: Mapping[str, Ends] = {
     "atanh": Ends("nan", "nan", low=-1, high=1, poles={-1: "-inf", 1: "inf"}),
     "erf": Ends("-1", "1", limit=_EXPONENTIAL),
     "erfc": Ends("2", "0", limit=_EXPONENTIAL),
+    "loggamma": Ends("nan", "inf", low=0, poles={0: "inf"}),
 }
 
 
@@ -157,6 +161,26 @@ class Ieee:
         if self.context.isinf(x) and self.context.isinf(y):
             return self.context.atan2(self.context.sign(y), self.context.sign(x))
         return self.context.atan2(y, x)
+
+    def gamma(self, x: Mpf) -> Mpf:
+        """Γ(x), too large for any float from 10⁶ on."""
+        if x == 0:
+            return self.inf
+        if self._is_pole(x):
+            return self.nan
+        return self.inf if x >= EXPONENT_LIMIT else self.context.gamma(x)
+
+    def polygamma(self, n: Mpf, x: Mpf) -> Mpf:
+        """ψ⁽ⁿ⁾(x), the n-th derivative of Γ'/Γ."""
+        odd = bool(n % 2)
+        if self._is_pole(x):
+            return self.inf if odd and x > -self.inf else -self.inf if x == 0 else self.nan
+        if x == self.inf:
+            return self.mpf(0) if n else self.inf
+        return self.context.psi(int(n), x) if x == x else self.nan
+
+    def _is_pole(self, x: Mpf) -> bool:
+        return bool(x <= 0 and self.context.isint(x)) or x == -self.inf
 
 
 def _base_class(x: Mpf) -> np.float64:

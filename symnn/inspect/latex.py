@@ -138,6 +138,15 @@ COMMANDS: Mapping[type[Basic], str] = {
     sympy.asin: r"\arcsin",
     sympy.acos: r"\arccos",
     sympy.atan: r"\arctan",
+    sympy.sec: r"\sec",
+    sympy.csc: r"\csc",
+    sympy.cot: r"\cot",
+    sympy.coth: r"\coth",
+    f.coth: r"\coth",
+    sympy.gamma: r"\Gamma",
+    sympy.loggamma: r"\log\Gamma",
+    sympy.digamma: r"\psi",
+    sympy.trigamma: r"\psi'",
 }
 """Functions that LaTeX has a command for."""
 
@@ -149,11 +158,22 @@ OPERATORS: Mapping[type[Basic], str] = {
     sympy.asinh: "arsinh",
     sympy.acosh: "arcosh",
     sympy.atanh: "artanh",
+    sympy.asec: "arcsec",
+    sympy.acsc: "arccsc",
+    sympy.acot: "arccot",
+    sympy.asech: "arsech",
+    sympy.acsch: "arcsch",
+    sympy.acoth: "arcoth",
+    sympy.sech: "sech",
+    sympy.csch: "csch",
+    f.sech: "sech",
+    f.csch: "csch",
+    f.acot: "arccot",
     **{
         word: word.__name__
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside,
+            sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
         )
     },
 }  # fmt: skip
@@ -163,6 +183,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     **{kind: partial(_call, command) for kind, command in COMMANDS.items()},
     **{kind: _operator(word) for kind, word in OPERATORS.items()},
     f.absolute: _absolute,
+    sympy.polygamma: lambda arguments: _call(rf"\psi^{{({arguments[0]})}}", arguments[1:]),
     sympy.Abs: _absolute,
     f.expm1: _exponential_minus_one,
     f.log1p: _logarithm_of_one_plus,

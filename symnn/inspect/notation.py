@@ -104,6 +104,10 @@ def _logarithm_of_one_plus(arguments: Sequence[str]) -> str:
     return f"log(1 + {term})"
 
 
+def _polygamma(arguments: Sequence[str]) -> str:
+    return _call("ψ" + {"0": "", "1": "′", "2": "″"}.get(arguments[0], f"^({arguments[0]})"), arguments[1:])
+
+
 #: How a function is written; the ones that are a word call themselves by it.
 FUNCTIONS: Mapping[type[Basic], Function] = {
     f.sigmoid: partial(_call, "σ"),
@@ -116,15 +120,22 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     f.log1p: _logarithm_of_one_plus,
     f.log_sigmoid: lambda arguments: f"log(σ({arguments[0]}))",
     sympy.Abs: lambda arguments: f"|{arguments[0]}|",
+    sympy.gamma: partial(_call, "Γ"),
+    sympy.loggamma: partial(_call, "logΓ"),
+    sympy.digamma: partial(_call, "ψ"),
+    sympy.trigamma: partial(_call, "ψ′"),
+    sympy.polygamma: _polygamma,
     sympy.Max: partial(_call, "max"),
     sympy.Min: partial(_call, "min"),
     **{
         word: partial(_call, word.__name__)
         for word in (
-            f.softplus, f.relu, f.sign, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6,
-            f.hard_tanh, f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin,
-            sympy.cos, sympy.tan, sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh,
-            sympy.atan2, sympy.erf, sympy.erfc, sympy.sign, sympy.Heaviside,
+            f.softplus, f.relu, f.sign, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
+            f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan,
+            sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.atan2, sympy.erf,
+            sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
+            sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
+            f.coth, f.acot, sympy.factorial,
         )
     },
 }  # fmt: skip

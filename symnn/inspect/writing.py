@@ -263,6 +263,7 @@ NODES: Mapping[type[Basic], Handler] = {
     Add: _add,
     Mul: _mul,
     Pow: _pow,
+    f.power: _pow,
     Indexed: _reference,
     Symbol: _symbol,
     Idx: _index,

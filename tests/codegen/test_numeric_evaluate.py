@@ -49,6 +49,9 @@ UNARY = (
     *(f.sigmoid, f.softplus, f.expm1, f.log1p, f.normal_cdf, f.step, f.relu, f.sign, f.absolute, f.stop_gradient),
     *(f.silu, f.gelu, f.gelu_tanh, f.log_sigmoid, f.relu6, f.hard_tanh, f.log_sum_exp, f.maximum, f.minimum),
     *(sympy.Abs, sympy.sign, sympy.Heaviside),
+    *(sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc, sympy.acot),
+    *(sympy.sech, sympy.csch, sympy.coth),
+    *(sympy.gamma, sympy.loggamma, sympy.digamma, sympy.trigamma),
 )
 
 OF_ONE = (

@@ -1,0 +1,91 @@
+"""Functions of the user's own: a formula in known functions, and the derivative that the user gives it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import sympy
+from sympy import Expr, Symbol
+
+from codegen.errors import GraphError
+from codegen.expression import references
+from codegen.expressions.admission import check
+from codegen.functions import Composite
+
+Formula: TypeAlias = Callable[..., Expr]
+"""SymPy expressions in, one expression out: a Python function or a ``sympy.Lambda``."""
+
+
+def function(name: str, formula: Formula, derivative: Formula | Sequence[Formula] | None = None) -> type[Composite]:
+    """A SymPy function f(x, …) that is computed by ``formula`` and differentiated by ``derivative``.
+
+    ``derivative`` gives ∂f/∂x for the same arguments; for a function of several arguments it is a sequence, one for
+    each. It is taken as it is, for second derivatives too: those differentiate the formula of the first. Without one
+    the derivative is that of the formula.
+
+    Raises :class:`GraphError` for a name that is no identifier, a wrong number of derivatives, and a formula that
+    cannot be compiled or contains symbols that are not its arguments.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import sign, symbols
+    >>> x, w = symbols("x w")
+    >>> rounded = function("rounded", lambda x: sign(x), derivative=lambda x: 1)  # a straight-through estimator
+    >>> print(gradient(from_expressions({"e": rounded(w * x)}, [w, x]), "e", ["w"]))
+    inputs w, x
+    e = rounded(w*x)
+    de/de = 1
+    de/dw = de/de*x
+    outputs e, de/dw
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise GraphError(f"the function name {name!r} is not an identifier")
+    arguments = _arguments(name, formula)
+    given = () if derivative is None else (derivative,) if callable(derivative) else tuple(derivative)
+    if given and len(given) != len(arguments):
+        expected = f"expected {len(arguments)}, one for each argument"
+        raise GraphError(f"the function {name!r} has {len(given)} derivatives, {expected}")
+    for part, what in [(formula, "formula"), *((d, "derivative") for d in given)]:
+        _check(f"the {what} of the function {name!r}", part(*arguments), arguments)
+    members: dict[str, object] = {
+        "nargs": len(arguments),
+        "formula": classmethod(lambda cls, *values: sympy.sympify(formula(*values))),
+        "__doc__": f"{name}: a function of {len(arguments)} arguments with a formula of its own.",
+        "__module__": "custom",
+    }
+    if given:
+        members["fdiff"] = lambda self, argindex=1: sympy.sympify(given[argindex - 1](*self.args))
+        members["_eval_derivative"] = sympy.Function._eval_derivative
+    made: type[Composite] = sympy.FunctionClass(name, (Composite,), members)
+    return made
+
+
+def _arguments(name: str, formula: Formula) -> tuple[Symbol, ...]:
+    """A real symbol for each argument of the formula."""
+    if not callable(formula):
+        raise GraphError(f"the formula of the function {name!r} is a {type(formula).__name__}, expected a function")
+    if isinstance(formula, sympy.Lambda):
+        names = [str(variable) for variable in formula.variables]
+    else:
+        parameters = inspect.signature(formula).parameters.values()
+        if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters):
+            raise GraphError(f"the formula of the function {name!r} takes a variable number of arguments")
+        names = [parameter.name for parameter in parameters]
+    if not names:
+        raise GraphError(f"the formula of the function {name!r} takes no argument")
+    return tuple(Symbol(argument, real=True) for argument in names)
+
+
+def _check(place: str, value: object, arguments: Sequence[Symbol]) -> None:
+    try:
+        expression = sympy.sympify(value, strict=True)
+    except sympy.SympifyError:
+        expression = None
+    if not isinstance(expression, Expr):
+        raise GraphError(f"{place} gives a {type(value).__name__}, expected a scalar SymPy expression")
+    check(place, expression)
+    for reference in references(expression):
+        if reference not in arguments:
+            shown = ", ".join(map(str, arguments))
+            raise GraphError(f"{place} contains {reference}, which is not one of its arguments ({shown})")

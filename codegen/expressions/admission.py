@@ -1,0 +1,74 @@
+"""What is let in: everything else is refused by name, before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy
+from sympy import Expr, Idx, Indexed, IndexedBase, Integer, NumberSymbol, Product, Sum, Symbol, Trace
+from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef
+from sympy.core.numbers import ComplexInfinity, ImaginaryUnit, Number
+from sympy.logic.boolalg import BooleanAtom
+from sympy.matrices.expressions.matexpr import MatrixElement
+
+from codegen.errors import GraphError
+from codegen.expression import is_leaf
+from codegen.functions import SUPPORTED
+
+REDUCTIONS = (Sum, Product)
+"""Nodes with variables of their own."""
+OPAQUE = (*REDUCTIONS, MatrixElement, Trace)
+"""Nodes that are not operations on the values of their arguments."""
+
+
+def is_opaque(node: Basic) -> bool:
+    """Whether a walk over operations stops at the node."""
+    return isinstance(node, OPAQUE) or is_leaf(node)
+
+
+def check(place: str, expression: Expr) -> None:
+    """Raise :class:`GraphError` for the first construct that has no translation; the outermost is named."""
+    for node in _nodes(expression):
+        _check(place, node)
+
+
+def _nodes(expression: Expr) -> Iterator[Basic]:
+    """Every distinct node that has a value, from the outside in."""
+    seen: set[int] = set()
+    level: list[Basic] = [expression]
+    while level:
+        new = list({id(node): node for node in level if id(node) not in seen}.values())
+        yield from new
+        seen.update(map(id, new))
+        level = [part for node in new for part in _parts(node)]
+
+
+def _parts(node: Basic) -> tuple[Basic, ...]:
+    if isinstance(node, REDUCTIONS):
+        return (node.function,)
+    return () if is_opaque(node) else node.args
+
+
+def _check(place: str, node: Basic) -> None:
+    if isinstance(node, (Number, NumberSymbol, ComplexInfinity)):
+        if not node.is_finite:
+            raise GraphError(f"{place} contains {node}, which is not a finite real number")
+    elif isinstance(node, Indexed):
+        if not isinstance(node.base, IndexedBase):
+            raise GraphError(
+                f"{place} contains {node}, an element of a {type(node.base).__name__}, expected IndexedBase"
+            )
+    elif isinstance(node, sympy.polygamma):
+        if not (isinstance(node.args[0], Integer) and node.args[0] >= 0):
+            raise GraphError(f"{place} contains polygamma of order {node.args[0]}, expected a whole number from 0")
+    elif not isinstance(node, (Symbol, Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
+        raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code")
+
+
+def describe(node: Basic) -> str:
+    """A construct by name."""
+    if isinstance(node, ImaginaryUnit):
+        return "the imaginary unit"
+    name = type(node).__name__
+    return f"the undefined function {name}" if isinstance(node, AppliedUndef) else f"sympy's {name}"

@@ -1,0 +1,373 @@
+"""Formulas with indices, sums, products and matrices: what they mean in NumPy, and gradients held to mpmath."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+from numpy.typing import ArrayLike
+from scipy import special
+from sympy import (
+    Abs,
+    Eq,
+    Idx,
+    IndexedBase,
+    Matrix,
+    MatrixSymbol,
+    Max,
+    Min,
+    Piecewise,
+    Product,
+    Sum,
+    Symbol,
+    Trace,
+    atan2,
+    cos,
+    erf,
+    exp,
+    gamma,
+    log,
+    loggamma,
+    sin,
+    sqrt,
+    symbols,
+    tanh,
+)
+
+from codegen import Graph, GraphError, Variable, compile, from_expressions, gradient
+from codegen.emit.numpy import numpy_function
+from codegen.numeric import check_gradient, evaluate, evaluate_exactly, rounded
+
+a, b, c = symbols("a b c")
+n, k, m = Symbol("n"), Symbol("k", integer=True), Symbol("m", integer=True)
+i, j = Idx("i", n), Idx("j", 3)
+x, y, r, u, w = (IndexedBase(name) for name in "xyruw")
+p = IndexedBase("p", shape=(5,))
+A, B = MatrixSymbol("A", 3, 3), MatrixSymbol("B", 3, 3)
+v, q = MatrixSymbol("v", 3, 1), MatrixSymbol("q", n, 1)
+M = MatrixSymbol("M", n, 3)
+
+X, Y = np.array([0.3, -1.2, 2.5, 0.0]), np.array([1.0, 0.5, -0.7, 2.0])
+P = np.array([0.4, 1.3, -0.8, 2.1, 0.7])
+AA = np.array([[0.2, -1.0, 0.5], [1.5, 0.3, 0.0], [-0.4, 0.8, 1.1]])
+BB = np.array([[1.0, 0.6, -0.2], [0.1, -0.9, 0.4], [0.0, 2.0, 0.3]])
+V, Q = np.array([[0.5], [-1.5], [2.0]]), np.array([[0.3], [1.2]])
+MM = np.array([[1.0, -0.5, 0.2], [0.4, 2.0, -1.0]])
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scalar formula ``L``, the values of its inputs, and what it is in NumPy."""
+
+    outputs: dict[Any, Any]
+    inputs: list[Any]
+    values: dict[str, ArrayLike]
+    expected: Callable[[], ArrayLike]
+
+
+FORMULAS: dict[str, Row] = {
+    "a sum over a symbolic range": Row(
+        {"L": Sum((y[i] - a * x[i]) ** 2, i)}, [a, x, y], {"a": 0.7, "x": X, "y": Y}, lambda: ((Y - 0.7 * X) ** 2).sum()
+    ),
+    "a mean": Row({"L": Sum(x[i] ** 2, (i, 0, n - 1)) / n}, [x], {"x": X}, lambda: (X**2).mean()),
+    "a range from 1": Row(
+        {"L": Sum(k * x[k - 1] ** 2, (k, 1, n))}, [x], {"x": X}, lambda: (np.arange(1, 5) * X**2).sum()
+    ),
+    "an index that runs from 1": Row(
+        {"L": Sum(p[Idx("t", (1, 4))] ** 3, Idx("t", (1, 4)))}, [p], {"p": P}, lambda: (P[1:] ** 3).sum()
+    ),
+    "an indexed entry that is read later": Row(
+        {r[i]: y[i] - b * (1 - exp(-c * x[i])), "L": Sum(r[i] ** 2, i)},
+        [b, c, x, y],
+        {"b": 1.5, "c": 0.4, "x": X, "y": Y},
+        lambda: ((Y - 1.5 * (1 - np.exp(-0.4 * X))) ** 2).sum(),
+    ),
+    "a sum of sums": Row(
+        {"L": Sum(sin(Sum(M[i, k] * w[k], (k, 0, 2))) * x[i], i)},
+        [M, w, x],
+        {"M": MM, "w": V[:, 0], "x": X[:2]},
+        lambda: (np.sin(MM @ V[:, 0]) * X[:2]).sum(),
+    ),
+    "a double sum": Row(
+        {"L": Sum(x[i] * tanh(x[i] - w[k]), (k, 0, 2), (i, 0, n - 1))},
+        [x, IndexedBase("w", shape=(3,))],
+        {"x": X, "w": V[:, 0]},
+        lambda: (X[:, None] * np.tanh(X[:, None] - V[:, 0])).sum(),
+    ),
+    "one name bound twice": Row(
+        {"L": Sum(w[k] * Sum(w[k] ** 2, (k, 0, 2)), (k, 0, 2)) * Sum(w[k], (k, 0, 2))},
+        [IndexedBase("w", shape=(3,))],
+        {"w": V[:, 0]},
+        lambda: V.sum() ** 2 * (V**2).sum(),
+    ),
+    "neighbours": Row(
+        {"L": Sum(100 * (p[k + 1] - p[k] ** 2) ** 2 + (1 - p[k]) ** 2, (k, 0, 3))},
+        [p],
+        {"p": P},
+        lambda: (100 * (P[1:] - P[:-1] ** 2) ** 2 + (1 - P[:-1]) ** 2).sum(),
+    ),
+    "backwards": Row({"L": Sum(p[k] * sin(p[4 - k]), (k, 0, 4))}, [p], {"p": P}, lambda: (P * np.sin(P[::-1])).sum()),
+    "a part of an axis": Row({"L": Sum(p[k] ** 2, (k, 0, 2))}, [p], {"p": P}, lambda: (P[:3] ** 2).sum()),
+    "neighbours inside the range": Row(
+        {"L": Sum(Piecewise((p[k + 1] * p[k], k < 4), (p[k] ** 2, True)), (k, 0, 4))},
+        [p],
+        {"p": P},
+        lambda: (P[1:] * P[:-1]).sum() + P[-1] ** 2,
+    ),
+    "an empty sum": Row({"L": a + Sum(p[k], (k, 0, -1))}, [a, p], {"a": 2.0, "p": P}, lambda: 2.0),
+    "a sum over an index that is not there": Row({"L": Sum(a**2, (k, 0, 3))}, [a], {"a": 1.5}, lambda: 9.0),
+    "a product": Row({"L": Product(p[k], (k, 0, 4))}, [p], {"p": P}, lambda: P.prod()),
+    "a product with a zero": Row({"L": Product(p[k], (k, 0, 4))}, [p], {"p": [2.0, 0.0, 3.0, -1.0, 0.5]}, lambda: 0.0),
+    "a product with two zeros": Row(
+        {"L": Product(p[k], (k, 0, 4))}, [p], {"p": [2.0, 0.0, 3.0, 0.0, 0.5]}, lambda: 0.0
+    ),
+    "a product for each element of a sum": Row(
+        {"L": Sum(Product(x[i] - w[k], (k, 0, 2)), i)},
+        [x, IndexedBase("w", shape=(3,))],
+        {"x": X, "w": [0.3, 1.0, -2.0]},
+        lambda: np.prod(X[:, None] - np.array([0.3, 1.0, -2.0]), axis=1).sum(),
+    ),
+    "a power series at 0": Row(
+        {"L": Sum(w[k] * a**k, (k, 0, 2))},
+        [a, IndexedBase("w", shape=(3,))],
+        {"a": 0.0, "w": V[:, 0]},
+        lambda: V[0, 0],
+    ),
+    "a quadratic form": Row({"L": v.T * A * v}, [A, v], {"A": AA, "v": V}, lambda: (V.T @ AA @ V)[0, 0]),
+    "a squared residual": Row(
+        {"r": M * v - q, "L": Sum(MatrixSymbol("r", n, 1)[k, 0] ** 2, (k, 0, n - 1))},
+        [M, v, q],
+        {"M": MM, "v": V, "q": Q},
+        lambda: ((MM @ V - Q) ** 2).sum(),
+    ),
+    "a trace": Row(
+        {"L": Trace(A * B.T * A) + a}, [A, B, a], {"A": AA, "B": BB, "a": 2.0}, lambda: np.trace(AA @ BB.T @ AA) + 2
+    ),
+    "matrix powers and identities": Row(
+        {"L": Trace(a * A**3 + sympy.Identity(3) - A.T)},
+        [A, a],
+        {"A": AA, "a": 0.5},
+        lambda: np.trace(0.5 * AA @ AA @ AA + np.eye(3) - AA.T),
+    ),
+    "elementwise": Row(
+        {"L": Trace(sympy.hadamard_product(A, B) * A.applyfunc(sin))},
+        [A, B],
+        {"A": AA, "B": BB},
+        lambda: np.trace((AA * BB) @ np.sin(AA)),
+    ),
+    "a matrix written out": Row(
+        {"L": Trace(Matrix([[cos(a), -sin(a), 0], [sin(a), cos(a), b], [0, 0, 1]]) * A)},
+        [A, a, b],
+        {"A": AA, "a": 0.3, "b": 2.0},
+        lambda: np.trace(np.array([[np.cos(0.3), -np.sin(0.3), 0], [np.sin(0.3), np.cos(0.3), 2], [0, 0, 1]]) @ AA),
+    ),
+    "an element of a matrix": Row(
+        {"L": Sum(A[k, 0] * A[2, k] + A[k, k], (k, 0, 2))},
+        [A],
+        {"A": AA},
+        lambda: (AA[:, 0] * AA[2] + np.diag(AA)).sum(),
+    ),
+    "a recurrence": Row(
+        {u[0]: a, u[1]: sin(u[0]) + b, u[2]: u[1] * u[0], "L": Sum(u[j] ** 2, j)},
+        [a, b],
+        {"a": 0.5, "b": 0.2},
+        lambda: 0.25 + (np.sin(0.5) + 0.2) ** 2 + ((np.sin(0.5) + 0.2) * 0.5) ** 2,
+    ),
+    "integers in an array": Row(
+        {"L": Sum(Piecewise((log(x[i]), Eq(w[i], 1)), (x[i] ** 2, True)), i)},
+        [x, IndexedBase("w", integer=True)],
+        {"x": [0.5, -2.0, 3.0], "w": np.array([1, 0, 1])},
+        lambda: np.log(0.5) + 4 + np.log(3),
+    ),
+    "special functions": Row(
+        {"L": Sum(loggamma(x[i]) * gamma(x[i]) + sympy.digamma(x[i] + 1) + erf(x[i]), i)},
+        [x],
+        {"x": [0.4, 1.0, 3.7]},
+        lambda: sum(
+            special.gammaln(t) * special.gamma(t) + special.digamma(t + 1) + special.erf(t) for t in (0.4, 1.0, 3.7)
+        ),
+    ),
+    "functions with kinks": Row(
+        {"L": Sum(Max(x[i], y[i], 0) * Abs(x[i]) + Min(y[i], 1) * atan2(y[i], x[i]), i)},
+        [x, y],
+        {"x": [0.3, -1.2, 2.5], "y": [1.5, 0.5, -0.7]},
+        lambda: sum(
+            max(s, t, 0) * abs(s) + min(t, 1) * np.arctan2(t, s) for s, t in ((0.3, 1.5), (-1.2, 0.5), (2.5, -0.7))
+        ),
+    ),
+}
+
+
+def compiled(row: Row) -> tuple[Graph, dict[str, Any]]:
+    """The value and the gradient of a row by the compiled function."""
+    graph = from_expressions(row.outputs, row.inputs)
+    derived = gradient(graph.with_outputs("L"), "L")
+    arguments = [
+        np.asarray(row.values[variable.name], np.int64 if variable.kind == "integer" else np.float64)
+        for variable in derived.inputs
+    ]
+    results = compile(derived)(*[value if value.shape else value[()] for value in arguments])
+    return graph, dict(zip(derived.outputs, results if isinstance(results, tuple) else (results,)))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_value_and_gradient(name: str) -> None:
+    row = FORMULAS[name]
+    graph, found = compiled(row)
+    assert float(found["L"]) == pytest.approx(float(np.asarray(row.expected())), rel=1e-12, abs=1e-14)
+    assert float(rounded(evaluate_exactly(graph, row.values)["L"])) == pytest.approx(
+        float(found["L"]), rel=1e-12, abs=1e-14
+    )
+    claim = {v.name: found[f"dL/d{v.name}"] for v in graph.inputs if v.kind == "real"}
+    check_gradient(
+        graph.with_outputs("L"), "L", row.values, gradient=claim, methods=("central", "exact")
+    ).raise_if_failed()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_numpy_emitter_agrees(name: str) -> None:
+    row = FORMULAS[name]
+    derived = gradient(from_expressions(row.outputs, row.inputs).with_outputs("L"), "L")
+    found = numpy_function(derived)(*[np.asarray(row.values[variable.name]) for variable in derived.inputs])
+    reference = evaluate(derived, row.values)
+    for output, value in zip(derived.outputs, found):
+        np.testing.assert_allclose(value, reference[output], rtol=1e-12, atol=1e-13)
+
+
+# --- branches -----------------------------------------------------------------------------------------------------
+
+UNTAKEN: dict[str, tuple[Any, dict[str, ArrayLike], float, dict[str, ArrayLike]]] = {
+    "a logarithm": (
+        Sum(Piecewise((log(p[k]), p[k] > 0), (p[k], True)), (k, 0, 4)),
+        {"p": [-1.0, 0.0, 1.0, -2.0, 1.0]}, -3.0, {"p": [1, 1, 1, 1, 1]},
+    ),
+    "a sum in the branch": (
+        Piecewise((Sum(sqrt(p[k]), (k, 0, 4)), p[0] > 0), (p[0] ** 2, True)),
+        {"p": [-2.0, -1.0, 0.0, 1.0, 4.0]}, 4.0, {"p": [-4, 0, 0, 0, 0]},
+    ),
+    "a product in the branch": (
+        Piecewise((p[0], p[0] < 0), (Product(log(p[k]), (k, 0, 4)), True)),
+        {"p": [-2.0, -1.0, 0.0, 1.0, 4.0]}, -2.0, {"p": [1, 0, 0, 0, 0]},
+    ),
+    "a root at 0": (
+        Sum(Piecewise((sqrt(p[k]), p[k] > 0), (0, True)), (k, 0, 4)),
+        {"p": [0.0, 1.0, 4.0, 0.0, -1.0]}, 3.0, {"p": [0, 0.5, 0.25, 0, 0]},
+    ),
+    "a division by 0": (
+        Piecewise((sin(p[0]) / p[0], sympy.Ne(p[0], 0)), (1, True)),
+        {"p": [0.0, 1.0, 1.0, 1.0, 1.0]}, 1.0, {"p": [0, 0, 0, 0, 0]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNTAKEN)
+def test_a_branch_that_is_not_taken_leaks_nothing(name: str) -> None:
+    expression, values, expected, slopes = UNTAKEN[name]
+    _, found = compiled(Row({"L": expression}, [p], values, lambda: expected))
+    assert float(found["L"]) == expected
+    np.testing.assert_array_equal(found["dL/dp"], slopes["p"])
+
+
+# --- what the graphs look like ------------------------------------------------------------------------------------
+
+
+def text(outputs: dict[Any, Any], inputs: list[Any]) -> list[str]:
+    return str(from_expressions(outputs, inputs)).splitlines()[1:-1]
+
+
+def test_the_product_of_matrices_begins_at_the_vector() -> None:
+    assert text({"L": A * B * v}, [A, B, v]) == [
+        "v1[k] = Σ_k_1 B[k, k_1]*v[k_1, 0]",
+        "L[i, 0] = Σ_k A[i, k]*v1[k]",
+    ]
+
+
+def test_a_sum_of_a_sum_is_one_sum() -> None:
+    inner = Sum(M[i, k], (k, 0, 2))
+    assert text({"L": Sum(inner, i)}, [M]) == ["L = Σ_i,k M[i, k]"]
+
+
+def test_equal_sums_are_one_vertex() -> None:
+    total = Sum(exp(x[k]), (k, 0, n - 1))
+    assert text({r[i]: exp(x[i]) / total, "e": total**2}, [x]) == [
+        "v1 = Σ_k exp(x[k])",
+        "r[i] = exp(x[i])/v1",
+        "e = v1**2",
+    ]
+
+
+def test_shapes_follow_from_indices_and_declarations() -> None:
+    t = Idx("t", 4)
+    graph = from_expressions({w[i, t]: x[i] * y[t] * A[0, 0]}, [x, y[t], A])
+    assert [(v.name, tuple(map(str, v.shape))) for v in graph.variables.values()] == [
+        ("x", ("n",)), ("y", ("4",)), ("A", ("3", "3")), ("w", ("n", "4")),
+    ]  # fmt: skip
+
+
+def test_variables_of_a_graph_are_inputs_too() -> None:
+    label = Variable("y", (3,), "integer", below=2)
+    assert from_expressions({"L": Sum(y[k] * a, (k, 0, 2))}, [label, a]).inputs[0] is label
+
+
+def test_an_array_may_be_decomposed_to_one_operation_a_vertex() -> None:
+    graph = from_expressions({r[i]: sin(x[i] * a) + a}, [x, a], decompose=True)
+    assert [str(e) for e in graph.equations] == ["v1[i] = a*x[i]", "v2[i] = sin(v1[i])", "r[i] = a + v2[i]"]
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
+    "an index that is not bound": (
+        {r[i]: x[i] * y[j]}, [x, y[j]], "the output 'r[i]' contains the index j, which is neither in its key",
+    ),
+    "a product of symbolic length": (
+        {"L": Product(x[i], i)}, [x], "the output 'L' contains a product over i with the symbolic number n of factors",
+    ),
+    "a range that depends on an index": (
+        {"L": Sum(p[k] * p[m], (k, 0, m), (m, 0, 4))}, [p], "a range that depends on the index m is not supported",
+    ),
+    "a range that is no extent": (
+        {"L": Sum(x[k], (k, 0, n - 2))}, [IndexedBase("x", shape=(n,))], "which has n - 1 values, expected an integer",
+    ),
+    "neighbours on a symbolic axis": (
+        {"L": Sum(x[k + 1], (k, 0, n - 1))}, [IndexedBase("x", shape=(n,))],
+        "the output 'L' contains x[k + 1]: the subscript k + 1 runs over n values on an axis of n",
+    ),
+    "an element outside": (
+        {"L": Sum(p[k + 1], (k, 0, 4))}, [p], "contains p[k + 1]: at k = 4 it is element 5 of an axis of 5",
+    ),
+    "a subscript that is a value": ({"L": Sum(p[a * k], (k, 0, 4))}, [p, a], "the subscript a*k is neither an index"),
+    "too few subscripts": ({"L": IndexedBase("A")[0]}, [A], "contains A[0] with 1 subscripts, but A has 2 axes"),
+    "an array as a scalar": ({"L": Symbol("p") + 1}, [p], "contains the symbol 'p', which is an array"),
+    "an inverse": ({"L": Trace(A.inv())}, [A], "the output 'L' contains the matrix power -1"),
+    "a determinant": ({"L": sympy.det(A)}, [A], "the output 'L' contains sympy's Determinant"),
+    "a norm inside a sum": (
+        {"L": Sum(sympy.floor(p[k]), (k, 0, 4))}, [p], "the output 'L' contains sympy's floor",
+    ),
+    "an unknown matrix expression": (
+        {"L": sympy.KroneckerProduct(A, B)}, [A, B], "contains sympy's KroneckerProduct, a matrix that has no",
+    ),
+    "two lengths": ({"L": Sum(x[k], (k, 0, 2)) + Sum(x[k], (k, 0, 3))}, [x], "the input x is read with lengths 3, 4"),
+    "no length": ({"L": x[0]}, [x], "the input x is read with no plain index on axis 0: give it a shape"),
+    "a key that counts from 1": (
+        {r[Idx("i", (1, 3))]: a}, [a], "the output 'r[i]': the index i runs from 1, expected one from 0",
+    ),
+    "a key without a range": ({r[Idx("i")]: a}, [a], "the output 'r[i]': the index i has no range"),
+    "a key with a sum": ({r[i + 1]: x[i]}, [x], "the subscript i + 1 is neither an index nor an integer from 0"),
+    "a matrix under an index": ({r[i]: A * v}, [A, v], "the output 'r[i]' is a MatMul, expected a scalar"),
+    "a name that is an array": ({r[i]: x[i], "r": a}, [x, a], "the output 'r' is also a key with indices"),
+    "an element assigned twice": ({r[0]: a, r[j]: a}, [a], "r[0] and r[:]"),
+    "an array that refers to itself": ({r[j]: r[j] + 1}, [a], "cycle, r[j] depends on itself"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_translation_is_refused_by_name(name: str) -> None:
+    outputs, inputs, message = REFUSED[name]
+    with pytest.raises(GraphError, match=re.escape(message)):
+        from_expressions(outputs, inputs)

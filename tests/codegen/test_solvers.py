@@ -1,0 +1,150 @@
+"""Functions of one flat vector for SciPy: exact against differences, and the solvers that call them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.integrate import quad, solve_ivp
+from scipy.optimize import approx_fprime, least_squares, minimize, root
+from sympy import Idx, IndexedBase, MatrixSymbol, Sum, Symbol, cos, exp, sin, sqrt, symbols, tanh
+
+from codegen import DerivationError, EmitError, FlatFunction, from_expressions, low_level_callable
+
+a, b, c, t = symbols("a b c t")
+n, k, m = Symbol("n"), Symbol("k", integer=True), Symbol("m", integer=True)
+i = Idx("i", n)
+x, y, r, f = (IndexedBase(name) for name in "xyrf")
+p = IndexedBase("p", shape=(5,))
+W = MatrixSymbol("W", 2, 3)
+
+rosenbrock = FlatFunction(
+    from_expressions({"L": Sum(100 * (p[k + 1] - p[k] ** 2) ** 2 + (1 - p[k]) ** 2, (k, 0, 3))}, [p]), "L"
+)
+several = FlatFunction(
+    from_expressions(
+        {"L": Sum(tanh(Sum(W[k, m] * p[m], (m, 0, 2)) + a * b) ** 2, (k, 0, 1)) * exp(p[4] / 3)}, [W, a, p, b]
+    ),
+    "L",
+    ["p", "a", "W"],
+    {"b": 0.7},
+)
+residuals = FlatFunction(
+    from_expressions({r[i]: y[i] - a * (1 - exp(-b * x[i]))}, [a, b, x, y]),
+    "r",
+    ["a", "b"],
+    {"x": [1.0, 2.0, 5.0, 9.0], "y": [0.4, 0.7, 1.3, 1.6]},
+)
+
+
+@pytest.mark.parametrize("function", [rosenbrock, several], ids=["Rosenbrock", "several inputs"])
+def test_derivatives_of_a_number_agree_with_differences(function: FlatFunction) -> None:
+    point = np.linspace(-0.7, 0.9, function.size)
+    value, slope = function.value_and_jac(point)
+    assert value == pytest.approx(function.fun(point), rel=1e-14)
+    np.testing.assert_array_equal(slope, function.jac(point))
+    np.testing.assert_allclose(slope, approx_fprime(point, function.fun), rtol=2e-6, atol=2e-5)
+    hessian = function.hess(point)
+    np.testing.assert_allclose(hessian, hessian.T, rtol=1e-14)
+    np.testing.assert_allclose(hessian, approx_fprime(point, function.jac), rtol=2e-6, atol=2e-5)
+    direction = np.cos(np.arange(function.size))
+    np.testing.assert_allclose(function.hessp(point, direction), hessian @ direction, rtol=1e-12, atol=1e-12)
+
+
+def test_the_jacobian_of_a_vector_has_a_row_for_each_element() -> None:
+    point = np.array([1.7, 0.3])
+    value, matrix = residuals.value_and_jac(point)
+    assert (value.shape, matrix.shape) == ((4,), (4, 2))
+    np.testing.assert_allclose(matrix, approx_fprime(point, residuals.fun), rtol=1e-6)
+
+
+def test_packing_and_unpacking_are_inverse() -> None:
+    flat = np.arange(12.0)
+    parts = several.unpack(flat)
+    assert [(name, part.shape) for name, part in parts.items()] == [("p", (5,)), ("a", ()), ("W", (2, 3))]
+    np.testing.assert_array_equal(several.pack(parts), flat)
+
+
+def test_data_may_be_changed_by_name_in_a_call() -> None:
+    moved = residuals.fun([1.7, 0.3], y=[1.4, 1.7, 2.3, 2.6])
+    np.testing.assert_allclose(moved - residuals.fun([1.7, 0.3]), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "BFGS", "jac": rosenbrock.jac},
+        {"method": "trust-exact", "jac": rosenbrock.jac, "hess": rosenbrock.hess},
+        {"method": "Newton-CG", "jac": rosenbrock.jac, "hessp": rosenbrock.hessp, "options": {"xtol": 1e-10}},
+    ],
+    ids=lambda options: options["method"],
+)
+def test_minimize(options: dict[str, Any]) -> None:
+    np.testing.assert_allclose(minimize(rosenbrock.fun, [0.5, 0.3, 0.8, 0.6, 0.2], **options).x, 1, rtol=1e-5)
+
+
+def test_minimize_with_value_and_gradient_at_once() -> None:
+    found = minimize(rosenbrock.value_and_jac, [0.5, 0.3, 0.8, 0.6, 0.2], jac=True, method="L-BFGS-B", tol=1e-12)
+    np.testing.assert_allclose(found.x, 1, rtol=1e-5)
+
+
+def test_least_squares() -> None:
+    found = least_squares(residuals.fun, [1.0, 0.1], residuals.jac, xtol=1e-14)
+    np.testing.assert_allclose(residuals.jac(found.x).T @ residuals.fun(found.x), 0, atol=1e-7)
+
+
+def test_root() -> None:
+    graph = from_expressions({f[0]: cos(p[0]) - p[1], f[1]: sin(p[1]) + p[0] ** 2 - 1}, [IndexedBase("p", shape=(2,))])
+    system = FlatFunction(graph, "f")
+    found = root(system.fun, [0.5, 0.5], jac=system.jac)
+    assert found.success
+    np.testing.assert_allclose(system.fun(found.x), 0, atol=1e-10)
+
+
+def test_solve_ivp_with_a_time_that_is_an_input() -> None:
+    # y' = −50·(y − cos t): the slow solution is (2500·cos t + 50·sin t)/2501 after the fast one has died out.
+    graph = from_expressions(
+        {f[0]: -c * (IndexedBase("s", shape=(1,))[0] - cos(t))}, [IndexedBase("s", shape=(1,)), c, t]
+    )
+    fun, jac = FlatFunction(graph, "f", ["s"], {"c": 50.0, "t": 0.0}).ode("t")
+    assert jac(1.0, [0.3]) == [[-50.0]]
+    found = solve_ivp(fun, (0, 2), [1.0], method="BDF", jac=jac, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found.y[0, -1], (2500 * np.cos(2) + 50 * np.sin(2)) / 2501, rtol=1e-7)
+
+
+def test_quad_calls_machine_code() -> None:
+    integrand = low_level_callable(from_expressions({"e": sqrt(a) * exp(-b * a)}, [a, b]), "e")
+    # ∫ √a·exp(−b·a) from 0 to ∞ is Γ(3/2)/b^(3/2).
+    assert quad(integrand, 0, np.inf, args=(2.0,))[0] == pytest.approx(np.sqrt(np.pi) / 2 / 2**1.5, rel=1e-9)
+
+
+GRAPH = residuals.graph
+REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "an unknown input": (lambda: FlatFunction(GRAPH, "r", ["q"]), EmitError, "'q' is not an input of the graph"),
+    "missing data": (lambda: FlatFunction(GRAPH, "r", ["a"], {"b": 1}), EmitError, "'x' is neither in wrt nor in data"),
+    "data of a variable": (
+        lambda: FlatFunction(GRAPH, "r", ["a"], {"a": 1}), EmitError, "'a' is both in wrt and in data",
+    ),
+    "an unknown length": (
+        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}), EmitError, "the length n of 'x' is not that of",
+    ),
+    "two lengths": (
+        lambda: FlatFunction(GRAPH, "r", ["a", "b"], {"x": [1, 2], "y": [1]}), EmitError, "'y' must have shape (2,)",
+    ),
+    "a vector of the wrong length": (lambda: residuals.fun([1.0]), EmitError, "x must have shape (2,), found (1,)"),
+    "unknown data in a call": (lambda: residuals.fun([1.0, 2.0], z=1), EmitError, "'z' is not among the data (x, y)"),
+    "the Hessian along a vector": (lambda: residuals.hessp([1.0, 2.0], [1, 1]), DerivationError, "needs a scalar"),
+    "a packed vector with a gap": (lambda: residuals.pack({"a": 1.0}), EmitError, "the input 'b' is missing"),
+    "an array to quad": (lambda: low_level_callable(GRAPH, "r"), EmitError, "'r' is not a real scalar"),
+    "a time that is no input": (lambda: residuals.ode("t"), EmitError, "the time 't' is not among the data (x, y)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused(case: str) -> None:
+    call, error, message = REFUSED[case]
+    with pytest.raises(error, match=re.escape(message)):
+        call()
