@@ -222,7 +222,7 @@ def low_level_callable(graph: Graph, of: str) -> Any:
             raise EmitError(f"{variable.name!r} is not a real scalar, as a low-level function needs")
     kernel, count = compile(graph.with_outputs(of)).kernel, len(graph.inputs)
 
-    @numba.cfunc(numba.float64(numba.intc, numba.types.CPointer(numba.float64)))  # type: ignore[untyped-decorator]
+    @numba.cfunc(numba.float64(numba.intc, numba.types.CPointer(numba.float64)))
     def call(n: Any, values: Any) -> Any:
         return kernel(*to_fixed_tuple(numba.carray(values, (count,)), count))
 

@@ -49,6 +49,9 @@ class Code(Protocol):
     def jitted(self) -> Any:
         """A module with the jitted ``kernel`` and ``fill``."""
 
+    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """``call(*arguments, out=arrays)`` by the shortest way; ``otherwise`` gets calls that do not fit."""
+
     def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
         """``call`` on these arguments as a function without any; None if anything is not as the layout says."""
 
@@ -179,6 +182,7 @@ class _VectorCode:
         self.call = native.call
         self.bind = native.bind
         self.in_threads = native.in_threads
+        self.with_keyword = native.with_keyword
         self._preparation, self._name, self._cache = preparation, name, cache
 
     @cached_property
@@ -215,6 +219,9 @@ class _NumbaCode:
 
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         return self.call(*arguments, *arrays)
+
+    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        return otherwise
 
     def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
         everything = (*arguments, *arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,12 @@ from codegen.emit.vector.entry import Record
 from codegen.emit.vector.table import words
 from codegen.runtime.threads import share
 
-FASTCALL = 0x0080
-"""``METH_FASTCALL`` of methodobject.h."""
+FASTCALL, KEYWORDS = 0x0080, 0x0002
+"""``METH_FASTCALL`` and ``METH_KEYWORDS`` of methodobject.h."""
 
 
 ALIGNMENT = 64
+OUT = sys.intern("out")
 
 
 class _Definition(ctypes.Structure):
@@ -39,9 +41,9 @@ _new = ctypes.PYFUNCTYPE(
 _free = ctypes.PYFUNCTYPE(None, ctypes.c_size_t)(("PyMem_RawFree", ctypes.pythonapi))
 
 
-def builtin(name: str, address: int, self_: tuple[Any, ...]) -> Callable[..., Any]:
+def builtin(name: str, address: int, self_: tuple[Any, ...], flags: int = FASTCALL) -> Callable[..., Any]:
     """A built-in function at an address; ``self_`` is handed to it and lives as long as it does."""
-    definition = _Definition(name.encode(), address, FASTCALL, None)
+    definition = _Definition(name.encode(), address, flags, None)
     found: Callable[..., Any] = _new(ctypes.byref(definition), (*self_, definition), None, None)
     return found
 
@@ -75,6 +77,11 @@ class Native:
         self.call = builtin("call", addresses["call"], (self._record(0), *self._held))
         """``call(*arguments, *arrays)``: the results, or False if anything is not as it should be."""
 
+    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """``call(*arguments, out=arrays)`` without detours; ``otherwise`` gets what is called or fits differently."""
+        held = (self._record(0), otherwise, *self._held)
+        return builtin("__call__", self._addresses["keyword"], held, FASTCALL | KEYWORDS)
+
     def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
         """A function without arguments on these arrays; None if anything is not as it should be."""
         held = self._bound(arguments, arrays)
@@ -86,7 +93,7 @@ class Native:
         if held is None:
             return False
         record = held[0]
-        chunks, shared, private, scratch = map(int, record[Record.CHUNKS : Record.LAST])
+        chunks, shared, private, scratch = map(int, record[Record.CHUNKS : Record.SCRATCH + 1])
         if chunks == 1:
             return self.call(*arguments, *arrays)
         memory = np.empty(ALIGNMENT + shared + private + (chunks - 1) * scratch, np.uint8)
@@ -115,4 +122,5 @@ class Native:
         record = np.zeros(Record.LAST + words, np.int64)
         record[Record.ARRAY_TYPE], record[Record.REAL], record[Record.INTEGER] = map(id, self._held[2:])
         record[Record.POOL] = self._pool.address
+        record[Record.TUPLE_TYPE], record[Record.OUT], record[Record.FALSE] = id(tuple), id(OUT), id(False)
         return record

@@ -28,7 +28,7 @@ HEAD = object.__basicsize__
 """Bytes of a PyObject: the number of references, and at the end the type."""
 
 
-NAMES = ("call", "bind", "bound", "part", "finish")
+NAMES = ("call", "keyword", "bind", "bound", "part", "finish")
 """The entry points."""
 
 
@@ -45,7 +45,9 @@ class Record(IntEnum):
     CHUNKS = 4
     """Into how many chunks the samples are cut, and next to it the bytes of the three workspaces."""
     SHARED, PRIVATE, SCRATCH = 5, 6, 7
-    LAST = 8
+    TUPLE_TYPE, OUT, FALSE = 8, 9, 10
+    """The addresses of ``tuple``, of the interned name ``"out"`` and of ``False``."""
+    LAST = 11
     """Where a table begins."""
 
 
@@ -75,7 +77,7 @@ class Entries:
     def define(self) -> None:
         functions = Functions(self.module, self.table, self.symbol)
         run = functions.run()
-        self._call(run)
+        self._keyword(self._call(run))
         self._bind()
         self._bound(run)
         self._part(functions)
@@ -83,7 +85,7 @@ class Entries:
 
     # --- the three entry points --------------------------------------------------------------------------------------
 
-    def _call(self, run: ir.Function) -> None:
+    def _call(self, run: ir.Function) -> ir.Function:
         """``call(*arguments, *arrays)``: the results, or False where anything is not as it should be."""
         builder, (_, args, count), (record, refuse) = self._entry("call")
         checks = Checks(builder, refuse)
@@ -91,6 +93,47 @@ class Entries:
         objects = self._fill_table(checks, record, words, args, count)
         checks.integers(self.table, words)
         self._finish(builder, run, record, words, objects[len(self.table.layout.arguments) :])
+        return builder.function
+
+    def _keyword(self, call: ir.Function) -> None:
+        """``keyword(*arguments, out=arrays)``, an array or a tuple of them: ``call``, or else another function.
+
+        That function, the second item of ``self``, is handed every call that does not look like this one or that
+        ``call`` refuses.
+        """
+        signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT, BYTE])
+        function = ir.Function(self.module, signature, f"{self.symbol}_keyword")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        other = function.append_basic_block("other")
+        self_, args, count, names = function.args
+        with builder.goto_block(other):
+            otherwise = self._at(builder, self_, FIRST_ITEM + 8, BYTE)
+            builder.ret(self._python(builder, "PyObject_Vectorcall", otherwise, args, count, names))
+        record = self._record(builder, self_)
+        checks = Checks(builder, other)
+        arguments, arrays = len(self.table.layout.arguments), len(self.table.layout.arrays)
+        checks.require(cgutils.is_not_null(builder, names))
+        checks.require(builder.icmp_signed("==", count, INT(arguments)))
+        checks.require(builder.icmp_signed("==", self._at(builder, names, HEAD, INT), INT(1)))
+        name = self._at(builder, names, FIRST_ITEM, INT)
+        checks.require(builder.icmp_signed("==", name, builder.load(builder.gep(record, [INT(Record.OUT)]))))
+        objects = cgutils.alloca_once(builder, BYTE, size=INT(arguments + max(arrays, 1)))
+        for number in range(arguments + 1):
+            builder.store(builder.load(builder.gep(args, [INT(number)])), builder.gep(objects, [INT(number)]))
+        if arrays != 1:
+            given = builder.load(builder.gep(args, [INT(arguments)]))
+            wanted = builder.load(builder.gep(record, [INT(Record.TUPLE_TYPE)]))
+            checks.require(builder.icmp_signed("==", self._at(builder, given, HEAD - 8, INT), wanted))
+            checks.require(builder.icmp_signed("==", self._at(builder, given, HEAD, INT), INT(arrays)))
+            for number in range(arrays):
+                item = self._at(builder, given, FIRST_ITEM + 8 * number, BYTE)
+                builder.store(item, builder.gep(objects, [INT(arguments + number)]))
+        result = builder.call(call, [self_, objects, INT(arguments + arrays)])
+        refused = builder.load(builder.gep(record, [INT(Record.FALSE)]))
+        with builder.if_then(builder.icmp_signed("!=", builder.ptrtoint(result, INT), refused), likely=True):
+            builder.ret(result)
+        self._python(builder, "Py_DecRef", result, result=ir.VoidType())
+        builder.branch(other)
 
     def _bind(self) -> None:
         """``bind(*arguments, *arrays)`` on a record with room for a table: fills it; True, or False as above."""
@@ -159,9 +202,11 @@ class Entries:
         refuse = function.append_basic_block("refuse")
         with builder.goto_block(refuse):
             builder.ret(self._python(builder, "PyBool_FromLong", INT(0)))
-        array = self._at(builder, function.args[0], FIRST_ITEM, BYTE)
-        record = self._at(builder, array, HEAD + ArrayField.DATA, INT.as_pointer())
-        return builder, function.args, (record, refuse)
+        return builder, function.args, (self._record(builder, function.args[0]), refuse)
+
+    def _record(self, builder: ir.IRBuilder, self_: ir.Value) -> ir.Value:
+        """The record in the first item of ``self``."""
+        return self._at(builder, self._at(builder, self_, FIRST_ITEM, BYTE), HEAD + ArrayField.DATA, INT.as_pointer())
 
     def _fill_table(
         self, checks: Checks, record: ir.Value, words: ir.Value, args: ir.Value, count: ir.Value
