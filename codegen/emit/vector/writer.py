@@ -141,14 +141,28 @@ class Writer:
                 self.block(loop.body, {**scope, loop.index: Counter(i, False)})
             return
         width = self.plan.width
-        iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
-        with self.range(INT(0), n, width) as i:
-            self.lane, self.count = loop.index, self.builder.sub(n, i)
-            self.mask = self.builder.icmp_signed("<", iota, self.spread(self.count, width))
-            inner = {**scope, loop.index: Counter(i, True)}
-            for name in self.plan.gathered.get(id(loop), ()):
-                self.gather_rows(name, inner)
-            self.block(loop.body, inner)
+        if not over_tile:
+            with self.range(INT(0), n, width) as i:
+                self.in_lanes(loop, i, self.builder.sub(n, i), scope)
+            return
+        whole = self.builder.and_(n, INT(-width))
+        with self.range(INT(0), whole, width) as i:
+            self.in_lanes(loop, i, None, scope)
+        rest = self.builder.sub(n, whole)
+        with self.builder.if_then(self.builder.icmp_signed(">", rest, INT(0)), likely=False):
+            self.in_lanes(loop, whole, rest, scope)
+
+    def in_lanes(self, loop: Loop, first: ir.Value, count: ir.Value | None, scope: Scope) -> None:
+        """The body of a loop for the values from ``first`` on, one a lane, in ``count`` lanes or in all."""
+        self.lane, self.count, self.mask = loop.index, count, None
+        if count is not None:
+            width = self.plan.width
+            iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
+            self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
+        inner = {**scope, loop.index: Counter(first, True)}
+        for name in self.plan.gathered.get(id(loop), ()):
+            self.gather_rows(name, inner)
+        self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
 
     @contextmanager
@@ -199,15 +213,17 @@ class Writer:
             lanes = self.wide if total.lanes else self.scalar
             before = self.builder.load(total.slot)
             after = self.combined(statement, lanes, before, [self.spread_real(v, total.lanes) for v in values])
-            if total.combine:
+            if total.combine and self.mask is not None:
                 after = self.wide.select(self.mask, after, before)
             self.builder.store(after, total.slot)
         elif key in self.plan.lane_sums:
             place = self.element(key, self.offset(statement.target, self.program.storage_of(statement.target), scope))
             sum_ = self.native.load(place)
             vectors = [self.spread_real(v, True) for v in values]
-            for mask, *parts in zip(self.parts(self.mask), *(self.parts(v) for v in vectors)):
-                sum_ = self.native.select(mask, self.combined(statement, self.native, sum_, parts), sum_)
+            masks = [None] * self.plan.width if self.mask is None else list(self.parts(self.mask))
+            for mask, *parts in zip(masks, *(self.parts(v) for v in vectors)):
+                added = self.combined(statement, self.native, sum_, parts)
+                sum_ = added if mask is None else self.native.select(mask, added, sum_)
             self.native.store(sum_, place)
         else:
             old = self.load(statement.target, scope)
@@ -353,10 +369,24 @@ class Writer:
         if found.stride == 0:
             return Value(self.builder.load(found.pointer), False)
         if found.stride == 1 and not integer:
-            whole = self.wide.load(found.pointer) if found.whole else self.wide.load_first(found.pointer, self.count)
+            all_lanes = found.whole or self.count is None
+            whole = self.wide.load(found.pointer) if all_lanes else self.wide.load_first(found.pointer, self.count)
             return Value(whole, True)
+        if found.stride == 1:
+            return Value(self.load_integers(found.pointer), True)
         element = INT if integer else self.scalar.format.real
         return Value(self.gather(found.pointer, _value(found.stride), element), True)
+
+    def load_integers(self, pointer: ir.Value) -> ir.Value:
+        """Neighbouring integers, one a lane; for lanes beyond the end of the loop nothing is read."""
+        vector = ir.VectorType(INT, self.plan.width)
+        place = self.builder.bitcast(pointer, vector.as_pointer())
+        if self.mask is None:
+            return self.builder.load(place, align=8)
+        arguments = [place, ir.IntType(32)(8), self.mask, ir.Constant(vector, [0] * self.plan.width)]
+        signature = ir.FunctionType(vector, [a.type for a in arguments])
+        name = f"llvm.masked.load.v{self.plan.width}i64.p0"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, name), arguments)
 
     def store(self, target: Expr, value: Value, scope: Scope) -> None:
         storage = self.program.storage_of(target)
@@ -380,7 +410,7 @@ class Writer:
             self.builder.store(value.llvm, place.pointer)
         elif place.stride != 1:
             self.scatter(self.spread_real(value, True), place.pointer, _value(place.stride))
-        elif place.whole:
+        elif place.whole or self.count is None:
             self.wide.store(self.spread_real(value, True), place.pointer)
         else:
             self.wide.store_first(self.spread_real(value, True), place.pointer, self.count)
@@ -415,7 +445,9 @@ class Writer:
         last: tuple[ir.Value, ...],
     ) -> ir.Value:
         kind = "i64" if element is INT else self.scalar.format.suffix
-        arguments = [*first, pointers, ir.IntType(32)(size), self.mask, *last]
+        every = ir.Constant(ir.VectorType(ir.IntType(1), self.plan.width), [1] * self.plan.width)
+        mask = every if self.mask is None else self.mask
+        arguments = [*first, pointers, ir.IntType(32)(size), mask, *last]
         signature = ir.FunctionType(result, [a.type for a in arguments])
         full = f"llvm.masked.{name}.v{self.plan.width}{kind}.v{self.plan.width}p0"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, full), arguments)
