@@ -52,8 +52,13 @@ class Code(Protocol):
     def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
         """``call(*arguments, out=arrays)`` by the shortest way; ``otherwise`` gets calls that do not fit."""
 
-    def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
-        """``call`` on these arguments as a function without any; None if anything is not as the layout says."""
+    def bind(
+        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
+    ) -> Callable[[], Any] | None:
+        """``call`` on these arguments as a function without any; None if anything is not as the layout says.
+
+        ``otherwise`` is called instead once the contents of integer arrays no longer are.
+        """
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,15 @@ class _NumbaCode:
     def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
         return otherwise
 
-    def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
+    def bind(
+        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
+    ) -> Callable[[], Any] | None:
         everything = (*arguments, *arrays)
-        return None if self.call(*everything) is False else lambda: self.call(*everything)
+        if self.call(*everything) is False:
+            return None
+
+        def bound() -> Any:
+            results = self.call(*everything)
+            return otherwise() if results is False else results
+
+        return bound

@@ -146,9 +146,22 @@ class Entries:
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
 
     def _bound(self, run: ir.Function) -> None:
-        """``bound()`` on a record that ``bind`` has filled, the arrays of the results behind it in the tuple."""
-        builder, (self_, _, count), (record, refuse) = self._entry("bound")
-        checks = Checks(builder, refuse)
+        """``bound()`` on a record that ``bind`` has filled, the arrays of the results behind it in the tuple.
+
+        Behind those stands a function that gets the call if integers no longer keep to their range.
+        """
+        signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT])
+        function = ir.Function(self.module, signature, f"{self.symbol}_bound")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        other = function.append_basic_block("other")
+        self_, args, count = function.args
+        record = self._record(builder, self_)
+        with builder.goto_block(other):
+            place = FIRST_ITEM + 8 * (1 + len(self.table.layout.arrays))
+            otherwise = self._at(builder, self_, place, BYTE)
+            nothing = ir.Constant(BYTE, None)
+            builder.ret(self._python(builder, "PyObject_Vectorcall", otherwise, args, count, nothing))
+        checks = Checks(builder, other)
         checks.require(builder.icmp_signed("==", count, INT(0)))
         words = builder.gep(record, [INT(Record.LAST)])
         checks.integers(self.table, words)
