@@ -230,7 +230,7 @@ def _jax(transform: Callable[[Any, Callable[[Any], Any]], Callable[[Any], Any]])
         flat = problem.flat(problem.values)
 
         def value(moved: Any) -> Any:
-            whole = jnp.asarray(flat).at[problem.entries].set(moved)
+            whole: Any = jnp.asarray(flat).at[problem.entries].set(moved)
             return namespace["evaluate"](*[{**inputs, **problem.split(whole)}[v.name] for v in graph.inputs])[0]
 
         with jax.enable_x64(True):

@@ -160,7 +160,8 @@ def _completed(derived: Graph, problem: Problem) -> dict[str, Array]:
     """The values of the inputs of a derivative: those of the graph, a direction, a cotangent."""
     vectors = problem.split(problem.direction)
     added = {f"v_{problem.of}": problem.cotangent, **{f"v_{name}": vector for name, vector in vectors.items()}}
-    return {v.name: problem.values.get(v.name, added.get(v.name, np.nan)) for v in derived.inputs}
+    known = {**added, **problem.values}
+    return {v.name: known[v.name] for v in derived.inputs}
 
 
 # --- operations ---------------------------------------------------------------------------------------------------
