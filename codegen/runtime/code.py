@@ -162,8 +162,7 @@ def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str,
 
 
 def _machine_code(found: Entry) -> Any:
-    from codegen.emit.vector.entry import NAMES
-    from codegen.emit.vector.module import NATIVE
+    from codegen.emit.vector.interface import NAMES, NATIVE
     from codegen.runtime.machine import load_object
 
     if found.facts["schedule"] == "blas":
@@ -178,7 +177,7 @@ class _VectorCode:
     """Vector code: entry points of its own, and a copy for jitted code that is compiled when it is asked for."""
 
     def __init__(self, preparation: Preparation, name: str, code: Any, hit: bool, cache: bool) -> None:
-        from codegen.emit.vector.module import NATIVE
+        from codegen.emit.vector.interface import NATIVE
         from codegen.runtime.native import Native
 
         addresses = {n.removeprefix(f"{NATIVE}_"): address for n, address in code.addresses.items()}

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from codegen.emit.layout import Layout
-from codegen.emit.vector.entry import Record
-from codegen.emit.vector.table import words
+from codegen.emit.vector.interface import Record, words
 from codegen.runtime.threads import share
 
 FASTCALL, KEYWORDS = 0x0080, 0x0002

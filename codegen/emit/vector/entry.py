@@ -20,35 +20,13 @@ from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
 from codegen.emit.vector.functions import Functions
+from codegen.emit.vector.interface import Record
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
 INT32 = ir.IntType(32)
 HEAD = object.__basicsize__
 """Bytes of a PyObject: the number of references, and at the end the type."""
-
-
-NAMES = ("call", "keyword", "bind", "bound", "part", "finish")
-"""The entry points."""
-
-
-class Record(IntEnum):
-    """The words that an entry point needs to know, by position; bound calls have a table behind them."""
-
-    ARRAY_TYPE = 0
-    """The address of ``numpy.ndarray``."""
-    REAL = 1
-    """The address of the dtype of real arrays, and next to it of integer arrays."""
-    INTEGER = 2
-    POOL = 3
-    """The address of the address of the first free workspace; each begins with that of the next and its own size."""
-    CHUNKS = 4
-    """Into how many chunks the samples are cut, and next to it the bytes of the three workspaces."""
-    SHARED, PRIVATE, SCRATCH = 5, 6, 7
-    TUPLE_TYPE, OUT, FALSE = 8, 9, 10
-    """The addresses of ``tuple``, of the interned name ``"out"`` and of ``False``."""
-    LAST = 11
-    """Where a table begins."""
 
 
 class ArrayField(IntEnum):
