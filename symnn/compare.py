@@ -19,7 +19,7 @@ DENSE_PARAMETERS = 40
 LARGE = ("evaluator", "passes", "numpy", "auto auto")
 SMALL = (*PLAIN, "vector unrolled", "vector loops", "vector tiled", "vector blas")
 """Ways by the size of the network: compiling readable code takes seconds."""
-SCHEDULED = ("gradient", "jacobian per sample")
+SCHEDULED = ("gradient",)
 """What a small network is compiled for by every schedule."""
 
 
