@@ -10,6 +10,7 @@ from symnn.data import Dataset, Split, load_digits, load_file
 from symnn.descent import Descent
 from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.network import Layer, Model, Network, dense
+from symnn.physics import Physics, PhysicsModel, Residual, Solution, sample, solve
 from symnn.spec import Spec, TrainingSpec, load_spec
 from symnn.training import TrainingResult, train
 from symnn.verify import check
@@ -22,6 +23,10 @@ __all__ = [
     "Layer",
     "Model",
     "Network",
+    "Physics",
+    "PhysicsModel",
+    "Residual",
+    "Solution",
     "Spec",
     "SpecError",
     "Split",
@@ -33,5 +38,7 @@ __all__ = [
     "load_digits",
     "load_file",
     "load_spec",
+    "sample",
+    "solve",
     "train",
 ]

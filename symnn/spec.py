@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Protocol
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar
 
 import yaml
 from pydantic import (
@@ -48,7 +48,7 @@ Steps = tuple[str | int, ...]
 """The way to a field: ``("layers", 0, "activation")``."""
 
 
-class _FieldError(ValueError):
+class FieldError(ValueError):
     """Something is wrong with the field at ``path``, counted from wherever it is raised."""
 
     def __init__(self, message: str, path: Steps = ()) -> None:
@@ -59,12 +59,15 @@ class _FieldError(ValueError):
 # --- choices from tables ------------------------------------------------------------------------------------------
 
 
-class _Model(BaseModel):
+class SpecModel(BaseModel):
+    """A part of a spec; ``models`` are those of its fields that are models, in lists or mappings or alone."""
+
     # strict: "32" is not a number and true is not 1
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    models: ClassVar[Mapping[str | int, type[BaseModel]]] = {}
 
 
-class Choice(_Model):
+class Choice(SpecModel):
     """A row of a table with parameters of one's own, or a formula.
 
     A spec writes ``tanh``, ``{leaky_relu: {slope: 0.1}}`` or ``{formula: "x*sigmoid(x)"}``. Parameters that are not
@@ -110,7 +113,7 @@ class _Table:
         if isinstance(value, Mapping) and len(value) == 1:
             ((name, content),) = value.items()
             return self._formula(content) if name == "formula" else self._named(name, content)
-        raise _FieldError(
+        raise FieldError(
             f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}} or {{formula: text}}, "
             f"found {quote(value)}"
         )
@@ -121,29 +124,29 @@ class _Table:
 
     def _named(self, name: str, parameters: object) -> Choice:
         if name not in self.rows:
-            raise _FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
+            raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
         known = self.rows[name].parameters
         if not isinstance(parameters, Mapping):
-            raise _FieldError(f"expected a mapping of parameters, found {quote(parameters)}", (name,))
+            raise FieldError(f"expected a mapping of parameters, found {quote(parameters)}", (name,))
         for parameter, value in parameters.items():
             if parameter not in known:
-                raise _FieldError(unknown("parameter", parameter, known), (name,))
+                raise FieldError(unknown("parameter", parameter, known), (name,))
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-                raise _FieldError(f"expected a finite number, found {quote(value)}", (name, parameter))
+                raise FieldError(f"expected a finite number, found {quote(value)}", (name, parameter))
         return Choice(name=name, parameters=tuple((key, float(parameters[key])) for key in sorted(parameters)))
 
     def _formula(self, text: object) -> Choice:
         path = ("formula",)
         if not isinstance(text, str):
-            raise _FieldError(f"expected a formula in quotes, found {quote(text)}", path)
+            raise FieldError(f"expected a formula in quotes, found {quote(text)}", path)
         symbols = {name: Symbol(name, real=True) for name in self.variables}
         try:
             expression = parse_formula(text, symbols, FUNCTIONS, "")
         except SpecError as error:
-            raise _FieldError(str(error).removeprefix(": "), path) from None
+            raise FieldError(str(error).removeprefix(": "), path) from None
         needed = self.variables[0]
         if symbols[needed] not in expression.free_symbols:
-            raise _FieldError(f"{quote(text)} does not depend on {needed}; expected a formula in {needed}", path)
+            raise FieldError(f"{quote(text)} does not depend on {needed}; expected a formula in {needed}", path)
         return Choice(name="formula", formula=text)
 
 
@@ -154,7 +157,7 @@ _LOSS = _Table("loss", LOSSES, ("output", "target"))
 def _one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
     def check(name: str | None) -> str | None:
         if name is not None and name not in names:
-            raise _FieldError(unknown(kind, name, names))
+            raise FieldError(unknown(kind, name, names))
         return name
 
     return AfterValidator(check)
@@ -162,25 +165,25 @@ def _one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
 
 def _printable(text: str | None) -> str | None:
     if text is not None and not (text and text.isprintable()):
-        raise _FieldError(f"expected a text of printable characters, found {quote(text)}")
+        raise FieldError(f"expected a text of printable characters, found {quote(text)}")
     return text
 
 
-def _few(value: object) -> object:
+def few_layers(value: object) -> object:
     """The layers are counted before each is looked at, for a formula may take a tenth of a second."""
     if isinstance(value, (list, tuple)) and len(value) > MAX_LAYERS:
-        raise _FieldError(f"expected at most {MAX_LAYERS:,} layers, found {len(value):,}")
+        raise FieldError(f"expected at most {MAX_LAYERS:,} layers, found {len(value):,}")
     return value
 
 
 def _columns(value: object) -> object:
     if isinstance(value, (list, tuple)):
         if not value or not all(isinstance(name, str) for name in value):
-            raise _FieldError(f"expected one column or a list of columns, found {quote(value)}")
+            raise FieldError(f"expected one column or a list of columns, found {quote(value)}")
         return tuple(value)
     if value is None or isinstance(value, str):
         return value
-    raise _FieldError(f"expected one column or a list of columns, found {quote(value)}")
+    raise FieldError(f"expected one column or a list of columns, found {quote(value)}")
 
 
 # --- the models ---------------------------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ _Fraction = Annotated[float, Field(gt=0, lt=1)]
 _Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
-class LayerSpec(_Model):
+class LayerSpec(SpecModel):
     """A dense layer of ``dense`` units, an activation, or a dense layer followed by an activation."""
 
     dense: _Units | None = None
@@ -201,13 +204,13 @@ class LayerSpec(_Model):
     @model_validator(mode="after")
     def _is_something(self) -> LayerSpec:
         if self.dense is None and self.activation is None:
-            raise _FieldError("expected a layer with 'dense', 'activation' or both, found neither")
+            raise FieldError("expected a layer with 'dense', 'activation' or both, found neither")
         if self.dense is None and (self.initialiser is not None or not self.bias):
-            raise _FieldError("found 'bias' or 'initialiser' without weights; expected them beside 'dense'")
+            raise FieldError("found 'bias' or 'initialiser' without weights; expected them beside 'dense'")
         return self
 
 
-class TrainingSpec(_Model):
+class TrainingSpec(SpecModel):
     """How a network is trained. ``patience``: epochs without a better validation loss before training stops."""
 
     optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
@@ -222,7 +225,7 @@ class TrainingSpec(_Model):
     patience: Annotated[int, Field(ge=1)] | None = None
 
 
-class DataSpec(_Model):
+class DataSpec(SpecModel):
     """A data set that comes with the package, by ``name``, or a ``file`` and the column or columns to predict.
 
     >>> DataSpec.model_validate("digits").name
@@ -246,18 +249,18 @@ class DataSpec(_Model):
     def _is_one_source(self) -> DataSpec:
         if (self.name is None) == (self.file is None):
             found = "neither" if self.name is None else "both"
-            raise _FieldError(f"expected either 'name', of a built-in data set, or 'file', found {found}")
+            raise FieldError(f"expected either 'name', of a built-in data set, or 'file', found {found}")
         if (self.file is None) != (self.target is None):
-            raise _FieldError("expected 'file' and 'target', the column to predict, together")
+            raise FieldError("expected 'file' and 'target', the column to predict, together")
         if self.name is not None and self.task != "auto":
-            raise _FieldError(f"expected no 'task', which {quote(self.name)} decides, found {quote(self.task)}")
+            raise FieldError(f"expected no 'task', which {quote(self.name)} decides, found {quote(self.task)}")
         if self.test_fraction + self.validation_fraction >= 1:
             total = self.test_fraction + self.validation_fraction
-            raise _FieldError(f"expected test_fraction + validation_fraction below 1, found {total:g}")
+            raise FieldError(f"expected test_fraction + validation_fraction below 1, found {total:g}")
         return self
 
 
-class Spec(_Model):
+class Spec(SpecModel):
     """A network, its loss and how to train it.
 
     >>> spec = load_spec({"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}], "loss": "mean_squared_error"})
@@ -265,8 +268,10 @@ class Spec(_Model):
     ('tanh', 'nesterov', 9)
     """
 
+    models = {"layers": LayerSpec, "training": TrainingSpec, "data": DataSpec}
+
     inputs: _Units = Field(description="the number of features of a sample")
-    layers: Annotated[tuple[LayerSpec, ...], Field(strict=False), BeforeValidator(_few)] = Field(
+    layers: Annotated[tuple[LayerSpec, ...], Field(strict=False), BeforeValidator(few_layers)] = Field(
         description="a list of layers"
     )
     loss: Annotated[Choice, BeforeValidator(_LOSS.choose)] = Field(description="the name of a loss or a formula")
@@ -277,9 +282,9 @@ class Spec(_Model):
     @model_validator(mode="after")
     def _has_reasonable_size(self) -> Spec:
         if all(layer.dense is None for layer in self.layers):
-            raise _FieldError("expected at least one layer with 'dense', found none", ("layers",))
+            raise FieldError("expected at least one layer with 'dense', found none", ("layers",))
         if self.parameter_count > MAX_PARAMETERS:
-            raise _FieldError(
+            raise FieldError(
                 f"expected at most {MAX_PARAMETERS:,} parameters, found {self.parameter_count:,}", ("layers",)
             )
         return self
@@ -319,31 +324,39 @@ def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
         SpecError: the file cannot be read, or is no valid spec; one line that names file and field, what was found
             and what was expected. Of several mistakes it describes the first and counts the others.
     """
+    return read_spec(Spec, source)
+
+
+_Read = TypeVar("_Read", bound=SpecModel)
+
+
+def read_spec(model: type[_Read], source: str | Path | Mapping[str, Any]) -> _Read:
+    """What :func:`load_spec` does, for a spec of this model."""
     name = "spec" if isinstance(source, Mapping) else str(source)
     try:
         content = source if isinstance(source, Mapping) else _read(Path(source))
-        return Spec.model_validate(_plain(content))
-    except _FieldError as error:
+        return model.model_validate(_plain(content))
+    except FieldError as error:
         raise SpecError(_sentence(name, error.path, str(error))) from None
     except ValidationError as error:
-        raise SpecError(_describe(name, error)) from None
+        raise SpecError(_describe(name, model, error)) from None
 
 
 def _read(path: Path) -> object:
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
-        raise _FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {quote(path.suffix)}")
+        raise FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {quote(path.suffix)}")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise _FieldError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise FieldError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BYTES:
-        raise _FieldError(f"expected at most {MAX_BYTES:,} bytes, found more")
+        raise FieldError(f"expected at most {MAX_BYTES:,} bytes, found more")
     try:
         return parse(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise _FieldError(f"expected UTF-8 text, found byte 0x{data[error.start]:02x} at {error.start}") from None
+        raise FieldError(f"expected UTF-8 text, found byte 0x{data[error.start]:02x} at {error.start}") from None
 
 
 def _plain(content: object) -> object:
@@ -352,22 +365,22 @@ def _plain(content: object) -> object:
 
     def copy(value: object, path: Steps) -> object:
         if next(count, None) is None:
-            raise _FieldError(f"expected at most {MAX_VALUES:,} values, found more")
+            raise FieldError(f"expected at most {MAX_VALUES:,} values, found more")
         if len(path) > MAX_DEPTH:
-            raise _FieldError(f"expected at most {MAX_DEPTH} levels of nesting, found more", path[:3])
+            raise FieldError(f"expected at most {MAX_DEPTH} levels of nesting, found more", path[:3])
         if isinstance(value, Mapping):
             for key in value:
                 if not isinstance(key, str):
-                    raise _FieldError(f"expected the name of a field, found {quote(key)}", path)
+                    raise FieldError(f"expected the name of a field, found {quote(key)}", path)
             return {str(key): copy(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [copy(item, (*path, index)) for index, item in enumerate(value)]
         if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-            raise _FieldError("expected a whole number below 2**63, found a larger one", path)
+            raise FieldError("expected a whole number below 2**63, found a larger one", path)
         if isinstance(value, float) and not isfinite(value):
-            raise _FieldError(f"expected a finite number, found {value}", path)
+            raise FieldError(f"expected a finite number, found {value}", path)
         if value is not None and not isinstance(value, (str, int, float)):
-            raise _FieldError(f"expected a plain value, found an object of type {type(value).__name__}", path)
+            raise FieldError(f"expected a plain value, found an object of type {type(value).__name__}", path)
         return value
 
     return copy(content, ())
@@ -444,10 +457,10 @@ def _parse_yaml(text: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise _FieldError(place + _brief(", ".join(filter(None, (error.context, error.problem))))) from None
+        raise FieldError(place + _brief(", ".join(filter(None, (error.context, error.problem))))) from None
     except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
         # a tag such as !!int on a text, thousands of digits, a control character
-        raise _FieldError(f"cannot be read as YAML: {_brief(str(error))}") from None
+        raise FieldError(f"cannot be read as YAML: {_brief(str(error))}") from None
 
 
 def _brief(message: str) -> str:
@@ -459,24 +472,24 @@ def _parse_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise _FieldError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except _FieldError:
+        raise FieldError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except FieldError:
         raise
     except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
-        raise _FieldError(f"cannot be read as JSON: {error}") from None
+        raise FieldError(f"cannot be read as JSON: {error}") from None
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise _FieldError(f"found the field {quote(key)} twice")
+            raise FieldError(f"found the field {quote(key)} twice")
         found[key] = value
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _FieldError(f"expected a finite number, found {name}")
+    raise FieldError(f"expected a finite number, found {name}")
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
@@ -500,25 +513,25 @@ def _sentence(source: str, path: Steps, message: str) -> str:
     return f"{source}: {field}: {message}" if field else f"{source}: {message}"
 
 
-def _describe(source: str, error: ValidationError) -> str:
+def _describe(source: str, model: type[SpecModel], error: ValidationError) -> str:
     """The first error and the number of others; a misspelt field comes first, for it explains a missing one."""
     errors = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
-    path, message = _explain(errors[0])
+    path, message = _explain(model, errors[0])
     others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return _sentence(source, path, message) + others
 
 
-def _explain(error: Mapping[str, Any]) -> tuple[Steps, str]:
+def _explain(model: type[SpecModel], error: Mapping[str, Any]) -> tuple[Steps, str]:
     """Where an error of pydantic's is, and our words for it."""
     path: Steps = error["loc"]
     context: Mapping[str, Any] = error.get("ctx", {})
     cause = context.get("error")
-    if isinstance(cause, _FieldError):
+    if isinstance(cause, FieldError):
         return (*path, *cause.path), str(cause)
     if error["type"] == "extra_forbidden":
-        return path[:-1], unknown("field", str(path[-1]), _model_at(path).model_fields)
+        return path[:-1], unknown("field", str(path[-1]), _model_at(model, path).model_fields)
     if error["type"] == "missing":
-        field = _model_at(path).model_fields[str(path[-1])]
+        field = _model_at(model, path).model_fields[str(path[-1])]
         return path[:-1], f"missing field {quote(path[-1])}; expected {field.description}"
     expected = _EXPECTED.get(error["type"])
     if expected is None:
@@ -526,12 +539,10 @@ def _explain(error: Mapping[str, Any]) -> tuple[Steps, str]:
     return path, f"expected {expected.format(**context)}, found {quote(error['input'])}"
 
 
-def _model_at(path: Sequence[str | int]) -> type[BaseModel]:
+def _model_at(model: type[SpecModel], path: Sequence[str | int]) -> type[BaseModel]:
     """The model whose field is the last step of a path."""
-    return _MODELS.get(path[0], Spec) if len(path) > 1 else Spec
+    return model.models.get(path[0], model) if len(path) > 1 else model
 
-
-_MODELS: Mapping[str | int, type[BaseModel]] = {"layers": LayerSpec, "training": TrainingSpec, "data": DataSpec}
 
 #: What pydantic's kinds of error expected, in the words of the spec.
 _EXPECTED: Mapping[str, str] = {

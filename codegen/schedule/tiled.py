@@ -20,8 +20,9 @@ from codegen.schedule.samples import phases
 
 DEPTH = 6
 """A sum of this many products is worth a kernel; below, a fused loop saves a pass over its result."""
-COLUMNS = 4
-"""A gradient with this many columns is worth a kernel with columns in lanes; below, lanes hold samples."""
+ROWS, COLUMNS = 4, 4
+"""A gradient with this many rows and columns is worth a kernel with columns in lanes, for which an operand is
+transposed; below, lanes hold samples."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class _Layout:
         if equation.reduction is not Reduction.SUM or equation.reduced != (self.index,) or len(equation.free) != 2:
             return None
         i, j = equation.free
-        if int(extent(j)) < COLUMNS:
+        if int(extent(i)) < ROWS or int(extent(j)) < COLUMNS:
             return None
         left, right = _split(equation.body, lambda uses: j in uses)
         if _uses(left) != {i, self.index} or _uses(right) != {self.index, j}:

@@ -1,0 +1,142 @@
+"""The spec of a physics-informed network: its inputs and their ranges, its equations, the points where they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from symnn.errors import SpecError
+from symnn.residuals import Language
+from symnn.spec import MAX_PARAMETERS, FieldError, LayerSpec, SpecModel, few_layers, read_spec
+from symnn.suggest import quote, unknown
+
+MAX_INPUTS = 4
+MAX_UNKNOWNS = 16
+MAX_RESIDUALS = 64
+MAX_POINTS = 10_000_000
+
+
+def _range(value: object) -> object:
+    fits = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
+    if not fits:
+        raise FieldError(f"expected a range [lowest, highest], found {quote(value)}")
+    return tuple(map(float, value))  # type: ignore[call-overload]
+
+
+def _values(value: object) -> object:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if not values or not all(map(_is_number, values)):
+        raise FieldError(f"expected a number or a list of numbers, found {quote(value)}")
+    return list(map(float, values))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _texts(value: object) -> object:
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise FieldError(f"expected an equation in quotes or a list of them, found {quote(value)}")
+    return tuple(texts)
+
+
+def _names(value: object) -> object:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
+        raise FieldError(f"expected a name or a list of names, found {quote(value)}")
+    return tuple(names)
+
+
+_Range = Annotated[tuple[float, float], Field(strict=False), BeforeValidator(_range)]
+_Values = Annotated[list[float], BeforeValidator(_values)]
+
+
+class ResidualSpec(SpecModel):
+    """Equations that should be 0 on ``points`` random points: all over the inputs' ranges, but where ``at`` says."""
+
+    equations: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
+        alias="equation", description="a formula that should be 0, such as 'u_t - u_xx', or a list of them"
+    )
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)] = Field(description="the number of points")
+    at: Mapping[str, _Values] = {}
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+class SolverSpec(SpecModel):
+    """How the equations are solved: steps of Adam, then iterations of L-BFGS, for at most so many seconds."""
+
+    adam: Annotated[int, Field(ge=0)] = 0
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    iterations: Annotated[int, Field(ge=0)] = 5000
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class PhysicsSpec(SpecModel):
+    """A network that solves differential equations.
+
+    >>> spec = load_physics({
+    ...     "inputs": {"x": [0, 1]}, "unknowns": "u", "layers": [{"dense": 8, "activation": "tanh"}, {"dense": 1}],
+    ...     "residuals": {"inside": {"equation": "u_xx + 1", "points": 50},
+    ...                   "ends": {"equation": "u", "at": {"x": [0, 1]}, "points": 2}}})
+    >>> spec.unknowns, spec.residuals["ends"].at
+    (('u',), {'x': [0.0, 1.0]})
+    """
+
+    models = {"layers": LayerSpec, "residuals": ResidualSpec, "solver": SolverSpec}  # noqa: RUF012
+
+    inputs: Mapping[str, _Range] = Field(description="the range of each input, such as {x: [-1, 1]}")
+    unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
+    layers: Annotated[tuple[LayerSpec, ...], Field(strict=False), BeforeValidator(few_layers)] = Field(
+        description="a list of layers"
+    )
+    residuals: Mapping[str, ResidualSpec] = Field(description="equations by name, each with its points")
+    solver: SolverSpec = SolverSpec()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> PhysicsSpec:
+        for field, most in (("inputs", MAX_INPUTS), ("unknowns", MAX_UNKNOWNS), ("residuals", MAX_RESIDUALS)):
+            if not 1 <= (number := len(getattr(self, field))) <= most:
+                raise FieldError(f"expected 1 to {most} of them, found {number}", (field,))
+        try:
+            language = Language(tuple(self.inputs), self.unknowns)
+        except SpecError as error:
+            field, _, message = str(error).partition(": ")
+            raise FieldError(message, (field,)) from None
+        widths = [len(self.inputs), *(layer.dense for layer in self.layers if layer.dense is not None)]
+        if len(widths) == 1 or widths[-1] != len(self.unknowns):
+            found = "none" if len(widths) == 1 else str(widths[-1])
+            raise FieldError(f"expected {len(self.unknowns)} units last, one an unknown, found {found}", ("layers",))
+        if (count := sum(a * b + b for a, b in pairwise(widths))) > MAX_PARAMETERS:
+            raise FieldError(f"expected at most {MAX_PARAMETERS:,} parameters, found {count:,}", ("layers",))
+        for name, residual in self.residuals.items():
+            self._check(name, residual, language)
+        return self
+
+    def _check(self, name: str, residual: ResidualSpec, language: Language) -> None:
+        for text in residual.equations:
+            try:
+                language.parse(text, "")
+            except SpecError as error:
+                raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
+        for given in residual.at:
+            if given not in self.inputs:
+                raise FieldError(unknown("input", given, self.inputs), ("residuals", name, "at"))
+
+
+def load_physics(source: str | Path | Mapping[str, Any]) -> PhysicsSpec:
+    """The spec in a ``.yaml``, ``.yml`` or ``.json`` file, or in a mapping of plain values.
+
+    Raises :class:`SpecError`: one line that names file and field, what was found and what was expected.
+
+    >>> load_physics({"inputs": {"x": [0, 1]}, "unknowns": "u", "layers": [{"dense": 1}],
+    ...               "residuals": {"inside": {"equation": "u_xy", "points": 9}}})
+    Traceback (most recent call last):
+    symnn.errors.SpecError: spec: residuals.inside.equation: column 1: 'u_xy' is not a known name; did you mean ...
+    """
+    return read_spec(PhysicsSpec, source)
