@@ -180,7 +180,7 @@ def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:
     if order.min() < 0 or order.max() >= rows:
         place = int(np.argmax((order < 0) | (order >= rows)))
         raise DataError(f"order, entry {place}: found {order[place]}, expected a row from 0 to {rows - 1}")
-    return np.ascontiguousarray(order, dtype=np.int64)
+    return np.array(order, dtype=np.int64)  # its own: what is checked stays what is read
 
 
 def _checked_size(batch_size: int) -> int:

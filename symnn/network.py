@@ -245,9 +245,14 @@ class Network:
 
     # --- compiled -------------------------------------------------------------------------------------------------
 
-    def compile(self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True) -> Model:
-        """The compiled functions of this network; each is compiled when it is first used."""
-        return Model(self, dtype, schedule, cache)
+    def compile(
+        self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
+    ) -> Model:
+        """The compiled functions of this network; each is compiled when it is first used.
+
+        ``threads`` may work at one call on large batches; the results are the same to the bit for any number.
+        """
+        return Model(self, dtype, schedule, cache, threads)
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,7 @@ class Model:
     dtype: Dtype = "float64"
     schedule: ScheduleName = "auto"
     cache: bool = True
+    threads: int = 1
 
     @cached_property
     def predict(self) -> CompiledFunction:
@@ -282,7 +288,9 @@ class Model:
         pack = {"theta": parameters}
         if len(graph.outputs) > 1:
             pack["gradient"] = list(graph.outputs[1:])
-        return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
+        return compile(
+            graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, threads=self.threads, pack=pack
+        )
 
 
 # --- resolving names ----------------------------------------------------------------------------------------------

@@ -59,7 +59,8 @@ class Layout:
 def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
     """The layout of a graph; ``pack`` maps the name of a flat array to the inputs or outputs it holds.
 
-    Raises :class:`EmitError` for a pack of unknown, mixed, integer or sample-sized variables.
+    Raises :class:`EmitError` for a pack of unknown, mixed, integer or sample-sized variables, and for an array that is
+    an input and an output.
 
     >>> from codegen.graph import Equation
     >>> a, b, c = Variable("a", (2,)), Variable("b"), Variable("c")
@@ -68,6 +69,11 @@ def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
     [(3,)]
     """
     outputs = tuple(graph.variable(name) for name in graph.outputs)
+    for variable in outputs:
+        if variable in graph.inputs and (variable.shape or variable.kind == "integer"):
+            raise EmitError(
+                f"the output {variable.name!r} is an input: give the copy a name and an equation of its own"
+            )
     _validate(pack, [v.name for v in (*graph.inputs, *outputs)])
     claimed: set[str] = set()
     slots: list[dict[str, Slot]] = [{}, {}]

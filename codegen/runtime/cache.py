@@ -33,6 +33,8 @@ DIGESTS = "digests"
 LOCK = "lock"
 SOURCE = "module.py"
 OBJECT = "code"
+FACTS = ("schedule", "emitter", "workspace")
+"""What an entry says about its code."""
 
 _modules: dict[str, types.ModuleType] = {}
 _lock = threading.RLock()
@@ -51,7 +53,8 @@ class Loaded:
 def cache_directory() -> Path:
     """Where compiled modules are kept: ``$SYMNN_CACHE_DIR``, or the platform's cache directory for the user."""
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser() / "modules"
+        # The home directory of somebody unknown stays as it is written, and cannot be used.
+        return Path(os.path.expanduser(chosen)) / "modules"
     from platformdirs import user_cache_path
 
     return user_cache_path("symnn") / "modules"
@@ -132,7 +135,12 @@ def _read_entry(path: Path) -> Entry | None:
     if hashlib.sha256(content).digest() != digest:
         return None
     size = int.from_bytes(content[:8], "little")
-    return Entry(json.loads(content[8 : 8 + size]), content[8 + size :])
+    try:
+        facts = json.loads(content[8 : 8 + size])
+    except ValueError:
+        return None
+    known = isinstance(facts, dict) and all(isinstance(facts.get(name), str) for name in FACTS)
+    return Entry(facts, content[8 + size :]) if known else None
 
 
 def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:

@@ -86,14 +86,17 @@ class Native:
     ) -> Callable[[], Any] | None:
         """A function without arguments on these arrays; None if anything is not as it should be.
 
-        ``otherwise`` is called instead when integers no longer keep to their range.
+        ``otherwise`` is called instead when they no longer are.
         """
-        held = self._bound(arguments, arrays, otherwise)
-        return None if held is None else builtin("bound", self._addresses["bound"], held)
+        if self.call(*arguments, *arrays) is False:
+            return None
+        return builtin(
+            "bound", self._addresses["bound"], (self._record(0), otherwise, *arguments, *arrays, *self._held)
+        )
 
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         """As ``call``, the chunks of samples shared among threads; a single chunk starts none."""
-        held = self._bound(arguments, arrays)
+        held = self._tabulated(arguments, arrays)
         if held is None:
             return False
         record = held[0]
@@ -116,12 +119,10 @@ class Native:
         share(chunks, threads, run)
         return builtin("finish", self._addresses["finish"], held)()
 
-    def _bound(
-        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any] | None = None
-    ) -> tuple[Any, ...] | None:
-        """What a bound function holds: a record with a table of these arrays, and the arrays."""
+    def _tabulated(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...] | None:
+        """What the parts of a call hold: a record with a table of these arrays, and the arrays."""
         record = self._record(self._words)
-        held = (record, *arrays, otherwise, *arguments, *self._held)
+        held = (record, *arrays, *arguments, *self._held)
         return held if builtin("bind", self._addresses["bind"], held)(*arguments, *arrays) else None
 
     def _record(self, words: int) -> np.ndarray:

@@ -25,11 +25,15 @@ class _Crew:
         self._lock = threading.Lock()
 
     def offer(self, job: Job, helpers: int) -> None:
-        """Have up to ``helpers`` threads do a job."""
+        """Have up to ``helpers`` threads do a job; fewer where no more can be started."""
         with self._lock:
-            for number in range(self._started, helpers):
-                threading.Thread(target=self._work, name=f"symnn-{number + 1}", daemon=True).start()
-            self._started = max(self._started, helpers)
+            while self._started < helpers:
+                try:
+                    threading.Thread(target=self._work, name=f"symnn-{self._started + 1}", daemon=True).start()
+                except RuntimeError:
+                    break
+                self._started += 1
+            helpers = min(helpers, self._started)
         for _ in range(helpers):
             self._jobs.put(job)
 
@@ -51,28 +55,65 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+class _Parts:
+    """The parts of one call: who works at them, and what went wrong."""
+
+    def __init__(self, parts: int, run: Callable[[int], object]) -> None:
+        self._parts, self._run = parts, run
+        self._numbers = count()
+        self._state = threading.Condition()
+        self._working = 0
+        self._closed = False
+        self.failure: BaseException | None = None
+
+    def work(self) -> None:
+        """Take parts until none is left, or one has failed; whoever comes too late takes none."""
+        with self._state:
+            if self._closed:
+                return
+            self._working += 1
+        try:
+            # Under the interpreter's lock each number is given once.
+            for number in self._numbers:
+                if number >= self._parts or self.failure is not None:
+                    break
+                self._run(number)
+        except BaseException as error:
+            self.failure = self.failure or error
+        finally:
+            with self._state:
+                self._working -= 1
+                self._state.notify_all()
+
+    def close(self) -> None:
+        """Wait for everybody who is at work: they use the caller's memory."""
+        while True:
+            try:
+                with self._state:
+                    self._closed = True
+                    self._state.wait_for(lambda: not self._working)
+                return
+            except BaseException as error:  # Ctrl-C while waiting: raised by the caller afterwards
+                self.failure = self.failure or error
+
+
 def share(parts: int, threads: int, run: Callable[[int], object]) -> None:
     """``run(0)``, …, ``run(parts − 1)``, by up to ``threads`` threads at once, this one among them.
+
+    No more threads than processors are used. An exception, Ctrl-C too, is raised here once nobody is at work any more.
 
     >>> found = []
     >>> share(3, 2, found.append)
     >>> sorted(found)
     [0, 1, 2]
     """
-    numbers, finished = count(), count(1)
-    done = threading.Event()
-
-    def job() -> None:
-        # Under the interpreter's lock each number is given once.
-        for number in numbers:
-            if number >= parts:
-                return
-            run(number)
-            if next(finished) == parts:
-                done.set()
-
-    helpers = min(threads, parts) - 1
-    if helpers > 0:
-        _crew.offer(job, helpers)
-    job()
-    done.wait()
+    shared = _Parts(parts, run)
+    helpers = min(threads, parts, os.cpu_count() or 1) - 1
+    try:
+        if helpers > 0:
+            _crew.offer(shared.work, helpers)
+        shared.work()
+    finally:
+        shared.close()
+    if shared.failure is not None:
+        raise shared.failure

@@ -478,3 +478,51 @@ def test_an_integer_argument_is_not_truncated() -> None:
     assert function(2, 2.5) == 5.0
     with pytest.raises(TypeError, match="'k' must be a number \\(int64\\), found a float"):
         function(1.9, 2.5)
+
+
+def test_an_array_that_is_an_input_and_an_output_is_refused() -> None:
+    d = Index("d", 3)
+    v, e = Variable("v", (3,)), Variable("e", (3,))
+    with pytest.raises(EmitError, match="the output 'v' is an input"):
+        codegen.compile(Graph((v,), (Equation(e[d], 2 * v[d]),), ("v", "e")))
+
+
+def test_converting_a_number_cannot_change_an_array_behind_the_checks() -> None:
+    """Numbers are converted before arrays are looked at."""
+    S = codegen.sample_extent()
+    s = Index("s", S)
+    v, a, e = Variable("v", (S,)), Variable("a"), Variable("e", (S,))
+    function = codegen.compile(Graph((v, a), (Equation(e[s], a.symbol * v[s]),), ("e",)), cache=False)
+    values, out = np.ones(1000), np.empty(1000)
+
+    class Number:
+        def __float__(self) -> float:
+            values.resize(0, refcheck=False)
+            return 1.0
+
+    with pytest.raises((TypeError, ValueError), match="must"):
+        function(values, Number(), out=out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out", "message"),
+    [
+        ((np.ones(3),), 5, "out must be an array or a tuple of arrays, found a int"),
+        ((np.ones(3), np.ones(3)), np.empty(3), "expected 1 arguments .v., found 2"),
+        ((np.ma.masked_array(np.ones(3)),), None, "'v' must be a numpy array of float64, found a masked array"),
+    ],
+)
+def test_what_does_not_fit_is_named(arguments: tuple[object, ...], out: object, message: str) -> None:
+    d = Index("d", 3)
+    v, e = Variable("v", (3,)), Variable("e", (3,))
+    function = codegen.compile(Graph((v,), (Equation(e[d], 2 * v[d]),), ("e",)))
+    with pytest.raises(TypeError, match=message):
+        function(*arguments, out=out)
+
+
+def test_an_integer_out_of_range_is_named() -> None:
+    k, a = Variable("k", (), "integer", 3), Variable("a")
+    function = codegen.compile(Graph((k, a), (Equation(Variable("o").symbol, k.symbol * a.symbol),), ("o",)))
+    for wrong in (3, -1, 2**70):
+        with pytest.raises(ValueError, match=f"'k' must be an integer from 0 to 2, found {wrong}"):
+            function(wrong, 1.0)

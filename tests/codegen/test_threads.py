@@ -160,3 +160,54 @@ def test_few_samples_agree_with_many(samples: int) -> None:
     found = compiled(1)(*part)
     flat = np.concatenate([np.ravel(a) for a in expected[1:]])
     assert distance([np.asarray(found[0]), found[1]], [np.asarray(expected[0]), flat]) <= 1e-12
+
+
+def test_one_bound_function_may_be_called_by_several_threads() -> None:
+    """Each call has a table and a workspace of its own; only the arrays are shared."""
+    x, y, theta = arguments(3000)
+    bound = compiled(1).bind(x, y, theta)
+    expected, wrong = bound()[0], []
+
+    def work() -> None:
+        for _ in range(300):
+            if bound()[0] != expected:
+                wrong.append(1)
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_a_bound_array_that_was_resized_is_noticed() -> None:
+    x, y, theta = arguments(10)
+    bound = compiled(1).bind(x, y, theta)
+    x.resize((0, 5), refcheck=False)
+    with pytest.raises(ValueError, match="'x' must have shape"):
+        bound()
+
+
+def test_a_bound_function_takes_no_arguments() -> None:
+    with pytest.raises(TypeError, match="a bound function takes no arguments, found 1"):
+        compiled(1).bind(*arguments(10))(1)
+
+
+def test_an_exception_in_a_part_is_raised_when_nobody_is_at_work_any_more() -> None:
+    at_work: list[int] = []
+
+    def run(number: int) -> None:
+        at_work.append(number)
+        try:
+            if number == 3:
+                raise KeyboardInterrupt
+        finally:
+            at_work.remove(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        share(50, 2, run)
+    assert not at_work
+    found: list[int] = []
+    share(20, 2, found.append)
+    assert sorted(found) == list(range(20))

@@ -54,14 +54,14 @@ class Entries:
 
     def define(self) -> None:
         functions = Functions(self.module, self.table, self.symbol)
-        run = functions.run()
-        self._keyword(self._call(run))
+        call = self._call(functions.run())
+        self._keyword(call)
+        self._bound(call)
         self._bind()
-        self._bound(run)
         self._part(functions)
         self._finish_parts(functions)
 
-    # --- the three entry points --------------------------------------------------------------------------------------
+    # --- the entry points --------------------------------------------------------------------------------------------
 
     def _call(self, run: ir.Function) -> ir.Function:
         """``call(*arguments, *arrays)``: the results, or False where anything is not as it should be."""
@@ -85,8 +85,7 @@ class Entries:
         other = function.append_basic_block("other")
         self_, args, count, names = function.args
         with builder.goto_block(other):
-            otherwise = self._at(builder, self_, FIRST_ITEM + 8, BYTE)
-            builder.ret(self._python(builder, "PyObject_Vectorcall", otherwise, args, count, names))
+            builder.ret(self._otherwise(builder, self_, args, count, names))
         record = self._record(builder, self_)
         checks = Checks(builder, other)
         arguments, arrays = len(self.table.layout.arguments), len(self.table.layout.arrays)
@@ -107,14 +106,10 @@ class Entries:
                 item = self._at(builder, given, FIRST_ITEM + 8 * number, BYTE)
                 builder.store(item, builder.gep(objects, [INT(arguments + number)]))
         result = builder.call(call, [self_, objects, INT(arguments + arrays)])
-        refused = builder.load(builder.gep(record, [INT(Record.FALSE)]))
-        with builder.if_then(builder.icmp_signed("!=", builder.ptrtoint(result, INT), refused), likely=True):
-            builder.ret(result)
-        self._python(builder, "Py_DecRef", result, result=ir.VoidType())
-        builder.branch(other)
+        self._return_unless_refused(builder, result, other)
 
     def _bind(self) -> None:
-        """``bind(*arguments, *arrays)`` on a record with room for a table: fills it; True, or False as above."""
+        """``bind(*arguments, *arrays)`` on a record with room for a table, for parts: fills it; True, or False."""
         builder, (_, args, count), (record, refuse) = self._entry("bind")
         words = builder.gep(record, [INT(Record.LAST)])
         self._fill_table(Checks(builder, refuse), record, words, args, count)
@@ -123,27 +118,34 @@ class Entries:
             builder.store(builder.mul(size, INT(self.table.item)), builder.gep(record, [INT(place)]))
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
 
-    def _bound(self, run: ir.Function) -> None:
-        """``bound()`` on a record that ``bind`` has filled, the arrays of the results behind it in the tuple.
+    def _bound(self, call: ir.Function) -> None:
+        """``bound()``: ``call`` on the arguments and arrays that ``self`` holds, or else the function in front of them.
 
-        Behind those stands a function that gets the call if integers no longer keep to their range.
+        They are checked in each call: a few nanoseconds, against arrays that have been resized or given other labels.
         """
         signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT])
         function = ir.Function(self.module, signature, f"{self.symbol}_bound")
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         other = function.append_basic_block("other")
         self_, args, count = function.args
-        record = self._record(builder, self_)
         with builder.goto_block(other):
-            place = FIRST_ITEM + 8 * (1 + len(self.table.layout.arrays))
-            otherwise = self._at(builder, self_, place, BYTE)
-            nothing = ir.Constant(BYTE, None)
-            builder.ret(self._python(builder, "PyObject_Vectorcall", otherwise, args, count, nothing))
-        checks = Checks(builder, other)
-        checks.require(builder.icmp_signed("==", count, INT(0)))
-        words = builder.gep(record, [INT(Record.LAST)])
-        checks.integers(self.table, words)
-        self._finish(builder, run, record, words, self._bound_arrays(builder, self_))
+            builder.ret(self._otherwise(builder, self_, args, count, ir.Constant(BYTE, None)))
+        Checks(builder, other).require(builder.icmp_signed("==", count, INT(0)))
+        objects = builder.bitcast(builder.gep(self_, [INT(FIRST_ITEM + 16)]), BYTE.as_pointer())
+        self._return_unless_refused(builder, builder.call(call, [self_, objects, INT(len(self.table.slots))]), other)
+
+    def _otherwise(self, builder: ir.IRBuilder, self_: ir.Value, *arguments: ir.Value) -> ir.Value:
+        """Hand a call over to the second item of ``self``."""
+        return self._python(builder, "PyObject_Vectorcall", self._at(builder, self_, FIRST_ITEM + 8, BYTE), *arguments)
+
+    def _return_unless_refused(self, builder: ir.IRBuilder, result: ir.Value, other: ir.Block) -> None:
+        """Return a result; go on to ``other`` if it is False."""
+        record = self._record(builder, builder.function.args[0])
+        refused = builder.load(builder.gep(record, [INT(Record.FALSE)]))
+        with builder.if_then(builder.icmp_signed("!=", builder.ptrtoint(result, INT), refused), likely=True):
+            builder.ret(result)
+        self._python(builder, "Py_DecRef", result, result=ir.VoidType())
+        builder.branch(other)
 
     def _part(self, functions: Functions) -> None:
         """``part(n, private)`` on a bound record: what comes before the samples for −1, else one chunk of them.
@@ -206,15 +208,16 @@ class Entries:
         builder, table = checks.builder, self.table
         checks.require(builder.icmp_signed("==", count, INT(len(table.slots))))
         objects = [builder.load(builder.gep(args, [INT(n)])) for n in range(len(table.slots))]
+        # Numbers first: converting one may run anything, and arrays must not change once they have been looked at.
+        for number, (slot, found) in enumerate(zip(table.slots, objects)):
+            if not slot.shape:
+                table.put(builder, words, number, self._number(checks, slot, found))
         views: list[View | None] = []
         for number, (slot, found) in enumerate(zip(table.slots, objects)):
-            if slot.shape:
-                view = self._array(checks, record, slot, found, number >= len(table.layout.arguments))
+            written = number >= len(table.layout.arguments)
+            views.append(self._array(checks, record, slot, found, written) if slot.shape else None)
+            if (view := views[-1]) is not None:
                 table.put(builder, words, number, view.address)
-                views.append(view)
-            else:
-                table.put(builder, words, number, self._number(checks, slot, found))
-                views.append(None)
         table.put_extents(builder, words, checks.arrays(table, views))
         return objects
 
