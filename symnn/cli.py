@@ -1,4 +1,4 @@
-"""The command line: train, solve, formulas, check, steps, compile.
+"""The command line: train, solve, formulas, check, compare, steps, compile.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -159,6 +159,36 @@ def check(
     if undefined:
         print(f"the gradient is not finite at this point: {', '.join(dict.fromkeys(undefined))}")
     if undefined or not report.passed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: [bold]symnn compare examples/xor.yaml --out report.md[/bold]")
+def compare(
+    spec: Annotated[
+        Path | None, typer.Argument(metavar="[SPEC]", help="A network spec; a short table without.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Random samples to compare on.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of parameters and samples.")] = 0,
+    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+    out: Annotated[Path | None, typer.Option(help="A file for the table in Markdown.")] = None,
+) -> None:
+    """Compare every derivative by every oracle, emitter and schedule; exit status 1 if any disagrees."""
+    from codegen.compare import compare as run
+    from symnn.compare import default_rows, network_rows
+    from symnn.files import write_atomically
+
+    if spec is None:
+        rows = default_rows(dtype.value, samples, seed)
+    else:
+        rows = network_rows(_network(spec), spec.stem, dtype=dtype.value, samples=samples, seed=seed)
+    if out is not None and not out.parent.is_dir():
+        raise SpecError(f"--out: there is no directory '{out.parent}'")
+    found = run(rows)
+    print(found)
+    if out is not None:
+        write_atomically(out, found.markdown().encode())
+        print(f"wrote {out}")
+    if not found.passed:
         raise typer.Exit(1)
 
 

@@ -50,6 +50,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The worst of what the tests in tests/comparison have recorded, in one line."""
+    recorded = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "comparison"
+    ]
+    if recorded:
+        ulp, row = max(recorded)
+        terminalreporter.write_line(f"comparison: {len(recorded)} tables, worst {ulp:.3g} ULP, {row}")
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """golden(name, text): the text is what tests/golden/<name> holds; --update-golden writes it there."""

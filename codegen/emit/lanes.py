@@ -236,10 +236,10 @@ class Lanes:
 
     def load(self, pointer: ir.Value) -> Value:
         """The ``width`` numbers from a pointer to the first, which need not be aligned to the vector."""
-        return self.builder.load(self._as_vector(pointer), align=self._size)
+        return self.builder.load(self._as_vector(pointer), align=self.size)
 
     def store(self, a: Operand, pointer: ir.Value) -> None:
-        self.builder.store(self.real(a), self._as_vector(pointer), align=self._size)
+        self.builder.store(self.real(a), self._as_vector(pointer), align=self.size)
 
     def load_first(self, pointer: ir.Value, count: ir.Value) -> Value:
         """The first ``count`` numbers from a pointer, and zeros; nothing beyond them is touched."""
@@ -248,7 +248,7 @@ class Lanes:
             self.real_type, [self.real_type.as_pointer(), ir.IntType(32), mask.type, self.real_type]
         )
         function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.load.{self._masked}")
-        return self.builder.call(function, [self._as_vector(pointer), ir.IntType(32)(self._size), mask, self.real(0.0)])
+        return self.builder.call(function, [self._as_vector(pointer), ir.IntType(32)(self.size), mask, self.real(0.0)])
 
     def store_first(self, a: Operand, pointer: ir.Value, count: ir.Value) -> None:
         """Store the first ``count`` lanes; nothing beyond them is touched."""
@@ -257,10 +257,11 @@ class Lanes:
             ir.VoidType(), [self.real_type, self.real_type.as_pointer(), ir.IntType(32), mask.type]
         )
         function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.store.{self._masked}")
-        self.builder.call(function, [self.real(a), self._as_vector(pointer), ir.IntType(32)(self._size), mask])
+        self.builder.call(function, [self.real(a), self._as_vector(pointer), ir.IntType(32)(self.size), mask])
 
     @property
-    def _size(self) -> int:
+    def size(self) -> int:
+        """Bytes of a number."""
         return int(self.format.integer.width) // 8
 
     @property

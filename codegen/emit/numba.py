@@ -246,11 +246,11 @@ class Functions:
         pad = "    " * indent
         yield from self.block(samples.fills, indent, scope)
         if samples.tile is None:
-            yield f"{pad}# samples; vector code sums chunks of {samples.chunk}"
+            yield f"{pad}# samples"
             yield from self.block(samples.body, indent, scope)
         else:
             n = self.extent_name(extent(samples.index))
-            yield f"{pad}# tiles of samples; vector code sums chunks of {samples.chunk}"
+            yield f"{pad}# tiles of samples"
             yield f"{pad}for first in range(0, {n}, {samples.tile}):"
             yield f"{pad}    size = min({samples.tile}, {n} - first)"
             self.tile = samples.index

@@ -141,8 +141,8 @@ def sigmoid(x: Array) -> Any:
 
 
 def softplus(x: Array) -> Any:
-    """max(x, 0) + log1p(exp(−|x|))."""
-    return np.where(x.real > 0, x, 0) + log1p(_decay(x))
+    """max(x, 0) + log1p(exp(−|x|)); the sides meet smoothly only if both terms change at the same x."""
+    return np.where(x.real >= 0, x, 0) + log1p(_decay(x))
 
 
 def normal_cdf(x: Array) -> Any:

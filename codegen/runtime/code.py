@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from codegen.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
+from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
 from codegen.schedule.program import Contract, Loop, Program, Samples
@@ -52,8 +54,13 @@ class Code(Protocol):
     def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
         """``call(*arguments, out=arrays)`` by the shortest way; ``otherwise`` gets calls that do not fit."""
 
-    def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
-        """``call`` on these arguments as a function without any; None if anything is not as the layout says."""
+    def bind(
+        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
+    ) -> Callable[[], Any] | None:
+        """``call`` on these arguments as a function without any; None if anything is not as the layout says.
+
+        ``otherwise`` is called instead once the contents of integer arrays no longer are.
+        """
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,6 @@ class Preparation:
         if self.table is None:
             return Entry(self.facts, b"")
         from codegen.emit.vector.module import native_module
-        from codegen.runtime.machine import compile_module
 
         return Entry(self.facts, compile_module(native_module(self.table)))
 
@@ -140,40 +146,40 @@ def _is_worth(program: Program) -> bool:
     return count_operations(program.graph).total() <= STRAIGHT_OPERATIONS
 
 
-_loaded: dict[str, tuple[Mapping[str, str], Any]] = {}
+_loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
+"""The machine code in this process that some function still holds."""
 
 
 def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str, str]]:
     """The code of a graph, and what is known about it; from this process or the cache if it is there."""
     name = preparation.key
-    hit = name in _loaded
-    if not hit:
-        found, hit = entry(name, cache, preparation.build)
-        _loaded[name] = found.facts, _machine_code(found) if found.code else None
-    facts, machine_code = _loaded[name]
-    if machine_code is None:
-        return _NumbaCode(preparation.source, preparation.layout, cache), facts
-    return _VectorCode(preparation, name, machine_code, hit, cache), facts
+    machine_code = _loaded.get(name)
+    if machine_code is not None:
+        return _VectorCode(preparation, name, machine_code, True, cache), machine_code.facts
+    found, hit = entry(name, cache, preparation.build)
+    if not found.code:
+        return _NumbaCode(preparation.source, preparation.layout, cache), found.facts
+    machine_code = _machine_code(found)
+    _loaded[name] = machine_code
+    return _VectorCode(preparation, name, machine_code, hit, cache), found.facts
 
 
-def _machine_code(found: Entry) -> Any:
-    from codegen.emit.vector.entry import NAMES
-    from codegen.emit.vector.module import NATIVE
-    from codegen.runtime.machine import load_object
+def _machine_code(found: Entry) -> MachineCode:
+    from codegen.emit.vector.interface import NAMES, NATIVE
 
     if found.facts["schedule"] == "blas":
         # Numba's target makes the symbols of its BLAS functions known.
         from numba.core.registry import cpu_target
 
         cpu_target.target_context.refresh()
-    return load_object(found.code, [f"{NATIVE}_{name}" for name in NAMES])
+    return load_object(found.code, [f"{NATIVE}_{name}" for name in NAMES], found.facts)
 
 
 class _VectorCode:
     """Vector code: entry points of its own, and a copy for jitted code that is compiled when it is asked for."""
 
     def __init__(self, preparation: Preparation, name: str, code: Any, hit: bool, cache: bool) -> None:
-        from codegen.emit.vector.module import NATIVE
+        from codegen.emit.vector.interface import NATIVE
         from codegen.runtime.native import Native
 
         addresses = {n.removeprefix(f"{NATIVE}_"): address for n, address in code.addresses.items()}
@@ -223,6 +229,15 @@ class _NumbaCode:
     def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
         return otherwise
 
-    def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
+    def bind(
+        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
+    ) -> Callable[[], Any] | None:
         everything = (*arguments, *arrays)
-        return None if self.call(*everything) is False else lambda: self.call(*everything)
+        if self.call(*everything) is False:
+            return None
+
+        def bound() -> Any:
+            results = self.call(*everything)
+            return otherwise() if results is False else results
+
+        return bound

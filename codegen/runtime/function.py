@@ -121,10 +121,11 @@ class CompiledFunction:
         if self.threads > 1:
             self(*arguments, out=arrays)
             return lambda: self(*arguments, out=arrays)
-        bound = self._code.bind(arguments, arrays)
+        again = partial(self._call_again, arguments, arrays)
+        bound = self._code.bind(arguments, arrays, again)
         if bound is None:
             given, written = self._plain(arguments, arrays)
-            bound = self._code.bind(given, written)
+            bound = self._code.bind(given, written, again)
             if bound is None:
                 raise TypeError(f"{self!r} cannot be bound to these arguments")
         return bound

@@ -7,7 +7,7 @@ over the module is enough: 64-32-10 takes 0.35 s instead of 1.0.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -54,12 +54,14 @@ def compile_module(text: str) -> bytes:
 class MachineCode:
     """Object code that has been loaded: the addresses of its functions, good as long as this lives."""
 
-    def __init__(self, engine: Any, addresses: dict[str, int]) -> None:
-        self.engine = engine
+    def __init__(self, engine: Any, addresses: Mapping[str, int], facts: Mapping[str, str]) -> None:
+        self._engine = engine
         self.addresses = addresses
+        self.facts = facts
+        """What is known about it besides."""
 
 
-def load_object(code: bytes, names: Sequence[str]) -> MachineCode:
+def load_object(code: bytes, names: Sequence[str], facts: Mapping[str, str] | None = None) -> MachineCode:
     """Load object code; ``names`` are the functions whose addresses are wanted."""
     with _lock:
         _target_machine()
@@ -70,4 +72,4 @@ def load_object(code: bytes, names: Sequence[str]) -> MachineCode:
         engine = llvm.create_mcjit_compiler(empty, machine)
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        return MachineCode(engine, {name: engine.get_function_address(name) for name in names})
+        return MachineCode(engine, {name: engine.get_function_address(name) for name in names}, facts or {})

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from codegen.emit.layout import Layout
-from codegen.emit.vector.entry import Record
-from codegen.emit.vector.table import words
+from codegen.emit.vector.interface import Record, words
 from codegen.runtime.threads import share
 
 FASTCALL, KEYWORDS = 0x0080, 0x0002
@@ -82,9 +81,14 @@ class Native:
         held = (self._record(0), otherwise, *self._held)
         return builtin("__call__", self._addresses["keyword"], held, FASTCALL | KEYWORDS)
 
-    def bind(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Callable[[], Any] | None:
-        """A function without arguments on these arrays; None if anything is not as it should be."""
-        held = self._bound(arguments, arrays)
+    def bind(
+        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
+    ) -> Callable[[], Any] | None:
+        """A function without arguments on these arrays; None if anything is not as it should be.
+
+        ``otherwise`` is called instead when integers no longer keep to their range.
+        """
+        held = self._bound(arguments, arrays, otherwise)
         return None if held is None else builtin("bound", self._addresses["bound"], held)
 
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
@@ -112,10 +116,12 @@ class Native:
         share(chunks, threads, run)
         return builtin("finish", self._addresses["finish"], held)()
 
-    def _bound(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...] | None:
+    def _bound(
+        self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any] | None = None
+    ) -> tuple[Any, ...] | None:
         """What a bound function holds: a record with a table of these arrays, and the arrays."""
         record = self._record(self._words)
-        held = (record, *arrays, *arguments, *self._held)
+        held = (record, *arrays, otherwise, *arguments, *self._held)
         return held if builtin("bind", self._addresses["bind"], held)(*arguments, *arrays) else None
 
     def _record(self, words: int) -> np.ndarray:

@@ -63,6 +63,8 @@ def tiled(graph: Graph) -> Program:
 def blas(graph: Graph) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
     isolated, products = isolate(hoist(graph))
+    if not products:
+        return _in_phases(isolated, "blas", None, {})
     statements: list[Statement] = []
     for equations, contractions in _stages(isolated, isolated.equations, products):
         statements += nest(isolated, equations)

@@ -31,20 +31,22 @@ LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
 
 PRICES: Mapping[str, float] = {
-    "call": 80.0,
-    "kernel": 25.0,
-    "kernel_product": 0.30,
-    "transposed": 0.5,
-    "lane_operation": 0.4,
-    "lane_function": 8.0,
-    "gathered": 1.0,
-    "scalar_operation": 0.3,
+    "call": 135.0,
+    "kernel": 24.6,
+    "kernel_product": 0.304,
+    "transposed": 0.448,
+    "lane_operation": 0.154,
+    "lane_function": 4.6,
+    "lane_loop": 6.4,
+    "gathered": 0.0241,
+    "scalar_operation": 0.301,
     "scalar_function": 6.0,
-    "blas": 300.0,
-    "blas_product": 0.33,
+    "blas": 109.0,
+    "blas_product": 0.383,
 }
 """Nanoseconds for: a call; a kernel on a tile, a vector of products in it, a vector of numbers transposed; elsewhere,
-for a vector or a number, an operation, a function and a number gathered; a call of BLAS, a vector of products in it."""
+for a vector or a number, an operation and a function, a loop in lanes inside another loop, and a number gathered; a
+call of BLAS, a vector of products in it."""
 
 
 def estimate(program: Program, samples: int, dtype: str) -> float:
@@ -55,7 +57,7 @@ def estimate(program: Program, samples: int, dtype: str) -> float:
 def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
     """What a call does, by the kinds of :data:`PRICES`."""
     native = LANES[dtype]
-    width = native * (2 if program.schedule in ("loops", "tiled") else 1)
+    width = native * (2 if program.samples is not None and program.schedule != "unrolled" else 1)
     lanes = {id(loop) for loop in vector_loops(program, width)}
     over = program.samples
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
@@ -78,6 +80,8 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
             case Contract():
                 found["blas"] += 1
                 found["blas_product"] += prod(size(extent(i)) for i in statement.equation.domain) / native
+            case Loop() if id(statement) in lanes and around:
+                found["lane_loop"] += times(around)
             case Set() | Accumulate():
                 lane = next((loop.index for loop in around if id(loop) in lanes), None)
                 number, kind = times(around), "scalar" if lane is None else "lane"

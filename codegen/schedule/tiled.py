@@ -119,7 +119,10 @@ class _Layout:
         name = fresh_name(f"{variable.name}ᵀ", self.graph.variables) if given else variable.name
         turned = Variable(name, tuple(variable.shape[a] for a in order))
         if is_input and name not in self.copies:
-            whole = [i if isinstance(i, Idx) else Idx(f"i{a}", variable.shape[a]) for a, i in enumerate(key)]
+            # An index of its own for each axis: the reference at hand may read a diagonal, or one column.
+            distinct = len(set(key)) == len(key) and all(isinstance(i, Idx) for i in key)
+            free = [self.index if i == self.index else Idx(f"i{a}", variable.shape[a]) for a, i in enumerate(key)]
+            whole = key if distinct else tuple(free)
             self.copies[name] = self.transpose(turned[tuple(whole[a] for a in order)], variable[tuple(whole)])
         return turned[tuple(key[a] for a in order)]
 

@@ -55,6 +55,14 @@ def test_formulas_neuron_by_neuron() -> None:
     assert "W1[0,1]" in result.stdout
 
 
+@pytest.mark.slow
+def test_compare_writes_a_table(tmp_path: Path) -> None:
+    result = symnn("compare", XOR, "--out", tmp_path / "table.md")
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert "xor, loss, hessian" in result.stdout
+    assert "all agree" in (tmp_path / "table.md").read_text()
+
+
 def test_check_passes_on_a_right_gradient() -> None:
     result = symnn("check", XOR, "--exact")
     assert result.returncode == 0, result.stderr

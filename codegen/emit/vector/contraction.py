@@ -169,6 +169,27 @@ def transpose_to_lanes(
     _squares(lanes, columns, count, square)
 
 
+def narrow_to_lanes(
+    lanes: Lanes, columns: int, out: ir.Value, source: ir.Value, out_row: ir.Value, count: ir.Value
+) -> None:
+    """``out[j, s] = source[s, j]`` as above for a few columns without gaps: whole vectors, taken apart."""
+    builder, width, index = lanes.builder, lanes.width, ir.IntType(32)
+    whole = builder.and_(count, INT(-width))
+    block = Lanes(builder, 1, lanes.dtype)
+    vector = ir.VectorType(block.real_type, width * columns)
+    with steps(builder, INT(0), whole, width) as s:
+        start = builder.gep(source, [builder.mul(s, INT(columns))])
+        rows = builder.load(builder.bitcast(start, vector.as_pointer()), align=block.size)
+        for j in range(columns):
+            places = ir.Constant(ir.VectorType(index, width), list(range(j, width * columns, columns)))
+            column = builder.shuffle_vector(rows, rows, places)
+            lanes.store(column, builder.gep(out, [builder.add(builder.mul(INT(j), out_row), s)]))
+    rest = builder.sub(count, whole)
+    with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+        moved = builder.gep(out, [whole]), builder.gep(source, [builder.mul(whole, INT(columns))])
+        transpose_to_lanes(lanes, *moved, out_row, INT(columns), INT(columns), rest)
+
+
 def transpose_from_lanes(
     lanes: Lanes, bounded: bool, out: ir.Value, source: ir.Value, out_row: ir.Value, source_row: ir.Value,
     columns: ir.Value, count: ir.Value,

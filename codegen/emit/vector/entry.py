@@ -20,35 +20,13 @@ from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
 from codegen.emit.vector.functions import Functions
+from codegen.emit.vector.interface import Record
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
 INT32 = ir.IntType(32)
 HEAD = object.__basicsize__
 """Bytes of a PyObject: the number of references, and at the end the type."""
-
-
-NAMES = ("call", "keyword", "bind", "bound", "part", "finish")
-"""The entry points."""
-
-
-class Record(IntEnum):
-    """The words that an entry point needs to know, by position; bound calls have a table behind them."""
-
-    ARRAY_TYPE = 0
-    """The address of ``numpy.ndarray``."""
-    REAL = 1
-    """The address of the dtype of real arrays, and next to it of integer arrays."""
-    INTEGER = 2
-    POOL = 3
-    """The address of the address of the first free workspace; each begins with that of the next and its own size."""
-    CHUNKS = 4
-    """Into how many chunks the samples are cut, and next to it the bytes of the three workspaces."""
-    SHARED, PRIVATE, SCRATCH = 5, 6, 7
-    TUPLE_TYPE, OUT, FALSE = 8, 9, 10
-    """The addresses of ``tuple``, of the interned name ``"out"`` and of ``False``."""
-    LAST = 11
-    """Where a table begins."""
 
 
 class ArrayField(IntEnum):
@@ -146,9 +124,22 @@ class Entries:
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
 
     def _bound(self, run: ir.Function) -> None:
-        """``bound()`` on a record that ``bind`` has filled, the arrays of the results behind it in the tuple."""
-        builder, (self_, _, count), (record, refuse) = self._entry("bound")
-        checks = Checks(builder, refuse)
+        """``bound()`` on a record that ``bind`` has filled, the arrays of the results behind it in the tuple.
+
+        Behind those stands a function that gets the call if integers no longer keep to their range.
+        """
+        signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT])
+        function = ir.Function(self.module, signature, f"{self.symbol}_bound")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        other = function.append_basic_block("other")
+        self_, args, count = function.args
+        record = self._record(builder, self_)
+        with builder.goto_block(other):
+            place = FIRST_ITEM + 8 * (1 + len(self.table.layout.arrays))
+            otherwise = self._at(builder, self_, place, BYTE)
+            nothing = ir.Constant(BYTE, None)
+            builder.ret(self._python(builder, "PyObject_Vectorcall", otherwise, args, count, nothing))
+        checks = Checks(builder, other)
         checks.require(builder.icmp_signed("==", count, INT(0)))
         words = builder.gep(record, [INT(Record.LAST)])
         checks.integers(self.table, words)

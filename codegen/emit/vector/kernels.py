@@ -13,6 +13,7 @@ from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
     BLOCKING,
     Matrix,
+    narrow_to_lanes,
     product_over_lanes,
     product_over_samples,
     transpose_from_lanes,
@@ -25,6 +26,10 @@ from codegen.schedule.program import Contract, Kernel, KernelKind, Place
 
 if TYPE_CHECKING:
     from codegen.emit.vector.writer import Writer
+
+
+NARROW = 4
+"""Rows of up to so many numbers are taken apart as whole vectors; longer ones are transposed in squares."""
 
 
 def emit_kernel(writer: Writer, kernel: Kernel) -> None:
@@ -95,6 +100,14 @@ def _transpose(writer: Writer, kernel: Kernel) -> None:
     bounded = writer.program.storage_of(target).place is not Place.TILE
     operands = [_start(writer, target), _start(writer, source)]
     arguments = [*operands, INT(out), INT(given), features, _count(writer)]
+
+    if to_lanes and given == int(extent(feature)) <= NARROW:
+
+        def narrow(lanes: Lanes, operands: Sequence[ir.Value]) -> None:
+            narrow_to_lanes(lanes, given, *operands)
+
+        _call(writer, f"narrow_to_lanes_{given}", [*operands, INT(out), _count(writer)], narrow)
+        return
 
     def body(lanes: Lanes, given: Sequence[ir.Value]) -> None:
         if to_lanes:

@@ -22,6 +22,7 @@ from codegen.emit.text import escape
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
 from codegen.emit.vector.entry import STACK, Entries
+from codegen.emit.vector.interface import NATIVE
 from codegen.emit.vector.plan import Plan
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
@@ -53,8 +54,6 @@ def native_module(table: Table) -> str:
 
 EXACT = FLAGS.replace(', fastmath={"contract"}', "")
 """The flags of vector code, which says itself where a product and a sum are fused."""
-NATIVE = "symnn"
-"""What the names of the entry points begin with."""
 
 
 def jitted_source(table: Table, native: str) -> str:

@@ -174,7 +174,7 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
     With ``few`` samples lanes lie inside the loop over them.
     """
     native = register_bytes() // ITEM[dtype]
-    width = native * (2 if program.schedule in ("loops", "tiled") and not few else 1)
+    width = native * (2 if program.samples is not None and program.schedule != "unrolled" and not few else 1)
     loops = frozenset(id(loop) for loop in vector_loops(program, width, not few))
     if _is_mixed(program, loops):
         return None

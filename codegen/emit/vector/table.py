@@ -16,16 +16,10 @@ from sympy import Symbol
 
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
+from codegen.emit.vector.interface import WORKSPACES, words
 from codegen.emit.vector.plan import ITEM, Plan
 from codegen.emit.vector.values import INT
 from codegen.emit.vector.writer import Names, region_size
-
-WORKSPACES = ("shared", "private", "scratch")
-
-
-def words(extents: int, layout: Layout) -> int:
-    """The number of words in the table of a layout with so many symbolic extents."""
-    return len(layout.arguments) + len(layout.arrays) + extents + len(WORKSPACES)
 
 
 @dataclass(frozen=True)

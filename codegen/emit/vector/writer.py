@@ -398,8 +398,8 @@ class Writer:
             self.builder.store(value.llvm, place)
 
     def store_output(self, statement: Store, scope: Scope) -> None:
-        """Copy a local to the element of the output that it is."""
-        value = self.locals[self.program.storage_of(statement.target).number]
+        """Copy what was accumulated elsewhere to the element of the output that it is."""
+        value = self.load(statement.target, scope)
         name = base_name(statement.target)
         storage = self.program.storage[name, ()]
         pointer = self.builder.gep(self.base(storage, name), [self.offset(statement.target, storage, scope)])

@@ -1,0 +1,217 @@
+"""A row of the comparison: one derivative of one graph at one point, held to everything that applies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codegen.compare.kinds import KINDS, Kind, sample_axis
+from codegen.compare.metric import deviation
+from codegen.compare.oracles import ORACLES
+from codegen.compare.oracles import Method as OracleMethod
+from codegen.compare.problem import Problem
+from codegen.compare.report import Agreement, Comparison, Outcome
+from codegen.compare.ways import PLAIN, WAYS
+from codegen.emit.numba import Dtype
+from codegen.errors import CheckError, EmitError
+from codegen.graph import Graph
+from codegen.numeric import evaluate, evaluate_exactly
+from codegen.operations import count_operations
+from codegen.passes import optimise
+from codegen.runtime.function import DTYPES
+
+Array = NDArray[Any]
+
+TOLERANCE: Mapping[Dtype, float] = {"float64": 1e-12, "float32": 5e-4}
+"""On the metric |a − b|/max(1, |a|, |b|)."""
+EXACT_WORK = 60_000
+"""Up to so many operations mpmath is what ways are held to; above, which takes seconds, the evaluator is."""
+COUNTED_SAMPLES = 16
+"""For so many samples operations are held to their bound."""
+ENTRIES = 64
+"""Derivatives by up to so many entries are all held to the oracles; above that, those by so many random ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A derivative of ``of`` by ``wrt`` at ``values``, computed in ``dtype`` by some ways.
+
+    Raises :class:`CheckError` for a kind, an oracle or a way that is unknown.
+    """
+
+    name: str
+    graph: Graph
+    kind: str
+    of: str
+    wrt: Sequence[str]
+    values: Mapping[str, Array]
+    dtype: Dtype = "float64"
+    tolerance: float | None = None
+    """The largest metric between ways; that of the dtype by default."""
+    oracles: Sequence[str] = tuple(ORACLES)
+    ways: Sequence[str] = (*PLAIN, "auto auto")
+    bounded: bool = False
+    """Whether the operations of what is derived are held to the bound of its kind."""
+    elementwise: bool = False
+    """Whether units in the last place are those of each entry, not of the largest one of its array."""
+    seed: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for what, names, known in (
+            ("kind", [self.kind], KINDS),
+            ("oracle", self.oracles, ORACLES),
+            ("way", self.ways, WAYS),
+        ):
+            for name in names:
+                if name not in known:
+                    raise CheckError(f"{what}: found {name!r}, expected one of {', '.join(known)}")
+
+    @property
+    def title(self) -> str:
+        """What the row is called in a report."""
+        return f"{self.name}, {self.kind}{'' if self.dtype == 'float64' else ', ' + self.dtype}"
+
+    @cached_property
+    def derived(self) -> Graph:
+        """The graph of the derivative."""
+        return KINDS[self.kind].derive(self.graph, self.of, tuple(self.wrt))
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What is differentiated."""
+        return Problem(self.graph, self.of, tuple(self.wrt), self.values, ENTRIES, self.seed)
+
+
+def applies(row: Row) -> bool:
+    """Whether the kind of derivative exists for the vertex: a gradient needs a scalar, others samples."""
+    kind = KINDS[row.kind]
+    fits = not (kind.scalar and row.graph.variable(row.of).shape)
+    return fits and kind.applies(row.graph, row.of, tuple(row.wrt))
+
+
+def compare(rows: Iterable[Row]) -> Comparison:
+    """Hold every row to every oracle, its operations to their bound, and every way to exact values.
+
+    Oracles judge the graph that was derived, as the evaluator computes it, entry by entry; an entry that an oracle
+    cannot tell at this point (a kink, a value that is not finite) is left to the others. Ways are judged as a whole.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols, tanh
+    >>> a, b = symbols("a b")
+    >>> graph = from_expressions({"e": tanh(a * b) + b}, [a, b])
+    >>> row = Row("tanh", graph, "gradient", "e", ["a", "b"], {"a": np.array(0.5), "b": np.array(2.0)})
+    >>> compare([row]).passed
+    True
+    """
+    return Comparison(tuple(agreement for row in rows for agreement in _agreements(row)))
+
+
+def _agreements(row: Row) -> Iterator[Agreement]:
+    for name in row.oracles:
+        found = _oracle(row, ORACLES[name])
+        if found is not None:
+            yield found
+    if row.bounded and KINDS[row.kind].bound is not None:
+        yield _bound(row)
+    yield from _ways(row)
+
+
+# --- oracles ------------------------------------------------------------------------------------------------------
+
+
+def _oracle(row: Row, oracle: OracleMethod) -> Agreement | None:
+    """Every part of what was derived, where the evaluator computes it; None if the oracle does not apply."""
+    kind = KINDS[row.kind]
+    problem = replace(row.problem, limit=min(row.problem.limit, oracle.limits[kind.order - 1]))
+    if not np.isfinite(problem.flat(problem.values)).all() or not oracle.applies(problem):
+        return None
+    slopes = (oracle.first, oracle.second)[kind.order - 1](problem)
+    found = evaluate(row.derived, _completed(row.derived, problem))
+    outputs = [found[name] for name in row.derived.outputs[1:]]
+    worst, where, told, wrong = 0.0, "", False, False
+    for part in kind.expect(problem, slopes.value, slopes.error):
+        given = outputs[part.output][part.place]
+        with np.errstate(all="ignore"):
+            scale = np.maximum(1.0, np.maximum(np.abs(given), np.abs(part.value)))
+            apart, doubt = np.abs(given - part.value) / scale, part.error / scale
+        known = np.isfinite(doubt) & np.isfinite(part.value) & (doubt < TELLING)
+        told |= bool(known.any())
+        apart = np.where(known, np.where(np.isfinite(given), apart, np.inf), 0.0)
+        wrong |= bool((apart > TOLERANCE["float64"] + SAFETY * doubt)[known].any())
+        if apart.size and apart.max() >= worst:
+            worst = float(apart.max())
+            where = row.derived.outputs[1 + part.output]
+    outcome = Outcome.DISAGREES if wrong else Outcome.AGREES if told else Outcome.UNDECIDED
+    return Agreement(row.title, oracle.name, outcome, worst, None, where)
+
+
+SAFETY = 10
+"""An estimated error is trusted up to this factor, as the gradient check does: it is itself an estimate."""
+TELLING = 1e-3
+"""An oracle that doubts its own value by more than this says nothing."""
+
+
+def _completed(derived: Graph, problem: Problem) -> dict[str, Array]:
+    """The values of the inputs of a derivative: those of the graph, a direction, a cotangent."""
+    vectors = problem.split(problem.direction)
+    added = {f"v_{problem.of}": problem.cotangent, **{f"v_{name}": vector for name, vector in vectors.items()}}
+    known = {**added, **problem.values}
+    return {v.name: known[v.name] for v in derived.inputs}
+
+
+# --- operations ---------------------------------------------------------------------------------------------------
+
+
+def _bound(row: Row) -> Agreement:
+    """The operations of the derivative by those of the vertex."""
+    kind: Kind = KINDS[row.kind]
+    assert kind.bound is not None
+    of = row.graph.variable(row.of)
+    elements = int(np.prod([n for n in of.shape if isinstance(n, int)]))
+    entries = sum(int(np.prod([n for n in row.graph.variable(name).shape if isinstance(n, int)])) for name in row.wrt)
+    samples = 1 if sample_axis(row.graph, row.of) is None else COUNTED_SAMPLES
+    most = kind.bound(elements * samples, entries)
+    work = _work(row.derived) / max(_work(row.graph.with_outputs(row.of)), 1)
+    outcome = Outcome.AGREES if work <= most else Outcome.DISAGREES
+    return Agreement(row.title, "operations", outcome, 0.0, None, f"{work:.2f} times those of the value, bound {most}")
+
+
+def _work(graph: Graph) -> int:
+    return count_operations(optimise(graph)[0], COUNTED_SAMPLES).total()
+
+
+# --- ways ---------------------------------------------------------------------------------------------------------
+
+
+def _ways(row: Row) -> Iterator[Agreement]:
+    real = DTYPES[row.dtype]
+    values = {
+        name: np.asarray(value).astype(real) if np.asarray(value).dtype.kind == "f" else np.asarray(value)
+        for name, value in _completed(row.derived, row.problem).items()
+    }
+    samples = max(
+        (np.shape(values[v.name])[a] for v in row.derived.inputs if (a := _axis(v.shape)) is not None), default=1
+    )
+    exact = count_operations(row.derived, samples).total() <= EXACT_WORK
+    known: Mapping[str, Array] = evaluate_exactly(row.derived, values) if exact else evaluate(row.derived, values)
+    expected = [known[name] for name in row.derived.outputs]
+    tolerance = TOLERANCE[row.dtype] if row.tolerance is None else row.tolerance
+    for name in row.ways:
+        try:
+            found = WAYS[name](row.derived, values, row.dtype)
+        except EmitError as error:
+            yield Agreement(row.title, name, Outcome.REFUSED, place=str(error))
+            continue
+        worst = deviation(found, expected, np.dtype(real), row.elementwise)
+        outcome = Outcome.AGREES if worst.metric <= tolerance else Outcome.DISAGREES
+        place = f"{row.derived.outputs[worst.array]}{list(worst.place)}"
+        yield Agreement(row.title, name, outcome, worst.metric, worst.ulp, place)
+
+
+def _axis(shape: Sequence[Any]) -> int | None:
+    return next((axis for axis, n in enumerate(shape) if not isinstance(n, int)), None)

@@ -1,0 +1,42 @@
+"""What loading machine code has to know about it: the names of its entry points, and the words that they read.
+
+Apart from the code that writes them, so that a process which only loads does not import that.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from codegen.emit.layout import Layout
+
+NATIVE = "symnn"
+"""What the names of the entry points begin with."""
+NAMES = ("call", "keyword", "bind", "bound", "part", "finish")
+"""The entry points."""
+
+
+class Record(IntEnum):
+    """The words that an entry point needs to know, by position; bound calls have a table behind them."""
+
+    ARRAY_TYPE = 0
+    """The address of ``numpy.ndarray``."""
+    REAL = 1
+    """The address of the dtype of real arrays, and next to it of integer arrays."""
+    INTEGER = 2
+    POOL = 3
+    """The address of the address of the first free workspace; each begins with that of the next and its own size."""
+    CHUNKS = 4
+    """Into how many chunks the samples are cut, and next to it the bytes of the three workspaces."""
+    SHARED, PRIVATE, SCRATCH = 5, 6, 7
+    TUPLE_TYPE, OUT, FALSE = 8, 9, 10
+    """The addresses of ``tuple``, of the interned name ``"out"`` and of ``False``."""
+    LAST = 11
+    """Where a table begins."""
+
+
+WORKSPACES = ("shared", "private", "scratch")
+
+
+def words(extents: int, layout: Layout) -> int:
+    """The number of words in the table of a layout with so many symbolic extents."""
+    return len(layout.arguments) + len(layout.arrays) + extents + len(WORKSPACES)

@@ -1,0 +1,88 @@
+"""The cost model: what it counts, what ``auto`` picks by it, and that this is close to the best there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sympy import symbols, tanh
+
+import codegen
+from codegen import Graph, from_expressions, gradient, optimise
+from codegen.schedule import SCHEDULES, schedule
+from codegen.schedule.cost import PRICES, SMALLEST_CHUNK, counts, estimate
+from tests.benchmarks.timing import interleaved
+from tests.codegen.networks import mlp, parameters
+
+
+def derived(*sizes: int) -> Graph:
+    network = mlp(list(sizes))
+    return optimise(gradient(network, "loss", parameters(network)))[0]
+
+
+def test_a_kernel_counts_the_vectors_that_it_multiplies() -> None:
+    """64-32-10 has five products: forward and of the weights in both layers, and of the hidden layer's derivative."""
+    found = counts(schedule(derived(64, 32, 10), "tiled"), 64, "float64")
+    assert found["kernel_product"] == 64 // 8 * (2 * 64 * 32 + 3 * 32 * 10)
+    assert found["call"] == 1
+
+
+def test_every_count_has_a_price() -> None:
+    for name in SCHEDULES:
+        if name != "unrolled":
+            assert set(counts(schedule(derived(20, 17, 3), name), 100, "float64")) <= set(PRICES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sizes", [(2, 16, 3), (64, 32, 10), (784, 128, 10)])
+def test_costs_grow_with_the_samples_and_are_less_in_single_precision(sizes: tuple[int, ...]) -> None:
+    program = schedule(derived(*sizes), "tiled")
+    costs = [estimate(program, samples, "float64") for samples in (16, 64, 1024)]
+    assert costs == sorted(costs)
+    assert estimate(program, 1024, "float32") < costs[-1]
+
+
+@pytest.mark.parametrize(("sizes", "name"), [((64, 32, 10), "tiled"), ((784, 512, 256, 10), "tiled")])
+def test_networks_are_tiled(sizes: tuple[int, ...], name: str) -> None:
+    assert schedule(derived(*sizes)).schedule == name
+
+
+def test_a_formula_is_straight_line_code() -> None:
+    a, b = symbols("a b")
+    assert schedule(from_expressions({"e": tanh(a * b) + a}, [a, b])).schedule == "unrolled"
+
+
+def test_chunks_are_whole_tiles_and_larger_for_cheap_samples() -> None:
+    small, large = (schedule(derived(*sizes), "tiled").samples for sizes in ((2, 16, 3), (64, 64, 64, 10)))
+    assert small is not None
+    assert large is not None
+    assert small.chunk > large.chunk >= SMALLEST_CHUNK
+    assert small.chunk % small.tile == large.chunk % large.tile == 0  # type: ignore[operator]
+
+
+GRID = [
+    (sizes, samples)
+    for sizes in ((2, 16, 3), (9, 30, 7), (33, 20, 20, 5), (64, 32, 10), (120, 90, 3), (17, 300, 4), (64, 64, 64, 10))
+    for samples in (32, 100, 512)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sizes", "samples"), GRID)
+def test_auto_is_within_15_percent_of_the_best(sizes: tuple[int, ...], samples: int) -> None:
+    network = mlp(list(sizes))
+    graph = gradient(network, "loss", parameters(network))
+    generator = np.random.Generator(np.random.PCG64(0))
+    names = ["auto", "loops", "tiled", "blas"]
+    functions = {name: codegen.compile(graph, schedule=name) for name in names}  # type: ignore[arg-type]
+    arguments = [
+        generator.integers(0, sizes[-1], samples)
+        if slot.kind == "integer"
+        else generator.normal(size=[samples if not isinstance(n, int) else n for n in slot.shape])
+        for slot in functions["auto"].layout.arguments
+    ]
+    calls = {name: function.bind(*arguments) for name, function in functions.items()}
+    # Another process may take the core for one of the attempts.
+    ratios = []
+    for _ in range(3):
+        times = interleaved(calls, 0.2)
+        ratios.append(times["auto"] / min(times.values()))
+    assert min(ratios) <= 1.15, ratios

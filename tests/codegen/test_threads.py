@@ -1,0 +1,162 @@
+"""Several threads, chunks of samples, and bound calls: the same bits by every way in."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from numba import njit
+
+import codegen
+from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, gradient, sample_extent
+from codegen.functions import equal
+from codegen.runtime.threads import share
+from tests.codegen.networks import distance, mlp, parameters
+
+
+@lru_cache(maxsize=16)
+def compiled(threads: int, schedule: str = "tiled", dtype: str = "float64") -> CompiledFunction:
+    network = mlp([5, 24, 3])
+    names = parameters(network)
+    packs = {"theta": names, "gradient": [f"dloss/d{n}" for n in names]}
+    graph = gradient(network, "loss", names)
+    return codegen.compile(graph, schedule=schedule, threads=threads, dtype=dtype, pack=packs)  # type: ignore[arg-type]
+
+
+def arguments(samples: int, dtype: str = "float64") -> tuple[np.ndarray, ...]:
+    generator = np.random.Generator(np.random.PCG64(samples))
+    theta = generator.normal(size=compiled(1).layout.arguments[2].shape[0])  # type: ignore[arg-type]
+    return generator.normal(size=(samples, 5)).astype(dtype), generator.integers(0, 3, samples), theta.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("schedule", ["loops", "tiled", "unrolled"])
+@pytest.mark.parametrize("samples", [1, 700, 5000])
+def test_any_number_of_threads_gives_the_same_bits(schedule: str, samples: int, dtype: str) -> None:
+    if schedule == "unrolled" and dtype == "float32":
+        pytest.skip("one dtype of straight-line code is enough")
+    given = arguments(samples, dtype)
+    loss, slope = compiled(1, schedule, dtype)(*given)
+    for threads in (2, 3):
+        found = compiled(threads, schedule, dtype)(*given)
+        assert found[0] == loss
+        assert (found[1] == slope).all()
+
+
+def test_every_way_into_the_code_gives_the_same_bits() -> None:
+    given = arguments(3000)
+    function = compiled(1)
+    loss, slope = function(*given)
+    kernel, fill = function.kernel, function.fill
+
+    @njit
+    def inside(x, y, theta, out):  # type: ignore[no-untyped-def]
+        return kernel(x, y, theta)[0], fill(x, y, theta, out)
+
+    out = np.empty_like(slope)
+    bound = function.bind(*given, out=out)
+    assert bound()[0] == loss
+    assert bound()[1] is out
+    assert (out == slope).all()
+    out[:] = 0
+    assert inside(*given, out) == (loss, loss)
+    assert (out == slope).all()
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_a_bound_call_sees_new_contents_and_checks_new_labels(emitter: str) -> None:
+    S = sample_extent()
+    s, h = Index("s", S), Index("h", 3)
+    x, y, total = Variable("x", (S, 3)), Variable("y", (S,), "integer", 3), Variable("total")
+    picked = Equation(total.symbol, equal(y[s], h) * x[s, h], Reduction.SUM, (s, h))
+    function = codegen.compile(Graph((x, y), (picked,), ("total",)), emitter=emitter)  # type: ignore[arg-type]
+    values, labels = np.arange(12.0).reshape(4, 3), np.array([0, 1, 2, 0])
+    bound = function.bind(values, labels)
+    assert bound() == 0 + 4 + 8 + 9
+    values += 1
+    assert bound() == 1 + 5 + 9 + 10
+    labels[3] = 3
+    with pytest.raises(ValueError, match="'y' must hold integers from 0 to 2, found 3"):
+        bound()
+    labels[3] = 2
+    assert bound() == 1 + 5 + 9 + 12
+
+
+def test_bound_arrays_live_as_long_as_the_function() -> None:
+    bound = compiled(1).bind(*(a.copy() for a in arguments(10)))
+    expected = bound()[0]
+    junk = [np.random.default_rng(n).normal(size=50) for n in range(200)]
+    assert bound()[0] == expected
+    assert len(junk) == 200
+
+
+def test_wrong_arguments_cannot_be_bound() -> None:
+    x, y, theta = arguments(10)
+    with pytest.raises(ValueError, match="'theta' must have shape"):
+        compiled(1).bind(x, y, theta[:-1].copy())
+    with pytest.raises(ValueError, match="shares memory"):
+        compiled(1).bind(x, y, theta, out=theta)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True])
+def test_threads_are_a_whole_number(threads: object) -> None:
+    with pytest.raises(codegen.EmitError, match="threads: found"):
+        codegen.compile(gradient(mlp([2, 2]), "loss"), threads=threads)  # type: ignore[arg-type]
+
+
+def test_several_python_threads_may_call_a_function_with_threads() -> None:
+    given = arguments(5000)
+    expected = compiled(2)(*given)[1]
+    wrong: list[int] = []
+
+    def work() -> None:
+        for _ in range(30):
+            if not (compiled(2)(*given)[1] == expected).all():
+                wrong.append(1)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_little_work_starts_no_thread() -> None:
+    before = threading.active_count()
+    compiled(7)(*arguments(100))
+    assert threading.active_count() == before
+
+
+def test_parts_are_shared_and_each_is_run_once() -> None:
+    found: list[int] = []
+    share(100, 3, found.append)
+    assert sorted(found) == list(range(100))
+
+
+def test_a_maximum_over_samples_is_combined_over_chunks() -> None:
+    S = sample_extent()
+    s, h = Index("s", S), Index("h", 3)
+    x, m = Variable("x", (S, 3)), Variable("m", (3,))
+    graph = Graph((x,), (Equation(m[h], x[s, h] ** 2, Reduction.MAX, (s,)),), ("m",))
+    values = np.random.default_rng(0).normal(size=(200_000, 3))
+    for threads in (1, 2):
+        function = codegen.compile(graph, threads=threads)
+        assert (function(values) == (values**2).max(axis=0)).all()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5, 63, 64, 65, 127, 129])
+def test_few_samples_agree_with_many(samples: int) -> None:
+    """Up to three run with features in lanes, more with samples in lanes."""
+    x, y, theta = arguments(200)
+    part = (x[:samples].copy(), y[:samples].copy(), theta)
+    expected = codegen.compile(
+        gradient(mlp([5, 24, 3]), "loss", parameters(mlp([5, 24, 3]))),
+        emitter="numba",
+        pack={"theta": parameters(mlp([5, 24, 3]))},
+    )(*part)
+    found = compiled(1)(*part)
+    flat = np.concatenate([np.ravel(a) for a in expected[1:]])
+    assert distance([np.asarray(found[0]), found[1]], [np.asarray(expected[0]), flat]) <= 1e-12

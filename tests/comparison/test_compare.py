@@ -1,0 +1,263 @@
+"""Every derivative by every oracle, every emitter and schedule against exact values: tables over codegen.compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import Expr, Integer, Symbol, symbols, tanh
+
+from codegen import CheckError, Equation, Graph, Reduction, Variable, from_expressions
+from codegen import functions as f
+from codegen.compare import KINDS, ORACLES, WAYS, Comparison, Outcome, Row, compare
+from codegen.compare.functions import FUNCTIONS, function_rows
+from codegen.compare.rows import applies
+from codegen.compare.ways import PLAIN
+from tests.codegen.derivatives import ARRAYS, of_two_inputs, reals
+from tests.codegen.networks import (
+    ENDINGS,
+    S,
+    index_graphs,
+    linear_classifier,
+    mlp,
+    parameters,
+    random_values,
+    s,
+)
+
+Record = Callable[[str, object], None]
+
+VECTOR = tuple(f"vector {schedule}" for schedule in ("unrolled", "loops", "tiled", "blas"))
+NUMBA = tuple(f"numba {schedule}" for schedule in ("unrolled", "loops", "tiled", "blas"))
+
+
+def hold(rows: Iterable[Row], record: Record | None = None) -> Comparison:
+    """All agree; the worst error in ULP is recorded."""
+    found = compare(rows)
+    assert found.passed, f"\n{found}"
+    measured = [(a.ulp, f"{a.row} by {a.what}") for a in found.agreements if a.ulp is not None]
+    if record and measured:
+        record("comparison", max(measured))
+    return found
+
+
+# --- functions ----------------------------------------------------------------------------------------------------
+
+QUICK = ("tanh", "softplus", "log", "Piecewise")
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in FUNCTIONS])
+def test_first_and_second_derivatives_of_functions(name: str, record_property: Record) -> None:
+    found = hold(function_rows([name]), record_property)
+    judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
+    assert {"mpmath", "complex step", "central"} <= judged
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_in_float32(name: str) -> None:
+    """At ordinary points: there are numbers that only float64 holds among the special ones."""
+    hold(row for row in function_rows([name], "float32") if "special" not in row.name)
+
+
+# --- networks and arrays by every kind ----------------------------------------------------------------------------
+
+GRAPHS: Mapping[str, tuple[Graph, str, Sequence[str]]] = {
+    "network": (graph := mlp([2, 3, 2]), "loss", parameters(graph)),
+    "network, output": (graph, "u2", ["x", *parameters(graph)]),
+    "silu": (graph := mlp([3, 4, 3], f.silu), "loss", [*parameters(graph), "x"]),
+    "gelu": (graph := mlp([1, 2, 2], f.gelu), "u2", ["x", *parameters(graph)]),
+    "linear": (graph := linear_classifier(4, 3), "loss", parameters(graph)),
+    "extents of 1": (graph := mlp([1, 1, 3]), "loss", parameters(graph)),
+    "three layers": (graph := mlp([2, 3, 2, 2]), "l", ["x", *parameters(graph)]),
+    "of two inputs": (graph := of_two_inputs([3, 3]), "u", ["x", *parameters(graph)]),
+    **{ending.__name__: (g := mlp([2, 2, 3], ending=ending), "loss", parameters(g)) for ending in ENDINGS},
+    **{name: (array, array.outputs[0], reals(array)) for name, array in ARRAYS.items()},
+}
+QUICK_GRAPHS = ("network", "samples that are mixed", "itself and its transpose")
+
+
+def tables() -> list[object]:
+    """Every graph by every kind that applies; most of them slow."""
+    found: list[object] = []
+    for name, (graph, of, wrt) in GRAPHS.items():
+        for kind in KINDS:
+            if not applies(Row(name, graph, kind, of, wrt, {})) or (name, kind) in MIXED:
+                continue
+            marks = () if name in QUICK_GRAPHS else (pytest.mark.slow,)
+            found.append(pytest.param(name, kind, marks=marks, id=f"{name}, {kind}"))
+    return found
+
+
+MIXED = {("samples that are mixed", kind) for kind in ("jacobian per sample", "per_sample_gradients", "mixed_partials")}
+"""Refused: samples depend on each other."""
+
+
+@pytest.mark.parametrize(("name", "kind"), tables())
+def test_derivatives_of_graphs(name: str, kind: str, record_property: Record) -> None:
+    graph, of, wrt = GRAPHS[name]
+    values = random_values(graph, seed=3, samples=3)
+    bounded = name in ("network", "silu", "linear")
+    # JAX takes a second a row to compile.
+    oracles = ("mpmath", "complex step") if name in ARRAYS else tuple(ORACLES)
+    hold([Row(name, graph, kind, of, wrt, values, oracles=oracles, ways=PLAIN, bounded=bounded)], record_property)
+
+
+@pytest.mark.parametrize("kind", ["gradient", "hvp", pytest.param("jvp", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("dtype", "ways"),
+    [
+        ("float64", VECTOR),
+        ("float32", ("vector tiled",)),
+        pytest.param("float64", NUMBA, marks=pytest.mark.slow),
+        pytest.param("float32", VECTOR, marks=pytest.mark.slow),
+    ],
+)
+def test_every_emitter_and_schedule(kind: str, dtype: str, ways: Sequence[str], record_property: Record) -> None:
+    graph = mlp([3, 4, 3])
+    values = random_values(graph, samples=5)
+    row = Row("3-4-3", graph, kind, "loss", parameters(graph), values, dtype, oracles=(), ways=ways)  # type: ignore[arg-type]
+    hold([row], record_property)
+
+
+def test_operations_are_within_their_bounds() -> None:
+    """5 times the value for a gradient, 10 times for a Hessian-vector product, and so on by kind."""
+    for name, graph in {"2-16-3": mlp([2, 16, 3]), "20-20-4 silu": mlp([20, 20, 4], f.silu)}.items():
+        for kind in ("gradient", "jvp", "vjp", "hvp"):
+            row = Row(name, graph, kind, "loss", parameters(graph), random_values(graph), oracles=(), ways=())
+            hold([Row(**{**vars(row), "bounded": True})])
+
+
+# --- random graphs ------------------------------------------------------------------------------------------------
+
+a, b = symbols("a b", real=True)
+LEAVES = st.sampled_from([a, b, Integer(2), sympy.Rational(-1, 3), a * b])
+EXPRESSIONS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda pair: pair[0] + pair[1]),
+        st.tuples(inner, inner).map(lambda pair: pair[0] * pair[1]),
+        inner.map(tanh),
+        inner.map(sympy.sin),
+        inner.map(f.sigmoid),
+        inner.map(f.softplus),
+        inner.map(lambda x: sympy.exp(-(x**2))),
+        inner.map(lambda x: sympy.sqrt(1 + x**2)),
+        inner.map(lambda x: 1 / (2 + sympy.cos(x))),
+        st.tuples(inner, inner).map(lambda pair: f.select(pair[0], pair[1], tanh(pair[0]))),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=10)
+@given(EXPRESSIONS, st.floats(-2, 2), st.floats(-2, 2), st.booleans())
+def test_random_scalar_expressions(expression: Expr, at: float, other: float, decompose: bool) -> None:
+    graph = from_expressions({"dead": a + b, "e": f.canonical(expression)}, [a, b], decompose=decompose)
+    values = {"a": np.array(at), "b": np.array(other)}
+    for kind in ("gradient", "hessian"):
+        # The step of differences may cross a kink, and its own error shows only near to it.
+        hold([Row("random", graph, kind, "e", ["a", "b"], values, oracles=("mpmath", "complex step"), ways=PLAIN)])
+
+
+@settings(max_examples=12)
+@given(index_graphs(), st.sampled_from(["gradient", "gradient by tangents", "jvp", "hessian", "hvp"]))
+def test_random_index_graphs(graph: Graph, kind: str) -> None:
+    values = random_values(graph, samples=2)
+    hold([Row("random", graph, kind, "L", reals(graph), values, oracles=("complex step",), ways=PLAIN)])
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(index_graphs(), st.sampled_from(["gradient", "jvp", "hvp"]), st.sampled_from([1, 3, 9]))
+def test_random_index_graphs_compiled(graph: Graph, kind: str, samples: int) -> None:
+    if any(sum(not isinstance(n, int) for n in v.shape) > 1 for v in graph.variables.values()):
+        return  # see the test of an input that is read along a diagonal
+    values = random_values(graph, samples=samples)
+    ways = ("vector tiled", "vector loops", "vector blas")
+    hold([Row("random", graph, kind, "L", reals(graph), values, oracles=(), ways=ways, tolerance=1e-11)])
+
+
+def test_shared_vertices_in_a_deep_chain() -> None:
+    """2⁴⁰ paths, every vertex used twice."""
+    chain: dict[str, Expr] = {}
+    previous: Expr = a
+    for level in range(40):
+        chain[f"e{level}"] = previous / 2 + tanh(previous) * b / 3
+        previous = Symbol(f"e{level}")
+    graph = from_expressions(chain, [a, b])
+    values = {"a": np.array(0.7), "b": np.array(1.3)}
+    for kind in ("gradient", "gradient by tangents", "hvp", "hessian"):
+        hold([Row("chain", graph, kind, "e39", ["a", "b"], values, ways=PLAIN)])
+
+
+def test_the_complex_step_is_right_where_formulas_change_sides() -> None:
+    for formula in (f.softplus(a), f.log_sigmoid(a), f.sigmoid(a), f.log_sum_exp(a, Integer(0))):
+        graph = from_expressions({"e": formula}, [a])
+        hold([Row(str(formula), graph, "gradient", "e", ["a"], {"a": np.array(0.0)}, oracles=("complex step",))])
+
+
+# --- the comparison itself ----------------------------------------------------------------------------------------
+
+
+def product() -> Row:
+    graph = from_expressions({"e": tanh(a) * b}, [a, b])
+    return Row("product", graph, "gradient", "e", ["a", "b"], {"a": np.array(0.5), "b": np.array(2.0)})
+
+
+def test_a_wrong_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = WAYS["evaluator"]
+    monkeypatch.setattr(
+        "codegen.compare.rows.WAYS", {**WAYS, "passes": lambda *given: [1.000001 * one for one in right(*given)]}
+    )
+    found = compare([product()])
+    assert [failure.what for failure in found.failures] == ["passes"]
+    assert "product, gradient: passes DISAGREES" in str(found)
+    assert "1 DISAGREE" in found.markdown()
+
+
+def test_a_wrong_derivation_is_found_by_every_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = from_expressions({"e": tanh(a) * b + a**2 / 10**6}, [a, b])
+    kind = KINDS["gradient"]
+    wrong = type(kind)(**{**vars(kind), "derive": lambda graph, of, wrt: kind.derive(other, of, wrt)})
+    monkeypatch.setattr("codegen.compare.rows.KINDS", {**KINDS, "gradient": wrong})
+    found = compare([product()])
+    assert {"mpmath", "complex step", "central"} <= {failure.what for failure in found.failures}
+
+
+@pytest.mark.parametrize(("field", "value"), [("kind", "slope"), ("oracles", ("guess",)), ("ways", ("by hand",))])
+def test_unknown_names_are_refused(field: str, value: object) -> None:
+    with pytest.raises(CheckError, match="expected one of"):
+        Row(**{**vars(product()), field: value})
+
+
+# --- found by these comparisons -----------------------------------------------------------------------------------
+
+
+def test_an_input_that_is_read_along_a_diagonal_is_tiled() -> None:
+    from codegen import Index
+
+    d, x, t = Index("d", 3), Variable("x", (S, 3, 3)), Variable("t", (S,))
+    trace = Equation(t[s], x[s, d, d] ** 2, Reduction.SUM, (d,))
+    total = Equation(Variable("L").symbol, tanh(t[s]), Reduction.SUM, (s,))
+    graph = Graph((x,), (trace, total), ("L",))
+    hold([Row("trace", graph, "gradient", "L", ["x"], random_values(graph), ways=("auto auto", "vector tiled"))])
+
+
+def test_an_output_that_is_read_by_number_and_by_index_in_one_sum() -> None:
+    from codegen import Index, compile
+
+    h, k, x, W, z = Index("h", 3), Index("k", 3), Variable("x", (S, 3)), Variable("W", (3, 3)), Variable("z", (S, 3))
+    layer = Equation(z[s, h], W[h, k] * x[s, k], Reduction.SUM, (k,))
+    total = Equation(Variable("L").symbol, z[s, 2] * z[s, h], Reduction.SUM, (s, h))
+    graph = Graph((x, W), (layer, total), ("L", "z"))
+    values = random_values(graph, 9)
+    for samples in (2, 9):
+        found = compile(graph, schedule="loops", emitter="vector")(values["x"][:samples].copy(), values["W"])
+        expected = values["x"][:samples] @ values["W"].T
+        assert np.allclose(found[1], expected, rtol=1e-14)
+        assert np.isclose(found[0], (expected[:, 2:] * expected).sum(), rtol=1e-13)
