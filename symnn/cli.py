@@ -1,4 +1,4 @@
-"""The command line: train, formulas, check, compare, steps, compile.
+"""The command line: train, solve, formulas, check, compare, steps, compile.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -90,6 +90,42 @@ def train(
         checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
         _write_history(out / "history.csv", result)
         print(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
+
+
+@app.command(epilog="Example: [bold]symnn solve examples/burgers.yaml --out burgers.npz[/bold]")
+def solve(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec with differential equations, .yaml or .json.")],
+    out: Annotated[Path | None, typer.Option(help="An .npz file for the parameters, by name.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=0, help="Iterations of L-BFGS instead of the spec's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
+) -> None:
+    """Solve differential equations by a network whose loss is what they leave over; print what is left."""
+    import io
+
+    import numpy as np
+
+    from symnn.files import write_atomically
+    from symnn.physics import Physics, solve_spec
+
+    if out is not None and (out.suffix != ".npz" or not out.parent.is_dir()):
+        raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
+    physics = Physics.from_spec(spec)
+    assert physics.spec is not None
+    changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
+    settings = physics.spec.solver.model_copy(update=changes)
+    count = physics.network.parameter_count
+    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
+    print(f"{spec}: {count:,} parameters, points: {sizes}")
+    found, losses = solve_spec(physics, settings)
+    print(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
+    for name, loss in losses.items():
+        weight = physics.spec.residuals[name].weight
+        print(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+    if out is not None:
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **physics.network.split(found.theta))
+        write_atomically(out, buffer.getvalue())
+        print(f"saved {out}")
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")

@@ -36,7 +36,7 @@ from symnn.activations import exact
 from symnn.errors import DataError, SpecError
 from symnn.network import Layer, Network
 from symnn.optimisers import OPTIMISERS
-from symnn.physics_spec import PhysicsSpec, load_physics
+from symnn.physics_spec import PhysicsSpec, SolverSpec, load_physics
 from symnn.residuals import Language
 
 Written: TypeAlias = str | Basic
@@ -275,14 +275,6 @@ def sample(ranges: Sequence[tuple[float, float] | Sequence[float]], count: int, 
     return np.column_stack(columns)
 
 
-def spec_points(spec: PhysicsSpec, seed: int) -> list[np.ndarray]:
-    """The points of every residual of a spec."""
-    return [
-        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, seed + number)
-        for number, part in enumerate(spec.residuals.values())
-    ]
-
-
 # --- training -----------------------------------------------------------------------------------------------------
 
 
@@ -331,6 +323,28 @@ def solve(
     found = minimize(objective, current, jac=True, method="L-BFGS-B", callback=watch, options=options)
     why = stopped[0] if stopped else str(found.message).capitalize()
     return Solution(found.x, float(found.fun), adam + int(found.nit), time.perf_counter() - started, why)
+
+
+def solve_spec(physics: Physics, settings: SolverSpec | None = None) -> tuple[Solution, dict[str, float]]:
+    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left."""
+    spec = physics.spec
+    if spec is None:
+        raise SpecError("expected a problem that came from a spec, which says where its points are")
+    settings = settings or spec.solver
+    model = physics.compile()
+    points = [
+        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
+        for number, part in enumerate(spec.residuals.values())
+    ]
+    found = solve(
+        model.objective(*points),
+        physics.initial_parameters(settings.seed),
+        adam=settings.adam,
+        learning_rate=settings.learning_rate,
+        iterations=settings.iterations,
+        seconds=settings.seconds,
+    )
+    return found, model.losses(found.theta, *points)
 
 
 def _adam(

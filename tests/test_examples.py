@@ -57,6 +57,17 @@ def test_the_stiff_system_is_solved_with_its_jacobian() -> None:
     assert exact < differences
 
 
+def test_burgers_is_the_exact_solution() -> None:
+    text = run("examples/burgers.py", 0.1, 8)
+    assert float(text.split("exact solution: ")[1].split("%")[0]) <= 2.0
+
+
+def test_heat_wave_and_poisson() -> None:
+    errors = re.findall(r"(\w+): relative L2 error ([0-9.]+)%", run("examples/differential_equations.py"))
+    assert [name for name, _ in errors] == ["heat", "wave", "Poisson"]
+    assert all(float(error) <= 2.0 for _, error in errors)
+
+
 def test_the_demonstration() -> None:
     text = run("-m", "symnn.demo")
     assert "∂loss/∂W1[h,d] = Σ_s δ1[s,h]·x[s,d]" in text

@@ -288,11 +288,11 @@ def compile(
 
     ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``tiled`` (tiles of samples go
     through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
-    ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable program
-    itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on chunks
-    of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or outputs)
-    that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``, integer ones are
-    int64, all C-contiguous.
+    ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
+    program itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on
+    chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
+    outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``, integer
+    ones are int64, all C-contiguous.
 
     Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
     translation.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
+from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from codegen.errors import EmitError
@@ -16,8 +17,10 @@ from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
 from codegen.schedule.loops import nest
 from codegen.schedule.program import Contract, Fill, Kernel, KernelKind, Program, Samples, Statement, Store
+from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
 from codegen.schedule.storage import plan
+from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import KernelPlan, tile_graph
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
@@ -42,7 +45,7 @@ def unrolled(graph: Graph) -> Program:
 
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
-    return _in_phases(hoist(graph), "loops", None, {})
+    return _in_phases(merge_sums(hoist(graph)), "loops", None, {})
 
 
 def tiled(graph: Graph) -> Program:
@@ -53,10 +56,13 @@ def tiled(graph: Graph) -> Program:
     found = tile_graph(hoist(graph))
     if found is None:
         raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
-    tiled_graph, kernels = found
+    merged, kernels = merge_sums(*found), found[1]
+    inside = phases(merged)
+    assert inside is not None
+    again, earliest = recompute(merged, inside.inside, kernels)
     over_samples = [k.equation.free for k in kernels.values() if k.kind is KernelKind.OVER_SAMPLES]
     sums = sum(prod(int(extent(i)) for i in free) for free in over_samples)
-    return _in_phases(tiled_graph, "tiled", TILE if sums < LARGE else 2 * TILE, kernels)
+    return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
 
 
 def blas(graph: Graph) -> Program:
@@ -118,7 +124,13 @@ def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Progra
     return Program(graph, name, tuple(statements), storage, work, locals_)
 
 
-def _in_phases(graph: Graph, name: str, tile: int | None, kernels: Mapping[Cell, KernelPlan]) -> Program:
+def _in_phases(
+    graph: Graph,
+    name: str,
+    tile: int | None,
+    kernels: Mapping[Cell, KernelPlan],
+    earliest: Mapping[Cell, int] = MappingProxyType({}),
+) -> Program:
     """What needs no samples, the pass over the samples, what follows; one nest of all where that cannot be told."""
     found = phases(graph)
     if found is None:
@@ -126,7 +138,7 @@ def _in_phases(graph: Graph, name: str, tile: int | None, kernels: Mapping[Cell,
     fills: list[Fill] = []
     stores: list[Store] = []
     body: list[Statement] = []
-    for equations, plans in _stages(graph, found.inside, kernels):
+    for equations, plans in _stages(graph, found.inside, kernels, earliest):
         for statement in nest(graph, equations):
             match statement:
                 case Fill():
@@ -152,25 +164,21 @@ _T = TypeVar("_T")
 
 
 def _stages(
-    graph: Graph, equations: Sequence[Equation], steps: Mapping[Cell, _T]
+    graph: Graph,
+    equations: Sequence[Equation],
+    steps: Mapping[Cell, _T],
+    earliest: Mapping[Cell, int] = MappingProxyType({}),
 ) -> list[tuple[Sequence[Equation], Sequence[_T]]]:
     """Equations by the number of steps of their own on the way to them: all of one stage are ready at once."""
-    depth: dict[Cell, int] = {}
-    stages: dict[int, tuple[list[Equation], list[_T]]] = {}
+    found: dict[int, tuple[list[Equation], list[_T]]] = {}
+    level = stages(graph, equations, steps, earliest)
     for equation in equations:
-        before = [
-            depth[cell] + (cell in steps)
-            for reference in equation.references
-            for cell in graph.resolve(reference)
-            if cell in depth
-        ]
-        depth[equation.cell] = level = max(before, default=0)
-        ready, own = stages.setdefault(level, ([], []))
+        ready, own = found.setdefault(level[equation.cell], ([], []))
         if equation.cell in steps:
             own.append(steps[equation.cell])
         else:
             ready.append(equation)
-    return [stages[level] for level in sorted(stages)]
+    return [found[number] for number in sorted(found)]
 
 
 __all__ = ["SCHEDULES", "TILE", "UNROLLED_STATEMENTS", "Program", "ScheduleName", "for_few_samples", "schedule"]

@@ -65,8 +65,8 @@ class _Cluster:
 
 
 def _loop_order(equation: Equation) -> tuple[Idx, ...]:
-    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones."""
-    return tuple(sorted(equation.domain, key=lambda i: isinstance(extent(i), int)))
+    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values."""
+    return tuple(sorted(equation.domain, key=lambda i: (isinstance(extent(i), int), extent(i) == 1)))
 
 
 def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:

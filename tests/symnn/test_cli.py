@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,25 @@ def test_formulas_show_the_textbook_gradient(arguments: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     wanted = r"\frac{\partial" if arguments else "∂loss/∂W1[h,d] = Σ_s δ1[s,h]·x[s,d]"
     assert wanted in result.stdout
+
+
+def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
+    result = symnn("solve", ROOT / "examples" / "burgers.yaml", "--iterations", 20, "--out", tmp_path / "u.npz")
+    assert result.returncode == 0, result.stderr
+    assert "921 parameters, points: interior 4,096, initial 256, boundary 256" in result.stdout
+    assert "after 20 iterations" in result.stdout
+    assert result.stdout.count("root mean square of the residual") == 3
+    with np.load(tmp_path / "u.npz") as saved:
+        assert saved["W1"].shape == (20, 2)
+
+
+def test_a_wrong_equation_is_one_line_and_exit_status_2(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "burgers.yaml").read_text(encoding="utf-8")
+    (tmp_path / "wrong.yaml").write_text(text.replace("u*u_x", "u*u_y"), encoding="utf-8")
+    result = symnn("solve", tmp_path / "wrong.yaml")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "wrong.yaml: residuals.interior.equation: column 9: 'u_y' is not a known name" in result.stderr
 
 
 def test_formulas_neuron_by_neuron() -> None:
@@ -158,7 +178,7 @@ def test_a_misspelt_name_is_named_with_its_field(tmp_path: Path) -> None:
     assert "layers[0].activation: unknown activation 'tahn'; did you mean 'tanh'?" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["train", "formulas", "check", "steps", "compile"])
+@pytest.mark.parametrize("command", ["train", "solve", "formulas", "check", "steps", "compile"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = symnn(command, "--help")
     assert result.returncode == 0

@@ -97,34 +97,50 @@ def product_over_samples(
 
     out and right are contiguous along j; beyond the last column nothing is touched.
     """
-    builder, width = lanes.builder, lanes.width
-    whole, rest = divmod(columns, width)
-    strips: list[tuple[int, int, int | None]] = []
-    if whole:
-        strips += [(size, number, None) for size, number in balanced(whole, blocking.vectors)]
-    if rest:
-        strips.append((1, 1, rest))
+    builder, whole = lanes.builder, columns // lanes.width
     column: int = 0
-    for size, number, masked in strips:
-        with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
-            for block, i in _blocks(builder, rows, blocking.rows(size)):
-                places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
-                totals = [
-                    _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
-                    for place in places
-                    for v in range(size)
-                ]
-                with steps(builder, INT(0), count, 1) as s:
-                    row = _at(builder, right, s, start)
-                    operands = [_load(lanes, builder.gep(row, [INT(v * width)]), masked) for v in range(size)]
-                    for r in range(block):
-                        factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, i, r), s)))
-                        for v, operand in enumerate(operands):
-                            _add_product(lanes, totals[r * size + v], factor, operand)
-                for r, place in enumerate(places):
-                    for v in range(size):
-                        _store(lanes, builder.load(totals[r * size + v]), builder.gep(place, [INT(v * width)]), masked)
-        column += size * number * width
+    for size, number in balanced(whole, blocking.vectors) if whole else ():
+        _sum_over_samples(lanes, blocking, rows, (column, number, size), None, out, left, right, count)
+        column += size * number * lanes.width
+    if (rest := columns - column) > 0:
+        # The narrowest register that holds the rest: half of one takes half the time on some processors.
+        narrow = Lanes(builder, min(lanes.width, 1 << (rest - 1).bit_length()), lanes.dtype)
+        masked = None if rest == narrow.width else rest
+        _sum_over_samples(narrow, blocking, rows, (column, 1, 1), masked, out, left, right, count)
+
+
+def _sum_over_samples(
+    lanes: Lanes,
+    blocking: Blocking,
+    rows: int,
+    strips: tuple[int, int, int],
+    masked: int | None,
+    out: Matrix,
+    left: Matrix,
+    right: Matrix,
+    count: ir.Value,
+) -> None:
+    """Some columns of :func:`product_over_samples`: the first, the number of strips and the vectors in each."""
+    builder, width = lanes.builder, lanes.width
+    column, number, size = strips
+    with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
+        for block, i in _blocks(builder, rows, blocking.rows(size)):
+            places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
+            totals = [
+                _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
+                for place in places
+                for v in range(size)
+            ]
+            with steps(builder, INT(0), count, 1) as s:
+                row = _at(builder, right, s, start)
+                operands = [_load(lanes, builder.gep(row, [INT(v * width)]), masked) for v in range(size)]
+                for r in range(block):
+                    factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, i, r), s)))
+                    for v, operand in enumerate(operands):
+                        _add_product(lanes, totals[r * size + v], factor, operand)
+            for r, place in enumerate(places):
+                for v in range(size):
+                    _store(lanes, builder.load(totals[r * size + v]), builder.gep(place, [INT(v * width)]), masked)
 
 
 def transpose_to_lanes(

@@ -1,0 +1,55 @@
+"""Sums that are only added up become one, with a single running total."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from sympy import Add, Expr, Idx
+
+from codegen.expression import base_name, is_reference, reindex, subscripts
+from codegen.graph import Cell, Equation, Graph, Reduction
+
+
+def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
+    """Write a + b, where a and b are sums over the same indices that nobody else reads, as one sum of both bodies.
+
+    Sums in ``keep`` stay as they are.
+
+    >>> from codegen.graph import Index, Variable
+    >>> i, x, y, a, b, c = Index("i", 3), Variable("x", (3,)), Variable("y", (3,)), *map(Variable, "abc")
+    >>> sums = [Equation(a.symbol, x[i] ** 2, Reduction.SUM, (i,)), Equation(b.symbol, y[i], Reduction.SUM, (i,))]
+    >>> print(merge_sums(Graph((x, y), (*sums, Equation(c.symbol, a.symbol + b.symbol)), ("c",))))
+    inputs x[3], y[3]
+    c = Σ_i x[i]**2 + y[i]
+    outputs c
+    """
+    readers = Counter(base_name(reference) for equation in graph.equations for reference in equation.references)
+    merged: set[Cell] = set()
+    found: dict[Cell, Equation] = {}
+
+    def mergeable(term: Expr) -> Equation | None:
+        """The sum that a term is, if it can become a part of another."""
+        if not is_reference(term) or readers[base_name(term)] != 1 or base_name(term) in graph.outputs:
+            return None
+        definitions = graph.definitions[base_name(term)]
+        if len(definitions) != 1 or definitions[0].reduction is not Reduction.SUM or definitions[0].cell in keep:
+            return None
+        return definitions[0] if all(isinstance(i, Idx) for i in subscripts(term)) else None
+
+    for equation in graph.equations:
+        terms = Add.make_args(equation.body)
+        sums = [mergeable(term) for term in terms]
+        if equation.reduction is None and len(terms) > 1 and all(sums):
+            reduced = {one.reduced for one in sums if one is not None}
+            if len(reduced) == 1:
+                parts = _parts(terms, [one for one in sums if one is not None])
+                found[equation.cell] = Equation(equation.target, Add(*parts), Reduction.SUM, next(iter(reduced)))
+                merged.update(one.cell for one in sums if one is not None)
+    return graph.with_equations(found.get(e.cell, e) for e in graph.equations if e.cell not in merged)
+
+
+def _parts(terms: Collection[Expr], sums: Collection[Equation]) -> Iterator[Expr]:
+    for term, one in zip(terms, sums):
+        renaming = dict(zip(subscripts(one.target), subscripts(term)))
+        yield reindex(one.body, {old: new for old, new in renaming.items() if old != new})

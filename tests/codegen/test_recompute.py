@@ -1,0 +1,88 @@
+"""Tiles compute again what is cheaper than to load, sums that are added up become one; nothing changes its value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sympy import tanh
+
+import codegen
+from codegen import Equation, Graph, Index, Reduction, Variable, gradient, mixed_partials
+from codegen.passes import optimise
+from codegen.schedule import schedule
+from codegen.schedule.program import Accumulate, Kernel, Place, Set, walk
+from codegen.schedule.sums import merge_sums
+from tests.codegen.derivatives import TX, of_two_inputs
+from tests.codegen.networks import S, random_values, s
+
+
+def residual_gradient(sizes: list[int]) -> Graph:
+    """The gradient of the mean of (u_t + u·u_x − u_xx/100)²."""
+    graph = mixed_partials(of_two_inputs(sizes), "u", ["t", "x", "xx"], TX)
+    u, u_t, u_x, u_xx = (Variable(name, (S,))[s] for name in graph.outputs)
+    loss = Equation(Variable("loss").symbol, (u_t + u * u_x - u_xx / 100) ** 2 / S, Reduction.SUM, (s,))
+    graph = graph.with_equations([*graph.equations, loss], ["loss"])
+    return gradient(graph, "loss", [v.name for v in graph.inputs if v.name != "x"])
+
+
+def stored(graph: Graph) -> set[str]:
+    """The vertices of a tile that are arrays."""
+    program = schedule(optimise(graph)[0], "tiled")
+    return {name for (name, _), storage in program.storage.items() if storage.place is Place.TILE}
+
+
+def test_what_is_cheap_is_not_kept_for_the_way_back() -> None:
+    kept = stored(residual_gradient([8, 8]))
+    assert {"a1", "a2", "z2_x", "z2_xx"} <= kept
+    assert not {name for name in kept if name.startswith("∂")}, kept
+
+
+def test_a_function_is_never_computed_again() -> None:
+    program = schedule(optimise(residual_gradient([8, 8]))[0], "tiled")
+    assigned = [one for one, _ in walk(program.statements) if isinstance(one, Set)]
+    assert [one.equation.name for one in assigned if one.value.has(tanh)] == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("samples", [1, 7, 64, 150])
+@pytest.mark.parametrize("sizes", [[8, 8], [20, 3], [9, 20]])
+def test_every_schedule_gives_the_same(sizes: list[int], samples: int) -> None:
+    graph = residual_gradient(sizes)
+    values = random_values(graph, samples=samples)
+    arguments = [np.ascontiguousarray(values[variable.name], float) for variable in graph.inputs]
+    expected = codegen.compile(graph, schedule="blas", emitter="numba")(*arguments)
+    for chosen in ("tiled", "loops"):
+        for emitter in ("vector", "numba"):
+            found = codegen.compile(graph, schedule=chosen, emitter=emitter)(*arguments)  # type: ignore[arg-type]
+            for one, other in zip(found, expected):
+                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+
+
+def test_one_running_total_a_parameter() -> None:
+    """The four sums of a weight's gradient, over u, u_t, u_x and u_xx, are accumulated in one place."""
+    program = schedule(optimise(residual_gradient([8, 8]))[0], "loops")
+    totals = [one.equation.name for one, _ in walk(program.statements) if isinstance(one, Accumulate)]
+    assert totals.count("dloss/dW2") == 1
+    assert not [name for name in totals if name.startswith("dloss/dW2#")]
+
+
+i, x, y = Index("i", 3), Variable("x", (3,)), Variable("y", (3,))
+a, b, c, d = map(Variable, "abcd")
+A, B = Equation(a.symbol, x[i] ** 2, Reduction.SUM, (i,)), Equation(b.symbol, y[i], Reduction.SUM, (i,))
+TOTAL = Equation(c.symbol, a.symbol + b.symbol)
+LEFT_ALONE = {
+    "a sum that somebody else reads": Graph((x, y), (A, B, TOTAL, Equation(d.symbol, a.symbol**2)), ("c", "d")),
+    "a sum that is an output": Graph((x, y), (A, B, TOTAL), ("c", "a")),
+    "a maximum": Graph((x, y), (A, Equation(b.symbol, y[i], Reduction.MAX, (i,)), TOTAL), ("c",)),
+    "a factor": Graph((x, y), (A, B, Equation(c.symbol, a.symbol + 2 * b.symbol)), ("c",)),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE)
+def test_other_sums_stay_apart(case: str) -> None:
+    assert merge_sums(LEFT_ALONE[case]) is LEFT_ALONE[case]
+
+
+def test_a_kernel_stays_a_kernel() -> None:
+    program = schedule(optimise(residual_gradient([20, 20]))[0], "tiled")
+    kernels = [one.equation.name for one, _ in walk(program.statements) if isinstance(one, Kernel)]
+    assert len([name for name in kernels if name.startswith("dloss/dW2#")]) == 4

@@ -1,0 +1,314 @@
+"""Residuals of differential equations: what they may say, that loss and gradient are right, that they solve."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sympy import Derivative, Eq, Function, Symbol, diff, exp, pi, sin, symbols
+
+import symnn
+from codegen import mixed_partials
+from codegen.numeric import check_gradient, evaluate
+from codegen.operations import count_operations
+from codegen.passes import optimise
+from symnn.physics import solve_spec
+from symnn.physics_spec import load_physics
+from symnn.residuals import Language
+
+x, t = symbols("x t")
+u, v = Function("u")(x, t), Function("v")(x, t)
+LAYERS = (symnn.dense(5, "tanh"), symnn.dense(4, "tanh"), symnn.dense(1))
+BURGERS = Derivative(u, t) + u * Derivative(u, x) - Derivative(u, x, 2) / 100
+
+# --- what is written ----------------------------------------------------------------------------------------------
+
+SAME = {
+    "Burgers": ("u_t + u*u_x - u_xx/100", BURGERS),
+    "an equality": ("u_t + u*u_x - u_xx/100", Eq(Derivative(u, t) + u * Derivative(u, x), Derivative(u, x, 2) / 100)),
+    "conservative form": ("u*u_x + u_t", Derivative(u**2 / 2, x) + Derivative(u, t)),
+    "inputs and constants": ("u + sin(pi*x)*exp(-t)", u + sin(pi * x) * exp(-t)),
+    "the order of a mixed derivative": ("u_xt - u_tx + v_xtxt", Derivative(v, x, t, x, t)),
+    "two unknowns": ("u*v_x + v*u_x", diff(u * v, x)),
+    "functions of functions": ("cos(u)*u_x", diff(sin(u), x)),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_text_and_sympy_say_the_same(case: str) -> None:
+    text, expression = SAME[case]
+    language = Language(("x", "t"), ("u", "v"))
+    assert language.read(expression, "here") == language.parse(text, "here")
+
+
+def test_inputs_of_several_letters_are_set_apart() -> None:
+    language = Language(("x", "time"), ("u",))
+    assert str(language.parse("u_time + u_time_x - u_xx", "here")) == "u_time + u_x_time - u_xx"
+    assert language.derivatives["u_time_x"] == ("u", ("x", "time"))
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "an unknown name": ("u_t + w", "residuals.interior.equation: column 7: 'w' is not a known name"),
+    "too high an order": ("u_xxxxx", "'u_xxxxx' is not a known name"),
+    "code": ("__import__('os')", "is not a known function"),
+    "no unknown": ("sin(x) - t", "has none of the unknowns u"),
+    "an unknown function": (Function("w")(x, t), "unknown unknown function 'w'"),
+    "a value at one place": (Function("u")(0, t), r"found u\(0, t\), expected u\(x, t\)"),
+    "a symbol": (u - Symbol("nu"), "unknown symbol 'nu'"),
+    "a high derivative": (Derivative(u, x, 5), "expected derivatives of order 4 at most"),
+    "no expression": (sin(x) < u, "expected an expression or an equality"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_read_is_refused_by_name(case: str) -> None:
+    equation, message = REFUSED[case]
+    with pytest.raises(symnn.SpecError, match=message):
+        symnn.Physics((x, t), "u", LAYERS, (symnn.Residual("interior", equation),))
+
+
+BAD_NAMES = [
+    ("x x", "u", "'x' has two meanings"),
+    ("x t", "x", "'x' has two meanings"),
+    ("x t", "exp", "has a meaning in formulas"),
+    ("x t", "u_x", "expected letters and digits that begin with a letter"),
+    ("x xx", "u", "'u_xx' has two meanings"),
+    ("", "u", "expected at least one name"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "unknowns", "message"), BAD_NAMES)
+def test_names_that_clash_are_refused(inputs: str, unknowns: str, message: str) -> None:
+    with pytest.raises(symnn.SpecError, match=message):
+        Language(tuple(inputs.split()), tuple(unknowns.split()))
+
+
+def test_one_output_an_unknown_and_one_name_a_residual() -> None:
+    with pytest.raises(symnn.SpecError, match="found 1 outputs for the unknowns u, v"):
+        symnn.Physics("x t", "u v", LAYERS, (symnn.Residual("interior", "u_t - v"),))
+    with pytest.raises(symnn.SpecError, match="each with a name of its own, found a, a"):
+        symnn.Physics("x t", "u", LAYERS, (symnn.Residual("a", "u"), symnn.Residual("a", "u_t")))
+
+
+# --- the graph ----------------------------------------------------------------------------------------------------
+
+
+def test_burgers_takes_the_work_of_taylor_mode() -> None:
+    """Four products a layer forward, two for each of them backward; what they need in between is next to nothing."""
+    hidden, units = 20 * 20 + 20 * 20 + 20, 60
+    layers = (*(symnn.dense(20, "tanh") for _ in range(3)), symnn.dense(1))
+    physics = symnn.Physics("x t", "u", layers, (symnn.Residual("interior", BURGERS),))
+    graph, _ = optimise(physics.gradient_graph(physics.residuals[0]))
+    found = count_operations(graph, 2) - count_operations(graph, 1)  # of one more sample
+    assert found["tanh"] == units
+    assert 3 * 4 * hidden <= found["multiply"] <= 3 * 4 * hidden + 30 * units
+    assert found["add"] <= 3 * 4 * hidden + 15 * units
+
+
+RESIDUALS: dict[str, Any] = {
+    "Burgers": BURGERS,
+    "the value alone": u + sin(pi * x),
+    "a constant in the unknown": "u_t - u_xx",
+    "a third order": "u_t + 6*u*u_x + u_xxx",
+    "several equations": ("u_t - u_xx", "u_x*cos(t)"),
+    "what is not linear": "exp(-u)*u_xt**2 - sigmoid(u_x)",
+}
+
+
+@pytest.mark.parametrize("case", RESIDUALS)
+def test_loss_and_gradient_of_a_residual_are_right(case: str) -> None:
+    residual = symnn.Residual("interior", RESIDUALS[case], weight=0.5)
+    physics = symnn.Physics((x, t), "u", LAYERS, (residual,))
+    generator = np.random.default_rng(0)
+    theta = physics.initial_parameters() + 0.1 * generator.normal(size=physics.network.parameter_count)
+    points = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 7)
+    loss, gradient = physics.compile().value_and_grad(theta, points)
+    values = {**physics.network.split(theta), "x": points}
+    graph = physics.graph(residual)
+    assert loss == pytest.approx(float(evaluate(graph, values)["loss"]), rel=1e-12)
+    named = physics.network.split(gradient)
+    check_gradient(graph, "loss", values, list(named), gradient=named, methods=("central", "complex")).raise_if_failed()
+
+
+def test_the_loss_is_the_mean_of_what_the_equation_leaves_over() -> None:
+    """A network without hidden layers is u = a·x + b·t + c, for which Burgers leaves b + (a·x + b·t + c)·a."""
+    physics = symnn.Physics((x, t), "u", (symnn.dense(1),), (symnn.Residual("interior", BURGERS, weight=3),))
+    a, b, c = theta = np.array([0.5, -2.0, 0.25])
+    points = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 20)
+    left = b + (points @ theta[:2] + c) * a
+    assert physics.compile().losses(theta, points)["interior"] == pytest.approx(3 * np.mean(left**2), rel=1e-14)
+
+
+def test_two_unknowns_are_two_outputs() -> None:
+    layers = (symnn.dense(2),)
+    physics = symnn.Physics("x t", "u v", layers, (symnn.Residual("coupled", ("u_x - v_t", "v + 1")),))
+    theta = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])  # u = x + 2t + 5, v = 3x + 4t + 6
+    points = np.array([[0.5, 1.0]])
+    assert physics.compile().losses(theta, points)["coupled"] == pytest.approx((1 - 4) ** 2 + (1.5 + 4 + 6 + 1) ** 2)
+
+
+# --- several point sets -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def heat() -> tuple[symnn.PhysicsModel, list[np.ndarray]]:
+    residuals = (
+        symnn.Residual("interior", "u_t - u_xx/10"),
+        symnn.Residual("initial", Eq(u, sin(pi * x)), weight=10),
+        symnn.Residual("ends", u),
+    )
+    points = [
+        symnn.sample([(0.0, 1.0), (0.0, 1.0)], 100),
+        symnn.sample([(0.0, 1.0), [0.0]], 30),
+        symnn.sample([[0.0, 1.0], (0.0, 1.0)], 31),
+    ]
+    return symnn.Physics((x, t), "u", LAYERS, residuals).compile(), points
+
+
+def test_the_loss_and_its_gradient_are_the_sums_of_the_parts(heat: tuple[symnn.PhysicsModel, list[np.ndarray]]) -> None:
+    model, points = heat
+    theta = model.physics.initial_parameters()
+    loss, gradient = model.value_and_grad(theta, *points)
+    parts = [part(theta, where) for part, where in zip(model.parts.values(), points)]
+    assert loss == sum(value for value, _ in parts) == sum(model.losses(theta, *points).values())
+    np.testing.assert_allclose(gradient, sum(slope for _, slope in parts), rtol=1e-14, atol=1e-16)
+    fun = model.objective(*points)
+    bound_loss, bound_gradient = fun(theta)
+    assert bound_loss == loss
+    np.testing.assert_array_equal(bound_gradient, gradient)
+
+
+def test_each_residual_has_its_points(heat: tuple[symnn.PhysicsModel, list[np.ndarray]]) -> None:
+    model, points = heat
+    with pytest.raises(TypeError, match=re.escape("expected 3 arrays of points (interior, initial, ends), found 2")):
+        model.objective(*points[:2])
+
+
+def test_scipy_minimises_it(heat: tuple[symnn.PhysicsModel, list[np.ndarray]]) -> None:
+    model, points = heat
+    theta = model.physics.initial_parameters()
+    fun = model.objective(*points)
+    found = minimize(fun, theta, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    ours = symnn.solve(fun, theta, iterations=300)
+    assert found.fun < 0.01 * fun(theta)[0]
+    assert ours.loss < 0.01 * fun(theta)[0]
+    assert ours.iterations <= 300
+
+
+def test_adam_comes_first_and_time_ends_it(heat: tuple[symnn.PhysicsModel, list[np.ndarray]]) -> None:
+    model, points = heat
+    theta = model.physics.initial_parameters()
+    fun = model.objective(*points)
+    warmed = symnn.solve(fun, theta, adam=50, learning_rate=1e-2, iterations=0)
+    assert warmed.loss < fun(theta)[0]
+    stopped = symnn.solve(fun, theta, iterations=10_000, seconds=1e-6)
+    assert stopped.stopped == "out of time"
+    assert stopped.iterations <= 2
+
+
+def test_a_loss_that_is_not_finite_is_refused() -> None:
+    physics = symnn.Physics("x", "u", (symnn.dense(1),), (symnn.Residual("interior", "u_x - 1/x"),))
+    fun = physics.compile().objective(np.zeros((3, 1)))
+    with pytest.raises(symnn.DataError, match="not finite"):
+        symnn.solve(fun, physics.initial_parameters())
+
+
+def test_samples_fill_every_range_evenly() -> None:
+    points = symnn.sample([(-1.0, 1.0), [0.0, 5.0], (2.0, 4.0)], 50, seed=3)
+    for column, (low, high) in ((0, (-1, 1)), (2, (2, 4))):
+        pieces = np.floor((points[:, column] - low) / (high - low) * 50)
+        assert sorted(pieces) == list(range(50))
+    assert points[:, 1].tolist() == [0.0, 5.0] * 25
+    np.testing.assert_array_equal(points, symnn.sample([(-1.0, 1.0), [0.0, 5.0], (2.0, 4.0)], 50, seed=3))
+
+
+# --- specs --------------------------------------------------------------------------------------------------------
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "inputs": {"x": [0, 1]},
+        "unknowns": "u",
+        "layers": [{"dense": 8, "activation": "tanh"}, {"dense": 1}],
+        "residuals": {
+            "inside": {"equation": "u_xx + pi**2*sin(pi*x)", "points": 40},
+            "ends": {"equation": "u", "at": {"x": [0, 1]}, "points": 2, "weight": 10},
+        },
+        "solver": {"iterations": 500},
+    }
+    return plain | changes
+
+
+def test_a_spec_solves_poisson() -> None:
+    physics = symnn.Physics.from_spec(spec())
+    found, losses = solve_spec(physics)
+    assert list(losses) == ["inside", "ends"]
+    assert sum(losses.values()) == pytest.approx(found.loss)
+    grid = np.linspace(0, 1, 50)[:, None].copy()
+    assert np.abs(physics.compile().predict(found.theta, grid) - np.sin(np.pi * grid)).max() < 0.01
+
+
+def test_the_example_and_python_write_the_same_graph() -> None:
+    physics = symnn.Physics.from_spec(Path(__file__).parents[2] / "examples" / "burgers.yaml")
+    nu = symnn.activations.exact(0.01) / pi
+    layers = (*(symnn.dense(20, "tanh") for _ in range(3)), symnn.dense(1))
+    residual = symnn.Residual("interior", Derivative(u, t) + u * Derivative(u, x) - nu * Derivative(u, x, 2))
+    written = symnn.Physics((x, t), "u", layers, (residual,))
+    points = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 10)
+    theta = physics.initial_parameters()
+    assert physics.compile().parts["interior"](theta, points)[0] == pytest.approx(
+        written.compile().value_and_grad(theta, points)[0], rel=1e-14
+    )
+
+
+INSIDE = {"equation": "u_xx", "points": 9}
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a range": ({"inputs": {"x": [1, 0]}}, r"inputs\.x: expected a range \[lowest, highest\], found \[1, 0\]"),
+    "no inputs": ({"inputs": {}}, "inputs: expected 1 to 4 of them, found 0"),
+    "a clash": ({"unknowns": ["x"]}, "unknowns: 'x' has two meanings"),
+    "a width": ({"unknowns": ["u", "v"]}, "layers: expected 2 units last, one an unknown, found 1"),
+    "a formula": (
+        {"residuals": {"inside": {"equation": "u_yy", "points": 9}}},
+        r"residuals\.inside\.equation: column 1: 'u_yy' is not a known name",
+    ),
+    "code": (
+        {"residuals": {"inside": {"equation": "u.__class__", "points": 9}}},
+        r"residuals\.inside\.equation: column 1: 'u.__class__' reads an attribute",
+    ),
+    "a place": (
+        {"residuals": {"inside": {**INSIDE, "at": {"y": 0}}}},
+        r"residuals\.inside\.at: unknown input 'y'",
+    ),
+    "a value": (
+        {"residuals": {"inside": {**INSIDE, "at": {"x": "left"}}}},
+        r"residuals\.inside\.at\.x: expected a number or a list of numbers, found 'left'",
+    ),
+    "a field": (
+        {"residuals": {"inside": {**INSIDE, "wieght": 2}}},
+        r"residuals\.inside: unknown field 'wieght'; did you mean 'weight'\?",
+    ),
+    "points": ({"residuals": {"inside": {"equation": "u_xx"}}}, r"residuals\.inside: missing field 'points'"),
+    "no points": ({"residuals": {"inside": {**INSIDE, "points": 0}}}, r"residuals\.inside\.points: expected .*least 1"),
+    "a setting": ({"solver": {"iteration": 9}}, "solver: unknown field 'iteration'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_spec_is_one_line_that_names_the_field(case: str) -> None:
+    changes, message = WRONG[case]
+    with pytest.raises(symnn.SpecError, match=message) as caught:
+        load_physics(spec(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_derivatives_share_one_sweep() -> None:
+    """u, u_x and u_xx of three layers: one tanh a unit, whatever the number of equations that use them."""
+    one = symnn.Physics("x t", "u", LAYERS, (symnn.Residual("a", ("u_t - u_xx", "u_x*u_xx", "u_t*u")),))
+    found = count_operations(optimise(one.graph(one.residuals[0]))[0], 1)
+    alone = mixed_partials(one.network.forward_graph, "output", ["t", "x", "xx"], {"x": ("x", 0), "t": ("x", 1)})
+    assert found["tanh"] == 9
+    assert found["multiply"] <= count_operations(optimise(alone)[0], 1)["multiply"] + 10
