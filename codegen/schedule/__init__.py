@@ -30,6 +30,9 @@ UNROLLED_STATEMENTS = 100
 TILE = 64
 """Samples a tile. 32 leave more of a network in the first-level cache, but twice the passes over the gradient: 64-32-10
 takes as long, 784-512-256-10 a tenth longer."""
+LARGE = 2**18
+"""A gradient of so many numbers leaves the second-level cache: a tile of twice the size passes over it half as often.
+784-512-256-10 gains 6 % in float64 and loses 2 % in float32."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
@@ -54,10 +57,12 @@ def tiled(graph: Graph) -> Program:
     if found is None:
         raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
     merged, kernels = merge_sums(*found), found[1]
+    over_samples = [k.equation.free for k in kernels.values() if k.kind is KernelKind.OVER_SAMPLES]
+    sums = sum(prod(int(extent(i)) for i in free) for free in over_samples)
     inside = phases(merged)
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
-    return _in_phases(again, "tiled", TILE, kernels, earliest)
+    return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
 
 
 def blas(graph: Graph) -> Program:
