@@ -2,6 +2,9 @@
 
 u_t + u·u_x = ν·u_xx on [−1, 1] × [0, 1] with u(x, 0) = −sin πx and u(±1, t) = 0.
 
+With ν = 0.01/π, 20,000 iterations of L-BFGS (75 to 129 s on one core of a busy machine) end at a relative L2 error of
+0.36 %, 0.33 % and 0.42 % for the seeds 0, 1 and 2.
+
 Run it: python examples/burgers.py [ν·π, by default 0.01] [seconds, by default 240] [seed, by default 0]
 """
 
