@@ -33,6 +33,7 @@ bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(PEERS)/bin/python -m tests.benchmarks
 	$(PEERS)/bin/python -m tests.benchmarks.training
 	$(PEERS)/bin/python -m tests.benchmarks.physics
+	$(PEERS)/bin/python -m tests.benchmarks.derivatives
 
 fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
 	$(BIN)/ruff check --fix-only .

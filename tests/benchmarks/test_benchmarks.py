@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import training
+from tests.benchmarks import derivatives, training
 from tests.benchmarks.cases import CASES, TOLERANCE, Case, Problem, difference, problem, reference
 from tests.benchmarks.measure import Note, Row, Run, measure_case
 from tests.benchmarks.peers import PEERS, Peer, Prepared, WrongResult
@@ -226,3 +226,60 @@ def test_the_same_updates_must_reach_the_same_loss(monkeypatch):
     )
     with pytest.raises(ArithmeticError, match=r"JAX, a step a call: loss 1\.001"):
         list(training.measure(given, epochs=2))
+
+
+# --- derivatives ------------------------------------------------------------------------------------------------------
+
+
+def differences(function, at, step=1e-5):
+    """Central differences, a column for each entry."""
+    return np.stack([(function(at + d) - function(at - d)) / (2 * step) for d in step * np.eye(len(at))], axis=-1)
+
+
+def test_our_hessian_is_the_slope_of_the_gradient():
+    data = problem(Case("small", (1, 2, 2), 5))
+    derived = derivatives.our_hessian(data, bound=True)
+    loss, *second = derived.read(derived.call())
+    expected = differences(lambda theta: reference(replace(data, theta=theta))[1], data.theta)
+    assert loss == pytest.approx(reference(data)[0])
+    assert second == pytest.approx(expected.ravel(), abs=1e-8)
+
+
+def test_our_jacobian_is_the_slope_of_the_outputs():
+    data = problem(Case("small", (3, 4, 2), 1))
+    (w, b), (w2, b2) = data.split(data.theta)
+
+    def outputs(x):
+        return w2 @ np.tanh(w @ x + b) + b2
+
+    derived = derivatives.our_jacobian(data, bound=False)
+    expected = np.append(outputs(data.x[0]), differences(outputs, data.x[0]))
+    assert derived.read(derived.call()) == pytest.approx(expected, abs=1e-8)
+
+
+def test_derivatives_that_differ_are_not_timed(monkeypatch):
+    def contender(*numbers):
+        return lambda _: derivatives.Derived(lambda: None, lambda _: np.array(numbers), 0.0, 0.0)
+
+    def missing(_):
+        raise ModuleNotFoundError(name="casadi")
+
+    contenders = {"symnn bound": contender(1.0, 2.0), "CasADi": missing, "JAX": contender(1.0, 2.0 + 1e-9)}
+    monkeypatch.setitem(derivatives.CONTENDERS, derivatives.JACOBIAN, contenders)
+    found = derivatives.prepared(derivatives.JACOBIAN)
+    assert next(found)[0] == "symnn bound"
+    assert next(found) == ("CasADi", "casadi is not installed")
+    with pytest.raises(ArithmeticError, match=r"I: JAX differs from symnn bound by 5\.0e-10"):
+        next(found)
+
+
+def test_the_fastest_way_of_a_library_is_its_column(monkeypatch):
+    def contender(pause):
+        return lambda _: derivatives.Derived(lambda: time.sleep(pause), lambda _: np.ones(2), pause, 0.0)
+
+    contenders = {"symnn bound": contender(0.001), "JAX, slow": contender(0.02), "JAX, fast": contender(0.01)}
+    monkeypatch.setitem(derivatives.CONTENDERS, derivatives.JACOBIAN, contenders)
+    row = derivatives.measure(derivatives.JACOBIAN, 0.0, lambda _: None)
+    assert 10_000 <= float(row["JAX"]) < 20_000
+    assert row["JAX: derive + compile, s"] == "0.01 + 0.00"
+    assert row["CasADi"] == "–"
