@@ -117,7 +117,7 @@ class Language:
         applied, letters = (node.expr, [str(v) for v in node.variables]) if isinstance(node, Derivative) else (node, [])
         name = applied.func.__name__ if isinstance(applied, AppliedUndef) else str(applied)
         if name not in self.unknowns:
-            raise SpecError(f"{where}: {unknown('unknown function', name, self.unknowns)}")
+            raise SpecError(f"{where}: {unknown('function', name, self.unknowns)}")
         if tuple(map(str, applied.args)) != self.inputs:
             expected = f"{name}({', '.join(self.inputs)})"
             raise SpecError(f"{where}: found {applied}, expected {expected}: where it holds is said by the points")

@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "too high an order": ("u_xxxxx", "'u_xxxxx' is not a known name"),
     "code": ("__import__('os')", "is not a known function"),
     "no unknown": ("sin(x) - t", "has none of the unknowns u"),
-    "an unknown function": (Function("w")(x, t), "unknown unknown function 'w'"),
+    "an unknown function": (Function("w")(x, t), "unknown function 'w'"),
     "a value at one place": (Function("u")(0, t), r"found u\(0, t\), expected u\(x, t\)"),
     "a symbol": (u - Symbol("nu"), "unknown symbol 'nu'"),
     "a high derivative": (Derivative(u, x, 5), "expected derivatives of order 4 at most"),
