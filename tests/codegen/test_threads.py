@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -29,6 +30,15 @@ def arguments(samples: int, dtype: str = "float64") -> tuple[np.ndarray, ...]:
     generator = np.random.Generator(np.random.PCG64(samples))
     theta = generator.normal(size=compiled(1).layout.arguments[2].shape[0])  # type: ignore[arg-type]
     return generator.normal(size=(samples, 5)).astype(dtype), generator.integers(0, 3, samples), theta.astype(dtype)
+
+
+def at_once(threads: int, work: Callable[[], None]) -> None:
+    """Have several threads do the same, and wait for them."""
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -116,11 +126,7 @@ def test_several_python_threads_may_call_a_function_with_threads() -> None:
             if not (compiled(2)(*given)[1] == expected).all():
                 wrong.append(1)
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(4, work)
     assert not wrong
 
 
@@ -173,11 +179,7 @@ def test_one_bound_function_may_be_called_by_several_threads() -> None:
             if bound()[0] != expected:
                 wrong.append(1)
 
-    workers = [threading.Thread(target=work) for _ in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(6, work)
     assert not wrong
 
 

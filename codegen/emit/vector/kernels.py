@@ -38,55 +38,40 @@ def emit_kernel(writer: Writer, kernel: Kernel) -> None:
 
 
 def _over_lanes(writer: Writer, kernel: Kernel) -> None:
-    assert kernel.left is not None
     (k,) = kernel.equation.reduced
-    s = kernel.equation.free[-1]
-    rows = kernel.equation.free[:-1]
-    count, depth = int(extent(rows[0])) if rows else 1, int(extent(k))
-    out = _static(writer, kernel.equation.target, (*rows, s) if rows else (None, s))
-    left = _static(writer, kernel.left, (rows[0] if rows else None, k))
-    right = _static(writer, kernel.right, (k, s))
-    operands = [_start(writer, r) for r in (kernel.equation.target, kernel.left, kernel.right)]
-
-    def body(lanes: Lanes, arguments: Sequence[ir.Value]) -> None:
-        a, b, c, samples = arguments
-        product_over_lanes(
-            lanes,
-            BLOCKING[register_bytes()],
-            count,
-            depth,
-            Matrix(a, *out),
-            Matrix(b, *left),
-            Matrix(c, *right),
-            samples,
-        )
-
-    _call(writer, f"over_lanes_{count}_{depth}_{_name(*out, *left, *right)}", [*operands, _count(writer)], body)
+    *rows, s = kernel.equation.free
+    row = rows[0] if rows else None
+    count = 1 if row is None else int(extent(row))
+    _product(writer, kernel, product_over_lanes, (count, int(extent(k))), ((row, s), (row, k), (k, s)))
 
 
 def _over_samples(writer: Writer, kernel: Kernel) -> None:
-    assert kernel.left is not None
     i, j = kernel.equation.free
     (s,) = kernel.equation.reduced
-    rows, columns = int(extent(i)), int(extent(j))
-    out = _static(writer, kernel.equation.target, (i, j))
-    left, right = _static(writer, kernel.left, (i, s)), _static(writer, kernel.right, (s, j))
-    operands = [_start(writer, r) for r in (kernel.equation.target, kernel.left, kernel.right)]
+    _product(writer, kernel, product_over_samples, (int(extent(i)), int(extent(j))), ((i, j), (i, s), (s, j)))
+
+
+def _product(
+    writer: Writer,
+    kernel: Kernel,
+    emit: Callable[..., None],
+    sizes: tuple[int, int],
+    axes: Sequence[tuple[Idx | None, Idx | None]],
+) -> None:
+    """Call the kernel ``emit`` of these sizes on target, left and right, whose rows and columns ``axes`` name."""
+    assert kernel.left is not None
+    references = (kernel.equation.target, kernel.left, kernel.right)
+    steps = [_static(writer, reference, pair) for reference, pair in zip(references, axes)]
 
     def body(lanes: Lanes, arguments: Sequence[ir.Value]) -> None:
-        a, b, c, samples = arguments
-        product_over_samples(
-            lanes,
-            BLOCKING[register_bytes()],
-            rows,
-            columns,
-            Matrix(a, *out),
-            Matrix(b, *left),
-            Matrix(c, *right),
-            samples,
-        )
+        *pointers, samples = arguments
+        matrices = [Matrix(pointer, row, column) for pointer, (row, column) in zip(pointers, steps)]
+        emit(lanes, BLOCKING[register_bytes()], *sizes, *matrices, samples)
 
-    _call(writer, f"over_samples_{rows}_{columns}_{_name(*out, *left, *right)}", [*operands, _count(writer)], body)
+    numbers = [*sizes, *(step for pair in steps for step in pair)]
+    _call(
+        writer, f"{emit.__name__}_{_name(*numbers)}", [*(_start(writer, r) for r in references), _count(writer)], body
+    )
 
 
 def _transpose(writer: Writer, kernel: Kernel) -> None:
