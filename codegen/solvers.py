@@ -224,6 +224,8 @@ def low_level_callable(graph: Graph, of: str) -> Any:
 
     @numba.cfunc(numba.float64(numba.intc, numba.types.CPointer(numba.float64)))
     def call(n: Any, values: Any) -> Any:
+        if n != count:
+            return np.nan  # fewer numbers than the function has inputs: there is nothing behind them
         return kernel(*to_fixed_tuple(numba.carray(values, (count,)), count))
 
     pointer = call.ctypes

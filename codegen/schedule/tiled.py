@@ -55,7 +55,7 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
     ['TRANSPOSE', 'OVER_LANES']
     """
     found = phases(graph)
-    if found is None or any(not _is_whole(e) for e in found.inside):
+    if found is None or any(not _is_whole(e) or _has_diagonal(e, found.index) for e in found.inside):
         return None
     layout = _Layout(graph, found.index)
     inside = [equation for given in found.inside for equation in layout.equations(given)]
@@ -66,6 +66,11 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
 def _is_whole(equation: Equation) -> bool:
     """Whether an equation assigns whole arrays; of others no array has a layout."""
     return len(equation.free) == len(subscripts(equation.target))
+
+
+def _has_diagonal(equation: Equation, index: Idx) -> bool:
+    """Whether an equation reads an array along the diagonal of two sample axes."""
+    return any(subscripts(reference).count(index) > 1 for reference in equation.references)
 
 
 @dataclass

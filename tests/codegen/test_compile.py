@@ -526,3 +526,12 @@ def test_an_integer_out_of_range_is_named() -> None:
     for wrong in (3, -1, 2**70):
         with pytest.raises(ValueError, match=f"'k' must be an integer from 0 to 2, found {wrong}"):
             function(wrong, 1.0)
+
+
+def test_the_diagonal_of_two_sample_axes_is_not_tiled() -> None:
+    S = codegen.sample_extent()
+    s = Index("s", S)
+    M, r = Variable("M", (S, S)), Variable("r", (S,))
+    function = codegen.compile(Graph((M,), (Equation(r[s], 2 * M[s, s]),), ("r",)))
+    values = np.random.default_rng(0).normal(size=(19, 19))
+    assert (function(values) == 2 * np.diag(values)).all()
