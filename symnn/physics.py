@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -54,6 +55,10 @@ class Residual:
     name: str
     equations: Written | tuple[Written, ...]
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weight, (int, float)) or not (0 < self.weight < inf):
+            raise SpecError(f"the residual {self.name!r}: weight: found {self.weight!r}, expected a positive number")
 
     @property
     def written(self) -> tuple[Written, ...]:

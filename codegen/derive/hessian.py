@@ -76,7 +76,7 @@ def gauss_newton(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, thr
     outputs r, dr/dk·dr/dk
     """
     prepared, names = prepare(graph, of, wrt)
-    inner = of if through is None else through
+    inner = of if through is None else graph.variable(through).name  # an error that lists the known names
     whole = prepared if through is None else reverse(prepared, of, [through])
     tangents = Tangents(whole, keep=names)
     jacobians = [axes_of(whole, name) for name in names]

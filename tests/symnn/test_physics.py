@@ -312,3 +312,9 @@ def test_derivatives_share_one_sweep() -> None:
     alone = mixed_partials(one.network.forward_graph, "output", ["t", "x", "xx"], {"x": ("x", 0), "t": ("x", 1)})
     assert found["tanh"] == 9
     assert found["multiply"] <= count_operations(optimise(alone)[0], 1)["multiply"] + 10
+
+
+@pytest.mark.parametrize("weight", [-1, 0, float("nan"), float("inf"), "1"])
+def test_a_weight_is_a_positive_number(weight: object) -> None:
+    with pytest.raises(symnn.SpecError, match="the residual 'r': weight: found"):
+        symnn.Residual("r", "u", weight=weight)  # type: ignore[arg-type]
