@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sympy import Expr, Idx
@@ -43,7 +43,7 @@ class _Choice:
         cost, chosen = 0.0, []
         for statement in statements:
             if not isinstance(statement, Loop):
-                cost += self.instructions(statement, {}, None)
+                cost += self.instructions(statement, None)
                 continue
             n = _size(statement.index)
             inner, inside = self.best(statement.body)
@@ -60,7 +60,7 @@ class _Choice:
             if isinstance(statement, Loop):
                 total += _size(statement.index) * (self.in_lanes(statement.body, lane) + 1)
             else:
-                total += self.instructions(statement, {}, lane)
+                total += self.instructions(statement, lane)
         return total
 
     def across(self, loop: Loop) -> float:
@@ -71,7 +71,7 @@ class _Choice:
         }
         return steps * len(found)
 
-    def instructions(self, statement: Statement, known: Mapping[Expr, float], lane: Idx | None) -> float:
+    def instructions(self, statement: Statement, lane: Idx | None) -> float:
         """Instructions for one pass through a statement."""
         if not isinstance(statement, (Set, Accumulate)):
             return 1.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 
 from sympy import Expr, Idx, Indexed, Mul
 
@@ -229,8 +228,3 @@ def _split(body: Expr, chosen: Callable[[set[Idx]], bool]) -> tuple[list[Expr], 
 
 def _uses(factors: Sequence[Expr]) -> set[Idx]:
     return {index for factor in factors for index in indices(factor)}
-
-
-def multiplications(kernel: KernelPlan) -> int:
-    """Multiplications of a kernel for one sample."""
-    return prod(n for i in kernel.equation.domain if isinstance(n := extent(i), int))
