@@ -219,6 +219,25 @@ class Lanes:
         """The largest lane, a scalar; nan wins."""
         return self._reduce(self.real(a), lambda half, low, high: half.larger(low, high))
 
+    def sums(self, vectors: Sequence[Value]) -> Value:
+        """The sum of the lanes of each of up to ``width`` vectors, in the first lanes of one.
+
+        In each of log2(width) rounds the halves of what belongs to one sum are added, for two vectors at once.
+        """
+        found = list(vectors)
+        part = self.width // 2
+        index = ir.IntType(32)
+        while part:
+            starts = range(0, 2 * self.width, 2 * part)
+            low = [lane for start in starts for lane in range(start, start + part)]
+            picks = [
+                ir.Constant(ir.VectorType(index, self.width), [lane + shift for lane in low]) for shift in (0, part)
+            ]
+            pairs = [(a, found[min(n + 1, len(found) - 1)]) for n, a in enumerate(found) if n % 2 == 0]
+            found = [self.add(*(self.builder.shuffle_vector(*pair, pick) for pick in picks)) for pair in pairs]
+            part //= 2
+        return found[0]
+
     def _reduce(self, a: Value, combine: Callable[[Lanes, Value, Value], Value]) -> Value:
         if self.width == 1:
             return a

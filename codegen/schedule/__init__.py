@@ -16,7 +16,7 @@ from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
 from codegen.schedule.loops import nest
-from codegen.schedule.program import Contract, Fill, Kernel, KernelKind, Program, Samples, Statement, Store
+from codegen.schedule.program import Contract, Fill, Kernel, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
 from codegen.schedule.storage import plan
@@ -60,8 +60,8 @@ def tiled(graph: Graph) -> Program:
     inside = phases(merged)
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
-    over_samples = [k.equation.free for k in kernels.values() if k.kind is KernelKind.OVER_SAMPLES]
-    sums = sum(prod(int(extent(i)) for i in free) for free in over_samples)
+    added = [kernel.equation.free for kernel in kernels.values() if kernel.kind.adds]
+    sums = sum(prod(int(extent(i)) for i in free) for free in added)
     return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
 
 
@@ -148,10 +148,10 @@ def _in_phases(
                 case _:
                     body.append(statement)
         for kernel in plans:
-            if kernel.kind is KernelKind.OVER_SAMPLES:
+            if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
             loops = tuple(s for s in nest(graph, [kernel.equation]) if not isinstance(s, Fill))
-            body.append(Kernel(kernel.kind, kernel.equation, kernel.left, kernel.right, loops))
+            body.append(Kernel(kernel.kind, kernel.equation, kernel.operands, loops))
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])

@@ -76,7 +76,7 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
             case Kernel():
                 found["kernel"] += tiles
                 kind = "transposed" if statement.kind is KernelKind.TRANSPOSE else "kernel_product"
-                found[kind] += _vectors(statement, samples, native)
+                found[kind] += _vectors(statement, samples, tiles, native)
             case Contract():
                 found["blas"] += 1
                 found["blas_product"] += prod(size(extent(i)) for i in statement.equation.domain) / native
@@ -98,12 +98,19 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
     return found
 
 
-def _vectors(kernel: Kernel, samples: int, native: int) -> float:
+ACROSS = 22
+"""Shuffles and additions for the sums of the lanes of a register full of accumulators."""
+
+
+def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
     """The vectors that a kernel computes with; what lies across lanes is rounded up to whole ones."""
     extents = [n if isinstance(n := extent(i), int) else None for i in kernel.equation.domain]
-    if kernel.kind is KernelKind.OVER_SAMPLES:
+    if kernel.kind.adds:
         rows, columns = (int(extent(i)) for i in kernel.equation.free)
-        return rows * ceil(columns / native) * samples
+        if kernel.kind is KernelKind.OVER_SAMPLES:
+            return rows * ceil(columns / native) * samples
+        products = len(kernel.operands) // 2
+        return rows * columns * (products * ceil(samples / native) + tiles * ACROSS / native)
     return prod(n for n in extents if n is not None) * ceil(samples / native)
 
 

@@ -87,13 +87,24 @@ class Contract:
     left: Expr
     right: Expr
 
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        """What it reads."""
+        return self.left, self.right
+
 
 class KernelKind(Enum):
     """What a :class:`Kernel` does with the samples ``s`` of a tile; the letters name axes in the order of memory."""
 
     OVER_LANES = "target[j, s] = Σ_k left[j, k]·right[k, s]"
     OVER_SAMPLES = "target[i, j] += Σ_s left[i, s]·right[s, j]"
-    TRANSPOSE = "target[j, s] = right[s, j], or the other way round"
+    ACROSS_LANES = "target[i, j] += Σ_s (left[i, s]·right[j, s] + …)"
+    TRANSPOSE = "target[j, s] = operand[s, j], or the other way round"
+
+    @property
+    def adds(self) -> bool:
+        """Whether it adds to its target, which is filled with zeros before the samples."""
+        return self in (KernelKind.OVER_SAMPLES, KernelKind.ACROSS_LANES)
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,8 @@ class Kernel:
 
     kind: KernelKind
     equation: Equation
-    left: Expr | None
-    right: Expr
+    operands: tuple[Expr, ...]
+    """What it reads: of products the left and the right factor, one product after the other."""
     loops: tuple[Statement, ...]
 
 

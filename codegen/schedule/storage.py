@@ -15,7 +15,6 @@ from codegen.schedule.program import (
     Contract,
     Fill,
     Kernel,
-    KernelKind,
     Loop,
     Place,
     Samples,
@@ -156,10 +155,9 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                 case Samples():
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
                 case Contract() | Kernel():
-                    for operand in (statement.left, statement.right):
-                        if operand is not None:
-                            note("reads", loops, inside, operand)
-                    added = isinstance(statement, Kernel) and statement.kind is KernelKind.OVER_SAMPLES
+                    for operand in statement.operands:
+                        note("reads", loops, inside, operand)
+                    added = isinstance(statement, Kernel) and statement.kind.adds
                     life = note("reads" if added else "writes", loops, inside, statement.equation.target)
                     life.accumulated = True
                 case Set() | Accumulate():

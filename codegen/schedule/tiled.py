@@ -10,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Expr, Idx, Indexed, Mul
+from sympy import Add, Expr, Idx, Indexed, Mul
 
 from codegen.expression import base_name, extent, fresh_name, fresh_names, indices, references, subscripts, substitute
 from codegen.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
 from codegen.schedule.program import KernelKind
 from codegen.schedule.samples import phases
+from codegen.schedule.sums import merge_sums
 
 DEPTH = 6
 """A sum of this many products is worth a kernel; below, a fused loop saves a pass over its result."""
-ROWS, COLUMNS = 4, 4
-"""A gradient with this many rows and columns is worth a kernel with columns in lanes, for which an operand is
-transposed; below, lanes hold samples."""
+ROWS, COLUMNS = 3, 4
+"""A gradient with this many rows and columns is worth a kernel; below, it is summed in the loop over its samples."""
+TRANSPOSING = 12
+"""A gradient of one product with more rows has its columns in lanes, for which an operand is transposed; elsewhere
+lanes hold samples and are summed at the end of each tile, which is the more work the more rows there are."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,7 @@ class KernelPlan:
 
     kind: KernelKind
     equation: Equation
-    left: Expr | None
-    right: Expr
+    operands: tuple[Expr, ...]
 
 
 def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
@@ -56,6 +58,10 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
     found = phases(graph)
     if found is None or any(not _is_whole(e) or _has_diagonal(e, found.index) for e in found.inside):
         return None
+    apart = [equation.cell for equation in graph.equations if _factors(equation, found.index) is None]
+    graph = merge_sums(graph, keep=apart)
+    found = phases(graph)
+    assert found is not None
     layout = _Layout(graph, found.index)
     inside = [equation for given in found.inside for equation in layout.equations(given)]
     equations = [*found.before, *layout.before, *layout.copies.values(), *inside, *found.after]
@@ -93,7 +99,7 @@ class _Layout:
 
     def equations(self, equation: Equation) -> Iterator[Equation]:
         """What one equation becomes: operands that need a vertex of their own, itself, a copy if it is an output."""
-        kernel = self.over_lanes(equation) or self.over_samples(equation)
+        kernel = self.over_lanes(equation) or self.summed(equation)
         if kernel is not None:
             yield from kernel
         else:
@@ -134,7 +140,7 @@ class _Layout:
         equation = Equation(target, source)
         key, other = subscripts(target), subscripts(source)
         if len(key) == 2 and key == other[::-1] and len(set(key)) == 2:
-            self.kernels[equation.cell] = KernelPlan(KernelKind.TRANSPOSE, equation, None, source)
+            self.kernels[equation.cell] = KernelPlan(KernelKind.TRANSPOSE, equation, (source,))
         return equation
 
     # --- sums of products ---------------------------------------------------------------------------------------------
@@ -156,28 +162,31 @@ class _Layout:
             self.operand([self.lanes(f) for f in left], (*free, k), self.before),
             self.operand([self.lanes(f) for f in right], (k, self.index), new),
         )
-        return [*new, self.kernel(KernelKind.OVER_LANES, equation, target, *operands)]
+        return [*new, self.kernel(KernelKind.OVER_LANES, equation, target, operands)]
 
-    def over_samples(self, equation: Equation) -> list[Equation] | None:
-        """``target[i, j] += Σ_s left[i, s]·right[s, j]``."""
-        if equation.reduction is not Reduction.SUM or equation.reduced != (self.index,) or len(equation.free) != 2:
+    def summed(self, equation: Equation) -> list[Equation] | None:
+        """``target[i, j] += Σ_s (left[i, s]·right[j, s] + …)``, samples in lanes; for many rows columns in lanes."""
+        products = _factors(equation, self.index)
+        if products is None:
             return None
         i, j = equation.free
-        if int(extent(i)) < ROWS or int(extent(j)) < COLUMNS:
-            return None
-        left, right = _split(equation.body, lambda uses: j in uses)
-        if _uses(left) != {i, self.index} or _uses(right) != {self.index, j}:
-            return None
         new: list[Equation] = []
-        operands = (
-            self.operand([self.lanes(f) for f in left], (i, self.index), new),
-            self.samples_first(right, j, new),
-        )
-        return [*new, self.kernel(KernelKind.OVER_SAMPLES, equation, equation.target, *operands)]
+        given = all(self.is_given(right, (self.index, j)) for _, right in products)
+        columns_in_lanes = len(products) == 1 and (given or int(extent(i)) > TRANSPOSING)
+        operands: list[Expr] = []
+        for left, right in products:
+            operands.append(self.operand([self.lanes(f) for f in left], (i, self.index), new))
+            if columns_in_lanes:
+                operands.append(self.samples_first(right, j, new))
+            else:
+                operands.append(self.operand([self.lanes(f) for f in right], (j, self.index), new))
+        kind = KernelKind.OVER_SAMPLES if columns_in_lanes else KernelKind.ACROSS_LANES
+        return [*new, self.kernel(kind, equation, equation.target, operands)]
 
-    def kernel(self, kind: KernelKind, equation: Equation, target: Expr, left: Expr, right: Expr) -> Equation:
-        new = Equation(target, Mul(left, right), equation.reduction, equation.reduced)
-        self.kernels[new.cell] = KernelPlan(kind, new, left, right)
+    def kernel(self, kind: KernelKind, equation: Equation, target: Expr, operands: Sequence[Expr]) -> Equation:
+        products = [Mul(left, right) for left, right in zip(operands[::2], operands[1::2])]
+        new = Equation(target, Add(*products), equation.reduction, equation.reduced)
+        self.kernels[new.cell] = KernelPlan(kind, new, tuple(operands))
         return new
 
     def operand(self, factors: Sequence[Expr], order: tuple[Idx, ...], new: list[Equation]) -> Expr:
@@ -203,19 +212,38 @@ class _Layout:
             variable.kind == "real" and single and not (self.index in key and not self.graph.definitions[variable.name])
         )
 
+    def is_given(self, factors: Sequence[Expr], key: tuple[Idx, ...]) -> bool:
+        """Whether a product is one input of real numbers over these indices in this order."""
+        if len(factors) != 1 or subscripts(factors[0]) != key:
+            return False
+        variable = self.graph.variables.get(base_name(factors[0]))
+        return variable is not None and variable.kind == "real" and not self.graph.definitions[variable.name]
+
     def samples_first(self, factors: Sequence[Expr], j: Idx, new: list[Equation]) -> Expr:
         """An array of the product of factors whose rows are samples: an input as it is, or a copy."""
         wanted = (self.index, j)
-        if len(factors) == 1 and subscripts(factors[0]) == wanted:
-            variable = self.graph.variables.get(base_name(factors[0]))
-            if variable is not None and variable.kind == "real" and not self.graph.definitions[variable.name]:
-                return factors[0]
+        if self.is_given(factors, wanted):
+            return factors[0]
         source = self.operand([self.lanes(f) for f in factors], (j, self.index), new)
         cell = cell_of(source)
         if cell not in self.samples_first_of:
             self.samples_first_of[cell] = Variable(next(self.names), (extent(self.index), extent(j)))
             new.append(self.transpose(self.samples_first_of[cell][wanted], source))
         return self.samples_first_of[cell][wanted]
+
+
+def _factors(equation: Equation, index: Idx) -> list[tuple[list[Expr], list[Expr]]] | None:
+    """The left and right factors of each product of ``target[i, j] = Σ_s (left[i, s]·right[s, j] + …)``."""
+    if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or len(equation.free) != 2:
+        return None
+    (s,), (i, j) = equation.reduced, equation.free
+    if extent(s) != extent(index) or not all(isinstance(extent(n), int) for n in (i, j)):
+        return None
+    if int(extent(i)) < ROWS or int(extent(j)) < COLUMNS:
+        return None
+    products = [_split(term, lambda uses: j in uses) for term in Add.make_args(equation.body)]
+    wanted = {i, s}, {s, j}
+    return products if all((_uses(left), _uses(right)) == wanted for left, right in products) else None
 
 
 def _split(body: Expr, chosen: Callable[[set[Idx]], bool]) -> tuple[list[Expr], list[Expr]]:

@@ -10,10 +10,10 @@ import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, gradient, mixed_partials
 from codegen.passes import optimise
 from codegen.schedule import schedule
-from codegen.schedule.program import Accumulate, Kernel, Place, Set, walk
+from codegen.schedule.program import Accumulate, Kernel, KernelKind, Place, Set, walk
 from codegen.schedule.sums import merge_sums
 from tests.codegen.derivatives import TX, of_two_inputs
-from tests.codegen.networks import S, distance, outputs, random_values, s
+from tests.codegen.networks import S, distance, mlp, outputs, random_values, s
 
 
 def residual_gradient(sizes: list[int]) -> Graph:
@@ -84,7 +84,17 @@ def test_other_sums_stay_apart(case: str) -> None:
     assert merge_sums(LEFT_ALONE[case]) is LEFT_ALONE[case]
 
 
-def test_a_kernel_stays_a_kernel() -> None:
+def test_products_that_are_added_up_over_samples_are_one_kernel() -> None:
     program = schedule(optimise(residual_gradient([20, 20]))[0], "tiled")
-    kernels = [one.equation.name for one, _ in walk(program.statements) if isinstance(one, Kernel)]
-    assert len([name for name in kernels if name.startswith("dloss/dW2#")]) == 4
+    kernels = {one.equation.name: one for one, _ in walk(program.statements) if isinstance(one, Kernel)}
+    assert kernels["dloss/dW2"].kind is KernelKind.ACROSS_LANES
+    assert len(kernels["dloss/dW2"].operands) == 2 * 4
+
+
+def test_a_wide_gradient_of_one_product_has_its_columns_in_lanes() -> None:
+    kinds = {}
+    for units in (8, 20):
+        program = schedule(optimise(gradient(mlp([5, units, 6]), "loss"))[0], "tiled")
+        kinds[units] = {s.equation.name: s.kind.name for s, _ in walk(program.statements) if isinstance(s, Kernel)}
+    assert kinds[8]["dloss/dW1"] == "OVER_SAMPLES", "of an input, which nobody has to transpose"
+    assert kinds[8]["dloss/dW2"] == kinds[20]["dloss/dW2"] == "ACROSS_LANES"

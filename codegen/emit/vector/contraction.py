@@ -56,12 +56,13 @@ BLOCKING = {64: Blocking(24), 32: Blocking(12, 3), 16: Blocking(12, 3)}
 
 
 def product_over_lanes(
-    lanes: Lanes, blocking: Blocking, rows: int, depth: int, out: Matrix, left: Matrix, right: Matrix, count: ir.Value
+    lanes: Lanes, blocking: Blocking, rows: int, depth: int, out: Matrix, operands: Sequence[Matrix], count: ir.Value
 ) -> None:
     """``out[j, s] = Σ_k left[j, k]·right[k, s]`` for ``count`` samples s, rounded up to whole vectors.
 
     out and right are contiguous along s.
     """
+    left, right = operands
     builder, width = lanes.builder, lanes.width
     vectors = builder.udiv(builder.add(count, INT(width - 1)), INT(width))
     for size, first, last in _strips(builder, vectors, blocking.vectors):
@@ -71,11 +72,11 @@ def product_over_lanes(
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(block * size)]
                 with steps(builder, INT(0), INT(depth), 1) as k:
                     row = _at(builder, right, k, start)
-                    operands = [lanes.load(builder.gep(row, [INT(v * width)])) for v in range(size)]
+                    others = [lanes.load(builder.gep(row, [INT(v * width)])) for v in range(size)]
                     for r in range(block):
                         factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), k)))
-                        for v, operand in enumerate(operands):
-                            _add_product(lanes, totals[r * size + v], factor, operand)
+                        for v, other in enumerate(others):
+                            _add_product(lanes, totals[r * size + v], factor, other)
                 for r in range(block):
                     place = _at(builder, out, _plus(builder, j, r), start)
                     for v in range(size):
@@ -84,19 +85,13 @@ def product_over_lanes(
 
 
 def product_over_samples(
-    lanes: Lanes,
-    blocking: Blocking,
-    rows: int,
-    columns: int,
-    out: Matrix,
-    left: Matrix,
-    right: Matrix,
-    count: ir.Value,
+    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Matrix, operands: Sequence[Matrix], count: ir.Value
 ) -> None:
     """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s.
 
     out and right are contiguous along j; beyond the last column nothing is touched.
     """
+    left, right = operands
     builder, whole = lanes.builder, columns // lanes.width
     column: int = 0
     for size, number in balanced(whole, blocking.vectors) if whole else ():
@@ -105,8 +100,55 @@ def product_over_samples(
     if (rest := columns - column) > 0:
         # The narrowest register that holds the rest: half of one takes half the time on some processors.
         narrow = Lanes(builder, min(lanes.width, 1 << (rest - 1).bit_length()), lanes.dtype)
-        masked = None if rest == narrow.width else rest
+        masked = None if rest == narrow.width else INT(rest)
         _sum_over_samples(narrow, blocking, rows, (column, 1, 1), masked, out, left, right, count)
+
+
+SUMS = 8
+"""The most columns of a block of :func:`sum_across_lanes`: so many sums of lanes are made together."""
+
+
+def sum_across_lanes(
+    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Matrix, operands: Sequence[Matrix], count: ir.Value
+) -> None:
+    """``out[i, j] += Σ_s (left[i, s]·right[j, s] + …)`` over the first ``count`` samples s, a product for each pair.
+
+    All operands are contiguous along s, and out along j. The lanes of a block of accumulators are added last.
+    """
+    builder, width = lanes.builder, lanes.width
+    whole = builder.and_(count, INT(-width))
+    rest = builder.sub(count, whole)
+    for across, j in _blocks(builder, columns, min(SUMS, width)):
+        for down, i in _blocks(builder, rows, blocking.rows(across)):
+            totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
+            for left, right in zip(operands[::2], operands[1::2]):
+                lefts = [_at(builder, left, _plus(builder, i, r), INT(0)) for r in range(down)]
+                rights = [_at(builder, right, _plus(builder, j, c), INT(0)) for c in range(across)]
+                with steps(builder, INT(0), whole, width) as s:
+                    _add_products(lanes, totals, lefts, rights, s, None)
+                with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+                    _add_products(lanes, totals, lefts, rights, whole, rest)
+            for r in range(down):
+                row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
+                place = _at(builder, out, _plus(builder, i, r), j)
+                masked = None if across == width else INT(across)
+                _store(lanes, lanes.add(_load(lanes, place, masked), lanes.sums(row)), place, masked)
+
+
+def _add_products(
+    lanes: Lanes,
+    totals: Sequence[ir.Value],
+    lefts: Sequence[ir.Value],
+    rights: Sequence[ir.Value],
+    start: ir.Value,
+    limit: ir.Value | None,
+) -> None:
+    """Add the product of every left row with every right one to the totals, for a vector of samples from ``start``."""
+    factors, others = ([_load(lanes, lanes.builder.gep(p, [start]), limit) for p in rows] for rows in (lefts, rights))
+    slots = iter(totals)
+    for factor in factors:
+        for other in others:
+            _add_product(lanes, next(slots), factor, other)
 
 
 def _sum_over_samples(
@@ -114,7 +156,7 @@ def _sum_over_samples(
     blocking: Blocking,
     rows: int,
     strips: tuple[int, int, int],
-    masked: int | None,
+    masked: ir.Value | None,
     out: Matrix,
     left: Matrix,
     right: Matrix,
@@ -305,12 +347,12 @@ def _times(builder: ir.IRBuilder, value: ir.Value, factor: ir.Value | int) -> ir
     return builder.mul(value, factor)
 
 
-def _load(lanes: Lanes, pointer: ir.Value, count: int | None) -> ir.Value:
-    return lanes.load(pointer) if count is None else lanes.load_first(pointer, INT(count))
+def _load(lanes: Lanes, pointer: ir.Value, count: ir.Value | None) -> ir.Value:
+    return lanes.load(pointer) if count is None else lanes.load_first(pointer, count)
 
 
-def _store(lanes: Lanes, value: ir.Value, pointer: ir.Value, count: int | None) -> None:
+def _store(lanes: Lanes, value: ir.Value, pointer: ir.Value, count: ir.Value | None) -> None:
     if count is None:
         lanes.store(value, pointer)
     else:
-        lanes.store_first(value, pointer, INT(count))
+        lanes.store_first(value, pointer, count)

@@ -16,6 +16,7 @@ from codegen.emit.vector.contraction import (
     narrow_to_lanes,
     product_over_lanes,
     product_over_samples,
+    sum_across_lanes,
     transpose_from_lanes,
     transpose_to_lanes,
 )
@@ -45,6 +46,13 @@ def _over_lanes(writer: Writer, kernel: Kernel) -> None:
     _product(writer, kernel, product_over_lanes, (count, int(extent(k))), ((row, s), (row, k), (k, s)))
 
 
+def _across_lanes(writer: Writer, kernel: Kernel) -> None:
+    i, j = kernel.equation.free
+    (s,) = kernel.equation.reduced
+    pairs = [pair for _ in kernel.operands[::2] for pair in ((i, s), (j, s))]
+    _product(writer, kernel, sum_across_lanes, (int(extent(i)), int(extent(j))), ((i, j), *pairs))
+
+
 def _over_samples(writer: Writer, kernel: Kernel) -> None:
     i, j = kernel.equation.free
     (s,) = kernel.equation.reduced
@@ -58,15 +66,14 @@ def _product(
     sizes: tuple[int, int],
     axes: Sequence[tuple[Idx | None, Idx | None]],
 ) -> None:
-    """Call the kernel ``emit`` of these sizes on target, left and right, whose rows and columns ``axes`` name."""
-    assert kernel.left is not None
-    references = (kernel.equation.target, kernel.left, kernel.right)
+    """Call the kernel ``emit`` of these sizes on target and operands, whose rows and columns ``axes`` name."""
+    references = (kernel.equation.target, *kernel.operands)
     steps = [_static(writer, reference, pair) for reference, pair in zip(references, axes)]
 
     def body(lanes: Lanes, arguments: Sequence[ir.Value]) -> None:
         *pointers, samples = arguments
         matrices = [Matrix(pointer, row, column) for pointer, (row, column) in zip(pointers, steps)]
-        emit(lanes, BLOCKING[register_bytes()], *sizes, *matrices, samples)
+        emit(lanes, BLOCKING[register_bytes()], *sizes, matrices[0], matrices[1:], samples)
 
     numbers = [*sizes, *(step for pair in steps for step in pair)]
     _call(
@@ -75,7 +82,7 @@ def _product(
 
 
 def _transpose(writer: Writer, kernel: Kernel) -> None:
-    target, source = kernel.equation.target, kernel.right
+    target, source = kernel.equation.target, kernel.operands[0]
     assert writer.tile is not None
     to_lanes = subscripts(target)[-1] == writer.tile[0]
     feature = subscripts(target)[0 if to_lanes else 1]
@@ -107,6 +114,7 @@ def _transpose(writer: Writer, kernel: Kernel) -> None:
 _KERNELS: dict[KernelKind, Callable[[Writer, Kernel], None]] = {
     KernelKind.OVER_LANES: _over_lanes,
     KernelKind.OVER_SAMPLES: _over_samples,
+    KernelKind.ACROSS_LANES: _across_lanes,
     KernelKind.TRANSPOSE: _transpose,
 }
 
