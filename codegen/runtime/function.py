@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import Parameter, Signature
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -59,11 +61,15 @@ class CompiledFunction:
     what was found and what was expected. Calls release the GIL and may run in several threads at once.
     """
 
-    def __init__(self, code: Code, layout: Layout, report: CompileReport, threads: int = 1) -> None:
+    def __init__(
+        self, code: Code, layout: Layout, report: CompileReport, threads: int, again: Callable[[], CompiledFunction]
+    ) -> None:
         self.layout = layout
         self.report = report
         self._code = code
+        self._again = again
         self.threads = threads
+        self.__signature__ = _signature(layout)
         self._call = code.call if threads == 1 else self._in_threads
         dtype = DTYPES[report.dtype]
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
@@ -256,10 +262,22 @@ class CompiledFunction:
                         f"but {owner!r} has {expected} = {first}"
                     )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, in another process too, is compiled from the same graph, or loaded from the cache."""
+        return self._again, ()
+
     def __repr__(self) -> str:
         arguments = ", ".join(slot.name for slot in self.layout.arguments)
         results = ", ".join(slot.name for slot in self.layout.results)
         return f"<CompiledFunction ({arguments}) -> ({results}), {self.report.schedule}, {self.report.dtype}>"
+
+
+def _signature(layout: Layout) -> Signature:
+    """The arguments by position, and ``out``; one whose name means something else in Python is called by its number."""
+    names = [slot.name for slot in layout.arguments]
+    plain = [n if n.isidentifier() and not iskeyword(n) and n != "out" else f"argument{k}" for k, n in enumerate(names)]
+    positional = [Parameter(name, Parameter.POSITIONAL_ONLY) for name in plain]
+    return Signature([*positional, Parameter("out", Parameter.KEYWORD_ONLY, default=None)])
 
 
 def _shape(slot: Slot) -> str:
@@ -329,4 +347,6 @@ def compile(
         cache_hit=code.cache_hit,
         preparation=preparation,
     )
-    return CompiledFunction(code, convention, report, threads)
+    options: dict[str, Any] = {"dtype": dtype, "schedule": schedule, "emitter": emitter, "cache": cache}
+    again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
+    return CompiledFunction(code, convention, report, threads, again)

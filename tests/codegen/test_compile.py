@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
+import inspect
 import math
+import pickle
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -535,3 +539,26 @@ def test_the_diagonal_of_two_sample_axes_is_not_tiled() -> None:
     function = codegen.compile(Graph((M,), (Equation(r[s], 2 * M[s, s]),), ("r",)))
     values = np.random.default_rng(0).normal(size=(19, 19))
     assert (function(values) == 2 * np.diag(values)).all()
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))], ids=["copied", "pickled"])
+def test_a_function_can_go_elsewhere(again: Callable[[CompiledFunction], CompiledFunction]) -> None:
+    network = mlp([3, 5, 2])
+    names = parameters(network)
+    function = codegen.compile(gradient(network, "loss", names), dtype="float32", pack={"theta": names})
+    found = again(function)
+    assert repr(found) == repr(function)
+    generator = np.random.Generator(np.random.PCG64(0))
+    arguments = [
+        generator.integers(0, 2, 4) if slot.kind == "integer" else generator.normal(size=shape).astype(np.float32)
+        for slot in function.layout.arguments
+        for shape in [[n if isinstance(n, int) else 4 for n in slot.shape]]
+    ]
+    for value, expected in zip(found(*arguments), function(*arguments)):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_a_function_has_a_signature() -> None:
+    lam, rate = symbols("lambda rate")
+    function = codegen.compile(from_expressions({"e": lam * rate}, [lam, rate]))
+    assert str(inspect.signature(function)) == "(argument0, rate, /, *, out=None)"
