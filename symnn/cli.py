@@ -7,6 +7,7 @@ import are imported by the command that needs them.
 from __future__ import annotations
 
 import sys
+import warnings
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -105,9 +106,10 @@ def solve(
     import numpy as np
 
     from symnn.files import write_atomically
-    from symnn.physics import Physics, solve_spec
+    from symnn.physics import Physics
+    from symnn.solving import solve_spec
 
-    if out is not None and (out.suffix != ".npz" or not out.parent.is_dir()):
+    if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
     physics = Physics.from_spec(spec)
     assert physics.spec is not None
@@ -347,6 +349,7 @@ def _write_history(path: Path, result: Any) -> None:
 def main() -> None:
     """Run the command line; errors of input end in one line and exit status 2."""
     arguments = sys.argv[1:]
+    warnings.showwarning = lambda message, *_, **__: print(f"symnn: warning: {message}", file=sys.stderr)
     debug = "--debug" in arguments
     try:
         # --debug may stand anywhere.

@@ -6,19 +6,23 @@ the beginning. Each residual is one compiled function of the same parameters, an
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from sympy import Add, Expr, Symbol
+from sympy import Add, Expr, IndexedBase, Symbol
 from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from codegen import (
+    CodegenError,
     CompiledFunction,
     Equation,
     Graph,
@@ -26,6 +30,7 @@ from codegen import (
     Reduction,
     Variable,
     compile,
+    from_expressions,
     gradient,
     mixed_partials,
     sample_extent,
@@ -34,11 +39,12 @@ from codegen.emit.numba import Dtype
 from codegen.expression import fresh_name, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
-from symnn.errors import DataError, SpecError
-from symnn.network import Layer, Network
-from symnn.optimisers import OPTIMISERS
-from symnn.physics_spec import PhysicsSpec, SolverSpec, load_physics
-from symnn.residuals import Language
+from symnn.errors import DataError, FieldError, SpecError
+from symnn.network import ActivationLike, Layer, Network
+from symnn.physics_spec import PhysicsSpec, load_physics
+from symnn.residuals import Language, checked_name
+from symnn.spec import Choice
+from symnn.suggest import quote
 
 Written: TypeAlias = str | Basic
 """An equation as a text, an expression that should be 0, or a SymPy equality."""
@@ -53,17 +59,24 @@ class Residual:
     """
 
     name: str
-    equations: Written | tuple[Written, ...]
+    equations: Written | Sequence[Written]
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weight, (int, float)) or not (0 < self.weight < inf):
+        try:
+            checked_name(self.name)
+        except FieldError as error:
+            raise SpecError(f"residual: {error}") from None
+        number = isinstance(self.weight, Real) and not isinstance(self.weight, bool)
+        if not number or not 0 < self.weight <= sys.float_info.max:
             raise SpecError(f"the residual {self.name!r}: weight: found {self.weight!r}, expected a positive number")
+        if not self.written:
+            raise SpecError(f"the residual {self.name!r}: equations: expected at least one, found none")
 
-    @property
+    @cached_property
     def written(self) -> tuple[Written, ...]:
         """The equations, also where there is one."""
-        return self.equations if isinstance(self.equations, tuple) else (self.equations,)
+        return tuple(self.equations) if isinstance(self.equations, (list, tuple)) else (self.equations,)
 
 
 @dataclass(frozen=True)
@@ -91,8 +104,9 @@ class Physics:
     loss = Σ_s residual[s]**2/S
     outputs loss
 
-    ``inputs`` and ``unknowns`` are names or symbols, or names with blanks between them. Raises :class:`SpecError` for
-    an equation that cannot be read, for residuals of one name, and if the last layer has not one unit an unknown.
+    ``inputs`` and ``unknowns`` are names, symbols or functions, or names with blanks or commas between them. Raises
+    :class:`SpecError` for an equation that cannot be read, for residuals of one name, and if the last layer has not
+    one unit an unknown. Warns of a derivative that is 0 for every such network.
     """
 
     inputs: Any
@@ -105,16 +119,23 @@ class Physics:
     def __post_init__(self) -> None:
         for field in ("inputs", "unknowns"):
             given = getattr(self, field)
-            names = given.split() if isinstance(given, str) else given if isinstance(given, (tuple, list)) else (given,)
-            object.__setattr__(self, field, tuple(map(str, names)))
+            if isinstance(given, str):
+                given = given.replace(",", " ").split()
+            names = given if isinstance(given, (tuple, list)) else (given,)
+            object.__setattr__(self, field, tuple(map(_name, names)))
         object.__setattr__(self, "layers", tuple(self.layers))
-        object.__setattr__(self, "residuals", tuple(self.residuals))
+        residuals = (self.residuals,) if isinstance(self.residuals, Residual) else self.residuals
+        object.__setattr__(self, "residuals", tuple(residuals))
+        for residual in self.residuals:
+            if not isinstance(residual, Residual):
+                raise SpecError(f"residuals: expected Residual objects, found {quote(residual)}")
         if self.network.outputs != len(self.unknowns):
             found = f"{self.network.outputs} outputs for the unknowns {', '.join(self.unknowns)}"
             raise SpecError(f"layers: found {found}, expected one output an unknown")
         names = [residual.name for residual in self.residuals]
         if not names or len(set(names)) < len(names):
-            raise SpecError(f"residuals: expected at least one, each with a name of its own, found {', '.join(names)}")
+            found = ", ".join(names) or "none"
+            raise SpecError(f"residuals: expected at least one, each with a name of its own, found {found}")
         for residual in self.residuals:
             self._expressions(residual)
 
@@ -153,25 +174,46 @@ class Physics:
         orders = list(dict.fromkeys(letters for _, letters in meanings.values()))
         columns = {name: ("x", column) for column, name in enumerate(self.inputs)}
         forward = self.network.forward_graph
-        graph = mixed_partials(forward, "output", orders, columns) if orders else forward
+        with _in(residual):
+            graph = mixed_partials(forward, "output", orders, columns) if orders else forward
         vertices = {letters: graph.variable(name) for letters, name in zip([(), *orders], graph.outputs)}
         S, x = sample_extent("S"), graph.variable("x")
         s = Index("s", S)
         values: dict[Basic, Basic] = {Symbol(n, real=True): x[s, column] for column, n in enumerate(self.inputs)}
         for name, (unknown, letters) in {**{u: (u, ()) for u in self.unknowns}, **meanings}.items():
             values[Symbol(name, real=True)] = vertices[letters][s, self.unknowns.index(unknown)]
+        zeros = {vertices[letters].name for letters in orders} & {e.name for e in graph.equations if e.body == 0}
+        if zeros:
+            vanishing = [name for name, (_, letters) in meanings.items() if vertices[letters].name in zeros]
+            warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=2)
         rows, equations = [], list(graph.equations)
         for number, expression in enumerate(expressions, 1):
             name = fresh_name("residual" if len(expressions) == 1 else f"residual{number}", graph.variables)
             rows.append(Variable(name, (S,))[s])
-            equations.append(Equation(rows[-1], substitute(expression, values)))
+            with _in(residual):
+                written = from_expressions(
+                    {IndexedBase(name)[s]: substitute(expression, values)}, [x, *vertices.values()]
+                )
+            equations.extend(written.equations)
         squares = exact(residual.weight) / S * Add(*[row**2 for row in rows])
         equations.append(Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,)))
         return graph.with_equations(equations, ["loss"])
 
     def gradient_graph(self, residual: Residual) -> Graph:
         """The loss of a residual and its gradient with respect to every parameter."""
-        return gradient(self.graph(residual), "loss", list(self.network.layout))
+        graph = self.graph(residual)
+        with _in(residual):
+            return gradient(graph, "loss", list(self.network.layout))
+
+    def _vanishing(self, names: list[str]) -> str:
+        """Why derivatives are 0, whatever the parameters: the activations are pieces of polynomials of low degree."""
+        activations = [_activation_name(layer.activation) for layer in self.layers if layer.activation is not None]
+        used = ", ".join(dict.fromkeys(activations)) or "none"
+        verb = "is" if len(names) == 1 else "are"
+        return (
+            f"{', '.join(names)} {verb} 0 for every network with these activations ({used}); "
+            "expected one with derivatives of that order, such as tanh"
+        )
 
     def _expressions(self, residual: Residual) -> list[Expr]:
         found = []
@@ -205,28 +247,47 @@ class PhysicsModel:
     @cached_property
     def parts(self) -> Mapping[str, CompiledFunction]:
         """By the name of each residual, ``value_and_grad(theta, points, out=None) -> (loss, gradient)`` of its part."""
-        return {r.name: self._compile(self.physics.gradient_graph(r)) for r in self.physics.residuals}
+        found = {}
+        for residual in self.physics.residuals:
+            graph = self.physics.gradient_graph(residual)
+            with _in(residual):
+                found[residual.name] = self._compile(graph)
+        return found
 
     def value_and_grad(self, theta: np.ndarray, *points: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss, the sum of its parts, and its gradient, laid out like theta."""
-        self._require(points)
+        theta, points = np.asarray(theta, self.dtype), self._points(points)
         found = [part(theta, where) for part, where in zip(self.parts.values(), points)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
     def losses(self, theta: np.ndarray, *points: np.ndarray) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
-        self._require(points)
+        theta, points = np.asarray(theta, self.dtype), self._points(points)
         return {name: part(theta, where)[0] for (name, part), where in zip(self.parts.items(), points)}
 
     def objective(self, *points: np.ndarray) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``."""
-        self._require(points)
-        return Objective(self, points)
+        return Objective(self, self._points(points))
 
-    def _require(self, points: Sequence[np.ndarray]) -> None:
+    def _points(self, points: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The points themselves, or copies of them as the compiled functions want them."""
         names = [residual.name for residual in self.physics.residuals]
         if len(points) != len(names):
             raise TypeError(f"expected {len(names)} arrays of points ({', '.join(names)}), found {len(points)}")
+        columns, found = len(self.physics.inputs), []
+        for name, given in zip(names, points):
+            try:
+                where = np.require(given, self.dtype, "C")
+            except (TypeError, ValueError):
+                raise DataError(f"the points of {name}: expected an array of numbers, found {quote(given)}") from None
+            if where.ndim != 2 or where.shape[1] != columns or not len(where):
+                expected = f"an array (points, {columns}), a column for each of {', '.join(self.physics.inputs)}"
+                raise DataError(f"the points of {name}: expected {expected}, found one of shape {where.shape}")
+            if not np.isfinite(where).all():
+                row = int(np.argmin(np.isfinite(where).all(axis=1)))
+                raise DataError(f"the points of {name}: row {row}: expected finite numbers, found {quote(where[row])}")
+            found.append(where)
+        return tuple(found)
 
     def _compile(self, graph: Graph) -> CompiledFunction:
         pack = {"theta": list(self.physics.network.layout)}
@@ -238,7 +299,8 @@ class PhysicsModel:
 class Objective:
     """Loss and gradient as a function of theta alone: every part is bound to its points and to memory of its own.
 
-    The points may change in place between calls. Calls return the same array of gradients and must not run at once.
+    Points that are C-contiguous arrays of the model's dtype may change in place between calls. Calls return the same
+    array of gradients and must not run at once.
     """
 
     def __init__(self, model: PhysicsModel, points: Sequence[np.ndarray]) -> None:
@@ -256,108 +318,22 @@ class Objective:
         return loss, np.sum(self._gradients, axis=0, out=self._gradient)
 
 
-# --- points -------------------------------------------------------------------------------------------------------
+@contextmanager
+def _in(residual: Residual) -> Iterator[None]:
+    """Errors of the compiler name the residual that they are about."""
+    try:
+        yield
+    except CodegenError as error:
+        raise SpecError(f"residuals.{residual.name}: {error}") from None
 
 
-def sample(ranges: Sequence[tuple[float, float] | Sequence[float]], count: int, seed: int = 0) -> np.ndarray:
-    """``count`` points: each input from its range ``(low, high)``, or in turn from the values ``[v, …]`` of a list.
-
-    A Latin hypercube (McKay, Beckman, Conover 1979): of ``count`` equal pieces of each range every one has a point.
-
-    >>> sample([(-1.0, 1.0), [0.0]], 3).shape
-    (3, 2)
-    >>> np.sort(np.floor(sample([(0.0, 4.0)], 4)), axis=0).T
-    array([[0., 1., 2., 3.]])
-    """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    columns = []
-    for values in ranges:
-        if isinstance(values, tuple):
-            low, high = values
-            columns.append(low + (high - low) * (generator.permutation(count) + generator.random(count)) / count)
-        else:
-            columns.append(np.resize(np.asarray(values, dtype=float), count))
-    return np.column_stack(columns)
+def _name(given: object) -> str:
+    """The name of an input or an unknown, be it a text, a symbol, a function or a function of the inputs."""
+    function = given.func if isinstance(given, AppliedUndef) else given
+    return function.__name__ if isinstance(function, UndefinedFunction) else str(function)
 
 
-# --- training -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Parameters that bring the residuals near 0, the loss there, and what it took."""
-
-    theta: np.ndarray
-    loss: float
-    iterations: int
-    seconds: float
-    stopped: str
-
-
-def solve(
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    theta: np.ndarray,
-    *,
-    adam: int = 0,
-    learning_rate: float = 1e-3,
-    iterations: int = 5000,
-    memory: int = 50,
-    seconds: float | None = None,
-) -> Solution:
-    """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS.
-
-    L-BFGS (Liu, Nocedal 1989) is SciPy's, with the last ``memory`` pairs of steps and changes of the gradient. After
-    ``seconds`` it stops with what it has. Raises :class:`DataError` if the loss at the beginning is not finite.
-    """
-    from scipy.optimize import minimize
-
-    started = time.perf_counter()
-    if not np.isfinite(objective(theta)[0]):
-        raise DataError(
-            "the loss at the first parameters is not finite; expected points where the equations are defined"
-        )
-    current = _adam(objective, np.array(theta, dtype=float), adam, learning_rate)
-    stopped: list[str] = []
-
-    def watch(intermediate_result: Any) -> None:
-        if seconds is not None and time.perf_counter() - started > seconds:
-            stopped.append("out of time")
-            raise StopIteration
-
-    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": memory, "ftol": 0.0, "gtol": 1e-9}
-    found = minimize(objective, current, jac=True, method="L-BFGS-B", callback=watch, options=options)
-    why = stopped[0] if stopped else str(found.message).capitalize()
-    return Solution(found.x, float(found.fun), adam + int(found.nit), time.perf_counter() - started, why)
-
-
-def solve_spec(physics: Physics, settings: SolverSpec | None = None) -> tuple[Solution, dict[str, float]]:
-    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left."""
-    spec = physics.spec
-    if spec is None:
-        raise SpecError("expected a problem that came from a spec, which says where its points are")
-    settings = settings or spec.solver
-    model = physics.compile()
-    points = [
-        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
-        for number, part in enumerate(spec.residuals.values())
-    ]
-    found = solve(
-        model.objective(*points),
-        physics.initial_parameters(settings.seed),
-        adam=settings.adam,
-        learning_rate=settings.learning_rate,
-        iterations=settings.iterations,
-        seconds=settings.seconds,
-    )
-    return found, model.losses(found.theta, *points)
-
-
-def _adam(
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]], theta: np.ndarray, steps: int, learning_rate: float
-) -> np.ndarray:
-    rule = OPTIMISERS["adam"]
-    state = rule.initial_state(theta)
-    for step in range(1, steps + 1):
-        _, slope = objective(theta)
-        theta, *state = rule.compile()(theta, slope, *state, float(step), learning_rate, 0.9, 0.999, 1e-8)
-    return theta
+def _activation_name(activation: ActivationLike) -> str:
+    if isinstance(activation, Choice):
+        return activation.formula or activation.name
+    return activation if isinstance(activation, str) else "a function of one's own"

@@ -13,20 +13,41 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from sympy import Derivative, Eq, Expr, Symbol, sympify
+from sympy import Derivative, Eq, Expr, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 
+from codegen import CodegenError, from_expressions
 from codegen.expression import postorder, replace
-from symnn.errors import SpecError
+from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.suggest import quote, unknown
 
 MAX_ORDER = 4
 """The highest order of a derivative."""
 
+MAX_NAME = 60
+"""The length of the longest name of a residual."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _RESERVED = frozenset({"pi", *FUNCTIONS})
+_ELSEWHERE = (Subs, ExprWithLimits, Limit, Order, Lambda)
+"""What takes an unknown at other places than the point itself."""
+
+
+def checked_name(name: object) -> str:
+    """The name of a residual, which reports print on a line of theirs.
+
+    >>> checked_name("left and right")
+    'left and right'
+    """
+    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= MAX_NAME):
+        raise FieldError(f"expected a name of 1 to {MAX_NAME} printable characters, found {quote(name)}")
+    return name
+
+
+_OUTPUT = "the output 'residual'"
 
 
 @dataclass(frozen=True)
@@ -97,13 +118,37 @@ class Language:
 
     def read(self, equation: Basic, where: str) -> Expr:
         """The expression that should be 0, from one in SymPy or from an equality of two sides."""
-        expression = equation.lhs - equation.rhs if isinstance(equation, Eq) else sympify(equation)
-        if not isinstance(expression, Expr):
-            raise SpecError(f"{where}: expected an expression or an equality, found a {type(expression).__name__}")
+        expression = equation.lhs - equation.rhs if isinstance(equation, Eq) else self._sympified(equation)
+        if not isinstance(expression, Expr) or getattr(expression, "is_Matrix", False):
+            raise SpecError(f"{where}: expected an expression or an equality, found a {type(equation).__name__}")
+        self._check_derivatives(expression, where)
         expression = expression.doit()  # the derivative of a product becomes products of derivatives
-        nodes = postorder(expression, lambda node: not node.args or isinstance(node, (Derivative, AppliedUndef)))
+        nodes = list(
+            postorder(expression, lambda n: not n.args or isinstance(n, (Derivative, AppliedUndef, *_ELSEWHERE)))
+        )
+        for node in nodes:
+            if isinstance(node, _ELSEWHERE):
+                known = f"functions of {', '.join(map(self._applied, self.unknowns))} and their derivatives there"
+                raise SpecError(f"{where}: found sympy's {type(node).__name__}, expected {known}")
         meanings = {node: self._meaning(node, where) for node in nodes if self._is_named(node)}
         return self._checked(replace(expression, meanings), where)
+
+    @staticmethod
+    def _sympified(equation: object) -> object:
+        try:
+            return sympify(equation, strict=True)
+        except SympifyError:
+            return None
+
+    def _check_derivatives(self, expression: Expr, where: str) -> None:
+        """By anything else an unknown has the derivative 0, so that a slip would pass as an equation without it."""
+        for node in postorder(expression, lambda node: not node.args or isinstance(node, _ELSEWHERE)):
+            for variable in node.variables if isinstance(node, Derivative) else ():
+                if isinstance(variable, Symbol) and variable.name not in self.inputs:
+                    raise SpecError(f"{where}: {node}: {unknown('input', variable.name, self.inputs)}")
+
+    def _applied(self, name: str) -> str:
+        return f"{name}({', '.join(self.inputs)})"
 
     @staticmethod
     def _is_named(node: Basic) -> bool:
@@ -111,6 +156,8 @@ class Language:
 
     def _meaning(self, node: Basic, where: str) -> Expr:
         if isinstance(node, Symbol):
+            if node.name in self.unknowns:
+                raise SpecError(f"{where}: found the symbol {node}, expected the function {self._applied(node.name)}")
             if node.name not in self.inputs:
                 raise SpecError(f"{where}: {unknown('symbol', node.name, self.inputs)}")
             return Symbol(node.name, real=True)
@@ -119,7 +166,7 @@ class Language:
         if name not in self.unknowns:
             raise SpecError(f"{where}: {unknown('function', name, self.unknowns)}")
         if tuple(map(str, applied.args)) != self.inputs:
-            expected = f"{name}({', '.join(self.inputs)})"
+            expected = self._applied(name)
             raise SpecError(f"{where}: found {applied}, expected {expected}: where it holds is said by the points")
         if len(letters) > MAX_ORDER:
             raise SpecError(f"{where}: found {node}, expected derivatives of order {MAX_ORDER} at most")
@@ -129,4 +176,8 @@ class Language:
         used = {symbol.name for symbol in expression.free_symbols}
         if not used & {*self.unknowns, *self.derivatives}:
             raise SpecError(f"{where}: '{expression}' has none of the unknowns {', '.join(self.unknowns)}")
+        try:
+            from_expressions({"residual": expression}, [Symbol(name, real=True) for name in sorted(used)])
+        except CodegenError as error:
+            raise SpecError(f"{where}: {str(error).replace(_OUTPUT, 'the equation', 1)}") from None
         return expression
