@@ -115,7 +115,7 @@ def solve(
     assert physics.spec is not None
     changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
     settings = physics.spec.solver.model_copy(update=changes)
-    count = physics.network.parameter_count
+    count = physics.parameter_count
     sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
     print(f"{spec}: {count:,} parameters, points: {sizes}")
     found, losses = solve_spec(physics, settings)
@@ -127,7 +127,7 @@ def solve(
         print(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
     if out is not None:
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **physics.network.split(found.theta))
+        np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
         write_atomically(out, buffer.getvalue())
         print(f"saved {out}")
 

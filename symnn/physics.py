@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -40,8 +40,9 @@ from codegen.expression import fresh_name, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
 from symnn.errors import DataError, FieldError, SpecError
-from symnn.network import ActivationLike, Layer, Network
+from symnn.network import ActivationLike, Layer, Network, ParameterSlice
 from symnn.physics_spec import PhysicsSpec, load_physics
+from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
 from symnn.spec import Choice
 from symnn.suggest import quote
@@ -61,8 +62,11 @@ class Residual:
     name: str
     equations: Written | Sequence[Written]
     weight: float = 1.0
+    data: Any = ()
+    """Names or symbols of numbers that belong to each point, such as measurements: further columns of its points."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data", _names(self.data))
         try:
             checked_name(self.name)
         except FieldError as error:
@@ -107,22 +111,28 @@ class Physics:
     ``inputs`` and ``unknowns`` are names, symbols or functions, or names with blanks or commas between them. Raises
     :class:`SpecError` for an equation that cannot be read, for residuals of one name, and if the last layer has not
     one unit an unknown. Warns of a derivative that is 0 for every such network.
+
+    ``coefficients`` are numbers in the equations that are found together with the unknowns, by name or symbol, each
+    with a first guess. They are the last parameters of theta.
+
+    >>> rate = Physics("t", "u", (dense(8, "tanh"), dense(1)), (
+    ...     Residual("decay", "u_t + k*u"), Residual("measured", "u - m", data="m")), {"k": 1.0})
+    >>> rate.split(rate.initial_parameters())["k"]
+    array(1.)
     """
 
     inputs: Any
     unknowns: Any
     layers: tuple[Layer, ...]
     residuals: tuple[Residual, ...]
+    coefficients: Mapping[Any, float] = field(default_factory=dict)
     spec: PhysicsSpec | None = None
     """The spec it came from, if it came from one."""
 
     def __post_init__(self) -> None:
-        for field in ("inputs", "unknowns"):
-            given = getattr(self, field)
-            if isinstance(given, str):
-                given = given.replace(",", " ").split()
-            names = given if isinstance(given, (tuple, list)) else (given,)
-            object.__setattr__(self, field, tuple(map(_name, names)))
+        for names_of in ("inputs", "unknowns"):
+            object.__setattr__(self, names_of, _names(getattr(self, names_of)))
+        object.__setattr__(self, "coefficients", _checked_coefficients(self.coefficients))
         object.__setattr__(self, "layers", tuple(self.layers))
         residuals = (self.residuals,) if isinstance(self.residuals, Residual) else self.residuals
         object.__setattr__(self, "residuals", tuple(residuals))
@@ -136,6 +146,9 @@ class Physics:
         if not names or len(set(names)) < len(names):
             found = ", ".join(names) or "none"
             raise SpecError(f"residuals: expected at least one, each with a name of its own, found {found}")
+        for name in self.coefficients:
+            if name in self.network.layout:
+                raise SpecError(f"coefficients: {quote(name)} is a parameter of the network; expected another name")
         for residual in self.residuals:
             self._expressions(residual)
 
@@ -148,32 +161,68 @@ class Physics:
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
         layers = tuple(Layer(x.dense, x.activation, x.bias, x.initialiser) for x in spec.layers)
         residuals = tuple(Residual(name, part.equations, part.weight) for name, part in spec.residuals.items())
-        return cls(tuple(spec.inputs), spec.unknowns, layers, residuals, spec)
+        return cls(tuple(spec.inputs), spec.unknowns, layers, residuals, spec=spec)
 
-    @cached_property
-    def language(self) -> Language:
-        """What the equations are written in."""
-        return Language(self.inputs, self.unknowns)
+    def language(self, residual: Residual) -> Language:
+        """What the equations of a residual are written in."""
+        return Language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
 
     @cached_property
     def network(self) -> Network:
         """The network by itself: its layout, its initial parameters, its predictions."""
         return Network(len(self.inputs), self.layers, "mean_squared_error")
 
+    # --- parameters -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def layout(self) -> Mapping[str, ParameterSlice]:
+        """Where each parameter lies in the flat vector theta: those of the network, then the coefficients."""
+        places = enumerate(self.coefficients, self.network.parameter_count)
+        numbers = {name: ParameterSlice(name, slice(place, place + 1), ()) for place, name in places}
+        return {**self.network.layout, **numbers}
+
+    @property
+    def parameter_count(self) -> int:
+        """The length of theta."""
+        return self.network.parameter_count + len(self.coefficients)
+
+    def split(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Views of the parameters inside a flat vector of theirs, or of their gradients."""
+        return {p.name: theta[p.where].reshape(p.shape) for p in self.layout.values()}
+
     def initial_parameters(self, seed: int = 0) -> np.ndarray:
-        """Random weights by each layer's initialiser and zero biases, as one flat float64 vector."""
-        return self.network.initial_parameters(seed)
+        """Random weights by each layer's initialiser, zero biases and the coefficients, as one flat float64 vector."""
+        return np.concatenate([self.network.initial_parameters(seed), list(self.coefficients.values())])
+
+    @cached_property
+    def _coefficients(self) -> Mapping[str, Variable]:
+        """The inputs of the graphs that hold the coefficients, with primes where a vertex has the name already."""
+        taken = {*self.network.forward_graph.variables, "loss", "data"}
+        return {name: Variable(fresh_name(name, taken)) for name in self.coefficients}
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def parameters(self) -> list[str]:
+        """The inputs of the graphs that theta holds, in its order."""
+        return [*self.network.layout, *(variable.name for variable in self._coefficients.values())]
+
+    @cached_property
+    def forward_graph(self) -> Graph:
+        """The forward pass alone: ``output``, the unknowns, from all parameters and ``x``."""
+        forward = self.network.forward_graph
+        return Graph(
+            (*forward.inputs[:-1], *self._coefficients.values(), forward.inputs[-1]), forward.equations, forward.outputs
+        )
+
     def graph(self, residual: Residual) -> Graph:
         """The forward pass, the derivatives by the inputs that the residual has, and its weighted loss."""
-        expressions = self._expressions(residual)
+        expressions, derivatives = self._expressions(residual), self.language(residual).derivatives
         used = {symbol.name for expression in expressions for symbol in expression.free_symbols}
-        meanings = {name: self.language.derivatives[name] for name in self.language.derivatives if name in used}
+        meanings = {name: meaning for name, meaning in derivatives.items() if name in used}
         orders = list(dict.fromkeys(letters for _, letters in meanings.values()))
         columns = {name: ("x", column) for column, name in enumerate(self.inputs)}
-        forward = self.network.forward_graph
+        forward = self.forward_graph
         with _in(residual):
             graph = mixed_partials(forward, "output", orders, columns) if orders else forward
         vertices = {letters: graph.variable(name) for letters, name in zip([(), *orders], graph.outputs)}
@@ -186,24 +235,24 @@ class Physics:
         if zeros:
             vanishing = [name for name, (_, letters) in meanings.items() if vertices[letters].name in zeros]
             warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=2)
-        rows, equations = [], list(graph.equations)
-        for number, expression in enumerate(expressions, 1):
-            name = fresh_name("residual" if len(expressions) == 1 else f"residual{number}", graph.variables)
-            rows.append(Variable(name, (S,))[s])
-            with _in(residual):
-                written = from_expressions(
-                    {IndexedBase(name)[s]: substitute(expression, values)}, [x, *vertices.values()]
-                )
-            equations.extend(written.equations)
+        values |= {Symbol(n, real=True): variable.symbol for n, variable in self._coefficients.items()}
+        data = [Variable("data", (S, len(residual.data)))] if residual.data else []
+        values |= {Symbol(n, real=True): data[0][s, column] for column, n in enumerate(residual.data)}
+        stems = ["residual"] if len(expressions) == 1 else [f"residual{n}" for n in range(1, len(expressions) + 1)]
+        rows = [Variable(fresh_name(stem, graph.variables), (S,))[s] for stem in stems]
+        bodies = [substitute(expression, values) for expression in expressions]
+        known = [x, *vertices.values(), *self._coefficients.values(), *data]
+        with _in(residual):
+            written = from_expressions({IndexedBase(row.base.name)[s]: body for row, body in zip(rows, bodies)}, known)
         squares = exact(residual.weight) / S * Add(*[row**2 for row in rows])
-        equations.append(Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,)))
-        return graph.with_equations(equations, ["loss"])
+        loss = Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,))
+        return Graph((*graph.inputs, *data), (*graph.equations, *written.equations, loss), ("loss",))
 
     def gradient_graph(self, residual: Residual) -> Graph:
         """The loss of a residual and its gradient with respect to every parameter."""
         graph = self.graph(residual)
         with _in(residual):
-            return gradient(graph, "loss", list(self.network.layout))
+            return gradient(graph, "loss", self.parameters)
 
     def _vanishing(self, names: list[str]) -> str:
         """Why derivatives are 0, whatever the parameters: the activations are pieces of polynomials of low degree."""
@@ -216,10 +265,10 @@ class Physics:
         )
 
     def _expressions(self, residual: Residual) -> list[Expr]:
-        found = []
+        found, language = [], self.language(residual)
         for number, written in enumerate(residual.written):
             where = f"residuals.{residual.name}.equation" + (f"[{number}]" if len(residual.written) > 1 else "")
-            read = self.language.parse if isinstance(written, str) else self.language.read
+            read = language.parse if isinstance(written, str) else language.read
             found.append(read(written, where))
         return found
 
@@ -232,7 +281,10 @@ class Physics:
 
 @dataclass(frozen=True)
 class PhysicsModel:
-    """The compiled functions of a problem. Points are arrays (S, inputs), one a residual, in the residuals' order."""
+    """The compiled functions of a problem. Points are arrays, one a residual, in the residuals' order.
+
+    Their columns are the inputs, and after them the data of the residual.
+    """
 
     physics: Physics
     dtype: Dtype = "float64"
@@ -242,11 +294,14 @@ class PhysicsModel:
     @cached_property
     def predict(self) -> CompiledFunction:
         """``predict(theta, points) -> (S, unknowns)``."""
-        return self._compile(self.physics.network.forward_graph)
+        return self._compile(self.physics.forward_graph)
 
     @cached_property
     def parts(self) -> Mapping[str, CompiledFunction]:
-        """By the name of each residual, ``value_and_grad(theta, points, out=None) -> (loss, gradient)`` of its part."""
+        """By the name of each residual, ``value_and_grad(theta, points, out=None) -> (loss, gradient)`` of its part.
+
+        One with data takes the inputs and the data apart: ``value_and_grad(theta, points, data, out=None)``.
+        """
         found = {}
         for residual in self.physics.residuals:
             graph = self.physics.gradient_graph(residual)
@@ -256,41 +311,45 @@ class PhysicsModel:
 
     def value_and_grad(self, theta: np.ndarray, *points: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss, the sum of its parts, and its gradient, laid out like theta."""
-        theta, points = np.asarray(theta, self.dtype), self._points(points)
-        found = [part(theta, where) for part, where in zip(self.parts.values(), points)]
+        theta, arrays = np.asarray(theta, self.dtype), self._arrays(points)
+        found = [part(theta, *where) for part, where in zip(self.parts.values(), arrays)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
     def losses(self, theta: np.ndarray, *points: np.ndarray) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
-        theta, points = np.asarray(theta, self.dtype), self._points(points)
-        return {name: part(theta, where)[0] for (name, part), where in zip(self.parts.items(), points)}
+        theta, arrays = np.asarray(theta, self.dtype), self._arrays(points)
+        return {name: part(theta, *where)[0] for (name, part), where in zip(self.parts.items(), arrays)}
 
     def objective(self, *points: np.ndarray) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``."""
-        return Objective(self, self._points(points))
+        return Objective(self, self._arrays(points))
 
-    def _points(self, points: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """The points themselves, or copies of them as the compiled functions want them."""
-        names = [residual.name for residual in self.physics.residuals]
-        if len(points) != len(names):
-            raise TypeError(f"expected {len(names)} arrays of points ({', '.join(names)}), found {len(points)}")
-        columns, found = len(self.physics.inputs), []
-        for name, given in zip(names, points):
-            try:
-                where = np.require(given, self.dtype, "C")
-            except (TypeError, ValueError):
-                raise DataError(f"the points of {name}: expected an array of numbers, found {quote(given)}") from None
-            if where.ndim != 2 or where.shape[1] != columns or not len(where):
-                expected = f"an array (points, {columns}), a column for each of {', '.join(self.physics.inputs)}"
-                raise DataError(f"the points of {name}: expected {expected}, found one of shape {where.shape}")
-            if not np.isfinite(where).all():
-                row = int(np.argmin(np.isfinite(where).all(axis=1)))
-                raise DataError(f"the points of {name}: row {row}: expected finite numbers, found {quote(where[row])}")
-            found.append(where)
-        return tuple(found)
+    def _arrays(self, points: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+        """The points themselves, or copies of them as the compiled functions want them; data apart."""
+        residuals = self.physics.residuals
+        if len(points) != len(residuals):
+            names = ", ".join(residual.name for residual in residuals)
+            raise TypeError(f"expected {len(residuals)} arrays of points ({names}), found {len(points)}")
+        return [self._split(residual, given) for residual, given in zip(residuals, points)]
+
+    def _split(self, residual: Residual, given: np.ndarray) -> tuple[np.ndarray, ...]:
+        place, names = f"the points of {residual.name}", (*self.physics.inputs, *residual.data)
+        try:
+            where = np.require(given, self.dtype, "C")
+        except (TypeError, ValueError):
+            raise DataError(f"{place}: expected an array of numbers, found {quote(given)}") from None
+        if where.ndim != 2 or where.shape[1] != len(names) or not len(where):
+            expected = f"an array (points, {len(names)}), a column for each of {', '.join(names)}"
+            raise DataError(f"{place}: expected {expected}, found one of shape {where.shape}")
+        if not np.isfinite(where).all():
+            row = int(np.argmin(np.isfinite(where).all(axis=1)))
+            raise DataError(f"{place}: row {row}: expected finite numbers, found {quote(where[row])}")
+        if not residual.data:
+            return (where,)
+        return tuple(map(np.ascontiguousarray, np.split(where, [len(self.physics.inputs)], axis=1)))
 
     def _compile(self, graph: Graph) -> CompiledFunction:
-        pack = {"theta": list(self.physics.network.layout)}
+        pack = {"theta": self.physics.parameters}
         if len(graph.outputs) > 1:
             pack["gradient"] = list(graph.outputs[1:])
         return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
@@ -299,17 +358,17 @@ class PhysicsModel:
 class Objective:
     """Loss and gradient as a function of theta alone: every part is bound to its points and to memory of its own.
 
-    Points that are C-contiguous arrays of the model's dtype may change in place between calls. Calls return the same
-    array of gradients and must not run at once.
+    Points without data that are C-contiguous arrays of the model's dtype may change in place between calls. Calls
+    return the same array of gradients and must not run at once.
     """
 
-    def __init__(self, model: PhysicsModel, points: Sequence[np.ndarray]) -> None:
-        count = model.physics.network.parameter_count
+    def __init__(self, model: PhysicsModel, points: Sequence[tuple[np.ndarray, ...]]) -> None:
+        count = model.physics.parameter_count
         self._theta = np.zeros(count, model.dtype)
         self._gradients = np.zeros((len(points), count), model.dtype)
         self._gradient = np.zeros(count, model.dtype)
         parts = zip(model.parts.values(), points, self._gradients)
-        self._calls = [part.bind(self._theta, where, out=row) for part, where, row in parts]
+        self._calls = [part.bind(self._theta, *where, out=row) for part, where, row in parts]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and its gradient."""
@@ -325,6 +384,21 @@ def _in(residual: Residual) -> Iterator[None]:
         yield
     except CodegenError as error:
         raise SpecError(f"residuals.{residual.name}: {error}") from None
+
+
+def _names(given: object) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = given.replace(",", " ").split()
+    return tuple(map(_name, given if isinstance(given, (tuple, list)) else (given,)))
+
+
+def _checked_coefficients(given: object) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise SpecError(f"coefficients: expected a mapping of names to numbers, found {quote(given)}")
+    try:
+        return {_name(name): checked_number(value) for name, value in given.items()}
+    except FieldError as error:
+        raise SpecError(f"coefficients: {error}") from None
 
 
 def _name(given: object) -> str:

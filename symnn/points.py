@@ -76,6 +76,13 @@ def checked_values(value: object) -> list[float]:
     return list(map(float, values))
 
 
+def checked_number(value: object) -> float:
+    """A finite number."""
+    if not _is_finite(value):
+        raise FieldError(f"expected a finite number, found {quote(value)}")
+    return float(value)  # type: ignore[arg-type]
+
+
 def few_values(values: list[float], count: int) -> list[float]:
     """The values themselves, if each has a point."""
     if len(values) > count:

@@ -52,7 +52,9 @@ _OUTPUT = "the output 'residual'"
 
 @dataclass(frozen=True)
 class Language:
-    """The names that an equation may use: ``inputs``, ``unknowns`` and the derivatives of these by those.
+    """The names that an equation may use: ``inputs``, ``unknowns``, the derivatives of these by those, and ``numbers``.
+
+    Numbers are coefficients and data, of which there are no derivatives.
 
     >>> language = Language(("x", "t"), ("u",))
     >>> language.parse("u_t + u*u_x - u_xx/100", "interior")
@@ -68,10 +70,11 @@ class Language:
 
     inputs: tuple[str, ...]
     unknowns: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for kind, names in (("inputs", self.inputs), ("unknowns", self.unknowns)):
-            if not names:
+        for kind, names in (("inputs", self.inputs), ("unknowns", self.unknowns), ("numbers", self.numbers)):
+            if not names and kind != "numbers":
                 raise SpecError(f"{kind}: expected at least one name, found none")
             for name in names:
                 if not _NAME.fullmatch(name):
@@ -81,7 +84,8 @@ class Language:
                 if name in _RESERVED:
                     raise SpecError(f"{kind}: {quote(name)} has a meaning in formulas already; expected another name")
         derived = [self._written(u, letters) for u in self.unknowns for letters in self._orders]
-        twice = [name for name, times in Counter([*self.inputs, *self.unknowns, *derived]).items() if times > 1]
+        every = [*self.inputs, *self.unknowns, *self.numbers, *derived]
+        twice = [name for name, times in Counter(every).items() if times > 1]
         if twice:
             raise SpecError(f"unknowns: {quote(twice[0])} has two meanings with these inputs; expected other names")
 
@@ -109,7 +113,7 @@ class Language:
 
     @cached_property
     def _variables(self) -> Mapping[str, Expr]:
-        plain = {name: Symbol(name, real=True) for name in (*self.inputs, *self.unknowns)}
+        plain = {name: Symbol(name, real=True) for name in (*self.inputs, *self.unknowns, *self.numbers)}
         return plain | {name: self.symbol(*meaning) for name, meaning in self.derivatives.items()}
 
     def parse(self, text: str, where: str) -> Expr:
@@ -158,8 +162,11 @@ class Language:
         if isinstance(node, Symbol):
             if node.name in self.unknowns:
                 raise SpecError(f"{where}: found the symbol {node}, expected the function {self._applied(node.name)}")
-            if node.name not in self.inputs:
-                raise SpecError(f"{where}: {unknown('symbol', node.name, self.inputs)}")
+            known = (*self.inputs, *self.numbers)
+            if node.name not in known:
+                raise SpecError(
+                    f"{where}: {unknown('symbol', node.name, known)}; a number to be found is a coefficient"
+                )
             return Symbol(node.name, real=True)
         applied, letters = (node.expr, [str(v) for v in node.variables]) if isinstance(node, Derivative) else (node, [])
         name = applied.func.__name__ if isinstance(applied, AppliedUndef) else str(applied)
