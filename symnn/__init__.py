@@ -10,7 +10,9 @@ from symnn.data import Dataset, Split, load_digits, load_file
 from symnn.descent import Descent
 from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.network import Layer, Model, Network, dense
-from symnn.physics import Physics, PhysicsModel, Residual, Solution, sample, solve
+from symnn.physics import Physics, PhysicsModel, Residual
+from symnn.points import sample
+from symnn.solving import Solution, solve
 from symnn.spec import Spec, TrainingSpec, load_spec
 from symnn.training import TrainingResult, train
 from symnn.verify import check

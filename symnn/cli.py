@@ -7,6 +7,7 @@ import are imported by the command that needs them.
 from __future__ import annotations
 
 import sys
+import warnings
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -105,15 +106,16 @@ def solve(
     import numpy as np
 
     from symnn.files import write_atomically
-    from symnn.physics import Physics, solve_spec
+    from symnn.physics import Physics
+    from symnn.solving import solve_spec
 
-    if out is not None and (out.suffix != ".npz" or not out.parent.is_dir()):
+    if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
     physics = Physics.from_spec(spec)
     assert physics.spec is not None
     changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
     settings = physics.spec.solver.model_copy(update=changes)
-    count = physics.network.parameter_count
+    count = physics.parameter_count
     sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
     print(f"{spec}: {count:,} parameters, points: {sizes}")
     found, losses = solve_spec(physics, settings)
@@ -125,7 +127,7 @@ def solve(
         print(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
     if out is not None:
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **physics.network.split(found.theta))
+        np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
         write_atomically(out, buffer.getvalue())
         print(f"saved {out}")
 
@@ -347,6 +349,7 @@ def _write_history(path: Path, result: Any) -> None:
 def main() -> None:
     """Run the command line; errors of input end in one line and exit status 2."""
     arguments = sys.argv[1:]
+    warnings.showwarning = lambda message, *_, **__: print(f"symnn: warning: {message}", file=sys.stderr)
     debug = "--debug" in arguments
     try:
         # --debug may stand anywhere.

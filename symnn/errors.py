@@ -1,5 +1,7 @@
 """One family of errors for users of networks: each names the field or row, what was found and what was expected."""
 
+from __future__ import annotations
+
 
 class SymnnError(ValueError):
     """Base of every error raised by :mod:`symnn`."""
@@ -15,3 +17,15 @@ class DataError(SymnnError):
 
 class CheckpointError(SymnnError):
     """A weights file is not what it claims to be."""
+
+
+class FieldError(ValueError):
+    """Something is wrong with the field at ``path``, counted from wherever it is raised; it never reaches the user."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+    def within(self, *path: str | int) -> FieldError:
+        """The same error, its path counted from further outside."""
+        return FieldError(str(self), (*path, *self.path))

@@ -95,6 +95,9 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        for number, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise SpecError(f"layers[{number}]: expected a layer, such as dense(8, 'tanh'), found {quote(layer)}")
         if not any(layer.dense for layer in self.layers):
             raise SpecError("a network needs at least one dense layer")
         for field, size in [("inputs", self.inputs), *((f"layers[{n}]", x.dense) for n, x in enumerate(self.layers))]:

@@ -6,19 +6,23 @@ the beginning. Each residual is one compiled function of the same parameters, an
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from sympy import Add, Expr, Symbol
+from sympy import Add, Expr, IndexedBase, Symbol
 from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from codegen import (
+    CodegenError,
     CompiledFunction,
     Equation,
     Graph,
@@ -26,6 +30,7 @@ from codegen import (
     Reduction,
     Variable,
     compile,
+    from_expressions,
     gradient,
     mixed_partials,
     sample_extent,
@@ -34,11 +39,13 @@ from codegen.emit.numba import Dtype
 from codegen.expression import fresh_name, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
-from symnn.errors import DataError, SpecError
-from symnn.network import Layer, Network
-from symnn.optimisers import OPTIMISERS
-from symnn.physics_spec import PhysicsSpec, SolverSpec, load_physics
-from symnn.residuals import Language
+from symnn.errors import DataError, FieldError, SpecError
+from symnn.network import ActivationLike, Layer, Network, ParameterSlice
+from symnn.physics_spec import PhysicsSpec, load_physics
+from symnn.points import checked_number
+from symnn.residuals import Language, checked_name
+from symnn.spec import Choice
+from symnn.suggest import quote
 
 Written: TypeAlias = str | Basic
 """An equation as a text, an expression that should be 0, or a SymPy equality."""
@@ -53,17 +60,27 @@ class Residual:
     """
 
     name: str
-    equations: Written | tuple[Written, ...]
+    equations: Written | Sequence[Written]
     weight: float = 1.0
+    data: Any = ()
+    """Names or symbols of numbers that belong to each point, such as measurements: further columns of its points."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weight, (int, float)) or not (0 < self.weight < inf):
+        object.__setattr__(self, "data", _names(self.data))
+        try:
+            checked_name(self.name)
+        except FieldError as error:
+            raise SpecError(f"residual: {error}") from None
+        number = isinstance(self.weight, Real) and not isinstance(self.weight, bool)
+        if not number or not 0 < self.weight <= sys.float_info.max:
             raise SpecError(f"the residual {self.name!r}: weight: found {self.weight!r}, expected a positive number")
+        if not self.written:
+            raise SpecError(f"the residual {self.name!r}: equations: expected at least one, found none")
 
-    @property
+    @cached_property
     def written(self) -> tuple[Written, ...]:
         """The equations, also where there is one."""
-        return self.equations if isinstance(self.equations, tuple) else (self.equations,)
+        return tuple(self.equations) if isinstance(self.equations, (list, tuple)) else (self.equations,)
 
 
 @dataclass(frozen=True)
@@ -91,30 +108,47 @@ class Physics:
     loss = Σ_s residual[s]**2/S
     outputs loss
 
-    ``inputs`` and ``unknowns`` are names or symbols, or names with blanks between them. Raises :class:`SpecError` for
-    an equation that cannot be read, for residuals of one name, and if the last layer has not one unit an unknown.
+    ``inputs`` and ``unknowns`` are names, symbols or functions, or names with blanks or commas between them. Raises
+    :class:`SpecError` for an equation that cannot be read, for residuals of one name, and if the last layer has not
+    one unit an unknown. Warns of a derivative that is 0 for every such network.
+
+    ``coefficients`` are numbers in the equations that are found together with the unknowns, by name or symbol, each
+    with a first guess. They are the last parameters of theta.
+
+    >>> rate = Physics("t", "u", (dense(8, "tanh"), dense(1)), (
+    ...     Residual("decay", "u_t + k*u"), Residual("measured", "u - m", data="m")), {"k": 1.0})
+    >>> rate.split(rate.initial_parameters())["k"]
+    array(1.)
     """
 
     inputs: Any
     unknowns: Any
     layers: tuple[Layer, ...]
     residuals: tuple[Residual, ...]
+    coefficients: Mapping[Any, float] = field(default_factory=dict)
     spec: PhysicsSpec | None = None
     """The spec it came from, if it came from one."""
 
     def __post_init__(self) -> None:
-        for field in ("inputs", "unknowns"):
-            given = getattr(self, field)
-            names = given.split() if isinstance(given, str) else given if isinstance(given, (tuple, list)) else (given,)
-            object.__setattr__(self, field, tuple(map(str, names)))
+        for names_of in ("inputs", "unknowns"):
+            object.__setattr__(self, names_of, _names(getattr(self, names_of)))
+        object.__setattr__(self, "coefficients", _checked_coefficients(self.coefficients))
         object.__setattr__(self, "layers", tuple(self.layers))
-        object.__setattr__(self, "residuals", tuple(self.residuals))
+        residuals = (self.residuals,) if isinstance(self.residuals, Residual) else self.residuals
+        object.__setattr__(self, "residuals", tuple(residuals))
+        for residual in self.residuals:
+            if not isinstance(residual, Residual):
+                raise SpecError(f"residuals: expected Residual objects, found {quote(residual)}")
         if self.network.outputs != len(self.unknowns):
             found = f"{self.network.outputs} outputs for the unknowns {', '.join(self.unknowns)}"
             raise SpecError(f"layers: found {found}, expected one output an unknown")
         names = [residual.name for residual in self.residuals]
         if not names or len(set(names)) < len(names):
-            raise SpecError(f"residuals: expected at least one, each with a name of its own, found {', '.join(names)}")
+            found = ", ".join(names) or "none"
+            raise SpecError(f"residuals: expected at least one, each with a name of its own, found {found}")
+        for name in self.coefficients:
+            if name in self.network.layout:
+                raise SpecError(f"coefficients: {quote(name)} is a parameter of the network; expected another name")
         for residual in self.residuals:
             self._expressions(residual)
 
@@ -127,57 +161,114 @@ class Physics:
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
         layers = tuple(Layer(x.dense, x.activation, x.bias, x.initialiser) for x in spec.layers)
         residuals = tuple(Residual(name, part.equations, part.weight) for name, part in spec.residuals.items())
-        return cls(tuple(spec.inputs), spec.unknowns, layers, residuals, spec)
+        return cls(tuple(spec.inputs), spec.unknowns, layers, residuals, spec=spec)
 
-    @cached_property
-    def language(self) -> Language:
-        """What the equations are written in."""
-        return Language(self.inputs, self.unknowns)
+    def language(self, residual: Residual) -> Language:
+        """What the equations of a residual are written in."""
+        return Language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
 
     @cached_property
     def network(self) -> Network:
         """The network by itself: its layout, its initial parameters, its predictions."""
         return Network(len(self.inputs), self.layers, "mean_squared_error")
 
+    # --- parameters -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def layout(self) -> Mapping[str, ParameterSlice]:
+        """Where each parameter lies in the flat vector theta: those of the network, then the coefficients."""
+        places = enumerate(self.coefficients, self.network.parameter_count)
+        numbers = {name: ParameterSlice(name, slice(place, place + 1), ()) for place, name in places}
+        return {**self.network.layout, **numbers}
+
+    @property
+    def parameter_count(self) -> int:
+        """The length of theta."""
+        return self.network.parameter_count + len(self.coefficients)
+
+    def split(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Views of the parameters inside a flat vector of theirs, or of their gradients."""
+        return {p.name: theta[p.where].reshape(p.shape) for p in self.layout.values()}
+
     def initial_parameters(self, seed: int = 0) -> np.ndarray:
-        """Random weights by each layer's initialiser and zero biases, as one flat float64 vector."""
-        return self.network.initial_parameters(seed)
+        """Random weights by each layer's initialiser, zero biases and the coefficients, as one flat float64 vector."""
+        return np.concatenate([self.network.initial_parameters(seed), list(self.coefficients.values())])
+
+    @cached_property
+    def _coefficients(self) -> Mapping[str, Variable]:
+        """The inputs of the graphs that hold the coefficients, with primes where a vertex has the name already."""
+        taken = {*self.network.forward_graph.variables, "loss", "data"}
+        return {name: Variable(fresh_name(name, taken)) for name in self.coefficients}
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def parameters(self) -> list[str]:
+        """The inputs of the graphs that theta holds, in its order."""
+        return [*self.network.layout, *(variable.name for variable in self._coefficients.values())]
+
+    @cached_property
+    def forward_graph(self) -> Graph:
+        """The forward pass alone: ``output``, the unknowns, from all parameters and ``x``."""
+        forward = self.network.forward_graph
+        return Graph(
+            (*forward.inputs[:-1], *self._coefficients.values(), forward.inputs[-1]), forward.equations, forward.outputs
+        )
+
     def graph(self, residual: Residual) -> Graph:
         """The forward pass, the derivatives by the inputs that the residual has, and its weighted loss."""
-        expressions = self._expressions(residual)
+        expressions, derivatives = self._expressions(residual), self.language(residual).derivatives
         used = {symbol.name for expression in expressions for symbol in expression.free_symbols}
-        meanings = {name: self.language.derivatives[name] for name in self.language.derivatives if name in used}
+        meanings = {name: meaning for name, meaning in derivatives.items() if name in used}
         orders = list(dict.fromkeys(letters for _, letters in meanings.values()))
         columns = {name: ("x", column) for column, name in enumerate(self.inputs)}
-        forward = self.network.forward_graph
-        graph = mixed_partials(forward, "output", orders, columns) if orders else forward
+        forward = self.forward_graph
+        with _in(residual):
+            graph = mixed_partials(forward, "output", orders, columns) if orders else forward
         vertices = {letters: graph.variable(name) for letters, name in zip([(), *orders], graph.outputs)}
         S, x = sample_extent("S"), graph.variable("x")
         s = Index("s", S)
         values: dict[Basic, Basic] = {Symbol(n, real=True): x[s, column] for column, n in enumerate(self.inputs)}
         for name, (unknown, letters) in {**{u: (u, ()) for u in self.unknowns}, **meanings}.items():
             values[Symbol(name, real=True)] = vertices[letters][s, self.unknowns.index(unknown)]
-        rows, equations = [], list(graph.equations)
-        for number, expression in enumerate(expressions, 1):
-            name = fresh_name("residual" if len(expressions) == 1 else f"residual{number}", graph.variables)
-            rows.append(Variable(name, (S,))[s])
-            equations.append(Equation(rows[-1], substitute(expression, values)))
+        zeros = {vertices[letters].name for letters in orders} & {e.name for e in graph.equations if e.body == 0}
+        if zeros:
+            vanishing = [name for name, (_, letters) in meanings.items() if vertices[letters].name in zeros]
+            warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=2)
+        values |= {Symbol(n, real=True): variable.symbol for n, variable in self._coefficients.items()}
+        data = [Variable("data", (S, len(residual.data)))] if residual.data else []
+        values |= {Symbol(n, real=True): data[0][s, column] for column, n in enumerate(residual.data)}
+        stems = ["residual"] if len(expressions) == 1 else [f"residual{n}" for n in range(1, len(expressions) + 1)]
+        rows = [Variable(fresh_name(stem, graph.variables), (S,))[s] for stem in stems]
+        bodies = [substitute(expression, values) for expression in expressions]
+        known = [x, *vertices.values(), *self._coefficients.values(), *data]
+        with _in(residual):
+            written = from_expressions({IndexedBase(row.base.name)[s]: body for row, body in zip(rows, bodies)}, known)
         squares = exact(residual.weight) / S * Add(*[row**2 for row in rows])
-        equations.append(Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,)))
-        return graph.with_equations(equations, ["loss"])
+        loss = Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,))
+        return Graph((*graph.inputs, *data), (*graph.equations, *written.equations, loss), ("loss",))
 
     def gradient_graph(self, residual: Residual) -> Graph:
         """The loss of a residual and its gradient with respect to every parameter."""
-        return gradient(self.graph(residual), "loss", list(self.network.layout))
+        graph = self.graph(residual)
+        with _in(residual):
+            return gradient(graph, "loss", self.parameters)
+
+    def _vanishing(self, names: list[str]) -> str:
+        """Why derivatives are 0, whatever the parameters: the activations are pieces of polynomials of low degree."""
+        activations = [_activation_name(layer.activation) for layer in self.layers if layer.activation is not None]
+        used = ", ".join(dict.fromkeys(activations)) or "none"
+        verb = "is" if len(names) == 1 else "are"
+        return (
+            f"{', '.join(names)} {verb} 0 for every network with these activations ({used}); "
+            "expected one with derivatives of that order, such as tanh"
+        )
 
     def _expressions(self, residual: Residual) -> list[Expr]:
-        found = []
+        found, language = [], self.language(residual)
         for number, written in enumerate(residual.written):
             where = f"residuals.{residual.name}.equation" + (f"[{number}]" if len(residual.written) > 1 else "")
-            read = self.language.parse if isinstance(written, str) else self.language.read
+            read = language.parse if isinstance(written, str) else language.read
             found.append(read(written, where))
         return found
 
@@ -190,7 +281,10 @@ class Physics:
 
 @dataclass(frozen=True)
 class PhysicsModel:
-    """The compiled functions of a problem. Points are arrays (S, inputs), one a residual, in the residuals' order."""
+    """The compiled functions of a problem. Points are arrays, one a residual, in the residuals' order.
+
+    Their columns are the inputs, and after them the data of the residual.
+    """
 
     physics: Physics
     dtype: Dtype = "float64"
@@ -200,36 +294,62 @@ class PhysicsModel:
     @cached_property
     def predict(self) -> CompiledFunction:
         """``predict(theta, points) -> (S, unknowns)``."""
-        return self._compile(self.physics.network.forward_graph)
+        return self._compile(self.physics.forward_graph)
 
     @cached_property
     def parts(self) -> Mapping[str, CompiledFunction]:
-        """By the name of each residual, ``value_and_grad(theta, points, out=None) -> (loss, gradient)`` of its part."""
-        return {r.name: self._compile(self.physics.gradient_graph(r)) for r in self.physics.residuals}
+        """By the name of each residual, ``value_and_grad(theta, points, out=None) -> (loss, gradient)`` of its part.
+
+        One with data takes the inputs and the data apart: ``value_and_grad(theta, points, data, out=None)``.
+        """
+        found = {}
+        for residual in self.physics.residuals:
+            graph = self.physics.gradient_graph(residual)
+            with _in(residual):
+                found[residual.name] = self._compile(graph)
+        return found
 
     def value_and_grad(self, theta: np.ndarray, *points: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss, the sum of its parts, and its gradient, laid out like theta."""
-        self._require(points)
-        found = [part(theta, where) for part, where in zip(self.parts.values(), points)]
+        theta, arrays = np.asarray(theta, self.dtype), self._arrays(points)
+        found = [part(theta, *where) for part, where in zip(self.parts.values(), arrays)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
     def losses(self, theta: np.ndarray, *points: np.ndarray) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
-        self._require(points)
-        return {name: part(theta, where)[0] for (name, part), where in zip(self.parts.items(), points)}
+        theta, arrays = np.asarray(theta, self.dtype), self._arrays(points)
+        return {name: part(theta, *where)[0] for (name, part), where in zip(self.parts.items(), arrays)}
 
     def objective(self, *points: np.ndarray) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``."""
-        self._require(points)
-        return Objective(self, points)
+        return Objective(self, self._arrays(points))
 
-    def _require(self, points: Sequence[np.ndarray]) -> None:
-        names = [residual.name for residual in self.physics.residuals]
-        if len(points) != len(names):
-            raise TypeError(f"expected {len(names)} arrays of points ({', '.join(names)}), found {len(points)}")
+    def _arrays(self, points: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+        """The points themselves, or copies of them as the compiled functions want them; data apart."""
+        residuals = self.physics.residuals
+        if len(points) != len(residuals):
+            names = ", ".join(residual.name for residual in residuals)
+            raise TypeError(f"expected {len(residuals)} arrays of points ({names}), found {len(points)}")
+        return [self._split(residual, given) for residual, given in zip(residuals, points)]
+
+    def _split(self, residual: Residual, given: np.ndarray) -> tuple[np.ndarray, ...]:
+        place, names = f"the points of {residual.name}", (*self.physics.inputs, *residual.data)
+        try:
+            where = np.require(given, self.dtype, "C")
+        except (TypeError, ValueError):
+            raise DataError(f"{place}: expected an array of numbers, found {quote(given)}") from None
+        if where.ndim != 2 or where.shape[1] != len(names) or not len(where):
+            expected = f"an array (points, {len(names)}), a column for each of {', '.join(names)}"
+            raise DataError(f"{place}: expected {expected}, found one of shape {where.shape}")
+        if not np.isfinite(where).all():
+            row = int(np.argmin(np.isfinite(where).all(axis=1)))
+            raise DataError(f"{place}: row {row}: expected finite numbers, found {quote(where[row])}")
+        if not residual.data:
+            return (where,)
+        return tuple(map(np.ascontiguousarray, np.split(where, [len(self.physics.inputs)], axis=1)))
 
     def _compile(self, graph: Graph) -> CompiledFunction:
-        pack = {"theta": list(self.physics.network.layout)}
+        pack = {"theta": self.physics.parameters}
         if len(graph.outputs) > 1:
             pack["gradient"] = list(graph.outputs[1:])
         return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
@@ -238,16 +358,17 @@ class PhysicsModel:
 class Objective:
     """Loss and gradient as a function of theta alone: every part is bound to its points and to memory of its own.
 
-    The points may change in place between calls. Calls return the same array of gradients and must not run at once.
+    Points without data that are C-contiguous arrays of the model's dtype may change in place between calls. Calls
+    return the same array of gradients and must not run at once.
     """
 
-    def __init__(self, model: PhysicsModel, points: Sequence[np.ndarray]) -> None:
-        count = model.physics.network.parameter_count
+    def __init__(self, model: PhysicsModel, points: Sequence[tuple[np.ndarray, ...]]) -> None:
+        count = model.physics.parameter_count
         self._theta = np.zeros(count, model.dtype)
         self._gradients = np.zeros((len(points), count), model.dtype)
         self._gradient = np.zeros(count, model.dtype)
         parts = zip(model.parts.values(), points, self._gradients)
-        self._calls = [part.bind(self._theta, where, out=row) for part, where, row in parts]
+        self._calls = [part.bind(self._theta, *where, out=row) for part, where, row in parts]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and its gradient."""
@@ -256,108 +377,37 @@ class Objective:
         return loss, np.sum(self._gradients, axis=0, out=self._gradient)
 
 
-# --- points -------------------------------------------------------------------------------------------------------
+@contextmanager
+def _in(residual: Residual) -> Iterator[None]:
+    """Errors of the compiler name the residual that they are about."""
+    try:
+        yield
+    except CodegenError as error:
+        raise SpecError(f"residuals.{residual.name}: {error}") from None
 
 
-def sample(ranges: Sequence[tuple[float, float] | Sequence[float]], count: int, seed: int = 0) -> np.ndarray:
-    """``count`` points: each input from its range ``(low, high)``, or in turn from the values ``[v, …]`` of a list.
-
-    A Latin hypercube (McKay, Beckman, Conover 1979): of ``count`` equal pieces of each range every one has a point.
-
-    >>> sample([(-1.0, 1.0), [0.0]], 3).shape
-    (3, 2)
-    >>> np.sort(np.floor(sample([(0.0, 4.0)], 4)), axis=0).T
-    array([[0., 1., 2., 3.]])
-    """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    columns = []
-    for values in ranges:
-        if isinstance(values, tuple):
-            low, high = values
-            columns.append(low + (high - low) * (generator.permutation(count) + generator.random(count)) / count)
-        else:
-            columns.append(np.resize(np.asarray(values, dtype=float), count))
-    return np.column_stack(columns)
+def _names(given: object) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = given.replace(",", " ").split()
+    return tuple(map(_name, given if isinstance(given, (tuple, list)) else (given,)))
 
 
-# --- training -----------------------------------------------------------------------------------------------------
+def _checked_coefficients(given: object) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise SpecError(f"coefficients: expected a mapping of names to numbers, found {quote(given)}")
+    try:
+        return {_name(name): checked_number(value) for name, value in given.items()}
+    except FieldError as error:
+        raise SpecError(f"coefficients: {error}") from None
 
 
-@dataclass(frozen=True)
-class Solution:
-    """Parameters that bring the residuals near 0, the loss there, and what it took."""
-
-    theta: np.ndarray
-    loss: float
-    iterations: int
-    seconds: float
-    stopped: str
+def _name(given: object) -> str:
+    """The name of an input or an unknown, be it a text, a symbol, a function or a function of the inputs."""
+    function = given.func if isinstance(given, AppliedUndef) else given
+    return function.__name__ if isinstance(function, UndefinedFunction) else str(function)
 
 
-def solve(
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    theta: np.ndarray,
-    *,
-    adam: int = 0,
-    learning_rate: float = 1e-3,
-    iterations: int = 5000,
-    memory: int = 50,
-    seconds: float | None = None,
-) -> Solution:
-    """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS.
-
-    L-BFGS (Liu, Nocedal 1989) is SciPy's, with the last ``memory`` pairs of steps and changes of the gradient. After
-    ``seconds`` it stops with what it has. Raises :class:`DataError` if the loss at the beginning is not finite.
-    """
-    from scipy.optimize import minimize
-
-    started = time.perf_counter()
-    if not np.isfinite(objective(theta)[0]):
-        raise DataError(
-            "the loss at the first parameters is not finite; expected points where the equations are defined"
-        )
-    current = _adam(objective, np.array(theta, dtype=float), adam, learning_rate)
-    stopped: list[str] = []
-
-    def watch(intermediate_result: Any) -> None:
-        if seconds is not None and time.perf_counter() - started > seconds:
-            stopped.append("out of time")
-            raise StopIteration
-
-    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": memory, "ftol": 0.0, "gtol": 1e-9}
-    found = minimize(objective, current, jac=True, method="L-BFGS-B", callback=watch, options=options)
-    why = stopped[0] if stopped else str(found.message).capitalize()
-    return Solution(found.x, float(found.fun), adam + int(found.nit), time.perf_counter() - started, why)
-
-
-def solve_spec(physics: Physics, settings: SolverSpec | None = None) -> tuple[Solution, dict[str, float]]:
-    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left."""
-    spec = physics.spec
-    if spec is None:
-        raise SpecError("expected a problem that came from a spec, which says where its points are")
-    settings = settings or spec.solver
-    model = physics.compile()
-    points = [
-        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
-        for number, part in enumerate(spec.residuals.values())
-    ]
-    found = solve(
-        model.objective(*points),
-        physics.initial_parameters(settings.seed),
-        adam=settings.adam,
-        learning_rate=settings.learning_rate,
-        iterations=settings.iterations,
-        seconds=settings.seconds,
-    )
-    return found, model.losses(found.theta, *points)
-
-
-def _adam(
-    objective: Callable[[np.ndarray], tuple[float, np.ndarray]], theta: np.ndarray, steps: int, learning_rate: float
-) -> np.ndarray:
-    rule = OPTIMISERS["adam"]
-    state = rule.initial_state(theta)
-    for step in range(1, steps + 1):
-        _, slope = objective(theta)
-        theta, *state = rule.compile()(theta, slope, *state, float(step), learning_rate, 0.9, 0.999, 1e-8)
-    return theta
+def _activation_name(activation: ActivationLike) -> str:
+    if isinstance(activation, Choice):
+        return activation.formula or activation.name
+    return activation if isinstance(activation, str) else "a function of one's own"

@@ -9,33 +9,16 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from symnn.errors import SpecError
-from symnn.residuals import Language
-from symnn.spec import MAX_PARAMETERS, FieldError, LayerSpec, SpecModel, few_layers, read_spec
+from symnn.errors import FieldError, SpecError
+from symnn.points import checked_range, checked_values, few_values
+from symnn.residuals import Language, checked_name
+from symnn.spec import MAX_PARAMETERS, LayerSpec, SpecModel, few_layers, read_spec
 from symnn.suggest import quote, unknown
 
 MAX_INPUTS = 4
 MAX_UNKNOWNS = 16
 MAX_RESIDUALS = 64
 MAX_POINTS = 10_000_000
-
-
-def _range(value: object) -> object:
-    fits = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
-    if not fits:
-        raise FieldError(f"expected a range [lowest, highest], found {quote(value)}")
-    return tuple(map(float, value))  # type: ignore[call-overload]
-
-
-def _values(value: object) -> object:
-    values = value if isinstance(value, (list, tuple)) else [value]
-    if not values or not all(map(_is_number, values)):
-        raise FieldError(f"expected a number or a list of numbers, found {quote(value)}")
-    return list(map(float, values))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _texts(value: object) -> object:
@@ -52,8 +35,8 @@ def _names(value: object) -> object:
     return tuple(names)
 
 
-_Range = Annotated[tuple[float, float], Field(strict=False), BeforeValidator(_range)]
-_Values = Annotated[list[float], BeforeValidator(_values)]
+_Range = Annotated[tuple[float, float], Field(strict=False), BeforeValidator(checked_range)]
+_Values = Annotated[list[float], BeforeValidator(checked_values)]
 
 
 class ResidualSpec(SpecModel):
@@ -68,11 +51,15 @@ class ResidualSpec(SpecModel):
 
 
 class SolverSpec(SpecModel):
-    """How the equations are solved: steps of Adam, then iterations of L-BFGS, for at most so many seconds."""
+    """How the equations are solved: steps of Adam, then iterations of L-BFGS, for at most so many seconds.
+
+    L-BFGS remembers the last ``memory`` steps.
+    """
 
     adam: Annotated[int, Field(ge=0)] = 0
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     iterations: Annotated[int, Field(ge=0)] = 5000
+    memory: Annotated[int, Field(ge=1)] = 50
     seconds: Annotated[float, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -119,14 +106,33 @@ class PhysicsSpec(SpecModel):
         return self
 
     def _check(self, name: str, residual: ResidualSpec, language: Language) -> None:
+        try:
+            checked_name(name)
+        except FieldError as error:
+            raise error.within("residuals") from None
         for text in residual.equations:
             try:
                 language.parse(text, "")
             except SpecError as error:
                 raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
-        for given in residual.at:
-            if given not in self.inputs:
-                raise FieldError(unknown("input", given, self.inputs), ("residuals", name, "at"))
+        for given, values in residual.at.items():
+            try:
+                self._check_values(given, values, residual.points)
+            except FieldError as error:
+                raise error.within("residuals", name, "at") from None
+
+    def _check_values(self, given: str, values: list[float], points: int) -> None:
+        if given not in self.inputs:
+            raise FieldError(unknown("input", given, self.inputs))
+        low, high = self.inputs[given]
+        outside = [value for value in values if not low <= value <= high]
+        if outside:
+            expected = f"values from {low:.15g} to {high:.15g}, the range of {given}"
+            raise FieldError(f"expected {expected}, found {outside[0]:.15g}", (given,))
+        try:
+            few_values(values, points)
+        except FieldError as error:
+            raise error.within(given) from None
 
 
 def load_physics(source: str | Path | Mapping[str, Any]) -> PhysicsSpec:

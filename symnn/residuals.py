@@ -13,25 +13,48 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from sympy import Derivative, Eq, Expr, Symbol, sympify
+from sympy import Derivative, Eq, Expr, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 
+from codegen import CodegenError, from_expressions
 from codegen.expression import postorder, replace
-from symnn.errors import SpecError
+from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.suggest import quote, unknown
 
 MAX_ORDER = 4
 """The highest order of a derivative."""
 
+MAX_NAME = 60
+"""The length of the longest name of a residual."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _RESERVED = frozenset({"pi", *FUNCTIONS})
+_ELSEWHERE = (Subs, ExprWithLimits, Limit, Order, Lambda)
+"""What takes an unknown at other places than the point itself."""
+
+
+def checked_name(name: object) -> str:
+    """The name of a residual, which reports print on a line of theirs.
+
+    >>> checked_name("left and right")
+    'left and right'
+    """
+    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= MAX_NAME):
+        raise FieldError(f"expected a name of 1 to {MAX_NAME} printable characters, found {quote(name)}")
+    return name
+
+
+_OUTPUT = "the output 'residual'"
 
 
 @dataclass(frozen=True)
 class Language:
-    """The names that an equation may use: ``inputs``, ``unknowns`` and the derivatives of these by those.
+    """The names that an equation may use: ``inputs``, ``unknowns``, the derivatives of these by those, and ``numbers``.
+
+    Numbers are coefficients and data, of which there are no derivatives.
 
     >>> language = Language(("x", "t"), ("u",))
     >>> language.parse("u_t + u*u_x - u_xx/100", "interior")
@@ -47,10 +70,11 @@ class Language:
 
     inputs: tuple[str, ...]
     unknowns: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for kind, names in (("inputs", self.inputs), ("unknowns", self.unknowns)):
-            if not names:
+        for kind, names in (("inputs", self.inputs), ("unknowns", self.unknowns), ("numbers", self.numbers)):
+            if not names and kind != "numbers":
                 raise SpecError(f"{kind}: expected at least one name, found none")
             for name in names:
                 if not _NAME.fullmatch(name):
@@ -60,7 +84,8 @@ class Language:
                 if name in _RESERVED:
                     raise SpecError(f"{kind}: {quote(name)} has a meaning in formulas already; expected another name")
         derived = [self._written(u, letters) for u in self.unknowns for letters in self._orders]
-        twice = [name for name, times in Counter([*self.inputs, *self.unknowns, *derived]).items() if times > 1]
+        every = [*self.inputs, *self.unknowns, *self.numbers, *derived]
+        twice = [name for name, times in Counter(every).items() if times > 1]
         if twice:
             raise SpecError(f"unknowns: {quote(twice[0])} has two meanings with these inputs; expected other names")
 
@@ -88,7 +113,7 @@ class Language:
 
     @cached_property
     def _variables(self) -> Mapping[str, Expr]:
-        plain = {name: Symbol(name, real=True) for name in (*self.inputs, *self.unknowns)}
+        plain = {name: Symbol(name, real=True) for name in (*self.inputs, *self.unknowns, *self.numbers)}
         return plain | {name: self.symbol(*meaning) for name, meaning in self.derivatives.items()}
 
     def parse(self, text: str, where: str) -> Expr:
@@ -97,13 +122,37 @@ class Language:
 
     def read(self, equation: Basic, where: str) -> Expr:
         """The expression that should be 0, from one in SymPy or from an equality of two sides."""
-        expression = equation.lhs - equation.rhs if isinstance(equation, Eq) else sympify(equation)
-        if not isinstance(expression, Expr):
-            raise SpecError(f"{where}: expected an expression or an equality, found a {type(expression).__name__}")
+        expression = equation.lhs - equation.rhs if isinstance(equation, Eq) else self._sympified(equation)
+        if not isinstance(expression, Expr) or getattr(expression, "is_Matrix", False):
+            raise SpecError(f"{where}: expected an expression or an equality, found a {type(equation).__name__}")
+        self._check_derivatives(expression, where)
         expression = expression.doit()  # the derivative of a product becomes products of derivatives
-        nodes = postorder(expression, lambda node: not node.args or isinstance(node, (Derivative, AppliedUndef)))
+        nodes = list(
+            postorder(expression, lambda n: not n.args or isinstance(n, (Derivative, AppliedUndef, *_ELSEWHERE)))
+        )
+        for node in nodes:
+            if isinstance(node, _ELSEWHERE):
+                known = f"functions of {', '.join(map(self._applied, self.unknowns))} and their derivatives there"
+                raise SpecError(f"{where}: found sympy's {type(node).__name__}, expected {known}")
         meanings = {node: self._meaning(node, where) for node in nodes if self._is_named(node)}
         return self._checked(replace(expression, meanings), where)
+
+    @staticmethod
+    def _sympified(equation: object) -> object:
+        try:
+            return sympify(equation, strict=True)
+        except SympifyError:
+            return None
+
+    def _check_derivatives(self, expression: Expr, where: str) -> None:
+        """By anything else an unknown has the derivative 0, so that a slip would pass as an equation without it."""
+        for node in postorder(expression, lambda node: not node.args or isinstance(node, _ELSEWHERE)):
+            for variable in node.variables if isinstance(node, Derivative) else ():
+                if isinstance(variable, Symbol) and variable.name not in self.inputs:
+                    raise SpecError(f"{where}: {node}: {unknown('input', variable.name, self.inputs)}")
+
+    def _applied(self, name: str) -> str:
+        return f"{name}({', '.join(self.inputs)})"
 
     @staticmethod
     def _is_named(node: Basic) -> bool:
@@ -111,15 +160,20 @@ class Language:
 
     def _meaning(self, node: Basic, where: str) -> Expr:
         if isinstance(node, Symbol):
-            if node.name not in self.inputs:
-                raise SpecError(f"{where}: {unknown('symbol', node.name, self.inputs)}")
+            if node.name in self.unknowns:
+                raise SpecError(f"{where}: found the symbol {node}, expected the function {self._applied(node.name)}")
+            known = (*self.inputs, *self.numbers)
+            if node.name not in known:
+                raise SpecError(
+                    f"{where}: {unknown('symbol', node.name, known)}; a number to be found is a coefficient"
+                )
             return Symbol(node.name, real=True)
         applied, letters = (node.expr, [str(v) for v in node.variables]) if isinstance(node, Derivative) else (node, [])
         name = applied.func.__name__ if isinstance(applied, AppliedUndef) else str(applied)
         if name not in self.unknowns:
             raise SpecError(f"{where}: {unknown('function', name, self.unknowns)}")
         if tuple(map(str, applied.args)) != self.inputs:
-            expected = f"{name}({', '.join(self.inputs)})"
+            expected = self._applied(name)
             raise SpecError(f"{where}: found {applied}, expected {expected}: where it holds is said by the points")
         if len(letters) > MAX_ORDER:
             raise SpecError(f"{where}: found {node}, expected derivatives of order {MAX_ORDER} at most")
@@ -129,4 +183,8 @@ class Language:
         used = {symbol.name for symbol in expression.free_symbols}
         if not used & {*self.unknowns, *self.derivatives}:
             raise SpecError(f"{where}: '{expression}' has none of the unknowns {', '.join(self.unknowns)}")
+        try:
+            from_expressions({"residual": expression}, [Symbol(name, real=True) for name in sorted(used)])
+        except CodegenError as error:
+            raise SpecError(f"{where}: {str(error).replace(_OUTPUT, 'the equation', 1)}") from None
         return expression

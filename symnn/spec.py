@@ -15,6 +15,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar
 
+import numpy as np
 import yaml
 from pydantic import (
     AfterValidator,
@@ -26,11 +27,12 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from sympy import Symbol
 
 from symnn.activations import ACTIVATIONS
 from symnn.data import BUILTIN
-from symnn.errors import SpecError
+from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
@@ -46,14 +48,6 @@ MAX_PARAMETERS = 100_000_000
 
 Steps = tuple[str | int, ...]
 """The way to a field: ``("layers", 0, "activation")``."""
-
-
-class FieldError(ValueError):
-    """Something is wrong with the field at ``path``, counted from wherever it is raised."""
-
-    def __init__(self, message: str, path: Steps = ()) -> None:
-        super().__init__(message)
-        self.path = path
 
 
 # --- choices from tables ------------------------------------------------------------------------------------------
@@ -330,22 +324,53 @@ def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
 _Read = TypeVar("_Read", bound=SpecModel)
 
 
-def read_spec(model: type[_Read], source: str | Path | Mapping[str, Any]) -> _Read:
-    """What :func:`load_spec` does, for a spec of this model."""
-    name = "spec" if isinstance(source, Mapping) else str(source)
+def read_spec(model: type[_Read], source: str | Path | Mapping[str, Any], name: str = "spec") -> _Read:
+    """What :func:`load_spec` does, for a spec of this model; errors in a mapping begin with ``name``."""
+    name = name if isinstance(source, Mapping) else str(source)
     try:
-        content = source if isinstance(source, Mapping) else _read(Path(source))
-        return model.model_validate(_plain(content))
+        content = _plain(source if isinstance(source, Mapping) else _read(Path(source)))
+        _require_purpose(model, content)
+        return model.model_validate(content)
     except FieldError as error:
         raise SpecError(_sentence(name, error.path, str(error))) from None
     except ValidationError as error:
         raise SpecError(_describe(name, model, error)) from None
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What a kind of spec describes, the commands that read it, and the fields that no other kind has."""
+
+    what: str
+    read_by: str
+    fields: frozenset[str]
+
+
+PURPOSES = (
+    Purpose(
+        "a network",
+        "symnn train, formulas, check, compare, steps and compile",
+        frozenset({"loss", "weight_decay", "training", "data"}),
+    ),
+    Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
+)
+
+
+def _require_purpose(model: type[SpecModel], content: object) -> None:
+    """Refuse a spec of another kind as a whole, before each of its fields is called unknown."""
+    if not isinstance(content, Mapping):
+        return
+    read = [purpose for purpose in PURPOSES if purpose.fields <= model.model_fields.keys()]
+    found = [purpose for purpose in PURPOSES if purpose.fields & content.keys()]
+    if read and found and read[0] not in found:
+        raise FieldError(f"expected a spec of {read[0].what}, found one of {found[0].what}, for '{found[0].read_by}'")
+
+
 def _read(path: Path) -> object:
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
-        raise FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {quote(path.suffix)}")
+        found = "a directory" if path.is_dir() else quote(path.suffix)
+        raise FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {found}")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -353,6 +378,8 @@ def _read(path: Path) -> object:
         raise FieldError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BYTES:
         raise FieldError(f"expected at most {MAX_BYTES:,} bytes, found more")
+    if not data.strip():
+        raise FieldError("expected a mapping of fields, found an empty file")
     try:
         return parse(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -364,6 +391,8 @@ def _plain(content: object) -> object:
     count = iter(range(MAX_VALUES))
 
     def copy(value: object, path: Steps) -> object:
+        if isinstance(value, np.generic):
+            value = value.item()
         if next(count, None) is None:
             raise FieldError(f"expected at most {MAX_VALUES:,} values, found more")
         if len(path) > MAX_DEPTH:
@@ -470,7 +499,8 @@ def _brief(message: str) -> str:
 
 def _parse_json(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        # NaN and Infinity become floats, which are refused with the field that they stand in
+        return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise FieldError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except FieldError:
@@ -486,10 +516,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise FieldError(f"found the field {quote(key)} twice")
         found[key] = value
     return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise FieldError(f"expected a finite number, found {name}")
 
 
 _PARSERS: Mapping[str, Callable[[str], object]] = {
@@ -529,28 +555,28 @@ def _explain(model: type[SpecModel], error: Mapping[str, Any]) -> tuple[Steps, s
     if isinstance(cause, FieldError):
         return (*path, *cause.path), str(cause)
     if error["type"] == "extra_forbidden":
-        return path[:-1], unknown("field", str(path[-1]), _model_at(model, path).model_fields)
+        return path[:-1], unknown("field", str(path[-1]), _fields_at(model, path))
     if error["type"] == "missing":
-        field = _model_at(model, path).model_fields[str(path[-1])]
+        field = _fields_at(model, path)[str(path[-1])]
         return path[:-1], f"missing field {quote(path[-1])}; expected {field.description}"
-    expected = _EXPECTED.get(error["type"])
-    if expected is None:
-        return path, f"{error['msg']}, found {quote(error['input'])}"
-    return path, f"expected {expected.format(**context)}, found {quote(error['input'])}"
+    expected = EXPECTED.get(error["type"], "another value").format(**context)
+    return path, f"expected {expected}, found {quote(error['input'])}"
 
 
-def _model_at(model: type[SpecModel], path: Sequence[str | int]) -> type[BaseModel]:
-    """The model whose field is the last step of a path."""
-    return model.models.get(path[0], model) if len(path) > 1 else model
+def _fields_at(model: type[SpecModel], path: Sequence[str | int]) -> dict[str, FieldInfo]:
+    """The fields beside the last step of a path, by the names that a spec gives them."""
+    fields = (model.models.get(path[0], model) if len(path) > 1 else model).model_fields
+    return {field.alias or name: field for name, field in fields.items()}
 
 
 #: What pydantic's kinds of error expected, in the words of the spec.
-_EXPECTED: Mapping[str, str] = {
+EXPECTED: Mapping[str, str] = {
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "a text",
     "tuple_type": "a list",
+    "dict_type": "a mapping",
     "model_type": "a mapping of fields",
     "model_attributes_type": "a mapping of fields",
     "greater_than": "a number above {gt}",

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from symnn.errors import SpecError
+from symnn.physics_spec import load_physics
+
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits.yaml"
 XOR = ROOT / "examples" / "xor.yaml"
+BURGERS = ROOT / "examples" / "burgers.yaml"
 
 
 def symnn(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -58,6 +62,44 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
     assert result.stdout.count("root mean square of the residual") == 3
     with np.load(tmp_path / "u.npz") as saved:
         assert saved["W1"].shape == (20, 2)
+
+
+def test_solve_makes_no_iterations_where_none_are_asked_for_and_warns_in_one_line(tmp_path: Path) -> None:
+    text = BURGERS.read_text(encoding="utf-8").replace("tanh", "relu").replace("4096", "10").replace("256", "10")
+    (tmp_path / "relu.yaml").write_text(text, encoding="utf-8")
+    result = symnn("solve", tmp_path / "relu.yaml", "--iterations", 0)
+    assert result.returncode == 0, result.stderr
+    assert "after 0 iterations" in result.stdout
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("symnn: warning: residuals.interior: u_xx is 0 for every network")
+
+
+FILES: dict[str, tuple[bytes, str]] = {
+    "an empty file": (b"", "expected a mapping of fields, found an empty file"),
+    "blanks": (b" \n\n", "expected a mapping of fields, found an empty file"),
+    "what is not text": (b"\x7fELF\xff\x00", "expected UTF-8 text, found byte 0xff at 4"),
+    "what is not YAML": (b"inputs: [", "line 1, column 10"),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_file_without_equations_is_one_line_and_exit_status_2(what: str, tmp_path: Path) -> None:
+    content, message = FILES[what]
+    (tmp_path / "s.yaml").write_bytes(content)
+    result = symnn("solve", tmp_path / "s.yaml")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert f"s.yaml: {message}" in result.stderr
+
+
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "s.yaml").write_text("inputs: 1")
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    with pytest.raises(SpecError, match=r"s\.yaml: cannot be read: Permission denied"):
+        load_physics(tmp_path / "s.yaml")
 
 
 def test_a_wrong_equation_is_one_line_and_exit_status_2(tmp_path: Path) -> None:
@@ -143,6 +185,13 @@ BAD = {
     "no target": (["train", XOR, "--data", "x.csv"], "--target"),
     "no data file": (["train", XOR, "--data", "x.csv", "--target", "y"], "x.csv"),
     "not a python file": (["compile", XOR, "--out", "x.txt"], "--out: expected a file that ends in .py"),
+    "equations for a network": (["formulas", BURGERS], "expected a spec of a network, found one of differential equat"),
+    "equations to train": (["train", BURGERS], "found one of differential equations, for 'symnn solve'"),
+    "equations to compare": (["compare", BURGERS], "found one of differential equations, for 'symnn solve'"),
+    "a network to solve": (["solve", XOR], "expected a spec of differential equations, found one of a network"),
+    "nothing to solve": (["solve", "nope.yaml"], "nope.yaml: cannot be read: No such file or directory"),
+    "a directory": (["solve", ROOT], "expected a file that ends in .yaml, .yml, .json, found a directory"),
+    "an archive that is a directory": (["solve", BURGERS, "--out", "."], "--out: expected a file that ends in .npz"),
     "no such directory": (["compile", XOR, "--out", "nowhere/x.py"], "nowhere"),
     "not weights": (["steps", XOR, "--input", "1,0", "--label", "0", "--weights", XOR], "xor.yaml"),
 }

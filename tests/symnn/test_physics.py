@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from sympy import Derivative, Eq, Function, Symbol, diff, exp, pi, sin, symbols
+from sympy import (
+    Abs,
+    Derivative,
+    Eq,
+    Function,
+    Heaviside,
+    I,
+    Integral,
+    Limit,
+    Matrix,
+    Piecewise,
+    Rational,
+    Symbol,
+    diff,
+    exp,
+    floor,
+    pi,
+    sin,
+    symbols,
+    zoo,
+)
 
 import symnn
 from codegen import mixed_partials
 from codegen.numeric import check_gradient, evaluate
 from codegen.operations import count_operations
 from codegen.passes import optimise
-from symnn.physics import solve_spec
 from symnn.physics_spec import load_physics
 from symnn.residuals import Language
+from symnn.solving import solve_spec
 
 x, t = symbols("x t")
 u, v = Function("u")(x, t), Function("v")(x, t)
+a1, k, m, n = symbols("a1 k m n")
 LAYERS = (symnn.dense(5, "tanh"), symnn.dense(4, "tanh"), symnn.dense(1))
 BURGERS = Derivative(u, t) + u * Derivative(u, x) - Derivative(u, x, 2) / 100
 
@@ -61,6 +83,21 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a symbol": (u - Symbol("nu"), "unknown symbol 'nu'"),
     "a high derivative": (Derivative(u, x, 5), "expected derivatives of order 4 at most"),
     "no expression": (sin(x) < u, "expected an expression or an equality"),
+    "nothing": (None, r"interior\.equation: expected an expression or an equality, found a NoneType"),
+    "a matrix": (Matrix([u]), r"interior\.equation: expected an expression or an equality"),
+    "a symbol instead of the function": (Symbol("u"), r"found the symbol u, expected the function u\(x, t\)"),
+    "a derivative by something else": (u + Derivative(u, Symbol("y")), r"interior\.equation: .*unknown input 'y'"),
+    "an integral": (
+        Integral(u, (x, 0, 1)),
+        r"interior\.equation: found sympy's Integral, expected functions of u\(x, t",
+    ),
+    "a derivative at one place": (Derivative(u, x).subs(x, 0), r"interior\.equation: found sympy's Subs"),
+    "a derivative elsewhere": (u.subs(x, x + 1).diff(x), r"interior\.equation: found sympy's Subs"),
+    "a limit": (Limit(u, x, 0), r"interior\.equation: found sympy's Limit"),
+    "what is not real": (u + I, r"interior\.equation: the equation contains the imaginary unit"),
+    "what is not finite": (u * zoo, r"interior\.equation: the equation contains zoo"),
+    "what has no translation": (floor(u), r"interior\.equation: the equation contains sympy's floor"),
+    "the second of two": ((u, u + I), r"interior\.equation\[1\]: the equation contains the imaginary unit"),
 }
 
 
@@ -116,6 +153,7 @@ RESIDUALS: dict[str, Any] = {
     "a third order": "u_t + 6*u*u_x + u_xxx",
     "several equations": ("u_t - u_xx", "u_x*cos(t)"),
     "what is not linear": "exp(-u)*u_xt**2 - sigmoid(u_x)",
+    "pieces": Piecewise((Derivative(u, x), x > Rational(1, 5)), (u**2, True)) + Abs(u) + Heaviside(x - 2),
 }
 
 
@@ -140,7 +178,9 @@ def test_the_loss_is_the_mean_of_what_the_equation_leaves_over() -> None:
     a, b, c = theta = np.array([0.5, -2.0, 0.25])
     points = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 20)
     left = b + (points @ theta[:2] + c) * a
-    assert physics.compile().losses(theta, points)["interior"] == pytest.approx(3 * np.mean(left**2), rel=1e-14)
+    with pytest.warns(UserWarning, match=r"u_xx is 0 for every network with these activations \(none\)"):
+        losses = physics.compile().losses(theta, points)
+    assert losses["interior"] == pytest.approx(3 * np.mean(left**2), rel=1e-14)
 
 
 def test_two_unknowns_are_two_outputs() -> None:
@@ -291,6 +331,22 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"residuals": {"inside": {**INSIDE, "wieght": 2}}},
         r"residuals\.inside: unknown field 'wieght'; did you mean 'weight'\?",
     ),
+    "a value outside": (
+        {"residuals": {"inside": {**INSIDE, "at": {"x": [0, 1.5]}}}},
+        r"residuals\.inside\.at\.x: expected values from 0 to 1, the range of x, found 1\.5",
+    ),
+    "more values than points": (
+        {"residuals": {"inside": {"equation": "u_xx", "points": 2, "at": {"x": [0, 0.5, 1]}}}},
+        r"residuals\.inside\.at\.x: expected at most 2 values, one a point, found 3",
+    ),
+    "a name that breaks the line": (
+        {"residuals": {"in\nside": INSIDE}},
+        r"residuals: expected a name of 1 to 60 printable characters, found 'in\\nside'",
+    ),
+    "a blank name": ({"residuals": {" ": INSIDE}}, "residuals: expected a name of 1 to 60 printable characters"),
+    "no equation": ({"residuals": {"inside": {"points": 9}}}, r"residuals\.inside: missing field 'equation'"),
+    "negative iterations": ({"solver": {"iterations": -1}}, r"solver\.iterations: expected a number of at least 0"),
+    "no memory": ({"solver": {"memory": 0}}, r"solver\.memory: expected a number of at least 1, found 0"),
     "points": ({"residuals": {"inside": {"equation": "u_xx"}}}, r"residuals\.inside: missing field 'points'"),
     "no points": ({"residuals": {"inside": {**INSIDE, "points": 0}}}, r"residuals\.inside\.points: expected .*least 1"),
     "a setting": ({"solver": {"iteration": 9}}, "solver: unknown field 'iteration'"),
@@ -314,7 +370,203 @@ def test_derivatives_share_one_sweep() -> None:
     assert found["multiply"] <= count_operations(optimise(alone)[0], 1)["multiply"] + 10
 
 
-@pytest.mark.parametrize("weight", [-1, 0, float("nan"), float("inf"), "1"])
+@pytest.mark.parametrize("weight", [-1, 0, float("nan"), float("inf"), "1", True, None, 10**400])
 def test_a_weight_is_a_positive_number(weight: object) -> None:
     with pytest.raises(symnn.SpecError, match="the residual 'r': weight: found"):
         symnn.Residual("r", "u", weight=weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[31m", "a\u202eb", "a" * 61, 3, None])
+def test_a_name_fits_on_a_line_of_a_report(name: object) -> None:
+    with pytest.raises(symnn.SpecError, match="residual: expected a name of 1 to 60 printable characters, found "):
+        symnn.Residual(name, "u")  # type: ignore[arg-type]
+
+
+VANISHING: list[tuple[str | None, str, str | None]] = [
+    ("relu", "u_t - u_xx", "u_xx is 0 for every network with these activations (relu)"),
+    ("hard_tanh", "u_tt - u_xx", "u_xx, u_tt are 0 for every network with these activations (hard_tanh)"),
+    (None, "u_xt + u", "u_xt is 0 for every network with these activations (none)"),
+    ("relu", "u_x + u", None),
+    ("tanh", "u_xxxx", None),
+    ("elu", "u_xx", None),
+]
+
+
+@pytest.mark.parametrize(("activation", "equation", "message"), VANISHING)
+def test_a_derivative_that_vanishes_is_warned_of_by_name(
+    activation: str | None, equation: str, message: str | None
+) -> None:
+    layers = (symnn.dense(4, activation), symnn.dense(1))
+    physics = symnn.Physics("x t", "u", layers, (symnn.Residual("inside", equation),))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        physics.graph(physics.residuals[0])
+    if message is None:
+        assert not caught
+    else:
+        (warning,) = caught
+        assert str(warning.message).startswith(f"residuals.inside: {message}")
+
+
+@pytest.mark.filterwarnings("ignore:residuals.inside. u_xx is 0")
+def test_a_residual_without_parameters_has_the_gradient_zero() -> None:
+    physics = symnn.Physics("x", "u", (symnn.dense(3, "relu"), symnn.dense(1)), (symnn.Residual("inside", "u_xx + 1"),))
+    loss, gradient = physics.compile().value_and_grad(physics.initial_parameters(), np.ones((2, 1)))
+    assert loss == 1
+    assert not gradient.any()
+
+
+WRITTEN: dict[str, dict[str, Any]] = {
+    "a name with commas": {"inputs": "x, t"},
+    "symbols": {"inputs": symbols("x t")},
+    "a function": {"unknowns": Function("u")},
+    "a function of the inputs": {"unknowns": [u]},
+    "a residual alone": {"residuals": symnn.Residual("inside", ["u_t - u_x"])},
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_names_may_be_written_in_several_ways(case: str) -> None:
+    plain: dict[str, Any] = {
+        "inputs": "x t",
+        "unknowns": "u",
+        "layers": [symnn.dense(1)],
+        "residuals": [symnn.Residual("inside", "u_t - u_x")],
+    }
+    expected, found = symnn.Physics(**plain), symnn.Physics(**plain | WRITTEN[case])
+    assert (found.inputs, found.unknowns) == (("x", "t"), ("u",))
+    assert str(found.graph(found.residuals[0])) == str(expected.graph(expected.residuals[0]))
+
+
+OBJECTS: dict[str, tuple[dict[str, Any], str]] = {
+    "residuals by name": ({"residuals": {"inside": "u"}}, "residuals: expected Residual objects, found 'inside'"),
+    "no residuals": ({"residuals": ()}, "residuals: expected at least one, each with a name of its own, found none"),
+    "layers": ({"layers": (8, 1)}, r"layers\[0\]: expected a layer, such as dense\(8, 'tanh'\), found 8"),
+    "inputs": ({"inputs": 3}, "inputs: expected letters and digits that begin with a letter, found '3'"),
+}
+
+
+@pytest.mark.parametrize("case", OBJECTS)
+def test_an_argument_of_another_kind_is_refused_by_name(case: str) -> None:
+    changes, message = OBJECTS[case]
+    plain = {"inputs": "x t", "unknowns": "u", "layers": LAYERS, "residuals": symnn.Residual("inside", "u")}
+    with pytest.raises(symnn.SpecError, match=message):
+        symnn.Physics(**plain | changes)
+
+
+def test_a_residual_has_an_equation() -> None:
+    with pytest.raises(symnn.SpecError, match="the residual 'r': equations: expected at least one, found none"):
+        symnn.Residual("r", ())
+
+
+POINTS: list[tuple[object, str]] = [
+    (np.zeros((3, 3)), "expected an array (points, 2), a column for each of x, t, found one of shape (3, 3)"),
+    (np.zeros(2), "found one of shape (2,)"),
+    (np.zeros((0, 2)), "found one of shape (0, 2)"),
+    ([[0.0, float("nan")]], "row 0: expected finite numbers, found "),
+    ("ab", "expected an array of numbers, found 'ab'"),
+]
+
+
+@pytest.mark.parametrize(("points", "message"), POINTS, ids=lambda value: str(value)[:30])
+def test_points_that_fit_no_residual_are_refused_by_its_name(points: Any, message: str) -> None:
+    model = symnn.Physics("x t", "u", LAYERS, (symnn.Residual("inside", "u"),)).compile()
+    with pytest.raises(symnn.DataError, match="the points of inside: .*" + re.escape(message)):
+        model.objective(points)
+
+
+def test_float32_takes_the_points_of_float64() -> None:
+    physics = symnn.Physics("x t", "u", LAYERS, (symnn.Residual("inside", BURGERS),))
+    theta, points = physics.initial_parameters(), symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 20)
+    loss, gradient = physics.compile().value_and_grad(theta, points)
+    narrow = physics.compile("float32")
+    narrow_loss, narrow_gradient = narrow.value_and_grad(theta, points)
+    assert narrow_gradient.dtype == np.float32
+    assert narrow_loss == pytest.approx(loss, rel=1e-4)
+    np.testing.assert_allclose(narrow_gradient, gradient, atol=5e-4)
+    fun = narrow.objective(points)
+    assert fun(theta)[0] == narrow_loss
+    assert symnn.solve(fun, theta, iterations=20).loss < narrow_loss
+
+
+# --- coefficients and data ----------------------------------------------------------------------------------------
+
+
+def decay(rate: float = 1.0) -> symnn.Physics:
+    residuals = (symnn.Residual("decay", "u_t + k*u"), symnn.Residual("measured", "u - m", data="m", weight=10))
+    return symnn.Physics("t", "u", (symnn.dense(8, "tanh"), symnn.dense(1)), residuals, {"k": rate})
+
+
+def test_a_coefficient_is_found_from_measurements() -> None:
+    physics, times = decay(), np.linspace(0, 2, 20)[:, None]
+    model = physics.compile()
+    fun = model.objective(symnn.sample([(0.0, 2.0)], 50), np.hstack([times, np.exp(-1.7 * times)]))
+    found = symnn.solve(fun, physics.initial_parameters(), iterations=500)
+    assert physics.split(found.theta)["k"] == pytest.approx(1.7, abs=1e-3)
+    np.testing.assert_allclose(model.predict(found.theta, times), np.exp(-1.7 * times), atol=1e-3)
+
+
+def test_the_gradient_by_a_coefficient_is_right() -> None:
+    """A coefficient may have the name of a vertex."""
+    equations = (k * u * Derivative(u, x) - a1 * Derivative(u, x, 2) + a1**2, Derivative(u, t) - m * k - n)
+    residual = symnn.Residual("interior", equations, data=(m, n))
+    physics = symnn.Physics((x, t), "u", LAYERS, (residual,), {k: 0.3, a1: -2})
+    theta = physics.initial_parameters() + 0.1
+    points = np.random.default_rng(0).normal(size=(7, 4))
+    loss, gradient = physics.compile().value_and_grad(theta, points)
+    assert physics.split(theta)["a1"] == -1.9
+    values = {**named(physics, theta), "x": points[:, :2], "data": points[:, 2:]}
+    graph, slopes = physics.graph(residual), named(physics, gradient)
+    assert loss == pytest.approx(float(evaluate(graph, values)["loss"]), rel=1e-12)
+    report = check_gradient(graph, "loss", values, list(slopes), gradient=slopes, methods=("central", "complex"))
+    report.raise_if_failed()
+
+
+def named(physics: symnn.Physics, theta: np.ndarray) -> dict[str, np.ndarray]:
+    """The parameters by the names of the graph's inputs."""
+    return dict(zip(physics.parameters, physics.split(theta).values()))
+
+
+def test_equations_of_one_residual_may_share_what_they_compute() -> None:
+    shared = "sin(u*u_x + x*t)*exp(sin(u*u_x + x*t)) + sin(u*u_x + x*t)"
+    both = symnn.Residual("both", (shared, f"{shared} - u_t"))
+    physics = symnn.Physics(
+        "x t", "u", LAYERS, (both, symnn.Residual("one", shared), symnn.Residual("two", f"{shared} - u_t"))
+    )
+    points = symnn.sample([(0.0, 1.0), (0.0, 1.0)], 5)
+    losses = physics.compile().losses(physics.initial_parameters(), points, points, points)
+    assert losses["both"] == pytest.approx(losses["one"] + losses["two"], rel=1e-13)
+
+
+WRONG_NUMBERS: dict[str, tuple[dict[str, Any], str]] = {
+    "no mapping": ({"coefficients": 3}, "coefficients: expected a mapping of names to numbers, found 3"),
+    "not finite": ({"coefficients": {"k": float("nan")}}, "coefficients: expected a finite number, found nan"),
+    "no number": ({"coefficients": {"k": "1"}}, "coefficients: expected a finite number, found '1'"),
+    "no name": ({"coefficients": {"k l": 1}}, "numbers: expected letters and digits that begin with a letter"),
+    "an input": ({"coefficients": {"x": 1}}, "'x' has two meanings"),
+    "a weight": ({"coefficients": {"W1": 1}}, "coefficients: 'W1' is a parameter of the network"),
+    "data and coefficient": (
+        {"coefficients": {"k": 1}, "residuals": symnn.Residual("a", "u - k", data="k")}, "'k' has two meanings",
+    ),
+    "data of another": (
+        {"residuals": (symnn.Residual("a", "u - m", data="m"), symnn.Residual("b", "u_t - m"))},
+        r"residuals\.b\.equation: column 7: 'm' is not a known name",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_NUMBERS)
+def test_coefficients_and_data_that_make_no_sense_are_refused(case: str) -> None:
+    changes, message = WRONG_NUMBERS[case]
+    plain = {"inputs": "x t", "unknowns": "u", "layers": LAYERS, "residuals": symnn.Residual("inside", "u")}
+    with pytest.raises(symnn.SpecError, match=message):
+        symnn.Physics(**plain | changes)
+
+
+def test_points_with_data_have_a_column_more() -> None:
+    model = decay().compile()
+    expected = (
+        "the points of measured: expected an array (points, 2), a column for each of t, m, found one of shape (3, 1)"
+    )
+    with pytest.raises(symnn.DataError, match=re.escape(expected)):
+        model.objective(np.zeros((3, 1)), np.zeros((3, 1)))

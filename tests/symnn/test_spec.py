@@ -270,7 +270,8 @@ def test_a_mapping_of_too_many_values_is_refused() -> None:
 # --- files --------------------------------------------------------------------------------------------------------
 
 BAD_YAML = [
-    ("", "expected a mapping of fields, found None"),
+    ("", "expected a mapping of fields, found an empty file"),
+    ("# nothing", "expected a mapping of fields, found None"),
     ("- 1", "expected a mapping of fields, found [1]"),
     ("inputs: 2\nlayers: [", "line 2, column 10"),
     ("inputs: 2\n\tlayers: 3", "line 2, column 1"),
@@ -319,11 +320,12 @@ def test_bad_yaml_is_told_with_its_place(tmp_path: Path, text: str, words: str) 
 
 
 BAD_JSON = [
-    ("", "line 1, column 1"),
+    ("", "expected a mapping of fields, found an empty file"),
+    ("{", "line 1, column 2"),
     ("{\n  'inputs': 2}", "line 2, column 3"),
     ('{"inputs": 2, "inputs": 3}', "found the field 'inputs' twice"),
-    ('{"inputs": NaN}', "expected a finite number, found NaN"),
-    ('{"inputs": -Infinity}', "expected a finite number, found -Infinity"),
+    ('{"inputs": NaN}', "inputs: expected a finite number, found nan"),
+    ('{"inputs": -Infinity}', "inputs: expected a finite number, found -inf"),
     ('{"inputs": 1e999}', "inputs: expected a finite number, found inf"),
     ('{"inputs": ' + "9" * 10_000 + "}", "cannot be read as JSON: Exceeds the limit"),
     ("[" * 100_000, "cannot be read as JSON"),
