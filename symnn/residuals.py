@@ -16,8 +16,12 @@ from itertools import product
 from sympy import Derivative, Eq, Expr, Symbol, sympify
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
+from sympy.logic.boolalg import BooleanAtom
 
+from codegen.equation import BINDERS
+from codegen.errors import GraphError
 from codegen.expression import postorder, replace
+from codegen.expressions.admission import check
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.suggest import quote, unknown
@@ -93,17 +97,23 @@ class Language:
 
     def parse(self, text: str, where: str) -> Expr:
         """The expression that a text writes; errors begin with ``where``."""
-        return self._checked(parse_formula(text, self._variables, FUNCTIONS, where), where)
+        return self._checked(parse_formula(text, self._variables, FUNCTIONS, where), text, where)
 
     def read(self, equation: Basic, where: str) -> Expr:
         """The expression that should be 0, from one in SymPy or from an equality of two sides."""
         expression = equation.lhs - equation.rhs if isinstance(equation, Eq) else sympify(equation)
+        if isinstance(expression, BooleanAtom):
+            raise SpecError(f"{where}: found an equation that is {expression} whatever the unknowns are")
         if not isinstance(expression, Expr):
             raise SpecError(f"{where}: expected an expression or an equality, found a {type(expression).__name__}")
         expression = expression.doit()  # the derivative of a product becomes products of derivatives
-        nodes = postorder(expression, lambda node: not node.args or isinstance(node, (Derivative, AppliedUndef)))
+        nodes = list(postorder(expression, lambda node: not node.args or isinstance(node, (Derivative, AppliedUndef))))
+        for node in nodes:
+            if isinstance(node, BINDERS) and not isinstance(node, Derivative):
+                found = f"sympy's {type(node).__name__}, which has no translation into real scalar code"
+                raise SpecError(f"{where}: it contains {found}")
         meanings = {node: self._meaning(node, where) for node in nodes if self._is_named(node)}
-        return self._checked(replace(expression, meanings), where)
+        return self._checked(replace(expression, meanings), equation, where)
 
     @staticmethod
     def _is_named(node: Basic) -> bool:
@@ -125,8 +135,13 @@ class Language:
             raise SpecError(f"{where}: found {node}, expected derivatives of order {MAX_ORDER} at most")
         return self.symbol(name, letters)
 
-    def _checked(self, expression: Expr, where: str) -> Expr:
+    def _checked(self, expression: Expr, written: object, where: str) -> Expr:
+        try:
+            check(f"{where}: it", expression)
+        except GraphError as error:
+            raise SpecError(str(error)) from None
         used = {symbol.name for symbol in expression.free_symbols}
         if not used & {*self.unknowns, *self.derivatives}:
-            raise SpecError(f"{where}: '{expression}' has none of the unknowns {', '.join(self.unknowns)}")
+            shown = quote(str(written)) + ("" if str(written) == str(expression) else f", which is {expression},")
+            raise SpecError(f"{where}: {shown} has none of the unknowns {', '.join(self.unknowns)}")
         return expression

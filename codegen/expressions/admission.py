@@ -12,6 +12,7 @@ from sympy.core.numbers import ComplexInfinity, ImaginaryUnit, Number
 from sympy.logic.boolalg import BooleanAtom
 from sympy.matrices.expressions.matexpr import MatrixElement
 
+from codegen.constants import faulty_constant
 from codegen.errors import GraphError
 from codegen.expression import is_leaf
 from codegen.functions import SUPPORTED
@@ -28,9 +29,17 @@ def is_opaque(node: Basic) -> bool:
 
 
 def check(place: str, expression: Expr) -> None:
-    """Raise :class:`GraphError` for the first construct that has no translation; the outermost is named."""
-    for node in _nodes(expression):
+    """Raise :class:`GraphError` for the first construct that has no translation; the outermost is named.
+
+    So is the first number that is not real, or not within the range of float64.
+    """
+    nodes = list(_nodes(expression))
+    for node in nodes:
         _check(place, node)
+    for part in (expression, *(node.function for node in nodes if isinstance(node, REDUCTIONS))):
+        fault = faulty_constant(part, is_opaque)
+        if fault is not None:
+            raise GraphError(f"{place} contains {fault}")
 
 
 def _nodes(expression: Expr) -> Iterator[Basic]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from sympy import Derivative, Eq, Function, Symbol, diff, exp, pi, sin, symbols
+from sympy import Derivative, Eq, Function, I, Integer, Integral, Limit, Symbol, diff, exp, pi, sin, symbols
 
 import symnn
 from codegen import mixed_partials
@@ -56,6 +56,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "too high an order": ("u_xxxxx", "'u_xxxxx' is not a known name"),
     "code": ("__import__('os')", "is not a known function"),
     "no unknown": ("sin(x) - t", "has none of the unknowns u"),
+    "what SymPy makes 0": ("u_tx - u_xt", "'u_tx - u_xt', which is 0, has none of the unknowns u"),
+    "an equation that holds": (Eq(u, u), "found an equation that is True whatever the unknowns are"),
+    "the imaginary unit": (I * u, "it contains the imaginary unit, which has no translation into real scalar code"),
+    "an integral": (Integral(u, x), "it contains sympy's Integral, which has no translation"),
+    "a limit": (Limit(u, x, 0), "it contains sympy's Limit, which has no translation"),
+    "a substitution": (Derivative(u, x).subs(x, 0), "it contains sympy's Subs, which has no translation"),
+    "a number beyond float64": (u * Integer(10) ** 400, "the number 1.00000E.400, which is beyond the range"),
     "an unknown function": (Function("w")(x, t), "unknown function 'w'"),
     "a value at one place": (Function("u")(0, t), r"found u\(0, t\), expected u\(x, t\)"),
     "a symbol": (u - Symbol("nu"), "unknown symbol 'nu'"),
