@@ -11,6 +11,7 @@ a tie of k arguments of ``maximum`` gives each 1/k, sign' = 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import mpmath
@@ -632,8 +633,13 @@ def _heaviside(x: Expr, at_zero: Expr = sympy.S.Half) -> Expr:
     return step(x) + at_zero * equal(x, Integer(0))
 
 
+def _exactly_odd(*conditions: Expr) -> Expr:
+    """Xor: an odd number of the conditions hold."""
+    return reduce(lambda a, b: Or(And(a, Not(b)), And(Not(a), b)), conditions)
+
+
 #: SymPy functions that are rewritten on entry to the ones above and to others, whose kinks follow the convention.
-CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
+CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.Abs: absolute,
     sympy.sign: sign,
     sympy.Max: maximum,
@@ -655,6 +661,10 @@ CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
     sympy.digamma: lambda x: sympy.polygamma(0, x),
     sympy.trigamma: lambda x: sympy.polygamma(1, x),
     sympy.factorial: lambda x: sympy.gamma(x + 1),
+    sympy.Xor: _exactly_odd,
+    sympy.ITE: lambda condition, a, b: Or(And(condition, a), And(Not(condition), b)),
+    sympy.Implies: lambda a, b: Or(Not(a), b),
+    sympy.Equivalent: lambda *conditions: Or(And(*conditions), And(*map(Not, conditions))),
 }
 
 
