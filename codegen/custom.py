@@ -42,12 +42,12 @@ def function(name: str, formula: Formula, derivative: Formula | Sequence[Formula
     if not isinstance(name, str) or not name.isidentifier():
         raise GraphError(f"the function name {name!r} is not an identifier")
     arguments = _arguments(name, formula)
-    given = () if derivative is None else (derivative,) if callable(derivative) else tuple(derivative)
+    given = _derivatives(name, derivative)
     if given and len(given) != len(arguments):
         expected = f"expected {len(arguments)}, one for each argument"
         raise GraphError(f"the function {name!r} has {len(given)} derivatives, {expected}")
     for part, what in [(formula, "formula"), *((d, "derivative") for d in given)]:
-        _check(f"the {what} of the function {name!r}", part(*arguments), arguments)
+        _check(f"the {what} of the function {name!r}", part, arguments)
     members: dict[str, object] = {
         "nargs": len(arguments),
         "formula": classmethod(lambda cls, *values: sympy.sympify(formula(*values))),
@@ -59,6 +59,16 @@ def function(name: str, formula: Formula, derivative: Formula | Sequence[Formula
         members["_eval_derivative"] = sympy.Function._eval_derivative
     made: type[Composite] = sympy.FunctionClass(name, (Composite,), members)
     return made
+
+
+def _derivatives(name: str, derivative: Formula | Sequence[Formula] | None) -> tuple[Formula, ...]:
+    """The derivatives that were given, one or a sequence of them."""
+    given = () if derivative is None else tuple(derivative) if isinstance(derivative, Sequence) else (derivative,)
+    for found in given:
+        if not callable(found):
+            expected = "expected a function of the same arguments, or one for each argument"
+            raise GraphError(f"a derivative of the function {name!r} is a {type(found).__name__}, {expected}")
+    return given
 
 
 def _arguments(name: str, formula: Formula) -> tuple[Symbol, ...]:
@@ -77,7 +87,11 @@ def _arguments(name: str, formula: Formula) -> tuple[Symbol, ...]:
     return tuple(Symbol(argument, real=True) for argument in names)
 
 
-def _check(place: str, value: object, arguments: Sequence[Symbol]) -> None:
+def _check(place: str, formula: Formula, arguments: Sequence[Symbol]) -> None:
+    try:
+        value = formula(*arguments)
+    except TypeError as error:
+        raise GraphError(f"{place} cannot be called with {', '.join(map(str, arguments))}: {error}") from error
     try:
         expression = sympy.sympify(value, strict=True)
     except sympy.SympifyError:

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from sympy import Expr, Idx, Indexed, IndexedBase, Symbol, sympify
+from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Subs, Symbol, sympify
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 
 from codegen.cells import Cell, cell_of
+from codegen.constants import faulty_constant
 from codegen.errors import GraphError
-from codegen.expression import Extent, as_extent, base_name, indices, is_reference, leaves, subscripts
+from codegen.expression import Extent, as_extent, base_name, indices, is_reference, leaves, postorder, subscripts
 from codegen.summation import over_present
 
 Kind = Literal["real", "integer"]
+
+BINDERS = (ExprWithLimits, Derivative, Subs, Limit, Lambda)
+"""Nodes with variables of their own, which a body cannot have."""
 
 
 class Reduction(enum.Enum):
@@ -119,6 +124,14 @@ class Equation:
     def references(self) -> tuple[Expr, ...]:
         """The vertices that the body reads, in order of first occurrence."""
         return tuple(leaf for leaf in self.leaves if is_reference(leaf))
+
+    @cached_property
+    def fault(self) -> str | None:
+        """What in the body is no real formula of its leaves, for a message; None if all of it is."""
+        binder = next((node for node in postorder(self.body) if isinstance(node, BINDERS)), None)
+        if binder is not None:
+            return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
+        return faulty_constant(self.body)
 
     def with_body(self, body: Expr) -> Equation:
         """The same target and reduction with another body; what it no longer has is no longer reduced."""

@@ -11,6 +11,7 @@ a tie of k arguments of ``maximum`` gives each 1/k, sign' = 0.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import mpmath
@@ -54,6 +55,12 @@ __all__ = [
     "Primitive",
     "absolute",
     "acot",
+    "acoth",
+    "acsc",
+    "acsch",
+    "asec",
+    "asech",
+    "bose",
     "canonical",
     "canonical_node",
     "clip",
@@ -67,6 +74,7 @@ __all__ = [
     "hard_tanh",
     "leaky_relu",
     "log1p",
+    "log_cosh",
     "log_sigmoid",
     "log_sum_exp",
     "maximum",
@@ -497,17 +505,30 @@ class coth(Composite):  # noqa: N801
         return -(csch(self.args[0]) ** 2) * self.args[0].diff(symbol)
 
 
-class acot(Composite):  # noqa: N801
-    """atan(1/x), with derivative −1/(1 + x²), also at 0."""
+class bose(Composite):  # noqa: N801
+    """1/(exp(x) − 1), with derivative bose(x)·bose(−x), which neither overflows nor cancels (Bose, Einstein)."""
 
     nargs = 1
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
-        return atan(1 / x)
+        return 1 / expm1(x)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        return -self.args[0].diff(symbol) / (1 + self.args[0] ** 2)
+        return self * bose(-self.args[0]) * self.args[0].diff(symbol)
+
+
+class log_cosh(Composite):  # noqa: N801
+    """log cosh(x) = |x| + log(1 + exp(−2·|x|)) − log 2, which does not overflow, with derivative tanh(x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return absolute(x) + softplus(-2 * absolute(x)) - log(2)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return tanh(self.args[0]) * self.args[0].diff(symbol)
 
 
 class log_sum_exp(Composite):  # noqa: N801
@@ -522,12 +543,103 @@ class log_sum_exp(Composite):  # noqa: N801
         return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
 
 
+class InverseOfReciprocal(Composite):
+    """f(1/x) for an inverse function f: its derivative is written in x, because 1/x² overflows where it does not."""
+
+    nargs = 1
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        """The derivative."""
+        raise NotImplementedError
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return self.slope(self.args[0]) * self.args[0].diff(symbol)
+
+
+class asec(InverseOfReciprocal):  # noqa: N801
+    """acos(1/x), with derivative 1/(|x|·√(x² − 1))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.acos(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return 1 / (absolute(x) * sqrt(x**2 - 1))
+
+
+class acsc(InverseOfReciprocal):  # noqa: N801
+    """asin(1/x), with derivative −1/(|x|·√(x² − 1))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.asin(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (absolute(x) * sqrt(x**2 - 1))
+
+
+class acot(InverseOfReciprocal):  # noqa: N801
+    """atan(1/x), with derivative −1/(1 + x²), also at 0."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return atan(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (1 + x**2)
+
+
+class asech(InverseOfReciprocal):  # noqa: N801
+    """acosh(1/x), with derivative −1/(x·√(1 − x²))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.acosh(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (x * sqrt(1 - x**2))
+
+
+class acsch(InverseOfReciprocal):  # noqa: N801
+    """asinh(1/x), with derivative −1/(|x|·√(1 + x²))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.asinh(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (absolute(x) * sqrt(1 + x**2))
+
+
+class acoth(InverseOfReciprocal):  # noqa: N801
+    """atanh(1/x), with derivative 1/(1 − x²)."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.atanh(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return 1 / (1 - x**2)
+
+
 def _heaviside(x: Expr, at_zero: Expr = sympy.S.Half) -> Expr:
     return step(x) + at_zero * equal(x, Integer(0))
 
 
+def _exactly_odd(*conditions: Expr) -> Expr:
+    """Xor: an odd number of the conditions hold."""
+    return reduce(lambda a, b: Or(And(a, Not(b)), And(Not(a), b)), conditions)
+
+
 #: SymPy functions that are rewritten on entry to the ones above and to others, whose kinks follow the convention.
-CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
+CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.Abs: absolute,
     sympy.sign: sign,
     sympy.Max: maximum,
@@ -537,18 +649,22 @@ CANONICAL: dict[type[Expr], Callable[..., Expr]] = {
     sympy.sec: lambda x: 1 / cos(x),
     sympy.csc: lambda x: 1 / sin(x),
     sympy.cot: lambda x: cos(x) / sin(x),
-    sympy.asec: lambda x: sympy.acos(1 / x),
-    sympy.acsc: lambda x: sympy.asin(1 / x),
+    sympy.asec: asec,
+    sympy.acsc: acsc,
     sympy.acot: acot,
     sympy.sech: sech,
     sympy.csch: csch,
     sympy.coth: coth,
-    sympy.asech: lambda x: sympy.acosh(1 / x),
-    sympy.acsch: lambda x: sympy.asinh(1 / x),
-    sympy.acoth: lambda x: sympy.atanh(1 / x),
+    sympy.asech: asech,
+    sympy.acsch: acsch,
+    sympy.acoth: acoth,
     sympy.digamma: lambda x: sympy.polygamma(0, x),
     sympy.trigamma: lambda x: sympy.polygamma(1, x),
     sympy.factorial: lambda x: sympy.gamma(x + 1),
+    sympy.Xor: _exactly_odd,
+    sympy.ITE: lambda condition, a, b: Or(And(condition, a), And(Not(condition), b)),
+    sympy.Implies: lambda a, b: Or(Not(a), b),
+    sympy.Equivalent: lambda *conditions: Or(And(*conditions), And(*map(Not, conditions))),
 }
 
 

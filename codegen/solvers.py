@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codegen.derive import gradient, hessian, hvp, jacobian
+from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
 from codegen.expression import Extent
 from codegen.graph import Graph, Variable
@@ -43,14 +44,15 @@ class FlatFunction:
     """
 
     def __init__(
-        self, graph: Graph, of: str, wrt: Sequence[str] | None = None, data: Mapping[str, ArrayLike] | None = None
+        self, graph: Graph, of: Named, wrt: Wrt | None = None, data: Mapping[Named, ArrayLike] | None = None
     ) -> None:
-        given = dict(data or {})
-        self.graph, self.of = graph.with_outputs(of), of
+        given = {name_of(name, "data"): value for name, value in (data or {}).items()}
+        self.of = name_of(of)
+        self.graph = graph.with_outputs(self.of)
         inputs = {variable.name: variable for variable in graph.inputs}
         if wrt is None:
             wrt = [v.name for v in graph.inputs if v.kind == "real" and v.name not in given]
-        self.wrt = tuple(wrt)
+        self.wrt = tuple(names_of(wrt))
         for name in (*self.wrt, *given):
             if name not in inputs:
                 raise EmitError(f"{name!r} is not an input of the graph (it has: {', '.join(inputs)})")
@@ -80,11 +82,11 @@ class FlatFunction:
         for name in self.wrt:
             if name not in values:
                 raise EmitError(f"the input {name!r} is missing (x holds {', '.join(self.wrt)})")
-        return np.concatenate([np.ravel(self._checked(name, values[name])) for name in self.wrt])
+        return _joined([np.ravel(self._checked(name, values[name])) for name in self.wrt])
 
     def unpack(self, x: ArrayLike) -> dict[str, Array]:
         """The inputs in a flat vector, by name: views of it."""
-        flat = np.ascontiguousarray(x, np.float64)
+        flat = _real("x", x, np.float64)
         if flat.shape != (self.size,):
             raise EmitError(f"x must have shape ({self.size},), found {flat.shape}")
         starts = [0, *self._ends]
@@ -107,12 +109,14 @@ class FlatFunction:
         """Value and gradient or Jacobian at once, as ``minimize(…, jac=True)`` takes them."""
         value, *parts = self._call(self._first, self.unpack(x), data)
         if self._is_scalar:
-            return value, np.concatenate([np.ravel(part) for part in parts])
-        rows = np.size(value)
-        return self._flat(value), np.concatenate([np.reshape(part, (rows, -1)) for part in parts], axis=1)
+            return value, _joined([np.ravel(part) for part in parts])
+        empty = np.empty((np.size(value), 0))
+        return self._flat(value), np.concatenate(
+            [empty, *(np.reshape(part, (len(empty), -1)) for part in parts)], axis=1
+        )
 
     def hess(self, x: ArrayLike, /, **data: ArrayLike) -> Array:
-        """The Hessian matrix of a number."""
+        """The Hessian matrix of a number; :class:`DerivationError` for a vector."""
         _, *blocks = self._call(self._second, self.unpack(x), data)
         result = np.empty((self.size, self.size))
         pieces = [slice(start, end) for start, end in zip([0, *self._ends], self._ends)]
@@ -128,7 +132,7 @@ class FlatFunction:
         added = [variable.name for variable in self._product[0].inputs[len(self._inputs) :]]
         direction = dict(zip(added, self.unpack(v).values()))
         _, *parts = self._call(self._product, {**self.unpack(x), **direction}, data)
-        return np.concatenate([np.ravel(part) for part in parts])
+        return _joined([np.ravel(part) for part in parts])
 
     def ode(self, time: str | None = None) -> tuple[Callable[..., Array], Callable[..., Array]]:
         """``fun(t, y)`` and ``jac(t, y)`` for ``scipy.integrate.solve_ivp``; ``time`` names the input that is t."""
@@ -153,6 +157,7 @@ class FlatFunction:
 
     @cached_property
     def _second(self) -> tuple[Graph, CompiledFunction]:
+        require_scalar(self.graph, self.of, "Hessian matrix")
         return _compiled(hessian(self.graph, self.of, self.wrt))
 
     @cached_property
@@ -186,8 +191,7 @@ class FlatFunction:
 
     def _checked(self, name: str, value: ArrayLike) -> Array:
         variable = self._inputs[name]
-        array = np.ascontiguousarray(value, np.int64 if variable.kind == "integer" else np.float64)
-        array = array.reshape(np.shape(value))
+        array = _real(repr(name), value, np.int64 if variable.kind == "integer" else np.float64)
         if array.shape != self._shape(variable):
             raise EmitError(f"{name!r} must have shape {self._shape(variable)}, found {array.shape}")
         if variable.kind == "integer" and not np.array_equal(array, value):
@@ -195,11 +199,23 @@ class FlatFunction:
         return array
 
 
+def _real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Array:
+    """An array of this type and the shape of the value, which has to hold real numbers."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "biuf":
+        raise EmitError(f"{what} must hold real numbers, found {found.dtype.name}")
+    return np.ascontiguousarray(found, dtype).reshape(found.shape)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return np.concatenate([np.empty(0), *parts])
+
+
 def _compiled(graph: Graph) -> tuple[Graph, CompiledFunction]:
     return graph, compile(graph)
 
 
-def low_level_callable(graph: Graph, of: str) -> Any:
+def low_level_callable(graph: Graph, of: Named) -> Any:
     """A scalar function of scalar inputs as a ``scipy.LowLevelCallable``, which ``quad`` calls without Python.
 
     The first input is the variable of integration, the others are what ``args`` passes, in the order of the inputs.
@@ -217,6 +233,7 @@ def low_level_callable(graph: Graph, of: str) -> Any:
     from numba.np.unsafe.ndarray import to_fixed_tuple
     from scipy import LowLevelCallable
 
+    of = name_of(of)
     for variable in (graph.variable(of), *graph.inputs):
         if variable.shape or variable.kind != "real":
             raise EmitError(f"{variable.name!r} is not a real scalar, as a low-level function needs")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from sympy import Expr, Idx, Integer, Symbol
+from sympy import Expr, Idx, Integer, Rational, Symbol
 
 from codegen.cells import Pattern, cell_of, meet, overlap, show, size
 from codegen.equation import Equation, Variable
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
+LONG_NUMBER = 10**QUOTED_CHARACTERS
+"""Python refuses to write integers of thousands of digits."""
 LISTED = 20
 """As many known names as a message lists."""
 
@@ -46,6 +48,8 @@ def validate(graph: Graph) -> None:
         declared[name] = Declared(_symbol(first), shape(first))
     extents = {n for variable in graph.inputs for n in variable.shape if not isinstance(n, int)}
     for equation in graph.equations:
+        if equation.fault is not None:
+            raise _error(equation, f"it contains {equation.fault}")
         _check_indices(equation)
         _check_extents(equation, extents)
         _check_reference(equation, equation.target, declared)
@@ -185,11 +189,14 @@ def _symbol(reference: Expr) -> Expr:
 
 
 def _error(equation: Equation, message: str) -> GraphError:
-    return GraphError(f"equation {_quote(equation)}: {message}")
+    return GraphError(f"equation {quote(equation)}: {message}")
 
 
-def _quote(equation: Equation) -> str:
-    small = sum(1 for _ in postorder(equation.body)) < QUOTED_NODES
+def quote(equation: Equation) -> str:
+    """An equation as a message shows it: cut where it is long, and without its body where that is large."""
+    nodes = list(postorder(equation.body))
+    long = any(isinstance(n, Rational) and max(abs(n.p), n.q) > LONG_NUMBER for n in nodes)
+    small = len(nodes) < QUOTED_NODES and not long
     text = str(equation) if small else f"{equation.target} = …"
     return f"`{text if len(text) <= QUOTED_CHARACTERS else text[: QUOTED_CHARACTERS - 1] + '…'}`"
 

@@ -17,6 +17,7 @@ from sympy import Derivative, Eq, Expr, Lambda, Limit, Order, Subs, Symbol, Symp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
+from sympy.logic.boolalg import BooleanAtom
 
 from codegen import CodegenError, from_expressions
 from codegen.expression import postorder, replace
@@ -118,11 +119,13 @@ class Language:
 
     def parse(self, text: str, where: str) -> Expr:
         """The expression that a text writes; errors begin with ``where``."""
-        return self._checked(parse_formula(text, self._variables, FUNCTIONS, where), where)
+        return self._checked(parse_formula(text, self._variables, FUNCTIONS, where), text, where)
 
     def read(self, equation: Basic, where: str) -> Expr:
         """The expression that should be 0, from one in SymPy or from an equality of two sides."""
         expression = equation.lhs - equation.rhs if isinstance(equation, Eq) else self._sympified(equation)
+        if isinstance(expression, BooleanAtom):
+            raise SpecError(f"{where}: found an equation that is {expression} whatever the unknowns are")
         if not isinstance(expression, Expr) or getattr(expression, "is_Matrix", False):
             raise SpecError(f"{where}: expected an expression or an equality, found a {type(equation).__name__}")
         self._check_derivatives(expression, where)
@@ -135,7 +138,7 @@ class Language:
                 known = f"functions of {', '.join(map(self._applied, self.unknowns))} and their derivatives there"
                 raise SpecError(f"{where}: found sympy's {type(node).__name__}, expected {known}")
         meanings = {node: self._meaning(node, where) for node in nodes if self._is_named(node)}
-        return self._checked(replace(expression, meanings), where)
+        return self._checked(replace(expression, meanings), equation, where)
 
     @staticmethod
     def _sympified(equation: object) -> object:
@@ -179,10 +182,11 @@ class Language:
             raise SpecError(f"{where}: found {node}, expected derivatives of order {MAX_ORDER} at most")
         return self.symbol(name, letters)
 
-    def _checked(self, expression: Expr, where: str) -> Expr:
+    def _checked(self, expression: Expr, written: object, where: str) -> Expr:
         used = {symbol.name for symbol in expression.free_symbols}
         if not used & {*self.unknowns, *self.derivatives}:
-            raise SpecError(f"{where}: '{expression}' has none of the unknowns {', '.join(self.unknowns)}")
+            shown = quote(str(written)) + ("" if str(written) == str(expression) else f", which is {expression},")
+            raise SpecError(f"{where}: {shown} has none of the unknowns {', '.join(self.unknowns)}")
         try:
             from_expressions({"residual": expression}, [Symbol(name, real=True) for name in sorted(used)])
         except CodegenError as error:

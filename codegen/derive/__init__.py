@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from codegen.derive.hessian import gauss_newton, hessian
@@ -12,7 +11,7 @@ from codegen.derive.mixed import mixed_partials
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
 from codegen.derive.per_sample import per_sample_gradients
 from codegen.derive.products import hvp, jvp, vjp
-from codegen.derive.request import prepare, require_scalar
+from codegen.derive.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import reverse
 from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
@@ -23,10 +22,11 @@ Method = Literal["reverse", "forward", "paths"]
 METHODS = {"reverse": reverse, "forward": forward, "paths": paths}
 
 
-def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Method = "reverse") -> Graph:
+def gradient(graph: Graph, of: Named, wrt: Wrt | None = None, method: Method = "reverse") -> Graph:
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, in that order.
 
-    ``of`` is a scalar vertex; ``wrt`` are names of inputs or of any other vertices (all real inputs by default).
+    ``of`` is a scalar vertex; ``wrt`` are names of inputs or of any other vertices (all real inputs by default), or
+    their symbols.
     ``reverse`` is backpropagation, every edge once; ``forward`` carries d v/d w through every vertex v, a sweep for
     each w; ``paths`` writes out the sum over all paths and refuses above 10,000 of them. The intermediate derivatives
     are vertices too, named ``d of/d v`` as in ``dloss/dW1``, with a prime where that name is taken.
@@ -52,10 +52,10 @@ def gradient(graph: Graph, of: str, wrt: Sequence[str] | None = None, method: Me
     de/db = de/dc + de/dd
     outputs e, de/da, de/db
     """
-    require_scalar(graph, of, "gradient")
     if method not in METHODS:
         raise DerivationError(f"unknown method {method!r}, expected one of {', '.join(METHODS)}")
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
+    require_scalar(prepared, of, "gradient")
     return METHODS[method](prepared, of, names)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
@@ -20,7 +19,7 @@ from codegen.derive.blocks import (
     reverse_blocks,
 )
 from codegen.derive.forward import Tangents
-from codegen.derive.request import prepare
+from codegen.derive.request import Named, Wrt, name_of, prepare
 from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -29,7 +28,7 @@ from codegen.graph import Graph, Variable
 from codegen.summation import Summand, summand
 
 
-def hessian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, samples: bool = False) -> Graph:
+def hessian(graph: Graph, of: Named, wrt: Wrt | None = None, *, samples: bool = False) -> Graph:
     """The graph with outputs ``of`` and its second derivatives: for ``wrt`` = [a, b], the blocks aa, ab, bb.
 
     The block of a and b has the shape of ``of``, of a and of b, in this order; that of b and a has the same numbers and
@@ -44,7 +43,7 @@ def hessian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, samples:
     >>> found.outputs
     ('e', 'dde/da/da', 'dde/da/db', 'dde/db/db')
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
     form = per_sample if samples else dense
     if prepared.variable(of).shape:
         system, found = reverse_blocks(prepared, of, names)
@@ -57,7 +56,7 @@ def hessian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, samples:
     return put_out(slopes, second, of, blocks, form)
 
 
-def gauss_newton(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, through: str | None = None) -> Graph:
+def gauss_newton(graph: Graph, of: Named, wrt: Wrt | None = None, *, through: Named | None = None) -> Graph:
     """The graph with outputs ``of`` and the Gauss-Newton matrix Jᵀ·J of the residuals ``of``, J = ∂of/∂wrt.
 
     It approximates the Hessian of ½ Σ of². With ``through`` the scalar ``of`` is a loss of that vertex, the matrix is
@@ -75,7 +74,8 @@ def gauss_newton(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, thr
     dr/dk·dr/dk = Σ_i ∂r/∂k[i]**2
     outputs r, dr/dk·dr/dk
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
+    through = None if through is None else name_of(through, "through")
     inner = of if through is None else graph.variable(through).name  # an error that lists the known names
     whole = prepared if through is None else reverse(prepared, of, [through])
     tangents = Tangents(whole, keep=names)

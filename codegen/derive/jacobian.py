@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from codegen.derive.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
-from codegen.derive.request import prepare
+from codegen.derive.request import Named, Wrt, prepare
 from codegen.derive.system import System
 from codegen.errors import DerivationError
 from codegen.graph import Graph
@@ -32,9 +32,7 @@ MODES: Mapping[str, Callable[[Graph, str, Sequence[str]], tuple[System, list[Blo
 }
 
 
-def jacobian(
-    graph: Graph, of: str, wrt: Sequence[str] | None = None, *, mode: Mode = "auto", samples: bool = False
-) -> Graph:
+def jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "auto", samples: bool = False) -> Graph:
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, of the shape of ``of`` followed by that of w.
 
     ``of`` and ``wrt`` are any vertices (``wrt`` all real inputs by default). ``mode`` is ``forward`` (tangents, a sweep
@@ -55,7 +53,7 @@ def jacobian(
     dy/dx[i, i'] = equal(i, i')*∂y/∂x[i]
     outputs y, dy/dx
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
     form = per_sample if samples else dense
 
     def derive(name: str) -> Graph:

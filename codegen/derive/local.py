@@ -10,6 +10,7 @@ from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
 from sympy.core.basic import Basic
 
 from codegen.cells import Cell
+from codegen.constants import faulty_constant
 from codegen.derive.names import Names
 from codegen.equation import Equation, Reduction, Variable
 from codegen.errors import DerivationError
@@ -26,6 +27,7 @@ from codegen.expression import (
 )
 from codegen.functions import canonical, equal
 from codegen.summation import Summand, summand
+from codegen.validation import quote
 
 # --- the derivative of one body -----------------------------------------------------------------------------------
 
@@ -46,12 +48,15 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
             if derivative is None:
                 message = f"SymPy has no derivative of {term} by {reference}; give its function an `fdiff`"
                 raise DerivationError(f"equation `{equation}`: {message}")
+            if isinstance(derivative, str):
+                message = f"the derivative of {term} by {reference} contains {derivative}"
+                raise DerivationError(f"equation {quote(equation)}: {message}")
             if derivative != 0:
                 found.setdefault(reference, []).append(derivative)
     return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
 
 
-def _of_term(term: Expr, by: Collection[Expr] | None) -> Iterator[tuple[Expr, Expr | None]]:
+def _of_term(term: Expr, by: Collection[Expr] | None) -> Iterator[tuple[Expr, Expr | str | None]]:
     nodes = list(postorder(term))
     parts = list(dict.fromkeys(node for node in nodes if is_reference(node)))
     skeleton = _skeleton(nodes, parts)
@@ -61,7 +66,7 @@ def _of_term(term: Expr, by: Collection[Expr] | None) -> Iterator[tuple[Expr, Ex
     for number, part in enumerate(parts):
         if by is None or part in by:
             derivative = _derivative(skeleton, number)
-            yield part, None if derivative is None else replace(derivative, back)
+            yield part, replace(derivative, back) if isinstance(derivative, Expr) else derivative
 
 
 def _skeleton(nodes: Sequence[Basic], parts: Sequence[Basic]) -> Skeleton:
@@ -86,10 +91,12 @@ def _template(skeleton: Skeleton) -> tuple[Basic, ...]:
 
 
 @lru_cache(maxsize=8192)
-def _derivative(skeleton: Skeleton, number: int) -> Expr | None:
-    """The derivative by one placeholder; None if SymPy has none."""
+def _derivative(skeleton: Skeleton, number: int) -> Expr | str | None:
+    """The derivative by one placeholder; the constant in it that is no real number, or None if SymPy has none."""
     derivative = canonical(canonical(_template(skeleton)[-1]).diff(_placeholder(number)))
-    return None if derivative.has(Derivative, Subs) else derivative
+    if derivative.has(Derivative, Subs):
+        return None
+    return faulty_constant(derivative) or derivative
 
 
 @lru_cache(maxsize=512)

@@ -9,7 +9,7 @@ from sympy import Expr, Mul
 from codegen.derive.blocks import Block, Blocks, dense, put_out
 from codegen.derive.edges import ancestors
 from codegen.derive.forward import Tangents
-from codegen.derive.request import prepare
+from codegen.derive.request import Named, prepare
 from codegen.derive.seeds import Direction, Seed
 from codegen.errors import DerivationError
 from codegen.expression import is_reference, subscripts
@@ -22,15 +22,16 @@ Along = Mapping[str, tuple[str, tuple[int, ...]]]
 
 def mixed_partials(
     graph: Graph,
-    of: str,
-    orders: Sequence[Sequence[str]],
+    of: Named,
+    orders: str | Sequence[Sequence[str]],
     directions: Mapping[str, str | tuple[str | int, ...]] | None = None,
 ) -> Graph:
     """The graph with outputs ``of`` and its partial derivatives, ``["t", "xx"]`` for u_t and u_xx, of the shape of u.
 
-    Each order is a sequence of names of directions; a direction is the input of that name, or what ``directions`` says:
-    ``{"x": ("X", 0)}`` is column 0 of ``X[s, d]``. Every sample is differentiated by its own inputs. Order matters to
-    nobody: u_xt is computed, and called, as the directions stand in ``directions`` or among the inputs.
+    Each order is a sequence of names of directions, and a text by itself one order; a direction is the input of that
+    name, or what ``directions`` says: ``{"x": ("X", 0)}`` is column 0 of ``X[s, d]``. Every sample is differentiated by
+    its own inputs. Order matters to nobody: u_xt is computed, and called, as the directions stand in ``directions`` or
+    among the inputs.
 
     ``v_x`` is a vertex as v is, and its equation is differentiated again for ``v_xx``. Local derivatives have vertices
     of their own, so that a product of them takes n + 1 products at order n (Leibniz) where repeated differentiation of
@@ -54,8 +55,9 @@ def mixed_partials(
     u_xx[s] = z_x*∂u/∂z_x[s]
     outputs u, u_x, u_xx
     """
+    orders = [orders] if isinstance(orders, str) else orders
     along = _directions(graph, orders, directions)
-    prepared, _ = prepare(graph, of, list(dict.fromkeys(name for name, _ in along.values())))
+    prepared, of, _ = prepare(graph, of, list(dict.fromkeys(name for name, _ in along.values())))
     for name, element in along.values():
         _require_own_samples(prepared, of, name, element)
     place = {letter: number for number, letter in enumerate(along)}

@@ -13,6 +13,7 @@ from sympy import Expr, Integer
 from codegen.derive.edges import active_edges
 from codegen.derive.local import accumulate, pull_back, ties
 from codegen.derive.names import Names
+from codegen.derive.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
 from codegen.expression import references, shape, subscripts
 from codegen.graph import Cell, Equation, Graph, Variable
@@ -41,7 +42,7 @@ class PathCount:
         return f"{_number(self.paths)} paths to {self.of} over {self.edges:,} edges"
 
 
-def count_paths(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> PathCount:
+def count_paths(graph: Graph, of: Named, wrt: Wrt | None = None) -> PathCount:
     """Count the paths from the inputs to ``of`` without walking them: one pass over the edges.
 
     >>> from codegen import from_expressions
@@ -50,7 +51,8 @@ def count_paths(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Path
     >>> print(count_paths(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b]), "e"))
     3 paths to e over 5 edges
     """
-    sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
+    of = name_of(of)
+    sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else names_of(wrt)
     for name in (of, *sources):
         graph.variable(name)  # an error that lists the known names
     edges, active = active_edges(graph, of, sources)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sympy import Idx
 
 from codegen.derive.blocks import per_sample, put_out, reverse_blocks
-from codegen.derive.request import prepare
+from codegen.derive.request import Named, Wrt, prepare
 from codegen.equation import Reduction
 from codegen.errors import DerivationError
 from codegen.expression import extent, fresh_name
 from codegen.graph import Equation, Graph, Variable
 
 
-def per_sample_gradients(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
+def per_sample_gradients(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     """The graph with outputs ``of`` and for each w of ``wrt`` an array of the shape (S, shape of w).
 
     ``of`` is an array over the samples, l[s], and row s of the result is the gradient of l[s]; or it is a scalar that
@@ -37,7 +35,7 @@ def per_sample_gradients(graph: Graph, of: str, wrt: Sequence[str] | None = None
     dL of s/dw[s'] = dL of s/dL of s*∂L of s/∂w[s']
     outputs L, dL of s/dw
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
     rows = of
     if not prepared.variable(of).shape:
         rows = fresh_name(f"{of} of s", prepared.variables)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from codegen.derive.blocks import Block, Blocks, blocks_along, dense, put_out
 from codegen.derive.forward import Tangents
-from codegen.derive.request import prepare, require_scalar
+from codegen.derive.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import adjoints, reverse
 from codegen.derive.seeds import Direction, array_seed
 from codegen.expression import fresh_name
 from codegen.graph import Graph, Variable
 
 
-def jvp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
+def jvp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     """The derivative of ``of`` along a direction, Σ_w ∂of/∂w · v_w: forward accumulation, one sweep.
 
     Adds an input ``v_NAME`` of its shape for each w of ``wrt``. Outputs are ``of`` and ``d of/dv``.
@@ -27,11 +27,11 @@ def jvp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     de/dv = a*v_b + b*v_a
     outputs e, de/dv
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
     return along(prepared, of, [of], names)
 
 
-def vjp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
+def vjp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     """The product of an array with the derivative of ``of``, Σ v_of · ∂of/∂w: backpropagation from any vertex.
 
     Adds an input ``v_OF`` of the shape of ``of``. Outputs are ``of`` and ``d(v·of)/dw`` for each w of ``wrt``, of the
@@ -45,7 +45,7 @@ def vjp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     d(v·y)/dx[i] = 2*v_y[i]*x[i]
     outputs y, d(v·y)/dx
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
     extended, (cotangent,) = _with_inputs(prepared, [of])
     scalar = Variable(f"v·{of}")
     direction = Direction({of: array_seed(cotangent)}, (), lambda name: f"d({scalar.name})/d{name}")
@@ -62,7 +62,7 @@ def vjp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     return put_out(extended, system, of, blocks, dense)
 
 
-def hvp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
+def hvp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     """The product of the Hessian of the scalar ``of`` with a direction, for each w Σ_u ∂²of/∂w∂u · v_u.
 
     Forward over reverse, the Hessian itself is never formed: about twice the work of the gradient. Adds an input
@@ -85,8 +85,8 @@ def hvp(graph: Graph, of: str, wrt: Sequence[str] | None = None) -> Graph:
     dde/db/dv = 2*v_a*∂de/da/∂b
     outputs e, dde/da/dv, dde/db/dv
     """
-    require_scalar(graph, of, "Hessian-vector product")
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
+    require_scalar(prepared, of, "Hessian-vector product")
     slopes = reverse(prepared, of, names)
     return along(slopes, of, slopes.outputs[1:], names)
 

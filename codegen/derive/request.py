@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from sympy import IndexedBase, MatrixSymbol, Symbol
 
 from codegen.derive.maxima import plain_maxima
 from codegen.errors import DerivationError
-from codegen.graph import Graph
+from codegen.graph import Graph, Variable
 from codegen.passes.stabilise import stabilise
 
+Named: TypeAlias = "str | Symbol | IndexedBase | MatrixSymbol | Variable"
+"""A vertex: its name, or what has its name."""
+Wrt: TypeAlias = "Named | Iterable[Named]"
+"""Several vertices, or one; a text is one name, not its letters."""
 
-def prepare(graph: Graph, of: str, wrt: Sequence[str] | None) -> tuple[Graph, list[str]]:
-    """The stabilised graph, and the names to differentiate by: all real inputs by default.
+
+def name_of(given: object, what: str = "of") -> str:
+    """The name of a vertex. Raises :class:`DerivationError` for what has none.
+
+    >>> name_of(Symbol("x")), name_of(IndexedBase("W"))
+    ('x', 'W')
+    """
+    if isinstance(given, str):
+        return given
+    if isinstance(given, (Symbol, MatrixSymbol, Variable)):
+        return str(given.name)
+    if isinstance(given, IndexedBase):
+        return str(given.label)
+    expected = "expected a name, or a Symbol, IndexedBase, MatrixSymbol or Variable that has it"
+    raise DerivationError(f"{what}: found {given!r}, a {type(given).__name__}, {expected}")
+
+
+def names_of(given: Wrt, what: str = "wrt") -> list[str]:
+    """The names of one vertex or of several.
+
+    >>> names_of("xy"), names_of([Symbol("x"), "y"])
+    (['xy'], ['x', 'y'])
+    """
+    if isinstance(given, (str, Symbol, IndexedBase, MatrixSymbol, Variable)) or not isinstance(given, Iterable):
+        return [name_of(given, what)]
+    return [name_of(found, what) for found in given]
+
+
+def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
+    """The stabilised graph, the name of ``of``, and those to differentiate by: all real inputs by default.
 
     Raises :class:`DerivationError` for a vertex that holds integers or is named twice, and
     :class:`~codegen.errors.GraphError` for one that is unknown.
     """
-    if graph.variable(of).kind != "real":
-        raise DerivationError(f"{of!r} holds integers: it has no derivative")
-    names = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else list(wrt)
+    vertex = name_of(of)
+    if graph.variable(vertex).kind != "real":
+        raise DerivationError(f"{vertex!r} holds integers: it has no derivative")
+    names = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else names_of(wrt)
     for name in names:
         if graph.variable(name).kind != "real":
             raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
     if len(set(names)) != len(names):
         raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
-    return plain_maxima(stabilise(graph, keep=[of, *names])), names
+    return plain_maxima(stabilise(graph, keep=[vertex, *names])), vertex, names
 
 
 def require_scalar(graph: Graph, of: str, what: str) -> None:

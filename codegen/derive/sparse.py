@@ -15,7 +15,7 @@ from sympy import Expr, Idx
 
 from codegen.derive.blocks import Blocks
 from codegen.derive.jacobian import MODES, Mode, cheapest
-from codegen.derive.request import prepare
+from codegen.derive.request import Named, Wrt, prepare
 from codegen.derive.structure import split
 from codegen.derive.system import System
 from codegen.errors import DerivationError
@@ -114,7 +114,7 @@ def _places(part: Nonzeros, of: Variable, start: int, sizes: Mapping[Extent, int
     return flat(part.rows, of), start + flat(part.columns, part.wrt)
 
 
-def sparse_jacobian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, mode: Mode = "auto") -> SparseJacobian:
+def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:
     """The Jacobian of ``of`` as its nonzero values: what is known to be 0 is neither computed nor stored.
 
     Known are the zeros that follow from subscripts: of samples that do not meet, of the rows of a matrix that a row of
@@ -128,7 +128,7 @@ def sparse_jacobian(graph: Graph, of: str, wrt: Sequence[str] | None = None, *, 
     >>> found.assemble(*compile(found.graph)(np.array([1.0, 2.0, 3.0]))).toarray().tolist()
     [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
     """
-    prepared, names = prepare(graph, of, wrt)
+    prepared, of, names = prepare(graph, of, wrt)
     return cheapest(
         lambda name: _put_out(prepared, of, *MODES[name](prepared, of, names)), mode, lambda found: found.graph
     )

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import sympy
-from sympy import Expr, Idx, Indexed, IndexedBase, Integer, NumberSymbol, Product, Sum, Symbol, Trace
+from sympy import Determinant, Expr, Idx, Indexed, IndexedBase, Integer, NumberSymbol, Product, Sum, Symbol, Trace
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 from sympy.core.numbers import ComplexInfinity, ImaginaryUnit, Number
-from sympy.logic.boolalg import BooleanAtom
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 from sympy.matrices.expressions.matexpr import MatrixElement
 
+from codegen.constants import faulty_constant
 from codegen.errors import GraphError
 from codegen.expression import is_leaf
 from codegen.functions import SUPPORTED
 
 REDUCTIONS = (Sum, Product)
 """Nodes with variables of their own."""
-OPAQUE = (*REDUCTIONS, MatrixElement, Trace)
+CONDITIONS = "conditions are relations such as a > 0, joined by And, Or, Not, Xor and ITE"
+OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant)
 """Nodes that are not operations on the values of their arguments."""
 
 
@@ -28,9 +32,17 @@ def is_opaque(node: Basic) -> bool:
 
 
 def check(place: str, expression: Expr) -> None:
-    """Raise :class:`GraphError` for the first construct that has no translation; the outermost is named."""
-    for node in _nodes(expression):
+    """Raise :class:`GraphError` for the first construct that has no translation; the outermost is named.
+
+    So is the first number that is not real, or not within the range of float64.
+    """
+    nodes = list(_nodes(expression))
+    for node in nodes:
         _check(place, node)
+    for part in (expression, *(node.function for node in nodes if isinstance(node, REDUCTIONS))):
+        fault = faulty_constant(part, is_opaque)
+        if fault is not None:
+            raise GraphError(f"{place} contains {fault}")
 
 
 def _nodes(expression: Expr) -> Iterator[Basic]:
@@ -63,7 +75,18 @@ def _check(place: str, node: Basic) -> None:
         if not (isinstance(node.args[0], Integer) and node.args[0] >= 0):
             raise GraphError(f"{place} contains polygamma of order {node.args[0]}, expected a whole number from 0")
     elif not isinstance(node, (Symbol, Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
-        raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code")
+        hint = f"; {CONDITIONS}" if isinstance(node, Boolean) else ""
+        raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
+    for condition in _conditions(node):
+        if isinstance(condition, Expr):
+            raise GraphError(f"{place} contains the condition {condition}, which is no relation; {CONDITIONS}")
+
+
+def _conditions(node: Basic) -> tuple[Basic, ...]:
+    """The arguments of a node that have to be true or false."""
+    if isinstance(node, ExprCondPair):
+        return (node.cond,)
+    return tuple(node.args) if isinstance(node, BooleanFunction) and not isinstance(node, Relational) else ()
 
 
 def describe(node: Basic) -> str:

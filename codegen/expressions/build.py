@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 
 import sympy
-from sympy import Expr, Idx, Indexed, Integer, Mul, Not, Piecewise, Pow, Product, Sum, Symbol, Trace
+from sympy import Determinant, Expr, Idx, Indexed, Integer, Mul, Not, Piecewise, Pow, Product, Sum, Symbol, Trace
 from sympy.core.basic import Basic
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.equation import Equation, Reduction, Variable
 from codegen.errors import GraphError
-from codegen.expression import annotate, base_name, extent, fresh_names, indices, is_leaf, postorder, reindex
+from codegen.expression import (
+    Extent,
+    annotate,
+    base_name,
+    extent,
+    fresh_names,
+    indices,
+    is_leaf,
+    postorder,
+    reindex,
+    subscripts,
+)
 from codegen.expressions import matrices
 from codegen.expressions.admission import OPAQUE, check, is_opaque
-from codegen.expressions.scope import Scope, as_extent
+from codegen.expressions.scope import Limits, Scope, as_extent, ends, with_extents
 from codegen.functions import canonical, canonical_node
 from codegen.summation import over_present
 from codegen.validation import known_names
@@ -182,6 +193,7 @@ class Builder:
         if len(key) != len(variable.shape):
             found = f"{scope.place} contains {shown} with {len(key)} subscripts"
             raise GraphError(f"{found}, but {name} has {len(variable.shape)} axes")
+        key = [subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key]
         plain = [_is_plain(subscript, n) for subscript, n in zip(key, variable.shape)]
         return variable[tuple(key)] if all(plain) else self._gathered(variable, tuple(key), plain, shown, scope)
 
@@ -190,9 +202,12 @@ class Builder:
     ) -> Expr:
         """A vertex that holds x[i + 1] at i, its elements assigned one by one."""
         moving = tuple(dict.fromkeys(i for subscript, p in zip(key, plain) if not p for i in indices(subscript)))
-        for subscript, n, p in zip(key, variable.shape, plain):
-            _check_subscript(subscript, n, p, f"{scope.place} contains {shown}")
         sizes = [extent(i) for i in moving]
+        if not all(isinstance(n, int) for n in (*sizes, *(n for n, p in zip(variable.shape, plain) if not p))):
+            return self._searched(variable, key, plain, shown, scope)
+        for subscript, p in zip(key, plain):
+            if not p:
+                _check_subscript(subscript, f"{scope.place} contains {shown}")
         if prod(sizes) > ELEMENTS:
             raise GraphError(f"{scope.place} contains {shown}: {prod(sizes):,} elements are more than {ELEMENTS:,}")
         still = tuple(i for i in dict.fromkeys(i for s in key for i in indices(s)) if i not in moving)
@@ -213,17 +228,31 @@ class Builder:
             self.vertices[memo] = gathered[(*moving, *still)]
         return self.vertices[memo]
 
+    def _searched(
+        self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
+    ) -> Expr:
+        """A vertex that holds x[i + 1] at i, Σ_j {x[j] if j = i + 1, else 0}, for an axis of symbolic length."""
+        element, found, conditions = list(key), list[Idx](), list[Expr]()
+        for axis, (subscript, n, p) in enumerate(zip(key, variable.shape, plain)):
+            if not p:
+                _check_within(subscript, n, scope, shown)
+                found.append(scope.fresh("j", n, [*found, *indices(sympy.Tuple(*key))]))
+                element[axis] = found[-1]
+                conditions.append(sympy.Eq(found[-1], subscript))
+        chosen = Piecewise((variable[tuple(element)], sympy.And(*conditions)), (Integer(0), True))
+        return self.vertex(chosen, tuple(found))
+
     # --- reductions -----------------------------------------------------------------------------------------------
 
     def _sum(self, node: Sum, scope: Scope) -> tuple[Expr, tuple[Idx, ...]]:
         """Body and reduced indices; a sum of a sum is one sum."""
-        if any(n == 0 for *_, n in scope.ranges(node.limits)):
-            return Integer(0), ()
         inner, new = scope.bind(node.limits)
+        if any(extent(index) == 0 for index in new):
+            return Integer(0), ()
         if isinstance(node.function, Sum):
             body, more = self._sum(node.function, inner)
             return body, (*new, *more)
-        return self._guarded(self.body(node.function, inner), inner, Integer(0)), new
+        return self.guarded(self.body(node.function, inner), inner, Integer(0)), new
 
     def _summed(self, node: Sum, scope: Scope) -> Expr:
         return self.summed(*self._sum(node, scope))
@@ -233,25 +262,32 @@ class Builder:
 
         No derivative is ever divided by a factor, so zeros are right.
         """
-        ranges = scope.ranges(node.limits)
-        for variable, _, n in ranges:
-            if not isinstance(n, int):
-                raise GraphError(
-                    f"{scope.place} contains a product over {variable} with the symbolic number {n} of factors, whose "
-                    "derivative at zeros needs an integer; if all factors are positive, write exp(Sum(log(…)))"
-                )
-        if prod(n for *_, n in ranges) > ELEMENTS:
-            raise GraphError(f"{scope.place} contains a product of more than {ELEMENTS:,} factors")
         result: Expr = Integer(1)
-        for values in product(*(range(n) for *_, n in ranges)):
-            inner = scope
-            for (variable, lower, _), value in zip(ranges, values):
-                inner = inner.at(variable, lower + value)
-            factor = self._guarded(self.body(node.function, inner), inner, Integer(1))
+        for number, inner in enumerate(self._factors(node.limits, scope)):
+            if number == ELEMENTS:
+                raise GraphError(f"{scope.place} contains a product of more than {ELEMENTS:,} factors")
+            factor = self.guarded(self.body(node.function, inner), inner, Integer(1))
             result = factor if result == 1 else self.vertex(Mul(result, factor))
         return result
 
-    def _guarded(self, body: Expr, scope: Scope, otherwise: Expr) -> Expr:
+    def _factors(self, limits: Limits, scope: Scope) -> Iterator[Scope]:
+        """A scope for each factor of a product, the outermost variable moving slowest."""
+        if not limits:
+            yield scope
+            return
+        found = scope.range(limits[-1])
+        if not isinstance(found.count, int):
+            raise GraphError(
+                f"{scope.place} contains a product over {found.variable} with the symbolic number {found.count} of "
+                "factors, whose derivative at zeros needs an integer; if all factors are positive, write "
+                "exp(Sum(log(…)))"
+            )
+        for value in (found.first + number for number in range(found.count)):
+            inner = scope.at(found.variable, value).guarded(found.condition(value))
+            if inner.guard != False:  # noqa: E712 - a SymPy boolean
+                yield from self._factors(limits[:-1], inner)
+
+    def guarded(self, body: Expr, scope: Scope, otherwise: Expr) -> Expr:
         """The body where its value is asked for: a vertex is computed whether or not a branch takes it."""
         return body if scope.guard == True else Piecewise((body, scope.guard), (otherwise, True))  # noqa: E712
 
@@ -275,18 +311,24 @@ class Builder:
     def _trace(self, node: Trace, scope: Scope) -> Expr:
         return matrices.trace(self, node.arg, scope)
 
+    def _determinant(self, node: Determinant, scope: Scope) -> Expr:
+        return matrices.determinant(self, node.arg, scope)
+
     def total(self, body: Expr, index: Expr, scope: Scope) -> Expr:
         """The sum over an index, or the value itself where the axis has one element."""
-        guarded = self._guarded(body, scope, Integer(0))
+        guarded = self.guarded(body, scope, Integer(0))
         return self.summed(guarded, (index,)) if isinstance(index, Idx) else guarded
 
     def family(self, elements: Mapping[tuple[int, ...], Expr], moving: Sequence[Idx]) -> Expr:
         """A vertex whose elements are these expressions, read at the moving indices."""
         still = tuple(dict.fromkeys(i for body in elements.values() for i in indices(body)))
-        gathered = Variable(next(self.fresh), tuple(extent(i) for i in (*moving, *still)))
-        for place, body in elements.items():
-            self.equations.append(Equation(gathered[(*map(Integer, place), *still)], canonical(body)))
-        return gathered[(*moving, *still)]
+        memo = (tuple(elements.items()), tuple(map(extent, moving)))
+        if memo not in self.vertices:
+            gathered = Variable(next(self.fresh), tuple(extent(i) for i in (*moving, *still)))
+            for place, body in elements.items():
+                self.equations.append(Equation(gathered[(*map(Integer, place), *still)], canonical(body)))
+            self.vertices[memo] = gathered[(*moving, *still)]
+        return reindex(self.vertices[memo], dict(zip(subscripts(self.vertices[memo]), moving)))
 
 
 #: What stands for a node that a walk over operations stops at.
@@ -298,6 +340,7 @@ VALUES: tuple[tuple[type[Basic], Callable[..., Basic]], ...] = (
     (Product, Builder._product),
     (MatrixElement, Builder._element),
     (Trace, Builder._trace),
+    (Determinant, Builder._determinant),
     (Piecewise, Builder._branches),
 )
 
@@ -325,19 +368,26 @@ def _measured(expression: Basic) -> _Part:
 
 def _is_plain(subscript: Expr, n: object) -> bool:
     """Whether the graph takes a subscript as it is."""
-    return extent(subscript) == n if isinstance(subscript, Idx) else isinstance(subscript, Integer)
+    if isinstance(subscript, Idx):
+        return extent(subscript) == n
+    return isinstance(subscript, Integer) and isinstance(n, int)
 
 
-def _check_subscript(subscript: Expr, n: object, plain: bool, found: str) -> None:
-    moving = indices(subscript)
-    if plain:
-        return
-    if any(isinstance(leaf, (Indexed, Symbol)) for leaf in postorder(subscript)) or not moving:
+def _check_subscript(subscript: Expr, found: str) -> None:
+    if any(isinstance(leaf, (Indexed, Symbol)) for leaf in postorder(subscript)) or not indices(subscript):
         raise GraphError(f"{found}: the subscript {subscript} is neither an index nor an integer")
-    for index in moving:
-        if not (isinstance(extent(index), int) and isinstance(n, int)):
-            what = f"the subscript {subscript} runs over {extent(index)} values on an axis of {n}"
-            raise GraphError(f"{found}: {what}; only an index of the same range reads an axis of symbolic length")
+
+
+def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:
+    """Raise :class:`GraphError` unless a subscript is known to be on its axis wherever its value is asked for."""
+    found = f"{scope.place} contains {shown}: the subscript {subscript}"
+    limits = ends(subscript, scope.guard)
+    if limits is None:
+        raise GraphError(f"{found} of an axis of {n} is no sum of indices, lengths and numbers")
+    least, greatest = limits
+    if not (least.is_nonnegative and sympy.expand(n - 1 - greatest).is_nonnegative):
+        hint = "read it in a sum that stops before, or in a branch of a Piecewise whose condition bounds the index"
+        raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {n}; {hint}")
 
 
 def _is_sign_or_reciprocal(node: Basic) -> bool:

@@ -113,7 +113,8 @@ def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, .
         seen.add((id(node), id(scope)))
         if isinstance(node, Indexed) and base_name(node) == label:
             values = [scope.value(i) for i in node.indices]
-            yield tuple(as_extent(v.upper + 1) if isinstance(v, Idx) else None for v in values)
+            shown = [isinstance(v, Idx) and v not in scope.partial for v in values]
+            yield tuple(as_extent(v.upper + 1) if plain else None for v, plain in zip(values, shown))
         elif isinstance(node, REDUCTIONS):
             scopes.append(scope.bind(node.limits)[0])
             stack.append((node.function, scopes[-1]))

@@ -19,13 +19,16 @@ from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
 from sympy.matrices.matrixbase import MatrixBase
 
 from codegen.errors import GraphError
-from codegen.expression import extent
+from codegen.expression import extent, is_reference, references, reindex
 from codegen.expressions.admission import check, describe
 from codegen.expressions.scope import Scope, as_extent
 from codegen.functions import equal
 
 if TYPE_CHECKING:
     from codegen.expressions.build import Builder
+
+CRAMER = 4
+"""Determinants and inverses of matrices with more rows are refused: cofactors multiply, and lose digits."""
 
 
 def is_matrix(value: object) -> bool:
@@ -102,9 +105,10 @@ def _contracted(builder: Builder, factors: list[Basic], i: Expr, j: Expr, scope:
 
 def _power(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
     base, exponent = matrix.args
-    if not isinstance(exponent, Integer) or exponent < 1:
-        raise GraphError(f"{scope.place} contains the matrix power {exponent}, expected a whole number from 1")
-    return _contracted(builder, [base] * int(exponent), i, j, scope)
+    if not isinstance(exponent, Integer) or exponent == 0:
+        raise GraphError(f"{scope.place} contains the matrix power {exponent}, expected a whole number other than 0")
+    factor = base if exponent > 0 else sympy.Inverse(base)
+    return _contracted(builder, [factor] * abs(int(exponent)), i, j, scope)
 
 
 def _transpose(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
@@ -128,12 +132,76 @@ def _applied(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) ->
     return builder.body(matrix.function.expr, scope.at(variable, entry(builder, matrix.expr, i, j, scope)))
 
 
+# --- determinants and inverses ------------------------------------------------------------------------------------
+
+Rows = tuple[int, ...]
+Minors = dict[tuple[Rows, Rows], Expr]
+"""Determinants of the elements in some rows and columns."""
+
+
+def determinant(builder: Builder, matrix: Basic, scope: Scope) -> Expr:
+    """The determinant of a small matrix, by cofactors; each minor is computed once."""
+    rows = tuple(range(_small(matrix, "determinant", scope)))
+    return _minor(builder, _elements(builder, matrix, scope), rows, rows)
+
+
+def _inverse(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """Cofactors over the determinant (Cramer); the whole inverse is one array."""
+    n = _small(matrix, "inverse", scope)
+    rows, minors = tuple(range(n)), _elements(builder, matrix.arg, scope)
+    whole = _minor(builder, minors, rows, rows)
+    bodies: dict[Rows, Expr] = {}
+    for row, column in product(rows, repeat=2):
+        others = _without(rows, column), _without(rows, row)
+        quotient = (-1) ** (row + column) * _minor(builder, minors, *others) / whole
+        bodies[row, column] = builder.guarded(quotient, scope, Integer(0))
+    k, m = (scope.fresh(label, n, [t for t in (i, j) if isinstance(t, Idx)]) for label in ("k", "m"))
+    return reindex(builder.family(bodies, (k, m)), {k: i, m: j})
+
+
+def _small(matrix: Basic, what: str, scope: Scope) -> int:
+    n = as_extent(matrix.shape[0] if isinstance(matrix, MatrixExpr) else matrix.arg.shape[0])
+    if not isinstance(n, int) or n > CRAMER:
+        raise GraphError(f"{scope.place} contains the {what} of a matrix of {n} rows, expected at most {CRAMER}")
+    return n
+
+
+def _elements(builder: Builder, matrix: Basic, scope: Scope) -> Minors:
+    """The minors of one row: the elements, each a vertex if it is computed."""
+    places = product(range(as_extent(matrix.shape[0])), repeat=2)
+    return {
+        ((row,), (column,)): _shared(builder, entry(builder, matrix, Integer(row), Integer(column), scope))
+        for row, column in places
+    }
+
+
+def _minor(builder: Builder, minors: Minors, rows: Rows, columns: Rows) -> Expr:
+    if not rows:
+        return Integer(1)
+    if (rows, columns) not in minors:
+        terms = [
+            (-1) ** n * minors[rows[:1], (column,)] * _minor(builder, minors, rows[1:], _without(columns, column))
+            for n, column in enumerate(columns)
+        ]
+        minors[rows, columns] = _shared(builder, sympy.Add(*terms))
+    return minors[rows, columns]
+
+
+def _without(rows: Rows, row: int) -> Rows:
+    return tuple(k for k in rows if k != row)
+
+
+def _shared(builder: Builder, body: Expr) -> Expr:
+    return builder.vertex(body) if references(body) and not is_reference(body) else body
+
+
 #: The entry of each kind of matrix.
 RULES: Mapping[type[Basic], Callable[..., Expr]] = {
     MatrixSymbol: _symbol,
     MatrixBase: _explicit,
     sympy.MatAdd: _sum,
     sympy.MatMul: _product,
+    sympy.Inverse: _inverse,
     sympy.MatPow: _power,
     sympy.Transpose: _transpose,
     HadamardProduct: _hadamard,

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import sympy
-from sympy import Expr, Idx, Integer, Symbol
+from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
 from codegen.equation import sample_extent
 from codegen.errors import GraphError
-from codegen.expression import Extent, indices, leaves, substitute
+from codegen.expression import Extent, indices, is_variable, leaves, substitute
 
 Limits = Sequence[Sequence[Expr]]
 """The limits of a ``Sum`` or ``Product``: (variable, lower, upper), the innermost first."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values ``first``, ``first`` + 1, … of a variable, of which those within ``lower`` and ``upper`` count.
+
+    A limit that all values are within is None. ``enlarged``: there are more values than any index outside asks for,
+    since an axis of a symbolic length has all or none of its elements.
+    """
+
+    variable: Basic
+    first: Expr
+    count: Extent
+    lower: Expr | None = None
+    upper: Expr | None = None
+    enlarged: bool = False
+
+    def condition(self, value: Expr) -> Expr:
+        """Whether a value counts."""
+        above = sympy.true if self.lower is None else value >= self.lower
+        return sympy.And(above, sympy.true if self.upper is None else value <= self.upper)
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,8 @@ class Scope:
     place: str
     bound: Mapping[Basic, Expr] = field(default_factory=dict)
     guard: Expr = sympy.true
+    partial: tuple[Idx, ...] = ()
+    """Indices that have more values than are asked for: their extent says nothing about what they subscript."""
 
     @property
     def indices(self) -> tuple[Idx, ...]:
@@ -44,9 +67,11 @@ class Scope:
     def bind(self, limits: Limits) -> tuple[Scope, tuple[Idx, ...]]:
         """The scope inside these limits, and the new indices, the outermost first."""
         scope, new = self, list[Idx]()
-        for variable, lower, extent in self.ranges(limits):
-            index = self.fresh(str(getattr(variable, "label", variable)), extent, [*scope.indices, *new])
-            scope = scope.at(variable, index + lower)
+        for limit in reversed(list(limits)):
+            found = scope.range(limit)
+            index = scope.fresh(str(getattr(found.variable, "label", found.variable)), found.count, new)
+            scope = scope.at(found.variable, index + found.first).guarded(found.condition(index + found.first))
+            scope = replace(scope, partial=(*scope.partial, index)) if found.enlarged else scope
             new.append(index)
         return scope, tuple(new)
 
@@ -56,31 +81,81 @@ class Scope:
         name = next(n for n in (label, *(f"{label}_{k}" for k in range(1, len(names) + 2))) if n not in names)
         return Idx(name, extent)
 
-    def ranges(self, limits: Limits) -> list[tuple[Basic, Expr, Extent]]:
-        """Variable, lower limit and number of values of each limit, the outermost first.
+    def range(self, limit: Sequence[Expr]) -> Range:
+        """The values that the variable of a sum or product has, for any values of the indices outside.
 
-        Raises :class:`GraphError` for a range whose number of values is neither an integer nor the extent of an array.
+        Raises :class:`GraphError` for limits that are not affine, and for a number of values that is neither an integer
+        nor at most the extent of an array.
         """
-        variables = {limit[0] for limit in limits}
-        return [(limit[0], *self._range(limit, variables)) for limit in reversed(list(limits))]
-
-    def _range(self, limit: Sequence[Expr], inner: Set[Basic]) -> tuple[Expr, Extent]:
         variable, lower, upper = limit
         shown = f"{self.place} has a sum or product over {variable} from {lower} to {upper}"
-        for leaf in (*leaves(lower), *leaves(upper)):
-            if leaf in inner or indices(self.value(leaf)):
-                raise GraphError(f"{shown}: a range that depends on the index {leaf} is not supported")
         lower, upper = (with_extents(self.value(bound)) for bound in (lower, upper))
-        count = sympy.expand(upper - lower + 1)
-        if isinstance(count, Integer) and count >= 0:
-            return lower, int(count)
-        if isinstance(count, Symbol):
-            return lower, count
-        raise GraphError(f"{shown}, which has {count} values, expected an integer or the symbolic extent of an input")
+        first, last = ends(lower, self.guard), ends(upper, self.guard)
+        if first is None or last is None:
+            raise GraphError(f"{shown}, expected limits that are sums of numbers and indices outside it")
+        least, greatest = first[0], last[1]
+        count = sympy.expand(greatest - least + 1)
+        extent = next((leaf for leaf in leaves(count) if isinstance(leaf, Symbol)), count)
+        spare = sympy.expand(extent - count)
+        if not (isinstance(spare, Integer) and spare >= 0) or (first[0] == first[1] and count.is_negative):
+            raise GraphError(
+                f"{shown}, which has {count} values, expected an integer or the symbolic extent of an input"
+            )
+        above = upper != greatest or spare > 0
+        values = max(int(extent), 0) if isinstance(extent, Integer) else extent
+        return Range(variable, least, values, lower if lower != least else None, upper if above else None, spare > 0)
 
     def value(self, expression: Expr) -> Expr:
         """An expression in the bound variables, such as a subscript, in terms of the indices."""
         return substitute(sympy.sympify(expression), self.bound)
+
+
+# --- the least and greatest values of a subscript -----------------------------------------------------------------
+
+
+def ends(expression: Expr, guard: Expr = sympy.true) -> tuple[Expr, Expr] | None:
+    """The least and greatest value of a sum of indices and numbers where a condition holds; None for anything else.
+
+    >>> i = Idx("i", sample_extent("n"))
+    >>> ends(3 - 2 * i), ends(i + 1, i < 4)
+    ((5 - 2*n, 3), (1, 4))
+    """
+    least = greatest = rest = sympy.expand(expression)
+    for index in indices(expression):
+        factor = rest.coeff(index)
+        low, high = _index_ends(index, guard)
+        first, last = (low, high) if factor.is_nonnegative else (high, low)
+        least, greatest = least + factor * (first - index), greatest + factor * (last - index)
+        rest = rest - factor * index
+        if not isinstance(factor, Integer):
+            return None
+    plain = not any(isinstance(leaf, Indexed) or is_variable(leaf) for leaf in leaves(rest)) and not indices(rest)
+    return (sympy.expand(least), sympy.expand(greatest)) if plain else None
+
+
+def _index_ends(index: Idx, guard: Expr) -> tuple[Expr, Expr]:
+    """The least and greatest value of an index where a condition holds, as far as its comparisons say so."""
+    low, high = Integer(0), index.upper
+    for relation in sympy.And.make_args(guard):
+        for difference in _at_most_zero(relation):
+            factor = difference.coeff(index)
+            rest = sympy.expand(difference - factor * index)
+            if abs(factor) == 1 and not indices(rest):
+                low = _larger(low, rest) if factor == -1 else low
+                high = -_larger(-high, rest) if factor == 1 else high
+    return low, high
+
+
+def _at_most_zero(relation: Basic) -> list[Expr]:
+    """A comparison of integers as expressions that are at most 0."""
+    if not isinstance(relation, (sympy.Le, sympy.Lt, sympy.Ge, sympy.Gt)):
+        return []
+    return [sympy.expand(relation.lts - relation.gts + (1 if isinstance(relation, (sympy.Lt, sympy.Gt)) else 0))]
+
+
+def _larger(a: Expr, b: Expr) -> Expr:
+    """The larger one, if it is known, else the first."""
+    return b if sympy.expand(b - a).is_positive else a
 
 
 def with_extents(expression: Expr) -> Expr:

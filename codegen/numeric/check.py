@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codegen.derive import gradient as derive
+from codegen.derive.request import Wrt, names_of
 from codegen.errors import CheckError
 from codegen.graph import Graph
 from codegen.numeric.branches import branches
@@ -71,7 +72,7 @@ def check_gradient(
     graph: Graph,
     of: str,
     values: Mapping[str, ArrayLike],
-    wrt: Sequence[str] | None = None,
+    wrt: Wrt | None = None,
     *,
     gradient: Mapping[str, ArrayLike] | None = None,
     function: UserFunction | None = None,
@@ -132,16 +133,16 @@ def _check_options(methods: Sequence[str], dtype: str) -> None:
         raise CheckError(f"dtype: found {dtype!r}, expected 'float64' or 'float32'")
 
 
-def _names(graph: Graph, wrt: Sequence[str] | None, gradient: Mapping[str, ArrayLike] | None) -> list[str]:
+def _names(graph: Graph, wrt: Wrt | None, gradient: Mapping[str, ArrayLike] | None) -> list[str]:
     """The parameters to check: those asked for, those of the claim, or all real inputs."""
-    names = wrt if wrt is not None else gradient
-    if names is None:
+    if wrt is None and gradient is None:
         return [variable.name for variable in graph.inputs if variable.kind == "real"]
+    names = list(gradient or ()) if wrt is None else names_of(wrt)
     for name in names:
         differentiable(graph, name)
     if not names:
         raise CheckError("wrt: found no parameter, expected at least one")
-    return list(names)
+    return names
 
 
 def _single(array: Array) -> Array:

@@ -14,6 +14,8 @@ from codegen.summation import summand
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""
+MODERATE = 10**60
+"""Written into another, a product with a larger or smaller factor could become one that no float holds."""
 FACTOR_TERMS = 32
 """Sums with more terms are not searched for common factors."""
 
@@ -71,8 +73,13 @@ def _is_trivial(equation: Equation, uses: int) -> bool:
     if body == references[0] or body == -references[0]:
         return True
     factors = Mul.make_args(body)
-    plain = all(f in references or isinstance(f, Number) or _is_power(f, references) for f in factors)
+    plain = all(f in references or _is_moderate(f) or _is_power(f, references) for f in factors)
     return uses == 1 and plain and len(references) <= INLINE_REFERENCES
+
+
+def _is_moderate(factor: Expr) -> bool:
+    """Whether a factor is a number whose product with those of other vertices is within the range of the floats."""
+    return isinstance(factor, Number) and 1 <= MODERATE * abs(factor) <= MODERATE**2
 
 
 def _is_power(factor: Expr, references: tuple[Expr, ...]) -> bool:

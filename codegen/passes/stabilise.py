@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from sympy import Add, Expr, Mul, exp, log
+from sympy import Add, Expr, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
 from codegen.equation import Equation, Reduction, Variable
@@ -22,11 +22,11 @@ from codegen.expression import (
 )
 from codegen.functions import log1p, maximum, sigmoid, stop_gradient
 from codegen.graph import Cell, Graph, cell_of
-from codegen.passes.stable_forms import exponents, is_reciprocal, merge_exponentials, stable
+from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
 
 
 def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
-    """Replace log(1 + exp(x)), 1/(1 + exp(−x)), log σ(x), exp(x) − 1, log(1 + x), and shift Σ exp by its maximum.
+    """Replace log(1 + exp(x)), 1/(1 + exp(−x)), 1/cosh(x), log σ(x), exp(x) − 1, …, and shift Σ exp by its maximum.
 
     The shift is an equation of its own, held constant under differentiation: neither log Σ exp nor softmax depends on
     it. A logarithm looks through the vertex that it is taken of, so that −log p is finite where p is 0. Vertices named
@@ -152,18 +152,28 @@ def _written_out(body: Expr, definitions: Mapping[Cell, Equation]) -> Expr:
     return replace(body, hits) if hits else body
 
 
-# --- logarithms of softmax and of a sigmoid -----------------------------------------------------------------------
+# --- logarithms of what saturates, quotients of what grows --------------------------------------------------------
 
 
 def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equation]:
-    """log p, where p is the vertex exp(u − shift)/total or σ(u), becomes u − shift − log total or log σ(u)."""
-    saturating = _saturating(equations, keep)
+    """A vertex is written out where that makes a form stable.
+
+    log p, where p is exp(u − shift)/total or σ(u), becomes u − shift − log total or log σ(u); log c, 1/c and s/c,
+    where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u).
+    """
+    growing = {e.cell: e for e in equations if e.reduction is None and e.body.func in GROWING and e.name not in keep}
+    saturating = {**_saturating(equations, keep), **growing}
 
     def rule(node: Basic) -> Basic | None:
-        if not isinstance(node, (log, log1p)):
+        if isinstance(node, (log, log1p)):
+            written = node.func(_written_out(node.args[0], saturating))
+        elif isinstance(node, Pow):
+            written = Pow(_written_out(node.base, growing), node.exp) if is_reference(node.base) else node
+        elif isinstance(node, Mul):
+            written = Mul(*[_written_out(f, growing) if is_reference(f) else f for f in node.args])
+        else:
             return None
-        argument = _written_out(node.args[0], saturating)
-        return None if argument is node.args[0] else stable(node.func(argument))
+        return None if written == node else stable(written)
 
     return [e.with_body(rewrite(e.body, rule)) for e in equations] if saturating else equations
 

@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import permutations
 
-from sympy import Add, Expr, Integer, Mul, Pow, exp, log
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, log, sinh, tanh
 from sympy.core.basic import Basic
 
 from codegen.expression import postorder
-from codegen.functions import expm1, log1p, log_sigmoid, log_sum_exp, sigmoid, softplus, stop_gradient
+from codegen.functions import (
+    bose,
+    coth,
+    csch,
+    expm1,
+    log1p,
+    log_cosh,
+    log_sigmoid,
+    log_sum_exp,
+    sech,
+    sigmoid,
+    softplus,
+    stop_gradient,
+)
+
+#: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
+#: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
+RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose}
+
+#: A growing factor, a decaying one of the same argument, and what their product is.
+QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr]], ...] = (
+    (sinh, sech, tanh),
+    (cosh, csch, coth),
+    (exp, sech, lambda x: 2 * sigmoid(2 * x)),
+    (lambda x: exp(-x), sech, lambda x: 2 * sigmoid(-2 * x)),
+    (exp, bose, lambda x: -bose(-x)),
+    (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
+)
+GROWING = frozenset({*RECIPROCALS} - {tanh})
+DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
 
 
 def stable(node: Basic) -> Basic | None:
@@ -23,16 +53,35 @@ def is_reciprocal(node: Basic) -> bool:
 
 
 def exponents(total: Basic) -> tuple[Expr, ...]:
-    """The aᵢ of exp(a₁) + exp(a₂) + …, where a 1 counts as exp(0); none if there is another term.
+    """The aᵢ of exp(a₁) + exp(a₂) + …, where c·exp(a) counts as exp(a + log c); none if there is another term.
 
     A sum that is shifted by its maximum already has none either.
     """
-    terms = Add.make_args(total)
-    if not all(term == 1 or isinstance(term, exp) for term in terms):
-        return ()
-    if any(isinstance(node, stop_gradient) for node in postorder(total)):
-        return ()
-    return tuple(Integer(0) if term == 1 else term.args[0] for term in terms)
+    shifted = any(isinstance(node, stop_gradient) for node in postorder(total))
+    return () if shifted else _exponents(total)
+
+
+def _exponents(total: Basic) -> tuple[Expr, ...]:
+    found = [_exponent(term) for term in Add.make_args(total)]
+    powers = tuple(power for power in found if power is not None)
+    return powers if len(powers) == len(found) and not all(power.is_number for power in powers) else ()
+
+
+def _exponent(term: Expr) -> Expr | None:
+    """The a of exp(a), the log c of a positive number c, their sum for a product; None for anything else."""
+    factor, rest = term.as_coeff_Mul()
+    if factor.is_positive is not True or not (rest == 1 or isinstance(rest, exp)):
+        return None
+    return Add(log(factor), *(rest.args if isinstance(rest, exp) else ()))
+
+
+def _constant_and_power(total: Basic) -> tuple[Expr, Expr] | None:
+    """The log c and the a of c + exp(a)."""
+    powers = _exponents(total)
+    constants = [power for power in powers if power.is_number]
+    if len(powers) != 2 or len(constants) != 1:
+        return None
+    return constants[0], next(power for power in powers if not power.is_number)
 
 
 def _log(node: log) -> Expr | None:
@@ -41,6 +90,8 @@ def _log(node: log) -> Expr | None:
         return _log_of_sum(argument)
     if isinstance(argument, sigmoid):
         return log_sigmoid(argument.args[0])
+    if isinstance(argument, cosh):
+        return log_cosh(argument.args[0])
     if isinstance(argument, Pow) and argument.exp == -1:
         return -_stable_log(argument.base)
     if isinstance(argument, Mul):
@@ -50,18 +101,22 @@ def _log(node: log) -> Expr | None:
 
 def _log_of_sum(argument: Add) -> Expr | None:
     """log(1 + exp(a)) = softplus(a), log(1 − σ(a)) = log σ(−a), log Σ exp(aᵢ), log(1 + x) = log1p(x)."""
-    rest = argument - 1
-    if isinstance(rest, exp):
-        return softplus(rest.args[0])
+    if pair := _constant_and_power(argument):
+        constant, power = pair
+        return constant + softplus(power - constant)
     if powers := exponents(argument):
         return log_sum_exp(*powers)
+    rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
     return log1p(rest) if 1 in argument.args else None
 
 
 def _log_of_product(argument: Mul) -> Expr | None:
-    """log(exp(a)·x) = a + log(x): the exponential is positive, so x has the sign of the product."""
+    """log(exp(a)·x) = a + log(x): the exponential is positive, so x has the sign of the product; log(c·cosh(a))."""
+    factor, rest = argument.as_coeff_Mul()
+    if factor.is_positive and isinstance(rest, cosh):
+        return log(factor) + log_cosh(rest.args[0])
     powers = [factor.args[0] for factor in argument.args if isinstance(factor, exp)]
     if not powers:
         return None
@@ -83,29 +138,51 @@ def _log1p(node: log1p) -> Expr | None:
 
 
 def _reciprocal(node: Pow) -> Expr | None:
-    """1/(1 + exp(a)) = σ(−a), and 1/Σ exp(aᵢ) = exp(−log Σ exp(aᵢ)), also to an integer power."""
-    if not is_reciprocal(node) or not isinstance(node.base, Add):
+    """1/cosh(a) = sech(a) and the like, 1/(1 + exp(a)) = σ(−a), 1/Σ exp(aᵢ) = exp(−log Σ exp(aᵢ)), and powers."""
+    base, exponent = node.args
+    if isinstance(exponent, Rational) and exponent.is_negative and base.func in RECIPROCALS:
+        return RECIPROCALS[base.func](base.args[0]) ** -exponent
+    if not is_reciprocal(node) or not isinstance(base, Add):
         return None
-    rest = node.base - 1
-    if isinstance(rest, exp):
-        return sigmoid(-rest.args[0]) ** -node.exp
-    powers = exponents(node.base)
-    return exp(node.exp * log_sum_exp(*powers)) if powers else None
+    if pair := _constant_and_power(base):
+        constant, power = pair
+        return exp(exponent * constant) * sigmoid(constant - power) ** -exponent
+    powers = exponents(base)
+    return exp(exponent * log_sum_exp(*powers)) if powers else None
 
 
 def _product(node: Mul) -> Expr | None:
-    """exp(a)·exp(b) = exp(a + b) where one of them is 1/Σ exp, and exp(k·a)·σ(−a)ᵏ = σ(a)ᵏ: 0·∞ otherwise."""
-    powers = [factor for factor in node.args if isinstance(factor, exp)]
-    if len(powers) > 1 and any(isinstance(n, log_sum_exp) for power in powers for n in postorder(power)):
+    """exp(a)·exp(b) = exp(a + b) where an exponent has an exponential itself, and what grows times what decays."""
+    factors = [_without_reciprocal(factor) for factor in node.args]
+    if any(new is not old for new, old in zip(factors, node.args)):
+        product = Mul(*factors)
+        return stable(product) or product
+    powers = [factor for factor in factors if isinstance(factor, exp)]
+    if len(powers) > 1 and any(isinstance(n, (exp, log_sum_exp)) for p in powers for n in postorder(p.args[0])):
         return merge_exponentials(node)
-    for factor in powers:
-        for other in node.args:
-            base, power = other.as_base_exp()
-            if isinstance(base, sigmoid) and isinstance(power, Integer):
-                for k in range(1, int(power) + 1):
-                    if factor.args[0] == -k * base.args[0]:
-                        rest = [f for f in node.args if f is not factor and f is not other]
-                        return Mul(sigmoid(-base.args[0]) ** k, base ** (power - k), *rest)
+    for growing, decaying in permutations(factors, 2):
+        quotient = _quotient(growing, *decaying.as_base_exp())
+        if quotient is not None:
+            product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
+            return stable(product) or product
+    return None
+
+
+def _without_reciprocal(factor: Expr) -> Expr:
+    """SymPy takes the number out of (2·cosh(a))⁻¹, so that a reciprocal may be met inside a product first."""
+    replacement = _reciprocal(factor) if isinstance(factor, Pow) else None
+    return factor if replacement is None else replacement
+
+
+def _quotient(growing: Expr, base: Expr, exponent: Expr) -> Expr | None:
+    """The product of a growing factor, the k-th power of one in the table, and baseⁿ, if n is at least k."""
+    if not (base.func in DECAYING and isinstance(exponent, Rational) and exponent >= 1):
+        return None
+    (argument,) = base.args
+    for factor, decaying, product in QUOTIENTS:
+        for k in range(1, int(exponent) + 1) if base.func is decaying else ():
+            if growing == factor(argument) ** k:
+                return product(argument) ** k * base ** (exponent - k)
     return None
 
 
@@ -115,12 +192,15 @@ def merge_exponentials(node: Mul) -> Expr:
     return Mul(exp(Add(*powers)), *[factor for factor in node.args if not isinstance(factor, exp)])
 
 
-def _difference(node: Add) -> Expr | None:
-    """exp(a) − 1 = expm1(a), and its negative."""
-    if len(node.args) == 2 and node.args[0] == -1 and isinstance(node.args[1], exp):
-        return expm1(node.args[1].args[0])
-    if len(node.args) == 2 and node.args[0] == 1 and isinstance(-node.args[1], exp):
-        return -expm1((-node.args[1]).args[0])
+def _sum(node: Add) -> Expr | None:
+    """exp(a) − 1 = expm1(a), exp(a) − exp(−a) = 2·sinh(a), exp(a) + exp(−a) = 2·cosh(a), and multiples of these."""
+    if len(node.args) != 2:
+        return None
+    (c, one), (d, other) = (term.as_coeff_Mul() for term in node.args)
+    if isinstance(one, exp) and isinstance(other, exp) and one.args[0] == -other.args[0] and abs(c) == abs(d):
+        return 2 * c * (cosh if c == d else sinh)(one.args[0])
+    if one == 1 and isinstance(other, exp) and abs(c) == 1 and d == -c:
+        return d * expm1(other.args[0])
     return None
 
 
@@ -129,5 +209,5 @@ RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log1p: _log1p,
     Pow: _reciprocal,
     Mul: _product,
-    Add: _difference,
+    Add: _sum,
 }

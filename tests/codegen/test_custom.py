@@ -66,6 +66,17 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: function("f", lambda x, y: x * y, derivative=[lambda x, y: y]),
         "the function 'f' has 1 derivatives, expected 2, one for each argument",
     ),
+    "no derivative": (
+        lambda: function("f", lambda x: x, 3),  # type: ignore[arg-type]
+        "a derivative of the function 'f' is a int, expected a function of the same arguments",
+    ),
+    "no derivatives": (
+        lambda: function("f", lambda x: x, "abc"), "a derivative of the function 'f' is a str, expected a function",
+    ),
+    "a derivative of other arguments": (
+        lambda: function("f", lambda x: x, lambda x, y: y),
+        "the derivative of the function 'f' cannot be called with x: ",
+    ),
     "an unsupported formula": (
         lambda: function("f", lambda x: sympy.zeta(x)), "the formula of the function 'f' contains sympy's zeta",
     ),

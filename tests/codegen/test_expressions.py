@@ -40,7 +40,17 @@ from sympy import (
     zoo,
 )
 
-from codegen import Graph, GraphError, count_paths, from_expressions, gradient
+from codegen import (
+    DerivationError,
+    Equation,
+    Graph,
+    GraphError,
+    Variable,
+    compile,
+    count_paths,
+    from_expressions,
+    gradient,
+)
 from codegen.expression import (
     extent,
     fold,
@@ -88,6 +98,32 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "∞": ({"e": Max(a, -oo, evaluate=False)}, "the output 'e' contains -oo, which is not a finite real number"),
     "float infinity": ({"e": Float("inf")}, "the output 'e' contains oo, which is not a finite real number"),
     "a float nan": ({"e": Float("nan")}, "the output 'e' contains nan, which is not a finite real number"),
+    "an integer beyond float64": (
+        {"e": a * Integer(10) ** 400},
+        "the output 'e' contains the number 1.00000E+400, which is beyond the range of float64",
+    ),
+    "an integer of a million digits": (
+        {"e": a + Integer(10) ** 10**6},
+        "the output 'e' contains the number 1.00000E+1000000, which is beyond the range of float64",
+    ),
+    "a float beyond float64": ({"e": a * Float("-1e400")}, "the number -1.00000E+400, which is beyond the range"),
+    "a logarithm of one": ({"e": a * log(Integer(10) ** 400)}, "the number 1.00000E+400, which is beyond the range"),
+    "a formula beyond float64": ({"e": a * exp(1000)}, "the number 1.97007E+434, which is beyond the range of float64"),
+    "a number below float64": ({"e": a * Rational(1, 10**400)}, "the number 1.00000E-400, which is 0 in float64"),
+    "a number in a sum": (
+        {"e": sympy.Sum(a * b**c * Integer(10) ** 400, (c, 0, 3))},
+        "the output 'e' contains the number 1.00000E+400, which is beyond the range of float64",
+    ),
+    "the arcsine of 2": ({"e": a * sympy.asin(2)}, "the output 'e' contains asin(2), which is not a real number"),
+    "a cube root of −8": (
+        {"e": a * (-8) ** Rational(1, 3)},
+        "the output 'e' contains (-1)**(1/3), which is not a real number",
+    ),
+    "a limit": ({"e": sympy.Limit(sin(a) / a, a, 0)}, "the output 'e' contains sympy's Limit"),
+    "a substitution": (
+        {"e": sympy.Derivative(f(a), a).subs(a, 0)},
+        "the output 'e' contains sympy's Subs, which has no translation",
+    ),
     "an integral": ({"e": sympy.Integral(exp(-(a**2)), (a, 0, b))}, "the output 'e' contains sympy's Integral"),
     "an infinite sum": (
         {"e": sympy.Sum(a**c, (c, 0, oo))},
@@ -138,6 +174,54 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a symbol as a name": ({c: a}, "the key c of outputs is not a name"),  # type: ignore[dict-item]
     "no outputs": ({}, "a graph needs at least one output"),
 }
+
+
+FITTING: dict[str, tuple[Expr, float]] = {
+    "a quotient of integers that do not": (Rational(3 * 10**400 + 1, 10**400), 3.0),
+    "the largest float": (Integer(int(1.7976931348623157e308)), 1.7976931348623157e308),
+    "the smallest one": (Rational(5e-324), 5e-324),
+}
+
+
+@pytest.mark.parametrize("case", FITTING)
+def test_a_constant_whose_value_fits_is_taken(case: str) -> None:
+    constant, value = FITTING[case]
+    graph = from_expressions({"e": a * constant}, [a])
+    assert evaluate(graph, {"a": 1.0})["e"] == value
+    assert compile(graph)(1.0) == value
+
+
+def test_factors_whose_product_does_not_fit_are_not_multiplied() -> None:
+    big = Integer(10) ** 200
+    graph = from_expressions({"c": a * big, "d": c * big, "e": Symbol("d") * big}, [a]).with_outputs("e")
+    assert compile(graph)(1e-305) == pytest.approx(1e295)
+
+
+OUTSIDE: dict[str, tuple[Expr, str]] = {
+    "i": (I * x, "equation `e = I*x`: it contains the imaginary unit, which is not a real number"),
+    "a number": (x * Integer(10) ** 400, "it contains the number 1.00000E+400, which is beyond the range of float64"),
+    "digits": (x * Integer(10) ** 5000, "equation `e = …`: it contains the number 1.00000E+5000"),
+    "an integral": (sympy.Integral(x, x), "it contains sympy's Integral, which has no translation into real scalar"),
+    "a sum": (sympy.Sum(x, (c, 0, 3)), "it contains sympy's Sum, which has no translation into real scalar code"),
+    "a substitution": (sympy.Subs(f(x), x, 0), "it contains sympy's Subs, which has no translation"),
+}
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_a_graph_refuses_a_body_that_is_no_real_formula(case: str) -> None:
+    body, message = OUTSIDE[case]
+    with pytest.raises(GraphError, match=re.escape(message)):
+        Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))
+
+
+def test_a_derivative_that_is_not_real_is_refused_by_its_place() -> None:
+    graph = from_expressions({"e": (-2) ** a}, [a])
+    assert compile(graph)(3.0) == -8
+    message = (
+        "equation `e = (-2)**a`: the derivative of (-2)**a by a contains log(2) + I*pi, which is not a real number"
+    )
+    with pytest.raises(DerivationError, match=re.escape(message)):
+        gradient(graph, "e")
 
 
 @pytest.mark.parametrize("case", REFUSED)

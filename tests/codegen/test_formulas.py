@@ -50,12 +50,13 @@ x, y, r, u, w = (IndexedBase(name) for name in "xyruw")
 p = IndexedBase("p", shape=(5,))
 A, B = MatrixSymbol("A", 3, 3), MatrixSymbol("B", 3, 3)
 v, q = MatrixSymbol("v", 3, 1), MatrixSymbol("q", n, 1)
-M = MatrixSymbol("M", n, 3)
+M, F = MatrixSymbol("M", n, 3), MatrixSymbol("F", 4, 4)
 
 X, Y = np.array([0.3, -1.2, 2.5, 0.0]), np.array([1.0, 0.5, -0.7, 2.0])
 P = np.array([0.4, 1.3, -0.8, 2.1, 0.7])
 AA = np.array([[0.2, -1.0, 0.5], [1.5, 0.3, 0.0], [-0.4, 0.8, 1.1]])
 BB = np.array([[1.0, 0.6, -0.2], [0.1, -0.9, 0.4], [0.0, 2.0, 0.3]])
+FF = np.array([[1.0, 0.3, -0.5, 0.2], [0.1, -1.2, 0.4, 0.0], [0.7, 0.2, 0.9, -0.3], [0.0, 0.6, -0.1, 1.4]])
 V, Q = np.array([[0.5], [-1.5], [2.0]]), np.array([[0.3], [1.2]])
 MM = np.array([[1.0, -0.5, 0.2], [0.4, 2.0, -1.0]])
 
@@ -191,6 +192,104 @@ FORMULAS: dict[str, Row] = {
         lambda: sum(
             special.gammaln(t) * special.gamma(t) + special.digamma(t + 1) + special.erf(t) for t in (0.4, 1.0, 3.7)
         ),
+    ),
+    "a sum up to another index": Row(
+        {"L": Sum(Sum(x[k] ** 2, (k, 0, i)) * x[i], i)}, [x], {"x": X}, lambda: (np.cumsum(X**2) * X).sum()
+    ),
+    "a sum from another index": Row(
+        {r[i]: Sum(exp(x[k]), (k, i, n - 1)), "L": Sum(r[i] ** 2, i)},
+        [IndexedBase("x", shape=(n,))],
+        {"x": X},
+        lambda: (np.cumsum(np.exp(X[::-1])) ** 2).sum(),
+    ),
+    "pairs": Row(
+        {"L": Sum(p[k] * sin(p[m]), (m, 0, k - 1), (k, 0, 4))},
+        [p],
+        {"p": P},
+        lambda: sum(P[s] * np.sin(P[t]) for s in range(5) for t in range(s)),
+    ),
+    "a product up to another index": Row(
+        {w[Idx("t", 5)]: Product(p[k], (k, 0, Idx("t", 5))), "L": Sum(w[k] ** 2, (k, 0, 4))},
+        [p],
+        {"p": [0.4, 0.0, -0.8, 0.0, 0.7]},
+        lambda: 0.16,
+    ),
+    "a product of products": Row(
+        {"L": Product(p[m] + k, (m, 0, k), (k, 0, 3))},
+        [p],
+        {"p": P},
+        lambda: np.prod([P[t] + s for s in range(4) for t in range(s + 1)]),
+    ),
+    "a symbolic axis without its last element": Row(
+        {"L": Sum(log(x[k]), (k, 0, n - 2))},
+        [IndexedBase("x", shape=(n,))],
+        {"x": [0.3, 1.2, 2.5, -1.0]},
+        lambda: np.log([0.3, 1.2, 2.5]).sum(),
+    ),
+    "differences of neighbours": Row(
+        {"L": Sum((x[k + 1] - x[k]) ** 2, (k, 0, n - 2))},
+        [IndexedBase("x", shape=(n,))],
+        {"x": X},
+        lambda: (np.diff(X) ** 2).sum(),
+    ),
+    "second differences of rows": Row(
+        {"L": Sum(tanh(M[k + 1, m] - 2 * M[k, m] + M[k - 1, m]), (m, 0, 2), (k, 1, n - 2))},
+        [M],
+        {"M": np.arange(12.0).reshape(4, 3) ** 1.5 / 9},
+        lambda: np.tanh(np.diff(np.arange(12.0).reshape(4, 3) ** 1.5 / 9, 2, axis=0)).sum(),
+    ),
+    "neighbours under a condition": Row(
+        {"L": Sum(Piecewise((x[i + 1] * x[i], i < n - 1), (x[0], True)), i)},
+        [x],
+        {"x": X},
+        lambda: (X[1:] * X[:-1]).sum() + X[0],
+    ),
+    "the ends of a symbolic axis": Row(
+        {"L": x[0] ** 2 * x[n - 1] + Sum(x[i] * x[n - 1 - i], i)},
+        [x],
+        {"x": X + 1},
+        lambda: (X[0] + 1) ** 2 * (X[-1] + 1) + ((X + 1) * (X[::-1] + 1)).sum(),
+    ),
+    "determinants": Row(
+        {"L": sympy.det(A * B + a * A) * sympy.det(MatrixSymbol("C", 2, 2)) + sympy.det(MatrixSymbol("d", 1, 1))},
+        [A, B, a, MatrixSymbol("C", 2, 2), MatrixSymbol("d", 1, 1)],
+        {"A": AA, "B": BB, "a": 0.3, "C": AA[:2, 1:].copy(), "d": [[2.0]]},
+        lambda: np.linalg.det(AA @ BB + 0.3 * AA) * np.linalg.det(AA[:2, 1:]) + 2,
+    ),
+    "a linear system": Row(
+        {"L": (v.T * A.inv() * (B * v))[0, 0]},
+        [A, B, v],
+        {"A": AA, "B": BB, "v": V},
+        lambda: (V.T @ np.linalg.solve(AA, BB @ V)).item(),
+    ),
+    "powers of an inverse": Row(
+        {"L": Trace((A + B) ** -2)},
+        [A, B],
+        {"A": AA, "B": BB},
+        lambda: np.trace(np.linalg.inv(AA + BB) @ np.linalg.inv(AA + BB)),
+    ),
+    "the inverse of a matrix of 4": Row(
+        {"L": Trace(F.inv() * F.T) + sympy.log(sympy.Abs(sympy.det(F)))},
+        [F],
+        {"F": FF},
+        lambda: np.trace(np.linalg.inv(FF) @ FF.T) + np.log(abs(np.linalg.det(FF))),
+    ),
+    "joined conditions": Row(
+        {
+            "L": Sum(
+                Piecewise(
+                    (x[i] ** 2, sympy.Xor(x[i] > 0, y[i] > 0, y[i] > 1)),
+                    (y[i], sympy.ITE(x[i] > 0, y[i] > 0, False)),
+                    (exp(y[i]), sympy.Implies(x[i] < 0, y[i] < 0)),
+                    (1 / y[i], sympy.Equivalent(x[i] > 5, y[i] > 5)),
+                    (1, True),
+                ),
+                i,
+            )
+        },
+        [x, y],
+        {"x": [2.0, 1.5, -3.0, -1.0, 0.0], "y": [-1.0, 0.5, -0.5, 2.0, -3.0]},
+        lambda: 4.0 + 0.5 + np.exp(-0.5) + 0.5 + np.exp(-3.0),
     ),
     "functions with kinks": Row(
         {"L": Sum(Max(x[i], y[i], 0) * Abs(x[i]) + Min(y[i], 1) * atan2(y[i], x[i]), i)},
@@ -328,15 +427,38 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     "a product of symbolic length": (
         {"L": Product(x[i], i)}, [x], "the output 'L' contains a product over i with the symbolic number n of factors",
     ),
-    "a range that depends on an index": (
-        {"L": Sum(p[k] * p[m], (k, 0, m), (m, 0, 4))}, [p], "a range that depends on the index m is not supported",
-    ),
     "a range that is no extent": (
-        {"L": Sum(x[k], (k, 0, n - 2))}, [IndexedBase("x", shape=(n,))], "which has n - 1 values, expected an integer",
+        {"L": Sum(x[k], (k, 0, n + 1))}, [IndexedBase("x", shape=(n,))], "which has n + 2 values, expected an integer",
     ),
-    "neighbours on a symbolic axis": (
+    "a range that ends before it begins": ({"L": Sum(p[k], (k, 4, 1))}, [p], "over k from 4 to 1, which has -2 values"),
+    "a range up to the square of an index": (
+        {"L": Sum(p[k] * p[m], (k, 0, m**2), (m, 0, 2))}, [p],
+        "over k from 0 to m**2, expected limits that are sums of numbers and indices outside it",
+    ),
+    "neighbours beyond the end of a symbolic axis": (
         {"L": Sum(x[k + 1], (k, 0, n - 1))}, [IndexedBase("x", shape=(n,))],
-        "the output 'L' contains x[k + 1]: the subscript k + 1 runs over n values on an axis of n",
+        "the output 'L' contains x[k + 1]: the subscript k + 1 has values from 1 to n on an axis of n; read",
+    ),
+    "an element that a symbolic axis may not have": (
+        {"L": x[4]}, [IndexedBase("x", shape=(n,))], "contains x[4]: the subscript 4 has values from 4 to 4 on an axis",
+    ),
+    "half an index on a symbolic axis": (
+        {"L": Sum(x[k / 2], (k, 0, n - 1))}, [IndexedBase("x", shape=(n,))],
+        "the subscript k/2 of an axis of n is no sum of indices, lengths and numbers",
+    ),
+    "a symbolic axis of unknown length": (
+        {"L": Sum(x[k], (k, 0, n - 2))}, [x], "the input x is read with no plain index on axis 0: give it a shape",
+    ),
+    "a condition that is a number": (
+        {"L": Piecewise((a, b), (c, True))}, [a, b, c], "contains the condition b, which is no relation; cond",
+    ),
+    "a condition that is a set": (
+        {"L": Piecewise((a, sympy.Contains(a, sympy.Interval(0, 1))), (c, True))}, [a, c],
+        "contains sympy's Contains, which has no translation into real scalar code; conditions are relations such as a",
+    ),
+    "a choice of values by ITE": (
+        {"L": sympy.ITE(a > 0, b, c)}, [a, b, c],
+        "is a ITE, expected a scalar SymPy expression; a choice is Piecewise((a, condition), (b, True))",
     ),
     "an element outside": (
         {"L": Sum(p[k + 1], (k, 0, 4))}, [p], "contains p[k + 1]: at k = 4 it is element 5 of an axis of 5",
@@ -344,8 +466,15 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     "a subscript that is a value": ({"L": Sum(p[a * k], (k, 0, 4))}, [p, a], "the subscript a*k is neither an index"),
     "too few subscripts": ({"L": IndexedBase("A")[0]}, [A], "contains A[0] with 1 subscripts, but A has 2 axes"),
     "an array as a scalar": ({"L": Symbol("p") + 1}, [p], "contains the symbol 'p', which is an array"),
-    "an inverse": ({"L": Trace(A.inv())}, [A], "the output 'L' contains the matrix power -1"),
-    "a determinant": ({"L": sympy.det(A)}, [A], "the output 'L' contains sympy's Determinant"),
+    "a large determinant": (
+        {"L": sympy.det(MatrixSymbol("E", 5, 5))}, [MatrixSymbol("E", 5, 5)],
+        "the output 'L' contains the determinant of a matrix of 5 rows, expected at most 4",
+    ),
+    "the inverse of a matrix of symbolic length": (
+        {"L": Trace(MatrixSymbol("E", n, n).inv())}, [MatrixSymbol("E", n, n)],
+        "the output 'L' contains the inverse of a matrix of n rows, expected at most 4",
+    ),
+    "a matrix to a half": ({"L": Trace(A ** sympy.Rational(1, 2))}, [A], "contains the matrix power 1/2, expected a"),
     "a norm inside a sum": (
         {"L": Sum(sympy.floor(p[k]), (k, 0, 4))}, [p], "the output 'L' contains sympy's floor",
     ),

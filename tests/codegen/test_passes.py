@@ -17,10 +17,12 @@ from sympy import (
     Rational,
     Symbol,
     cos,
+    cosh,
     exp,
     lambdify,
     log,
     sin,
+    sinh,
     sqrt,
     symbols,
     tanh,
@@ -453,6 +455,25 @@ STABILISED: dict[str, tuple[Expr, str]] = {
     "log(exp(x) + exp(y))": (log(exp(x) + exp(y)), "log_sum_exp(x, y)"),
     "log(exp(x)/(exp(x) + exp(y)))": (log(exp(x) / (exp(x) + exp(y))), "x - log_sum_exp(x, y)"),
     "softmax": (exp(x) / (exp(x) + exp(y) + 1), "exp(x - log_sum_exp(0, x, y))"),
+    "1/cosh(x)": (1 / cosh(x), "sech(x)"),
+    "1/√cosh(y)": (1 / sqrt(cosh(y)), "sqrt(sech(y))"),
+    "sinh(x)/cosh(x)": (sinh(x) / cosh(x), "tanh(x)"),
+    "sinh(x)/cosh²(x)": (sinh(x) / cosh(x) ** 2, "tanh(x)*sech(x)"),
+    "exp(x)/cosh(x)": (exp(x) / cosh(x), "2*sigmoid(2*x)"),
+    "exp(−x)/cosh(x)": (exp(-x) / cosh(x), "2*sigmoid(-2*x)"),
+    "log cosh(x)": (log(cosh(x)), "log_cosh(x)"),
+    "log(3·cosh(x))": (log(3 * cosh(x)), "log_cosh(x) + log(3)"),
+    "tanh by exponentials": ((exp(x) - exp(-x)) / (exp(x) + exp(-x)), "tanh(x)"),
+    "1/(2 + exp(x))": (1 / (2 + exp(x)), "sigmoid(-x + log(2))/2"),
+    "1/(1 + 9·exp(−x))²": ((1 + 9 * exp(-x)) ** -2, "sigmoid(x - log(9))**2"),
+    "log(2 + exp(x))": (log(2 + exp(x)), "softplus(x - log(2)) + log(2)"),
+    "exp(y)·exp(−exp(y))": (exp(y) * exp(-exp(y)), "exp(y - exp(y))"),
+    "1/sinh(y)": (1 / sinh(y), "csch(y)"),
+    "cosh(y)/sinh(y)": (cosh(y) / sinh(y), "coth(y)"),
+    "1/tanh(y)": (1 / tanh(y), "coth(y)"),
+    "1/(exp(y) − 1)": (1 / (exp(y) - 1), "bose(y)"),
+    "exp(y)/(exp(y) − 1)": (exp(y) / (exp(y) - 1), "-bose(-y)"),
+    "exp(y) − exp(−y)": (exp(y) - exp(-y), "2*sinh(y)"),
     "a product of exponentials is left alone": (exp(x) * exp(y), "exp(x)*exp(y)"),
     "so is the logarithm of another sum": (log(x + exp(y)), "log(x + exp(y))"),
     "so is an ordinary quotient": (x / (1 + y), "x/(y + 1)"),
@@ -486,6 +507,24 @@ def test_a_stable_form_and_its_derivative_are_right_far_out(name: str, at: float
         value, slope = (float(lambdify(x, one, "mpmath")(mpmath.mpf(at))) for one in (naive, naive.diff(x)))
     assert found["e"] == pytest.approx(value, rel=1e-13, abs=1e-300)
     assert found["de/dx"] == pytest.approx(slope, rel=1e-13, abs=1e-15)  # σ' = σ·(1 − σ) is exact to an ulp of 1
+
+
+GROWING_VERTICES = {
+    "1/cosh(x)": (lambda s, c: 1 / c, "sech(x)"),
+    "sinh(x)/cosh(x)": (lambda s, c: s / c, "tanh(x)"),
+    "y·sinh(x)/cosh²(x)": (lambda s, c: y * s / c**2, "y*tanh(x)*sech(x)"),
+    "log cosh(x)": (lambda s, c: log(c), "log_cosh(x)"),
+    "cosh(x)/sinh(x)": (lambda s, c: c / s, "coth(x)"),
+    "what grows": (lambda s, c: s * c, "c*s"),
+}
+
+
+@pytest.mark.parametrize("case", GROWING_VERTICES)
+def test_a_vertex_that_grows_is_looked_through_in_a_denominator(case: str) -> None:
+    formula, expected = GROWING_VERTICES[case]
+    graph = from_expressions({"s": sinh(x), "c": cosh(x), "e": formula(*symbols("s c"))}, [x, y])
+    assert equations(stabilise(graph))[-1] == f"e = {expected}"
+    assert equations(stabilise(graph, keep=["s", "c"]))[-1] == equations(graph)[-1]
 
 
 def softmax_system(*more: Equation) -> Graph:

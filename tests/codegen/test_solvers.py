@@ -121,6 +121,19 @@ def test_quad_calls_machine_code() -> None:
     assert quad(integrand, 0, np.inf, args=(2.0,))[0] == pytest.approx(np.sqrt(np.pi) / 2 / 2**1.5, rel=1e-9)
 
 
+def test_a_function_of_no_variables_has_empty_derivatives() -> None:
+    graph = from_expressions({"e": a * b, f[0]: a, f[1]: b}, [a, b])
+    number = FlatFunction(graph, "e", [], {"a": 2.0, "b": 3.0})
+    assert (number.fun([]), number.jac([]).shape, number.hess([]).shape) == (6.0, (0,), (0, 0))
+    assert number.hessp([], []).shape == number.pack({}).shape == (0,)
+    assert FlatFunction(graph, "f", [], {"a": 2.0, "b": 3.0}).jac([]).shape == (2, 0)
+
+
+def test_variables_and_data_may_be_named_by_symbols() -> None:
+    graph = from_expressions({"e": a**2 * b}, [a, b])
+    assert FlatFunction(graph, Symbol("e"), a, {b: 3.0}).jac([2.0]) == [12.0]
+
+
 GRAPH = residuals.graph
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "an unknown input": (lambda: FlatFunction(GRAPH, "r", ["q"]), EmitError, "'q' is not an input of the graph"),
@@ -136,6 +149,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "a vector of the wrong length": (lambda: residuals.fun([1.0]), EmitError, "x must have shape (2,), found (1,)"),
     "unknown data in a call": (lambda: residuals.fun([1.0, 2.0], z=1), EmitError, "'z' is not among the data (x, y)"),
+    "an empty vector": (lambda: residuals.jac([]), EmitError, "x must have shape (2,), found (0,)"),
+    "a complex vector": (lambda: residuals.jac([1j, 0]), EmitError, "x must hold real numbers, found complex128"),
+    "complex data": (lambda: residuals.fun([1, 2], x=[1j]), EmitError, "'x' must hold real numbers, found complex128"),
+    "text": (lambda: residuals.fun([1, 2], x="abc"), EmitError, "'x' must hold real numbers, found str"),
+    "the Hessian of a vector": (
+        lambda: residuals.hess([1.0, 2.0]), DerivationError,
+        "the Hessian matrix of 'r' needs a scalar, but it has shape (n,)",
+    ),
     "the Hessian along a vector": (lambda: residuals.hessp([1.0, 2.0], [1, 1]), DerivationError, "needs a scalar"),
     "a packed vector with a gap": (lambda: residuals.pack({"a": 1.0}), EmitError, "the input 'b' is missing"),
     "an array to quad": (lambda: low_level_callable(GRAPH, "r"), EmitError, "'r' is not a real scalar"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from sympy import tanh
+from sympy import IndexedBase, MatrixSymbol, Symbol, symbols, tanh
 
 from codegen import (
     DerivationError,
     Equation,
     Graph,
+    GraphError,
     Reduction,
     Variable,
+    count_paths,
+    from_expressions,
+    gauss_newton,
     gradient,
     hessian,
     hvp,
@@ -241,6 +246,34 @@ def test_a_sparse_jacobian_needs_all_extents_and_all_arrays() -> None:
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
+
+TRANSFORMATIONS: list[Callable[..., Graph]] = [
+    gradient, jacobian, hessian, hvp, jvp, vjp, gauss_newton, lambda *asked: sparse_jacobian(*asked).graph,
+]  # fmt: skip
+NAMED = from_expressions({"xy": Symbol("x") * Symbol("y") ** 2}, symbols("x y"))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMATIONS)
+def test_a_vertex_is_named_by_its_name_or_by_what_has_it(transform: Callable[..., Graph]) -> None:
+    expected = str(transform(NAMED, "xy", ["x"]))
+    for name in ("x", Symbol("x"), [Symbol("x", positive=True)], ("x",), {"x": 1}, Variable("x")):
+        assert str(transform(NAMED, "xy", name)) == expected
+    assert str(transform(NAMED, Symbol("xy"), "x")) == expected
+    with pytest.raises(GraphError, match=re.escape("the graph has no variable 'yx' (it has: x, y, xy)")):
+        transform(NAMED, "xy", "yx")
+    with pytest.raises(DerivationError, match="wrt: found 3, a int, expected a name, or a Symbol, IndexedBase"):
+        transform(NAMED, "xy", 3)
+    with pytest.raises(DerivationError, match=re.escape("of: found x*y**2, a Mul, expected a name")):
+        transform(NAMED, Symbol("x") * Symbol("y") ** 2, ["x"])
+
+
+def test_arrays_are_named_by_their_bases() -> None:
+    graph = mlp([2, 3, 2], tanh)
+    assert str(gradient(graph, "loss", IndexedBase("W1"))) == str(gradient(graph, "loss", ["W1"]))
+    assert str(gradient(graph, "loss", MatrixSymbol("W1", 3, 2))) == str(gradient(graph, "loss", ["W1"]))
+    assert str(per_sample_gradients(graph, "loss", "W1")) == str(per_sample_gradients(graph, "loss", ["W1"]))
+    assert count_paths(graph, Symbol("loss"), "W1") == count_paths(graph, "loss", ["W1"])
+
 
 REFUSED: list[tuple[Callable[[Graph], object], str]] = [
     (lambda graph: jacobian(graph, "u2", ["y"]), "'y' holds integers"),
