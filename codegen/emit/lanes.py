@@ -140,8 +140,9 @@ class Lanes:
     # --- comparisons and choices ----------------------------------------------------------------------------------
 
     def compare(self, relation: str, a: Operand, b: Operand) -> Value:
-        """Where ``a relation b``; false where either is nan, also for ``"!="``."""
-        return self.builder.fcmp_ordered(relation, self.real(a), self.real(b))
+        """Where ``a relation b``; nan differs from every number and itself, every other comparison with it is false."""
+        compare = self.builder.fcmp_unordered if relation == "!=" else self.builder.fcmp_ordered
+        return compare(relation, self.real(a), self.real(b))
 
     def is_nan(self, a: Operand) -> Value:
         return self.builder.fcmp_unordered("uno", self.real(a), self.real(a))

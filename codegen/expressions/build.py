@@ -24,10 +24,11 @@ from codegen.expression import (
     indices,
     is_leaf,
     postorder,
+    references,
     reindex,
     subscripts,
 )
-from codegen.expressions import matrices
+from codegen.expressions import matrices, products
 from codegen.expressions.admission import OPAQUE, check, is_opaque
 from codegen.expressions.scope import Limits, Scope, as_extent, ends, with_extents
 from codegen.functions import canonical, canonical_node
@@ -262,6 +263,8 @@ class Builder:
 
         No derivative is ever divided by a factor, so zeros are right.
         """
+        if any(not isinstance(extent(index), int) for index in scope.bind(node.limits)[1]):
+            return self._symbolic_product(node, scope)
         result: Expr = Integer(1)
         for number, inner in enumerate(self._factors(node.limits, scope)):
             if number == ELEMENTS:
@@ -270,19 +273,19 @@ class Builder:
             result = factor if result == 1 else self.vertex(Mul(result, factor))
         return result
 
+    def _symbolic_product(self, node: Product, scope: Scope) -> Expr:
+        inner, new = scope.bind(node.limits)
+        factor = self.guarded(self.body(node.function, inner), inner, Integer(1))
+        factor = factor if is_leaf(factor) or not references(factor) else self.vertex(factor)
+        return products.product(factor, lambda body: self.summed(canonical(body), new))
+
     def _factors(self, limits: Limits, scope: Scope) -> Iterator[Scope]:
         """A scope for each factor of a product, the outermost variable moving slowest."""
         if not limits:
             yield scope
             return
         found = scope.range(limits[-1])
-        if not isinstance(found.count, int):
-            raise GraphError(
-                f"{scope.place} contains a product over {found.variable} with the symbolic number {found.count} of "
-                "factors, whose derivative at zeros needs an integer; if all factors are positive, write "
-                "exp(Sum(log(…)))"
-            )
-        for value in (found.first + number for number in range(found.count)):
+        for value in (found.first + number for number in range(int(found.count))):
             inner = scope.at(found.variable, value).guarded(found.condition(value))
             if inner.guard != False:  # noqa: E712 - a SymPy boolean
                 yield from self._factors(limits[:-1], inner)

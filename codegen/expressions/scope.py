@@ -117,8 +117,8 @@ def ends(expression: Expr, guard: Expr = sympy.true) -> tuple[Expr, Expr] | None
     """The least and greatest value of a sum of indices and numbers where a condition holds; None for anything else.
 
     >>> i = Idx("i", sample_extent("n"))
-    >>> ends(3 - 2 * i), ends(i + 1, i < 4)
-    ((5 - 2*n, 3), (1, 4))
+    >>> ends(3 - 2 * i), ends(i + 1, i < i.upper)
+    ((5 - 2*n, 3), (1, n - 1))
     """
     least = greatest = rest = sympy.expand(expression)
     for index in indices(expression):

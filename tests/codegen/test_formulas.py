@@ -39,7 +39,7 @@ from sympy import (
     tanh,
 )
 
-from codegen import Graph, GraphError, Variable, compile, from_expressions, gradient
+from codegen import Graph, GraphError, Variable, compile, from_expressions, gradient, hessian
 from codegen.emit.numpy import numpy_function
 from codegen.numeric import check_gradient, evaluate, evaluate_exactly, rounded
 
@@ -250,6 +250,21 @@ FORMULAS: dict[str, Row] = {
         {"x": X + 1},
         lambda: (X[0] + 1) ** 2 * (X[-1] + 1) + ((X + 1) * (X[::-1] + 1)).sum(),
     ),
+    "a product over a symbolic range": Row(
+        {"L": Product(x[i] * a + 1, i)}, [x, a], {"x": X, "a": 1.5}, lambda: np.prod(X * 1.5 + 1)
+    ),
+    "a product of symbolic length for each sample": Row(
+        {r[i]: Product(x[k] - w[k], (k, 0, i)), "L": Sum(r[i] ** 2, i)},
+        [x[i], w[i]],
+        {"x": X, "w": Y},
+        lambda: (np.cumprod(X - Y) ** 2).sum(),
+    ),
+    "a product without its first factor": Row(
+        {"L": Product(x[k], (k, 1, n - 1)) * Product(2, (k, 0, n - 1))},
+        [IndexedBase("x", shape=(n,))],
+        {"x": X - 3},
+        lambda: np.prod(X[1:] - 3) * 16,
+    ),
     "determinants": Row(
         {"L": sympy.det(A * B + a * A) * sympy.det(MatrixSymbol("C", 2, 2)) + sympy.det(MatrixSymbol("d", 1, 1))},
         [A, B, a, MatrixSymbol("C", 2, 2), MatrixSymbol("d", 1, 1)],
@@ -372,6 +387,37 @@ def test_a_branch_that_is_not_taken_leaks_nothing(name: str) -> None:
     np.testing.assert_array_equal(found["dL/dp"], slopes["p"])
 
 
+FACTORS = {
+    "none": [0.3, -1.2, 2.5, -0.7],
+    "one": [0.3, 0.0, 2.5, -1.0],
+    "two": [0.0, 0.5, 2.5, 0.0],
+    "three": [0.0, 0.0, 2.0, 0.0],
+    "all": [0.0, 0.0, 0.0, 0.0],
+}
+
+
+@pytest.mark.parametrize("zeros", FACTORS)
+def test_derivatives_of_a_product_of_symbolic_length_are_right_at_zeros(zeros: str) -> None:
+    factors = np.array(FACTORS[zeros])
+    graph = from_expressions({"L": Product(x[i], i)}, [x])
+    value, slope, curvature = (*compile(gradient(graph, "L"))(factors), compile(hessian(graph, "L"))(factors)[1])
+    others = [[np.prod(np.delete(factors, [s, t])) * (s != t) for t in range(4)] for s in range(4)]
+    for found, expected in [
+        (value, np.prod(factors)), (slope, [np.prod(np.delete(factors, s)) for s in range(4)]), (curvature, others),
+    ]:  # fmt: skip
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
+
+
+def test_a_product_of_symbolic_length_has_the_nan_of_a_factor() -> None:
+    assert np.isnan(compile(from_expressions({"L": Product(x[i], i)}, [x]))(np.array([2.0, np.nan])))
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_nan_differs_from_every_number(emitter: Any) -> None:
+    graph = from_expressions({r[i]: Piecewise((1, sympy.Ne(x[i], 2)), (0, True))}, [x])
+    assert compile(graph, emitter=emitter)(np.array([np.nan, 2.0, 3.0])).tolist() == [1, 0, 1]
+
+
 # --- what the graphs look like ------------------------------------------------------------------------------------
 
 
@@ -423,9 +469,6 @@ def test_an_array_may_be_decomposed_to_one_operation_a_vertex() -> None:
 REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     "an index that is not bound": (
         {r[i]: x[i] * y[j]}, [x, y[j]], "the output 'r[i]' contains the index j, which is neither in its key",
-    ),
-    "a product of symbolic length": (
-        {"L": Product(x[i], i)}, [x], "the output 'L' contains a product over i with the symbolic number n of factors",
     ),
     "a range that is no extent": (
         {"L": Sum(x[k], (k, 0, n + 1))}, [IndexedBase("x", shape=(n,))], "which has n + 2 values, expected an integer",
