@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codegen.compare.conditioning import sizes_of_terms
 from codegen.compare.kinds import KINDS, Size
 from codegen.compare.metric import deviation
 from codegen.compare.oracles import ORACLES, Slopes
@@ -60,6 +61,8 @@ class Row:
     """Whether the operations of what is derived are held to the bound of its kind."""
     elementwise: bool = False
     """Whether units in the last place are those of each entry, not of the largest one of its array."""
+    conditioned: bool = False
+    """Whether the error of ways is told by the size of the terms too: :mod:`codegen.compare.conditioning`."""
     seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -214,6 +217,8 @@ def _ways(row: Row) -> Iterator[Agreement]:
     exact = count_operations(row.derived, samples).total() <= EXACT_WORK
     known: Mapping[str, Array] = evaluate_exactly(row.derived, values) if exact else evaluate(row.derived, values)
     expected = [known[name] for name in row.derived.outputs]
+    terms = sizes_of_terms(row.derived, values, row.seed) if row.conditioned else None
+    sizes = None if terms is None else [terms[name] for name in row.derived.outputs]
     tolerance = TOLERANCE[row.dtype] if row.tolerance is None else row.tolerance
     for name in row.ways:
         try:
@@ -221,7 +226,7 @@ def _ways(row: Row) -> Iterator[Agreement]:
         except EmitError as error:
             yield Agreement(row.title, name, Outcome.REFUSED, place=str(error))
             continue
-        worst = deviation(found, expected, np.dtype(real), row.elementwise)
+        worst = deviation(found, expected, np.dtype(real), row.elementwise, sizes)
         outcome = Outcome.AGREES if worst.metric <= tolerance else Outcome.DISAGREES
         place = f"{row.derived.outputs[worst.array]}{list(worst.place)}"
         yield Agreement(row.title, name, outcome, worst.metric, worst.ulp, place)
