@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -19,6 +20,7 @@ from codegen.errors import CodegenError
 from symnn.errors import DataError, SpecError, SymnnError
 
 if TYPE_CHECKING:
+    from codegen.compare import Row
     from symnn.data import Dataset
     from symnn.network import Network
 
@@ -169,31 +171,51 @@ def check(
 @app.command(epilog="Example: [bold]symnn compare examples/xor.yaml --out report.md[/bold]")
 def compare(
     spec: Annotated[
-        Path | None, typer.Argument(metavar="[SPEC]", help="A network spec; a short table without.")
+        Path | None, typer.Argument(metavar="[SPEC]", help="A network spec; functions and small networks without.")
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Random samples to compare on.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of parameters and samples.")] = 0,
-    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+    dtype: Annotated[Precision | None, typer.Option(help="The type of real numbers; both unless given.")] = None,
+    only: Annotated[str, typer.Option(metavar="TEXT", help="Only rows whose name contains the text.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Without SPEC: a few rows in float64, in seconds.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file for the table in Markdown.")] = None,
 ) -> None:
     """Compare every derivative by every oracle, emitter and schedule; exit status 1 if any disagrees."""
     from codegen.compare import compare as run
-    from symnn.compare import default_rows, network_rows
+    from symnn.compare import DTYPES, QUICK, default_rows, network_rows
     from symnn.files import write_atomically
 
-    if spec is None:
-        rows = default_rows(dtype.value, samples, seed)
-    else:
-        rows = network_rows(_network(spec), spec.stem, dtype=dtype.value, samples=samples, seed=seed)
     if out is not None and not out.parent.is_dir():
         raise SpecError(f"--out: there is no directory '{out.parent}'")
-    found = run(rows)
+    dtypes = DTYPES if dtype is None else (dtype.value,)
+    if spec is not None:
+        network = _network(spec)
+        rows = [row for d in dtypes for row in network_rows(network, spec.stem, dtype=d, samples=samples, seed=seed)]
+    elif quick:
+        rows = list(default_rows(QUICK, (dtypes[0],), samples, seed))
+    else:
+        rows = list(default_rows(dtypes=dtypes, samples=samples, seed=seed))
+    chosen = [row for row in rows if only in row.title]
+    if not chosen:
+        raise SpecError(f"--only: no row's name contains '{only}', expected a part of one like '{rows[0].title}'")
+    found = run(_counted(chosen))
     print(found)
     if out is not None:
         write_atomically(out, found.markdown().encode())
         print(f"wrote {out}")
     if not found.passed:
         raise typer.Exit(1)
+
+
+def _counted(rows: list[Row]) -> Iterator[Row]:
+    """The rows, each announced on the terminal while it is worked on."""
+    shown = sys.stderr.isatty()
+    for number, row in enumerate(rows, 1):
+        if shown:
+            print(f"\r\x1b[K{number} of {len(rows)}: {row.title}", end="", file=sys.stderr, flush=True)
+        yield row
+    if shown:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @app.command(epilog="Example: [bold]symnn steps examples/xor.yaml --input 1,0 --label 1[/bold]")

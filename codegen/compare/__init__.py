@@ -1,9 +1,9 @@
 """One derivative computed in every way there is, each held to every oracle that applies.
 
 A :class:`Row` says what: a graph, a derivative of it, a point, a dtype. :func:`compare` derives it, holds what was
-derived to the oracles (differences in mpmath, the complex step, finite differences, JAX where it is installed), and
-every emitter and schedule to the exact values of what was derived. Adding a derivative, an oracle or a way to compute
-is adding a row to :data:`KINDS`, :data:`ORACLES` or :data:`WAYS`.
+derived to the oracles (differences in mpmath, the complex step, finite differences, JAX and PyTorch where they are
+installed), and every emitter and schedule to the exact values of what was derived. Adding a derivative, an oracle or a
+way to compute is adding a row to :data:`KINDS`, :data:`ORACLES` or :data:`WAYS`.
 """
 
 from codegen.compare.kinds import KINDS, Kind

@@ -11,6 +11,7 @@ import sympy
 from sympy import Expr, Integer, Piecewise, Rational
 
 from codegen import functions as f
+from codegen.compare.oracles import ORACLES
 from codegen.compare.rows import Row
 from codegen.emit.numba import Dtype
 from codegen.equation import Equation, Variable, sample_extent
@@ -30,52 +31,101 @@ class Tested:
 
 _POSITIVE = (1e-3, 0.31, 1.0, 2.7, 55.0)
 _UNIT = (-0.93, -0.4, 0.01, 0.55, 0.99)
+_BEYOND = (-55.0, -2.7, -1.02, 1.01, 1.9, 9.0)
+_SMALL = (0.0, 5e-324, -1e-310, 1e-8)
+_LARGE = (1000.0, -1000.0)
+_ENDS = (math.inf, -math.inf)
+_NAN = (math.nan,)
 
 FUNCTIONS: Mapping[str, Tested] = {
+    # smooth
     "tanh": Tested(sympy.tanh),
     "sigmoid": Tested(f.sigmoid),
     "softplus": Tested(f.softplus),
     "log_sigmoid": Tested(f.log_sigmoid),
+    "silu": Tested(f.silu, special=(*_SMALL, *_LARGE, *_NAN)),
+    "gelu": Tested(f.gelu, special=(*_SMALL, *_LARGE, *_NAN)),
+    "gelu_tanh": Tested(f.gelu_tanh, special=(*_SMALL, 100.0, -100.0, *_NAN)),
+    "exp": Tested(sympy.exp),
+    "expm1": Tested(f.expm1),
+    "log": Tested(sympy.log, _POSITIVE, (1e-300, 1.0, 1e300, -1.0, math.inf, *_NAN)),
+    "log1p": Tested(f.log1p, (-0.7, -0.01, 0.4, 3.0, 55.0), (0.0, 5e-324, 1e300, -2.0, math.inf, *_NAN)),
+    "sqrt": Tested(sympy.sqrt, _POSITIVE, (1e-300, 1e300, -1.0, *_NAN)),
+    "sin": Tested(sympy.sin, special=(*_SMALL, *_LARGE, 1e5, math.inf, *_NAN)),
+    "cos": Tested(sympy.cos, special=(*_SMALL, *_LARGE, 1e5, math.inf, *_NAN)),
+    "tan": Tested(sympy.tan, _UNIT, (*_SMALL, math.inf, *_NAN)),
+    "sec": Tested(sympy.sec, _UNIT, (*_SMALL, *_NAN)),
+    "csc": Tested(sympy.csc, _UNIT, (1e-50, -1e-50, *_NAN)),
+    "cot": Tested(sympy.cot, _UNIT, (1e-50, -1e-50, *_NAN)),
+    "sinh": Tested(sympy.sinh, special=(*_SMALL, *_LARGE, *_NAN)),
+    "cosh": Tested(sympy.cosh, special=(*_SMALL, *_LARGE, *_NAN)),
+    "sech": Tested(sympy.sech, special=(*_SMALL, *_LARGE, *_NAN)),
+    "csch": Tested(sympy.csch, special=(1e-50, *_LARGE, *_NAN)),
+    "coth": Tested(sympy.coth, special=(1e-50, *_LARGE, *_NAN)),
+    "asin": Tested(sympy.asin, _UNIT, (*_SMALL, 2.0, *_NAN)),
+    "acos": Tested(sympy.acos, _UNIT, (*_SMALL, 2.0, *_NAN)),
+    "atan": Tested(sympy.atan, special=(*_SMALL, *_LARGE, *_NAN)),
+    "acot": Tested(sympy.acot, special=(1e-8, *_LARGE, *_NAN)),
+    "asec": Tested(sympy.asec, _BEYOND, (*_LARGE, 0.5, *_NAN)),
+    "acsc": Tested(sympy.acsc, _BEYOND, (*_LARGE, 0.5, *_NAN)),
+    "asinh": Tested(sympy.asinh, special=(*_SMALL, *_LARGE, *_NAN)),
+    "acosh": Tested(sympy.acosh, (1.2, 2.0, 9.0), (0.5, 1e5, *_NAN)),
+    "atanh": Tested(sympy.atanh, _UNIT, (*_SMALL, 2.0, *_NAN)),
+    "asech": Tested(sympy.asech, (0.02, 0.4, 0.93), (1e-8, 2.0, *_NAN)),
+    "acsch": Tested(sympy.acsch, special=(1e-4, *_LARGE, *_NAN)),
+    "acoth": Tested(sympy.acoth, _BEYOND, (*_LARGE, 0.5, *_NAN)),
+    "atan2": Tested(lambda x: sympy.atan2(x, 1 - x / 3), special=(*_SMALL, *_LARGE, *_NAN)),
+    "erf": Tested(sympy.erf, special=(*_SMALL, *_LARGE, *_NAN)),
+    "erfc": Tested(sympy.erfc, special=(*_SMALL, *_LARGE, *_NAN)),
+    "normal_cdf": Tested(f.normal_cdf, special=(*_SMALL, *_LARGE, *_NAN)),
+    "gamma": Tested(sympy.gamma, (-1.7, -0.31, 0.2, 0.62, 1.9, 4.4), (30.5, *_NAN)),
+    "loggamma": Tested(sympy.loggamma, _POSITIVE, (1e-8, 1e5, *_NAN)),
+    "digamma": Tested(sympy.digamma, (-1.7, -0.31, *_POSITIVE), (1e5, *_NAN)),
+    "trigamma": Tested(sympy.trigamma, (-1.7, -0.31, *_POSITIVE), (1e5, *_NAN)),
+    "polygamma": Tested(lambda x: sympy.polygamma(2, x), (-1.7, -0.31, 0.2, *_POSITIVE[1:]), (1e3, *_NAN)),
+    "factorial": Tested(sympy.factorial, (-0.31, 0.2, 0.62, 1.9, 4.4), (0.0, 30.5, *_NAN)),
+    "log_sum_exp": Tested(lambda x: f.log_sum_exp(x, -x / 2, Integer(1)), special=(*_SMALL, *_LARGE, *_NAN)),
+    "x³": Tested(lambda x: x**3, special=(0.0, 5e-324, 1e100, -1e100, math.inf, *_NAN)),
+    "x⁻²": Tested(lambda x: x**-2, special=(1e-50, -1e50, *_NAN)),
+    "x^(3/2)": Tested(lambda x: x ** Rational(3, 2), _POSITIVE, (1e-200, 1e100, -1.0, *_NAN)),
+    "power": Tested(lambda x: f.power(1 + x**2 / 4, x - 1), special=(*_SMALL, 100.0, -100.0, *_NAN)),
+    # with kinks or jumps
+    "absolute": Tested(f.absolute),
+    "Abs": Tested(lambda x: sympy.Abs(x**3 - x)),
     "relu": Tested(f.relu),
     "leaky_relu": Tested(lambda x: f.leaky_relu(x, Rational(1, 4))),
     "elu": Tested(lambda x: f.elu(x, Integer(1))),
-    "relu6": Tested(f.relu6, special=(0.0, 6.0, 1000.0, -1000.0, math.inf, -math.inf, math.nan)),
-    "hard_tanh": Tested(f.hard_tanh, special=(1.0, -1.0, 1000.0, -1000.0, math.inf, -math.inf, math.nan)),
-    "silu": Tested(f.silu, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "gelu": Tested(f.gelu, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "gelu_tanh": Tested(f.gelu_tanh, special=(0.0, 5e-324, 100.0, -100.0, math.nan)),
-    "exp": Tested(sympy.exp),
-    "expm1": Tested(f.expm1),
-    "log": Tested(sympy.log, _POSITIVE, (1e-300, 1.0, 1e300, -1.0, math.inf, math.nan)),
-    "log1p": Tested(f.log1p, (-0.7, -0.01, 0.4, 3.0, 55.0), (0.0, 5e-324, 1e300, -2.0, math.inf, math.nan)),
-    "sqrt": Tested(sympy.sqrt, _POSITIVE, (1e-300, 1e300, -1.0, math.nan)),
-    "sin": Tested(sympy.sin, special=(0.0, 5e-324, 1000.0, -1000.0, 1e5, math.inf, math.nan)),
-    "cos": Tested(sympy.cos, special=(0.0, 5e-324, 1000.0, -1000.0, 1e5, math.inf, math.nan)),
-    "tan": Tested(sympy.tan, _UNIT, (0.0, 5e-324, math.inf, math.nan)),
-    "sinh": Tested(sympy.sinh, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "cosh": Tested(sympy.cosh, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "asin": Tested(sympy.asin, _UNIT, (0.0, 2.0, math.nan)),
-    "acos": Tested(sympy.acos, _UNIT, (0.0, 2.0, math.nan)),
-    "atan": Tested(sympy.atan, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "asinh": Tested(sympy.asinh, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "acosh": Tested(sympy.acosh, (1.2, 2.0, 9.0), (0.5, 1e5, math.nan)),
-    "atanh": Tested(sympy.atanh, _UNIT, (0.0, 5e-324, 2.0, math.nan)),
-    "erf": Tested(sympy.erf, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "normal_cdf": Tested(f.normal_cdf, special=(0.0, 5e-324, 1000.0, -1000.0, math.nan)),
-    "absolute": Tested(f.absolute),
-    "x³": Tested(lambda x: x**3, special=(0.0, 5e-324, 1e100, -1e100, math.inf, math.nan)),
-    "x⁻²": Tested(lambda x: x**-2, special=(1e-50, -1e50, math.nan)),
-    "x^(3/2)": Tested(lambda x: x ** Rational(3, 2), _POSITIVE, (1e-200, 1e100, -1.0, math.nan)),
+    "relu6": Tested(f.relu6, special=(0.0, 6.0, *_LARGE, *_ENDS, *_NAN)),
+    "hard_tanh": Tested(f.hard_tanh, special=(1.0, -1.0, *_LARGE, *_ENDS, *_NAN)),
+    "clip": Tested(lambda x: f.clip(x**2, x / 2, 2 + x), special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN)),
+    "step": Tested(lambda x: f.step(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),
+    "sign": Tested(lambda x: f.sign(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),
+    "Sign": Tested(lambda x: sympy.sign(x) * sympy.sin(x), special=(*_SMALL, *_LARGE, *_NAN)),
+    "Heaviside": Tested(lambda x: sympy.Heaviside(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),
+    "equal": Tested(lambda x: f.equal(x, Integer(1)) * x + x**2, special=(0.0, 1.0, *_LARGE, *_NAN)),
+    "KroneckerDelta": Tested(lambda x: sympy.KroneckerDelta(x, 1) * x + x**2, special=(0.0, 1.0, *_LARGE, *_NAN)),
+    "maximum": Tested(lambda x: f.maximum(x, x**2 / 2, -x), special=(0.0, 2.0, *_LARGE, *_NAN)),
+    "minimum": Tested(lambda x: f.minimum(x, x**2 / 2, -x), special=(0.0, 2.0, *_LARGE, *_NAN)),
+    "Max": Tested(lambda x: sympy.Max(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN)),
+    "Min": Tested(lambda x: sympy.Min(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN)),
+    "stop_gradient": Tested(lambda x: x**2 + f.stop_gradient(sympy.Integer(3)) * x, special=(0.0, *_LARGE, *_NAN)),
+    "select": Tested(lambda x: f.select(x, sympy.log(x), x**3), special=(0.0, *_LARGE, 5e-324, *_NAN)),
     "Piecewise": Tested(
         lambda x: Piecewise((sympy.sqrt(1 - x), x < 0), (x**2, x < 2), (sympy.log(x), True)),
-        special=(0.0, 2.0, 1000.0, -1000.0, math.nan),
+        special=(0.0, 2.0, *_LARGE, *_NAN),
     ),
-    "select": Tested(lambda x: f.select(x, sympy.log(x), x**3), special=(0.0, 1000.0, -1000.0, 5e-324, math.nan)),
+    "And, Or, Not": Tested(
+        lambda x: Piecewise((sympy.sin(x), (x > 0) & ~(x > 2)), (x**2, (x > 3) | (x < -2)), (x, True)),
+        special=(0.0, 2.0, 3.0, *_LARGE, *_NAN),
+    ),
 }
 """Every function by name. Left out are points at which the value is finite and its formula's derivative is not."""
 
-DERIVATIVES = ("jacobian per sample", "mixed_partials")
-"""The first and the second derivative at every point."""
+DERIVATIVES: Mapping[str, Sequence[str]] = {
+    "jacobian per sample": ("evaluator", "passes", "numpy"),
+    "mixed_partials": ("evaluator", "passes", "numpy", "auto auto"),
+}
+"""The first and the second derivative at every point, and the ways to compute them: the latter has both."""
 
 
 def graph_of(name: str) -> Graph:
@@ -85,15 +135,33 @@ def graph_of(name: str) -> Graph:
     return Graph((x,), (Equation(y[s], f.canonical(FUNCTIONS[name].formula(x[s]))),), ("y",))
 
 
-def function_rows(
-    names: Sequence[str] = tuple(FUNCTIONS),
-    dtype: Dtype = "float64",
-    ways: Sequence[str] = ("evaluator", "passes", "numpy", "auto auto"),
-) -> Iterator[Row]:
-    """The rows of functions: first and second derivative, at ordinary and at special points."""
+def function_rows(names: Sequence[str] = tuple(FUNCTIONS), dtype: Dtype = "float64") -> Iterator[Row]:
+    """The rows of functions: first and second derivative, at ordinary and at special points.
+
+    At special points mpmath judges alone: it sees kinks, of which the complex step and the libraries know nothing.
+    """
     for name in names:
         graph, tested = graph_of(name), FUNCTIONS[name]
-        for kind in DERIVATIVES:
-            for where, points in (("", tested.points), (" at special points", tested.special)):
-                values = {"x": np.array(points)}
-                yield Row(f"{name}{where}", graph, kind, "y", ("x",), values, dtype, ways=ways, elementwise=True)
+        for where, points, oracles in (
+            ("", tested.points, tuple(ORACLES)),
+            (" at special points", [p for p in tested.special if _fits(p, dtype)], ("mpmath",)),
+        ):
+            values = {"x": np.array(points)}
+            for kind, ways in DERIVATIVES.items():
+                yield Row(
+                    f"{name}{where}",
+                    graph,
+                    kind,
+                    "y",
+                    ("x",),
+                    values,
+                    dtype,
+                    oracles=oracles if dtype == "float64" else (),
+                    ways=ways,
+                    elementwise=True,
+                )
+
+
+def _fits(number: float, dtype: Dtype) -> bool:
+    """Whether the number is one of the dtype, and so are its small powers."""
+    return dtype == "float64" or number == 0 or not math.isfinite(number) or 1e-30 < abs(number) < 1e30

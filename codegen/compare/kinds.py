@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from codegen.derive import (
     jvp,
     mixed_partials,
     per_sample_gradients,
+    sparse_jacobian,
     vjp,
 )
 from codegen.graph import Graph
@@ -44,6 +46,27 @@ class Part:
 
 Expect = Callable[[Problem, Array, Array], list[Part]]
 """What follows from the derivatives by the entries that are moved, and from the errors of these."""
+Named = list[tuple[str, Array]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a bound of operations is stated in."""
+
+    work: int
+    """The operations of the value."""
+    elements: int
+    """Elements of the vertex."""
+    entries: int
+    """Entries of what it is differentiated by."""
+    own_elements: int
+    """Elements of one sample."""
+    own_entries: int
+    """Entries of one sample, and those that all samples share."""
+
+
+def _as_they_are(problem: Problem, outputs: Named) -> Named:
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -56,9 +79,10 @@ class Kind:
     expect: Expect
     scalar: bool = False
     """Whether the vertex has to be a scalar."""
-    bound: Callable[[int, int], int] | None = None
-    """How many times the operations of the value it may take, for m elements of the vertex (of each sample, where it
-    has samples) and n entries of what it is differentiated by."""
+    bound: Callable[[Size], float] | None = None
+    """How many operations it may take."""
+    read: Callable[[Problem, Named], Named] = _as_they_are
+    """The arrays that are expected, from the outputs after the value."""
     applies: Callable[[Graph, str, Names], bool] = lambda graph, of, wrt: True
 
 
@@ -146,12 +170,27 @@ def _by_samples(problem: Problem, value: Array, error: Array) -> list[Part]:
     return parts
 
 
+def _dense(problem: Problem, outputs: Named) -> Named:
+    """The blocks of a sparse Jacobian by w, with the axes of a dense one."""
+    derived = sparse_jacobian(problem.graph, problem.of, problem.wrt)
+    extents = {str(n): m for v in problem.graph.inputs for n, m in zip(v.shape, np.shape(problem.values[v.name]))}
+    matrix = derived.assemble(problem.value, *(array for _, array in outputs), **extents).toarray()
+    return [
+        (f"d{problem.of}/d{name}", matrix[:, start : start + size].reshape(*problem.value.shape, *shape))
+        for (name, start), shape in zip(problem.starts.items(), problem.shapes.values())
+        for size in [int(np.prod(shape))]
+    ]
+
+
 def _mixed(problem: Problem, value: Array, error: Array) -> list[Part]:
-    """The second derivatives of of[s] by the first columns of the first of ``wrt``, in the same sample."""
+    """The second derivatives of of[s] by the first columns of the first of ``wrt``, in the same sample.
+
+    The first ones are the outputs before them.
+    """
     columns = _columns(problem.graph, problem.wrt)
     position = {int(entry): n for n, entry in enumerate(problem.entries)}
     parts = []
-    for number, (a, b) in enumerate(combinations_with_replacement(columns, 2)):
+    for number, (a, b) in enumerate(combinations_with_replacement(columns, 2), len(columns)):
         for sample in range(problem.value.shape[0]):
             one, other = (position.get(_entry(problem, sample, column)) for column in (a, b))
             if one is not None and other is not None:
@@ -182,7 +221,7 @@ def _columns(graph: Graph, wrt: Names) -> list[int]:
 def _derive_mixed(graph: Graph, of: str, wrt: Names) -> Graph:
     rank = len(graph.variable(wrt[0]).shape)
     letters = {"ab"[c]: (wrt[0], c) if rank == 2 else wrt[0] for c in _columns(graph, wrt)}
-    orders = ["".join(pair) for pair in combinations_with_replacement(letters, 2)]
+    orders = [*letters, *("".join(pair) for pair in combinations_with_replacement(letters, 2))]
     return mixed_partials(graph, of, orders, letters)
 
 
@@ -206,33 +245,95 @@ def _few_paths(graph: Graph, of: str, wrt: Names) -> bool:
     return count_paths(graph, of).paths <= PATH_LIMIT
 
 
+# --- bounds -------------------------------------------------------------------------------------------------------
+
+# A product costs one operation, its tangent three more and its adjoints four more: two products, two additions.
+# Samples do not depend on each other, so that one sweep serves them all; what is 0 costs at most that it is stored.
+
+
+def _forward(size: Size) -> int:
+    return size.work * (1 + 3 * size.own_entries) + size.elements * size.entries
+
+
+def _reverse(size: Size) -> int:
+    return size.work * (1 + 4 * size.own_elements) + size.elements * size.entries
+
+
+def _nonzeros(size: Size) -> int:
+    """No zeros between samples are stored."""
+    return size.work * (1 + min(3 * size.own_entries, 4 * size.own_elements))
+
+
+def _second(size: Size) -> float:
+    """A gradient, and its tangent once for every entry; half of these by symmetry."""
+    columns = size.own_elements * (size.own_entries + 1) / 2
+    return size.work * (5 + 5 * columns) + size.elements * size.entries**2
+
+
+def _products(size: Size) -> int:
+    return min(_forward(size), _reverse(size)) + 2 * size.elements * size.entries**2
+
+
+def _taylor(size: Size) -> int:
+    """Series in two variables up to degree 2, whose product takes 15 products of coefficients and their sum."""
+    return size.work * 2 * comb(2 * 2 + 2, 2)
+
+
 _TABLE = (
-    Kind("gradient", _gradient("reverse"), 1, _by_inputs, scalar=True, bound=lambda m, n: 5),
-    Kind("gradient by tangents", _gradient("forward"), 1, _by_inputs, scalar=True, bound=lambda m, n: 1 + 4 * n),
+    Kind("gradient", _gradient("reverse"), 1, _by_inputs, scalar=True, bound=lambda size: 5 * size.work),
+    Kind("gradient by tangents", _gradient("forward"), 1, _by_inputs, scalar=True, bound=_forward),
     Kind("gradient by paths", _gradient("paths"), 1, _by_inputs, scalar=True, applies=_few_paths),
-    Kind("jvp", lambda graph, of, wrt: jvp(graph, of, wrt), 1, _along, bound=lambda m, n: 5),
-    Kind("vjp", lambda graph, of, wrt: vjp(graph, of, wrt), 1, _weighed, bound=lambda m, n: 5),
-    Kind("jacobian forward", _jacobian("forward", False), 1, _by_inputs, bound=lambda m, n: 1 + 4 * n),
-    Kind("jacobian reverse", _jacobian("reverse", False), 1, _by_inputs, bound=lambda m, n: 1 + 4 * m),
-    Kind("jacobian per sample", _jacobian("auto", True), 1, _by_samples, applies=_has_samples),
+    Kind("jvp", lambda graph, of, wrt: jvp(graph, of, wrt), 1, _along, bound=lambda size: 4 * size.work),
+    Kind("vjp", lambda graph, of, wrt: vjp(graph, of, wrt), 1, _weighed, bound=lambda size: 5 * size.work),
+    Kind("jacobian forward", _jacobian("forward", False), 1, _by_inputs, bound=_forward),
+    Kind("jacobian reverse", _jacobian("reverse", False), 1, _by_inputs, bound=_reverse),
+    Kind("jacobian per sample", _jacobian("auto", True), 1, _by_samples, applies=_has_samples, bound=_nonzeros),
+    Kind(
+        "sparse_jacobian",
+        lambda graph, of, wrt: sparse_jacobian(graph, of, wrt).graph,
+        1,
+        _by_inputs,
+        bound=_nonzeros,
+        read=_dense,
+    ),
     Kind(
         "per_sample_gradients",
         lambda graph, of, wrt: per_sample_gradients(graph, of, wrt),
         1,
         _by_samples,
         applies=_has_samples,
+        bound=lambda size: size.work * (1 + 4 * size.own_elements),
     ),
-    Kind("hessian", lambda graph, of, wrt: hessian(graph, of, wrt), 2, _blocks, bound=lambda m, n: 10 * m * n),
+    Kind(
+        "hessian",
+        lambda graph, of, wrt: hessian(graph, of, wrt),
+        2,
+        _blocks,
+        bound=_second,
+    ),
     Kind(
         "hvp",
         lambda graph, of, wrt: hvp(graph, of, wrt),
         2,
         _curvature,
         scalar=True,
-        bound=lambda m, n: 10,
+        bound=lambda size: 10 * size.work,
     ),
-    Kind("gauss_newton", lambda graph, of, wrt: gauss_newton(graph, of, wrt), 1, _squares),
-    Kind("mixed_partials", _derive_mixed, 2, _mixed, applies=_sampled_first),
+    Kind(
+        "gauss_newton",
+        lambda graph, of, wrt: gauss_newton(graph, of, wrt),
+        1,
+        _squares,
+        bound=_products,
+    ),
+    Kind(
+        "mixed_partials",
+        _derive_mixed,
+        2,
+        _mixed,
+        applies=_sampled_first,
+        bound=_taylor,
+    ),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _TABLE}

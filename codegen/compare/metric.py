@@ -27,20 +27,26 @@ class Deviation:
 
 
 def deviation(
-    found: Sequence[Array], expected: Sequence[Array], unit: np.dtype[Any] | None = None, elementwise: bool = False
+    found: Sequence[Array],
+    expected: Sequence[Array],
+    unit: np.dtype[Any] | None = None,
+    elementwise: bool = False,
+    sizes: Sequence[Array] | None = None,
 ) -> Deviation:
     """The largest deviation of arrays from expected ones, which may hold mpmath numbers.
 
     ``unit`` is the dtype whose units in the last place count (float64), those of the largest number of an array, or
-    ``elementwise`` of each one. nan equals nan, an infinity itself alone.
+    ``elementwise`` of each one. ``sizes`` of the terms that an entry is the sum of are a further scale of its error.
+    nan equals nan, an infinity itself alone.
 
     >>> deviation([np.array([1.0, 2.0])], [np.array([1.0, 2.5])])
     Deviation(metric=0.2, ulp=1125899906842624.0, array=0, place=(1,))
     """
     dtype = np.dtype(np.float64 if unit is None else unit)
     worst = Deviation(0.0, 0.0, 0, ())
-    for number, (a, b) in enumerate(zip(found, expected, strict=True)):
-        metric, difference = _distances(np.asarray(a), np.asarray(b))
+    scales = [np.array(1.0)] * len(expected) if sizes is None else sizes
+    for number, (a, b, scale) in enumerate(zip(found, expected, scales, strict=True)):
+        metric, difference = _distances(np.asarray(a), np.asarray(b), np.maximum(1.0, scale))
         if metric.size == 0:
             continue
         place = np.unravel_index(int(metric.argmax()), metric.shape)
@@ -61,7 +67,7 @@ def _units(expected: Array, dtype: np.dtype[Any], elementwise: bool) -> Array:
     return np.asarray(np.spacing(size.astype(dtype)), np.float64)
 
 
-def _distances(found: Array, expected: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _distances(found: Array, expected: Array, scale: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The metric and the absolute difference of every entry."""
     if found.shape != expected.shape:
         return np.full(max(found.shape, expected.shape, key=len) or (), np.inf), np.array(np.inf)
@@ -70,7 +76,7 @@ def _distances(found: Array, expected: Array) -> tuple[NDArray[np.float64], NDAr
     with np.errstate(all="ignore"):
         # Subtracted before rounding where the expected numbers are more precise than floats.
         apart = np.abs(np.asarray(given - expected, np.float64)) if expected.dtype == object else np.abs(given - near)
-        metric = apart / np.maximum(1.0, np.maximum(np.abs(given), np.abs(near)))
+        metric = apart / np.maximum(scale, np.maximum(np.abs(given), np.abs(near)))
     finite = np.isfinite(given) & np.isfinite(near)
     same = (given == near) | (np.isnan(given) & np.isnan(near))
     return np.where(finite, metric, np.where(same, 0.0, np.inf)), np.where(finite, apart, np.where(same, 0.0, np.inf))

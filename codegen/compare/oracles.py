@@ -6,7 +6,6 @@ error of each: where that is too large, the comparison is left undecided.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
@@ -14,11 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sympy import Integer
 
+from codegen.compare.libraries import LIBRARIES, derivative, translates
 from codegen.compare.problem import Problem
 from codegen.derive import jacobian
-from codegen.emit.numpy import emit_numpy
 from codegen.equation import Equation, Reduction, Variable
+from codegen.functions import select
 from codegen.graph import Graph, Index
 from codegen.numeric.branches import ancestors_only
 from codegen.numeric.inputs import bind
@@ -113,6 +114,7 @@ def _exact_second(problem: Problem) -> Slopes:
         exact = _Exact(problem)
         here = exact.at()
         single = {(e, sign): exact.at((e, sign)) for e in problem.entries for sign in (1, -1)}
+        jumps = [_jumps(exact, here, single[e, 1], single[e, -1]) for e in map(int, problem.entries)]
         for i, j in combinations_with_replacement(range(n), 2):
             a, b = int(problem.entries[i]), int(problem.entries[j])
             forward, backward = (
@@ -120,8 +122,15 @@ def _exact_second(problem: Problem) -> Slopes:
                 for sign in (1, -1)
             )
             value[..., i, j] = value[..., j, i] = _floats(forward)
-            error[..., i, j] = error[..., j, i] = np.abs(_floats(forward - backward))
+            doubt = np.where(jumps[i] | jumps[j], np.inf, np.abs(_floats(forward - backward)))
+            error[..., i, j] = error[..., j, i] = doubt
     return Slopes(value, error)
+
+
+def _jumps(exact: _Exact, here: Array, above: Array, below: Array) -> Any:
+    """Where the first derivative is another one to the left: second differences of either side alone do not see it."""
+    change = np.abs(_floats((above - 2 * here + below) / exact.step))
+    return ~(change < 10.0 ** (-STEP_DIGITS / 2))
 
 
 def _floats(numbers: Any) -> NDArray[np.float64]:
@@ -155,12 +164,14 @@ def _first_by(method: str) -> Differentiate:
 
 
 def _weighted(problem: Problem) -> tuple[Graph, str, str]:
-    """The graph with the scalar Σ weights·of, in which a one-hot array of weights picks one element."""
+    """The graph with the scalar that sums up the elements of ``of`` whose weight is 1, not 0."""
     of = problem.graph.variable(problem.of)
     weights = Variable(f"weights of {of.name}", of.shape)
     index = tuple(Index(f"w{axis}", n) for axis, n in enumerate(of.shape))
     scalar = Variable(f"element of {of.name}")
-    picked = Equation(scalar.symbol, weights[index] * of[index], Reduction.SUM if index else None, index)
+    # A choice, not a product: 0·nan would be nan.
+    chosen = select(weights[index], of[index], Integer(0))
+    picked = Equation(scalar.symbol, chosen, Reduction.SUM if index else None, index)
     return (
         Graph((*problem.graph.inputs, weights), (*problem.graph.equations, picked), (scalar.name,)),
         scalar.name,
@@ -208,41 +219,22 @@ def _second_by(method: str) -> Differentiate:
     return second
 
 
-# --- JAX ----------------------------------------------------------------------------------------------------------
+# --- libraries ----------------------------------------------------------------------------------------------------
 
 
-def _jax_source(graph: Graph) -> str | None:
-    """The text of the plain emitter on ``jax.numpy``; None where it writes into arrays, which JAX does not do."""
-    text = emit_numpy(graph).replace("import numpy as np", "import jax.numpy as np")
-    text = text.replace("from scipy import special", "from jax.scipy import special")
-    return None if "np.empty" in text else text
-
-
-def _jax(transform: Callable[[Any, Callable[[Any], Any]], Callable[[Any], Any]]) -> Differentiate:
-    def derivative(problem: Problem) -> Slopes:
-        import jax
-        import jax.numpy as jnp
-
-        graph = ancestors_only(problem.graph, problem.of)
-        namespace: dict[str, Any] = {}
-        exec(compile(str(_jax_source(graph)), "<symnn jax>", "exec"), namespace)
-        inputs = bind(graph, {v.name: problem.values[v.name] for v in graph.inputs}, np.dtype(np.float64)).arrays
-        flat = problem.flat(problem.values)
-
-        def value(moved: Any) -> Any:
-            whole: Any = jnp.asarray(flat).at[problem.entries].set(moved)
-            return namespace["evaluate"](*[{**inputs, **problem.split(whole)}[v.name] for v in graph.inputs])[0]
-
-        with jax.enable_x64(True):
-            found = np.asarray(transform(jax, value)(jnp.asarray(flat[problem.entries])))
+def _by_library(library: str, order: int) -> Differentiate:
+    def slopes(problem: Problem) -> Slopes:
+        found = derivative(library, order, problem)
         return Slopes(found, np.zeros_like(found))
 
-    return derivative
+    return slopes
 
 
-def _has_jax(problem: Problem) -> bool:
-    installed = importlib.util.find_spec("jax") is not None
-    return installed and _jax_source(ancestors_only(problem.graph, problem.of)) is not None
+def _library(name: str) -> Method:
+    def applies(problem: Problem) -> bool:
+        return translates(name, problem.graph, problem.of)
+
+    return Method(name, _by_library(name, 1), _by_library(name, 2), applies=applies)
 
 
 ORACLES: Mapping[str, Method] = {
@@ -251,12 +243,7 @@ ORACLES: Mapping[str, Method] = {
         Method("mpmath", _exact_first, _exact_second, limits=(24, 6), applies=_is_small),
         Method("complex step", _first_by("complex"), _second_by("complex")),
         Method("central", _first_by("central"), _second_by("central")),
-        Method(
-            "JAX",
-            _jax(lambda jax, value: jax.jacrev(value)),
-            _jax(lambda jax, value: jax.jacfwd(jax.jacrev(value))),
-            applies=_has_jax,
-        ),
+        *map(_library, LIBRARIES),
     )
 }
 """Every oracle by name."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen.compare.kinds import KINDS, Kind, sample_axis
+from codegen.compare.conditioning import sizes_of_terms
+from codegen.compare.kinds import KINDS, Size
 from codegen.compare.metric import deviation
-from codegen.compare.oracles import ORACLES
+from codegen.compare.oracles import ORACLES, Slopes
 from codegen.compare.oracles import Method as OracleMethod
 from codegen.compare.problem import Problem
 from codegen.compare.report import Agreement, Comparison, Outcome
@@ -59,6 +61,8 @@ class Row:
     """Whether the operations of what is derived are held to the bound of its kind."""
     elementwise: bool = False
     """Whether units in the last place are those of each entry, not of the largest one of its array."""
+    conditioned: bool = False
+    """Whether the error of ways is told by the size of the terms too: :mod:`codegen.compare.conditioning`."""
     seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -108,12 +112,17 @@ def compare(rows: Iterable[Row]) -> Comparison:
     >>> compare([row]).passed
     True
     """
-    return Comparison(tuple(agreement for row in rows for agreement in _agreements(row)))
+    known: Known = {}
+    return Comparison(tuple(agreement for row in rows for agreement in _agreements(row, known)))
 
 
-def _agreements(row: Row) -> Iterator[Agreement]:
+Known = dict[tuple[object, ...], tuple[Row, Slopes]]
+"""What oracles have said, which rows of one graph at one point share; with the row, whose parts the key names by id."""
+
+
+def _agreements(row: Row, known: Known) -> Iterator[Agreement]:
     for name in row.oracles:
-        found = _oracle(row, ORACLES[name])
+        found = _oracle(row, ORACLES[name], known)
         if found is not None:
             yield found
     if row.bounded and KINDS[row.kind].bound is not None:
@@ -124,28 +133,31 @@ def _agreements(row: Row) -> Iterator[Agreement]:
 # --- oracles ------------------------------------------------------------------------------------------------------
 
 
-def _oracle(row: Row, oracle: OracleMethod) -> Agreement | None:
+def _oracle(row: Row, oracle: OracleMethod, known: Known) -> Agreement | None:
     """Every part of what was derived, where the evaluator computes it; None if the oracle does not apply."""
     kind = KINDS[row.kind]
     problem = replace(row.problem, limit=min(row.problem.limit, oracle.limits[kind.order - 1]))
-    if not np.isfinite(problem.flat(problem.values)).all() or not oracle.applies(problem):
+    if not oracle.applies(problem):
         return None
-    slopes = (oracle.first, oracle.second)[kind.order - 1](problem)
+    key = (id(row.graph), id(row.values), row.of, *row.wrt, row.seed, oracle.name, kind.order)
+    if key not in known:
+        known[key] = row, (oracle.first, oracle.second)[kind.order - 1](problem)
+    slopes = known[key][1]
     found = evaluate(row.derived, _completed(row.derived, problem))
-    outputs = [found[name] for name in row.derived.outputs[1:]]
+    outputs = kind.read(problem, [(name, found[name]) for name in row.derived.outputs[1:]])
     worst, where, told, wrong = 0.0, "", False, False
     for part in kind.expect(problem, slopes.value, slopes.error):
-        given = outputs[part.output][part.place]
+        name, whole = outputs[part.output]
+        given = whole[part.place]
         with np.errstate(all="ignore"):
             scale = np.maximum(1.0, np.maximum(np.abs(given), np.abs(part.value)))
             apart, doubt = np.abs(given - part.value) / scale, part.error / scale
-        known = np.isfinite(doubt) & np.isfinite(part.value) & (doubt < TELLING)
-        told |= bool(known.any())
-        apart = np.where(known, np.where(np.isfinite(given), apart, np.inf), 0.0)
-        wrong |= bool((apart > TOLERANCE["float64"] + SAFETY * doubt)[known].any())
+        telling = np.isfinite(doubt) & np.isfinite(part.value) & (doubt < TELLING)
+        told |= bool(telling.any())
+        apart = np.where(telling, np.where(np.isfinite(given), apart, np.inf), 0.0)
+        wrong |= bool((apart > TOLERANCE["float64"] + SAFETY * doubt)[telling].any())
         if apart.size and apart.max() >= worst:
-            worst = float(apart.max())
-            where = row.derived.outputs[1 + part.output]
+            worst, where = float(apart.max()), name
     outcome = Outcome.DISAGREES if wrong else Outcome.AGREES if told else Outcome.UNDECIDED
     return Agreement(row.title, oracle.name, outcome, worst, None, where)
 
@@ -169,16 +181,21 @@ def _completed(derived: Graph, problem: Problem) -> dict[str, Array]:
 
 def _bound(row: Row) -> Agreement:
     """The operations of the derivative by those of the vertex."""
-    kind: Kind = KINDS[row.kind]
-    assert kind.bound is not None
-    of = row.graph.variable(row.of)
-    elements = int(np.prod([n for n in of.shape if isinstance(n, int)]))
-    entries = sum(int(np.prod([n for n in row.graph.variable(name).shape if isinstance(n, int)])) for name in row.wrt)
-    samples = 1 if sample_axis(row.graph, row.of) is None else COUNTED_SAMPLES
-    most = kind.bound(elements * samples, entries)
-    work = _work(row.derived) / max(_work(row.graph.with_outputs(row.of)), 1)
+    bound = KINDS[row.kind].bound
+    assert bound is not None
+    elements, own_elements = (_count(row.graph, [row.of], samples) for samples in (COUNTED_SAMPLES, 1))
+    entries, own_entries = (_count(row.graph, row.wrt, samples) for samples in (COUNTED_SAMPLES, 1))
+    value = max(_work(row.graph.with_outputs(row.of)), 1)
+    work, most = _work(row.derived), bound(Size(value, elements, entries, own_elements, own_entries))
     outcome = Outcome.AGREES if work <= most else Outcome.DISAGREES
-    return Agreement(row.title, "operations", outcome, 0.0, None, f"{work:.2f} times those of the value, bound {most}")
+    place = f"{work / value:.2f} times those of the value, bound {most / value:.2f}"
+    return Agreement(row.title, "operations", outcome, 0.0, None, place)
+
+
+def _count(graph: Graph, names: Iterable[str], samples: int) -> int:
+    """Elements of some vertices."""
+    shapes = [graph.variable(name).shape for name in names]
+    return sum(prod(n if isinstance(n, int) else samples for n in shape) for shape in shapes)
 
 
 def _work(graph: Graph) -> int:
@@ -200,6 +217,8 @@ def _ways(row: Row) -> Iterator[Agreement]:
     exact = count_operations(row.derived, samples).total() <= EXACT_WORK
     known: Mapping[str, Array] = evaluate_exactly(row.derived, values) if exact else evaluate(row.derived, values)
     expected = [known[name] for name in row.derived.outputs]
+    terms = sizes_of_terms(row.derived, values, row.seed) if row.conditioned else None
+    sizes = None if terms is None else [terms[name] for name in row.derived.outputs]
     tolerance = TOLERANCE[row.dtype] if row.tolerance is None else row.tolerance
     for name in row.ways:
         try:
@@ -207,7 +226,7 @@ def _ways(row: Row) -> Iterator[Agreement]:
         except EmitError as error:
             yield Agreement(row.title, name, Outcome.REFUSED, place=str(error))
             continue
-        worst = deviation(found, expected, np.dtype(real), row.elementwise)
+        worst = deviation(found, expected, np.dtype(real), row.elementwise, sizes)
         outcome = Outcome.AGREES if worst.metric <= tolerance else Outcome.DISAGREES
         place = f"{row.derived.outputs[worst.array]}{list(worst.place)}"
         yield Agreement(row.title, name, outcome, worst.metric, worst.ulp, place)

@@ -140,7 +140,7 @@ class _Module:
             axes = tuple(letters)
         order = sorted(range(len(axes)), key=lambda n: list(domain).index(axes[n]))
         if order != list(range(len(axes))):
-            text = f"{text}.transpose({', '.join(map(str, order))})"
+            text = f"np.transpose({text}, ({', '.join(map(str, order))}))"
         if axes and len(axes) < len(domain):
             text += "[" + ", ".join(":" if i in axes else "None" for i in domain) + "]"
         return text

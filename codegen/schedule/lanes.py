@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from sympy import Expr, Idx
 
@@ -82,11 +83,17 @@ class _Choice:
         return operations + sum(self.moves(reference, lane) for reference in moved)
 
     def moves(self, reference: Expr, lane: Idx | None) -> float:
-        """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other."""
+        """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other.
+
+        Infinitely many for an element of a diagonal of which a lane holds its own row only.
+        """
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
             return 0.0
-        key = [subscripts(reference)[axis] for axis in storage.axes]
+        subscript = subscripts(reference)
+        key = [subscript[axis] for axis in storage.axes]
+        if lane in key and any(i == lane for axis, i in enumerate(subscript) if axis not in storage.axes):
+            return inf
         if lane is None or lane not in key or (key.count(lane) == 1 and key[-1] == lane):
             return 1.0
         return 2.0 * self.width
