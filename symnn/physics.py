@@ -48,14 +48,14 @@ from symnn.suggest import quote
 from symnn.sweep import sweep
 
 Written: TypeAlias = str | Basic
-"""An equation as a text, an expression that should be 0, or a SymPy equality."""
+"""An equation as a text, with = or what should be 0, an expression that should be 0, or a SymPy equality."""
 
 
 @dataclass(frozen=True)
 class Residual:
     """Equations that hold on one set of points: ``weight`` · Σ over the equations of the mean residual² in the loss.
 
-    An equation is a text, ``"u_t + u*u_x - 0.01*u_xx"``, or SymPy over functions of all inputs, as in
+    An equation is a text, ``"u_t + u*u_x = 0.01*u_xx"``, or SymPy over functions of all inputs, as in
     ``Derivative(u(x, t), t) + u(x, t)*Derivative(u(x, t), x)``; what it gives should be 0, or it is an ``Eq``.
     """
 

@@ -170,8 +170,12 @@ class Language:
         return lambda *place: self.value(unknown, letters, place)
 
     def parse(self, text: str, where: str) -> Expr:
-        """The expression that a text writes; errors begin with ``where``."""
-        return self._checked(parse_formula(text, self._variables, self._functions, where), where)
+        """The expression that should be 0, from one in a text or from two sides with ``=`` between them."""
+        sign = re.search("==?", text)
+        # the right side keeps its columns
+        sides = [text[: sign.start()], " " * sign.end() + text[sign.end() :]] if sign else [text]
+        left, *right = (parse_formula(side, self._variables, self._functions, where) for side in sides)
+        return self._checked(left - right[0] if right else left, where)
 
     def read(self, equation: Basic, where: str) -> Expr:
         """The expression that should be 0, from one in SymPy or from an equality of two sides."""

@@ -50,6 +50,8 @@ SAME = {
     "Burgers": ("u_t + u*u_x - u_xx/100", BURGERS),
     "an equality": ("u_t + u*u_x - u_xx/100", Eq(Derivative(u, t) + u * Derivative(u, x), Derivative(u, x, 2) / 100)),
     "conservative form": ("u*u_x + u_t", Derivative(u**2 / 2, x) + Derivative(u, t)),
+    "two sides in a text": ("u_t + u*u_x = u_xx/100", BURGERS),
+    "two sides as Python compares them": ("u_t + u*u_x == u_xx/100", BURGERS),
     "inputs and constants": ("u + sin(pi*x)*exp(-t)", u + sin(pi * x) * exp(-t)),
     "the order of a mixed derivative": ("u_xt - u_tx + v_xtxt", Derivative(v, x, t, x, t)),
     "two unknowns": ("u*v_x + v*u_x", diff(u * v, x)),
@@ -80,6 +82,10 @@ def test_inputs_of_several_letters_are_set_apart() -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "an unknown name": ("u_t + w", "residuals.interior.equation: column 7: 'w' is not a known name"),
+    "an unknown name on the right": ("u_t = w", "residuals.interior.equation: column 7: 'w' is not a known name"),
+    "no right side": ("u_t =", "the formula is empty"),
+    "three sides": ("u = u_t = 0", "column 9: '= 0' cannot be read"),
+    "an inequality": ("u_t <= 1", "cannot be read"),
     "too high an order": ("u_xxxxx", "'u_xxxxx' is not a known name"),
     "code": ("__import__('os')", "is not a known function"),
     "no unknown": ("sin(x) - t", "has none of the unknowns u"),
