@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -165,7 +165,7 @@ class Physics:
 
     def language(self, residual: Residual) -> Language:
         """What the equations of a residual are written in."""
-        return Language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
+        return _language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
 
     @cached_property
     def network(self) -> Network:
@@ -381,6 +381,10 @@ class Objective:
         self._theta[:] = theta
         loss = sum(call()[0] for call in self._calls)
         return loss, np.sum(self._gradients, axis=0, out=self._gradient)
+
+
+_language = lru_cache(maxsize=64)(Language)
+"""With four inputs it has 340 derivatives of each unknown."""
 
 
 @contextmanager
