@@ -8,11 +8,11 @@ class SymnnError(ValueError):
 
 
 class SpecError(SymnnError):
-    """A network spec is not valid; the message names file and field."""
+    """A spec, a setting or an equation is not valid; the message names file and field."""
 
 
 class DataError(SymnnError):
-    """A data set is not usable; the message names file, row and column."""
+    """A data set, points or parameters are not usable; the message names file, row and column."""
 
 
 class CheckpointError(SymnnError):

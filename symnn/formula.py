@@ -20,6 +20,7 @@ from types import MappingProxyType
 import sympy
 from sympy import Expr, Float, Integer, Mul, Pow, Rational, exp, log
 from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef
 
 from codegen import functions as real
 from codegen.expression import postorder
@@ -442,7 +443,7 @@ def _power_problem(power: Basic) -> str | None:
 
 
 def _function_problem(function: Basic) -> str | None:
-    if isinstance(function, real.SUPPORTED):
+    if isinstance(function, (AppliedUndef, *real.SUPPORTED)):  # what is not defined here is the caller's
         return None
     return f"becomes {type(function).__name__}(…), which cannot be compiled; expected another form"
 

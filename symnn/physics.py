@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,11 +32,10 @@ from codegen import (
     compile,
     from_expressions,
     gradient,
-    mixed_partials,
     sample_extent,
 )
 from codegen.emit.numba import Dtype
-from codegen.expression import fresh_name, substitute
+from codegen.expression import fresh_name, replace, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
 from symnn.errors import DataError, FieldError, SpecError
@@ -46,16 +45,17 @@ from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
 from symnn.spec import Choice
 from symnn.suggest import quote
+from symnn.sweep import sweep
 
 Written: TypeAlias = str | Basic
-"""An equation as a text, an expression that should be 0, or a SymPy equality."""
+"""An equation as a text, with = or what should be 0, an expression that should be 0, or a SymPy equality."""
 
 
 @dataclass(frozen=True)
 class Residual:
     """Equations that hold on one set of points: ``weight`` · Σ over the equations of the mean residual² in the loss.
 
-    An equation is a text, ``"u_t + u*u_x - 0.01*u_xx"``, or SymPy over functions of all inputs, as in
+    An equation is a text, ``"u_t + u*u_x = 0.01*u_xx"``, or SymPy over functions of all inputs, as in
     ``Derivative(u(x, t), t) + u(x, t)*Derivative(u(x, t), x)``; what it gives should be 0, or it is an ``Eq``.
     """
 
@@ -165,7 +165,7 @@ class Physics:
 
     def language(self, residual: Residual) -> Language:
         """What the equations of a residual are written in."""
-        return Language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
+        return _language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
 
     @cached_property
     def network(self) -> Network:
@@ -217,36 +217,42 @@ class Physics:
 
     def graph(self, residual: Residual) -> Graph:
         """The forward pass, the derivatives by the inputs that the residual has, and its weighted loss."""
-        expressions, derivatives = self._expressions(residual), self.language(residual).derivatives
-        used = {symbol.name for expression in expressions for symbol in expression.free_symbols}
-        meanings = {name: meaning for name, meaning in derivatives.items() if name in used}
-        orders = list(dict.fromkeys(letters for _, letters in meanings.values()))
-        columns = {name: ("x", column) for column, name in enumerate(self.inputs)}
-        forward = self.forward_graph
-        with _in(residual):
-            graph = mixed_partials(forward, "output", orders, columns) if orders else forward
-        vertices = {letters: graph.variable(name) for letters, name in zip([(), *orders], graph.outputs)}
-        S, x = sample_extent("S"), graph.variable("x")
+        expressions, language = self._expressions(residual), self.language(residual)
+        values = {node: value for e in expressions for node, value in language.values(e).items()}
+        S, x = sample_extent("S"), self.forward_graph.variable("x")
         s = Index("s", S)
-        values: dict[Basic, Basic] = {Symbol(n, real=True): x[s, column] for column, n in enumerate(self.inputs)}
-        for name, (unknown, letters) in {**{u: (u, ()) for u in self.unknowns}, **meanings}.items():
-            values[Symbol(name, real=True)] = vertices[letters][s, self.unknowns.index(unknown)]
-        zeros = {vertices[letters].name for letters in orders} & {e.name for e in graph.equations if e.body == 0}
-        if zeros:
-            vanishing = [name for name, (_, letters) in meanings.items() if vertices[letters].name in zeros]
-            warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=2)
-        values |= {Symbol(n, real=True): variable.symbol for n, variable in self._coefficients.items()}
         data = [Variable("data", (S, len(residual.data)))] if residual.data else []
-        values |= {Symbol(n, real=True): data[0][s, column] for column, n in enumerate(residual.data)}
+        meanings: dict[Basic, Basic] = {Symbol(n, real=True): x[s, column] for column, n in enumerate(self.inputs)}
+        meanings |= {Symbol(n, real=True): variable.symbol for n, variable in self._coefficients.items()}
+        meanings |= {Symbol(n, real=True): data[0][s, column] for column, n in enumerate(residual.data)}
+        known = [x, *self._coefficients.values(), *data]
+        equations: list[Equation] = []
+        vanishing: list[str] = []
+        for number, place in enumerate(dict.fromkeys(value.place for value in values.values()), 1):
+            here = {node: value for node, value in values.items() if value.place == place}
+            orders = dict.fromkeys(value.letters for value in here.values() if value.letters)
+            mark = "" if place == language.home else f"@{number}"
+            with _in(residual):
+                if mark:
+                    elements = {IndexedBase(x.name + mark)[s, n]: substitute(e, meanings) for n, e in enumerate(place)}
+                    equations += from_expressions(elements, known).equations
+                swept = sweep(self.forward_graph, self.inputs, list(orders), mark)
+            equations += swept.equations
+            known += swept.vertices.values()
+            for node, value in here.items():
+                meanings[node] = swept.vertices[value.letters][s, self.unknowns.index(value.unknown)]
+            vanishing += [str(node) for node, value in here.items() if value.letters in swept.zeros]
+        if vanishing:
+            warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=2)
         stems = ["residual"] if len(expressions) == 1 else [f"residual{n}" for n in range(1, len(expressions) + 1)]
-        rows = [Variable(fresh_name(stem, graph.variables), (S,))[s] for stem in stems]
-        bodies = [substitute(expression, values) for expression in expressions]
-        known = [x, *vertices.values(), *self._coefficients.values(), *data]
+        taken = {equation.name for equation in equations} | self._coefficients.keys()
+        rows = [Variable(fresh_name(stem, taken), (S,))[s] for stem in stems]
+        bodies = [replace(expression, meanings) for expression in expressions]
         with _in(residual):
             written = from_expressions({IndexedBase(row.base.name)[s]: body for row, body in zip(rows, bodies)}, known)
         squares = exact(residual.weight) / S * Add(*[row**2 for row in rows])
         loss = Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,))
-        return Graph((*graph.inputs, *data), (*graph.equations, *written.equations, loss), ("loss",))
+        return Graph((*self.forward_graph.inputs, *data), (*equations, *written.equations, loss), ("loss",))
 
     def gradient_graph(self, residual: Residual) -> Graph:
         """The loss of a residual and its gradient with respect to every parameter."""
@@ -375,6 +381,10 @@ class Objective:
         self._theta[:] = theta
         loss = sum(call()[0] for call in self._calls)
         return loss, np.sum(self._gradients, axis=0, out=self._gradient)
+
+
+_language = lru_cache(maxsize=64)(Language)
+"""With four inputs it has 340 derivatives of each unknown."""
 
 
 @contextmanager

@@ -40,10 +40,13 @@ _Values = Annotated[list[float], BeforeValidator(checked_values)]
 
 
 class ResidualSpec(SpecModel):
-    """Equations that should be 0 on ``points`` random points: all over the inputs' ranges, but where ``at`` says."""
+    """Equations, or formulas that should be 0, on ``points`` random points.
+
+    The points are all over the inputs' ranges, but where ``at`` gives values.
+    """
 
     equations: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
-        alias="equation", description="a formula that should be 0, such as 'u_t - u_xx', or a list of them"
+        alias="equation", description="an equation, such as 'u_t = u_xx', or a list of them"
     )
     points: Annotated[int, Field(ge=1, le=MAX_POINTS)] = Field(description="the number of points")
     at: Mapping[str, _Values] = {}

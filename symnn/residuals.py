@@ -1,19 +1,20 @@
 """What the equations of a residual are written in: inputs, unknown functions of them, and derivatives.
 
 In a text derivatives are names: ``u_xx`` is ∂²u/∂x². In SymPy they are ``Derivative(u(x, t), x, 2)``. Both become an
-expression over one real symbol a name.
+expression over one real symbol a name. At another place than the point itself, ``u(x + 1, t)`` or ``u_x(0, t)``, both
+become the undefined function of that name.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from sympy import Derivative, Eq, Expr, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
+from sympy import Derivative, Eq, Expr, Function, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
@@ -22,7 +23,7 @@ from sympy.logic.boolalg import BooleanAtom
 from codegen import CodegenError, from_expressions
 from codegen.expression import postorder, replace
 from symnn.errors import FieldError, SpecError
-from symnn.formula import FUNCTIONS, parse_formula
+from symnn.formula import FUNCTIONS, FormulaFunction, parse_formula
 from symnn.suggest import quote, unknown
 
 MAX_ORDER = 4
@@ -33,8 +34,8 @@ MAX_NAME = 60
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _RESERVED = frozenset({"pi", *FUNCTIONS})
-_ELSEWHERE = (Subs, ExprWithLimits, Limit, Order, Lambda)
-"""What takes an unknown at other places than the point itself."""
+_BINDING = (ExprWithLimits, Limit, Order, Lambda)
+"""What takes an unknown at a whole range of places."""
 
 
 def checked_name(name: object) -> str:
@@ -51,6 +52,20 @@ def checked_name(name: object) -> str:
 _OUTPUT = "the output 'residual'"
 
 
+def _is_value(node: Basic) -> bool:
+    """Whether a walk over what an equation is made of stops here."""
+    return not node.args or isinstance(node, (Derivative, Subs, AppliedUndef, *_BINDING))
+
+
+@dataclass(frozen=True)
+class Value:
+    """An unknown or its derivative by the inputs ``letters``, at a place: an expression for each input."""
+
+    unknown: str
+    letters: tuple[str, ...]
+    place: tuple[Expr, ...]
+
+
 @dataclass(frozen=True)
 class Language:
     """The names that an equation may use: ``inputs``, ``unknowns``, the derivatives of these by those, and ``numbers``.
@@ -65,6 +80,8 @@ class Language:
     >>> u = Function("u")(x, t)
     >>> language.read(u.diff(t) + (u**2 / 2).diff(x), "interior")
     u*u_x + u_t
+    >>> language.parse("u_x(-1, t) - u_x(1, t)", "periodic")
+    u_x(-1, t) - u_x(1, t)
 
     Raises :class:`SpecError` for names that clash or are no letters followed by letters and digits.
     """
@@ -117,9 +134,49 @@ class Language:
         plain = {name: Symbol(name, real=True) for name in (*self.inputs, *self.unknowns, *self.numbers)}
         return plain | {name: self.symbol(*meaning) for name, meaning in self.derivatives.items()}
 
+    @cached_property
+    def home(self) -> tuple[Expr, ...]:
+        """The place of the point itself."""
+        return tuple(Symbol(name, real=True) for name in self.inputs)
+
+    def value(self, unknown: str, letters: Sequence[str], place: tuple[Expr, ...]) -> Expr:
+        """A value as it stands in expressions."""
+        symbol = self.symbol(unknown, letters)
+        return symbol if place == self.home else Function(symbol.name, real=True)(*place)
+
+    def values(self, expression: Expr) -> dict[Basic, Value]:
+        """What each symbol or function of an expression that is a value stands for."""
+        nodes: dict[str, list[Basic]] = {}
+        for node in postorder(expression, _is_value):
+            if isinstance(node, (AppliedUndef, Symbol)):
+                nodes.setdefault(node.func.__name__ if isinstance(node, AppliedUndef) else node.name, []).append(node)
+        return {
+            node: Value(*meaning, node.args or self.home)
+            for name, meaning in self._meanings.items()
+            for node in nodes.get(name, ())
+        }
+
+    @cached_property
+    def _meanings(self) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+        return {**{name: (name, ()) for name in self.unknowns}, **self.derivatives}
+
+    @cached_property
+    def _functions(self) -> Mapping[str, FormulaFunction]:
+        """The values as functions of a place, beside the functions of every formula."""
+        arity = (len(self.inputs), len(self.inputs))
+        values = {name: FormulaFunction(self._placer(*value), arity) for name, value in self._meanings.items()}
+        return {**FUNCTIONS, **values}
+
+    def _placer(self, unknown: str, letters: tuple[str, ...]) -> Callable[..., Expr]:
+        return lambda *place: self.value(unknown, letters, place)
+
     def parse(self, text: str, where: str) -> Expr:
-        """The expression that a text writes; errors begin with ``where``."""
-        return self._checked(parse_formula(text, self._variables, FUNCTIONS, where), text, where)
+        """The expression that should be 0, from one in a text or from two sides with ``=`` between them."""
+        sign = re.search("==?", text)
+        # the right side keeps its columns
+        sides = [text[: sign.start()], " " * sign.end() + text[sign.end() :]] if sign else [text]
+        left, *right = (parse_formula(side, self._variables, self._functions, where) for side in sides)
+        return self._checked(left - right[0] if right else left, text, where)
 
     def read(self, equation: Basic, where: str) -> Expr:
         """The expression that should be 0, from one in SymPy or from an equality of two sides."""
@@ -130,12 +187,10 @@ class Language:
             raise SpecError(f"{where}: expected an expression or an equality, found a {type(equation).__name__}")
         self._check_derivatives(expression, where)
         expression = expression.doit()  # the derivative of a product becomes products of derivatives
-        nodes = list(
-            postorder(expression, lambda n: not n.args or isinstance(n, (Derivative, AppliedUndef, *_ELSEWHERE)))
-        )
+        nodes = list(postorder(expression, _is_value))
         for node in nodes:
-            if isinstance(node, _ELSEWHERE):
-                known = f"functions of {', '.join(map(self._applied, self.unknowns))} and their derivatives there"
+            if isinstance(node, _BINDING):
+                known = f"functions of {', '.join(map(self._applied, self.unknowns))} and derivatives"
                 raise SpecError(f"{where}: found sympy's {type(node).__name__}, expected {known}")
         meanings = {node: self._meaning(node, where) for node in nodes if self._is_named(node)}
         return self._checked(replace(expression, meanings), equation, where)
@@ -149,7 +204,7 @@ class Language:
 
     def _check_derivatives(self, expression: Expr, where: str) -> None:
         """By anything else an unknown has the derivative 0, so that a slip would pass as an equation without it."""
-        for node in postorder(expression, lambda node: not node.args or isinstance(node, _ELSEWHERE)):
+        for node in postorder(expression, lambda node: not node.args or isinstance(node, (Subs, *_BINDING))):
             for variable in node.variables if isinstance(node, Derivative) else ():
                 if isinstance(variable, Symbol) and variable.name not in self.inputs:
                     raise SpecError(f"{where}: {node}: {unknown('input', variable.name, self.inputs)}")
@@ -159,7 +214,7 @@ class Language:
 
     @staticmethod
     def _is_named(node: Basic) -> bool:
-        return isinstance(node, (Derivative, AppliedUndef, Symbol))
+        return isinstance(node, (Derivative, Subs, AppliedUndef, Symbol))
 
     def _meaning(self, node: Basic, where: str) -> Expr:
         if isinstance(node, Symbol):
@@ -171,24 +226,42 @@ class Language:
                     f"{where}: {unknown('symbol', node.name, known)}; a number to be found is a coefficient"
                 )
             return Symbol(node.name, real=True)
-        applied, letters = (node.expr, [str(v) for v in node.variables]) if isinstance(node, Derivative) else (node, [])
+        inner, place_of = (node.expr, dict(zip(node.variables, node.point))) if isinstance(node, Subs) else (node, {})
+        applied, by = (inner.expr, inner.variables) if isinstance(inner, Derivative) else (inner, ())
         name = applied.func.__name__ if isinstance(applied, AppliedUndef) else str(applied)
         if name not in self.unknowns:
             raise SpecError(f"{where}: {unknown('function', name, self.unknowns)}")
-        if tuple(map(str, applied.args)) != self.inputs:
-            expected = self._applied(name)
-            raise SpecError(f"{where}: found {applied}, expected {expected}: where it holds is said by the points")
-        if len(letters) > MAX_ORDER:
+        arguments = applied.args
+        if len(arguments) != len(self.inputs) or any(arguments.count(variable) != 1 for variable in by):
+            raise SpecError(f"{where}: found {node}, expected {self._applied(name)}, or numbers in place of the inputs")
+        if len(by) > MAX_ORDER:
             raise SpecError(f"{where}: found {node}, expected derivatives of order {MAX_ORDER} at most")
-        return self.symbol(name, letters)
+        place = tuple(self._place(argument.xreplace(place_of), where) for argument in arguments)
+        return self.value(name, [self.inputs[arguments.index(variable)] for variable in by], place)
+
+    def _place(self, argument: Expr, where: str) -> Expr:
+        """An argument of an unknown over the real symbols of inputs and numbers."""
+        meanings = {node: self._meaning(node, where) for node in postorder(argument) if isinstance(node, Symbol)}
+        return replace(argument, meanings)
 
     def _checked(self, expression: Expr, written: object, where: str) -> Expr:
-        used = {symbol.name for symbol in expression.free_symbols}
-        if not used & {*self.unknowns, *self.derivatives}:
+        values = self.values(expression)
+        if not values:
             shown = quote(str(written)) + ("" if str(written) == str(expression) else f", which is {expression},")
             raise SpecError(f"{where}: {shown} has none of the unknowns {', '.join(self.unknowns)}")
+        given = (*self.inputs, *self.numbers)
+        for node, value in values.items():
+            if value.place != self.home and set(value.place) == set(self.home):
+                raise SpecError(f"{where}: found {node}, expected the inputs in their order, {', '.join(self.inputs)}")
+            for argument in value.place:
+                if argument.atoms(AppliedUndef) or not {symbol.name for symbol in argument.free_symbols} <= {*given}:
+                    raise SpecError(f"{where}: found {node}, expected a place that depends on {', '.join(given)} alone")
+        numbers = [Symbol(name, real=True) for name in given]
+        stand_ins = {node: Symbol(f"value{number}", real=True) for number, node in enumerate(values)}
+        parts = [replace(expression, stand_ins), *(argument for value in values.values() for argument in value.place)]
         try:
-            from_expressions({"residual": expression}, [Symbol(name, real=True) for name in sorted(used)])
+            for part in parts:
+                from_expressions({"residual": part}, [*numbers, *stand_ins.values()])
         except CodegenError as error:
             raise SpecError(f"{where}: {str(error).replace(_OUTPUT, 'the equation', 1)}") from None
         return expression

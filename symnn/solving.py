@@ -82,7 +82,7 @@ def _solve(objective: ObjectiveLike, theta: np.ndarray, settings: SolverSpec) ->
         "gtol": 1e-9,
     }
     found = minimize(objective, current, jac=True, method="L-BFGS-B", callback=watch, options=options)
-    why = "out of time" if is_late() else str(found.message).capitalize()
+    why = "out of time" if is_late() else str(found.message).capitalize().strip(" :")
     return Solution(found.x, float(found.fun), steps + int(found.nit), time.perf_counter() - started, why)
 
 

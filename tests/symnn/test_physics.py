@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,9 +37,7 @@ from codegen import mixed_partials
 from codegen.numeric import check_gradient, evaluate
 from codegen.operations import count_operations
 from codegen.passes import optimise
-from symnn.physics_spec import load_physics
 from symnn.residuals import Language
-from symnn.solving import solve_spec
 
 x, t = symbols("x t")
 u, v = Function("u")(x, t), Function("v")(x, t)
@@ -54,10 +51,20 @@ SAME = {
     "Burgers": ("u_t + u*u_x - u_xx/100", BURGERS),
     "an equality": ("u_t + u*u_x - u_xx/100", Eq(Derivative(u, t) + u * Derivative(u, x), Derivative(u, x, 2) / 100)),
     "conservative form": ("u*u_x + u_t", Derivative(u**2 / 2, x) + Derivative(u, t)),
+    "two sides in a text": ("u_t + u*u_x = u_xx/100", BURGERS),
+    "two sides as Python compares them": ("u_t + u*u_x == u_xx/100", BURGERS),
     "inputs and constants": ("u + sin(pi*x)*exp(-t)", u + sin(pi * x) * exp(-t)),
     "the order of a mixed derivative": ("u_xt - u_tx + v_xtxt", Derivative(v, x, t, x, t)),
     "two unknowns": ("u*v_x + v*u_x", diff(u * v, x)),
     "functions of functions": ("cos(u)*u_x", diff(sin(u), x)),
+    "a periodic boundary": ("u(-1, t) - u(1, t)", Eq(Function("u")(-1, t), Function("u")(1, t))),
+    "another place": ("u(x + 1, t/2) - u", Function("u")(x + 1, t / 2) - u),
+    "a derivative at one place": (
+        "u_x(0, t) - v_xt(0, 1)",
+        (Derivative(u, x) - Derivative(v, x, t).subs(t, 1)).subs(x, 0),
+    ),
+    "the derivative of a value elsewhere": ("x*u_x(t*x, t) + u_t(t*x, t)", u.subs(x, x * t).diff(t)),
+    "on a diagonal": ("u_t(x, x) + u_x(x, x)", Function("u")(x, x).diff(x)),
 }
 
 
@@ -76,6 +83,10 @@ def test_inputs_of_several_letters_are_set_apart() -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "an unknown name": ("u_t + w", "residuals.interior.equation: column 7: 'w' is not a known name"),
+    "an unknown name on the right": ("u_t = w", "residuals.interior.equation: column 7: 'w' is not a known name"),
+    "no right side": ("u_t =", "the formula is empty"),
+    "three sides": ("u = u_t = 0", "column 9: '= 0' cannot be read"),
+    "an inequality": ("u_t <= 1", "cannot be read"),
     "too high an order": ("u_xxxxx", "'u_xxxxx' is not a known name"),
     "code": ("__import__('os')", "is not a known function"),
     "no unknown": ("sin(x) - t", "has none of the unknowns u"),
@@ -83,7 +94,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an equation that holds": (Eq(u, u), "found an equation that is True whatever the unknowns are"),
     "a number beyond float64": (u * Integer(10) ** 400, "the number 1.00000E.400, which is beyond the range"),
     "an unknown function": (Function("w")(x, t), "unknown function 'w'"),
-    "a value at one place": (Function("u")(0, t), r"found u\(0, t\), expected u\(x, t\)"),
+    "too few inputs": (Function("u")(x), r"found u\(x\), expected u\(x, t\), or numbers in place of the inputs"),
+    "too few inputs in a text": ("u(1)", r"column 1: 'u\(1\)' has 1 argument; expected 2 arguments"),
+    "inputs in another order": (Function("u")(t, x), r"found u\(t, x\), expected the inputs in their order, x, t"),
+    "inputs in another order in a text": ("u(t, x)", r"found u\(t, x\), expected the inputs in their order, x, t"),
+    "a place that is unknown": ("u(u, t)", r"found u\(u, t\), expected a place that depends on x, t alone"),
+    "a place that is a derivative": (Function("u")(u, t).diff(x), r"expected a place that depends on x, t alone"),
+    "a place that is not real": (Function("u")(I, t), "the equation contains the imaginary unit"),
+    "a place by another name": (Function("u")(Symbol("y"), t), "unknown symbol 'y'"),
     "a symbol": (u - Symbol("nu"), "unknown symbol 'nu'"),
     "a high derivative": (Derivative(u, x, 5), "expected derivatives of order 4 at most"),
     "no expression": (sin(x) < u, "expected an expression or an equality"),
@@ -95,8 +113,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         Integral(u, (x, 0, 1)),
         r"interior\.equation: found sympy's Integral, expected functions of u\(x, t",
     ),
-    "a derivative at one place": (Derivative(u, x).subs(x, 0), r"interior\.equation: found sympy's Subs"),
-    "a derivative elsewhere": (u.subs(x, x + 1).diff(x), r"interior\.equation: found sympy's Subs"),
     "a limit": (Limit(u, x, 0), r"interior\.equation: found sympy's Limit"),
     "what is not real": (u + I, r"interior\.equation: the equation contains the imaginary unit"),
     "what is not finite": (u * zoo, r"interior\.equation: the equation contains zoo"),
@@ -157,6 +173,8 @@ RESIDUALS: dict[str, Any] = {
     "a third order": "u_t + 6*u*u_x + u_xxx",
     "several equations": ("u_t - u_xx", "u_x*cos(t)"),
     "what is not linear": "exp(-u)*u_xt**2 - sigmoid(u_x)",
+    "other places": "u(x + 1, abs(t))*u_x(-1, t) - u_xx*u(t, t) + u(0, 0)",
+    "one place alone": ("u(0, 0) - 1", "u_x(0, 0)"),
     "pieces": Piecewise((Derivative(u, x), x > Rational(1, 5)), (u**2, True)) + Abs(u) + Heaviside(x - 2),
 }
 
@@ -268,101 +286,6 @@ def test_samples_fill_every_range_evenly() -> None:
         assert sorted(pieces) == list(range(50))
     assert points[:, 1].tolist() == [0.0, 5.0] * 25
     np.testing.assert_array_equal(points, symnn.sample([(-1.0, 1.0), [0.0, 5.0], (2.0, 4.0)], 50, seed=3))
-
-
-# --- specs --------------------------------------------------------------------------------------------------------
-
-
-def spec(**changes: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        "inputs": {"x": [0, 1]},
-        "unknowns": "u",
-        "layers": [{"dense": 8, "activation": "tanh"}, {"dense": 1}],
-        "residuals": {
-            "inside": {"equation": "u_xx + pi**2*sin(pi*x)", "points": 40},
-            "ends": {"equation": "u", "at": {"x": [0, 1]}, "points": 2, "weight": 10},
-        },
-        "solver": {"iterations": 500},
-    }
-    return plain | changes
-
-
-def test_a_spec_solves_poisson() -> None:
-    physics = symnn.Physics.from_spec(spec())
-    found, losses = solve_spec(physics)
-    assert list(losses) == ["inside", "ends"]
-    assert sum(losses.values()) == pytest.approx(found.loss)
-    grid = np.linspace(0, 1, 50)[:, None].copy()
-    assert np.abs(physics.compile().predict(found.theta, grid) - np.sin(np.pi * grid)).max() < 0.01
-
-
-def test_the_example_and_python_write_the_same_graph() -> None:
-    physics = symnn.Physics.from_spec(Path(__file__).parents[2] / "examples" / "burgers.yaml")
-    nu = symnn.activations.exact(0.01) / pi
-    layers = (*(symnn.dense(20, "tanh") for _ in range(3)), symnn.dense(1))
-    residual = symnn.Residual("interior", Derivative(u, t) + u * Derivative(u, x) - nu * Derivative(u, x, 2))
-    written = symnn.Physics((x, t), "u", layers, (residual,))
-    points = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 10)
-    theta = physics.initial_parameters()
-    assert physics.compile().parts["interior"](theta, points)[0] == pytest.approx(
-        written.compile().value_and_grad(theta, points)[0], rel=1e-14
-    )
-
-
-INSIDE = {"equation": "u_xx", "points": 9}
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a range": ({"inputs": {"x": [1, 0]}}, r"inputs\.x: expected a range \[lowest, highest\], found \[1, 0\]"),
-    "no inputs": ({"inputs": {}}, "inputs: expected 1 to 4 of them, found 0"),
-    "a clash": ({"unknowns": ["x"]}, "unknowns: 'x' has two meanings"),
-    "a width": ({"unknowns": ["u", "v"]}, "layers: expected 2 units last, one an unknown, found 1"),
-    "a formula": (
-        {"residuals": {"inside": {"equation": "u_yy", "points": 9}}},
-        r"residuals\.inside\.equation: column 1: 'u_yy' is not a known name",
-    ),
-    "code": (
-        {"residuals": {"inside": {"equation": "u.__class__", "points": 9}}},
-        r"residuals\.inside\.equation: column 1: 'u.__class__' reads an attribute",
-    ),
-    "a place": (
-        {"residuals": {"inside": {**INSIDE, "at": {"y": 0}}}},
-        r"residuals\.inside\.at: unknown input 'y'",
-    ),
-    "a value": (
-        {"residuals": {"inside": {**INSIDE, "at": {"x": "left"}}}},
-        r"residuals\.inside\.at\.x: expected a number or a list of numbers, found 'left'",
-    ),
-    "a field": (
-        {"residuals": {"inside": {**INSIDE, "wieght": 2}}},
-        r"residuals\.inside: unknown field 'wieght'; did you mean 'weight'\?",
-    ),
-    "a value outside": (
-        {"residuals": {"inside": {**INSIDE, "at": {"x": [0, 1.5]}}}},
-        r"residuals\.inside\.at\.x: expected values from 0 to 1, the range of x, found 1\.5",
-    ),
-    "more values than points": (
-        {"residuals": {"inside": {"equation": "u_xx", "points": 2, "at": {"x": [0, 0.5, 1]}}}},
-        r"residuals\.inside\.at\.x: expected at most 2 values, one a point, found 3",
-    ),
-    "a name that breaks the line": (
-        {"residuals": {"in\nside": INSIDE}},
-        r"residuals: expected a name of 1 to 60 printable characters, found 'in\\nside'",
-    ),
-    "a blank name": ({"residuals": {" ": INSIDE}}, "residuals: expected a name of 1 to 60 printable characters"),
-    "no equation": ({"residuals": {"inside": {"points": 9}}}, r"residuals\.inside: missing field 'equation'"),
-    "negative iterations": ({"solver": {"iterations": -1}}, r"solver\.iterations: expected a number of at least 0"),
-    "no memory": ({"solver": {"memory": 0}}, r"solver\.memory: expected a number of at least 1, found 0"),
-    "points": ({"residuals": {"inside": {"equation": "u_xx"}}}, r"residuals\.inside: missing field 'points'"),
-    "no points": ({"residuals": {"inside": {**INSIDE, "points": 0}}}, r"residuals\.inside\.points: expected .*least 1"),
-    "a setting": ({"solver": {"iteration": 9}}, "solver: unknown field 'iteration'"),
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_spec_is_one_line_that_names_the_field(case: str) -> None:
-    changes, message = WRONG[case]
-    with pytest.raises(symnn.SpecError, match=message) as caught:
-        load_physics(spec(**changes))
-    assert "\n" not in str(caught.value)
 
 
 def test_derivatives_share_one_sweep() -> None:
@@ -491,86 +414,3 @@ def test_float32_takes_the_points_of_float64() -> None:
     fun = narrow.objective(points)
     assert fun(theta)[0] == narrow_loss
     assert symnn.solve(fun, theta, iterations=20).loss < narrow_loss
-
-
-# --- coefficients and data ----------------------------------------------------------------------------------------
-
-
-def decay(rate: float = 1.0) -> symnn.Physics:
-    residuals = (symnn.Residual("decay", "u_t + k*u"), symnn.Residual("measured", "u - m", data="m", weight=10))
-    return symnn.Physics("t", "u", (symnn.dense(8, "tanh"), symnn.dense(1)), residuals, {"k": rate})
-
-
-def test_a_coefficient_is_found_from_measurements() -> None:
-    physics, times = decay(), np.linspace(0, 2, 20)[:, None]
-    model = physics.compile()
-    fun = model.objective(symnn.sample([(0.0, 2.0)], 50), np.hstack([times, np.exp(-1.7 * times)]))
-    found = symnn.solve(fun, physics.initial_parameters(), iterations=500)
-    assert physics.split(found.theta)["k"] == pytest.approx(1.7, abs=1e-3)
-    np.testing.assert_allclose(model.predict(found.theta, times), np.exp(-1.7 * times), atol=1e-3)
-
-
-def test_the_gradient_by_a_coefficient_is_right() -> None:
-    """A coefficient may have the name of a vertex."""
-    equations = (k * u * Derivative(u, x) - a1 * Derivative(u, x, 2) + a1**2, Derivative(u, t) - m * k - n)
-    residual = symnn.Residual("interior", equations, data=(m, n))
-    physics = symnn.Physics((x, t), "u", LAYERS, (residual,), {k: 0.3, a1: -2})
-    theta = physics.initial_parameters() + 0.1
-    points = np.random.default_rng(0).normal(size=(7, 4))
-    loss, gradient = physics.compile().value_and_grad(theta, points)
-    assert physics.split(theta)["a1"] == -1.9
-    values = {**named(physics, theta), "x": points[:, :2], "data": points[:, 2:]}
-    graph, slopes = physics.graph(residual), named(physics, gradient)
-    assert loss == pytest.approx(float(evaluate(graph, values)["loss"]), rel=1e-12)
-    report = check_gradient(graph, "loss", values, list(slopes), gradient=slopes, methods=("central", "complex"))
-    report.raise_if_failed()
-
-
-def named(physics: symnn.Physics, theta: np.ndarray) -> dict[str, np.ndarray]:
-    """The parameters by the names of the graph's inputs."""
-    return dict(zip(physics.parameters, physics.split(theta).values()))
-
-
-def test_equations_of_one_residual_may_share_what_they_compute() -> None:
-    shared = "sin(u*u_x + x*t)*exp(sin(u*u_x + x*t)) + sin(u*u_x + x*t)"
-    both = symnn.Residual("both", (shared, f"{shared} - u_t"))
-    physics = symnn.Physics(
-        "x t", "u", LAYERS, (both, symnn.Residual("one", shared), symnn.Residual("two", f"{shared} - u_t"))
-    )
-    points = symnn.sample([(0.0, 1.0), (0.0, 1.0)], 5)
-    losses = physics.compile().losses(physics.initial_parameters(), points, points, points)
-    assert losses["both"] == pytest.approx(losses["one"] + losses["two"], rel=1e-13)
-
-
-WRONG_NUMBERS: dict[str, tuple[dict[str, Any], str]] = {
-    "no mapping": ({"coefficients": 3}, "coefficients: expected a mapping of names to numbers, found 3"),
-    "not finite": ({"coefficients": {"k": float("nan")}}, "coefficients: expected a finite number, found nan"),
-    "no number": ({"coefficients": {"k": "1"}}, "coefficients: expected a finite number, found '1'"),
-    "no name": ({"coefficients": {"k l": 1}}, "numbers: expected letters and digits that begin with a letter"),
-    "an input": ({"coefficients": {"x": 1}}, "'x' has two meanings"),
-    "a weight": ({"coefficients": {"W1": 1}}, "coefficients: 'W1' is a parameter of the network"),
-    "data and coefficient": (
-        {"coefficients": {"k": 1}, "residuals": symnn.Residual("a", "u - k", data="k")}, "'k' has two meanings",
-    ),
-    "data of another": (
-        {"residuals": (symnn.Residual("a", "u - m", data="m"), symnn.Residual("b", "u_t - m"))},
-        r"residuals\.b\.equation: column 7: 'm' is not a known name",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", WRONG_NUMBERS)
-def test_coefficients_and_data_that_make_no_sense_are_refused(case: str) -> None:
-    changes, message = WRONG_NUMBERS[case]
-    plain = {"inputs": "x t", "unknowns": "u", "layers": LAYERS, "residuals": symnn.Residual("inside", "u")}
-    with pytest.raises(symnn.SpecError, match=message):
-        symnn.Physics(**plain | changes)
-
-
-def test_points_with_data_have_a_column_more() -> None:
-    model = decay().compile()
-    expected = (
-        "the points of measured: expected an array (points, 2), a column for each of t, m, found one of shape (3, 1)"
-    )
-    with pytest.raises(symnn.DataError, match=re.escape(expected)):
-        model.objective(np.zeros((3, 1)), np.zeros((3, 1)))

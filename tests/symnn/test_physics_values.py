@@ -1,0 +1,116 @@
+"""Coefficients to be found, data at the points, and values of the unknowns at other places."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Derivative, Function, symbols
+
+import symnn
+from codegen.numeric import check_gradient, evaluate
+
+x, t = symbols("x t")
+u = Function("u")(x, t)
+a1, k, m, n = symbols("a1 k m n")
+LAYERS = (symnn.dense(5, "tanh"), symnn.dense(4, "tanh"), symnn.dense(1))
+
+
+def decay(rate: float = 1.0) -> symnn.Physics:
+    residuals = (symnn.Residual("decay", "u_t + k*u"), symnn.Residual("measured", "u - m", data="m", weight=10))
+    return symnn.Physics("t", "u", (symnn.dense(8, "tanh"), symnn.dense(1)), residuals, {"k": rate})
+
+
+def test_a_coefficient_is_found_from_measurements() -> None:
+    physics, times = decay(), np.linspace(0, 2, 20)[:, None]
+    model = physics.compile()
+    fun = model.objective(symnn.sample([(0.0, 2.0)], 50), np.hstack([times, np.exp(-1.7 * times)]))
+    found = symnn.solve(fun, physics.initial_parameters(), iterations=500)
+    assert physics.split(found.theta)["k"] == pytest.approx(1.7, abs=1e-3)
+    np.testing.assert_allclose(model.predict(found.theta, times), np.exp(-1.7 * times), atol=1e-3)
+
+
+def test_the_gradient_by_a_coefficient_is_right() -> None:
+    """A coefficient may have the name of a vertex."""
+    equations = (k * u * Derivative(u, x) - a1 * Derivative(u, x, 2) + a1**2, Derivative(u, t) - m * k - n)
+    residual = symnn.Residual("interior", equations, data=(m, n))
+    physics = symnn.Physics((x, t), "u", LAYERS, (residual,), {k: 0.3, a1: -2})
+    theta = physics.initial_parameters() + 0.1
+    points = np.random.default_rng(0).normal(size=(7, 4))
+    loss, gradient = physics.compile().value_and_grad(theta, points)
+    assert physics.split(theta)["a1"] == -1.9
+    values = {**named(physics, theta), "x": points[:, :2], "data": points[:, 2:]}
+    graph, slopes = physics.graph(residual), named(physics, gradient)
+    assert loss == pytest.approx(float(evaluate(graph, values)["loss"]), rel=1e-12)
+    report = check_gradient(graph, "loss", values, list(slopes), gradient=slopes, methods=("central", "complex"))
+    report.raise_if_failed()
+
+
+def named(physics: symnn.Physics, theta: np.ndarray) -> dict[str, np.ndarray]:
+    """The parameters by the names of the graph's inputs."""
+    return dict(zip(physics.parameters, physics.split(theta).values()))
+
+
+def test_equations_of_one_residual_may_share_what_they_compute() -> None:
+    shared = "sin(u*u_x + x*t)*exp(sin(u*u_x + x*t)) + sin(u*u_x + x*t)"
+    both = symnn.Residual("both", (shared, f"{shared} - u_t"))
+    physics = symnn.Physics(
+        "x t", "u", LAYERS, (both, symnn.Residual("one", shared), symnn.Residual("two", f"{shared} - u_t"))
+    )
+    points = symnn.sample([(0.0, 1.0), (0.0, 1.0)], 5)
+    losses = physics.compile().losses(physics.initial_parameters(), points, points, points)
+    assert losses["both"] == pytest.approx(losses["one"] + losses["two"], rel=1e-13)
+
+
+WRONG_NUMBERS: dict[str, tuple[dict[str, Any], str]] = {
+    "no mapping": ({"coefficients": 3}, "coefficients: expected a mapping of names to numbers, found 3"),
+    "not finite": ({"coefficients": {"k": float("nan")}}, "coefficients: expected a finite number, found nan"),
+    "no number": ({"coefficients": {"k": "1"}}, "coefficients: expected a finite number, found '1'"),
+    "no name": ({"coefficients": {"k l": 1}}, "numbers: expected letters and digits that begin with a letter"),
+    "an input": ({"coefficients": {"x": 1}}, "'x' has two meanings"),
+    "a weight": ({"coefficients": {"W1": 1}}, "coefficients: 'W1' is a parameter of the network"),
+    "data and coefficient": (
+        {"coefficients": {"k": 1}, "residuals": symnn.Residual("a", "u - k", data="k")}, "'k' has two meanings",
+    ),
+    "data of another": (
+        {"residuals": (symnn.Residual("a", "u - m", data="m"), symnn.Residual("b", "u_t - m"))},
+        r"residuals\.b\.equation: column 7: 'm' is not a known name",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_NUMBERS)
+def test_coefficients_and_data_that_make_no_sense_are_refused(case: str) -> None:
+    changes, message = WRONG_NUMBERS[case]
+    plain = {"inputs": "x t", "unknowns": "u", "layers": LAYERS, "residuals": symnn.Residual("inside", "u")}
+    with pytest.raises(symnn.SpecError, match=message):
+        symnn.Physics(**plain | changes)
+
+
+def test_points_with_data_have_a_column_more() -> None:
+    model = decay().compile()
+    expected = (
+        "the points of measured: expected an array (points, 2), a column for each of t, m, found one of shape (3, 1)"
+    )
+    with pytest.raises(symnn.DataError, match=re.escape(expected)):
+        model.objective(np.zeros((3, 1)), np.zeros((3, 1)))
+
+
+def test_a_value_elsewhere_is_the_value_there() -> None:
+    """u = a·x + b·t + c without hidden layers."""
+    equations = ("u(x + 1, 2*t)", "u_t(0, 0)*u(x, x)")
+    physics = symnn.Physics("x t", "u", (symnn.dense(1),), (symnn.Residual("there", equations),))
+    a, b, c = theta = np.array([0.5, -2.0, 0.25])
+    points = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 20)
+    x, t = points.T
+    left = (a * (x + 1) + b * 2 * t + c) ** 2 + (b * (a * x + b * x + c)) ** 2
+    assert physics.compile().losses(theta, points)["there"] == pytest.approx(np.mean(left), rel=1e-14)
+
+
+def test_a_place_may_depend_on_a_coefficient() -> None:
+    physics = symnn.Physics("x", "u", (symnn.dense(1),), (symnn.Residual("root", "u(c)"),), {"c": 3.0})
+    loss, gradient = physics.compile().value_and_grad(np.array([2.0, 1.0, 3.0]), np.zeros((1, 1)))
+    assert loss == 7**2  # (a·c + b)²
+    assert gradient.tolist() == [2 * 7 * 3, 2 * 7, 2 * 7 * 2]
