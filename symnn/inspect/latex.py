@@ -168,12 +168,18 @@ OPERATORS: Mapping[type[Basic], str] = {
     sympy.csch: "csch",
     f.sech: "sech",
     f.csch: "csch",
+    f.asec: "arcsec",
+    f.acsc: "arccsc",
     f.acot: "arccot",
+    f.asech: "arsech",
+    f.acsch: "arcsch",
+    f.acoth: "arcoth",
     **{
         word: word.__name__
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
+            f.bose, sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
+            sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )
     },
 }  # fmt: skip
@@ -188,6 +194,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     f.expm1: _exponential_minus_one,
     f.log1p: _logarithm_of_one_plus,
     f.log_sigmoid: lambda arguments: _call(r"\log", [_call(r"\sigma", arguments)]),
+    f.log_cosh: lambda arguments: _call(r"\log", [_call(r"\cosh", arguments)]),
 }
 """How a function is written."""
 

@@ -119,6 +119,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     f.expm1: _exponential_minus_one,
     f.log1p: _logarithm_of_one_plus,
     f.log_sigmoid: lambda arguments: f"log(σ({arguments[0]}))",
+    f.log_cosh: lambda arguments: f"log(cosh({arguments[0]}))",
     sympy.Abs: lambda arguments: f"|{arguments[0]}|",
     sympy.gamma: partial(_call, "Γ"),
     sympy.loggamma: partial(_call, "logΓ"),
@@ -135,7 +136,8 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.atan2, sympy.erf,
             sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
-            f.coth, f.acot, sympy.factorial,
+            f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
+            sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )
     },
 }  # fmt: skip
