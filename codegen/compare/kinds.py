@@ -248,8 +248,8 @@ def _few_paths(graph: Graph, of: str, wrt: Names) -> bool:
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 # A product costs one operation, its tangent three more and its adjoints four more: two products, two additions.
-# Samples do not depend on each other, so that one sweep serves them all; an entry between two of them, which is 0, costs
-# a comparison and a product.
+# Samples do not depend on each other, so that one sweep serves them all; an entry between two of them, which is 0,
+# costs a comparison and a product.
 
 
 def _forward(size: Size) -> int:
