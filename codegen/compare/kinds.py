@@ -248,15 +248,16 @@ def _few_paths(graph: Graph, of: str, wrt: Names) -> bool:
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 # A product costs one operation, its tangent three more and its adjoints four more: two products, two additions.
-# Samples do not depend on each other, so that one sweep serves them all; what is 0 costs at most that it is stored.
+# Samples do not depend on each other, so that one sweep serves them all; an entry between two of them, which is 0,
+# costs a comparison and a product.
 
 
 def _forward(size: Size) -> int:
-    return size.work * (1 + 3 * size.own_entries) + size.elements * size.entries
+    return size.work * (1 + 3 * size.own_entries) + 2 * size.elements * size.entries
 
 
 def _reverse(size: Size) -> int:
-    return size.work * (1 + 4 * size.own_elements) + size.elements * size.entries
+    return size.work * (1 + 4 * size.own_elements) + 2 * size.elements * size.entries
 
 
 def _nonzeros(size: Size) -> int:
@@ -267,7 +268,7 @@ def _nonzeros(size: Size) -> int:
 def _second(size: Size) -> float:
     """A gradient, and its tangent once for every entry; half of these by symmetry."""
     columns = size.own_elements * (size.own_entries + 1) / 2
-    return size.work * (5 + 5 * columns) + size.elements * size.entries**2
+    return size.work * (5 + 5 * columns) + 2 * size.elements * size.entries**2
 
 
 def _products(size: Size) -> int:

@@ -206,6 +206,8 @@ def _work(graph: Graph) -> int:
 
 
 def _ways(row: Row) -> Iterator[Agreement]:
+    if not row.ways:
+        return
     real = DTYPES[row.dtype]
     values = {
         name: np.asarray(value).astype(real) if np.asarray(value).dtype.kind == "f" else np.asarray(value)

@@ -11,6 +11,7 @@ from codegen.derive.edges import ancestors
 from codegen.derive.forward import Tangents
 from codegen.derive.request import Named, prepare
 from codegen.derive.seeds import Direction, Seed
+from codegen.derive.steps import in_steps
 from codegen.errors import DerivationError
 from codegen.expression import is_reference, subscripts
 from codegen.functions import equal
@@ -58,6 +59,7 @@ def mixed_partials(
     orders = [orders] if isinstance(orders, str) else orders
     along = _directions(graph, orders, directions)
     prepared, of, _ = prepare(graph, of, list(dict.fromkeys(name for name, _ in along.values())))
+    prepared = in_steps(prepared)
     for name, element in along.values():
         _require_own_samples(prepared, of, name, element)
     place = {letter: number for number, letter in enumerate(along)}

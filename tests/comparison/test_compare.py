@@ -50,7 +50,7 @@ def hold(rows: Iterable[Row], record: Record | None = None) -> Comparison:
 
 # --- the table of `symnn compare` ---------------------------------------------------------------------------------
 
-QUICK = ("tanh", "softplus", "log", "Piecewise", "4-3")
+QUICK = ("tanh", "softplus", "Piecewise")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -135,53 +135,6 @@ def test_every_emitter_and_schedule(kind: str, dtype: str, ways: Sequence[str], 
     values = random_values(graph, samples=5)
     row = Row("3-4-3", graph, kind, "loss", parameters(graph), values, dtype, oracles=(), ways=ways)  # type: ignore[arg-type]
     hold([row], record_property)
-
-
-BOUNDED: Mapping[str, Graph] = {
-    "2-16-3": mlp([2, 16, 3]),
-    "20-20-4 silu": mlp([20, 20, 4], f.silu),
-    "2-8-2 gelu": mlp([2, 8, 2], f.gelu),
-    "6-32-32-4": mlp([6, 32, 32, 4]),
-    "2-20-20-20-1 sin": mlp([2, 20, 20, 20, 1], sympy.sin, squared_error),
-    "3-4-2 relu": mlp([3, 4, 2], f.relu, logistic),
-    "extents of 1": mlp([1, 1, 3]),
-    "linear": linear_classifier(4, 3),
-}
-
-
-@pytest.mark.parametrize("kind", [kind for kind, row in KINDS.items() if row.bound])
-@pytest.mark.parametrize("name", BOUNDED)
-def test_operations_are_within_their_bounds(name: str, kind: str) -> None:
-    """5 times the value for a gradient, 10 times for a Hessian-vector product, and so on by kind."""
-    graph = BOUNDED[name]
-    output = max(equation.name for equation in graph.equations if equation.name.startswith("u"))
-    rows = [
-        Row(name, graph, kind, of, wrt, {}, oracles=(), ways=(), bounded=True)
-        for of, wrt in (("loss", parameters(graph)), (output, ["x"]), (output, parameters(graph)))
-    ]
-    found = hold(row for row in rows if applies(row))
-    assert {a.what for a in found.agreements} == {"operations"}
-
-
-def test_only_the_naive_algorithm_has_no_bound() -> None:
-    assert [kind for kind, row in KINDS.items() if row.bound is None] == ["gradient by paths"]
-
-
-@pytest.mark.parametrize("name", ["2-16-3", "2-20-20-20-1 sin", "2-8-2 gelu"])
-def test_derivatives_of_order_d_take_products_of_series(name: str) -> None:
-    """What is linear is done once an order, and what is not takes (d + 1)(d + 2)/2 products and additions at most."""
-    graph = BOUNDED[name]
-    output = max(equation.name for equation in graph.equations if equation.name.startswith("u"))
-    linear = Counter[str]()
-    for equation in graph.equations:
-        if equation.name.startswith(("z", "u")):
-            linear += count_operations(graph.with_equations([equation]).with_outputs(equation.name), 1)
-    value = count_operations(graph.with_outputs(output), 1).total()
-    for d in range(1, 7):
-        derived = mixed_partials(graph, output, ["x" * m for m in range(1, d + 1)], {"x": ("x", 0)})
-        curved = value - linear.total()
-        most = (d + 1) * linear.total() + (d + 1) * (d + 2) * CURVED * curved
-        assert count_operations(optimise(derived)[0], 1).total() <= most, d
 
 
 # --- random graphs ------------------------------------------------------------------------------------------------
@@ -307,8 +260,8 @@ def test_shared_vertices_in_a_deep_chain() -> None:
     graph = from_expressions(chain, [a, b])
     values = {"a": np.array(0.7), "b": np.array(1.3)}
     kinds = ("gradient", "gradient by tangents", "hvp", "hessian")
-    # JAX takes 15 s to compile the second derivative.
-    oracles = [name for name in ORACLES if name != "JAX"]
+    # JAX takes 15 s to compile the second derivative, PyTorch 3 s to trace it.
+    oracles = ("mpmath", "complex step", "central")
     hold(Row("chain", graph, kind, "e39", ["a", "b"], values, oracles=oracles, ways=PLAIN) for kind in kinds)
 
 

@@ -125,6 +125,16 @@ def test_compare_writes_a_table(tmp_path: Path) -> None:
     assert "all agree" in (tmp_path / "table.md").read_text()
 
 
+def test_compare_has_rows_by_name() -> None:
+    result = symnn("compare", "--quick", "--only", "tanh at special points, jacobian")
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert "1 rows, 4 comparisons, all agree" in result.stdout
+    result = symnn("compare", "--quick", "--only", "sigmoid")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "--only: no row's name contains 'sigmoid', expected a part of one like 'tanh, jac" in result.stderr
+
+
 def test_check_passes_on_a_right_gradient() -> None:
     result = symnn("check", XOR, "--exact")
     assert result.returncode == 0, result.stderr

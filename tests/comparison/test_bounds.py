@@ -1,0 +1,64 @@
+"""What derivatives cost, counted in operations of the value, is within what theory says, for every kind of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import sympy
+
+from codegen import Graph, mixed_partials
+from codegen import functions as f
+from codegen.compare import KINDS, Row, compare
+from codegen.compare.rows import applies
+from codegen.operations import count_operations
+from codegen.passes import optimise
+from tests.codegen.networks import linear_classifier, logistic, mlp, parameters, squared_error
+
+BOUNDED: Mapping[str, Graph] = {
+    "2-16-3": mlp([2, 16, 3]),
+    "20-20-4 silu": mlp([20, 20, 4], f.silu),
+    "2-8-2 gelu": mlp([2, 8, 2], f.gelu),
+    "6-32-32-4": mlp([6, 32, 32, 4]),
+    "2-20-20-20-1 sin": mlp([2, 20, 20, 20, 1], sympy.sin, squared_error),
+    "3-4-2 relu": mlp([3, 4, 2], f.relu, logistic),
+    "extents of 1": mlp([1, 1, 3]),
+    "linear": linear_classifier(4, 3),
+}
+QUICK = ("2-16-3", "2-8-2 gelu", "linear")
+
+
+def names() -> list[object]:
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BOUNDED]
+
+
+@pytest.mark.parametrize("kind", [kind for kind, row in KINDS.items() if row.bound])
+@pytest.mark.parametrize("name", names())
+def test_operations_are_within_their_bounds(name: str, kind: str) -> None:
+    """5 times the value for a gradient, 10 times for a Hessian-vector product, and so on by kind."""
+    graph = BOUNDED[name]
+    output = max(equation.name for equation in graph.equations if equation.name.startswith("u"))
+    rows = [
+        Row(name, graph, kind, of, wrt, {}, oracles=(), ways=(), bounded=True)
+        for of, wrt in (("loss", parameters(graph)), (output, ["x"]), (output, parameters(graph)))
+    ]
+    found = compare(row for row in rows if applies(row))
+    assert found.passed, f"\n{found}"
+    assert {a.what for a in found.agreements} == {"operations"}
+
+
+def test_only_the_naive_algorithm_has_no_bound() -> None:
+    assert [kind for kind, row in KINDS.items() if row.bound is None] == ["gradient by paths"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_derivatives_of_order_d_take_products_of_series(name: str) -> None:
+    """The value once for each order, and two products of series, (d + 1)(d + 2)/2 products and additions, a unit."""
+    graph = BOUNDED[name]
+    output = max(equation.name for equation in graph.equations if equation.name.startswith("u"))
+    units = sum(int(graph.variable(e.name).shape[1]) for e in graph.equations if e.name.startswith("a"))
+    value = count_operations(optimise(graph.with_outputs(output))[0], 1).total()
+    for d in range(1, 8):
+        derived = mixed_partials(graph, output, ["x" * m for m in range(1, d + 1)], {"x": ("x", 0)})
+        work = count_operations(optimise(derived)[0], 1).total()
+        assert work <= (d + 1) * value + 2 * (d + 1) * (d + 2) * units, d
