@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sympy import Expr, Idx, Indexed, Integer, Symbol
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.expressions import ExpressionWriter
 from codegen.emit.layout import Layout, Slot
@@ -230,7 +230,11 @@ class Functions:
             if isinstance(statement, Loop):
                 name = f"i{len(scope)}"
                 stop = "size" if statement.index == self.tile else self.extent_name(extent(statement.index))
-                yield f"{pad}for {name} in range({stop}):"
+                if statement.only is None:
+                    yield f"{pad}for {name} in range({stop}):"
+                else:
+                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}"
+                    yield f"{pad}if 0 <= {name} < {stop}:"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
                 yield from self.samples(statement, indent, scope)
@@ -240,6 +244,17 @@ class Functions:
                 if not isinstance(statement, (Fill, Store)):
                     yield f"{pad}# {escape(str(statement.equation))}"
                 yield from (f"{pad}{line}" for line in self.statement(statement, scope))
+
+    def integer_text(self, value: Expr, scope: Mapping[Idx, str]) -> str:
+        """A sum of indices, lengths and integers."""
+
+        def factor(part: Expr) -> str:
+            if isinstance(part, Idx):
+                return scope[part]
+            return str(part) if isinstance(part, Integer) else self.extent_name(part)
+
+        products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
+        return " + ".join(sorted("*".join(product) for product in products))
 
     def samples(self, samples: Samples, indent: int, scope: Mapping[Idx, str]) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""

@@ -68,7 +68,7 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
 
     def times(around: tuple[Loop, ...]) -> float:
         """How often a statement runs, in vectors of one register if it is in lanes."""
-        sizes = [(size(extent(loop.index)), id(loop) in lanes) for loop in around]
+        sizes = [(1 if loop.only is not None else size(extent(loop.index)), id(loop) in lanes) for loop in around]
         return prod(ceil(n / width) * (width // native) if in_lanes else n for n, in_lanes in sizes)
 
     for statement, around in walk(program.statements):

@@ -9,8 +9,9 @@ from heapq import heapify, heappop, heappush
 from sympy import Expr, Idx
 
 from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
-from codegen.graph import Equation, Graph
+from codegen.graph import Equation, Graph, Reduction
 from codegen.schedule.program import Accumulate, Fill, Loop, Set, Statement, Store
+from codegen.schedule.selection import selected
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
@@ -41,6 +42,17 @@ class _Item:
         """The indices it sums over, under their present names."""
         return set(indices(self.body)).difference(indices(self.target)) if self.equation.reduction else set()
 
+    def only(self) -> Expr | None:
+        """The one value of the next loop's index at which it adds anything, if the loops around say which."""
+        if (
+            self.equation.reduction is not Reduction.SUM
+            or not self.remaining
+            or self.remaining[0] not in self.reduced()
+        ):
+            return None
+        value = selected(self.body, self.remaining[0])
+        return value if value is not None and not set(indices(value)) & set(self.remaining) else None
+
     def renamed(self, old: Idx, new: Idx) -> _Item:
         """Run over ``new`` where it ran over ``old``; another index that is called so steps aside."""
         if old == new:
@@ -61,6 +73,7 @@ class _Item:
 @dataclass
 class _Cluster:
     index: Idx | None
+    only: Expr | None
     items: list[_Item] = field(default_factory=list)
 
 
@@ -82,7 +95,7 @@ def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
                 yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
             rest = tuple(i for i in item.remaining if i != cluster.index)
             inner.append(_Item(item.equation, item.target, item.body, rest, item.reducing or reducing))
-        yield Loop(cluster.index, tuple(_level(graph, inner)))
+        yield Loop(cluster.index, tuple(_level(graph, inner)), cluster.only)
         for item in cluster.items:
             finished = cluster.index in item.reduced() and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
@@ -102,9 +115,11 @@ def _clusters(graph: Graph, items: Sequence[_Item]) -> list[_Cluster]:
                     number, producer = place[cell]
                     fits = _fusable(producer, clusters[number].index, reference, head)
                     lowest = max(lowest, number if fits else number + 1)
-        number = next((n for n in range(lowest, len(clusters)) if _matches(clusters[n].index, head)), len(clusters))
+        only = item.only()
+        numbers = range(lowest, len(clusters))
+        number = next((n for n in numbers if _matches(clusters[n], head, only)), len(clusters))
         if number == len(clusters):
-            clusters.append(_Cluster(head))
+            clusters.append(_Cluster(head, only))
         index = clusters[number].index
         if head is not None and index is not None:
             item = item.renamed(head, index)
@@ -140,10 +155,10 @@ def _scalars_first(graph: Graph, items: Sequence[_Item]) -> Iterator[_Item]:
                 heappush(ready, (bool(items[reader].remaining), reader))
 
 
-def _matches(index: Idx | None, head: Idx | None) -> bool:
-    if index is None or head is None:
-        return index is head
-    return extent(index) == extent(head)
+def _matches(cluster: _Cluster, head: Idx | None, only: Expr | None) -> bool:
+    if cluster.index is None or head is None:
+        return cluster.index is head
+    return extent(cluster.index) == extent(head) and cluster.only == only
 
 
 def _fusable(producer: _Item, index: Idx | None, reference: Expr, head: Idx | None) -> bool:

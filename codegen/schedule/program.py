@@ -77,6 +77,8 @@ class Loop:
 
     index: Idx
     body: tuple[Statement, ...]
+    only: Expr | None = None
+    """The one value of the index at which the body does something, if it is in the range: the rest may be left out."""
 
 
 @dataclass(frozen=True)

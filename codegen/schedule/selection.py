@@ -1,0 +1,42 @@
+"""Sums of which a condition selects one term: Σ_j {x[j] if j = i + 1, else 0} is x[i + 1], or 0 where there is none."""
+
+from __future__ import annotations
+
+from sympy import Add, Eq, Expr, Idx, Mul, Piecewise, expand
+from sympy.core.basic import Basic
+
+from codegen.expression import is_leaf, is_reference, leaves
+from codegen.functions import equal
+
+
+def selected(body: Expr, index: Idx) -> Expr | None:
+    """The only value of an index at which a body is not 0, in terms of other indices; None if it is not known.
+
+    >>> from codegen.graph import Index, Variable, sample_extent
+    >>> n = sample_extent("n")
+    >>> i, j, x = Index("i", n), Index("j", n), Variable("x", (n,))
+    >>> print(selected(equal(j, i + 1) * x[j], j), selected(equal(j, i + 1) * x[j], i), selected(x[j], j))
+    i + 1 j - 1 None
+    """
+    if isinstance(body, Mul):
+        return next((value for factor in body.args if (value := selected(factor, index)) is not None), None)
+    if isinstance(body, equal):
+        return _solved(body, index)
+    if isinstance(body, Piecewise) and len(body.args) == 2 and body.args[1] == (0, True):
+        return _solved(body.args[0].args[1], index)
+    return None
+
+
+def _solved(condition: Basic, index: Idx) -> Expr | None:
+    """The value of an index by an equation between sums of indices, lengths and integers."""
+    if not isinstance(condition, (Eq, equal)) or not all(_is_sum_of_integers(side) for side in condition.args):
+        return None
+    difference = expand(condition.args[0] - condition.args[1])
+    factor = difference.coeff(index)
+    value: Expr = expand(index - factor * difference)
+    return value if abs(factor) == 1 and index not in leaves(value) else None
+
+
+def _is_sum_of_integers(side: Basic) -> bool:
+    factors = [factor for term in Add.make_args(side) for factor in Mul.make_args(term)]
+    return all(is_leaf(factor) and factor.is_integer and not is_reference(factor) for factor in factors)
