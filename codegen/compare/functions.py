@@ -61,6 +61,8 @@ FUNCTIONS: Mapping[str, Tested] = {
     "cosh": Tested(sympy.cosh, special=(*_SMALL, *_LARGE, *_NAN)),
     "sech": Tested(sympy.sech, special=(*_SMALL, *_LARGE, *_NAN)),
     "csch": Tested(sympy.csch, special=(1e-50, *_LARGE, *_NAN)),
+    "bose": Tested(f.bose, special=(1e-50, *_LARGE, *_NAN)),
+    "log_cosh": Tested(f.log_cosh, special=(*_SMALL, *_LARGE, *_NAN)),
     "coth": Tested(sympy.coth, special=(1e-50, *_LARGE, *_NAN)),
     "asin": Tested(sympy.asin, _UNIT, (*_SMALL, 2.0, *_NAN)),
     "acos": Tested(sympy.acos, _UNIT, (*_SMALL, 2.0, *_NAN)),

@@ -9,13 +9,24 @@ from sympy.core.basic import Basic
 from codegen.derive.names import Names
 from codegen.equation import Equation, Variable
 from codegen.expression import extent, indices, is_leaf, postorder, rebuild, references, rewrite
-from codegen.functions import Composite, expm1, log1p, normal_cdf, select, sigmoid, softplus
+from codegen.functions import (
+    Composite,
+    expm1,
+    log1p,
+    log_cosh,
+    normal_cdf,
+    select,
+    sigmoid,
+    softplus,
+)
 from codegen.graph import Graph
+from codegen.passes.stable_forms import stable
 
 STEPS = (
     sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan, sympy.atan, sympy.erf,
-    sigmoid, softplus, expm1, log1p, normal_cdf,
+    sigmoid, softplus, expm1, log1p, normal_cdf, log_cosh,
 )  # fmt: skip
+"""Not what decays without bound: the derivative of √sech is made of √sech, of its vertex it would be 0·∞."""
 
 
 def in_steps(graph: Graph) -> Graph:
@@ -41,8 +52,14 @@ def in_steps(graph: Graph) -> Graph:
     return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
 
 
+def _written_out(node: Basic) -> Expr | None:
+    """What a function abbreviates, unless it knows its own derivative."""
+    plain = isinstance(node, Composite) and type(node)._eval_derivative is Composite._eval_derivative
+    return node.definition() if plain else None
+
+
 def _steps(equation: Equation, names: Names) -> list[Equation]:
-    body = rewrite(equation.body, lambda node: node.definition() if isinstance(node, Composite) else None)
+    body = rewrite(rewrite(equation.body, _written_out), stable)
     if is_leaf(body) or any(isinstance(node, (Piecewise, select)) for node in postorder(body)):
         return [equation]
     made: dict[Basic, Equation] = {}

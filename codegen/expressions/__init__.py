@@ -28,9 +28,9 @@ def from_expressions(outputs: Mapping[Key, object], inputs: Sequence[Input], *, 
     value under a name may be a matrix, whose shape is that of the array it becomes (1 × 1 is a scalar). Inputs are
     symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or variables of a graph;
     subscripts count from 0. ``Sum`` and ``Product`` take any limits that are sums of numbers, lengths and indices
-    outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of symbolic length, that
-    the element is there has to follow from the limits or a condition around it. There a sum up to another index goes
-    over the whole axis.
+    outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of symbolic length,
+    that the element is there has to follow from the limits or a condition around it. There a sum up to another index
+    goes over the whole axis.
 
     Larger subexpressions that are used twice, all nested deeper than 24 levels, and sums become vertices ``v1``,
     ``v2``, … of their own, so that no later stage meets a body that is exponential or deep. ``decompose=True`` cuts

@@ -70,6 +70,7 @@ def test_every_function_that_the_compiler_knows_is_in_the_table() -> None:
     # SymPy makes polygammas of these two.
     known = {kind for kind in f.SUPPORTED if issubclass(kind, sympy.Function)} - {sympy.digamma, sympy.trigamma}
     known |= set(f.Primitive.__subclasses__()) - {f.Extremum} | set(f.Composite.__subclasses__())
+    known = {kind for kind in known if kind.__module__.startswith(("codegen", "sympy"))}  # none that a test has made
     assert [kind.__name__ for kind in known if kind not in met and not kind.__subclasses__()] == []
 
 

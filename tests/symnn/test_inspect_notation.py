@@ -29,7 +29,7 @@ from codegen import Equation, Index, Reduction, Variable, from_expressions, grad
 from codegen import functions as f
 from codegen.derive import METHODS
 from symnn.inspect.latex import FUNCTIONS as LATEX_FUNCTIONS
-from symnn.inspect.latex import Latex, equation_latex, latex
+from symnn.inspect.latex import GREEK_LETTERS, Latex, equation_latex, latex
 from symnn.inspect.notation import FUNCTIONS as TEXT_FUNCTIONS
 from symnn.inspect.notation import Text, equation_text, number, text, visible
 from symnn.inspect.vocabulary import Vocabulary
@@ -314,8 +314,9 @@ HOSTILE = [
 ]
 COMMANDS = re.findall(
     r"\w+",
-    "mathcal mathrm text frac partial sum max left right sqrt tanh exp log sigma Phi begin end operatorname delta "
-    "theta prime pi dots infty cdot alpha textbackslash textasciitilde textasciicircum textless textgreater textbar",
+    "mathcal mathrm text frac partial sum max left right sqrt tanh exp log begin end operatorname prime pi dots infty "
+    "cdot textbackslash textasciitilde textasciicircum textless textgreater textbar "
+    + " ".join(GREEK_LETTERS.values()),
 )
 
 
@@ -355,6 +356,7 @@ def test_hostile_name(name: str) -> None:
 @given(st.text(min_size=1, max_size=8).filter(lambda name: name not in ("b", "e")))
 @example("e/db")
 @example("a²")
+@example("Theta")
 def test_any_name(name: str) -> None:
     check_name(name)
 
