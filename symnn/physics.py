@@ -74,6 +74,7 @@ class Residual:
         number = isinstance(self.weight, Real) and not isinstance(self.weight, bool)
         if not number or not 0 < self.weight <= sys.float_info.max:
             raise SpecError(f"the residual {self.name!r}: weight: found {self.weight!r}, expected a positive number")
+        object.__setattr__(self, "weight", float(self.weight))
         if not self.written:
             raise SpecError(f"the residual {self.name!r}: equations: expected at least one, found none")
 
@@ -147,8 +148,10 @@ class Physics:
             found = ", ".join(names) or "none"
             raise SpecError(f"residuals: expected at least one, each with a name of its own, found {found}")
         for name in self.coefficients:
-            if name in self.network.layout:
-                raise SpecError(f"coefficients: {quote(name)} is a parameter of the network; expected another name")
+            if name in {*self.network.layout, *_VERTICES}:
+                raise SpecError(
+                    f"coefficients: {quote(name)} is the name of a vertex of the loss; expected another name"
+                )
         for residual in self.residuals:
             self._expressions(residual)
 
@@ -317,18 +320,21 @@ class PhysicsModel:
 
     def value_and_grad(self, theta: np.ndarray, *points: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss, the sum of its parts, and its gradient, laid out like theta."""
-        theta, arrays = np.asarray(theta, self.dtype), self._arrays(points)
+        theta, arrays = self._theta(theta), self._arrays(points)
         found = [part(theta, *where) for part, where in zip(self.parts.values(), arrays)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
     def losses(self, theta: np.ndarray, *points: np.ndarray) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
-        theta, arrays = np.asarray(theta, self.dtype), self._arrays(points)
+        theta, arrays = self._theta(theta), self._arrays(points)
         return {name: part(theta, *where)[0] for (name, part), where in zip(self.parts.items(), arrays)}
 
     def objective(self, *points: np.ndarray) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``."""
         return Objective(self, self._arrays(points))
+
+    def _theta(self, given: np.ndarray) -> np.ndarray:
+        return _checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))
 
     def _arrays(self, points: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         """The points themselves, or copies of them as the compiled functions want them; data apart."""
@@ -341,9 +347,11 @@ class PhysicsModel:
     def _split(self, residual: Residual, given: np.ndarray) -> tuple[np.ndarray, ...]:
         place, names = f"the points of {residual.name}", (*self.physics.inputs, *residual.data)
         try:
+            if np.iscomplexobj(given):
+                raise TypeError
             where = np.require(given, self.dtype, "C")
         except (TypeError, ValueError):
-            raise DataError(f"{place}: expected an array of numbers, found {quote(given)}") from None
+            raise DataError(f"{place}: expected an array of real numbers, found {quote(given)}") from None
         if where.ndim != 2 or where.shape[1] != len(names) or not len(where):
             expected = f"an array (points, {len(names)}), a column for each of {', '.join(names)}"
             raise DataError(f"{place}: expected {expected}, found one of shape {where.shape}")
@@ -364,25 +372,26 @@ class PhysicsModel:
 class Objective:
     """Loss and gradient as a function of theta alone: every part is bound to its points and to memory of its own.
 
-    Points without data that are C-contiguous arrays of the model's dtype may change in place between calls. Calls
-    return the same array of gradients and must not run at once.
+    Points without data that are C-contiguous arrays of the model's dtype may change in place between calls. Calls must
+    not run at once.
     """
 
     def __init__(self, model: PhysicsModel, points: Sequence[tuple[np.ndarray, ...]]) -> None:
         count = model.physics.parameter_count
         self._theta = np.zeros(count, model.dtype)
         self._gradients = np.zeros((len(points), count), model.dtype)
-        self._gradient = np.zeros(count, model.dtype)
         parts = zip(model.parts.values(), points, self._gradients)
         self._calls = [part.bind(self._theta, *where, out=row) for part, where, row in parts]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """The loss and its gradient."""
-        self._theta[:] = theta
+        """The loss and its gradient, a new array: SciPy's methods compare it with that of the step before."""
+        self._theta[:] = _checked_theta(theta, self._theta)
         loss = sum(call()[0] for call in self._calls)
-        return loss, np.sum(self._gradients, axis=0, out=self._gradient)
+        return loss, np.sum(self._gradients, axis=0)
 
 
+_VERTICES = ("x", "data", "residual", "output", "loss", "theta", "gradient")
+"""Names that the graph of a residual or its compiled function has anyway."""
 _language = lru_cache(maxsize=64)(Language)
 """With four inputs it has 340 derivatives of each unknown."""
 
@@ -394,6 +403,15 @@ def _in(residual: Residual) -> Iterator[None]:
         yield
     except CodegenError as error:
         raise SpecError(f"residuals.{residual.name}: {error}") from None
+
+
+def _checked_theta(given: object, like: np.ndarray) -> np.ndarray:
+    """Theta itself, if it is a vector of real numbers of the right length."""
+    found = given if isinstance(given, np.ndarray) else np.asarray(given)
+    if found.dtype.kind not in "fiu" or found.shape != like.shape:
+        what = f"an array of {found.dtype} with shape {found.shape}"
+        raise DataError(f"theta: expected a vector of {like.size:,} real numbers, found {what}")
+    return found.astype(like.dtype, copy=False)
 
 
 def _names(given: object) -> tuple[str, ...]:

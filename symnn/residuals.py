@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from sympy import Derivative, Eq, Expr, Function, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
+from sympy import Derivative, Eq, Expr, Function, Integer, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
@@ -205,6 +205,8 @@ class Language:
     def _check_derivatives(self, expression: Expr, where: str) -> None:
         """By anything else an unknown has the derivative 0, so that a slip would pass as an equation without it."""
         for node in postorder(expression, lambda node: not node.args or isinstance(node, (Subs, *_BINDING))):
+            if isinstance(node, Derivative) and not all(isinstance(order, Integer) for _, order in node.variable_count):
+                raise SpecError(f"{where}: found {node}, expected derivatives of an order that is a number")
             for variable in node.variables if isinstance(node, Derivative) else ():
                 if isinstance(variable, Symbol) and variable.name not in self.inputs:
                     raise SpecError(f"{where}: {node}: {unknown('input', variable.name, self.inputs)}")

@@ -70,7 +70,8 @@ def _steps(equation: Equation, names: Names) -> list[Equation]:
         if node not in made:
             used = indices(node)
             index = tuple(i for i in equation.domain if i in used)
-            name = names(f"{type(node).__name__} of {equation.target}")
+            before = sum(isinstance(other, type(node)) for other in made)
+            name = names(f"{type(node).__name__}{before + 1 if before else ''} of {equation.target}")
             made[node] = Equation(Variable(name, tuple(extent(i) for i in index))[index], node)
         return made[node].target
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import mpmath
 import numpy as np
 import pytest
-from sympy import Expr, cos, exp, log, sin, sqrt, symbols, tanh
+from sympy import Expr, Rational, cos, cosh, exp, log, sin, sqrt, symbols, tanh
 
 from codegen import (
     DerivationError,
@@ -17,6 +17,7 @@ from codegen import (
     Index,
     Reduction,
     Variable,
+    compile,
     from_expressions,
     gradient,
     mixed_partials,
@@ -191,3 +192,25 @@ def test_bad_directions_are_refused(orders: list[str], directions: object, messa
 def test_mixed_samples_have_no_partial_derivatives() -> None:
     with pytest.raises(DerivationError, match="'y' of one sample depends on 'x' of others, through `q"):
         mixed_partials(ARRAYS["samples that are mixed"], "y", ["x"], {"x": ("x", 0)})
+
+
+x = symbols("x", real=True)
+OF_TWO_ARGUMENTS = {
+    "sin·sin": sin(x) * sin(2 * x),
+    "tanh + tanh": tanh(x) + tanh(2 * x) / 10,
+    "difference of bells": exp(-(x**2)) - exp(-2 * x**2),
+    "log of a sum": log(exp(x) + exp(2 * x)),
+    "log cosh": log(cosh(x)),
+    "log of two exponentials": log(exp(x) + exp(-x)),
+}
+
+
+@pytest.mark.parametrize("name", OF_TWO_ARGUMENTS)
+@pytest.mark.parametrize("point", [0.0, 0.7])
+def test_derivatives_of_formulas_with_one_function_at_two_arguments(name: str, point: float) -> None:
+    formula = OF_TWO_ARGUMENTS[name]
+    orders = ["x" * order for order in range(1, 5)]
+    derived = mixed_partials(from_expressions({"e": formula}, [x]), "e", orders)
+    found = compile(derived)(point)
+    for order, value in enumerate(found):
+        assert value == pytest.approx(float(formula.diff(x, order).subs(x, Rational(point))), rel=1e-12, abs=1e-12)

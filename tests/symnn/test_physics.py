@@ -103,6 +103,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a place that is not real": (Function("u")(I, t), "the equation contains the imaginary unit"),
     "a place by another name": (Function("u")(Symbol("y"), t), "unknown symbol 'y'"),
     "a symbol": (u - Symbol("nu"), "unknown symbol 'nu'"),
+    "a derivative of no certain order": (Derivative(u, (x, Symbol("n"))), "expected derivatives of an order that is a"),
     "a high derivative": (Derivative(u, x, 5), "expected derivatives of order 4 at most"),
     "no expression": (sin(x) < u, "expected an expression or an equality"),
     "nothing": (None, r"interior\.equation: expected an expression or an equality, found a NoneType"),
@@ -391,7 +392,7 @@ POINTS: list[tuple[object, str]] = [
     (np.zeros(2), "found one of shape (2,)"),
     (np.zeros((0, 2)), "found one of shape (0, 2)"),
     ([[0.0, float("nan")]], "row 0: expected finite numbers, found "),
-    ("ab", "expected an array of numbers, found 'ab'"),
+    ("ab", "expected an array of real numbers, found 'ab'"),
 ]
 
 
@@ -414,3 +415,29 @@ def test_float32_takes_the_points_of_float64() -> None:
     fun = narrow.objective(points)
     assert fun(theta)[0] == narrow_loss
     assert symnn.solve(fun, theta, iterations=20).loss < narrow_loss
+
+
+def test_scipy_may_keep_the_gradients_of_an_objective() -> None:
+    equations = (symnn.Residual("inside", "u_t - u_xx"), symnn.Residual("start", "u", weight=np.float64(3)))
+    physics = symnn.Physics((x, t), "u", LAYERS, equations)
+    points = symnn.sample([(0, 1), (0, 1)], 20), symnn.sample([(0, 1), [0.0]], 5)
+    fun, start = physics.compile().objective(*points), physics.initial_parameters(seed=0)
+    first, second = fun(start)[1], fun(start + 0.1)[1]
+    assert not np.shares_memory(first, second)
+    found = minimize(fun, start, jac=True, method="BFGS", options={"maxiter": 50})
+    assert found.fun < 1e-4 * fun(start)[0]
+
+
+@pytest.mark.parametrize("theta", [0.5, np.ones(1), np.ones((2, 2)), np.ones(2, complex), ["a"]])
+def test_theta_that_does_not_fit_is_refused(theta: Any) -> None:
+    physics = symnn.Physics((x, t), "u", LAYERS, symnn.Residual("inside", "u_t - u_xx"))
+    model, points = physics.compile(), np.zeros((3, 2))
+    for call in (model.objective(points), lambda given: model.value_and_grad(given, points)):
+        with pytest.raises(symnn.DataError, match="theta: expected a vector of"):
+            call(theta)
+
+
+@pytest.mark.parametrize("name", ["residual", "gradient", "output", "W1"])
+def test_a_coefficient_has_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(symnn.SpecError, match=f"coefficients: '{name}' .*expected another name"):
+        symnn.Physics((x, t), "u", LAYERS, symnn.Residual("inside", f"u_t - {name}*u_xx"), coefficients={name: 1.0})
