@@ -8,6 +8,7 @@ from typing import TypeAlias
 from sympy import IndexedBase, MatrixSymbol, Symbol
 
 from codegen.derive.maxima import plain_maxima
+from codegen.derive.narrow import narrow
 from codegen.errors import DerivationError
 from codegen.graph import Graph, Variable
 from codegen.passes.stabilise import stabilise
@@ -46,7 +47,7 @@ def names_of(given: Wrt, what: str = "wrt") -> list[str]:
 
 
 def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
-    """The stabilised graph, the name of ``of``, and those to differentiate by: all real inputs by default.
+    """The graph, stabilised and narrow, the name of ``of``, and those to differentiate by: all real inputs by default.
 
     Raises :class:`DerivationError` for a vertex that holds integers or is named twice, and
     :class:`~codegen.errors.GraphError` for one that is unknown.
@@ -60,7 +61,7 @@ def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[
             raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
     if len(set(names)) != len(names):
         raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
-    return plain_maxima(stabilise(graph, keep=[vertex, *names])), vertex, names
+    return narrow(plain_maxima(stabilise(graph, keep=[vertex, *names]))), vertex, names
 
 
 def require_scalar(graph: Graph, of: str, what: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import pytest
 import sympy
+from sympy import Add, Expr, Max, Mul, cos, exp, log, sin, sqrt, symbols
 
-from codegen import Graph, mixed_partials
+from codegen import Graph, from_expressions, gradient, hessian, hvp, mixed_partials
 from codegen import functions as f
 from codegen.compare import KINDS, Row, compare
 from codegen.compare.rows import applies
+from codegen.numeric import evaluate
 from codegen.operations import count_operations
 from codegen.passes import optimise
 from tests.codegen.networks import linear_classifier, logistic, mlp, parameters, squared_error
@@ -62,3 +65,44 @@ def test_derivatives_of_order_d_take_products_of_series(name: str) -> None:
         derived = mixed_partials(graph, output, ["x" * m for m in range(1, d + 1)], {"x": ("x", 0)})
         work = count_operations(optimise(derived)[0], 1).total()
         assert work <= (d + 1) * value + 2 * (d + 1) * (d + 2) * units, d
+
+
+WIDE: Mapping[str, Callable[..., Expr]] = {
+    "a product": Mul,
+    "a product of functions": lambda *s: Mul(*[sin(one) + 1 for one in s]),
+    "a norm": lambda *s: sqrt(Add(*[one**2 for one in s])),
+    "a maximum": Max,
+    "log Σ exp": lambda *s: log(Add(*map(exp, s))),
+    "a product times a function of a sum": lambda *s: Mul(*s[: len(s) // 2]) * exp(-Add(*s)),
+    "a reciprocal of a sum": lambda *s: 1 / Add(*s),
+    "a sum inside of a sum's function": lambda *s: sin(Add(*s) ** 2 + cos(Add(*s[1:]))) / s[0],
+}
+TREE = 12.5
+"""A multiplication is one operation; with tangents, adjoints and the tangents of these it is 1 + 3 + 2 + 6."""
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_the_derivatives_of_a_formula_of_many_operands_are_linear_in_its_size(name: str) -> None:
+    letters = symbols("s0:40", real=True)
+    graph = from_expressions({"e": WIDE[name](*letters)}, letters)
+
+    def work(graph: Graph) -> int:
+        return count_operations(optimise(graph)[0], 1).total()
+
+    value = work(graph)
+    assert work(gradient(graph, "e")) <= 5 * value
+    assert work(hvp(graph, "e", letters)) <= (TREE if name == "a product" else 10) * value
+
+
+@pytest.mark.parametrize("name", [name for name in WIDE if name != "a maximum"])
+def test_the_derivatives_of_a_formula_of_many_operands_are_right(name: str) -> None:
+    letters = symbols("s0:9", real=True)
+    formula = WIDE[name](*letters)
+    point = {letter: 0.5 + 0.1 * k for k, letter in enumerate(letters)}
+    graph = hessian(from_expressions({"e": formula}, letters), "e", letters)
+    found = evaluate(graph, {letter.name: np.array(value) for letter, value in point.items()})
+    second = iter(graph.outputs[1:])
+    for k, one in enumerate(letters):
+        for other in letters[k:]:
+            exact = float(formula.diff(one, other).evalf(30, subs=point))
+            assert found[next(second)] == pytest.approx(exact, rel=1e-12, abs=1e-12)
