@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 EmitterName = Literal["auto", "vector", "numba"]
 STRAIGHT_OPERATIONS = 4000
-"""Straight-line code of up to so many operations is vector code too: 3,600 of 600 inputs take 9 s to compile, a third of
-what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
+"""Straight-line code of up to so many operations is vector code too: 3,600 of 300 inputs take 9 s to compile, a third
+of what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
 
 
 class Code(Protocol):
