@@ -16,7 +16,7 @@ from codegen import DerivationError, EmitError, FlatFunction, from_expressions, 
 
 a, b, c, t = symbols("a b c t")
 n, k, m = Symbol("n"), Symbol("k", integer=True), Symbol("m", integer=True)
-i = Idx("i", n)
+i, j = Idx("i", n), Idx("j", Symbol("l"))
 x, y, r, f = (IndexedBase(name) for name in "xyrf")
 p = IndexedBase("p", shape=(5,))
 W = MatrixSymbol("W", 2, 3)
@@ -135,14 +135,33 @@ def test_variables_and_data_may_be_named_by_symbols() -> None:
 
 
 GRAPH = residuals.graph
+TWO_LENGTHS = from_expressions({"L": Sum(x[i], i) + Sum(y[j], j)}, [x, y])
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "an unknown input": (lambda: FlatFunction(GRAPH, "r", ["q"]), EmitError, "'q' is not an input of the graph"),
-    "missing data": (lambda: FlatFunction(GRAPH, "r", ["a"], {"b": 1}), EmitError, "'x' is neither in wrt nor in data"),
+    "missing data": (
+        lambda: FlatFunction(GRAPH, "r", ["a"], {"b": 1}).fun([1.0]), EmitError,
+        "the input 'x' has no value: expected it in wrt, in data, after x (SciPy's args) or by name; ode('x') takes it",
+    ),
     "data of a variable": (
         lambda: FlatFunction(GRAPH, "r", ["a"], {"a": 1}), EmitError, "'a' is both in wrt and in data",
     ),
     "an unknown length": (
-        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}), EmitError, "the length n of 'x' is not that of",
+        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}).size, EmitError,
+        "the length n of 'x' is not that of any data",
+    ),
+    "a length that x cannot have": (
+        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}).fun([1, 2, 3]), EmitError,
+        "x has length 3, which is that of x (n,), y (n,) for no n",
+    ),
+    "two lengths that only x has": (
+        lambda: FlatFunction(TWO_LENGTHS, "L").fun([1.0, 2.0, 3.0]), EmitError, "the length n of 'x' is not that of",
+    ),
+    "too many arguments": (
+        lambda: residuals.fun([1.0, 2.0], 3.0), EmitError, "found 1 arguments after x, expected 0 ()",
+    ),
+    "a number for several": (lambda: residuals.jac(1.0), EmitError, "x must have shape (2,), found ()"),
+    "a time in x": (
+        lambda: residuals.ode("a"), EmitError, "the time 'a' is not among the data (x, y); x holds a, b",
     ),
     "two lengths": (
         lambda: FlatFunction(GRAPH, "r", ["a", "b"], {"x": [1, 2], "y": [1]}), EmitError, "'y' must have shape (2,)",
