@@ -161,9 +161,9 @@ class FlatFunction:
             np.reshape(part, (*lead, piece.stop - piece.start)) for part, piece in zip(parts, point.layout.pieces)
         ]
         matrix = np.concatenate([np.empty((*lead, 0)), *columns], axis=-1)
-        return self._flat(value), matrix.reshape(*lead, *point.shape)
+        return self._flat(value), _shaped(matrix, lead + point.shape)
 
-    def hess(self, x: ArrayLike, /, *args: ArrayLike, **data: ArrayLike) -> Array:
+    def hess(self, x: ArrayLike, /, *args: ArrayLike, **data: ArrayLike) -> Any:
         """The Hessian matrix of a number; :class:`DerivationError` for a vector."""
         point = self._point(x, args, data)
         _, *blocks = _call(self._second, point.values)
@@ -173,15 +173,15 @@ class FlatFunction:
             matrix = np.reshape(block, (row.stop - row.start, column.stop - column.start))
             result[row, column] = matrix
             result[column, row] = matrix.T
-        return result.reshape(point.shape + point.shape)
+        return _shaped(result, point.shape + point.shape)
 
-    def hessp(self, x: ArrayLike, v: ArrayLike, /, *args: ArrayLike, **data: ArrayLike) -> Array:
+    def hessp(self, x: ArrayLike, v: ArrayLike, /, *args: ArrayLike, **data: ArrayLike) -> Any:
         """The product of the Hessian with a vector, without the matrix."""
         point = self._point(x, args, data)
         added = [variable.name for variable in self._product[0].inputs[len(self._inputs) :]]
         direction = dict(zip(added, point.layout.split("v", v).values()))
         _, *parts = _call(self._product, {**point.values, **direction})
-        return _joined([np.ravel(part) for part in parts]).reshape(point.shape)
+        return _shaped(_joined([np.ravel(part) for part in parts]), point.shape)
 
     def ode(self, time: Named | None = None) -> tuple[Callable[..., Array], Callable[..., Any]]:
         """``fun(t, y)`` and ``jac(t, y)`` for ``scipy.integrate.solve_ivp``; ``time`` is the input that is t, if any.
@@ -334,6 +334,11 @@ def _real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Ar
     if found.dtype.kind not in "biuf":
         raise EmitError(f"{what} must hold real numbers, found {found.dtype.name}")
     return np.ascontiguousarray(found, dtype).reshape(found.shape)
+
+
+def _shaped(array: Array, shape: tuple[int, ...]) -> Any:
+    """The array with this shape; a number if it has no axes."""
+    return array.reshape(shape)[()]
 
 
 def _joined(parts: Sequence[Array]) -> Array:
