@@ -132,10 +132,9 @@ class FlatFunction:
         checked, _ = self._checked({**self._data, **{name: values[name] for name in self.wrt}})
         return _joined([np.ravel(checked[name]) for name in self.wrt])
 
-    def unpack(self, x: ArrayLike, /, *args: ArrayLike, **data: ArrayLike) -> dict[str, Array]:
+    def unpack(self, x: ArrayLike, /) -> dict[str, Array]:
         """The inputs in a flat vector, by name: views of it."""
-        values = self._point(x, args, data).values
-        return {name: values[name] for name in self.wrt}
+        return self._layout(self._lengths | self._length_of_x(np.size(x), self._lengths)).split("x", x)
 
     # --- functions ------------------------------------------------------------------------------------------------
 

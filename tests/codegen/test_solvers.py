@@ -139,6 +139,7 @@ def test_inputs_without_data_are_arguments_after_x_in_the_order_of_the_inputs() 
     for result in (free.fun([1.7, 0.3], xs, ys), free.fun([1.7, 0.3], ys, x=xs), free.fun([1.7, 0.3], y=ys, x=xs)):
         np.testing.assert_allclose(result, expected, rtol=1e-14)
     found = least_squares(free.fun, [1.0, 0.1], free.jac, args=(residuals_x, residuals_y), xtol=1e-14)
+    assert free.unpack(found.x) == {"a": found.x[0], "b": found.x[1]}
     np.testing.assert_allclose(found.x, least_squares(residuals.fun, [1.0, 0.1], residuals.jac, xtol=1e-14).x)
 
 
