@@ -46,6 +46,9 @@ def test_the_regression_finds_the_certified_values() -> None:
     errors = [float(value) for value in re.findall(r"± (\S+)", text)]
     assert errors == pytest.approx([2.7070075241, 7.2668688436e-6], rel=1e-4)
     assert float(re.findall(r"sum of squares (\S+)", text)[0]) == pytest.approx(0.12455138894, rel=1e-8)
+    assert "dr/db1·dr/db1 = Σ_i ∂r/∂b1[i]**2" in text
+    by_scipy = [float(value) for value in re.findall(r"Marquardt: (\S+), (\S+) after", text)[0]]
+    assert by_scipy == pytest.approx(list(found.values()), rel=1e-7)
 
 
 def test_the_stiff_system_is_solved_with_its_jacobian() -> None:

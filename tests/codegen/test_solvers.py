@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
-from scipy.optimize import approx_fprime, least_squares, minimize, root
+from scipy.optimize import approx_fprime, least_squares, minimize, root, root_scalar
+from scipy.sparse import csr_array
 from sympy import Idx, IndexedBase, MatrixSymbol, Sum, Symbol, cos, exp, sin, sqrt, symbols, tanh
 
 from codegen import DerivationError, EmitError, FlatFunction, from_expressions, low_level_callable
 
 a, b, c, t = symbols("a b c t")
 n, k, m = Symbol("n"), Symbol("k", integer=True), Symbol("m", integer=True)
-i = Idx("i", n)
+i, j = Idx("i", n), Idx("j", Symbol("l"))
 x, y, r, f = (IndexedBase(name) for name in "xyrf")
 p = IndexedBase("p", shape=(5,))
 W = MatrixSymbol("W", 2, 3)
@@ -36,8 +37,9 @@ residuals = FlatFunction(
     from_expressions({r[i]: y[i] - a * (1 - exp(-b * x[i]))}, [a, b, x, y]),
     "r",
     ["a", "b"],
-    {"x": [1.0, 2.0, 5.0, 9.0], "y": [0.4, 0.7, 1.3, 1.6]},
+    {"x": (residuals_x := [1.0, 2.0, 5.0, 9.0]), "y": (residuals_y := [0.4, 0.7, 1.3, 1.6])},
 )
+GRAPH = residuals.graph
 
 
 @pytest.mark.parametrize("function", [rosenbrock, several], ids=["Rosenbrock", "several inputs"])
@@ -109,10 +111,121 @@ def test_solve_ivp_with_a_time_that_is_an_input() -> None:
     graph = from_expressions(
         {f[0]: -c * (IndexedBase("s", shape=(1,))[0] - cos(t))}, [IndexedBase("s", shape=(1,)), c, t]
     )
-    fun, jac = FlatFunction(graph, "f", ["s"], {"c": 50.0, "t": 0.0}).ode("t")
+    fun, jac = FlatFunction(graph, "f", ["s"], {"c": 50.0}).ode("t")
     assert jac(1.0, [0.3]) == [[-50.0]]
     found = solve_ivp(fun, (0, 2), [1.0], method="BDF", jac=jac, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(found.y[0, -1], (2500 * np.cos(2) + 50 * np.sin(2)) / 2501, rtol=1e-7)
+
+
+DECAY = from_expressions({"f": -a * c * (1 + t)}, [a, c, t])  # a' = −c·(1 + t)·a: a(1) = exp(−3·c/2)
+
+
+@pytest.mark.parametrize("method", ["Radau", "BDF", "LSODA"])
+@pytest.mark.parametrize(
+    ("data", "args"), [({}, (2.0,)), ({"c": 2.0}, ()), ({"c": 2.0, "t": 9.0}, ())], ids=["args", "data", "a given time"]
+)
+def test_solve_ivp_of_one_scalar_equation(method: str, data: dict[Any, float], args: tuple[float, ...]) -> None:
+    fun, jac = FlatFunction(DECAY, "f", ["a"], data).ode(t)
+    assert (fun(0.5, [4.0], *args).tolist(), jac(0.5, [4.0], *args).tolist()) == ([-12.0], [[-3.0]])
+    found = solve_ivp(fun, (0, 1), [1.0], method=method, jac=jac, args=args or None, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.y[0, -1], np.exp(-3), rtol=1e-6)
+
+
+def test_inputs_without_data_are_arguments_after_x_in_the_order_of_the_inputs() -> None:
+    free = FlatFunction(GRAPH, "r", ["a", "b"])
+    xs, ys = [1.0, 2.0, 5.0], [0.4, 0.7, 1.3]
+    assert free.args == ("x", "y")
+    expected = np.array(ys) - 1.7 * (1 - np.exp(-0.3 * np.array(xs)))
+    for result in (free.fun([1.7, 0.3], xs, ys), free.fun([1.7, 0.3], ys, x=xs), free.fun([1.7, 0.3], y=ys, x=xs)):
+        np.testing.assert_allclose(result, expected, rtol=1e-14)
+    found = least_squares(free.fun, [1.0, 0.1], free.jac, args=(residuals_x, residuals_y), xtol=1e-14)
+    assert free.unpack(found.x) == {"a": found.x[0], "b": found.x[1]}
+    np.testing.assert_allclose(found.x, least_squares(residuals.fun, [1.0, 0.1], residuals.jac, xtol=1e-14).x)
+
+
+def test_every_derivative_takes_what_args_passes() -> None:
+    number = FlatFunction(from_expressions({"e": c * (a - b) ** 2 + b**4 + b**2}, [a, b, c]), "e", ["a", "b"])
+    options = {"jac": number.jac, "hessp": number.hessp, "args": (3.0,), "method": "trust-krylov"}
+    np.testing.assert_allclose(minimize(number.fun, [1.0, 1.0], **options).x, 0, atol=1e-6)
+    np.testing.assert_array_equal(number.hess([1.0, 1.0], 3.0), [[6, -6], [-6, 20]])
+
+
+@pytest.mark.parametrize("derivatives", ["", "fprime", "fprime fprime2"])
+def test_root_scalar_of_a_function_of_one_number(derivatives: str) -> None:
+    function = FlatFunction(from_expressions({"e": a**3 - c}, [a, c]), "e", ["a"], {"c": 2.0})
+    given = dict(zip(["fprime", "fprime2"], [function.jac, function.hess]))
+    options = {name: given[name] for name in derivatives.split()} | ({} if derivatives else {"bracket": (0, 2)})
+    assert root_scalar(function.fun, x0=1.5, **options).root == pytest.approx(2 ** (1 / 3), rel=1e-12)
+
+
+def test_derivatives_by_a_number_have_no_axis_for_it() -> None:
+    number = FlatFunction(from_expressions({"e": a**3}, [a]), "e")
+    results = [number.fun(2.0), number.jac(2.0), number.hess(2.0), number.hessp(2.0, 3.0)]
+    assert [(np.shape(result), result) for result in results] == [((), 8.0), ((), 12.0), ((), 12.0), ((), 36.0)]
+    for sparse in (False, True):
+        curve = FlatFunction(from_expressions({f[0]: a**2, f[1]: 3 * a}, [a]), "f", sparse=sparse)
+        slope = curve.jac(2.0)
+        assert (slope.toarray() if sparse else slope).tolist() == [4.0, 3.0]
+        assert curve.jac([2.0]).shape == (2, 1)
+
+
+v = IndexedBase("v", shape=(n,))
+A = IndexedBase("A", shape=(n, n))
+u = Idx("u", n)
+LENGTHS: dict[str, tuple[dict[Any, Any], list[Any], int]] = {
+    "a vector": ({f[i]: v[i] ** 3}, [v], 4),
+    "two vectors": ({f[i]: v[i] * y[i] ** 2}, [v, y], 8),
+    "a vector and a number": ({f[i]: a * v[i] ** 2}, [v, a], 5),
+    "a square matrix": ({f[i]: Sum(A[i, u] ** 2, u)}, [A], 9),
+}
+
+
+@pytest.mark.parametrize("case", LENGTHS)
+def test_a_length_that_only_x_has_is_taken_from_it(case: str) -> None:
+    equations, inputs, size = LENGTHS[case]
+    function = FlatFunction(from_expressions(equations, inputs), "f")
+    point = np.linspace(0.4, 1.3, size)
+    np.testing.assert_allclose(function.jac(point), approx_fprime(point, function.fun), rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(function.pack(function.unpack(point)), point)
+
+
+def test_a_function_of_a_vector_of_any_length_is_minimised() -> None:
+    function = FlatFunction(from_expressions({"L": Sum((v[i] - a) ** 4 + v[i] ** 2, i)}, [v, a]), "L", ["v"], {"a": 0})
+    for length in (2, 5):
+        found = minimize(function.fun, np.ones(length), jac=function.jac, hess=function.hess, method="trust-exact")
+        np.testing.assert_allclose(found.x, np.zeros(length), atol=1e-6)
+
+
+BAND = from_expressions({f[i]: v[i] ** 3 + a * v[i] - y[i]}, [v, a, y])
+
+
+def test_a_sparse_jacobian_has_the_values_of_the_dense_one() -> None:
+    point, data = np.linspace(-1, 1, 6), {"y": np.arange(5.0)}
+    dense, sparse = (FlatFunction(BAND, "f", ["v", "a"], data, sparse=flag) for flag in (False, True))
+    value, matrix = sparse.value_and_jac(point)
+    assert isinstance(matrix, csr_array)
+    assert matrix.nnz == 10
+    np.testing.assert_allclose(matrix.toarray(), dense.jac(point), rtol=1e-14)
+    np.testing.assert_allclose(value, dense.fun(point), rtol=1e-14)
+
+
+def test_solvers_take_sparse_jacobians() -> None:
+    target = np.linspace(-1, 1, 30)
+    system = FlatFunction(BAND, "f", ["v"], {"a": 2.0, "y": target}, sparse=True)
+    found = least_squares(system.fun, np.zeros(30), system.jac, xtol=1e-14)
+    np.testing.assert_allclose(found.x**3 + 2 * found.x, target, atol=1e-8)
+    fun, jac = FlatFunction(from_expressions({f[i]: -y[i] * v[i]}, [v, y]), "f", ["v"], sparse=True).ode()
+    for method in ("Radau", "BDF"):
+        options = {"method": method, "jac": jac, "args": (target,), "rtol": 1e-8, "atol": 1e-10}
+        np.testing.assert_allclose(solve_ivp(fun, (0, 1), np.ones(30), **options).y[:, -1], np.exp(-target), rtol=1e-6)
+
+
+def test_data_is_copied() -> None:
+    xs, ys = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    function = FlatFunction(GRAPH, "r", ["a", "b"], {"x": xs, "y": ys})
+    before = function.fun([1.0, 1.0])
+    xs[:], ys[:] = 0, 0
+    np.testing.assert_array_equal(function.fun([1.0, 1.0]), before)
 
 
 def test_quad_calls_machine_code() -> None:
@@ -134,15 +247,33 @@ def test_variables_and_data_may_be_named_by_symbols() -> None:
     assert FlatFunction(graph, Symbol("e"), a, {b: 3.0}).jac([2.0]) == [12.0]
 
 
-GRAPH = residuals.graph
+TWO_LENGTHS = from_expressions({"L": Sum(x[i], i) + Sum(y[j], j)}, [x, y])
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "an unknown input": (lambda: FlatFunction(GRAPH, "r", ["q"]), EmitError, "'q' is not an input of the graph"),
-    "missing data": (lambda: FlatFunction(GRAPH, "r", ["a"], {"b": 1}), EmitError, "'x' is neither in wrt nor in data"),
+    "missing data": (
+        lambda: FlatFunction(GRAPH, "r", ["a"], {"b": 1}).fun([1.0]), EmitError,
+        "the input 'x' has no value: expected it in wrt, in data, after x (SciPy's args) or by name; ode('x') takes it",
+    ),
     "data of a variable": (
         lambda: FlatFunction(GRAPH, "r", ["a"], {"a": 1}), EmitError, "'a' is both in wrt and in data",
     ),
     "an unknown length": (
-        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}), EmitError, "the length n of 'x' is not that of",
+        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}).size, EmitError,
+        "the length n of 'x' is not that of any data",
+    ),
+    "a length that x cannot have": (
+        lambda: FlatFunction(GRAPH, "r", ["x", "y"], {"a": 1, "b": 1}).fun([1, 2, 3]), EmitError,
+        "x has length 3, which is that of x (n,), y (n,) for no n",
+    ),
+    "two lengths that only x has": (
+        lambda: FlatFunction(TWO_LENGTHS, "L").fun([1.0, 2.0, 3.0]), EmitError, "the length n of 'x' is not that of",
+    ),
+    "too many arguments": (
+        lambda: residuals.fun([1.0, 2.0], 3.0), EmitError, "found 1 arguments after x, expected 0 ()",
+    ),
+    "a number for several": (lambda: residuals.jac(1.0), EmitError, "x must have shape (2,), found ()"),
+    "a time in x": (
+        lambda: residuals.ode("a"), EmitError, "the time 'a' is not among the data (x, y); x holds a, b",
     ),
     "two lengths": (
         lambda: FlatFunction(GRAPH, "r", ["a", "b"], {"x": [1, 2], "y": [1]}), EmitError, "'y' must have shape (2,)",
