@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,22 +19,27 @@ from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import Loop, walk
 from tests.codegen.networks import distance, mlp, parameters
 
-SIZES = [3, 17, 4]
+Sizes = tuple[int, ...]
+SIZES: Sizes = (3, 17, 4)
+BLOCKED: Sizes = (13, 40, 11)
+"""More rows than a block of accumulators has, and columns that do not fill a vector."""
 
 
 @lru_cache(maxsize=16)
-def compiled(chosen: str, emitter: str, dtype: str = "float64") -> CompiledFunction:
-    network = mlp(SIZES)
+def compiled(chosen: str, emitter: str, dtype: str = "float64", sizes: Sizes = SIZES) -> CompiledFunction:
+    network = mlp(sizes)
     names = parameters(network)
     packs = {"theta": names, "gradient": [f"dloss/d{name}" for name in names]}
     graph = gradient(network, "loss", ["x", *names])
     return codegen.compile(graph, schedule=chosen, emitter=emitter, dtype=dtype, pack=packs)  # type: ignore[arg-type]
 
 
-def arguments(samples: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+def arguments(
+    samples: int, sizes: Sizes = SIZES
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     generator = np.random.Generator(np.random.PCG64(samples))
-    theta = generator.normal(size=compiled("blas", "numba").layout.arguments[2].shape[0])  # type: ignore[arg-type]
-    return generator.normal(size=(samples, 3)), generator.integers(0, 4, samples), theta
+    theta = generator.normal(size=sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes)))
+    return generator.normal(size=(samples, sizes[0])), generator.integers(0, sizes[-1], samples), theta
 
 
 @pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
@@ -44,17 +50,20 @@ def test_every_number_of_samples_fits(chosen: str, samples: int) -> None:
     assert distance([np.asarray(v) for v in found], [np.asarray(v) for v in expected]) <= 1e-12
 
 
-@pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
-@pytest.mark.parametrize("samples", [1, 5, 8, 13])
-def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(chosen: str, samples: int) -> None:
-    x, y, theta = arguments(samples)
+@pytest.mark.parametrize(
+    ("sizes", "chosen"),
+    [*((SIZES, chosen) for chosen in ("unrolled", "loops", "tiled", "blas")), (BLOCKED, "loops"), (BLOCKED, "tiled")],
+)
+@pytest.mark.parametrize("samples", [1, 5, 8, 13, 131])
+def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(sizes: Sizes, chosen: str, samples: int) -> None:
+    x, y, theta = arguments(samples, sizes)
     guarded = [np.concatenate([np.full(64, np.nan), a.ravel(), np.full(64, np.nan)]) for a in (x, theta)]
     inner = [g[64:-64] for g in guarded]
     labels = np.concatenate([np.full(64, 10**9), y, np.full(64, 10**9)])
-    dx, out = np.full(samples * 3 + 128, 7.0), np.full(theta.size + 128, 7.0)
-    function = compiled(chosen, "vector")
+    dx, out = np.full(x.size + 128, 7.0), np.full(theta.size + 128, 7.0)
+    function = compiled(chosen, "vector", sizes=sizes)
     loss, *_ = function(
-        inner[0].reshape(samples, 3), labels[64:-64], inner[1], out=(dx[64:-64].reshape(samples, 3), out[64:-64])
+        inner[0].reshape(x.shape), labels[64:-64], inner[1], out=(dx[64:-64].reshape(x.shape), out[64:-64])
     )
     assert np.isfinite(loss)
     for written in (dx, out):

@@ -138,6 +138,26 @@ def test_every_emitter_and_schedule(kind: str, dtype: str, ways: Sequence[str], 
     hold([row], record_property)
 
 
+BLOCKED = ([13, 40, 3], [11, 70, 11], [5, 9, 13, 4])
+"""Layers of more rows than a block of accumulators has, columns that do not fill a vector."""
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dtype", "ways"),
+    [
+        *((sizes, dtype, ("vector tiled",)) for sizes in BLOCKED for dtype in DTYPES),
+        (BLOCKED[0], "float64", ("vector loops", "vector blas")),
+    ],
+)
+def test_blocks_of_matrix_products(sizes: Sequence[int], dtype: Dtype, ways: Sequence[str]) -> None:
+    """Around a tile of 64 samples, the sums over them in blocks of registers."""
+    graph = mlp(sizes)
+    for samples in (37, 64, 131):
+        values = random_values(graph, seed=samples, samples=samples)
+        title = f"{'-'.join(map(str, sizes))}, {samples} samples"
+        hold([Row(title, graph, "gradient", "loss", parameters(graph), values, dtype, oracles=(), ways=ways)])
+
+
 # --- random graphs ------------------------------------------------------------------------------------------------
 
 a, b = symbols("a b", real=True)
