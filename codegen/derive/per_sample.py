@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from sympy import Idx
+from collections.abc import Iterator, Set
+from itertools import chain
 
+from sympy import Add, Expr, Idx, Integer, Mul
+
+from codegen.cells import Cell
 from codegen.derive.blocks import per_sample, put_out, reverse_blocks
 from codegen.derive.request import Named, Wrt, prepare
 from codegen.equation import Reduction
 from codegen.errors import DerivationError
-from codegen.expression import extent, fresh_name
+from codegen.expression import extent, fresh_name, is_reference, postorder, references
 from codegen.graph import Equation, Graph, Variable
+from codegen.validation import QUOTED_NODES, quote
+
+SAMPLES = "the number of samples is a symbol, as in IndexedBase('x', shape=(Symbol('n'),))"
 
 
 def per_sample_gradients(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     """The graph with outputs ``of`` and for each w of ``wrt`` an array of the shape (S, shape of w).
 
     ``of`` is an array over the samples, l[s], and row s of the result is the gradient of l[s]; or it is a scalar that
-    is a sum over samples, and the rows are the gradients of its terms, which add up to its gradient. The derivative by
-    an array over the samples, such as the inputs, has that array's shape. One backward sweep; what a sample does not
-    depend on is not computed.
+    is a sum over samples, and the rows are the gradients of its terms, which add up to its gradient. Such a sum may
+    have a factor that no sample changes, as in ``Sum(…)/n``, and be several added. The samples are the axis of symbolic
+    length. The derivative by an array over the samples, such as the inputs, has that array's shape. One backward sweep;
+    what a sample does not depend on is not computed.
 
     Raises :class:`DerivationError` if ``of`` is neither, and where samples are mixed.
 
@@ -43,23 +51,97 @@ def per_sample_gradients(graph: Graph, of: Named, wrt: Wrt | None = None) -> Gra
     if isinstance(prepared.variable(rows).shape[0], int):
         raise DerivationError(
             f"the gradients per sample of {of!r} need an array over the samples, but it has shape "
-            f"{prepared.variable(of).shape}"
+            f"{prepared.variable(of).shape}; {SAMPLES}"
         )
     system, found = reverse_blocks(prepared, rows, names)
     return put_out(prepared, system, of, found, per_sample)
 
 
 def _with_terms(graph: Graph, of: str, rows: str) -> Graph:
-    """The scalar as the sum over samples of a vertex ``rows``."""
-    (equation,) = graph.definitions[of] or (None,)
-    summed = [] if equation is None or equation.reduction is not Reduction.SUM else list(equation.reduced)
-    samples = [i for i in summed if not isinstance(extent(i), int)]
-    if equation is None or len(samples) != 1:
-        raise DerivationError(f"{of!r} is not a sum over samples: it has no gradients per sample")
-    inner: tuple[Idx, ...] = tuple(i for i in summed if i not in samples)
-    term = Variable(rows, (extent(samples[0]),))[samples[0]]
-    parts = [
-        Equation.over(term, equation.body, Reduction.SUM, inner),
-        Equation(equation.target, term, Reduction.SUM, tuple(samples)),
-    ]
-    return graph.with_equations(p for e in graph.equations for p in (parts if e is equation else [e]))
+    """The graph with a vertex ``rows`` of which the scalar is the sum over samples.
+
+    Each sum over samples that the scalar is made of becomes the sum of a vertex of its own.
+    """
+    sums = _sums(graph, of)
+    lengths = {extent(sample) for equation, _ in sums for sample in _samples(equation)}
+    if len(lengths) > 1:
+        raise _refusal(of, f"it adds sums over {' and over '.join(sorted(map(str, lengths)))} samples")
+    shape, (first,) = tuple(lengths), _samples(sums[0][0])
+    taken = {*graph.variables, rows}
+    equations = {equation.cell: [equation] for equation in graph.equations}
+    terms = []
+    for equation, factor in sums:
+        (sample,) = _samples(equation)
+        term = Variable(rows if equation.name == of else fresh_name(f"{equation.name} of s", taken), shape)
+        taken.add(term.name)
+        inner = tuple(index for index in equation.reduced if index != sample)
+        equations[equation.cell] = [
+            Equation.over(term[sample], equation.body, Reduction.SUM, inner),
+            Equation(equation.target, term[sample], Reduction.SUM, (sample,)),
+        ]
+        terms.append(factor * term[first])
+    if sums[0][0].name != of:
+        equations[graph.cells[of][0]].append(Equation(Variable(rows, shape)[first], Add(*terms)))
+    return graph.with_equations(chain.from_iterable(equations.values()))
+
+
+def _samples(equation: Equation) -> list[Idx]:
+    """The samples that an equation sums over."""
+    summed = equation.reduced if equation.reduction is Reduction.SUM else ()
+    return [index for index in summed if not isinstance(extent(index), int)]
+
+
+def _sums(graph: Graph, of: str) -> list[tuple[Equation, Expr]]:
+    """The sums over samples that a scalar is made of, each with its factor: the adjoint of a linear function."""
+    sampled = _sampled(graph)
+    factors: dict[Cell, Expr] = dict.fromkeys(graph.cells[of], Integer(1))
+    if sampled.isdisjoint(factors):
+        raise _refusal(of, f"no sample changes it; {SAMPLES}")
+    found = []
+    for equation in reversed(graph.equations):
+        if equation.cell not in factors:
+            continue
+        if len(_samples(equation)) == 1:
+            found.append((equation, factors[equation.cell]))
+            continue
+        for reference, factor in _linear(graph, of, equation, sampled):
+            (cell,) = graph.resolve(reference)
+            factors[cell] = factors.get(cell, Integer(0)) + factors[equation.cell] * factor
+    return found
+
+
+def _sampled(graph: Graph) -> set[Cell]:
+    """The vertices that samples change."""
+    found = {cell for v in graph.inputs if set(v.shape) & {*graph.extents} for cell in graph.cells[v.name]}
+    for equation in graph.equations:
+        if any(cell in found for reference in equation.references for cell in graph.resolve(reference)):
+            found.add(equation.cell)
+    return found
+
+
+def _linear(graph: Graph, of: str, equation: Equation, sampled: Set[Cell]) -> Iterator[tuple[Expr, Expr]]:
+    """The vertices with samples that a body adds up, each with its factor."""
+
+    def varies(part: Expr) -> bool:
+        return any(cell in sampled for reference in references(part) for cell in graph.resolve(reference))
+
+    stack: list[tuple[Expr, Expr]] = [(equation.body, Integer(1))]
+    while stack:
+        part, factor = stack.pop()
+        varying = [own for own in Mul.make_args(part) if varies(own)]
+        if not varying:
+            term = f"`{part}` in" if sum(1 for _ in postorder(part)) < QUOTED_NODES else "a term of"
+            raise _refusal(
+                of, f"{term} {quote(equation)} belongs to no sample; a regulariser has its gradient by itself"
+            )
+        core, rest = varying[0], Mul(factor, *[own for own in Mul.make_args(part) if own not in varying])
+        if len(varying) > 1 or equation.reduction is not None or not (is_reference(core) or isinstance(core, Add)):
+            raise _refusal(of, f"{quote(equation)} is not linear in sums over samples")
+        if is_reference(core):
+            yield core, rest
+        else:
+            stack += [(own, rest) for own in core.args]
+
+
+def _refusal(of: str, found: str) -> DerivationError:
+    return DerivationError(f"{of!r} is not a sum over samples: {found}")

@@ -30,7 +30,7 @@ from codegen.expression import (
 )
 from codegen.expressions import matrices, products
 from codegen.expressions.admission import OPAQUE, check, is_opaque
-from codegen.expressions.scope import Limits, Scope, as_extent, ends, with_extents
+from codegen.expressions.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
 from codegen.functions import canonical, canonical_node
 from codegen.summation import over_present
 from codegen.validation import known_names
@@ -388,9 +388,14 @@ def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:
     if limits is None:
         raise GraphError(f"{found} of an axis of {n} is no sum of indices, lengths and numbers")
     least, greatest = limits
-    if not (least.is_nonnegative and sympy.expand(n - 1 - greatest).is_nonnegative):
+    known = on_long_axes if indices(subscript) else _is_nonnegative
+    if not (known(least) and known(n - 1 - greatest)):
         hint = "read it in a sum that stops before, or in a branch of a Piecewise whose condition bounds the index"
         raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {n}; {hint}")
+
+
+def _is_nonnegative(difference: Expr) -> bool:
+    return bool(sympy.expand(difference).is_nonnegative)
 
 
 def _is_sign_or_reciprocal(node: Basic) -> bool:

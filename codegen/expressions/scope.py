@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import sympy
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
+from sympy.core.relational import Relational
 
 from codegen.equation import sample_extent
 from codegen.errors import GraphError
@@ -133,29 +134,62 @@ def ends(expression: Expr, guard: Expr = sympy.true) -> tuple[Expr, Expr] | None
     return (sympy.expand(least), sympy.expand(greatest)) if plain else None
 
 
+#: How far the least or greatest value of an index is above the value that it is compared with.
+LEAST = {sympy.Eq: 0, sympy.Ge: 0, sympy.Gt: 1}
+GREATEST = {sympy.Eq: 0, sympy.Le: 0, sympy.Lt: -1}
+
+
 def _index_ends(index: Idx, guard: Expr) -> tuple[Expr, Expr]:
     """The least and greatest value of an index where a condition holds, as far as its comparisons say so."""
-    low, high = Integer(0), index.upper
-    for relation in sympy.And.make_args(guard):
-        for difference in _at_most_zero(relation):
-            factor = difference.coeff(index)
-            rest = sympy.expand(difference - factor * index)
-            if abs(factor) == 1 and not indices(rest):
-                low = _larger(low, rest) if factor == -1 else low
-                high = -_larger(-high, rest) if factor == 1 else high
+    low, high, excluded = Integer(0), index.upper, list[Expr]()
+    for relation in _relations(guard):
+        difference = sympy.expand(relation.lhs - relation.rhs)
+        factor = difference.coeff(index)
+        value = sympy.expand(index - factor * difference)
+        if abs(factor) != 1 or indices(value):
+            continue
+        kind = relation.func if factor == 1 else relation.reversed.func
+        low = _larger(low, value + LEAST[kind]) if kind in LEAST else low
+        high = -_larger(-high, -value - GREATEST[kind]) if kind in GREATEST else high
+        excluded += [value] if kind is sympy.Ne else []
+    while low in excluded:
+        low = low + 1
+    while high in excluded:
+        high = high - 1
     return low, high
 
 
-def _at_most_zero(relation: Basic) -> list[Expr]:
-    """A comparison of integers as expressions that are at most 0."""
-    if not isinstance(relation, (sympy.Le, sympy.Lt, sympy.Ge, sympy.Gt)):
-        return []
-    return [sympy.expand(relation.lts - relation.gts + (1 if isinstance(relation, (sympy.Lt, sympy.Gt)) else 0))]
+def _relations(guard: Basic) -> list[Basic]:
+    """The comparisons that hold wherever a condition does; where alternatives are denied, none of them holds."""
+    found: list[Basic] = []
+    stack = [guard]
+    while stack:
+        condition = stack.pop()
+        denied = condition.args[0] if isinstance(condition, sympy.Not) else None
+        if isinstance(condition, sympy.And):
+            stack.extend(condition.args)
+        elif isinstance(denied, sympy.Or):
+            stack.extend(map(sympy.Not, denied.args))
+        elif isinstance(condition, Relational):
+            found.append(condition)
+    return found
 
 
 def _larger(a: Expr, b: Expr) -> Expr:
-    """The larger one, if it is known, else the first."""
-    return b if sympy.expand(b - a).is_positive else a
+    """The larger one on long axes, if it is known, else the first."""
+    return b if b != a and on_long_axes(b - a) else a
+
+
+def on_long_axes(difference: Expr) -> bool:
+    """Whether a sum of lengths and numbers is not negative where all lengths are large.
+
+    >>> n = sample_extent("n")
+    >>> on_long_axes(n - 2), on_long_axes(1 - n), on_long_axes(Integer(-1))
+    (True, False, False)
+    """
+    number, lengths = sympy.expand(difference).as_coeff_Add()
+    factors = lengths.as_coefficients_dict().values() if lengths else []
+    return all(factor > 0 for factor in factors) and bool(factors or number >= 0)
 
 
 def with_extents(expression: Expr) -> Expr:

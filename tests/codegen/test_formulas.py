@@ -21,6 +21,7 @@ from sympy import (
     MatrixSymbol,
     Max,
     Min,
+    Ne,
     Piecewise,
     Product,
     Sum,
@@ -462,6 +463,36 @@ def test_variables_of_a_graph_are_inputs_too() -> None:
 def test_an_array_may_be_decomposed_to_one_operation_a_vertex() -> None:
     graph = from_expressions({r[i]: sin(x[i] * a) + a}, [x, a], decompose=True)
     assert [str(e) for e in graph.equations] == ["v1[i] = a*x[i]", "v2[i] = sin(v1[i])", "r[i] = a + v2[i]"]
+
+
+LONG = IndexedBase("x", shape=(n,))
+INSIDE, LEFT, RIGHT = LONG[i + 1] - 2 * LONG[i] + LONG[i - 1], LONG[i + 1] - 2 * LONG[i], LONG[i - 1] - 2 * LONG[i]
+SECOND = [X[1] - 2 * X[0], X[0] - 2 * X[1] + X[2], X[1] - 2 * X[2] + X[3], X[2] - 2 * X[3]]
+
+BRANCHES: dict[str, tuple[Any, list[float]]] = {
+    "both ends first": (Piecewise((LEFT, i < 1), (RIGHT, i > n - 2), (INSIDE, True)), SECOND),
+    "equations for both ends": (Piecewise((LEFT, Eq(i, 0)), (RIGHT, Eq(i, n - 1)), (INSIDE, True)), SECOND),
+    "one branch for both ends": (Piecewise((0, (i < 1) | (i > n - 2)), (INSIDE, True)), [0, *SECOND[1:3], 0]),
+    "neither end": (Piecewise((INSIDE, ~(Eq(i, 0) | Eq(i, n - 1))), (0, True)), [0, *SECOND[1:3], 0]),
+    "all but the last": (Piecewise((0, Eq(i, n - 1)), (LONG[i + 1], True)), [*X[1:], 0]),
+    "all but the first": (Piecewise((LONG[i - 1], Ne(i, 0)), (0, True)), [0, *X[:3]]),
+    "all but the last two": (Piecewise((0, Eq(i, n - 2)), (0, Eq(n - 1, i)), (LONG[i + 2], True)), [*X[2:], 0, 0]),
+    "a periodic axis": (Piecewise((LONG[n - 1], Eq(i, 0)), (LONG[i - 1], True)), [X[3], *X[:3]]),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), BRANCHES.values(), ids=BRANCHES)
+def test_the_branches_before_bound_the_subscripts_of_a_branch(body: Any, expected: list[float]) -> None:
+    graph = from_expressions({r[i]: body}, [LONG])
+    np.testing.assert_allclose(evaluate(graph, {"x": X})["r"], expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "body", [Piecewise((0, Eq(i, 0)), (LONG[i + 1], True)), Piecewise((LONG[i - 1], i < 2), (0, True))]
+)
+def test_a_branch_that_reads_beyond_an_end_is_refused(body: Any) -> None:
+    with pytest.raises(GraphError, match="on an axis of n; read it in a sum that stops before"):
+        from_expressions({r[i]: body}, [LONG])
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------

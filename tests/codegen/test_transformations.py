@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from sympy import IndexedBase, MatrixSymbol, Symbol, symbols, tanh
+from sympy import Expr, Idx, IndexedBase, MatrixSymbol, Sum, Symbol, sqrt, symbols, tanh
 
 from codegen import (
     DerivationError,
@@ -160,10 +160,53 @@ def test_gradients_per_sample_add_up_to_the_gradient() -> None:
 
 def test_what_is_no_sum_over_samples_has_no_gradients_per_sample() -> None:
     graph = system(Equation(q[i], A[i, j] * v[j], SUM, (j,)), Equation(Variable("L").symbol, q[i] ** 2, SUM, (i,)))
-    with pytest.raises(DerivationError, match="'L' is not a sum over samples"):
+    with pytest.raises(DerivationError, match="'L' is not a sum over samples: no sample changes it"):
         per_sample_gradients(graph, "L")
     with pytest.raises(DerivationError, match="'q' need an array over the samples"):
         per_sample_gradients(graph, "q")
+
+
+SAMPLES, OTHERS = symbols("n m")
+X, W = IndexedBase("x", shape=(SAMPLES,)), IndexedBase("w", shape=(OTHERS,))
+A0, B0, R0 = symbols("a b R")
+k, k1 = Idx("k", SAMPLES), Idx("k", OTHERS)
+ERRORS = Sum((X[k] - A0) ** 2, (k, 0, SAMPLES - 1))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"L": ERRORS / SAMPLES},
+        {"L": B0**2 * ERRORS / 2},
+        {"R": ERRORS / SAMPLES, "L": R0 / 3},
+        {"R": (ERRORS + Sum(B0 * X[k] ** 4, (k, 0, SAMPLES - 1))) / SAMPLES, "L": R0 / 2 + B0 * R0},
+        {"L": ERRORS / SAMPLES + Sum((X[k] - B0) ** 4 + A0, (k, 0, SAMPLES - 1))},
+    ],
+    ids=str,
+)
+def test_the_terms_of_what_is_linear_in_sums_over_samples_add_up_to_it(entries: dict[str, Expr]) -> None:
+    graph = from_expressions(entries, [A0, B0, X])
+    values = {"a": np.array(0.3), "b": np.array(-0.8), "x": np.array([0.5, 1.25, -2.0])}
+    loss, *rows = outputs(per_sample_gradients(graph, "L", ["a", "b"]), values)
+    expected, *slopes = outputs(gradient(graph, "L", ["a", "b"]), values)
+    assert [row.shape for row in rows] == [(3,), (3,)]
+    assert distance([loss, *(row.sum() for row in rows)], [expected, *slopes]) <= 1e-14
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (ERRORS / SAMPLES + A0**2, "`a**2` in `L = a**2 + v1/n` belongs to no sample; a regulariser"),
+        (sqrt(ERRORS), "`L = sqrt(v1)` is not linear in sums over samples"),
+        (ERRORS * Sum(X[k], (k, 0, SAMPLES - 1)), "`L = v1*v2` is not linear in sums over samples"),
+        (ERRORS + Sum(W[k1], (k1, 0, OTHERS - 1)), "it adds sums over m and over n samples"),
+    ],
+    ids=str,
+)
+def test_what_keeps_a_loss_from_being_a_sum_over_samples_is_named(loss: Expr, found: str) -> None:
+    graph = from_expressions({"L": loss}, [A0, X, W])
+    with pytest.raises(DerivationError, match=re.escape(f"'L' is not a sum over samples: {found}")):
+        per_sample_gradients(graph, "L", ["a"])
 
 
 # --- work ---------------------------------------------------------------------------------------------------------
