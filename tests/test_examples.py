@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import symnn
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,6 +66,25 @@ def test_the_stiff_system_is_solved_with_its_jacobian() -> None:
 def test_burgers_is_the_exact_solution() -> None:
     text = run("examples/burgers.py", 0.1, 8)
     assert float(text.split("exact solution: ")[1].split("%")[0]) <= 2.0
+
+
+SOLUTIONS = {
+    "heat": lambda x, t: np.exp(-(np.pi**2) * t / 10) * np.sin(np.pi * x),
+    "wave": lambda x, t: np.sin(np.pi * x) * np.cos(np.pi * t),
+    "poisson": lambda x, y: np.sin(np.pi * x) * np.sin(np.pi * y),
+}
+
+
+@pytest.mark.parametrize("name", SOLUTIONS)
+def test_a_spec_is_solved(name: str, tmp_path: Path) -> None:
+    spec = ROOT / "examples" / f"{name}.yaml"
+    assert "root mean square of the residual" in run("-m", "symnn.cli", "solve", spec, "--out", tmp_path / "u.npz")
+    physics, points = symnn.Physics.from_spec(spec), symnn.sample([(0.0, 1.0), (0.0, 1.0)], 1000, seed=1)
+    with np.load(tmp_path / "u.npz") as found:
+        theta = np.concatenate([found[parameter].ravel() for parameter in physics.layout])
+    exact = SOLUTIONS[name](*points.T)
+    error = physics.compile().predict(theta, points)[:, 0] - exact
+    assert np.linalg.norm(error) <= 0.02 * np.linalg.norm(exact)
 
 
 def test_heat_wave_and_poisson() -> None:
