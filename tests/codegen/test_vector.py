@@ -34,9 +34,7 @@ def compiled(chosen: str, emitter: str, dtype: str = "float64", sizes: Sizes = S
     return codegen.compile(graph, schedule=chosen, emitter=emitter, dtype=dtype, pack=packs)  # type: ignore[arg-type]
 
 
-def arguments(
-    samples: int, sizes: Sizes = SIZES
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+def arguments(samples: int, sizes: Sizes = SIZES) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     generator = np.random.Generator(np.random.PCG64(samples))
     theta = generator.normal(size=sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes)))
     return generator.normal(size=(samples, sizes[0])), generator.integers(0, sizes[-1], samples), theta
