@@ -182,7 +182,8 @@ def _exact(difference: Difference, order: int) -> Differentiate:
             for chosen in combinations_with_replacement(range(n), order):
                 found = _anywhere(difference, exact, [int(problem.entries[c]) for c in chosen])
                 for places in {chosen, chosen[::-1]}:
-                    value[..., *places], error[..., *places] = found
+                    place: Any = (..., *places)
+                    value[place], error[place] = found
         return Slopes(value, error)
 
     return slopes
