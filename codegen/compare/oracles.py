@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -97,11 +97,12 @@ class _Exact:
         # Short next to the distance from any singularity at 0.
         below = -int(np.floor(np.log10(min(1.0, smallest))))
         self.problem = problem
-        self.precise = partial(Oracle, graph, inputs.extents)
-        self.oracle = self.precise(WORKING_DIGITS + 3 * below)
+        self.with_digits = cache(partial(Oracle, graph, inputs.extents))
+        self.oracle = self.with_digits(WORKING_DIGITS + 3 * below)
         self.arrays = {name: self.oracle.numbers(array.astype(object)) for name, array in inputs.arrays.items()}
         self.step = self.oracle.ieee.mpf(10) ** -(STEP_DIGITS + below)
         self.known: dict[tuple[tuple[int, int], ...], Array] = {}
+        self.visited: dict[tuple[object, ...], _Exact] = {}
 
     def at(self, *moves: tuple[int, int]) -> Array:
         """The value where some entries are moved by multiples of the step."""
@@ -120,8 +121,11 @@ class _Exact:
 
     def _elsewhere(self, digits: int, places: Mapping[int, tuple[float, int]]) -> _Exact:
         """Where some entries are a number times a power of 10, at the digits which that takes."""
-        other = copy(self)
-        other.oracle, other.known = self.precise(digits), {}
+        key = tuple(places.items())
+        if key in self.visited:
+            return self.visited[key]
+        self.visited[key] = other = copy(self)
+        other.oracle, other.known = self.with_digits(digits), {}
         ten = other.oracle.ieee.mpf(10)
         other.step = ten**-STEP_DIGITS
         other.arrays = self._with(lambda number, place: place[0] * ten ** place[1], places.items())
