@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import sympy
@@ -27,6 +27,8 @@ class Tested:
     """Ordinary ones, apart from kinks."""
     special: Sequence[float] = (0.0, 5e-324, -1e-310, 1e-8, 1000.0, -1000.0, math.inf, -math.inf, math.nan)
     """Where value and derivatives have to be right too, the pattern of inf and nan included."""
+    conventions: Mapping[float, float] = field(default_factory=dict)
+    """The first derivative at points where there is none and one is agreed upon."""
 
 
 _POSITIVE = (1e-3, 0.31, 1.0, 2.7, 55.0)
@@ -92,24 +94,34 @@ FUNCTIONS: Mapping[str, Tested] = {
     "x^(3/2)": Tested(lambda x: x ** Rational(3, 2), _POSITIVE, (1e-200, 1e100, -1.0, *_NAN)),
     "power": Tested(lambda x: f.power(1 + x**2 / 4, x - 1), special=(*_SMALL, 100.0, -100.0, *_NAN)),
     # with kinks or jumps
-    "absolute": Tested(f.absolute),
-    "Abs": Tested(lambda x: sympy.Abs(x**3 - x)),
-    "relu": Tested(f.relu),
-    "leaky_relu": Tested(lambda x: f.leaky_relu(x, Rational(1, 4))),
-    "elu": Tested(lambda x: f.elu(x, Integer(1))),
-    "relu6": Tested(f.relu6, special=(0.0, 6.0, *_LARGE, *_ENDS, *_NAN)),
-    "hard_tanh": Tested(f.hard_tanh, special=(1.0, -1.0, *_LARGE, *_ENDS, *_NAN)),
+    "absolute": Tested(f.absolute, conventions={0.0: 0.0}),
+    "Abs": Tested(lambda x: sympy.Abs(x**3 - x), conventions={0.0: 0.0, 1.0: 0.0, -1.0: 0.0}),
+    "relu": Tested(f.relu, conventions={0.0: 0.0}),
+    "leaky_relu": Tested(lambda x: f.leaky_relu(x, Rational(1, 4)), conventions={0.0: 0.25}),
+    "elu": Tested(lambda x: f.elu(x, Integer(1)), conventions={0.0: 1.0}),
+    "relu6": Tested(f.relu6, special=(0.0, 6.0, *_LARGE, *_ENDS, *_NAN), conventions={0.0: 0.0, 6.0: 0.0}),
+    "hard_tanh": Tested(f.hard_tanh, special=(1.0, -1.0, *_LARGE, *_ENDS, *_NAN), conventions={1.0: 0.0, -1.0: 0.0}),
     "clip": Tested(lambda x: f.clip(x**2, x / 2, 2 + x), special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN)),
+    "jump": Tested(lambda x: f.step(x) * (2 + x) + x, special=(*_LARGE,), conventions={0.0: 1.0}),
+    "jump of sign": Tested(lambda x: f.sign(x) * (2 + x) + x, special=(*_LARGE,), conventions={0.0: 1.0}),
     "step": Tested(lambda x: f.step(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),
     "sign": Tested(lambda x: f.sign(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),
     "Sign": Tested(lambda x: sympy.sign(x) * sympy.sin(x), special=(*_SMALL, *_LARGE, *_NAN)),
     "Heaviside": Tested(lambda x: sympy.Heaviside(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),
     "equal": Tested(lambda x: f.equal(x, Integer(1)) * x + x**2, special=(0.0, 1.0, *_LARGE, *_NAN)),
     "KroneckerDelta": Tested(lambda x: sympy.KroneckerDelta(x, 1) * x + x**2, special=(0.0, 1.0, *_LARGE, *_NAN)),
-    "maximum": Tested(lambda x: f.maximum(x, x**2 / 2, -x), special=(0.0, 2.0, *_LARGE, *_NAN)),
-    "minimum": Tested(lambda x: f.minimum(x, x**2 / 2, -x), special=(0.0, 2.0, *_LARGE, *_NAN)),
-    "Max": Tested(lambda x: sympy.Max(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN)),
-    "Min": Tested(lambda x: sympy.Min(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN)),
+    "maximum": Tested(
+        lambda x: f.maximum(x, x**2 / 2, -x),
+        special=(0.0, 2.0, *_LARGE, *_NAN),
+        conventions={0.0: 0.0, 2.0: 1.5, -2.0: -1.5},
+    ),
+    "minimum": Tested(lambda x: f.minimum(x, x**2 / 2, -x), special=(0.0, 2.0, *_LARGE, *_NAN), conventions={0.0: 0.0}),
+    "Max": Tested(
+        lambda x: sympy.Max(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN), conventions={0.0: 0.5, 2.0: 1.5}
+    ),
+    "Min": Tested(
+        lambda x: sympy.Min(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN), conventions={0.0: 0.5, 2.0: 1.5}
+    ),
     "stop_gradient": Tested(lambda x: x**2 + f.stop_gradient(sympy.Integer(3)) * x, special=(0.0, *_LARGE, *_NAN)),
     "select": Tested(lambda x: f.select(x, sympy.log(x), x**3), special=(0.0, *_LARGE, 5e-324, *_NAN)),
     "Piecewise": Tested(
@@ -141,6 +153,7 @@ def function_rows(names: Sequence[str] = tuple(FUNCTIONS), dtype: Dtype = "float
     """The rows of functions: first and second derivative, at ordinary and at special points.
 
     At special points mpmath judges alone: it sees kinks, of which the complex step and the libraries know nothing.
+    At kinks it does not decide; conventions do.
     """
     for name in names:
         graph, tested = graph_of(name), FUNCTIONS[name]
@@ -162,6 +175,25 @@ def function_rows(names: Sequence[str] = tuple(FUNCTIONS), dtype: Dtype = "float
                     ways=ways,
                     elementwise=True,
                 )
+        if tested.conventions and dtype == "float64":
+            yield convention_row(name, graph, tested.conventions)
+
+
+def convention_row(name: str, graph: Graph, conventions: Mapping[float, float]) -> Row:
+    """The first derivative at the kinks of a function, each a sample of its own."""
+    values, slopes = {"x": np.array(list(conventions))}, np.diag(list(conventions.values()))
+    return Row(
+        f"{name} at kinks",
+        graph,
+        "jacobian per sample",
+        "y",
+        ("x",),
+        values,
+        oracles=(),
+        ways=DERIVATIVES["jacobian per sample"],
+        elementwise=True,
+        convention=slopes,
+    )
 
 
 def _fits(number: float, dtype: Dtype) -> bool:

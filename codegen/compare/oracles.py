@@ -6,8 +6,10 @@ error of each: where that is too large, the comparison is left undecided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -39,13 +41,31 @@ WORKING_DIGITS = 4 * STEP_DIGITS
 EXACT_WORK = 20_000
 """Differences in mpmath of a graph of more operations take minutes."""
 
+TELLING = 1e-3
+"""An oracle that doubts its own value by more than this says nothing."""
+
+FAR = (309, 310)
+"""Powers of 10 beyond the range of floats; a limit at infinity is what the derivative is at both."""
+FAR_DIGITS = 4 * FAR[1]
+"""Further ones: the cube of such a number is moved by the step."""
+NUMBERS = ((-0.6, -0.61), (0.3, 0.31), (1.3, 1.31), (2.9, 2.91))
+"""Where a derivative may vary, some inside of the domain of every function, between its kinks."""
+
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """Derivatives, the entries that are moved on the last axis (the last two), and the errors of them."""
+    """Derivatives, the entries that are moved on the last axis (the last two), and the errors of them.
+
+    A derivative is known to be infinite, or nan, only where its error is 0.
+    """
 
     value: Array
     error: Array
+
+
+def finite(value: Array, error: Array) -> Slopes:
+    """Of a method that cannot tell what is not finite from what it has not the range for."""
+    return Slopes(value, np.where(np.isfinite(value), error, np.inf))
 
 
 Differentiate = Callable[[Problem], Slopes]
@@ -77,18 +97,47 @@ class _Exact:
         # Short next to the distance from any singularity at 0.
         below = -int(np.floor(np.log10(min(1.0, smallest))))
         self.problem = problem
-        self.oracle = Oracle(graph, inputs.extents, WORKING_DIGITS + 3 * below)
-        self.arrays = {name: array.astype(object) for name, array in inputs.arrays.items()}
+        self.with_digits = cache(partial(Oracle, graph, inputs.extents))
+        self.oracle = self.with_digits(WORKING_DIGITS + 3 * below)
+        self.arrays = {name: self.oracle.numbers(array.astype(object)) for name, array in inputs.arrays.items()}
         self.step = self.oracle.ieee.mpf(10) ** -(STEP_DIGITS + below)
+        self.known: dict[tuple[tuple[int, int], ...], Array] = {}
+        self.visited: dict[tuple[object, ...], _Exact] = {}
 
     def at(self, *moves: tuple[int, int]) -> Array:
         """The value where some entries are moved by multiples of the step."""
+        if moves not in self.known:
+            moved = self._with(lambda number, times: number + times * self.step, moves)
+            self.known[moves] = self.oracle(moved)[self.problem.of]
+        return self.known[moves]
+
+    def near(self, number: float, entries: Iterable[int]) -> _Exact:
+        """The vertex where some entries are near to another number."""
+        return self._elsewhere(WORKING_DIGITS, dict.fromkeys(entries, (number, 0)))
+
+    def far(self, power: int, signs: Mapping[int, int]) -> _Exact:
+        """The vertex where some entries are large."""
+        return self._elsewhere(WORKING_DIGITS + FAR_DIGITS, {e: (sign, power) for e, sign in signs.items()})
+
+    def _elsewhere(self, digits: int, places: Mapping[int, tuple[float, int]]) -> _Exact:
+        """Where some entries are a number times a power of 10, at the digits which that takes."""
+        key = tuple(places.items())
+        if key in self.visited:
+            return self.visited[key]
+        self.visited[key] = other = copy(self)
+        other.oracle, other.known = self.with_digits(digits), {}
+        ten = other.oracle.ieee.mpf(10)
+        other.step = ten**-STEP_DIGITS
+        other.arrays = self._with(lambda number, place: place[0] * ten ** place[1], places.items())
+        return other
+
+    def _with(self, change: Callable[[Any, Any], Any], changes: Iterable[tuple[int, Any]]) -> dict[str, Array]:
         arrays = dict(self.arrays)
-        for entry, times in moves:
-            name, place = self.problem.place(entry)
-            arrays[name] = self.oracle.numbers(arrays[name])
-            arrays[name][place] += times * self.step
-        return self.oracle(arrays)[self.problem.of]
+        for entry, argument in changes:
+            name, place = self.problem.place(int(entry))
+            arrays[name] = arrays[name].copy()
+            arrays[name][place] = change(arrays[name][place], argument)
+        return arrays
 
 
 def _is_small(problem: Problem) -> bool:
@@ -96,49 +145,101 @@ def _is_small(problem: Problem) -> bool:
     return count_operations(ancestors_only(problem.graph, problem.of), samples).total() <= EXACT_WORK
 
 
-def _exact_first(problem: Problem) -> Slopes:
-    with LOCK:
-        exact = _Exact(problem)
-        here = exact.at()
-        found = [[(exact.at((e, sign)) - here) / (sign * exact.step) for sign in (1, -1)] for e in problem.entries]
-        value = _stacked([_floats(forward) for forward, _ in found], problem)
-        error = _stacked([_floats(forward - backward) for forward, backward in found], problem)
-    return Slopes(value, np.abs(error))
+Difference = Callable[..., tuple[Array, Array]]
+"""A derivative by some entries, and how far that to the other side is from it, as mpmath numbers."""
 
 
-def _exact_second(problem: Problem) -> Slopes:
-    n = len(problem.entries)
-    value = np.empty((*problem.value.shape, n, n))
-    error = np.empty_like(value)
-    with LOCK:
-        exact = _Exact(problem)
-        here = exact.at()
-        single = {(e, sign): exact.at((e, sign)) for e in problem.entries for sign in (1, -1)}
-        jumps = [_jumps(exact, here, single[e, 1], single[e, -1]) for e in map(int, problem.entries)]
-        for i, j in combinations_with_replacement(range(n), 2):
-            a, b = int(problem.entries[i]), int(problem.entries[j])
-            forward, backward = (
-                (exact.at((a, sign), (b, sign)) - single[a, sign] - single[b, sign] + here) / exact.step**2
-                for sign in (1, -1)
-            )
-            value[..., i, j] = value[..., j, i] = _floats(forward)
-            doubt = np.where(jumps[i] | jumps[j], np.inf, np.abs(_floats(forward - backward)))
-            error[..., i, j] = error[..., j, i] = doubt
-    return Slopes(value, error)
+def _first_difference(exact: _Exact, e: int) -> tuple[Array, Array]:
+    here = exact.at()
+    forward, backward = ((exact.at((e, sign)) - here) / (sign * exact.step) for sign in (1, -1))
+    return forward, np.abs(forward - backward)
 
 
-def _jumps(exact: _Exact, here: Array, above: Array, below: Array) -> Any:
-    """Where the first derivative is another one to the left: second differences of either side alone do not see it."""
-    change = np.abs(_floats((above - 2 * here + below) / exact.step))
-    return ~(change < 10.0 ** (-STEP_DIGITS / 2))
+def _second_difference(exact: _Exact, a: int, b: int) -> tuple[Array, Array]:
+    here = exact.at()
+    forward, backward = (
+        (exact.at((a, sign), (b, sign)) - exact.at((a, sign)) - exact.at((b, sign)) + here) / exact.step**2
+        for sign in (1, -1)
+    )
+    return forward, np.where(_jumps(exact, a) | _jumps(exact, b), exact.oracle.ieee.inf, np.abs(forward - backward))
+
+
+def _jumps(exact: _Exact, e: int) -> Any:
+    """Where the first derivative is another one to the left: second differences of either side alone do not see it.
+
+    Told by the size of the derivative, which far out is a large one.
+    """
+    slope, change = _first_difference(exact, e)
+    scale = np.maximum(np.abs(slope), exact.oracle.ieee.mpf(1))
+    return ~np.asarray(change < scale * exact.oracle.ieee.mpf(10) ** (-STEP_DIGITS // 2), bool)
+
+
+def _exact(difference: Difference, order: int) -> Differentiate:
+    """The derivatives of an order by all entries that are moved."""
+
+    def slopes(problem: Problem) -> Slopes:
+        n = len(problem.entries)
+        value = np.zeros((*problem.value.shape, *[n] * order))
+        error = np.zeros_like(value)
+        with LOCK:
+            exact = _Exact(problem)
+            for chosen in combinations_with_replacement(range(n), order):
+                found = _anywhere(difference, exact, [int(problem.entries[c]) for c in chosen])
+                for places in {chosen, chosen[::-1]}:
+                    place: Any = (..., *places)
+                    value[place], error[place] = found
+        return Slopes(value, error)
+
+    return slopes
+
+
+def _anywhere(difference: Difference, exact: _Exact, entries: Sequence[int]) -> tuple[Array, Array]:
+    """The derivative by some entries, also where these are infinite or nan."""
+    value, error = _rounded(*difference(exact, *entries))
+    given = exact.problem.flat(exact.problem.values)
+    strange = {e: float(given[e]) for e in entries if not np.isfinite(given[e])}
+    unknown = np.isnan(value)
+    if not strange or not unknown.any():
+        return value, error
+    if any(np.isnan(number) for number in strange.values()):
+        return value, np.where(unknown & _varies(difference, exact, entries, strange), 0.0, error)
+    limit, doubt = _limit(difference, exact, entries, {e: int(np.sign(number)) for e, number in strange.items()})
+    # Where the value is inf − inf there is no derivative to speak of.
+    unknown &= ~np.isnan(_floats(exact.at()))
+    return np.where(unknown, limit, value), np.where(unknown, doubt, error)
+
+
+def _varies(difference: Difference, exact: _Exact, entries: Sequence[int], strange: Iterable[int]) -> Any:
+    """Whether a derivative by entries that are nan is nan too: it is nowhere the same at two numbers side by side.
+
+    If it is, as that of relu, it may be the constant of the branch that is taken where no comparison holds.
+    """
+    varies, constant = False, False
+    for pair in NUMBERS:
+        (a, doubt), (b, other) = (_rounded(*difference(exact.near(x, strange), *entries)) for x in pair)
+        told = np.maximum(doubt, other) < TELLING**2
+        differs = np.abs(a - b) > TELLING**2
+        varies, constant = varies | (told & differs), constant | (told & ~differs)
+    return varies & ~constant
+
+
+def _limit(
+    difference: Difference, exact: _Exact, entries: Sequence[int], signs: Mapping[int, int]
+) -> tuple[Array, Array]:
+    """A derivative far out, and how much it still changes there; overflow is infinite and does not change."""
+    (a, doubt), (b, other) = (_rounded(*difference(exact.far(power, signs), *entries)) for power in FAR)
+    with np.errstate(invalid="ignore"):
+        return b, np.where(a == b, 0.0, np.abs(a - b)) + doubt + other
+
+
+def _rounded(value: Array, error: Array) -> tuple[Array, Array]:
+    """As floats; a number beyond their range is known to be infinite."""
+    rounded, doubt = _floats(value), _floats(error)
+    return rounded, np.where(np.isinf(rounded) & np.asarray(error < np.abs(value) * TELLING, bool), 0.0, doubt)
 
 
 def _floats(numbers: Any) -> NDArray[np.float64]:
     return np.asarray(numbers, np.float64)
-
-
-def _stacked(parts: list[Array], problem: Problem) -> Array:
-    return np.stack(parts, axis=-1) if parts else np.zeros((*problem.value.shape, 0))
 
 
 # --- the schemes of codegen.numeric -------------------------------------------------------------------------------
@@ -158,7 +259,7 @@ def _first_by(method: str) -> Differentiate:
     def first(problem: Problem) -> Slopes:
         found = _of_elements(method, problem, np.arange(problem.value.size))
         shape = (*problem.value.shape, len(problem.entries))
-        return Slopes(found.value.reshape(shape), found.error.reshape(shape))
+        return finite(found.value.reshape(shape), found.error.reshape(shape))
 
     return first
 
@@ -214,7 +315,7 @@ def _second_by(method: str) -> Differentiate:
             slopes = _of_elements(method, replace(problem, graph=derived, of=output), elements)
             shape = (*lead, len(own), len(problem.entries))
             found.append((slopes.value.reshape(shape), slopes.error.reshape(shape)))
-        return Slopes(*(np.concatenate(parts, axis=-2) for parts in zip(*found)))
+        return finite(*(np.concatenate(parts, axis=-2) for parts in zip(*found)))
 
     return second
 
@@ -225,7 +326,7 @@ def _second_by(method: str) -> Differentiate:
 def _by_library(library: str, order: int) -> Differentiate:
     def slopes(problem: Problem) -> Slopes:
         found = derivative(library, order, problem)
-        return Slopes(found, np.zeros_like(found))
+        return finite(found, np.zeros_like(found))
 
     return slopes
 
@@ -240,7 +341,9 @@ def _library(name: str) -> Method:
 ORACLES: Mapping[str, Method] = {
     method.name: method
     for method in (
-        Method("mpmath", _exact_first, _exact_second, limits=(24, 6), applies=_is_small),
+        Method(
+            "mpmath", _exact(_first_difference, 1), _exact(_second_difference, 2), limits=(24, 6), applies=_is_small
+        ),
         Method("complex step", _first_by("complex"), _second_by("complex")),
         Method("central", _first_by("central"), _second_by("central")),
         *map(_library, LIBRARIES),

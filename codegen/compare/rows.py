@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from codegen.compare.conditioning import sizes_of_terms
 from codegen.compare.kinds import KINDS, Size
 from codegen.compare.metric import deviation
-from codegen.compare.oracles import ORACLES, Slopes
+from codegen.compare.oracles import ORACLES, TELLING, Slopes, finite
 from codegen.compare.oracles import Method as OracleMethod
 from codegen.compare.problem import Problem
 from codegen.compare.report import Agreement, Comparison, Outcome
@@ -63,6 +64,9 @@ class Row:
     """Whether units in the last place are those of each entry, not of the largest one of its array."""
     conditioned: bool = False
     """Whether the error of ways is told by the size of the terms too: :mod:`codegen.compare.conditioning`."""
+    convention: Array | None = None
+    """First derivatives by all entries of ``wrt``, laid end to end on the last axis, which are not a limit but agreed
+    upon, at a kink; nan where nothing is."""
     seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -121,10 +125,13 @@ Known = dict[tuple[object, ...], tuple[Row, Slopes]]
 
 
 def _agreements(row: Row, known: Known) -> Iterator[Agreement]:
-    for name in row.oracles:
-        found = _oracle(row, ORACLES[name], known)
-        if found is not None:
-            yield found
+    judgements = [_oracle(row, ORACLES[name], known) for name in row.oracles]
+    if row.convention is not None:
+        judgements.append(_judged(row, row.problem, CONVENTION, finite(row.convention, np.zeros_like(row.convention))))
+    found = [judgement for judgement in judgements if judgement is not None]
+    for judgement in found:
+        yield judgement.agreement
+    yield from _undecided(row, found)
     if row.bounded and KINDS[row.kind].bound is not None:
         yield _bound(row)
     yield from _ways(row)
@@ -132,40 +139,85 @@ def _agreements(row: Row, known: Known) -> Iterator[Agreement]:
 
 # --- oracles ------------------------------------------------------------------------------------------------------
 
+CONVENTION = "convention"
+"""What agreements call the derivatives that are agreed upon."""
 
-def _oracle(row: Row, oracle: OracleMethod, known: Known) -> Agreement | None:
-    """Every part of what was derived, where the evaluator computes it; None if the oracle does not apply."""
-    kind = KINDS[row.kind]
-    problem = replace(row.problem, limit=min(row.problem.limit, oracle.limits[kind.order - 1]))
+
+class Told(enum.IntEnum):
+    """What an oracle says of an entry."""
+
+    NOT_ASKED = 0
+    UNDECIDED = 1
+    DECIDED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What one oracle says: of the worst entry, and how much of each, as :class:`Told`, output by output."""
+
+    agreement: Agreement
+    told: Sequence[NDArray[np.int8]]
+
+
+def _oracle(row: Row, oracle: OracleMethod, known: Known) -> Judgement | None:
+    """What an oracle says of what was derived; None if it does not apply."""
+    order = KINDS[row.kind].order
+    problem = replace(row.problem, limit=min(row.problem.limit, oracle.limits[order - 1]))
     if not oracle.applies(problem):
         return None
-    key = (id(row.graph), id(row.values), row.of, *row.wrt, row.seed, oracle.name, kind.order)
+    key = (id(row.graph), id(row.values), row.of, *row.wrt, row.seed, oracle.name, order)
     if key not in known:
-        known[key] = row, (oracle.first, oracle.second)[kind.order - 1](problem)
-    slopes = known[key][1]
+        known[key] = row, (oracle.first, oracle.second)[order - 1](problem)
+    return _judged(row, problem, oracle.name, known[key][1])
+
+
+def _judged(row: Row, problem: Problem, what: str, slopes: Slopes) -> Judgement:
+    """Every part of what was derived, where the evaluator computes it."""
+    kind = KINDS[row.kind]
     found = evaluate(row.derived, _completed(row.derived, problem))
     outputs = kind.read(problem, [(name, found[name]) for name in row.derived.outputs[1:]])
-    worst, where, told, wrong = 0.0, "", False, False
+    told = [np.zeros(np.shape(whole), np.int8) for _, whole in outputs]
+    worst, where, wrong = 0.0, "", False
     for part in kind.expect(problem, slopes.value, slopes.error):
         name, whole = outputs[part.output]
         given = whole[part.place]
         with np.errstate(all="ignore"):
             scale = np.maximum(1.0, np.maximum(np.abs(given), np.abs(part.value)))
             apart, doubt = np.abs(given - part.value) / scale, part.error / scale
-        telling = np.isfinite(doubt) & np.isfinite(part.value) & (doubt < TELLING)
-        told |= bool(telling.any())
-        apart = np.where(telling, np.where(np.isfinite(given), apart, np.inf), 0.0)
+        # Known to be infinite or nan.
+        special = ~np.isfinite(part.value) & (part.error == 0)
+        same = (given == part.value) | (np.isnan(given) & np.isnan(part.value))
+        doubt = np.where(special, 0.0, doubt)
+        telling = special | (np.isfinite(doubt) & np.isfinite(part.value) & (doubt < TELLING))
+        told[part.output][part.place] = np.where(telling, Told.DECIDED, Told.UNDECIDED)
+        apart = np.where(special, np.where(same, 0.0, np.inf), np.where(np.isfinite(given), apart, np.inf))
+        apart = np.where(telling, apart, 0.0)
         wrong |= bool((apart > TOLERANCE["float64"] + SAFETY * doubt)[telling].any())
         if apart.size and apart.max() >= worst:
             worst, where = float(apart.max()), name
-    outcome = Outcome.DISAGREES if wrong else Outcome.AGREES if told else Outcome.UNDECIDED
-    return Agreement(row.title, oracle.name, outcome, worst, None, where)
+    decided = any((one == Told.DECIDED).any() for one in told)
+    outcome = Outcome.DISAGREES if wrong else Outcome.AGREES if decided else Outcome.UNDECIDED
+    return Judgement(Agreement(row.title, what, outcome, worst, None, where), told)
+
+
+def _undecided(row: Row, judgements: Sequence[Judgement]) -> Iterator[Agreement]:
+    """The number of entries of which oracles were asked and none could tell."""
+    best = [np.maximum.reduce(arrays) for arrays in zip(*(judgement.told for judgement in judgements))]
+    undecided, asked = (sum(int(test(array).sum()) for array in best) for test in (_is_undecided, _is_asked))
+    if undecided:
+        yield Agreement(row.title, f"{undecided} of {asked} entries", Outcome.UNDECIDED)
+
+
+def _is_undecided(told: NDArray[np.int8]) -> Any:
+    return told == Told.UNDECIDED
+
+
+def _is_asked(told: NDArray[np.int8]) -> Any:
+    return told != Told.NOT_ASKED
 
 
 SAFETY = 10
 """An estimated error is trusted up to this factor, as the gradient check does: it is itself an estimate."""
-TELLING = 1e-3
-"""An oracle that doubts its own value by more than this says nothing."""
 
 
 def _completed(derived: Graph, problem: Problem) -> dict[str, Array]:

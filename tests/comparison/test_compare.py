@@ -15,10 +15,11 @@ from sympy import Expr, Integer, Symbol, symbols, tanh
 from codegen import CheckError, Equation, Graph, Index, Reduction, Variable, from_expressions
 from codegen import functions as f
 from codegen.compare import KINDS, ORACLES, WAYS, Comparison, Outcome, Row, compare
-from codegen.compare.functions import FUNCTIONS
+from codegen.compare.functions import FUNCTIONS, function_rows
 from codegen.compare.rows import applies
 from codegen.compare.ways import PLAIN
 from codegen.emit.numba import Dtype
+from codegen.numeric import evaluate
 from symnn.compare import DTYPES, NETWORKS, default_rows
 from tests.codegen.derivatives import ARRAYS, of_two_inputs, reals, total_of_squares
 from tests.codegen.networks import (
@@ -61,6 +62,64 @@ def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record
     found = hold(default_rows([name], [dtype]), record_property)
     judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
     assert {"auto auto", *(("mpmath", "complex step", "central") if dtype == "float64" else ())} <= judged
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in QUICK])
+def test_every_function_without_compiling_it(name: str) -> None:
+    found = hold(
+        replace(row, ways=("evaluator", "passes", "numpy"), oracles=row.oracles and ("mpmath",))
+        for row in function_rows([name])
+    )
+    judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
+    assert {"mpmath", "passes"} <= judged
+    assert ("convention" in judged) == bool(FUNCTIONS[name].conventions)
+
+
+TIES = ([1.0, 4.0, 4.0], [0.5, 0.5, 0.5], [-3.0, -7.0, -3.0])
+
+
+def test_tied_maxima_share_their_derivative() -> None:
+    """1/k of the derivative of the maximum for each of the k arguments that attain it."""
+    t, a_, m = Index("t", 3), Variable("a", (S, 3)), Variable("m", (S,))
+    graph = Graph((a_,), (Equation(m[s], a_[s, t] ** 2 * 3, Reduction.MAX, (t,)),), ("m",))
+    at = np.array(TIES)
+    attained = (at**2 == (at**2).max(axis=1, keepdims=True)).astype(float)
+    slopes = 6 * at * attained / attained.sum(axis=1, keepdims=True)
+    convention = np.einsum("st,sr->srt", slopes, np.eye(len(at))).reshape(len(at), -1)
+    found = hold(
+        Row("ties", graph, kind, "m", ["a"], {"a": at}, oracles=("mpmath",), ways=PLAIN, convention=convention)
+        for kind in ("jacobian per sample", "jacobian reverse", "jacobian forward", "vjp", "jvp")
+    )
+    assert [a.what for a in found.agreements if a.outcome is Outcome.AGREES].count("convention") == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "replaced", "point"),
+    [("exp", 1e300, 1000.0), ("x³", 1e300, np.inf), ("tanh", 0.1, np.inf), ("tanh", 0.0, np.nan), ("relu", 0.5, 0.0)],
+)
+def test_a_wrong_number_for_one_that_is_not_finite_or_at_a_kink_is_found(
+    name: str, replaced: float, point: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(graph: Graph, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = evaluate(graph, values)
+        at = np.asarray(values["x"])
+        here = (at == point) | (np.isnan(at) & np.isnan(point))
+        return {n: np.where(here, replaced, v) if n == "dy/dx" else v for n, v in found.items()}
+
+    monkeypatch.setattr("codegen.compare.rows.evaluate", wrong)
+    rows = [row for row in function_rows([name]) if " at " in row.name and row.kind == "jacobian per sample"]
+    found = compare(replace(row, ways=()) for row in rows)
+    assert [failure.what for failure in found.failures] == ["convention" if name == "relu" else "mpmath"]
+
+
+def test_entries_that_no_oracle_tells_are_counted() -> None:
+    """The kink of relu, and nan, where a comparison decides."""
+    (row,) = (
+        row for row in function_rows(["relu"]) if row.name.endswith("special points") and row.kind != "mixed_partials"
+    )
+    found = compare([replace(row, ways=())])
+    assert [a.what for a in found.agreements if a.outcome is Outcome.UNDECIDED] == ["2 of 9 entries"]
+    assert "2 of 9 entries" in str(found)
 
 
 def test_every_function_that_the_compiler_knows_is_in_the_table() -> None:
