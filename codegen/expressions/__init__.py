@@ -29,9 +29,10 @@ def from_expressions(outputs: Mapping[Key, object], inputs: Sequence[Input], *, 
     symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or variables of a graph;
     subscripts count from 0. ``Sum`` and ``Product`` take any limits that are sums of numbers, lengths and indices
     outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of symbolic length,
-    that the element is there has to follow from the limits or a condition around it, where earlier branches of a
-    ``Piecewise`` are conditions too. For an index what holds on long axes is enough: elements that a shorter one lacks, such as
-    ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. On such axes a sum up to another index goes over all of it.
+    that the element is there has to follow from the limits or a condition around it; in a branch of a ``Piecewise``
+    the earlier ones are conditions too. For an index what holds on long axes is enough: elements that a shorter one
+    lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up to another index goes over
+    the whole axis.
 
     Larger subexpressions that are used twice, all nested deeper than 24 levels, and sums become vertices ``v1``,
     ``v2``, … of their own, so that no later stage meets a body that is exponential or deep. ``decompose=True`` cuts
