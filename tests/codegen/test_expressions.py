@@ -287,6 +287,18 @@ def test_what_is_no_entry_or_input_is_refused(outputs: object, inputs: object, m
         from_expressions(outputs, inputs)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (sympy.re(a) * sympy.conjugate(b), a * b),
+        (sympy.UnevaluatedExpr(a + 1) * b, (a + 1) * b),
+    ],
+    ids=str,
+)
+def test_what_is_another_formula_for_real_numbers_is_read_as_it(expression: Expr, expected: Expr) -> None:
+    assert from_expressions({"e": expression}, [a, b]) == from_expressions({"e": expected}, [a, b])
+
+
 def test_a_message_lists_the_first_twenty_names() -> None:
     with pytest.raises(GraphError, match=r"\(p0, p1, .*, p19, …\)"):
         from_expressions({"e": c}, symbols("p:100"))
