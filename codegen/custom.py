@@ -17,6 +17,9 @@ from codegen.functions import Composite
 Formula: TypeAlias = Callable[..., Expr]
 """SymPy expressions in, one expression out: a Python function or a ``sympy.Lambda``."""
 
+_MADE: dict[tuple[object, ...], type[Composite]] = {}
+"""The function of each definition: two of one definition are equal, also where one comes from another process."""
+
 
 def function(name: str, formula: Formula, derivative: Formula | Sequence[Formula] | None = None) -> type[Composite]:
     """A SymPy function f(x, …) that is computed by ``formula`` and differentiated by ``derivative``.
@@ -48,7 +51,9 @@ def function(name: str, formula: Formula, derivative: Formula | Sequence[Formula
         raise GraphError(f"the function {name!r} has {len(given)} derivatives, {expected}")
     for part, what in [(formula, "formula"), *((d, "derivative") for d in given)]:
         _check(f"the {what} of the function {name!r}", part, arguments)
+    symbolic = [sympy.Lambda(arguments, part(*arguments)) for part in (formula, *given)]
     members: dict[str, object] = {
+        "__reduce_ex__": lambda self, protocol: (_remade, (name, symbolic[0], tuple(symbolic[1:]), self.args)),
         "nargs": len(arguments),
         "formula": classmethod(lambda cls, *values: sympy.sympify(formula(*values))),
         "__doc__": f"{name}: a function of {len(arguments)} arguments with a formula of its own.",
@@ -58,7 +63,12 @@ def function(name: str, formula: Formula, derivative: Formula | Sequence[Formula
         members["fdiff"] = lambda self, argindex=1: sympy.sympify(given[argindex - 1](*self.args))
         members["_eval_derivative"] = sympy.Function._eval_derivative
     made: type[Composite] = sympy.FunctionClass(name, (Composite,), members)
-    return made
+    return _MADE.setdefault((name, *symbolic), made)
+
+
+def _remade(name: str, formula: Formula, derivatives: tuple[Formula, ...], values: tuple[Expr, ...]) -> Expr:
+    """The value of a function that was pickled or copied."""
+    return function(name, formula, derivatives or None)(*values)
 
 
 def _derivatives(name: str, derivative: Formula | Sequence[Formula] | None) -> tuple[Formula, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
@@ -18,11 +19,13 @@ from codegen.derive.blocks import (
     put_out,
     reverse_blocks,
 )
+from codegen.derive.edges import active_edges
 from codegen.derive.forward import Tangents
 from codegen.derive.request import Named, Wrt, name_of, prepare
 from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
+from codegen.errors import DerivationError
 from codegen.expression import fresh_name, reindex
 from codegen.graph import Graph, Variable
 from codegen.summation import Summand, summand
@@ -63,6 +66,8 @@ def gauss_newton(graph: Graph, of: Named, wrt: Wrt | None = None, *, through: Na
     Jᵀ·H·J, J = ∂through/∂wrt and H the Hessian of the loss by ``through``: positive semidefinite for a convex loss.
     The blocks of entries i ≤ j in row order, each of the shape of entry i followed by that of entry j.
 
+    Raises :class:`DerivationError` unless ``of`` depends on ``wrt`` through that vertex, and through it alone.
+
     >>> from sympy import exp
     >>> from codegen import Equation, Index, Variable
     >>> i, x, k, r = Index("i", 3), Variable("x", (3,)), Variable("k"), Variable("r", (3,))
@@ -76,7 +81,10 @@ def gauss_newton(graph: Graph, of: Named, wrt: Wrt | None = None, *, through: Na
     """
     prepared, of, names = prepare(graph, of, wrt)
     through = None if through is None else name_of(through, "through")
-    inner = of if through is None else graph.variable(through).name  # an error that lists the known names
+    if through is not None:
+        prepared = prepare(graph, of, list(dict.fromkeys([*names, through])))[0]  # nothing is stabilised past it
+        _require_between(prepared, of, names, through)
+    inner = of if through is None else through
     whole = prepared if through is None else reverse(prepared, of, [through])
     tangents = Tangents(whole, keep=names)
     jacobians = [axes_of(whole, name) for name in names]
@@ -92,6 +100,29 @@ def gauss_newton(graph: Graph, of: Named, wrt: Wrt | None = None, *, through: Na
     pairs = combinations_with_replacement(range(len(names)), 2)
     found = [_product(tangents.system, left[i], right[j]) for i, j in pairs]
     return put_out(whole, tangents.system, of, found, dense)
+
+
+def _require_between(graph: Graph, of: str, wrt: Sequence[str], through: str) -> None:
+    """Raise :class:`DerivationError` unless ``of`` depends on ``wrt``, and does so through one vertex alone."""
+    if through == of or not _depends(graph, of, [through]) or not _depends(graph, through, wrt):
+        raise DerivationError(f"{through!r} is not between {', '.join(wrt)} and {of!r}: found no way through it")
+    past = [name for name in wrt if name != through and _depends(graph, of, [name], without=through)]
+    if past:
+        raise DerivationError(
+            f"{of!r} depends on {', '.join(past)} through {through!r} and past it: there is no Gauss-Newton matrix "
+            "through it alone"
+        )
+
+
+def _depends(graph: Graph, of: str, wrt: Sequence[str], without: str | None = None) -> bool:
+    """Whether a vertex has a derivative by others, if need be with another one held constant."""
+    edges = active_edges(graph, of, wrt)[0]
+    reached = {cell for name in wrt for cell in graph.cells[name]}
+    for equation in graph.equations:
+        read = (cell for reference in edges.get(equation.cell, ()) for cell in graph.resolve(reference))
+        if equation.name != without and any(cell in reached for cell in read):
+            reached.add(equation.cell)
+    return not reached.isdisjoint(graph.cells[of])
 
 
 def _through(tangents: Tangents, vertex: str, along: Direction) -> Direction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sympy import Expr, Mul
 
@@ -118,7 +118,7 @@ def _directions(
     known = {v.name: v.name for v in graph.inputs if v.kind == "real"} if given is None else given
     for letter in sorted(used):
         if letter not in known:
-            raise DerivationError(f"unknown direction {letter!r}, expected one of {', '.join(known)}")
+            raise DerivationError(f"unknown direction {letter!r}, expected one of {', '.join(known)}{_hint(known)}")
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
     for letter, what in known.items():
         if letter not in used:
@@ -133,6 +133,12 @@ def _directions(
             )
         found[letter] = str(name), tuple(int(m) for m in element)
     return found
+
+
+def _hint(known: Iterable[str]) -> str:
+    """How a direction is written whose name is longer than a letter."""
+    name = next((name for name in known if len(name) > 1), None)
+    return "" if name is None else f"; a text is read letter by letter, the order of a longer name is ({name!r},)"
 
 
 def _seed(element: tuple[int, ...]) -> Seed:

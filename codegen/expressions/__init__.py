@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import sympy
@@ -13,26 +13,29 @@ from codegen.equation import Variable
 from codegen.errors import GraphError
 from codegen.expression import base_name
 from codegen.expressions.build import BODY_DEPTH, Builder
-from codegen.expressions.declare import Key, input_variable, key_scope, output_variables
+from codegen.expressions.declare import GivenKey, Key, by_name, input_variable, key_scope, output_variables
 from codegen.expressions.matrices import axis, entry, is_matrix
 from codegen.expressions.scope import Scope, as_extent
 from codegen.graph import Graph
 
+INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable)
 Input: TypeAlias = "Symbol | IndexedBase | Indexed | MatrixSymbol | Variable"
 
 
-def from_expressions(outputs: Mapping[Key, object], inputs: Sequence[Input], *, decompose: bool = False) -> Graph:
+def from_expressions(
+    outputs: Mapping[GivenKey, object], inputs: Input | Iterable[Input], *, decompose: bool = False
+) -> Graph:
     """A graph with the equations of each entry; an entry may refer to an earlier one by the symbol of its name.
 
-    A key is a name, or the elements that it assigns: ``r[i]`` with ``i = Idx("i", n)``, n an integer or a symbol. The
-    value under a name may be a matrix, whose shape is that of the array it becomes (1 × 1 is a scalar). Inputs are
-    symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or variables of a graph;
-    subscripts count from 0. ``Sum`` and ``Product`` take any limits that are sums of numbers, lengths and indices
-    outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of symbolic length,
-    that the element is there has to follow from the limits or a condition around it, where earlier branches of a
-    ``Piecewise`` are conditions too. For an index what holds on long axes is enough: elements that a shorter one lacks,
-    such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. On such axes a sum up to another index goes over
-    all of it.
+    A key is a name or the symbol of it, or the elements that it assigns: ``r[i]`` with ``i = Idx("i", n)``, n an
+    integer or a symbol. The value under a name may be a matrix, whose shape is that of the array it becomes (1 × 1 is a
+    scalar). Inputs are symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or
+    variables of a graph; subscripts count from 0. ``Sum`` and ``Product`` take any limits that are sums of numbers,
+    lengths and indices outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of
+    symbolic length, that the element is there has to follow from the limits or a condition around it; in a branch of a
+    ``Piecewise`` the earlier ones are conditions too. For an index what holds on long axes is enough: elements that a
+    shorter one lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up to another index
+    goes over the whole axis.
 
     Larger subexpressions that are used twice, all nested deeper than 24 levels, and sums become vertices ``v1``,
     ``v2``, … of their own, so that no later stage meets a body that is exponential or deep. ``decompose=True`` cuts
@@ -59,29 +62,36 @@ def from_expressions(outputs: Mapping[Key, object], inputs: Sequence[Input], *, 
     loss = Σ_i r[i]**2
     outputs r, loss
     """
-    arrays = _checked_outputs(outputs)
-    variables = tuple(input_variable(given, outputs) for given in inputs)
+    entries, listed = by_name(outputs), _listed(inputs)
+    arrays = _checked_outputs(entries)
+    variables = tuple(input_variable(given, entries) for given in listed)
     names = [variable.name for variable in variables]
     if len(set(names)) != len(names):
         raise GraphError(f"an input is named twice: {', '.join(names)}")
-    assigned = list(dict.fromkeys(key if isinstance(key, str) else base_name(key) for key in outputs))
+    assigned = list(dict.fromkeys(key if isinstance(key, str) else base_name(key) for key in entries))
     for name in assigned:
         if name in names:
             raise GraphError(f"the output {name!r} has the name of an input")
     builder = Builder(variables, arrays, assigned, decompose)
-    for given in inputs:
+    for given in listed:
         if isinstance(given, Symbol):
             builder.written[given.name] = given
-    for key, value in outputs.items():
+    for key, value in entries.items():
         _add(builder, key, value)
     return Graph(variables, tuple(builder.equations), tuple(assigned))
 
 
+def _listed(inputs: Input | Iterable[Input]) -> list[Input]:
+    """Several inputs, or one."""
+    if isinstance(inputs, INPUTS):
+        return [inputs]
+    if isinstance(inputs, str) or not isinstance(inputs, Iterable):
+        raise GraphError(f"inputs is {inputs!r}, a {type(inputs).__name__}, expected symbols or arrays")
+    return list(inputs)
+
+
 def _checked_outputs(outputs: Mapping[Key, object]) -> dict[str, Variable]:
-    """The arrays among the outputs, once every key is known to be one."""
-    for key in outputs:
-        if not (isinstance(key, str) and key) and not isinstance(key, Indexed):
-            raise GraphError(f"the key {key!r} of outputs is not a name")
+    """The arrays among the outputs, of which none has the name of another entry."""
     arrays = output_variables(outputs)
     for key in outputs:
         if isinstance(key, str) and key in arrays:

@@ -16,7 +16,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.constants import faulty_constant
 from codegen.errors import GraphError
-from codegen.expression import is_leaf
+from codegen.expression import is_leaf, postorder
 from codegen.functions import SUPPORTED
 
 REDUCTIONS = (Sum, Product)
@@ -71,6 +71,9 @@ def _check(place: str, node: Basic) -> None:
             raise GraphError(
                 f"{place} contains {node}, an element of a {type(node.base).__name__}, expected IndexedBase"
             )
+        check_subscripts(place, node)
+    elif isinstance(node, Symbol):
+        require_real(f"{place} contains the symbol", node)
     elif isinstance(node, sympy.polygamma):
         if not (isinstance(node.args[0], Integer) and node.args[0] >= 0):
             raise GraphError(f"{place} contains polygamma of order {node.args[0]}, expected a whole number from 0")
@@ -80,6 +83,26 @@ def _check(place: str, node: Basic) -> None:
     for condition in _conditions(node):
         if isinstance(condition, Expr):
             raise GraphError(f"{place} contains the condition {condition}, which is no relation; {CONDITIONS}")
+
+
+def check_subscripts(place: str, node: Indexed) -> None:
+    """Raise :class:`GraphError` for an element at a place that is read from an array."""
+    data = next((leaf for i in node.indices for leaf in postorder(i) if isinstance(leaf, Indexed)), None)
+    if data is not None:
+        raise GraphError(
+            f"{place} contains {node}: the subscript {data} is data, expected sums of indices, lengths and numbers; "
+            "an element is selected by a sum of Piecewise((x[j], Eq(j, …)), (0, True)) over j"
+        )
+
+
+def require_real(what: str, symbol: Expr) -> None:
+    """Raise :class:`GraphError` for a symbol or array whose assumptions contradict real numbers.
+
+    SymPy simplifies by them before anything is compiled: k² < 0 is true of an imaginary k.
+    """
+    if symbol.is_real is False or symbol.is_commutative is False:
+        kind = "not commutative" if symbol.is_commutative is False else "not real"
+        raise GraphError(f"{what} {symbol}, which is {kind} by its assumptions, expected a real symbol")
 
 
 def _conditions(node: Basic) -> tuple[Basic, ...]:

@@ -12,17 +12,36 @@ from sympy.matrices.matrixbase import MatrixBase
 from codegen.equation import Kind, Variable
 from codegen.errors import GraphError
 from codegen.expression import Extent, base_name, is_leaf
-from codegen.expressions.admission import REDUCTIONS
+from codegen.expressions.admission import REDUCTIONS, check_subscripts, require_real
 from codegen.expressions.scope import Scope, as_extent
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
+GivenKey: TypeAlias = "Key | Symbol | IndexedBase | MatrixSymbol"
+"""A key as it may be written: a symbol stands for its name."""
+
+
+def by_name(outputs: Mapping[GivenKey, object]) -> dict[Key, object]:
+    """The outputs with names in the place of symbols. Raises :class:`GraphError` for what is neither, or is twice."""
+    if not isinstance(outputs, Mapping):
+        raise GraphError(f"outputs is a {type(outputs).__name__}, expected a mapping of names to expressions")
+    found: dict[Key, object] = {}
+    for given, value in outputs.items():
+        key = str(given.name) if isinstance(given, (Symbol, IndexedBase, MatrixSymbol)) else given
+        if not (isinstance(key, str) and key) and not isinstance(key, Indexed):
+            raise GraphError(f"the key {key!r} of outputs is not a name")
+        if key in found:
+            raise GraphError(f"the output {key!r} is given twice, by its name and by a symbol")
+        found[key] = value
+    return found
 
 
 def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
     """The variable of one input; an ``IndexedBase`` without a shape gets the one that the expressions read it with."""
     if isinstance(given, Variable):
         return given
+    if isinstance(given, (Symbol, IndexedBase, Indexed)):
+        require_real("the input", given)
     if isinstance(given, Symbol):
         return Variable(str(given.name), (), "integer" if given.is_integer else "real")
     if isinstance(given, MatrixSymbol):
@@ -111,6 +130,8 @@ def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, .
         if (id(node), id(scope)) in seen:
             continue
         seen.add((id(node), id(scope)))
+        if isinstance(node, Indexed):
+            check_subscripts(scope.place, node)
         if isinstance(node, Indexed) and base_name(node) == label:
             values = [scope.value(i) for i in node.indices]
             shown = [isinstance(v, Idx) and v not in scope.partial for v in values]

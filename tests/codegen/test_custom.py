@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +25,7 @@ from sympy import (
 )
 
 from codegen import GraphError, compile, from_expressions, function, gradient
-from codegen.numeric import check_gradient
+from codegen.numeric import check_gradient, evaluate
 
 a, b = symbols("a b")
 n = Symbol("n")
@@ -97,3 +101,22 @@ def test_a_function_that_cannot_be_made_says_why(case: str) -> None:
     make, message = MISUSED[case]
     with pytest.raises(GraphError, match=re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize("expression", [smooth(mixed(a, b)), plain(a, b) + through(a)], ids=str)
+def test_a_graph_with_functions_is_pickled(expression: sympy.Expr) -> None:
+    graph = gradient(from_expressions({"e": expression}, [a, b]), "e")
+    again = pickle.loads(pickle.dumps(graph))
+    assert again == graph == copy.deepcopy(graph)
+
+
+def test_functions_of_another_process_are_computed_and_differentiated() -> None:
+    graph = from_expressions({"e": smooth(mixed(a, b))}, [a, b])
+    program = (
+        "import pickle, sys; from codegen import gradient; from codegen.numeric import evaluate; "
+        "graph = pickle.loads(sys.stdin.buffer.read()); "
+        "print(float(evaluate(gradient(graph, 'e'), {'a': 0.7, 'b': -1.3})['de/da']))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(graph), capture_output=True, check=True)
+    expected = evaluate(gradient(graph, "e"), {"a": np.array(0.7), "b": np.array(-1.3)})["de/da"]
+    assert float(found.stdout) == float(expected)

@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         {"e": sympy.polygamma(b, a)},
         "the output 'e' contains polygamma of order b, expected a whole number from 0",
     ),
-    "a real part": ({"e": 1 + sympy.re(a)}, "the output 'e' contains sympy's re"),
+    "an imaginary part": ({"e": 1 + sympy.im(a)}, "the output 'e' contains sympy's im"),
     "rounding": ({"e": sympy.floor(a)}, "the output 'e' contains sympy's floor"),
     "an element of an array": (
         {"e": IndexedBase("A")[0] + a},
@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     ),
     "the name of an input": ({"a": b}, "the output 'a' has the name of an input"),
     "an empty name": ({"": a}, "the key '' of outputs is not a name"),
-    "a symbol as a name": ({c: a}, "the key c of outputs is not a name"),  # type: ignore[dict-item]
+    "a sum as a name": ({c + a: a}, "the key a + c of outputs is not a name"),  # type: ignore[dict-item]
     "no outputs": ({}, "a graph needs at least one output"),
 }
 
@@ -245,6 +245,58 @@ def test_what_is_no_real_scalar_formula_is_refused_by_name(case: str) -> None:
 def test_inputs_are_symbols_with_different_names(inputs: list[object], message: str) -> None:
     with pytest.raises(GraphError, match=re.escape(message)):
         from_expressions({"e": a}, inputs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [
+        (Symbol("k", imaginary=True), "the input k, which is not real by its assumptions"),
+        (Symbol("k", real=False), "the input k, which is not real by its assumptions"),
+        (Symbol("k", commutative=False), "the input k, which is not commutative by its assumptions"),
+        (IndexedBase("k", shape=(3,), imaginary=True), "the input k, which is not real by its assumptions"),
+    ],
+)
+def test_inputs_are_real_or_may_be(symbol: Expr, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        from_expressions({"e": a}, [a, symbol])
+    assert from_expressions({"e": a}, [a, Symbol("k", complex=True)]).inputs[1].kind == "real"
+
+
+def test_a_symbol_that_is_not_real_names_no_entry() -> None:
+    with pytest.raises(GraphError, match="the output 'e' contains the symbol c, which is not real by its assumptions"):
+        from_expressions({"c": a, "e": 1 + Symbol("c", imaginary=True)}, [a])
+
+
+def test_one_input_needs_no_list_and_a_symbol_is_a_key() -> None:
+    expected = from_expressions({"c": a + 1, "e": 2 * c}, [a])
+    assert from_expressions({c: a + 1, Symbol("e"): 2 * c}, a) == expected
+    assert from_expressions({c: a + 1, "e": 2 * c}, iter([a])) == expected
+
+
+@pytest.mark.parametrize(
+    ("outputs", "inputs", "message"),
+    [
+        ({"c": a, c: a}, [a], "the output 'c' is given twice, by its name and by a symbol"),
+        ({"c": a}, "a", "inputs is 'a', a str, expected symbols or arrays"),
+        ({"c": a}, 3, "inputs is 3, a int, expected symbols or arrays"),
+        (a, [a], "outputs is a Symbol, expected a mapping of names to expressions"),
+    ],
+)
+def test_what_is_no_entry_or_input_is_refused(outputs: object, inputs: object, message: str) -> None:
+    with pytest.raises(GraphError, match=re.escape(message)):
+        from_expressions(outputs, inputs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (sympy.re(a) * sympy.conjugate(b), a * b),
+        (sympy.UnevaluatedExpr(a + 1) * b, (a + 1) * b),
+    ],
+    ids=str,
+)
+def test_what_is_another_formula_for_real_numbers_is_read_as_it(expression: Expr, expected: Expr) -> None:
+    assert from_expressions({"e": expression}, [a, b]) == from_expressions({"e": expected}, [a, b])
 
 
 def test_a_message_lists_the_first_twenty_names() -> None:

@@ -538,6 +538,12 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
         {"L": Sum(p[k + 1], (k, 0, 4))}, [p], "contains p[k + 1]: at k = 4 it is element 5 of an axis of 5",
     ),
     "a subscript that is a value": ({"L": Sum(p[a * k], (k, 0, 4))}, [p, a], "the subscript a*k is neither an index"),
+    "a subscript that is data": (
+        {r[i]: x[y[i]]}, [x, y], "the output 'r[i]' contains x[y[i]]: the subscript y[i] is data, expected sums of",
+    ),
+    "a subscript that is data of a known shape": (
+        {r[j]: p[y[j]]}, [p, y[j]], "the output 'r[j]' contains p[y[j]]: the subscript y[j] is data",
+    ),
     "too few subscripts": ({"L": IndexedBase("A")[0]}, [A], "contains A[0] with 1 subscripts, but A has 2 axes"),
     "an array as a scalar": ({"L": Symbol("p") + 1}, [p], "contains the symbol 'p', which is an array"),
     "a large determinant": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -187,6 +188,14 @@ BAD = [
 def test_bad_directions_are_refused(orders: list[str], directions: object, message: str) -> None:
     with pytest.raises(DerivationError, match=message):
         mixed_partials(of_two_inputs([2]), "u", orders, directions)
+
+
+def test_the_order_of_a_longer_name_is_a_sequence() -> None:
+    alpha = symbols("alpha")
+    graph = from_expressions({"u": alpha**3}, [alpha])
+    with pytest.raises(DerivationError, match=re.escape("unknown direction 'a', expected one of alpha; a text is")):
+        mixed_partials(graph, "u", ["alpha"])
+    assert mixed_partials(graph, "u", [("alpha", "alpha")]).outputs == ("u", "u_alpha_alpha")
 
 
 def test_mixed_samples_have_no_partial_derivatives() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from sympy import Abs, Expr, Integer, log, symbols, tanh
+from sympy import Abs, Expr, Integer, exp, log, symbols, tanh
 
 from codegen import (
+    DerivationError,
     Equation,
     Graph,
     Index,
@@ -187,6 +189,29 @@ def test_the_gauss_newton_matrix_of_a_loss_has_its_hessian_in_the_middle(
     found = gauss_newton(graph, "loss", wrt, through="u2")
     assert distance(outputs(found, values)[1:], expected) <= 1e-12
     assert distance(outputs(optimise(found)[0], values)[1:], expected) <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("through", "message"),
+    [
+        ("w", "'w' is not between a, b and 'L': found no way through it"),
+        ("L", "'L' is not between a, b and 'L'"),
+        ("c", "'c' is not between a, b and 'L'"),
+        ("u", "'L' depends on b through 'u' and past it"),
+    ],
+)
+def test_a_vertex_that_is_not_between_or_is_bypassed_has_no_gauss_newton_matrix(through: str, message: str) -> None:
+    a, b, c, u = symbols("a b c u")
+    graph = from_expressions({"u": a * b + c, "w": a**2, "L": u**2 + b**3}, [a, b, c])
+    with pytest.raises(DerivationError, match=re.escape(message)):
+        gauss_newton(graph, "L", ["a", "b"], through=through)
+
+
+def test_nothing_is_stabilised_past_the_vertex_of_a_gauss_newton_matrix() -> None:
+    a, p = symbols("a p")
+    graph = from_expressions({"p": exp(2 * a), "q": log(p)}, [a])
+    (_, found) = outputs(gauss_newton(graph, "q", ["a"], through="p"), {"a": np.array(0.3)})
+    assert distance([found], [np.array(-4.0)]) <= 1e-14  # (2·p)²·(−1/p²)
 
 
 # --- intermediate vertices ----------------------------------------------------------------------------------------
