@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
-from sympy import Expr, Idx, Mul
+from sympy import Add, Expr, Idx, Mul
 
 from codegen.derive.blocks import (
     Block,
@@ -26,8 +26,8 @@ from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.expression import fresh_name, reindex
-from codegen.graph import Graph, Variable
+from codegen.expression import extent, fresh_name, reindex
+from codegen.graph import Equation, Graph, Variable
 from codegen.summation import Summand, summand
 
 
@@ -90,7 +90,10 @@ def gauss_newton(graph: Graph, of: Named, wrt: Wrt | None = None, *, through: Na
     jacobians = [axes_of(whole, name) for name in names]
     for direction in jacobians:
         tangents.sweep_to([inner], direction)
-    left = [blocks_along(tangents, inner, whole.variable(n), d) for n, d in zip(names, jacobians)]
+    left = [
+        _added_up(tangents.system, blocks_along(tangents, inner, whole.variable(n), d))
+        for n, d in zip(names, jacobians)
+    ]
     right = left
     if through is not None:
         curved = [_through(tangents, through, direction) for direction in jacobians]
@@ -136,6 +139,19 @@ def _rows_of(like: Blocks, tangents: Tangents, of: Variable, direction: Directio
     """The derivatives of ``of`` along a direction, written with the rows of other blocks of the same shape."""
     blocks = [replace(block, terms=tuple(tangents.at(of[block.rows], direction))) for block in like.blocks]
     return replace(like, of=of, blocks=tuple(blocks))
+
+
+def _added_up(system: System, blocks: Blocks) -> Blocks:
+    """The derivative of a scalar as one vertex: products of its terms with each other would be n² for each pair."""
+
+    def added(block: Block) -> Block:
+        if len(block.terms) < 2 or any(isinstance(i, Idx) for i in block.rows):
+            return block
+        index = tuple(i for i in block.columns if isinstance(i, Idx))
+        target = Variable(system.name(blocks.name), tuple(extent(i) for i in index))[index]
+        return replace(block, terms=(system.append(Equation(target, Add(*block.terms))),))
+
+    return replace(blocks, blocks=tuple(added(block) for block in blocks.blocks))
 
 
 def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
