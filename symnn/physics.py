@@ -148,10 +148,10 @@ class Physics:
             found = ", ".join(names) or "none"
             raise SpecError(f"residuals: expected at least one, each with a name of its own, found {found}")
         for name in self.coefficients:
-            if name in {*self.network.layout, *_VERTICES}:
-                raise SpecError(
-                    f"coefficients: {quote(name)} is the name of a vertex of the loss; expected another name"
-                )
+            if name in self.network.layout:
+                raise SpecError(f"coefficients: {quote(name)} is a parameter of the network; expected another name")
+            if name in _VERTICES and name not in self.inputs:
+                raise SpecError(f"coefficients: {quote(name)} names a vertex of the loss; expected another name")
         for residual in self.residuals:
             self._expressions(residual)
 
