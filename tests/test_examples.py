@@ -75,7 +75,9 @@ SOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", SOLUTIONS)
+@pytest.mark.parametrize(
+    "name", ["heat", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wave", "poisson"))]
+)
 def test_a_spec_is_solved(name: str, tmp_path: Path) -> None:
     spec = ROOT / "examples" / f"{name}.yaml"
     assert "root mean square of the residual" in run("-m", "symnn.cli", "solve", spec, "--out", tmp_path / "u.npz")
