@@ -7,13 +7,16 @@ the sum as a vertex of its own is one number.
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, Piecewise, exp, log
+from collections.abc import Callable
+
+from sympy import Add, Expr, Mul, exp, log
 from sympy.core.basic import Basic
 
 from codegen.derive.names import Names
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import extent, indices, is_leaf, postorder, rebuild, references, rewrite
-from codegen.functions import log_sum_exp, maximum, select, stop_gradient
+from codegen.derive.parts import Parts, chooses
+from codegen.equation import Equation, Reduction
+from codegen.expression import is_leaf, rebuild, references, rewrite
+from codegen.functions import log_sum_exp, maximum, stop_gradient
 from codegen.graph import Graph
 
 WIDE = 4
@@ -36,57 +39,41 @@ def narrow(graph: Graph) -> Graph:
     outputs y
     """
     names = Names(graph)
-    equations: list[Equation] = []
-    for equation in graph.equations:
-        equations += _Cut(equation, names).equations()
+    equations = [part for equation in graph.equations for part in _cut(equation, names)]
     return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
 
 
-class _Cut:
-    """One equation and the parts that are cut out of it."""
+def _cut(equation: Equation, names: Names) -> list[Equation]:
+    body, parts = equation.body, Parts(equation, names)
+    if chooses(body) or equation.reduction is Reduction.MAX or len(references(body)) <= WIDE:
+        return [equation]
 
-    def __init__(self, equation: Equation, names: Names) -> None:
-        self.equation, self.names = equation, names
-        self.parts: dict[Basic, Equation] = {}
+    def part(expression: Expr) -> Expr:
+        return parts.vertex(expression, "part")
 
-    def equations(self) -> list[Equation]:
-        body = self.equation.body
-        chooses = any(isinstance(node, (Piecewise, select)) for node in postorder(body))
-        if chooses or self.equation.reduction is Reduction.MAX or len(references(body)) <= WIDE:
-            return [self.equation]
-        body = rewrite(body, self.shortened)
-        return [*self.parts.values(), self.equation.with_body(body)]
-
-    def shortened(self, node: Basic) -> Basic | None:
+    def shortened(node: Basic) -> Basic | None:
         """A node whose arguments are short already."""
         if isinstance(node, Add):
             return None
-        if not is_leaf(node) and any(_is_long_sum(argument) for argument in node.args):
-            node = rebuild(node, [self.part(a) if _is_long_sum(a) else a for a in node.args])
+        if not is_leaf(node) and any(map(_is_long_sum, node.args)):
+            node = rebuild(node, [part(a) if _is_long_sum(a) else a for a in node.args])
         if isinstance(node, log_sum_exp) and len(node.args) > WIDE:
-            shift = self.part(stop_gradient(maximum(*node.args)))
-            return shift + log(self.part(Add(*[exp(argument - shift) for argument in node.args])))
-        return self.tree(node) if isinstance(node, Mul) else node
+            shift = part(stop_gradient(maximum(*node.args)))
+            return shift + log(part(Add(*[exp(argument - shift) for argument in node.args])))
+        return _tree(node, part) if isinstance(node, Mul) else node
 
-    def tree(self, product: Mul) -> Expr:
-        """The product with at most ``WIDE`` factors that are not constant."""
-        varying = [factor for factor in product.args if references(factor)]
-        if len(varying) <= WIDE:
-            return product
-        half = len(varying) // 2
-        halves = (self.tree(Mul(*varying[:half])), self.tree(Mul(*varying[half:])))
-        rest = [factor for factor in product.args if not references(factor)]
-        return Mul(*rest, *map(self.part, halves))
+    return parts.equations(rewrite(body, shortened))
 
-    def part(self, expression: Expr) -> Expr:
-        """A vertex for a part of the formula."""
-        if expression not in self.parts:
-            used = indices(expression)
-            index = tuple(i for i in self.equation.domain if i in used)
-            name = self.names(f"part{len(self.parts) + 1} of {self.equation.target}")
-            target = Variable(name, tuple(extent(i) for i in index))[index]
-            self.parts[expression] = Equation(target, expression)
-        return self.parts[expression].target
+
+def _tree(product: Expr, part: Callable[[Expr], Expr]) -> Expr:
+    """The product with at most ``WIDE`` factors that are not constant."""
+    varying = [factor for factor in Mul.make_args(product) if references(factor)]
+    if len(varying) <= WIDE:
+        return product
+    half = len(varying) // 2
+    halves = (_tree(Mul(*factors), part) for factors in (varying[:half], varying[half:]))
+    rest = [factor for factor in Mul.make_args(product) if not references(factor)]
+    return Mul(*rest, *map(part, halves))
 
 
 def _is_long_sum(node: Basic) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sympy
-from sympy import Expr, Piecewise
+from sympy import Expr
 from sympy.core.basic import Basic
 
 from codegen.derive.names import Names
-from codegen.equation import Equation, Variable
-from codegen.expression import extent, indices, is_leaf, postorder, rebuild, references, rewrite
+from codegen.derive.parts import Parts, chooses
+from codegen.equation import Equation
+from codegen.expression import is_leaf, rebuild, references, rewrite
 from codegen.functions import (
     Composite,
     expm1,
     log1p,
     log_cosh,
     normal_cdf,
-    select,
     sigmoid,
     softplus,
 )
@@ -41,14 +41,12 @@ def in_steps(graph: Graph) -> Graph:
     >>> x = symbols("x", real=True)
     >>> print(in_steps(from_expressions({"y": silu(x)}, [x])))
     inputs x
-    sigmoid of y = sigmoid(x)
-    y = sigmoid of y*x
+    sigmoid1 of y = sigmoid(x)
+    y = sigmoid1 of y*x
     outputs y
     """
     names = Names(graph)
-    equations: list[Equation] = []
-    for equation in graph.equations:
-        equations += _steps(equation, names)
+    equations = [part for equation in graph.equations for part in _steps(equation, names)]
     return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
 
 
@@ -60,20 +58,12 @@ def _written_out(node: Basic) -> Expr | None:
 
 def _steps(equation: Equation, names: Names) -> list[Equation]:
     body = rewrite(rewrite(equation.body, _written_out), stable)
-    if is_leaf(body) or any(isinstance(node, (Piecewise, select)) for node in postorder(body)):
+    if is_leaf(body) or chooses(body):
         return [equation]
-    made: dict[Basic, Equation] = {}
+    parts = Parts(equation, names)
 
     def step(node: Basic) -> Expr | None:
-        if not isinstance(node, STEPS) or not references(node):
-            return None
-        if node not in made:
-            used = indices(node)
-            index = tuple(i for i in equation.domain if i in used)
-            before = sum(isinstance(other, type(node)) for other in made)
-            name = names(f"{type(node).__name__}{before + 1 if before else ''} of {equation.target}")
-            made[node] = Equation(Variable(name, tuple(extent(i) for i in index))[index], node)
-        return made[node].target
+        return parts.vertex(node, type(node).__name__) if isinstance(node, STEPS) and references(node) else None
 
     whole = rebuild(body, [rewrite(argument, step) for argument in body.args])
-    return [*made.values(), equation.with_body(whole)] if made else [equation]
+    return parts.equations(whole) if parts.found else [equation]

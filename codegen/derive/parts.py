@@ -1,0 +1,36 @@
+"""Parts of a formula as vertices of their own."""
+
+from __future__ import annotations
+
+from sympy import Expr, Piecewise
+
+from codegen.derive.names import Names
+from codegen.equation import Equation, Variable
+from codegen.expression import extent, indices, postorder
+from codegen.functions import select
+
+
+class Parts:
+    """What is cut out of one equation; equal parts are one vertex."""
+
+    def __init__(self, equation: Equation, names: Names) -> None:
+        self.equation, self.names = equation, names
+        self.found: dict[Expr, Equation] = {}
+
+    def vertex(self, part: Expr, kind: str) -> Expr:
+        """The reference that stands for a part, named by its kind and number."""
+        if part not in self.found:
+            used = indices(part)
+            index = tuple(i for i in self.equation.domain if i in used)
+            name = self.names(f"{kind}{len(self.found) + 1} of {self.equation.target}")
+            self.found[part] = Equation(Variable(name, tuple(extent(i) for i in index))[index], part)
+        return self.found[part].target
+
+    def equations(self, body: Expr) -> list[Equation]:
+        """The parts, then the equation with the body that is left."""
+        return [*self.found.values(), self.equation.with_body(body)]
+
+
+def chooses(body: Expr) -> bool:
+    """Whether a formula has branches: what is not chosen may have no value, so it is not cut."""
+    return any(isinstance(node, (Piecewise, select)) for node in postorder(body))
