@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from symnn.callbacks import asks_to_stop, hand_over
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, checked_parameters
 from symnn.errors import DataError, SymnnError
@@ -22,8 +23,8 @@ from symnn.spec import TrainingSpec
 if TYPE_CHECKING:  # imported when a bar is shown: it takes longer than a small training
     from rich.progress import Progress
 
-Stopped = Literal["finished", "early", "interrupted", "diverged"]
-"""Why training ended: all epochs done, patience lost, Ctrl-C, or a loss that is not finite."""
+Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
+"""Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
 
 REDRAW_SECONDS = 0.1
 """The least time between two drawings of the progress bar."""
@@ -80,17 +81,18 @@ def train(
     model: Model | None = None,
     initial: np.ndarray | None = None,
     progress: bool | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainingResult:
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
     settings: those of the network's spec, or the defaults. model: the network, compiled; in float64 unless given.
     initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``.
     progress: whether to draw a bar on standard error; None draws it where that is a terminal.
-    on_epoch: called after every epoch.
+    on_epoch: called after every epoch; training ends if it returns True or raises ``StopIteration``.
 
     Training ends early after ``settings.patience`` epochs without a better :attr:`Epoch.score`, and at the first loss
-    that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned.
+    that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned. Any other
+    exception, of ``on_epoch`` say, has them too: ``error.result`` is the :class:`TrainingResult` until then.
 
     Raises :class:`DataError` for data that do not fit the network, and :class:`SymnnError` for a model or initial
     parameters of another network.
@@ -112,19 +114,14 @@ def train(
             stopped = _run(model, rows, validation, settings, record, shown, on_epoch or _ignore)
         except KeyboardInterrupt:
             stopped = "interrupted"
+        except BaseException as error:
+            hand_over(error, "result", record.result("interrupted"))
+            raise
         try:
-            test_loss, test_accuracy = _evaluated(model, record.best.theta, test)
+            tested = _evaluated(model, record.best.theta, test)
         except KeyboardInterrupt:
-            test_loss, test_accuracy = None, None
-    return TrainingResult(
-        theta=record.best.theta,
-        history=tuple(record.history),
-        best_epoch=record.best.number,
-        stopped=stopped,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
-        samples_per_second=record.samples / record.seconds if record.seconds else 0.0,
-    )
+            tested = None, None
+    return record.result(stopped, *tested)
 
 
 @contextmanager
@@ -333,6 +330,19 @@ class _Record:
         if epoch.score < self.best.score:
             self.best = _Best(theta.copy(), epoch.number, epoch.score)
 
+    def result(
+        self, stopped: Stopped, test_loss: float | None = None, test_accuracy: float | None = None
+    ) -> TrainingResult:
+        return TrainingResult(
+            theta=self.best.theta,
+            history=tuple(self.history),
+            best_epoch=self.best.number,
+            stopped=stopped,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
+            samples_per_second=self.samples / self.seconds if self.seconds else 0.0,
+        )
+
 
 def _run(
     model: Model,
@@ -341,7 +351,7 @@ def _run(
     settings: TrainingSpec,
     record: _Record,
     shown: bool,
-    on_epoch: Callable[[Epoch], None],
+    on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
     count = len(rows[0])
@@ -358,9 +368,11 @@ def _run(
             epoch = Epoch(number, loss, *validated, perf_counter() - started)
             record.add(epoch, descent.theta)
             bar.show(epoch)
-            on_epoch(epoch)
+            asked = asks_to_stop(on_epoch, epoch)
             if not isfinite(epoch.score):
                 return "diverged"
+            if asked:
+                return "callback"
             if settings.patience is not None and number - record.best.number >= settings.patience:
                 return "early"
     return "finished"

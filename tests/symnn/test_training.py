@@ -273,6 +273,33 @@ def test_ctrl_c_between_epochs_keeps_the_best_so_far(how: str) -> None:
     assert result.test_loss is not None
 
 
+def raises(error: type[Exception]) -> object:
+    raise error("from on_epoch")
+
+
+@pytest.mark.parametrize("wish", [lambda: True, lambda: np.True_, lambda: raises(StopIteration)])
+def test_on_epoch_may_end_a_run(wish: Callable[[], object]) -> None:
+    result = train(CLASSIFIER, blobs(), settings(), on_epoch=lambda epoch: wish() if epoch.number == 3 else False)
+    assert result.stopped == "callback"
+    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=3)))
+    assert result.test_loss is not None
+
+
+@pytest.mark.parametrize("answer", [None, 1, "yes", np.ones(2)])
+def test_an_answer_of_on_epoch_that_is_not_true_is_none(answer: object) -> None:
+    assert train(CLASSIFIER, blobs(), settings(), on_epoch=lambda _: answer).stopped == "finished"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError])
+def test_an_error_of_on_epoch_carries_the_best_so_far(error: type[Exception]) -> None:
+    with pytest.raises(error, match="from on_epoch") as raised:
+        train(CLASSIFIER, blobs(), settings(), on_epoch=lambda epoch: epoch.number == 3 and raises(error))
+    result = raised.value.result  # type: ignore[attr-defined]
+    assert result.stopped == "interrupted"
+    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=3)))
+    assert "attribute `result`" in raised.value.__notes__[0]
+
+
 @pytest.mark.parametrize(("step", "epochs"), [(1, 0), (5, 0), (6, 1), (14, 2)])
 def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
     step: int, epochs: int, monkeypatch: pytest.MonkeyPatch
