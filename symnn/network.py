@@ -21,6 +21,7 @@ from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES, ElementLoss, Loss, elementwise
+from symnn.objective import Objective
 from symnn.spec import Choice, Spec, load_spec
 from symnn.suggest import quote, unknown
 
@@ -285,6 +286,19 @@ class Model:
     def value_and_grad(self) -> CompiledFunction:
         """``value_and_grad(theta, x, y, out=None) -> (loss, gradient)``, the gradient laid out like theta."""
         return self._compile(self.network.gradient_graph)
+
+    def objective(self, x: np.ndarray, y: np.ndarray) -> Objective:
+        """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
+
+        Both are float64, also of a float32 model, and every call gives a new gradient. The rows may change in place.
+
+        >>> from scipy.optimize import minimize
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
+        >>> x = np.array([[0], [1], [2]], np.float32)
+        >>> minimize(model.objective(x, 3 * x - 1), np.zeros(2), jac=True, method="SLSQP").x.round(2)
+        array([ 3., -1.])
+        """
+        return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
 
     def _compile(self, graph: Graph) -> CompiledFunction:
         parameters = list(self.network.layout)

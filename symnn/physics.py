@@ -40,6 +40,7 @@ from codegen.schedule import ScheduleName
 from symnn.activations import exact
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.network import ActivationLike, Layer, Network, ParameterSlice
+from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
@@ -330,11 +331,15 @@ class PhysicsModel:
         return {name: part(theta, *where)[0] for (name, part), where in zip(self.parts.items(), arrays)}
 
     def objective(self, *points: np.ndarray) -> Objective:
-        """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``."""
-        return Objective(self, self._arrays(points))
+        """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
+
+        Both are float64, and every call gives a new gradient. Points without data that are C-contiguous arrays of the
+        model's dtype may change in place between calls.
+        """
+        return Objective(list(zip(self.parts.values(), self._arrays(points))), self.physics.parameter_count, self.dtype)
 
     def _theta(self, given: np.ndarray) -> np.ndarray:
-        return _checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))
+        return checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))
 
     def _arrays(self, points: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         """The points themselves, or copies of them as the compiled functions want them; data apart."""
@@ -369,27 +374,6 @@ class PhysicsModel:
         return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
 
 
-class Objective:
-    """Loss and gradient as a function of theta alone: every part is bound to its points and to memory of its own.
-
-    Points without data that are C-contiguous arrays of the model's dtype may change in place between calls. Calls must
-    not run at once.
-    """
-
-    def __init__(self, model: PhysicsModel, points: Sequence[tuple[np.ndarray, ...]]) -> None:
-        count = model.physics.parameter_count
-        self._theta = np.zeros(count, model.dtype)
-        self._gradients = np.zeros((len(points), count), model.dtype)
-        parts = zip(model.parts.values(), points, self._gradients)
-        self._calls = [part.bind(self._theta, *where, out=row) for part, where, row in parts]
-
-    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """The loss and its gradient, a new array: SciPy's methods compare it with that of the step before."""
-        self._theta[:] = _checked_theta(theta, self._theta)
-        loss = sum(call()[0] for call in self._calls)
-        return loss, np.sum(self._gradients, axis=0)
-
-
 _VERTICES = ("x", "data", "residual", "output", "loss", "theta", "gradient")
 """Names that the graph of a residual or its compiled function has anyway."""
 _language = lru_cache(maxsize=64)(Language)
@@ -403,15 +387,6 @@ def _in(residual: Residual) -> Iterator[None]:
         yield
     except CodegenError as error:
         raise SpecError(f"residuals.{residual.name}: {error}") from None
-
-
-def _checked_theta(given: object, like: np.ndarray) -> np.ndarray:
-    """Theta itself, if it is a vector of real numbers of the right length."""
-    found = given if isinstance(given, np.ndarray) else np.asarray(given)
-    if found.dtype.kind not in "fiu" or found.shape != like.shape:
-        what = f"an array of {found.dtype} with shape {found.shape}"
-        raise DataError(f"theta: expected a vector of {like.size:,} real numbers, found {what}")
-    return found.astype(like.dtype, copy=False)
 
 
 def _names(given: object) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,16 +17,11 @@ from symnn.descent import Descent, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
+from symnn.progress import Report, reporting
 from symnn.spec import TrainingSpec
-
-if TYPE_CHECKING:  # imported when a bar is shown: it takes longer than a small training
-    from rich.progress import Progress
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
-
-REDRAW_SECONDS = 0.1
-"""The least time between two drawings of the progress bar."""
 
 CHUNK_NUMBERS = 2**22
 """Numbers in all layers that an evaluation holds at once: 32 MB in float64, whatever the size of the data set."""
@@ -87,7 +81,7 @@ def train(
 
     settings: those of the network's spec, or the defaults. model: the network, compiled; in float64 unless given.
     initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``.
-    progress: whether to draw a bar on standard error; None draws it where that is a terminal.
+    progress: False shows none; otherwise a bar on a terminal or in a notebook, a line every few seconds elsewhere.
     on_epoch: called after every epoch; training ends if it returns True or raises ``StopIteration``.
 
     Training ends early after ``settings.patience`` epochs without a better :attr:`Epoch.score`, and at the first loss
@@ -108,10 +102,9 @@ def train(
     rows, validation, test = _fitted(model, data)
     start = network.initial_parameters(settings.seed) if initial is None else initial
     record = _Record(_Best(checked_parameters(model, start, "initial")))
-    shown = _is_terminal() if progress is None else progress
     with _one_blas_thread():
         try:
-            stopped = _run(model, rows, validation, settings, record, shown, on_epoch or _ignore)
+            stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
         except KeyboardInterrupt:
             stopped = "interrupted"
         except BaseException as error:
@@ -350,7 +343,7 @@ def _run(
     validation: Rows,
     settings: TrainingSpec,
     record: _Record,
-    shown: bool,
+    shown: bool | None,
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
@@ -359,15 +352,16 @@ def _run(
     descent = Descent(model, record.best.theta, settings.optimiser, **numbers)
     _evaluated(model, descent.theta, validation)  # compiles what it needs, so that no epoch's seconds hold it
     generator = np.random.Generator(np.random.PCG64(settings.seed))
-    with _progress_bar(shown, settings.epochs, count) as bar:
+    with reporting(shown) as report:
+        progress = _Progress(report, settings.epochs, count)
         for number in range(1, settings.epochs + 1):
             started = perf_counter()
-            loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=bar.advance)
+            loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=progress.advance)
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
             validated = _evaluated(model, descent.theta, validation) if isfinite(loss) else (None, None)
             epoch = Epoch(number, loss, *validated, perf_counter() - started)
             record.add(epoch, descent.theta)
-            bar.show(epoch)
+            progress.show(epoch)
             asked = asks_to_stop(on_epoch, epoch)
             if not isfinite(epoch.score):
                 return "diverged"
@@ -393,62 +387,31 @@ def _ignore(epoch: Epoch) -> None:
     """Who trains without ``on_epoch`` does not care."""
 
 
-# --- the progress bar ---------------------------------------------------------------------------------------------
+class _Progress:
+    """How many rows have been trained on, and how the last epoch went."""
 
-
-class _NoBar:
-    """A progress bar that nobody sees."""
-
-    def advance(self, samples: int) -> None:
-        """Count samples that have been trained on."""
-
-    def show(self, epoch: Epoch) -> None:
-        """Tell how an epoch went."""
-
-
-class _Bar(_NoBar):
-    """A progress bar that draws itself when it is advanced, unless it did so a moment ago.
-
-    Rich would redraw from a thread of its own, and be told of every step under a lock: 10 µs, which is as long as a
-    step of a small network takes.
-    """
-
-    def __init__(self, bar: Progress, epochs: int, rows: int) -> None:
-        self._bar = bar
-        self._task = bar.add_task(f"epoch 0/{epochs}", total=epochs * rows)
+    def __init__(self, report: Report, epochs: int, rows: int) -> None:
+        self._report = report
         self._epochs = epochs
+        self._rows = epochs * rows
         self._done = 0
-        self._drawn = perf_counter()
+        self._last: Epoch | None = None
 
-    def advance(self, samples: int) -> None:
-        self._done += samples
-        now = perf_counter()
-        if now - self._drawn >= REDRAW_SECONDS:
-            self._bar.update(self._task, completed=self._done, refresh=True)
-            self._drawn = now
+    def advance(self, rows: int) -> None:
+        self._done += rows
+        self._report(self._done / self._rows, self._text)
 
     def show(self, epoch: Epoch) -> None:
-        texts = [f"epoch {epoch.number}/{self._epochs}", f"loss {epoch.training_loss:.3g}"]
-        if epoch.validation_loss is not None:
-            texts.append(f"validation {epoch.validation_loss:.3g}")
-        if epoch.validation_accuracy is not None:
-            texts.append(f"accuracy {epoch.validation_accuracy:.1%}")
-        self._bar.update(self._task, completed=self._done, description="  ".join(texts))
+        self._last = epoch
+        self._report(self._done / self._rows, self._text)
 
-
-@contextmanager
-def _progress_bar(shown: bool, epochs: int, rows: int) -> Iterator[_NoBar]:
-    if not shown:
-        yield _NoBar()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    # 80 columns hold the longest description, the bar and the time.
-    columns = TextColumn("{task.description}"), BarColumn(bar_width=10), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
-        yield _Bar(bar, epochs, rows)
-
-
-def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()  # None: a Windows program without a console
+    def _text(self) -> str:
+        last = self._last
+        if last is None:
+            return f"epoch 0/{self._epochs}"
+        texts = [f"epoch {last.number}/{self._epochs}", f"loss {last.training_loss:.3g}"]
+        if last.validation_loss is not None:
+            texts.append(f"validation {last.validation_loss:.3g}")
+        if last.validation_accuracy is not None:
+            texts.append(f"accuracy {last.validation_accuracy:.1%}")
+        return "  ".join(texts)
