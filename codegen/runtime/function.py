@@ -118,6 +118,10 @@ class CompiledFunction:
         The contents of the arrays may change between calls, their memory may not; numbers are those of now. Without
         ``out``, arrays for the results are allocated once. Raises what a call raises.
 
+        The results of a call are overwritten by the next: copy what has to last. SciPy's minimisers and ``solve_ivp``
+        keep what a function gave them before, and go astray if it changes; for them there are
+        :class:`codegen.FlatFunction` and the ``objective`` of :mod:`symnn`'s models, whose results are new arrays.
+
         >>> from codegen import from_expressions, gradient
         >>> from sympy import IndexedBase, symbols
         >>> from codegen.graph import Equation, Graph, Index, Reduction, Variable
@@ -126,8 +130,11 @@ class CompiledFunction:
         >>> x = np.ones(3)
         >>> energy = compile(gradient(graph, "e")).bind(x)
         >>> x[0] = 2.0
-        >>> energy()
+        >>> loss, slope = energy()
+        >>> loss, slope
         (6.0, array([4., 2., 2.]))
+        >>> energy()[1] is slope  # the same array every time
+        True
         """
         arrays = self._results(arguments, out)
         if self.threads > 1:

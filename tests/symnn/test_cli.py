@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from symnn import cli, solving
 from symnn.errors import SpecError
+from symnn.lbfgs import lbfgs
+from symnn.linesearch import Iterate
+from symnn.physics import Physics
 from symnn.physics_spec import load_physics
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +69,30 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
     assert result.stdout.count("root mean square of the residual") == 3
     with np.load(tmp_path / "u.npz") as saved:
         assert saved["W1"].shape == (20, 2)
+
+
+def test_ctrl_c_in_solve_writes_the_best_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> Iterator[Iterate]:
+        for number, iterate in enumerate(lbfgs(*arguments, **options)):  # type: ignore[arg-type]
+            if number == 3:
+                signal.raise_signal(signal.SIGINT)
+            yield iterate
+
+    monkeypatch.setattr(solving, "lbfgs", interrupted)
+    # A shell that starts the tests in the background has them ignore the signal.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        cli.solve(ROOT / "examples" / "heat.yaml", tmp_path / "u.npz", iterations=1000)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    shown = capsys.readouterr().out
+    assert re.search(r"loss \S+ after 3 iterations in \S+ s \(interrupted\)", shown)
+    physics = Physics.from_spec(ROOT / "examples" / "heat.yaml")
+    with np.load(tmp_path / "u.npz") as saved:
+        assert set(saved) == set(physics.layout)
+        assert not np.array_equal(saved["W1"], physics.split(physics.initial_parameters(0))["W1"])
 
 
 def test_solve_makes_no_iterations_where_none_are_asked_for_and_warns_in_one_line(tmp_path: Path) -> None:

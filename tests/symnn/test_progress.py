@@ -70,7 +70,8 @@ def test_an_error_leaves_the_bar_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
             steps(report, 20)
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert terminal.getvalue().endswith("\n\x1b[?25h")
 
 
