@@ -6,7 +6,6 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from time import perf_counter
 from typing import ClassVar, TypeAlias
 
@@ -130,6 +129,8 @@ class Notebook(Display):
 
     def draw(self, done: float, text: str) -> None:
         """Put the bar in the place of the one before."""
+        from html import escape
+
         bar = f'<progress value="{done:.4f}" max="1"></progress> <code>{escape(text)}</code>'
         self._handle.update({"text/plain": f"{text}  {done:.0%}", "text/html": bar}, raw=True)
 
