@@ -20,7 +20,7 @@ from symnn.builder import Builder
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
-from symnn.losses import LOSSES, ElementLoss, Loss, elementwise
+from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
 from symnn.spec import Choice, Spec, load_spec
 from symnn.suggest import quote, unknown
 
@@ -165,6 +165,20 @@ class Network:
     def reading(self) -> str:
         """How outputs become predictions: ``classes``, ``logits`` or ``values``."""
         return resolve_loss(self.loss)[0].reading
+
+    @cached_property
+    def standardises_targets(self) -> bool:
+        """Whether training may standardise the targets of a regression, for predictions to undo it.
+
+        So it is where the outputs can be any number, the last layer having no activation, and the loss is of
+        output − target alone. A loss such as ``exp(output) - target*output`` means the targets as they are.
+
+        >>> Network(2, (dense(3, "tanh"), dense(1)), "mean_squared_error").standardises_targets
+        True
+        >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
+        False
+        """
+        return _steps(self.layers)[-1][0] != "activation" and resolve_loss(self.loss)[0].of_difference
 
     def _x(self, b: Builder) -> Variable:
         return Variable("x", (b.S, self.inputs))
@@ -333,11 +347,11 @@ def resolve_activation(choice: ActivationLike) -> Formula:
 def resolve_loss(choice: LossLike) -> tuple[Loss, Mapping[str, float]]:
     """The loss of a name, a choice with parameters, or a function of output and target; and its parameters."""
     if callable(choice) and not isinstance(choice, Choice):
-        return Loss("custom", "rows", elementwise(choice)), {}
+        return element_loss("custom", choice), {}
     choice = Choice(name=choice) if isinstance(choice, str) else choice
     assert isinstance(choice, Choice)
     if choice.formula is not None:
-        return Loss("formula", "rows", elementwise(_parsed_loss(choice.formula))), {}
+        return element_loss("formula", _parsed_loss(choice.formula)), {}
     if choice.name not in LOSSES:
         raise SpecError(unknown("loss", choice.name, LOSSES))
     loss = LOSSES[choice.name]

@@ -183,7 +183,7 @@ def _columns(value: object) -> object:
 # --- the models ---------------------------------------------------------------------------------------------------
 
 _Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
-_Fraction = Annotated[float, Field(gt=0, lt=1)]
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
 _Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 

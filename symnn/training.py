@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from symnn.callbacks import asks_to_stop, hand_over
+from symnn.checkpoint import Checkpoint, target_scaling
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, checked_parameters
 from symnn.errors import DataError, SymnnError
@@ -39,7 +40,8 @@ class Epoch:
 
     training_loss: the mean over the batches, weighted by size, of the loss before each update; where a batch gave none
     that is finite, that one, and the epoch ended there. validation_loss and validation_accuracy are of the parameters
-    after the epoch, None without validation rows, without a notion of accuracy, or after a loss that is not finite.
+    after the epoch, None without validation rows, without a notion of accuracy, or after a loss that is not finite;
+    fitted_loss and fitted_accuracy are theirs on the training rows, and stand there without validation rows alone.
     """
 
     number: int
@@ -47,11 +49,28 @@ class Epoch:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
+    fitted_loss: float | None = None
+    fitted_accuracy: float | None = None
 
     @property
     def score(self) -> float:
-        """What the best epoch has the least of: the validation loss, or the training loss without validation rows."""
-        return self.training_loss if self.validation_loss is None else self.validation_loss
+        """What the best epoch has the least of: the validation loss, or the fitted loss without validation rows."""
+        after = self.fitted_loss if self.validation_loss is None else self.validation_loss
+        return self.training_loss if after is None else after
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How near the outputs of a regression come to its targets: float64 (T,), one number for each target.
+
+    r2: 1 − Σ(y − output)² / Σ(y − mean y)², 1 at best, 0 for the mean of these rows, nan where all of them are equal.
+    error: the root mean square of y − output. baseline: that of y − the mean of the training rows, which is what
+    there is to say without looking at x. Both are in the units of the targets.
+    """
+
+    r2: np.ndarray
+    error: np.ndarray
+    baseline: np.ndarray
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -59,9 +78,12 @@ class Epoch:
 class TrainingResult:
     """The best parameters, and how they were found.
 
-    theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones.
-    test_loss, test_accuracy: theirs; None without test rows, or when Ctrl-C came while they were computed.
+    theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones, which are
+    kept where no epoch has a better :attr:`Epoch.score` than they.
+    test_loss, test_accuracy, test_fit: theirs; None without test rows, where there is none of the kind, or when Ctrl-C
+    came while they were computed. The losses are those of standardised targets where targets are standardised.
     samples_per_second: of the training steps alone, without compilation and evaluation; 0 if no epoch was finished.
+    model, dataset: what was trained, and on what.
     """
 
     theta: np.ndarray
@@ -70,7 +92,23 @@ class TrainingResult:
     stopped: Stopped
     test_loss: float | None
     test_accuracy: float | None
+    test_fit: Fit | None
     samples_per_second: float
+    model: Model = field(repr=False)
+    dataset: Dataset = field(repr=False)
+
+    @property
+    def improved(self) -> bool:
+        """Whether any epoch was better than the parameters that training started from."""
+        return self.best_epoch > 0
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The outputs (S, outputs) for raw inputs (S, inputs), scaled as :meth:`~symnn.checkpoint.Checkpoint.predict`
+        does, which a saved network gives to the bit.
+
+        Raises :class:`DataError` for an array of another shape, or one that does not hold real numbers.
+        """
+        return Checkpoint.of(self.model.network, self.theta, self.dataset).predict(x)
 
 
 def train(
@@ -90,6 +128,9 @@ def train(
     progress: whether to draw a bar on standard error; None draws it where that is a terminal.
     on_epoch: called after every epoch; training ends if it returns True or raises ``StopIteration``.
 
+    Targets of a regression are standardised as :attr:`Network.standardises_targets` says, by the mean and the standard
+    deviation that the data set has of its training rows; the losses are then of those.
+
     Training ends early after ``settings.patience`` epochs without a better :attr:`Epoch.score`, and at the first loss
     that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned. Any other
     exception, of ``on_epoch`` say, has them too: ``error.result`` is the :class:`TrainingResult` until then.
@@ -107,7 +148,7 @@ def train(
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data)
     start = network.initial_parameters(settings.seed) if initial is None else initial
-    record = _Record(_Best(checked_parameters(model, start, "initial")))
+    record = _Record(model, data, _Best(checked_parameters(model, start, "initial")))
     shown = _is_terminal() if progress is None else progress
     with _one_blas_thread():
         try:
@@ -118,9 +159,9 @@ def train(
             hand_over(error, "result", record.result("interrupted"))
             raise
         try:
-            tested = _evaluated(model, record.best.theta, test)
+            tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
         except KeyboardInterrupt:
-            tested = None, None
+            tested = None, None, None
     return record.result(stopped, *tested)
 
 
@@ -157,7 +198,8 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
     """The data set with targets as the network's loss takes them: labels (S,), or rows (S, outputs).
 
     Labels become one-hot rows for a loss over rows, and one column of 0 and 1 for ``binary_cross_entropy`` with two
-    classes and a single output. Parts without rows are let through, except for training.
+    classes and a single output. Targets of a regression are standardised by the data set's ``target_scaling`` where
+    :attr:`Network.standardises_targets` holds, and no others. Parts without rows are let through, except for training.
 
     Raises :class:`DataError` naming the data set, what was found and what the network expects.
 
@@ -211,7 +253,8 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
             raise DataError(
                 f"{name}: found {columns} columns of targets, expected {outputs}, the outputs of the network"
             )
-        return outputs, lambda y: y
+        scaling = target_scaling(network, dataset)
+        return outputs, (lambda y: y) if scaling is None else scaling.standardise
     classes = outputs if dataset.classes is None else len(dataset.classes)
     if loss.reading == "logits":
         if (classes, outputs) != (2, 1):
@@ -228,7 +271,7 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
 def _in_range(network: Network, y: np.ndarray, name: str) -> np.ndarray:
     """Targets of losses that fall without end when a target lies outside their range."""
     low, high = _RANGES[network.reading]
-    bad = np.argwhere((y < low) | (y > high))  # no labels: they have been checked
+    bad = np.argwhere(~((y >= low) & (y <= high)))  # no labels: they have been checked
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise DataError(
@@ -273,6 +316,22 @@ def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float
         if count_hits is not None:
             hits += count_hits(model.predict(theta, x), y)
     return loss / count, hits / count if count_hits is not None else None
+
+
+def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows) -> Fit | None:
+    """How well the test rows of a regression are predicted; None for other data, and without test rows."""
+    if model.network.reading != "values" or data.classes is not None or not len(test[0]):
+        return None
+    y = test[1].astype(np.float64)
+    output = np.concatenate([model.predict(theta, x) for x, _ in _chunks(model, test)]).astype(np.float64)
+    with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
+        squares = ((y - output) ** 2).mean(axis=0)
+        spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
+        baseline = ((y - train[1].mean(axis=0, dtype=np.float64)) ** 2).mean(axis=0)
+        scaling = target_scaling(model.network, data)
+        unit = 1.0 if scaling is None else scaling.scale
+        r2 = np.where((y == y[0]).all(axis=0), nan, 1 - squares / spread)
+        return Fit(r2, unit * np.sqrt(squares), unit * np.sqrt(baseline))
 
 
 def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
@@ -320,6 +379,8 @@ class _Best:
 class _Record:
     """What training has come to. Each change is one assignment, so that it is whole whenever Ctrl-C comes."""
 
+    model: Model
+    data: Dataset
     best: _Best
     history: list[Epoch] = field(default_factory=list)
     samples: int = 0
@@ -331,7 +392,11 @@ class _Record:
             self.best = _Best(theta.copy(), epoch.number, epoch.score)
 
     def result(
-        self, stopped: Stopped, test_loss: float | None = None, test_accuracy: float | None = None
+        self,
+        stopped: Stopped,
+        test_loss: float | None = None,
+        test_accuracy: float | None = None,
+        test_fit: Fit | None = None,
     ) -> TrainingResult:
         return TrainingResult(
             theta=self.best.theta,
@@ -340,7 +405,10 @@ class _Record:
             stopped=stopped,
             test_loss=test_loss,
             test_accuracy=test_accuracy,
+            test_fit=test_fit,
             samples_per_second=self.samples / self.seconds if self.seconds else 0.0,
+            model=self.model,
+            dataset=self.data,
         )
 
 
@@ -357,15 +425,20 @@ def _run(
     count = len(rows[0])
     numbers = {name: getattr(settings, name) for name in OPTIMISERS[settings.optimiser].settings}
     descent = Descent(model, record.best.theta, settings.optimiser, **numbers)
-    _evaluated(model, descent.theta, validation)  # compiles what it needs, so that no epoch's seconds hold it
+    held = len(validation[0]) > 0
+    scored = validation if held else rows
+    # Before the first epoch, so that no epoch's seconds hold compiling, and that only what is better is kept.
+    untrained, _ = _evaluate(model, descent.theta, scored)
+    record.best = replace(record.best, score=untrained if isfinite(untrained) else inf)
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     with _progress_bar(shown, settings.epochs, count) as bar:
         for number in range(1, settings.epochs + 1):
             started = perf_counter()
             loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=bar.advance)
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
-            validated = _evaluated(model, descent.theta, validation) if isfinite(loss) else (None, None)
-            epoch = Epoch(number, loss, *validated, perf_counter() - started)
+            found = _evaluate(model, descent.theta, scored) if isfinite(loss) else _NOTHING
+            validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
+            epoch = Epoch(number, loss, *validated, perf_counter() - started, *fitted)
             record.add(epoch, descent.theta)
             bar.show(epoch)
             asked = asks_to_stop(on_epoch, epoch)
@@ -378,8 +451,12 @@ def _run(
     return "finished"
 
 
+_NOTHING: tuple[float | None, float | None] = (None, None)
+"""The loss and accuracy of rows that are not there."""
+
+
 def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float | None, float | None]:
-    return _evaluate(model, theta, rows) if len(rows[0]) else (None, None)
+    return _evaluate(model, theta, rows) if len(rows[0]) else _NOTHING
 
 
 def _checked_model(network: Network, model: Model | None) -> Model:

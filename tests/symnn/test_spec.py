@@ -233,7 +233,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": {"file": "a.csv", "target": 3}}, "data.target: expected one column or a list of columns, found 3"),
     ({"data": {"file": "", "target": "y"}}, "data.file: expected a text of printable characters, found ''"),
     ({"data": {"file": "a\0.csv", "target": "y"}}, "data.file: expected a text of printable characters"),
-    ({"data": {"name": "digits", "test_fraction": 0}}, "data.test_fraction: expected a number above 0"),
+    ({"data": {"name": "digits", "test_fraction": -0.1}}, "data.test_fraction: expected a number of at least 0"),
     ({"data": {"name": "digits", "test_fraction": 1}}, "data.test_fraction: expected a number below 1"),
     ({"data.name": "digits", "data.test_fraction": 0.5, "data.validation_fraction": 0.5}, "below 1, found 1"),
     # what a mapping from Python may hold
