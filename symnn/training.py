@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite, nan
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, target_scaling
@@ -19,7 +20,7 @@ from symnn.descent import Descent, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
-from symnn.spec import TrainingSpec
+from symnn.spec import TrainingSpec, read_spec
 
 if TYPE_CHECKING:  # imported when a bar is shown: it takes longer than a small training
     from rich.progress import Progress
@@ -73,6 +74,25 @@ class Fit:
     baseline: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Position:
+    """Where a training stood after its last finished epoch: what :func:`train` needs to go on to the bit.
+
+    theta, state: the parameters and the optimiser's vectors, not of the best epoch but of epoch ``number``. untrained:
+    the score of the parameters that the first of its epochs started from.
+    """
+
+    optimiser: str
+    theta: np.ndarray
+    state: Mapping[str, np.ndarray]
+    number: int
+    steps: int
+    samples: int
+    seconds: float
+    generator: Mapping[str, Any]
+    untrained: float
+
+
 # eq=False: comparing arrays gives an array, so the generated == would raise.
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
@@ -83,7 +103,8 @@ class TrainingResult:
     test_loss, test_accuracy, test_fit: theirs; None without test rows, where there is none of the kind, or when Ctrl-C
     came while they were computed. The losses are those of standardised targets where targets are standardised.
     samples_per_second: of the training steps alone, without compilation and evaluation; 0 if no epoch was finished.
-    model, dataset: what was trained, and on what.
+    model, dataset: what was trained, and on what. position: where ``train(…, initial=result)`` goes on; None where no
+    epoch was begun.
     """
 
     theta: np.ndarray
@@ -96,6 +117,7 @@ class TrainingResult:
     samples_per_second: float
     model: Model = field(repr=False)
     dataset: Dataset = field(repr=False)
+    position: Position | None = field(repr=False)
 
     @property
     def improved(self) -> bool:
@@ -111,20 +133,50 @@ class TrainingResult:
         return Checkpoint.of(self.model.network, self.theta, self.dataset).predict(x)
 
 
+@overload
 def train(
     network: Network,
     data: Dataset,
-    settings: TrainingSpec | None = None,
+    settings: TrainingSpec | Mapping[str, Any] | None = None,
     *,
     model: Model | None = None,
-    initial: np.ndarray | None = None,
+    initial: np.ndarray | TrainingResult | None = None,
+    progress: bool | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> TrainingResult: ...
+@overload
+def train(
+    network: Network,
+    data: ArrayLike,
+    y: ArrayLike,
+    settings: TrainingSpec | Mapping[str, Any] | None = None,
+    *,
+    model: Model | None = None,
+    initial: np.ndarray | TrainingResult | None = None,
+    progress: bool | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> TrainingResult: ...
+def train(  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
+    network: Network,
+    data: Any,
+    y: Any = None,
+    settings: Any = None,
+    *,
+    model: Model | None = None,
+    initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainingResult:
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
-    settings: those of the network's spec, or the defaults. model: the network, compiled; in float64 unless given.
-    initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``.
+    ``train(network, data, settings)`` takes a :class:`Dataset`, ``train(network, x, y, settings)`` raw arrays, of which
+    :meth:`Dataset.from_arrays` makes one; ``result.predict`` takes raw arrays too.
+
+    settings: a :class:`TrainingSpec` or a mapping of its fields; those of the network's spec, or the defaults, unless
+    given. model: the network, compiled; in float64 unless given.
+    initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``; or the result of a
+    training with the same optimiser, which then goes on for ``settings.epochs`` more, with its optimiser's state,
+    random numbers, history and best epoch: 10 epochs and 10 more on the same data are 20, to the bit.
     progress: whether to draw a bar on standard error; None draws it where that is a terminal.
     on_epoch: called after every epoch; training ends if it returns True or raises ``StopIteration``.
 
@@ -143,12 +195,18 @@ def train(
     >>> result = train(Network(64, (dense(10),), "softmax_cross_entropy"), load_digits(), TrainingSpec(epochs=5))
     >>> result.stopped, len(result.history), result.test_accuracy > 0.9
     ('finished', 5, True)
+    >>> xor = Network(2, (dense(8, "tanh"), dense(2)), "softmax_cross_entropy")
+    >>> result = train(xor, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], {"epochs": 100})
+    >>> result.predict([[0, 1], [1, 1]]).argmax(axis=1)
+    array([1, 0])
     """
-    settings = settings or (network.spec.training if network.spec else TrainingSpec())
+    if not isinstance(network, Network):
+        raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+    data, given = _data_and_settings(network, data, y, settings)
+    settings = _settings(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data)
-    start = network.initial_parameters(settings.seed) if initial is None else initial
-    record = _Record(model, data, _Best(checked_parameters(model, start, "initial")))
+    record = _started(model, data, settings, initial)
     shown = _is_terminal() if progress is None else progress
     with _one_blas_thread():
         try:
@@ -163,6 +221,72 @@ def train(
         except KeyboardInterrupt:
             tested = None, None, None
     return record.result(stopped, *tested)
+
+
+def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
+    """What stands behind the network: a data set and settings, or x, y and settings."""
+    if isinstance(data, Dataset):
+        if y is not None and settings is not None:
+            raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
+        return data, settings if y is None else y
+    if y is None:
+        raise SymnnError(f"data: found a {type(data).__name__}, expected a Dataset, or arrays: train(network, x, y)")
+    if isinstance(y, (TrainingSpec, Mapping)):
+        raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
+    return _from_arrays(network, data, y), settings
+
+
+def _settings(network: Network, given: Any) -> TrainingSpec:
+    if given is None:
+        return network.spec.training if network.spec else TrainingSpec()
+    if isinstance(given, TrainingSpec):
+        return given
+    if isinstance(given, Mapping):
+        return read_spec(TrainingSpec, given, "settings")
+    raise SymnnError(f"settings: found a {type(given).__name__}, expected a TrainingSpec or a mapping of its fields")
+
+
+def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
+    """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
+    values = np.asarray(y)
+    single = values.ndim == 1 or values.shape[-1:] == (1,)
+    numbers = values.dtype.kind in "biuf"
+    whole = bool(not numbers or (values == np.rint(values)).all())
+    labels = resolve_loss(network.loss)[0].target == "labels" or (network.reading == "logits" and single and whole)
+    if not labels:
+        return Dataset.from_arrays(x, y, task="regression")
+    count = max(2, network.outputs)  # a single output tells two classes apart
+    counted = numbers and single and whole and values.size > 0 and values.min() >= 0 and values.max() < count
+    classes = [str(number) for number in range(count)] if counted else None
+    return Dataset.from_arrays(x, y, task="classification", classes=classes)
+
+
+def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any) -> _Record:
+    """The record of a training that begins, or of one that goes on."""
+    if not isinstance(initial, TrainingResult):
+        start = model.network.initial_parameters(settings.seed) if initial is None else initial
+        return _Record(model, data, _Best(checked_parameters(model, start, "initial")))
+    position = initial.position
+    best = checked_parameters(model, initial.theta, "initial")
+    if position is None:
+        return _Record(model, data, _Best(best))
+    if position.optimiser != settings.optimiser:
+        raise SymnnError(
+            f"initial: found a training by {position.optimiser}, expected one by {settings.optimiser}, as the settings "
+            "say; initial=result.theta begins anew with its parameters"
+        )
+    if position.theta.dtype != np.dtype(model.dtype):
+        raise SymnnError(f"initial: found a training in {position.theta.dtype}, expected one in {model.dtype}")
+    scores = {epoch.number: epoch.score for epoch in initial.history}
+    return _Record(
+        model,
+        data,
+        _Best(best, initial.best_epoch, scores.get(initial.best_epoch, position.untrained)),
+        [epoch for epoch in initial.history if epoch.number <= position.number],
+        position.samples,
+        position.seconds,
+        position,
+    )
 
 
 @contextmanager
@@ -385,6 +509,7 @@ class _Record:
     history: list[Epoch] = field(default_factory=list)
     samples: int = 0
     seconds: float = 0.0
+    position: Position | None = None
 
     def add(self, epoch: Epoch, theta: np.ndarray) -> None:
         self.history.append(epoch)
@@ -409,6 +534,7 @@ class _Record:
             samples_per_second=self.samples / self.seconds if self.seconds else 0.0,
             model=self.model,
             dataset=self.data,
+            position=self.position,
         )
 
 
@@ -424,15 +550,23 @@ def _run(
     """Train epoch by epoch, note each in the record, and say why training ended."""
     count = len(rows[0])
     numbers = {name: getattr(settings, name) for name in OPTIMISERS[settings.optimiser].settings}
-    descent = Descent(model, record.best.theta, settings.optimiser, **numbers)
+    generator = np.random.Generator(np.random.PCG64(settings.seed))
+    before = record.position
+    descent = Descent(model, record.best.theta if before is None else before.theta, settings.optimiser, **numbers)
+    if before is not None:
+        descent.resume(before.state, before.steps, before.samples)
+        generator.bit_generator.state = dict(before.generator)
+    done = before.number if before else 0
     held = len(validation[0]) > 0
     scored = validation if held else rows
     # Before the first epoch, so that no epoch's seconds hold compiling, and that only what is better is kept.
-    untrained, _ = _evaluate(model, descent.theta, scored)
-    record.best = replace(record.best, score=untrained if isfinite(untrained) else inf)
-    generator = np.random.Generator(np.random.PCG64(settings.seed))
-    with _progress_bar(shown, settings.epochs, count) as bar:
-        for number in range(1, settings.epochs + 1):
+    loss, _ = _evaluate(model, descent.theta, scored)
+    untrained = before.untrained if before else loss if isfinite(loss) else inf
+    if before is None:
+        record.best = replace(record.best, score=untrained)
+    with _progress_bar(shown, done + settings.epochs, count) as bar:
+        bar.advance(done * count)
+        for number in range(done + 1, done + settings.epochs + 1):
             started = perf_counter()
             loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=bar.advance)
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
@@ -440,6 +574,8 @@ def _run(
             validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
             epoch = Epoch(number, loss, *validated, perf_counter() - started, *fitted)
             record.add(epoch, descent.theta)
+            if isfinite(epoch.score):
+                record.position = _position(descent, number, record, generator, untrained)
             bar.show(epoch)
             asked = asks_to_stop(on_epoch, epoch)
             if not isfinite(epoch.score):
@@ -449,6 +585,22 @@ def _run(
             if settings.patience is not None and number - record.best.number >= settings.patience:
                 return "early"
     return "finished"
+
+
+def _position(
+    descent: Descent, number: int, record: _Record, generator: np.random.Generator, untrained: float
+) -> Position:
+    return Position(
+        optimiser=descent.optimiser.name,
+        theta=descent.theta.copy(),
+        state={name: vector.copy() for name, vector in descent.state.items()},
+        number=number,
+        steps=descent.steps,
+        samples=descent.samples,
+        seconds=record.seconds,
+        generator=generator.bit_generator.state,
+        untrained=untrained,
+    )
 
 
 _NOTHING: tuple[float | None, float | None] = (None, None)

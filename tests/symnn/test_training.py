@@ -18,6 +18,7 @@ from symnn.epoch import epoch_function
 from symnn.errors import DataError, SymnnError
 from symnn.losses import LOSSES
 from symnn.network import Model, Network, dense
+from symnn.optimisers import OPTIMISERS
 from symnn.scaling import Scaling
 from symnn.spec import TrainingSpec
 from symnn.training import Epoch, TrainingResult, evaluate, targets_for, train
@@ -243,6 +244,77 @@ def test_diabetes_is_predicted_as_well_as_by_others(optimiser: dict[str, Any], l
     result = train(network, data, TrainingSpec(**optimiser))
     assert result.test_fit is not None
     assert result.test_fit.r2 >= least
+
+
+# ------------------------------------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_ten_epochs_and_ten_more_are_twenty_to_the_bit(optimiser: str, dtype: Any) -> None:
+    chosen = settings(optimiser=optimiser, epochs=10, learning_rate=0.01)
+    model = CLASSIFIER.compile(dtype)
+    half = train(CLASSIFIER, blobs(), chosen, model=model)
+    whole = train(CLASSIFIER, blobs(), chosen, model=model, initial=half)
+    assert same_bits(whole, train(CLASSIFIER, blobs(), settings(**{**dict(chosen), "epochs": 20}), model=model))
+    assert [epoch.number for epoch in whole.history] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_run_that_was_broken_off_goes_on_where_its_last_epoch_ended(error: type[BaseException]) -> None:
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == 3:
+            raise error
+
+    try:
+        broken = train(CLASSIFIER, blobs(), settings(), on_epoch=stop)
+    except RuntimeError as raised:
+        broken = raised.result  # type: ignore[attr-defined]
+    whole = train(CLASSIFIER, blobs(), settings(epochs=2), initial=broken)
+    assert same_bits(whole, train(CLASSIFIER, blobs(), settings()))
+
+
+def test_a_run_that_diverges_when_it_goes_on_keeps_the_best_of_before() -> None:
+    first = train(REGRESSION, plane(), settings())
+    second = train(REGRESSION, plane(), settings(learning_rate=1e6, epochs=100), initial=first)
+    assert (second.stopped, second.improved, second.best_epoch) == ("diverged", True, first.best_epoch)
+    np.testing.assert_array_equal(second.theta, first.theta)
+
+
+def test_only_a_training_of_the_same_kind_can_go_on() -> None:
+    first = train(CLASSIFIER, blobs(), settings(epochs=1))
+    with pytest.raises(SymnnError, match="initial: found a training by nesterov, expected one by adam"):
+        train(CLASSIFIER, blobs(), settings(optimiser="adam"), initial=first)
+    with pytest.raises(SymnnError, match="initial: found a training in float64, expected one in float32"):
+        train(CLASSIFIER, blobs(), settings(), initial=first, model=CLASSIFIER.compile("float32"))
+
+
+# ------------------------------------------------------------------------------------------- raw arrays
+
+POINTS = np.random.default_rng(0).normal(size=(40, 2))
+SIDES = (POINTS[:, 0] > 0).astype(int)
+ARRAYS: dict[str, tuple[str, int, Any, tuple[str, ...] | None]] = {
+    "labels": ("softmax_cross_entropy", 2, SIDES, ("0", "1")),
+    "whole floats": ("softmax_cross_entropy", 2, SIDES.astype(float), ("0", "1")),
+    "a class that no row has": ("softmax_cross_entropy", 3, 2 * SIDES, ("0", "1", "2")),
+    "names": ("softmax_cross_entropy", 2, np.where(SIDES == 1, "right", "left"), ("left", "right")),
+    "yes and no": ("binary_cross_entropy", 1, SIDES, ("0", "1")),
+    "a column of yes and no": ("binary_cross_entropy", 1, SIDES[:, None], ("0", "1")),
+    "probabilities": ("binary_cross_entropy", 1, 0.25 + 0.5 * SIDES, None),
+    "rows of probabilities": ("softmax_cross_entropy_rows", 2, np.eye(2)[SIDES], None),
+    "numbers": ("mean_squared_error", 1, POINTS.sum(axis=1), None),
+    "whole numbers": ("mean_squared_error", 1, SIDES, None),
+    "a list": ("mean_squared_error", 1, POINTS.sum(axis=1).tolist(), None),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_raw_arrays_are_taken_as_the_loss_wants_them(what: str) -> None:
+    loss, outputs, y, classes = ARRAYS[what]
+    result = train(Network(2, (dense(outputs),), loss), 1e3 + 10 * POINTS, y, {"epochs": 20, "learning_rate": 0.01})
+    assert result.dataset.classes == classes
+    assert result.improved
+    assert result.predict(1e3 + 10 * POINTS).shape == (40, outputs)
 
 
 # ------------------------------------------------------------------------------------------- how it ends
