@@ -141,7 +141,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({ACTIVATION: "tahn"}, "(known: identity, tanh"),
     ({ACTIVATION: "ReLU"}, "did you mean 'relu'?"),
     ({"layers.0.initialiser": "he_norml"}, "layers[0].initialiser: unknown initialiser 'he_norml'; did you mean"),
-    ({"loss": "mse"}, "spec: loss: unknown loss 'mse'"),
+    ({"loss": "msle"}, "spec: loss: unknown loss 'msle'"),
     ({"training.optimiser": "adamw"}, "training.optimiser: unknown optimiser 'adamw'; did you mean 'adam'?"),
     ({"data": "digit"}, "data.name: unknown data set 'digit'; did you mean 'digits'?"),
     # fields
