@@ -62,14 +62,14 @@ else:
 class _InOurWords(ModelMetaclass):
     """What is built in Python is refused in one sentence, as a spec is."""
 
-    def __call__(cls, *positional: object, **fields: object) -> Any:
-        name = cls.__name__
+    def __call__(self, *positional: object, **fields: object) -> Any:
+        name = self.__name__
         if positional:
             raise SpecError(f"{name}: expected fields by name, found {quote(positional[0])}")
         try:
             return super().__call__(**fields)
         except ValidationError as error:
-            raise SpecError(_describe(name, cast(type[SpecModel], cls), error)) from None
+            raise SpecError(_describe(name, cast(type[SpecModel], self), error)) from None
 
 
 class SpecModel(BaseModel, metaclass=_InOurWords):
