@@ -77,6 +77,12 @@ class Descent:
         """The rows they were made on, each counted as often as it was used."""
         return int(self._counters[1])
 
+    def resume(self, state: Mapping[str, np.ndarray], steps: int, samples: int) -> None:
+        """Go on where another descent of the same optimiser stood: its ``state``, ``steps`` and ``samples``."""
+        for name, vector in self.state.items():
+            vector[...] = state[name]
+        self._counters[:] = steps, samples
+
     def epoch(
         self,
         x: np.ndarray,

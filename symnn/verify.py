@@ -8,6 +8,7 @@ import numpy as np
 
 from codegen.emit.numba import Dtype
 from codegen.numeric import CheckReport, check_gradient
+from symnn.errors import SymnnError
 from symnn.network import Network
 
 METHODS = ("forward", "central", "complex")
@@ -34,6 +35,11 @@ def check(
     >>> check(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")).passed
     True
     """
+    if not isinstance(network, Network):
+        raise SymnnError(
+            f"network: found a {type(network).__name__}, expected a Network; "
+            "codegen.numeric.check_gradient checks the gradient of a graph"
+        )
     generator = np.random.Generator(np.random.PCG64(seed))
     values = example(network, generator, samples) | {k: v for k, v in (("x", x), ("y", y)) if v is not None}
     if theta is None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from symnn import cli, solving
+from symnn import checkpoint, cli, solving
+from symnn.cli import app
 from symnn.errors import SpecError
 from symnn.lbfgs import lbfgs
 from symnn.linesearch import Iterate
@@ -33,6 +35,13 @@ def symnn(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
+def invoke(*arguments: object) -> str:
+    """What the command line prints, run in this process."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
 def test_train_reaches_96_percent_on_held_out_digits_and_saves(tmp_path: Path) -> None:
     result = symnn("train", DIGITS, "--out", tmp_path / "run")
     assert result.returncode == 0, result.stderr
@@ -51,6 +60,47 @@ def test_train_takes_data_from_a_file(tmp_path: Path) -> None:
     result = symnn("train", XOR, "--data", tmp_path / "d.csv", "--target", "label", "--epochs", 3)
     assert result.returncode == 0, result.stderr
     assert "held-out data" in result.stdout
+
+
+SPEC = "inputs: 2\nlayers: [{dense: 8, activation: tanh}, {dense: 1}]\nloss: mean_squared_error\n"
+
+
+def line(tmp_path: Path, extra: str = "") -> Path:
+    """A spec beside its data: 60 rows of a straight line with targets around 300,000."""
+    rows = "\n".join(f"{i % 7},{i % 5},{300_000 + 9_000 * (i % 7) - 500 * (i % 5)}" for i in range(60))
+    (tmp_path / "d.csv").write_text(f"a,b,price\n{rows}\n")
+    (tmp_path / "s.yaml").write_text(f"{SPEC}data: {{file: d.csv, target: price}}\n{extra}")
+    return tmp_path / "s.yaml"
+
+
+def test_a_regression_says_how_much_better_it_is_than_the_mean(tmp_path: Path) -> None:
+    result = symnn("train", line(tmp_path), "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = re.search(r"R² (\S+), root mean square error (\S+); predicting the mean: (\S+)", result.stdout)
+    assert found
+    r2, error, baseline = map(float, found.groups())
+    assert 0.95 < r2 <= 1
+    assert 1.3e4 < baseline < 2.5e4  # the deviation of 9,000 · (0 … 6) is 18,000
+    assert (error / baseline) ** 2 == pytest.approx(1 - r2, abs=0.02)  # the test rows have a mean of their own
+    price = checkpoint.load(tmp_path / "model.safetensors").predict(np.array([[3.0, 2.0]]))
+    assert price == pytest.approx(326_000, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "epochs", "words"), [(1e6, 30, "diverged in epoch"), (10, 1, "none of 1 ep")]
+)
+def test_training_that_is_no_improvement_is_exit_status_1_and_saves_nothing(
+    learning_rate: float, epochs: int, words: str, tmp_path: Path
+) -> None:
+    for name in ("model.safetensors", "history.csv"):
+        (tmp_path / name).write_text("precious")
+    spec = line(tmp_path, f"training: {{learning_rate: {learning_rate:f}, epochs: {epochs}}}\n")
+    result = symnn("train", spec, "--out", tmp_path)
+    assert result.returncode == 1, (result.stdout, result.stderr)
+    assert result.stderr.count("\n") == 1
+    assert f"s.yaml: {words}" in result.stderr
+    assert "try a learning_rate below" in result.stderr
+    assert {(tmp_path / name).read_text() for name in ("model.safetensors", "history.csv")} == {"precious"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["--format", "latex"]])
@@ -174,11 +224,7 @@ def test_check_passes_on_a_right_gradient() -> None:
 
 
 def test_check_has_exit_status_1_on_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-    from typer.testing import CliRunner
-
     from symnn import verify
-    from symnn.cli import app
 
     right = verify.check_gradient
 
@@ -199,6 +245,35 @@ def test_steps_show_values_and_gradients() -> None:
     assert result.returncode == 0, result.stderr
     assert "W1" in result.stdout
     assert "∂loss" in result.stdout
+
+
+def test_steps_give_an_iris_the_class_that_the_checkpoint_predicts(tmp_path: Path) -> None:
+    iris = pytest.importorskip("sklearn.datasets").load_iris()
+    table = np.column_stack([iris.data, iris.target])
+    np.savetxt(tmp_path / "d.csv", table, "%g", ",", header="a,b,c,d,kind", comments="")
+    (tmp_path / "s.yaml").write_text(
+        "inputs: 4\nlayers: [{dense: 4, activation: tanh}, {dense: 3}]\nloss: softmax_cross_entropy\n"
+        "data: {file: d.csv, target: kind}\n"
+    )
+    assert symnn("train", tmp_path / "s.yaml", "--out", tmp_path).returncode == 0
+    weights = tmp_path / "model.safetensors"
+    predicted = checkpoint.load(weights).predict(iris.data).argmax(axis=1)
+    assert (predicted == iris.target).mean() > 0.9
+    for row, kind in zip(iris.data[::30], predicted[::30], strict=True):
+        given = ",".join(map(str, row))
+        shown = invoke("steps", tmp_path / "s.yaml", "--input", given, "--label", 0, "--weights", weights)
+        assert shown.startswith("x is standardised as in training")
+        outputs = re.findall(r"^ *output\[0,\d\] = .* = (\S+)$", shown, re.MULTILINE)
+        assert np.argmax([float(number.replace("−", "-")) for number in outputs]) == kind
+
+
+def test_steps_standardise_the_target_too(tmp_path: Path) -> None:
+    spec = line(tmp_path)
+    assert symnn("train", spec, "--out", tmp_path).returncode == 0
+    weights = tmp_path / "model.safetensors"
+    shown = invoke("steps", spec, "--input", "3,2", "--target", 326_000, "--weights", weights)
+    loss = float(re.findall(r"^ *loss = .* = (\S+)$", shown, re.MULTILINE)[0])
+    assert loss < 0.01  # of standardised targets; 1e11 of those as they are
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
