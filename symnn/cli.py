@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from codegen.errors import CodegenError
+from symnn import __version__
 from symnn.errors import DataError, SpecError, SymnnError
+from symnn.terminal import printing
 
 if TYPE_CHECKING:
     from codegen.compare import Row
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from symnn.training import TrainingResult
 
 app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Neural networks as SymPy graphs: derived, printed, checked, compiled and trained.",
@@ -59,9 +59,18 @@ class Precision(StrEnum):
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"symnn {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Take the options that every command has; ``main`` looks at --debug itself."""
 
@@ -410,19 +419,41 @@ def _write_history(path: Path, result: TrainingResult) -> None:
 # --- entry --------------------------------------------------------------------------------------------------------
 
 
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+"""Click's, of the copy that Typer uses."""
+
+
 def main() -> None:
-    """Run the command line; errors of input end in one line and exit status 2."""
-    arguments = sys.argv[1:]
+    """Run the command line; errors of input and of usage end in one line and exit status 2."""
+    status = 0
+    with printing():
+        status = _run(sys.argv[1:])
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit status."""
     warnings.showwarning = lambda message, *_, **__: print(f"symnn: warning: {message}", file=sys.stderr)
-    debug = "--debug" in arguments
     try:
         # --debug may stand anywhere.
-        app([a for a in arguments if a != "--debug"], standalone_mode=True)
+        chosen = [a for a in arguments if a != "--debug"] or ["--help"]
+        return app(chosen, prog_name="symnn", standalone_mode=False) or 0
+    except SystemExit as error:
+        # Typer makes exit status 1 of a reader that has gone.
+        raise (error.__context__ if isinstance(error.__context__, BrokenPipeError) else error) from None
+    except UsageError as error:
+        print(f"symnn: {_usage(error)}", file=sys.stderr)
     except (SymnnError, CodegenError, OSError) as error:
-        if debug:
+        if "--debug" in arguments:
             raise
         print(f"symnn: {_one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+    return 2
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the arguments, and where they are described."""
+    path = error.ctx.command_path if error.ctx else "symnn"
+    return f"{' '.join(error.format_message().split())} (see {path} --help)"
 
 
 def _one_line(error: Exception) -> str:

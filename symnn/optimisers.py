@@ -59,7 +59,7 @@ class Optimiser:
 
 @lru_cache(maxsize=16)
 def _compiled(optimiser: Optimiser, dtype: Dtype) -> CompiledFunction:
-    return compile(optimiser.graph, dtype=dtype, schedule="blas")
+    return compile(optimiser.graph, dtype=dtype, schedule="loops")
 
 
 def _gradient_descent(theta: Expr, g: Expr, learning_rate: Expr, **_: Expr) -> Mapping[str, Expr]:

@@ -17,7 +17,7 @@ from codegen.emit.numba import Dtype
 from codegen.errors import EmitError
 from codegen.graph import Graph
 from codegen.passes import PassReport
-from codegen.runtime.code import Code, EmitterName, Preparation, load_code
+from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
 from codegen.schedule import SCHEDULES, ScheduleName
 
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
@@ -102,6 +102,11 @@ class CompiledFunction:
         """Jitted: the arguments, then an array for each array result; returns the scalar results."""
         found: Callable[..., Any] = self._code.jitted.fill
         return found
+
+    @property
+    def c_function(self) -> CFunction:
+        """The machine code by its address, for other compiled code."""
+        return self._code.c_function
 
     def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
         arrays = self._results(arguments, out)

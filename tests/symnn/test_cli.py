@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from symnn import checkpoint, cli, solving
+from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
 from symnn.errors import SpecError
 from symnn.lbfgs import lbfgs
@@ -27,11 +28,11 @@ XOR = ROOT / "examples" / "xor.yaml"
 BURGERS = ROOT / "examples" / "burgers.yaml"
 
 
-def symnn(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def symnn(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "symnn.cli", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, timeout=300, check=False,
+        [sys.executable, "-m", "symnn", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, timeout=300, check=False, env={**os.environ, **environment},
     )  # fmt: skip
 
 
@@ -348,3 +349,61 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     result = symnn(command, "--help")
     assert result.returncode == 0
     assert f"Example: symnn {command} " in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])
+def test_what_an_encoding_cannot_show_is_written_in_ascii(encoding: str) -> None:
+    arguments = [sys.executable, "-m", "symnn", "formulas", str(XOR)]
+    result = subprocess.run(
+        arguments, capture_output=True, cwd=ROOT, check=True, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    text = result.stdout.decode(encoding)
+    product = {"ascii": "*", "latin-1": "·", "cp1252": "·"}.get(encoding, "*")
+    assert re.search(rf"[d∂]loss/[d∂]W1\[h,d\] = (sum|Σ)_s (delta|δ)1\[s,h\]{re.escape(product)}x\[s,d\]", text)
+    assert result.stderr == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of another kind")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_failure(unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [sys.executable, "-m", "symnn", "formulas", str(XOR)],
+        stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+USAGE = {
+    "an unknown command": (["tran"], "symnn: No such command 'tran'"),
+    "an unknown option": (["train", XOR, "--epoch", "3"], "No such option: --epoch"),
+    "no spec": (["train"], "symnn: Missing argument 'SPEC'"),
+    "no number": (["train", XOR, "--epochs", "many"], "'--epochs'"),
+    "a number out of range": (["train", XOR, "--epochs", "0"], "'--epochs'"),
+    "an unknown choice": (["train", XOR, "--dtype", "float16"], "float16"),
+    "one argument too many": (["formulas", XOR, XOR], "unexpected extra argument"),
+}
+
+
+@pytest.mark.parametrize("what", USAGE)
+def test_wrong_usage_is_one_line_and_exit_status_2(what: str) -> None:
+    arguments, words = USAGE[what]
+    result = symnn(*arguments)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert words in result.stderr
+    assert "--help)" in result.stderr
+
+
+def test_the_version_and_what_is_said_without_a_command() -> None:
+    assert symnn("--version").stdout == f"symnn {__version__}\n"
+    result = symnn()
+    assert result.returncode == 0
+    assert "solve" in result.stdout
+
+
+def test_a_shell_completes_commands() -> None:
+    result = symnn(_SYMNN_COMPLETE="complete_bash", COMP_WORDS="symnn tr", COMP_CWORD="1")
+    assert result.stdout.split() == ["train"]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from symnn import descent, training
 from symnn.data import Dataset, Split, load_digits, minibatches
-from symnn.epoch import epoch_function
 from symnn.errors import DataError, SymnnError
 from symnn.losses import LOSSES
 from symnn.network import Model, Network, dense
@@ -422,7 +421,7 @@ def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
     """Five steps an epoch; before the first has ended there are only the initial parameters."""
     interrupt = interrupt_at(step)
     monkeypatch.setattr(descent, "CALL_SECONDS", 0)  # a step a call
-    monkeypatch.setattr(descent, "epoch_function", lambda *arguments: interrupt(epoch_function(*arguments)))
+    monkeypatch.setattr(descent.Minibatches, "run", interrupt(descent.Minibatches.run))
     result = train(CLASSIFIER, blobs(), settings())
     monkeypatch.undo()
     assert result.stopped == "interrupted"

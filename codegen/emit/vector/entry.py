@@ -54,12 +54,15 @@ class Entries:
 
     def define(self) -> None:
         functions = Functions(self.module, self.table, self.symbol)
-        call = self._call(functions.run())
+        run = functions.run()
+        call = self._call(run)
         self._keyword(call)
         self._bound(call)
         self._bind()
         self._part(functions)
         self._finish_parts(functions)
+        self._workspace()
+        self._fill(run)
 
     # --- the entry points --------------------------------------------------------------------------------------------
 
@@ -177,6 +180,30 @@ class Entries:
         functions.finish(builder, words, results)
         self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
         self._return(builder, results, self._bound_arrays(builder, self_))
+
+    def _workspace(self) -> None:
+        """``int64 workspace(words)``: the bytes that :meth:`_fill` needs for these extents, and for smaller ones."""
+        function = ir.Function(self.module, ir.FunctionType(INT, [INT.as_pointer()]), f"{self.symbol}_workspace")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        builder.ret(self.table.workspace(builder, function.args[0]))
+
+    def _fill(self, run: ir.Function) -> None:
+        """``int64 fill(words, workspace, results)`` on a table of arrays that fit: 1, or 0 if an integer does not.
+
+        For compiled code that is handed its address; it needs neither Python nor the interpreter's lock.
+        """
+        real = FORMATS[self.table.plan.dtype].real
+        signature = ir.FunctionType(INT, [INT.as_pointer(), BYTE, real.as_pointer()])
+        function = ir.Function(self.module, signature, f"{self.symbol}_fill")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        refuse = function.append_basic_block("refuse")
+        with builder.goto_block(refuse):
+            builder.ret(INT(0))
+        words, block, results = function.args
+        Checks(builder, refuse).integers(self.table, words)
+        self.table.put_workspaces(builder, words, block)
+        builder.call(run, [words, results])
+        builder.ret(INT(1))
 
     def _chunks(self, builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
         samples = self.table.plan.program.samples
