@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import reduce
 from typing import NamedTuple
 
 import sympy
@@ -51,6 +52,7 @@ class Dialect:
     choose: Callable[[str, str, str], Text]
     """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
     square_root: str
+    hypot: str
     erfc: str
     both: str
     either: str
@@ -72,6 +74,7 @@ SCALAR = Dialect(
     },
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
+    hypot="math.hypot",
     erfc="math.erfc",
     both=" and ",
     either=" or ",
@@ -93,6 +96,7 @@ ARRAY = Dialect(
     },
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
     square_root="np.sqrt",
+    hypot="np.hypot",
     erfc="special.erfc",
     both=" & ",
     either=" | ",
@@ -108,10 +112,45 @@ def _sigmoid(x: Expr) -> Expr:
     return f.select(x, quotient, e * quotient)
 
 
+TAIL = 3
+"""Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
+TERMS = 20
+"""Of the continued fraction: 3·10⁻¹⁴ at TAIL, and less beyond."""
+
+
+def _fraction(x: Expr, first: int) -> Expr:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first, the rest of it as if it did not depend on n any more."""
+    value = sympy.sqrt(x**2 + 2 * TERMS + 2) - x
+    for n in range(TERMS, first - 1, -1):
+        value = 2 * n / (2 * x + value)
+    return value
+
+
+def _hazard(x: Expr) -> Expr:
+    return 2 * sympy.exp(-(x**2)) / (sympy.sqrt(sympy.pi) * sympy.erfc(x))
+
+
+def _erfcx(x: Expr) -> Expr:
+    far = 2 / (sympy.sqrt(sympy.pi) * (2 * x + _fraction(x, 1)))
+    return f.select(x - TAIL, far, sympy.exp(x**2) * sympy.erfc(x))
+
+
+def _erfcx_rate(x: Expr) -> Expr:
+    return f.select(x - TAIL, _fraction(x, 1), _hazard(x) - 2 * x)
+
+
+def _erfcx_curvature(x: Expr) -> Expr:
+    far, near = _fraction(x, 1), _hazard(x)
+    return f.select(x - TAIL, far * (_fraction(x, 2) - far), 2 - near * (near - 2 * x))
+
+
 #: Functions that are written as a formula over those above.
 FORMULAS: Mapping[type[Basic], Callable[..., Expr]] = {
     f.sigmoid: _sigmoid,
     f.softplus: lambda x: f.relu(x) + f.log1p(sympy.exp(-f.absolute(x))),
+    f.erfcx: _erfcx,
+    f.erfcx_rate: _erfcx_rate,
+    f.erfcx_curvature: _erfcx_curvature,
 }
 
 
@@ -144,6 +183,7 @@ class ExpressionWriter:
             (f.power, lambda node, of: self._raised(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
+            (f.hypot, self._hypot),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
@@ -255,6 +295,11 @@ class ExpressionWriter:
         argument = of(node.args[0]).within(Level.PRODUCT)
         scale = self.number(-(0.5**0.5))
         return Text(f"{self.number(0.5)}*{self.dialect.erfc}({scale}*{argument})", Level.PRODUCT)
+
+    def _hypot(self, node: Basic, of: _Texts) -> Text:
+        """Of more than two arguments one after the other."""
+        texts = (of(argument).text for argument in node.args)
+        return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
 
     def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:
         best = self._named(of(node.args[0])).text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import mpmath
@@ -37,7 +37,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "sigmoid": (-750, 40), "softplus": (-750, 40), "sin": (-1e3, 1e3), "cos": (-1e3, 1e3), "tan": (-1e3, 1e3),
     "erf": (-7, 7), "erfc": (-6.5, 27.5), "normal_cdf": (-38.7, 9), "sinh": (-715, 715), "cosh": (-715, 715),
     "asin": (-1, 1), "acos": (-1, 1), "atan": (-10, 10), "asinh": (-100, 100), "acosh": (1, 100), "atanh": (-1, 1),
-    "sqrt": (0, 10), "reciprocal": (-10, 10),
+    "sqrt": (0, 10), "reciprocal": (-10, 10), "erfcx": (-27, 30), "erfcx_rate": (-27, 30), "erfcx_curvature": (-27, 30),
 }  # fmt: skip
 
 ORACLE: Mapping[str, Callable[[mpf], mpf]] = {
@@ -46,6 +46,9 @@ ORACLE: Mapping[str, Callable[[mpf], mpf]] = {
     "softplus": lambda x: mpmath.log1p(mpmath.exp(-abs(x))) + max(x, 0),
     "normal_cdf": lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2,
     "reciprocal": lambda x: 1 / x,
+    **{
+        name: partial(getattr(functions, name).value, mpmath.mp) for name in ("erfcx", "erfcx_rate", "erfcx_curvature")
+    },
 }
 
 #: Values at −inf, −largest, −smallest, −0, 0, smallest, largest, inf; "x" is the argument itself, None is not exact.
@@ -73,6 +76,9 @@ SPECIALS: Mapping[str, tuple[float | str | None, ...]] = {
     "atanh": (NAN, NAN, "x", "x", "x", "x", NAN, NAN),
     "sqrt": (NAN, NAN, NAN, "x", 0, None, None, INF),
     "reciprocal": (-0.0, None, -INF, -INF, INF, INF, None, 0),
+    "erfcx": (INF, INF, 1, 1, 1, 1, None, 0),
+    "erfcx_rate": (INF, INF, None, None, None, None, None, 0),
+    "erfcx_curvature": (2, 2, None, None, None, None, None, 0),
 }
 
 #: Exact arguments and values besides the common ones above.
@@ -102,6 +108,10 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
     "stop_gradient": (((5,), 5),),
     "maximum": (((1, 2, 0), 2), ((3, 2, 1), 3), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
     "minimum": (((1, 2, 3), 1), ((3, 2, 1), 1), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
+    "hypot": (
+        ((3, 4), 5), ((-3e200, 4e200), 5e200), ((3e-200, 4e-200), 5e-200), ((0, 0), 0), ((0, -5e-324), 5e-324),
+        ((INF, NAN), INF), ((-INF, 1), INF), ((NAN, 1), NAN), ((1, 2, 2), 3), ((7,), 7), ((1e308, 1.5e308), INF),
+    ),
     "atan2": (((0, 1), 0), ((0, -1), math.pi), ((1, 0), math.pi / 2), ((-0.0, -1), -math.pi)),
     "power": (((2, 10), 1024), ((2, 0.5), math.sqrt(2)), ((NAN, 0), 1), ((-8, 3), -512), ((-8, 0.5), NAN)),
 }
