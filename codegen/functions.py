@@ -239,7 +239,9 @@ class erfcx(Primitive):  # noqa: N801
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
-        return mp.exp(x * x) * mp.erfc(x) if not x > FAR else 2 / (mp.sqrt(mp.pi) * (2 * x + _fraction(mp, x, 1)))
+        if x < -FAR:
+            return mp.inf  # beyond any float
+        return 2 / (mp.sqrt(mp.pi) * (2 * x + _fraction(mp, x, 1))) if x > FAR else mp.exp(x * x) * mp.erfc(x)
 
 
 class erfcx_rate(Primitive):  # noqa: N801
@@ -302,6 +304,24 @@ class hypot(Primitive):  # noqa: N801
     def value(mp: Any, *arguments: Any) -> Any:
         infinite = any(abs(a) == mp.inf for a in arguments)
         return mp.inf if infinite else mp.sqrt(sum((a * a for a in arguments), mp.mpf(0)))
+
+
+class direction_cosine(Primitive):  # noqa: N801
+    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+
+    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
+    """
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
+        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+    @staticmethod
+    def value(mp: Any, x: Any, *arguments: Any) -> Any:
+        size = hypot.value(mp, *arguments)
+        return x / size if size else mp.mpf(0)
 
 
 class power(Primitive):  # noqa: N801
@@ -657,24 +677,6 @@ class log_normal_cdf(Composite):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
         return sqrt(2 / pi) / erfcx(-x / sqrt(2)) * x.diff(symbol)
-
-
-class direction_cosine(Composite):  # noqa: N801
-    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
-
-    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
-    """
-
-    @classmethod
-    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
-        size = hypot(*arguments)
-        return x / (size + equal(size, Integer(0)))
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, *arguments = self.args
-        dx = x.diff(symbol)
-        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
-        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
 
 
 class XLog(Composite):

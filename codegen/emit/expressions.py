@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import reduce
@@ -183,7 +183,8 @@ class ExpressionWriter:
             (f.power, lambda node, of: self._raised(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
-            (f.hypot, self._hypot),
+            (f.hypot, lambda node, of: self._hypot(node.args, of)),
+            (f.direction_cosine, self._direction_cosine),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
@@ -296,10 +297,15 @@ class ExpressionWriter:
         scale = self.number(-(0.5**0.5))
         return Text(f"{self.number(0.5)}*{self.dialect.erfc}({scale}*{argument})", Level.PRODUCT)
 
-    def _hypot(self, node: Basic, of: _Texts) -> Text:
+    def _hypot(self, arguments: Sequence[Basic], of: _Texts) -> Text:
         """Of more than two arguments one after the other."""
-        texts = (of(argument).text for argument in node.args)
+        texts = (of(argument).text for argument in arguments)
         return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
+
+    def _direction_cosine(self, node: Basic, of: _Texts) -> Text:
+        size, zero, one = self._named(self._hypot(node.args[1:], of)).text, self.number(0.0), self.number(1.0)
+        divisor = self._named(self.dialect.choose(f"{size} == {zero}", one, size)).text
+        return Text(f"{of(node.args[0]).within(Level.CALL)}/{divisor}", Level.PRODUCT)
 
     def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:
         best = self._named(of(node.args[0])).text

@@ -1035,6 +1035,12 @@ def hypot(lanes: Lanes, *arguments: Value) -> Value:
     return lanes.select(infinite, math.inf, value)
 
 
+def direction_cosine(lanes: Lanes, x: Value, *arguments: Value) -> Value:
+    """x/√(x₁² + x₂² + …), 0 at the origin."""
+    size = hypot(lanes, *arguments)
+    return lanes.div(x, lanes.select(lanes.compare("==", size, 0.0), 1.0, size))
+
+
 def reciprocal(lanes: Lanes, x: Value) -> Value:
     return lanes.div(1.0, x)
 
@@ -1134,7 +1140,7 @@ def _through_double(lanes: Lanes, function: ir.Function, arguments: Sequence[Val
 TABLE: Mapping[str, Function] = {
     function.__name__: function
     for function in (
-        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, equal, erf, erfc, erfcx, erfcx_curvature,
+        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, direction_cosine, equal, erf, erfc, erfcx, erfcx_curvature,
         erfcx_rate, exp, expm1, hypot, log, log1p, maximum, minimum, normal_cdf, power, reciprocal, relu, select, sigmoid, sign, sin, sinh, softplus, sqrt, step,
         stop_gradient, tan, tanh,
     )

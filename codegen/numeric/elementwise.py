@@ -185,6 +185,12 @@ def hypot(*arguments: Array) -> Any:
     return size * root(reduce(operator.add, ((x / size) ** 2 for x in arguments)))
 
 
+def direction_cosine(x: Array, *arguments: Array) -> Any:
+    """x/hypot, 0 at the origin."""
+    size = hypot(*arguments)
+    return x / np.where(size == 0, 1, size)
+
+
 def step(x: Array) -> Any:
     """1 where x > 0, else 0."""
     return (x.real > 0).astype(x.dtype)
@@ -285,6 +291,7 @@ NUMPY: Mapping[type, Function] = {
     functions.erfcx_rate: erfcx_rate,
     functions.erfcx_curvature: erfcx_curvature,
     functions.hypot: hypot,
+    functions.direction_cosine: direction_cosine,
     functions.step: step,
     functions.relu: relu,
     functions.sign: sign,

@@ -1,4 +1,4 @@
-"""Tails of the normal distribution: what cancels, underflows or overflows there, and the form that does not, a row each.
+"""Tails of the normal distribution: what cancels, underflows or overflows there, and the form that does not.
 
 SymPy turns erfc(−u) into 2 − erfc(u), which is 0 where erfc(−u) is 10⁻¹⁷; Φ is not turned. So 1 + erf(w) becomes
 2·Φ(√2·w) here, and everything else follows from functions that keep their digits: erfc, Φ, erfcx and their logarithms.
