@@ -126,13 +126,17 @@ def _fraction(x: Expr, first: int) -> Expr:
     return value
 
 
+def _erfc(x: Expr) -> Expr:
+    return 2 * f.normal_cdf(-sympy.sqrt(2) * x)  # which SymPy does not turn into 2 − erfc(−x)
+
+
 def _hazard(x: Expr) -> Expr:
-    return 2 * sympy.exp(-(x**2)) / (sympy.sqrt(sympy.pi) * sympy.erfc(x))
+    return 2 * sympy.exp(-(x**2)) / (sympy.sqrt(sympy.pi) * _erfc(x))
 
 
 def _erfcx(x: Expr) -> Expr:
     far = 2 / (sympy.sqrt(sympy.pi) * (2 * x + _fraction(x, 1)))
-    return f.select(x - TAIL, far, sympy.exp(x**2) * sympy.erfc(x))
+    return f.select(x - TAIL, far, sympy.exp(x**2) * _erfc(x))
 
 
 def _erfcx_rate(x: Expr) -> Expr:
