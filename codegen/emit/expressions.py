@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import reduce
 from typing import NamedTuple
@@ -103,6 +103,16 @@ ARRAY = Dialect(
     negation="~",
 )
 """NumPy arrays: both branches are computed, one is picked."""
+
+
+LIBRARY = replace(
+    ARRAY,
+    calls={
+        **ARRAY.calls,
+        **{g: f"special.{g.__name__}" for g in (f.sigmoid, f.softplus, f.log_sigmoid, f.log_cosh)},
+    },
+)
+"""Arrays of a library, with its own functions for what is written through |x| here, which spoils derivatives at 0."""
 
 
 def _sigmoid(x: Expr) -> Expr:
@@ -206,7 +216,7 @@ class ExpressionWriter:
 
     def write(self, expression: Expr) -> str:
         """The text of an expression, its temporaries assigned first."""
-        expanded = rewrite(expression, _expand)
+        expanded = rewrite(expression, lambda node: _expand(node, self.dialect))
         uses = Counter(id(a) for node in postorder(expanded) if not is_leaf(node) for a in node.args)
         texts: dict[int, Text] = {}
         for node in postorder(expanded):
@@ -338,10 +348,13 @@ class ExpressionWriter:
 _Texts = Callable[[Basic], Text]
 
 
-def _expand(node: Basic) -> Basic | None:
+def _expand(node: Basic, dialect: Dialect) -> Basic | None:
+    """What a function is a formula of, unless the target has it."""
+    if type(node) in dialect.calls:
+        return None
     if type(node) in FORMULAS:
         return FORMULAS[type(node)](*node.args)
-    return rewrite(node.definition(), _expand) if isinstance(node, f.Composite) else None
+    return rewrite(node.definition(), lambda part: _expand(part, dialect)) if isinstance(node, f.Composite) else None
 
 
 def is_inverse(node: Basic) -> bool:

@@ -102,7 +102,7 @@ MARKET = {S: 60, K: 100, sigma: 0.2, T: 0.1, r: 0.01}
 
 #: A formula, where, its variable, value and derivative: mpmath at 50 digits.
 VALUES: dict[str, tuple[Expr, dict[Expr, float], Expr, float, float]] = {
-    "log Φ(−9)": (log(erfc(-u / sqrt(2)) / 2), {u: -9}, u, -43.628149113, 9.1085037),
+    "log Φ(−9)": (log(erfc(-u / sqrt(2)) / 2), {u: -9}, u, -43.628149113, 9.108523105002869),
     "1 − erf(6)": (1 - erf(x), {x: 6}, x, 2.1519736712e-17, -2.6172761e-16),
     "log(erfc(30)/2)": (log(erfc(z) / 2), {z: 30}, z, -904.66695, -60.03327),
     "Mills(20)": (exp(-(z**2)) / erfc(z), {z: 20}, z, 35.49328, 1.77025473),
