@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import dtype_name
 from codegen.numeric import CheckReport, check_gradient
 from symnn.network import Network
 
@@ -20,7 +21,7 @@ def check(
     theta: np.ndarray | None = None,
     *,
     methods: Sequence[str] = METHODS,
-    dtype: Dtype = "float64",
+    dtype: DTypeLike = "float64",
     samples: int = 8,
     seed: int = 0,
 ) -> CheckReport:
@@ -34,6 +35,7 @@ def check(
     >>> check(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")).passed
     True
     """
+    dtype = dtype_name(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
     values = example(network, generator, samples) | {k: v for k, v in (("x", x), ("y", y)) if v is not None}
     if theta is None:
