@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sympy import Expr, Mul, Rational, Symbol
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder
@@ -281,13 +282,13 @@ class Network:
     # --- compiled -------------------------------------------------------------------------------------------------
 
     def compile(
-        self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
+        self, dtype: DTypeLike = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
     ) -> Model:
         """The compiled functions of this network; each is compiled when it is first used.
 
         ``threads`` may work at one call on large batches; the results are the same to the bit for any number.
         """
-        return Model(self, dtype, schedule, cache, threads)
+        return Model(self, dtype_name(dtype), schedule, cache, threads)
 
 
 @dataclass(frozen=True)

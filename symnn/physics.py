@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sympy import Add, Expr, IndexedBase, Symbol
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef, UndefinedFunction
@@ -34,7 +35,7 @@ from codegen import (
     gradient,
     sample_extent,
 )
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import Dtype, dtype_name
 from codegen.expression import fresh_name, replace, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
@@ -284,16 +285,18 @@ class Physics:
 
     # --- compiled -------------------------------------------------------------------------------------------------
 
-    def compile(self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True) -> PhysicsModel:
+    def compile(
+        self, dtype: DTypeLike = "float64", schedule: ScheduleName = "auto", cache: bool = True
+    ) -> PhysicsModel:
         """The compiled functions of this problem; each is compiled when it is first used."""
-        return PhysicsModel(self, dtype, schedule, cache)
+        return PhysicsModel(self, dtype_name(dtype), schedule, cache)
 
 
 @dataclass(frozen=True)
 class PhysicsModel:
     """The compiled functions of a problem. Points are arrays, one a residual, in the residuals' order.
 
-    Their columns are the inputs, and after them the data of the residual.
+    Their columns are the inputs, and after them the data of the residual. One list of the arrays is the same.
     """
 
     physics: Physics
@@ -319,18 +322,18 @@ class PhysicsModel:
                 found[residual.name] = self._compile(graph)
         return found
 
-    def value_and_grad(self, theta: np.ndarray, *points: np.ndarray) -> tuple[float, np.ndarray]:
+    def value_and_grad(self, theta: np.ndarray, *points: np.ndarray | Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
         """The loss, the sum of its parts, and its gradient, laid out like theta."""
         theta, arrays = self._theta(theta), self._arrays(points)
         found = [part(theta, *where) for part, where in zip(self.parts.values(), arrays)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
-    def losses(self, theta: np.ndarray, *points: np.ndarray) -> dict[str, float]:
+    def losses(self, theta: np.ndarray, *points: np.ndarray | Sequence[np.ndarray]) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
         theta, arrays = self._theta(theta), self._arrays(points)
         return {name: part(theta, *where)[0] for (name, part), where in zip(self.parts.items(), arrays)}
 
-    def objective(self, *points: np.ndarray) -> Objective:
+    def objective(self, *points: np.ndarray | Sequence[np.ndarray]) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
         Both are float64, and every call gives a new gradient. Points without data that are C-contiguous arrays of the
@@ -341,9 +344,12 @@ class PhysicsModel:
     def _theta(self, given: np.ndarray) -> np.ndarray:
         return checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))
 
-    def _arrays(self, points: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+    def _arrays(self, points: Sequence[Any]) -> list[tuple[np.ndarray, ...]]:
         """The points themselves, or copies of them as the compiled functions want them; data apart."""
         residuals = self.physics.residuals
+        given = points[0] if len(points) == 1 else None
+        if isinstance(given, (list, tuple)) and given and all(isinstance(where, np.ndarray) for where in given):
+            points = given
         if len(points) != len(residuals):
             names = ", ".join(residual.name for residual in residuals)
             raise TypeError(f"expected {len(residuals)} arrays of points ({names}), found {len(points)}")

@@ -18,6 +18,7 @@ from codegen.constants import faulty_constant
 from codegen.errors import GraphError
 from codegen.expression import is_leaf, postorder
 from codegen.functions import SUPPORTED
+from codegen.motions import is_motion
 
 REDUCTIONS = (Sum, Product)
 """Nodes with variables of their own."""
@@ -28,7 +29,7 @@ OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant)
 
 def is_opaque(node: Basic) -> bool:
     """Whether a walk over operations stops at the node."""
-    return isinstance(node, OPAQUE) or is_leaf(node)
+    return isinstance(node, OPAQUE) or is_leaf(node) or is_motion(node)
 
 
 def check(place: str, expression: Expr) -> None:
@@ -74,6 +75,8 @@ def _check(place: str, node: Basic) -> None:
         check_subscripts(place, node)
     elif isinstance(node, Symbol):
         require_real(f"{place} contains the symbol", node)
+    elif is_motion(node):
+        require_real(f"{place} contains", node)
     elif isinstance(node, sympy.polygamma):
         if not (isinstance(node.args[0], Integer) and node.args[0] >= 0):
             raise GraphError(f"{place} contains polygamma of order {node.args[0]}, expected a whole number from 0")

@@ -74,8 +74,11 @@ class Code(Protocol):
     def c_function(self) -> CFunction:
         """The code as other compiled code calls it."""
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-        """``call(*arguments, out=arrays)`` by the shortest way; ``otherwise`` gets calls that do not fit."""
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """``call(*arguments, out=arrays)`` by the shortest way.
+
+        ``by_position`` gets calls without names, and ``otherwise`` those that do not fit.
+        """
 
     def bind(
         self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
@@ -236,11 +239,16 @@ class _NumbaCode:
         self.cache_hit, self.jitted, self._layout = loaded.cache_hit, loaded.module, layout
         self._preparation, self._cache = preparation, cache
         self._fill = loaded.module.fill
-        self._integers = [n for n, slot in enumerate(layout.arguments) if slot.kind == "integer" and not slot.shape]
+        slots = [*layout.arguments, *layout.arrays]
+        self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
+        self._arrays = [n for n, slot in enumerate(slots) if slot.shape]
 
     def call(self, *everything: Any) -> Any:
         # Numba would turn 1.9 into the integer 1.
         if not all(isinstance(everything[n], (int, np.integer)) for n in self._integers if n < len(everything)):
+            return False
+        # It would ignore the mask of a masked array.
+        if not all(type(everything[n]) is np.ndarray for n in self._arrays if n < len(everything)):
             return False
         try:
             scalars = self._fill(*everything)
@@ -264,7 +272,7 @@ class _NumbaCode:
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         return self.call(*arguments, *arrays)
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
         return otherwise
 
     def bind(

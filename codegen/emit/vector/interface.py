@@ -30,7 +30,9 @@ class Record(IntEnum):
     SHARED, PRIVATE, SCRATCH = 5, 6, 7
     TUPLE_TYPE, OUT, FALSE = 8, 9, 10
     """The addresses of ``tuple``, of the interned name ``"out"`` and of ``False``."""
-    LAST = 11
+    NUMBERS, REAL_NUMBERS = 11, 13
+    """The addresses of the types of numbers that are taken as they are, whole ones first."""
+    LAST = 16
     """Where a table begins."""
 
 
