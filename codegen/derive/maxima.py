@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sympy import Expr
 from sympy.core.basic import Basic
 
 from codegen.derive.local import local_derivatives
