@@ -24,7 +24,7 @@ from codegen.expression import Extent, extent
 from codegen.graph import Equation, Graph, Variable
 
 Integers = NDArray[np.int64]
-Indices = NDArray[np.int32] | NDArray[np.int64]
+Indices = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def in_rows(rows: Integers, columns: Integers, shape: tuple[int, int]) -> Rows:
     new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
     starts = np.flatnonzero(new)
     # SciPy's own choice: what it is given otherwise it copies in each call.
-    kind = np.int32 if max(*shape, len(order)) <= np.iinfo(np.int32).max else np.int64
+    kind: type[np.signedinteger[Any]] = np.int32 if max(*shape, len(order)) < 2**31 else np.int64
     ends = np.searchsorted(rows[starts], np.arange(shape[0] + 1)).astype(kind)
     indices = columns[starts].astype(kind)
     indices.flags.writeable = ends.flags.writeable = False

@@ -42,7 +42,8 @@ class _Choice:
 
     def best(self, statements: Sequence[Statement]) -> tuple[float, list[Loop]]:
         """The cost of statements and the loops among them that run in lanes."""
-        cost, chosen = 0.0, []
+        cost = 0.0
+        chosen: list[Loop] = []
         for statement in statements:
             if not isinstance(statement, Loop):
                 cost += self.instructions(statement, frozenset())
