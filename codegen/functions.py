@@ -439,15 +439,32 @@ class equal(Primitive):  # noqa: N801
 
 
 class Extremum(Primitive):
-    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins."""
+    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins.
+
+    The derivative of two is selected, which takes no division, and what is not chosen leaks nothing.
+    """
+
+    sense: int
+    """1 for the largest, -1 for the smallest."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         ties = [equal(argument, self) for argument in self.args]
         return ties[argindex - 1] / Add(*ties)
 
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        if len(self.args) != 2:
+            return super()._eval_derivative(symbol)
+        slopes = [argument.diff(symbol) for argument in self.args]
+        if slopes[0] == slopes[1]:
+            return slopes[0]
+        ahead = self.sense * (self.args[0] - self.args[1])
+        return select(ahead, slopes[0], select(equal(*self.args), Add(*slopes) / 2, slopes[1]))
+
 
 class maximum(Extremum):  # noqa: N801
     """The largest argument."""
+
+    sense = 1
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:
@@ -456,6 +473,8 @@ class maximum(Extremum):  # noqa: N801
 
 class minimum(Extremum):  # noqa: N801
     """The smallest argument."""
+
+    sense = -1
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:

@@ -254,7 +254,8 @@ class Functions:
                 if statement.only is None:
                     yield f"{pad}for {name} in range({stop}):"
                 else:
-                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}"
+                    start = " - first" if statement.index == self.tile else ""
+                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}{start}"
                     yield f"{pad}if 0 <= {name} < {stop}:"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
@@ -271,7 +272,8 @@ class Functions:
 
         def factor(part: Expr) -> str:
             if isinstance(part, Idx):
-                return scope[part]
+                name = self.position(part, scope, Place.INPUT)
+                return f"({name})" if part == self.tile else name
             return str(part) if isinstance(part, Integer) else self.extent_name(part)
 
         products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))

@@ -136,7 +136,7 @@ class Preparation:
             if (planned := plan(program, self.dtype)) is not None:
                 return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
         if self.wish == "vector":
-            what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
+            what = missing or "an equation over pairs of samples"
             raise EmitError(f"{what} has no vector form")
         return None
 
