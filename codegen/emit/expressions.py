@@ -17,8 +17,10 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
+from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.expression import is_leaf, postorder, rewrite
+from codegen.special import regularised_lower_gamma, regularised_upper_gamma, spherical_bessel
 
 
 class Level(IntEnum):
@@ -61,14 +63,29 @@ _ELEMENTARY: tuple[type[Basic], ...] = (
     sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, f.expm1, f.log1p,
 )  # fmt: skip
 
+_SCIPY: Mapping[type[Basic], str] = {
+    **{kind: kind.__name__ for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfinv)},
+    sympy.binomial: "binom",
+    sympy.besselj: "jv",
+    sympy.bessely: "yv",
+    sympy.besseli: "iv",
+    sympy.besselk: "kv",
+    sympy.expint: "expn",
+    sympy.Ei: "expi",
+    spherical_bessel: "spherical_jn",
+    regularised_lower_gamma: "gammainc",
+    regularised_upper_gamma: "gammaincc",
+}
+"""Functions of scipy.special."""
+
 SCALAR = Dialect(
     calls={
         **{function: f"math.{function.__name__}" for function in (*_ELEMENTARY, sympy.erf, sympy.erfc, sympy.atan2)},
         **{getattr(sympy, name): f"math.{name}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
         f.absolute: "abs",
+        f.floor: "np.floor",  # Numba's math.floor gives an integer of 64 bits
+        **{kind: f"special.{row.name}" for kind, row in externals.FUNCTIONS.items()},
         sympy.gamma: "math.gamma",
-        sympy.loggamma: "special.loggamma",
-        sympy.polygamma: "special.polygamma",
     },
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
@@ -88,8 +105,9 @@ ARRAY = Dialect(
         },
         sympy.erf: "special.erf",
         sympy.erfc: "special.erfc",
-        **{getattr(sympy, name): f"special.{name}" for name in ("gamma", "loggamma", "polygamma")},
+        **{kind: f"special.{name}" for kind, name in _SCIPY.items()},
         f.absolute: "np.abs",
+        f.floor: "np.floor",
     },
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
     square_root="np.sqrt",
@@ -144,6 +162,7 @@ class ExpressionWriter:
             (f.power, lambda node, of: self._raised(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
+            (f.modulo, lambda node, of: self._infix("%", node, of)),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
@@ -178,7 +197,9 @@ class ExpressionWriter:
             if isinstance(node, kind):
                 return write(node, of)
         if type(node) in self.dialect.calls:
-            return Text(f"{self.dialect.calls[type(node)]}({', '.join(of(a).text for a in node.args)})", Level.CALL)
+            orders, arguments = externals.operands(node)
+            texts = [*map(str, orders), *(of(a).text for a in arguments)]
+            return Text(f"{self.dialect.calls[type(node)]}({', '.join(texts)})", Level.CALL)
         raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _named(self, text: Text) -> Text:
@@ -274,6 +295,10 @@ class ExpressionWriter:
             else:
                 result = self.dialect.choose(condition, value.within(Level.SUM), result.within(Level.CHOICE))
         return result
+
+    def _infix(self, operator: str, node: Basic, of: _Texts) -> Text:
+        left, right = (of(a).within(Level.CALL) for a in node.args)
+        return Text(f"{left} {operator} {right}", Level.PRODUCT)
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.SUM) for a in node.args)
