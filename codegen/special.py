@@ -148,7 +148,6 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
 }
 
 
-
 class Order(NamedTuple):
     """An argument that has to be a whole number, and which."""
 

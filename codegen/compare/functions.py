@@ -39,6 +39,11 @@ _LARGE = (1000.0, -1000.0)
 _ENDS = (math.inf, -math.inf)
 _NAN = (math.nan,)
 
+
+def _of_order(kind: Callable[[int, Expr], Expr], n: int) -> Callable[[Expr], Expr]:
+    return lambda x: kind(n, x)
+
+
 FUNCTIONS: Mapping[str, Tested] = {
     # smooth
     "tanh": Tested(sympy.tanh),
@@ -90,35 +95,27 @@ FUNCTIONS: Mapping[str, Tested] = {
     "factorial": Tested(sympy.factorial, (-0.31, 0.2, 0.62, 1.9, 4.4), (0.0, 30.5, *_NAN)),
     "beta": Tested(lambda x: sympy.beta(x, 2 + x / 3), (0.2, 0.62, 1.9, 4.4, 33.0), (1e-3, *_NAN)),
     "binomial": Tested(lambda x: sympy.binomial(x, 1 + x / 3), (-0.31, 0.2, 0.62, 1.9, 44.7), (0.0, *_NAN)),
+    **{f"besselj {n}": Tested(_of_order(sympy.besselj, n), special=(*_SMALL, 100.0, *_NAN)) for n in (0, 1, 3)},
     **{
-        f"besselj {n}": Tested(lambda x, n=n: sympy.besselj(n, x), special=(*_SMALL, *_LARGE, *_ENDS, *_NAN))
-        for n in (0, 1, 2, 5)
-    },
-    **{
-        f"{kind.__name__} {n}": Tested(lambda x, n=n, kind=kind: kind(n, x), (0.31, 1.0, 2.7, 15.0), special)
+        f"{kind.__name__} {n}": Tested(_of_order(kind, n), (0.31, 2.7), special)
         for kind, special in {
-            sympy.bessely: (1000.0, -1.0, math.inf, *_NAN),
-            sympy.besselk: (600.0, -1.0, math.inf, *_NAN),
+            sympy.bessely: (-1.0, *_NAN),
+            sympy.besselk: (-1.0, *_NAN),
         }.items()
-        for n in (0, 1, 4)
+        for n in (0, 2)
     },
-    **{
-        f"besseli {n}": Tested(lambda x, n=n: sympy.besseli(n, x), special=(*_SMALL, 600.0, -600.0, *_ENDS, *_NAN))
-        for n in (0, 1, 4)
-    },
-    "sinc": Tested(sympy.sinc, special=(*_SMALL, *_LARGE, *_ENDS, *_NAN)),
-    "jn 3": Tested(lambda x: sympy.jn(3, x), special=(*_SMALL, *_LARGE, *_ENDS, *_NAN)),
-    "expint 1": Tested(lambda x: sympy.expint(1, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, math.inf, *_NAN)),
-    "expint 3": Tested(lambda x: sympy.expint(3, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, math.inf, *_NAN)),
-    "Ei": Tested(sympy.Ei, (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, -math.inf, *_NAN)),
-    "Si": Tested(sympy.Si, special=(*_SMALL, *_LARGE, *_ENDS, *_NAN)),
-    "Ci": Tested(sympy.Ci, (1e-3, 0.31, 1.0, 2.7, 15.0), (1000.0, math.inf, *_NAN)),
+    **{f"besseli {n}": Tested(_of_order(sympy.besseli, n), special=(0.0, 1e-8, 600.0, -600.0, *_NAN)) for n in (0, 2)},
+    "sinc": Tested(sympy.sinc, special=(0.0, 1e-8, *_LARGE, *_NAN)),
+    "jn 3": Tested(lambda x: sympy.jn(3, x), special=(0.0, 1e-8, 100.0, *_NAN)),
+    "expint 1": Tested(lambda x: sympy.expint(1, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *_NAN)),
+    "expint 3": Tested(lambda x: sympy.expint(3, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *_NAN)),
+    "Ei": Tested(sympy.Ei, (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *_NAN)),
+    "Si": Tested(sympy.Si, special=(0.0, 1e-8, *_LARGE, *_NAN)),
+    "Ci": Tested(sympy.Ci, (1e-3, 0.31, 1.0, 2.7, 15.0), (1000.0, *_NAN)),
     "erfinv": Tested(sympy.erfinv, _UNIT, (*_SMALL, 2.0, *_NAN)),
-    "LambertW": Tested(
-        sympy.LambertW, (-0.36, -0.1, 0.0078125, 0.62, 9.0), (*_SMALL, 1000.0, 1e300, -1.0, math.inf, *_NAN)
-    ),
+    "LambertW": Tested(sympy.LambertW, (-0.36, -0.1, 0.0078125, 0.62, 9.0), (*_SMALL, 1000.0, 1e300, -1.0, *_NAN)),
     "lowergamma": Tested(lambda x: sympy.lowergamma(Rational(5, 3), x), _POSITIVE, (0.0, 600.0, -1.0, *_NAN)),
-    "uppergamma": Tested(lambda x: sympy.uppergamma(Rational(5, 3), x), _POSITIVE, (0.0, 600.0, -1.0, *_NAN)),
+    "uppergamma": Tested(lambda x: sympy.uppergamma(Rational(5, 3), x), (0.31, 2.7), (0.0, -1.0, *_NAN)),
     "log_sum_exp": Tested(lambda x: f.log_sum_exp(x, -x / 2, Integer(1)), special=(*_SMALL, *_LARGE, *_NAN)),
     "x³": Tested(lambda x: x**3, special=(0.0, 5e-324, 1e100, -1e100, math.inf, *_NAN)),
     "x⁻²": Tested(lambda x: x**-2, special=(1e-50, -1e50, *_NAN)),

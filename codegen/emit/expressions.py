@@ -20,7 +20,14 @@ from codegen import functions as f
 from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.expression import is_leaf, postorder, rewrite
-from codegen.special import regularised_lower_gamma, regularised_upper_gamma, spherical_bessel
+from codegen.special import (
+    lambert_w,
+    regularised_lower_gamma,
+    regularised_upper_gamma,
+    sinc,
+    sine_integral,
+    spherical_bessel,
+)
 
 
 class Level(IntEnum):
@@ -49,7 +56,7 @@ class Dialect:
     """How one target writes calls and choices."""
 
     calls: Mapping[type[Basic], str]
-    """Functions that are a call with the same arguments."""
+    """Functions that are a call with the same arguments, or a text around their names."""
     choose: Callable[[str, str, str], Text]
     """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
     square_root: str
@@ -77,6 +84,13 @@ _SCIPY: Mapping[type[Basic], str] = {
     regularised_upper_gamma: "gammaincc",
 }
 """Functions of scipy.special."""
+_TEMPLATES: Mapping[type[Basic], str] = {
+    sinc: "special.spherical_jn(0, {0})",
+    sine_integral: "special.sici({0})[0]",
+    sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",
+    lambert_w: "np.where({0} < -0.36787944117144233, np.nan, np.real(special.lambertw({0})))",
+}
+"""Those whose result is something else, or something else where the function is not real."""
 
 SCALAR = Dialect(
     calls={
@@ -106,6 +120,7 @@ ARRAY = Dialect(
         sympy.erf: "special.erf",
         sympy.erfc: "special.erfc",
         **{kind: f"special.{name}" for kind, name in _SCIPY.items()},
+        **_TEMPLATES,
         f.absolute: "np.abs",
         f.floor: "np.floor",
     },
@@ -197,9 +212,11 @@ class ExpressionWriter:
             if isinstance(node, kind):
                 return write(node, of)
         if type(node) in self.dialect.calls:
+            if "{" in (template := self.dialect.calls[type(node)]):
+                return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
             orders, arguments = externals.operands(node)
             texts = [*map(str, orders), *(of(a).text for a in arguments)]
-            return Text(f"{self.dialect.calls[type(node)]}({', '.join(texts)})", Level.CALL)
+            return Text(f"{template}({', '.join(texts)})", Level.CALL)
         raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _named(self, text: Text) -> Text:
@@ -298,7 +315,7 @@ class ExpressionWriter:
 
     def _infix(self, operator: str, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.CALL) for a in node.args)
-        return Text(f"{left} {operator} {right}", Level.PRODUCT)
+        return Text(f"{left} {operator} {right}", Level.SUM)  # a*b % c is (a*b) % c
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.SUM) for a in node.args)

@@ -13,8 +13,8 @@ from typing import Literal
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.expressions import ExpressionWriter
-from codegen.emit.layout import Layout, Slot
 from codegen.emit.externals import symbols, uses_special
+from codegen.emit.layout import Layout, Slot
 from codegen.emit.text import escape
 from codegen.expression import Extent, base_name, extent, subscripts
 from codegen.graph import Graph, Reduction, Variable
@@ -57,12 +57,17 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
     results and returns the scalar ones; ``run(*arguments, *arrays, work)`` is what both call.
     """
     return "\n".join(
-        ['"""' + describe(program, layout, dtype), '"""', "", preamble(program.graph) + functions(program, layout, dtype)]
+        [
+            '"""' + describe(program, layout, dtype),
+            '"""',
+            "",
+            preamble(program.graph) + functions(program, layout, dtype),
+        ]
     )
 
 
 def preamble(graph: Graph) -> str:
-    """How a module of a graph begins; the C functions that its machine code calls are made known before it is loaded."""
+    """How a module of a graph begins; C functions that its machine code calls are made known before it is loaded."""
     needed = ", ".join(map(repr, symbols(graph)))
     required = f"\nspecial.require({needed})\n" if needed else ""
     return PREAMBLE + (SPECIAL if uses_special(graph) or needed else "") + required

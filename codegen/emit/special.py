@@ -1,8 +1,8 @@
 """Special functions in SIMD lanes, in float64: code of our own where there is some, else SciPy's in each lane.
 
-Each takes :class:`~codegen.emit.lanes.Lanes` of float64 and vectors, as those of :mod:`~codegen.emit.vectormath` do; the
-order of a family is a number. Largest errors against mpmath at 50 digits, in units of 2⁻⁵², where the value is a normal
-number (measured in ``tests/codegen/test_special.py``): loggamma 2 and ψ 2, relative to max(1, |value|), x > 0; ψ⁽ⁿ⁾ for
+Each takes :class:`~codegen.emit.lanes.Lanes` of float64 and vectors, as those of :mod:`~codegen.emit.vectormath` do;
+the order of a family is a number. Largest errors against mpmath at 50 digits, in units of 2⁻⁵², where the value is a
+normal number (measured in ``tests/codegen/test_special.py``): loggamma 2 and ψ 2, relative to max(1, |value|), x > 0; ψ⁽ⁿ⁾ for
 n from 1 to 4 and x > 0 4, relative to the value; for x < 0, where the reflection takes the difference of two terms, 6,
 relative to the larger of |ψ⁽ⁿ⁾(x)| and |ψ⁽ⁿ⁾(1 − x)|, and of 1 for n = 0.
 """
@@ -19,11 +19,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbol
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.numba import Dtype
-from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbol
 from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import libm_per_lane, log, log1p, per_lane, sin, tan
+from codegen.emit.vectormath import libm_per_lane, log, log1p, per_lane, sin
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
@@ -82,7 +82,7 @@ def _digamma(lanes: Lanes, x: Value) -> Value:
     """ψ(x): near its zero a polynomial, far out a series, elsewhere by ψ(x + 1) = ψ(x) + 1/x."""
     below = lanes.compare("<", x, 0.0)
     at = lanes.select(below, lanes.sub(1.0, x), x)
-    total = lanes.select(below, lanes.mul(-math.pi, _cotangent(lanes, x)), 0.0)
+    total = _where_any(lanes, below, lambda: lanes.mul(-math.pi, _cotangent(lanes, x)), lanes.real(0.0))
     far = lanes.compare(">=", at, float(ASYMPTOTIC))
     inverse = lanes.div(1.0, at)
     square = lanes.mul(inverse, inverse)
@@ -108,9 +108,12 @@ def _derivative_of_digamma(lanes: Lanes, n: int, x: Value) -> Value:
     odd, factorial = n % 2 == 1, _float(math.factorial(n))
     below = lanes.compare("<", x, 0.0)
     zeta = lanes.mul(factorial, _zeta(lanes, n + 1, lanes.select(below, lanes.sub(1.0, x), x)))
-    slopes = polynomial(lanes, _cotangent(lanes, x), [_float(c) for c in _cotangent_derivative(n)])
-    reflected = lanes.sub(lanes.neg(zeta), lanes.mul(math.pi ** (n + 1), slopes))
-    value = lanes.select(below, reflected, zeta if odd else lanes.neg(zeta))
+
+    def reflected() -> Value:
+        slopes = polynomial(lanes, _cotangent(lanes, x), [_float(c) for c in _cotangent_derivative(n)])
+        return lanes.sub(lanes.neg(zeta), lanes.mul(math.pi ** (n + 1), slopes))
+
+    value = _where_any(lanes, below, reflected, zeta if odd else lanes.neg(zeta))
     zero, pole = lanes.compare("==", x, 0.0), _is_pole(lanes, x)
     if odd:
         at_pole = lanes.select(lanes.compare(">", x, -math.inf), math.inf, math.nan)
@@ -146,8 +149,21 @@ def _cotangent(lanes: Lanes, x: Value) -> Value:
     rest = lanes.sub(x, lanes.nearest(x))
     size = lanes.abs(rest)
     small = lanes.compare("<=", size, 0.25)
-    tangent = tan(lanes, lanes.mul(math.pi, lanes.select(small, size, lanes.sub(0.5, size))))
+    tangent = libm_per_lane(lanes, "tan", lanes.mul(math.pi, lanes.select(small, size, lanes.sub(0.5, size))))
     return lanes.copysign(lanes.select(small, lanes.div(1.0, tangent), tangent), rest)
+
+
+def _where_any(lanes: Lanes, mask: Value, value: Callable[[], Value], otherwise: Value) -> Value:
+    """The value where the mask holds; it is not computed if that is in no lane."""
+    builder = lanes.builder
+    before = builder.block
+    with builder.if_then(lanes.any(mask), likely=False):
+        chosen = lanes.select(mask, value(), otherwise)
+        inside = builder.block
+    result = builder.phi(lanes.real_type)
+    result.add_incoming(otherwise, before)
+    result.add_incoming(chosen, inside)
+    return result
 
 
 def _cotangent_derivative(n: int) -> list[int]:
@@ -268,6 +284,26 @@ def _bessel(letter: str) -> Code:
     return lambda lanes, n, x: _scipy(lanes, f"{letter}{n}", x) if n < 2 else _scipy(lanes, f"{letter}v", float(n), x)
 
 
+def _modified_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """Iₙ(x); SciPy's for n ≥ 2 is nan at subnormal numbers, where xⁿ is 0."""
+    value = _bessel("i")(lanes, n, x)
+    return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
+
+
+VANISHING = 1e-170
+"""The square of any smaller number is 0."""
+
+
+def _dying_away(code: Code, low: float = -math.inf) -> Code:
+    """A function that oscillates and is 0 at infinity, where SciPy has nan; ``low`` is where it begins."""
+
+    def masked(lanes: Lanes, n: int, x: Value) -> Value:
+        end = _is_infinite(lanes, x) if low == -math.inf else lanes.compare("==", x, math.inf)
+        return lanes.select(end, 0.0, code(lanes, n, x))
+
+    return masked
+
+
 # --- the table ----------------------------------------------------------------------------------------------------
 
 CODE: Mapping[str, Code] = {
@@ -276,9 +312,9 @@ CODE: Mapping[str, Code] = {
     "polygamma": _polygamma,
     "beta": _external("beta"),
     "binomial": _external("binom"),
-    "besselj": _bessel("j"),
-    "bessely": _bessel("y"),
-    "besseli": _bessel("i"),
+    "besselj": _dying_away(_bessel("j")),
+    "bessely": _dying_away(_bessel("y"), low=0.0),
+    "besseli": _modified_bessel,
     "besselk": _bessel("k"),
     "spherical_bessel": _spherical_bessel,
     "sinc": _sinc,

@@ -30,6 +30,7 @@ from codegen.expression import (
 )
 from codegen.expressions import matrices, products
 from codegen.expressions.admission import OPAQUE, check, is_opaque
+from codegen.expressions.rewriting import rewritten
 from codegen.expressions.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
 from codegen.functions import canonical, canonical_node
 from codegen.summation import over_present
@@ -71,6 +72,7 @@ class Builder:
 
     def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
         """Append the equations of one entry."""
+        expression = rewritten(expression)
         check(scope.place, expression)
         if isinstance(expression, Sum):
             body, reduced = self._sum(expression, scope)

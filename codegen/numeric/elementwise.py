@@ -134,14 +134,22 @@ def _bessel(letter: str, before: float, after: float) -> Function:
 
     def value(special: Any, n: Array, x: Array) -> Any:
         order = abs(int(n))
-        found = getattr(special, f"{letter}{order}" if order < 2 else f"{letter}v")
-        return (-1 if n < 0 and letter in "jy" and order % 2 else 1) * (found(x) if order < 2 else found(order, x))
+        of_order = getattr(special, f"{letter}{order}" if order < 2 else f"{letter}v")
+        found = of_order(x) if order < 2 else of_order(order, x)
+        if letter in "jy":  # which die away, where SciPy has nan
+            found = np.where((np.abs(x) if letter == "j" else x) == np.inf, 0, found)
+        elif letter == "i" and order > 1:  # SciPy has nan at subnormal numbers
+            found = np.where(np.abs(x) < 1e-170, 0, found)
+        return -found if n < 0 and letter in "jy" and order % 2 else found
 
     return _to_first_order(value, lambda s, n, x: before * value(s, n - 1, x) + after * value(s, n + 1, x))
 
 
-def _spherical_bessel(special: Any, n: Array, x: Array) -> Any:
-    return special.spherical_jn(int(n), x)
+def _spherical_bessel(special: Any, n: Array | int, x: Array) -> Any:
+    """jₙ(x); near 0, where SciPy has nan at subnormal numbers, the first term of its series."""
+    order = int(n)
+    first = x**order / float(np.prod(np.arange(1.0, 2 * order + 2, 2)))
+    return np.where(np.abs(x) < 1e-100, first, special.spherical_jn(order, x))
 
 
 def _lambert_w(special: Any, x: Array) -> Any:
@@ -176,19 +184,16 @@ SPECIAL: Mapping[type, Function] = {
     sympy.besseli: _bessel("i", 0.5, 0.5),
     sympy.besselk: _bessel("k", -0.5, -0.5),
     special.spherical_bessel: _to_first_order(
-        _spherical_bessel, lambda s, n, x: s.spherical_jn(int(n), x, derivative=True)
+        _spherical_bessel,
+        lambda s, n, x: (n * _spherical_bessel(s, n - 1, x) - (n + 1) * _spherical_bessel(s, n + 1, x)) / (2 * n + 1),
     ),
-    special.sinc: _to_first_order(lambda s, x: s.spherical_jn(0, x), lambda s, x: -s.spherical_jn(1, x)),
+    special.sinc: _to_first_order(lambda s, x: _spherical_bessel(s, 0, x), lambda s, x: -_spherical_bessel(s, 1, x)),
     sympy.expint: _to_first_order(lambda s, n, x: s.expn(n, x), lambda s, n, x: -s.expn(n - 1, x)),
     sympy.Ei: _to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
-    special.sine_integral: _to_first_order(lambda s, x: s.sici(x)[0], lambda s, x: s.spherical_jn(0, x)),
+    special.sine_integral: _to_first_order(lambda s, x: s.sici(x)[0], lambda s, x: _spherical_bessel(s, 0, x)),
     sympy.Ci: _to_first_order(_ci, lambda s, x: np.cos(x) / x),
-    sympy.erfinv: _to_first_order(
-        lambda s, x: s.erfinv(x), lambda s, x: np.sqrt(np.pi) / 2 * np.exp(s.erfinv(x) ** 2)
-    ),
-    special.lambert_w: _to_first_order(
-        _lambert_w, lambda s, x: np.exp(-_lambert_w(s, x)) / (1 + _lambert_w(s, x))
-    ),
+    sympy.erfinv: _to_first_order(lambda s, x: s.erfinv(x), lambda s, x: np.sqrt(np.pi) / 2 * np.exp(s.erfinv(x) ** 2)),
+    special.lambert_w: _to_first_order(_lambert_w, lambda s, x: np.exp(-_lambert_w(s, x)) / (1 + _lambert_w(s, x))),
     special.regularised_lower_gamma: _to_first_order(lambda s, a, x: s.gammainc(a, x), _density),
     special.regularised_upper_gamma: _to_first_order(
         lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -_density(s, a, x)

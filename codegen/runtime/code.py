@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit
-from codegen.emit.externals import require, symbols
 from codegen.errors import EmitError
 from codegen.graph import Graph
 from codegen.operations import count_operations
