@@ -2,9 +2,9 @@
 
 Each takes :class:`~codegen.emit.lanes.Lanes` of float64 and vectors, as those of :mod:`~codegen.emit.vectormath` do;
 the order of a family is a number. Largest errors against mpmath at 50 digits, in units of 2⁻⁵², where the value is a
-normal number (measured in ``tests/codegen/test_special.py``): loggamma 2 and ψ 2, relative to max(1, |value|), x > 0; ψ⁽ⁿ⁾ for
-n from 1 to 4 and x > 0 4, relative to the value; for x < 0, where the reflection takes the difference of two terms, 6,
-relative to the larger of |ψ⁽ⁿ⁾(x)| and |ψ⁽ⁿ⁾(1 − x)|, and of 1 for n = 0.
+normal number (measured in ``tests/codegen/test_special.py``): loggamma 2 and ψ 2, relative to max(1, |value|), x > 0;
+ψ⁽ⁿ⁾ for n from 1 to 4 and x > 0 4, relative to the value; for x < 0, where the reflection takes the difference of two
+terms, 6, relative to the larger of |ψ⁽ⁿ⁾(x)| and |ψ⁽ⁿ⁾(1 − x)|, and of 1 for n = 0.
 """
 
 from __future__ import annotations

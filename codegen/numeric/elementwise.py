@@ -152,6 +152,11 @@ def _spherical_bessel(special: Any, n: Array | int, x: Array) -> Any:
     return np.where(np.abs(x) < 1e-100, first, special.spherical_jn(order, x))
 
 
+def _spherical_slope(special: Any, n: Array, x: Array) -> Any:
+    before, after = (_spherical_bessel(special, m, x) for m in (n - 1, n + 1))
+    return (n * before - (n + 1) * after) / (2 * n + 1)
+
+
 def _lambert_w(special: Any, x: Array) -> Any:
     return np.where(x * np.e >= -1, special.lambertw(x).real, np.nan)
 
@@ -183,10 +188,7 @@ SPECIAL: Mapping[type, Function] = {
     sympy.bessely: _bessel("y", 0.5, -0.5),
     sympy.besseli: _bessel("i", 0.5, 0.5),
     sympy.besselk: _bessel("k", -0.5, -0.5),
-    special.spherical_bessel: _to_first_order(
-        _spherical_bessel,
-        lambda s, n, x: (n * _spherical_bessel(s, n - 1, x) - (n + 1) * _spherical_bessel(s, n + 1, x)) / (2 * n + 1),
-    ),
+    special.spherical_bessel: _to_first_order(_spherical_bessel, _spherical_slope),
     special.sinc: _to_first_order(lambda s, x: _spherical_bessel(s, 0, x), lambda s, x: -_spherical_bessel(s, 1, x)),
     sympy.expint: _to_first_order(lambda s, n, x: s.expn(n, x), lambda s, n, x: -s.expn(n - 1, x)),
     sympy.Ei: _to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
