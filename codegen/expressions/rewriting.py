@@ -108,7 +108,9 @@ def _form(kind: type[Expr], numbers: tuple[Expr | None, ...]) -> tuple[Expr, tup
             found = form(node)
         except (NotImplementedError, TypeError, ValueError, AttributeError):
             continue  # SymPy's answer where a function does not have the form
-        if _is_let_in(found):
+        # What an argument is must stay in sight: im(x) is 0 of a real x, but the argument may be I·y.
+        kept = all(symbol in found.free_symbols for symbol, number in zip(symbols, numbers) if number is None)
+        if kept and _is_let_in(found):
             return found, symbols
     return None
 
