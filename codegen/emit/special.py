@@ -356,6 +356,7 @@ def _jitted(row: Special) -> Any:
     """The function for jitted code, an intrinsic, whose order is a literal; Numba lets them have no ``*arguments``."""
 
     def typed(*arguments: Any) -> Any:
+        require(*row.needs)  # code that comes from a cache has said so itself
         orders = [a.literal_value for a in arguments if isinstance(a, types.IntegerLiteral)]
         numbers = arguments[len(orders) :]
         dtype: Dtype = "float32" if all(a == types.float32 for a in numbers) else "float64"
