@@ -5,7 +5,8 @@ SymPy's ``Piecewise``, ``Max`` and ``Abs`` rewrite themselves and take seconds o
 Value and derivative stand side by side; ``value`` is the definition that the mpmath oracle evaluates.
 
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
-a tie of k arguments of ``maximum`` gives each 1/k, sign' = 0, hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0.
+a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
+where they jump; hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-import mpmath
 import sympy
 from sympy import (
     Add,
@@ -44,11 +44,12 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
+from codegen import special
 from codegen.expression import rewrite
+from codegen.primitive import Composite, Primitive
 
 __all__ = [
     "CANONICAL",
-    "SPECIAL_FUNCTIONS",
     "SUPPORTED",
     "SYMPY_FUNCTIONS",
     "Composite",
@@ -63,6 +64,7 @@ __all__ = [
     "bose",
     "canonical",
     "canonical_node",
+    "ceiling",
     "clip",
     "coth",
     "csch",
@@ -73,6 +75,8 @@ __all__ = [
     "erfcx_curvature",
     "erfcx_rate",
     "expm1",
+    "floor",
+    "frac",
     "gelu",
     "gelu_tanh",
     "hard_tanh",
@@ -86,6 +90,7 @@ __all__ = [
     "log_sum_exp",
     "maximum",
     "minimum",
+    "modulo",
     "normal_cdf",
     "power",
     "relu",
@@ -101,54 +106,6 @@ __all__ = [
     "xlog1py",
     "xlogy",
 ]
-
-
-class RealFunction(sympy.Function):  # type: ignore[misc]
-    """A real function of real arguments that SymPy leaves alone."""
-
-    def _eval_is_extended_real(self) -> bool | None:
-        return True if all(argument.is_extended_real for argument in self.args) else None
-
-    def _eval_evalf(self, prec: int) -> Expr | None:
-        try:
-            arguments = [argument._to_mpmath(prec) for argument in self.args]
-        except (ValueError, TypeError, AttributeError):
-            return None
-        with mpmath.workprec(prec):
-            return sympy.Expr._from_mpmath(mpmath.mpf(self.value(mpmath.mp, *arguments)), prec)
-
-    @staticmethod
-    def value(mp: Any, *arguments: Any) -> Any:
-        """The function on mpmath numbers of the context ``mp``."""
-        raise NotImplementedError
-
-
-class Primitive(RealFunction):
-    """A function that every emitter has a translation for."""
-
-
-class Composite(RealFunction):
-    """A function that is a formula over primitives: ``definition`` is what is compiled and differentiated.
-
-    >>> from sympy import Symbol
-    >>> x = Symbol("x", real=True)
-    >>> silu(x).definition()
-    x*sigmoid(x)
-    """
-
-    @classmethod
-    def formula(cls, *arguments: Expr) -> Expr:
-        raise NotImplementedError
-
-    def definition(self) -> Expr:
-        """The formula over primitives that this function abbreviates."""
-        return self.formula(*self.args)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        return self.definition().diff(symbol)
-
-    def _eval_evalf(self, prec: int) -> Expr | None:
-        return self.definition()._eval_evalf(prec)
 
 
 # --- smooth -------------------------------------------------------------------------------------------------------
@@ -401,6 +358,36 @@ class absolute(Primitive):  # noqa: N801
         return abs(x)
 
 
+class floor(Primitive):  # noqa: N801
+    """The largest whole number that is not above x; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.floor(x) if mp.isfinite(x) else x
+
+
+class modulo(Primitive):  # noqa: N801
+    """x − y·⌊x/y⌋, which has the sign of y, with the derivatives 1 and −⌊x/y⌋; exact where |y| is the smaller one."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, y = self.args
+        # Not −⌊x/y⌋: the quotient is rounded, and 1/0.1 is rounded to 10 although 0.1 goes into 1 nine times.
+        return (Integer(1), (self - x) / y)[argindex - 1]
+
+    @staticmethod
+    def value(mp: Any, x: Any, y: Any) -> Any:
+        if mp.isfinite(x) and mp.isinf(y):
+            return x if x == 0 or (x < 0) == (y < 0) else y
+        return x % y if mp.isfinite(x) and y == y and y else mp.nan
+
+
 class clip(Primitive):  # noqa: N801
     """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere."""
 
@@ -560,6 +547,26 @@ class gelu_tanh(Composite):  # noqa: N801
     @classmethod
     def formula(cls, x: Expr) -> Expr:
         return Mul(Rational(1, 2), x, 1 + tanh(sqrt(2 / pi) * x * (1 + Rational(44715, 10**6) * x**2)))
+
+
+class ceiling(Composite):  # noqa: N801
+    """−⌊−x⌋, the smallest whole number that is not below x; its derivative is 0."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return -floor(-x)
+
+
+class frac(Composite):  # noqa: N801
+    """x − ⌊x⌋, with derivative 1."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x - floor(x)
 
 
 class log_sigmoid(Composite):  # noqa: N801
@@ -852,9 +859,10 @@ CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.asech: asech,
     sympy.acsch: acsch,
     sympy.acoth: acoth,
-    sympy.digamma: lambda x: sympy.polygamma(0, x),
-    sympy.trigamma: lambda x: sympy.polygamma(1, x),
-    sympy.factorial: lambda x: sympy.gamma(x + 1),
+    sympy.floor: floor,
+    sympy.ceiling: ceiling,
+    sympy.frac: frac,
+    sympy.Mod: modulo,
     sympy.re: lambda x: x,
     sympy.conjugate: lambda x: x,
     sympy.UnevaluatedExpr: lambda x: x,
@@ -862,6 +870,7 @@ CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.ITE: lambda condition, a, b: Or(And(condition, a), And(Not(condition), b)),
     sympy.Implies: lambda a, b: Or(Not(a), b),
     sympy.Equivalent: lambda *conditions: Or(And(*conditions), And(*map(Not, conditions))),
+    **special.CANONICAL,
 }
 
 
@@ -887,11 +896,8 @@ SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
     sympy.atanh, sympy.atan2, sympy.erf, erfc,
 )  # fmt: skip
 
-#: SymPy functions that have no vector form: what uses them runs as the readable program.
-SPECIAL_FUNCTIONS: tuple[type[Expr], ...] = (sympy.gamma, sympy.loggamma, sympy.polygamma)
-
 #: Every kind of node that a body may consist of, besides symbols and numbers.
 SUPPORTED: tuple[type, ...] = (
-    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *SPECIAL_FUNCTIONS, *CANONICAL,
+    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *special.SYMPY_FUNCTIONS, *CANONICAL,
     Piecewise, ExprCondPair, Relational, And, Or, Not,
 )  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 from numpy.typing import DTypeLike
 
 from codegen import Graph, optimise
+from codegen.emit.externals import uses_special
 from codegen.emit.layout import layout
 from codegen.emit.numba import PREAMBLE, Dtype, describe, dtype_name, functions
 from codegen.schedule import ScheduleName, schedule
+from symnn.errors import SpecError
 from symnn.network import Network
 
 SELF_TEST = '''
@@ -47,7 +49,8 @@ TOLERANCES = {"float64": 1e-6, "float32": 5e-2}
 def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleName = "loops") -> str:
     """The source of a module with ``forward(theta, x)``, ``value_and_grad(theta, x, y)`` and a self-test.
 
-    The default schedule calls no BLAS, which Numba would take from SciPy.
+    The default schedule calls no BLAS, which Numba would take from SciPy. Raises :class:`SpecError` for a network with
+    special functions, which come from there too.
     """
     target = (
         "generator.integers(0, OUTPUTS, samples)"
@@ -86,5 +89,7 @@ def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, pr
     if len(graph.outputs) > 1:
         pack["gradient"] = list(graph.outputs[1:])
     optimised, _ = optimise(graph)
+    if uses_special(optimised):
+        raise SpecError("the network has special functions, which a file that needs only NumPy and Numba cannot have")
     program, convention = schedule(optimised, chosen), layout(optimised, pack)
     return describe(program, convention, dtype), functions(program, convention, dtype, prefix)

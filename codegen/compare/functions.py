@@ -42,6 +42,11 @@ _NAN = (math.nan,)
 _WITH_ZERO = (-5.3, -1.7, -0.31, 0.0, 0.62, 1.9, 4.4)
 """Where a formula through |x| would have a wrong derivative: libraries answer there with functions of their own."""
 
+
+def _of_order(kind: Callable[[int, Expr], Expr], n: int) -> Callable[[Expr], Expr]:
+    return lambda x: kind(n, x)
+
+
 FUNCTIONS: Mapping[str, Tested] = {
     # smooth
     "tanh": Tested(sympy.tanh),
@@ -112,6 +117,29 @@ FUNCTIONS: Mapping[str, Tested] = {
     "trigamma": Tested(sympy.trigamma, (-1.7, -0.31, *_POSITIVE), (1e5, *_NAN)),
     "polygamma": Tested(lambda x: sympy.polygamma(2, x), (-1.7, -0.31, 0.2, *_POSITIVE[1:]), (1e3, *_NAN)),
     "factorial": Tested(sympy.factorial, (-0.31, 0.2, 0.62, 1.9, 4.4), (0.0, 30.5, *_NAN)),
+    "beta": Tested(lambda x: sympy.beta(x, 2 + x / 3), (0.2, 0.62, 1.9, 4.4, 33.0), (1e-3, *_NAN)),
+    "binomial": Tested(lambda x: sympy.binomial(x, 1 + x / 3), (-0.31, 0.2, 0.62, 1.9, 44.7), (0.0, *_NAN)),
+    **{f"besselj {n}": Tested(_of_order(sympy.besselj, n), special=(*_SMALL, 100.0, *_NAN)) for n in (0, 1, 3)},
+    **{
+        f"{kind.__name__} {n}": Tested(_of_order(kind, n), (0.31, 2.7), special)
+        for kind, special in {
+            sympy.bessely: (-1.0, *_NAN),
+            sympy.besselk: (-1.0, *_NAN),
+        }.items()
+        for n in (0, 2)
+    },
+    **{f"besseli {n}": Tested(_of_order(sympy.besseli, n), special=(0.0, 1e-8, 600.0, -600.0, *_NAN)) for n in (0, 2)},
+    "sinc": Tested(sympy.sinc, special=(0.0, 1e-8, *_LARGE, *_NAN)),
+    "jn 3": Tested(lambda x: sympy.jn(3, x), special=(0.0, 1e-8, 100.0, *_NAN)),
+    "expint 1": Tested(lambda x: sympy.expint(1, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *_NAN)),
+    "expint 3": Tested(lambda x: sympy.expint(3, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *_NAN)),
+    "Ei": Tested(sympy.Ei, (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *_NAN)),
+    "Si": Tested(sympy.Si, special=(0.0, 1e-8, *_LARGE, *_NAN)),
+    "Ci": Tested(sympy.Ci, (1e-3, 0.31, 1.0, 2.7, 15.0), (1000.0, *_NAN)),
+    "erfinv": Tested(sympy.erfinv, _UNIT, (*_SMALL, 2.0, *_NAN)),
+    "LambertW": Tested(sympy.LambertW, (-0.36, -0.1, 0.0078125, 0.62, 9.0), (*_SMALL, 1000.0, 1e300, -1.0, *_NAN)),
+    "lowergamma": Tested(lambda x: sympy.lowergamma(Rational(5, 3), x), _POSITIVE, (0.0, 600.0, -1.0, *_NAN)),
+    "uppergamma": Tested(lambda x: sympy.uppergamma(Rational(5, 3), x), (0.31, 2.7), (0.0, -1.0, *_NAN)),
     "log_sum_exp": Tested(lambda x: f.log_sum_exp(x, -x / 2, Integer(1)), special=(*_SMALL, *_LARGE, *_NAN)),
     "x³": Tested(lambda x: x**3, special=(0.0, 5e-324, 1e100, -1e100, math.inf, *_NAN)),
     "x⁻²": Tested(lambda x: x**-2, special=(1e-50, -1e50, *_NAN)),
@@ -127,6 +155,13 @@ FUNCTIONS: Mapping[str, Tested] = {
     "relu6": Tested(f.relu6, special=(0.0, 6.0, *_LARGE, *_ENDS, *_NAN), conventions={0.0: 0.0, 6.0: 0.0}),
     "hard_tanh": Tested(f.hard_tanh, special=(1.0, -1.0, *_LARGE, *_ENDS, *_NAN), conventions={1.0: 0.0, -1.0: 0.0}),
     "clip": Tested(lambda x: f.clip(x**2, x / 2, 2 + x), special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN)),
+    "floor": Tested(lambda x: sympy.floor(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
+    "ceiling": Tested(lambda x: sympy.ceiling(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
+    "frac": Tested(lambda x: sympy.frac(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
+    "Mod": Tested(
+        lambda x: sympy.Mod(x, Rational(-3, 2)) * x, special=_LARGE, conventions={0.0: 0.0, 3.0: 3.0, -1.5: -1.5}
+    ),
+    "Mod by": Tested(lambda x: sympy.Mod(5, x), (-5.3, -1.7, -0.31, 0.62, 1.9), (*_LARGE, *_NAN), {2.5: -2.0}),
     "jump": Tested(lambda x: f.step(x) * (2 + x) + x, special=(*_LARGE,), conventions={0.0: 1.0}),
     "jump of sign": Tested(lambda x: f.sign(x) * (2 + x) + x, special=(*_LARGE,), conventions={0.0: 1.0}),
     "step": Tested(lambda x: f.step(x) * x**2, special=(*_SMALL, *_LARGE, *_NAN)),

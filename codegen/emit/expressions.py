@@ -18,8 +18,17 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
+from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.expression import is_leaf, postorder, rewrite
+from codegen.special import (
+    lambert_w,
+    regularised_lower_gamma,
+    regularised_upper_gamma,
+    sinc,
+    sine_integral,
+    spherical_bessel,
+)
 
 
 class Level(IntEnum):
@@ -48,7 +57,7 @@ class Dialect:
     """How one target writes calls and choices."""
 
     calls: Mapping[type[Basic], str]
-    """Functions that are a call with the same arguments."""
+    """Functions that are a call with the same arguments, or a text around their names."""
     choose: Callable[[str, str, str], Text]
     """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
     square_root: str
@@ -63,14 +72,36 @@ _ELEMENTARY: tuple[type[Basic], ...] = (
     sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, f.expm1, f.log1p,
 )  # fmt: skip
 
+_SCIPY: Mapping[type[Basic], str] = {
+    **{kind: kind.__name__ for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfinv)},
+    sympy.binomial: "binom",
+    sympy.besselj: "jv",
+    sympy.bessely: "yv",
+    sympy.besseli: "iv",
+    sympy.besselk: "kv",
+    sympy.expint: "expn",
+    sympy.Ei: "expi",
+    spherical_bessel: "spherical_jn",
+    regularised_lower_gamma: "gammainc",
+    regularised_upper_gamma: "gammaincc",
+}
+"""Functions of scipy.special."""
+_TEMPLATES: Mapping[type[Basic], str] = {
+    sinc: "special.spherical_jn(0, {0})",
+    sine_integral: "special.sici({0})[0]",
+    sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",
+    lambert_w: "np.where({0} < -0.36787944117144233, np.nan, np.real(special.lambertw({0})))",
+}
+"""Those whose result is something else, or something else where the function is not real."""
+
 SCALAR = Dialect(
     calls={
         **{function: f"math.{function.__name__}" for function in (*_ELEMENTARY, sympy.erf, sympy.erfc, sympy.atan2)},
         **{getattr(sympy, name): f"math.{name}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
         f.absolute: "abs",
+        f.floor: "np.floor",  # Numba's math.floor gives an integer of 64 bits
+        **{kind: f"special.{row.name}" for kind, row in externals.FUNCTIONS.items()},
         sympy.gamma: "math.gamma",
-        sympy.loggamma: "special.loggamma",
-        sympy.polygamma: "special.polygamma",
     },
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
@@ -91,8 +122,10 @@ ARRAY = Dialect(
         },
         sympy.erf: "special.erf",
         sympy.erfc: "special.erfc",
-        **{getattr(sympy, name): f"special.{name}" for name in ("gamma", "loggamma", "polygamma")},
+        **{kind: f"special.{name}" for kind, name in _SCIPY.items()},
+        **_TEMPLATES,
         f.absolute: "np.abs",
+        f.floor: "np.floor",
     },
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
     square_root="np.sqrt",
@@ -199,6 +232,7 @@ class ExpressionWriter:
             (f.normal_cdf, self._normal_cdf),
             (f.hypot, lambda node, of: self._hypot(node.args, of)),
             (f.direction_cosine, self._direction_cosine),
+            (f.modulo, lambda node, of: self._infix("%", node, of)),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
@@ -233,7 +267,11 @@ class ExpressionWriter:
             if isinstance(node, kind):
                 return write(node, of)
         if type(node) in self.dialect.calls:
-            return Text(f"{self.dialect.calls[type(node)]}({', '.join(of(a).text for a in node.args)})", Level.CALL)
+            if "{" in (template := self.dialect.calls[type(node)]):
+                return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
+            orders, arguments = externals.operands(node)
+            texts = [*map(str, orders), *(of(a).text for a in arguments)]
+            return Text(f"{template}({', '.join(texts)})", Level.CALL)
         raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _named(self, text: Text) -> Text:
@@ -339,6 +377,10 @@ class ExpressionWriter:
             else:
                 result = self.dialect.choose(condition, value.within(Level.SUM), result.within(Level.CHOICE))
         return result
+
+    def _infix(self, operator: str, node: Basic, of: _Texts) -> Text:
+        left, right = (of(a).within(Level.CALL) for a in node.args)
+        return Text(f"{left} {operator} {right}", Level.SUM)  # a*b % c is (a*b) % c
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.SUM) for a in node.args)

@@ -15,11 +15,11 @@ from numpy.typing import DTypeLike
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.expressions import ExpressionWriter
+from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.text import escape
 from codegen.errors import EmitError
-from codegen.expression import Extent, base_name, extent, postorder, subscripts
-from codegen.functions import SPECIAL_FUNCTIONS
+from codegen.expression import Extent, base_name, extent, subscripts
 from codegen.graph import Graph, Reduction, Variable
 from codegen.operations import count_operations, summary
 from codegen.schedule.program import (
@@ -68,7 +68,7 @@ from numba import njit, types
 CACHE = globals().get('CACHE', False)  # set by a loader that keeps this file for Numba's cache
 """
 SPECIAL = "from codegen.emit import special\n"
-"""What a module needs besides for log Γ and its derivatives; others need NumPy and Numba alone."""
+"""What a module with special functions needs besides; others need NumPy and Numba alone."""
 
 
 def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
@@ -77,16 +77,21 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
     ``kernel(*arguments)`` returns the results, arrays newly allocated; ``fill(*arguments, *arrays)`` writes the array
     results and returns the scalar ones; ``run(*arguments, *arrays, work)`` is what both call.
     """
-    preamble = PREAMBLE + SPECIAL if uses_special(program.graph) else PREAMBLE
     return "\n".join(
-        ['"""' + describe(program, layout, dtype), '"""', "", preamble + functions(program, layout, dtype)]
+        [
+            '"""' + describe(program, layout, dtype),
+            '"""',
+            "",
+            preamble(program.graph) + functions(program, layout, dtype),
+        ]
     )
 
 
-def uses_special(graph: Graph) -> bool:
-    """Whether a graph uses a function of :mod:`codegen.emit.special`."""
-    nodes = (node for equation in graph.equations for node in postorder(equation.body))
-    return any(isinstance(node, SPECIAL_FUNCTIONS) and not node.is_number for node in nodes)
+def preamble(graph: Graph) -> str:
+    """How a module of a graph begins; C functions that its machine code calls are made known before it is loaded."""
+    needed = ", ".join(map(repr, symbols(graph)))
+    required = f"\nspecial.require({needed})\n" if needed else ""
+    return PREAMBLE + (SPECIAL if uses_special(graph) or needed else "") + required
 
 
 def describe(program: Program, layout: Layout, dtype: Dtype) -> str:

@@ -1062,6 +1062,18 @@ def sign(lanes: Lanes, x: Value) -> Value:
     return lanes.select(lanes.compare(">", x, 0.0), 1.0, below)
 
 
+def floor(lanes: Lanes, x: Value) -> Value:
+    return lanes.floor(x)
+
+
+def modulo(lanes: Lanes, x: Value, y: Value) -> Value:
+    """The remainder of x/y with the sign of y: ``fmod`` of C, which is exact, and y more where the signs differ."""
+    rest = libm_per_lane(lanes, "fmod", x, y)
+    differ = lanes.int_compare("<", lanes.bit_xor(lanes.bits(rest), lanes.bits(y)), 0)
+    moved = lanes.select(differ, lanes.add(rest, y), rest)
+    return lanes.select(lanes.compare("==", rest, 0.0), lanes.copysign(0.0, y), moved)
+
+
 def clip(lanes: Lanes, x: Value, low: Value, high: Value) -> Value:
     return lanes.at_least(lanes.at_most(x, high), low)
 
@@ -1100,7 +1112,17 @@ def power(lanes: Lanes, x: Value, y: Value) -> Value:
 
 
 def libm_per_lane(lanes: Lanes, name: str, *arguments: Value) -> Value:
-    """A function of the C library called once a lane, in float64: 10 ns and more an element.
+    """A function of the C library called once a lane, in float64: 10 ns and more an element."""
+
+    def call(builder: ir.IRBuilder, *numbers: Value) -> Value:
+        signature = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * len(numbers))
+        return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), numbers)
+
+    return per_lane(lanes, name, call, *arguments)
+
+
+def per_lane(lanes: Lanes, name: str, scalar: Callable[..., Value], *arguments: Value) -> Value:
+    """``scalar(builder, number, …)`` of float64 numbers, once a lane.
 
     The loop over the lanes is a function of its own, so that it does not spill the registers of the code around it.
     """
@@ -1109,16 +1131,14 @@ def libm_per_lane(lanes: Lanes, name: str, *arguments: Value) -> Value:
     label = f"codegen.{name}.{lanes.width}x{lanes.format.suffix}"
     function = cgutils.get_or_insert_function(module, signature, label)
     if function.is_declaration:
-        _define_per_lane(function, lanes, name)
+        _define_per_lane(function, lanes, scalar)
     return lanes.builder.call(function, arguments)
 
 
-def _define_per_lane(function: ir.Function, lanes: Lanes, name: str) -> None:
+def _define_per_lane(function: ir.Function, lanes: Lanes, scalar: Callable[..., Value]) -> None:
     function.linkage = "internal"
     function.attributes.add("noinline")
-    builder, double, index = ir.IRBuilder(function.append_basic_block()), ir.DoubleType(), ir.IntType(32)
-    signature = ir.FunctionType(double, [double] * len(function.args))
-    scalar = cgutils.get_or_insert_function(lanes.builder.module, signature, name)
+    builder, index = ir.IRBuilder(function.append_basic_block()), ir.IntType(32)
     scalars = Lanes(builder, 1, lanes.dtype)
     if lanes.width == 1:
         builder.ret(_through_double(scalars, scalar, function.args))
@@ -1130,19 +1150,19 @@ def _define_per_lane(function: ir.Function, lanes: Lanes, name: str) -> None:
     builder.ret(builder.load(place))
 
 
-def _through_double(lanes: Lanes, function: ir.Function, arguments: Sequence[Value]) -> Value:
+def _through_double(lanes: Lanes, scalar: Callable[..., Value], arguments: Sequence[Value]) -> Value:
     if lanes.dtype == "float64":
-        return lanes.builder.call(function, arguments)
+        return scalar(lanes.builder, *arguments)
     wide = [lanes.builder.fpext(a, ir.DoubleType()) for a in arguments]
-    return lanes.builder.fptrunc(lanes.builder.call(function, wide), lanes.real_type)
+    return lanes.builder.fptrunc(scalar(lanes.builder, *wide), lanes.real_type)
 
 
 TABLE: Mapping[str, Function] = {
     function.__name__: function
     for function in (
-        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, direction_cosine, equal, erf, erfc, erfcx, erfcx_curvature,
-        erfcx_rate, exp, expm1, hypot, log, log1p, maximum, minimum, normal_cdf, power, reciprocal, relu, select, sigmoid, sign, sin, sinh, softplus, sqrt, step,
-        stop_gradient, tan, tanh,
+        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, direction_cosine, equal, erf, erfc,
+        erfcx, erfcx_curvature, erfcx_rate, exp, expm1, floor, hypot, log, log1p, maximum, minimum, modulo, normal_cdf,
+        power, reciprocal, relu, select, sigmoid, sign, sin, sinh, softplus, sqrt, step, stop_gradient, tan, tanh,
     )
 }  # fmt: skip
 """Functions by the name of their SymPy class; ``sqrt``, ``reciprocal`` and ``power`` are what ``Pow`` becomes."""

@@ -47,6 +47,7 @@ from codegen.expression import (
 from codegen.expressions import matrices, products
 from codegen.expressions.admission import OPAQUE, check, describe, is_opaque
 from codegen.expressions.complex_forms import made_real
+from codegen.expressions.rewriting import rewritten
 from codegen.expressions.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
 from codegen.functions import canonical, canonical_node
 from codegen.motions import motion_name
@@ -90,7 +91,7 @@ class Builder:
 
     def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
         """Append the equations of one entry."""
-        expression = made_real(expression)
+        expression = rewritten(made_real(expression))
         check(scope.place, expression)
         if isinstance(expression, Sum):
             body, reduced = self._sum(expression, scope)

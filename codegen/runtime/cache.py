@@ -33,7 +33,7 @@ DIGESTS = "digests"
 LOCK = "lock"
 SOURCE = "module.py"
 OBJECT = "code"
-FACTS = ("schedule", "emitter", "workspace")
+FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
 _modules: dict[str, types.ModuleType] = {}

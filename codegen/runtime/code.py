@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit
 from codegen.errors import EmitError
@@ -151,10 +152,13 @@ class Preparation:
 
     @cached_property
     def facts(self) -> Mapping[str, str]:
-        """What a report says: the schedule, the emitter, the numbers in the workspace."""
+        """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
-            return {"schedule": self.program.schedule, "emitter": "numba", "workspace": self.program.workspace}
-        return {"schedule": self.program.schedule, "emitter": "vector", "workspace": self.table.plan.workspace}
+            emitter, workspace = "numba", self.program.workspace
+        else:
+            emitter, workspace = "vector", self.table.plan.workspace
+        called = " ".join(symbols(self.program.graph))
+        return {"schedule": self.program.schedule, "emitter": emitter, "workspace": workspace, "calls": called}
 
     def build(self) -> Entry:
         """The machine code of vector code; nothing where the readable program runs."""
@@ -198,6 +202,7 @@ def _machine_code(found: Entry) -> MachineCode:
         from numba.core.registry import cpu_target
 
         cpu_target.target_context.refresh()
+    require(*found.facts["calls"].split())
     return load_object(found.code, [f"{NATIVE}_{name}" for name in NAMES], found.facts)
 
 

@@ -8,6 +8,7 @@ import pytest
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 from sympy import Expr, Float, Integer, Rational, Symbol
 
 from codegen import functions as real
@@ -95,6 +96,13 @@ VALUES = [
     ("cosh", math.cosh),
     ("atan", math.atan),
     ("erf", math.erf),
+    ("floor", math.floor),
+    ("ceiling", math.ceil),
+    ("frac", lambda x: x - math.floor(x)),
+    ("sinc", lambda x: math.sin(x) / x),
+    ("erfinv", special.erfinv),
+    ("loggamma", math.lgamma),
+    ("digamma", special.digamma),
     ("log1p", math.log1p),
     ("expm1", math.expm1),
     ("abs", abs),
