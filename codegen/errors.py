@@ -19,3 +19,7 @@ class EmitError(CodegenError):
 
 class CheckError(CodegenError):
     """A numerical check cannot be carried out as asked."""
+
+
+class CacheError(CodegenError):
+    """The cache of compiled code is set up in a way that cannot be."""
