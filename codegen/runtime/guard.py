@@ -14,7 +14,7 @@ from pathlib import Path
 OTHERS_MAY_WRITE = 0o022
 
 
-class Refused(PermissionError):
+class RefusedError(PermissionError):
     """A file or directory that somebody else may have changed."""
 
 
@@ -25,21 +25,21 @@ def _owners() -> set[int]:
 def _refuse_foreign(path: Path, found: os.stat_result) -> None:
     owners = _owners()
     if owners and found.st_uid not in owners:
-        raise Refused(f"{path} belongs to another user")
+        raise RefusedError(f"{path} belongs to another user")
     if os.name == "posix" and found.st_mode & OTHERS_MAY_WRITE:
-        raise Refused(f"{path} can be written by others; `chmod go-w` would close it")
+        raise RefusedError(f"{path} can be written by others; `chmod go-w` would close it")
 
 
 def check_directory(path: Path) -> None:
-    """Raise :class:`Refused` unless it is a directory, no link, of the user's or root's, that only they can write."""
+    """Raise :class:`RefusedError` unless it is a directory, no link, of the user's or root's, that only they can write."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        raise Refused(f"{path} is {'a symbolic link' if stat.S_ISLNK(found.st_mode) else 'no directory'}")
+        raise RefusedError(f"{path} is {'a symbolic link' if stat.S_ISLNK(found.st_mode) else 'no directory'}")
     _refuse_foreign(path, found)
 
 
 def check_tree(path: Path) -> None:
-    """Raise :class:`Refused` unless a directory, and all in it, is the user's or root's alone, and none of it a link."""
+    """Raise :class:`RefusedError` unless a directory and all in it is the user's or root's alone, none of it a link."""
     check_directory(path)
     for name in os.listdir(path):
         child = path / name
@@ -47,7 +47,7 @@ def check_tree(path: Path) -> None:
         if stat.S_ISDIR(mode):
             check_tree(child)
         elif stat.S_ISLNK(mode):
-            raise Refused(f"{child} is a symbolic link")
+            raise RefusedError(f"{child} is a symbolic link")
         else:
             _refuse_foreign(child, child.lstat())
 
@@ -58,7 +58,7 @@ def secure(root: Path) -> bool:
     Both are made if they are missing. Whoever can write further up could exchange them: there, what is open to others
     must be sticky, as /tmp is.
 
-    Raises :class:`Refused`, and other :class:`OSError` where nothing can be made.
+    Raises :class:`RefusedError`, and other :class:`OSError` where nothing can be made.
     """
     above = root.parent.parent
     above.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def secure(root: Path) -> bool:
 def read(path: Path) -> bytes | None:
     """What a file holds; None if there is no regular file.
 
-    Raises :class:`Refused` for a file that others may have changed.
+    Raises :class:`RefusedError` for a file that others may have changed.
     """
     descriptor = _open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if descriptor is None:
@@ -100,7 +100,7 @@ def _open(path: Path, flags: int) -> int | None:
         return None
     except OSError:
         if path.is_symlink():
-            raise Refused(f"{path} is a symbolic link") from None
+            raise RefusedError(f"{path} is a symbolic link") from None
         raise
 
 
