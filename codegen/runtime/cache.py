@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen.runtime import guard
+from codegen.runtime.forks import compiling
 from codegen.runtime.store import keep, locked, remove
 
 DIGESTS = "digests"
@@ -123,6 +124,7 @@ def _read_entry(path: Path) -> Entry | None:
     return Entry(facts, content[8 + size :]) if known else None
 
 
+@compiling()
 def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:
     """The module of this source, compiled now or loaded from disk; ``namespace`` holds what it expects to find."""
     name = key(source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -19,6 +18,7 @@ from codegen.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
+from codegen.runtime.forks import compiling, once
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
@@ -84,17 +84,17 @@ class Preparation:
         ]
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
-    @cached_property
+    @once
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
-    @cached_property
+    @once
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
-    @cached_property
+    @once
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
@@ -114,7 +114,7 @@ class Preparation:
             raise EmitError(f"{what} has no vector form")
         return None
 
-    @cached_property
+    @once
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
@@ -123,7 +123,7 @@ class Preparation:
 
         return readable_source(self.table)
 
-    @cached_property
+    @once
     def facts(self) -> Mapping[str, str]:
         """What a report says: the schedule, the emitter, the numbers in the workspace."""
         if self.table is None:
@@ -150,6 +150,7 @@ _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
 """The machine code in this process that some function still holds."""
 
 
+@compiling()
 def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str, str]]:
     """The code of a graph, and what is known about it; from this process or the cache if it is there."""
     name = preparation.key
@@ -191,7 +192,7 @@ class _VectorCode:
         self.with_keyword = native.with_keyword
         self._preparation, self._name, self._cache = preparation, name, cache
 
-    @cached_property
+    @once
     def jitted(self) -> Any:
         from codegen.emit.vector import module
 

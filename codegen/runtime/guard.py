@@ -31,7 +31,7 @@ def _refuse_foreign(path: Path, found: os.stat_result) -> None:
 
 
 def check_directory(path: Path) -> None:
-    """Raise :class:`RefusedError` unless it is a directory, no link, of the user's or root's, that only they can write."""
+    """Raise :class:`RefusedError` unless it is a directory, no link, that only the user or root owns and can write."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise RefusedError(f"{path} is {'a symbolic link' if stat.S_ISLNK(found.st_mode) else 'no directory'}")
