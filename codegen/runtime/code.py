@@ -6,7 +6,6 @@ import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -21,6 +20,7 @@ from codegen.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
+from codegen.runtime.forks import compiling, once
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
@@ -111,17 +111,17 @@ class Preparation:
         ]
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
-    @cached_property
+    @once
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
-    @cached_property
+    @once
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
-    @cached_property
+    @once
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
@@ -141,7 +141,7 @@ class Preparation:
             raise EmitError(f"{what} has no vector form")
         return None
 
-    @cached_property
+    @once
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
@@ -150,7 +150,7 @@ class Preparation:
 
         return readable_source(self.table)
 
-    @cached_property
+    @once
     def facts(self) -> Mapping[str, str]:
         """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
@@ -180,6 +180,7 @@ _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
 """The machine code in this process that some function still holds."""
 
 
+@compiling()
 def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str, str]]:
     """The code of a graph, and what is known about it; from this process or the cache if it is there."""
     name = preparation.key
@@ -225,7 +226,7 @@ class _VectorCode:
         self.c_function = CFunction(addresses["fill"], count, workspace, code)
         self._preparation, self._name, self._cache = preparation, name, cache
 
-    @cached_property
+    @once
     def jitted(self) -> Any:
         from codegen.emit.vector import module
 
@@ -264,7 +265,7 @@ class _NumbaCode:
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
 
-    @cached_property
+    @once
     def c_function(self) -> CFunction:
         from codegen.emit.c_entry import c_source, namespace
         from codegen.emit.vector.interface import words

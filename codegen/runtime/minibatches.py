@@ -11,6 +11,7 @@ import numpy as np
 from codegen.emit.numba import Dtype
 from codegen.emit.vector.interface import NATIVE, Batches
 from codegen.runtime.cache import Entry, entry, key
+from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 
@@ -124,13 +125,14 @@ class Minibatches:
 
 
 @lru_cache
+@compiling()
 def _loop(dtype: Dtype, gathered: int, vectors: int, numbers: int, cache: bool) -> MachineCode:
     """The machine code of the loop, from the cache if it is there."""
 
     def build() -> Entry:
         from codegen.emit.vector.minibatches import Shape, minibatches_module
 
-        facts = {"schedule": "loops", "emitter": "vector", "workspace": "0"}
+        facts = {"schedule": "loops", "emitter": "vector", "workspace": "0", "calls": ""}
         return Entry(facts, compile_module(minibatches_module(Shape(dtype, gathered, vectors, numbers))))
 
     name = key(f"minibatches {dtype} {gathered} {vectors} {numbers}")

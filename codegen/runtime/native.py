@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -115,12 +114,17 @@ class Native:
         part = builtin("part", self._addresses["part"], held)
         if not part(-1, start + shared):
             return False
-        own = threading.local()
+        free: list[np.ndarray] = []
 
         def run(number: int) -> None:
-            if not hasattr(own, "memory"):
-                own.memory = np.empty(ALIGNMENT + private, np.uint8)
-            part(number, -(-own.memory.ctypes.data // ALIGNMENT) * ALIGNMENT)
+            # A variable of this frame holds it: what else holds memory (a thread's own, say) lets go of it at the
+            # interpreter's end, while a thread that is not waited for may still be writing.
+            try:
+                own = free.pop()
+            except IndexError:
+                own = np.empty(ALIGNMENT + private, np.uint8)
+            part(number, -(-own.ctypes.data // ALIGNMENT) * ALIGNMENT)
+            free.append(own)
 
         share(chunks, threads, run)
         return builtin("finish", self._addresses["finish"], held)()
