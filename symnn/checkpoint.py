@@ -22,11 +22,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from codegen.emit.numba import Dtype
-from symnn.data import Dataset, Floats
+from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.network import Model, Network
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
+from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
 

@@ -320,7 +320,7 @@ def test_a_csv_in_another_encoding_is_explained(tmp_path: Path) -> None:
     [
         ("missing.csv", ["missing.csv", "No such file"]),
         ("missing.npz", ["missing.npz", "No such file"]),
-        ("data.parquet", ["data.parquet", "'.parquet'", ".csv, .npz"]),
+        ("data.xlsx", ["data.xlsx", "'.xlsx'", ".csv, .tsv, .npz"]),
         ("folder.csv", ["folder.csv", "directory"]),
         ("null\0.csv", ["null"]),
     ],
