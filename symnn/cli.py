@@ -354,7 +354,7 @@ def _make_directory(path: Path) -> None:
 
 def _sizes(dataset: Dataset) -> str:
     parts = ((len(getattr(dataset, name).y), name) for name in ("train", "validation", "test"))
-    dropped = f" ({dataset.dropped:,} rows with missing cells left out)" if dataset.dropped else ""
+    dropped = f" (rows with missing cells left out: {dataset.dropped:,})" if dataset.dropped else ""
     return ", ".join(f"{count:,} {name}" for count, name in parts) + dropped
 
 

@@ -71,7 +71,7 @@ def write_formula(expression: Expr, where: str) -> str:
     return str(_Printer().doprint(expression))
 
 
-class _Printer(StrPrinter):
+class _Printer(StrPrinter):  # type: ignore[misc]  # SymPy has no types
     """SymPy's notation with the names of formulas, and floats to the last digit."""
 
     def _print_Function(self, expression: Basic) -> str:
