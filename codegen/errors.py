@@ -19,3 +19,7 @@ class EmitError(CodegenError):
 
 class CheckError(CodegenError):
     """A numerical check cannot be carried out as asked."""
+
+
+class PrecisionWarning(UserWarning):
+    """An argument of a call loses digits on its way into the dtype of the function; said once an argument."""

@@ -5,7 +5,8 @@ SymPy's ``Piecewise``, ``Max`` and ``Abs`` rewrite themselves and take seconds o
 Value and derivative stand side by side; ``value`` is the definition that the mpmath oracle evaluates.
 
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
-a tie of k arguments of ``maximum`` gives each 1/k, sign' = 0.
+a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
+where they jump; hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-import mpmath
 import sympy
 from sympy import (
     Add,
@@ -44,11 +44,12 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
+from codegen import special
 from codegen.expression import rewrite
+from codegen.primitive import Composite, Primitive
 
 __all__ = [
     "CANONICAL",
-    "SPECIAL_FUNCTIONS",
     "SUPPORTED",
     "SYMPY_FUNCTIONS",
     "Composite",
@@ -63,22 +64,33 @@ __all__ = [
     "bose",
     "canonical",
     "canonical_node",
+    "ceiling",
     "clip",
     "coth",
     "csch",
+    "direction_cosine",
     "elu",
     "equal",
+    "erfcx",
+    "erfcx_curvature",
+    "erfcx_rate",
     "expm1",
+    "floor",
+    "frac",
     "gelu",
     "gelu_tanh",
     "hard_tanh",
+    "hypot",
     "leaky_relu",
     "log1p",
     "log_cosh",
+    "log_erfc",
+    "log_normal_cdf",
     "log_sigmoid",
     "log_sum_exp",
     "maximum",
     "minimum",
+    "modulo",
     "normal_cdf",
     "power",
     "relu",
@@ -91,55 +103,9 @@ __all__ = [
     "softplus",
     "step",
     "stop_gradient",
+    "xlog1py",
+    "xlogy",
 ]
-
-
-class RealFunction(sympy.Function):  # type: ignore[misc]
-    """A real function of real arguments that SymPy leaves alone."""
-
-    def _eval_is_extended_real(self) -> bool | None:
-        return True if all(argument.is_extended_real for argument in self.args) else None
-
-    def _eval_evalf(self, prec: int) -> Expr | None:
-        try:
-            arguments = [argument._to_mpmath(prec) for argument in self.args]
-        except (ValueError, TypeError, AttributeError):
-            return None
-        with mpmath.workprec(prec):
-            return sympy.Expr._from_mpmath(mpmath.mpf(self.value(mpmath.mp, *arguments)), prec)
-
-    @staticmethod
-    def value(mp: Any, *arguments: Any) -> Any:
-        """The function on mpmath numbers of the context ``mp``."""
-        raise NotImplementedError
-
-
-class Primitive(RealFunction):
-    """A function that every emitter has a translation for."""
-
-
-class Composite(RealFunction):
-    """A function that is a formula over primitives: ``definition`` is what is compiled and differentiated.
-
-    >>> from sympy import Symbol
-    >>> x = Symbol("x", real=True)
-    >>> silu(x).definition()
-    x*sigmoid(x)
-    """
-
-    @classmethod
-    def formula(cls, *arguments: Expr) -> Expr:
-        raise NotImplementedError
-
-    def definition(self) -> Expr:
-        """The formula over primitives that this function abbreviates."""
-        return self.formula(*self.args)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        return self.definition().diff(symbol)
-
-    def _eval_evalf(self, prec: int) -> Expr | None:
-        return self.definition()._eval_evalf(prec)
 
 
 # --- smooth -------------------------------------------------------------------------------------------------------
@@ -215,6 +181,104 @@ class normal_cdf(Primitive):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
         return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+class erfcx(Primitive):  # noqa: N801
+    """exp(x²)·erfc(x), which falls as 1/(x·√π) where both factors are out of range; its derivative is −erfcx·rate.
+
+    Its reciprocal is Mills' ratio turned over: φ(x)/Φ(x) = √(2/π)/erfcx(−x/√2).
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -self * erfcx_rate(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x < -FAR:
+            return mp.inf  # beyond any float
+        return 2 / (mp.sqrt(mp.pi) * (2 * x + _fraction(mp, x, 1))) if x > FAR else mp.exp(x * x) * mp.erfc(x)
+
+
+class erfcx_rate(Primitive):  # noqa: N801
+    """−d/dx log erfcx(x) = 2/(√π·erfcx(x)) − 2x, a difference that cancels for large x, where it is 1/x.
+
+    It is √2·E[Z − u | Z > u] of a standard normal Z, u = √2·x: positive and falling.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -erfcx_curvature(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return _fraction(mp, x, 1) if x > FAR else 2 / (mp.sqrt(mp.pi) * erfcx.value(mp, x)) - 2 * x
+
+
+class erfcx_curvature(Primitive):  # noqa: N801
+    """d²/dx² log erfcx(x) = 2 − rate·(2x + rate), which cancels for large x, where it is 1/x².
+
+    It is 2·Var[Z | Z > u] of a standard normal Z, u = √2·x: between 2 and 0.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        (x,) = self.args
+        return 2 / (sqrt(pi) * erfcx(x)) * (self - erfcx_rate(x) ** 2)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        rate = erfcx_rate.value(mp, x)
+        if x > FAR:
+            return rate * (_fraction(mp, x, 2) - rate)
+        if x < -FAR:
+            return mp.mpf(2)  # to more digits than any that are asked for
+        return 2 - 2 * rate / (mp.sqrt(mp.pi) * erfcx.value(mp, x))
+
+
+FAR = 1000
+"""Beyond, the oracle takes erfcx and its kin from their continued fraction."""
+
+
+def _fraction(mp: Any, x: Any, first: int) -> Any:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first (Abramowitz, Stegun 1964, 7.1.14): four digits a term beyond FAR."""
+    return reduce(lambda value, n: 2 * n / (2 * x + value), range(mp.dps // 4 + 8, first - 1, -1), mp.mpf(0))
+
+
+class hypot(Primitive):  # noqa: N801
+    """√(x₁² + x₂² + …) where the squares are out of range too; inf if an argument is, as IEEE 754 and C have it.
+
+    The derivative by xᵢ is the direction cosine xᵢ/hypot, 0 at the origin, as that of |x| is.
+    """
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return direction_cosine(self.args[argindex - 1], *self.args)
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        infinite = any(abs(a) == mp.inf for a in arguments)
+        return mp.inf if infinite else mp.sqrt(sum((a * a for a in arguments), mp.mpf(0)))
+
+
+class direction_cosine(Primitive):  # noqa: N801
+    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+
+    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
+    """
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
+        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+    @staticmethod
+    def value(mp: Any, x: Any, *arguments: Any) -> Any:
+        size = hypot.value(mp, *arguments)
+        return x / size if size else mp.mpf(0)
 
 
 class power(Primitive):  # noqa: N801
@@ -294,6 +358,36 @@ class absolute(Primitive):  # noqa: N801
         return abs(x)
 
 
+class floor(Primitive):  # noqa: N801
+    """The largest whole number that is not above x; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.floor(x) if mp.isfinite(x) else x
+
+
+class modulo(Primitive):  # noqa: N801
+    """x − y·⌊x/y⌋, which has the sign of y, with the derivatives 1 and −⌊x/y⌋; exact where |y| is the smaller one."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, y = self.args
+        # Not −⌊x/y⌋: the quotient is rounded, and 1/0.1 is rounded to 10 although 0.1 goes into 1 nine times.
+        return (Integer(1), (self - x) / y)[argindex - 1]
+
+    @staticmethod
+    def value(mp: Any, x: Any, y: Any) -> Any:
+        if mp.isfinite(x) and mp.isinf(y):
+            return x if x == 0 or (x < 0) == (y < 0) else y
+        return x % y if mp.isfinite(x) and y == y and y else mp.nan
+
+
 class clip(Primitive):  # noqa: N801
     """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere."""
 
@@ -332,15 +426,32 @@ class equal(Primitive):  # noqa: N801
 
 
 class Extremum(Primitive):
-    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins."""
+    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins.
+
+    The derivative of two is selected, which takes no division, and what is not chosen leaks nothing.
+    """
+
+    sense: int
+    """1 for the largest, -1 for the smallest."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         ties = [equal(argument, self) for argument in self.args]
         return ties[argindex - 1] / Add(*ties)
 
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        if len(self.args) != 2:
+            return super()._eval_derivative(symbol)
+        slopes = [argument.diff(symbol) for argument in self.args]
+        if slopes[0] == slopes[1]:
+            return slopes[0]
+        ahead = self.sense * (self.args[0] - self.args[1])
+        return select(ahead, slopes[0], select(equal(*self.args), Add(*slopes) / 2, slopes[1]))
+
 
 class maximum(Extremum):  # noqa: N801
     """The largest argument."""
+
+    sense = 1
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:
@@ -349,6 +460,8 @@ class maximum(Extremum):  # noqa: N801
 
 class minimum(Extremum):  # noqa: N801
     """The smallest argument."""
+
+    sense = -1
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:
@@ -434,6 +547,26 @@ class gelu_tanh(Composite):  # noqa: N801
     @classmethod
     def formula(cls, x: Expr) -> Expr:
         return Mul(Rational(1, 2), x, 1 + tanh(sqrt(2 / pi) * x * (1 + Rational(44715, 10**6) * x**2)))
+
+
+class ceiling(Composite):  # noqa: N801
+    """−⌊−x⌋, the smallest whole number that is not below x; its derivative is 0."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return -floor(-x)
+
+
+class frac(Composite):  # noqa: N801
+    """x − ⌊x⌋, with derivative 1."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x - floor(x)
 
 
 class log_sigmoid(Composite):  # noqa: N801
@@ -541,6 +674,74 @@ class log_sum_exp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
+
+
+class log_erfc(Composite):  # noqa: N801
+    """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x - Rational(1, 2), log(erfcx(x)) - x**2, log1p(-sympy.erf(x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -2 / (sqrt(pi) * erfcx(x)) * x.diff(symbol)
+
+
+class log_normal_cdf(Composite):  # noqa: N801
+    """log Φ(x) = log(erfcx(−x/√2)/2) − x²/2, with derivative φ(x)/Φ(x); log1p(−Φ(−x)) where that is small."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        tail = log(erfcx(-x / sqrt(2)) / 2) - x**2 / 2
+        return select(-1 - x, tail, log1p(-normal_cdf(-x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return sqrt(2 / pi) / erfcx(-x / sqrt(2)) * x.diff(symbol)
+
+
+class XLog(Composite):
+    """x times a logarithm, 0 where x is 0, also where the logarithm is infinite or undefined.
+
+    Its derivative by x is the logarithm, infinite where that is; the one by y is 0 at x = y's pole = 0.
+    """
+
+    nargs = 2
+    logarithm: type[Expr] = log
+    pole: int = 0
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        # x·sign(y) is 0 there, and nan where y is.
+        return select(absolute(x), x * cls.logarithm(y), x * sign(y))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        flat = And(Eq(x, 0), Eq(y, self.pole))
+        slope = Piecewise((Integer(0), flat), (x / (y - self.pole), True))
+        return self.logarithm(y) * x.diff(symbol) + slope * y.diff(symbol)
+
+
+class xlogy(XLog):  # noqa: N801
+    """x·log(y), and 0 where x is 0.
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> xlogy(x, y).diff(x)
+    log(y)
+    """
+
+
+class xlog1py(XLog):  # noqa: N801
+    """x·log(1 + y), and 0 where x is 0."""
+
+    logarithm = log1p
+    pole = -1
 
 
 class InverseOfReciprocal(Composite):
@@ -658,9 +859,10 @@ CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.asech: asech,
     sympy.acsch: acsch,
     sympy.acoth: acoth,
-    sympy.digamma: lambda x: sympy.polygamma(0, x),
-    sympy.trigamma: lambda x: sympy.polygamma(1, x),
-    sympy.factorial: lambda x: sympy.gamma(x + 1),
+    sympy.floor: floor,
+    sympy.ceiling: ceiling,
+    sympy.frac: frac,
+    sympy.Mod: modulo,
     sympy.re: lambda x: x,
     sympy.conjugate: lambda x: x,
     sympy.UnevaluatedExpr: lambda x: x,
@@ -668,6 +870,7 @@ CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.ITE: lambda condition, a, b: Or(And(condition, a), And(Not(condition), b)),
     sympy.Implies: lambda a, b: Or(Not(a), b),
     sympy.Equivalent: lambda *conditions: Or(And(*conditions), And(*map(Not, conditions))),
+    **special.CANONICAL,
 }
 
 
@@ -693,11 +896,8 @@ SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
     sympy.atanh, sympy.atan2, sympy.erf, erfc,
 )  # fmt: skip
 
-#: SymPy functions that have no vector form: what uses them runs as the readable program.
-SPECIAL_FUNCTIONS: tuple[type[Expr], ...] = (sympy.gamma, sympy.loggamma, sympy.polygamma)
-
 #: Every kind of node that a body may consist of, besides symbols and numbers.
 SUPPORTED: tuple[type, ...] = (
-    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *SPECIAL_FUNCTIONS, *CANONICAL,
+    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *special.SYMPY_FUNCTIONS, *CANONICAL,
     Piecewise, ExprCondPair, Relational, And, Or, Not,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnn.errors import DataError
+from symnn.scaling import Scaling
 from symnn.suggest import quote
 from symnn.tables import (
     MISSING,
@@ -19,13 +20,15 @@ from symnn.tables import (
     Layout,
     Missing,
     Table,
+    from_arrays,
     from_frame,
+    is_frame,
     is_missing,
     missing_rows,
     number_columns,
     read_table,
 )
-from symnn.tables.archive import real
+from symnn.tables.arrays import real
 from symnn.tables.table import Floats, Integers, first, listed, require_column
 from symnn.tables.text import number_reader
 
@@ -56,8 +59,10 @@ class Dataset:
 
     mean, scale: float64 (D,), taken from the training part only, so that nothing of the validation and
     test parts leaks into training. classes: the label names in the order of their numbers, or None for
-    regression, whose targets are left as they are. columns: how the features are read from a table, None for
-    features that come from none. dropped: the rows left out because a cell of theirs was missing.
+    regression. Its targets stand here as they are; ``target_scaling``, of the training part too, is what
+    training standardises them by where the loss allows it, None where it shall not. columns: how the features
+    are read from a table, None for features that come from none. dropped: the rows left out because a cell of
+    theirs was missing.
     """
 
     name: str
@@ -68,8 +73,59 @@ class Dataset:
     classes: tuple[str, ...] | None
     mean: Floats
     scale: Floats
+    target_scaling: Scaling | None = None
     columns: Features | None = None
     dropped: int = 0
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: object,
+        y: object,
+        *,
+        task: Task = "auto",
+        classes: Sequence[str] | None = None,
+        missing: Missing = "refuse",
+        ignore: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        feature_names: Sequence[str] | None = None,
+        name: str = "arrays",
+        seed: int = 0,
+        validation_fraction: float = 0.15,
+        test_fraction: float = 0.2,
+    ) -> "Dataset":
+        """The data set of raw features (S, D), or (S,) for one, and labels (S,) or targets (S,) or (S, T).
+
+        Both are what NumPy makes an array of; x may be a frame or a mapping from names to columns too, with text in it.
+        feature_names: those of the columns of a frame, or ``x[0]``, ``x[1]``, …, unless given. The other arguments are
+        as :func:`load_file` takes them.
+
+        Raises DataError naming the array, the row and the column.
+
+        >>> x = np.linspace(-1, 1, 40).reshape(20, 2)
+        >>> flowers = Dataset.from_arrays(x, ["rose", "daisy"] * 10)
+        >>> flowers.classes, len(flowers.train.x), len(flowers.validation.x), len(flowers.test.x)
+        (('daisy', 'rose'), 13, 3, 4)
+        >>> Dataset.from_arrays(x, x.sum(axis=1)).train.y.shape
+        (13, 1)
+        >>> Dataset.from_arrays({"size": x[:, 0], "colour": ["red", "blue"] * 10}, x[:, 1]).feature_names
+        ('size', 'colour=blue', 'colour=red')
+        """
+        _check_choices(task, classes, missing)
+        table, target = _array_table(name, x, y, feature_names)
+        return _from_table(
+            name,
+            table,
+            (target,),
+            task=task,
+            classes=classes,
+            missing=missing,
+            ignore=ignore,
+            categorical=categorical,
+            seed=seed,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+        )
 
     @property
     def features(self) -> int:
@@ -218,6 +274,17 @@ def load_frame(
     )
 
 
+def _array_table(source: str, x: object, y: object, feature_names: Sequence[str] | None) -> tuple[Table, str]:
+    """The columns of x and those of y behind them, and what the target is called: y, or another name if x has that."""
+    features = from_frame(x, source=source) if is_frame(x) else from_arrays(source, {"x": x})
+    if feature_names is not None:
+        features = features.renamed(tuple(map(str, feature_names)), "feature_names")
+    target = "y"
+    while any(name == target or name.startswith(f"{target}[") for name in features.names):
+        target += "'"
+    return features.beside(from_arrays(source, {target: y}, (target,))), target
+
+
 def _check_choices(task: str, classes: Sequence[str] | None, missing: str) -> None:
     if task not in ("auto", "classification", "regression"):
         raise DataError(f"task: found {quote(task)}, expected 'auto', 'classification' or 'regression'")
@@ -276,16 +343,16 @@ def _from_table(
 
 
 def split_rows(
-    labels: Integers, seed: int, validation_fraction: float, test_fraction: float, name: str
+    labels: Integers, seed: int, validation_fraction: float, test_fraction: float
 ) -> tuple[Integers, Integers, Integers]:
     """Row numbers of the training, validation and test parts, each shuffled, each with every class's share.
 
     labels: int64 (S,), zeros for data without classes. A class is spread over the parts to within a row
     of its share, and always has a row in the training part. The same seed gives the same parts.
-    Raises DataError, beginning with `name`, when a fraction or the seed is out of range or a part would be
-    empty.
+    A set too small to give each part a row that is asked for is not split: all of it is the training part.
+    Raises DataError when a fraction or the seed is out of range.
 
-    >>> train, validation, test = split_rows(np.repeat([0, 1], 10), 0, 0.2, 0.2, "example")
+    >>> train, validation, test = split_rows(np.repeat([0, 1], 10), 0, 0.2, 0.2)
     >>> len(train), len(validation), len(test)
     (12, 4, 4)
     """
@@ -297,12 +364,10 @@ def split_rows(
     # Shares are rounded on the running total: rounding class by class would leave data with many
     # small classes without a validation part.
     held = np.minimum(_steps(held_fraction * np.cumsum(counts)), np.maximum(counts - 1, 0))
-    test = _steps(test_fraction / held_fraction * np.cumsum(held))
-    if test.sum() == 0 or held.sum() == test.sum():
-        raise DataError(
-            f"{name}: found {len(labels)} rows, too few to split: expected at least one row in each of the "
-            f"training, validation ({validation_fraction:g}) and test ({test_fraction:g}) parts"
-        )
+    test = _steps(test_fraction / (held_fraction or 1) * np.cumsum(held))
+    shares = ((test_fraction, test.sum()), (validation_fraction, held.sum() - test.sum()))
+    if any(fraction > 0 and rows == 0 for fraction, rows in shares):
+        held, test = np.zeros_like(held), np.zeros_like(test)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     rank = np.empty(len(labels), dtype=np.int64)  # of each row within its class
@@ -443,8 +508,8 @@ def _checked_labels(y: Floats, targets: int, name: str) -> Integers:
 def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
     fractions = {"validation_fraction": validation_fraction, "test_fraction": test_fraction}
     for name, fraction in fractions.items():
-        if not isinstance(fraction, int | float | np.floating) or not 0 < fraction < 1:
-            raise DataError(f"{name}: found {fraction!r}, expected a number between 0 and 1")
+        if not isinstance(fraction, int | float | np.floating) or not 0 <= fraction < 1:
+            raise DataError(f"{name}: found {fraction!r}, expected a number of at least 0 and below 1")
     if validation_fraction + test_fraction >= 1:
         raise DataError(
             f"validation_fraction + test_fraction: found {validation_fraction:g} + {test_fraction:g}, "
@@ -474,13 +539,11 @@ def _dataset(
     dropped: int = 0,
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64)
-    parts = split_rows(labels, seed, validation_fraction, test_fraction, source)
+    parts = split_rows(labels, seed, validation_fraction, test_fraction)
     if columns is not None and columns.fills:
         x = _filled(x, parts[0], source, feature_names)
-    mean, scale = _standardisation(x[parts[0]])
-    with np.errstate(all="ignore"):
-        standardised = x - mean
-        standardised /= scale
+    scaling = Scaling.of(x[parts[0]])
+    standardised = scaling.standardise(x)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
     # hundreds of orders of magnitude outside the training part.
     if bad := first(~np.isfinite(standardised)):
@@ -491,7 +554,19 @@ def _dataset(
             "expected ones that can be standardised in float64"
         )
     train, validation, test = (Split(np.ascontiguousarray(standardised[rows]), y[rows]) for rows in parts)
-    return Dataset(name, train, validation, test, feature_names, classes, mean, scale, columns, dropped)
+    return Dataset(
+        name,
+        train,
+        validation,
+        test,
+        feature_names,
+        classes,
+        scaling.mean,
+        scaling.scale,
+        target_scaling=None if classes is not None else Scaling.of(y[parts[0]].astype(np.float64)),
+        columns=columns,
+        dropped=dropped,
+    )
 
 
 def _filled(x: Floats, train: Integers, source: str, names: Sequence[str]) -> Floats:
@@ -507,11 +582,3 @@ def _filled(x: Floats, train: Integers, source: str, names: Sequence[str]) -> Fl
     with np.errstate(over="ignore"):  # reported where values are standardised
         means = np.where(present, x[train], 0.0).sum(axis=0) / counts
     return np.where(missing, means, x)
-
-
-def _standardisation(x: Floats) -> tuple[Floats, Floats]:
-    """Mean and scale of each column, float64 (D,) both; a constant column gets scale 1."""
-    # Compared, not measured: the rounded mean of a constant column gives it a deviation of 1e-17.
-    constant = (x == x[0]).all(axis=0)
-    with np.errstate(all="ignore"):
-        return np.where(constant, x[0], x.mean(axis=0)), np.where(constant, 1.0, x.std(axis=0))

@@ -23,6 +23,7 @@ from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 
 from codegen import functions as real
+from codegen import special
 from codegen.expression import postorder
 from symnn.errors import SpecError
 from symnn.suggest import listing, quote, suggest
@@ -279,6 +280,11 @@ def _of_real(function: type[Expr]) -> Callable[[Expr], Expr]:
     return build
 
 
+def _of_float(function: type[Expr]) -> Callable[[Expr], Expr]:
+    """For functions of which SymPy writes out the exact value at a number: (10**9)! inside a logarithm."""
+    return lambda argument: function(Float(argument) if argument.is_number else argument)
+
+
 def _exponential(argument: Expr) -> Expr:
     _refuse(_large_exponent_of_exp(argument))
     return exp(argument)
@@ -479,6 +485,13 @@ FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
         "cosh": _unary(_of_real(sympy.cosh)),
         "atan": _unary(sympy.atan),
         "erf": _unary(sympy.erf),
+        "floor": _unary(real.floor),
+        "ceiling": _unary(real.ceiling),
+        "frac": _unary(real.frac),
+        "sinc": _unary(special.sinc),
+        "erfinv": _unary(_of_float(sympy.erfinv)),
+        "loggamma": _unary(_of_float(sympy.loggamma)),
+        "digamma": _unary(_of_float(sympy.digamma)),
         "log1p": _unary(real.log1p),
         "expm1": _unary(real.expm1),
         "abs": _unary(real.absolute),
@@ -491,6 +504,8 @@ FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
         "silu": _unary(real.silu),
         "gelu": _unary(real.gelu),
         "gelu_tanh": _unary(_of_real(real.gelu_tanh)),
+        "xlogy": FormulaFunction(real.xlogy, (2, 2)),
+        "xlog1py": FormulaFunction(real.xlog1py, (2, 2)),
         "maximum": FormulaFunction(real.maximum, (2, _ANY_NUMBER)),
         "minimum": FormulaFunction(real.minimum, (2, _ANY_NUMBER)),
     }

@@ -124,6 +124,13 @@ class Lanes:
     def sqrt(self, a: Operand) -> Value:
         return self._intrinsic("sqrt", a)
 
+    def floor(self, a: Operand) -> Value:
+        return self._intrinsic("floor", a)
+
+    def nearest(self, a: Operand) -> Value:
+        """The nearest whole number, of two the even one."""
+        return self._intrinsic("rint", a)
+
     def copysign(self, size: Operand, sign: Operand) -> Value:
         """The absolute value of one with the sign of the other."""
         return self._intrinsic("copysign", size, sign)

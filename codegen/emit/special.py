@@ -1,23 +1,36 @@
-"""log Γ and the polygamma functions as Numba functions: generated modules that need them import this one.
+"""Special functions in SIMD lanes, in float64: code of our own where there is some, else SciPy's in each lane.
 
-SciPy has them as pointers into its libraries, which Numba cannot keep in a cache on disk; these are compiled into the
-module that calls them. Γ itself is ``math.gamma``. Largest errors against mpmath at 50 digits, in units of 2⁻⁵², where
-the value is a normal number (measured in ``tests/codegen/test_special.py``): loggamma 2 and ψ 2, relative to
-max(1, |value|), x > 0; ψ⁽ⁿ⁾ for n from 1 to 4 and x > 0 4, relative to the value; for x < 0, where the reflection takes
-the difference of two terms, 6, relative to the larger of |ψ⁽ⁿ⁾(x)| and |ψ⁽ⁿ⁾(1 − x)|, and of 1 for n = 0.
-
-They are computed in float64 and rounded to the type of the argument.
+Each takes :class:`~codegen.emit.lanes.Lanes` of float64 and vectors, as those of :mod:`~codegen.emit.vectormath` do;
+the order of a family is a number. Largest errors against mpmath at 50 digits, in units of 2⁻⁵², where the value is a
+normal number (measured in ``tests/codegen/test_special.py``): loggamma 2 and ψ 2, relative to max(1, |value|), x > 0;
+ψ⁽ⁿ⁾ for n from 1 to 4 and x > 0 4, relative to the value; for x < 0, where the reflection takes the difference of two
+terms, 6, relative to the larger of |ψ⁽ⁿ⁾(x)| and |ψ⁽ⁿ⁾(1 − x)|, and of 1 for n = 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any, TypeAlias
 
-import numpy as np
-from numba import njit, types
-from numba.extending import overload
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbol
+from codegen.emit.lanes import Lanes, Value
+from codegen.emit.numba import Dtype
+from codegen.emit.vectormath import _polynomial as polynomial
+from codegen.emit.vectormath import libm_per_lane, log, log1p, per_lane, sin
+
+Code: TypeAlias = Callable[..., Value]
+"""``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
+
+__all__ = ["CODE", "apply", "require"]
+
+DOUBLE = ir.DoubleType()
 
 ROOT, ROOT_LOW = 1.4616321449683622, 9.549995429965697e-17
 """The zero of ψ between 1 and 2 and what is missing from the float nearest to it."""
@@ -40,126 +53,324 @@ ZETA_TAIL = (
     -2.174868698558062e-16,
 )  # fmt: skip
 """B₂ₖ/(2k)!, of the Euler-Maclaurin series of the Hurwitz zeta function."""
-ASYMPTOTIC = 10.0
+ASYMPTOTIC = 10
 """Above, the asymptotic series has the full precision."""
+E, E_LOW = 2.718281828459045, 1.4456468917292502e-16
+"""exp(1) as a sum of two numbers."""
+BRANCH_POINT = -0.36787944117144233
+"""The float next to −1/e, which lies above it."""
+NEAR_BRANCH_POINT = (
+    -1, 1, -1 / 3, 11 / 72, -43 / 540, 769 / 17280, -221 / 8505, 680863 / 43545600, -1963 / 204120,
+    226287557 / 37623398400,
+)  # fmt: skip
+"""W as a power series in √(2·(e·x + 1)) (Corless, Gonnet, Hare, Jeffrey, Knuth 1996, equation 4.22)."""
+SERIES_ALONE, SERIES_START = 0.05, 0.8
+"""Up to the first, the series has the full precision; up to the second, W is refined from it."""
 
 
-def loggamma(x: float) -> float:
-    """log Γ(x) for x ≥ 0; nan for x < 0, where SymPy's ``loggamma`` is complex. In jitted code only."""
-    raise NotImplementedError("loggamma is for jitted code")
+def _loggamma(lanes: Lanes, x: Value) -> Value:
+    """log Γ(x) for x ≥ 0 by libm; nan for x < 0, where SymPy's ``loggamma`` is complex."""
+    return lanes.select(lanes.compare("<", x, 0.0), math.nan, libm_per_lane(lanes, "lgamma", x))
 
 
-def polygamma(n: float, x: float) -> float:
-    """ψ⁽ⁿ⁾(x), the n-th derivative of ψ = Γ'/Γ, for whole n ≥ 0 and any real x. In jitted code only."""
-    raise NotImplementedError("polygamma is for jitted code")
+def _polygamma(lanes: Lanes, n: int, x: Value) -> Value:
+    """ψ⁽ⁿ⁾(x), the n-th derivative of ψ = Γ'/Γ, for n ≥ 0 and any real x."""
+    return _derivative_of_digamma(lanes, n, x) if n else _digamma(lanes, x)
 
 
-@njit
-def _loggamma(x: float) -> float:
-    return math.nan if x < 0 else math.lgamma(x)
-
-
-@njit
-def _digamma(x: float) -> float:
+def _digamma(lanes: Lanes, x: Value) -> Value:
     """ψ(x): near its zero a polynomial, far out a series, elsewhere by ψ(x + 1) = ψ(x) + 1/x."""
-    if x == 0:
-        return math.copysign(math.inf, -x)
-    total = 0.0
-    if x < 0:
-        if x == math.floor(x):
-            return math.nan
-        total = -math.pi * _cotangent(x)
-        x = 1 - x
-    if x >= ASYMPTOTIC:
-        inverse = 1 / x
-        square, tail = inverse * inverse, 0.0
-        for coefficient in DIGAMMA_TAIL[::-1]:
-            tail = coefficient + square * tail
-        return total + ((math.log(x) - 0.5 * inverse) - square * tail)
-    if x < 1:
-        total -= 1 / x
-        x += 1
-    while x > 2:
-        x -= 1
-        total += 1 / x
-    ratio = 0.0
-    for coefficient in NEAR_ROOT[::-1]:
-        ratio = coefficient + (x - 1.5) * ratio
-    return total + ((x - ROOT) - ROOT_LOW) * ratio
+    below = lanes.compare("<", x, 0.0)
+    at = lanes.select(below, lanes.sub(1.0, x), x)
+    total = _where_any(lanes, below, lambda: lanes.mul(-math.pi, _cotangent(lanes, x)), lanes.real(0.0))
+    far = lanes.compare(">=", at, float(ASYMPTOTIC))
+    inverse = lanes.div(1.0, at)
+    square = lanes.mul(inverse, inverse)
+    tail = lanes.mul(square, polynomial(lanes, square, DIGAMMA_TAIL))
+    distant = lanes.sub(lanes.fma(inverse, -0.5, log(lanes, at)), tail)
+    near = lanes.select(far, 1.5, at)
+    small = lanes.compare("<", near, 1.0)
+    moved = lanes.select(small, lanes.sub(total, inverse), total)
+    near = lanes.select(small, lanes.add(near, 1.0), near)
+    for _ in range(ASYMPTOTIC - 2):
+        large = lanes.compare(">", near, 2.0)
+        near = lanes.select(large, lanes.sub(near, 1.0), near)
+        moved = lanes.select(large, lanes.add(moved, lanes.div(1.0, near)), moved)
+    ratio = polynomial(lanes, lanes.sub(near, 1.5), NEAR_ROOT)
+    close = lanes.fma(lanes.sub(lanes.sub(near, ROOT), ROOT_LOW), ratio, moved)
+    value = lanes.select(far, lanes.add(total, distant), close)
+    value = lanes.select(_is_pole(lanes, x), math.nan, value)
+    return lanes.select(lanes.compare("==", x, 0.0), lanes.copysign(math.inf, lanes.neg(x)), value)
 
 
-@njit
-def _zeta(s: float, x: float) -> float:
-    """Σₖ (x + k)^(−s) for x > 0, s ≥ 2: the first terms one by one, the rest by Euler-Maclaurin."""
-    total: float = 0.0
-    while x < ASYMPTOTIC + s:
-        total += x**-s
-        x += 1
-    inverse = 1 / x
-    term, tail = s * inverse * inverse, 0.0
-    for k, coefficient in enumerate(ZETA_TAIL):
-        tail += coefficient * term
-        term *= (s + 2 * k + 1) * (s + 2 * k + 2) * inverse * inverse
-    total += x ** (1 - s) * ((tail + 0.5 * inverse) + 1 / (s - 1))
-    return total
+def _derivative_of_digamma(lanes: Lanes, n: int, x: Value) -> Value:
+    """(−1)ⁿ⁺¹·n!·ζ(n + 1, x) for x > 0, reflected for x < 0."""
+    odd, factorial = n % 2 == 1, _float(math.factorial(n))
+    below = lanes.compare("<", x, 0.0)
+    zeta = lanes.mul(factorial, _zeta(lanes, n + 1, lanes.select(below, lanes.sub(1.0, x), x)))
 
+    def reflected() -> Value:
+        slopes = polynomial(lanes, _cotangent(lanes, x), [_float(c) for c in _cotangent_derivative(n)])
+        return lanes.sub(lanes.neg(zeta), lanes.mul(math.pi ** (n + 1), slopes))
 
-@njit
-def _cotangent(x: float) -> float:
-    """cot πx, exact in its relative error where it is 0 too: x − ½ is exact there and π/2 is not."""
-    x -= np.rint(x)
-    if abs(x) <= 0.25:
-        return 1 / math.tan(math.pi * x)
-    return math.copysign(math.tan(math.pi * (0.5 - abs(x))), x)
-
-
-@njit
-def _cotangent_derivative(n: int, c: float) -> float:
-    """The n-th derivative of cot, a polynomial in c = cot: P₀ = c, Pₙ₊₁ = −(1 + c²)·Pₙ'."""
-    polynomial = np.zeros(n + 2)
-    polynomial[1] = 1.0
-    for degree in range(1, n + 1):
-        slope = polynomial[1:] * np.arange(1, n + 2)
-        polynomial[:] = 0
-        polynomial[:degree] -= slope[:degree]
-        polynomial[2 : degree + 2] -= slope[:degree]
-    value = 0.0
-    for coefficient in polynomial[::-1]:
-        value = coefficient + c * value
-    return value
-
-
-@njit
-def _polygamma(order: float, x: float) -> float:
-    """(−1)ⁿ⁺¹·n!·ζ(n + 1, x) for n > 0 and x > 0, reflected for x < 0."""
-    n = int(order)
-    if n == 0:
-        value: float = _digamma(x)
-        return value
-    odd = n % 2 == 1
-    if x <= 0 and x == math.floor(x):
-        if odd and x > -math.inf:
-            return math.inf
-        return -math.copysign(math.inf, x) if x == 0 else math.nan
-    if x < 0:
-        turned = math.pi ** (n + 1) * _cotangent_derivative(n, _cotangent(x))
-        value = -math.gamma(n + 1.0) * _zeta(n + 1.0, 1 - x) - turned
+    value = _where_any(lanes, below, reflected, zeta if odd else lanes.neg(zeta))
+    zero, pole = lanes.compare("==", x, 0.0), _is_pole(lanes, x)
+    if odd:
+        at_pole = lanes.select(lanes.compare(">", x, -math.inf), math.inf, math.nan)
     else:
-        value = (1.0 if odd else -1.0) * math.gamma(n + 1.0) * _zeta(n + 1.0, x)
-    return value
+        at_pole = lanes.select(zero, lanes.copysign(math.inf, lanes.neg(x)), math.nan)
+    return lanes.select(pole, at_pole, value)
 
 
-def _rounding(argument: Any) -> type[np.generic]:
-    return np.float32 if argument == types.float32 else np.float64
+def _zeta(lanes: Lanes, s: int, x: Value) -> Value:
+    """Σₖ (x + k)^(−s) for x > 0, s ≥ 2: the first terms one by one, the rest by Euler-Maclaurin."""
+    total = lanes.real(0.0)
+    for _ in range(ASYMPTOTIC + s):
+        near = lanes.compare("<", x, float(ASYMPTOTIC + s))
+        total = lanes.add(total, lanes.select(near, lanes.div(1.0, _power(lanes, x, s)), 0.0))
+        x = lanes.select(near, lanes.add(x, 1.0), x)
+    inverse = lanes.div(1.0, x)
+    square = lanes.mul(inverse, inverse)
+    coefficients = [c * _float(math.prod(range(s, s + 2 * k + 1))) for k, c in enumerate(ZETA_TAIL)]
+    tail = lanes.fma(inverse, 0.5, lanes.mul(square, polynomial(lanes, square, coefficients)))
+    return lanes.add(total, lanes.div(lanes.add(tail, 1 / (s - 1)), _power(lanes, x, s - 1)))
 
 
-@overload(loggamma, strict=False)
-def _loggamma_of_type(x: Any) -> Callable[..., Any]:
-    result = _rounding(x)
-    return lambda x: result(_loggamma(np.float64(x)))
+def _power(lanes: Lanes, x: Value, n: int) -> Value:
+    """xⁿ for n > 0, by repeated squaring."""
+    if n == 1:
+        return x
+    half = _power(lanes, x, n // 2)
+    return lanes.mul(lanes.mul(half, half), x) if n % 2 else lanes.mul(half, half)
 
 
-@overload(polygamma, strict=False)
-def _polygamma_of_type(n: Any, x: Any) -> Callable[..., Any]:
-    result = _rounding(x)
-    return lambda n, x: result(_polygamma(np.float64(n), np.float64(x)))
+def _cotangent(lanes: Lanes, x: Value) -> Value:
+    """cot πx, exact in its relative error where it is 0 too: x − ½ is exact there and π/2 is not."""
+    rest = lanes.sub(x, lanes.nearest(x))
+    size = lanes.abs(rest)
+    small = lanes.compare("<=", size, 0.25)
+    tangent = libm_per_lane(lanes, "tan", lanes.mul(math.pi, lanes.select(small, size, lanes.sub(0.5, size))))
+    return lanes.copysign(lanes.select(small, lanes.div(1.0, tangent), tangent), rest)
+
+
+def _where_any(lanes: Lanes, mask: Value, value: Callable[[], Value], otherwise: Value) -> Value:
+    """The value where the mask holds; it is not computed if that is in no lane."""
+    builder = lanes.builder
+    before = builder.block
+    with builder.if_then(lanes.any(mask), likely=False):
+        chosen = lanes.select(mask, value(), otherwise)
+        inside = builder.block
+    result = builder.phi(lanes.real_type)
+    result.add_incoming(otherwise, before)
+    result.add_incoming(chosen, inside)
+    return result
+
+
+def _cotangent_derivative(n: int) -> list[int]:
+    """The n-th derivative of cot, a polynomial in c = cot: P₀ = c, Pₙ₊₁ = −(1 + c²)·Pₙ'."""
+    found = [0, 1]
+    for _ in range(n):
+        slope = [k * c for k, c in enumerate(found)][1:]
+        found = [-(a + b) for a, b in zip([*slope, 0, 0], [0, 0, *slope])]
+    return found
+
+
+def _float(number: int) -> float:
+    """The number, inf if it is too large."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.copysign(math.inf, number)
+
+
+def _is_pole(lanes: Lanes, x: Value) -> Value:
+    """Where x is 0 or a negative whole number, or −∞."""
+    whole = lanes.compare("==", x, lanes.floor(x))
+    return lanes.builder.and_(whole, lanes.compare("<=", x, 0.0))
+
+
+def _sinc(lanes: Lanes, x: Value) -> Value:
+    """sin(x)/x."""
+    value = lanes.select(lanes.compare("==", x, 0.0), 1.0, lanes.div(sin(lanes, x), x))
+    return lanes.select(_is_infinite(lanes, x), 0.0, value)
+
+
+def _is_infinite(lanes: Lanes, x: Value) -> Value:
+    return lanes.compare("==", lanes.abs(x), math.inf)
+
+
+TINY = 1e-5
+"""Up to here the first term of the series of jₙ is all of it: the next is x²/(4n + 6) of it."""
+
+
+def _spherical_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """jₙ(x) for n ≥ 1, through the Bessel function of order n + ½; near 0 xⁿ/(1·3·…·(2n + 1))."""
+    size = lanes.abs(x)
+    cylinder = _scipy(lanes, "jv", n + 0.5, size)
+    value = lanes.mul(lanes.sqrt(lanes.div(math.pi / 2, size)), cylinder)
+    value = lanes.select(_is_infinite(lanes, x), 0.0, value)
+    if n % 2:
+        value = lanes.select(lanes.compare("<", x, 0.0), lanes.neg(value), value)
+    first = lanes.mul(1 / _float(math.prod(range(1, 2 * n + 2, 2))), _power(lanes, x, n))
+    first = lanes.fma(first, lanes.div(lanes.mul(x, x), -(4.0 * n + 6)), first)
+    return lanes.select(lanes.compare("<=", size, TINY), first, value)
+
+
+def _lambert_w(lanes: Lanes, x: Value) -> Value:
+    """W(x) for x ≥ −1/e: near the branch point a series, else two steps of Fritsch's iteration, of fourth order.
+
+    It starts from that series or from Winitzki's approximation, which is right to 2 % for x > 0 and 8 % below.
+    """
+    root = lanes.sqrt(lanes.mul(2.0, lanes.fma(x, E, lanes.fma(x, E_LOW, 1.0))))
+    series = _horner_of_numbers(lanes, root, NEAR_BRANCH_POINT)
+    logarithm = log1p(lanes, x)
+    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
+    start = lanes.fma(lanes.neg(logarithm), correction, logarithm)
+    w = lanes.select(lanes.compare("<", root, SERIES_START), series, start)
+    for _ in range(2):
+        one_more = lanes.add(w, 1.0)
+        z = lanes.sub(log(lanes, lanes.div(x, w)), w)
+        q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))
+        step = lanes.mul(lanes.div(z, one_more), lanes.div(lanes.sub(q, z), lanes.fma(z, -2.0, q)))
+        w = lanes.fma(w, step, w)
+    value = lanes.select(lanes.compare("<", root, SERIES_ALONE), series, w)
+    value = lanes.select(lanes.compare("<", lanes.abs(x), 1e-300), x, value)  # x/w has no digits left there
+    value = lanes.select(lanes.compare("<", x, BRANCH_POINT), math.nan, value)
+    return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
+
+
+def _horner_of_numbers(lanes: Lanes, x: Value, coefficients: Sequence[float]) -> Value:
+    return reduce(lambda value, c: lanes.fma(x, value, float(c)), coefficients[-2::-1], lanes.real(coefficients[-1]))
+
+
+# --- functions of SciPy -------------------------------------------------------------------------------------------
+
+
+def _scipy(lanes: Lanes, name: str, *arguments: Value | float, output: int = 0) -> Value:
+    """A function of SciPy in each lane; numbers among the arguments are the same in all."""
+    external = EXTERNALS[name]
+    numbers = [DOUBLE] * external.arguments
+    if external.outputs:
+        signature = ir.FunctionType(ir.VoidType(), [*numbers, *[DOUBLE.as_pointer()] * external.outputs])
+    else:
+        signature = ir.FunctionType(DOUBLE, [*numbers, ir.IntType(32)])
+
+    def call(builder: ir.IRBuilder, *values: Value) -> Value:
+        function = cgutils.get_or_insert_function(builder.module, signature, symbol(name))
+        varying = iter(values)
+        given = [DOUBLE(a) if isinstance(a, float) else next(varying) for a in arguments]
+        if not external.outputs:
+            return builder.call(function, [*given, ir.IntType(32)(0)])
+        places = [cgutils.alloca_once(builder, DOUBLE) for _ in range(external.outputs)]
+        builder.call(function, [*given, *places])
+        return builder.load(places[output])
+
+    label = ".".join(["scipy", name, *(a.hex() for a in arguments if isinstance(a, float)), str(output)])
+    return per_lane(lanes, label, call, *(a for a in arguments if not isinstance(a, float)))
+
+
+def _external(name: str, low: float = -math.inf, output: int = 0) -> Code:
+    """The function of SciPy; nan where its argument is below ``low``."""
+
+    def code(lanes: Lanes, *arguments: Value) -> Value:
+        value = _scipy(lanes, name, *arguments, output=output)
+        return value if low == -math.inf else lanes.select(lanes.compare("<", arguments[0], low), math.nan, value)
+
+    return code
+
+
+def _bessel(letter: str) -> Code:
+    """A Bessel function; those of order 0 and 1 are functions of their own, several times as fast."""
+    return lambda lanes, n, x: _scipy(lanes, f"{letter}{n}", x) if n < 2 else _scipy(lanes, f"{letter}v", float(n), x)
+
+
+def _modified_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """Iₙ(x); SciPy's for n ≥ 2 is nan at subnormal numbers, where xⁿ is 0."""
+    value = _bessel("i")(lanes, n, x)
+    return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
+
+
+VANISHING = 1e-170
+"""The square of any smaller number is 0."""
+
+
+def _dying_away(code: Code, low: float = -math.inf) -> Code:
+    """A function that oscillates and is 0 at infinity, where SciPy has nan; ``low`` is where it begins."""
+
+    def masked(lanes: Lanes, n: int, x: Value) -> Value:
+        end = _is_infinite(lanes, x) if low == -math.inf else lanes.compare("==", x, math.inf)
+        return lanes.select(end, 0.0, code(lanes, n, x))
+
+    return masked
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+CODE: Mapping[str, Code] = {
+    "gamma": lambda lanes, x: libm_per_lane(lanes, "tgamma", x),
+    "loggamma": _loggamma,
+    "polygamma": _polygamma,
+    "beta": _external("beta"),
+    "binomial": _external("binom"),
+    "besselj": _dying_away(_bessel("j")),
+    "bessely": _dying_away(_bessel("y"), low=0.0),
+    "besseli": _modified_bessel,
+    "besselk": _bessel("k"),
+    "spherical_bessel": _spherical_bessel,
+    "sinc": _sinc,
+    "expint": lambda lanes, n, x: _scipy(lanes, "expn", float(n), x),
+    "Ei": _external("expi"),
+    "sine_integral": _external("sici"),
+    "Ci": _external("sici", low=0.0, output=1),
+    "erfinv": _external("erfinv"),
+    "lambert_w": _lambert_w,
+    "regularised_lower_gamma": _external("gammainc"),
+    "regularised_upper_gamma": _external("gammaincc"),
+}
+"""The code of every row of :mod:`codegen.emit.externals`."""
+
+
+def apply(name: str, lanes: Lanes, orders: Sequence[int], arguments: Sequence[Value]) -> Value:
+    """A special function in lanes of any type."""
+    if lanes.dtype == "float64":
+        return _called(name, lanes, orders, arguments)
+    wide = Lanes(lanes.builder, lanes.width, "float64")
+    extended = [lanes.builder.fpext(a, wide.real_type) for a in arguments]
+    return lanes.builder.fptrunc(_called(name, wide, orders, extended), lanes.real_type)
+
+
+def _called(name: str, lanes: Lanes, orders: Sequence[int], arguments: Sequence[Value]) -> Value:
+    """A call of a function of its own, defined when it is first needed: some are long, and used several times."""
+    label = ".".join(["codegen", name, *map(str, orders), f"{lanes.width}xf64"])
+    signature = ir.FunctionType(lanes.real_type, [lanes.real_type] * len(arguments))
+    function = cgutils.get_or_insert_function(lanes.builder.module, signature, label)
+    if function.is_declaration:
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        builder.ret(CODE[name](Lanes(builder, lanes.width, "float64"), *orders, *function.args))
+    return lanes.builder.call(function, arguments)
+
+
+def _jitted(row: Special) -> Any:
+    """The function for jitted code, an intrinsic, whose order is a literal; Numba lets them have no ``*arguments``."""
+
+    def typed(*arguments: Any) -> Any:
+        require(*row.needs)  # code that comes from a cache has said so itself
+        orders = [a.literal_value for a in arguments if isinstance(a, types.IntegerLiteral)]
+        numbers = arguments[len(orders) :]
+        dtype: Dtype = "float32" if all(a == types.float32 for a in numbers) else "float64"
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return apply(row.name, Lanes(builder, 1, dtype), orders, values[len(orders) :])
+
+        result = getattr(types, dtype)
+        return result(*arguments[: len(orders)], *[result] * len(numbers)), generate
+
+    if row.arguments == 1:
+        return intrinsic(prefer_literal=True)(lambda typing_context, x: typed(x))
+    return intrinsic(prefer_literal=True)(lambda typing_context, a, x: typed(a, x))
+
+
+# Numba looks a function up by its name in this module, and knows the ones that are there before it begins to compile.
+globals().update({row.name: _jitted(row) for row in FUNCTIONS.values()})

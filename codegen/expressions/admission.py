@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import sympy
-from sympy import Determinant, Expr, Idx, Indexed, IndexedBase, Integer, NumberSymbol, Product, Sum, Symbol, Trace
+from sympy import Determinant, Expr, Idx, Indexed, IndexedBase, NumberSymbol, Product, Sum, Symbol, Trace
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 from sympy.core.numbers import ComplexInfinity, ImaginaryUnit, Number
@@ -17,7 +16,10 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from codegen.constants import faulty_constant
 from codegen.errors import GraphError
 from codegen.expression import is_leaf, postorder
+from codegen.expressions.suggestions import suggestion
 from codegen.functions import SUPPORTED
+from codegen.motions import is_motion
+from codegen.special import ORDERS
 
 REDUCTIONS = (Sum, Product)
 """Nodes with variables of their own."""
@@ -28,7 +30,7 @@ OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant)
 
 def is_opaque(node: Basic) -> bool:
     """Whether a walk over operations stops at the node."""
-    return isinstance(node, OPAQUE) or is_leaf(node)
+    return isinstance(node, OPAQUE) or is_leaf(node) or is_motion(node)
 
 
 def check(place: str, expression: Expr) -> None:
@@ -74,11 +76,13 @@ def _check(place: str, node: Basic) -> None:
         check_subscripts(place, node)
     elif isinstance(node, Symbol):
         require_real(f"{place} contains the symbol", node)
-    elif isinstance(node, sympy.polygamma):
-        if not (isinstance(node.args[0], Integer) and node.args[0] >= 0):
-            raise GraphError(f"{place} contains polygamma of order {node.args[0]}, expected a whole number from 0")
+    elif is_motion(node):
+        require_real(f"{place} contains", node)
+    elif type(node) in ORDERS:
+        if (fault := ORDERS[type(node)].fault(node)) is not None:
+            raise GraphError(f"{place} contains {fault}")
     elif not isinstance(node, (Symbol, Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
-        hint = f"; {CONDITIONS}" if isinstance(node, Boolean) else ""
+        hint = f"; {CONDITIONS}" if isinstance(node, Boolean) else suggestion(node)
         raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
     for condition in _conditions(node):
         if isinstance(condition, Expr):

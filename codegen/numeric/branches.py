@@ -14,7 +14,7 @@ from sympy.core.relational import Relational
 
 from codegen import functions
 from codegen.expression import base_name, extent, indices, is_leaf, is_variable, references, rewrite
-from codegen.functions import Composite, canonical_node, equal, sign, stop_gradient
+from codegen.functions import Composite, canonical_node, equal, floor, sign, stop_gradient
 from codegen.graph import Cell, Equation, Graph, Reduction, Variable
 
 
@@ -27,6 +27,11 @@ def _extremum(node: Expr) -> list[Expr]:
     return [equal(argument, node) for argument in node.args]
 
 
+def _jumps(quotient: Expr) -> list[Expr]:
+    """The whole numbers on both sides: at a jump they are further apart than beside it."""
+    return [floor(quotient), floor(-quotient)]
+
+
 #: What decides between the branches of a node.
 DECISIONS: Mapping[type, Callable[[Expr], list[Expr]]] = {
     functions.step: _first,
@@ -35,6 +40,8 @@ DECISIONS: Mapping[type, Callable[[Expr], list[Expr]]] = {
     functions.absolute: _first,
     functions.select: _first,
     functions.clip: lambda node: [sign(node.args[0] - bound) for bound in node.args[1:]],
+    functions.floor: lambda node: _jumps(node.args[0]),
+    functions.modulo: lambda node: _jumps(node.args[0] / node.args[1]),
     functions.equal: lambda node: [sign(node.args[0] - node.args[1])],
     functions.maximum: _extremum,
     functions.minimum: _extremum,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sympy import Add, And, Mul, Not, Or, Piecewise, Pow
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen import functions
+from codegen import functions, special
 from codegen.numeric.program import IntegerPower, Quotient, Root
 
 Array = NDArray[Any]
@@ -96,37 +96,111 @@ def atan2(y: Array, x: Array) -> Any:
     return _complex(angle, np.where((y.imag == 0) & (x.imag == 0), 0, turned.imag))
 
 
-def gamma(x: Array) -> Any:
-    """Γ(x)."""
-    from scipy import special
+def _to_first_order(value: Function, *slopes: Function) -> Function:
+    """A function of SciPy's with its slopes by its last arguments, which are all that the complex step uses.
 
-    value = special.gamma(x.real)
-    return value if x.dtype.kind != "c" else _to_first_order(x, value, value * special.digamma(x.real))
+    SciPy has no continuation of some, and loses the imaginary part in that of others. All functions are called as
+    ``value(special, x, …)`` on real arrays.
+    """
+
+    def call(*arguments: Array) -> Any:
+        from scipy import special  # 0.15 s to import, and few graphs need it
+
+        at = [a.real for a in arguments]
+        found = value(special, *at)
+        if np.result_type(*arguments).kind != "c":
+            return found
+        moved = list(zip(arguments, [None] * (len(arguments) - len(slopes)) + list(slopes)))
+        terms = [np.where(z.imag == 0, 0, z.imag * slope(special, *at)) for z, slope in moved if slope is not None]
+        return _complex(np.asarray(found), np.asarray(reduce(operator.add, terms)))
+
+    return call
 
 
-def loggamma(x: Array) -> Any:
+def _loggamma(special: Any, x: Array) -> Any:
     """log Γ(x), nan for negative x; −log x where SciPy has inf already."""
-    from scipy import special
-
-    at = x.real
-    value = np.where(at < 0, np.nan, np.where((at > 0) & (at < 1e-300), -np.log(at), special.gammaln(at)))
-    return value if x.dtype.kind != "c" else _to_first_order(x, value, special.digamma(x.real))
+    return np.where(x < 0, np.nan, np.where((x > 0) & (x < 1e-300), -np.log(x), special.gammaln(x)))
 
 
-def polygamma(n: Array, x: Array) -> Any:
-    """ψ⁽ⁿ⁾(x)."""
-    from scipy import special
-
-    order, at = np.asarray(n.real, int), x.real
-    undefined = (at == np.floor(at)) & ((at < 0) & (order % 2 == 0) | (at == -np.inf))
-    # SciPy has −inf also where an even derivative changes its sign.
-    value = np.where(undefined, np.nan, special.polygamma(order, at))
-    return value if x.dtype.kind != "c" else _to_first_order(x, value, special.polygamma(order + 1, at))
+def _polygamma(special: Any, n: Array, x: Array) -> Any:
+    """ψ⁽ⁿ⁾(x); SciPy has −inf also where an even derivative changes its sign."""
+    order = np.asarray(n, int)
+    undefined = (x == np.floor(x)) & ((x < 0) & (order % 2 == 0) | (x == -np.inf))
+    return np.where(undefined, np.nan, special.polygamma(order, x))
 
 
-def _to_first_order(z: Array, value: Array, slope: Array) -> Array:
-    """All that the complex step uses, where SciPy has no continuation or loses the imaginary part in it."""
-    return _complex(value, np.where(z.imag == 0, 0, z.imag * slope))
+def _bessel(letter: str, before: float, after: float) -> Function:
+    """A Bessel function of whole order, whose slope is a combination of its neighbours."""
+
+    def value(special: Any, n: Array, x: Array) -> Any:
+        order = abs(int(n))
+        of_order = getattr(special, f"{letter}{order}" if order < 2 else f"{letter}v")
+        found = of_order(x) if order < 2 else of_order(order, x)
+        if letter in "jy":  # which die away, where SciPy has nan
+            found = np.where((np.abs(x) if letter == "j" else x) == np.inf, 0, found)
+        elif letter == "i" and order > 1:  # SciPy has nan at subnormal numbers
+            found = np.where(np.abs(x) < 1e-170, 0, found)
+        return -found if n < 0 and letter in "jy" and order % 2 else found
+
+    return _to_first_order(value, lambda s, n, x: before * value(s, n - 1, x) + after * value(s, n + 1, x))
+
+
+def _spherical_bessel(special: Any, n: Array | int, x: Array) -> Any:
+    """jₙ(x); near 0, where SciPy has nan at subnormal numbers, the first term of its series."""
+    order = int(n)
+    first = x**order / float(np.prod(np.arange(1.0, 2 * order + 2, 2)))
+    return np.where(np.abs(x) < 1e-100, first, special.spherical_jn(order, x))
+
+
+def _spherical_slope(special: Any, n: Array, x: Array) -> Any:
+    before, after = (_spherical_bessel(special, m, x) for m in (n - 1, n + 1))
+    return (n * before - (n + 1) * after) / (2 * n + 1)
+
+
+def _lambert_w(special: Any, x: Array) -> Any:
+    return np.where(x * np.e >= -1, special.lambertw(x).real, np.nan)
+
+
+def _ci(special: Any, x: Array) -> Any:
+    return np.where(x < 0, np.nan, special.sici(x)[1])
+
+
+def _density(special: Any, a: Array, x: Array) -> Any:
+    return np.exp(special.xlogy(a - 1, x) - x - special.gammaln(a))
+
+
+#: Special functions: a value, and the slopes by its last arguments.
+SPECIAL: Mapping[type, Function] = {
+    sympy.gamma: _to_first_order(lambda s, x: s.gamma(x), lambda s, x: s.gamma(x) * s.digamma(x)),
+    sympy.loggamma: _to_first_order(_loggamma, lambda s, x: s.digamma(x)),
+    sympy.polygamma: _to_first_order(_polygamma, lambda s, n, x: s.polygamma(np.asarray(n, int) + 1, x)),
+    sympy.beta: _to_first_order(
+        lambda s, a, b: s.beta(a, b),
+        lambda s, a, b: s.beta(a, b) * (s.digamma(a) - s.digamma(a + b)),
+        lambda s, a, b: s.beta(a, b) * (s.digamma(b) - s.digamma(a + b)),
+    ),
+    sympy.binomial: _to_first_order(
+        lambda s, n, k: s.binom(n, k),
+        lambda s, n, k: s.binom(n, k) * (s.digamma(n + 1) - s.digamma(n - k + 1)),
+        lambda s, n, k: s.binom(n, k) * (s.digamma(n - k + 1) - s.digamma(k + 1)),
+    ),
+    sympy.besselj: _bessel("j", 0.5, -0.5),
+    sympy.bessely: _bessel("y", 0.5, -0.5),
+    sympy.besseli: _bessel("i", 0.5, 0.5),
+    sympy.besselk: _bessel("k", -0.5, -0.5),
+    special.spherical_bessel: _to_first_order(_spherical_bessel, _spherical_slope),
+    special.sinc: _to_first_order(lambda s, x: _spherical_bessel(s, 0, x), lambda s, x: -_spherical_bessel(s, 1, x)),
+    sympy.expint: _to_first_order(lambda s, n, x: s.expn(n, x), lambda s, n, x: -s.expn(n - 1, x)),
+    sympy.Ei: _to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
+    special.sine_integral: _to_first_order(lambda s, x: s.sici(x)[0], lambda s, x: _spherical_bessel(s, 0, x)),
+    sympy.Ci: _to_first_order(_ci, lambda s, x: np.cos(x) / x),
+    sympy.erfinv: _to_first_order(lambda s, x: s.erfinv(x), lambda s, x: np.sqrt(np.pi) / 2 * np.exp(s.erfinv(x) ** 2)),
+    special.lambert_w: _to_first_order(_lambert_w, lambda s, x: np.exp(-_lambert_w(s, x)) / (1 + _lambert_w(s, x))),
+    special.regularised_lower_gamma: _to_first_order(lambda s, a, x: s.gammainc(a, x), _density),
+    special.regularised_upper_gamma: _to_first_order(
+        lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -_density(s, a, x)
+    ),
+}
 
 
 def _decay(x: Array) -> Any:
@@ -150,6 +224,47 @@ def normal_cdf(x: Array) -> Any:
     return erfc(-x / x.dtype.type(np.sqrt(2))) / 2
 
 
+erfcx = _smooth(_scipy("erfcx"))
+
+
+def erfcx_rate(x: Array) -> Any:
+    """2/(√π·erfcx(x)) − 2x, by its continued fraction where that cancels."""
+    return np.where(x.real > TAIL, _fraction(x, 1), _hazard(x) - 2 * x)
+
+
+def erfcx_curvature(x: Array) -> Any:
+    """2 − rate·(2x + rate), by continued fractions where that cancels."""
+    far, hazard = _fraction(x, 1), _hazard(x)
+    return np.where(x.real > TAIL, far * (_fraction(x, 2) - far), 2 - hazard * (hazard - 2 * x))
+
+
+TAIL, TERMS = 3, 60
+"""Where the continued fraction takes over, and its terms: as good as exact."""
+
+
+def _hazard(x: Array) -> Any:
+    return 2 / (np.sqrt(np.pi) * erfcx(x))
+
+
+def _fraction(x: Array, first: int) -> Any:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first."""
+    return reduce(lambda value, n: 2 * n / (2 * x + value), range(TERMS, first - 1, -1), 0 * x)
+
+
+def hypot(*arguments: Array) -> Any:
+    """√(x₁² + x₂² + …); if complex, of the arguments divided by the real result."""
+    size = reduce(np.hypot, (x.real for x in arguments))
+    if np.result_type(*arguments).kind != "c":
+        return size
+    return size * root(reduce(operator.add, ((x / size) ** 2 for x in arguments)))
+
+
+def direction_cosine(x: Array, *arguments: Array) -> Any:
+    """x/hypot, 0 at the origin."""
+    size = hypot(*arguments)
+    return x / np.where(size == 0, 1, size)
+
+
 def step(x: Array) -> Any:
     """1 where x > 0, else 0."""
     return (x.real > 0).astype(x.dtype)
@@ -168,6 +283,20 @@ def sign(x: Array) -> Any:
 def absolute(x: Array) -> Any:
     """|x|."""
     return np.where(x.real < 0, -x, x) if x.dtype.kind == "c" else np.abs(x)
+
+
+def floor(x: Array) -> Any:
+    """The largest whole number not above x."""
+    return np.floor(x.real).astype(x.dtype)
+
+
+def modulo(x: Array, y: Array) -> Any:
+    """x − y·⌊x/y⌋; the multiple of y is constant in the complex step."""
+    rest = np.mod(x.real, y.real)
+    if np.result_type(x, y).kind != "c":
+        return rest
+    times = (rest - x.real) / y.real
+    return _complex(rest, np.where(x.imag == 0, 0, x.imag) + np.where(y.imag == 0, 0, y.imag * times))
 
 
 def clip(x: Array, low: Array, high: Array) -> Any:
@@ -237,19 +366,24 @@ NUMPY: Mapping[type, Function] = {
     sympy.atan2: atan2,
     sympy.erf: _smooth(_scipy("erf")),
     sympy.erfc: erfc,
-    sympy.gamma: gamma,
-    sympy.loggamma: loggamma,
-    sympy.polygamma: polygamma,
+    **SPECIAL,
     functions.power: power,
     functions.sigmoid: sigmoid,
     functions.softplus: softplus,
     functions.expm1: _smooth(np.expm1, _scipy("expm1")),
     functions.log1p: log1p,
     functions.normal_cdf: normal_cdf,
+    functions.erfcx: erfcx,
+    functions.erfcx_rate: erfcx_rate,
+    functions.erfcx_curvature: erfcx_curvature,
+    functions.hypot: hypot,
+    functions.direction_cosine: direction_cosine,
     functions.step: step,
     functions.relu: relu,
     functions.sign: sign,
     functions.absolute: absolute,
+    functions.floor: floor,
+    functions.modulo: modulo,
     functions.clip: clip,
     functions.equal: equal,
     functions.maximum: folded(maximum),

@@ -24,6 +24,9 @@ atanh      nan         nan         [−1, 1]      −1 → −inf, 1 → inf
 erf        −1          1
 erfc       2           0
 loggamma   nan         inf         [0, inf)     0 → inf
+Ei         0           inf                      0 → −inf
+Ci         nan         0           [0, inf)     0 → −inf
+erfinv     nan         nan         [−1, 1]      −1 → −inf, 1 → inf
 =========  ==========  ==========  ===========  ====================
 
 Every function of nan is nan. a/0 is inf with the sign of a, and 0/0 is nan; powers follow ``pow`` of C (x⁰ = 1 and
@@ -91,6 +94,9 @@ ENDS: Mapping[str, Ends] = {
     "erf": Ends("-1", "1", limit=_EXPONENTIAL),
     "erfc": Ends("2", "0", limit=_EXPONENTIAL),
     "loggamma": Ends("nan", "inf", low=0, poles={0: "inf"}),
+    "ei": Ends("0", "inf", poles={0: "-inf"}, limit=_EXPONENTIAL),
+    "ci": Ends("nan", "0", low=0, poles={0: "-inf"}, limit=PERIOD_LIMIT),
+    "erfinv": Ends("nan", "nan", low=-1, high=1, poles={-1: "-inf", 1: "inf"}),
 }
 
 
@@ -113,6 +119,7 @@ class Ieee:
         self.inf: Mpf = self.context.inf
         for name, ends in ENDS.items():
             setattr(self, name, self._completed(getattr(self.context, name), ends))
+        self.Ei, self.Ci = self.ei, self.ci
 
     def __getattr__(self, name: str) -> Any:
         """Whatever the table does not mention is mpmath's own."""
@@ -178,6 +185,36 @@ class Ieee:
         if x == self.inf:
             return self.mpf(0) if n else self.inf
         return self.context.psi(int(n), x) if x == x else self.nan
+
+    def besselj(self, n: Mpf, x: Mpf) -> Mpf:
+        """Jₙ(x), which dies away."""
+        if x != x:
+            return x
+        return self.mpf(0) if self.context.isinf(x) else self.context.besselj(n, x)
+
+    def bessely(self, n: Mpf, x: Mpf) -> Mpf:
+        """Yₙ(x) for x > 0."""
+        return self._from_pole(x, -self.inf, lambda: self.context.bessely(n, x))
+
+    def besselk(self, n: Mpf, x: Mpf) -> Mpf:
+        """Kₙ(x) for x > 0."""
+        return self._from_pole(x, self.inf, lambda: self.context.besselk(n, x))
+
+    def besseli(self, n: Mpf, x: Mpf) -> Mpf:
+        """Iₙ(x), too large for any float from 10⁶ on."""
+        if abs(x) < EXPONENT_LIMIT:
+            return self.context.besseli(n, x)
+        return -self.inf if x < 0 and n % 2 else abs(x) * self.inf  # nan of nan
+
+    def expint(self, n: Mpf, x: Mpf) -> Mpf:
+        """Eₙ(x) for x > 0 and n ≥ 1; at 0 it is 1/(n − 1)."""
+        return self._from_pole(x, self.divide(self.mpf(1), n - 1), lambda: self.context.expint(n, x))
+
+    def _from_pole(self, x: Mpf, at_zero: Mpf, value: Callable[[], Mpf]) -> Mpf:
+        """A function of x > 0 that dies away; nan for x < 0."""
+        if x == 0 or x == self.inf:
+            return at_zero if x == 0 else self.mpf(0)
+        return value() if x > 0 else self.nan
 
     def _is_pole(self, x: Mpf) -> bool:
         return bool(x <= 0 and self.context.isint(x)) or x == -self.inf

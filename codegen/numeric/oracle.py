@@ -42,7 +42,8 @@ SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "
 #: Functions that SymPy and mpmath give the same name.
 SAME_NAME = (
     "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
-    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma",
+    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "beta", "binomial", "besselj", "bessely", "besseli",
+    "besselk", "expint", "Ei", "Ci", "erfinv",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ DIGESTS = "digests"
 LOCK = "lock"
 SOURCE = "module.py"
 OBJECT = "code"
-FACTS = ("schedule", "emitter", "workspace")
+FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
 _modules: dict[str, types.ModuleType] = {}
@@ -179,7 +179,8 @@ def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded |
                 shutil.rmtree(entry / "__pycache__", ignore_errors=True)
                 _write(path, source.encode())
             module = _execute(name, source, str(path), True, namespace)
-            hit = bool(module.run.stats.cache_hits)
+            # Of a C function Numba counts the hits itself, of others in statistics.
+            hit = bool(getattr(module.run, "stats", module.run).cache_hits)
             if not hit:
                 _write(entry / DIGESTS, _digests(entry).encode())
             return Loaded(module, hit, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit
 from codegen.errors import EmitError
@@ -33,6 +35,24 @@ STRAIGHT_OPERATIONS = 4000
 of what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
 
 
+@dataclass(frozen=True)
+class CFunction:
+    """Machine code that compiled code may call: ``int64 fill(words, workspace, results)``.
+
+    ``words`` are a table: for each argument and each array result the address of an array or the bits of a number, then
+    the symbolic extents. Scalar results go to ``results``. It returns 0 if an integer is out of its range; that the
+    arrays fit, and that results overlap nothing, is the caller's promise.
+    """
+
+    address: int
+    words: int
+    """The words of a table, some more than the caller fills in."""
+    workspace: Callable[[int], int]
+    """The bytes of the workspace for the table at an address, enough for smaller extents too."""
+    held: object
+    """What lives as long as the address is good."""
+
+
 class Code(Protocol):
     """Machine code, or what will be compiled when it is first asked for."""
 
@@ -51,8 +71,15 @@ class Code(Protocol):
     def jitted(self) -> Any:
         """A module with the jitted ``kernel`` and ``fill``."""
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-        """``call(*arguments, out=arrays)`` by the shortest way; ``otherwise`` gets calls that do not fit."""
+    @property
+    def c_function(self) -> CFunction:
+        """The code as other compiled code calls it."""
+
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """``call(*arguments, out=arrays)`` by the shortest way.
+
+        ``by_position`` gets calls without names, and ``otherwise`` those that do not fit.
+        """
 
     def bind(
         self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
@@ -110,7 +137,7 @@ class Preparation:
             if (planned := plan(program, self.dtype)) is not None:
                 return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
         if self.wish == "vector":
-            what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
+            what = missing or "an equation over pairs of samples"
             raise EmitError(f"{what} has no vector form")
         return None
 
@@ -125,10 +152,13 @@ class Preparation:
 
     @cached_property
     def facts(self) -> Mapping[str, str]:
-        """What a report says: the schedule, the emitter, the numbers in the workspace."""
+        """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
-            return {"schedule": self.program.schedule, "emitter": "numba", "workspace": self.program.workspace}
-        return {"schedule": self.program.schedule, "emitter": "vector", "workspace": self.table.plan.workspace}
+            emitter, workspace = "numba", self.program.workspace
+        else:
+            emitter, workspace = "vector", self.table.plan.workspace
+        called = " ".join(symbols(self.program.graph))
+        return {"schedule": self.program.schedule, "emitter": emitter, "workspace": workspace, "calls": called}
 
     def build(self) -> Entry:
         """The machine code of vector code; nothing where the readable program runs."""
@@ -158,7 +188,7 @@ def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str,
         return _VectorCode(preparation, name, machine_code, True, cache), machine_code.facts
     found, hit = entry(name, cache, preparation.build)
     if not found.code:
-        return _NumbaCode(preparation.source, preparation.layout, cache), found.facts
+        return _NumbaCode(preparation, cache), found.facts
     machine_code = _machine_code(found)
     _loaded[name] = machine_code
     return _VectorCode(preparation, name, machine_code, hit, cache), found.facts
@@ -172,6 +202,7 @@ def _machine_code(found: Entry) -> MachineCode:
         from numba.core.registry import cpu_target
 
         cpu_target.target_context.refresh()
+    require(*found.facts["calls"].split())
     return load_object(found.code, [f"{NATIVE}_{name}" for name in NAMES], found.facts)
 
 
@@ -179,7 +210,7 @@ class _VectorCode:
     """Vector code: entry points of its own, and a copy for jitted code that is compiled when it is asked for."""
 
     def __init__(self, preparation: Preparation, name: str, code: Any, hit: bool, cache: bool) -> None:
-        from codegen.emit.vector.interface import NATIVE
+        from codegen.emit.vector.interface import NATIVE, words
         from codegen.runtime.native import Native
 
         addresses = {n.removeprefix(f"{NATIVE}_"): address for n, address in code.addresses.items()}
@@ -189,6 +220,9 @@ class _VectorCode:
         self.bind = native.bind
         self.in_threads = native.in_threads
         self.with_keyword = native.with_keyword
+        workspace = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["workspace"])
+        count = words(len(preparation.graph.extents), preparation.layout)
+        self.c_function = CFunction(addresses["fill"], count, workspace, code)
         self._preparation, self._name, self._cache = preparation, name, cache
 
     @cached_property
@@ -204,15 +238,22 @@ class _VectorCode:
 class _NumbaCode:
     """The readable module, called through Numba's own wrappers."""
 
-    def __init__(self, source: str, layout: Layout, cache: bool) -> None:
+    def __init__(self, preparation: Preparation, cache: bool) -> None:
+        source, layout = preparation.source, preparation.layout
         loaded = load(source, cache, {})
         self.cache_hit, self.jitted, self._layout = loaded.cache_hit, loaded.module, layout
+        self._preparation, self._cache = preparation, cache
         self._fill = loaded.module.fill
-        self._integers = [n for n, slot in enumerate(layout.arguments) if slot.kind == "integer" and not slot.shape]
+        slots = [*layout.arguments, *layout.arrays]
+        self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
+        self._arrays = [n for n, slot in enumerate(slots) if slot.shape]
 
     def call(self, *everything: Any) -> Any:
         # Numba would turn 1.9 into the integer 1.
         if not all(isinstance(everything[n], (int, np.integer)) for n in self._integers if n < len(everything)):
+            return False
+        # It would ignore the mask of a masked array.
+        if not all(type(everything[n]) is np.ndarray for n in self._arrays if n < len(everything)):
             return False
         try:
             scalars = self._fill(*everything)
@@ -223,10 +264,20 @@ class _NumbaCode:
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
 
+    @cached_property
+    def c_function(self) -> CFunction:
+        from codegen.emit.c_entry import c_source, namespace
+        from codegen.emit.vector.interface import words
+
+        extents = self._preparation.graph.extents
+        source = c_source(self._layout, extents, self._preparation.dtype, key(self._preparation.source))
+        run = load(source, self._cache, namespace(self._fill)).module.run
+        return CFunction(run.address, words(len(extents), self._layout), lambda _: 0, run)
+
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         return self.call(*arguments, *arrays)
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
         return otherwise
 
     def bind(

@@ -15,6 +15,7 @@ import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
+from codegen import special
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
@@ -120,6 +121,10 @@ def _absolute(arguments: Sequence[str]) -> str:
     return rf"\left|{arguments[0]}\right|"
 
 
+def _of_order(letter: str) -> Function:
+    return lambda arguments: _call(f"{letter}_{{{arguments[0]}}}", arguments[1:])
+
+
 COMMANDS: Mapping[type[Basic], str] = {
     f.sigmoid: r"\sigma",
     f.normal_cdf: r"\Phi",
@@ -147,6 +152,13 @@ COMMANDS: Mapping[type[Basic], str] = {
     sympy.loggamma: r"\log\Gamma",
     sympy.digamma: r"\psi",
     sympy.trigamma: r"\psi'",
+    sympy.beta: r"\mathrm{B}",
+    sympy.lowergamma: r"\gamma",
+    sympy.uppergamma: r"\Gamma",
+    sympy.LambertW: "W",
+    special.lambert_w: "W",
+    special.regularised_lower_gamma: "P",
+    special.regularised_upper_gamma: "Q",
 }
 """Functions that LaTeX has a command for."""
 
@@ -174,11 +186,17 @@ OPERATORS: Mapping[type[Basic], str] = {
     f.asech: "arsech",
     f.acsch: "arcsch",
     f.acoth: "arcoth",
+    f.modulo: "mod",
+    sympy.Mod: "mod",
+    sympy.Si: "Si",
+    special.sine_integral: "Si",
     **{
         word: word.__name__
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            f.bose, sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
+            f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv,
+            sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )
     },
@@ -189,12 +207,22 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     **{kind: partial(_call, command) for kind, command in COMMANDS.items()},
     **{kind: _operator(word) for kind, word in OPERATORS.items()},
     f.absolute: _absolute,
+    **{kind: lambda arguments: rf"\left\lfloor {arguments[0]}\right\rfloor" for kind in (f.floor, sympy.floor)},
+    **{kind: lambda arguments: rf"\left\lceil {arguments[0]}\right\rceil" for kind in (f.ceiling, sympy.ceiling)},
+    sympy.besselj: _of_order("J"),
+    sympy.bessely: _of_order("Y"),
+    sympy.besseli: _of_order("I"),
+    sympy.besselk: _of_order("K"),
+    sympy.expint: _of_order(r"\mathrm{E}"),
+    **{kind: _of_order("j") for kind in (sympy.jn, special.spherical_bessel)},
     sympy.polygamma: lambda arguments: _call(rf"\psi^{{({arguments[0]})}}", arguments[1:]),
     sympy.Abs: _absolute,
     f.expm1: _exponential_minus_one,
     f.log1p: _logarithm_of_one_plus,
     f.log_sigmoid: lambda arguments: _call(r"\log", [_call(r"\sigma", arguments)]),
     f.log_cosh: lambda arguments: _call(r"\log", [_call(r"\cosh", arguments)]),
+    f.log_erfc: lambda arguments: _call(r"\log", [_call(r"\operatorname{erfc}", arguments)]),
+    f.log_normal_cdf: lambda arguments: _call(r"\log", [_call(r"\Phi", arguments)]),
 }
 """How a function is written."""
 

@@ -12,11 +12,13 @@ import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
+from codegen import special
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_equation
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPTS = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 WORD = re.compile(r"[^\W\d]\w*'*")
 """A name that needs no quotation marks."""
@@ -104,6 +106,11 @@ def _logarithm_of_one_plus(arguments: Sequence[str]) -> str:
     return f"log(1 + {term})"
 
 
+def _of_order(letter: str) -> Function:
+    """J₂(x)."""
+    return lambda arguments: _call(letter + arguments[0].translate(SUBSCRIPTS), arguments[1:])
+
+
 def _polygamma(arguments: Sequence[str]) -> str:
     return _call("ψ" + {"0": "", "1": "′", "2": "″"}.get(arguments[0], f"^({arguments[0]})"), arguments[1:])
 
@@ -120,12 +127,34 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     f.log1p: _logarithm_of_one_plus,
     f.log_sigmoid: lambda arguments: f"log(σ({arguments[0]}))",
     f.log_cosh: lambda arguments: f"log(cosh({arguments[0]}))",
+    f.log_erfc: lambda arguments: f"log(erfc({arguments[0]}))",
+    f.log_normal_cdf: lambda arguments: f"log(Φ({arguments[0]}))",
     sympy.Abs: lambda arguments: f"|{arguments[0]}|",
     sympy.gamma: partial(_call, "Γ"),
     sympy.loggamma: partial(_call, "logΓ"),
     sympy.digamma: partial(_call, "ψ"),
     sympy.trigamma: partial(_call, "ψ′"),
     sympy.polygamma: _polygamma,
+    sympy.beta: partial(_call, "B"),
+    sympy.besselj: _of_order("J"),
+    sympy.bessely: _of_order("Y"),
+    sympy.besseli: _of_order("I"),
+    sympy.besselk: _of_order("K"),
+    sympy.jn: _of_order("j"),
+    sympy.expint: _of_order("E"),
+    sympy.Si: partial(_call, "Si"),
+    sympy.LambertW: partial(_call, "W"),
+    sympy.lowergamma: partial(_call, "γ"),
+    sympy.uppergamma: partial(_call, "Γ"),
+    sympy.Mod: partial(_call, "mod"),
+    f.modulo: partial(_call, "mod"),
+    **{kind: lambda arguments: f"⌊{arguments[0]}⌋" for kind in (f.floor, sympy.floor)},
+    **{kind: lambda arguments: f"⌈{arguments[0]}⌉" for kind in (f.ceiling, sympy.ceiling)},
+    special.spherical_bessel: _of_order("j"),
+    special.sine_integral: partial(_call, "Si"),
+    special.lambert_w: partial(_call, "W"),
+    special.regularised_lower_gamma: partial(_call, "P"),
+    special.regularised_upper_gamma: partial(_call, "Q"),
     sympy.Max: partial(_call, "max"),
     sympy.Min: partial(_call, "min"),
     **{
@@ -137,6 +166,8 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
             f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
+            sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )
     },

@@ -4,6 +4,7 @@ Files are untrusted: nothing is unpickled or evaluated, and whatever is wrong wi
 :class:`~symnn.errors.DataError` of one line that names the file, the row and the column.
 """
 
+from symnn.tables.arrays import from_arrays
 from symnn.tables.features import MISSING, Column, Features, Missing, is_missing, missing_rows, number_columns
 from symnn.tables.files import read_table
 from symnn.tables.frames import from_frame, is_frame
@@ -18,6 +19,7 @@ __all__ = [
     "Layout",
     "Missing",
     "Table",
+    "from_arrays",
     "from_frame",
     "is_frame",
     "is_missing",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.table import Table, WordList, check_columns
+from symnn.tables.table import Table, WordList, Words, check_columns
 from symnn.tables.text import number_reader
 
 _DATES = "which are no numbers: write days since a first one, or year, month and day in columns of their own"
@@ -60,13 +60,39 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
             raise DataError(
                 f"{source}: column {quote(name)} has {len(column)} rows, expected {rows} as in {quote(names[0])}"
             )
-        found = WordList()
-        numbers[:, j] = _numbers(f"{source}: column {quote(name)}", column, found)
-        if (column_words := found.words()) is not None:
-            words[name] = column_words
+        numbers[:, j], found = read_cells(f"{source}: column {quote(name)}", column)
+        if found is not None:
+            words[name] = found
     labels = _labels(columns[names.index(targets[0])][1]) if len(targets) == 1 else None
     groups = {name: (name,) for name in names}
     return Table(source, "row (from 0)", range(rows), names, numbers, words, labels, groups)
+
+
+def read_cells(where: str, column: Any) -> tuple[NDArray[np.float64], Words | None]:
+    """The numbers of a column, nan where it has none, and its words."""
+    values = _values(where, column)
+    if values.dtype.kind in _REFUSED:
+        raise DataError(f"{where}: found {_REFUSED[values.dtype.kind]}")
+    categorical = _is_categorical(column)
+    if values.dtype.kind in "biuf" and not categorical:
+        with np.errstate(over="ignore"):
+            return values.astype(np.float64), None
+    found, words = np.full(len(values), np.nan), WordList()
+    for row, value in enumerate(values.tolist()):
+        cell = _plain(value)
+        if type(cell) not in _CELLS:
+            raise DataError(
+                f"{where}, row {row} (from 0): found {quote(value)} of type {type(value).__name__}, "
+                "expected a number, a text or a truth"
+            )
+        if categorical and cell is not None and cell == cell:
+            words.add(row, str(cell).strip())
+        else:
+            try:
+                found[row] = _CELLS[type(cell)](cell)
+            except (ValueError, OverflowError):
+                words.add(row, str(cell).strip())
+    return found, words.words()
 
 
 def read_parquet(source: str, data: bytes, targets: tuple[str, ...]) -> Table:
@@ -98,33 +124,6 @@ def _values(where: str, column: Any) -> NDArray[Any]:
     if values.ndim != 1:
         raise DataError(f"{where}: found {values.ndim} axes, expected one number or text a row")
     return values
-
-
-def _numbers(where: str, column: Any, words: WordList) -> NDArray[np.float64]:
-    """The numbers of a column, nan where it has none; words are added to ``words``."""
-    values = _values(where, column)
-    if values.dtype.kind in _REFUSED:
-        raise DataError(f"{where}: found {_REFUSED[values.dtype.kind]}")
-    if values.dtype.kind in "biuf" and not _is_categorical(column):
-        with np.errstate(over="ignore"):
-            return values.astype(np.float64)
-    categorical, read = _is_categorical(column), _CELLS
-    found = np.full(len(values), np.nan)
-    for row, value in enumerate(values.tolist()):
-        cell = _plain(value)
-        if type(cell) not in read:
-            raise DataError(
-                f"{where}, row {row} (from 0): found {quote(value)} of type {type(value).__name__}, "
-                "expected a number, a text or a truth"
-            )
-        if categorical and cell is not None and cell == cell:
-            words.add(row, str(cell).strip())
-        else:
-            try:
-                found[row] = read[type(cell)](cell)
-            except (ValueError, OverflowError):
-                words.add(row, str(cell).strip())
-    return found
 
 
 def _plain(value: Any) -> Any:

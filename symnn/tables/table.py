@@ -70,6 +70,32 @@ class Table:
             labels=None if self.labels is None else [cell for cell, stays in zip(self.labels, mask) if stays],
         )
 
+    def renamed(self, names: tuple[str, ...], where: str) -> Table:
+        """The table with other names for its columns."""
+        if len(names) != len(self.names) or len(set(names)) != len(names):
+            raise DataError(
+                f"{self.source}: {where}: found {listed(names)}, expected {len(self.names)} different names, "
+                "one for each column"
+            )
+        words = {new: self.words[old] for old, new in zip(self.names, names) if old in self.words}
+        return replace(self, names=names, words=words, groups={name: (name,) for name in names})
+
+    def beside(self, other: Table) -> Table:
+        """The table with the columns of another of as many rows behind its own, and the labels of that."""
+        if len(self.rows) != len(other.rows):
+            raise DataError(
+                f"{self.source}: column {quote(self.names[0])} has {len(self.rows)} rows and {quote(other.names[0])} "
+                f"has {len(other.rows)}, expected as many"
+            )
+        return replace(
+            self,
+            names=self.names + other.names,
+            numbers=np.hstack([self.numbers, other.numbers]),
+            words={**self.words, **other.words},
+            labels=other.labels,
+            groups={**self.groups, **other.groups},
+        )
+
 
 class WordList:
     """The words of a column while it is being read."""

@@ -85,8 +85,8 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: function("f", lambda x: sympy.zeta(x)), "the formula of the function 'f' contains sympy's zeta",
     ),
     "an unsupported derivative": (
-        lambda: function("f", lambda x: x, derivative=lambda x: sympy.floor(x)),
-        "the derivative of the function 'f' contains sympy's floor",
+        lambda: function("f", lambda x: x, derivative=lambda x: sympy.zeta(x)),
+        "the derivative of the function 'f' contains sympy's zeta",
     ),
     "a foreign symbol": (
         lambda: function("f", lambda x: x * b), "the formula of the function 'f' contains b, which is not one of its",

@@ -40,6 +40,7 @@ from sympy import (
     zoo,
 )
 
+import codegen
 from codegen import (
     DerivationError,
     Equation,
@@ -129,14 +130,20 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         {"e": sympy.Sum(a**c, (c, 0, oo))},
         "the output 'e' has a sum or product over c from 0 to oo, which has oo values, expected an integer or the",
     ),
-    "a derivative": ({"e": sympy.Derivative(a**3, a)}, "the output 'e' contains sympy's Derivative"),
+    "a derivative of an unknown function": ({"e": sympy.Derivative(f(a), a)}, "the output 'e' contains sympy's Deriv"),
+    "a branch of W": ({"e": sympy.LambertW(a, -1)}, "the output 'e' contains LambertW of branch -1, expected 0"),
+    "a fractional order": (
+        {"e": sympy.bessely(Rational(1, 3), a)},
+        "contains bessely of order 1/3, expected a whole",
+    ),
+    "a density of width 0": ({"e": sympy.DiracDelta(a)}, "into real scalar code; write a narrow normal density"),
     "a function without a translation": ({"e": sympy.zeta(a)}, "the output 'e' contains sympy's zeta"),
     "a polygamma of variable order": (
         {"e": sympy.polygamma(b, a)},
         "the output 'e' contains polygamma of order b, expected a whole number from 0",
     ),
-    "an imaginary part": ({"e": 1 + sympy.im(a)}, "the output 'e' contains sympy's im"),
-    "rounding": ({"e": sympy.floor(a)}, "the output 'e' contains sympy's floor"),
+    "an argument of a complex number": ({"e": 1 + sympy.arg(a)}, "the output 'e' contains sympy's arg"),
+    "zeta": ({"e": sympy.zeta(a)}, "the output 'e' contains sympy's zeta"),
     "an element of an array": (
         {"e": IndexedBase("A")[0] + a},
         "the output 'e' contains A[0], which is neither an input nor an entry",
@@ -578,3 +585,46 @@ def test_fresh_names() -> None:
     assert [fresh_name("c", taken) for taken in ({"d"}, {"c"}, {"c", "c'"})] == ["c", "c'", "c''"]
     numbered = fresh_names("v", {"v1", "v3"})
     assert [next(numbered) for _ in range(3)] == ["v2", "v4", "v5"]
+
+
+I = sympy.I
+REAL_ALTHOUGH_WRITTEN_WITH_I = {
+    "re": (sympy.re(sympy.exp(I * a)), sympy.cos(a)),
+    "im": (sympy.im(b * sympy.exp(I * a)), b * sympy.sin(a)),
+    "a sum of conjugates": (sympy.exp(I * a) + sympy.exp(-I * a), 2 * sympy.cos(a)),
+    "a product of conjugates": ((b + I * a) * (b - I * a), a**2 + b**2),
+    "a quotient": (sympy.re(1 / (a + I * b)), a / (a**2 + b**2)),
+}
+
+
+@pytest.mark.parametrize("name", REAL_ALTHOUGH_WRITTEN_WITH_I)
+def test_what_is_real_for_real_symbols_is_admitted(name: str) -> None:
+    written, expected = REAL_ALTHOUGH_WRITTEN_WITH_I[name]
+    found, wanted = (
+        codegen.compile(codegen.gradient(from_expressions({"e": e}, [a, b]), "e"), emitter="numba", cache=False)(
+            0.3, 0.7
+        )
+        for e in (written, expected)
+    )
+    assert found == pytest.approx(wanted, rel=1e-14)
+
+
+def test_what_is_not_real_for_real_symbols_is_refused() -> None:
+    with pytest.raises(GraphError, match="the output 'e' contains the imaginary unit"):
+        from_expressions({"e": sympy.exp(I * a)}, [a])
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (sympy.Derivative(sin(a) * b, a), b * sympy.cos(a)),
+        (sympy.Subs(sympy.Derivative(a**2 * b, a), a, b + 1), 2 * (b + 1) * b),
+        (sympy.erf2(a, b), sympy.erf(b) - sympy.erf(a)),
+        (sympy.li(a), sympy.Ei(sympy.log(a))),
+        (sympy.harmonic(a), sympy.polygamma(0, a + 1) + sympy.EulerGamma),
+        (sympy.SingularityFunction(a, 2, 1), sympy.Piecewise((a - 2, a >= 2), (0, True))),
+    ],
+)
+def test_what_can_be_said_otherwise_is_rewritten(written: sympy.Expr, meant: sympy.Expr) -> None:
+    (found,), (expected,) = (from_expressions({"e": e}, [a, b]).equations for e in (written, meant))
+    assert sympy.expand(found.body) == sympy.expand(expected.body)

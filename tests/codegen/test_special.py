@@ -1,16 +1,26 @@
-"""log Γ and the polygamma functions: the stated errors against mpmath, and the ends of the number line."""
+"""Special functions in jitted code: the stated errors against mpmath, and the ends of the number line."""
 
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Literal
 
 import mpmath
 import numpy as np
 import pytest
+import sympy
 from numba import njit
+from sympy import Rational
 
-from codegen.emit import special
+from codegen import compile, from_expressions
+from codegen import special as special_functions
+from codegen.emit import externals, special
 
 INF, NAN = math.inf, math.nan
 ULP = 2.0**-52
@@ -22,9 +32,16 @@ def loggamma(x: float) -> float:
     return special.loggamma(x)
 
 
-@njit
-def polygamma(n: float, x: float) -> float:
-    return special.polygamma(n, x)
+@cache
+def of_order(name: str, n: int) -> Callable[[float], float]:
+    """A function of a family, whose order is a literal."""
+    family = getattr(special, name)
+    function: Callable[[float], float] = njit(lambda x: family(n, x))
+    return function
+
+
+def polygamma(n: int, x: float) -> float:
+    return of_order("polygamma", n)(x)
 
 
 def positive(largest: float = 1e300) -> np.ndarray:
@@ -117,7 +134,7 @@ def test_the_result_has_the_type_of_the_argument() -> None:
         for i in range(x.size):
             value = special.loggamma(x[i])
             out[0, i] = value
-            out[1, i] = special.polygamma(np.float32(1), x[i])
+            out[1, i] = special.polygamma(1, x[i])
         return out
 
     x = np.array([0.3, 2.5, 40], np.float32)
@@ -125,7 +142,84 @@ def test_the_result_has_the_type_of_the_argument() -> None:
     np.testing.assert_array_equal(of_single(x), np.array(exact, np.float32))
 
 
-def test_outside_jitted_code_they_say_so() -> None:
-    for call in (lambda: special.loggamma(1.0), lambda: special.polygamma(0, 1.0)):
-        with pytest.raises(NotImplementedError, match="jitted code"):
-            call()
+@pytest.mark.parametrize("kind", [kind for kind, row in externals.FUNCTIONS.items() if row.needs])
+def test_what_takes_functions_of_scipy_is_priced_so(kind: type) -> None:
+    assert kind in special_functions.CALLED
+
+
+X = sympy.Symbol("x", real=True)
+POINTS = np.array([0.03, 0.31, 0.97, 1.0, 2.5, 7.0, 40.0])
+FORMULAS = {
+    "J0, J1": (sympy.besselj(0, X), lambda x: mpmath.besselj(0, x)),
+    "J5": (sympy.besselj(5, X), lambda x: mpmath.besselj(5, x)),
+    "Y2": (sympy.bessely(2, X), lambda x: mpmath.bessely(2, x)),
+    "I3": (sympy.besseli(3, X), lambda x: mpmath.besseli(3, x)),
+    "K1": (sympy.besselk(1, X), lambda x: mpmath.besselk(1, x)),
+    "E2": (sympy.expint(2, X), lambda x: mpmath.expint(2, x)),
+    "Ei": (sympy.Ei(X), mpmath.ei),
+    "Si": (sympy.Si(X), mpmath.si),
+    "Ci": (sympy.Ci(X), mpmath.ci),
+    "sinc": (sympy.sinc(X), mpmath.sinc),
+    "W": (sympy.LambertW(X), mpmath.lambertw),
+    "γ": (sympy.lowergamma(Rational(5, 2) / 3, X), lambda x: mpmath.gammainc(mpmath.mpf(5) / 6, 0, x)),
+    "Γ": (sympy.uppergamma(Rational(5, 2) / 3, X), lambda x: mpmath.gammainc(mpmath.mpf(5) / 6, x)),
+    "B": (sympy.beta(X, 3 * X / 2), lambda x: mpmath.beta(x, 3 * x / 2)),
+    "binomial": (sympy.binomial(X, X / 3), lambda x: mpmath.binomial(x, x / 3)),
+    "erfinv": (sympy.erfinv(X / 41), lambda x: mpmath.erfinv(x / 41)),
+}
+
+
+@cache
+def compiled(emitter: Literal["vector", "numba"], dtype: Literal["float64", "float32"]) -> tuple[np.ndarray, ...]:
+    """Every formula at the points."""
+    i = sympy.Idx("i", sympy.Symbol("n", integer=True))
+    x, outputs = sympy.IndexedBase("x"), [sympy.IndexedBase(f"y{n}") for n in range(len(FORMULAS))]
+    entries = {y[i]: formula.subs(X, x[i]) for y, (formula, _) in zip(outputs, FORMULAS.values())}
+    graph = from_expressions(entries, [x])
+    function = compile(graph, emitter=emitter, dtype=dtype)
+    found: tuple[np.ndarray, ...] = function(POINTS.astype(dtype))
+    return found
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_functions_of_scipy_and_our_own(
+    emitter: Literal["vector", "numba"], dtype: Literal["float64", "float32"]
+) -> None:
+    for (name, (_, exact)), found in zip(FORMULAS.items(), compiled(emitter, dtype)):
+        with mpmath.workdps(40):
+            wanted = [exact(mpmath.mpf(float(x))) for x in POINTS.astype(dtype)]
+        expected = np.array([float(mpmath.re(w)) for w in wanted])
+        error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+        assert error.max() <= (1e-14 if dtype == "float64" else 2e-7), name
+
+
+SECOND = """
+import sympy, codegen
+x = sympy.Symbol("x", real=True)
+graph = codegen.from_expressions({"e": sympy.besselj(3, x) * sympy.Si(x)}, [x])
+for emitter in ("vector", "numba"):
+    function = codegen.compile(graph, emitter=emitter)
+    print(function(1.5), function.report.cache_hit)
+"""
+
+
+def test_another_process_finds_the_functions_at_its_own_addresses(tmp_path: Path) -> None:
+    environment = {**os.environ, "SYMNN_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", SECOND], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert "False" in first
+    assert second == first.replace("False", "True")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_what_scipy_loses_near_zero(n: int) -> None:
+    """SciPy has nan for iv and spherical_jn at subnormal numbers, and for j0 at infinity."""
+    first = 5e-324 if n == 1 else 0.0
+    assert of_order("besseli", n)(1e-323) == first
+    assert of_order("spherical_bessel", n)(1e-323) == pytest.approx(first, abs=5e-324)
+    assert of_order("besselj", n)(INF) == 0

@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.numba import FLAGS, PREAMBLE, Dtype, Functions, describe, functions
+from codegen.emit.numba import FLAGS, Dtype, Functions, describe, functions, preamble
 from codegen.emit.text import escape
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
@@ -41,7 +41,7 @@ def readable_source(table: Table) -> str:
         "",
         f"What runs is this program in {plan.width} lanes, as vector instructions.",
     ]
-    return "\n".join([*head, '"""', "", PREAMBLE + "\n\n".join(texts)])
+    return "\n".join([*head, '"""', "", preamble(program.graph) + "\n\n".join(texts)])
 
 
 def native_module(table: Table) -> str:
@@ -68,7 +68,7 @@ def jitted_source(table: Table, native: str) -> str:
             f"For jitted code; what runs is the program {native}.",
             '"""',
             "",
-            PREAMBLE + "\n".join(_JittedFunctions(plan, layout, plan.dtype).lines()),
+            preamble(plan.program.graph) + "\n".join(_JittedFunctions(plan, layout, plan.dtype).lines()),
             "",
         ]
     )

@@ -13,7 +13,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.emit import vectormath
+from codegen.emit import externals, special, vectormath
 from codegen.emit.expressions import is_inverse, product_factors
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
@@ -38,7 +38,7 @@ def unsupported(expression: Expr) -> str | None:
             continue
         if isinstance(node, Pow) and not _is_simple_power(node.exp):
             name = "power"
-        elif any(isinstance(node, kind) for kind, _ in _NODES):
+        elif type(node) in externals.FUNCTIONS or any(isinstance(node, kind) for kind, _ in _NODES):
             continue
         else:
             name = type(node).__name__
@@ -63,10 +63,18 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     for kind, write in _NODES:
         if isinstance(node, kind):
             return write(w, node, scope, of)
+    if type(node) in externals.FUNCTIONS:
+        return _special(w, node, of)
     name = type(node).__name__
     if name not in vectormath.TABLE:
         raise EmitError(f"{name} has no vector form")
     return w.apply(lambda lanes, *arguments: vectormath.TABLE[name](lanes, *arguments), *[of(a) for a in node.args])
+
+
+def _special(w: Writer, node: Basic, of: _Of) -> Value:
+    orders, arguments = externals.operands(node)
+    name = externals.FUNCTIONS[type(node)].name
+    return w.apply(lambda lanes, *values: special.apply(name, lanes, orders, values), *map(of, arguments))
 
 
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:

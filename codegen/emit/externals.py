@@ -1,0 +1,146 @@
+"""How generated code calls special functions: by which name, and which C functions of SciPy that takes.
+
+One row a function, which both kinds of code use: vector code in its lanes, and the readable module, which calls it by
+name, in one. What a row stands for is in :mod:`~codegen.emit.special`: code of our own, or a C function of SciPy in
+each lane. SciPy has these as pointers into a library that lies elsewhere in every process, so machine code refers to
+them by a name, and :func:`require` makes the names known before the code is loaded. Everything is computed in float64
+and rounded to the type of the arguments.
+
+``scipy.special.cython_special`` differs from mpmath by at most so much of max(1, |value|) (swept at random): besselj
+and bessely 5e-14 up to 10⁶, besseli and besselk 7e-15 up to 700, expint, Ei, Si, Ci and erfinv 2e-15, the incomplete
+gamma functions 2e-13 for a ≤ 170, beta and binomial 1e-12 while their arguments add up to less than 500; beyond, these
+lose digits (1.7e-11 at beta(8000, 0.007)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import sympy
+from sympy import Expr
+from sympy.core.basic import Basic
+
+from codegen import special
+from codegen.errors import EmitError
+from codegen.expression import postorder
+from codegen.graph import Graph
+
+
+class Special(NamedTuple):
+    """The name of a function in generated code, how many arguments it has, and the functions of SciPy that it calls."""
+
+    name: str
+    arguments: int = 1
+    needs: tuple[str, ...] = ()
+
+
+FUNCTIONS: Mapping[type[Basic], Special] = {
+    sympy.gamma: Special("gamma"),
+    sympy.loggamma: Special("loggamma"),
+    sympy.polygamma: Special("polygamma", 2),
+    sympy.beta: Special("beta", 2, ("beta",)),
+    sympy.binomial: Special("binomial", 2, ("binom",)),
+    sympy.besselj: Special("besselj", 2, ("j0", "j1", "jv")),
+    sympy.bessely: Special("bessely", 2, ("y0", "y1", "yv")),
+    sympy.besseli: Special("besseli", 2, ("i0", "i1", "iv")),
+    sympy.besselk: Special("besselk", 2, ("k0", "k1", "kv")),
+    special.spherical_bessel: Special("spherical_bessel", 2, ("jv",)),
+    special.sinc: Special("sinc"),
+    sympy.expint: Special("expint", 2, ("expn",)),
+    sympy.Ei: Special("Ei", 1, ("expi",)),
+    special.sine_integral: Special("sine_integral", 1, ("sici",)),
+    sympy.Ci: Special("Ci", 1, ("sici",)),
+    sympy.erfinv: Special("erfinv", 1, ("erfinv",)),
+    special.lambert_w: Special("lambert_w"),
+    special.regularised_lower_gamma: Special("regularised_lower_gamma", 2, ("gammainc",)),
+    special.regularised_upper_gamma: Special("regularised_upper_gamma", 2, ("gammaincc",)),
+}
+"""Every special function by its class."""
+
+
+def operands(node: Expr) -> tuple[tuple[int, ...], tuple[Expr, ...]]:
+    """The order of a special function, where it has one, and what else it is called with."""
+    return ((int(node.args[0]),), node.args[1:]) if type(node) in special.ORDERS else ((), node.args)
+
+
+def symbols(graph: Graph) -> tuple[str, ...]:
+    """The functions of SciPy that code of a graph calls, in order of their names."""
+    return tuple(sorted({name for row in _rows(graph) for name in row.needs}))
+
+
+def uses_special(graph: Graph) -> bool:
+    """Whether readable code of a graph calls a function of :mod:`~codegen.emit.special`; Γ is one of Python's."""
+    return bool(_rows(graph) - {FUNCTIONS[sympy.gamma]})
+
+
+def _rows(graph: Graph) -> set[Special]:
+    nodes = (node for equation in graph.equations for node in postorder(equation.body))
+    return {FUNCTIONS[type(node)] for node in nodes if type(node) in FUNCTIONS and not node.is_number}
+
+
+# --- functions of SciPy -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class External:
+    """A C function of ``scipy.special.cython_special`` of so many numbers; one with outputs writes them to pointers."""
+
+    arguments: int = 1
+    outputs: int = 0
+
+    @property
+    def signature(self) -> str:
+        """As Cython writes it."""
+        numbers = ["double"] * self.arguments
+        if self.outputs:
+            return f"void ({', '.join([*numbers, *['double *'] * self.outputs])})"
+        return f"double ({', '.join([*numbers, 'int __pyx_skip_dispatch'])})"
+
+
+EXTERNALS: Mapping[str, External] = {
+    **{name: External() for name in ("j0", "j1", "y0", "y1", "i0", "i1", "k0", "k1", "expi", "erfinv")},
+    **{name: External(2) for name in ("jv", "yv", "iv", "kv", "expn", "gammainc", "gammaincc", "beta", "binom")},
+    "sici": External(1, outputs=2),
+}
+"""Every function of SciPy that is called."""
+
+
+def symbol(name: str) -> str:
+    """The name by which machine code calls a function of SciPy."""
+    return f"symnn_scipy_{name}"
+
+
+def require(*names: str) -> None:
+    """Make functions of SciPy known to machine code that is about to be loaded.
+
+    Raises :class:`EmitError` for one that this version of SciPy does not have.
+    """
+    if not names:
+        return
+    from llvmlite import binding
+
+    for name in names:
+        binding.add_symbol(symbol(name), _address(name))
+
+
+@lru_cache(maxsize=64)
+def _address(name: str) -> int:
+    """Where a function lies in this process; of those for several types the one for float64."""
+    import scipy
+    from scipy.special import cython_special  # 0.2 s to import, and few graphs need it
+
+    name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    wanted = EXTERNALS[name].signature if name in EXTERNALS else ""
+    for key, capsule in cython_special.__pyx_capi__.items():
+        if re.fullmatch(rf"(__pyx_fuse_[\d_]+)?{name}", key):
+            signature: bytes = name_of(capsule)
+            if signature.decode() == wanted:
+                return int(pointer_of(capsule, signature))
+    raise EmitError(f"SciPy {scipy.__version__} has no C function {name!r}, which this code calls")

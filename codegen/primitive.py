@@ -1,0 +1,56 @@
+"""What a real function of one's own derives from: one that emitters translate, or a formula over such functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import sympy
+from sympy import Expr
+
+
+class RealFunction(sympy.Function):  # type: ignore[misc]
+    """A real function of real arguments that SymPy leaves alone."""
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if all(argument.is_extended_real for argument in self.args) else None
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        try:
+            arguments = [argument._to_mpmath(prec) for argument in self.args]
+        except (ValueError, TypeError, AttributeError):
+            return None
+        with mpmath.workprec(prec):
+            return sympy.Expr._from_mpmath(mpmath.mpf(self.value(mpmath.mp, *arguments)), prec)
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        """The function on mpmath numbers of the context ``mp``."""
+        raise NotImplementedError
+
+
+class Primitive(RealFunction):
+    """A function that every emitter has a translation for."""
+
+
+class Composite(RealFunction):
+    """A function that is a formula over primitives: ``definition`` is what is compiled and differentiated.
+
+    >>> from codegen.functions import silu
+    >>> silu(sympy.Symbol("x", real=True)).definition()
+    x*sigmoid(x)
+    """
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        raise NotImplementedError
+
+    def definition(self) -> Expr:
+        """The formula over primitives that this function abbreviates."""
+        return self.formula(*self.args)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return self.definition().diff(symbol)
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        return self.definition()._eval_evalf(prec)
