@@ -78,8 +78,17 @@ def common(
 @app.command(epilog="Example: [bold]symnn train examples/digits.yaml --out runs/digits[/bold]")
 def train(
     spec: SpecArgument,
-    data: Annotated[Path | None, typer.Option(help="A .csv or .npz file instead of the spec's data.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A .csv, .tsv, .parquet or .npz file instead of the spec's data.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column of --data to predict.")] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(help="What separates cells: comma, semicolon, tab, bar or space; else recognised."),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal point of numbers, '.' or ','.")] = None,
+    missing: Annotated[str | None, typer.Option(help="What to do about missing cells: refuse, drop or mean.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -90,7 +99,8 @@ def train(
     from symnn.training import train as run
 
     network = _network(spec)
-    dataset = _dataset(network, spec, data, target)
+    options = {"separator": separator, "decimal": decimal, "missing": missing, "ignore": tuple(ignore or ()) or None}
+    dataset = _dataset(network, spec, data, target, {k: v for k, v in options.items() if v is not None})
     assert network.spec is not None
     changes = {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
     settings = network.spec.training.model_copy(update=changes)
@@ -285,16 +295,20 @@ def _network(spec: Path) -> Network:
     return Network.from_spec(spec)
 
 
-def _dataset(network: Network, spec: Path, file: Path | None, target: str | None) -> Dataset:
+def _dataset(network: Network, spec: Path, file: Path | None, target: str | None, options: dict[str, Any]) -> Dataset:
+    """The data of a file or else of the spec; ``options`` say how a file is read, before the spec does."""
     from symnn.data import BUILTIN, load_file
+    from symnn.spec import FILE_FIELDS
 
     described = network.spec.data if network.spec else None
+    if described is not None and described.file is not None:
+        options = {name: getattr(described, name) for name in FILE_FIELDS} | options
     if file is not None:
         if target is None:
             target = described.target if described else None  # type: ignore[assignment]
         if target is None:
             raise DataError("--data: expected --target, the column to predict, beside it")
-        return load_file(file, target, task=_task(network))
+        return load_file(file, target, task=_task(network), **options)
     if described is None:
         raise DataError(f"{spec}: data: expected a data set to train on, found none; give one here or with --data")
     split: dict[str, Any] = {
@@ -303,12 +317,14 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
         "test_fraction": described.test_fraction,
     }
     if described.name is not None:
+        if options:
+            raise DataError(f"--{next(iter(options))}: expected --data or a file in {spec} beside it, found neither")
         return BUILTIN[described.name](**split)
     assert described.file is not None
     assert described.target is not None
     # A relative path in a spec is relative to the spec.
     task = _task(network) if described.task == "auto" else described.task
-    return load_file(spec.parent / described.file, described.target, task=task, **split)
+    return load_file(spec.parent / described.file, described.target, task=task, **options, **split)
 
 
 def _task(network: Network) -> Literal["classification", "regression"]:
@@ -360,7 +376,8 @@ def _make_directory(path: Path) -> None:
 
 def _sizes(dataset: Dataset) -> str:
     parts = ((len(getattr(dataset, name).y), name) for name in ("train", "validation", "test"))
-    return ", ".join(f"{count:,} {name}" for count, name in parts)
+    dropped = f" (rows with missing cells left out: {dataset.dropped:,})" if dataset.dropped else ""
+    return ", ".join(f"{count:,} {name}" for count, name in parts) + dropped
 
 
 def _course(result: TrainingResult) -> str:

@@ -63,6 +63,18 @@ def test_train_takes_data_from_a_file(tmp_path: Path) -> None:
     assert "held-out data" in result.stdout
 
 
+def test_how_a_file_is_read_is_said_beside_it(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i % 7},5;{'' if i == 9 else (i * i) % 5};{'yes' if i % 2 else 'no'}" for i in range(60))
+    (tmp_path / "d.csv").write_text(f"a;b;label\n{rows}\n")
+    given = ("train", XOR, "--data", tmp_path / "d.csv", "--target", "label", "--epochs", 3, "--decimal", ",")
+    refused = symnn(*given)
+    assert refused.returncode == 2
+    assert "line 11, column 'b': found an empty cell" in refused.stderr
+    result = symnn(*given, "--missing", "drop", "--separator", "semicolon")
+    assert result.returncode == 0, result.stderr
+    assert "(rows with missing cells left out: 1)" in result.stdout
+
+
 SPEC = "inputs: 2\nlayers: [{dense: 8, activation: tanh}, {dense: 1}]\nloss: mean_squared_error\n"
 
 
