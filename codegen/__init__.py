@@ -17,7 +17,7 @@ from codegen.derive import (
     sparse_jacobian,
     vjp,
 )
-from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError
+from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
 from codegen.expressions import from_expressions
 from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
@@ -38,6 +38,7 @@ __all__ = [
     "Index",
     "PassReport",
     "PathCount",
+    "PrecisionWarning",
     "Reduction",
     "SparseJacobian",
     "Variable",

@@ -19,3 +19,11 @@ class EmitError(CodegenError):
 
 class CheckError(CodegenError):
     """A numerical check cannot be carried out as asked."""
+
+
+class PrecisionWarning(UserWarning):
+    """An argument of a call loses digits on its way into the dtype of the function; said once an argument."""
+
+
+class CacheError(CodegenError):
+    """The cache of compiled code is set up in a way that cannot be."""

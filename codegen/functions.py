@@ -6,7 +6,7 @@ Value and derivative stand side by side; ``value`` is the definition that the mp
 
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
 a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
-where they jump.
+where they jump; hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0.
 """
 
 from __future__ import annotations
@@ -68,17 +68,24 @@ __all__ = [
     "clip",
     "coth",
     "csch",
+    "direction_cosine",
     "elu",
     "equal",
+    "erfcx",
+    "erfcx_curvature",
+    "erfcx_rate",
     "expm1",
     "floor",
     "frac",
     "gelu",
     "gelu_tanh",
     "hard_tanh",
+    "hypot",
     "leaky_relu",
     "log1p",
     "log_cosh",
+    "log_erfc",
+    "log_normal_cdf",
     "log_sigmoid",
     "log_sum_exp",
     "maximum",
@@ -96,6 +103,8 @@ __all__ = [
     "softplus",
     "step",
     "stop_gradient",
+    "xlog1py",
+    "xlogy",
 ]
 
 
@@ -172,6 +181,104 @@ class normal_cdf(Primitive):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
         return mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+class erfcx(Primitive):  # noqa: N801
+    """exp(x²)·erfc(x), which falls as 1/(x·√π) where both factors are out of range; its derivative is −erfcx·rate.
+
+    Its reciprocal is Mills' ratio turned over: φ(x)/Φ(x) = √(2/π)/erfcx(−x/√2).
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -self * erfcx_rate(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x < -FAR:
+            return mp.inf  # beyond any float
+        return 2 / (mp.sqrt(mp.pi) * (2 * x + _fraction(mp, x, 1))) if x > FAR else mp.exp(x * x) * mp.erfc(x)
+
+
+class erfcx_rate(Primitive):  # noqa: N801
+    """−d/dx log erfcx(x) = 2/(√π·erfcx(x)) − 2x, a difference that cancels for large x, where it is 1/x.
+
+    It is √2·E[Z − u | Z > u] of a standard normal Z, u = √2·x: positive and falling.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -erfcx_curvature(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return _fraction(mp, x, 1) if x > FAR else 2 / (mp.sqrt(mp.pi) * erfcx.value(mp, x)) - 2 * x
+
+
+class erfcx_curvature(Primitive):  # noqa: N801
+    """d²/dx² log erfcx(x) = 2 − rate·(2x + rate), which cancels for large x, where it is 1/x².
+
+    It is 2·Var[Z | Z > u] of a standard normal Z, u = √2·x: between 2 and 0.
+    """
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        (x,) = self.args
+        return 2 / (sqrt(pi) * erfcx(x)) * (self - erfcx_rate(x) ** 2)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        rate = erfcx_rate.value(mp, x)
+        if x > FAR:
+            return rate * (_fraction(mp, x, 2) - rate)
+        if x < -FAR:
+            return mp.mpf(2)  # to more digits than any that are asked for
+        return 2 - 2 * rate / (mp.sqrt(mp.pi) * erfcx.value(mp, x))
+
+
+FAR = 1000
+"""Beyond, the oracle takes erfcx and its kin from their continued fraction."""
+
+
+def _fraction(mp: Any, x: Any, first: int) -> Any:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first (Abramowitz, Stegun 1964, 7.1.14): four digits a term beyond FAR."""
+    return reduce(lambda value, n: 2 * n / (2 * x + value), range(mp.dps // 4 + 8, first - 1, -1), mp.mpf(0))
+
+
+class hypot(Primitive):  # noqa: N801
+    """√(x₁² + x₂² + …) where the squares are out of range too; inf if an argument is, as IEEE 754 and C have it.
+
+    The derivative by xᵢ is the direction cosine xᵢ/hypot, 0 at the origin, as that of |x| is.
+    """
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return direction_cosine(self.args[argindex - 1], *self.args)
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        infinite = any(abs(a) == mp.inf for a in arguments)
+        return mp.inf if infinite else mp.sqrt(sum((a * a for a in arguments), mp.mpf(0)))
+
+
+class direction_cosine(Primitive):  # noqa: N801
+    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+
+    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
+    """
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
+        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+    @staticmethod
+    def value(mp: Any, x: Any, *arguments: Any) -> Any:
+        size = hypot.value(mp, *arguments)
+        return x / size if size else mp.mpf(0)
 
 
 class power(Primitive):  # noqa: N801
@@ -319,15 +426,32 @@ class equal(Primitive):  # noqa: N801
 
 
 class Extremum(Primitive):
-    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins."""
+    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins.
+
+    The derivative of two is selected, which takes no division, and what is not chosen leaks nothing.
+    """
+
+    sense: int
+    """1 for the largest, -1 for the smallest."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         ties = [equal(argument, self) for argument in self.args]
         return ties[argindex - 1] / Add(*ties)
 
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        if len(self.args) != 2:
+            return super()._eval_derivative(symbol)
+        slopes = [argument.diff(symbol) for argument in self.args]
+        if slopes[0] == slopes[1]:
+            return slopes[0]
+        ahead = self.sense * (self.args[0] - self.args[1])
+        return select(ahead, slopes[0], select(equal(*self.args), Add(*slopes) / 2, slopes[1]))
+
 
 class maximum(Extremum):  # noqa: N801
     """The largest argument."""
+
+    sense = 1
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:
@@ -336,6 +460,8 @@ class maximum(Extremum):  # noqa: N801
 
 class minimum(Extremum):  # noqa: N801
     """The smallest argument."""
+
+    sense = -1
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:
@@ -548,6 +674,74 @@ class log_sum_exp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
+
+
+class log_erfc(Composite):  # noqa: N801
+    """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x - Rational(1, 2), log(erfcx(x)) - x**2, log1p(-sympy.erf(x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -2 / (sqrt(pi) * erfcx(x)) * x.diff(symbol)
+
+
+class log_normal_cdf(Composite):  # noqa: N801
+    """log Φ(x) = log(erfcx(−x/√2)/2) − x²/2, with derivative φ(x)/Φ(x); log1p(−Φ(−x)) where that is small."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        tail = log(erfcx(-x / sqrt(2)) / 2) - x**2 / 2
+        return select(-1 - x, tail, log1p(-normal_cdf(-x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return sqrt(2 / pi) / erfcx(-x / sqrt(2)) * x.diff(symbol)
+
+
+class XLog(Composite):
+    """x times a logarithm, 0 where x is 0, also where the logarithm is infinite or undefined.
+
+    Its derivative by x is the logarithm, infinite where that is; the one by y is 0 at x = y's pole = 0.
+    """
+
+    nargs = 2
+    logarithm: type[Expr] = log
+    pole: int = 0
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        # x·sign(y) is 0 there, and nan where y is.
+        return select(absolute(x), x * cls.logarithm(y), x * sign(y))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        flat = And(Eq(x, 0), Eq(y, self.pole))
+        slope = Piecewise((Integer(0), flat), (x / (y - self.pole), True))
+        return self.logarithm(y) * x.diff(symbol) + slope * y.diff(symbol)
+
+
+class xlogy(XLog):  # noqa: N801
+    """x·log(y), and 0 where x is 0.
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> xlogy(x, y).diff(x)
+    log(y)
+    """
+
+
+class xlog1py(XLog):  # noqa: N801
+    """x·log(1 + y), and 0 where x is 0."""
+
+    logarithm = log1p
+    pole = -1
 
 
 class InverseOfReciprocal(Composite):

@@ -137,9 +137,10 @@ class Graph:
         same = len(new) == len(self.equations) and all(a is b for a, b in zip(new, self.equations))
         return self if same and names == self.outputs else Graph(self.inputs, new, names)
 
-    def with_outputs(self, *names: str) -> Graph:
-        """The same equations with other outputs."""
-        return Graph(self.inputs, self.equations, names)
+    def with_outputs(self, *names: str | Iterable[str]) -> Graph:
+        """The same equations with other outputs: names, or one list of them."""
+        listed = (name for given in names for name in ([given] if isinstance(given, str) else given))
+        return Graph(self.inputs, self.equations, tuple(listed))
 
     def unroll(self, limit: int = 100_000) -> Graph:
         """Rewrite every index but the symbolic ones away: one equation an element, reductions written out.

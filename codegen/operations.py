@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from math import prod
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
+from sympy import Add, Dummy, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
@@ -72,7 +72,8 @@ def node_operations(node: Basic) -> dict[str, int]:
     if isinstance(node, Extremum):
         return {type(node).__name__: len(node.args) - 1}
     if isinstance(node, Composite):
-        return dict(sum((Counter(node_operations(part)) for part in postorder(node.definition())), Counter()))
+        arguments = [Dummy(real=True) if _reads(argument) else argument for argument in node.args]
+        return dict(sum((Counter(node_operations(part)) for part in postorder(node.formula(*arguments))), Counter()))
     return {type(node).__name__: 1} if isinstance(node, Expr) and not isinstance(node, stop_gradient) else {}
 
 

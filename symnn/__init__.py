@@ -17,6 +17,8 @@ from symnn.spec import Spec, TrainingSpec, load_spec
 from symnn.training import TrainingResult, train
 from symnn.verify import check
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CheckpointError",
     "DataError",

@@ -1,4 +1,4 @@
-"""Checkpoints: a network, its parameters and the standardisation of its inputs in one safetensors file.
+"""Checkpoints: a network, its parameters and the standardisation of its data in one safetensors file.
 
 Files are untrusted: nothing is unpickled or evaluated, every tensor is checked, and the network has to give the
 outputs that were stored with it. Whatever is wrong with a file ends as a :class:`~symnn.errors.CheckpointError` of
@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from codegen.emit.numba import Dtype
 from symnn.data import Dataset, Floats
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.network import Model, Network
+from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 
@@ -35,7 +36,9 @@ TOLERANCE: Mapping[str, float] = {"float64": 1e-12, "float32": 5e-4}
 
 _CODES: Mapping[str, Dtype] = {"F64": "float64", "F32": "float32"}
 _CHECKED_ROWS = 4
-_MEAN, _SCALE, _X, _OUTPUT = "standardisation.mean", "standardisation.scale", "check.x", "check.output"
+_X, _OUTPUT = "check.x", "check.output"
+_INPUTS = ("standardisation.mean", "standardisation.scale")
+_TARGETS = ("standardisation.target_mean", "standardisation.target_scale")
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -44,7 +47,8 @@ class Checkpoint:
     """A trained network. theta: its flat parameters, in the dtype in which it computes.
 
     mean, scale: float64 (inputs,), those of the training data; None for inputs that are taken as they are.
-    classes: the names of the labels in the order of their numbers, or None.
+    classes: the names of the labels in the order of their numbers, or None. target_scaling: float64 (outputs,), by
+    which the targets it was trained on were standardised; None for outputs that are taken as they are.
     """
 
     network: Network
@@ -52,6 +56,18 @@ class Checkpoint:
     mean: Floats | None = None
     scale: Floats | None = None
     classes: tuple[str, ...] | None = None
+    target_scaling: Scaling | None = None
+
+    @classmethod
+    def of(cls, network: Network, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
+        """The network as it was trained on a data set."""
+        targets = target_scaling(network, dataset)
+        return cls(network, theta, dataset.mean, dataset.scale, dataset.classes, targets)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """``mean`` and ``scale``."""
+        return Scaling(self.mean, self.scale) if self.mean is not None and self.scale is not None else None
 
     @cached_property
     def model(self) -> Model:
@@ -59,22 +75,47 @@ class Checkpoint:
         return self.network.compile(cast(Dtype, self.theta.dtype.name))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """The outputs (S, outputs) for raw inputs (S, inputs), which are standardised as (x − mean) / scale.
+        """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.
 
         Raises :class:`DataError` for an array of another shape, or one that does not hold real numbers.
         """
-        raw = np.asarray(x)
-        if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != self.network.inputs or len(raw) == 0:
-            raise DataError(
-                f"x: found an array of {raw.dtype} with shape {raw.shape}, "
-                f"expected real numbers with shape (rows, {self.network.inputs}) and at least one row"
-            )
-        with np.errstate(all="ignore"):  # infinite and huge inputs go through as IEEE says
-            values = raw.astype(np.float64)
-            if self.mean is not None and self.scale is not None:
-                values = (values - self.mean) / self.scale
-            inputs = np.ascontiguousarray(values, dtype=self.theta.dtype)
-        return cast(np.ndarray, self.model.predict(self.theta, inputs))
+        outputs = cast(np.ndarray, self.model.predict(self.theta, self.standardise(x)))
+        return outputs if self.target_scaling is None else self._narrow(self.target_scaling.restore(outputs))
+
+    def standardise(self, x: np.ndarray) -> np.ndarray:
+        """Raw inputs (S, inputs) as the network takes them, (x − mean) / scale in the dtype of ``theta``.
+
+        Raises :class:`DataError` as :meth:`predict` does.
+        """
+        raw = _checked_rows("x", x, self.network.inputs)
+        return self._narrow(raw if self.scaling is None else self.scaling.standardise(raw))
+
+    def standardise_targets(self, y: np.ndarray) -> np.ndarray:
+        """Targets (S, outputs) as the loss takes them.
+
+        Raises :class:`DataError` as :meth:`predict` does.
+        """
+        raw = _checked_rows("y", y, self.network.outputs)
+        return self._narrow(raw if self.target_scaling is None else self.target_scaling.standardise(raw))
+
+    def _narrow(self, values: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):  # infinite and huge numbers go through as IEEE says
+            return np.ascontiguousarray(values, dtype=self.theta.dtype)
+
+
+def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
+    """By what the network's targets are standardised when it is trained on a data set; None where they are not."""
+    return dataset.target_scaling if network.standardises_targets else None
+
+
+def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != columns or len(raw) == 0:
+        raise DataError(
+            f"{name}: found an array of {raw.dtype} with shape {raw.shape}, "
+            f"expected real numbers with shape (rows, {columns}) and at least one row"
+        )
+    return raw
 
 
 def save(
@@ -89,8 +130,8 @@ def save(
 
     theta: the flat parameters (parameter_count,), stored in ``dtype``. dataset: the one it was trained on, whose
     standardisation and class names go with it. The file holds a tensor for each parameter (``W1``, ``b1``, …),
-    ``standardisation.mean`` and ``.scale``, and four inputs with their outputs, ``check.x`` and ``check.output``; its
-    metadata the format, the spec and the classes as JSON.
+    ``standardisation.mean`` and ``.scale``, for a regression ``.target_mean`` and ``.target_scale``, and four inputs
+    with their outputs, ``check.x`` and ``check.output``; its metadata the format, the spec and the classes as JSON.
 
     Raises :class:`CheckpointError` for a network that no spec describes, for parameters or a data set that do not fit
     it, for numbers that are not finite, and for a path that cannot be written.
@@ -108,9 +149,11 @@ def save(
     checkpoint = _trained(path, network, theta, dataset, dtype)
     x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.inputs))
     tensors = network.split(checkpoint.theta)
-    if checkpoint.mean is not None and checkpoint.scale is not None:
-        x = checkpoint.mean + checkpoint.scale * x
-        tensors |= {_MEAN: checkpoint.mean, _SCALE: checkpoint.scale}
+    if checkpoint.scaling is not None:
+        x = checkpoint.scaling.restore(x)
+    for names, scaling in ((_INPUTS, checkpoint.scaling), (_TARGETS, checkpoint.target_scaling)):
+        if scaling is not None:
+            tensors |= dict(zip(names, (scaling.mean, scaling.scale), strict=True))
     if checkpoint.classes is not None:
         metadata["classes"] = json.dumps(checkpoint.classes)
     data = to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.predict(x)}, metadata)
@@ -161,8 +204,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         raise CheckpointError(
             f"{path}: dataset: found {dataset.features} features, expected {network.inputs}, the inputs of the network"
         )
-    mean, scale = (np.ascontiguousarray(values, dtype=np.float64) for values in (dataset.mean, dataset.scale))
-    return Checkpoint(network, parameters, mean, scale, dataset.classes)
+    return Checkpoint.of(network, parameters, dataset)
 
 
 @contextlib.contextmanager
@@ -210,7 +252,9 @@ def _checked(file: Any, name: str) -> Checkpoint:
     classes = _classes(metadata["classes"], network, name) if "classes" in metadata else None
     tensors = _tensors(file, network, name)
     theta = np.concatenate([tensors[parameter].ravel() for parameter in network.layout])
-    checkpoint = Checkpoint(network, theta, tensors.get(_MEAN), tensors.get(_SCALE), classes)
+    mean, scale = (tensors.get(tensor) for tensor in _INPUTS)
+    targets = Scaling(*(tensors[tensor] for tensor in _TARGETS)) if _TARGETS[0] in tensors else None
+    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets)
     _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
     return checkpoint
 
@@ -249,7 +293,7 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     code = file.get_slice("W1").get_dtype() if "W1" in found else "F64"
     if code not in _CODES:
         raise CheckpointError(f"{name}: tensor 'W1': found dtype {code}, expected one of {', '.join(_CODES)}")
-    expected = _expected(network, code, standardised=not found.isdisjoint({_MEAN, _SCALE}))
+    expected = _expected(network, code, found)
     if missing := [tensor for tensor in expected if tensor not in found]:
         raise CheckpointError(f"{name}: tensor {missing[0]!r} is missing, expected {_described(*expected[missing[0]])}")
     if surplus := sorted(found - set(expected)):
@@ -265,18 +309,20 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     for tensor, values in tensors.items():
         if tensor != _OUTPUT:  # a network with a logarithm in it may give nan
             _check_entries(f"{name}: tensor {tensor!r}", values, np.isfinite(values), lambda _: "a finite number")
-    if _SCALE in tensors:
-        scale = tensors[_SCALE]
-        _check_entries(f"{name}: tensor {_SCALE!r}", scale, scale > 0, lambda _: "a number above 0")
+    for tensor in (_INPUTS[1], _TARGETS[1]):
+        if tensor in tensors:
+            scale = tensors[tensor]
+            _check_entries(f"{name}: tensor {tensor!r}", scale, scale > 0, lambda _: "a number above 0")
     return tensors
 
 
-def _expected(network: Network, code: str, standardised: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """The dtype and shape of each tensor of a checkpoint."""
+def _expected(network: Network, code: str, found: Set[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The dtype and shape of each tensor of a checkpoint; one half of a scaling that is found asks for the other."""
     parameters = {p.name: (code, p.shape) for p in network.layout.values()}
-    inputs = {_MEAN: ("F64", (network.inputs,)), _SCALE: ("F64", (network.inputs,))} if standardised else {}
+    widths = ((_INPUTS, network.inputs), (_TARGETS, network.outputs))
+    scalings = {tensor: ("F64", (width,)) for pair, width in widths if not found.isdisjoint(pair) for tensor in pair}
     check = {_X: ("F64", (_CHECKED_ROWS, network.inputs)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
-    return {**parameters, **inputs, **check}
+    return {**parameters, **scalings, **check}
 
 
 def _described(code: str, shape: tuple[int, ...]) -> str:

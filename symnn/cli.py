@@ -12,21 +12,23 @@ from collections.abc import Iterator
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from codegen.errors import CodegenError
+from symnn import __version__
 from symnn.errors import DataError, SpecError, SymnnError
+from symnn.terminal import printing
 
 if TYPE_CHECKING:
     from codegen.compare import Row
+    from symnn.checkpoint import Checkpoint
     from symnn.data import Dataset
     from symnn.network import Network
+    from symnn.training import TrainingResult
 
 app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Neural networks as SymPy graphs: derived, printed, checked, compiled and trained.",
@@ -57,9 +59,18 @@ class Precision(StrEnum):
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"symnn {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Take the options that every command has; ``main`` looks at --debug itself."""
 
@@ -74,7 +85,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
     dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
 ) -> None:
-    """Train a network and print its accuracy on data it has not seen."""
+    """Train a network and print how it does on data it has not seen; exit status 1 if no epoch was an improvement."""
     from symnn import checkpoint
     from symnn.training import train as run
 
@@ -87,7 +98,11 @@ def train(
         _make_directory(out)
     print(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
     result = run(network, dataset, settings, model=network.compile(dtype.value))
-    for line in _training_summary(result):
+    print(_course(result))
+    if not result.improved:
+        print(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", file=sys.stderr)
+        raise typer.Exit(1)
+    for line in _held_out(result):
         print(line)
     if out is not None:
         checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
@@ -122,8 +137,6 @@ def solve(
     print(f"{spec}: {count:,} parameters, points: {sizes}")
     found, losses = solve_spec(physics, settings)
     print(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
-    if not isfinite(found.loss):
-        raise SymnnError(f"{spec}: the loss is {found.loss}: weights or ranges are too large for float64")
     for name, loss in losses.items():
         weight = physics.spec.residuals[name].weight
         print(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
@@ -228,13 +241,19 @@ def steps(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random parameters.")] = 0,
 ) -> None:
     """Show the forward and backward pass with numbers: values, local derivatives, accumulated gradients."""
+    import numpy as np
+
+    from symnn.checkpoint import Checkpoint
     from symnn.inspect import steps as trace
 
     network = _network(spec)
-    theta = _weights(weights, network) if weights else network.initial_parameters(seed)
-    values: dict[str, Any] = dict(network.split(theta))
-    values["x"] = [_numbers("--input", inputs, network.inputs)]
-    values["y"] = _target(network, label, target)
+    trained = _trained(weights, network) if weights else Checkpoint(network, network.initial_parameters(seed))
+    values: dict[str, Any] = dict(network.split(trained.theta))
+    values["x"] = trained.standardise(np.array([_numbers("--input", inputs, network.inputs)]))
+    values["y"] = _target(trained, label, target)
+    for name, scaling in (("x", trained.scaling), ("y", trained.target_scaling)):
+        if scaling is not None:
+            print(f"{name} is standardised as in training: (given − mean) / scale")
     print(trace(network, values, of="loss"))
 
 
@@ -297,13 +316,13 @@ def _task(network: Network) -> Literal["classification", "regression"]:
     return "regression" if network.reading == "values" else "classification"
 
 
-def _weights(path: Path, network: Network) -> Any:
+def _trained(path: Path, network: Network) -> Checkpoint:
     from symnn import checkpoint
 
     loaded = checkpoint.load(path)
-    if {n: p.shape for n, p in loaded.network.layout.items()} != {n: p.shape for n, p in network.layout.items()}:
+    if loaded.network.forward_graph != network.forward_graph:
         raise SymnnError(f"{path}: holds the parameters of another network than the spec's")
-    return loaded.theta
+    return loaded
 
 
 def _numbers(option: str, text: str, count: int) -> list[float]:
@@ -319,14 +338,17 @@ def _numbers(option: str, text: str, count: int) -> list[float]:
     return numbers
 
 
-def _target(network: Network, label: int | None, target: str | None) -> Any:
+def _target(trained: Checkpoint, label: int | None, target: str | None) -> Any:
+    import numpy as np
+
+    network = trained.network
     if network.target.kind == "integer":
         if label is None or label >= network.outputs:
             raise DataError(f"--label: expected a class from 0 to {network.outputs - 1}, found {label}")
         return [label]
     if target is None:
         raise DataError(f"--target: expected {network.outputs} numbers separated by commas, found none")
-    return [_numbers("--target", target, network.outputs)]
+    return trained.standardise_targets(np.array([_numbers("--target", target, network.outputs)]))
 
 
 def _make_directory(path: Path) -> None:
@@ -341,23 +363,52 @@ def _sizes(dataset: Dataset) -> str:
     return ", ".join(f"{count:,} {name}" for count, name in parts)
 
 
-def _training_summary(result: Any) -> list[str]:
+def _course(result: TrainingResult) -> str:
+    if not result.history:
+        return f"{result.stopped} before the first epoch was done"
+    last = result.history[-1]
+    return (
+        f"{result.stopped} after {last.number} epochs in {sum(e.seconds for e in result.history):.2f} s "
+        f"({result.samples_per_second:,.0f} samples a second); best epoch {result.best_epoch}"
+    )
+
+
+def _held_out(result: TrainingResult) -> list[str]:
     lines = []
-    if result.history:
-        last = result.history[-1]
-        lines.append(
-            f"{result.stopped} after {last.number} epochs in {sum(e.seconds for e in result.history):.2f} s "
-            f"({result.samples_per_second:,.0f} samples a second); best epoch {result.best_epoch}"
-        )
-    else:
-        lines.append(f"{result.stopped} before the first epoch was done")
     if result.test_loss is not None:
         accuracy = "" if result.test_accuracy is None else f", accuracy {result.test_accuracy:.2%}"
         lines.append(f"held-out data: loss {result.test_loss:.4f}{accuracy}")
+    elif not len(result.dataset.test.x):
+        best = result.history[result.best_epoch - 1]
+        held = best.validation_loss is not None
+        right = best.validation_accuracy if held else best.fitted_accuracy
+        accuracy = "" if right is None else f", accuracy {right:.2%}"
+        lines.append(f"no held-out data; {'validation' if held else 'training'} rows: loss {best.score:.4f}{accuracy}")
+    if result.test_fit is not None:
+        columns = zip(*(getattr(result.test_fit, name).tolist() for name in ("r2", "error", "baseline")), strict=True)
+        for number, (r2, error, baseline) in enumerate(columns):
+            name = "" if len(result.test_fit.r2) == 1 else f"output[{number}], "
+            lines.append(
+                f"  {name}R² {r2:.3f}, root mean square error {error:.4g}; predicting the mean: {baseline:.4g}"
+            )
     return lines
 
 
-def _write_history(path: Path, result: Any) -> None:
+def _failure(result: TrainingResult, learning_rate: float) -> str:
+    """Why there is nothing to keep, where no epoch was better than the untrained network."""
+    if result.stopped == "diverged":
+        last = result.history[-1]
+        return f"diverged in epoch {last.number}, loss {last.score:g}; try a learning_rate below {learning_rate:g}"
+    if not result.history:
+        return "nothing was trained"
+    best = min(epoch.score for epoch in result.history)
+    return (
+        f"none of {len(result.history)} epochs was better than the untrained network, the best has loss {best:g}; "
+        f"try a learning_rate below {learning_rate:g}"
+    )
+
+
+def _write_history(path: Path, result: TrainingResult) -> None:
     from symnn.files import write_atomically
 
     columns = ("number", "training_loss", "validation_loss", "validation_accuracy", "seconds")
@@ -368,19 +419,41 @@ def _write_history(path: Path, result: Any) -> None:
 # --- entry --------------------------------------------------------------------------------------------------------
 
 
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+"""Click's, of the copy that Typer uses."""
+
+
 def main() -> None:
-    """Run the command line; errors of input end in one line and exit status 2."""
-    arguments = sys.argv[1:]
+    """Run the command line; errors of input and of usage end in one line and exit status 2."""
+    status = 0
+    with printing():
+        status = _run(sys.argv[1:])
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit status."""
     warnings.showwarning = lambda message, *_, **__: print(f"symnn: warning: {message}", file=sys.stderr)
-    debug = "--debug" in arguments
     try:
         # --debug may stand anywhere.
-        app([a for a in arguments if a != "--debug"], standalone_mode=True)
+        chosen = [a for a in arguments if a != "--debug"] or ["--help"]
+        return app(chosen, prog_name="symnn", standalone_mode=False) or 0
+    except SystemExit as error:
+        # Typer makes exit status 1 of a reader that has gone.
+        raise (error.__context__ if isinstance(error.__context__, BrokenPipeError) else error) from None
+    except UsageError as error:
+        print(f"symnn: {_usage(error)}", file=sys.stderr)
     except (SymnnError, CodegenError, OSError) as error:
-        if debug:
+        if "--debug" in arguments:
             raise
         print(f"symnn: {_one_line(error)}", file=sys.stderr)
-        sys.exit(2)
+    return 2
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the arguments, and where they are described."""
+    path = error.ctx.command_path if error.ctx else "symnn"
+    return f"{' '.join(error.format_message().split())} (see {path} --help)"
 
 
 def _one_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnn.errors import DataError
+from symnn.scaling import Scaling
 from symnn.suggest import quote, suggest
 
 Floats = NDArray[np.float64]
@@ -51,7 +52,8 @@ class Dataset:
 
     mean, scale: float64 (D,), taken from the training part only, so that nothing of the validation and
     test parts leaks into training. classes: the label names in the order of their numbers, or None for
-    regression, whose targets are left as they are.
+    regression. Its targets stand here as they are; ``target_scaling``, of the training part too, is what
+    training standardises them by where the loss allows it, None where it shall not.
     """
 
     name: str
@@ -62,6 +64,38 @@ class Dataset:
     classes: tuple[str, ...] | None
     mean: Floats
     scale: Floats
+    target_scaling: Scaling | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: object,
+        y: object,
+        *,
+        task: Task = "auto",
+        classes: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        name: str = "arrays",
+        seed: int = 0,
+        validation_fraction: float = 0.15,
+        test_fraction: float = 0.2,
+    ) -> "Dataset":
+        """The data set of raw features (S, D), or (S,) for one, and labels (S,) or targets (S,) or (S, T).
+
+        Both are what NumPy makes an array of. feature_names: those of the columns of a data frame, or ``x[0]``,
+        ``x[1]``, …, unless given. task, classes and the fractions are as :func:`load_file` takes them.
+
+        Raises DataError naming the array, the row and the column.
+
+        >>> x = np.linspace(-1, 1, 40).reshape(20, 2)
+        >>> flowers = Dataset.from_arrays(x, ["rose", "daisy"] * 10)
+        >>> flowers.classes, len(flowers.train.x), len(flowers.validation.x), len(flowers.test.x)
+        (('daisy', 'rose'), 13, 3, 4)
+        >>> Dataset.from_arrays(x, x.sum(axis=1)).train.y.shape
+        (13, 1)
+        """
+        table = _array_table(name, x, y, feature_names)
+        return _from_table(table, name, task, classes, seed, validation_fraction, test_fraction)
 
     @property
     def features(self) -> int:
@@ -146,41 +180,22 @@ def load_file(
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(_READERS)}")
-    if task not in ("auto", "classification", "regression"):
-        raise DataError(f"task: found {quote(task)}, expected 'auto', 'classification' or 'regression'")
-    if classes is not None and task == "regression":
-        raise DataError("classes: found a list of classes, expected none for task='regression'")
+    _check_task(task, classes)
     table = read(str(path), _bytes(path), (target,) if isinstance(target, str) else tuple(target))
-    _check_finite(table, table.x, table.feature_names)
-    y: Integers | Floats
-    if classes is not None or task == "classification" or (task == "auto" and _looks_like_labels(table)):
-        y, found = _labels(table, classes)
-    else:
-        y, found = _values(table), None
-    return _dataset(
-        path.stem,
-        str(path),
-        table.x,
-        y,
-        feature_names=table.feature_names,
-        classes=found,
-        seed=seed,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-    )
+    return _from_table(table, path.stem, task, classes, seed, validation_fraction, test_fraction)
 
 
 def split_rows(
-    labels: Integers, seed: int, validation_fraction: float, test_fraction: float, name: str
+    labels: Integers, seed: int, validation_fraction: float, test_fraction: float
 ) -> tuple[Integers, Integers, Integers]:
     """Row numbers of the training, validation and test parts, each shuffled, each with every class's share.
 
     labels: int64 (S,), zeros for data without classes. A class is spread over the parts to within a row
     of its share, and always has a row in the training part. The same seed gives the same parts.
-    Raises DataError, beginning with `name`, when a fraction or the seed is out of range or a part would be
-    empty.
+    A set too small to give each part a row that is asked for is not split: all of it is the training part.
+    Raises DataError when a fraction or the seed is out of range.
 
-    >>> train, validation, test = split_rows(np.repeat([0, 1], 10), 0, 0.2, 0.2, "example")
+    >>> train, validation, test = split_rows(np.repeat([0, 1], 10), 0, 0.2, 0.2)
     >>> len(train), len(validation), len(test)
     (12, 4, 4)
     """
@@ -192,12 +207,10 @@ def split_rows(
     # Shares are rounded on the running total: rounding class by class would leave data with many
     # small classes without a validation part.
     held = np.minimum(_steps(held_fraction * np.cumsum(counts)), np.maximum(counts - 1, 0))
-    test = _steps(test_fraction / held_fraction * np.cumsum(held))
-    if test.sum() == 0 or held.sum() == test.sum():
-        raise DataError(
-            f"{name}: found {len(labels)} rows, too few to split: expected at least one row in each of the "
-            f"training, validation ({validation_fraction:g}) and test ({test_fraction:g}) parts"
-        )
+    test = _steps(test_fraction / (held_fraction or 1) * np.cumsum(held))
+    shares = ((test_fraction, test.sum()), (validation_fraction, held.sum() - test.sum()))
+    if any(fraction > 0 and rows == 0 for fraction, rows in shares):
+        held, test = np.zeros_like(held), np.zeros_like(test)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     rank = np.empty(len(labels), dtype=np.int64)  # of each row within its class
@@ -426,6 +439,39 @@ def _columns(source: str, name: str, values: NDArray[Any]) -> tuple[tuple[str, .
     return tuple(f"{name}[{j}]" for j in range(numbers.shape[1])), numbers
 
 
+def _array_table(source: str, x: object, y: object, feature_names: Sequence[str] | None) -> _Table:
+    """The arrays of :meth:`Dataset.from_arrays`, as if they had been read from a file."""
+    given = getattr(x, "columns", None) if feature_names is None else feature_names  # those of a data frame
+    names, features = _columns(source, "x", _array(source, "x", x))
+    if given is not None:
+        names, expected = tuple(map(str, given)), len(names)
+        if len(names) != expected or len(set(names)) != expected:
+            raise DataError(
+                f"{source}: feature_names: found {_listed(names)}, expected {expected} different names, "
+                "one for each column of x"
+            )
+    values = _array(source, "y", y)
+    if len(values) != len(features):
+        raise DataError(f"{source}: x has {len(features)} rows and y has {len(values)}, expected as many")
+    if len(values) == 0:
+        raise DataError(f"{source}: the arrays have no rows, expected at least one")
+    target, target_names = _npz_target(source, [("y", values)])
+    return _Table(source, "row (from 0)", range(len(values)), features, names, target, target_names)
+
+
+def _array(source: str, name: str, given: object) -> NDArray[Any]:
+    """What NumPy makes of an argument, with rows; texts that are objects become texts."""
+    try:
+        values = np.asarray(given)
+    except ValueError:  # nested lists of different lengths
+        raise DataError(f"{source}: array {quote(name)}: not a rectangular array") from None
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.ravel()):
+        values = values.astype(str)
+    if values.ndim not in (1, 2):
+        raise DataError(f"{source}: array {quote(name)} has shape {values.shape}, expected (rows,) or (rows, columns)")
+    return values
+
+
 _READERS: dict[str, Callable[[str, bytes, tuple[str, ...]], _Table]] = {
     ".csv": _read_csv,
     ".npz": _read_npz,
@@ -501,6 +547,42 @@ def _check_finite(table: _Table, values: Floats, names: Sequence[str]) -> None:
     if bad := _first(~np.isfinite(values)):
         row, j = bad
         raise DataError(f"{table.where(row, names[j])}: found {values[bad]}, expected a finite number")
+
+
+def _from_table(
+    table: _Table,
+    name: str,
+    task: Task,
+    classes: Sequence[str] | None,
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+) -> Dataset:
+    _check_task(task, classes)
+    _check_finite(table, table.x, table.feature_names)
+    y: Integers | Floats
+    if classes is not None or task == "classification" or (task == "auto" and _looks_like_labels(table)):
+        y, found = _labels(table, classes)
+    else:
+        y, found = _values(table), None
+    return _dataset(
+        name,
+        table.source,
+        table.x,
+        y,
+        feature_names=table.feature_names,
+        classes=found,
+        seed=seed,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+    )
+
+
+def _check_task(task: str, classes: Sequence[str] | None) -> None:
+    if task not in ("auto", "classification", "regression"):
+        raise DataError(f"task: found {quote(task)}, expected 'auto', 'classification' or 'regression'")
+    if classes is not None and task == "regression":
+        raise DataError("classes: found a list of classes, expected none for task='regression'")
 
 
 def _looks_like_labels(table: _Table) -> bool:
@@ -585,8 +667,8 @@ def _checked_labels(y: Floats, targets: int, name: str) -> Integers:
 def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
     fractions = {"validation_fraction": validation_fraction, "test_fraction": test_fraction}
     for name, fraction in fractions.items():
-        if not isinstance(fraction, int | float | np.floating) or not 0 < fraction < 1:
-            raise DataError(f"{name}: found {fraction!r}, expected a number between 0 and 1")
+        if not isinstance(fraction, int | float | np.floating) or not 0 <= fraction < 1:
+            raise DataError(f"{name}: found {fraction!r}, expected a number of at least 0 and below 1")
     if validation_fraction + test_fraction >= 1:
         raise DataError(
             f"validation_fraction + test_fraction: found {validation_fraction:g} + {test_fraction:g}, "
@@ -614,10 +696,9 @@ def _dataset(
     test_fraction: float,
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64)
-    parts = split_rows(labels, seed, validation_fraction, test_fraction, source)
-    mean, scale = _standardisation(x[parts[0]])
-    with np.errstate(all="ignore"):
-        standardised = (x - mean) / scale
+    parts = split_rows(labels, seed, validation_fraction, test_fraction)
+    scaling = Scaling.of(x[parts[0]])
+    standardised = scaling.standardise(x)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
     # hundreds of orders of magnitude outside the training part.
     if bad := _first(~np.isfinite(standardised)):
@@ -628,12 +709,5 @@ def _dataset(
             "expected ones that can be standardised in float64"
         )
     train, validation, test = (Split(np.ascontiguousarray(standardised[rows]), y[rows]) for rows in parts)
-    return Dataset(name, train, validation, test, feature_names, classes, mean, scale)
-
-
-def _standardisation(x: Floats) -> tuple[Floats, Floats]:
-    """Mean and scale of each column, float64 (D,) both; a constant column gets scale 1."""
-    # Compared, not measured: the rounded mean of a constant column gives it a deviation of 1e-17.
-    constant = (x == x[0]).all(axis=0)
-    with np.errstate(all="ignore"):
-        return np.where(constant, x[0], x.mean(axis=0)), np.where(constant, 1.0, x.std(axis=0))
+    targets = None if classes is not None else Scaling.of(y[parts[0]].astype(np.float64))
+    return Dataset(name, train, validation, test, feature_names, classes, scaling.mean, scaling.scale, targets)

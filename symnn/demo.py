@@ -13,6 +13,7 @@ import numpy as np
 from symnn.data import load_digits
 from symnn.inspect import formulas
 from symnn.network import Network
+from symnn.terminal import printing
 from symnn.training import train
 from symnn.verify import check
 
@@ -118,4 +119,7 @@ def _speed(network: Network, theta: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = 0
+    with printing():
+        status = main()
+    sys.exit(status)

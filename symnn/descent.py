@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from codegen.emit.layout import Slot
-from symnn.epoch import epoch_function
+from codegen.runtime.minibatches import Minibatches
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser
@@ -58,13 +58,12 @@ class Descent:
             zip(self.optimiser.state, self.optimiser.initial_state(self.theta), strict=True)
         )
         """The optimiser's vectors by name, changed in place."""
-        self._run = epoch_function(model.value_and_grad, self.optimiser.compile(model.dtype), model.cache)
-        self._now = (self.theta, *self.state.values())
-        self._new = tuple(np.empty_like(vector) for vector in self._now)
-        self._gradient = np.empty_like(self.theta)
         # In an array that compiled code counts in: with the parameters it is right whenever Ctrl-C comes.
         self._counters = np.zeros(2, np.int64)
-        self._batch: tuple[np.ndarray, ...] = ()
+        update = self.optimiser.compile(model.dtype)
+        vectors = (self.theta, *self.state.values())
+        self._batches = Minibatches(model.value_and_grad, update, vectors, self._counters, model.cache)
+        self._batch_size = 0
         self._batches_a_call = 1
 
     @property
@@ -76,6 +75,12 @@ class Descent:
     def samples(self) -> int:
         """The rows they were made on, each counted as often as it was used."""
         return int(self._counters[1])
+
+    def resume(self, state: Mapping[str, np.ndarray], steps: int, samples: int) -> None:
+        """Go on where another descent of the same optimiser stood: its ``state``, ``steps`` and ``samples``."""
+        for name, vector in self.state.items():
+            vector[...] = state[name]
+        self._counters[:] = steps, samples
 
     def epoch(
         self,
@@ -101,16 +106,15 @@ class Descent:
         self._check_rows(x, y)
         order = _checked_order(order, len(x))
         batch_size = len(order) if batch_size is None else min(_checked_size(batch_size), len(order))
-        self._allocate(x, y, batch_size)
+        if batch_size != self._batch_size:
+            self._batches.allocate((x, y), batch_size)
+            self._batch_size, self._batches_a_call = batch_size, 1  # how long they take is not known
         numbers = [self.numbers[name] for name in self.optimiser.settings]
         total, start = 0.0, 0
         while start < len(order):
             piece = order[start : start + self._batches_a_call * batch_size]
             begun = perf_counter()
-            total = self._run(
-                x, y, piece, batch_size, *self._batch, self._gradient, *self._now, *self._new, self._counters, total,
-                *numbers,
-            )  # fmt: skip
+            total = self._batches.run((x, y), piece, numbers, total)
             if not isfinite(total):
                 return total
             batches = -(-len(piece) // batch_size)
@@ -120,12 +124,6 @@ class Descent:
                 advance(len(piece))
         # The last update may have overflowed, and no batch comes after it to notice.
         return total / len(order) if np.isfinite(self.theta).all() else nan
-
-    def _allocate(self, x: np.ndarray, y: np.ndarray, batch_size: int) -> None:
-        """Memory for a batch, unless that of the last call has its size."""
-        if not self._batch or len(self._batch[0]) != batch_size:
-            self._batch = tuple(np.empty((batch_size, *rows.shape[1:]), rows.dtype) for rows in (x, y))
-            self._batches_a_call = 1  # how long they take is not known
 
     def _check_rows(self, x: np.ndarray, y: np.ndarray) -> None:
         for slot, rows in zip(self.model.value_and_grad.layout.arguments[1:], (x, y)):

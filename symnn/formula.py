@@ -504,6 +504,8 @@ FUNCTIONS: Mapping[str, FormulaFunction] = MappingProxyType(
         "silu": _unary(real.silu),
         "gelu": _unary(real.gelu),
         "gelu_tanh": _unary(_of_real(real.gelu_tanh)),
+        "xlogy": FormulaFunction(real.xlogy, (2, 2)),
+        "xlog1py": FormulaFunction(real.xlog1py, (2, 2)),
         "maximum": FormulaFunction(real.maximum, (2, _ANY_NUMBER)),
         "minimum": FormulaFunction(real.minimum, (2, _ANY_NUMBER)),
     }

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
-from sympy import Expr, Integer, exp, log
+from sympy import Expr, Float, Integer, Symbol, exp, log
 
 from codegen import Index, Variable
 from codegen import functions as f
+from codegen.expression import postorder
 from symnn.builder import Builder
 
 TargetKind = Literal["labels", "rows"]
 """What the target ``y`` holds: one integer class a sample, or one row of numbers a sample."""
+
+Reading = Literal["classes", "logits", "values"]
+"""What outputs are: scores of classes, logits of a yes, or values."""
 
 ElementLoss = Callable[..., Expr]
 """``formula(output, target, **parameters)``, applied to every element."""
@@ -33,8 +38,23 @@ class Loss:
     target: TargetKind
     write: Callable[..., Expr]
     parameters: Mapping[str, float] = field(default_factory=dict)
-    reading: Literal["classes", "logits", "values"] = "values"
+    reading: Reading = "values"
     """``classes``: the largest output is the predicted class; ``logits``: an output above 0 is a yes."""
+    formula: ElementLoss | None = None
+    """The loss of one output and one target, where it is the mean of such."""
+
+    @property
+    def of_difference(self) -> bool:
+        """Whether only output − target counts, as it is written: then targets may be shifted together with outputs.
+
+        >>> LOSSES["huber"].of_difference, LOSSES["binary_cross_entropy"].of_difference
+        (True, False)
+        """
+        if self.formula is None:
+            return False
+        target, difference = Symbol("target", real=True), Symbol("difference", real=True)
+        parameters = {name: Float(value) for name, value in self.parameters.items()}
+        return target not in postorder(self.formula(target + difference, target, **parameters))
 
 
 def _softmax(b: Builder, output: Variable, t: Index) -> Expr:
@@ -62,14 +82,19 @@ def _rows(b: Builder, output: Variable, y: Variable, t: Index) -> Expr:
     return b.sum("cross", [s], y[s, t] * (log_sum - output[s, t]), [t])[s]
 
 
-def elementwise(formula: ElementLoss) -> Callable[..., Expr]:
+def element_loss(
+    name: str,
+    formula: ElementLoss,
+    parameters: Mapping[str, float] = MappingProxyType({}),
+    reading: Reading = "values",
+) -> Loss:
     """Lift a loss of one output and one target to the mean over the outputs."""
 
     def write(b: Builder, output: Variable, y: Variable, t: Index, **parameters: Expr) -> Expr:
         s, width = b.s, output.shape[1]
         return b.sum("element", [s], formula(output[s, t], y[s, t], **parameters) / width, [t])[s]
 
-    return write
+    return Loss(name, "rows", write, parameters, reading, formula)
 
 
 def _binary(u: Expr, y: Expr) -> Expr:
@@ -86,9 +111,9 @@ def _huber(u: Expr, y: Expr, delta: Expr) -> Expr:
 _TABLE = [
     Loss("softmax_cross_entropy", "labels", _labels, reading="classes"),
     Loss("softmax_cross_entropy_rows", "rows", _rows, reading="classes"),
-    Loss("binary_cross_entropy", "rows", elementwise(_binary), reading="logits"),
-    Loss("mean_squared_error", "rows", elementwise(lambda u, y: (u - y) ** 2)),
-    Loss("huber", "rows", elementwise(_huber), {"delta": 1.0}),
+    element_loss("binary_cross_entropy", _binary, reading="logits"),
+    element_loss("mean_squared_error", lambda u, y: (u - y) ** 2),
+    element_loss("huber", _huber, {"delta": 1.0}),
 ]
 
 LOSSES: Mapping[str, Loss] = {row.name: row for row in _TABLE}

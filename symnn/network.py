@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import inf, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from sympy import Expr, Mul, Rational
+from numpy.typing import DTypeLike
+from sympy import Expr, Mul, Rational, Symbol
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
-from symnn.losses import LOSSES, ElementLoss, Loss, elementwise
-from symnn.spec import Choice, Spec, load_spec
-from symnn.suggest import quote, unknown
+from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
+from symnn.objective import Objective
+from symnn.spec import Choice, Spec, choice, load_spec
+from symnn.suggest import quote, suggest, unknown
 
 Formula = Callable[[Expr], Expr]
-ActivationLike = str | Choice | Formula | None
-LossLike = str | Choice | ElementLoss
+ActivationLike = str | Choice | Mapping[str, Any] | Formula | None
+LossLike = str | Choice | Mapping[str, Any] | ElementLoss
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class Layer:
     activation: ActivationLike = None
     bias: bool = True
     initialiser: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dense is not None:
+            object.__setattr__(self, "dense", _whole("dense", self.dense))
+        if not isinstance(self.bias, bool):
+            raise SpecError(f"bias: found {quote(self.bias)}, expected True or False")
+        if self.initialiser is not None and self.initialiser not in INITIALISERS:
+            raise SpecError(unknown("initialiser", str(self.initialiser), INITIALISERS))
+        object.__setattr__(self, "activation", _checked("activation", self.activation, 1))
 
     @property
     def units(self) -> int:
@@ -94,15 +105,23 @@ class Network:
     """The spec it came from, if it came from one."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.layers, Layer) or not isinstance(self.layers, Iterable):
+            raise SpecError(
+                f"layers: expected a list of layers, such as [dense(8), dense(1)], found {quote(self.layers)}"
+            )
         object.__setattr__(self, "layers", tuple(self.layers))
         for number, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise SpecError(f"layers[{number}]: expected a layer, such as dense(8, 'tanh'), found {quote(layer)}")
         if not any(layer.dense for layer in self.layers):
             raise SpecError("a network needs at least one dense layer")
-        for field, size in [("inputs", self.inputs), *((f"layers[{n}]", x.dense) for n, x in enumerate(self.layers))]:
-            if size is not None and (type(size) is not int or size < 1):
-                raise SpecError(f"{field}: found {quote(size)}, expected a whole number of at least 1")
+        object.__setattr__(self, "inputs", _whole("inputs", self.inputs))
+        if self.loss is None:
+            raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
+        object.__setattr__(self, "loss", _checked("loss", self.loss, 2))
+        decay = self.weight_decay
+        if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay < inf:
+            raise SpecError(f"weight_decay: found {quote(decay)}, expected a finite number of at least 0")
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -165,6 +184,20 @@ class Network:
     def reading(self) -> str:
         """How outputs become predictions: ``classes``, ``logits`` or ``values``."""
         return resolve_loss(self.loss)[0].reading
+
+    @cached_property
+    def standardises_targets(self) -> bool:
+        """Whether training may standardise the targets of a regression, for predictions to undo it.
+
+        So it is where the outputs can be any number, the last layer having no activation, and the loss is of
+        output − target alone. A loss such as ``exp(output) - target*output`` means the targets as they are.
+
+        >>> Network(2, (dense(3, "tanh"), dense(1)), "mean_squared_error").standardises_targets
+        True
+        >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
+        False
+        """
+        return _steps(self.layers)[-1][0] != "activation" and resolve_loss(self.loss)[0].of_difference
 
     def _x(self, b: Builder) -> Variable:
         return Variable("x", (b.S, self.inputs))
@@ -249,13 +282,13 @@ class Network:
     # --- compiled -------------------------------------------------------------------------------------------------
 
     def compile(
-        self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
+        self, dtype: DTypeLike = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
     ) -> Model:
         """The compiled functions of this network; each is compiled when it is first used.
 
         ``threads`` may work at one call on large batches; the results are the same to the bit for any number.
         """
-        return Model(self, dtype, schedule, cache, threads)
+        return Model(self, dtype_name(dtype), schedule, cache, threads)
 
 
 @dataclass(frozen=True)
@@ -286,6 +319,19 @@ class Model:
         """``value_and_grad(theta, x, y, out=None) -> (loss, gradient)``, the gradient laid out like theta."""
         return self._compile(self.network.gradient_graph)
 
+    def objective(self, x: np.ndarray, y: np.ndarray) -> Objective:
+        """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
+
+        Both are float64, also of a float32 model, and every call gives a new gradient. The rows may change in place.
+
+        >>> from scipy.optimize import minimize
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
+        >>> x = np.array([[0], [1], [2]], np.float32)
+        >>> minimize(model.objective(x, 3 * x - 1), np.zeros(2), jac=True, method="SLSQP").x.round(2)
+        array([ 3., -1.])
+        """
+        return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
+
     def _compile(self, graph: Graph) -> CompiledFunction:
         parameters = list(self.network.layout)
         pack = {"theta": parameters}
@@ -294,6 +340,35 @@ class Model:
         return compile(
             graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, threads=self.threads, pack=pack
         )
+
+
+# --- what is given in Python ---------------------------------------------------------------------------------------
+
+
+def _whole(name: str, size: object) -> int:
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise SpecError(f"{name}: found {quote(size)}, expected a whole number of at least 1")
+    return int(size)
+
+
+def _checked(kind: Literal["activation", "loss"], given: Any, arguments: int) -> Any:
+    """An activation or a loss: a name stays a name, a function has to be one of SymPy expressions."""
+    if callable(given) and not isinstance(given, Choice):
+        names = ["x"] if arguments == 1 else ["output", "target"]
+        where = f"{kind}: found the function {getattr(given, '__name__', quote(given))}"
+        expected = f"expected a name or a function of {' and '.join(names)} that gives a SymPy expression"
+        try:
+            body = given(*(Symbol(name, real=True) for name in names))
+        except Exception as error:  # whatever the function makes of a symbol, it is not a formula
+            hint = suggest(getattr(given, "__name__", ""), ACTIVATIONS) if kind == "activation" else ""
+            raise SpecError(f"{where}, {expected}{hint}") from error
+        if not isinstance(body, Expr):
+            raise SpecError(f"{where}, which gives a {type(body).__name__}, {expected}")
+        return given
+    found = choice(kind, given)
+    if isinstance(found, Choice) and isinstance(given, str):
+        return found.name
+    return found
 
 
 # --- resolving names ----------------------------------------------------------------------------------------------
@@ -317,31 +392,27 @@ def _dense_layers(layers: Sequence[Layer]) -> Iterator[tuple[Layer, ActivationLi
             yield layer, after.activation if layer.activation is None and not after.dense else layer.activation
 
 
-def resolve_activation(choice: ActivationLike) -> Formula:
+def resolve_activation(given: ActivationLike) -> Formula:
     """The scalar function of a name, a choice with parameters, or a function as it is."""
-    if callable(choice) and not isinstance(choice, Choice):
-        return choice
-    choice = Choice(name=choice) if isinstance(choice, str) else choice
-    assert isinstance(choice, Choice)
-    if (formula := choice.formula) is not None:
+    if callable(given) and not isinstance(given, Choice):
+        return given
+    chosen = Choice(name=given) if isinstance(given, str) else given
+    assert isinstance(chosen, Choice)
+    if (formula := chosen.formula) is not None:
         return lambda x: parse_formula(formula, {"x": x}, FUNCTIONS, "activation")
-    if choice.name not in ACTIVATIONS:
-        raise SpecError(unknown("activation", choice.name, ACTIVATIONS))
-    return lambda x: ACTIVATIONS[choice.name](x, **dict(choice.parameters))
+    return lambda x: ACTIVATIONS[chosen.name](x, **dict(chosen.parameters))
 
 
-def resolve_loss(choice: LossLike) -> tuple[Loss, Mapping[str, float]]:
+def resolve_loss(given: LossLike) -> tuple[Loss, Mapping[str, float]]:
     """The loss of a name, a choice with parameters, or a function of output and target; and its parameters."""
-    if callable(choice) and not isinstance(choice, Choice):
-        return Loss("custom", "rows", elementwise(choice)), {}
-    choice = Choice(name=choice) if isinstance(choice, str) else choice
-    assert isinstance(choice, Choice)
-    if choice.formula is not None:
-        return Loss("formula", "rows", elementwise(_parsed_loss(choice.formula))), {}
-    if choice.name not in LOSSES:
-        raise SpecError(unknown("loss", choice.name, LOSSES))
-    loss = LOSSES[choice.name]
-    return loss, {**loss.parameters, **dict(choice.parameters)}
+    if callable(given) and not isinstance(given, Choice):
+        return element_loss("custom", given), {}
+    chosen = Choice(name=given) if isinstance(given, str) else given
+    assert isinstance(chosen, Choice)
+    if chosen.formula is not None:
+        return element_loss("formula", _parsed_loss(chosen.formula)), {}
+    loss = LOSSES[chosen.name]
+    return loss, {**loss.parameters, **dict(chosen.parameters)}
 
 
 def _parsed_loss(text: str) -> ElementLoss:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sympy import Expr, Symbol, sqrt
 
 from codegen import CompiledFunction, Equation, Graph, Index, Variable, compile
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import Dtype, dtype_name
 
 Rule = Callable[..., Mapping[str, Expr]]
 """``rule(theta, g, **symbols)`` gives the new theta and the new state, each an expression for one parameter."""
@@ -48,9 +49,9 @@ class Optimiser:
         equations = [Equation(Variable(f"new {name}", (P,))[p], body) for name, body in new.items()]
         return Graph((*vectors, *numbers), tuple(equations), tuple(f"new {n}" for n in ("theta", *self.state)))
 
-    def compile(self, dtype: Dtype = "float64") -> CompiledFunction:
+    def compile(self, dtype: DTypeLike = "float64") -> CompiledFunction:
         """``update(theta, g, *state, step, *settings, out=(theta, *state))`` for vectors of any length."""
-        return _compiled(self, dtype)
+        return _compiled(self, dtype_name(dtype))
 
     def initial_state(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """One zero vector for each name of ``state``."""
@@ -59,7 +60,7 @@ class Optimiser:
 
 @lru_cache(maxsize=16)
 def _compiled(optimiser: Optimiser, dtype: Dtype) -> CompiledFunction:
-    return compile(optimiser.graph, dtype=dtype, schedule="blas")
+    return compile(optimiser.graph, dtype=dtype, schedule="loops")
 
 
 def _gradient_descent(theta: Expr, g: Expr, learning_rate: Expr, **_: Expr) -> Mapping[str, Expr]:

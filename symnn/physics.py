@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sympy import Add, Expr, IndexedBase, Symbol
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef, UndefinedFunction
@@ -34,12 +35,13 @@ from codegen import (
     gradient,
     sample_extent,
 )
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import Dtype, dtype_name
 from codegen.expression import fresh_name, replace, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.network import ActivationLike, Layer, Network, ParameterSlice
+from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
@@ -283,16 +285,18 @@ class Physics:
 
     # --- compiled -------------------------------------------------------------------------------------------------
 
-    def compile(self, dtype: Dtype = "float64", schedule: ScheduleName = "auto", cache: bool = True) -> PhysicsModel:
+    def compile(
+        self, dtype: DTypeLike = "float64", schedule: ScheduleName = "auto", cache: bool = True
+    ) -> PhysicsModel:
         """The compiled functions of this problem; each is compiled when it is first used."""
-        return PhysicsModel(self, dtype, schedule, cache)
+        return PhysicsModel(self, dtype_name(dtype), schedule, cache)
 
 
 @dataclass(frozen=True)
 class PhysicsModel:
     """The compiled functions of a problem. Points are arrays, one a residual, in the residuals' order.
 
-    Their columns are the inputs, and after them the data of the residual.
+    Their columns are the inputs, and after them the data of the residual. One list of the arrays is the same.
     """
 
     physics: Physics
@@ -318,27 +322,34 @@ class PhysicsModel:
                 found[residual.name] = self._compile(graph)
         return found
 
-    def value_and_grad(self, theta: np.ndarray, *points: np.ndarray) -> tuple[float, np.ndarray]:
+    def value_and_grad(self, theta: np.ndarray, *points: np.ndarray | Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
         """The loss, the sum of its parts, and its gradient, laid out like theta."""
         theta, arrays = self._theta(theta), self._arrays(points)
         found = [part(theta, *where) for part, where in zip(self.parts.values(), arrays)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
-    def losses(self, theta: np.ndarray, *points: np.ndarray) -> dict[str, float]:
+    def losses(self, theta: np.ndarray, *points: np.ndarray | Sequence[np.ndarray]) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
         theta, arrays = self._theta(theta), self._arrays(points)
         return {name: part(theta, *where)[0] for (name, part), where in zip(self.parts.items(), arrays)}
 
-    def objective(self, *points: np.ndarray) -> Objective:
-        """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``."""
-        return Objective(self, self._arrays(points))
+    def objective(self, *points: np.ndarray | Sequence[np.ndarray]) -> Objective:
+        """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
+
+        Both are float64, and every call gives a new gradient. Points without data that are C-contiguous arrays of the
+        model's dtype may change in place between calls.
+        """
+        return Objective(list(zip(self.parts.values(), self._arrays(points))), self.physics.parameter_count, self.dtype)
 
     def _theta(self, given: np.ndarray) -> np.ndarray:
-        return _checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))
+        return checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))
 
-    def _arrays(self, points: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+    def _arrays(self, points: Sequence[Any]) -> list[tuple[np.ndarray, ...]]:
         """The points themselves, or copies of them as the compiled functions want them; data apart."""
         residuals = self.physics.residuals
+        given = points[0] if len(points) == 1 else None
+        if isinstance(given, (list, tuple)) and given and all(isinstance(where, np.ndarray) for where in given):
+            points = given
         if len(points) != len(residuals):
             names = ", ".join(residual.name for residual in residuals)
             raise TypeError(f"expected {len(residuals)} arrays of points ({names}), found {len(points)}")
@@ -369,27 +380,6 @@ class PhysicsModel:
         return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
 
 
-class Objective:
-    """Loss and gradient as a function of theta alone: every part is bound to its points and to memory of its own.
-
-    Points without data that are C-contiguous arrays of the model's dtype may change in place between calls. Calls must
-    not run at once.
-    """
-
-    def __init__(self, model: PhysicsModel, points: Sequence[tuple[np.ndarray, ...]]) -> None:
-        count = model.physics.parameter_count
-        self._theta = np.zeros(count, model.dtype)
-        self._gradients = np.zeros((len(points), count), model.dtype)
-        parts = zip(model.parts.values(), points, self._gradients)
-        self._calls = [part.bind(self._theta, *where, out=row) for part, where, row in parts]
-
-    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """The loss and its gradient, a new array: SciPy's methods compare it with that of the step before."""
-        self._theta[:] = _checked_theta(theta, self._theta)
-        loss = sum(call()[0] for call in self._calls)
-        return loss, np.sum(self._gradients, axis=0)
-
-
 _VERTICES = ("x", "data", "residual", "output", "loss", "theta", "gradient")
 """Names that the graph of a residual or its compiled function has anyway."""
 _language = lru_cache(maxsize=64)(Language)
@@ -403,15 +393,6 @@ def _in(residual: Residual) -> Iterator[None]:
         yield
     except CodegenError as error:
         raise SpecError(f"residuals.{residual.name}: {error}") from None
-
-
-def _checked_theta(given: object, like: np.ndarray) -> np.ndarray:
-    """Theta itself, if it is a vector of real numbers of the right length."""
-    found = given if isinstance(given, np.ndarray) else np.asarray(given)
-    if found.dtype.kind not in "fiu" or found.shape != like.shape:
-        what = f"an array of {found.dtype} with shape {found.shape}"
-        raise DataError(f"theta: expected a vector of {like.size:,} real numbers, found {what}")
-    return found.astype(like.dtype, copy=False)
 
 
 def _names(given: object) -> tuple[str, ...]:

@@ -1,29 +1,47 @@
-"""Training a network on differential equations: steps of Adam, then L-BFGS."""
+"""Training a network on differential equations: steps of Adam, then L-BFGS; the best parameters seen are kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 
+from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
+from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs
+from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
 from symnn.physics import Physics
 from symnn.physics_spec import SolverSpec
 from symnn.points import sample
+from symnn.progress import Report, reporting
 from symnn.spec import read_spec
 from symnn.suggest import quote
 
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """``fun(theta) -> (loss, gradient)``."""
 
+GROWTH = 1.1
+"""By how much the learning rate of Adam grows back at each step, after it had to be halved."""
+
 
 @dataclass(frozen=True)
 class Solution:
-    """Parameters that bring the residuals near 0, the loss there, and what it took."""
+    """The parameters with the lowest loss that was seen, that loss, what it took, and why it ended there.
+
+    iterations: steps of Adam and iterations of L-BFGS. stopped: "running" for a callback, and in the end one of
+
+    * "converged: no entry of the gradient is above 1e-09",
+    * "no lower loss was found", also along the steepest descent; with the number of points tried, if any, that had no
+      finite loss and gradient,
+    * "all 5,000 iterations done", or "no iterations of L-BFGS asked for",
+    * "out of time", "stopped by the callback", "interrupted" (Ctrl-C), or "ended by an error".
+    """
 
     theta: np.ndarray
     loss: float
@@ -41,53 +59,130 @@ def solve(
     iterations: int = 5000,
     memory: int = 50,
     seconds: float | None = None,
+    callback: Callable[[Solution], object] | None = None,
+    progress: bool | None = None,
 ) -> Solution:
     """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS.
 
-    L-BFGS (Liu, Nocedal 1989) is SciPy's, with the last ``memory`` pairs of steps and changes of the gradient. After
-    ``seconds`` it stops with what it has.
+    L-BFGS (Liu, Nocedal 1989) keeps the last ``memory`` pairs of steps and changes of the gradient. A point where the
+    loss or its gradient is not finite is too far: the step is shortened. What comes back is the best point seen, never
+    worse than theta. After ``seconds`` it stops with what it has.
+
+    callback: called after every step with the best :class:`Solution` so far; it ends the run if it returns True or
+    raises ``StopIteration``. progress: False shows none; otherwise a bar on a terminal or in a notebook, a line every
+    few seconds elsewhere.
+
+    Ctrl-C ends it too, and is not raised again: the best so far is returned. Any other exception, of the callback or
+    the objective, has it too: ``error.solution``.
 
     >>> solve(lambda theta: (float(theta @ theta), 2 * theta), np.ones(3)).loss < 1e-20
     True
 
     Raises :class:`SpecError` for a setting out of its range, and :class:`DataError` for parameters that are no vector
-    of finite numbers, for an objective that does not give a loss and a gradient like theta, and if the loss at the
-    beginning is not finite.
+    of finite numbers, for an objective that does not give a loss and a gradient like theta, and if the loss or the
+    gradient at the beginning is not finite.
     """
     settings = {"adam": adam, "learning_rate": learning_rate, "iterations": iterations, "memory": memory}
-    return _solve(objective, theta, read_spec(SolverSpec, settings | {"seconds": seconds}, "solve"))
+    checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
+    return _solve(objective, theta, checked, callback, progress)
 
 
-def _solve(objective: ObjectiveLike, theta: np.ndarray, settings: SolverSpec) -> Solution:
-    from scipy.optimize import minimize
-
-    started = time.perf_counter()
-
-    def is_late() -> bool:
-        return settings.seconds is not None and time.perf_counter() - started > settings.seconds
-
-    def watch(intermediate_result: Any) -> None:
-        if is_late():
-            raise StopIteration
-
-    current, steps = _adam(objective, _checked_start(objective, theta), settings, is_late)
-    if settings.iterations == 0 or is_late():  # SciPy makes an iteration even if it is to make none
-        why = "out of time" if is_late() else "no iterations of L-BFGS asked for"
-        return Solution(current, float(objective(current)[0]), steps, time.perf_counter() - started, why)
-    options = {
-        "maxiter": settings.iterations,
-        "maxfun": 2 * settings.iterations,
-        "maxcor": settings.memory,
-        "ftol": 0.0,
-        "gtol": 1e-9,
-    }
-    found = minimize(objective, current, jac=True, method="L-BFGS-B", callback=watch, options=options)
-    why = "out of time" if is_late() else str(found.message).capitalize().strip(" :")
-    return Solution(found.x, float(found.fun), steps + int(found.nit), time.perf_counter() - started, why)
+def _solve(
+    objective: ObjectiveLike,
+    theta: np.ndarray,
+    settings: SolverSpec,
+    callback: Callable[[Solution], object] | None = None,
+    progress: bool | None = None,
+) -> Solution:
+    run = _Run(objective, settings, time.perf_counter(), _start(objective, theta))
+    try:
+        with reporting(progress) as report:
+            stopped = _descend(run, report, callback)
+    except _OutOfTime:
+        stopped = "out of time"
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    except BaseException as error:
+        hand_over(error, "solution", run.solution("ended by an error"))
+        raise
+    return run.solution(stopped)
 
 
-def _checked_start(objective: ObjectiveLike, theta: np.ndarray) -> np.ndarray:
-    """A float64 copy of the parameters at which to begin."""
+class _OutOfTime(Exception):  # noqa: N818 - no error
+    """The time that was given is over."""
+
+
+@dataclass
+class _Run:
+    """What a run has come to. Each change is one assignment, so that it is whole whenever Ctrl-C comes."""
+
+    objective: ObjectiveLike
+    settings: SolverSpec
+    started: float
+    best: Iterate
+    iterations: int = 0
+    refused: int = 0
+    """The points that had no finite loss and gradient."""
+
+    def evaluate(self, theta: np.ndarray) -> Iterate:
+        """The objective there, unless the time is over."""
+        if self.settings.seconds is not None and self.elapsed > self.settings.seconds:
+            raise _OutOfTime
+        found = _evaluated(self.objective, theta)
+        if not found.is_finite:
+            self.refused += 1
+        elif found.loss < self.best.loss:
+            self.best = found
+        return found
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def done(self) -> float:
+        """Which part of the iterations, or of the time if that is over sooner, from 0 to 1."""
+        iterations = self.iterations / (self.settings.adam + self.settings.iterations)
+        return min(1.0, max(iterations, self.elapsed / (self.settings.seconds or float("inf"))))
+
+    def text(self) -> str:
+        total = self.settings.adam + self.settings.iterations
+        return f"iteration {self.iterations:,}/{total:,}  loss {self.best.loss:.3e}"
+
+    def solution(self, stopped: str) -> Solution:
+        return Solution(self.best.theta.copy(), self.best.loss, self.iterations, self.elapsed, stopped)
+
+    def reason(self) -> str:
+        """Why it ended, if nobody ended it."""
+        settings = self.settings
+        if not settings.iterations:
+            return "no iterations of L-BFGS asked for"
+        if is_stationary(self.best):
+            return f"converged: no entry of the gradient is above {SMALLEST_GRADIENT:g}"
+        if self.iterations == settings.adam + settings.iterations:
+            return f"all {self.iterations:,} iterations done"
+        refused = f"; {self.refused:,} of the points tried had no finite loss and gradient" if self.refused else ""
+        return f"no lower loss was found{refused}"
+
+
+def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] | None) -> str:
+    """Make the steps that were asked for, and say why they ended."""
+    settings = run.settings
+    phases: list[tuple[int, Callable[[Evaluate, Iterate], Iterator[Iterate]]]] = [
+        (settings.adam, partial(_adam, learning_rate=settings.learning_rate)),
+        (settings.iterations, partial(lbfgs, memory=settings.memory)),
+    ]
+    for most, steps in phases:
+        for _ in islice(steps(run.evaluate, run.best), most):
+            run.iterations += 1
+            report(run.done, run.text)
+            if callback is not None and asks_to_stop(callback, run.solution("running")):
+                return "stopped by the callback"
+    return run.reason()
+
+
+def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
+    """The objective at the parameters at which to begin."""
     try:
         start = np.array(theta, dtype=float)
     except (TypeError, ValueError):
@@ -95,30 +190,51 @@ def _checked_start(objective: ObjectiveLike, theta: np.ndarray) -> np.ndarray:
     if start.ndim != 1 or not start.size or not np.isfinite(start).all():
         found = f"an array of shape {start.shape}" if start.ndim != 1 or not start.size else "one that is not finite"
         raise DataError(f"theta: expected a vector of finite numbers, found {found}")
-    given = objective(start)
+    given = objective(start.copy())
     if not (
         isinstance(given, tuple) and len(given) == 2 and np.ndim(given[0]) == 0 and np.shape(given[1]) == start.shape
     ):
         raise DataError(f"objective: expected a loss and a gradient of {start.size:,} numbers, found {quote(given)}")
-    if not np.isfinite(given[0]):
+    first = _iterate(start, given)
+    if not np.isfinite(first.loss):
         raise DataError(
             "the loss at the first parameters is not finite; expected points where the equations are defined"
         )
-    return start
+    if not first.is_finite:
+        entry = int(np.argmin(np.isfinite(first.gradient)))
+        raise DataError(
+            f"the gradient at the first parameters is not finite, though the loss is {first.loss:g}: entry {entry} is "
+            f"{first.gradient[entry]:g}; expected points and parameters where the equations have derivatives"
+        )
+    return first
 
 
-def _adam(
-    objective: ObjectiveLike, theta: np.ndarray, settings: SolverSpec, is_late: Callable[[], bool]
-) -> tuple[np.ndarray, int]:
-    """The parameters after the steps of Adam that there was time for, and their number."""
+def _evaluated(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
+    return _iterate(theta, objective(theta.copy()))
+
+
+def _iterate(theta: np.ndarray, given: tuple[float, np.ndarray]) -> Iterate:
+    loss, gradient = given
+    return Iterate(theta, float(loss), np.array(gradient, dtype=float))  # a copy: a bound function returns it again
+
+
+def _adam(evaluate: Evaluate, start: Iterate, learning_rate: float) -> Iterator[Iterate]:
+    """The iterates of Adam after a finite ``start``, all of them finite, without end.
+
+    A step to where something is not finite is not taken: the rate is halved and the moments are forgotten, so that the
+    next one is downhill. The rate then grows back.
+    """
     rule = OPTIMISERS["adam"]
-    state = rule.initial_state(theta)
-    for step in range(1, settings.adam + 1):
-        if is_late():
-            return theta, step - 1
-        _, slope = objective(theta)
-        theta, *state = rule.compile()(theta, slope, *state, float(step), settings.learning_rate, 0.9, 0.999, 1e-8)
-    return theta, settings.adam
+    update, still = rule.compile(), rule.initial_state(start.theta)
+    here, state, step, rate = start, still, 1, learning_rate
+    while True:
+        theta, *moved = update(here.theta, here.gradient, *state, float(step), rate, 0.9, 0.999, 1e-8)
+        there = evaluate(theta)
+        if there.is_finite:
+            here, state, step, rate = there, tuple(moved), step + 1, min(learning_rate, GROWTH * rate)
+        else:
+            state, step, rate = still, 1, rate / 2
+        yield here
 
 
 def solve_spec(physics: Physics, settings: SolverSpec | None = None) -> tuple[Solution, dict[str, float]]:

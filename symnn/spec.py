@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar, cast
 
 import numpy as np
 import yaml
@@ -37,7 +37,7 @@ from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
 from symnn.optimisers import OPTIMISERS
-from symnn.suggest import quote, unknown
+from symnn.suggest import canonical, quote, unknown
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
@@ -53,12 +53,45 @@ Steps = tuple[str | int, ...]
 # --- choices from tables ------------------------------------------------------------------------------------------
 
 
-class SpecModel(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # pydantic's metaclass has no public name
+
+
+class _InOurWords(ModelMetaclass):
+    """What is built in Python is refused in one sentence, as a spec is."""
+
+    def __call__(self, *positional: object, **fields: object) -> Any:
+        name = self.__name__
+        if positional:
+            raise SpecError(f"{name}: expected fields by name, found {quote(positional[0])}")
+        try:
+            return super().__call__(**fields)
+        except ValidationError as error:
+            raise SpecError(_describe(name, cast(type[SpecModel], self), error)) from None
+
+
+class SpecModel(BaseModel, metaclass=_InOurWords):
     """A part of a spec; ``models`` are those of its fields that are models, in lists or mappings or alone."""
 
     # strict: "32" is not a number and true is not 1
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     models: ClassVar[Mapping[str | int, type[BaseModel]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_canonical_names(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        fields: dict[object, object] = {}
+        for key, item in value.items():
+            known = canonical("field", key) if isinstance(key, str) else key
+            name = known if known in cls.model_fields else key
+            if name in fields or (name != key and name in value):
+                raise FieldError(f"found {quote(key)} and {quote(name)}, which are the same; expected one of them")
+            fields[name] = item
+        return fields
 
 
 class Choice(SpecModel):
@@ -117,6 +150,9 @@ class _Table:
         return "an" if self.kind[0] in "aeiou" else "a"
 
     def _named(self, name: str, parameters: object) -> Choice:
+        name = canonical(self.kind, name)
+        if name == "softmax":
+            raise FieldError("expected no activation last, found 'softmax', which the loss softmax_cross_entropy has")
         if name not in self.rows:
             raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
         known = self.rows[name].parameters
@@ -148,8 +184,21 @@ _ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
 _LOSS = _Table("loss", LOSSES, ("output", "target"))
 
 
+def choice(kind: Literal["activation", "loss"], value: object) -> object:
+    """What a spec's value for an activation or a loss stands for, given in Python: a :class:`Choice`, or None.
+
+    >>> choice("activation", {"leaky_relu": {"slope": 0.1}}).parameters
+    (('slope', 0.1),)
+    """
+    try:
+        return (_ACTIVATION if kind == "activation" else _LOSS).choose(value)
+    except FieldError as error:
+        raise SpecError(_sentence(kind, error.path, str(error))) from None
+
+
 def _one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
     def check(name: str | None) -> str | None:
+        name = name if name is None else canonical(kind, name)
         if name is not None and name not in names:
             raise FieldError(unknown(kind, name, names))
         return name
@@ -183,7 +232,7 @@ def _columns(value: object) -> object:
 # --- the models ---------------------------------------------------------------------------------------------------
 
 _Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
-_Fraction = Annotated[float, Field(gt=0, lt=1)]
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
 _Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -217,6 +266,15 @@ class TrainingSpec(SpecModel):
     epochs: Annotated[int, Field(ge=1)] = 30
     seed: Annotated[int, Field(ge=0)] = 0
     patience: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _momentum_is_meant(cls, value: object) -> object:
+        """Others' sgd has a momentum, which gradient_descent would leave out without a word."""
+        if isinstance(value, Mapping) and value.get("momentum"):
+            renamed = {"optimiser": "momentum", "optimizer": "momentum"}
+            return {key: renamed[key] if key in renamed and item == "sgd" else item for key, item in value.items()}
+        return value
 
 
 class DataSpec(SpecModel):

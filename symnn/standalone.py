@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numpy.typing import DTypeLike
+
 from codegen import Graph, optimise
 from codegen.emit.externals import uses_special
 from codegen.emit.layout import layout
-from codegen.emit.numba import PREAMBLE, Dtype, describe, functions
+from codegen.emit.numba import PREAMBLE, Dtype, describe, dtype_name, functions
 from codegen.schedule import ScheduleName, schedule
 from symnn.errors import SpecError
 from symnn.network import Network
@@ -44,7 +46,7 @@ TOLERANCES = {"float64": 1e-6, "float32": 5e-2}
 """Central differences are good to eps^(2/3) times the third derivative: 4e-11 and 2e-5 where that is 1."""
 
 
-def standalone(network: Network, dtype: Dtype = "float64", chosen: ScheduleName = "loops") -> str:
+def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleName = "loops") -> str:
     """The source of a module with ``forward(theta, x)``, ``value_and_grad(theta, x, y)`` and a self-test.
 
     The default schedule calls no BLAS, which Numba would take from SciPy. Raises :class:`SpecError` for a network with
@@ -56,8 +58,9 @@ def standalone(network: Network, dtype: Dtype = "float64", chosen: ScheduleName 
         else ("generator.uniform(0.0, 1.0, (samples, OUTPUTS)).astype(DTYPE)")
     )
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
-    parts = [_part(network, network.forward_graph, dtype, chosen, "forward_")]
-    parts.append(_part(network, network.gradient_graph, dtype, chosen, "gradient_"))
+    real = dtype_name(dtype)
+    parts = [_part(network, network.forward_graph, real, chosen, "forward_")]
+    parts.append(_part(network, network.gradient_graph, real, chosen, "gradient_"))
     return "\n".join(
         [
             '"""A network compiled from its equations; it needs numpy and numba and nothing else.',
@@ -69,7 +72,7 @@ def standalone(network: Network, dtype: Dtype = "float64", chosen: ScheduleName 
             '"""',
             "",
             PREAMBLE,
-            f"DTYPE = np.{dtype}",
+            f"DTYPE = np.{real}",
             f"INPUTS, OUTPUTS, PARAMETERS = {network.inputs}, {network.outputs}, {network.parameter_count}",
             f"PARAMETER_LAYOUT = {parameters!r}",
             "",
@@ -78,7 +81,7 @@ def standalone(network: Network, dtype: Dtype = "float64", chosen: ScheduleName 
             "forward = forward_kernel",
             "value_and_grad = gradient_kernel",
         ]
-    ) + SELF_TEST.format(target=target, tolerance=TOLERANCES[dtype])
+    ) + SELF_TEST.format(target=target, tolerance=TOLERANCES[real])
 
 
 def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, prefix: str) -> tuple[str, str]:

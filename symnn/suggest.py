@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 #: Characters of a user's text that an error repeats; the text may be a megabyte of somebody's mistake.
 QUOTE_LENGTH = 60
@@ -26,6 +26,29 @@ def quote(value: object) -> str:
     "{'slope': '0.1'}"
     """
     return _quoter.repr(value)
+
+
+SYNONYMS: Mapping[str, Mapping[str, str]] = {
+    "activation": {"swish": "silu", "linear": "identity", "logistic": "sigmoid"},
+    "loss": {
+        "mse": "mean_squared_error",
+        "cross_entropy": "softmax_cross_entropy",
+        "softmax": "softmax_cross_entropy",
+        "bce": "binary_cross_entropy",
+    },
+    "optimiser": {"sgd": "gradient_descent"},
+    "field": {"optimizer": "optimiser", "lr": "learning_rate", "initializer": "initialiser"},
+}
+"""What others call a row of a table or a field, by kind: read everywhere, in specs and in Python, never written."""
+
+
+def canonical(kind: str, name: str) -> str:
+    """The name that the tables have for a synonym; any other name as it is.
+
+    >>> canonical("loss", "mse"), canonical("loss", "huber")
+    ('mean_squared_error', 'huber')
+    """
+    return SYNONYMS.get(kind, {}).get(name, name)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

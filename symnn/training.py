@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from symnn.callbacks import asks_to_stop, hand_over
+from symnn.checkpoint import Checkpoint, target_scaling
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
-from symnn.spec import TrainingSpec
+from symnn.progress import Report, reporting
+from symnn.spec import TrainingSpec, read_spec
 
-if TYPE_CHECKING:  # imported when a bar is shown: it takes longer than a small training
-    from rich.progress import Progress
-
-Stopped = Literal["finished", "early", "interrupted", "diverged"]
-"""Why training ended: all epochs done, patience lost, Ctrl-C, or a loss that is not finite."""
-
-REDRAW_SECONDS = 0.1
-"""The least time between two drawings of the progress bar."""
+Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
+"""Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
 
 CHUNK_NUMBERS = 2**22
 """Numbers in all layers that an evaluation holds at once: 32 MB in float64, whatever the size of the data set."""
@@ -38,7 +35,8 @@ class Epoch:
 
     training_loss: the mean over the batches, weighted by size, of the loss before each update; where a batch gave none
     that is finite, that one, and the epoch ended there. validation_loss and validation_accuracy are of the parameters
-    after the epoch, None without validation rows, without a notion of accuracy, or after a loss that is not finite.
+    after the epoch, None without validation rows, without a notion of accuracy, or after a loss that is not finite;
+    fitted_loss and fitted_accuracy are theirs on the training rows, and stand there without validation rows alone.
     """
 
     number: int
@@ -46,11 +44,47 @@ class Epoch:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
+    fitted_loss: float | None = None
+    fitted_accuracy: float | None = None
 
     @property
     def score(self) -> float:
-        """What the best epoch has the least of: the validation loss, or the training loss without validation rows."""
-        return self.training_loss if self.validation_loss is None else self.validation_loss
+        """What the best epoch has the least of: the validation loss, or the fitted loss without validation rows."""
+        after = self.fitted_loss if self.validation_loss is None else self.validation_loss
+        return self.training_loss if after is None else after
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How near the outputs of a regression come to its targets: float64 (T,), one number for each target.
+
+    r2: 1 − Σ(y − output)² / Σ(y − mean y)², 1 at best, 0 for the mean of these rows, nan where all of them are equal.
+    error: the root mean square of y − output. baseline: that of y − the mean of the training rows, which is what
+    there is to say without looking at x. Both are in the units of the targets.
+    """
+
+    r2: np.ndarray
+    error: np.ndarray
+    baseline: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """Where a training stood after its last finished epoch: what :func:`train` needs to go on to the bit.
+
+    theta, state: the parameters and the optimiser's vectors, not of the best epoch but of epoch ``number``. untrained:
+    the score of the parameters that the first of its epochs started from.
+    """
+
+    optimiser: str
+    theta: np.ndarray
+    state: Mapping[str, np.ndarray]
+    number: int
+    steps: int
+    samples: int
+    seconds: float
+    generator: Mapping[str, Any]
+    untrained: float
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -58,9 +92,13 @@ class Epoch:
 class TrainingResult:
     """The best parameters, and how they were found.
 
-    theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones.
-    test_loss, test_accuracy: theirs; None without test rows, or when Ctrl-C came while they were computed.
+    theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones, which are
+    kept where no epoch has a better :attr:`Epoch.score` than they.
+    test_loss, test_accuracy, test_fit: theirs; None without test rows, where there is none of the kind, or when Ctrl-C
+    came while they were computed. The losses are those of standardised targets where targets are standardised.
     samples_per_second: of the training steps alone, without compilation and evaluation; 0 if no epoch was finished.
+    model, dataset: what was trained, and on what. position: where ``train(…, initial=result)`` goes on; None where no
+    epoch was begun.
     """
 
     theta: np.ndarray
@@ -69,28 +107,79 @@ class TrainingResult:
     stopped: Stopped
     test_loss: float | None
     test_accuracy: float | None
+    test_fit: Fit | None
     samples_per_second: float
+    model: Model = field(repr=False)
+    dataset: Dataset = field(repr=False)
+    position: Position | None = field(repr=False)
+
+    @property
+    def improved(self) -> bool:
+        """Whether any epoch was better than the parameters that training started from."""
+        return self.best_epoch > 0
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The outputs (S, outputs) for raw inputs (S, inputs), scaled as :meth:`~symnn.checkpoint.Checkpoint.predict`
+        does, which a saved network gives to the bit.
+
+        Raises :class:`DataError` for an array of another shape, or one that does not hold real numbers.
+        """
+        return Checkpoint.of(self.model.network, self.theta, self.dataset).predict(x)
 
 
+@overload
 def train(
     network: Network,
     data: Dataset,
-    settings: TrainingSpec | None = None,
+    settings: TrainingSpec | Mapping[str, Any] | None = None,
     *,
     model: Model | None = None,
-    initial: np.ndarray | None = None,
+    initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> TrainingResult: ...
+@overload
+def train(
+    network: Network,
+    data: ArrayLike,
+    y: ArrayLike,
+    settings: TrainingSpec | Mapping[str, Any] | None = None,
+    *,
+    model: Model | None = None,
+    initial: np.ndarray | TrainingResult | None = None,
+    progress: bool | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> TrainingResult: ...
+def train(  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
+    network: Network,
+    data: Any,
+    y: Any = None,
+    settings: Any = None,
+    *,
+    model: Model | None = None,
+    initial: np.ndarray | TrainingResult | None = None,
+    progress: bool | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainingResult:
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
-    settings: those of the network's spec, or the defaults. model: the network, compiled; in float64 unless given.
-    initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``.
-    progress: whether to draw a bar on standard error; None draws it where that is a terminal.
-    on_epoch: called after every epoch.
+    ``train(network, data, settings)`` takes a :class:`Dataset`, ``train(network, x, y, settings)`` raw arrays, of which
+    :meth:`Dataset.from_arrays` makes one; ``result.predict`` takes raw arrays too.
+
+    settings: a :class:`TrainingSpec` or a mapping of its fields; those of the network's spec, or the defaults, unless
+    given. model: the network, compiled; in float64 unless given.
+    initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``; or the result of a
+    training with the same optimiser, which then goes on for ``settings.epochs`` more, with its optimiser's state,
+    random numbers, history and best epoch: 10 epochs and 10 more on the same data are 20, to the bit.
+    progress: False shows none; otherwise a bar on a terminal or in a notebook, a line every few seconds elsewhere.
+    on_epoch: called after every epoch; training ends if it returns True or raises ``StopIteration``.
+
+    Targets of a regression are standardised as :attr:`Network.standardises_targets` says, by the mean and the standard
+    deviation that the data set has of its training rows; the losses are then of those.
 
     Training ends early after ``settings.patience`` epochs without a better :attr:`Epoch.score`, and at the first loss
-    that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned.
+    that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned. Any other
+    exception, of ``on_epoch`` say, has them too: ``error.result`` is the :class:`TrainingResult` until then.
 
     Raises :class:`DataError` for data that do not fit the network, and :class:`SymnnError` for a model or initial
     parameters of another network.
@@ -100,30 +189,96 @@ def train(
     >>> result = train(Network(64, (dense(10),), "softmax_cross_entropy"), load_digits(), TrainingSpec(epochs=5))
     >>> result.stopped, len(result.history), result.test_accuracy > 0.9
     ('finished', 5, True)
+    >>> xor = Network(2, (dense(8, "tanh"), dense(2)), "softmax_cross_entropy")
+    >>> result = train(xor, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], {"epochs": 100})
+    >>> result.predict([[0, 1], [1, 1]]).argmax(axis=1)
+    array([1, 0])
     """
-    settings = settings or (network.spec.training if network.spec else TrainingSpec())
+    if not isinstance(network, Network):
+        raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+    data, given = _data_and_settings(network, data, y, settings)
+    settings = _settings(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data)
-    start = network.initial_parameters(settings.seed) if initial is None else initial
-    record = _Record(_Best(checked_parameters(model, start, "initial")))
-    shown = _is_terminal() if progress is None else progress
+    record = _started(model, data, settings, initial)
     with _one_blas_thread():
         try:
-            stopped = _run(model, rows, validation, settings, record, shown, on_epoch or _ignore)
+            stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
         except KeyboardInterrupt:
             stopped = "interrupted"
+        except BaseException as error:
+            hand_over(error, "result", record.result("interrupted"))
+            raise
         try:
-            test_loss, test_accuracy = _evaluated(model, record.best.theta, test)
+            tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
         except KeyboardInterrupt:
-            test_loss, test_accuracy = None, None
-    return TrainingResult(
-        theta=record.best.theta,
-        history=tuple(record.history),
-        best_epoch=record.best.number,
-        stopped=stopped,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
-        samples_per_second=record.samples / record.seconds if record.seconds else 0.0,
+            tested = None, None, None
+    return record.result(stopped, *tested)
+
+
+def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
+    """What stands behind the network: a data set and settings, or x, y and settings."""
+    if isinstance(data, Dataset):
+        if y is not None and settings is not None:
+            raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
+        return data, settings if y is None else y
+    if y is None:
+        raise SymnnError(f"data: found a {type(data).__name__}, expected a Dataset, or arrays: train(network, x, y)")
+    if isinstance(y, (TrainingSpec, Mapping)):
+        raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
+    return _from_arrays(network, data, y), settings
+
+
+def _settings(network: Network, given: Any) -> TrainingSpec:
+    if given is None:
+        return network.spec.training if network.spec else TrainingSpec()
+    if isinstance(given, TrainingSpec):
+        return given
+    if isinstance(given, Mapping):
+        return read_spec(TrainingSpec, given, "settings")
+    raise SymnnError(f"settings: found a {type(given).__name__}, expected a TrainingSpec or a mapping of its fields")
+
+
+def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
+    """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
+    values = np.asarray(y)
+    single = values.ndim == 1 or values.shape[-1:] == (1,)
+    numbers = values.dtype.kind in "biuf"
+    whole = bool(not numbers or (values == np.rint(values)).all())
+    labels = resolve_loss(network.loss)[0].target == "labels" or (network.reading == "logits" and single and whole)
+    if not labels:
+        return Dataset.from_arrays(x, y, task="regression")
+    count = max(2, network.outputs)  # a single output tells two classes apart
+    counted = numbers and single and whole and values.size > 0 and values.min() >= 0 and values.max() < count
+    classes = [str(number) for number in range(count)] if counted else None
+    return Dataset.from_arrays(x, y, task="classification", classes=classes)
+
+
+def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any) -> _Record:
+    """The record of a training that begins, or of one that goes on."""
+    if not isinstance(initial, TrainingResult):
+        start = model.network.initial_parameters(settings.seed) if initial is None else initial
+        return _Record(model, data, _Best(checked_parameters(model, start, "initial")))
+    position = initial.position
+    best = checked_parameters(model, initial.theta, "initial")
+    if position is None:
+        return _Record(model, data, _Best(best))
+    if position.optimiser != settings.optimiser:
+        raise SymnnError(
+            f"initial: found a training by {position.optimiser}, expected one by {settings.optimiser}, as the settings "
+            "say; initial=result.theta begins anew with its parameters"
+        )
+    if position.theta.dtype != np.dtype(model.dtype):
+        raise SymnnError(f"initial: found a training in {position.theta.dtype}, expected one in {model.dtype}")
+    scores = {epoch.number: epoch.score for epoch in initial.history}
+    return _Record(
+        model,
+        data,
+        _Best(best, initial.best_epoch, scores.get(initial.best_epoch, position.untrained)),
+        [epoch for epoch in initial.history if epoch.number <= position.number],
+        position.samples,
+        position.seconds,
+        position,
     )
 
 
@@ -160,7 +315,8 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
     """The data set with targets as the network's loss takes them: labels (S,), or rows (S, outputs).
 
     Labels become one-hot rows for a loss over rows, and one column of 0 and 1 for ``binary_cross_entropy`` with two
-    classes and a single output. Parts without rows are let through, except for training.
+    classes and a single output. Targets of a regression are standardised by the data set's ``target_scaling`` where
+    :attr:`Network.standardises_targets` holds, and no others. Parts without rows are let through, except for training.
 
     Raises :class:`DataError` naming the data set, what was found and what the network expects.
 
@@ -214,7 +370,8 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
             raise DataError(
                 f"{name}: found {columns} columns of targets, expected {outputs}, the outputs of the network"
             )
-        return outputs, lambda y: y
+        scaling = target_scaling(network, dataset)
+        return outputs, (lambda y: y) if scaling is None else scaling.standardise
     classes = outputs if dataset.classes is None else len(dataset.classes)
     if loss.reading == "logits":
         if (classes, outputs) != (2, 1):
@@ -231,7 +388,7 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
 def _in_range(network: Network, y: np.ndarray, name: str) -> np.ndarray:
     """Targets of losses that fall without end when a target lies outside their range."""
     low, high = _RANGES[network.reading]
-    bad = np.argwhere((y < low) | (y > high))  # no labels: they have been checked
+    bad = np.argwhere(~((y >= low) & (y <= high)))  # no labels: they have been checked
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise DataError(
@@ -276,6 +433,22 @@ def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float
         if count_hits is not None:
             hits += count_hits(model.predict(theta, x), y)
     return loss / count, hits / count if count_hits is not None else None
+
+
+def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows) -> Fit | None:
+    """How well the test rows of a regression are predicted; None for other data, and without test rows."""
+    if model.network.reading != "values" or data.classes is not None or not len(test[0]):
+        return None
+    y = test[1].astype(np.float64)
+    output = np.concatenate([model.predict(theta, x) for x, _ in _chunks(model, test)]).astype(np.float64)
+    with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
+        squares = ((y - output) ** 2).mean(axis=0)
+        spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
+        baseline = ((y - train[1].mean(axis=0, dtype=np.float64)) ** 2).mean(axis=0)
+        scaling = target_scaling(model.network, data)
+        unit = 1.0 if scaling is None else scaling.scale
+        r2 = np.where((y == y[0]).all(axis=0), nan, 1 - squares / spread)
+        return Fit(r2, unit * np.sqrt(squares), unit * np.sqrt(baseline))
 
 
 def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
@@ -323,15 +496,39 @@ class _Best:
 class _Record:
     """What training has come to. Each change is one assignment, so that it is whole whenever Ctrl-C comes."""
 
+    model: Model
+    data: Dataset
     best: _Best
     history: list[Epoch] = field(default_factory=list)
     samples: int = 0
     seconds: float = 0.0
+    position: Position | None = None
 
     def add(self, epoch: Epoch, theta: np.ndarray) -> None:
         self.history.append(epoch)
         if epoch.score < self.best.score:
             self.best = _Best(theta.copy(), epoch.number, epoch.score)
+
+    def result(
+        self,
+        stopped: Stopped,
+        test_loss: float | None = None,
+        test_accuracy: float | None = None,
+        test_fit: Fit | None = None,
+    ) -> TrainingResult:
+        return TrainingResult(
+            theta=self.best.theta,
+            history=tuple(self.history),
+            best_epoch=self.best.number,
+            stopped=stopped,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
+            test_fit=test_fit,
+            samples_per_second=self.samples / self.seconds if self.seconds else 0.0,
+            model=self.model,
+            dataset=self.data,
+            position=self.position,
+        )
 
 
 def _run(
@@ -340,34 +537,72 @@ def _run(
     validation: Rows,
     settings: TrainingSpec,
     record: _Record,
-    shown: bool,
-    on_epoch: Callable[[Epoch], None],
+    shown: bool | None,
+    on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
     count = len(rows[0])
     numbers = {name: getattr(settings, name) for name in OPTIMISERS[settings.optimiser].settings}
-    descent = Descent(model, record.best.theta, settings.optimiser, **numbers)
-    _evaluated(model, descent.theta, validation)  # compiles what it needs, so that no epoch's seconds hold it
     generator = np.random.Generator(np.random.PCG64(settings.seed))
-    with _progress_bar(shown, settings.epochs, count) as bar:
-        for number in range(1, settings.epochs + 1):
+    before = record.position
+    descent = Descent(model, record.best.theta if before is None else before.theta, settings.optimiser, **numbers)
+    if before is not None:
+        descent.resume(before.state, before.steps, before.samples)
+        generator.bit_generator.state = dict(before.generator)
+    done = before.number if before else 0
+    held = len(validation[0]) > 0
+    scored = validation if held else rows
+    # Before the first epoch, so that no epoch's seconds hold compiling, and that only what is better is kept.
+    loss, _ = _evaluate(model, descent.theta, scored)
+    untrained = before.untrained if before else loss if isfinite(loss) else inf
+    if before is None:
+        record.best = replace(record.best, score=untrained)
+    with reporting(shown) as report:
+        progress = _Progress(report, done + settings.epochs, count)
+        progress.advance(done * count)
+        for number in range(done + 1, done + settings.epochs + 1):
             started = perf_counter()
-            loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=bar.advance)
+            loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=progress.advance)
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
-            validated = _evaluated(model, descent.theta, validation) if isfinite(loss) else (None, None)
-            epoch = Epoch(number, loss, *validated, perf_counter() - started)
+            found = _evaluate(model, descent.theta, scored) if isfinite(loss) else _NOTHING
+            validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
+            epoch = Epoch(number, loss, *validated, perf_counter() - started, *fitted)
             record.add(epoch, descent.theta)
-            bar.show(epoch)
-            on_epoch(epoch)
+            if isfinite(epoch.score):
+                record.position = _position(descent, number, record, generator, untrained)
+            progress.show(epoch)
+            asked = asks_to_stop(on_epoch, epoch)
             if not isfinite(epoch.score):
                 return "diverged"
+            if asked:
+                return "callback"
             if settings.patience is not None and number - record.best.number >= settings.patience:
                 return "early"
     return "finished"
 
 
+def _position(
+    descent: Descent, number: int, record: _Record, generator: np.random.Generator, untrained: float
+) -> Position:
+    return Position(
+        optimiser=descent.optimiser.name,
+        theta=descent.theta.copy(),
+        state={name: vector.copy() for name, vector in descent.state.items()},
+        number=number,
+        steps=descent.steps,
+        samples=descent.samples,
+        seconds=record.seconds,
+        generator=generator.bit_generator.state,
+        untrained=untrained,
+    )
+
+
+_NOTHING: tuple[float | None, float | None] = (None, None)
+"""The loss and accuracy of rows that are not there."""
+
+
 def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float | None, float | None]:
-    return _evaluate(model, theta, rows) if len(rows[0]) else (None, None)
+    return _evaluate(model, theta, rows) if len(rows[0]) else _NOTHING
 
 
 def _checked_model(network: Network, model: Model | None) -> Model:
@@ -381,62 +616,31 @@ def _ignore(epoch: Epoch) -> None:
     """Who trains without ``on_epoch`` does not care."""
 
 
-# --- the progress bar ---------------------------------------------------------------------------------------------
+class _Progress:
+    """How many rows have been trained on, and how the last epoch went."""
 
-
-class _NoBar:
-    """A progress bar that nobody sees."""
-
-    def advance(self, samples: int) -> None:
-        """Count samples that have been trained on."""
-
-    def show(self, epoch: Epoch) -> None:
-        """Tell how an epoch went."""
-
-
-class _Bar(_NoBar):
-    """A progress bar that draws itself when it is advanced, unless it did so a moment ago.
-
-    Rich would redraw from a thread of its own, and be told of every step under a lock: 10 µs, which is as long as a
-    step of a small network takes.
-    """
-
-    def __init__(self, bar: Progress, epochs: int, rows: int) -> None:
-        self._bar = bar
-        self._task = bar.add_task(f"epoch 0/{epochs}", total=epochs * rows)
+    def __init__(self, report: Report, epochs: int, rows: int) -> None:
+        self._report = report
         self._epochs = epochs
+        self._rows = epochs * rows
         self._done = 0
-        self._drawn = perf_counter()
+        self._last: Epoch | None = None
 
-    def advance(self, samples: int) -> None:
-        self._done += samples
-        now = perf_counter()
-        if now - self._drawn >= REDRAW_SECONDS:
-            self._bar.update(self._task, completed=self._done, refresh=True)
-            self._drawn = now
+    def advance(self, rows: int) -> None:
+        self._done += rows
+        self._report(self._done / self._rows, self._text)
 
     def show(self, epoch: Epoch) -> None:
-        texts = [f"epoch {epoch.number}/{self._epochs}", f"loss {epoch.training_loss:.3g}"]
-        if epoch.validation_loss is not None:
-            texts.append(f"validation {epoch.validation_loss:.3g}")
-        if epoch.validation_accuracy is not None:
-            texts.append(f"accuracy {epoch.validation_accuracy:.1%}")
-        self._bar.update(self._task, completed=self._done, description="  ".join(texts))
+        self._last = epoch
+        self._report(self._done / self._rows, self._text)
 
-
-@contextmanager
-def _progress_bar(shown: bool, epochs: int, rows: int) -> Iterator[_NoBar]:
-    if not shown:
-        yield _NoBar()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    # 80 columns hold the longest description, the bar and the time.
-    columns = TextColumn("{task.description}"), BarColumn(bar_width=10), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
-        yield _Bar(bar, epochs, rows)
-
-
-def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()  # None: a Windows program without a console
+    def _text(self) -> str:
+        last = self._last
+        if last is None:
+            return f"epoch 0/{self._epochs}"
+        texts = [f"epoch {last.number}/{self._epochs}", f"loss {last.training_loss:.3g}"]
+        if last.validation_loss is not None:
+            texts.append(f"validation {last.validation_loss:.3g}")
+        if last.validation_accuracy is not None:
+            texts.append(f"accuracy {last.validation_accuracy:.1%}")
+        return "  ".join(texts)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import dtype_name
 from codegen.numeric import CheckReport, check_gradient
+from symnn.errors import SymnnError
 from symnn.network import Network
 
 METHODS = ("forward", "central", "complex")
@@ -20,7 +22,7 @@ def check(
     theta: np.ndarray | None = None,
     *,
     methods: Sequence[str] = METHODS,
-    dtype: Dtype = "float64",
+    dtype: DTypeLike = "float64",
     samples: int = 8,
     seed: int = 0,
 ) -> CheckReport:
@@ -34,6 +36,12 @@ def check(
     >>> check(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")).passed
     True
     """
+    if not isinstance(network, Network):
+        raise SymnnError(
+            f"network: found a {type(network).__name__}, expected a Network; "
+            "codegen.numeric.check_gradient checks the gradient of a graph"
+        )
+    dtype = dtype_name(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
     values = example(network, generator, samples) | {k: v for k, v in (("x", x), ("y", y)) if v is not None}
     if theta is None:

@@ -39,6 +39,9 @@ _LARGE = (1000.0, -1000.0)
 _ENDS = (math.inf, -math.inf)
 _NAN = (math.nan,)
 
+_WITH_ZERO = (-5.3, -1.7, -0.31, 0.0, 0.62, 1.9, 4.4)
+"""Where a formula through |x| would have a wrong derivative: libraries answer there with functions of their own."""
+
 
 def _of_order(kind: Callable[[int, Expr], Expr], n: int) -> Callable[[Expr], Expr]:
     return lambda x: kind(n, x)
@@ -47,9 +50,9 @@ def _of_order(kind: Callable[[int, Expr], Expr], n: int) -> Callable[[Expr], Exp
 FUNCTIONS: Mapping[str, Tested] = {
     # smooth
     "tanh": Tested(sympy.tanh),
-    "sigmoid": Tested(f.sigmoid),
-    "softplus": Tested(f.softplus),
-    "log_sigmoid": Tested(f.log_sigmoid),
+    "sigmoid": Tested(f.sigmoid, _WITH_ZERO),
+    "softplus": Tested(f.softplus, _WITH_ZERO),
+    "log_sigmoid": Tested(f.log_sigmoid, _WITH_ZERO),
     "silu": Tested(f.silu, special=(*_SMALL, *_LARGE, *_NAN)),
     "gelu": Tested(f.gelu, special=(*_SMALL, *_LARGE, *_NAN)),
     "gelu_tanh": Tested(f.gelu_tanh, special=(*_SMALL, 100.0, -100.0, *_NAN)),
@@ -69,7 +72,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     "sech": Tested(sympy.sech, special=(*_SMALL, *_LARGE, *_NAN)),
     "csch": Tested(sympy.csch, special=(1e-50, *_LARGE, *_NAN)),
     "bose": Tested(f.bose, special=(1e-50, *_LARGE, *_NAN)),
-    "log_cosh": Tested(f.log_cosh, special=(*_SMALL, *_LARGE, *_NAN)),
+    "log_cosh": Tested(f.log_cosh, _WITH_ZERO, special=(*_SMALL, *_LARGE, *_NAN)),
     "coth": Tested(sympy.coth, special=(1e-50, *_LARGE, *_NAN)),
     "asin": Tested(sympy.asin, _UNIT, (*_SMALL, 2.0, *_NAN)),
     "acos": Tested(sympy.acos, _UNIT, (*_SMALL, 2.0, *_NAN)),
@@ -87,6 +90,27 @@ FUNCTIONS: Mapping[str, Tested] = {
     "erf": Tested(sympy.erf, special=(*_SMALL, *_LARGE, *_NAN)),
     "erfc": Tested(sympy.erfc, special=(*_SMALL, *_LARGE, *_NAN)),
     "normal_cdf": Tested(f.normal_cdf, special=(*_SMALL, *_LARGE, *_NAN)),
+    "erfcx": Tested(f.erfcx, special=(*_SMALL, 1000.0, -20.0, *_NAN)),
+    "erfcx_rate": Tested(f.erfcx_rate, special=(*_SMALL, *_LARGE, *_NAN)),
+    "erfcx_curvature": Tested(f.erfcx_curvature, special=(*_SMALL, *_LARGE, *_NAN)),
+    "log_erfc": Tested(f.log_erfc, special=(*_SMALL, *_LARGE, *_NAN)),
+    "log_normal_cdf": Tested(f.log_normal_cdf, special=(*_SMALL, *_LARGE, *_NAN)),
+    "1 + erf": Tested(lambda x: 1 + sympy.erf(x), special=(*_SMALL, -6.0, 6.0, *_NAN)),
+    # Not far out at ordinary points: as it is written, which libraries compute, it cancels there.
+    "log Φ": Tested(
+        lambda x: sympy.log(sympy.erfc(-x / sympy.sqrt(2)) / 2),
+        (-1.7, -0.31, 0.0078125, 0.62, 1.9, 4.4),
+        (*_SMALL, -5.3, -9.0, 9.0, *_NAN),
+    ),
+    "Mills' ratio": Tested(lambda x: sympy.erfc(x) * sympy.exp(x**2), special=(*_SMALL, 30.0, 1000.0, -20.0, *_NAN)),
+    "hazard": Tested(lambda x: sympy.exp(-(x**2)) / sympy.erfc(x), special=(*_SMALL, 30.0, 1000.0, -20.0, *_NAN)),
+    "log(exp − 1)": Tested(lambda x: sympy.log(sympy.exp(x) - 1), _POSITIVE, (1e-8, 800.0, 1e6, *_NAN)),
+    "log(exp − exp)": Tested(lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), _POSITIVE, (800.0, 1e6, *_NAN)),
+    "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), _POSITIVE, (1e-8, 800.0, 1e6, *_NAN)),
+    "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), _POSITIVE, (1e-5, 1e3, *_NAN)),
+    "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), special=(*_SMALL, 1e200, -1e200, *_NAN)),
+    "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), special=(*_SMALL, *_LARGE, *_NAN)),
+    "xlog1py": Tested(lambda x: f.xlog1py(x - 1, x**2), special=(*_SMALL, 1.0, *_LARGE, *_NAN)),
     "gamma": Tested(sympy.gamma, (-1.7, -0.31, 0.2, 0.62, 1.9, 4.4), (30.5, *_NAN)),
     "loggamma": Tested(sympy.loggamma, _POSITIVE, (1e-8, 1e5, *_NAN)),
     "digamma": Tested(sympy.digamma, (-1.7, -0.31, *_POSITIVE), (1e5, *_NAN)),
@@ -124,6 +148,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     # with kinks or jumps
     "absolute": Tested(f.absolute, conventions={0.0: 0.0}),
     "Abs": Tested(lambda x: sympy.Abs(x**3 - x), conventions={0.0: 0.0, 1.0: 0.0, -1.0: 0.0}),
+    "norm": Tested(lambda x: f.hypot(x, 2 * x), special=_LARGE, conventions={0.0: 0.0}),
     "relu": Tested(f.relu, conventions={0.0: 0.0}),
     "leaky_relu": Tested(lambda x: f.leaky_relu(x, Rational(1, 4)), conventions={0.0: 0.25}),
     "elu": Tested(lambda x: f.elu(x, Integer(1)), conventions={0.0: 1.0}),

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegen.compare.problem import Problem
+from codegen.emit.expressions import LIBRARY
 from codegen.emit.numpy import emit_numpy
 from codegen.graph import Graph
 from codegen.numeric.branches import ancestors_only
@@ -58,9 +59,12 @@ class Library:
 
 def _jax_functions() -> Functions:
     import jax.numpy as jnp
+    from jax import nn
     from jax.scipy import special
 
     return {
+        **{name: getattr(nn, name) for name in ("sigmoid", "softplus", "log_sigmoid")},
+        "log_cosh": lambda x: jnp.logaddexp(x, -x) - np.log(2),
         **{name: getattr(jnp, name) for name in (*_SAME_NAME, *_OF_ARRAYS)},
         **{name: getattr(special, name) for name in ("erf", "erfc", "gamma")},
         "loggamma": special.gammaln,
@@ -103,6 +107,11 @@ def _torch_functions() -> Functions:
     return {
         **{name: of_numbers(getattr(torch, name)) for name in _SAME_NAME},
         **{name: of_numbers(getattr(torch.special, name)) for name in ("erf", "erfc")},
+        "sigmoid": of_numbers(torch.sigmoid),
+        # Its own softplus is x from 20 on, which is 2·10⁻⁹ off.
+        "softplus": of_numbers(lambda x: torch.logaddexp(x, torch.zeros_like(x))),
+        "log_sigmoid": of_numbers(torch.nn.functional.logsigmoid),
+        "log_cosh": of_numbers(lambda x: torch.logaddexp(x, -x) - float(np.log(2))),
         # Not Γ and its kin: the derivatives of digamma that PyTorch has are right to 10⁻⁹ only.
         "arange": torch.arange,
         "broadcast_to": lambda x, shape: torch.broadcast_to(tensor(x), shape),
@@ -186,5 +195,5 @@ def derivative(library: str, order: int, problem: Problem) -> Array:
 
 def _body(graph: Graph) -> str:
     """The text without its imports."""
-    text = emit_numpy(graph)
+    text = emit_numpy(graph, LIBRARY)
     return text[text.index("def evaluate") :]

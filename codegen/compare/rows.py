@@ -20,13 +20,12 @@ from codegen.compare.oracles import Method as OracleMethod
 from codegen.compare.problem import Problem
 from codegen.compare.report import Agreement, Comparison, Outcome
 from codegen.compare.ways import PLAIN, WAYS
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import DTYPES, Dtype
 from codegen.errors import CheckError, EmitError
 from codegen.graph import Graph
 from codegen.numeric import evaluate, evaluate_exactly
 from codegen.operations import count_operations
 from codegen.passes import optimise
-from codegen.runtime.function import DTYPES
 
 Array = NDArray[Any]
 

@@ -100,7 +100,7 @@ class Tangents:
     def _share(self, equation: Equation) -> Expr:
         """The share of a tied argument in a maximum, counted once for all directions."""
         if equation.cell not in self._shares:
-            share, counting = ties(equation, self.system.name(f"ties({equation.name})") if equation.reduction else "")
+            share, counting = ties(equation, self.system.name)
             for one in counting:
                 self.system.append(one)
             self._shares[equation.cell] = share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -25,7 +25,7 @@ from codegen.expression import (
     shape,
     subscripts,
 )
-from codegen.functions import canonical, equal
+from codegen.functions import Extremum, canonical, equal
 from codegen.summation import Summand, summand
 from codegen.validation import quote
 
@@ -43,6 +43,11 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
     that terms of the same form, as the layers of a network have, are differentiated once.
     """
     found: dict[Expr, list[Expr]] = {}
+    if several := _written_out(equation):
+        for argument in several:
+            if is_reference(argument) and (by is None or argument in by):
+                found.setdefault(argument, []).append(equal(argument, equation.target))
+        return {argument: Add(*brackets) for argument, brackets in found.items()}
     for term in Add.make_args(equation.body):
         for reference, derivative in _of_term(term, by):
             if derivative is None:
@@ -162,10 +167,23 @@ def accumulate(target: Expr, summands: Sequence[Summand], names: Names) -> list[
     return [*equations, Equation(target, Add(*terms))]
 
 
-def ties(equation: Equation, name: str) -> tuple[Expr, list[Equation]]:
-    """The factor that shares the derivative of a maximum among its tied arguments, and the equation of their number."""
-    if equation.reduction is not Reduction.MAX:
+def ties(equation: Equation, name: Callable[[str], str]) -> tuple[Expr, list[Equation]]:
+    """The factor that shares the derivative of a maximum among its tied arguments, and the equation of their number.
+
+    Of a maximum of arguments that are written out, the local derivatives say which of them it is.
+    """
+    several = _written_out(equation)
+    if equation.reduction is not Reduction.MAX and not several:
         return Integer(1), []
+    count = Variable(name(f"ties({equation.name})"), shape(equation.target))[subscripts(equation.target)]
+    if several:
+        return 1 / count, [Equation(count, Add(*[equal(argument, equation.target) for argument in several]))]
     bracket = equal(equation.body, equation.target)
-    count = Variable(name, shape(equation.target))[subscripts(equation.target)]
     return bracket / count, [Equation(count, bracket, Reduction.SUM, equation.reduced)]
+
+
+def _written_out(equation: Equation) -> tuple[Expr, ...]:
+    """The vertices and numbers, more than two, of which an equation takes the largest or the smallest."""
+    body = equation.body
+    plain = isinstance(body, Extremum) and equation.reduction is None and all(map(is_leaf, body.args))
+    return body.args if plain and len(body.args) > 2 else ()

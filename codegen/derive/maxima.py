@@ -1,11 +1,15 @@
-"""Give the argument of a maximum a vertex of its own, so that value and derivative compare the very same numbers."""
+"""Give maxima and their arguments vertices of their own, so that value and derivative compare the very same numbers."""
 
 from __future__ import annotations
 
+from sympy.core.basic import Basic
+
 from codegen.derive.local import local_derivatives
 from codegen.derive.names import Names
+from codegen.derive.parts import Parts, chooses
 from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import extent, is_reference
+from codegen.expression import extent, is_leaf, is_reference, postorder, rebuild, references, rewrite
+from codegen.functions import Extremum
 from codegen.graph import Graph
 
 
@@ -13,7 +17,9 @@ def plain_maxima(graph: Graph) -> Graph:
     """Split ``m = max body`` into ``argument = body`` and ``m = max argument``, where the maximum has a derivative.
 
     Its derivative is shared among the arguments that equal it. Were they computed a second time, with the factors in
-    another order or a fused multiply-add in one place and not in the other, none of them might.
+    another order or a fused multiply-add in one place and not in the other, none of them might. The same holds for a
+    maximum or minimum of several arguments inside a formula; as a vertex it hands one number to each of them, and what
+    the derivatives cost is linear in their number.
 
     >>> from sympy import Idx
     >>> t, a, m = Idx("t", 3), Variable("a", (3,)), Variable("m")
@@ -26,7 +32,9 @@ def plain_maxima(graph: Graph) -> Graph:
     """
     names = Names(graph)
     equations: list[Equation] = []
-    for equation in graph.equations:
+    for given in graph.equations:
+        *parts, equation = _with_extrema_cut(given, names)
+        equations += parts
         if equation.reduction is Reduction.MAX and not is_reference(equation.body) and local_derivatives(equation):
             name = names(f"argument of {equation.target}")
             argument = Variable(name, tuple(extent(i) for i in equation.domain))[equation.domain]
@@ -34,3 +42,24 @@ def plain_maxima(graph: Graph) -> Graph:
         else:
             equations.append(equation)
     return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
+
+
+def _with_extrema_cut(equation: Equation, names: Names) -> list[Equation]:
+    """The arguments of the maxima and minima in a formula, these themselves, and what is left of it."""
+    body = equation.body
+    if not any(isinstance(node, Extremum) for node in postorder(body)) or chooses(body):
+        return [equation]
+    parts = Parts(equation, names)
+
+    def plain(node: Basic) -> Basic:
+        """A maximum of vertices and constants."""
+        kept = [a if is_leaf(a) or not references(a) else parts.vertex(a, "argument") for a in node.args]
+        return rebuild(node, kept)
+
+    def cut(node: Basic) -> Basic | None:
+        if not isinstance(node, Extremum) or not references(node):
+            return None
+        return parts.vertex(plain(node), type(node).__name__)
+
+    rest = rebuild(body, [rewrite(argument, cut) for argument in body.args])
+    return parts.equations(plain(rest) if isinstance(rest, Extremum) else rest)

@@ -1,30 +1,35 @@
-"""Formulas of many operands in steps, so that what the derivatives of one formula cost is linear in its size.
+"""Long and deep formulas in steps, so that what the derivatives of one formula cost is linear in its size.
 
 The derivative of a product of n factors by each of them has n² factors, the second derivatives have n³; those of a tree
 of short products have a multiple of n. The same holds for a function of a sum: d²√(Σ xᵢ²) has n² terms by the xᵢ, but
-the sum as a vertex of its own is one number.
+the sum as a vertex of its own is one number. Functions of functions of functions, each of which uses its argument twice
+(gelu is x·Φ(x)), have derivatives that SymPy takes exponentially long over: 14 deep, 8 s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from sympy import Add, Expr, Mul, exp, log
+from sympy import Add, Expr, Function, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
 from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.equation import Equation, Reduction
-from codegen.expression import is_leaf, rebuild, references, rewrite
+from codegen.expression import annotate, is_leaf, rebuild, references, rewrite
 from codegen.functions import log_sum_exp, maximum, stop_gradient
 from codegen.graph import Graph
 
 WIDE = 4
 """Up to so many factors, or references inside a function, a formula stays whole."""
 
+APPLICATIONS = (Function, Pow)
+DEEP = 4
+"""Up to so many functions inside one another, a formula stays whole."""
+
 
 def narrow(graph: Graph) -> Graph:
-    """The graph with long products as trees of short ones, and long sums inside of functions as vertices.
+    """The graph with long products as trees of short ones; long sums, and many functions, in functions as vertices.
 
     Formulas that choose stay as they are: what is not chosen may have no value.
 
@@ -45,7 +50,7 @@ def narrow(graph: Graph) -> Graph:
 
 def _cut(equation: Equation, names: Names) -> list[Equation]:
     body, parts = equation.body, Parts(equation, names)
-    if chooses(body) or equation.reduction is Reduction.MAX or len(references(body)) <= WIDE:
+    if equation.reduction is Reduction.MAX or (len(references(body)) <= WIDE and _depth(body) <= DEEP) or chooses(body):
         return [equation]
 
     def part(expression: Expr) -> Expr:
@@ -60,6 +65,8 @@ def _cut(equation: Equation, names: Names) -> list[Equation]:
         if isinstance(node, log_sum_exp) and len(node.args) > WIDE:
             shift = part(stop_gradient(maximum(*node.args)))
             return shift + log(part(Add(*[exp(argument - shift) for argument in node.args])))
+        if isinstance(node, APPLICATIONS) and _depth(node) == DEEP:
+            return part(node)
         return _tree(node, part) if isinstance(node, Mul) else node
 
     return parts.equations(rewrite(body, shortened))
@@ -74,6 +81,15 @@ def _tree(product: Expr, part: Callable[[Expr], Expr]) -> Expr:
     halves = (_tree(Mul(*factors), part) for factors in (varying[:half], varying[half:]))
     rest = [factor for factor in Mul.make_args(product) if not references(factor)]
     return Mul(*rest, *map(part, halves))
+
+
+def _depth(expression: Basic) -> int:
+    """How many functions are inside one another at most."""
+
+    def deeper(node: Basic, arguments: list[int]) -> int:
+        return max(arguments, default=0) + isinstance(node, APPLICATIONS)
+
+    return annotate(expression, deeper)[id(expression)]
 
 
 def _is_long_sum(node: Basic) -> bool:

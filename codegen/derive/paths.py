@@ -126,7 +126,7 @@ class _Walk:
     def _share(self, equation: Equation) -> Expr:
         """The share of a tied argument in a maximum, counted once for all paths through it."""
         if equation.cell not in self.shares:
-            share, counting = ties(equation, self.names(f"ties({equation.name})"))
+            share, counting = ties(equation, self.names)
             self.derived.extend(counting)
             self.shares[equation.cell] = share
         return self.shares[equation.cell]

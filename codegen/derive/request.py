@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sympy import IndexedBase, MatrixSymbol, Symbol
+from sympy import Derivative, IndexedBase, MatrixSymbol, Symbol
+from sympy.core.function import AppliedUndef
 
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
 from codegen.errors import DerivationError
 from codegen.graph import Graph, Variable
+from codegen.motions import is_motion, motion_name
 from codegen.passes.stabilise import stabilise
 
-Named: TypeAlias = "str | Symbol | IndexedBase | MatrixSymbol | Variable"
+Named: TypeAlias = "str | Symbol | IndexedBase | MatrixSymbol | Variable | AppliedUndef | Derivative"
 """A vertex: its name, or what has its name."""
 Wrt: TypeAlias = "Named | Iterable[Named]"
 """Several vertices, or one; a text is one name, not its letters."""
 
 
-def name_of(given: object, what: str = "of") -> str:
+def name_of(given: Any, what: str = "of") -> str:
     """The name of a vertex. Raises :class:`DerivationError` for what has none.
 
     >>> name_of(Symbol("x")), name_of(IndexedBase("W"))
@@ -29,6 +31,8 @@ def name_of(given: object, what: str = "of") -> str:
         return given
     if isinstance(given, (Symbol, MatrixSymbol, Variable)):
         return str(given.name)
+    if is_motion(given):
+        return motion_name(given)
     if isinstance(given, IndexedBase):
         return str(given.label)
     expected = "expected a name, or a Symbol, IndexedBase, MatrixSymbol or Variable that has it"

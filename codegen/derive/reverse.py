@@ -37,7 +37,7 @@ def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
         return local
 
     def share(equation: Equation) -> Expr:
-        share, counting = ties(equation, names(f"ties({equation.name})"))
+        share, counting = ties(equation, names)
         derived.extend(counting)
         return share
 
@@ -58,7 +58,7 @@ def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) ->
         return system.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
 
     def share(equation: Equation) -> Expr:
-        share, counting = ties(equation, system.name(f"ties({equation.name})") if equation.reduction else "")
+        share, counting = ties(equation, system.name)
         for one in counting:
             system.append(one)
         return share

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -23,6 +24,7 @@ from codegen.expression import Extent, extent
 from codegen.graph import Equation, Graph, Variable
 
 Integers = NDArray[np.int64]
+Indices = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,50 @@ class Nonzeros:
     indices: tuple[Idx, ...]
     rows: tuple[Expr, ...]
     columns: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A pattern as compressed rows, sorted and without repetitions, and where the values go."""
+
+    shape: tuple[int, int]
+    indices: Indices
+    """The columns, row after row."""
+    ends: Indices
+    """Where each row begins, and the last one ends."""
+    order: Integers
+    """The places in the order of rows and columns."""
+    starts: Integers | None
+    """Where the values of each place begin in that order, if some place has several."""
+
+    @cached_property
+    def empty(self) -> Any:
+        """A matrix without values."""
+        from scipy.sparse import csr_array
+
+        matrix = csr_array((np.zeros(len(self.indices)), self.indices, self.ends), shape=self.shape)
+        matrix.has_canonical_format = True
+        return matrix
+
+    def filled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A new array of the values of all places, in their order."""
+        ordered = values[self.order]
+        return ordered if self.starts is None else np.add.reduceat(ordered, self.starts)
+
+
+def in_rows(rows: Integers, columns: Integers, shape: tuple[int, int]) -> Rows:
+    """The pattern of a matrix with values at these rows and columns."""
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order], columns[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+    starts = np.flatnonzero(new)
+    # SciPy's own choice: what it is given otherwise it copies in each call.
+    kind: type[np.signedinteger[Any]] = np.int32 if max(*shape, len(order)) < 2**31 else np.int64
+    ends = np.searchsorted(rows[starts], np.arange(shape[0] + 1)).astype(kind)
+    indices = columns[starts].astype(kind)
+    indices.flags.writeable = ends.flags.writeable = False
+    return Rows(shape, indices, ends, order, None if len(starts) == len(order) else starts)
 
 
 @dataclass(frozen=True)
@@ -62,12 +108,12 @@ class SparseJacobian:
         return np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
 
     def assemble(self, *values: ArrayLike, **extents: int) -> Any:
-        """The ``scipy.sparse.csr_array`` of what the compiled graph returns, ``of`` included.
+        """The ``scipy.sparse.csr_array`` of what the compiled graph returns, ``of`` included, in canonical format.
+
+        The pattern is worked out once: matrices share their indices, which are read-only, and each has data of its own.
 
         Extents have to be given, as for :meth:`pattern`, if none of these arrays has them.
         """
-        from scipy.sparse import coo_array
-
         arrays = [np.asarray(value) for value in values]
         if len(arrays) != len(self.graph.outputs):
             outputs = ", ".join(self.graph.outputs)
@@ -78,11 +124,24 @@ class SparseJacobian:
             for n, m in zip(self.graph.variable(name).shape, array.shape)
             if not isinstance(n, int)
         }
-        rows, columns = self.pattern(**extents)
-        sizes = self._sizes(extents)
-        shape = self._size(self.of, sizes), sum(self._size(variable, sizes) for variable in self.wrt)
-        data = np.concatenate([np.zeros(0), *(array.reshape(-1) for array in arrays[1:])])
-        return coo_array((data, (rows, columns)), shape=shape).tocsr()
+        rows = self._rows(tuple(self._sizes(extents).items()))
+        found = np.concatenate([np.zeros(0), *(array.reshape(-1) for array in arrays[1:])])
+        # SciPy's constructor takes 30 µs, and solvers keep matrices that they were given: the data is new each time.
+        matrix = copy(rows.empty)
+        matrix.data = rows.filled(found)
+        return matrix
+
+    @cached_property
+    def _rows(self) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
+        """The pattern of the matrix in rows, worked out once for each choice of extents."""
+
+        @lru_cache(maxsize=8)
+        def rows(sizes: tuple[tuple[Extent, int], ...]) -> Rows:
+            known = dict(sizes)
+            shape = self._size(self.of, known), sum(self._size(variable, known) for variable in self.wrt)
+            return in_rows(*self.pattern(**{str(n): size for n, size in sizes}), shape)
+
+        return rows
 
     @cached_property
     def _symbols(self) -> Mapping[str, Extent]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import reduce
 from typing import NamedTuple
 
 import sympy
@@ -60,6 +61,7 @@ class Dialect:
     choose: Callable[[str, str, str], Text]
     """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
     square_root: str
+    hypot: str
     erfc: str
     both: str
     either: str
@@ -103,6 +105,7 @@ SCALAR = Dialect(
     },
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
+    hypot="math.hypot",
     erfc="math.erfc",
     both=" and ",
     either=" or ",
@@ -126,12 +129,23 @@ ARRAY = Dialect(
     },
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
     square_root="np.sqrt",
+    hypot="np.hypot",
     erfc="special.erfc",
     both=" & ",
     either=" | ",
     negation="~",
 )
 """NumPy arrays: both branches are computed, one is picked."""
+
+
+LIBRARY = replace(
+    ARRAY,
+    calls={
+        **ARRAY.calls,
+        **{g: f"special.{g.__name__}" for g in (f.sigmoid, f.softplus, f.log_sigmoid, f.log_cosh)},
+    },
+)
+"""Arrays of a library, with its own functions for what is written through |x| here, which spoils derivatives at 0."""
 
 
 def _sigmoid(x: Expr) -> Expr:
@@ -141,10 +155,49 @@ def _sigmoid(x: Expr) -> Expr:
     return f.select(x, quotient, e * quotient)
 
 
+TAIL = 3
+"""Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
+TERMS = 20
+"""Of the continued fraction: 3·10⁻¹⁴ at TAIL, and less beyond."""
+
+
+def _fraction(x: Expr, first: int) -> Expr:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first, the rest of it as if it did not depend on n any more."""
+    value = sympy.sqrt(x**2 + 2 * TERMS + 2) - x
+    for n in range(TERMS, first - 1, -1):
+        value = 2 * n / (2 * x + value)
+    return value
+
+
+def _erfc(x: Expr) -> Expr:
+    return 2 * f.normal_cdf(-sympy.sqrt(2) * x)  # which SymPy does not turn into 2 − erfc(−x)
+
+
+def _hazard(x: Expr) -> Expr:
+    return 2 * sympy.exp(-(x**2)) / (sympy.sqrt(sympy.pi) * _erfc(x))
+
+
+def _erfcx(x: Expr) -> Expr:
+    far = 2 / (sympy.sqrt(sympy.pi) * (2 * x + _fraction(x, 1)))
+    return f.select(x - TAIL, far, sympy.exp(x**2) * _erfc(x))
+
+
+def _erfcx_rate(x: Expr) -> Expr:
+    return f.select(x - TAIL, _fraction(x, 1), _hazard(x) - 2 * x)
+
+
+def _erfcx_curvature(x: Expr) -> Expr:
+    far, near = _fraction(x, 1), _hazard(x)
+    return f.select(x - TAIL, far * (_fraction(x, 2) - far), 2 - near * (near - 2 * x))
+
+
 #: Functions that are written as a formula over those above.
 FORMULAS: Mapping[type[Basic], Callable[..., Expr]] = {
     f.sigmoid: _sigmoid,
     f.softplus: lambda x: f.relu(x) + f.log1p(sympy.exp(-f.absolute(x))),
+    f.erfcx: _erfcx,
+    f.erfcx_rate: _erfcx_rate,
+    f.erfcx_curvature: _erfcx_curvature,
 }
 
 
@@ -177,6 +230,8 @@ class ExpressionWriter:
             (f.power, lambda node, of: self._raised(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
+            (f.hypot, lambda node, of: self._hypot(node.args, of)),
+            (f.direction_cosine, self._direction_cosine),
             (f.modulo, lambda node, of: self._infix("%", node, of)),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
@@ -195,7 +250,7 @@ class ExpressionWriter:
 
     def write(self, expression: Expr) -> str:
         """The text of an expression, its temporaries assigned first."""
-        expanded = rewrite(expression, _expand)
+        expanded = rewrite(expression, lambda node: _expand(node, self.dialect))
         uses = Counter(id(a) for node in postorder(expanded) if not is_leaf(node) for a in node.args)
         texts: dict[int, Text] = {}
         for node in postorder(expanded):
@@ -294,6 +349,16 @@ class ExpressionWriter:
         scale = self.number(-(0.5**0.5))
         return Text(f"{self.number(0.5)}*{self.dialect.erfc}({scale}*{argument})", Level.PRODUCT)
 
+    def _hypot(self, arguments: Sequence[Basic], of: _Texts) -> Text:
+        """Of more than two arguments one after the other."""
+        texts = (of(argument).text for argument in arguments)
+        return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
+
+    def _direction_cosine(self, node: Basic, of: _Texts) -> Text:
+        size, zero, one = self._named(self._hypot(node.args[1:], of)).text, self.number(0.0), self.number(1.0)
+        divisor = self._named(self.dialect.choose(f"{size} == {zero}", one, size)).text
+        return Text(f"{of(node.args[0]).within(Level.CALL)}/{divisor}", Level.PRODUCT)
+
     def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:
         best = self._named(of(node.args[0])).text
         for argument in node.args[1:]:
@@ -325,10 +390,13 @@ class ExpressionWriter:
 _Texts = Callable[[Basic], Text]
 
 
-def _expand(node: Basic) -> Basic | None:
+def _expand(node: Basic, dialect: Dialect) -> Basic | None:
+    """What a function is a formula of, unless the target has it."""
+    if type(node) in dialect.calls:
+        return None
     if type(node) in FORMULAS:
         return FORMULAS[type(node)](*node.args)
-    return rewrite(node.definition(), _expand) if isinstance(node, f.Composite) else None
+    return rewrite(node.definition(), lambda part: _expand(part, dialect)) if isinstance(node, f.Composite) else None
 
 
 def is_inverse(node: Basic) -> bool:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
+import numpy as np
+from numpy.typing import DTypeLike
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.expressions import ExpressionWriter
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.text import escape
+from codegen.errors import EmitError
 from codegen.expression import Extent, base_name, extent, subscripts
 from codegen.graph import Graph, Reduction, Variable
 from codegen.operations import count_operations, summary
@@ -34,6 +37,24 @@ from codegen.schedule.program import (
 )
 
 Dtype = Literal["float64", "float32"]
+DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
+
+
+def dtype_name(given: DTypeLike) -> Dtype:
+    """The name of a dtype that real numbers may have. Raises :class:`EmitError` for any other.
+
+    >>> dtype_name(np.float32), dtype_name("f8"), dtype_name(np.dtype("float64"))
+    ('float32', 'float64', 'float64')
+    """
+    try:
+        found = None if given is None else np.dtype(given)
+    except TypeError:
+        found = None
+    for name, type_ in DTYPES.items():
+        if found == type_:
+            return cast(Dtype, name)
+    raise EmitError(f"unknown dtype {given!r}, expected one of {', '.join(DTYPES)}")
+
 
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
 """nogil: calls may run in several threads; error_model: x/0 is inf; contract: fused multiply-add, nothing looser."""
@@ -238,7 +259,8 @@ class Functions:
                 if statement.only is None:
                     yield f"{pad}for {name} in range({stop}):"
                 else:
-                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}"
+                    start = " - first" if statement.index == self.tile else ""
+                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}{start}"
                     yield f"{pad}if 0 <= {name} < {stop}:"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
@@ -255,7 +277,8 @@ class Functions:
 
         def factor(part: Expr) -> str:
             if isinstance(part, Idx):
-                return scope[part]
+                name = self.position(part, scope, Place.INPUT)
+                return f"({name})" if part == self.tile else name
             return str(part) if isinstance(part, Integer) else self.extent_name(part)
 
         products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))

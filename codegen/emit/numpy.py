@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
 
-from codegen.emit.expressions import ARRAY, ExpressionWriter
+from codegen.emit.expressions import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
 from codegen.expression import Extent, base_name, extent, indices, subscripts
 from codegen.graph import Equation, Graph, Reduction
@@ -16,7 +16,7 @@ from codegen.graph import Equation, Graph, Reduction
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def emit_numpy(graph: Graph) -> str:
+def emit_numpy(graph: Graph, dialect: Dialect = ARRAY) -> str:
     """The source of a module with ``evaluate(*inputs)``, which returns the outputs as a tuple.
 
     >>> from codegen import from_expressions
@@ -32,7 +32,7 @@ def emit_numpy(graph: Graph) -> str:
         v2 = v1*(v0 + v1)
         return (v2,)
     """
-    return "\n".join(_Module(graph).lines())
+    return "\n".join(_Module(graph, dialect).lines())
 
 
 def numpy_function(graph: Graph) -> Callable[..., tuple[Any, ...]]:
@@ -50,8 +50,8 @@ def numpy_function(graph: Graph) -> Callable[..., tuple[Any, ...]]:
 
 
 class _Module:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, dialect: Dialect) -> None:
+        self.graph, self.dialect = graph, dialect
         self.names = {name: f"v{number}" for number, name in enumerate(graph.variables)}
         self.temporaries = 0
 
@@ -119,7 +119,7 @@ class _Module:
             array = self.names[base_name(node)]
             return self.align(array + self.key(node), free, domain)
 
-        text = ExpressionWriter(name_of, lambda _: None, repr, assign, ARRAY).write(equation.body)
+        text = ExpressionWriter(name_of, lambda _: None, repr, assign, self.dialect).write(equation.body)
         if not equation.reduced:
             return text
         axes = ", ".join(str(len(equation.free) + n) for n in range(len(equation.reduced)))

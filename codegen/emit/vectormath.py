@@ -327,6 +327,136 @@ COEFFICIENTS: Mapping[str, Mapping[Dtype, tuple[float, ...]]] = {
             -0.0007767948,
         ),
     },
+    "erfcx": {
+        "float64": (
+            1.0764090930655679,
+            -0.8932262614540845,
+            0.6083993762186741,
+            -0.33114534193412487,
+            0.13566612346254733,
+            -0.035418269303407746,
+            0.0014559214291025196,
+            0.0029929454058935535,
+            -0.0008967248649128812,
+            -0.00017987598047033187,
+            0.00014193381516015757,
+            9.80267824714737e-06,
+            -2.1383973791933095e-05,
+            -9.154740050825887e-07,
+            3.45647033173823e-06,
+            2.8913003598956685e-07,
+            -5.899127363340578e-07,
+            -1.0687873821400057e-07,
+            9.962039459728666e-08,
+            3.132546043630629e-08,
+            -1.5342057511580263e-08,
+            -6.419133012010667e-09,
+            1.93941724829036e-09,
+            6.782047011109877e-10,
+            -1.538187524667112e-10,
+        ),
+        "float32": (
+            1.0764091,
+            -0.8932262,
+            0.6083989,
+            -0.3311465,
+            0.13567118,
+            -0.03541083,
+            0.0014339533,
+            0.0029734024,
+            -0.0008508237,
+            -0.00015758911,
+            9.499557e-05,
+        ),
+    },
+    "erfcx_curvature": {
+        "float64": (
+            3.10146298968452,
+            -3.6014478880787553,
+            1.6291987170240199,
+            0.49517304653228217,
+            -1.0452928258794563,
+            0.3573286328297703,
+            0.2797041386318928,
+            -0.2828908501473739,
+            0.0032551908774906416,
+            0.11436504976929081,
+            -0.04365751186335358,
+            -0.028948039390852182,
+            0.025896651221785014,
+            0.0023511411503150566,
+            -0.009806968595971575,
+            0.002098768628273829,
+            0.0026107476755504303,
+            -0.0014361229392115989,
+            -0.00036995789277389954,
+            0.0005491089228298176,
+            -8.856313420794592e-05,
+            -0.00011338962610345942,
+            7.411901779537268e-05,
+            -1.6692943549292845e-05,
+            1.1797193697777234e-07,
+            3.905538556195261e-07,
+        ),
+        "float32": (
+            3.101463,
+            -3.6014466,
+            1.6291907,
+            0.4951212,
+            -1.0450047,
+            0.35773674,
+            0.2764911,
+            -0.28192493,
+            0.016474698,
+            0.09735569,
+            -0.05558551,
+            0.010128574,
+        ),
+    },
+    "erfcx_rate": {
+        "float64": (
+            1.8298204346362532,
+            -1.2716425550482664,
+            0.5290813889911145,
+            -0.013984850016978585,
+            -0.13777811165022197,
+            0.07128045353008866,
+            0.011725681393506467,
+            -0.02823205280058943,
+            0.00712930351936591,
+            0.006767616979092414,
+            -0.004668889507299123,
+            -0.0007000348858494576,
+            0.0017123191605144187,
+            -0.0002796865384956319,
+            -0.00044773777178373905,
+            0.00020596732291853947,
+            7.52274264307629e-05,
+            -7.840679385544756e-05,
+            4.3459507866547834e-07,
+            2.072480332083874e-05,
+            -5.8709556374168996e-06,
+            -3.362939544726356e-06,
+            2.2397782439531574e-06,
+            3.9328307561228415e-08,
+            -3.5695828269474347e-07,
+            8.440256893874508e-08,
+        ),
+        "float32": (
+            1.8298205,
+            -1.2716426,
+            0.5290779,
+            -0.013973591,
+            -0.13774101,
+            0.071109764,
+            0.011631924,
+            -0.027365493,
+            0.006859004,
+            0.004993653,
+            -0.0032412598,
+            0.00047120109,
+        ),
+    },
 }
 """Coefficients of the polynomials, lowest first."""
 
@@ -821,11 +951,94 @@ def normal_cdf(lanes: Lanes, x: Value) -> Value:
     return lanes.select(lanes.compare("<", square, 1.0), inner, outer)
 
 
+def erfcx(lanes: Lanes, x: Value) -> Value:
+    """exp(x²)·erfc x = p(t)/(x + K) with t = (x − K)/(x + K) for x ≥ 0, else 2·exp(x²) minus that of |x|.
+
+    Largest error found: 3.8 ULP in float64, 4.3 in float32.
+    """
+    inverse, t = _tail_variable(lanes, x)
+    rough = lanes.mul(_polynomial(lanes, t, _coefficients(lanes, "erfcx")), inverse)
+    right = lanes.fma(rough, _correction(lanes, x, inverse, t), rough)
+    size = lanes.at_most(lanes.abs(x), math.sqrt(LIMITS[lanes.dtype].overflow))
+    square, square_low = _product(lanes, size, size)
+    k, word = _nearest(lanes, square, INVERSE_LN2, 2 * lanes.format.bias)
+    small, large = _powers_of_two(lanes, word)
+    # The part of ln 2 that is added last is as small as what rounding took from the square.
+    high, low = LN2[lanes.dtype]
+    r = lanes.add(lanes.fma(k, -high, square), lanes.fma(k, -low, square_low))
+    growing = lanes.mul(lanes.fma(large, _expm1_reduced(lanes, r), large), small)
+    return lanes.select(lanes.compare("<", x, 0.0), lanes.fma(growing, 2.0, lanes.neg(right)), right)
+
+
+def erfcx_rate(lanes: Lanes, x: Value) -> Value:
+    """−erfcx'/erfcx = p(t)/(x + K) for x ≥ ½, else 2/(√π·erfcx x) − 2x.
+
+    Largest error found: 6.0 ULP in float64, 7.0 in float32.
+    """
+    inverse, t = _tail_variable(lanes, x)
+    right = lanes.mul(_polynomial(lanes, t, _coefficients(lanes, "erfcx_rate")), inverse)
+    return lanes.select(lanes.compare(">=", x, 0.5), right, lanes.fma(x, -2.0, _hazard(lanes, x)))
+
+
+def erfcx_curvature(lanes: Lanes, x: Value) -> Value:
+    """(log erfcx)'' = p(t)/(x + K)² for x ≥ 1, else 2 − rate·(2x + rate), where 2x + rate is 2/(√π·erfcx x).
+
+    Largest error found: 30 ULP in float64, 36 in float32.
+    """
+    x = lanes.at_least(x, -LIMITS[lanes.dtype].overflow)  # where the product is 0, not 0·∞
+    inverse, t = _tail_variable(lanes, x)
+    polynomial = _polynomial(lanes, t, _coefficients(lanes, "erfcx_curvature"))
+    right = lanes.mul(lanes.mul(polynomial, inverse), inverse)
+    left = lanes.fma(lanes.neg(_hazard(lanes, x)), erfcx_rate(lanes, x), 2.0)
+    return lanes.select(lanes.compare(">=", x, 1.0), right, left)
+
+
+def _tail_variable(lanes: Lanes, x: Value) -> tuple[Value, Value]:
+    """1/(|x| + K) and t = (|x| − K)/(|x| + K), which is 1 at ∞."""
+    inverse = lanes.div(1.0, lanes.add(lanes.abs(x), ERFC_CENTRE))
+    return inverse, lanes.fma(inverse, -2 * ERFC_CENTRE, 1.0)
+
+
+def _correction(lanes: Lanes, x: Value, inverse: Value, t: Value) -> Value:
+    """What rounding took from 1/(|x| + K), times its effect on erfcx, (|x| + K)·rate, which is 2 − 1.2·t roughly."""
+    size = lanes.abs(x)
+    residual = lanes.fma(lanes.neg(inverse), size, lanes.fma(inverse, -ERFC_CENTRE, 1.0))
+    ordinary = lanes.compare("<", size, LIMITS[lanes.dtype].large)
+    return lanes.select(ordinary, lanes.mul(residual, lanes.fma(t, -1.2, 2.0)), 0.0)
+
+
+def _hazard(lanes: Lanes, x: Value) -> Value:
+    return lanes.div(2 / math.sqrt(math.pi), erfcx(lanes, x))
+
+
 # --- roots, choices and kinks -------------------------------------------------------------------------------------
 
 
 def sqrt(lanes: Lanes, x: Value) -> Value:
     return lanes.sqrt(x)
+
+
+def hypot(lanes: Lanes, *arguments: Value) -> Value:
+    """√(x₁² + x₂² + …), the arguments scaled by the power of two below the largest; inf if one is infinite.
+
+    Largest error found: 1.04 ULP in float64, 0.98 in float32, for two arguments.
+    """
+    fraction, reach = lanes.format.fraction, 2.0 ** (lanes.format.bias - lanes.format.fraction // 2)
+    largest = reduce(lanes.at_least, map(lanes.abs, arguments))
+    within = lanes.bits(lanes.at_least(lanes.at_most(largest, reach), 1 / reach))
+    power = lanes.from_bits(lanes.shift_left(lanes.shift_right(within, fraction), fraction))
+    inverse = _inverse_power(lanes, power)
+    first, *rest = (lanes.mul(x, inverse) for x in arguments)
+    total = reduce(lambda total, y: lanes.fma(y, y, total), rest, lanes.mul(first, first))
+    value = lanes.mul(lanes.sqrt(total), power)
+    infinite = reduce(lanes.builder.or_, (lanes.compare("==", lanes.abs(x), math.inf) for x in arguments))
+    return lanes.select(infinite, math.inf, value)
+
+
+def direction_cosine(lanes: Lanes, x: Value, *arguments: Value) -> Value:
+    """x/√(x₁² + x₂² + …), 0 at the origin."""
+    size = hypot(lanes, *arguments)
+    return lanes.div(x, lanes.select(lanes.compare("==", size, 0.0), 1.0, size))
 
 
 def reciprocal(lanes: Lanes, x: Value) -> Value:
@@ -947,9 +1160,9 @@ def _through_double(lanes: Lanes, scalar: Callable[..., Value], arguments: Seque
 TABLE: Mapping[str, Function] = {
     function.__name__: function
     for function in (
-        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, equal, erf, erfc, exp, expm1, floor,
-        log, log1p, maximum, minimum, modulo, normal_cdf, power, reciprocal, relu, select, sigmoid, sign, sin, sinh,
-        softplus, sqrt, step, stop_gradient, tan, tanh,
+        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, direction_cosine, equal, erf, erfc,
+        erfcx, erfcx_curvature, erfcx_rate, exp, expm1, floor, hypot, log, log1p, maximum, minimum, modulo, normal_cdf,
+        power, reciprocal, relu, select, sigmoid, sign, sin, sinh, softplus, sqrt, step, stop_gradient, tan, tanh,
     )
 }  # fmt: skip
 """Functions by the name of their SymPy class; ``sqrt``, ``reciprocal`` and ``power`` are what ``Pow`` becomes."""
@@ -968,6 +1181,9 @@ ULP_BOUNDS: Mapping[str, Mapping[Dtype, float]] = {
     "erf": {"float64": 1.3, "float32": 1.3},
     "erfc": {"float64": 4.0, "float32": 3.6},
     "normal_cdf": {"float64": 4.3, "float32": 3.6},
+    "erfcx": {"float64": 4.2, "float32": 4.8},
+    "erfcx_rate": {"float64": 7.0, "float32": 8.0},
+    "erfcx_curvature": {"float64": 36, "float32": 42},
     "sinh": {"float64": 2.3, "float32": 1.9},
     "cosh": {"float64": 1.9, "float32": 2.2},
     "asin": {"float64": 2.1, "float32": 2.1},

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import sympy
-from sympy import Expr, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
+from sympy import Derivative, Expr, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
+from sympy.core.function import AppliedUndef
 from sympy.logic.boolalg import Boolean
 
 from codegen.equation import Variable
@@ -17,9 +18,10 @@ from codegen.expressions.declare import GivenKey, Key, by_name, input_variable, 
 from codegen.expressions.matrices import axis, entry, is_matrix
 from codegen.expressions.scope import Scope, as_extent
 from codegen.graph import Graph
+from codegen.motions import is_motion, motion_name
 
-INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable)
-Input: TypeAlias = "Symbol | IndexedBase | Indexed | MatrixSymbol | Variable"
+INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable, AppliedUndef, Derivative)
+Input: TypeAlias = "Symbol | IndexedBase | Indexed | MatrixSymbol | Variable | AppliedUndef | Derivative"
 
 
 def from_expressions(
@@ -30,7 +32,8 @@ def from_expressions(
     A key is a name or the symbol of it, or the elements that it assigns: ``r[i]`` with ``i = Idx("i", n)``, n an
     integer or a symbol. The value under a name may be a matrix, whose shape is that of the array it becomes (1 × 1 is a
     scalar). Inputs are symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or
-    variables of a graph; subscripts count from 0. ``Sum`` and ``Product`` take any limits that are sums of numbers,
+    variables of a graph; subscripts count from 0. Functions q(t) and their derivatives by t are inputs too, the
+    variables q, q_t, q_tt. ``Sum`` and ``Product`` take any limits that are sums of numbers,
     lengths and indices outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of
     symbolic length, that the element is there has to follow from the limits or a condition around it; in a branch of a
     ``Piecewise`` the earlier ones are conditions too. For an index what holds on long axes is enough: elements that a
@@ -67,7 +70,8 @@ def from_expressions(
     variables = tuple(input_variable(given, entries) for given in listed)
     names = [variable.name for variable in variables]
     if len(set(names)) != len(names):
-        raise GraphError(f"an input is named twice: {', '.join(names)}")
+        motions = ", ".join(f"{motion_name(given)!r} is {given}" for given in listed if is_motion(given))
+        raise GraphError(f"an input is named twice: {', '.join(names)}{f' ({motions})' if motions else ''}")
     assigned = list(dict.fromkeys(key if isinstance(key, str) else base_name(key) for key in entries))
     for name in assigned:
         if name in names:
@@ -76,6 +80,7 @@ def from_expressions(
     for given in listed:
         if isinstance(given, Symbol):
             builder.written[given.name] = given
+    builder.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
     for key, value in entries.items():
         _add(builder, key, value)
     return Graph(variables, tuple(builder.equations), tuple(assigned))

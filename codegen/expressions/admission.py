@@ -18,6 +18,7 @@ from codegen.errors import GraphError
 from codegen.expression import is_leaf, postorder
 from codegen.expressions.suggestions import suggestion
 from codegen.functions import SUPPORTED
+from codegen.motions import is_motion
 from codegen.special import ORDERS
 
 REDUCTIONS = (Sum, Product)
@@ -29,7 +30,7 @@ OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant)
 
 def is_opaque(node: Basic) -> bool:
     """Whether a walk over operations stops at the node."""
-    return isinstance(node, OPAQUE) or is_leaf(node)
+    return isinstance(node, OPAQUE) or is_leaf(node) or is_motion(node)
 
 
 def check(place: str, expression: Expr) -> None:
@@ -75,6 +76,8 @@ def _check(place: str, node: Basic) -> None:
         check_subscripts(place, node)
     elif isinstance(node, Symbol):
         require_real(f"{place} contains the symbol", node)
+    elif is_motion(node):
+        require_real(f"{place} contains", node)
     elif type(node) in ORDERS:
         if (fault := ORDERS[type(node)].fault(node)) is not None:
             raise GraphError(f"{place} contains {fault}")

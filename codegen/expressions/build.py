@@ -9,8 +9,24 @@ from itertools import product
 from math import prod
 
 import sympy
-from sympy import Determinant, Expr, Idx, Indexed, Integer, Mul, Not, Piecewise, Pow, Product, Sum, Symbol, Trace
+from sympy import (
+    Derivative,
+    Determinant,
+    Expr,
+    Idx,
+    Indexed,
+    Integer,
+    Mul,
+    Not,
+    Piecewise,
+    Pow,
+    Product,
+    Sum,
+    Symbol,
+    Trace,
+)
 from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.equation import Equation, Reduction, Variable
@@ -29,10 +45,12 @@ from codegen.expression import (
     subscripts,
 )
 from codegen.expressions import matrices, products
-from codegen.expressions.admission import OPAQUE, check, is_opaque
+from codegen.expressions.admission import OPAQUE, check, describe, is_opaque
+from codegen.expressions.complex_forms import made_real
 from codegen.expressions.rewriting import rewritten
 from codegen.expressions.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
 from codegen.functions import canonical, canonical_node
+from codegen.motions import motion_name
 from codegen.summation import over_present
 from codegen.validation import known_names
 
@@ -65,14 +83,15 @@ class Builder:
         self.equations: list[Equation] = []
         self.known: dict[str, Variable] = {variable.name: variable for variable in inputs}
         self.arrays, self.names, self.decompose = arrays, tuple(names), decompose
-        self.written: dict[str, Symbol] = {}
-        """The symbols as the user wrote them: two of one name with different assumptions are two symbols to SymPy."""
+        self.written: dict[str, Expr] = {}
+        """Symbols and functions of time as the user wrote them: two of one name with different assumptions are two
+        symbols to SymPy."""
         self.fresh = fresh_names("v", {*self.known, *names})
         self.vertices: dict[object, Expr] = {}
 
     def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
         """Append the equations of one entry."""
-        expression = rewritten(expression)
+        expression = rewritten(made_real(expression))
         check(scope.place, expression)
         if isinstance(expression, Sum):
             body, reduced = self._sum(expression, scope)
@@ -165,6 +184,19 @@ class Builder:
         if any(str(n) == label for variable in self.known.values() for n in variable.shape):
             return as_extent(symbol)
         raise self._unknown(f"the symbol {label!r}", label, scope)
+
+    def _motion(self, node: Basic, scope: Scope) -> Expr:
+        label = motion_name(node)
+        if label in self.known and self.written.get(label) == node:
+            return self.known[label].symbol
+        if label in (*self.known, *self.names) and self.written.get(label) != node:
+            raise GraphError(
+                f"{scope.place} contains {node}, but {label!r} is {self.written.get(label, 'another entry')}"
+            )
+        if isinstance(node, AppliedUndef) and label not in self.names:
+            what = f"{describe(node)}, which has no translation into real scalar code unless {node} is an input"
+            raise GraphError(f"{scope.place} contains {what}")
+        raise self._unknown(str(node), label, scope)
 
     def _unknown(self, found: str, label: str, scope: Scope) -> GraphError:
         if f"the output {label!r}" == scope.place:
@@ -337,7 +369,7 @@ class Builder:
 
 
 #: What stands for a node that a walk over operations stops at.
-VALUES: tuple[tuple[type[Basic], Callable[..., Basic]], ...] = (
+VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]], ...] = (
     (Symbol, Builder._symbol),
     (Idx, Builder._index),
     (Indexed, Builder._indexed),
@@ -347,6 +379,7 @@ VALUES: tuple[tuple[type[Basic], Callable[..., Basic]], ...] = (
     (Trace, Builder._trace),
     (Determinant, Builder._determinant),
     (Piecewise, Builder._branches),
+    ((AppliedUndef, Derivative), Builder._motion),
 )
 
 

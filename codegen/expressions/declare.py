@@ -14,6 +14,7 @@ from codegen.errors import GraphError
 from codegen.expression import Extent, base_name, is_leaf
 from codegen.expressions.admission import REDUCTIONS, check_subscripts, require_real
 from codegen.expressions.scope import Scope, as_extent
+from codegen.motions import is_motion, motion_name
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
@@ -28,6 +29,7 @@ def by_name(outputs: Mapping[GivenKey, object]) -> dict[Key, object]:
     found: dict[Key, object] = {}
     for given, value in outputs.items():
         key = str(given.name) if isinstance(given, (Symbol, IndexedBase, MatrixSymbol)) else given
+        key = motion_name(given) if is_motion(given) else key
         if not (isinstance(key, str) and key) and not isinstance(key, Indexed):
             raise GraphError(f"the key {key!r} of outputs is not a name")
         if key in found:
@@ -40,8 +42,10 @@ def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
     """The variable of one input; an ``IndexedBase`` without a shape gets the one that the expressions read it with."""
     if isinstance(given, Variable):
         return given
-    if isinstance(given, (Symbol, IndexedBase, Indexed)):
+    if isinstance(given, (Symbol, IndexedBase, Indexed)) or is_motion(given):
         require_real("the input", given)
+    if is_motion(given):
+        return Variable(motion_name(given))
     if isinstance(given, Symbol):
         return Variable(str(given.name), (), "integer" if given.is_integer else "real")
     if isinstance(given, MatrixSymbol):
@@ -53,7 +57,7 @@ def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
         label = str(given.label)
         shape = tuple(map(as_extent, given.shape)) if given.shape else observed_shape(label, bodies)
         return Variable(label, shape, _kind(given))
-    expected = "expected a sympy.Symbol, an IndexedBase or its element at indices, or a MatrixSymbol"
+    expected = "expected a sympy.Symbol, an IndexedBase or its element at indices, a MatrixSymbol, or q(t)"
     raise GraphError(f"the input {given!r} is a {type(given).__name__}, {expected}")
 
 

@@ -224,6 +224,47 @@ def normal_cdf(x: Array) -> Any:
     return erfc(-x / x.dtype.type(np.sqrt(2))) / 2
 
 
+erfcx = _smooth(_scipy("erfcx"))
+
+
+def erfcx_rate(x: Array) -> Any:
+    """2/(√π·erfcx(x)) − 2x, by its continued fraction where that cancels."""
+    return np.where(x.real > TAIL, _fraction(x, 1), _hazard(x) - 2 * x)
+
+
+def erfcx_curvature(x: Array) -> Any:
+    """2 − rate·(2x + rate), by continued fractions where that cancels."""
+    far, hazard = _fraction(x, 1), _hazard(x)
+    return np.where(x.real > TAIL, far * (_fraction(x, 2) - far), 2 - hazard * (hazard - 2 * x))
+
+
+TAIL, TERMS = 3, 60
+"""Where the continued fraction takes over, and its terms: as good as exact."""
+
+
+def _hazard(x: Array) -> Any:
+    return 2 / (np.sqrt(np.pi) * erfcx(x))
+
+
+def _fraction(x: Array, first: int) -> Any:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first."""
+    return reduce(lambda value, n: 2 * n / (2 * x + value), range(TERMS, first - 1, -1), 0 * x)
+
+
+def hypot(*arguments: Array) -> Any:
+    """√(x₁² + x₂² + …); if complex, of the arguments divided by the real result."""
+    size = reduce(np.hypot, (x.real for x in arguments))
+    if np.result_type(*arguments).kind != "c":
+        return size
+    return size * root(reduce(operator.add, ((x / size) ** 2 for x in arguments)))
+
+
+def direction_cosine(x: Array, *arguments: Array) -> Any:
+    """x/hypot, 0 at the origin."""
+    size = hypot(*arguments)
+    return x / np.where(size == 0, 1, size)
+
+
 def step(x: Array) -> Any:
     """1 where x > 0, else 0."""
     return (x.real > 0).astype(x.dtype)
@@ -332,6 +373,11 @@ NUMPY: Mapping[type, Function] = {
     functions.expm1: _smooth(np.expm1, _scipy("expm1")),
     functions.log1p: log1p,
     functions.normal_cdf: normal_cdf,
+    functions.erfcx: erfcx,
+    functions.erfcx_rate: erfcx_rate,
+    functions.erfcx_curvature: erfcx_curvature,
+    functions.hypot: hypot,
+    functions.direction_cosine: direction_cosine,
     functions.step: step,
     functions.relu: relu,
     functions.sign: sign,

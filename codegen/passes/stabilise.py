@@ -22,6 +22,7 @@ from codegen.expression import (
 )
 from codegen.functions import log1p, maximum, sigmoid, stop_gradient
 from codegen.graph import Cell, Graph, cell_of
+from codegen.passes import tails
 from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
 
 
@@ -159,8 +160,10 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
     """A vertex is written out where that makes a form stable.
 
     log p, where p is exp(u − shift)/total or σ(u), becomes u − shift − log total or log σ(u); log c, 1/c and s/c,
-    where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u).
+    where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u); d/e, where d is exp(−u²) and e is
+    erfc(u), becomes 1/erfcx(u).
     """
+    decaying = {e.cell: e for e in equations if e.reduction is None and _decays(e.body) and e.name not in keep}
     growing = {e.cell: e for e in equations if e.reduction is None and e.body.func in GROWING and e.name not in keep}
     saturating = {**_saturating(equations, keep), **growing}
 
@@ -171,11 +174,22 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
             written = Pow(_written_out(node.base, growing), node.exp) if is_reference(node.base) else node
         elif isinstance(node, Mul):
             written = Mul(*[_written_out(f, growing) if is_reference(f) else f for f in node.args])
+            if written == node:
+                return tails.without_decay(Mul(*[_written_out(f, decaying) if _is_power(f) else f for f in node.args]))
         else:
             return None
         return None if written == node else stable(written)
 
-    return [e.with_body(rewrite(e.body, rule)) for e in equations] if saturating else equations
+    return [e.with_body(rewrite(e.body, rule)) for e in equations] if saturating or decaying else equations
+
+
+def _decays(body: Expr) -> bool:
+    """Whether a vertex is a product that decays as exp(−u²)."""
+    return any(isinstance(f, exp) or f.func in tails.DECAYING for f in Mul.make_args(body))
+
+
+def _is_power(factor: Expr) -> bool:
+    return is_reference(factor.as_base_exp()[0])
 
 
 def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Cell, Equation]:
@@ -190,6 +204,8 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
 
 
 def _saturates(body: Expr, maxima: Set[Cell]) -> bool:
+    if any(factor.func in tails.LOGARITHMS for factor in Mul.make_args(body)):
+        return True
     if isinstance(body, Mul):
         return any(cell_of(r) in maxima for f in body.args if isinstance(f, exp) for r in references(f))
     return isinstance(body, sigmoid)

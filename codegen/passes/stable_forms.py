@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import permutations
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, log, sinh, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, log, sinh, sqrt, tanh
 from sympy.core.basic import Basic
 
-from codegen.expression import postorder
+from codegen.expression import is_reference, postorder
 from codegen.functions import (
     bose,
     coth,
     csch,
     expm1,
+    hypot,
     log1p,
     log_cosh,
     log_sigmoid,
@@ -23,10 +24,18 @@ from codegen.functions import (
     softplus,
     stop_gradient,
 )
+from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
 RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose}
+
+#: log(f(x)) of what overflows, or has no sign, as a sum whose first term grows: both are real for x > 0 alone.
+LOGARITHMS: Mapping[type[Expr], Callable[[Expr], Expr]] = {
+    cosh: log_cosh,
+    expm1: lambda x: x + log(-expm1(-x)),
+    sinh: lambda x: x + log(-expm1(-2 * x)) - log(2),
+}
 
 #: A growing factor, a decaying one of the same argument, and what their product is.
 QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr]], ...] = (
@@ -90,8 +99,10 @@ def _log(node: log) -> Expr | None:
         return _log_of_sum(argument)
     if isinstance(argument, sigmoid):
         return log_sigmoid(argument.args[0])
-    if isinstance(argument, cosh):
-        return log_cosh(argument.args[0])
+    if argument.func in LOGARITHMS:
+        return LOGARITHMS[argument.func](argument.args[0])
+    if (tail := log_of_tail(argument)) is not None:
+        return tail
     if isinstance(argument, Pow) and argument.exp == -1:
         return -_stable_log(argument.base)
     if isinstance(argument, Mul):
@@ -100,23 +111,40 @@ def _log(node: log) -> Expr | None:
 
 
 def _log_of_sum(argument: Add) -> Expr | None:
-    """log(1 + exp(a)) = softplus(a), log(1 − σ(a)) = log σ(−a), log Σ exp(aᵢ), log(1 + x) = log1p(x)."""
+    """log(1 + exp(a)) = softplus(a), log(1 − σ(a)) = log σ(−a), log Σ exp(aᵢ), log(1 + x) = log1p(x).
+
+    log(exp(a) − exp(b)) = a + log(1 − exp(b − a)).
+    """
     if pair := _constant_and_power(argument):
         constant, power = pair
         return constant + softplus(power - constant)
     if powers := exponents(argument):
         return log_sum_exp(*powers)
+    if pair := _difference_of_exponentials(argument):
+        larger, smaller = pair
+        return larger + log(-expm1(smaller - larger))
     rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
     return log1p(rest) if 1 in argument.args else None
 
 
+def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
+    """The a and the b of exp(a) − exp(b)."""
+    if len(total.args) != 2:
+        return None
+    for one, other in permutations(total.args):
+        a, b = _exponent(one), _exponent(-other)
+        if a is not None and b is not None and not a.is_number:
+            return a, b
+    return None
+
+
 def _log_of_product(argument: Mul) -> Expr | None:
-    """log(exp(a)·x) = a + log(x): the exponential is positive, so x has the sign of the product; log(c·cosh(a))."""
+    """log(exp(a)·x) = a + log(x): the exponential is positive, so x has the sign of the product; log(c·f(a))."""
     factor, rest = argument.as_coeff_Mul()
-    if factor.is_positive and isinstance(rest, cosh):
-        return log(factor) + log_cosh(rest.args[0])
+    if factor.is_positive and rest.func in LOGARITHMS:
+        return log(factor) + LOGARITHMS[rest.func](rest.args[0])
     powers = [factor.args[0] for factor in argument.args if isinstance(factor, exp)]
     if not powers:
         return None
@@ -134,7 +162,27 @@ def _log1p(node: log1p) -> Expr | None:
     (argument,) = node.args
     if isinstance(argument, exp):
         return softplus(argument.args[0])
-    return log_sigmoid(-(-argument).args[0]) if isinstance(-argument, sigmoid) else None
+    return log_sigmoid(-(-argument).args[0]) if isinstance(-argument, sigmoid) else log1p_of_tail(argument)
+
+
+def _power(node: Pow) -> Expr | None:
+    """√(a² + b² + …) = hypot(a, b, …) and its powers; reciprocals."""
+    base, exponent = node.args
+    if isinstance(base, Add) and isinstance(exponent, Rational) and exponent.q == 2:
+        roots = [_root(term) for term in base.args]
+        return None if None in roots else hypot(*roots) ** (2 * exponent)
+    return _reciprocal(node)
+
+
+def _root(term: Expr) -> Expr | None:
+    """The a of a² that is no number, c·x²·y² = (√c·x·y)² among them; None for anything else."""
+    number, product = term.as_coeff_Mul()
+    powers = [factor.as_base_exp() for factor in Mul.make_args(product)]
+    if number.is_positive is not True or not any(is_reference(n) for n in postorder(product)):
+        return None
+    if not all(isinstance(power, Integer) and power % 2 == 0 for _, power in powers):
+        return None
+    return Mul(sqrt(number), *[base ** (power / 2) for base, power in powers])
 
 
 def _reciprocal(node: Pow) -> Expr | None:
@@ -165,7 +213,26 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
+    return without_decay(node) or _distributed(node)
+
+
+def _distributed(node: Mul) -> Expr | None:
+    """T·(c/T + log(1 − exp(−c/T))) = c + T·log(1 − exp(−c/T)): c/T overflows, and its derivative cancels, as T → 0."""
+    for total in node.args:
+        if isinstance(total, Add) and any(_is_logarithm_of_expm1(term) for term in total.args):
+            factor = Mul(*[f for f in node.args if f is not total])
+            terms = [factor * term for term in total.args]
+            if any(len(_denominators(new)) < len(_denominators(old)) for old, new in zip(total.args, terms)):
+                return Add(*terms)
     return None
+
+
+def _is_logarithm_of_expm1(term: Expr) -> bool:
+    return isinstance(term, log) and isinstance(-term.args[0], expm1)
+
+
+def _denominators(term: Expr) -> list[Expr]:
+    return [factor for factor in Mul.make_args(term) if is_reciprocal(factor)]
 
 
 def _without_reciprocal(factor: Expr) -> Expr:
@@ -194,6 +261,8 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) − exp(−a) = 2·sinh(a), exp(a) + exp(−a) = 2·cosh(a), and multiples of these."""
+    if (tails := complemented(node)) is not None:
+        return tails
     if len(node.args) != 2:
         return None
     (c, one), (d, other) = (term.as_coeff_Mul() for term in node.args)
@@ -207,7 +276,7 @@ def _sum(node: Add) -> Expr | None:
 RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log: _log,
     log1p: _log1p,
-    Pow: _reciprocal,
+    Pow: _power,
     Mul: _product,
     Add: _sum,
 }

@@ -3,42 +3,37 @@
 Vector code is one file, of which nothing is used unless its digest is right. Numba caches only functions that come from
 a file, so the source of its modules is written to one; but what runs is always the text this process generated, never
 what a file holds. Numba's own files are unpickled only if their digests are those that were recorded when they were
-written. All of it lies inside a directory that belongs to the user and to nobody else.
+written. All of it lies where nobody but the user can write (:mod:`codegen.runtime.guard`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import platform
-import shutil
-import stat
 import sys
-import tempfile
 import threading
 import types
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-CACHE_VARIABLE = "SYMNN_CACHE_DIR"
-"""The environment variable that overrides the cache directory."""
+from codegen.runtime import guard
+from codegen.runtime.forks import compiling
+from codegen.runtime.store import keep, locked, remove
 
 DIGESTS = "digests"
-LOCK = "lock"
 SOURCE = "module.py"
 OBJECT = "code"
+MACHINE_CODE = "__pycache__"
 FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
 _modules: dict[str, types.ModuleType] = {}
 _lock = threading.RLock()
-_warned: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -48,16 +43,6 @@ class Loaded:
     module: types.ModuleType
     cache_hit: bool
     path: Path | None
-
-
-def cache_directory() -> Path:
-    """Where compiled modules are kept: ``$SYMNN_CACHE_DIR``, or the platform's cache directory for the user."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        # The home directory of somebody unknown stays as it is written, and cannot be used.
-        return Path(os.path.expanduser(chosen)) / "modules"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("symnn") / "modules"
 
 
 def key(content: str) -> str:
@@ -103,20 +88,17 @@ class Entry:
 
 def entry(name: str, use_cache: bool, build: Callable[[], Entry]) -> tuple[Entry, bool]:
     """The entry of this name, from disk or built now, and whether it was there."""
-    root = cache_directory()
-    found = None
-    if use_cache:
-        try:
-            _private(root)
-            (root / name).mkdir(mode=0o700, exist_ok=True)
-            with _exclusive(root / name / LOCK):
-                if (found := _read_entry(root / name / OBJECT)) is not None:
-                    return found, True
-                found = build()
-                _write(root / name / OBJECT, _entry_bytes(found))
-        except OSError as error:
-            _warn(root, error)
-    return build() if found is None else found, False
+    if not use_cache:
+        return build(), False
+    with locked(name) as place:
+        if place is None:
+            return build(), False
+        found = _read_entry(place / OBJECT)
+        if found is not None:
+            return found, True
+        found = build()
+        keep(place / OBJECT, _entry_bytes(found))
+    return found, False
 
 
 def _entry_bytes(found: Entry) -> bytes:
@@ -127,9 +109,8 @@ def _entry_bytes(found: Entry) -> bytes:
 
 def _read_entry(path: Path) -> Entry | None:
     """What a file holds, or None if it is missing or not whole."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = guard.read(path)
+    if data is None:
         return None
     digest, content = data[:32], data[32:]
     if hashlib.sha256(content).digest() != digest:
@@ -143,6 +124,7 @@ def _read_entry(path: Path) -> Entry | None:
     return Entry(facts, content[8 + size :]) if known else None
 
 
+@compiling()
 def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:
     """The module of this source, compiled now or loaded from disk; ``namespace`` holds what it expects to find."""
     name = key(source)
@@ -167,84 +149,31 @@ def _execute(name: str, source: str, filename: str, cache: bool, namespace: Mapp
 
 
 def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded | None:
-    root = cache_directory()
-    try:
-        _private(root)
-        entry = root / name
-        entry.mkdir(mode=0o700, exist_ok=True)
-        with _exclusive(entry / LOCK):
-            path = entry / SOURCE
-            # Truncated or foreign files must not be unpickled: unless all are as recorded, none is used.
-            if not (_holds(path, source) and _holds(entry / DIGESTS, _digests(entry))):
-                shutil.rmtree(entry / "__pycache__", ignore_errors=True)
-                _write(path, source.encode())
-            module = _execute(name, source, str(path), True, namespace)
-            hit = bool(module.run.stats.cache_hits)
-            if not hit:
-                _write(entry / DIGESTS, _digests(entry).encode())
-            return Loaded(module, hit, path)
-    except OSError as error:
-        _warn(root, error)
-        return None
-
-
-def _warn(root: Path, error: OSError) -> None:
-    if str(root) not in _warned:
-        _warned.add(str(root))
-        warnings.warn(
-            f"compiled functions are not cached: {root} cannot be used ({error}); "
-            f"set {CACHE_VARIABLE} to a directory that can be written",
-            RuntimeWarning,
-            stacklevel=6,
-        )
-
-
-def _private(root: Path) -> None:
-    """Make sure that the directory exists, is the user's, and that nobody else can write to it."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    root.mkdir(mode=0o700, exist_ok=True)
-    found = root.stat()
-    if hasattr(os, "getuid") and found.st_uid != os.getuid():
-        raise PermissionError("it belongs to another user")
-    if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
-        root.chmod(0o700)
-    if not os.access(root, os.W_OK):
-        raise PermissionError("it is not writable")
-
-
-@contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """One process at a time in an entry, where the platform has file locks."""
-    with path.open("a") as handle:
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return path.read_bytes() == text.encode()
-    except FileNotFoundError:
-        return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing: a reader sees the old file or the new one."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with locked(name) as place:
+        if place is None:
+            return None
+        path = place / SOURCE
+        # Truncated or foreign files must not be unpickled: unless all are as recorded, none is used.
+        if guard.read(path) != source.encode() or guard.read(place / DIGESTS) != _digests(place).encode():
+            remove(place / MACHINE_CODE)
+            if not keep(path, source.encode()):
+                return None
+            (place / MACHINE_CODE).mkdir(mode=0o700)
+        module = _execute(name, source, str(path), True, namespace)
+        # Of a C function Numba counts the hits itself, of others in statistics.
+        hit = bool(getattr(module.run, "stats", module.run).cache_hits)
+        if not hit:
+            for file in (place / MACHINE_CODE).iterdir():  # Numba's, made just now, as the umask would have them
+                file.chmod(0o600)
+            keep(place / DIGESTS, _digests(place).encode())
+        return Loaded(module, hit, path)
 
 
 def _digests(entry: Path) -> str:
-    files = sorted((entry / "__pycache__").glob("*.nb?"))
-    return "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files)
+    """The digests of Numba's files, each read once that nobody else may have written it."""
+    folder = entry / MACHINE_CODE
+    if not folder.is_dir():
+        return ""
+    guard.check_directory(folder)
+    files = sorted(folder.glob("*.nb?"))
+    return "".join(f"{hashlib.sha256(guard.read(f) or b'').hexdigest()}  {f.name}\n" for f in files)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -20,6 +20,7 @@ from codegen.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
+from codegen.runtime.forks import compiling, once
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
@@ -32,6 +33,24 @@ EmitterName = Literal["auto", "vector", "numba"]
 STRAIGHT_OPERATIONS = 4000
 """Straight-line code of up to so many operations is vector code too: 3,600 of 300 inputs take 9 s to compile, a third
 of what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
+
+
+@dataclass(frozen=True)
+class CFunction:
+    """Machine code that compiled code may call: ``int64 fill(words, workspace, results)``.
+
+    ``words`` are a table: for each argument and each array result the address of an array or the bits of a number, then
+    the symbolic extents. Scalar results go to ``results``. It returns 0 if an integer is out of its range; that the
+    arrays fit, and that results overlap nothing, is the caller's promise.
+    """
+
+    address: int
+    words: int
+    """The words of a table, some more than the caller fills in."""
+    workspace: Callable[[int], int]
+    """The bytes of the workspace for the table at an address, enough for smaller extents too."""
+    held: object
+    """What lives as long as the address is good."""
 
 
 class Code(Protocol):
@@ -52,8 +71,15 @@ class Code(Protocol):
     def jitted(self) -> Any:
         """A module with the jitted ``kernel`` and ``fill``."""
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-        """``call(*arguments, out=arrays)`` by the shortest way; ``otherwise`` gets calls that do not fit."""
+    @property
+    def c_function(self) -> CFunction:
+        """The code as other compiled code calls it."""
+
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """``call(*arguments, out=arrays)`` by the shortest way.
+
+        ``by_position`` gets calls without names, and ``otherwise`` those that do not fit.
+        """
 
     def bind(
         self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
@@ -85,17 +111,17 @@ class Preparation:
         ]
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
-    @cached_property
+    @once
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
-    @cached_property
+    @once
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
-    @cached_property
+    @once
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
@@ -111,11 +137,11 @@ class Preparation:
             if (planned := plan(program, self.dtype)) is not None:
                 return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
         if self.wish == "vector":
-            what = missing or "an equation over pairs of samples, or the derivative of a maximum,"
+            what = missing or "an equation over pairs of samples"
             raise EmitError(f"{what} has no vector form")
         return None
 
-    @cached_property
+    @once
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
@@ -124,7 +150,7 @@ class Preparation:
 
         return readable_source(self.table)
 
-    @cached_property
+    @once
     def facts(self) -> Mapping[str, str]:
         """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
@@ -154,6 +180,7 @@ _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
 """The machine code in this process that some function still holds."""
 
 
+@compiling()
 def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str, str]]:
     """The code of a graph, and what is known about it; from this process or the cache if it is there."""
     name = preparation.key
@@ -162,7 +189,7 @@ def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str,
         return _VectorCode(preparation, name, machine_code, True, cache), machine_code.facts
     found, hit = entry(name, cache, preparation.build)
     if not found.code:
-        return _NumbaCode(preparation.source, preparation.layout, cache), found.facts
+        return _NumbaCode(preparation, cache), found.facts
     machine_code = _machine_code(found)
     _loaded[name] = machine_code
     return _VectorCode(preparation, name, machine_code, hit, cache), found.facts
@@ -184,7 +211,7 @@ class _VectorCode:
     """Vector code: entry points of its own, and a copy for jitted code that is compiled when it is asked for."""
 
     def __init__(self, preparation: Preparation, name: str, code: Any, hit: bool, cache: bool) -> None:
-        from codegen.emit.vector.interface import NATIVE
+        from codegen.emit.vector.interface import NATIVE, words
         from codegen.runtime.native import Native
 
         addresses = {n.removeprefix(f"{NATIVE}_"): address for n, address in code.addresses.items()}
@@ -194,9 +221,12 @@ class _VectorCode:
         self.bind = native.bind
         self.in_threads = native.in_threads
         self.with_keyword = native.with_keyword
+        workspace = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["workspace"])
+        count = words(len(preparation.graph.extents), preparation.layout)
+        self.c_function = CFunction(addresses["fill"], count, workspace, code)
         self._preparation, self._name, self._cache = preparation, name, cache
 
-    @cached_property
+    @once
     def jitted(self) -> Any:
         from codegen.emit.vector import module
 
@@ -209,15 +239,22 @@ class _VectorCode:
 class _NumbaCode:
     """The readable module, called through Numba's own wrappers."""
 
-    def __init__(self, source: str, layout: Layout, cache: bool) -> None:
+    def __init__(self, preparation: Preparation, cache: bool) -> None:
+        source, layout = preparation.source, preparation.layout
         loaded = load(source, cache, {})
         self.cache_hit, self.jitted, self._layout = loaded.cache_hit, loaded.module, layout
+        self._preparation, self._cache = preparation, cache
         self._fill = loaded.module.fill
-        self._integers = [n for n, slot in enumerate(layout.arguments) if slot.kind == "integer" and not slot.shape]
+        slots = [*layout.arguments, *layout.arrays]
+        self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
+        self._arrays = [n for n, slot in enumerate(slots) if slot.shape]
 
     def call(self, *everything: Any) -> Any:
         # Numba would turn 1.9 into the integer 1.
         if not all(isinstance(everything[n], (int, np.integer)) for n in self._integers if n < len(everything)):
+            return False
+        # It would ignore the mask of a masked array.
+        if not all(type(everything[n]) is np.ndarray for n in self._arrays if n < len(everything)):
             return False
         try:
             scalars = self._fill(*everything)
@@ -228,10 +265,20 @@ class _NumbaCode:
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
 
+    @once
+    def c_function(self) -> CFunction:
+        from codegen.emit.c_entry import c_source, namespace
+        from codegen.emit.vector.interface import words
+
+        extents = self._preparation.graph.extents
+        source = c_source(self._layout, extents, self._preparation.dtype, key(self._preparation.source))
+        run = load(source, self._cache, namespace(self._fill)).module.run
+        return CFunction(run.address, words(len(extents), self._layout), lambda _: 0, run)
+
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         return self.call(*arguments, *arrays)
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
         return otherwise
 
     def bind(

@@ -8,7 +8,7 @@ from sympy import Float, Idx, Indexed, Integer, Rational, Symbol
 from sympy.core.basic import Basic
 
 from codegen.equation import Equation
-from codegen.expression import extent, is_leaf, postorder
+from codegen.expression import extent, is_leaf
 from codegen.functions import Composite
 from codegen.graph import Graph
 
@@ -57,11 +57,20 @@ def _equation(equation: Equation) -> Iterator[str]:
 
 
 def _nodes(expression: Basic) -> Iterator[Basic]:
-    """Every node, and before a function that is defined by a formula the nodes of the formula."""
-    for node in postorder(expression):
-        if isinstance(node, Composite):
-            yield from _nodes(node.definition())
-        yield node
+    """Every node once, arguments first, and before a function that is defined by a formula the nodes of the formula."""
+    seen: dict[int, Basic] = {}  # formulas are made anew each time they are asked for: kept, so that no number recurs
+    stack: list[tuple[Basic, bool]] = [(expression, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            yield node
+        elif id(node) not in seen:
+            seen[id(node)] = node
+            stack.append((node, True))
+            if not is_leaf(node):
+                stack += [(argument, False) for argument in reversed(node.args)]
+            if isinstance(node, Composite):
+                stack.append((node.definition(), False))
 
 
 def _node(node: Basic, numbers: dict[int, int]) -> str:

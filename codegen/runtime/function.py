@@ -6,21 +6,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import Parameter, Signature
-from keyword import iskeyword
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from codegen.emit.layout import Layout, Slot, layout
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import DTYPES, dtype_name
 from codegen.errors import EmitError
 from codegen.graph import Graph
 from codegen.passes import PassReport
-from codegen.runtime.code import Code, EmitterName, Preparation, load_code
+from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
+from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
 from codegen.schedule import SCHEDULES, ScheduleName
-
-DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,23 @@ class CompileReport:
 class CompiledFunction:
     """A graph as machine code.
 
-    Calling it checks the arguments and returns the results in the order of the graph's outputs: scalars as numbers,
-    arrays newly allocated, a single result by itself. ``out`` takes one array for each array result, to be filled and
-    returned instead; then nothing is allocated. Wrong arguments raise ``TypeError`` or ``ValueError`` that say which,
-    what was found and what was expected. Calls release the GIL and may run in several threads at once.
+    Calling it checks the arguments, given by position or by name, and returns the results in the order of the graph's
+    outputs: scalars as numbers, arrays newly allocated, a single result by itself. ``out`` takes one array for each
+    array result, to be filled and returned instead; then nothing is allocated. Calls release the GIL and may run in
+    several threads at once.
+
+    Arrays of the right dtype that are C-contiguous are used as they are. Others, and whatever NumPy reads as an array
+    (lists, frames, arrays of other libraries), are converted where nothing is lost: whole numbers and bools to floats,
+    floats that are whole numbers to integers. Of floats that are rounded a :class:`~codegen.PrecisionWarning` says so,
+    once an argument. Other arguments raise ``TypeError`` or ``ValueError`` that say which, what was found and what was
+    expected; an array for ``out`` is never converted, nor is what :meth:`bind` gets.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import Idx, IndexedBase, Sum, symbols
+    >>> a, i, x = symbols("a"), Idx("i", symbols("n")), IndexedBase("x")
+    >>> f = compile(from_expressions({"e": Sum(a * x[i], i)}, [a, x[i]]))
+    >>> f(2, [1, 2, 3]), f(x=np.arange(6)[::2], a=True)
+    (12.0, 6.0)
     """
 
     def __init__(
@@ -69,9 +80,10 @@ class CompiledFunction:
         self._code = code
         self._again = again
         self.threads = threads
-        self.__signature__ = _signature(layout)
+        self.__signature__ = signature(layout)
         self._call = code.call if threads == 1 else self._in_threads
         dtype = DTYPES[report.dtype]
+        self._converted = Converter(layout, np.dtype(dtype))
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
         self._symbolic = any(not isinstance(n, int) for slot in layout.arrays for n in slot.shape)
         self._where = {
@@ -82,7 +94,8 @@ class CompiledFunction:
         }
         if threads == 1:
             # Python looks up what a call means in the type: one of its own saves half of 0.6 µs a call.
-            direct = code.with_keyword(partial(CompiledFunction.__call__, self))
+            plain, any_ = partial(CompiledFunction._by_position, self), partial(CompiledFunction.__call__, self)
+            direct = code.with_keyword(plain, any_)
             members = {"__call__": direct, "__slots__": (), "__doc__": self.__doc__, "__module__": __name__}
             self.__class__ = type("CompiledFunction", (CompiledFunction,), members)
 
@@ -103,20 +116,37 @@ class CompiledFunction:
         found: Callable[..., Any] = self._code.jitted.fill
         return found
 
-    def __call__(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
+    @property
+    def c_function(self) -> CFunction:
+        """The machine code by its address, for other compiled code."""
+        return self._code.c_function
+
+    def __call__(self, /, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None, **named: Any) -> Any:
+        return self._by_position(*(ordered(self.layout, arguments, named) if named else arguments), out=out)
+
+    def _by_position(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Any:
         arrays = self._results(arguments, out)
-        results = self._call(*arguments, *arrays)
-        return self._call_again(arguments, arrays) if results is False else results
+        if arrays is not None and (results := self._call(*arguments, *arrays)) is not False:
+            return results
+        given = self._converted(arguments)
+        return self._call_again(given, self._known_results(given, out))
 
     def _in_threads(self, *everything: Any) -> Any:
         count = len(self.layout.arguments)
         return self._code.in_threads(self.threads, everything[:count], everything[count:])
 
-    def bind(self, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None) -> Callable[[], Any]:
+    def bind(
+        self, /, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None, **named: Any
+    ) -> Callable[[], Any]:
         """A function without arguments that computes on these very arrays and returns what a call with ``out`` does.
 
         The contents of the arrays may change between calls, their memory may not; numbers are those of now. Without
-        ``out``, arrays for the results are allocated once. Raises what a call raises.
+        ``out``, arrays for the results are allocated once. Nothing is converted: what is not as the compiled code takes
+        it raises what a call raises.
+
+        The results of a call are overwritten by the next: copy what has to last. SciPy's minimisers and ``solve_ivp``
+        keep what a function gave them before, and go astray if it changes; for them there are
+        :class:`codegen.FlatFunction` and the ``objective`` of :mod:`symnn`'s models, whose results are new arrays.
 
         >>> from codegen import from_expressions, gradient
         >>> from sympy import IndexedBase, symbols
@@ -126,13 +156,17 @@ class CompiledFunction:
         >>> x = np.ones(3)
         >>> energy = compile(gradient(graph, "e")).bind(x)
         >>> x[0] = 2.0
-        >>> energy()
+        >>> loss, slope = energy()
+        >>> loss, slope
         (6.0, array([4., 2., 2.]))
+        >>> energy()[1] is slope  # the same array every time
+        True
         """
-        arrays = self._results(arguments, out)
+        arguments = ordered(self.layout, arguments, named) if named else arguments
+        arrays = self._known_results(arguments, out)
         if self.threads > 1:
-            self(*arguments, out=arrays)
-            return lambda: self(*arguments, out=arrays)
+            self._call_again(arguments, arrays)
+            return partial(self._bound_in_threads, arguments, arrays)
         again = partial(self._call_again, arguments, arrays)
         bound = self._code.bind(arguments, arrays, again)
         if bound is None:
@@ -142,8 +176,12 @@ class CompiledFunction:
                 raise TypeError(f"{self!r} cannot be bound to these arguments")
         return bound
 
-    def _results(self, arguments: Sequence[Any], out: Any) -> tuple[np.ndarray, ...]:
-        """The arrays for the results, new ones unless some are given."""
+    def _bound_in_threads(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
+        results = self._call(*arguments, *arrays)
+        return self._call_again(arguments, arrays) if results is False else results
+
+    def _results(self, arguments: Sequence[Any], out: Any) -> tuple[np.ndarray, ...] | None:
+        """The arrays for the results, new unless some are given; None if the arguments do not show their shapes."""
         if len(arguments) != len(self.layout.arguments):
             self._check(arguments)
         if out is None:
@@ -151,18 +189,25 @@ class CompiledFunction:
         if isinstance(out, np.ndarray):
             return (out,)
         if not isinstance(out, (tuple, list)):
-            raise TypeError(f"out must be an array or a tuple of arrays, found {_describe(out)}")
+            raise TypeError(f"out must be an array or a tuple of arrays, found {describe(out)}")
         return tuple(out)
 
-    def _new_arrays(self, arguments: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    def _new_arrays(self, arguments: Sequence[Any]) -> tuple[np.ndarray, ...] | None:
         if not self._symbolic:
             return tuple([np.empty(shape, dtype) for shape, dtype in self._fixed])
         try:
             extents = {n: arguments[number].shape[axis] for n, (number, axis) in self._where.items()}
-        except (AttributeError, IndexError):
+            return tuple([np.empty([extents.get(n, n) for n in shape], dtype) for shape, dtype in self._fixed])
+        except (AttributeError, IndexError, TypeError):
+            return None
+
+    def _known_results(self, arguments: Sequence[Any], out: Any) -> tuple[np.ndarray, ...]:
+        """The arrays for the results. Raises what is wrong with arguments that do not show their shapes."""
+        arrays = self._results(arguments, out)
+        if arrays is None:
             self._check(arguments)
-            raise
-        return tuple([np.empty([extents.get(n, n) for n in shape], dtype) for shape, dtype in self._fixed])
+            raise TypeError(f"{self!r} cannot take these arguments")
+        return arrays
 
     def _call_again(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], *more: Any) -> Any:
         """Say what is wrong with the arguments; if nothing is, call with the plain arrays and numbers in them."""
@@ -212,7 +257,7 @@ class CompiledFunction:
             raise TypeError(f"out needs {len(slots)} arrays ({names}), found {len(arrays)}")
         for slot, array in zip(slots, arrays):
             if not isinstance(array, np.ndarray) or not array.flags.writeable:
-                raise TypeError(f"out for {slot.name!r} must be a writable numpy array, found {_describe(array)}")
+                raise TypeError(f"out for {slot.name!r} must be a writable numpy array, found {describe(array)}")
             for argument in arguments:
                 if isinstance(argument, np.ndarray) and np.may_share_memory(array, argument):
                     raise ValueError(f"out for {slot.name!r} shares memory with an argument")
@@ -226,17 +271,16 @@ class CompiledFunction:
     def _check_array(self, slot: Slot, value: Any, extents: dict[Any, tuple[int, str]]) -> None:
         wanted = np.dtype(np.int64 if slot.kind == "integer" else DTYPES[self.report.dtype])
         if not slot.shape:
-            if not isinstance(value, (int, float, np.integer, np.floating)) or (
-                slot.kind == "integer" and not isinstance(value, (int, np.integer))
-            ):
-                raise TypeError(f"{slot.name!r} must be a number ({wanted}), found {_describe(value)}")
+            number = value[()] if isinstance(value, np.ndarray) and not value.shape else value
+            if not isinstance(number, (int, np.integer) if slot.kind == "integer" else NUMBERS):
+                raise TypeError(f"{slot.name!r} must be a number ({wanted}), found {describe(value)}")
             below = slot.variables[0].below
             if slot.kind == "integer" and not (-(2**63) <= value < 2**63 if below is None else 0 <= value < below):
                 allowed = "an integer of 64 bits" if below is None else f"an integer from 0 to {below - 1}"
                 raise ValueError(f"{slot.name!r} must be {allowed}, found {value}")
             return
         if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
-            raise TypeError(f"{slot.name!r} must be a numpy array of {wanted}, found {_describe(value)}")
+            raise TypeError(f"{slot.name!r} must be a numpy array of {wanted}, found {describe(value)}")
         if value.dtype != wanted:
             raise TypeError(f"{slot.name!r} must have dtype {wanted}, found {value.dtype}")
         if value.ndim != len(slot.shape):
@@ -272,35 +316,19 @@ class CompiledFunction:
         return f"<CompiledFunction ({arguments}) -> ({results}), {self.report.schedule}, {self.report.dtype}>"
 
 
-def _signature(layout: Layout) -> Signature:
-    """The arguments by position, and ``out``; one whose name means something else in Python is called by its number."""
-    names = [slot.name for slot in layout.arguments]
-    plain = [n if n.isidentifier() and not iskeyword(n) and n != "out" else f"argument{k}" for k, n in enumerate(names)]
-    positional = [Parameter(name, Parameter.POSITIONAL_ONLY) for name in plain]
-    return Signature([*positional, Parameter("out", Parameter.KEYWORD_ONLY, default=None)])
-
-
 def _shape(slot: Slot) -> str:
     return f"({', '.join(map(str, slot.shape))}{',' if len(slot.shape) == 1 else ''})"
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, np.ma.MaskedArray):
-        return "a masked array"
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} with shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
-    return f"a {type(value).__name__}"
 
 
 def compile(
     graph: Graph,
     *,
-    dtype: Dtype = "float64",
+    dtype: DTypeLike = "float64",
     schedule: ScheduleName = "auto",
     emitter: EmitterName = "auto",
     cache: bool = True,
     threads: int = 1,
-    pack: Mapping[str, Sequence[str]] | None = None,
+    pack: Mapping[str, str | Sequence[str]] | None = None,
 ) -> CompiledFunction:
     """Compile a graph to a function of its inputs that returns its outputs.
 
@@ -309,8 +337,8 @@ def compile(
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
     program itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on
     chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
-    outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``, integer
-    ones are int64, all C-contiguous.
+    outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``
+    (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
 
     Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
     translation.
@@ -326,8 +354,7 @@ def compile(
         raise EmitError(f"expected a Graph, found a {type(graph).__name__}")
     if pack is not None and not isinstance(pack, Mapping):
         raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
-    if dtype not in DTYPES:
-        raise EmitError(f"unknown dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
+    real = dtype_name(dtype)
     if type(threads) is not int or threads < 1:
         raise EmitError(f"threads: found {threads!r}, expected a whole number of at least 1")
     if schedule not in ("auto", *SCHEDULES):
@@ -335,18 +362,19 @@ def compile(
     if emitter not in ("auto", "vector", "numba"):
         raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
     started = time.perf_counter()
-    convention = layout(graph, pack or {})
-    preparation = Preparation(graph, convention, dtype, schedule, emitter)
+    members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
+    convention = layout(graph, members)
+    preparation = Preparation(graph, convention, real, schedule, emitter)
     code, facts = load_code(preparation, cache)
     report = CompileReport(
         schedule=facts["schedule"],
         emitter=facts["emitter"],
-        dtype=dtype,
+        dtype=real,
         workspace=facts["workspace"],
         seconds=time.perf_counter() - started,
         cache_hit=code.cache_hit,
         preparation=preparation,
     )
-    options: dict[str, Any] = {"dtype": dtype, "schedule": schedule, "emitter": emitter, "cache": cache}
+    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "cache": cache}
     again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
     return CompiledFunction(code, convention, report, threads, again)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +19,9 @@ FASTCALL, KEYWORDS = 0x0080, 0x0002
 
 
 ALIGNMENT = 64
+NUMBERS = (int, np.int64, float, np.float64, np.float32)
+"""The types of numbers that are taken as they are."""
+assert len(NUMBERS) == Record.LAST - Record.NUMBERS
 OUT = sys.intern("out")
 
 
@@ -76,9 +78,12 @@ class Native:
         self.call = builtin("call", addresses["call"], (self._record(0), *self._held))
         """``call(*arguments, *arrays)``: the results, or False if anything is not as it should be."""
 
-    def with_keyword(self, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-        """``call(*arguments, out=arrays)`` without detours; ``otherwise`` gets what is called or fits differently."""
-        held = (self._record(0), otherwise, *self._held)
+    def with_keyword(self, by_position: Callable[..., Any], otherwise: Callable[..., Any]) -> Callable[..., Any]:
+        """``call(*arguments, out=arrays)`` without detours.
+
+        ``by_position`` gets what is called without names, ``otherwise`` what is called or fits differently.
+        """
+        held = (self._record(0), by_position, otherwise, *self._held)
         return builtin("__call__", self._addresses["keyword"], held, FASTCALL | KEYWORDS)
 
     def bind(
@@ -109,12 +114,17 @@ class Native:
         part = builtin("part", self._addresses["part"], held)
         if not part(-1, start + shared):
             return False
-        own = threading.local()
+        free: list[np.ndarray] = []
 
         def run(number: int) -> None:
-            if not hasattr(own, "memory"):
-                own.memory = np.empty(ALIGNMENT + private, np.uint8)
-            part(number, -(-own.memory.ctypes.data // ALIGNMENT) * ALIGNMENT)
+            # A variable of this frame holds it: what else holds memory (a thread's own, say) lets go of it at the
+            # interpreter's end, while a thread that is not waited for may still be writing.
+            try:
+                own = free.pop()
+            except IndexError:
+                own = np.empty(ALIGNMENT + private, np.uint8)
+            part(number, -(-own.ctypes.data // ALIGNMENT) * ALIGNMENT)
+            free.append(own)
 
         share(chunks, threads, run)
         return builtin("finish", self._addresses["finish"], held)()
@@ -130,4 +140,5 @@ class Native:
         record[Record.ARRAY_TYPE], record[Record.REAL], record[Record.INTEGER] = map(id, self._held[2:])
         record[Record.POOL] = self._pool.address
         record[Record.TUPLE_TYPE], record[Record.OUT], record[Record.FALSE] = id(tuple), id(OUT), id(False)
+        record[Record.NUMBERS : Record.LAST] = [id(type_) for type_ in NUMBERS]
         return record

@@ -12,6 +12,7 @@ from codegen.errors import EmitError
 from codegen.expression import extent, shape
 from codegen.graph import Cell, Equation, Graph
 from codegen.passes.hoist import hoist
+from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
@@ -40,7 +41,8 @@ NOMINAL_SAMPLES = 64
 def unrolled(graph: Graph) -> Program:
     """One straight line of scalar code, inside a single loop over the samples if there are any."""
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
-    return _in_phases(simplify(hoist(graph).unroll()), "unrolled", None, {})
+    # Of an array of which some elements are read, the others go.
+    return _in_phases(prune(simplify(hoist(graph).unroll())), "unrolled", None, {})
 
 
 def loops(graph: Graph) -> Program:

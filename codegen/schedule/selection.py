@@ -38,5 +38,7 @@ def _solved(condition: Basic, index: Idx) -> Expr | None:
 
 
 def _is_sum_of_integers(side: Basic) -> bool:
-    factors = [factor for term in Add.make_args(side) for factor in Mul.make_args(term)]
-    return all(is_leaf(factor) and factor.is_integer and not is_reference(factor) for factor in factors)
+    """Whether it is a sum of indices, each perhaps times integers and lengths, and of such numbers."""
+    terms = [Mul.make_args(term) for term in Add.make_args(expand(side))]
+    plain = all(is_leaf(f) and f.is_integer and not is_reference(f) for factors in terms for f in factors)
+    return plain and all(sum(isinstance(f, Idx) for f in factors) <= 1 for factors in terms)

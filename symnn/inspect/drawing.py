@@ -59,7 +59,7 @@ def _lines(graph: Graph, script: Text) -> Iterator[str]:
         output = " peripheries=2" if equation.name in graph.outputs else ""
         yield f"  v{numbers[equation.cell]} [label={quoted(write_equation(equation, script))}{output}]"
     for equation in graph.equations:
-        share, _ = ties(equation, f"ties({equation.name})")
+        share, _ = ties(equation, str)
         local = local_derivatives(equation)
         for reference in equation.references:
             formula = local[reference] * share if reference in local else None

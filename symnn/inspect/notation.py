@@ -127,6 +127,8 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     f.log1p: _logarithm_of_one_plus,
     f.log_sigmoid: lambda arguments: f"log(σ({arguments[0]}))",
     f.log_cosh: lambda arguments: f"log(cosh({arguments[0]}))",
+    f.log_erfc: lambda arguments: f"log(erfc({arguments[0]}))",
+    f.log_normal_cdf: lambda arguments: f"log(Φ({arguments[0]}))",
     sympy.Abs: lambda arguments: f"|{arguments[0]}|",
     sympy.gamma: partial(_call, "Γ"),
     sympy.loggamma: partial(_call, "logΓ"),
@@ -164,6 +166,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
             f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
             sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )

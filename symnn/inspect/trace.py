@@ -105,7 +105,7 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
             continue
         total = settle(cell)
         adjoint = Integer(1) if cell == (of, ()) else total
-        share, counting = ties(equation, names(f"ties({equation.name})"))
+        share, counting = ties(equation, names)
         derived.extend(counting if cell in found else ())
         for reference, local in found.get(cell, {}).items():
             value = define("local", Summand(share * local), indices(share * local))

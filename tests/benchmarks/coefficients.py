@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -105,6 +106,44 @@ def _tail_bound(a: object) -> mpf:
     return (mpf(a) - TAIL) / (mpf(a) + TAIL)
 
 
+def _to_infinity(a: object) -> dict[Dtype, tuple[mpf, mpf]]:
+    return _everywhere(_tail_bound(a), 1)
+
+
+def _of_tail(function: Real, power: int) -> Real:
+    """function(a)·(a + K)ᵖᵒʷᵉʳ by t = (a − K)/(a + K)."""
+    return lambda t: function(TAIL * (1 + t) / (1 - t)) * (2 * TAIL / (1 - t)) ** power
+
+
+def _relative(function: Real) -> Real:
+    return lambda t: 1 / abs(function(t))
+
+
+FAR = 30
+"""Beyond, exp(a²)·erfc(a) is taken from its continued fraction (Abramowitz, Stegun 1964, 7.1.14)."""
+
+
+def _fraction(a: mpf, first: int) -> mpf:
+    """2n/(2a + 2(n + 1)/(2a + …)) from n = first: what the n-th derivative of erfcx is to the one before, negated."""
+    value = mpf(0)
+    for n in range(200, first - 1, -1):
+        value = 2 * n / (2 * a + value)
+    return value
+
+
+def _erfcx(a: mpf) -> mpf:
+    return mp.exp(a * a) * mp.erfc(a) if a < FAR else 2 / mp.sqrt(mp.pi) / (2 * a + _fraction(a, 1))
+
+
+def _rate(a: mpf) -> mpf:
+    return 2 / mp.sqrt(mp.pi) / _erfcx(a) - 2 * a if a < FAR else _fraction(a, 1)
+
+
+def _curvature(a: mpf) -> mpf:
+    rate = _rate(a)
+    return 2 - (2 * a + rate) * rate if a < FAR else rate * (_fraction(a, 2) - rate)
+
+
 FITS: dict[str, Fit] = {
     # exp r = 1 + r + r²·p(r)
     "exp": Fit(
@@ -141,28 +180,54 @@ FITS: dict[str, Fit] = {
         {"float64": (_tail_bound(1), _tail_bound(27.5)), "float32": (_tail_bound(1), _tail_bound(10.25))},
         {"float64": 20, "float32": 9},
     ),
+    # erfcx a = exp(a²)·erfc(a) = p(t)/(a + K), a ≥ 0
+    "erfcx": Fit(
+        _of_tail(_erfcx, 1), _relative(_of_tail(_erfcx, 1)), _to_infinity(0), {"float64": 25, "float32": 11},
+    ),
+    # −erfcx'(a)/erfcx(a) = p(t)/(a + K), a ≥ ½
+    "erfcx_rate": Fit(
+        _of_tail(_rate, 1), _relative(_of_tail(_rate, 1)), _to_infinity(0.5), {"float64": 26, "float32": 12},
+    ),
+    # the second derivative of log erfcx(a) = p(t)/(a + K)², a ≥ 1
+    "erfcx_curvature": Fit(
+        _of_tail(_curvature, 2), _relative(_of_tail(_curvature, 2)), _to_infinity(1), {"float64": 26, "float32": 12},
+    ),
 }  # fmt: skip
 
 
 def rounded(fit: Fit, dtype: Dtype) -> tuple[str, ...]:
     """The coefficients as the shortest decimals that read back as numbers of the dtype.
 
-    They are rounded one by one, the lowest first, each time fitting the others anew: they make up for its error.
+    They are rounded one by one, the lowest first, each time fitting the others anew: they make up for its error. Where
+    that system becomes singular, all at once.
     """
     low, high = fit.bounds[dtype]
     size = NODES * fit.counts[dtype]
     # Cosines put the nodes where the error oscillates fastest; they leave out the ends and 0, where
     # functions such as (exp t − 1 − t)/t² cannot be evaluated.
     nodes = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * size)) for i in range(size)]
-    values, weights = [fit.function(t) for t in nodes], [fit.weight(t) for t in nodes]
+    points = [(t, fit.function(t), fit.weight(t)) for t in nodes]
+    at_once = tuple(_rounded(c, dtype) for c in minimax(points, fit.counts[dtype]))
+    return min((_one_by_one(points, fit.counts[dtype], dtype), at_once), key=partial(_error, points))
+
+
+def _one_by_one(points: Sequence[tuple[mpf, mpf, mpf]], count: int, dtype: Dtype) -> tuple[str, ...]:
     texts: list[str] = []
-    points = list(zip(nodes, values, weights))
-    for count in range(fit.counts[dtype], 0, -1):
-        # mpmath rounds to float64 first; a second rounding to float32 differs in one case of 2²⁹.
-        first = np.dtype(dtype).type(float(minimax(points, count)[0]))
-        texts.append(str(first))
+    for terms in range(count, 0, -1):
+        first = _rounded(minimax(points, terms)[0], dtype)
+        texts.append(first)
         points = [(t, (v - mpf(float(first))) / t, w * abs(t)) for t, v, w in points]
     return tuple(texts)
+
+
+def _rounded(number: mpf, dtype: Dtype) -> str:
+    # mpmath rounds to float64 first; a second rounding to float32 differs in one case of 2²⁹.
+    return str(np.dtype(dtype).type(float(number)))
+
+
+def _error(points: Sequence[tuple[mpf, mpf, mpf]], texts: Sequence[str]) -> mpf:
+    coefficients = [mpf(float(text)) for text in reversed(texts)]
+    return max(w * abs(v - mp.polyval(coefficients, t)) for t, v, w in points)
 
 
 def table() -> dict[str, dict[Dtype, tuple[str, ...]]]:

@@ -123,13 +123,6 @@ def test_a_damaged_entry_is_compiled_again(what: str, caches: dict[str, Path], t
     assert not Path("pwned").exists()
 
 
-def test_a_directory_that_others_can_write_is_closed_first(tmp_path: Path) -> None:
-    (tmp_path / "modules").mkdir(mode=0o777)
-    (tmp_path / "modules").chmod(0o777)
-    assert run(tmp_path)["values"] == [6.0, 2.0, 5.0]
-    assert (tmp_path / "modules").stat().st_mode & 0o777 == 0o700
-
-
 def test_an_unusable_directory_means_no_cache_and_one_warning(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")

@@ -324,9 +324,9 @@ def test_read_only_arguments_are_accepted(network: CompiledFunction, arguments: 
         (lambda a: (a[0], a[1], None), TypeError, "'theta' must be a numpy array of float64, found a NoneType"),
     ],
 )
-def test_wrong_arguments_say_what_was_expected(network, arguments, change, error, words) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_arguments_of_bind_say_what_was_expected(network, arguments, change, error, words) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(error) as caught:
-        network(*change(arguments))
+        network.bind(*change(arguments))
     assert words in str(caught.value)
 
 
@@ -393,6 +393,9 @@ def test_two_threads_may_call_one_function(network: CompiledFunction, arguments:
     ("options", "words"),
     [
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
+        ({"dtype": None}, "unknown dtype None, expected one of float64, float32"),
+        ({"dtype": ">f8"}, "unknown dtype '>f8'"),
+        ({"dtype": 3}, "unknown dtype 3"),
         ({"schedule": "fast"}, "unknown schedule 'fast', expected one of auto"),
         ({"pack": {"theta": ["W9"]}}, "pack 'theta' names 'W9'"),
         ({"pack": {"theta": ["W1", "loss"]}}, "mixes inputs and outputs"),
@@ -407,6 +410,13 @@ def test_bad_options_are_refused(options: dict[str, object], words: str) -> None
     with pytest.raises(codegen.EmitError) as caught:
         codegen.compile(mlp([2, 2, 2]), **options)  # type: ignore[arg-type]
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("f4"), "float32", "f4"])
+def test_a_dtype_is_numpys_or_its_name(dtype: object) -> None:
+    function = codegen.compile(from_expressions({"e": x * y}, [x, y]), dtype=dtype, pack={"in": "x"})  # type: ignore[arg-type]
+    assert function.report.dtype == "float32"
+    assert function([0.5], 3) == 1.5
 
 
 def test_scalars_may_be_packed_on_both_sides() -> None:
@@ -486,8 +496,10 @@ def test_an_integer_argument_is_not_truncated() -> None:
     graph = Graph((k, a), (Equation(Variable("o").symbol, k.symbol * a.symbol),), ("o",))
     function = codegen.compile(graph, cache=False)
     assert function(2, 2.5) == 5.0
-    with pytest.raises(TypeError, match="'k' must be a number \\(int64\\), found a float"):
+    with pytest.raises(TypeError, match=r"'k' must be a whole number \(int64\), found 1\.9"):
         function(1.9, 2.5)
+    with pytest.raises(TypeError, match="'k' must be a number \\(int64\\), found a float"):
+        function.bind(2.0, 2.5)
 
 
 def test_an_array_that_is_an_input_and_an_output_is_refused() -> None:
@@ -567,4 +579,4 @@ def test_a_function_can_go_elsewhere(again: Callable[[CompiledFunction], Compile
 def test_a_function_has_a_signature() -> None:
     lam, rate = symbols("lambda rate")
     function = codegen.compile(from_expressions({"e": lam * rate}, [lam, rate]))
-    assert str(inspect.signature(function)) == "(argument0, rate, /, *, out=None)"
+    assert str(inspect.signature(function)) == "(argument0, rate, *, out=None)"

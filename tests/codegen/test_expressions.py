@@ -40,6 +40,7 @@ from sympy import (
     zoo,
 )
 
+import codegen
 from codegen import (
     DerivationError,
     Equation,
@@ -141,7 +142,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         {"e": sympy.polygamma(b, a)},
         "the output 'e' contains polygamma of order b, expected a whole number from 0",
     ),
-    "an imaginary part": ({"e": 1 + sympy.im(a)}, "the output 'e' contains sympy's im"),
+    "an argument of a complex number": ({"e": 1 + sympy.arg(a)}, "the output 'e' contains sympy's arg"),
     "zeta": ({"e": sympy.zeta(a)}, "the output 'e' contains sympy's zeta"),
     "an element of an array": (
         {"e": IndexedBase("A")[0] + a},
@@ -584,6 +585,33 @@ def test_fresh_names() -> None:
     assert [fresh_name("c", taken) for taken in ({"d"}, {"c"}, {"c", "c'"})] == ["c", "c'", "c''"]
     numbered = fresh_names("v", {"v1", "v3"})
     assert [next(numbered) for _ in range(3)] == ["v2", "v4", "v5"]
+
+
+I = sympy.I
+REAL_ALTHOUGH_WRITTEN_WITH_I = {
+    "re": (sympy.re(sympy.exp(I * a)), sympy.cos(a)),
+    "im": (sympy.im(b * sympy.exp(I * a)), b * sympy.sin(a)),
+    "a sum of conjugates": (sympy.exp(I * a) + sympy.exp(-I * a), 2 * sympy.cos(a)),
+    "a product of conjugates": ((b + I * a) * (b - I * a), a**2 + b**2),
+    "a quotient": (sympy.re(1 / (a + I * b)), a / (a**2 + b**2)),
+}
+
+
+@pytest.mark.parametrize("name", REAL_ALTHOUGH_WRITTEN_WITH_I)
+def test_what_is_real_for_real_symbols_is_admitted(name: str) -> None:
+    written, expected = REAL_ALTHOUGH_WRITTEN_WITH_I[name]
+    found, wanted = (
+        codegen.compile(codegen.gradient(from_expressions({"e": e}, [a, b]), "e"), emitter="numba", cache=False)(
+            0.3, 0.7
+        )
+        for e in (written, expected)
+    )
+    assert found == pytest.approx(wanted, rel=1e-14)
+
+
+def test_what_is_not_real_for_real_symbols_is_refused() -> None:
+    with pytest.raises(GraphError, match="the output 'e' contains the imaginary unit"):
+        from_expressions({"e": sympy.exp(I * a)}, [a])
 
 
 @pytest.mark.parametrize(

@@ -328,3 +328,9 @@ def test_unrolling_keeps_every_value(found: Graph) -> None:
 
 def test_a_variable_accepts_sympy_and_numpy_integers_as_extents() -> None:
     assert Variable("z", (np.int64(3), Index("n", 4).upper)).shape == (3, 3)  # type: ignore[arg-type]
+
+
+def test_outputs_are_names_or_a_list_of_them() -> None:
+    graph = lecture()
+    assert graph.with_outputs(["e", "c"]) == graph.with_outputs("e", "c")
+    assert graph.with_outputs(name for name in ("e",)) == graph.with_outputs("e")

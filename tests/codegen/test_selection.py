@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from scipy.optimize import rosen, rosen_der
-from sympy import Eq, Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, symbols
+from sympy import Eq, Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, symbols, tanh
 
 import codegen
-from codegen import Graph, Index, Variable, from_expressions, gradient
+from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
+from codegen.emit.layout import layout
+from codegen.emit.vector.module import native_module
+from codegen.emit.vector.plan import plan
+from codegen.emit.vector.table import Table
 from codegen.functions import equal
 from codegen.graph import sample_extent
+from codegen.passes import optimise
 from codegen.schedule import schedule
-from codegen.schedule.program import Loop, walk
+from codegen.schedule.program import Loop, Program, Samples, Statement, walk
 from codegen.schedule.selection import selected
-from tests.codegen.networks import distance, outputs
+from tests.codegen.networks import distance, outputs, random_values
 
 n = sample_extent("n")
 i, j, k = Index("i", n), Index("j", n), Index("k", 7)
@@ -26,6 +35,7 @@ SELECTED: dict[str, tuple[Expr, Expr | None]] = {
     "from the end": (Piecewise((x[j], Eq(j, n - 1 - i)), (0, True)), n - 1 - i),
     "a factor of a product": (x[i] * Piecewise((1, Eq(i, j + 3)), (0, True)) * x[j], i - 3),
     "every second": (equal(i, 2 * j) * x[j], None),
+    "a product of indices": (equal(j, i * k) * x[j], None),
     "an inequality": (Piecewise((x[j], j < i), (0, True)), None),
     "something else otherwise": (Piecewise((x[j], Eq(j, i)), (1, True)), None),
     "a label": (equal(y[i], j) * x[j], None),
@@ -70,3 +80,86 @@ def test_elements_that_are_not_there_are_not_read(size: int, emitter: str) -> No
     guarded = [np.concatenate([[np.nan] * 8, values[v.name], [np.nan] * 8])[8:-8] for v in graph.inputs]
     found = codegen.compile(graph, emitter=emitter)(*guarded)  # type: ignore[arg-type]
     assert distance([np.asarray(v) for v in found], outputs(graph, values)) <= 1e-12
+
+
+# --- both emitters run what is printed ----------------------------------------------------------------------------
+
+c, d, e = Index("c", 5), Index("d", 5), Index("e", 11)
+X, a, b, total = Variable("X", (n, 5)), Variable("a", (n, 5)), Variable("b", (n, 5)), Variable("total", ())
+w, v = Variable("w", (11,)), Variable("v", (5,))
+
+
+def summed(target: Expr, body: Expr, *reduced: Index) -> Equation:
+    return Equation(target, body, Reduction.SUM, reduced)
+
+
+PRUNED: dict[str, tuple[list[Equation], str]] = {
+    "reversed": ([summed(a[i, c], Piecewise((X[i, d] ** 2, Eq(d, 4 - c)), (0, True)), d)], "a"),
+    "a neighbour that may be missing": ([summed(a[i, c], equal(d, c - 1) * X[i, d], d)], "a"),
+    "every second": ([summed(v[c], equal(e, 2 * c) * w[e] ** 2, e)], "v"),
+    "one after the other": ([summed(v[c], equal(d, c + 2) * w[e] * equal(e, 1 + d), d, e)], "v"),
+    "a column by the row": ([summed(Variable("z", (n,))[i], equal(c, i - 1) * X[i, c], c)], "z"),
+    "one sample": ([summed(total.symbol, equal(i, 70) * tanh(X[i, 2]), i)], "total"),
+    "one of what was computed before": (
+        [Equation(a[i, c], tanh(X[i, c])), summed(b[i, c], equal(d, 3 - c) * a[i, d], d)],
+        "b",
+    ),
+    "one of a sum over samples": (
+        [
+            Equation(a[i, c], tanh(X[i, c])),
+            summed(Variable("q", (5,))[c], a[i, d] * equal(d, 4 - c) * X[i, c], i, d),
+        ],
+        "q",
+    ),
+}
+
+
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
+@pytest.mark.parametrize("case", PRUNED)
+def test_what_is_printed_is_what_runs(case: str, chosen: str) -> None:
+    equations, of = PRUNED[case]
+    inputs = (X,) if any("X" in str(equation.body) for equation in equations) else (w,)
+    graph = Graph(inputs, tuple(equations), (of,))
+    if chosen == "tiled" and not graph.extents:
+        pytest.skip("no samples")
+    for samples in (1, 3, 4, 17, 130) if graph.extents else (1,):
+        values = random_values(graph, samples=samples)
+        guarded = [np.concatenate([[np.nan] * 40, array.ravel(), [np.nan] * 40])[40:-40] for array in values.values()]
+        given = [inner.reshape(array.shape) for inner, array in zip(guarded, values.values())]
+        for emitter in ("vector", "numba"):
+            found = compiled(graph, chosen, emitter)(*given)
+            assert distance([np.asarray(found)], outputs(graph, values)) <= 1e-13
+
+
+@lru_cache(maxsize=64)
+def compiled(graph: Graph, chosen: str, emitter: str) -> codegen.CompiledFunction:
+    return codegen.compile(graph, schedule=chosen, emitter=emitter)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", ["reversed", "one of what was computed before", "one sample"])
+def test_vector_code_has_no_loop_over_a_selected_index(case: str) -> None:
+    equations, of = PRUNED[case]
+    program = schedule(optimise(Graph((X,), tuple(equations), (of,)))[0], "loops")
+
+    def loops(program: Program) -> int:
+        planned = plan(program, "float64")
+        assert planned is not None
+        text = native_module(Table(planned, layout(program.graph, {})))
+        return len(re.findall(r'^"?for\.cond[.\d]*"?:', text, re.MULTILINE))
+
+    selecting = [loop for loop, _ in walk(program.statements) if isinstance(loop, Loop) and loop.only is not None]
+    assert len(selecting) == 1
+    assert loops(program) < loops(_as_loops(program))
+
+
+def _as_loops(program: Program) -> Program:
+    """The same program with every loop written out in full."""
+
+    def full(statement: Statement) -> Statement:
+        if isinstance(statement, Loop):
+            return Loop(statement.index, tuple(map(full, statement.body)))
+        if isinstance(statement, Samples):
+            return replace(statement, body=tuple(map(full, statement.body)))
+        return statement
+
+    return replace(program, statements=tuple(map(full, program.statements)))

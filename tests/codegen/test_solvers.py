@@ -300,3 +300,53 @@ def test_what_does_not_fit_is_refused(case: str) -> None:
     call, error, message = REFUSED[case]
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+# ------------------------------------------------------------------------------------------- fresh arrays
+
+vector = FlatFunction(residuals.graph, "r", ["a", "b"], {"x": residuals_x, "y": residuals_y}, sparse=True)
+turn = IndexedBase("s", shape=(2,))
+pendulum = FlatFunction(from_expressions({f[0]: turn[1], f[1]: -turn[0]}, [turn]), "f")
+ADAPTERS: dict[str, tuple[Callable[..., Any], int]] = {
+    "fun": (residuals.fun, 2),
+    "jac of a number": (several.jac, several.size),
+    "jac of a vector": (residuals.jac, 2),
+    "sparse jac": (lambda x: vector.jac(x).data, 2),
+    "value_and_jac, value": (lambda x: residuals.value_and_jac(x)[0], 2),
+    "value_and_jac, jac": (lambda x: residuals.value_and_jac(x)[1], 2),
+    "hess": (several.hess, several.size),
+    "hessp": (lambda x: several.hessp(x, np.ones_like(x)), several.size),
+    "ode, fun": (lambda x: residuals.ode()[0](0.0, x), 2),
+    "ode, jac": (lambda x: residuals.ode()[1](0.0, x), 2),
+    "ode, jac that is constant": (lambda x: pendulum.ode()[1](0.0, x), 2),
+}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_every_call_gives_new_float64_arrays(name: str) -> None:
+    """SciPy's methods keep what they are given and compare it with what comes next."""
+    function, size = ADAPTERS[name]
+    point = np.linspace(0.3, 0.9, size)
+    first = function(point)
+    kept = first.copy()
+    second = function(point + 0.1)
+    assert first.dtype == second.dtype == np.float64
+    assert not np.shares_memory(first, second)
+    assert not np.shares_memory(first, point)
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("method", ["BFGS", "CG", "L-BFGS-B", "Newton-CG", "SLSQP", "TNC", "trust-constr"])
+def test_every_method_of_minimize_ends_in_the_minimum(method: str) -> None:
+    limit = {"maxfun" if method == "TNC" else "maxiter": 2000}
+    found = minimize(rosenbrock.fun, np.full(5, -0.5), jac=rosenbrock.jac, method=method, options=limit)
+    np.testing.assert_allclose(found.x, np.ones(5), atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"])
+def test_every_method_of_solve_ivp_ends_at_the_solution(method: str) -> None:
+    """A pendulum of small swing is back where it began after a turn."""
+    fun, jac = pendulum.ode()
+    options = {"jac": jac} if method in ("Radau", "BDF", "LSODA") else {}
+    found = solve_ivp(fun, (0, 2 * np.pi), [1.0, 0.0], method=method, rtol=1e-6, atol=1e-9, **options)
+    np.testing.assert_allclose(found.y[:, -1], [1.0, 0.0], atol=1e-3)

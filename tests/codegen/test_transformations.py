@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from scipy.sparse import csr_array
 from sympy import Expr, Idx, IndexedBase, MatrixSymbol, Sum, Symbol, sqrt, symbols, tanh
 
 from codegen import (
@@ -278,6 +279,23 @@ def test_extents_that_no_array_has_can_be_given() -> None:
     graph = Graph((x, v), (Equation(q[i], v[i] ** 2),), ("q",))
     found = sparse_jacobian(graph, "q", ["x", "v"])
     assert found.assemble(*outputs(found.graph, random_values(graph)), S=5).shape == (3, 18)
+
+
+def test_sparse_jacobians_share_their_indices_and_nothing_else() -> None:
+    graph = mlp([3, 4, 2])
+    found = sparse_jacobian(graph, "u2", ["x"])
+    first, second, larger = (
+        found.assemble(*outputs(found.graph, random_values(graph, seed, samples)))
+        for seed, samples in ((0, 5), (1, 5), (2, 6))
+    )
+    assert first.indices is second.indices
+    assert first.indptr is second.indptr
+    assert not np.shares_memory(first.data, second.data)
+    assert larger.shape == (12, 18)
+    for matrix in (first, second, larger):
+        checked = csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+        assert matrix.has_canonical_format
+        assert checked.has_canonical_format
 
 
 def test_a_sparse_jacobian_needs_all_extents_and_all_arrays() -> None:

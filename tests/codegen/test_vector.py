@@ -8,16 +8,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
 from numpy.typing import NDArray
 
 import codegen
-from codegen import CompiledFunction, EmitError, from_expressions, gradient
+from codegen import CompiledFunction, EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
 from codegen.emit.vector.plan import plan
 from codegen.passes import optimise
 from codegen.schedule import schedule
 from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import Loop, walk
-from tests.codegen.networks import distance, mlp, parameters
+from tests.codegen.networks import S, distance, index_graphs, mlp, outputs, parameters, random_values, s
 
 Sizes = tuple[int, ...]
 SIZES: Sizes = (3, 17, 4)
@@ -114,3 +115,35 @@ def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
     over = {id(s): str(s.index) for s, _ in walk(program.statements) if isinstance(s, Loop)}
     assert {over[loop] for loop in planned.vector_loops} >= {"s", "j"}
     assert {over[loop] for loop in planned.gathered} == {"s"}
+
+
+# --- every graph --------------------------------------------------------------------------------------------------
+
+SCHEDULES = ("unrolled", "loops", "tiled", "blas")
+
+
+@pytest.mark.parametrize("chosen", SCHEDULES)
+@pytest.mark.parametrize("samples", [1, 5, 200])
+def test_a_sum_that_nobody_reads_is_no_failure(chosen: str, samples: int) -> None:
+    x, v, L, j = Variable("x", (S,)), Variable("v", (2,)), Variable("L"), Index("j", 2)
+    chosen_sum = Equation(v[j], codegen.functions.equal(s, j) * x[s], Reduction.SUM, (s,))
+    graph = Graph((x,), (chosen_sum, Equation(L.symbol, sympy.tanh(v[0]))), ("L",))
+    values = random_values(graph, samples=samples)
+    found = codegen.compile(graph, schedule=chosen, emitter="vector")(values["x"])  # type: ignore[arg-type]
+    assert distance([np.asarray(found)], outputs(graph, values)) <= 1e-12
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(index_graphs())
+def test_every_graph_is_compiled_or_refused(graph: Graph) -> None:
+    derived = gradient(graph, "L")
+    values = random_values(derived, samples=5)
+    for chosen in SCHEDULES:
+        try:
+            function = codegen.compile(derived, schedule=chosen, emitter="vector", cache=False)  # type: ignore[arg-type]
+        except EmitError:
+            continue  # pairs of samples, or none
+        found = function(*(values[variable.name] for variable in derived.inputs))
+        arrays = [np.asarray(value) for value in (found if isinstance(found, tuple) else (found,))]
+        assert distance(arrays, outputs(derived, values)) <= 1e-9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import mpmath
@@ -21,6 +21,7 @@ from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import COEFFICIENTS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH, TABLE, ULP_BOUNDS
 from codegen.errors import EmitError
 from codegen.functions import SYMPY_FUNCTIONS, Primitive
+from codegen.numeric import elementwise as elementwise_in_numpy
 
 Reals = NDArray[Any]
 INF, NAN = math.inf, math.nan
@@ -37,7 +38,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "sigmoid": (-750, 40), "softplus": (-750, 40), "sin": (-1e3, 1e3), "cos": (-1e3, 1e3), "tan": (-1e3, 1e3),
     "erf": (-7, 7), "erfc": (-6.5, 27.5), "normal_cdf": (-38.7, 9), "sinh": (-715, 715), "cosh": (-715, 715),
     "asin": (-1, 1), "acos": (-1, 1), "atan": (-10, 10), "asinh": (-100, 100), "acosh": (1, 100), "atanh": (-1, 1),
-    "sqrt": (0, 10), "reciprocal": (-10, 10),
+    "sqrt": (0, 10), "reciprocal": (-10, 10), "erfcx": (-27, 30), "erfcx_rate": (-27, 30), "erfcx_curvature": (-27, 30),
 }  # fmt: skip
 
 ORACLE: Mapping[str, Callable[[mpf], mpf]] = {
@@ -46,6 +47,7 @@ ORACLE: Mapping[str, Callable[[mpf], mpf]] = {
     "softplus": lambda x: mpmath.log1p(mpmath.exp(-abs(x))) + max(x, 0),
     "normal_cdf": lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2,
     "reciprocal": lambda x: 1 / x,
+    **{name: partial(getattr(functions, name).value, mpmath.mp) for name in ("erfcx", "erfcx_rate", "erfcx_curvature")},
 }
 
 #: Values at −inf, −largest, −smallest, −0, 0, smallest, largest, inf; "x" is the argument itself, None is not exact.
@@ -73,6 +75,9 @@ SPECIALS: Mapping[str, tuple[float | str | None, ...]] = {
     "atanh": (NAN, NAN, "x", "x", "x", "x", NAN, NAN),
     "sqrt": (NAN, NAN, NAN, "x", 0, None, None, INF),
     "reciprocal": (-0.0, None, -INF, -INF, INF, INF, None, 0),
+    "erfcx": (INF, INF, None, None, None, None, None, 0),
+    "erfcx_rate": (INF, INF, None, None, None, None, None, 0),
+    "erfcx_curvature": (2, 2, None, None, None, None, None, 0),
 }
 
 #: Exact arguments and values besides the common ones above.
@@ -112,6 +117,15 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
     "stop_gradient": (((5,), 5),),
     "maximum": (((1, 2, 0), 2), ((3, 2, 1), 3), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
     "minimum": (((1, 2, 3), 1), ((3, 2, 1), 1), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
+    "hypot": (
+        *(((3 * scale, -4 * scale), 5 * scale) for scale in (1, 2.0**100, 2.0**-100)),
+        ((0, 0), 0),
+        ((INF, NAN), INF),
+        ((-INF, 1), INF),
+        ((1, NAN), NAN),
+        ((7, 0), 7),
+    ),
+    "direction_cosine": (((0, 0, 0), 0), ((4, 3, 4), 0.8), ((NAN, NAN, 1), NAN)),
     "atan2": (((0, 1), 0), ((0, -1), math.pi), ((1, 0), math.pi / 2), ((-0.0, -1), -math.pi)),
     "power": (((2, 10), 1024), ((2, 0.5), math.sqrt(2)), ((NAN, 0), 1), ((-8, 3), -512), ((-8, 0.5), NAN)),
 }
@@ -159,10 +173,17 @@ def points(name: str, dtype: Dtype, count: int, seed: int = 0) -> Reals:
     return kept
 
 
+UNBOUNDED = {
+    "log", "log1p", "sin", "cos", "tan", "softplus", "asinh", "acosh", "atan", "sqrt", "reciprocal", "erfcx",
+    "erfcx_rate", "erfcx_curvature",
+}  # fmt: skip
+"""Functions that change all the way, and whose oracle takes any number."""
+
+
 def exact(name: str, x: float) -> mpf:
     """The value to BITS bits; far outside the range, a number that rounds to the same as it."""
     low, high = RANGES[name]
-    if name not in ("log", "log1p", "sin", "cos", "tan", "softplus", "asinh", "acosh", "atan", "sqrt", "reciprocal"):
+    if name not in UNBOUNDED:
         x = min(max(x, 1.5 * low), 1.5 * high)  # exp(1e308) takes gigabytes
     if name == "softplus":
         return mpf(x) if x > 1000 else ORACLE[name](mpf(max(x, 1.5 * low)))
@@ -314,6 +335,9 @@ FLOAT64: Mapping[str, Callable[[Reals], Any]] = {
     "normal_cdf": lambda x: special.erfc(-x / math.sqrt(2)) / 2,
     "erf": special.erf,
     "erfc": special.erfc,
+    "erfcx": special.erfcx,
+    "erfcx_rate": elementwise_in_numpy.erfcx_rate,
+    "erfcx_curvature": elementwise_in_numpy.erfcx_curvature,
 }
 """The functions in float64, 2⁻²⁹ of a float32 ULP away from exact."""
 

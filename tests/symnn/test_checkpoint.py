@@ -19,6 +19,7 @@ from symnn.checkpoint import Checkpoint, load, save
 from symnn.data import Dataset, Split
 from symnn.errors import CheckpointError, DataError
 from symnn.network import Network, dense
+from symnn.scaling import Scaling
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -90,6 +91,49 @@ def test_a_network_can_take_its_inputs_as_they_are(tmp_path: Path) -> None:
     assert (found.mean, found.scale, found.classes) == (None, None, None)
     x = np.array([[0.5, -1.0]])
     np.testing.assert_array_equal(found.predict(x), NETWORK.compile().predict(THETA, x))
+
+
+REGRESSION = Network.from_spec(
+    {"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}, {"dense": 2}], "loss": "mean_squared_error"}
+)
+PRICES = replace(DATASET, classes=None, target_scaling=Scaling(np.array([3e5, -1.0]), np.array([1e5, 0.5])))
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float64", 1e-15), ("float32", 1e-6)])
+def test_a_regression_predicts_in_the_units_of_its_targets(dtype: Any, within: float, tmp_path: Path) -> None:
+    theta = REGRESSION.initial_parameters(3)
+    save(tmp_path / "r", REGRESSION, theta, dataset=PRICES, dtype=dtype)
+    found = load(tmp_path / "r")
+    x = np.array([[110.0, -3.0], [95.0, -2.75]])
+    output = REGRESSION.compile().predict(theta, np.array([[1.0, 0], [-0.5, 1]]))
+    predicted = found.predict(x)
+    assert predicted.dtype == dtype
+    np.testing.assert_allclose(predicted, [3e5, -1.0] + np.array([1e5, 0.5]) * output, rtol=within)
+    np.testing.assert_allclose(found.standardise_targets(predicted), output, atol=1e6 * within)
+
+
+LIMITED = [
+    {"layers": [{"dense": 2, "activation": "sigmoid"}]},  # outputs from 0 to 1
+    {"loss": {"formula": "exp(output) - target*output"}},  # counts
+    {"loss": "binary_cross_entropy"},
+]
+
+
+@pytest.mark.parametrize("change", LIMITED)
+def test_targets_that_the_loss_takes_as_they_are_stay_so(change: dict[str, Any], tmp_path: Path) -> None:
+    assert REGRESSION.spec is not None
+    network = Network.from_spec({**REGRESSION.spec.to_dict(), **change})
+    save(tmp_path / "r", network, network.initial_parameters(), dataset=PRICES)
+    assert load(tmp_path / "r").target_scaling is None
+
+
+def test_a_checkpoint_of_before_targets_were_standardised_is_read(tmp_path: Path) -> None:
+    theta = REGRESSION.initial_parameters(3)
+    save(tmp_path / "r", REGRESSION, theta, dataset=replace(PRICES, target_scaling=None))
+    tensors, _ = contents(tmp_path / "r")
+    assert "standardisation.target_mean" not in tensors
+    expected = REGRESSION.compile().predict(theta, np.array([[1.0, 0]]))
+    np.testing.assert_array_equal(load(tmp_path / "r").predict(np.array([[110.0, -3.0]])), expected)
 
 
 def test_single_precision_is_half_the_size_and_as_near_as_it_can_be(saved: Path, tmp_path: Path) -> None:

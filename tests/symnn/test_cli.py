@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from symnn import __version__, checkpoint, cli, solving
+from symnn.cli import app
 from symnn.errors import SpecError
+from symnn.lbfgs import lbfgs
+from symnn.linesearch import Iterate
+from symnn.physics import Physics
 from symnn.physics_spec import load_physics
 
 ROOT = Path(__file__).parents[2]
@@ -18,12 +28,19 @@ XOR = ROOT / "examples" / "xor.yaml"
 BURGERS = ROOT / "examples" / "burgers.yaml"
 
 
-def symnn(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def symnn(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "symnn.cli", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, timeout=300, check=False,
+        [sys.executable, "-m", "symnn", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, timeout=300, check=False, env={**os.environ, **environment},
     )  # fmt: skip
+
+
+def invoke(*arguments: object) -> str:
+    """What the command line prints, run in this process."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
 
 
 def test_train_reaches_96_percent_on_held_out_digits_and_saves(tmp_path: Path) -> None:
@@ -46,6 +63,47 @@ def test_train_takes_data_from_a_file(tmp_path: Path) -> None:
     assert "held-out data" in result.stdout
 
 
+SPEC = "inputs: 2\nlayers: [{dense: 8, activation: tanh}, {dense: 1}]\nloss: mean_squared_error\n"
+
+
+def line(tmp_path: Path, extra: str = "") -> Path:
+    """A spec beside its data: 60 rows of a straight line with targets around 300,000."""
+    rows = "\n".join(f"{i % 7},{i % 5},{300_000 + 9_000 * (i % 7) - 500 * (i % 5)}" for i in range(60))
+    (tmp_path / "d.csv").write_text(f"a,b,price\n{rows}\n")
+    (tmp_path / "s.yaml").write_text(f"{SPEC}data: {{file: d.csv, target: price}}\n{extra}")
+    return tmp_path / "s.yaml"
+
+
+def test_a_regression_says_how_much_better_it_is_than_the_mean(tmp_path: Path) -> None:
+    result = symnn("train", line(tmp_path), "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = re.search(r"R² (\S+), root mean square error (\S+); predicting the mean: (\S+)", result.stdout)
+    assert found
+    r2, error, baseline = map(float, found.groups())
+    assert 0.95 < r2 <= 1
+    assert 1.3e4 < baseline < 2.5e4  # the deviation of 9,000 · (0 … 6) is 18,000
+    assert (error / baseline) ** 2 == pytest.approx(1 - r2, abs=0.02)  # the test rows have a mean of their own
+    price = checkpoint.load(tmp_path / "model.safetensors").predict(np.array([[3.0, 2.0]]))
+    assert price == pytest.approx(326_000, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "epochs", "words"), [(1e6, 30, "diverged in epoch"), (10, 1, "none of 1 ep")]
+)
+def test_training_that_is_no_improvement_is_exit_status_1_and_saves_nothing(
+    learning_rate: float, epochs: int, words: str, tmp_path: Path
+) -> None:
+    for name in ("model.safetensors", "history.csv"):
+        (tmp_path / name).write_text("precious")
+    spec = line(tmp_path, f"training: {{learning_rate: {learning_rate:f}, epochs: {epochs}}}\n")
+    result = symnn("train", spec, "--out", tmp_path)
+    assert result.returncode == 1, (result.stdout, result.stderr)
+    assert result.stderr.count("\n") == 1
+    assert f"s.yaml: {words}" in result.stderr
+    assert "try a learning_rate below" in result.stderr
+    assert {(tmp_path / name).read_text() for name in ("model.safetensors", "history.csv")} == {"precious"}
+
+
 @pytest.mark.parametrize("arguments", [[], ["--format", "latex"]])
 def test_formulas_show_the_textbook_gradient(arguments: list[str]) -> None:
     result = symnn("formulas", DIGITS, *arguments)
@@ -62,6 +120,30 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
     assert result.stdout.count("root mean square of the residual") == 3
     with np.load(tmp_path / "u.npz") as saved:
         assert saved["W1"].shape == (20, 2)
+
+
+def test_ctrl_c_in_solve_writes_the_best_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> Iterator[Iterate]:
+        for number, iterate in enumerate(lbfgs(*arguments, **options)):  # type: ignore[arg-type]
+            if number == 3:
+                signal.raise_signal(signal.SIGINT)
+            yield iterate
+
+    monkeypatch.setattr(solving, "lbfgs", interrupted)
+    # A shell that starts the tests in the background has them ignore the signal.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        cli.solve(ROOT / "examples" / "heat.yaml", tmp_path / "u.npz", iterations=1000)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    shown = capsys.readouterr().out
+    assert re.search(r"loss \S+ after 3 iterations in \S+ s \(interrupted\)", shown)
+    physics = Physics.from_spec(ROOT / "examples" / "heat.yaml")
+    with np.load(tmp_path / "u.npz") as saved:
+        assert set(saved) == set(physics.layout)
+        assert not np.array_equal(saved["W1"], physics.split(physics.initial_parameters(0))["W1"])
 
 
 def test_solve_makes_no_iterations_where_none_are_asked_for_and_warns_in_one_line(tmp_path: Path) -> None:
@@ -143,11 +225,7 @@ def test_check_passes_on_a_right_gradient() -> None:
 
 
 def test_check_has_exit_status_1_on_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
-    from typer.testing import CliRunner
-
     from symnn import verify
-    from symnn.cli import app
 
     right = verify.check_gradient
 
@@ -168,6 +246,35 @@ def test_steps_show_values_and_gradients() -> None:
     assert result.returncode == 0, result.stderr
     assert "W1" in result.stdout
     assert "∂loss" in result.stdout
+
+
+def test_steps_give_an_iris_the_class_that_the_checkpoint_predicts(tmp_path: Path) -> None:
+    iris = pytest.importorskip("sklearn.datasets").load_iris()
+    table = np.column_stack([iris.data, iris.target])
+    np.savetxt(tmp_path / "d.csv", table, "%g", ",", header="a,b,c,d,kind", comments="")
+    (tmp_path / "s.yaml").write_text(
+        "inputs: 4\nlayers: [{dense: 4, activation: tanh}, {dense: 3}]\nloss: softmax_cross_entropy\n"
+        "data: {file: d.csv, target: kind}\n"
+    )
+    assert symnn("train", tmp_path / "s.yaml", "--out", tmp_path).returncode == 0
+    weights = tmp_path / "model.safetensors"
+    predicted = checkpoint.load(weights).predict(iris.data).argmax(axis=1)
+    assert (predicted == iris.target).mean() > 0.9
+    for row, kind in zip(iris.data[::30], predicted[::30], strict=True):
+        given = ",".join(map(str, row))
+        shown = invoke("steps", tmp_path / "s.yaml", "--input", given, "--label", 0, "--weights", weights)
+        assert shown.startswith("x is standardised as in training")
+        outputs = re.findall(r"^ *output\[0,\d\] = .* = (\S+)$", shown, re.MULTILINE)
+        assert np.argmax([float(number.replace("−", "-")) for number in outputs]) == kind
+
+
+def test_steps_standardise_the_target_too(tmp_path: Path) -> None:
+    spec = line(tmp_path)
+    assert symnn("train", spec, "--out", tmp_path).returncode == 0
+    weights = tmp_path / "model.safetensors"
+    shown = invoke("steps", spec, "--input", "3,2", "--target", 326_000, "--weights", weights)
+    loss = float(re.findall(r"^ *loss = .* = (\S+)$", shown, re.MULTILINE)[0])
+    assert loss < 0.01  # of standardised targets; 1e11 of those as they are
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -242,3 +349,61 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     result = symnn(command, "--help")
     assert result.returncode == 0
     assert f"Example: symnn {command} " in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])
+def test_what_an_encoding_cannot_show_is_written_in_ascii(encoding: str) -> None:
+    arguments = [sys.executable, "-m", "symnn", "formulas", str(XOR)]
+    result = subprocess.run(
+        arguments, capture_output=True, cwd=ROOT, check=True, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    text = result.stdout.decode(encoding)
+    product = {"ascii": "*", "latin-1": "·", "cp1252": "·"}.get(encoding, "*")
+    assert re.search(rf"[d∂]loss/[d∂]W1\[h,d\] = (sum|Σ)_s (delta|δ)1\[s,h\]{re.escape(product)}x\[s,d\]", text)
+    assert result.stderr == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of another kind")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_failure(unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [sys.executable, "-m", "symnn", "formulas", str(XOR)],
+        stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+USAGE = {
+    "an unknown command": (["tran"], "symnn: No such command 'tran'"),
+    "an unknown option": (["train", XOR, "--epoch", "3"], "No such option: --epoch"),
+    "no spec": (["train"], "symnn: Missing argument 'SPEC'"),
+    "no number": (["train", XOR, "--epochs", "many"], "'--epochs'"),
+    "a number out of range": (["train", XOR, "--epochs", "0"], "'--epochs'"),
+    "an unknown choice": (["train", XOR, "--dtype", "float16"], "float16"),
+    "one argument too many": (["formulas", XOR, XOR], "unexpected extra argument"),
+}
+
+
+@pytest.mark.parametrize("what", USAGE)
+def test_wrong_usage_is_one_line_and_exit_status_2(what: str) -> None:
+    arguments, words = USAGE[what]
+    result = symnn(*arguments)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert words in result.stderr
+    assert "--help)" in result.stderr
+
+
+def test_the_version_and_what_is_said_without_a_command() -> None:
+    assert symnn("--version").stdout == f"symnn {__version__}\n"
+    result = symnn()
+    assert result.returncode == 0
+    assert "solve" in result.stdout
+
+
+def test_a_shell_completes_commands() -> None:
+    result = symnn(_SYMNN_COMPLETE="complete_bash", COMP_WORDS="symnn tr", COMP_CWORD="1")
+    assert result.stdout.split() == ["train"]

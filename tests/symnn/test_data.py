@@ -1,6 +1,7 @@
 """Data sets: what is read, how it is split, and what is said about every kind of broken input."""
 
 import io
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -120,15 +121,15 @@ def test_builtin_data_sets_are_found_by_name() -> None:
 )
 def test_a_split_is_a_fair_partition(labels: list[int], seed: int, validation: float, test: float) -> None:
     classes = np.array(labels)
-    try:
-        split = split_rows(classes, seed, validation, test, "data")
-    except DataError:
-        assert len(labels) * min(validation, test) < 5 + 1  # a row of rounding for each of five classes
-        return
+    split = split_rows(classes, seed, validation, test)
     np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(len(labels)))
-    again = split_rows(classes, seed, validation, test, "data")
+    again = split_rows(classes, seed, validation, test)
     for part, same in zip(split, again):
         np.testing.assert_array_equal(part, same)
+    if not len(split[1]):
+        assert not len(split[2])
+        assert len(labels) * min(validation, test) < 5 + 1  # a row of rounding for each of five classes
+        return
     for label in set(labels):
         count = labels.count(label)
         in_train, in_validation, in_test = (int((classes[part] == label).sum()) for part in split)
@@ -139,19 +140,31 @@ def test_a_split_is_a_fair_partition(labels: list[int], seed: int, validation: f
 
 
 def test_many_small_classes_still_fill_every_part() -> None:
-    train, validation, test = split_rows(np.repeat(np.arange(20), 3), 0, 0.15, 0.2, "data")
+    train, validation, test = split_rows(np.repeat(np.arange(20), 3), 0, 0.15, 0.2)
     assert (len(train), len(validation), len(test)) == (39, 9, 12)
 
 
 def test_a_class_of_one_row_is_trained_on() -> None:
     labels = np.array([0] * 20 + [1])
     for seed in range(20):
-        assert 20 in split_rows(labels, seed, 0.4, 0.4, "data")[0]
+        assert 20 in split_rows(labels, seed, 0.4, 0.4)[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fractions", "expected"),
+    [
+        (4, (0.15, 0.2), (4, 0, 0)),  # too small for all three parts
+        (20, (0.0, 0.2), (16, 0, 4)),
+        (20, (0.2, 0.0), (16, 4, 0)),
+        (20, (0.0, 0.0), (20, 0, 0)),
+    ],
+)
+def test_parts_may_be_left_out(rows: int, fractions: tuple[float, float], expected: tuple[int, int, int]) -> None:
+    assert tuple(map(len, split_rows(np.zeros(rows, dtype=np.int64), 0, *fractions))) == expected
 
 
 BAD_SPLITS: list[tuple[dict[str, Any], list[str]]] = [
-    ({"test_fraction": 0.0}, ["test_fraction", "0.0", "between 0 and 1"]),
-    ({"test_fraction": 1}, ["test_fraction", "between 0 and 1"]),
+    ({"test_fraction": 1}, ["test_fraction", "at least 0 and below 1"]),
     ({"validation_fraction": -0.1}, ["validation_fraction", "-0.1"]),
     ({"validation_fraction": float("nan")}, ["validation_fraction", "nan"]),
     ({"validation_fraction": "half"}, ["validation_fraction", "'half'"]),
@@ -290,10 +303,9 @@ BAD_CSV: list[tuple[str, str, dict[str, Any], list[str]]] = [
     ("classes twice", GOOD, {"classes": ["x", "x"]}, ["'x', 'x'", "different"]),
     ("classes for regression", GOOD, {"classes": ["x"], "task": "regression"}, ["classes", "regression"]),
     ("unknown task", GOOD, {"task": "clustering"}, ["task", "'clustering'", "'regression'"]),
-    ("too few rows", "a,t\n1,0.5\n2,1.5\n", {}, ["2 rows", "too few"]),
     ("unclosed quote", GOOD + '1,2,"x\n', {}, ["line 22", "not valid CSV"]),
     ("too large to standardise", GOOD + "1e308,1,x\n-1e308,1,x\n" * 9, {}, ["column 'a'", "1e+308"]),
-    ("fractions", GOOD, {"test_fraction": 2}, ["test_fraction", "between 0 and 1"]),
+    ("fractions", GOOD, {"test_fraction": 2}, ["test_fraction", "at least 0 and below 1"]),
 ]
 
 
@@ -335,6 +347,70 @@ def test_any_text_is_data_or_a_data_error(tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_text("a,t\n" + text, encoding="utf-8", newline="")
     assert_data_or_one_line(lambda: load_file(path, "t", validation_fraction=0.4, test_fraction=0.4))
+
+
+# ---------------------------------------------------------------------------------------------- arrays
+
+
+class Frame(list[list[float]]):
+    """What NumPy makes an array of, with names of columns."""
+
+    columns = ("height", "width")
+
+
+ROWS = [[float(i), float(i % 3)] for i in range(20)]
+ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], tuple[str, ...], tuple[str, ...] | None]] = {
+    "lists": (ROWS, list(range(20)), {}, ("x[0]", "x[1]"), None),
+    "labels": (ROWS, [0, 1] * 10, {}, ("x[0]", "x[1]"), ("0", "1")),
+    "texts": (ROWS, np.array(["b", "a"] * 10, dtype=object), {}, ("x[0]", "x[1]"), ("a", "b")),
+    "booleans": (ROWS, [True, False] * 10, {}, ("x[0]", "x[1]"), ("0", "1")),
+    "whole floats": (ROWS, [0.0, 1.0] * 10, {"task": "classification"}, ("x[0]", "x[1]"), ("0", "1")),
+    "floats": (ROWS, [0.0, 1.0] * 10, {}, ("x[0]", "x[1]"), None),
+    "a column of targets": (ROWS, [[0.5], [1.0]] * 10, {}, ("x[0]", "x[1]"), None),
+    "a frame": (Frame(ROWS), [0, 1] * 10, {}, ("height", "width"), ("0", "1")),
+    "names": (ROWS, [0, 1] * 10, {"feature_names": ["p", "q"]}, ("p", "q"), ("0", "1")),
+    "one feature": (range(20), [0, 1] * 10, {}, ("x",), ("0", "1")),
+    "classes": (ROWS, [0, 1] * 10, {"classes": ("0", "1", "2")}, ("x[0]", "x[1]"), ("0", "1", "2")),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_arrays_are_a_data_set(what: str) -> None:
+    x, y, options, names, classes = ARRAYS[what]
+    data = Dataset.from_arrays(x, y, **options)
+    assert (data.name, data.feature_names, data.classes) == ("arrays", names, classes)
+    assert [len(part.x) for part in (data.train, data.validation, data.test)] == [13, 3, 4]
+    assert data.train.y.dtype == (np.float64 if classes is None else np.int64)
+    assert (data.target_scaling is None) == (classes is not None)
+    raw = np.asarray(x, dtype=float).reshape(20, -1)
+    restored = [data.mean + data.scale * part.x for part in (data.train, data.validation, data.test)]
+    np.testing.assert_allclose(np.sort(np.vstack(restored), axis=0), np.sort(raw, axis=0), atol=1e-12)
+
+
+def test_four_rows_are_trained_on_without_a_split() -> None:
+    data = Dataset.from_arrays([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], task="classification")
+    assert [len(part.x) for part in (data.train, data.validation, data.test)] == [4, 0, 0]
+
+
+BAD_ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
+    "no array": ([[1, 2], [3]], [0, 1], {}, "arrays: array 'x': not a rectangular array"),
+    "texts as features": ([["a"], ["b"]], [0, 1], {}, "arrays: array 'x' has dtype <U1, expected real numbers"),
+    "objects": ([[None], [1]], [0, 1], {}, "arrays: array 'x' has dtype object, expected real numbers"),
+    "other rows": (ROWS, [1, 2, 3], {}, "arrays: x has 20 rows and y has 3, expected as many"),
+    "no rows": ([], [], {}, "arrays: the arrays have no rows, expected at least one"),
+    "a number": (ROWS, 3, {}, "arrays: array 'y' has shape (), expected (rows,) or (rows, columns)"),
+    "nan": ([*ROWS[:-1], [np.nan, 1]], range(20), {}, "row (from 0) 19, column 'x[0]': found nan, expected a finite"),
+    "names": (ROWS, range(20), {"feature_names": ["p"]}, "arrays: feature_names: found 'p', expected 2 different"),
+    "task": (ROWS, range(20), {"task": "cluster"}, "task: found 'cluster', expected 'auto', 'classification' or"),
+    "half a label": (ROWS, [0.5] * 20, {"task": "classification"}, "found 0.5, expected a whole number as label"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_ARRAYS)
+def test_arrays_that_do_not_fit_are_refused(what: str) -> None:
+    x, y, options, message = BAD_ARRAYS[what]
+    with pytest.raises(DataError, match=re.escape(message)):
+        Dataset.from_arrays(x, y, **options)
 
 
 # ------------------------------------------------------------------------------------------------- npz
@@ -430,7 +506,6 @@ BAD_NPZ: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
         {"classes": ["0", "1"]},
         ["row (from 0) 1", "'2'", "'0', '1'"],
     ),
-    ("too few rows", {"x": X[:3], "y": X[:3]}, {}, ["3 rows", "too few"]),
 ]
 
 

@@ -125,7 +125,12 @@ def test_every_function_computes_what_its_name_says(name: str, reference: Callab
 
 
 def test_the_table_of_values_covers_every_function() -> None:
-    assert {name for name, _ in VALUES} | {"maximum", "minimum"} == set(FUNCTIONS)
+    assert {name for name, _ in VALUES} | {"maximum", "minimum", "xlogy", "xlog1py"} == set(FUNCTIONS)
+
+
+def test_x_log_y_is_0_where_x_is_0() -> None:
+    for name, at, value in (("xlogy", 2.0, 2 * math.log(3)), ("xlog1py", 2.0, 2 * math.log(4)), ("xlogy", 0.0, 0.0)):
+        assert float(parse(f"{name}(x, 3)").subs(X, Float(at)).evalf(15)) == pytest.approx(value, rel=1e-14)
 
 
 def test_variables_may_be_references_into_arrays() -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnn.errors import SpecError
+from symnn.errors import SpecError, SymnnError
+from symnn.network import Network, dense
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.spec import PURPOSES, Spec, TrainingSpec, load_spec
+from symnn.training import train
+from symnn.verify import check
 
 LAYERS = [{"dense": 3, "activation": {"leaky_relu": {"slope": 0.1}}, "bias": True, "initialiser": "he_normal"}]
 NETWORK: dict[str, Any] = {
@@ -103,3 +106,67 @@ def test_the_kinds_of_specs_are_told_apart_by_what_only_they_have() -> None:
     network, equations = PURPOSES
     assert network.fields == Spec.model_fields.keys() - PhysicsSpec.model_fields.keys()
     assert equations.fields == PhysicsSpec.model_fields.keys() - Spec.model_fields.keys()
+
+
+# ------------------------------------------------------------------------------------------- in Python
+
+LINEAR = Network(2, (dense(1),), "mean_squared_error")
+IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
+    "a layer in no list": (lambda: Network(4, dense(3), "mse"), "layers: expected a list of layers, such as"),  # type: ignore[arg-type]
+    "NumPy's tanh": (lambda: dense(8, np.tanh), "activation: found the function tanh, expected a name or a function"),
+    "a function that gives a number": (lambda: dense(8, lambda _: 1), "which gives a int, expected a name or a"),  # type: ignore[arg-type]
+    "a loss of one argument": (lambda: Network(2, (dense(1),), lambda u: u), "loss: found the function <lambda>, exp"),
+    "units in quotes": (lambda: dense("8"), "dense: found '8', expected a whole number of at least 1"),  # type: ignore[arg-type]
+    "no units": (lambda: dense(0), "dense: found 0, expected a whole number of at least 1"),
+    "inputs in quotes": (lambda: Network("2", (dense(1),), "mse"), "inputs: found '2', expected a whole number"),  # type: ignore[arg-type]
+    "softmax as activation": (lambda: dense(3, "softmax"), "activation: expected no activation last, found 'softmax'"),
+    "a misspelt activation": (lambda: dense(3, "tahn"), "unknown activation 'tahn'; did you mean 'tanh'?"),
+    "a misspelt parameter": (lambda: dense(3, {"elu": {"alhpa": 1}}), "activation: elu: unknown parameter 'alhpa'"),
+    "a misspelt initialiser": (lambda: dense(3, initialiser="he_norml"), "unknown initialiser 'he_norml'; did you"),
+    "no loss": (lambda: Network(2, (dense(1),), None), "loss: found None, expected the name of a loss"),  # type: ignore[arg-type]
+    "negative decay": (lambda: Network(2, (dense(1),), "mse", -1), "weight_decay: found -1, expected a finite number"),
+    "decay that is no number": (lambda: Network(2, (dense(1),), "mse", float("nan")), "weight_decay: found nan"),
+    "a misspelt setting": (lambda: TrainingSpec(epoch=3), "TrainingSpec: unknown field 'epoch'; did you mean 'epochs'"),  # type: ignore[call-arg]
+    "a setting without a name": (lambda: TrainingSpec(3), "TrainingSpec: expected fields by name, found 3"),  # type: ignore[misc]
+    "no epochs": (lambda: TrainingSpec(epochs=0), "TrainingSpec: epochs: expected a number of at least 1, found 0"),
+    "a setting twice": (lambda: TrainingSpec(lr=1.0, learning_rate=1.0), "found 'lr' and 'learning_rate', which are"),  # type: ignore[call-arg]
+    "a graph to check": (lambda: check(LINEAR.graph), "network: found a Graph, expected a Network"),  # type: ignore[arg-type]
+    "no y": (lambda: train(LINEAR, [[1, 2]]), "data: found a list, expected a Dataset, or arrays: train(network"),  # type: ignore[call-overload]
+    "a misspelt setting of train": (lambda: train(LINEAR, [[1, 2]], [1], {"epoch": 3}), "settings: unknown field 'epo"),
+    "settings that are none": (lambda: train(LINEAR, [[1, 2]], [1], 3), "settings: found a int, expected a Training"),  # type: ignore[call-overload]
+}
+
+
+@pytest.mark.parametrize("what", IN_PYTHON)
+def test_a_mistake_in_python_is_one_sentence(what: str) -> None:
+    call, words = IN_PYTHON[what]
+    with pytest.raises(SymnnError) as caught:
+        call()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_synonyms_are_read_in_specs_and_in_python() -> None:
+    found = load_spec(
+        {
+            "inputs": 2,
+            "layers": [{"dense": 3, "activation": "swish", "initializer": "he_normal"}, {"dense": 1}],
+            "loss": "mse",
+            "training": {"optimizer": "sgd", "lr": 0.5},
+        }
+    )
+    written = Network(2, [dense(3, "swish", initialiser="he_normal"), dense(1)], "mse")
+    network = Network.from_spec(found)
+    assert network.graph == written.graph == Network(2, (dense(3, "silu"), dense(1)), "mean_squared_error").graph
+    assert (found.training.optimiser, found.training.learning_rate) == ("gradient_descent", 0.5)
+    assert found.training == TrainingSpec(optimizer="sgd", lr=0.5)  # type: ignore[call-arg]
+    assert TrainingSpec(optimizer="sgd", momentum=0.9).optimiser == "momentum"  # type: ignore[call-arg]
+    assert load_spec(found.to_dict()) == found
+    assert "mse" not in str(found.to_dict())
+
+
+def test_an_activation_with_parameters_is_written_as_in_a_spec() -> None:
+    layers = [{"dense": 3, "activation": {"leaky_relu": {"slope": 0.1}}}, {"dense": 1}]
+    spec = {"inputs": 2, "layers": layers, "loss": {"huber": {"delta": 0.5}}}
+    network = Network(2, [dense(3, {"leaky_relu": {"slope": 0.1}}), dense(1)], {"huber": {"delta": 0.5}})
+    assert network.graph == Network.from_spec(spec).graph

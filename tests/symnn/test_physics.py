@@ -248,7 +248,7 @@ def test_the_loss_and_its_gradient_are_the_sums_of_the_parts(heat: tuple[symnn.P
 def test_each_residual_has_its_points(heat: tuple[symnn.PhysicsModel, list[np.ndarray]]) -> None:
     model, points = heat
     with pytest.raises(TypeError, match=re.escape("expected 3 arrays of points (interior, initial, ends), found 2")):
-        model.objective(*points[:2])
+        model.objective(points[:2])
 
 
 def test_scipy_minimises_it(heat: tuple[symnn.PhysicsModel, list[np.ndarray]]) -> None:

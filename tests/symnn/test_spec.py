@@ -141,7 +141,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({ACTIVATION: "tahn"}, "(known: identity, tanh"),
     ({ACTIVATION: "ReLU"}, "did you mean 'relu'?"),
     ({"layers.0.initialiser": "he_norml"}, "layers[0].initialiser: unknown initialiser 'he_norml'; did you mean"),
-    ({"loss": "mse"}, "spec: loss: unknown loss 'mse'"),
+    ({"loss": "msle"}, "spec: loss: unknown loss 'msle'"),
     ({"training.optimiser": "adamw"}, "training.optimiser: unknown optimiser 'adamw'; did you mean 'adam'?"),
     ({"data": "digit"}, "data.name: unknown data set 'digit'; did you mean 'digits'?"),
     # fields
@@ -233,7 +233,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": {"file": "a.csv", "target": 3}}, "data.target: expected one column or a list of columns, found 3"),
     ({"data": {"file": "", "target": "y"}}, "data.file: expected a text of printable characters, found ''"),
     ({"data": {"file": "a\0.csv", "target": "y"}}, "data.file: expected a text of printable characters"),
-    ({"data": {"name": "digits", "test_fraction": 0}}, "data.test_fraction: expected a number above 0"),
+    ({"data": {"name": "digits", "test_fraction": -0.1}}, "data.test_fraction: expected a number of at least 0"),
     ({"data": {"name": "digits", "test_fraction": 1}}, "data.test_fraction: expected a number below 1"),
     ({"data.name": "digits", "data.test_fraction": 0.5, "data.validation_fraction": 0.5}, "below 1, found 1"),
     # what a mapping from Python may hold

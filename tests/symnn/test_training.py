@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from symnn import descent, training
 from symnn.data import Dataset, Split, load_digits, minibatches
-from symnn.epoch import epoch_function
 from symnn.errors import DataError, SymnnError
 from symnn.losses import LOSSES
 from symnn.network import Model, Network, dense
+from symnn.optimisers import OPTIMISERS
+from symnn.scaling import Scaling
 from symnn.spec import TrainingSpec
 from symnn.training import Epoch, TrainingResult, evaluate, targets_for, train
 
@@ -204,6 +205,117 @@ def test_digits_are_read_at_96_percent() -> None:
     assert result.test_accuracy >= 0.96
 
 
+# ------------------------------------------------------------------------------------------- regression
+
+
+def in_other_units(data: Dataset) -> Dataset:
+    """Targets such as prices: 3·10⁵ + 10⁵·y, with the scaling that a data set has of its training rows."""
+    data = with_column(data, lambda x: 3e5 + 1e5 * (np.tanh(x[:, :1]) + 0.1 * np.sin(9 * x)[:, 1:]))
+    return replace(data, target_scaling=Scaling.of(data.train.y))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_regression_does_not_depend_on_the_unit_of_its_targets(dtype: Any) -> None:
+    data = in_other_units(plane())
+    network = Network(2, (dense(8, "tanh"), dense(1)), "mean_squared_error")
+    result = train(network, data, settings(epochs=50), model=network.compile(dtype))
+    assert result.test_fit is not None
+    y = data.test.y
+    squares = (result.predict(data.test.x) - y) ** 2  # the toy data has mean 0 and scale 1
+    np.testing.assert_allclose(result.test_fit.error, np.sqrt(squares.mean(axis=0)), rtol=1e-3)
+    np.testing.assert_allclose(result.test_fit.r2, 1 - squares.mean(axis=0) / y.var(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(result.test_fit.baseline, np.sqrt(((y - data.train.y.mean()) ** 2).mean(axis=0)))
+    assert result.test_fit.r2 > 0.8
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mean_squared_error"])
+def test_classes_have_no_r2(loss: str) -> None:
+    assert train(Network(2, (dense(2),), loss), blobs(), settings(epochs=1)).test_fit is None
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "least"), [({"optimiser": "adam", "learning_rate": 0.01, "epochs": 100}, 0.45), ({}, 0.43)]
+)
+def test_diabetes_is_predicted_as_well_as_by_others(optimiser: dict[str, Any], least: float) -> None:
+    raw = pytest.importorskip("sklearn.datasets").load_diabetes()
+    data = Dataset.from_arrays(raw.data, raw.target)
+    network = Network(10, (dense(16, "tanh"), dense(1)), "mean_squared_error")
+    result = train(network, data, TrainingSpec(**optimiser))
+    assert result.test_fit is not None
+    assert result.test_fit.r2 >= least
+
+
+# ------------------------------------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_ten_epochs_and_ten_more_are_twenty_to_the_bit(optimiser: str, dtype: Any) -> None:
+    chosen = settings(optimiser=optimiser, epochs=10, learning_rate=0.01)
+    model = CLASSIFIER.compile(dtype)
+    half = train(CLASSIFIER, blobs(), chosen, model=model)
+    whole = train(CLASSIFIER, blobs(), chosen, model=model, initial=half)
+    assert same_bits(whole, train(CLASSIFIER, blobs(), settings(**{**dict(chosen), "epochs": 20}), model=model))
+    assert [epoch.number for epoch in whole.history] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_run_that_was_broken_off_goes_on_where_its_last_epoch_ended(error: type[BaseException]) -> None:
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == 3:
+            raise error
+
+    try:
+        broken = train(CLASSIFIER, blobs(), settings(), on_epoch=stop)
+    except RuntimeError as raised:
+        broken = raised.result  # type: ignore[attr-defined]
+    whole = train(CLASSIFIER, blobs(), settings(epochs=2), initial=broken)
+    assert same_bits(whole, train(CLASSIFIER, blobs(), settings()))
+
+
+def test_a_run_that_diverges_when_it_goes_on_keeps_the_best_of_before() -> None:
+    first = train(REGRESSION, plane(), settings())
+    second = train(REGRESSION, plane(), settings(learning_rate=1e6, epochs=100), initial=first)
+    assert (second.stopped, second.improved, second.best_epoch) == ("diverged", True, first.best_epoch)
+    np.testing.assert_array_equal(second.theta, first.theta)
+
+
+def test_only_a_training_of_the_same_kind_can_go_on() -> None:
+    first = train(CLASSIFIER, blobs(), settings(epochs=1))
+    with pytest.raises(SymnnError, match="initial: found a training by nesterov, expected one by adam"):
+        train(CLASSIFIER, blobs(), settings(optimiser="adam"), initial=first)
+    with pytest.raises(SymnnError, match="initial: found a training in float64, expected one in float32"):
+        train(CLASSIFIER, blobs(), settings(), initial=first, model=CLASSIFIER.compile("float32"))
+
+
+# ------------------------------------------------------------------------------------------- raw arrays
+
+POINTS = np.random.default_rng(0).normal(size=(40, 2))
+SIDES = (POINTS[:, 0] > 0).astype(int)
+ARRAYS: dict[str, tuple[str, int, Any, tuple[str, ...] | None]] = {
+    "labels": ("softmax_cross_entropy", 2, SIDES, ("0", "1")),
+    "whole floats": ("softmax_cross_entropy", 2, SIDES.astype(float), ("0", "1")),
+    "a class that no row has": ("softmax_cross_entropy", 3, 2 * SIDES, ("0", "1", "2")),
+    "names": ("softmax_cross_entropy", 2, np.where(SIDES == 1, "right", "left"), ("left", "right")),
+    "yes and no": ("binary_cross_entropy", 1, SIDES, ("0", "1")),
+    "a column of yes and no": ("binary_cross_entropy", 1, SIDES[:, None], ("0", "1")),
+    "probabilities": ("binary_cross_entropy", 1, 0.25 + 0.5 * SIDES, None),
+    "rows of probabilities": ("softmax_cross_entropy_rows", 2, np.eye(2)[SIDES], None),
+    "numbers": ("mean_squared_error", 1, POINTS.sum(axis=1), None),
+    "whole numbers": ("mean_squared_error", 1, SIDES, None),
+    "a list": ("mean_squared_error", 1, POINTS.sum(axis=1).tolist(), None),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_raw_arrays_are_taken_as_the_loss_wants_them(what: str) -> None:
+    loss, outputs, y, classes = ARRAYS[what]
+    result = train(Network(2, (dense(outputs),), loss), 1e3 + 10 * POINTS, y, {"epochs": 20, "learning_rate": 0.01})
+    assert result.dataset.classes == classes
+    assert result.improved
+    assert result.predict(1e3 + 10 * POINTS).shape == (40, outputs)
+
+
 # ------------------------------------------------------------------------------------------- how it ends
 
 
@@ -216,31 +328,33 @@ def misleading() -> Dataset:
 def test_patience_ends_a_run_that_no_longer_helps() -> None:
     result = train(CLASSIFIER, misleading(), settings(epochs=50, patience=3), initial=np.zeros(6))
     assert result.stopped == "early"
-    assert result.best_epoch == 1
-    assert len(result.history) == 4
-    assert same_bits(
-        replace(result, history=result.history[:1]),
-        train(CLASSIFIER, misleading(), settings(epochs=1), initial=np.zeros(6)),
-    )
+    assert (result.best_epoch, len(result.history)) == (0, 3)
 
 
-def test_without_validation_rows_the_training_loss_decides() -> None:
+def test_without_validation_rows_the_loss_on_the_training_rows_after_the_epoch_decides() -> None:
     data = replace(misleading(), validation=EMPTY, test=EMPTY)
     result = train(CLASSIFIER, data, settings(epochs=10, patience=3))
     scores = [epoch.score for epoch in result.history]
-    assert scores == [epoch.training_loss for epoch in result.history]
+    assert scores == [epoch.fitted_loss for epoch in result.history]
     assert result.best_epoch == 1 + int(np.argmin(scores)) > 1
+    assert evaluate(CLASSIFIER.compile(), result.theta, data.train) == (
+        min(scores),
+        result.history[result.best_epoch - 1].fitted_accuracy,
+    )
     assert result.history[0].validation_loss is None
     assert (result.test_loss, result.test_accuracy) == (None, None)
 
 
-def test_a_loss_that_explodes_ends_the_run_with_the_best_so_far() -> None:
-    result = train(REGRESSION, plane(), settings(optimiser="gradient_descent", learning_rate=20.0, epochs=1000))
-    assert result.stopped == "diverged"
-    assert len(result.history) < 1000
-    assert not np.isfinite(result.history[-1].score)
-    assert np.isfinite(result.theta).all()
-    assert result.best_epoch == 1
+@pytest.mark.parametrize("held_out", [True, False])
+@pytest.mark.parametrize(("learning_rate", "epochs", "stopped"), [(20.0, 1000, "diverged"), (1.5, 5, "finished")])
+def test_where_no_epoch_is_better_than_the_start_the_start_is_kept(
+    learning_rate: float, epochs: int, stopped: str, held_out: bool
+) -> None:
+    chosen = settings(optimiser="gradient_descent", learning_rate=learning_rate, epochs=epochs, batch_size=40)
+    data = plane() if held_out else replace(plane(), validation=EMPTY)
+    result = train(REGRESSION, data, chosen)
+    assert (result.stopped, result.improved, result.best_epoch) == (stopped, False, 0)
+    np.testing.assert_array_equal(result.theta, REGRESSION.initial_parameters(0))
     assert result.test_loss is not None
     assert np.isfinite(result.test_loss)
 
@@ -273,6 +387,33 @@ def test_ctrl_c_between_epochs_keeps_the_best_so_far(how: str) -> None:
     assert result.test_loss is not None
 
 
+def raises(error: type[Exception]) -> object:
+    raise error("from on_epoch")
+
+
+@pytest.mark.parametrize("wish", [lambda: True, lambda: np.True_, lambda: raises(StopIteration)])
+def test_on_epoch_may_end_a_run(wish: Callable[[], object]) -> None:
+    result = train(CLASSIFIER, blobs(), settings(), on_epoch=lambda epoch: wish() if epoch.number == 3 else False)
+    assert result.stopped == "callback"
+    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=3)))
+    assert result.test_loss is not None
+
+
+@pytest.mark.parametrize("answer", [None, 1, "yes", np.ones(2)])
+def test_an_answer_of_on_epoch_that_is_not_true_is_none(answer: object) -> None:
+    assert train(CLASSIFIER, blobs(), settings(), on_epoch=lambda _: answer).stopped == "finished"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError])
+def test_an_error_of_on_epoch_carries_the_best_so_far(error: type[Exception]) -> None:
+    with pytest.raises(error, match="from on_epoch") as raised:
+        train(CLASSIFIER, blobs(), settings(), on_epoch=lambda epoch: epoch.number == 3 and raises(error))
+    result = raised.value.result  # type: ignore[attr-defined]
+    assert result.stopped == "interrupted"
+    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=3)))
+    assert "attribute `result`" in raised.value.__notes__[0]
+
+
 @pytest.mark.parametrize(("step", "epochs"), [(1, 0), (5, 0), (6, 1), (14, 2)])
 def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
     step: int, epochs: int, monkeypatch: pytest.MonkeyPatch
@@ -280,7 +421,7 @@ def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
     """Five steps an epoch; before the first has ended there are only the initial parameters."""
     interrupt = interrupt_at(step)
     monkeypatch.setattr(descent, "CALL_SECONDS", 0)  # a step a call
-    monkeypatch.setattr(descent, "epoch_function", lambda *arguments: interrupt(epoch_function(*arguments)))
+    monkeypatch.setattr(descent.Minibatches, "run", interrupt(descent.Minibatches.run))
     result = train(CLASSIFIER, blobs(), settings())
     monkeypatch.undo()
     assert result.stopped == "interrupted"

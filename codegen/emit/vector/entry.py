@@ -54,12 +54,15 @@ class Entries:
 
     def define(self) -> None:
         functions = Functions(self.module, self.table, self.symbol)
-        call = self._call(functions.run())
+        run = functions.run()
+        call = self._call(run)
         self._keyword(call)
         self._bound(call)
         self._bind()
         self._part(functions)
         self._finish_parts(functions)
+        self._workspace()
+        self._fill(run)
 
     # --- the entry points --------------------------------------------------------------------------------------------
 
@@ -76,20 +79,21 @@ class Entries:
     def _keyword(self, call: ir.Function) -> None:
         """``keyword(*arguments, out=arrays)``, an array or a tuple of them: ``call``, or else another function.
 
-        That function, the second item of ``self``, is handed every call that does not look like this one or that
-        ``call`` refuses.
+        The second item of ``self`` is handed every call without names, the third every other that does not look like
+        this one or that ``call`` refuses.
         """
         signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT, BYTE])
         function = ir.Function(self.module, signature, f"{self.symbol}_keyword")
         builder = ir.IRBuilder(function.append_basic_block("entry"))
-        other = function.append_basic_block("other")
+        other, plain = function.append_basic_block("other"), function.append_basic_block("plain")
         self_, args, count, names = function.args
-        with builder.goto_block(other):
-            builder.ret(self._otherwise(builder, self_, args, count, names))
+        for item, block in enumerate((plain, other), 1):
+            with builder.goto_block(block):
+                builder.ret(self._hand_over(builder, item, self_, args, count, names))
         record = self._record(builder, self_)
+        Checks(builder, plain).require(cgutils.is_not_null(builder, names))
         checks = Checks(builder, other)
         arguments, arrays = len(self.table.layout.arguments), len(self.table.layout.arrays)
-        checks.require(cgutils.is_not_null(builder, names))
         checks.require(builder.icmp_signed("==", count, INT(arguments)))
         checks.require(builder.icmp_signed("==", self._at(builder, names, HEAD, INT), INT(1)))
         name = self._at(builder, names, FIRST_ITEM, INT)
@@ -129,14 +133,15 @@ class Entries:
         other = function.append_basic_block("other")
         self_, args, count = function.args
         with builder.goto_block(other):
-            builder.ret(self._otherwise(builder, self_, args, count, ir.Constant(BYTE, None)))
+            builder.ret(self._hand_over(builder, 1, self_, args, count, ir.Constant(BYTE, None)))
         Checks(builder, other).require(builder.icmp_signed("==", count, INT(0)))
         objects = builder.bitcast(builder.gep(self_, [INT(FIRST_ITEM + 16)]), BYTE.as_pointer())
         self._return_unless_refused(builder, builder.call(call, [self_, objects, INT(len(self.table.slots))]), other)
 
-    def _otherwise(self, builder: ir.IRBuilder, self_: ir.Value, *arguments: ir.Value) -> ir.Value:
-        """Hand a call over to the second item of ``self``."""
-        return self._python(builder, "PyObject_Vectorcall", self._at(builder, self_, FIRST_ITEM + 8, BYTE), *arguments)
+    def _hand_over(self, builder: ir.IRBuilder, item: int, self_: ir.Value, *arguments: ir.Value) -> ir.Value:
+        """Hand a call over to an item of ``self``."""
+        function = self._at(builder, self_, FIRST_ITEM + 8 * item, BYTE)
+        return self._python(builder, "PyObject_Vectorcall", function, *arguments)
 
     def _return_unless_refused(self, builder: ir.IRBuilder, result: ir.Value, other: ir.Block) -> None:
         """Return a result; go on to ``other`` if it is False."""
@@ -178,6 +183,30 @@ class Entries:
         self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
         self._return(builder, results, self._bound_arrays(builder, self_))
 
+    def _workspace(self) -> None:
+        """``int64 workspace(words)``: the bytes that :meth:`_fill` needs for these extents, and for smaller ones."""
+        function = ir.Function(self.module, ir.FunctionType(INT, [INT.as_pointer()]), f"{self.symbol}_workspace")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        builder.ret(self.table.workspace(builder, function.args[0]))
+
+    def _fill(self, run: ir.Function) -> None:
+        """``int64 fill(words, workspace, results)`` on a table of arrays that fit: 1, or 0 if an integer does not.
+
+        For compiled code that is handed its address; it needs neither Python nor the interpreter's lock.
+        """
+        real = FORMATS[self.table.plan.dtype].real
+        signature = ir.FunctionType(INT, [INT.as_pointer(), BYTE, real.as_pointer()])
+        function = ir.Function(self.module, signature, f"{self.symbol}_fill")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        refuse = function.append_basic_block("refuse")
+        with builder.goto_block(refuse):
+            builder.ret(INT(0))
+        words, block, results = function.args
+        Checks(builder, refuse).integers(self.table, words)
+        self.table.put_workspaces(builder, words, block)
+        builder.call(run, [words, results])
+        builder.ret(INT(1))
+
     def _chunks(self, builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
         samples = self.table.plan.program.samples
         if samples is None:
@@ -208,10 +237,10 @@ class Entries:
         builder, table = checks.builder, self.table
         checks.require(builder.icmp_signed("==", count, INT(len(table.slots))))
         objects = [builder.load(builder.gep(args, [INT(n)])) for n in range(len(table.slots))]
-        # Numbers first: converting one may run anything, and arrays must not change once they have been looked at.
+        # Numbers first: reading one may run code, and arrays must not change once they have been looked at.
         for number, (slot, found) in enumerate(zip(table.slots, objects)):
             if not slot.shape:
-                table.put(builder, words, number, self._number(checks, slot, found))
+                table.put(builder, words, number, self._number(checks, record, slot, found))
         views: list[View | None] = []
         for number, (slot, found) in enumerate(zip(table.slots, objects)):
             written = number >= len(table.layout.arguments)
@@ -247,9 +276,32 @@ class Entries:
             [builder.load(builder.gep(lengths, [INT(axis)])) for axis in range(len(slot.shape))],
         )
 
-    def _number(self, checks: Checks, slot: Slot, found: ir.Value) -> ir.Value:
-        """A Python or NumPy number as a double or an integer; a conversion that raises is a refusal."""
+    def _require_number(self, checks: Checks, record: ir.Value, slot: Slot, found: ir.Value) -> None:
+        """The object is of a type of numbers, or an array without axes of the right type."""
+        builder, integer = checks.builder, slot.kind == "integer"
+        type_ = self._at(builder, found, HEAD - 8, INT)
+        known = ir.IntType(1)(0)
+        for place in range(Record.NUMBERS, Record.REAL_NUMBERS if integer else Record.LAST):
+            same = builder.icmp_signed("==", type_, builder.load(builder.gep(record, [INT(place)])))
+            known = builder.or_(known, same)
+        number, array = builder.append_basic_block("number"), builder.append_basic_block("array")
+        builder.cbranch(known, number, array)
+        builder.position_at_end(array)
+        checks.require(builder.icmp_signed("==", type_, builder.load(builder.gep(record, [INT(Record.ARRAY_TYPE)]))))
+        wanted = builder.load(builder.gep(record, [INT(Record.INTEGER if integer else Record.REAL)]))
+        same = builder.icmp_signed("==", self._at(builder, found, HEAD + ArrayField.DTYPE, INT), wanted)
+        rank = self._at(builder, found, HEAD + ArrayField.RANK, INT32)
+        checks.require(builder.and_(same, builder.icmp_signed("==", rank, INT32(0))))
+        builder.branch(number)
+        builder.position_at_end(number)
+
+    def _number(self, checks: Checks, record: ir.Value, slot: Slot, found: ir.Value) -> ir.Value:
+        """A Python or NumPy number as a double or an integer; one that is too large is a refusal.
+
+        Of other types the slow way makes a number: half of those with ``__float__`` are no real numbers.
+        """
         builder = checks.builder
+        self._require_number(checks, record, slot, found)
         if slot.kind == "integer":
             value = self._python(builder, "PyLong_AsLongLong", found, result=INT)
             suspicious = builder.icmp_signed("==", value, INT(-1))

@@ -11,8 +11,8 @@ from codegen.emit.layout import Layout
 
 NATIVE = "symnn"
 """What the names of the entry points begin with."""
-NAMES = ("call", "keyword", "bind", "bound", "part", "finish")
-"""The entry points."""
+NAMES = ("call", "keyword", "bind", "bound", "part", "finish", "workspace", "fill")
+"""The entry points: of Python's C interface, but for the last two, which are plain C."""
 
 
 class Record(IntEnum):
@@ -30,7 +30,9 @@ class Record(IntEnum):
     SHARED, PRIVATE, SCRATCH = 5, 6, 7
     TUPLE_TYPE, OUT, FALSE = 8, 9, 10
     """The addresses of ``tuple``, of the interned name ``"out"`` and of ``False``."""
-    LAST = 11
+    NUMBERS, REAL_NUMBERS = 11, 13
+    """The addresses of the types of numbers that are taken as they are, whole ones first."""
+    LAST = 16
     """Where a table begins."""
 
 
@@ -40,3 +42,21 @@ WORKSPACES = ("shared", "private", "scratch")
 def words(extents: int, layout: Layout) -> int:
     """The number of words in the table of a layout with so many symbolic extents."""
     return len(layout.arguments) + len(layout.arrays) + extents + len(WORKSPACES)
+
+
+class Batches(IntEnum):
+    """The words that a loop over minibatches needs to know, by position."""
+
+    EVALUATE, EVALUATE_TABLE, EVALUATE_WORKSPACE = 0, 1, 2
+    """The address of the function that is called on a batch, and next to it of its table and its workspace."""
+    UPDATE, UPDATE_TABLE, UPDATE_WORKSPACE = 3, 4, 5
+    """The same of the function that is called on the gradient."""
+    SIZE = 6
+    """The rows of a batch."""
+    VECTOR_BYTES = 7
+    COUNTERS = 8
+    """The address of the number of steps made and, next to it, of the rows they were made on."""
+    REFUSED = 9
+    """1 if the integers of the last batch were out of range, else 0."""
+    FIRST_SOURCE, FIRST_ROW = 10, 11
+    """The address of an array whose rows are gathered and the bytes of a row, and so on for each array."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import inf
 
-from sympy import Add, Expr, Idx, Integer, Mul
-from sympy.core.basic import Basic
+from sympy import Add, Expr, Idx, Mul
 
 from codegen.emit.numba import Dtype
-from codegen.expression import Extent, base_name, extent, is_reference, postorder, references, subscripts
-from codegen.functions import equal
+from codegen.expression import Extent, base_name, extent, references, subscripts
 from codegen.graph import Cell, Reduction, cell_of
 from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import (
@@ -131,13 +129,10 @@ class Plan:
 def fits(program: Program) -> bool:
     """Whether the writer knows how to run every equation in lanes.
 
-    It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another, nor the
-    derivative of a maximum, which compares real numbers for equality.
+    It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another.
     """
-    equations = program.graph.equations
-    pairs = any(sum(1 for i in e.domain if not isinstance(extent(i), int)) > 1 for e in equations)
-    ties = any(_compares_reals(program, node) for e in equations for node in postorder(e.body))
-    return not (pairs or ties)
+    domains = (equation.domain for equation in program.graph.equations)
+    return all(sum(1 for i in domain if not isinstance(extent(i), int)) <= 1 for domain in domains)
 
 
 def _is_mixed(program: Program, loops: frozenset[int]) -> bool:
@@ -157,15 +152,6 @@ def _drops(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
     """Whether an element is a vector: the lane index is an axis that needs no storage."""
     key = subscripts(reference)
     return lane is not None and lane in key and key.index(lane) not in storage.axes
-
-
-def _compares_reals(program: Program, node: Basic) -> bool:
-    def is_real(argument: Basic) -> bool:
-        if not is_reference(argument):
-            return not isinstance(argument, (Idx, Integer))
-        return program.graph.variable(base_name(argument)).kind == "real"
-
-    return isinstance(node, equal) and any(is_real(argument) for argument in node.args)
 
 
 def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
@@ -204,6 +190,7 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
                 and lane.index not in subscripts(statement.target)
             ):
                 sums[cell] = program.storage_of(statement.target).shape
+    summed = tuple(_sums(program))
     return Plan(
         program=program,
         dtype=dtype,
@@ -214,8 +201,8 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
         lane_sums=sums,
         lane_totals=frozenset(totals),
         gathered={loop: tuple(names) for loop, names in gathered.items()},
-        shared_locals=_shared_locals(program),
-        sums=tuple(_sums(program)),
+        shared_locals=_shared_locals(program, summed),
+        sums=summed,
     )
 
 
@@ -252,7 +239,8 @@ def _sums(program: Program) -> Iterator[Storage]:
     yield from dict.fromkeys(found)
 
 
-def _shared_locals(program: Program) -> dict[int, int]:
+def _shared_locals(program: Program, summed: Sequence[Storage]) -> dict[int, int]:
+    """Locals in memory: results, what several functions know, and sums over the samples, which are added by chunk."""
     used: dict[int, set[int]] = {}
     before, samples, after = segments(program)
     for number, segment in enumerate((before, () if samples is None else (samples,), after)):
@@ -267,5 +255,6 @@ def _shared_locals(program: Program) -> dict[int, int]:
                     used.setdefault(storage.number, set()).add(number)
     scalars = (program.graph.variable(name) for name in program.graph.outputs)
     results = {s.number for v in scalars if not v.shape and (s := program.storage_of(v.symbol)).place is Place.LOCAL}
-    crossing = sorted({n for n, where in used.items() if len(where) > 1} | results)
+    sums = {storage.number for storage in summed if storage.place is Place.LOCAL}
+    crossing = sorted({n for n, where in used.items() if len(where) > 1} | results | sums)
     return {number: place for place, number in enumerate(crossing)}

@@ -23,10 +23,15 @@ class Value:
 
 @dataclass(frozen=True)
 class Counter:
-    """The value of a loop index: a scalar, or the first of as many consecutive ones as there are lanes."""
+    """The value of a loop index in the first lane, and how much more it is in each that follows: 0 for a scalar."""
 
     base: ir.Value
-    lanes: bool
+    step: ir.Value | int = 0
+
+    @property
+    def lanes(self) -> bool:
+        """Whether it differs from lane to lane."""
+        return not (isinstance(self.step, int) and self.step == 0)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import reduce
 
 from llvmlite import ir
 from numba.core import cgutils
-from sympy import Expr, Idx, Indexed, Integer, Symbol
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.core.basic import Basic
 
 from codegen.emit.expressions import product_factors
@@ -78,6 +78,8 @@ class Writer:
         self.lane: Idx | None = None
         self.count: ir.Value | None = None
         self.mask: ir.Value | None = None
+        self.some_lanes = False
+        """Whether a condition has chosen among the lanes: those that count are no longer the first ``count``."""
         self.tile: tuple[Idx, ir.Value, ir.Value] | None = None
         """The index of the samples, the first of the tile and how many there are."""
 
@@ -136,9 +138,12 @@ class Writer:
     def loop(self, loop: Loop, scope: Scope) -> None:
         over_tile = self.tile is not None and self.tile[0] == loop.index
         n = self.tile[2] if self.tile is not None and over_tile else self.extent(extent(loop.index))
+        if loop.only is not None:
+            self.at_the_one(loop, loop.only, n, scope)
+            return
         if id(loop) not in self.plan.vector_loops:
             with self.range(INT(0), n, 1) as i:
-                self.block(loop.body, {**scope, loop.index: Counter(i, False)})
+                self.block(loop.body, {**scope, loop.index: Counter(i)})
             return
         width = self.plan.width
         if not over_tile:
@@ -159,11 +164,33 @@ class Writer:
             width = self.plan.width
             iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
             self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
-        inner = {**scope, loop.index: Counter(first, True)}
+        inner = {**scope, loop.index: Counter(first, 1)}
         for name in self.plan.gathered.get(id(loop), ()):
             self.gather_rows(name, inner)
         self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
+
+    def at_the_one(self, loop: Loop, value: Expr, n: ir.Value, scope: Scope) -> None:
+        """The body of a loop at one value of its index, where that is in the range; lanes have one value each."""
+        where = self.counter(value, scope)
+        if self.tile is not None and self.tile[0] == loop.index:
+            where = Counter(self.builder.sub(where.base, self.tile[1]), where.step)
+        inner = {**scope, loop.index: where}
+        every = self.values(where)
+        # As unsigned numbers, those below 0 are beyond every n.
+        if not every.lanes:
+            with self.builder.if_then(self.builder.icmp_unsigned("<", every.llvm, n)):
+                self.block(loop.body, inner)
+            return
+        inside = self.builder.icmp_unsigned("<", every.llvm, self.spread(n, self.plan.width))
+        outer, self.mask = (self.mask, self.some_lanes), self.masked(inside)
+        self.some_lanes = True
+        self.block(loop.body, inner)
+        self.mask, self.some_lanes = outer
+
+    def masked(self, inside: ir.Value) -> ir.Value:
+        """The lanes that count, of those where ``inside`` holds."""
+        return inside if self.mask is None else self.builder.and_(self.mask, inside)
 
     @contextmanager
     def range(self, start: ir.Value, stop: ir.Value, step: int) -> Iterator[ir.Value]:
@@ -213,7 +240,7 @@ class Writer:
             lanes = self.wide if total.lanes else self.scalar
             before = self.builder.load(total.slot)
             after = self.combined(statement, lanes, before, [self.spread_real(v, total.lanes) for v in values])
-            if total.combine and self.mask is not None:
+            if self.mask is not None and (total.combine or self.some_lanes):
                 after = self.wide.select(self.mask, after, before)
             self.builder.store(after, total.slot)
         elif key in self.plan.lane_sums:
@@ -227,10 +254,13 @@ class Writer:
             self.native.store(sum_, place)
         else:
             old = self.load(statement.target, scope)
-            in_lanes = old.lanes or any(v.lanes for v in values)
+            in_lanes = self.some_lanes or old.lanes or any(v.lanes for v in values)
             lanes = self.wide if in_lanes else self.scalar
             before, *added = (self.spread_real(v, in_lanes) for v in (old, *values))
-            self.store(statement.target, Value(self.combined(statement, lanes, before, added), in_lanes), scope)
+            after = self.combined(statement, lanes, before, added)
+            if self.some_lanes:
+                after = lanes.select(self.mask, after, before)
+            self.store(statement.target, Value(after, in_lanes), scope)
 
     def summands(self, statement: Accumulate, scope: Scope) -> list[Value]:
         """What is added: a value, or the two factors of a product."""
@@ -272,7 +302,7 @@ class Writer:
             body(scope)
             return
         with self.range(INT(0), self.extent(extent(over[0])), 1) as i:
-            self.over(over[1:], {**scope, over[0]: Counter(i, False)}, body)
+            self.over(over[1:], {**scope, over[0]: Counter(i)}, body)
 
     def parts(self, value: ir.Value) -> Iterator[ir.Value]:
         """A wide vector as native ones."""
@@ -335,7 +365,7 @@ class Writer:
         for axis, n in reversed(list(zip(storage.axes, storage.shape))):
             subscript = subscripts(reference)[axis]
             if isinstance(subscript, Idx) and scope[subscript].lanes:
-                stride = _add(self.builder, stride, step)
+                stride = _add(self.builder, stride, _multiply(self.builder, scope[subscript].step, step))
             step = _multiply(self.builder, step, n if isinstance(n, int) else self.extent(n))
         return stride
 
@@ -344,14 +374,20 @@ class Writer:
         storage, name = self.program.storage_of(reference), base_name(reference)
         if name in self.plan.private and self.lane is not None and subscripts(reference)[0] == self.lane:
             rest = Storage(Place.TILE, 0, storage.axes[1:], storage.shape[1:])
-            return Address(self.element(name, self.offset(reference, rest, scope)), 1, whole=True)
-        offset = self.offset(reference, storage, scope)
+            return self.vector_address(name, reference, rest, scope)
         if storage.number in self.plan.lane_elements and storage.place in (Place.WORK, Place.TILE):
-            return Address(self.element(storage.number, offset), 1, whole=True)
+            return self.vector_address(storage.number, reference, storage, scope)
+        offset = self.offset(reference, storage, scope)
         stride = self.stride(reference, storage, scope)
         # A tile is whole vectors long.
         whole = storage.place is Place.TILE and self.tile is not None and self.lane == self.tile[0]
         return Address(self.builder.gep(self.base(storage, name), [offset]), stride, whole)
+
+    def vector_address(self, key: object, reference: Expr, storage: Storage, scope: Scope) -> Address:
+        """Where a vertex is kept whose elements are vectors; each lane may be in another one."""
+        apart = _multiply(self.builder, self.stride(reference, storage, scope), self.region(key).lanes)
+        place = self.element(key, self.offset(reference, storage, scope))
+        return Address(place, _add(self.builder, apart, 1), whole=True)
 
     def load(self, reference: Expr, scope: Scope) -> Value:
         """The value of a vertex, from wherever it is kept."""
@@ -365,28 +401,35 @@ class Writer:
         if storage.place is Place.INPUT and not storage.shape:
             return Value(self.names.arrays[name], False)
         found = self.address(reference, scope)
-        integer = self.program.graph.variable(name).kind == "integer"
-        if found.stride == 0:
+        element = INT if self.program.graph.variable(name).kind == "integer" else self.scalar.format.real
+        # Where lanes have been chosen, the others may be anywhere.
+        apart = self.some_lanes and any(isinstance(i, Idx) and scope[i].lanes for i in subscripts(reference))
+        if found.stride == 0 and not apart:
             return Value(self.builder.load(found.pointer), False)
-        if found.stride == 1 and not integer:
-            all_lanes = found.whole or self.count is None
-            whole = self.wide.load(found.pointer) if all_lanes else self.wide.load_first(found.pointer, self.count)
-            return Value(whole, True)
-        if found.stride == 1:
-            return Value(self.load_integers(found.pointer), True)
-        element = INT if integer else self.scalar.format.real
-        return Value(self.gather(found.pointer, _value(found.stride), element), True)
+        if found.stride != 1:
+            return Value(self.gather(found.pointer, _value(found.stride), element), True)
+        if element is INT or apart:
+            return Value(self.load_neighbours(found.pointer, element), True)
+        all_lanes = found.whole or self.count is None
+        whole = self.wide.load(found.pointer) if all_lanes else self.wide.load_first(found.pointer, self.count)
+        return Value(whole, True)
 
-    def load_integers(self, pointer: ir.Value) -> ir.Value:
-        """Neighbouring integers, one a lane; for lanes beyond the end of the loop nothing is read."""
-        vector = ir.VectorType(INT, self.plan.width)
+    def load_neighbours(self, pointer: ir.Value, element: ir.Type) -> ir.Value:
+        """Neighbouring numbers, one a lane; for lanes that do not count nothing is read."""
+        size, kind = self.layout_of(element)
+        vector = ir.VectorType(element, self.plan.width)
         place = self.builder.bitcast(pointer, vector.as_pointer())
         if self.mask is None:
-            return self.builder.load(place, align=8)
-        arguments = [place, ir.IntType(32)(8), self.mask, ir.Constant(vector, [0] * self.plan.width)]
+            return self.builder.load(place, align=size)
+        zeros = ir.Constant(vector, [element(0)] * self.plan.width)
+        arguments = [place, ir.IntType(32)(size), self.mask, zeros]
         signature = ir.FunctionType(vector, [a.type for a in arguments])
-        name = f"llvm.masked.load.v{self.plan.width}i64.p0"
+        name = f"llvm.masked.load.v{self.plan.width}{kind}.p0"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, name), arguments)
+
+    def layout_of(self, element: ir.Type) -> tuple[int, str]:
+        """The bytes of a number, and what LLVM calls it in the names of intrinsics."""
+        return (8, "i64") if element is INT else (ITEM[self.plan.dtype], self.scalar.format.suffix)
 
     def store(self, target: Expr, value: Value, scope: Scope) -> None:
         storage = self.program.storage_of(target)
@@ -424,8 +467,8 @@ class Writer:
         return self.builder.inttoptr(self.builder.add(base, distance), ir.VectorType(pointer.type, width))
 
     def gather(self, pointer: ir.Value, stride: ir.Value, element: ir.Type) -> ir.Value:
-        """Every ``stride``-th element, one a lane; for lanes beyond the end of the loop nothing is read."""
-        size = 8 if element is INT else ITEM[self.plan.dtype]
+        """Every ``stride``-th element, one a lane; for lanes that do not count nothing is read."""
+        size, _ = self.layout_of(element)
         vector = ir.VectorType(element, self.plan.width)
         zero = ir.Constant(vector, [element(0)] * self.plan.width)
         return self._masked("gather", vector, self.lane_pointers(pointer, stride, size), size, element, (), (zero,))
@@ -444,7 +487,7 @@ class Writer:
         first: tuple[ir.Value, ...],
         last: tuple[ir.Value, ...],
     ) -> ir.Value:
-        kind = "i64" if element is INT else self.scalar.format.suffix
+        _, kind = self.layout_of(element)
         every = ir.Constant(ir.VectorType(ir.IntType(1), self.plan.width), [1] * self.plan.width)
         mask = every if self.mask is None else self.mask
         arguments = [*first, pointers, ir.IntType(32)(size), mask, *last]
@@ -481,14 +524,36 @@ class Writer:
         if isinstance(node, Integer):
             return Value(INT(int(node)), False)
         if isinstance(node, Idx):
-            base = self.position(node, scope, Place.INPUT)
-            if not scope[node].lanes:
-                return Value(base, False)
-            iota = ir.Constant(ir.VectorType(INT, self.plan.width), list(range(self.plan.width)))
-            return Value(self.builder.add(self.spread(base, self.plan.width), iota), True)
+            return self.values(Counter(self.position(node, scope, Place.INPUT), scope[node].step))
         if isinstance(node, Symbol) and node.is_integer:
             return Value(self.names.extents[node], False)
         return self.load(node, scope) if self.is_integer(node) else None
+
+    def counter(self, value: Expr, scope: Scope) -> Counter:
+        """A sum of indices, lengths and integers."""
+        base: ir.Value | int = 0
+        step: ir.Value | int = 0
+        for term in Add.make_args(value):
+            here, more = 1, 0
+            for factor in sorted(Mul.make_args(term), key=lambda factor: isinstance(factor, Idx)):
+                if isinstance(factor, Idx):
+                    more = _multiply(self.builder, here, scope[factor].step)
+                    number = self.position(factor, scope, Place.INPUT)
+                else:
+                    number = int(factor) if isinstance(factor, Integer) else self.extent(factor)
+                here = _multiply(self.builder, here, number)
+            base, step = _add(self.builder, base, here), _add(self.builder, step, more)
+        return Counter(_value(base), step)
+
+    def values(self, counter: Counter) -> Value:
+        """The value of an index, as an integer or as one a lane."""
+        if not counter.lanes:
+            return Value(counter.base, False)
+        width = self.plan.width
+        iota: ir.Value = ir.Constant(ir.VectorType(INT, width), list(range(width)))
+        if counter.step != 1:
+            iota = self.builder.mul(iota, self.spread(_value(counter.step), width))
+        return Value(self.builder.add(self.spread(counter.base, width), iota), True)
 
     def as_real(self, value: Value) -> Value:
         return Value(
@@ -537,4 +602,9 @@ def _add(builder: ir.IRBuilder, a: ir.Value | int, b: ir.Value | int) -> ir.Valu
 
 
 def _multiply(builder: ir.IRBuilder, a: ir.Value | int, b: ir.Value | int) -> ir.Value | int:
-    return a * b if isinstance(a, int) and isinstance(b, int) else builder.mul(_value(a), _value(b))
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
+    for factor, other in ((a, b), (b, a)):
+        if isinstance(factor, int) and factor in (0, 1):
+            return other if factor else 0
+    return builder.mul(_value(a), _value(b))

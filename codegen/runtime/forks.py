@@ -1,0 +1,135 @@
+"""A process does not fork while one of its threads compiles: the child would wait for ever for locks it inherited.
+
+``os.fork`` waits until no thread is inside :func:`compiling`, and then holds the locks of Numba's compiler and of
+llvmlite while it forks. If they do not become free, the child says so instead of compiling. What other code does in
+LLVM past these locks cannot be waited for: programs with such threads start processes by ``spawn`` or ``forkserver``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar, overload
+
+from codegen.errors import EmitError
+
+PATIENCE = 120.0
+"""Seconds that a fork waits for compilers at most: longer than anything takes to compile."""
+INTERVAL = 0.001
+
+T = TypeVar("T")
+
+_state = threading.RLock()
+_inside: dict[int, int] = {}
+"""How often each thread is inside ``compiling``."""
+_held: list[Any] = []
+"""What the thread that is forking holds."""
+_cut = False
+"""Whether this process was forked from one that compiled at that moment."""
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """What must not be cut in two by a fork: other threads' forks wait until it is left.
+
+    Raises :class:`EmitError` in a process whose fork did not wait long enough.
+    """
+    if _cut:
+        raise EmitError(
+            "this process was forked while another thread of its parent compiled, and cannot compile itself; "
+            "start processes by spawn or forkserver"
+        )
+    thread = threading.get_ident()
+    with _state:
+        _inside[thread] = _inside.get(thread, 0) + 1
+    try:
+        yield
+    finally:
+        with _state:
+            _inside[thread] -= 1
+            if not _inside[thread]:
+                del _inside[thread]
+
+
+class once(Generic[T]):  # noqa: N801 (it is used as functools.cached_property, which holds a lock of its own)
+    """An attribute that is worked out when it is first needed, inside :func:`compiling`.
+
+    >>> class Answer:
+    ...     @once
+    ...     def value(self):
+    ...         print("thinking")
+    ...         return 42
+    >>> answer = Answer()
+    >>> answer.value, answer.value
+    thinking
+    (42, 42)
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> once[T]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object | None, owner: type) -> T | once[T]:
+        if instance is None:
+            return self
+        with compiling():
+            value: T = instance.__dict__.setdefault(self.name, self.function(instance))
+        return value
+
+
+def _foreign_locks() -> Iterator[Any]:
+    """The locks of compilers that have been imported."""
+    if numba := sys.modules.get("numba.core.compiler_lock"):
+        yield numba.global_compiler_lock._lock
+    if llvmlite := sys.modules.get("llvmlite.binding.ffi"):
+        yield llvmlite.lib._lock._lock
+
+
+def _acquired() -> bool:
+    """Take all locks, or none: a thread that holds one of them may be waiting for another."""
+    taken: list[Any] = []
+    for lock in (_state, *_foreign_locks()):
+        if not lock.acquire(blocking=False):
+            break
+        taken.append(lock)
+    else:
+        if _inside.keys() <= {threading.get_ident()}:
+            _held.extend(taken)
+            return True
+    for lock in reversed(taken):
+        lock.release()
+    return False
+
+
+def _before() -> None:
+    until = time.monotonic() + PATIENCE
+    while not _acquired() and time.monotonic() < until:
+        time.sleep(INTERVAL)
+
+
+def _after_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_in_child() -> None:
+    global _cut
+    _cut = _cut or not _held
+    _after_in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -1,0 +1,50 @@
+"""A loss and its gradient as a function of the parameters alone, for whatever minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from codegen import CompiledFunction
+from codegen.emit.numba import Dtype
+from symnn.errors import DataError
+
+Part: TypeAlias = tuple[CompiledFunction, Sequence[np.ndarray]]
+"""``value_and_grad(theta, *arrays) -> (loss, gradient)``, and the arrays."""
+
+
+class Objective:
+    """``fun(theta) -> (loss, gradient)``, the sum of parts that are bound to their arrays and to memory of its own.
+
+    Loss and gradient are float64 whatever the dtype of the parts, and the gradient is a new array at every call, as
+    SciPy's methods need it: they compare it with those of the steps before. Arrays that the parts take as they are may
+    change in place between calls. Calls must not run at once.
+    """
+
+    def __init__(self, parts: Sequence[Part], count: int, dtype: Dtype) -> None:
+        self._theta = np.zeros(count, dtype)
+        self._gradients = np.zeros((len(parts), count), dtype)
+        self._calls = [part.bind(self._theta, *arrays, out=row) for (part, arrays), row in zip(parts, self._gradients)]
+
+    def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """The loss and its gradient at these parameters.
+
+        Raises :class:`DataError` if they are not so many real numbers.
+        """
+        self._theta[:] = checked_theta(theta, self._theta)
+        loss = sum(call()[0] for call in self._calls)
+        return float(loss), self._gradients.sum(axis=0, dtype=np.float64)
+
+
+def checked_theta(given: object, like: np.ndarray) -> np.ndarray:
+    """Theta itself, if it is a vector of real numbers of the right length, in that dtype."""
+    found = given if isinstance(given, np.ndarray) else np.asarray(given)
+    if found.dtype.kind not in "fiu" or found.shape != like.shape:
+        what = f"an array of {found.dtype} with shape {found.shape}"
+        raise DataError(f"theta: expected a vector of {like.size:,} real numbers, found {what}")
+    if found.dtype == like.dtype:
+        return found
+    with np.errstate(over="ignore"):  # infinite, and so will be the loss
+        return found.astype(like.dtype)

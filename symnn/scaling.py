@@ -1,0 +1,49 @@
+"""Standardisation: between the units of the data and numbers around 0. The one place that computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+# eq=False: comparing arrays gives an array, so the generated == would raise.
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """What is taken from columns, and what they are then divided by: float64 (D,) both, ``scale`` above 0.
+
+    >>> scaling = Scaling.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    >>> scaling.standardise(np.array([[1.0, 5.0], [5.0, 6.0]]))
+    array([[-1.,  0.],
+           [ 3.,  1.]])
+    >>> scaling.restore(np.array([[3.0, 1.0]]))
+    array([[5., 6.]])
+    """
+
+    mean: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, values: Floats) -> Scaling:
+        """Mean and standard deviation of each column; a constant column has scale 1."""
+        # Compared, not measured: the rounded mean of a constant column gives it a deviation of 1e-17.
+        constant = (values == values[0]).all(axis=0)
+        with np.errstate(all="ignore"):
+            mean = np.where(constant, values[0], values.mean(axis=0))
+            return cls(mean, np.where(constant, 1.0, values.std(axis=0)))
+
+    def standardise(self, values: NDArray[Any]) -> Floats:
+        """(values − mean) / scale in float64; what overflows does so as IEEE says."""
+        with np.errstate(all="ignore"):
+            standardised: Floats = (values.astype(np.float64) - self.mean) / self.scale
+        return standardised
+
+    def restore(self, values: NDArray[Any]) -> Floats:
+        """mean + scale · values in float64, the values that :meth:`standardise` had been given."""
+        with np.errstate(all="ignore"):
+            restored: Floats = self.mean + self.scale * values.astype(np.float64)
+        return restored
