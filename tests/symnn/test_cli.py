@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
 from symnn.errors import SpecError
@@ -407,3 +408,18 @@ def test_the_version_and_what_is_said_without_a_command() -> None:
 def test_a_shell_completes_commands() -> None:
     result = symnn(_SYMNN_COMPLETE="complete_bash", COMP_WORDS="symnn tr", COMP_CWORD="1")
     assert result.stdout.split() == ["train"]
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMNN_CACHE_DIR", str(tmp_path))
+    with locked("entry") as place:
+        assert place is not None
+        keep(place / "code", bytes(2_000_000))
+    shown = CliRunner().invoke(app, ["cache"]).stdout
+    assert (
+        shown == f"{tmp_path}/modules: 1 compiled functions, 2.0 million bytes, at most 512 (SYMNN_CACHE_MEGABYTES)\n"
+    )
+    assert "removed 2.0 million bytes" in CliRunner().invoke(app, ["cache", "--clear"]).stdout
+    assert (
+        CliRunner().invoke(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")
+    )
