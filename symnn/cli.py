@@ -418,9 +418,7 @@ def _write_history(path: Path, result: TrainingResult) -> None:
 
 @app.command(epilog="Example: [bold]symnn cache --clear[/bold]")
 def cache(
-    clear: Annotated[
-        bool, typer.Option("--clear", help="Remove all compiled functions that no process holds.")
-    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process holds.")] = False,
 ) -> None:
     """Show where compiled functions are kept and what they take, or remove them."""
     from codegen.runtime.store import MEGABYTE, SIZE_VARIABLE, cache_directory, prune, size_limit, stored

@@ -415,11 +415,8 @@ def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.Monk
     with locked("entry") as place:
         assert place is not None
         keep(place / "code", bytes(2_000_000))
-    shown = CliRunner().invoke(app, ["cache"]).stdout
-    assert (
-        shown == f"{tmp_path}/modules: 1 compiled functions, 2.0 million bytes, at most 512 (SYMNN_CACHE_MEGABYTES)\n"
-    )
-    assert "removed 2.0 million bytes" in CliRunner().invoke(app, ["cache", "--clear"]).stdout
-    assert (
-        CliRunner().invoke(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")
-    )
+    run = CliRunner().invoke
+    size = "2.0 million bytes, at most 512 (SYMNN_CACHE_MEGABYTES)"
+    assert run(app, ["cache"]).stdout == f"{tmp_path}/modules: 1 compiled functions, {size}\n"
+    assert "removed 2.0 million bytes" in run(app, ["cache", "--clear"]).stdout
+    assert run(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")
