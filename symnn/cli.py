@@ -1,4 +1,4 @@
-"""The command line: train, solve, formulas, check, compare, steps, compile.
+"""The command line: train, solve, formulas, check, compare, steps, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -431,6 +431,22 @@ def _write_history(path: Path, result: TrainingResult) -> None:
     columns = ("number", "training_loss", "validation_loss", "validation_accuracy", "seconds")
     rows = [",".join("" if (v := getattr(e, c)) is None else repr(v) for c in columns) for e in result.history]
     write_atomically(path, "\n".join([",".join(columns), *rows, ""]).encode())
+
+
+@app.command(epilog="Example: [bold]symnn cache --clear[/bold]")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process holds.")] = False,
+) -> None:
+    """Show where compiled functions are kept and what they take, or remove them."""
+    from codegen.runtime.store import MEGABYTE, SIZE_VARIABLE, cache_directory, prune, size_limit, stored
+
+    root = cache_directory()
+    entries = stored(root)
+    size = sum(entry.size for entry in entries) / MEGABYTE
+    limit = f"at most {size_limit() / MEGABYTE:,.0f} ({SIZE_VARIABLE})"
+    print(f"{root}: {len(entries):,} compiled functions, {size:,.1f} million bytes, {limit}")
+    if clear:
+        print(f"removed {prune(root, 0) / MEGABYTE:,.1f} million bytes")
 
 
 # --- entry --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
 from symnn.errors import SpecError
@@ -419,3 +420,15 @@ def test_the_version_and_what_is_said_without_a_command() -> None:
 def test_a_shell_completes_commands() -> None:
     result = symnn(_SYMNN_COMPLETE="complete_bash", COMP_WORDS="symnn tr", COMP_CWORD="1")
     assert result.stdout.split() == ["train"]
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMNN_CACHE_DIR", str(tmp_path))
+    with locked("entry") as place:
+        assert place is not None
+        keep(place / "code", bytes(2_000_000))
+    run = CliRunner().invoke
+    size = "2.0 million bytes, at most 512 (SYMNN_CACHE_MEGABYTES)"
+    assert run(app, ["cache"]).stdout == f"{tmp_path}/modules: 1 compiled functions, {size}\n"
+    assert "removed 2.0 million bytes" in run(app, ["cache", "--clear"]).stdout
+    assert run(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")
