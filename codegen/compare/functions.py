@@ -162,7 +162,9 @@ FUNCTIONS: Mapping[str, Tested] = {
         elsewhere={"JAX": {0.0: 1.5}, "PyTorch": {0.0: math.nan}},
     ),
     "relu": Tested(f.relu, conventions={0.0: 0.0}),
-    "leaky_relu": Tested(lambda x: f.leaky_relu(x, Rational(1, 4)), conventions={0.0: 0.25}, elsewhere={"JAX": {0.0: 1.0}}),
+    "leaky_relu": Tested(
+        lambda x: f.leaky_relu(x, Rational(1, 4)), conventions={0.0: 0.25}, elsewhere={"JAX": {0.0: 1.0}}
+    ),
     "elu": Tested(lambda x: f.elu(x, Integer(1)), conventions={0.0: 1.0}),
     "relu6": Tested(f.relu6, special=(0.0, 6.0, *_LARGE, *_ENDS, *_NAN), conventions={0.0: 0.0, 6.0: 0.0}),
     "hard_tanh": Tested(
