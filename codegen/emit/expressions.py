@@ -156,10 +156,10 @@ def _sigmoid(x: Expr) -> Expr:
     return f.select(x, quotient, e * quotient)
 
 
-TAIL = 3
+TAIL = 2
 """Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
-TERMS = 20
-"""Of the continued fraction: 3·10⁻¹⁴ at TAIL, and less beyond."""
+TERMS = 50
+"""Of the continued fraction: 3·10⁻¹⁶ at TAIL, and less beyond."""
 
 
 def _fraction(x: Expr, first: int) -> Expr:
