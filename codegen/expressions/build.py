@@ -27,6 +27,7 @@ from sympy import (
 )
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
+from sympy.functions.elementary.miscellaneous import MinMaxBase
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.equation import Equation, Reduction, Variable
@@ -384,7 +385,12 @@ VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]]
 
 
 def _rebuilt(node: Basic, arguments: list[_Part]) -> _Part:
-    new = node.func(*[part.expression for part in arguments])
+    expressions = [part.expression for part in arguments]
+    if isinstance(node, MinMaxBase) and sum(not part.reads for part in arguments) <= 1:
+        # SymPy compares every two arguments of a maximum, in 8 ms, which it has done when the formula was written.
+        new = node.func(*expressions, evaluate=False)
+    else:
+        new = node.func(*expressions)
     replacement = canonical_node(new)
     return _Part(
         new if replacement is None else replacement,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from codegen.graph import Graph
 from codegen.operations import Operations, count_operations, summary
@@ -27,9 +28,15 @@ PASSES: Mapping[str, Callable[[Graph], Graph]] = {
 
 @dataclass(frozen=True)
 class PassReport:
-    """Operations for one sample before the first pass and after each."""
+    """The graph before the first pass and after each, and the operations of each for so many samples."""
 
-    counts: tuple[tuple[str, Operations], ...]
+    graphs: tuple[tuple[str, Graph], ...]
+    samples: int
+
+    @cached_property
+    def counts(self) -> tuple[tuple[str, Operations], ...]:
+        """Counted when somebody asks: it takes as long as the passes themselves."""
+        return tuple((name, count_operations(graph, self.samples)) for name, graph in self.graphs)
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.counts)
@@ -49,11 +56,11 @@ def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
     da/du = 1 - a**2
     outputs a, da/du
     """
-    counts = [("derived", count_operations(graph, samples))]
+    found = [("derived", graph)]
     for name, apply in PASSES.items():
         graph = apply(graph)
-        counts.append((name, count_operations(graph, samples)))
-    return graph, PassReport(tuple(counts))
+        found.append((name, graph))
+    return graph, PassReport(tuple(found), samples)
 
 
 __all__ = ["PASSES", "PassReport", "contract", "lower", "optimise", "prune", "share", "simplify", "stabilise"]
