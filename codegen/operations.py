@@ -12,7 +12,7 @@ from sympy.core.relational import Relational
 
 from codegen.equation import Equation, Reduction
 from codegen.expression import annotate, extent, is_leaf, leaf_indices, postorder
-from codegen.functions import Composite, Extremum, equal, select, step, stop_gradient
+from codegen.functions import Composite, Extremum, equal, hypot, select, step, stop_gradient
 from codegen.graph import Graph
 
 Operations = Counter[str]
@@ -69,7 +69,7 @@ def node_operations(node: Basic) -> dict[str, int]:
         return _power(node)
     if isinstance(node, (equal, select, step, Piecewise, Relational)):
         return {"compare": 1}
-    if isinstance(node, Extremum):
+    if isinstance(node, (Extremum, hypot)):
         return {type(node).__name__: len(node.args) - 1}
     if isinstance(node, Composite):
         arguments = [Dummy(real=True) if _reads(argument) else argument for argument in node.args]

@@ -111,6 +111,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     "log(exp − exp)": Tested(lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), _POSITIVE, (800.0, 1e6, *_NAN)),
     "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), _POSITIVE, (1e-8, 800.0, 1e6, *_NAN)),
     "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), _POSITIVE, (1e-5, 1e3, *_NAN)),
+    "direction cosine": Tested(lambda x: f.direction_cosine(x, x, x / 2 - 1), special=(*_SMALL, 1e150, -1e150, *_NAN)),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), special=(*_SMALL, 1e200, -1e200, *_NAN)),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), special=(*_SMALL, *_LARGE, *_NAN)),
     "xlog1py": Tested(lambda x: f.xlog1py(x - 1, x**2), special=(*_SMALL, 1.0, *_LARGE, *_NAN)),

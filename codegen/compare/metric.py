@@ -50,7 +50,9 @@ def deviation(
         if metric.size == 0:
             continue
         place = np.unravel_index(int(metric.argmax()), metric.shape)
-        ulp = max(worst.ulp, float(np.max(difference / _units(np.asarray(b, np.float64), dtype, elementwise))))
+        with np.errstate(over="ignore"):  # a rounding error beside 0 is beyond any number of units
+            units = difference / _units(np.asarray(b, np.float64), dtype, elementwise)
+        ulp = max(worst.ulp, float(np.max(units)))
         if metric[place] >= worst.metric:
             worst = Deviation(float(metric[place]), ulp, number, tuple(int(i) for i in place))
         worst = replace(worst, ulp=ulp)
