@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnn.errors import DataError
+from symnn.files import file_path
 from symnn.scaling import Scaling
 from symnn.suggest import quote, suggest
 
@@ -176,13 +177,21 @@ def load_file(
     >>> len(parity.train.y), len(parity.validation.y), len(parity.test.y)
     (26, 6, 8)
     """
-    path = Path(path)
+    path = file_path(path, DataError)
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(_READERS)}")
     _check_task(task, classes)
-    table = read(str(path), _bytes(path), (target,) if isinstance(target, str) else tuple(target))
+    targets = _column_names("target", target)
+    table = read(str(path), _bytes(path), targets)
     return _from_table(table, path.stem, task, classes, seed, validation_fraction, test_fraction)
+
+
+def _column_names(option: str, given: object) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"{option}: found {quote(given)}, expected the name of a column, or several")
+    return names
 
 
 def split_rows(
