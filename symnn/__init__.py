@@ -6,7 +6,7 @@
 99
 """
 
-from symnn.data import Dataset, Split, load_digits, load_file
+from symnn.data import Dataset, Split, load_digits, load_file, load_frame
 from symnn.descent import Descent
 from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.network import Layer, Model, Network, dense
@@ -41,6 +41,7 @@ __all__ = [
     "dense",
     "load_digits",
     "load_file",
+    "load_frame",
     "load_spec",
     "sample",
     "solve",

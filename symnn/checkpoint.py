@@ -1,4 +1,4 @@
-"""Checkpoints: a network, its parameters and the standardisation of its data in one safetensors file.
+"""Checkpoints: a network, its parameters, and how its inputs are read and standardised, in one safetensors file.
 
 Files are untrusted: nothing is unpickled or evaluated, every tensor is checked, and the network has to give the
 outputs that were stored with it. Whatever is wrong with a file ends as a :class:`~symnn.errors.CheckpointError` of
@@ -24,13 +24,16 @@ from safetensors.numpy import save as to_bytes
 
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
-from symnn.data import Dataset, Floats
+from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.files import file_path
 from symnn.network import Model, Network
+from symnn.portable import spec_of
 from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
+from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
+from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
 
@@ -39,6 +42,7 @@ TOLERANCE: Mapping[str, float] = {"float64": 1e-12, "float32": 5e-4}
 
 _CODES: Mapping[str, Dtype] = {"F64": "float64", "F32": "float32"}
 _CHECKED_ROWS = 4
+_MAX_FEATURE_BYTES = 32_000_000  # a million names are allowed
 _X, _OUTPUT = "check.x", "check.output"
 _INPUTS = ("standardisation.mean", "standardisation.scale")
 _TARGETS = ("standardisation.target_mean", "standardisation.target_scale")
@@ -51,7 +55,8 @@ class Checkpoint:
 
     mean, scale: float64 (inputs,), those of the training data; None for inputs that are taken as they are.
     classes: the names of the labels in the order of their numbers, or None. target_scaling: float64 (outputs,), by
-    which the targets it was trained on were standardised; None for outputs that are taken as they are.
+    which the targets it was trained on were standardised; None for outputs that are taken as they are. features: the
+    columns that the inputs are read from, or None for inputs that have no names.
     """
 
     network: Network
@@ -60,12 +65,13 @@ class Checkpoint:
     scale: Floats | None = None
     classes: tuple[str, ...] | None = None
     target_scaling: Scaling | None = None
+    features: Features | None = None
 
     @classmethod
     def of(cls, network: Network, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
         """The network as it was trained on a data set."""
         targets = target_scaling(network, dataset)
-        return cls(network, theta, dataset.mean, dataset.scale, dataset.classes, targets)
+        return cls(network, theta, dataset.mean, dataset.scale, dataset.classes, targets, dataset.columns)
 
     @property
     def scaling(self) -> Scaling | None:
@@ -77,12 +83,32 @@ class Checkpoint:
         """The compiled functions of the network; what they take is standardised already."""
         return self.network.compile(cast(Dtype, self.theta.dtype.name))
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
+    def read(self, table: Any) -> Floats:
+        """The raw inputs (S, inputs) in a frame, a mapping from names to columns, a :class:`Table` or a data file.
+
+        Columns are found by their names, in whatever order they are; others may be there. Raises :class:`DataError`
+        naming a column that is lacking, or the row and column of a cell that cannot be read.
+
+        >>> from symnn.network import dense
+        >>> features = Features((Column("width"), Column("colour", ("blue", "red"))))
+        >>> network = Network(3, (dense(1),), "mean_squared_error")
+        >>> Checkpoint(network, np.zeros(4), features=features).read({"colour": ["red"], "width": [2.5]})
+        array([[2.5, 0. , 1. ]])
+        """
+        if self.features is None:
+            raise DataError("x: found columns with names, expected an array: this checkpoint knows no names")
+        if isinstance(table, str | os.PathLike):
+            table = read_table(table)
+        return self.features.encode(table if isinstance(table, Table) else from_frame(table))
+
+    def predict(self, x: Any) -> np.ndarray:
         """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.
 
-        Raises :class:`DataError` for an array of another shape, or one that does not hold real numbers.
+        x: an array, or whatever :meth:`read` takes. Raises :class:`DataError` for an array of another shape, or one
+        that does not hold real numbers.
         """
-        outputs = cast(np.ndarray, self.model.predict(self.theta, self.standardise(x)))
+        raw = self.read(x) if is_frame(x) or isinstance(x, Table | str | os.PathLike) else x
+        outputs = cast(np.ndarray, self.model.predict(self.theta, self.standardise(raw)))
         return outputs if self.target_scaling is None else self._narrow(self.target_scaling.restore(outputs))
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
@@ -91,7 +117,12 @@ class Checkpoint:
         Raises :class:`DataError` as :meth:`predict` does.
         """
         raw = _checked_rows("x", x, self.network.inputs)
-        return self._narrow(raw if self.scaling is None else self.scaling.standardise(raw))
+        if self.scaling is None:
+            return self._narrow(raw)
+        values = self.scaling.standardise(raw)
+        if self.features is not None and self.features.fills:
+            values[np.isnan(values)] = 0.0  # a missing cell is taken for the mean
+        return self._narrow(values)
 
     def standardise_targets(self, y: np.ndarray) -> np.ndarray:
         """Targets (S, outputs) as the loss takes them.
@@ -132,9 +163,12 @@ def save(
     """Write a checkpoint, replacing any file of that name; when anything fails, that file stays as it was.
 
     theta: the flat parameters (parameter_count,), stored in ``dtype``. dataset: the one it was trained on, whose
-    standardisation and class names go with it. The file holds a tensor for each parameter (``W1``, ``b1``, …),
+    standardisation, feature and class names go with it. The file holds a tensor for each parameter (``W1``, ``b1``, …),
     ``standardisation.mean`` and ``.scale``, for a regression ``.target_mean`` and ``.target_scale``, and four inputs
-    with their outputs, ``check.x`` and ``check.output``; its metadata the format, the spec and the classes as JSON.
+    with their outputs, ``check.x`` and ``check.output``; its metadata the format, the spec, the classes and the
+    features as JSON. The same arguments give the same bytes.
+
+    A network built in Python is saved by the spec that :func:`symnn.portable.spec_of` finds for it.
 
     Raises :class:`CheckpointError` for a network that no spec describes, for parameters or a data set that do not fit
     it, for numbers that are not finite, and for a path that cannot be written.
@@ -160,7 +194,10 @@ def save(
             tensors |= dict(zip(names, (scaling.mean, scaling.scale), strict=True))
     if checkpoint.classes is not None:
         metadata["classes"] = json.dumps(checkpoint.classes)
-    data = to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.predict(x)}, metadata)
+    if checkpoint.features is not None:
+        columns = [[column.name, column.categories] for column in checkpoint.features.columns]
+        metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
+    data = _canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.predict(x)}, metadata))
     try:
         with _replacing(path) as temporary:
             _write(temporary, data)
@@ -187,10 +224,10 @@ def _require(given: object, kind: type, name: str) -> None:
 
 def _spec_text(network: Network, path: Path) -> str:
     if network.spec is None:
-        raise CheckpointError(
-            f"{path}: found a network without a spec, expected one made by Network.from_spec "
-            "(functions written in Python cannot be saved, formulas can)"
-        )
+        try:
+            return json.dumps(spec_of(network).to_dict())
+        except SpecError as error:
+            raise CheckpointError(f"{path}: found a network that no spec describes: {error}") from None
     if Network.from_spec(network.spec) != network:
         raise CheckpointError(f"{path}: found a network that differs from its spec, expected one as its spec says")
     return json.dumps(network.spec.to_dict())
@@ -212,15 +249,24 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         )
     with np.errstate(over="ignore"):  # reading the file back reports it
         parameters = given.astype(dtype)
-    if dataset is not None:
-        _require(dataset, Dataset, "dataset")
     if dataset is None:
         return Checkpoint(network, parameters)
+    _require(dataset, Dataset, "dataset")
     if dataset.features != network.inputs:
         raise CheckpointError(
             f"{path}: dataset: found {dataset.features} features, expected {network.inputs}, the inputs of the network"
         )
     return Checkpoint.of(network, parameters, dataset)
+
+
+def _canonical(data: bytes) -> bytes:
+    """The bytes of a safetensors file with its metadata in order; the library writes them in a random one."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 @contextlib.contextmanager
@@ -268,9 +314,10 @@ def _checked(file: Any, name: str) -> Checkpoint:
     classes = _classes(metadata["classes"], network, name) if "classes" in metadata else None
     tensors = _tensors(file, network, name)
     theta = np.concatenate([tensors[parameter].ravel() for parameter in network.layout])
+    features = _features(metadata["features"], network, name) if "features" in metadata else None
     mean, scale = (tensors.get(tensor) for tensor in _INPUTS)
     targets = Scaling(*(tensors[tensor] for tensor in _TARGETS)) if _TARGETS[0] in tensors else None
-    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets)
+    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets, features)
     _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
     return checkpoint
 
@@ -293,10 +340,36 @@ def _classes(text: str, network: Network, name: str) -> tuple[str, ...]:
     return tuple(content)
 
 
-def _json(text: str | None, key: str, name: str) -> object:
-    if text is None or len(text) > MAX_BYTES:
+def _features(text: str, network: Network, name: str) -> Features:
+    where = f"{name}: metadata 'features'"
+    content = _json(text, "features", name, _MAX_FEATURE_BYTES)
+    match content:
+        case {"columns": list(columns), "fills": bool(fills)}:
+            features = Features(tuple(_column(column, where) for column in columns), fills)
+        case _:
+            raise CheckpointError(f"{where}: found {quote(content)}, expected 'columns' and 'fills'")
+    names = [column.name for column in features.columns]
+    if len(features.inputs) != network.inputs or len(set(names)) != len(names):
+        raise CheckpointError(
+            f"{where}: found {len(features.inputs)} inputs in {len(set(names))} columns, expected {network.inputs} in "
+            f"{len(names)} of different names"
+        )
+    return features
+
+
+def _column(content: object, where: str) -> Column:
+    match content:
+        case [str(name), None]:
+            return Column(name)
+        case [str(name), list(texts)] if texts and all(isinstance(text, str) for text in texts):
+            return Column(name, tuple(texts))
+    raise CheckpointError(f"{where}: found {quote(content)}, expected a column's name and its categories, or null")
+
+
+def _json(text: str | None, key: str, name: str, most: int = MAX_BYTES) -> object:
+    if text is None or len(text) > most:
         found = "nothing" if text is None else f"{len(text):,} characters"
-        raise CheckpointError(f"{name}: metadata {key!r}: found {found}, expected JSON of at most {MAX_BYTES:,}")
+        raise CheckpointError(f"{name}: metadata {key!r}: found {found}, expected JSON of at most {most:,}")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

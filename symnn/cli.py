@@ -1,4 +1,4 @@
-"""The command line: train, solve, formulas, check, compare, steps, compile.
+"""The command line: train, solve, formulas, check, compare, steps, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -78,8 +78,17 @@ def common(
 @app.command(epilog="Example: [bold]symnn train examples/digits.yaml --out runs/digits[/bold]")
 def train(
     spec: SpecArgument,
-    data: Annotated[Path | None, typer.Option(help="A .csv or .npz file instead of the spec's data.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A .csv, .tsv, .parquet or .npz file instead of the spec's data.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column of --data to predict.")] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(help="What separates cells: comma, semicolon, tab, bar or space; else recognised."),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal point of numbers, '.' or ','.")] = None,
+    missing: Annotated[str | None, typer.Option(help="What to do about missing cells: refuse, drop or mean.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -90,7 +99,8 @@ def train(
     from symnn.training import train as run
 
     network = _network(spec)
-    dataset = _dataset(network, spec, data, target)
+    options = {"separator": separator, "decimal": decimal, "missing": missing, "ignore": tuple(ignore or ()) or None}
+    dataset = _dataset(network, spec, data, target, {k: v for k, v in options.items() if v is not None})
     assert network.spec is not None
     changes = {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
     settings = network.spec.training.model_copy(update=changes)
@@ -283,16 +293,20 @@ def _network(spec: Path) -> Network:
     return Network.from_spec(spec)
 
 
-def _dataset(network: Network, spec: Path, file: Path | None, target: str | None) -> Dataset:
+def _dataset(network: Network, spec: Path, file: Path | None, target: str | None, options: dict[str, Any]) -> Dataset:
+    """The data of a file or else of the spec; ``options`` say how a file is read, before the spec does."""
     from symnn.data import BUILTIN, load_file
+    from symnn.spec import FILE_FIELDS
 
     described = network.spec.data if network.spec else None
+    if described is not None and described.file is not None:
+        options = {name: getattr(described, name) for name in FILE_FIELDS} | options
     if file is not None:
         if target is None:
             target = described.target if described else None  # type: ignore[assignment]
         if target is None:
             raise DataError("--data: expected --target, the column to predict, beside it")
-        return load_file(file, target, task=_task(network))
+        return load_file(file, target, task=_task(network), **options)
     if described is None:
         raise DataError(f"{spec}: data: expected a data set to train on, found none; give one here or with --data")
     split: dict[str, Any] = {
@@ -301,12 +315,14 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
         "test_fraction": described.test_fraction,
     }
     if described.name is not None:
+        if options:
+            raise DataError(f"--{next(iter(options))}: expected --data or a file in {spec} beside it, found neither")
         return BUILTIN[described.name](**split)
     assert described.file is not None
     assert described.target is not None
     # A relative path in a spec is relative to the spec.
     task = _task(network) if described.task == "auto" else described.task
-    return load_file(spec.parent / described.file, described.target, task=task, **split)
+    return load_file(spec.parent / described.file, described.target, task=task, **options, **split)
 
 
 def _task(network: Network) -> Literal["classification", "regression"]:
@@ -366,7 +382,8 @@ def _make_directory(path: Path) -> None:
 
 def _sizes(dataset: Dataset) -> str:
     parts = ((len(getattr(dataset, name).y), name) for name in ("train", "validation", "test"))
-    return ", ".join(f"{count:,} {name}" for count, name in parts)
+    dropped = f" (rows with missing cells left out: {dataset.dropped:,})" if dataset.dropped else ""
+    return ", ".join(f"{count:,} {name}" for count, name in parts) + dropped
 
 
 def _course(result: TrainingResult) -> str:
@@ -420,6 +437,22 @@ def _write_history(path: Path, result: TrainingResult) -> None:
     columns = ("number", "training_loss", "validation_loss", "validation_accuracy", "seconds")
     rows = [",".join("" if (v := getattr(e, c)) is None else repr(v) for c in columns) for e in result.history]
     write_atomically(path, "\n".join([",".join(columns), *rows, ""]).encode())
+
+
+@app.command(epilog="Example: [bold]symnn cache --clear[/bold]")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process holds.")] = False,
+) -> None:
+    """Show where compiled functions are kept and what they take, or remove them."""
+    from codegen.runtime.store import MEGABYTE, SIZE_VARIABLE, cache_directory, prune, size_limit, stored
+
+    root = cache_directory()
+    entries = stored(root)
+    size = sum(entry.size for entry in entries) / MEGABYTE
+    limit = f"at most {size_limit() / MEGABYTE:,.0f} ({SIZE_VARIABLE})"
+    say(f"{root}: {len(entries):,} compiled functions, {size:,.1f} million bytes, {limit}")
+    if clear:
+        say(f"removed {prune(root, 0) / MEGABYTE:,.1f} million bytes")
 
 
 # --- entry --------------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ class Scaling:
     def standardise(self, values: NDArray[Any]) -> Floats:
         """(values − mean) / scale in float64; what overflows does so as IEEE says."""
         with np.errstate(all="ignore"):
-            standardised: Floats = (values.astype(np.float64) - self.mean) / self.scale
+            standardised: Floats = np.subtract(values, self.mean, dtype=np.float64)
+            standardised /= self.scale
         return standardised
 
     def restore(self, values: NDArray[Any]) -> Floats:

@@ -38,6 +38,7 @@ from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
 from symnn.optimisers import OPTIMISERS
 from symnn.suggest import canonical, quote, unknown
+from symnn.tables import SEPARATORS, Missing
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
@@ -229,6 +230,14 @@ def few_layers(value: object) -> object:
     return value
 
 
+def _separator(text: str | None) -> str | None:
+    """The name of a separator, which may be given as the character itself."""
+    names = {character: name for name, character in SEPARATORS.items()}
+    if text is not None and (text := names.get(text, text)) not in SEPARATORS:
+        raise FieldError(unknown("separator", text, [*SEPARATORS, *SEPARATORS.values()]))
+    return text
+
+
 def _columns(value: object) -> object:
     if isinstance(value, (list, tuple)):
         if not value or not all(isinstance(name, str) for name in value):
@@ -237,6 +246,10 @@ def _columns(value: object) -> object:
     if value is None or isinstance(value, str):
         return value
     raise FieldError(f"expected one column or a list of columns, found {quote(value)}")
+
+
+def _listed_columns(value: object) -> object:
+    return () if value == [] else (value,) if isinstance(value, str) else _columns(value)
 
 
 # --- the models ---------------------------------------------------------------------------------------------------
@@ -290,8 +303,14 @@ class TrainingSpec(SpecModel):
         return value
 
 
+FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical")
+"""What a spec says about reading a file."""
+
+
 class DataSpec(SpecModel):
     """A data set that comes with the package, by ``name``, or a ``file`` and the column or columns to predict.
+
+    How the file is read, from ``separator`` to ``categorical``, is as for :func:`symnn.load_file`.
 
     >>> DataSpec.model_validate("digits").name
     'digits'
@@ -301,6 +320,11 @@ class DataSpec(SpecModel):
     file: Annotated[str | None, AfterValidator(_printable)] = None
     target: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
     task: Literal["auto", "classification", "regression"] = "auto"
+    separator: Annotated[str | None, AfterValidator(_separator)] = None
+    decimal: Literal[".", ","] = "."
+    missing: Missing = "refuse"
+    ignore: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
+    categorical: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
     test_fraction: _Fraction = 0.2
     validation_fraction: _Fraction = 0.15
     seed: Annotated[int, Field(ge=0)] = 0
@@ -319,6 +343,11 @@ class DataSpec(SpecModel):
             raise FieldError("expected 'file' and 'target', the column to predict, together")
         if self.name is not None and self.task != "auto":
             raise FieldError(f"expected no 'task', which {quote(self.name)} decides, found {quote(self.task)}")
+        for field in FILE_FIELDS:
+            if self.name is not None and getattr(self, field) != type(self).model_fields[field].default:
+                raise FieldError(f"expected no {field!r}, which is for files, found {quote(getattr(self, field))}")
+        if self.separator is not None and SEPARATORS[self.separator] == self.decimal:
+            raise FieldError("expected a separator other than the decimal comma, found 'comma'", ("separator",))
         if self.test_fraction + self.validation_fraction >= 1:
             total = self.test_fraction + self.validation_fraction
             raise FieldError(f"expected test_fraction + validation_fraction below 1, found {total:g}")

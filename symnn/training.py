@@ -118,11 +118,12 @@ class TrainingResult:
         """Whether any epoch was better than the parameters that training started from."""
         return self.best_epoch > 0
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """The outputs (S, outputs) for raw inputs (S, inputs), scaled as :meth:`~symnn.checkpoint.Checkpoint.predict`
-        does, which a saved network gives to the bit.
+    def predict(self, x: Any) -> np.ndarray:
+        """The outputs (S, outputs) for raw inputs (S, inputs), or a frame or file of them, read and scaled as
+        :meth:`~symnn.checkpoint.Checkpoint.predict` does, which a saved network gives to the bit.
 
-        Raises :class:`DataError` for an array of another shape, or one that does not hold real numbers.
+        Raises :class:`DataError` for an array of another shape, one that does not hold real numbers, and columns that
+        cannot be read.
         """
         return Checkpoint.of(self.model.network, self.theta, self.dataset).predict(x)
 
@@ -164,7 +165,7 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
     ``train(network, data, settings)`` takes a :class:`Dataset`, ``train(network, x, y, settings)`` raw arrays, of which
-    :meth:`Dataset.from_arrays` makes one; ``result.predict`` takes raw arrays too.
+    :meth:`Dataset.from_arrays` makes one, or a frame x; ``result.predict`` takes these too.
 
     settings: a :class:`TrainingSpec` or a mapping of its fields; those of the network's spec, or the defaults, unless
     given. model: the network, compiled; in float64 unless given.

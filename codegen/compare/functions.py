@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import sympy
@@ -29,6 +30,8 @@ class Tested:
     """Where value and derivatives have to be right too, the pattern of inf and nan included."""
     conventions: Mapping[float, float] = field(default_factory=dict)
     """The first derivative at points where there is none and one is agreed upon."""
+    elsewhere: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
+    """By library what its own function has there, if that is another one: at such a point it is no oracle."""
 
 
 _POSITIVE = (1e-3, 0.31, 1.0, 2.7, 55.0)
@@ -146,15 +149,42 @@ FUNCTIONS: Mapping[str, Tested] = {
     "x^(3/2)": Tested(lambda x: x ** Rational(3, 2), _POSITIVE, (1e-200, 1e100, -1.0, *_NAN)),
     "power": Tested(lambda x: f.power(1 + x**2 / 4, x - 1), special=(*_SMALL, 100.0, -100.0, *_NAN)),
     # with kinks or jumps
-    "absolute": Tested(f.absolute, conventions={0.0: 0.0}),
-    "Abs": Tested(lambda x: sympy.Abs(x**3 - x), conventions={0.0: 0.0, 1.0: 0.0, -1.0: 0.0}),
-    "norm": Tested(lambda x: f.hypot(x, 2 * x), special=_LARGE, conventions={0.0: 0.0}),
+    "absolute": Tested(f.absolute, conventions={0.0: 0.0}, elsewhere={"JAX": {0.0: 1.0}}),
+    "Abs": Tested(
+        lambda x: sympy.Abs(x**3 - x),
+        conventions={0.0: 0.0, 1.0: 0.0, -1.0: 0.0},
+        elsewhere={"JAX": {0.0: -1.0, 1.0: 2.0, -1.0: 2.0}},
+    ),
+    "norm": Tested(
+        lambda x: f.hypot(x, 2 * x),
+        special=_LARGE,
+        conventions={0.0: 0.0},
+        elsewhere={"JAX": {0.0: 1.5}, "PyTorch": {0.0: math.nan}},
+    ),
     "relu": Tested(f.relu, conventions={0.0: 0.0}),
-    "leaky_relu": Tested(lambda x: f.leaky_relu(x, Rational(1, 4)), conventions={0.0: 0.25}),
+    "leaky_relu": Tested(
+        lambda x: f.leaky_relu(x, Rational(1, 4)), conventions={0.0: 0.25}, elsewhere={"JAX": {0.0: 1.0}}
+    ),
     "elu": Tested(lambda x: f.elu(x, Integer(1)), conventions={0.0: 1.0}),
     "relu6": Tested(f.relu6, special=(0.0, 6.0, *_LARGE, *_ENDS, *_NAN), conventions={0.0: 0.0, 6.0: 0.0}),
-    "hard_tanh": Tested(f.hard_tanh, special=(1.0, -1.0, *_LARGE, *_ENDS, *_NAN), conventions={1.0: 0.0, -1.0: 0.0}),
-    "clip": Tested(lambda x: f.clip(x**2, x / 2, 2 + x), special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN)),
+    "hard_tanh": Tested(
+        f.hard_tanh,
+        special=(1.0, -1.0, *_LARGE, *_ENDS, *_NAN),
+        conventions={1.0: 0.0, -1.0: 0.0},
+        elsewhere={"JAX": {1.0: 1.0, -1.0: 1.0}},
+    ),
+    "clip": Tested(
+        lambda x: f.clip(x**2, x / 2, 2 + x),
+        special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN),
+        conventions={0.0: 0.5, 0.5: 0.5, 2.0: 1.0, -1.0: 1.0},
+        elsewhere={"JAX": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5}},
+    ),
+    "clip to numbers": Tested(
+        lambda x: f.clip(x, Integer(-1), Integer(2)),
+        special=(-1.0, 2.0, *_LARGE, *_ENDS, *_NAN),
+        conventions={-1.0: 0.0, 2.0: 0.0},
+        elsewhere={"JAX": {-1.0: 0.5, 2.0: 0.5}},
+    ),
     "floor": Tested(lambda x: sympy.floor(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
     "ceiling": Tested(lambda x: sympy.ceiling(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
     "frac": Tested(lambda x: sympy.frac(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
@@ -174,8 +204,14 @@ FUNCTIONS: Mapping[str, Tested] = {
         lambda x: f.maximum(x, x**2 / 2, -x),
         special=(0.0, 2.0, *_LARGE, *_NAN),
         conventions={0.0: 0.0, 2.0: 1.5, -2.0: -1.5},
+        elsewhere={"JAX": {0.0: -0.25}},
     ),
-    "minimum": Tested(lambda x: f.minimum(x, x**2 / 2, -x), special=(0.0, 2.0, *_LARGE, *_NAN), conventions={0.0: 0.0}),
+    "minimum": Tested(
+        lambda x: f.minimum(x, x**2 / 2, -x),
+        special=(0.0, 2.0, *_LARGE, *_NAN),
+        conventions={0.0: 0.0},
+        elsewhere={"JAX": {0.0: -0.25}},
+    ),
     "Max": Tested(
         lambda x: sympy.Max(x, x**2 / 2), special=(0.0, 2.0, *_LARGE, *_NAN), conventions={0.0: 0.5, 2.0: 1.5}
     ),
@@ -236,10 +272,15 @@ def function_rows(names: Sequence[str] = tuple(FUNCTIONS), dtype: Dtype = "float
                     elementwise=True,
                 )
         if tested.conventions and dtype == "float64":
-            yield convention_row(name, graph, tested.conventions)
+            yield convention_row(name, graph, tested.conventions, tested.elsewhere)
 
 
-def convention_row(name: str, graph: Graph, conventions: Mapping[float, float]) -> Row:
+def convention_row(
+    name: str,
+    graph: Graph,
+    conventions: Mapping[float, float],
+    elsewhere: Mapping[str, Mapping[float, float]] = MappingProxyType({}),
+) -> Row:
     """The first derivative at the kinks of a function, each a sample of its own."""
     values, slopes = {"x": np.array(list(conventions))}, np.diag(list(conventions.values()))
     return Row(
@@ -253,6 +294,7 @@ def convention_row(name: str, graph: Graph, conventions: Mapping[float, float]) 
         ways=DERIVATIVES["jacobian per sample"],
         elementwise=True,
         convention=slopes,
+        elsewhere=elsewhere,
     )
 
 

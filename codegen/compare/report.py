@@ -16,6 +16,8 @@ class Outcome(enum.Enum):
     """The oracle's own error is too large to tell."""
     REFUSED = "refused"
     """The emitter or the schedule has no form for the graph."""
+    ELSEWHERE = "elsewhere"
+    """A library has agreed upon another derivative at a kink."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _cells(row: str, found: Sequence[Agreement]) -> list[str]:
         "–" if worst is None else worst.what,
         ", ".join(a.what for a in found if a.outcome is Outcome.UNDECIDED) or "–",
         ", ".join(a.what for a in found if a.outcome is Outcome.REFUSED) or "–",
-        "DISAGREES" if failed else "agrees",
+        "; ".join(["DISAGREES" if failed else "agrees", *(a.what for a in found if a.outcome is Outcome.ELSEWHERE)]),
     ]
 
 

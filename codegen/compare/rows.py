@@ -66,6 +66,8 @@ class Row:
     convention: Array | None = None
     """First derivatives by all entries of ``wrt``, laid end to end on the last axis, which are not a limit but agreed
     upon, at a kink; nan where nothing is."""
+    elsewhere: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
+    """By library what it has agreed upon instead, point by point: named in the report, for it cannot judge there."""
     seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -130,6 +132,9 @@ def _agreements(row: Row, known: Known) -> Iterator[Agreement]:
     found = [judgement for judgement in judgements if judgement is not None]
     for judgement in found:
         yield judgement.agreement
+    for library, slopes in row.elsewhere.items():
+        told = ", ".join(f"{slope:g} at {point:g}" for point, slope in slopes.items())
+        yield Agreement(row.title, f"{library}: {told}", Outcome.ELSEWHERE)
     yield from _undecided(row, found)
     if row.bounded and KINDS[row.kind].bound is not None:
         yield _bound(row)

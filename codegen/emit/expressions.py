@@ -18,6 +18,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
+from codegen.constants import as_float
 from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.expression import is_leaf, postorder, rewrite
@@ -262,7 +263,7 @@ class ExpressionWriter:
 
     def _node(self, node: Basic, of: _Texts) -> Text:
         if isinstance(node, Expr) and node.is_number:
-            return Text(self.number(float(node)), Level.NAME)
+            return Text(self.number(as_float(node)), Level.NAME)
         for kind, write in self._operators:
             if isinstance(node, kind):
                 return write(node, of)

@@ -359,8 +359,8 @@ class Functions:
             integer = integer_of(node)
             if integer is None:
                 return self.text_of(node, scope)
-            # In float64 Numba promotes integers by itself; with float32 they would make float64.
-            return integer if self.dtype == "float64" else f"np.float32({integer})"
+            # Numba computes with integers as such: n*n*n would overflow, and with float32 they would make float64.
+            return f"{'float' if self.dtype == 'float64' else 'np.float32'}({integer})"
 
         def integer_of(node: Expr) -> str | None:
             if isinstance(node, Integer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -119,7 +120,7 @@ class _Module:
             array = self.names[base_name(node)]
             return self.align(array + self.key(node), free, domain)
 
-        text = ExpressionWriter(name_of, lambda _: None, repr, assign, self.dialect).write(equation.body)
+        text = ExpressionWriter(name_of, lambda _: None, _number, assign, self.dialect).write(equation.body)
         if not equation.reduced:
             return text
         axes = ", ".join(str(len(equation.free) + n) for n in range(len(equation.reduced)))
@@ -144,3 +145,7 @@ class _Module:
         if axes and len(axes) < len(domain):
             text += "[" + ", ".join(":" if i in axes else "None" for i in domain) + "]"
         return text
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else {"inf": "np.inf", "-inf": "-np.inf"}.get(repr(value), "np.nan")

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum, auto
 
-from sympy import Determinant, Expr, Idx, Indexed, IndexedBase, NumberSymbol, Product, Sum, Symbol, Trace
+from sympy import (
+    Add,
+    Determinant,
+    Expr,
+    Idx,
+    Indexed,
+    IndexedBase,
+    Mul,
+    NumberSymbol,
+    Piecewise,
+    Product,
+    Sum,
+    Symbol,
+    Trace,
+)
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 from sympy.core.numbers import ComplexInfinity, ImaginaryUnit, Number
@@ -13,7 +28,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from codegen.constants import faulty_constant
+from codegen.constants import faulty_constant, is_undefined, parted
 from codegen.errors import GraphError
 from codegen.expression import is_leaf, postorder
 from codegen.expressions.suggestions import suggestion
@@ -23,6 +38,7 @@ from codegen.special import ORDERS
 
 REDUCTIONS = (Sum, Product)
 """Nodes with variables of their own."""
+CONSTANTS = (Number, NumberSymbol, ComplexInfinity, ImaginaryUnit)
 CONDITIONS = "conditions are relations such as a > 0, joined by And, Or, Not, Xor and ITE"
 OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant)
 """Nodes that are not operations on the values of their arguments."""
@@ -36,36 +52,68 @@ def is_opaque(node: Basic) -> bool:
 def check(place: str, expression: Expr) -> None:
     """Raise :class:`GraphError` for the first construct that has no translation; the outermost is named.
 
-    So is the first number that is not real, or not within the range of float64.
+    So is the first number that is not real, or not within the range of float64. A branch of a choice may have an
+    infinite one or, as its value, a term or a factor, one that is not real.
     """
-    nodes = list(_nodes(expression))
-    for node in nodes:
-        _check(place, node)
+    nodes = [node for node, _ in _nodes(expression)]
+    for node, position in _nodes(expression):
+        if not (isinstance(node, CONSTANTS) and position.admits(node)):
+            _check(place, node)
     for part in (expression, *(node.function for node in nodes if isinstance(node, REDUCTIONS))):
         fault = faulty_constant(part, is_opaque)
         if fault is not None:
             raise GraphError(f"{place} contains {fault}")
 
 
-def _nodes(expression: Expr) -> Iterator[Basic]:
-    """Every distinct node that has a value, from the outside in."""
-    seen: set[int] = set()
-    level: list[Basic] = [expression]
+class Position(Enum):
+    """Where a node stands with respect to the branches of choices."""
+
+    OUTSIDE = auto()
+    BRANCH = auto()
+    """The value of a branch, or a term or factor of it."""
+    INSIDE = auto()
+
+    def admits(self, constant: Basic) -> bool:
+        """Whether a constant that is no finite real number may stand here.
+
+        log(−2)·x is nan, and so is √−2·x; but exp(√−2·x) is what exp(I·k·x) is, a complex formula.
+        """
+        return self is Position.BRANCH or (self is Position.INSIDE and not isinstance(constant, ImaginaryUnit))
+
+    def below(self, node: Basic) -> Iterator[tuple[Basic, Position]]:
+        """Where the arguments of a node stand that stands here."""
+        others, values = parted(node)
+        kept = self is Position.OUTSIDE or isinstance(node, (Add, Mul, Piecewise))
+        yield from ((part, self if kept else Position.INSIDE) for part in others)
+        yield from ((part, Position.BRANCH) for part in values)
+
+
+def _nodes(expression: Expr) -> Iterator[tuple[Basic, Position]]:
+    """Every distinct node that has a value, and where it stands, from the outside in."""
+    seen: set[tuple[int, Position]] = set()
+    level: list[tuple[Basic, Position]] = [(expression, Position.OUTSIDE)]
     while level:
-        new = list({id(node): node for node in level if id(node) not in seen}.values())
+        new = list(
+            {(id(node), place): (node, place) for node, place in level if (id(node), place) not in seen}.values()
+        )
         yield from new
-        seen.update(map(id, new))
-        level = [part for node in new for part in _parts(node)]
+        seen.update((id(node), place) for node, place in new)
+        level = [entry for node, place in new for entry in _parts(node, place)]
 
 
-def _parts(node: Basic) -> tuple[Basic, ...]:
+def _parts(node: Basic, place: Position) -> Iterator[tuple[Basic, Position]]:
     if isinstance(node, REDUCTIONS):
-        return (node.function,)
-    return () if is_opaque(node) else node.args
+        yield node.function, Position.OUTSIDE
+    elif not is_opaque(node) and not (place is not Position.OUTSIDE and _is_not_real(node)):
+        yield from place.below(node)
+
+
+def _is_not_real(node: Basic) -> bool:
+    return isinstance(node, Expr) and node.is_number and is_undefined(node)
 
 
 def _check(place: str, node: Basic) -> None:
-    if isinstance(node, (Number, NumberSymbol, ComplexInfinity)):
+    if isinstance(node, CONSTANTS) and not isinstance(node, ImaginaryUnit):
         if not node.is_finite:
             raise GraphError(f"{place} contains {node}, which is not a finite real number")
     elif isinstance(node, Indexed):

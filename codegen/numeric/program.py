@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Basic, Float, Integer, Mul, Pow, Rational
+from sympy import Basic, Expr, Float, Integer, Mul, Pow, Rational, nan
 
 from codegen.expression import is_leaf, postorder
 from codegen.functions import CANONICAL, Composite
@@ -79,6 +79,8 @@ class _Writer:
         return len(self.instructions) - 1
 
     def _write(self, node: Basic) -> int:
+        if isinstance(node, Expr) and node.is_number and node.is_extended_real is False:
+            return self._append(nan)  # such as log(−2), in a branch
         if is_leaf(node):
             return self._append(node)
         if isinstance(node, Composite):

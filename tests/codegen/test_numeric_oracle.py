@@ -42,6 +42,9 @@ AT_THE_ENDS: dict[str, dict[float, float]] = {
     "atanh": {-INF: NAN, INF: NAN, 1.0: INF, -1.0: -INF, 1.5: NAN},
     "erf": {-INF: -1, INF: 1, 1e300: 1},
     "erfc": {-INF: 2, INF: 0, 1e300: 0},
+    "ei": {-INF: 0, INF: INF, 0.0: -INF, 1e7: INF},
+    "ci": {-INF: NAN, INF: 0, 0.0: -INF, -1.0: NAN},
+    "erfinv": {-INF: NAN, INF: NAN, 1.0: INF, -1.0: -INF, 1.5: NAN},
     "loggamma": {-INF: NAN, INF: INF, 0.0: INF, -1.5: NAN},
 }
 

@@ -83,7 +83,8 @@ def test_value_and_derivatives_are_right_over_the_whole_range(name: str, emitter
 @pytest.mark.parametrize("name", [name for name in FORMULAS if name != "hypot"])
 def test_what_is_derived_is_the_derivative_of_what_was_written(name: str) -> None:
     formula, points = FORMULAS[name]
-    points = points[(np.abs(points) <= 30) & (points != 1e-10)]
+    # At 1/1000 exp(−3/x), 10⁻¹³⁰³, is below the digits that what was written keeps.
+    points = points[(np.abs(points) <= 30) & ((points <= 0) | (points > 1e-3))]
     given = formula(sympy.Symbol("a", real=True))
     written = [given, given.diff(), given.diff().diff()]
     naive = from_expressions(dict(zip("bcd", written)), list(given.free_symbols))

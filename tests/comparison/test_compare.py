@@ -75,6 +75,61 @@ def test_every_function_without_compiling_it(name: str) -> None:
     assert ("convention" in judged) == bool(FUNCTIONS[name].conventions)
 
 
+def of_jax() -> Mapping[str, Callable[..., object]]:
+    """What JAX itself offers for the functions that have kinks."""
+    import jax.numpy as jnp
+    from jax import nn
+
+    return {
+        "absolute": jnp.abs,
+        "Abs": lambda x: jnp.abs(x**3 - x),
+        "norm": lambda x: jnp.hypot(x, 2 * x),
+        "relu": nn.relu,
+        "leaky_relu": lambda x: nn.leaky_relu(x, 0.25),
+        "elu": nn.elu,
+        "relu6": nn.relu6,
+        "hard_tanh": nn.hard_tanh,
+        "clip": lambda x: jnp.clip(x**2, x / 2, 2 + x),
+        "clip to numbers": lambda x: jnp.clip(x, -1.0, 2.0),
+        "floor": lambda x: jnp.floor(x) * x,
+        "ceiling": lambda x: jnp.ceil(x) * x,
+        "frac": lambda x: jnp.mod(x, 1.0) * x,
+        "Mod": lambda x: jnp.mod(x, -1.5) * x,
+        "Mod by": lambda x: jnp.mod(5.0, x),
+        "jump": lambda x: jnp.heaviside(x, 0.0) * (2 + x) + x,
+        "jump of sign": lambda x: jnp.sign(x) * (2 + x) + x,
+        "maximum": lambda x: jnp.maximum(jnp.maximum(x, x**2 / 2), -x),
+        "minimum": lambda x: jnp.minimum(jnp.minimum(x, x**2 / 2), -x),
+        "Max": lambda x: jnp.maximum(x, x**2 / 2),
+        "Min": lambda x: jnp.minimum(x, x**2 / 2),
+    }
+
+
+def test_at_kinks_jax_has_what_the_table_says_of_it() -> None:
+    """Its own function there has our derivative, unless the table names another one."""
+    jax = pytest.importorskip("jax")
+    functions = of_jax()
+    assert set(functions) == {name for name, tested in FUNCTIONS.items() if tested.conventions}
+    with jax.enable_x64(True):
+        for name, function in functions.items():
+            ours, theirs = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere.get("JAX", {})
+            assert {point: float(jax.grad(function)(point)) for point in ours} == {**ours, **theirs}, name
+            assert all(ours[point] != slope for point, slope in theirs.items())
+
+
+def test_a_library_with_another_convention_is_named() -> None:
+    names = ("relu", "leaky_relu", "norm")
+    rows = [row for name in names for row in function_rows([name]) if row.name.endswith("at kinks")]
+    found = compare(replace(row, ways=()) for row in rows)
+    assert found.passed
+    lines = str(found).splitlines()[1:4]
+    assert [line.split("  ")[-1].strip() for line in lines] == [
+        "agrees",
+        "agrees; JAX: 1 at 0",
+        "agrees; JAX: 1.5 at 0; PyTorch: nan at 0",
+    ]
+
+
 TIES = ([1.0, 4.0, 4.0], [0.5, 0.5, 0.5], [-3.0, -7.0, -3.0])
 
 

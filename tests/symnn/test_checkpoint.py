@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +16,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from sympy import Abs, Max, Piecewise, Rational, besselj, cosh, erf, exp, log, sqrt, tanh
 
+from codegen import functions as real
 from symnn.checkpoint import Checkpoint, load, save
 from symnn.data import Dataset, Split
 from symnn.errors import CheckpointError, DataError
 from symnn.network import Network, dense
+from symnn.portable import spec_of
 from symnn.scaling import Scaling
+from symnn.tables import Column, Features
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -175,6 +181,126 @@ def test_the_same_checkpoint_is_the_same_file(saved: Path, tmp_path: Path) -> No
         np.testing.assert_array_equal(contents(tmp_path / "again")[0][name], values)
 
 
+_SAVE = """
+import sys
+from symnn.checkpoint import save
+from symnn.data import load_frame
+from symnn.network import Network
+spec = {"inputs": 3, "layers": [{"dense": 2, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
+data = load_frame({"a": range(20), "b": ["x", "y"] * 10, "kind": ["cat", "dog"] * 10}, "kind")
+network = Network.from_spec(spec)
+save(sys.argv[1], network, network.initial_parameters(), dataset=data)
+"""
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    """Neither the seed of Python's hashes nor that of the library's decides about the order of anything."""
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", _SAVE, str(tmp_path / seed)], env=environment, check=True)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_one_process_writes_the_same_bytes_every_time(saved: Path, tmp_path: Path) -> None:
+    for number in range(8):  # of the six orders of three entries the library takes one at random
+        save(tmp_path / str(number), NETWORK, THETA, dataset=DATASET)
+        assert (tmp_path / str(number)).read_bytes() == saved.read_bytes()
+
+
+# ------------------------------------------------------------------------------------------- columns
+
+FEATURES = Features((Column("width"), Column("colour", ("blue", "red"))))
+NAMED = Network.from_spec({"inputs": 3, "layers": [{"dense": 2}], "loss": "mean_squared_error"})
+NAMED_DATASET = replace(
+    DATASET,
+    feature_names=FEATURES.inputs,
+    classes=None,
+    mean=np.array([1.0, 0.5, 0.5]),
+    scale=np.array([2.0, 0.5, 0.5]),
+    columns=FEATURES,
+)
+
+
+def named(path: Path, fills: bool = False) -> Checkpoint:
+    dataset = replace(NAMED_DATASET, columns=replace(FEATURES, fills=fills))
+    save(path, NAMED, NAMED.initial_parameters(), dataset=dataset)
+    return load(path)
+
+
+def test_columns_in_another_order_are_put_right(tmp_path: Path) -> None:
+    found = named(tmp_path / "named")
+    assert found.features == FEATURES
+    expected = found.predict(np.array([[3.0, 0.0, 1.0], [5.0, 1.0, 0.0]]))
+    (tmp_path / "rows.csv").write_text("id;colour;width\n7;red;3\n8;blue;5\n")
+    for rows in (tmp_path / "rows.csv", {"colour": ["red", "blue"], "width": [3, 5], "id": ["a", "b"]}):
+        np.testing.assert_array_equal(found.predict(rows), expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"colour": ["red"]}, r"no column 'width', expected one of 'colour'"),
+        (
+            {"colour": ["green"], "width": [1]},
+            r"\(from 0\) 0, column 'colour': found 'green', expected one of 'blue'",
+        ),
+        ({"colour": ["red"], "width": ["wide"]}, r"column 'width': found 'wide', expected a number"),
+        ({"colour": [None], "width": [1]}, r"column 'colour': found nan, expected one of"),
+        ({"colour": ["red"], "width": [None]}, r"column 'width': found nan, expected a finite number"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused_by_name(tmp_path: Path, rows: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        named(tmp_path / "named").predict(rows)
+
+
+def test_a_missing_cell_is_taken_for_the_mean_of_the_training_part(tmp_path: Path) -> None:
+    found = named(tmp_path / "named", fills=True)
+    rows = {"width": [None, 3.0], "colour": ["red", ""]}
+    expected = found.predict(np.array([[1.0, 0.0, 1.0], [3.0, 0.5, 0.5]]))
+    np.testing.assert_array_equal(found.predict(rows), expected)
+
+
+def test_columns_need_names_that_are_known(saved: Path) -> None:
+    with pytest.raises(DataError, match="this checkpoint knows no names"):
+        load(saved).predict({"a": [1.0], "b": [2.0]})
+
+
+# ------------------------------------------------------------------------------------------- networks built in Python
+
+ACTIVATIONS: dict[str, Any] = {
+    "x*tanh(softplus(x))": lambda x: x * tanh(real.softplus(x)),
+    "x*(erf(sqrt(2)*x/2) + 1)/2": lambda x: x * (1 + erf(x / sqrt(2))) / 2,
+    "0.1*x + abs(x)": lambda x: Abs(x) + 0.1 * x,
+    "maximum(0, x)": lambda x: Max(x, 0),
+    "leaky_relu(x, 1/5)": lambda x: real.leaky_relu(x, Rational(1, 5)),
+    "exp(-x**2)": lambda x: exp(-(x**2)),
+}
+
+
+@pytest.mark.parametrize("text", ACTIVATIONS)
+def test_formulas_written_in_python_are_text_of_a_spec(text: str) -> None:
+    network = Network(2, (dense(3, ACTIVATIONS[text], bias=False), dense(1, initialiser="zeros")), "huber", 0.5)
+    spec = spec_of(network)
+    assert spec.layers[0].activation is not None
+    assert spec.layers[0].activation.formula == text
+    found = Network.from_spec(spec)
+    assert (found.layout, found.weight_decay) == (network.layout, 0.5)
+    np.testing.assert_array_equal(found.initial_parameters(3), network.initial_parameters(3))
+
+
+def test_a_network_built_in_python_comes_back(tmp_path: Path) -> None:
+    network = Network(
+        2, (dense(3, lambda x: x * tanh(x)), dense(1)), lambda output, target: log(cosh(output - target)) / sqrt(2)
+    )
+    save(tmp_path / "own", network, network.initial_parameters())
+    found = load(tmp_path / "own")
+    x, y = np.array([[0.5, -2.0]]), np.array([[0.25]])
+    theta = network.initial_parameters()
+    np.testing.assert_array_equal(found.predict(x), network.compile().predict(theta, x))
+    assert found.network.compile().loss(theta, x, y) == pytest.approx(network.compile().loss(theta, x, y), rel=1e-15)
+
+
 def test_outputs_need_not_be_finite(tmp_path: Path) -> None:
     """A logarithm of negative inputs is nan, when it is saved and when it is loaded."""
     layers = [{"dense": 1, "activation": {"formula": "log(x)"}}]
@@ -199,9 +325,14 @@ def test_inputs_of_another_shape_or_kind_are_refused(saved: Path, x: Any) -> Non
     ("network", "changes", "message"),
     [
         (
-            Network(2, (dense(2, lambda x: x**3),), "huber"),
+            Network(2, (dense(2), dense(2, lambda x: Piecewise((x, x > 0), (0, True)))), "huber"),
             {},
-            "found a network without a spec, expected one made by Network.from_spec",
+            r"found a network that no spec describes: layers\[1\].activation: found Piecewise\(…\), which formulas",
+        ),
+        (
+            Network(2, (dense(2),), lambda output, target: besselj(0, output - target)),
+            {},
+            r"found a network that no spec describes: loss: found besselj\(…\), which formulas of a spec do not have",
         ),
         (replace(NETWORK, weight_decay=0.5), {}, "found a network that differs from its spec"),
         (NETWORK, {"theta": np.zeros(3)}, r"theta: found .* shape \(3,\), expected numbers with shape \(15,\)"),
@@ -321,6 +452,20 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "classes that are no JSON": (note("classes", "cat"), "metadata 'classes': found 'cat', expected JSON"),
     "classes that are no names": (note("classes", "[0, 1]"), "metadata 'classes': found [0, 1], expected 2 names"),
     "too few classes": (note("classes", '["cat"]'), "metadata 'classes': found ['cat'], expected 2 names"),
+    "features that are no JSON": (note("features", "a, b"), "metadata 'features': found 'a, b', expected JSON"),
+    "features without a flag": (note("features", '{"columns": []}'), "expected 'columns' and 'fills'"),
+    "features that are no columns": (
+        note("features", '{"columns": [["a", null], ["b", [1]]], "fills": false}'),
+        "metadata 'features': found ['b', [1]], expected a column's name",
+    ),
+    "a feature twice": (
+        note("features", '{"columns": [["a", null], ["a", null]], "fills": false}'),
+        "metadata 'features': found 2 inputs in 1 columns, expected 2 in 2 of different names",
+    ),
+    "too many features": (
+        note("features", '{"columns": [["a", null], ["b", ["x", "y"]]], "fills": false}'),
+        "metadata 'features': found 3 inputs in 2 columns, expected 2",
+    ),
     "a missing parameter": (
         lambda tensors, _: tensors.pop("b1"),
         "tensor 'b1' is missing, expected F64 with shape (3,)",

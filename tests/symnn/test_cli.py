@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from codegen.numeric import evaluate
+from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
 from symnn.errors import SpecError
@@ -62,6 +63,18 @@ def test_train_takes_data_from_a_file(tmp_path: Path) -> None:
     result = symnn("train", XOR, "--data", tmp_path / "d.csv", "--target", "label", "--epochs", 3)
     assert result.returncode == 0, result.stderr
     assert "held-out data" in result.stdout
+
+
+def test_how_a_file_is_read_is_said_beside_it(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i % 7},5;{'' if i == 9 else (i * i) % 5};{'yes' if i % 2 else 'no'}" for i in range(60))
+    (tmp_path / "d.csv").write_text(f"a;b;label\n{rows}\n")
+    given = ("train", XOR, "--data", tmp_path / "d.csv", "--target", "label", "--epochs", 3, "--decimal", ",")
+    refused = symnn(*given)
+    assert refused.returncode == 2
+    assert "line 11, column 'b': found an empty cell" in refused.stderr
+    result = symnn(*given, "--missing", "drop", "--separator", "semicolon")
+    assert result.returncode == 0, result.stderr
+    assert "(rows with missing cells left out: 1)" in result.stdout
 
 
 SPEC = "inputs: 2\nlayers: [{dense: 8, activation: tanh}, {dense: 1}]\nloss: mean_squared_error\n"
@@ -440,3 +453,15 @@ def test_the_version_and_what_is_said_without_a_command() -> None:
 def test_a_shell_completes_commands() -> None:
     result = symnn(_SYMNN_COMPLETE="complete_bash", COMP_WORDS="symnn tr", COMP_CWORD="1")
     assert result.stdout.split() == ["train"]
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMNN_CACHE_DIR", str(tmp_path))
+    with locked("entry") as place:
+        assert place is not None
+        keep(place / "code", bytes(2_000_000))
+    run = CliRunner().invoke
+    size = "2.0 million bytes, at most 512 (SYMNN_CACHE_MEGABYTES)"
+    assert run(app, ["cache"]).stdout == f"{tmp_path}/modules: 1 compiled functions, {size}\n"
+    assert "removed 2.0 million bytes" in run(app, ["cache", "--clear"]).stdout
+    assert run(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")

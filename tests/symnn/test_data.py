@@ -24,6 +24,7 @@ from symnn.data import (
     split_rows,
 )
 from symnn.errors import DataError
+from symnn.tables import Column, Features
 
 Write = Callable[[str], Path]
 
@@ -332,7 +333,7 @@ def test_a_csv_in_another_encoding_is_explained(tmp_path: Path) -> None:
     [
         ("missing.csv", ["missing.csv", "No such file"]),
         ("missing.npz", ["missing.npz", "No such file"]),
-        ("data.parquet", ["data.parquet", "'.parquet'", ".csv, .npz"]),
+        ("data.xlsx", ["data.xlsx", "'.xlsx'", ".csv, .tsv, .npz"]),
         ("folder.csv", ["folder.csv", "directory"]),
         ("null\0.csv", ["null"]),
     ],
@@ -352,13 +353,8 @@ def test_any_text_is_data_or_a_data_error(tmp_path_factory: pytest.TempPathFacto
 # ---------------------------------------------------------------------------------------------- arrays
 
 
-class Frame(list[list[float]]):
-    """What NumPy makes an array of, with names of columns."""
-
-    columns = ("height", "width")
-
-
 ROWS = [[float(i), float(i % 3)] for i in range(20)]
+FRAME = dict(zip(("height", "width"), np.array(ROWS).T, strict=True))
 ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], tuple[str, ...], tuple[str, ...] | None]] = {
     "lists": (ROWS, list(range(20)), {}, ("x[0]", "x[1]"), None),
     "labels": (ROWS, [0, 1] * 10, {}, ("x[0]", "x[1]"), ("0", "1")),
@@ -367,7 +363,10 @@ ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], tuple[str, ...], tuple[str, ..
     "whole floats": (ROWS, [0.0, 1.0] * 10, {"task": "classification"}, ("x[0]", "x[1]"), ("0", "1")),
     "floats": (ROWS, [0.0, 1.0] * 10, {}, ("x[0]", "x[1]"), None),
     "a column of targets": (ROWS, [[0.5], [1.0]] * 10, {}, ("x[0]", "x[1]"), None),
-    "a frame": (Frame(ROWS), [0, 1] * 10, {}, ("height", "width"), ("0", "1")),
+    "text for numbers": (ROWS, [f"{i}.5" for i in range(20)], {}, ("x[0]", "x[1]"), None),
+    "a frame": (FRAME, [0, 1] * 10, {}, ("height", "width"), ("0", "1")),
+    "a frame, renamed": (FRAME, [0, 1] * 10, {"feature_names": ["p", "q"]}, ("p", "q"), ("0", "1")),
+    "a feature called y": (ROWS, ["b", "a"] * 10, {"feature_names": ["y", "y'"]}, ("y", "y'"), ("a", "b")),
     "names": (ROWS, [0, 1] * 10, {"feature_names": ["p", "q"]}, ("p", "q"), ("0", "1")),
     "one feature": (range(20), [0, 1] * 10, {}, ("x",), ("0", "1")),
     "classes": (ROWS, [0, 1] * 10, {"classes": ("0", "1", "2")}, ("x[0]", "x[1]"), ("0", "1", "2")),
@@ -382,9 +381,19 @@ def test_arrays_are_a_data_set(what: str) -> None:
     assert [len(part.x) for part in (data.train, data.validation, data.test)] == [13, 3, 4]
     assert data.train.y.dtype == (np.float64 if classes is None else np.int64)
     assert (data.target_scaling is None) == (classes is not None)
-    raw = np.asarray(x, dtype=float).reshape(20, -1)
+    raw = np.asarray(ROWS if x is FRAME else x, dtype=float).reshape(20, -1)
     restored = [data.mean + data.scale * part.x for part in (data.train, data.validation, data.test)]
     np.testing.assert_allclose(np.sort(np.vstack(restored), axis=0), np.sort(raw, axis=0), atol=1e-12)
+
+
+def test_text_in_a_frame_is_categories_and_its_missing_cells_are_filled() -> None:
+    frame = {"size": [None, *range(19)], "colour": ["red", "blue"] * 10, "id": range(20)}
+    data = Dataset.from_arrays(frame, ["a", "b"] * 10, missing="mean", ignore="id")
+    assert (data.feature_names, data.classes) == (("size", "colour=blue", "colour=red"), ("a", "b"))
+    assert data.columns == Features((Column("size"), Column("colour", ("blue", "red"))), fills=True)
+    x, y = (np.concatenate([getattr(part, name) for part in (data.train, data.validation, data.test)]) for name in "xy")
+    assert (x[:, 0] == 0).sum() == 1
+    np.testing.assert_array_equal(x[:, 1] > 0, y == 1)
 
 
 def test_four_rows_are_trained_on_without_a_split() -> None:
@@ -396,7 +405,7 @@ BAD_ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "no array": ([[1, 2], [3]], [0, 1], {}, "arrays: array 'x': not a rectangular array"),
     "texts as features": ([["a"], ["b"]], [0, 1], {}, "arrays: array 'x' has dtype <U1, expected real numbers"),
     "objects": ([[None], [1]], [0, 1], {}, "arrays: array 'x' has dtype object, expected real numbers"),
-    "other rows": (ROWS, [1, 2, 3], {}, "arrays: x has 20 rows and y has 3, expected as many"),
+    "other rows": (ROWS, [1, 2, 3], {}, "arrays: column 'x[0]' has 20 rows and 'y' has 3, expected as many"),
     "no rows": ([], [], {}, "arrays: the arrays have no rows, expected at least one"),
     "a number": (ROWS, 3, {}, "arrays: array 'y' has shape (), expected (rows,) or (rows, columns)"),
     "nan": ([*ROWS[:-1], [np.nan, 1]], range(20), {}, "row (from 0) 19, column 'x[0]': found nan, expected a finite"),

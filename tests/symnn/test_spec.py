@@ -110,6 +110,7 @@ ACCEPTED = [
     {"data": None},
     {"data": {"name": "digits", "test_fraction": 0.5}},
     {"data": {"file": "iris.csv", "target": "species", "task": "classification", "seed": 3}},
+    {"data": {"file": "i.csv", "target": "y", "separator": ";", "decimal": ",", "missing": "mean", "ignore": "id"}},
     {"data": {"file": "robot.npz", "target": ["x", "y"]}},
 ]
 
@@ -228,6 +229,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": {"name": "digits", "target": "y"}}, "data: expected 'file' and 'target'"),
     ({"data": {"name": "digits", "task": "regression"}}, "data: expected no 'task', which 'digits' decides"),
     ({"data": {"file": "a.csv", "target": "y", "task": "clustering"}}, "data.task: expected 'auto', 'classif"),
+    ({"data": {"name": "digits", "missing": "drop"}}, "data: expected no 'missing', which is for files"),
+    ({"data": {"file": "a.csv", "target": "y", "separator": ":"}}, "data.separator: unknown separator ':'"),
+    ({"data": {"file": "a.csv", "target": "y", "separator": ",", "decimal": ","}}, "expected a separator other than"),
+    ({"data": {"file": "a.csv", "target": "y", "missing": "zero"}}, "data.missing: expected 'refuse', 'drop' or"),
     ({"data": {"file": "a.csv", "target": []}}, "data.target: expected one column or a list of columns, found []"),
     ({"data": {"file": "a.csv", "target": [1]}}, "data.target: expected one column or a list of columns, found [1]"),
     ({"data": {"file": "a.csv", "target": 3}}, "data.target: expected one column or a list of columns, found 3"),

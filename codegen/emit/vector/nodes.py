@@ -13,6 +13,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
+from codegen.constants import as_float
 from codegen.emit import externals, special, vectormath
 from codegen.emit.expressions import is_inverse, product_factors
 from codegen.emit.vector.values import Scope, Value
@@ -53,7 +54,7 @@ def _is_simple_power(exponent: Expr) -> bool:
 
 def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     if isinstance(node, Expr) and node.is_number:
-        return w.real(float(node))
+        return w.real(as_float(node))
     if isinstance(node, BooleanAtom):
         return Value(ir.IntType(1)(int(bool(node))), False)
     if (integer := w.integer(node, scope)) is not None:

@@ -1,0 +1,266 @@
+"""What a network reads of a table: its columns by name and in order, text as one input for each category.
+
+A :class:`Features` is found in the table a network is trained on and goes with it into its checkpoint; any later table
+is read by it, whatever the order of its columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symnn.errors import DataError
+from symnn.suggest import quote
+from symnn.tables.table import Floats, Table, check_columns, first, listed, require_column
+
+Missing = Literal["refuse", "drop", "mean"]
+
+MISSING: tuple[Missing, ...] = ("refuse", "drop", "mean")
+"""What may be done about missing cells."""
+
+MAX_CATEGORIES = 100
+"""Categories of one column; a column of names or identifiers has more."""
+
+MAX_CATEGORY_NUMBERS = 2**27
+"""Numbers in all inputs that stand for categories, a gigabyte."""
+
+_MISSING_TEXTS = frozenset({"", "?", "na", "n/a", "#n/a", "<na>", "nan", "null"})
+_TRUTHS = {"true": 1.0, "false": 0.0}
+
+_LOOK_ALIKES = (
+    (
+        re.compile(r"[+-]?\d[\d.' ]*,\d+"),
+        "expected a number; if its comma is a decimal comma, say decimal: ','",
+    ),
+    (
+        re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?"),
+        "expected a number; write a date as one, such as days since a first day, or as year, month and day in columns "
+        "of their own",
+    ),
+    (re.compile(r"true|false", re.IGNORECASE), "expected a number; write 1 for True and 0 for False"),
+)
+"""Texts that mean a number, and what to write instead."""
+
+_MISSING_HINT = " (missing: drop leaves such rows out, missing: mean fills them)"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers, or, with categories, of text: input k is 1 where the cell is category k, and 0 elsewhere."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its inputs.
+
+        >>> Column("colour", ("blue", "red")).inputs
+        ('colour=blue', 'colour=red')
+        """
+        return (self.name,) if self.categories is None else tuple(f"{self.name}={text}" for text in self.categories)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The columns that a network reads. fills: missing cells become nan, for the mean of the training part to fill.
+
+    >>> from symnn.tables import from_frame
+    >>> table = from_frame({"size": [1.5, 2.5], "colour": ["red", "blue"], "new": [True, False]})
+    >>> features = Features.found(table, table.names)
+    >>> features.inputs
+    ('size', 'colour=blue', 'colour=red', 'new')
+    >>> features.encode(table)
+    array([[1.5, 0. , 1. , 1. ],
+           [2.5, 1. , 0. , 0. ]])
+    """
+
+    columns: tuple[Column, ...]
+    fills: bool = False
+
+    @classmethod
+    def found(
+        cls, table: Table, names: Sequence[str], categorical: Sequence[str] = (), fills: bool = False
+    ) -> Features:
+        """The columns of these names, text or ``categorical`` ones with the categories that the table holds.
+
+        A column of text is one without a number in it: text among numbers is a slip, which :meth:`encode` reports.
+        """
+        for name in categorical:
+            require_column(f"{table.source}: categorical", name, names)
+        return cls(tuple(Column(name, _categories(table, name, name in categorical)) for name in names), fills)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the network's inputs, in order."""
+        return tuple(name for column in self.columns for name in column.inputs)
+
+    def encode(self, table: Table) -> Floats:
+        """The inputs (S, D) of every row of a table that has all the columns; others may be there and are not read.
+
+        Raises :class:`DataError` naming a column that is lacking, or the row and column of a cell that is not as
+        expected. With ``fills`` the inputs of a missing cell are nan.
+        """
+        check_columns(table.source, table.names, ())
+        for column in self.columns:
+            require_column(table.source, column.name, table.names)
+        if all(column.categories is None for column in self.columns):
+            return number_columns(table, [column.name for column in self.columns], self.fills)
+        wide = sum(len(column.categories or ()) for column in self.columns)
+        if wide * len(table.rows) > MAX_CATEGORY_NUMBERS:
+            raise DataError(
+                f"{table.source}: found {wide:,} categories in {len(table.rows):,} rows, expected their product to be "
+                f"at most {MAX_CATEGORY_NUMBERS:,}"
+            )
+        parts = [
+            number_columns(table, [column.name], self.fills)
+            if column.categories is None
+            else _one_hot(table, column.name, column.categories, self.fills)
+            for column in self.columns
+        ]
+        return np.hstack(parts)
+
+
+def number_columns(table: Table, names: Sequence[str], fills: bool = False, hint: str = "") -> Floats:
+    """The numbers (S, len(names)) of columns; True and False in a column of nothing else are 1 and 0.
+
+    Raises :class:`DataError` naming row and column of the first cell that is no finite number, its message ending in
+    ``hint``; with ``fills`` a missing cell is nan.
+    """
+    places = [table.names.index(name) for name in names]
+    # Columns side by side are a view.
+    run = slice(places[0], places[0] + len(places))
+    numbers = table.numbers[:, run] if places == list(range(run.start, run.stop)) else table.numbers[:, places]
+    if any(name in table.words for name in names):
+        numbers = numbers.copy()
+        for j, name in enumerate(names):
+            _put_words(table, name, numbers[:, j], hint)
+    bad = np.isinf(numbers) if fills else ~np.isfinite(numbers)
+    if (place := first(bad)) is None:
+        return numbers
+    row, j = place
+    text = _text_at(table, names[j], row)
+    if text is not None:
+        raise DataError(f"{table.where(row, names[j])}: found {_quoted(text)}, expected a number{_MISSING_HINT}{hint}")
+    choice = _MISSING_HINT if np.isnan(numbers[place]) else ""
+    raise DataError(f"{table.where(row, names[j])}: found {numbers[place]}, expected a finite number{choice}{hint}")
+
+
+def missing_rows(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
+    """The rows (S,) in which one of the columns has no cell: it is empty, or says ?, NA, NaN or null."""
+    missing = np.zeros(len(table.rows), dtype=np.bool_)
+    for name in names:
+        missing |= _missing(table, name)
+    return missing
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that there is none.
+
+    >>> [is_missing(text) for text in ("", "NA", "none")]
+    [True, True, False]
+    """
+    return text.casefold() in _MISSING_TEXTS
+
+
+# --- one column ---------------------------------------------------------------------------------------------------
+
+
+def _missing(table: Table, name: str) -> NDArray[np.bool_]:
+    missing = np.isnan(table.column(name))
+    if (words := table.words.get(name)) is not None:
+        said = np.array([is_missing(text) for text in words.texts])
+        missing[words.rows] = said[words.codes]
+    return missing
+
+
+def _put_words(table: Table, name: str, numbers: Floats, hint: str) -> None:
+    """Write the truths of a column over the nan that stand for them; refuse any other word that is not missing."""
+    words = table.words.get(name)
+    if words is None:
+        return
+    truths = np.array([_TRUTHS.get(text.casefold(), np.nan) for text in words.texts])
+    if not np.isfinite(numbers).any():  # among numbers, True is a slip
+        numbers[words.rows] = truths[words.codes]
+    wrong = np.isnan(numbers[words.rows]) & ~np.array([is_missing(text) for text in words.texts])[words.codes]
+    if wrong.any():
+        entry = int(wrong.argmax())
+        text = words.texts[words.codes[entry]]
+        raise DataError(f"{table.where(int(words.rows[entry]), name)}: found {_quoted(text)}, {_advice(text)}{hint}")
+
+
+def _advice(text: str) -> str:
+    return next((advice for pattern, advice in _LOOK_ALIKES if pattern.fullmatch(text)), "expected a number")
+
+
+def _quoted(text: str) -> str:
+    return quote(text) if text else "an empty cell"
+
+
+def _text_at(table: Table, name: str, row: int) -> str | None:
+    words = table.words.get(name)
+    if words is None or not (here := words.rows == row).any():
+        return None
+    return words.texts[int(words.codes[here.argmax()])]
+
+
+def _categories(table: Table, name: str, said: bool) -> tuple[str, ...] | None:
+    """The categories of a column of text, or of one that is said to hold some; None for a column of numbers."""
+    words = table.words.get(name)
+    present = [] if words is None else [text for text in words.texts if not is_missing(text)]
+    numbers = table.column(name)
+    if not said:
+        if not present or np.isfinite(numbers).any() or all(text.casefold() in _TRUTHS for text in present):
+            return None
+        # All of them dates, or numbers with a decimal comma: `encode` says what to write.
+        if all(_advice(text) != "expected a number" for text in present):
+            return None
+        texts = sorted(present)
+    else:
+        distinct = np.unique(numbers[np.isfinite(numbers)])[: MAX_CATEGORIES + 1]
+        texts = [*map(_number_text, distinct.tolist()), *sorted(present)]
+    if not 1 <= len(texts) <= MAX_CATEGORIES:
+        shown = f", such as {quote(texts[0])}" if texts else ""
+        raise DataError(
+            f"{table.source}: column {quote(name)}: found {len(texts):,} different texts{shown}, expected numbers or "
+            f"at most {MAX_CATEGORIES} categories (ignore: leaves a column out)"
+        )
+    return tuple(texts)
+
+
+def _number_text(value: float) -> str:
+    """
+    >>> _number_text(3.0), _number_text(0.5)
+    ('3', '0.5')
+    """
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _one_hot(table: Table, name: str, categories: tuple[str, ...], fills: bool) -> Floats:
+    """The inputs (S, len(categories)) of a column of categories."""
+    known = {text: number for number, text in enumerate(categories)}
+    numbers, words = table.column(name), table.words.get(name)
+    codes = np.full(len(table.rows), -1)
+    if np.isfinite(numbers).any():
+        distinct, inverse = np.unique(numbers, return_inverse=True)
+        texts = [_number_text(value) if np.isfinite(value) else "" for value in distinct.tolist()]
+        codes = np.array([known.get(text, -1) for text in texts])[inverse]
+    if words is not None:
+        codes[words.rows] = np.array([known.get(text, -1) for text in words.texts])[words.codes]
+    missing = _missing(table, name)
+    wrong = (codes < 0) & ~(missing if fills else np.zeros_like(missing))
+    if place := first(wrong):
+        row = place[0]
+        text = _text_at(table, name, row)
+        found = _quoted(text) if text is not None else f"{numbers[row]:g}"
+        choice = _MISSING_HINT if missing[row] else ""
+        raise DataError(f"{table.where(row, name)}: found {found}, expected one of {listed(categories)}{choice}")
+    inputs = np.zeros((len(codes), len(categories)))
+    inputs[np.arange(len(codes)), codes] = 1.0
+    inputs[missing] = np.nan
+    return inputs

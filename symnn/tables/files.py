@@ -1,0 +1,46 @@
+"""A table by its file's name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from symnn.errors import DataError
+from symnn.tables.archive import read_npz
+from symnn.tables.frames import read_parquet
+from symnn.tables.table import Table
+from symnn.tables.text import Layout, read_text
+
+
+def read_table(path: str | os.PathLike[str], targets: tuple[str, ...] = (), layout: Layout | None = None) -> Table:
+    """The table in a file that ends in .csv, .tsv, .npz or .parquet.
+
+    Raises :class:`DataError` for anything that is wrong with the file.
+    """
+    path = Path(path)
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(_READERS)}")
+    return read(str(path), _bytes(path), targets, layout or Layout())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read: {reason}") from None
+
+
+def _read_tsv(source: str, data: bytes, targets: tuple[str, ...], layout: Layout) -> Table:
+    return read_text(source, data, targets, replace(layout, separator=layout.separator or "\t"))
+
+
+_READERS: Mapping[str, Callable[[str, bytes, tuple[str, ...], Layout], Table]] = {
+    ".csv": read_text,
+    ".tsv": _read_tsv,
+    ".npz": lambda source, data, targets, _: read_npz(source, data, targets),
+    ".parquet": lambda source, data, targets, _: read_parquet(source, data, targets),
+}

@@ -1,0 +1,153 @@
+"""Tables in memory: pandas and polars frames, mappings of columns, and Parquet files, which pandas reads.
+
+None of these libraries is imported but for a file that needs it; frames are known by what they can do.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symnn.errors import DataError
+from symnn.suggest import quote
+from symnn.tables.table import Table, WordList, Words, check_columns
+from symnn.tables.text import number_reader
+
+_DATES = "which are no numbers: write days since a first one, or year, month and day in columns of their own"
+_REFUSED = {"M": f"dates, {_DATES}", "m": "times that passed, expected them as numbers", "c": "complex numbers"}
+"""What a column may not hold, by NumPy's letter for it."""
+
+_MISSING_TYPES = frozenset({"NoneType", "NAType", "NaTType"})
+
+
+def is_frame(value: object) -> bool:
+    """Whether :func:`from_frame` takes it.
+
+    >>> is_frame({"a": [1, 2]}), is_frame(np.ones((2, 2)))
+    (True, False)
+    """
+    return isinstance(value, Mapping) or (hasattr(value, "columns") and hasattr(value, "dtypes"))
+
+
+def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the frame") -> Table:
+    """The table in a frame of pandas or polars, or in a mapping from names to columns.
+
+    Numbers and truths are numbers; text is read as in a file, but a categorical column is words even where these are
+    numbers. None, NaN and NA are missing.
+
+    >>> table = from_frame({"width": [0.5, 1.5], "kind": ["rose", "lily"]})
+    >>> table.names, table.words["kind"].texts
+    (('width', 'kind'), ('rose', 'lily'))
+    """
+    if not is_frame(frame):
+        raise DataError(f"{source}: found {type(frame).__name__}, expected a frame or a mapping from names to columns")
+    keys = list(frame) if isinstance(frame, Mapping) else list(frame.columns)
+    names = tuple(str(key) for key in keys)
+    check_columns(source, names, targets)
+    if not names:
+        raise DataError(f"{source}: found no columns, expected some")
+    columns = [(name, frame[key]) for name, key in zip(names, keys)]
+    rows = len(columns[0][1])
+    if rows == 0:
+        raise DataError(f"{source}: found no rows, expected at least one")
+    numbers, words = np.empty((rows, len(names))), {}
+    for j, (name, column) in enumerate(columns):
+        if len(column) != rows:
+            raise DataError(
+                f"{source}: column {quote(name)} has {len(column)} rows, expected {rows} as in {quote(names[0])}"
+            )
+        numbers[:, j], found = read_cells(f"{source}: column {quote(name)}", column)
+        if found is not None:
+            words[name] = found
+    labels = _labels(columns[names.index(targets[0])][1]) if len(targets) == 1 else None
+    groups = {name: (name,) for name in names}
+    return Table(source, "row (from 0)", range(rows), names, numbers, words, labels, groups)
+
+
+def read_cells(where: str, column: Any) -> tuple[NDArray[np.float64], Words | None]:
+    """The numbers of a column, nan where it has none, and its words."""
+    values = _values(where, column)
+    if values.dtype.kind in _REFUSED:
+        raise DataError(f"{where}: found {_REFUSED[values.dtype.kind]}")
+    categorical = _is_categorical(column)
+    if values.dtype.kind in "biuf" and not categorical:
+        with np.errstate(over="ignore"):
+            return values.astype(np.float64), None
+    found, words = np.full(len(values), np.nan), WordList()
+    for row, value in enumerate(values.tolist()):
+        cell = _plain(value)
+        if type(cell) not in _CELLS:
+            raise DataError(
+                f"{where}, row {row} (from 0): found {quote(value)} of type {type(value).__name__}, "
+                "expected a number, a text or a truth"
+            )
+        if categorical and cell is not None and cell == cell:
+            words.add(row, str(cell).strip())
+        else:
+            try:
+                found[row] = _CELLS[type(cell)](cell)
+            except (ValueError, OverflowError):
+                words.add(row, str(cell).strip())
+    return found, words.words()
+
+
+def read_parquet(source: str, data: bytes, targets: tuple[str, ...]) -> Table:
+    """The table in the bytes of a Parquet file."""
+    try:
+        import pandas
+        import pyarrow  # noqa: F401 - what pandas reads them with
+    except ImportError:
+        raise DataError(
+            f"{source}: Parquet files are read by pandas and pyarrow, which are not installed: "
+            "pip install 'symnn[frames]'"
+        ) from None
+    try:
+        frame = pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
+    except Exception as error:  # damaged bytes surface as ArrowInvalid, OSError, MemoryError, UnicodeDecodeError, …
+        raise DataError(f"{source}: damaged, or not a Parquet file ({type(error).__name__})") from None
+    return from_frame(frame, targets, source)
+
+
+def _is_categorical(column: Any) -> bool:
+    return getattr(getattr(column, "dtype", None), "categories", None) is not None
+
+
+def _values(where: str, column: Any) -> NDArray[Any]:
+    try:
+        values = np.asarray(column)
+    except ValueError:  # nested lists of different lengths
+        values = np.empty(0, dtype=object).reshape(0, 0)
+    if values.ndim != 1:
+        raise DataError(f"{where}: found {values.ndim} axes, expected one number or text a row")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's; what stands for nothing as None."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if type(value).__name__ in _MISSING_TYPES else value
+
+
+_CELLS: Mapping[type, Callable[[Any], float]] = {
+    float: float,
+    int: float,
+    bool: float,
+    str: number_reader(),
+    type(None): lambda _: float("nan"),
+}
+"""The number of a cell, by its type."""
+
+
+def _labels(column: Any) -> list[str] | None:
+    """The cells of a column as labels, or None if they are floats."""
+    values = np.asarray(column)
+    if values.dtype.kind not in "biuUO":
+        return None
+    cells = [_plain(value) for value in values.tolist()]
+    if any(isinstance(cell, float) and cell == cell for cell in cells):
+        return None
+    return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]

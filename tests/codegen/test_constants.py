@@ -1,0 +1,163 @@
+"""Constants that are no finite real number: in a branch they have their value there and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import (
+    Add,
+    Expr,
+    I,
+    Idx,
+    IndexedBase,
+    Max,
+    Min,
+    Piecewise,
+    Sum,
+    Symbol,
+    asin,
+    exp,
+    log,
+    nan,
+    oo,
+    sqrt,
+    symbols,
+    zoo,
+)
+
+from codegen import Graph, GraphError, compile, from_expressions, gradient, hvp
+from codegen.emit.numpy import numpy_function
+from codegen.functions import select
+from codegen.numeric.evaluate import evaluate
+from codegen.numeric.oracle import evaluate_exactly, rounded
+
+n = Symbol("n", integer=True, positive=True)
+i, x = Idx("i", n), IndexedBase("x", shape=(n,), real=True)
+X = x[i]
+
+#: A formula; its value, derivative and second derivative at −2, where the branch is taken, and at 2.
+BRANCHES: dict[str, tuple[Expr, tuple[float, ...], tuple[float, ...]]] = {
+    "−∞": (Piecewise((-oo, X < 0), (X**3, True)), (-np.inf, 0, 0), (8, 12, 12)),
+    "∞": (Piecewise((X**3, X > 0), (oo, True)), (np.inf, 0, 0), (8, 12, 12)),
+    "the infinite one of 1/0": (Piecewise((zoo, X < 0), (X**3, True)), (np.nan, 0, 0), (8, 12, 12)),
+    "nan": (Piecewise((nan, X < 0), (X**3, True)), (np.nan, 0, 0), (8, 12, 12)),
+    "log(−2)": (Piecewise((log(-2), X < 0), (X**3, True)), (np.nan, 0, 0), (8, 12, 12)),
+    "√−2": (Piecewise((sqrt(-2), X < 0), (X**3, True)), (np.nan, 0, 0), (8, 12, 12)),
+    "asin(2)": (Piecewise((asin(2), X < 0), (X**3, True)), (np.nan, 0, 0), (8, 12, 12)),
+    "x²·√−2": (Piecewise((sqrt(-2) * X**2, X < 0), (X**3, True)), (np.nan,) * 3, (8, 12, 12)),
+    "x²·log(−2)": (Piecewise((log(-2) * X**2, X < 0), (X**3, True)), (np.nan,) * 3, (8, 12, 12)),
+    "x² + log(−2)": (Piecewise((log(-2) + X**2, X < 0), (X**3, True)), (np.nan, -4, 2), (8, 12, 12)),
+    "a branch of a branch": (
+        Piecewise((Piecewise((-oo, X > -3), (log(-2), True)), X < 0), (X**3, True)),
+        (-np.inf, 0, 0),
+        (8, 12, 12),
+    ),
+    "a term": (X**2 + Piecewise((oo, X < 0), (X**3, True)), (np.inf, -4, 2), (12, 16, 14)),
+    "exp(−∞)": (exp(Piecewise((-oo, X < 0), (3 * X, True))), (0, 0, 0), (np.exp(6), 3 * np.exp(6), 9 * np.exp(6))),
+    "1/∞": (1 / Piecewise((oo, X < 0), (X, True)), (0, 0, 0), (1 / 2, -1 / 4, 1 / 4)),
+    "a minimum": (Min(Piecewise((oo, X < 0), (X**3, True)), 5 * X**2), (20, -20, 10), (8, 12, 12)),
+    "a maximum": (Max(Piecewise((-oo, X < 0), (X**3, True)), X), (-2, 1, 0), (8, 12, 12)),
+    "select": (select(X, X**3, -oo), (-np.inf, 0, 0), (8, 12, 12)),
+    "a condition": (Piecewise((3.0, Piecewise((oo, X < 0), (X, True)) > 5), (X**3, True)), (3, 0, 0), (8, 12, 12)),
+}
+
+
+OF_NUMBA = ("−∞", "√−2", "x²·log(−2)", "1/∞")
+"""Readable code takes long to compile."""
+
+
+@cache
+def derived(names: tuple[str, ...]) -> Graph:
+    """Formulas, each of an input of its own, the gradient of their sum and its derivative along a direction."""
+    formulas: dict[Any, Expr] = {}
+    inputs = []
+    for number, name in enumerate(names):
+        inputs.append(IndexedBase(f"x{number}", shape=(n,), real=True))
+        formulas[IndexedBase(f"e{number}", shape=(n,))[i]] = BRANCHES[name][0].subs(X, inputs[-1][i])
+    total = Add(*(Sum(element, i) for element in formulas))
+    graph = hvp(from_expressions({**formulas, "L": total}, inputs), "L")
+    return graph.with_outputs([name for number in range(len(names)) for name in results(number)])
+
+
+def results(number: int) -> tuple[str, str, str]:
+    """The names of a value, its derivative and its second derivative."""
+    return f"e{number}", f"dL/dx{number}", f"ddL/dx{number}/dv"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("emitter", "names"), [("vector", tuple(BRANCHES)), ("numba", OF_NUMBA)])
+def test_a_branch_has_its_value_and_derivatives_where_it_is_taken(
+    emitter: Any, names: tuple[str, ...], dtype: Any
+) -> None:
+    graph = derived(names)
+    at = np.array([-2, 2, -2, 2], dtype)
+    values = {v.name: at if v.name.startswith("x") else np.ones_like(at) for v in graph.inputs}
+    exact = {name: rounded(array) for name, array in evaluate_exactly(graph, values).items()}
+    evaluated = evaluate(graph, values)
+    compiled = dict(zip(graph.outputs, compile(graph, dtype=dtype, emitter=emitter)(*values.values())))
+    for number, name in enumerate(names):
+        _, taken, other = BRANCHES[name]
+        wanted = np.array([taken, other, taken, other]).T
+        for output, want in zip(results(number), wanted):
+            np.testing.assert_allclose(exact[output], want, rtol=1e-15, err_msg=name)
+            np.testing.assert_allclose(evaluated[output], want, rtol=1e-14, err_msg=name)
+            np.testing.assert_allclose(compiled[output], want, rtol=1e-14 if dtype == "float64" else 1e-5, err_msg=name)
+
+
+EXTENTS: dict[str, Any] = {
+    "Σ/n": lambda k, v, c: v.sum() / k,
+    "c·√n": lambda k, v, c: c * np.sqrt(k),
+    "log n": lambda k, v, c: c + np.log(k),
+    "cⁿ": lambda k, v, c: c**k,
+    "n > 2": lambda k, v, c: c if k > 2 else 2 * c,
+    "c·n³": lambda k, v, c: c * float(k) ** 3,
+}
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_an_extent_is_a_number(emitter: Any) -> None:
+    c = Symbol("c", real=True)
+    total = Sum(X / n, i)
+    formulas = [total, c * sqrt(n), c + log(n), c**n, Piecewise((c, n > 2), (2 * c, True)), c * n**3]
+    graph = from_expressions({f"y{number}": formula for number, formula in enumerate(formulas)}, [x, c])
+    function = compile(graph, emitter=emitter)
+    for k in (1, 2, 3):
+        v = np.arange(1.0, k + 1)
+        np.testing.assert_allclose(function(v, 1.5), [f(k, v, 1.5) for f in EXTENTS.values()], rtol=1e-14)
+
+
+def test_the_derivative_by_the_factor_of_an_extent_is_a_float() -> None:
+    c = Symbol("c", real=True)
+    graph = gradient(from_expressions({"L": c * n + Sum(X, i)}, [x, c]), "L")
+    found = dict(zip(graph.outputs, compile(graph, emitter="numba")(np.ones(3), 2.0)))
+    assert type(found["dL/dc"]) is float and found["dL/dc"] == 3
+
+
+a, b = symbols("a b")
+
+REFUSED: dict[str, tuple[Expr, str]] = {
+    "∞ in a sum": (Piecewise((-oo, a < 0), (a, True)) + Max(b, -oo, evaluate=False), "-oo, which is not a finite real"),
+    "the same number outside": (Piecewise((log(-2), a < 0), (a, True)) + b * log(-2), "the imaginary unit"),
+    "asin(2) outside": (Piecewise((asin(2), a < 0), (a, True)) + b * asin(2), "asin(2), which is not a real number"),
+    "a condition": (Piecewise((a, asin(2) * b > a), (b, True)), "asin(2), which is not a real number"),
+    "a complex formula": (Piecewise((exp(I * a), a < 0), (a, True)), "the imaginary unit, which has no translation"),
+    "too large a number": (Piecewise((a * 10**400, a < 0), (a, True)), "beyond the range of float64"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_elsewhere_they_are_refused_by_name(name: str) -> None:
+    expression, message = REFUSED[name]
+    with pytest.raises(GraphError, match="the output 'e' contains .*" + re.escape(message)):
+        from_expressions({"e": expression}, [a, b])
+
+
+def test_numpy_code_writes_them_too() -> None:
+    evaluate = numpy_function(
+        from_expressions({"e": Piecewise((-oo, a < 0), (oo, a > 5), (log(-2), a > 3), (a, True))}, [a])
+    )
+    np.testing.assert_array_equal([evaluate(v)[0] for v in (-1.0, 6.0, 4.0, 2.0)], [-np.inf, np.inf, np.nan, 2])

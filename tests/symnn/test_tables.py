@@ -1,0 +1,327 @@
+"""Tables: separators, categories, missing cells, frames; the compiled reader gives the bits of the strict one."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symnn.data import Dataset, load_file, load_frame
+from symnn.errors import DataError
+from symnn.tables import Features, Layout, from_frame, read_table
+from symnn.tables.features import MAX_CATEGORIES
+from symnn.tables.text import read_text
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def to_file(text: str, name: str = "data.csv") -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return to_file
+
+
+def raw(data: Dataset) -> np.ndarray:
+    """All rows as they were before they were standardised, sorted by the first feature."""
+    rows = np.concatenate([data.train.x, data.validation.x, data.test.x]) * data.scale + data.mean
+    return np.asarray(rows[np.argsort(rows[:, 0])])
+
+
+def said(action: Callable[[], object]) -> str:
+    with pytest.raises(DataError) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------ layouts
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("a;b;t\n1.5;2;x\n3;4;y\n", {}),
+        ("a\tb\tt\n1.5\t2\tx\n3\t4\ty\n", {}),
+        ("a|b|t\n1.5|2|x\n3|4|y\n", {}),
+        ("a b t\n1.5 2 x\n3 4 y\n", {}),
+        ("  a   b t \n 1.5 2   x\n3\t4 y\n", {}),
+        ('"a","b","t"\n"1.5",2,x\n3,4,"y"\n', {}),
+        ('a;b;t\n"1.5";2;"x"\n3;4;y\n', {"separator": "semicolon"}),
+        ("a;b;t\n1,5;2;x\n3;4;y\n", {"decimal": ","}),
+        ("a b t\n1,5 2 x\n3 4,0 y\n", {"decimal": ","}),
+        ("a,b,t\n1.5,2,x\n3,4,y\n", {"separator": ","}),
+    ],
+)
+def test_a_table_is_read_however_it_is_laid_out(text: str, arguments: dict[str, Any]) -> None:
+    table = read_text("f.csv", text.encode(), ("t",), Layout(**arguments))
+    assert table.names == ("a", "b", "t")
+    assert table.numbers[:, :2].tolist() == [[1.5, 2.0], [3.0, 4.0]]
+    assert table.labels == ["x", "y"]
+
+
+def test_names_with_commas_or_blanks_do_not_mislead() -> None:
+    table = read_text("f.csv", b"petal length;width, cm\n1,5;2,5\n", (), Layout(decimal=","))
+    assert table.names == ("petal length", "width, cm")
+    assert table.numbers.tolist() == [[1.5, 2.5]]
+
+
+def test_a_tsv_is_separated_by_tabs_whatever_its_cells_hold(write: Write) -> None:
+    assert read_table(write("a, b\tc\n1\t2\n", "data.tsv")).names == ("a, b", "c")
+
+
+def test_the_row_that_differs_is_named_under_the_separator_of_the_header() -> None:
+    assert "line 3 has 2 cells, expected 3" in said(lambda: read_text("f", b"a;b;c\n1;2;3\n1;2\n", (), Layout()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"separator": ":"}, "separator: found ':', expected one of ',' (comma), ';' (semicolon)"),
+        ({"decimal": ";"}, "decimal: found ';', expected '.' or ','"),
+        ({"separator": "comma", "decimal": ","}, "expected another character than the decimal"),
+        ({"missing": "zero"}, "missing: found 'zero', expected one of 'refuse', 'drop', 'mean'"),
+        ({"ignore": ["c"]}, "ignore: found no column 'c', expected one of 'a', 't'"),
+        ({"categorical": ["c"]}, "categorical: found no column 'c', expected one of 'a'"),
+        ({"ignore": "a"}, "found only the target"),
+    ],
+)
+def test_what_is_said_of_a_file_is_checked(write: Write, arguments: dict[str, Any], message: str) -> None:
+    assert message in said(lambda: load_file(write("a,t\n1,2\n"), "t", **arguments))
+
+
+# ------------------------------------------------------------------------------------------------ kinds of columns
+
+ROWS = 24
+
+
+def with_column(cells: list[str], separator: str = ";") -> str:
+    """A file with a number, the given cells and a target."""
+    rows = (f"{i}{separator}{cells[i % len(cells)]}{separator}{i / 2}\n" for i in range(ROWS))
+    return separator.join(["i", "c", "t"]) + "\n" + "".join(rows)
+
+
+def test_text_becomes_an_input_for_each_category(write: Write) -> None:
+    data = load_file(write(with_column(["red", "blue", "red, dark"])), "t")
+    assert data.feature_names == ("i", "c=blue", "c=red", "c=red, dark")
+    np.testing.assert_allclose(raw(data)[:3, 1:], [[0, 1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-12)
+
+
+def test_true_and_false_become_one_and_zero(write: Write) -> None:
+    data = load_file(write(with_column(["True", "false"])), "t")
+    assert data.feature_names == ("i", "c")
+    np.testing.assert_allclose(raw(data)[:2, 1], [1, 0], atol=1e-12)
+
+
+def test_numbers_may_be_said_to_be_categories(write: Write) -> None:
+    data = load_file(write(with_column(["10", "9", "9.5"])), "t", categorical="c")
+    assert data.feature_names == ("i", "c=9", "c=9.5", "c=10")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            ["2024-01-05", "2024-02-06"],
+            "line 2, column 'c': found '2024-01-05', expected a number; write a date",
+        ),
+        (["5.1.2024 12:30"], "write a date as one, such as days since a first day"),
+        (
+            ["1,5", "2"],
+            "line 2, column 'c': found '1,5', expected a number; if its comma is a decimal comma",
+        ),
+        (["1,5", "2,5"], "say decimal: ','"),
+        (["1", "True"], "line 3, column 'c': found 'True', expected a number; write 1 for True and 0 for False"),
+        (["1", "red"], "line 3, column 'c': found 'red', expected a number"),
+        (["1", ""], "line 3, column 'c': found an empty cell, expected a number (missing: drop"),
+        (["1", "NA"], "line 3, column 'c': found 'NA', expected a number (missing: drop leaves such rows out"),
+        (["1", "nan"], "line 3, column 'c': found nan, expected a finite number (missing: drop"),
+        (["a", ""], "line 3, column 'c': found an empty cell, expected one of 'a' (missing: drop"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_says_what_to_write(write: Write, cells: list[str], message: str) -> None:
+    assert message in said(lambda: load_file(write(with_column(cells)), "t"))
+
+
+def test_a_column_of_names_is_refused_by_name(write: Write) -> None:
+    rows = "".join(f"{i},person {i},{i / 2}\n" for i in range(MAX_CATEGORIES + 1))
+    path = write("i,name,t\n" + rows)
+    assert "column 'name': found 101 different texts, such as 'person 0', expected" in said(
+        lambda: load_file(path, "t")
+    )
+    assert load_file(path, "t", ignore=["name"]).feature_names == ("i",)
+
+
+# ------------------------------------------------------------------------------------------------ missing cells
+
+HOLES = with_column(["1", "", "?", "4"])
+
+
+def test_rows_with_missing_cells_are_left_out(write: Write) -> None:
+    data = load_file(write(HOLES), "t", missing="drop")
+    assert data.dropped == ROWS / 2
+    np.testing.assert_allclose(np.unique(raw(data)[:, 1]), [1, 4], atol=1e-12)
+    ignored = load_file(write(HOLES), "t", missing="drop", ignore="c")
+    assert ignored.dropped == 0
+
+
+def test_missing_cells_become_the_mean_of_the_training_part(write: Write) -> None:
+    """Standardised, that is 0; the mean of all rows, or of the file, would not be."""
+    cells = [str(value) for value in (1, 2, 4, 8, 16, 32)]
+    text = with_column(["", *cells])
+    data = load_file(write(text), "t", missing="mean")
+    parts = [data.train, data.validation, data.test]
+    for part in parts:
+        index = np.rint(part.x[:, 0] * data.scale[0] + data.mean[0]).astype(int)
+        np.testing.assert_array_equal(part.x[index % 7 == 0, 1], 0)
+    present = data.train.x[data.train.x[:, 1] != 0, 1] * data.scale[1] + data.mean[1]
+    assert data.mean[1] == pytest.approx(present.mean(), rel=1e-14)
+
+
+def test_missing_targets_are_left_out_or_refused(write: Write) -> None:
+    rows = "".join(f"{i},{i / 2 if i % 3 else ''}\n" for i in range(30))
+    path = write("i,t\n" + rows)
+    assert load_file(path, "t", missing="drop", task="regression").dropped == 10
+    for missing in ("refuse", "mean"):
+        assert "line 2, column 't': found an empty cell" in said(
+            lambda: load_file(path, "t", missing=missing, task="regression")  # type: ignore[arg-type] # noqa: B023
+        )
+
+
+def test_a_column_without_any_cell_has_no_mean(write: Write) -> None:
+    assert "column 'c': found no cell in the training part" in said(
+        lambda: load_file(write(with_column([""])), "t", missing="mean")
+    )
+
+
+# ------------------------------------------------------------------------------------------------ the compiled reader
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=False).map(repr),
+    st.integers(-(2**64), 2**64).map(str),
+    st.tuples(st.integers(0, 10**19), st.integers(-340, 320)).map(lambda pair: f"{pair[0]}e{pair[1]}"),
+    st.tuples(st.integers(2**53, 2**54), st.integers(0, 3)).map(lambda pair: f"{2 * pair[0] + 1}E+{pair[1]}"),
+    st.decimals(allow_nan=False, allow_infinity=False, places=9).map(str),
+    st.sampled_from(
+        ["", "-", "+1", ".5", "5.", ".", "-0", "1e", "1e5x", "nan", "inf", " 2 ", "red", "1_0", "0x1p3", "é"]
+    ),
+)
+
+
+@given(
+    cells=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=20),
+    separator=st.sampled_from([",", ";", "\t"]),
+    decimal=st.sampled_from([".", ","]),
+    end=st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_the_compiled_reader_reads_what_the_strict_one_does(
+    cells: list[tuple[str, str]], separator: str, decimal: str, end: str
+) -> None:
+    if separator == decimal:
+        return
+    text = end.join(separator.join(row).replace(".", decimal) for row in [("a", "b"), *cells])
+    layout = Layout(separator, decimal)
+    strict, quick = (read_text("f", text.encode(), ("b",), layout, large=large) for large in (10**9, 0))
+    assert strict.numbers.tobytes() == quick.numbers.tobytes()
+    assert (list(strict.rows), strict.labels) == (list(quick.rows), quick.labels)
+    assert {n: (w.rows.tolist(), w.texts) for n, w in strict.words.items()} == {
+        n: (w.rows.tolist(), w.texts) for n, w in quick.words.items()
+    }
+
+
+@pytest.mark.parametrize("body", ["1,2\n3\n", "1,2\n3,4,5\n", "1,2\r3,4\n", "1\n", '1,"2\n"\n', ""])
+def test_whatever_it_cannot_read_is_left_to_the_strict_one(body: str) -> None:
+    text = ("a,b\n" + body).encode()
+    outcomes = []
+    for large in (10**9, 0):
+        try:
+            outcomes.append(read_text("f", text, (), Layout(), large=large).numbers.tolist())
+        except DataError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+# ------------------------------------------------------------------------------------------------ frames
+
+COLUMNS: dict[str, list[Any]] = {
+    "size": [0.5, None, 2.5, 3.5],
+    "count": [1, 2, 3, 4],
+    "colour": ["red", "blue", None, "red"],
+    "new": [True, False, True, False],
+}
+
+
+def check_frame(frame: Any) -> None:
+    table = from_frame(frame)
+    features = Features.found(table, table.names, fills=True)
+    assert features.inputs == ("size", "count", "colour=blue", "colour=red", "new")
+    nan = np.nan
+    expected = [[0.5, 1, 0, 1, 1], [nan, 2, 1, 0, 0], [2.5, 3, nan, nan, 1], [3.5, 4, 0, 1, 0]]
+    np.testing.assert_array_equal(features.encode(table), expected)
+
+
+def test_mappings_are_tables() -> None:
+    check_frame(COLUMNS)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_are_tables(library: str) -> None:
+    check_frame(pytest.importorskip(library).DataFrame(COLUMNS))
+
+
+def test_pandas_categories_and_missing_integers(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "zip": pandas.Categorical([10, 9, 10]),
+            "n": pandas.array([1, None, 3], dtype="Int64"),
+            "kind": ["a", "b", "a"],
+        }
+    )
+    table = from_frame(frame, ("kind",))
+    assert table.labels == ["a", "b", "a"]
+    features = Features.found(table, ["zip", "n"], fills=True)
+    assert features.inputs == ("zip=10", "zip=9", "n")
+    np.testing.assert_array_equal(features.encode(table), [[1, 0, 1], [0, 1, np.nan], [1, 0, 3]])
+    frame["zip"] = [10, 9, 10]  # the same as a file holds it
+    np.testing.assert_array_equal(features.encode(from_frame(frame)), features.encode(table))
+
+
+def test_parquet_files_are_read_where_pandas_is(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    rows = {"a": np.arange(20.0), "t": ["x", "y"] * 10}
+    pandas.DataFrame(rows).to_parquet(tmp_path / "d.parquet")
+    data = load_file(tmp_path / "d.parquet", "t")
+    assert (data.feature_names, data.classes) == (("a",), ("x", "y"))
+    (tmp_path / "d.parquet").write_bytes(b"PAR1 but no more")
+    assert "damaged, or not a Parquet file" in said(lambda: load_file(tmp_path / "d.parquet", "t"))
+
+
+def test_parquet_without_pandas_says_what_to_install(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert "pip install 'symnn[frames]'" in said(lambda: load_file(write("", "d.parquet"), "t"))
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ({"a": [1, 2], "b": [1]}, "column 'b' has 1 rows, expected 2 as in 'a'"),
+        ({"a": [[1, 2], [3, 4]], "b": [1, 2]}, "column 'a': found 2 axes, expected one number or text a row"),
+        ({"a": np.array(["2024-01-05"], "M8[D]"), "b": [1]}, "column 'a': found dates, which are no numbers"),
+        ({"a": [{}], "b": [1]}, "column 'a', row 0 (from 0): found {} of type dict, expected a number"),
+        ({"a": [1j], "b": [1]}, "column 'a': found complex numbers"),
+        ({}, "found no columns"),
+        ({"a": []}, "found no rows"),
+        (np.ones((2, 2)), "found ndarray, expected a frame or a mapping from names to columns"),
+    ],
+)
+def test_frames_that_are_no_tables_are_refused(frame: Any, message: str) -> None:
+    assert message in said(lambda: load_frame(frame, []))
