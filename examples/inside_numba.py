@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from symnn.network import Network, dense
+from symnn.terminal import printing
 
 network = Network(2, (dense(16, "tanh"), dense(3)), "softmax_cross_entropy")
 value_and_grad = network.compile().value_and_grad
@@ -39,12 +40,13 @@ def spiral(samples_per_arm: int, arms: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 if __name__ == "__main__":
-    x, y = spiral(100, 3, seed=0)
-    theta = network.initial_parameters(seed=0)
-    descend(theta.copy(), x, y, 0.5, 0.9, 1)  # compile
-    start = time.perf_counter()
-    losses = descend(theta, x, y, 0.5, 0.9, 3000)
-    seconds = time.perf_counter() - start
-    accuracy = np.mean(network.compile().predict(theta, x).argmax(axis=1) == y)
-    print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f} in 3,000 steps, accuracy {accuracy:.1%}")
-    print(f"{seconds / 3000 * 1e6:.0f} µs a step of {len(x)} samples, all of it inside jitted code")
+    with printing():  # also where symbols cannot be shown
+        x, y = spiral(100, 3, seed=0)
+        theta = network.initial_parameters(seed=0)
+        descend(theta.copy(), x, y, 0.5, 0.9, 1)  # compile
+        start = time.perf_counter()
+        losses = descend(theta, x, y, 0.5, 0.9, 3000)
+        seconds = time.perf_counter() - start
+        accuracy = np.mean(network.compile().predict(theta, x).argmax(axis=1) == y)
+        print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f} in 3,000 steps, accuracy {accuracy:.1%}")
+        print(f"{seconds / 3000 * 1e6:.0f} µs a step of {len(x)} samples, all of it inside jitted code")

@@ -9,6 +9,7 @@ import codegen
 from codegen.numeric import central_difference, evaluate, forward_difference
 from symnn.inspect import formulas, steps
 from symnn.network import Network, dense
+from symnn.terminal import printing
 from symnn.verify import check
 
 
@@ -68,7 +69,8 @@ def multi_layer_perceptron() -> None:
 
 
 if __name__ == "__main__":
-    scalar_graph()
-    growth_of_paths()
-    linear_classifier()
-    multi_layer_perceptron()
+    with printing():  # also where symbols cannot be shown
+        scalar_graph()
+        growth_of_paths()
+        linear_classifier()
+        multi_layer_perceptron()

@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 from sympy import Idx, IndexedBase, Sum, exp, symbols
 
 import codegen
+from symnn.terminal import printing
 
 X = [77.6, 114.9, 141.1, 190.8, 239.9, 289.0, 332.8, 378.4, 434.8, 477.3, 536.8, 593.1, 689.1, 760.0]
 Y = [10.07, 14.73, 17.94, 23.93, 29.61, 35.18, 40.02, 44.82, 50.76, 55.05, 61.01, 66.40, 75.47, 81.78]
@@ -55,4 +56,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with printing():  # also where symbols cannot be shown
+        main()

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from codegen.emit.numba import Dtype
+from codegen.emit.numba import Dtype, dtype_name
+from codegen.errors import EmitError
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
+from symnn.files import file_path
 from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -155,7 +158,7 @@ def save(
     theta: np.ndarray,
     *,
     dataset: Dataset | None = None,
-    dtype: Dtype = "float64",
+    dtype: DTypeLike = "float64",
 ) -> None:
     """Write a checkpoint, replacing any file of that name; when anything fails, that file stays as it was.
 
@@ -178,7 +181,8 @@ def save(
     ...     load(path).predict(np.array([[2.0, 3.0]]))
     array([[5.]])
     """
-    path = Path(path)
+    path = file_path(path, CheckpointError)
+    _require(network, Network, "network")
     metadata = {"format": FORMAT, "spec": _spec_text(network, path)}
     checkpoint = _trained(path, network, theta, dataset, dtype)
     x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.inputs))
@@ -207,7 +211,12 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
 
     Raises :class:`CheckpointError` for anything that is not as :func:`save` writes it, naming file and tensor.
     """
-    return _read(Path(path), os.fspath(path))
+    return _read(file_path(path, CheckpointError), os.fspath(path))
+
+
+def _require(given: object, kind: type, name: str) -> None:
+    if not isinstance(given, kind):
+        raise CheckpointError(f"{name}: found {quote(given)}, expected a {kind.__name__}")
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
@@ -224,10 +233,15 @@ def _spec_text(network: Network, path: Path) -> str:
     return json.dumps(network.spec.to_dict())
 
 
-def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset | None, dtype: Dtype) -> Checkpoint:
-    if dtype not in TOLERANCE:
-        raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}")
-    given = np.asarray(theta)
+def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset | None, dtype: DTypeLike) -> Checkpoint:
+    try:
+        dtype = dtype_name(dtype)
+    except EmitError:
+        raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}") from None
+    try:
+        given = np.asarray(theta)
+    except ValueError:  # lists of different lengths
+        raise CheckpointError(f"{path}: theta: found {quote(theta)}, expected a vector of numbers") from None
     if given.dtype.kind not in "iuf" or given.shape != (network.parameter_count,):
         raise CheckpointError(
             f"{path}: theta: found an array of {given.dtype} with shape {given.shape}, "
@@ -237,6 +251,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         parameters = given.astype(dtype)
     if dataset is None:
         return Checkpoint(network, parameters)
+    _require(dataset, Dataset, "dataset")
     if dataset.features != network.inputs:
         raise CheckpointError(
             f"{path}: dataset: found {dataset.features} features, expected {network.inputs}, the inputs of the network"

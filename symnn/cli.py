@@ -19,7 +19,7 @@ import typer
 from codegen.errors import CodegenError
 from symnn import __version__
 from symnn.errors import DataError, SpecError, SymnnError
-from symnn.terminal import printing
+from symnn.terminal import printing, say
 
 if TYPE_CHECKING:
     from codegen.compare import Row
@@ -61,7 +61,7 @@ SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="A network sp
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"symnn {__version__}")
+        say(f"symnn {__version__}")
         raise typer.Exit
 
 
@@ -106,18 +106,19 @@ def train(
     settings = network.spec.training.model_copy(update=changes)
     if out is not None:
         _make_directory(out)
-    print(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
+    say(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
     result = run(network, dataset, settings, model=network.compile(dtype.value))
-    print(_course(result))
+    say(_course(result))
     if not result.improved:
-        print(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", file=sys.stderr)
+        say(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", sys.stderr)
         raise typer.Exit(1)
-    for line in _held_out(result):
-        print(line)
     if out is not None:
         checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
         _write_history(out / "history.csv", result)
-        print(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
+    for line in _held_out(result):
+        say(line)
+    if out is not None:
+        say(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
 
 
 @app.command(epilog="Example: [bold]symnn solve examples/burgers.yaml --out burgers.npz[/bold]")
@@ -144,17 +145,18 @@ def solve(
     settings = physics.spec.solver.model_copy(update=changes)
     count = physics.parameter_count
     sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
-    print(f"{spec}: {count:,} parameters, points: {sizes}")
+    say(f"{spec}: {count:,} parameters, points: {sizes}")
     found, losses = solve_spec(physics, settings)
-    print(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
-    for name, loss in losses.items():
-        weight = physics.spec.residuals[name].weight
-        print(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
     if out is not None:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
         write_atomically(out, buffer.getvalue())
-        print(f"saved {out}")
+    say(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
+    for name, loss in losses.items():
+        weight = physics.spec.residuals[name].weight
+        say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+    if out is not None:
+        say(f"saved {out}")
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
@@ -166,7 +168,7 @@ def formulas(
     """Print the forward pass, the loss and every derived gradient formula, after sharing."""
     from symnn.inspect import formulas as render
 
-    print(render(_network(spec), level=level.value, style=style.value))
+    say(render(_network(spec), level=level.value, style=style.value))
 
 
 @app.command(epilog="Example: [bold]symnn check examples/digits.yaml[/bold]")
@@ -183,10 +185,10 @@ def check(
 
     methods = (*METHODS, "exact") if exact else METHODS
     report = verify(_network(spec), methods=methods, dtype=dtype.value, samples=samples, seed=seed)
-    print(report)
+    say(report)
     undefined = [row.parameter for row in report.rows if not isfinite(row.analytic)]
     if undefined:
-        print(f"the gradient is not finite at this point: {', '.join(dict.fromkeys(undefined))}")
+        say(f"the gradient is not finite at this point: {', '.join(dict.fromkeys(undefined))}")
     if undefined or not report.passed:
         raise typer.Exit(1)
 
@@ -222,10 +224,10 @@ def compare(
     if not chosen:
         raise SpecError(f"--only: no row's name contains '{only}', expected a part of one like '{rows[0].title}'")
     found = run(_counted(chosen))
-    print(found)
+    say(found)
     if out is not None:
         write_atomically(out, found.markdown().encode())
-        print(f"wrote {out}")
+        say(f"wrote {out}")
     if not found.passed:
         raise typer.Exit(1)
 
@@ -251,20 +253,16 @@ def steps(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random parameters.")] = 0,
 ) -> None:
     """Show the forward and backward pass with numbers: values, local derivatives, accumulated gradients."""
-    import numpy as np
-
     from symnn.checkpoint import Checkpoint
     from symnn.inspect import steps as trace
 
     network = _network(spec)
     trained = _trained(weights, network) if weights else Checkpoint(network, network.initial_parameters(seed))
-    values: dict[str, Any] = dict(network.split(trained.theta))
-    values["x"] = trained.standardise(np.array([_numbers("--input", inputs, network.inputs)]))
-    values["y"] = _target(trained, label, target)
+    values = _sample(trained, inputs, label, target)
     for name, scaling in (("x", trained.scaling), ("y", trained.target_scaling)):
         if scaling is not None:
-            print(f"{name} is standardised as in training: (given − mean) / scale")
-    print(trace(network, values, of="loss"))
+            say(f"{name} is standardised as in training: (given − mean) / scale")
+    say(trace(network, values, of="loss"))
 
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --out digits.py[/bold]")
@@ -283,7 +281,7 @@ def compile_command(
         raise SpecError(f"--out: there is no directory '{out.parent}'")
     source = standalone(_network(spec), dtype.value)
     write_atomically(out, source.encode())
-    print(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
+    say(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
 
 
 # --- from options to objects --------------------------------------------------------------------------------------
@@ -352,6 +350,14 @@ def _numbers(option: str, text: str, count: int) -> list[float]:
     if len(numbers) != count:
         raise DataError(f"{option}: expected {count} numbers, found {len(numbers)}")
     return numbers
+
+
+def _sample(trained: Checkpoint, inputs: str, label: int | None, target: str | None) -> dict[str, Any]:
+    """The values of the network's inputs at one sample, scaled as the network was trained."""
+    import numpy as np
+
+    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.inputs)]))
+    return {**trained.network.split(trained.theta), "x": x, "y": _target(trained, label, target)}
 
 
 def _target(trained: Checkpoint, label: int | None, target: str | None) -> Any:
@@ -444,9 +450,9 @@ def cache(
     entries = stored(root)
     size = sum(entry.size for entry in entries) / MEGABYTE
     limit = f"at most {size_limit() / MEGABYTE:,.0f} ({SIZE_VARIABLE})"
-    print(f"{root}: {len(entries):,} compiled functions, {size:,.1f} million bytes, {limit}")
+    say(f"{root}: {len(entries):,} compiled functions, {size:,.1f} million bytes, {limit}")
     if clear:
-        print(f"removed {prune(root, 0) / MEGABYTE:,.1f} million bytes")
+        say(f"removed {prune(root, 0) / MEGABYTE:,.1f} million bytes")
 
 
 # --- entry --------------------------------------------------------------------------------------------------------
@@ -466,7 +472,7 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     """The exit status."""
-    warnings.showwarning = lambda message, *_, **__: print(f"symnn: warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: say(f"symnn: warning: {message}", sys.stderr)
     try:
         # --debug may stand anywhere.
         chosen = [a for a in arguments if a != "--debug"] or ["--help"]
@@ -475,11 +481,11 @@ def _run(arguments: list[str]) -> int:
         # Typer makes exit status 1 of a reader that has gone.
         raise (error.__context__ if isinstance(error.__context__, BrokenPipeError) else error) from None
     except UsageError as error:
-        print(f"symnn: {_usage(error)}", file=sys.stderr)
+        say(f"symnn: {_usage(error)}", sys.stderr)
     except (SymnnError, CodegenError, OSError) as error:
         if "--debug" in arguments:
             raise
-        print(f"symnn: {_one_line(error)}", file=sys.stderr)
+        say(f"symnn: {_one_line(error)}", sys.stderr)
     return 2
 
 

@@ -4,13 +4,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symnn.errors import DataError
+from symnn.files import file_path
 from symnn.scaling import Scaling
 from symnn.suggest import quote
 from symnn.tables import (
@@ -219,9 +219,9 @@ def load_file(
     >>> len(parity.train.y), len(parity.validation.y), len(parity.test.y)
     (26, 6, 8)
     """
-    path = Path(path)
+    path = file_path(path, DataError)
     _check_choices(task, classes, missing)
-    targets = (target,) if isinstance(target, str) else tuple(target)
+    targets = _column_names("target", target)
     return _from_table(
         path.stem,
         read_table(path, targets, Layout(separator, decimal)),
@@ -258,7 +258,7 @@ def load_frame(
     ('size', 'kind=a', 'kind=b')
     """
     _check_choices(task, classes, missing)
-    targets = (target,) if isinstance(target, str) else tuple(target)
+    targets = _column_names("target", target)
     return _from_table(
         name,
         from_frame(frame, targets, name),
@@ -340,6 +340,13 @@ def _from_table(
         dropped=count - len(table.rows),
         **split,
     )
+
+
+def _column_names(option: str, given: object) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"{option}: found {quote(given)}, expected the name of a column, or several")
+    return names
 
 
 def split_rows(

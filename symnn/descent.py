@@ -7,13 +7,14 @@ from math import isfinite, nan
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from codegen.emit.layout import Slot
 from codegen.runtime.minibatches import Minibatches
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser
-from symnn.suggest import unknown
+from symnn.suggest import canonical, quote, unknown
 
 CALL_SECONDS = 0.05
 """About how long one call of compiled code may last: Ctrl-C has no effect, and no progress is told, before it ends."""
@@ -45,11 +46,16 @@ class Descent:
     """
 
     def __init__(self, model: Model, theta: np.ndarray, optimiser: str | Optimiser, **numbers: float) -> None:
+        if not isinstance(model, Model):
+            raise SymnnError(f"model: found a {type(model).__name__}, expected a Model, as network.compile() gives it")
         self.model = model
         self.optimiser = _resolved(optimiser)
         if set(numbers) != set(self.optimiser.settings):
             found, expected = (", ".join(names) or "none" for names in (numbers, self.optimiser.settings))
             raise SymnnError(f"{self.optimiser.name}: found the numbers {found}, expected {expected}")
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float, np.number)) or not isfinite(number):
+                raise SymnnError(f"{name}: found {quote(number)}, expected a finite number")
         self.numbers: dict[str, float] = dict(numbers)
         """The optimiser's settings; a change counts from the next call on."""
         self.theta = checked_parameters(model, theta, "theta")
@@ -140,23 +146,26 @@ class Descent:
                 raise DataError(f"{slot.name}, row {row}: found label {rows[row]}, expected 0 to {limit - 1}")
 
 
-def checked_parameters(model: Model, given: np.ndarray, name: str) -> np.ndarray:
+def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:
     """Parameters in the dtype of the model, in memory of their own.
 
     Raises :class:`SymnnError` for an array of another shape, and for numbers that the dtype cannot hold.
     """
     count = model.network.parameter_count
-    given = np.asarray(given)
-    if given.dtype.kind not in "iuf" or given.shape != (count,):
+    try:
+        array = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        raise SymnnError(f"{name}: found {quote(given)}, expected numbers with shape ({count},)") from None
+    if array.dtype.kind not in "iuf" or array.shape != (count,):
         raise SymnnError(
-            f"{name}: found an array of {given.dtype} with shape {given.shape}, expected numbers with shape ({count},)"
+            f"{name}: found an array of {array.dtype} with shape {array.shape}, expected numbers with shape ({count},)"
         )
     with np.errstate(over="ignore"):  # reported below
-        theta = given.astype(model.dtype)
+        theta = array.astype(model.dtype)
     if not np.isfinite(theta).all():
         entry = int(np.argmin(np.isfinite(theta)))
         raise SymnnError(
-            f"{name}: entry {entry}: found {given[entry]:g}, expected a number that {model.dtype} can hold"
+            f"{name}: entry {entry}: found {array[entry]:g}, expected a number that {model.dtype} can hold"
         )
     return theta
 
@@ -164,9 +173,12 @@ def checked_parameters(model: Model, given: np.ndarray, name: str) -> np.ndarray
 def _resolved(optimiser: str | Optimiser) -> Optimiser:
     if isinstance(optimiser, Optimiser):
         return optimiser
-    if optimiser not in OPTIMISERS:
+    if not isinstance(optimiser, str):
+        raise SymnnError(f"optimiser: found {quote(optimiser)}, expected a name or an Optimiser")
+    known = canonical("optimiser", optimiser)
+    if known not in OPTIMISERS:
         raise SymnnError(unknown("optimiser", optimiser, OPTIMISERS))
-    return OPTIMISERS[optimiser]
+    return OPTIMISERS[known]
 
 
 def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Writing files: all or nothing."""
+"""Files: their names, and writing them all or nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+
+from symnn.errors import SymnnError
+from symnn.suggest import quote
+
+
+def file_path(given: object, refused: type[SymnnError]) -> Path:
+    """What a user gave as the name of a file; raises an error of the type ``refused`` for what is no name.
+
+    >>> file_path(5, SymnnError)
+    Traceback (most recent call last):
+    symnn.errors.SymnnError: path: found 5, expected the name of a file
+    """
+    if not isinstance(given, (str, os.PathLike)):
+        raise refused(f"path: found {quote(given)}, expected the name of a file")
+    return Path(given)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

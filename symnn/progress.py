@@ -6,6 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from time import perf_counter
 from typing import ClassVar, TypeAlias
 
@@ -62,7 +63,11 @@ class _Teller:
         self._last = done, text
         if perf_counter() >= self._next:
             self._display = self._display or self._class()
-            self._display.draw(done, text())
+            try:
+                self._display.draw(done, text())
+            except BrokenPipeError:  # nobody looks on any more, which is no reason to end the run
+                self._next = inf
+                return
             self._next = perf_counter() + self._class.seconds
 
     def end(self) -> None:

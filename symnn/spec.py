@@ -80,6 +80,16 @@ class SpecModel(BaseModel, metaclass=_InOurWords):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     models: ClassVar[Mapping[str | int, type[BaseModel]]] = {}
 
+    def __setattr__(self, name: str, value: object) -> None:
+        self._refuse_change(name)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_change(name)
+
+    def _refuse_change(self, name: str) -> NoReturn:
+        kind = type(self).__name__
+        raise SpecError(f"{kind}: {name}: expected no change; a {kind} with other fields is a new one")
+
     @model_validator(mode="before")
     @classmethod
     def _by_canonical_names(cls, value: object) -> object:
@@ -270,7 +280,10 @@ class TrainingSpec(SpecModel):
     """How a network is trained. ``patience``: epochs without a better validation loss before training stops."""
 
     optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
-    learning_rate: Annotated[float, Field(gt=0)] = 0.1
+    # Of 0.1, 0.05, 0.03, 0.02, 0.01 with all other defaults and tanh networks, means over 10 seeds × 10 splits (digits
+    # 3 × 3): diabetes R² 0.448, 0.467, 0.473, 0.472, 0.474; accuracy % of iris 95.8, 95.6, 95.4, 94.7, 92.0; wine 98.5,
+    # 98.5, 98.3, 98.3, 98.1; breast cancer 97.7, 97.8, 97.8, 97.8, 97.7; digits 96.0, 95.9, 96.0, 95.9, 95.8.
+    learning_rate: Annotated[float, Field(gt=0)] = 0.05
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
@@ -413,6 +426,8 @@ _Read = TypeVar("_Read", bound=SpecModel)
 
 def read_spec(model: type[_Read], source: str | Path | Mapping[str, Any], name: str = "spec") -> _Read:
     """What :func:`load_spec` does, for a spec of this model; errors in a mapping begin with ``name``."""
+    if not isinstance(source, (str, Path, Mapping)):
+        raise SpecError(f"{name}: found {quote(source)}, expected the name of a file, or a mapping of fields")
     name = name if isinstance(source, Mapping) else str(source)
     try:
         content = _plain(source if isinstance(source, Mapping) else _read(Path(source)))

@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
+from typing import TextIO
 
 ASCII_NOTATION = "symnn.ascii_notation"
 """The error handler, for ``str.encode`` and streams, that writes symbols as a terminal without them can show them."""
@@ -40,8 +41,26 @@ def printing() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left is flushed once more when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout)
+
+
+def say(text: object, stream: TextIO | None = None) -> None:
+    """Print a line at once, on standard output unless given; where nobody reads any more, go on without.
+
+    So a command still saves what it has worked out, and ends with its own exit status.
+    """
+    stream = sys.stdout if stream is None else stream
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        _let_go(stream)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Throw away what is left, which Python flushes once more when it ends, and what will be printed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _written(error: UnicodeError) -> tuple[str, int]:

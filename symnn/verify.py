@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from codegen.emit.numba import dtype_name
 from codegen.numeric import CheckReport, check_gradient
-from symnn.errors import SymnnError
+from symnn.descent import checked_parameters
+from symnn.errors import DataError, SymnnError
 from symnn.network import Network
+from symnn.suggest import quote
 
 METHODS = ("forward", "central", "complex")
 
 
 def check(
     network: Network,
-    x: np.ndarray | None = None,
-    y: np.ndarray | None = None,
-    theta: np.ndarray | None = None,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    theta: ArrayLike | None = None,
     *,
     methods: Sequence[str] = METHODS,
     dtype: DTypeLike = "float64",
@@ -42,12 +44,18 @@ def check(
             "codegen.numeric.check_gradient checks the gradient of a graph"
         )
     dtype = dtype_name(dtype)
+    model = network.compile(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
-    values = example(network, generator, samples) | {k: v for k, v in (("x", x), ("y", y)) if v is not None}
+    given = {name: _array(name, value) for name, value in (("x", x), ("y", y)) if value is not None}
+    values = example(network, generator, samples) | given
     if theta is None:
         theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
+    theta = checked_parameters(model, theta, "theta").astype(np.float64)
     narrow = {name: value.astype(dtype) if value.dtype.kind == "f" else value for name, value in values.items()}
-    _, gradient = network.compile(dtype).value_and_grad(theta.astype(dtype), narrow["x"], narrow["y"])
+    try:
+        _, gradient = model.value_and_grad(theta.astype(dtype), narrow["x"], narrow["y"])
+    except (TypeError, ValueError) as error:  # the call says which array does not fit, and how
+        raise DataError(str(error)) from None
     return check_gradient(
         network.graph,
         "loss",
@@ -58,6 +66,13 @@ def check(
         seed=seed,
         dtype=dtype,
     )
+
+
+def _array(name: str, given: ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except ValueError:  # lists of different lengths
+        raise DataError(f"{name}: found {quote(given)}, expected an array of numbers") from None
 
 
 def example(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:

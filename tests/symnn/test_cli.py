@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from codegen.numeric import evaluate
 from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
@@ -261,21 +262,26 @@ def test_steps_show_values_and_gradients() -> None:
     assert "∂loss" in result.stdout
 
 
-def test_steps_give_an_iris_the_class_that_the_checkpoint_predicts(tmp_path: Path) -> None:
+def test_steps_give_every_iris_the_class_that_the_checkpoint_predicts(tmp_path: Path) -> None:
     iris = pytest.importorskip("sklearn.datasets").load_iris()
     table = np.column_stack([iris.data, iris.target])
     np.savetxt(tmp_path / "d.csv", table, "%g", ",", header="a,b,c,d,kind", comments="")
     (tmp_path / "s.yaml").write_text(
-        "inputs: 4\nlayers: [{dense: 4, activation: tanh}, {dense: 3}]\nloss: softmax_cross_entropy\n"
+        "inputs: 4\nlayers: [{dense: 8, activation: tanh}, {dense: 3}]\nloss: softmax_cross_entropy\n"
         "data: {file: d.csv, target: kind}\n"
     )
     assert symnn("train", tmp_path / "s.yaml", "--out", tmp_path).returncode == 0
     weights = tmp_path / "model.safetensors"
-    predicted = checkpoint.load(weights).predict(iris.data).argmax(axis=1)
+    trained = checkpoint.load(weights)
+    predicted = trained.predict(iris.data).argmax(axis=1)
     assert (predicted == iris.target).mean() > 0.9
-    for row, kind in zip(iris.data[::30], predicted[::30], strict=True):
-        given = ",".join(map(str, row))
-        shown = invoke("steps", tmp_path / "s.yaml", "--input", given, "--label", 0, "--weights", weights)
+    given = [",".join(map(str, row)) for row in iris.data]
+    for row, kind in zip(given, predicted, strict=True):
+        values = cli._sample(trained, row, 0, None)  # what the command shows; to show it takes half a second a row
+        del values["y"]
+        assert evaluate(trained.network.forward_graph, values)["output"].argmax() == kind
+    for row, kind in zip(given[::30], predicted[::30], strict=True):
+        shown = invoke("steps", tmp_path / "s.yaml", "--input", row, "--label", 0, "--weights", weights)
         assert shown.startswith("x is standardised as in training")
         outputs = re.findall(r"^ *output\[0,\d\] = .* = (\S+)$", shown, re.MULTILINE)
         assert np.argmax([float(number.replace("−", "-")) for number in outputs]) == kind
@@ -388,6 +394,33 @@ def test_a_reader_that_has_gone_is_no_failure(unbuffered: str) -> None:
     )  # fmt: skip
     os.close(writing)
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of another kind")
+@pytest.mark.parametrize(
+    ("rest", "status", "saved"),
+    [
+        (["train", "{spec}", "--out", "{here}"], 0, "model.safetensors"),
+        (["train", "{spec}", "--out", "{here}", "--epochs", "1"], 1, None),
+        (["solve", BURGERS, "--iterations", "2", "--out", "{here}/u.npz"], 0, "u.npz"),
+    ],
+    ids=["train", "no improvement", "solve"],
+)
+def test_nothing_is_lost_when_the_reader_has_gone(
+    rest: list[object], status: int, saved: str | None, tmp_path: Path
+) -> None:
+    spec = line(tmp_path, "" if saved else "training: {learning_rate: 10}\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [sys.executable, "-um", "symnn", *(str(part).format(spec=spec, here=tmp_path) for part in rest)],
+        stdout=writing, stderr=writing, cwd=ROOT, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert result.returncode == status
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".safetensors", ".npz")] == [saved] * bool(
+        saved
+    )
 
 
 USAGE = {

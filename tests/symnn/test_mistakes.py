@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symnn import checkpoint
+from symnn.data import load_file
+from symnn.descent import Descent
 from symnn.errors import SpecError, SymnnError
 from symnn.network import Network, dense
 from symnn.physics_spec import PhysicsSpec, load_physics
@@ -111,6 +114,12 @@ def test_the_kinds_of_specs_are_told_apart_by_what_only_they_have() -> None:
 # ------------------------------------------------------------------------------------------- in Python
 
 LINEAR = Network(2, (dense(1),), "mean_squared_error")
+
+
+def descent(theta: Any = (1, 1, 1), optimiser: Any = "gradient_descent", learning_rate: Any = 0.1) -> Descent:
+    return Descent(LINEAR.compile(), theta, optimiser, learning_rate=learning_rate)
+
+
 IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "a layer in no list": (lambda: Network(4, dense(3), "mse"), "layers: expected a list of layers, such as"),  # type: ignore[arg-type]
     "NumPy's tanh": (lambda: dense(8, np.tanh), "activation: found the function tanh, expected a name or a function"),
@@ -134,6 +143,32 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "no y": (lambda: train(LINEAR, [[1, 2]]), "data: found a list, expected a Dataset, or arrays: train(network"),  # type: ignore[call-overload]
     "a misspelt setting of train": (lambda: train(LINEAR, [[1, 2]], [1], {"epoch": 3}), "settings: unknown field 'epo"),
     "settings that are none": (lambda: train(LINEAR, [[1, 2]], [1], 3), "settings: found a int, expected a Training"),  # type: ignore[call-overload]
+    "a file that is a number": (lambda: load_file(5, "y"), "path: found 5, expected the name of a file"),  # type: ignore[arg-type]
+    "a target that is a number": (lambda: load_file("a.npz", 5), "target: found 5, expected the name of a column"),  # type: ignore[arg-type]
+    "weights in no file": (lambda: checkpoint.load(None), "path: found None, expected the name of a file"),  # type: ignore[arg-type]
+    "bytes for a file": (lambda: checkpoint.load(b"a"), "path: found b'a', expected the name of a file"),  # type: ignore[arg-type]
+    "a file to save in": (lambda: checkpoint.save(5, LINEAR, np.ones(3)), "path: found 5, expected the name"),  # type: ignore[arg-type]
+    "no network to save": (lambda: checkpoint.save("a", 5, np.ones(3)), "network: found 5, expected a Network"),  # type: ignore[arg-type]
+    "a spec that is a number": (lambda: Network.from_spec(5), "spec: found 5, expected the name of a file, or a map"),  # type: ignore[arg-type]
+    "a network to descend": (
+        lambda: Descent(LINEAR, np.ones(3), "gradient_descent", learning_rate=0.1),
+        "expected a Model",
+    ),  # type: ignore[arg-type]
+    "ragged parameters": (
+        lambda: descent([[1], [1, 2]]),
+        "theta: found [[1], [1, 2]], expected numbers with",
+    ),
+    "an optimiser of no name": (
+        lambda: descent(optimiser=["adam"]),
+        "optimiser: found ['adam'], expected a name or",
+    ),
+    "a rate in quotes": (lambda: descent(learning_rate="0.1"), "learning_rate: found '0.1', expected a finite number"),
+    "texts to check": (lambda: check(LINEAR, "x"), "'x' must be a numpy array of float64, found an array of <U1"),
+    "x of another width": (lambda: check(LINEAR, np.ones((2, 3))), "'x' must have shape (S, 2), found (2, 3)"),
+    "ragged x": (lambda: check(LINEAR, [[1], [1, 2]]), "x: found [[1], [1, 2]], expected an array of numbers"),  # type: ignore[list-item]
+    "theta of another length": (lambda: check(LINEAR, theta=[1, 2]), "theta: found an array of int64 with shape (2,)"),
+    "a change of settings": (lambda: setattr(TrainingSpec(), "epochs", 3), "TrainingSpec: epochs: expected no change"),
+    "a setting taken away": (lambda: delattr(TrainingSpec(), "epochs"), "TrainingSpec: epochs: expected no change"),
 }
 
 
@@ -170,3 +205,13 @@ def test_an_activation_with_parameters_is_written_as_in_a_spec() -> None:
     spec = {"inputs": 2, "layers": layers, "loss": {"huber": {"delta": 0.5}}}
     network = Network(2, [dense(3, {"leaky_relu": {"slope": 0.1}}), dense(1)], {"huber": {"delta": 0.5}})
     assert network.graph == Network.from_spec(spec).graph
+
+
+def test_check_takes_what_numpy_makes_arrays_of() -> None:
+    assert check(LINEAR, [[1.0, 2.0]], [[3.0]], [1, 2, 3]).passed
+
+
+def test_weights_are_saved_in_a_dtype_of_numpy(tmp_path: Path) -> None:
+    network = Network.from_spec({"inputs": 2, "layers": [{"dense": 1}], "loss": "mse"})
+    checkpoint.save(tmp_path / "a", network, np.ones(3), dtype=np.float32)
+    assert checkpoint.load(tmp_path / "a").theta.dtype == np.float32

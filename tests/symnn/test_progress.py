@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -146,3 +148,14 @@ def test_a_text_is_made_when_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
     assert shown == made
     assert 8 <= len(shown) <= 11
     assert shown[-1] == "99"
+
+
+def test_whoever_no_longer_looks_on_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    pipe = open(writing, "w", buffering=1)  # noqa: SIM115 - closed below
+    monkeypatch.setattr(sys, "stderr", pipe)
+    with reporting() as report:
+        steps(report)
+    with contextlib.suppress(BrokenPipeError):
+        pipe.close()

@@ -110,7 +110,7 @@ def interrupt_at(call: int) -> Callable[[Callable[..., Any]], Callable[..., Any]
 def test_a_run_is_the_textbooks_loop() -> None:
     """Gradient descent on a linear regression, batch by batch."""
     data = plane()
-    result = train(REGRESSION, data, settings(optimiser="gradient_descent"))
+    result = train(REGRESSION, data, settings(optimiser="gradient_descent", learning_rate=0.1))
     batches = generator()
     w, b = (part.copy() for part in REGRESSION.split(REGRESSION.initial_parameters(0)).values())
     for _ in range(5):
@@ -234,15 +234,17 @@ def test_classes_have_no_r2(loss: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "least"), [({"optimiser": "adam", "learning_rate": 0.01, "epochs": 100}, 0.45), ({}, 0.43)]
+    ("chosen", "seeds", "least"),
+    [({"optimiser": "adam", "learning_rate": 0.01, "epochs": 100}, 1, 0.45), ({}, 10, 0.43)],
+    ids=["adam", "defaults"],
 )
-def test_diabetes_is_predicted_as_well_as_by_others(optimiser: dict[str, Any], least: float) -> None:
+def test_diabetes_is_predicted_as_well_as_by_others(chosen: dict[str, Any], seeds: int, least: float) -> None:
     raw = pytest.importorskip("sklearn.datasets").load_diabetes()
     data = Dataset.from_arrays(raw.data, raw.target)
     network = Network(10, (dense(16, "tanh"), dense(1)), "mean_squared_error")
-    result = train(network, data, TrainingSpec(**optimiser))
-    assert result.test_fit is not None
-    assert result.test_fit.r2 >= least
+    model = network.compile()
+    fits = [train(network, data, {**chosen, "seed": seed}, model=model).test_fit for seed in range(seeds)]
+    assert np.mean([fit.r2 for fit in fits if fit is not None]) >= least
 
 
 # ------------------------------------------------------------------------------------------- going on
