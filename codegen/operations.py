@@ -69,7 +69,9 @@ def node_operations(node: Basic) -> dict[str, int]:
         return _power(node)
     if isinstance(node, (equal, select, step, Piecewise, Relational)):
         return {"compare": 1}
-    if isinstance(node, (Extremum, hypot)):
+    if isinstance(node, hypot):
+        return {"multiply": len(node.args), "add": len(node.args) - 1, "sqrt": 1}
+    if isinstance(node, Extremum):
         return {type(node).__name__: len(node.args) - 1}
     if isinstance(node, Composite):
         arguments = [Dummy(real=True) if _reads(argument) else argument for argument in node.args]

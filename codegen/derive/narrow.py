@@ -17,7 +17,7 @@ from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.equation import Equation, Reduction
 from codegen.expression import annotate, is_leaf, rebuild, references, rewrite
-from codegen.functions import hypot, log_sum_exp, maximum, stop_gradient
+from codegen.functions import log_sum_exp, maximum, stop_gradient
 from codegen.graph import Graph
 
 WIDE = 4
@@ -65,8 +65,6 @@ def _cut(equation: Equation, names: Names) -> list[Equation]:
         if isinstance(node, log_sum_exp) and len(node.args) > WIDE:
             shift = part(stop_gradient(maximum(*node.args)))
             return shift + log(part(Add(*[exp(argument - shift) for argument in node.args])))
-        if isinstance(node, hypot):
-            node = _nested(node, part)
         if isinstance(node, APPLICATIONS) and _depth(node) == DEEP:
             return part(node)
         return _tree(node, part) if isinstance(node, Mul) else node
@@ -83,15 +81,6 @@ def _tree(product: Expr, part: Callable[[Expr], Expr]) -> Expr:
     halves = (_tree(Mul(*factors), part) for factors in (varying[:half], varying[half:]))
     rest = [factor for factor in Mul.make_args(product) if not references(factor)]
     return Mul(*rest, *map(part, halves))
-
-
-def _nested(norm: Expr, part: Callable[[Expr], Expr]) -> Expr:
-    """The norm of a long vector as a norm of norms: the second derivatives of one of n numbers have n² terms."""
-    lengths = list(norm.args)
-    while len(lengths) > WIDE:
-        groups = (lengths[i : i + WIDE] for i in range(0, len(lengths), WIDE))
-        lengths = [part(hypot(*group)) for group in groups]
-    return hypot(*lengths)
 
 
 def _depth(expression: Basic) -> int:

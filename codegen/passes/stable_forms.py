@@ -50,6 +50,11 @@ GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
 
 
+SHORT = 4
+"""Up to so many squares their root is a hypot. Its second derivatives by n operands have n² terms, those of the root of
+a sum, which is a vertex of its own where there are more, n."""
+
+
 def stable(node: Basic) -> Basic | None:
     """The stable form of one node whose arguments are stable already; None if it is fine as it is."""
     rule = RULES.get(node.func)
@@ -170,7 +175,7 @@ def _power(node: Pow) -> Expr | None:
     base, exponent = node.args
     if isinstance(base, Add) and isinstance(exponent, Rational) and exponent.q == 2:
         roots = [_root(term) for term in base.args]
-        return None if None in roots else hypot(*roots) ** (2 * exponent)
+        return None if None in roots or len(roots) > SHORT else hypot(*roots) ** (2 * exponent)
     return _reciprocal(node)
 
 
