@@ -1,12 +1,14 @@
 """A process does not fork while one of its threads compiles: the child would wait for ever for locks it inherited.
 
-``os.fork`` waits until no thread is inside :func:`compiling`, and then holds the locks of Numba's compiler and of
-llvmlite while it forks. If they do not become free, the child says so instead of compiling. What other code does in
-LLVM past these locks cannot be waited for: programs with such threads start processes by ``spawn`` or ``forkserver``.
+``os.fork`` waits until no thread is inside :func:`compiling` (nor, for a moment, importing), and then holds the locks
+of Numba's compiler and of llvmlite while it forks. If they do not become free, the child says so instead of compiling.
+What other code does in LLVM past these locks cannot be waited for: programs with such threads start processes by
+``spawn`` or ``forkserver``.
 """
 
 from __future__ import annotations
 
+import _frozen_importlib
 import contextlib
 import os
 import sys
@@ -19,6 +21,8 @@ from codegen.errors import EmitError
 
 PATIENCE = 120.0
 """Seconds that a fork waits for compilers at most: longer than anything takes to compile."""
+IMPORT_PATIENCE = 5.0
+"""Seconds that it waits for imports at most: a program may well run inside one."""
 INTERVAL = 0.001
 
 T = TypeVar("T")
@@ -98,6 +102,12 @@ def _foreign_locks() -> Iterator[Any]:
         yield llvmlite.lib._lock._lock
 
 
+def _others_import() -> bool:
+    """Whether another thread is importing: Python does not free the locks of single modules in a child."""
+    locks = [lock for found in list(getattr(_frozen_importlib, "_module_locks", {}).values()) if (lock := found())]
+    return any(getattr(lock, "owner", None) not in (None, threading.get_ident()) for lock in locks)
+
+
 def _acquired() -> bool:
     """Take all locks, or none: a thread that holds one of them may be waiting for another."""
     taken: list[Any] = []
@@ -115,8 +125,10 @@ def _acquired() -> bool:
 
 
 def _before() -> None:
-    until = time.monotonic() + PATIENCE
-    while not _acquired() and time.monotonic() < until:
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < PATIENCE:
+        if not (waited < IMPORT_PATIENCE and _others_import()) and _acquired():
+            return
         time.sleep(INTERVAL)
 
 
