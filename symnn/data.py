@@ -208,6 +208,7 @@ def load_file(
     Raises DataError for anything that is wrong with the file, naming file, row and column. Rows of text are counted as
     an editor does, the header being line 1; rows of arrays from 0.
 
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> rows = "".join(f"{i},{i % 7},{'odd' if i % 2 else 'even'}\\n" for i in range(40))
     >>> with TemporaryDirectory() as folder:

@@ -39,7 +39,8 @@ def printing() -> Iterator[None]:
             stream.reconfigure(errors=ASCII_NOTATION)
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # Python's own, where the command was started with it closed
+            sys.stdout.flush()
     except BrokenPipeError:
         _let_go(sys.stdout)
 

@@ -465,3 +465,10 @@ def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.Monk
     assert run(app, ["cache"]).stdout == f"{tmp_path}/modules: 1 compiled functions, {size}\n"
     assert "removed 2.0 million bytes" in run(app, ["cache", "--clear"]).stdout
     assert run(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")
+
+
+@pytest.mark.skipif(not Path("/bin/sh").exists(), reason="a shell closes the output")
+def test_an_output_that_is_closed_from_the_start_is_no_failure() -> None:
+    command = ["/bin/sh", "-c", f"{sys.executable} -m symnn --version >&-"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
