@@ -555,31 +555,52 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return yaml.constructor.BaseConstructor.construct_mapping(self, node, deep=deep)
 
-    def construct_decimal(self, node: yaml.ScalarNode) -> int:
-        return int(node.value)
-
 
 def _refuse(problem: str, mark: Any) -> NoReturn:
     raise yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
 _TAG = "tag:yaml.org,2002:"
-_Loader.yaml_constructors = {
-    tag: yaml.SafeLoader.yaml_constructors[tag]
-    for tag in (None, *(f"{_TAG}{kind}" for kind in ("map", "seq", "str", "bool", "null", "float")))
-}
-_Loader.add_constructor(f"{_TAG}int", _Loader.construct_decimal)
 
-# YAML 1.1, PyYAML's own, takes 1e-3 for a text, 010 for eight, 1:30 for ninety and no for false.
+# How each kind of value is written, the letters that it begins with, and its conversion. YAML 1.1, PyYAML's own, takes
+# 1e-3 for a text, 010 for eight, 1:30 for ninety and no for false.
+_SCALARS: Mapping[str, tuple[re.Pattern[str], str, Callable[[str], object]]] = {
+    "null": (re.compile(r"~|null|Null|NULL|"), "~nN", lambda text: None),
+    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF", lambda text: text[0] in "tT"),
+    "int": (re.compile(r"[-+]?[0-9]+"), "-+0123456789", int),
+    "float": (
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+        "-+.0123456789",
+        lambda text: float(text.replace(".", "") if text[-1] in "fFnN" else text),  # float knows no dot before inf
+    ),
+    "str": (re.compile(r".*", re.DOTALL), "", str),
+}
+
+
+def _construct_scalar(loader: _Loader, node: yaml.Node) -> object:
+    kind = node.tag.removeprefix(_TAG)
+    pattern, _, convert = _SCALARS[kind]
+    if not isinstance(node, yaml.ScalarNode) or not pattern.fullmatch(node.value):  # after a tag such as !!int
+        _refuse(f"expected a value of kind {kind}, found another one", node.start_mark)
+    return convert(node.value)
+
+
+def _construct_undefined(loader: _Loader, node: yaml.Node) -> NoReturn:
+    _refuse(f"expected a plain value, found the tag {quote(node.tag)}", node.start_mark)
+
+
+_Loader.yaml_constructors = {
+    None: _construct_undefined,
+    f"{_TAG}map": lambda loader, node: loader.construct_mapping(node, deep=True),
+    f"{_TAG}seq": lambda loader, node: loader.construct_sequence(node, deep=True),
+    **{f"{_TAG}{kind}": _construct_scalar for kind in _SCALARS},
+}
 _Loader.yaml_implicit_resolvers = {}
-for _kind, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-):
-    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern})$"), _first)
+for _kind, (_pattern, _first, _) in _SCALARS.items():
+    if _first:
+        _Loader.add_implicit_resolver(
+            f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern.pattern})$"), [*_first, *([""] * (_kind == "null"))]
+        )
 
 
 def _parse_yaml(text: str) -> object:
@@ -589,8 +610,7 @@ def _parse_yaml(text: str) -> object:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise FieldError(place + _brief(", ".join(filter(None, (error.context, error.problem))))) from None
-    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
-        # a tag such as !!int on a text, thousands of digits, a control character
+    except Exception as error:  # PyYAML lets through whatever its scanner meets: thousands of digits, chr of too much
         raise FieldError(f"cannot be read as YAML: {_brief(str(error))}") from None
 
 
