@@ -8,6 +8,7 @@ with limits on size and nesting; formulas go through :mod:`symnn.formula`. Numbe
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from sympy import Symbol
 from symnn.activations import ACTIVATIONS
 from symnn.data import BUILTIN
 from symnn.errors import FieldError, SpecError
+from symnn.files import read_regular
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
@@ -471,15 +473,9 @@ def _require_purpose(model: type[SpecModel], content: object) -> None:
 def _read(path: Path) -> object:
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
-        found = "a directory" if path.is_dir() else quote(path.suffix)
+        found = "a directory" if os.path.isdir(path) else quote(path.suffix)
         raise FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {found}")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise FieldError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise FieldError(f"expected at most {MAX_BYTES:,} bytes, found more")
+    data = read_regular(path, SpecError, MAX_BYTES)
     if not data.strip():
         raise FieldError("expected a mapping of fields, found an empty file")
     try:
