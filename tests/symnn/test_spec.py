@@ -389,7 +389,7 @@ def test_a_path_that_is_no_spec_is_refused(name: str, words: str) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").mkdir()
-    assert "cannot be read: Is a directory" in refusal(tmp_path / "net.yaml")
+    assert "cannot be read: found a directory, expected a regular file" in refusal(tmp_path / "net.yaml")
 
 
 # --- there and back -----------------------------------------------------------------------------------------------
