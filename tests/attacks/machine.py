@@ -125,6 +125,41 @@ print(json.dumps(found, sort_keys=True))
 )
 
 
+BATCHES = """
+import json, random, sys
+import numpy as np
+import symnn
+chance, worst, failures = random.Random(0), 0.0, []
+for number in range(int(sys.argv[1])):
+    sizes = [chance.choice([1, 2, 3, 5, 8, 13, 33, 64, 100, 300]) for _ in range(chance.choice([2, 3, 4]))]
+    *hidden, outputs = sizes[1:]
+    dtype, activation = chance.choice(["float64", "float32"]), chance.choice(["tanh", "relu", "gelu", "softplus"])
+    layers = [*(symnn.dense(units, activation) for units in hidden), symnn.dense(outputs)]
+    network = symnn.Network(sizes[0], layers, "mean_squared_error")
+    model, theta = network.compile(dtype), network.initial_parameters(number).astype(dtype)
+    x = np.random.default_rng(number).normal(size=(999, sizes[0])).astype(dtype)
+    whole = model.predict(theta, x)
+    for rows in (1, 2, 3, 4, 5, 17, 64, 65, 333):
+        parts = np.concatenate([model.predict(theta, x[n : n + rows]) for n in range(0, min(999, 40 * rows), rows)])
+        same = whole[: len(parts)]
+        ulp = float((np.abs(parts - same) / np.spacing(np.abs(same).max(axis=1, keepdims=True))).max())
+        worst = max(worst, ulp)
+        if rows > 3 and ulp or ulp > 4 * sum(sizes[:-1]):
+            failures.append(f"number {number}, {sizes}, {dtype}, {activation}, {rows} rows: {ulp:.3g} ULP")
+print(json.dumps([failures, worst]))
+"""
+
+
+def batches(tries: int) -> Outcome:
+    """Rows predicted a few at a time beside all at once.
+
+    From four rows on the bits are the same. Calls of one to three rows sum in another order: they may differ by a few ULP
+    of the row's largest output for each input and unit that was summed.
+    """
+    failures, worst = answer(BATCHES, tries, seconds=3600)
+    return Outcome(tries, tuple(failures), f"at most {worst:.3g} ULP of the row's largest output")
+
+
 def guard(tries: int) -> Outcome:
     """Calls with every array, given and filled, right beside a page that ends the process when it is touched."""
     try:

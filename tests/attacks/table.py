@@ -16,4 +16,5 @@ ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
     "guard": machine.guard,
     "threads": machine.threads,
     "seeds": machine.seeds,
+    "batches": machine.batches,
 }

@@ -6,10 +6,18 @@ import pytest
 
 from tests.attacks.table import ATTACKS
 
-SAMPLES = {"data": 200, "weights": 100, "guard": 100, "seeds": 2}
+SAMPLES = {"data": 200, "weights": 100, "guard": 50, "batches": 3}
 """How many tries a sample has; one unless said."""
 
-EVERYTHING = {"data": 20_000, "weights": 5_000, "guard": 20_000, "threads": 20, "seeds": 20, "cache": 200}
+EVERYTHING = {
+    "data": 20_000,
+    "weights": 5_000,
+    "guard": 20_000,
+    "threads": 20,
+    "seeds": 20,
+    "cache": 200,
+    "batches": 300,
+}
 """How many tries are all; 50 unless said."""
 
 
