@@ -153,8 +153,8 @@ print(json.dumps([failures, worst]))
 def batches(tries: int) -> Outcome:
     """Rows predicted a few at a time beside all at once.
 
-    From four rows on the bits are the same. Calls of one to three rows sum in another order: they may differ by a few ULP
-    of the row's largest output for each input and unit that was summed.
+    From four rows on the bits are the same. Calls of one to three rows sum in another order: they may differ by a few
+    ULP of the row's largest output for each input and unit that was summed.
     """
     failures, worst = answer(BATCHES, tries, seconds=3600)
     return Outcome(tries, tuple(failures), f"at most {worst:.3g} ULP of the row's largest output")

@@ -192,7 +192,7 @@ def test_labels_that_change_while_they_are_checked_are_told(monkeypatch: pytest.
     function = picked()
     # As if the label were right whenever the checks that explain a refusal look at it.
     monkeypatch.setattr(function, "_converted", lambda arguments: arguments)
-    monkeypatch.setattr(function, "_check", lambda arguments: None)
+    monkeypatch.setattr(function, "_plain", lambda arguments, arrays: (arguments, arrays))
     with pytest.raises(ValueError, match=r"the arrays \(x, y\) changed while they were checked: another thread"):
         function(np.zeros((2, 3)), np.array([0, 3]))
 
