@@ -11,7 +11,7 @@ from sympy import Expr, Idx
 from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
 from codegen.graph import Equation, Graph, Reduction
 from codegen.schedule.program import Accumulate, Fill, Loop, Set, Statement, Store
-from codegen.schedule.selection import Selection, selected
+from codegen.selection import Selection, selected
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:

@@ -22,7 +22,7 @@ from codegen.graph import sample_extent
 from codegen.passes import optimise
 from codegen.schedule import schedule
 from codegen.schedule.program import Loop, Program, Samples, Statement, walk
-from codegen.schedule.selection import selected
+from codegen.selection import selected
 from tests.codegen.networks import distance, outputs, random_values
 
 n = sample_extent("n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Add, Eq, Expr, Idx, Integer, Mul, Piecewise, expand
+from sympy import Add, And, Eq, Expr, Idx, Integer, Mul, Piecewise, expand
 from sympy.core.basic import Basic
 
 from codegen.expression import is_leaf, is_reference, leaves
@@ -38,7 +38,10 @@ def selected(body: Expr, index: Idx) -> Selection | None:
         return _at(_solved(body, index), Integer(1))
     if isinstance(body, Piecewise) and len(body.args) == 2 and body.args[1] == (0, True):
         then, condition = body.args[0].args
-        return _at(_solved(condition, index), then)
+        for part in And.make_args(condition):
+            if (value := _solved(part, index)) is not None:
+                rest = And(*[other for other in And.make_args(condition) if other is not part])
+                return Selection(value, then if rest == True else Piecewise((then, rest), (0, True)))  # noqa: E712
     return None
 
 
