@@ -49,6 +49,8 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
                 found.setdefault(argument, []).append(equal(argument, equation.target))
         return {argument: Add(*brackets) for argument, brackets in found.items()}
     for term in Add.make_args(equation.body):
+        if isinstance(term, equal):
+            continue  # the number of ties of n arguments has n² derivatives, all of them 0
         for reference, derivative in _of_term(term, by):
             if derivative is None:
                 message = f"SymPy has no derivative of {term} by {reference}; give its function an `fdiff`"

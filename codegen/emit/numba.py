@@ -259,8 +259,12 @@ class Functions:
                 if statement.only is None:
                     yield f"{pad}for {name} in range({stop}):"
                 else:
-                    start = " - first" if statement.index == self.tile else ""
+                    in_tile = statement.index == self.tile
+                    start = " - first" if in_tile else ""
                     yield f"{pad}{name} = {self.integer_text(statement.only, scope)}{start}"
+                    if statement.certain and not in_tile:
+                        yield from self.block(statement.body, indent, {**scope, statement.index: name})
+                        continue
                     yield f"{pad}if 0 <= {name} < {stop}:"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
