@@ -116,12 +116,11 @@ class Converter:
             return _whole_number(slot.name, value) if slot.kind == "integer" else _real_number(slot.name, value)
         if slot.kind == "integer":
             return _whole_numbers(slot.name, _read(slot.name, value, INTEGER))
-        found = _read(slot.name, value, self._real)
+        given = _read(slot.name, value, self._real)
+        found = _numbers(slot.name, given) if given.dtype == object else given
         # Numbers of Python have no dtype that they could lose.
-        if not isinstance(value, (list, tuple)) and not _is_exact(found, self._real):
-            self._say(slot.name, found.dtype)
-        if found.dtype == object:
-            found = _numbers(slot.name, found)
+        if not isinstance(value, (list, tuple)) and not _is_exact(given, self._real):
+            self._say(slot.name, given.dtype)
         return _in_range(slot.name, found, self._real)
 
     def _say(self, name: str, found: np.dtype[Any]) -> None:
@@ -154,7 +153,7 @@ def _read(name: str, value: Any, wanted: np.dtype[Any]) -> np.ndarray:
         raise TypeError(f"{expected}, found {describe(value)} that cannot be read as one: {error}") from error
     if found.dtype.kind in "biuf" or np.can_cast(found.dtype, wanted, "safe"):
         return found
-    if found.shape and found.dtype == object and _are_numbers(name, expected, found):
+    if found.shape and found.dtype == object and _are_numbers(name, expected, value, found):
         return found
     if not found.shape and found.dtype == object:
         hint = f"; write {name}.toarray()" if hasattr(value, "toarray") else ""
@@ -164,16 +163,14 @@ def _read(name: str, value: Any, wanted: np.dtype[Any]) -> np.ndarray:
     raise TypeError(f"{expected}, found {what}; {INSTEAD[found.dtype.kind].format(name=name)}")
 
 
-def _are_numbers(name: str, expected: str, found: np.ndarray) -> bool:
+def _are_numbers(name: str, expected: str, value: Any, found: np.ndarray) -> bool:
     """Whether every object of an array is a real number; refuses what stands for none, as pandas has it in Int64."""
-    for place, value in np.ndenumerate(found):
-        if value is None or type(value).__name__ in MISSING:
+    for place, item in np.ndenumerate(found):
+        if item is None or type(item).__name__ in MISSING:
+            frame = f"{name}.dropna(), or fill them, {name}.fillna(…)" if hasattr(value, "dropna") else "or fill them"
             at = ", ".join(map(str, place))
-            raise TypeError(
-                f"{expected}, found {value} at [{at}], which is missing; leave such rows out, {name}.dropna(), or fill "
-                f"them, {name}.fillna(0.0)"
-            )
-    return all(isinstance(value, (Real, Decimal)) for value in found.flat)
+            raise TypeError(f"{expected}, found {item} at [{at}], which is no number; leave such rows out, {frame}")
+    return all(isinstance(item, (Real, Decimal)) for item in found.flat)
 
 
 def _numbers(name: str, found: np.ndarray) -> np.ndarray:
