@@ -99,7 +99,8 @@ class Checkpoint:
             raise DataError("x: found columns with names, expected an array: this checkpoint knows no names")
         if isinstance(table, str | os.PathLike):
             table = read_table(table)
-        return self.features.encode(table if isinstance(table, Table) else from_frame(table))
+        table = table if isinstance(table, Table) else from_frame(table)
+        return self.features.encode(table, " (a network trained with missing: mean fills such cells)")
 
     def predict(self, x: Any) -> np.ndarray:
         """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.

@@ -113,9 +113,46 @@ def test_training_that_is_no_improvement_is_exit_status_1_and_saves_nothing(
     result = symnn("train", spec, "--out", tmp_path)
     assert result.returncode == 1, (result.stdout, result.stderr)
     assert result.stderr.count("\n") == 1
+    assert result.stdout.count("\n") == 1  # what it trains on, and not that it has finished
     assert f"s.yaml: {words}" in result.stderr
     assert "try a learning_rate below" in result.stderr
     assert {(tmp_path / name).read_text() for name in ("model.safetensors", "history.csv")} == {"precious"}
+
+
+def test_every_row_of_a_file_is_predicted_as_in_training(tmp_path: Path) -> None:
+    """The columns in another order, categories, a decimal comma and a missing cell; against the checkpoint itself."""
+    kinds, sizes = ("big", "small"), ("red", "blue")
+    rows = [(i % 10, i % 2, kinds[i % 10 < 5]) for i in range(60)]
+    cells = "".join(f"{'' if i == 7 else a};{sizes[b]};{i % 3};{kind}\n" for i, (a, b, kind) in enumerate(rows))
+    (tmp_path / "d.csv").write_text("a;colour;zip;kind\n" + cells)
+    spec = "inputs: 6\nlayers: [{dense: 8, activation: tanh}, {dense: 2}]\nloss: softmax_cross_entropy\n"
+    (tmp_path / "s.yaml").write_text(f"{spec}data: {{file: d.csv, target: kind}}\n")
+    options = ("--missing", "mean", "--categorical", "zip", "--out", tmp_path)
+    shown = invoke("train", tmp_path / "s.yaml", *options)
+    assert "accuracy 100.00%" in shown
+    model = tmp_path / "model.safetensors"
+    (tmp_path / "new.csv").write_text('zip\tcolour\ta\n2\tred\t"8,5"\n0\tblue\t0\n1\tblue\t\n')
+    asked = (model, tmp_path / "new.csv", "--decimal", ",")
+    header, *lines = invoke("predict", *asked, "--separator", "tab").splitlines()
+    assert header == "class,big,small"
+    assert [line.split(",")[0] for line in lines[:2]] == ["big", "small"]
+    columns = {"zip": [2, 0, 1], "colour": ["red", "blue", "blue"], "a": [8.5, 0, None]}
+    outputs = checkpoint.load(model).predict(columns)
+    expected = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose([[float(p) for p in line.split(",")[1:]] for line in lines], expected, rtol=1e-12)
+    assert "(3 rows)" in invoke("predict", *asked, "--out", tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text().splitlines() == [header, *lines]
+    (tmp_path / "new.csv").write_text("zip,colour\n2,red\n")
+    refused = symnn("predict", *asked[:2])
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert "found no column 'a', expected one of 'zip', 'colour'" in refused.stderr
+
+
+def test_a_regression_is_predicted_in_the_units_of_its_targets(tmp_path: Path) -> None:
+    assert "R²" in invoke("train", line(tmp_path), "--out", tmp_path)
+    header, price, *_ = invoke("predict", tmp_path / "model.safetensors", tmp_path / "d.csv").splitlines()
+    assert header == "output"
+    assert float(price) == pytest.approx(300_000, rel=0.03)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--format", "latex"]])
@@ -329,6 +366,9 @@ BAD = {
     "a directory": (["solve", ROOT], "expected a file that ends in .yaml, .yml, .json, found a directory"),
     "an archive that is a directory": (["solve", BURGERS, "--out", "."], "--out: expected a file that ends in .npz"),
     "no such directory": (["compile", XOR, "--out", "nowhere/x.py"], "nowhere"),
+    "no model": (["predict", "nope.safetensors", "x.csv"], "nope.safetensors: found no file"),
+    "a model that is none": (["predict", XOR, "x.csv"], "xor.yaml: damaged, or not a safetensors file"),
+    "predictions into no file": (["predict", XOR, "x.csv", "--out", "x"], "--out: expected a file that ends in .csv"),
     "not weights": (["steps", XOR, "--input", "1,0", "--label", "0", "--weights", XOR], "xor.yaml"),
 }
 
@@ -363,11 +403,12 @@ def test_a_misspelt_name_is_named_with_its_field(tmp_path: Path) -> None:
     assert "layers[0].activation: unknown activation 'tahn'; did you mean 'tanh'?" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["train", "solve", "formulas", "check", "steps", "compile"])
+@pytest.mark.parametrize("command", ["train", "predict", "solve", "formulas", "check", "steps", "compile"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = symnn(command, "--help")
     assert result.returncode == 0
     assert f"Example: symnn {command} " in " ".join(result.stdout.split())
+    assert result.stdout.count("\n") <= 50  # a screen
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "shift_jis"])
