@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import sympy
@@ -46,9 +47,11 @@ _WITH_ZERO = (-5.3, -1.7, -0.31, 0.0, 0.62, 1.9, 4.4)
 """Where a formula through |x| would have a wrong derivative: libraries answer there with functions of their own."""
 
 
-def _of_order(kind: Callable[[int, Expr], Expr], n: int) -> Callable[[Expr], Expr]:
+def _of_order(kind: Callable[[Any, Expr], Expr], n: int | Rational) -> Callable[[Expr], Expr]:
     return lambda x: kind(n, x)
 
+
+_HALF, _THIRD = Rational(1, 2), Rational(1, 3)
 
 FUNCTIONS: Mapping[str, Tested] = {
     # smooth
@@ -124,6 +127,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     "beta": Tested(lambda x: sympy.beta(x, 2 + x / 3), (0.2, 0.62, 1.9, 4.4, 33.0), (1e-3, *_NAN)),
     "binomial": Tested(lambda x: sympy.binomial(x, 1 + x / 3), (-0.31, 0.2, 0.62, 1.9, 44.7), (0.0, *_NAN)),
     **{f"besselj {n}": Tested(_of_order(sympy.besselj, n), special=(*_SMALL, 100.0, *_NAN)) for n in (0, 1, 3)},
+    "besselj 1/2": Tested(_of_order(sympy.besselj, _HALF), _POSITIVE, (1e-9, 1e3, -1.0, *_NAN)),
     **{
         f"{kind.__name__} {n}": Tested(_of_order(kind, n), (0.31, 2.7), special)
         for kind, special in {
@@ -132,7 +136,10 @@ FUNCTIONS: Mapping[str, Tested] = {
         }.items()
         for n in (0, 2)
     },
+    "bessely 1/3": Tested(_of_order(sympy.bessely, _THIRD), (0.31, 2.7), (1e-9, 1e3, -1.0, *_NAN)),
+    "besselk 1/3": Tested(_of_order(sympy.besselk, _THIRD), (0.31, 2.7), (1e-9, 60.0, -1.0, *_NAN)),
     **{f"besseli {n}": Tested(_of_order(sympy.besseli, n), special=(0.0, 1e-8, 600.0, -600.0, *_NAN)) for n in (0, 2)},
+    "besseli 1/3": Tested(_of_order(sympy.besseli, _THIRD), (0.31, 2.7), (1e-9, 60.0, -1.0, *_NAN)),
     "sinc": Tested(sympy.sinc, special=(0.0, 1e-8, *_LARGE, *_NAN)),
     "jn 3": Tested(lambda x: sympy.jn(3, x), special=(0.0, 1e-8, 100.0, *_NAN)),
     "expint 1": Tested(lambda x: sympy.expint(1, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *_NAN)),
@@ -140,8 +147,17 @@ FUNCTIONS: Mapping[str, Tested] = {
     "Ei": Tested(sympy.Ei, (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *_NAN)),
     "Si": Tested(sympy.Si, special=(0.0, 1e-8, *_LARGE, *_NAN)),
     "Ci": Tested(sympy.Ci, (1e-3, 0.31, 1.0, 2.7, 15.0), (1000.0, *_NAN)),
+    "Shi": Tested(sympy.Shi, special=(0.0, 1e-8, 60.0, -60.0, *_NAN)),
+    "Chi": Tested(sympy.Chi, (1e-3, 0.31, 1.0, 2.7, 15.0), (60.0, *_NAN)),
+    "erfi": Tested(sympy.erfi, special=(0.0, 1e-8, 9.0, -9.0, *_NAN)),
+    "fresnels": Tested(sympy.fresnels, special=(0.0, 1e-8, 10.0, -10.0, *_NAN)),
+    "fresnelc": Tested(sympy.fresnelc, special=(0.0, 1e-8, 10.0, -10.0, *_NAN)),
+    "airyai": Tested(sympy.airyai, special=(0.0, 1e-8, 9.0, -9.0, *_NAN)),
+    "airybi": Tested(sympy.airybi, special=(0.0, 1e-8, 9.0, -9.0, *_NAN)),
     "erfinv": Tested(sympy.erfinv, _UNIT, (*_SMALL, 2.0, *_NAN)),
+    "erfcinv": Tested(sympy.erfcinv, (0.03, 0.4, 1.3, 1.96), (1e-17, 1.0, 3.0, -1.0, *_NAN)),
     "LambertW": Tested(sympy.LambertW, (-0.36, -0.1, 0.0078125, 0.62, 9.0), (*_SMALL, 1000.0, 1e300, -1.0, *_NAN)),
+    "LambertW −1": Tested(lambda x: sympy.LambertW(x, -1), (-0.36, -0.27, -0.1, -0.0078125), (-1e-15, 1.0, *_NAN)),
     "lowergamma": Tested(lambda x: sympy.lowergamma(Rational(5, 3), x), _POSITIVE, (0.0, 600.0, -1.0, *_NAN)),
     "uppergamma": Tested(lambda x: sympy.uppergamma(Rational(5, 3), x), (0.31, 2.7), (0.0, -1.0, *_NAN)),
     "log_sum_exp": Tested(lambda x: f.log_sum_exp(x, -x / 2, Integer(1)), special=(*_SMALL, *_LARGE, *_NAN)),

@@ -23,7 +23,14 @@ from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.expression import is_leaf, postorder, rewrite
 from codegen.special import (
+    besseli,
+    besselj,
+    besselk,
+    bessely,
+    hyperbolic_sine_integral,
     lambert_w,
+    lower_lambert_w,
+    modified_spherical_bessel,
     regularised_lower_gamma,
     regularised_upper_gamma,
     sinc,
@@ -74,15 +81,19 @@ _ELEMENTARY: tuple[type[Basic], ...] = (
 )  # fmt: skip
 
 _SCIPY: Mapping[type[Basic], str] = {
-    **{kind: kind.__name__ for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfinv)},
+    **{
+        kind: kind.__name__
+        for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfi, sympy.erfinv, f.erfcinv)
+    },
     sympy.binomial: "binom",
-    sympy.besselj: "jv",
-    sympy.bessely: "yv",
-    sympy.besseli: "iv",
-    sympy.besselk: "kv",
+    besselj: "jv",
+    bessely: "yv",
+    besseli: "iv",
+    besselk: "kv",
     sympy.expint: "expn",
     sympy.Ei: "expi",
     spherical_bessel: "spherical_jn",
+    modified_spherical_bessel: "spherical_in",
     regularised_lower_gamma: "gammainc",
     regularised_upper_gamma: "gammaincc",
 }
@@ -90,8 +101,17 @@ _SCIPY: Mapping[type[Basic], str] = {
 _TEMPLATES: Mapping[type[Basic], str] = {
     sinc: "special.spherical_jn(0, {0})",
     sine_integral: "special.sici({0})[0]",
+    hyperbolic_sine_integral: "special.shichi({0})[0]",
     sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",
+    sympy.Chi: "np.where({0} < 0, np.nan, special.shichi({0})[1])",
+    sympy.fresnels: "special.fresnel({0})[0]",
+    sympy.fresnelc: "special.fresnel({0})[1]",
+    **{
+        kind: f"special.airy({{0}})[{number}]"
+        for number, kind in enumerate((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime))
+    },
     lambert_w: "np.where({0} < -0.36787944117144233, np.nan, np.real(special.lambertw({0})))",
+    lower_lambert_w: ("np.where(({0} < -0.36787944117144233) | ({0} > 0), np.nan, np.real(special.lambertw({0}, -1)))"),
 }
 """Those whose result is something else, or something else where the function is not real."""
 

@@ -14,6 +14,7 @@ from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.expression import Extent, extent, is_leaf, postorder, references, subscripts
+from codegen.functions import CALLED
 from codegen.schedule.lanes import gathered_columns, is_gathered, vector_loops
 from codegen.schedule.program import (
     Accumulate,
@@ -26,7 +27,6 @@ from codegen.schedule.program import (
     Set,
     walk,
 )
-from codegen.special import CALLED
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""

@@ -19,8 +19,8 @@ from numba import njit
 from sympy import Rational
 
 from codegen import compile, from_expressions
-from codegen import special as special_functions
 from codegen.emit import externals, special
+from codegen.functions import CALLED
 
 INF, NAN = math.inf, math.nan
 ULP = 2.0**-52
@@ -144,7 +144,7 @@ def test_the_result_has_the_type_of_the_argument() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind, row in externals.FUNCTIONS.items() if row.needs])
 def test_what_takes_functions_of_scipy_is_priced_so(kind: type) -> None:
-    assert kind in special_functions.CALLED
+    assert kind in CALLED
 
 
 X = sympy.Symbol("x", real=True)
