@@ -98,6 +98,7 @@ __all__ = [
     "modulo",
     "normal_cdf",
     "power",
+    "ratio",
     "relu",
     "relu6",
     "sech",
@@ -286,21 +287,18 @@ class hypot(Primitive):  # noqa: N801
         return mp.inf if infinite else mp.sqrt(sum((a * a for a in arguments), mp.mpf(0)))
 
 
-class direction_cosine(Primitive):  # noqa: N801
-    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+class ratio(Primitive):  # noqa: N801
+    """x/size for a size ≥ 0 that x does not exceed, and 0 where both are 0: the quotient stays whole, as
+    x·size⁻¹·size⁻¹ would become x·size⁻², which is out of range far earlier."""
 
-    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
-    """
+    nargs = 2
 
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, *arguments = self.args
-        dx = x.diff(symbol)
-        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
-        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+    def fdiff(self, argindex: int = 1) -> Expr:
+        size = self.args[1]
+        return ratio(Integer(1), size) if argindex == 1 else -ratio(self, size)
 
     @staticmethod
-    def value(mp: Any, x: Any, *arguments: Any) -> Any:
-        size = hypot.value(mp, *arguments)
+    def value(mp: Any, x: Any, size: Any) -> Any:
         return x / size if size else mp.mpf(0)
 
 
@@ -697,6 +695,23 @@ class log_sum_exp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
+
+
+class direction_cosine(Composite):  # noqa: N801
+    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+
+    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        return ratio(x, hypot(*arguments))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
+        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
 
 
 class log_erfc(Composite):  # noqa: N801

@@ -252,7 +252,7 @@ class ExpressionWriter:
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
             (f.hypot, lambda node, of: self._hypot(node.args, of)),
-            (f.direction_cosine, self._direction_cosine),
+            (f.ratio, self._ratio),
             (f.modulo, lambda node, of: self._infix("%", node, of)),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
@@ -375,9 +375,9 @@ class ExpressionWriter:
         texts = (of(argument).text for argument in arguments)
         return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
 
-    def _direction_cosine(self, node: Basic, of: _Texts) -> Text:
-        size, zero, one = self._named(self._hypot(node.args[1:], of)).text, self.number(0.0), self.number(1.0)
-        divisor = self._named(self.dialect.choose(f"{size} == {zero}", one, size)).text
+    def _ratio(self, node: Basic, of: _Texts) -> Text:
+        size = self._named(of(node.args[1])).text
+        divisor = self._named(self.dialect.choose(f"{size} == {self.number(0.0)}", self.number(1.0), size)).text
         return Text(f"{of(node.args[0]).within(Level.CALL)}/{divisor}", Level.PRODUCT)
 
     def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:

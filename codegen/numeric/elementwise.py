@@ -334,9 +334,8 @@ def hypot(*arguments: Array) -> Any:
     return size * root(reduce(operator.add, ((x / size) ** 2 for x in arguments)))
 
 
-def direction_cosine(x: Array, *arguments: Array) -> Any:
-    """x/hypot, 0 at the origin."""
-    size = hypot(*arguments)
+def ratio(x: Array, size: Array) -> Any:
+    """x/size, and 0 where both are 0."""
     return x / np.where(size == 0, 1, size)
 
 
@@ -452,7 +451,7 @@ NUMPY: Mapping[type, Function] = {
     functions.erfcx_rate: erfcx_rate,
     functions.erfcx_curvature: erfcx_curvature,
     functions.hypot: hypot,
-    functions.direction_cosine: direction_cosine,
+    functions.ratio: ratio,
     functions.step: step,
     functions.relu: relu,
     functions.sign: sign,

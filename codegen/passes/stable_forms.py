@@ -24,6 +24,7 @@ from codegen.functions import (
     softplus,
     stop_gradient,
 )
+from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
@@ -48,11 +49,6 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
 )
 GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
-
-
-SHORT = 4
-"""Up to so many squares their root is a hypot. Its second derivatives by n operands have n² terms, those of the root of
-a sum, which is a vertex of its own where there are more, n."""
 
 
 def stable(node: Basic) -> Basic | None:
@@ -108,8 +104,8 @@ def _log(node: log) -> Expr | None:
         return LOGARITHMS[argument.func](argument.args[0])
     if (tail := log_of_tail(argument)) is not None:
         return tail
-    if isinstance(argument, Pow) and argument.exp == -1:
-        return -_stable_log(argument.base)
+    if isinstance(argument, Pow) and (argument.exp == -1 or isinstance(argument.base, hypot)):
+        return argument.exp * _stable_log(argument.base)
     if isinstance(argument, Mul):
         return _log_of_product(argument)
     return None
@@ -131,7 +127,9 @@ def _log_of_sum(argument: Add) -> Expr | None:
     rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
-    return log1p(rest) if 1 in argument.args else None
+    if 1 in argument.args:
+        return log1p(rest)
+    return None if (size := norm(argument)) is None else 2 * log(size)
 
 
 def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
@@ -173,21 +171,9 @@ def _log1p(node: log1p) -> Expr | None:
 def _power(node: Pow) -> Expr | None:
     """√(a² + b² + …) = hypot(a, b, …) and its powers; reciprocals."""
     base, exponent = node.args
-    if isinstance(base, Add) and isinstance(exponent, Rational) and exponent.q == 2:
-        roots = [_root(term) for term in base.args]
-        return None if None in roots or len(roots) > SHORT else hypot(*roots) ** (2 * exponent)
+    if isinstance(exponent, Rational) and exponent.q == 2 and (size := norm(base)) is not None:
+        return size ** (2 * exponent)
     return _reciprocal(node)
-
-
-def _root(term: Expr) -> Expr | None:
-    """The a of a² that is no number, c·x²·y² = (√c·x·y)² among them; None for anything else."""
-    number, product = term.as_coeff_Mul()
-    powers = [factor.as_base_exp() for factor in Mul.make_args(product)]
-    if number.is_positive is not True or not any(is_reference(n) for n in postorder(product)):
-        return None
-    if not all(isinstance(power, Integer) and power % 2 == 0 for _, power in powers):
-        return None
-    return Mul(sqrt(number), *[base ** (power / 2) for base, power in powers])
 
 
 def _reciprocal(node: Pow) -> Expr | None:
@@ -218,7 +204,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    return without_decay(node) or _distributed(node)
+    return without_decay(node) or _distributed(node) or directed(node)
 
 
 def _distributed(node: Mul) -> Expr | None:

@@ -204,7 +204,7 @@ OPERATORS: Mapping[type[Basic], str] = {
         word: word.__name__
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
             f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv,
             sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
             sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,

@@ -181,7 +181,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
             f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
             sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
             sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,

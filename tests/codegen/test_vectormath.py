@@ -125,7 +125,7 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
         ((1, NAN), NAN),
         ((7, 0), 7),
     ),
-    "direction_cosine": (((0, 0, 0), 0), ((4, 3, 4), 0.8), ((NAN, NAN, 1), NAN)),
+    "ratio": (((0, 0), 0), ((4, 5), 0.8), ((NAN, NAN), NAN)),
     "atan2": (((0, 1), 0), ((0, -1), math.pi), ((1, 0), math.pi / 2), ((-0.0, -1), -math.pi)),
     "power": (((2, 10), 1024), ((2, 0.5), math.sqrt(2)), ((NAN, 0), 1), ((-8, 3), -512), ((-8, 0.5), NAN)),
 }
