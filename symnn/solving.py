@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
 from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs, reach_of
@@ -194,7 +195,9 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
 def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
     """The objective at the parameters at which to begin."""
     try:
-        start = np.array(theta, dtype=float)
+        start = np.array(as_array("theta", theta, DataError), dtype=float)
+    except DataError:
+        raise
     except (TypeError, ValueError):
         raise DataError(f"theta: expected a vector of numbers, found {quote(theta)}") from None
     if start.ndim != 1 or not start.size or not np.isfinite(start).all():

@@ -12,6 +12,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, target_scaling
 from symnn.data import Dataset, Split, check_split
@@ -242,7 +243,7 @@ def _settings(network: Network, given: Any) -> TrainingSpec:
 
 def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
     """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
-    values = np.asarray(y)
+    values = as_array("y", y, DataError)
     single = values.ndim == 1 or values.shape[-1:] == (1,)
     numbers = values.dtype.kind in "biuf"
     whole = bool(not numbers or (values == np.rint(values)).all())

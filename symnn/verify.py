@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from codegen.emit.numba import dtype_name
 from codegen.numeric import CheckReport, check_gradient
+from symnn.arrays import as_array
 from symnn.descent import checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.network import Network
-from symnn.suggest import quote
 
 METHODS = ("forward", "central", "complex")
 
@@ -46,7 +46,7 @@ def check(
     dtype = dtype_name(dtype)
     model = network.compile(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
-    given = {name: _array(name, value) for name, value in (("x", x), ("y", y)) if value is not None}
+    given = {name: as_array(name, value, DataError) for name, value in (("x", x), ("y", y)) if value is not None}
     values = example(network, generator, samples) | given
     if theta is None:
         theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
@@ -66,13 +66,6 @@ def check(
         seed=seed,
         dtype=dtype,
     )
-
-
-def _array(name: str, given: ArrayLike) -> np.ndarray:
-    try:
-        return np.asarray(given)
-    except ValueError:  # lists of different lengths
-        raise DataError(f"{name}: found {quote(given)}, expected an array of numbers") from None
 
 
 def example(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import as_array
 from symnn.errors import DataError
 from symnn.suggest import quote
 from symnn.tables.frames import read_cells
@@ -71,10 +72,7 @@ def real(where: str, values: Any) -> Floats:
 
 def _array(where: str, given: Any) -> NDArray[Any]:
     """What NumPy makes of an argument; texts that are objects become texts."""
-    try:
-        values = np.asarray(given)
-    except ValueError:  # nested lists of different lengths
-        raise DataError(f"{where}: not a rectangular array") from None
+    values = as_array(where, given, DataError)
     if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.ravel()):
         return values.astype(str)
     return values

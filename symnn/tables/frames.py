@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import as_array
 from symnn.errors import DataError
 from symnn.files import require_size
 from symnn.suggest import quote
@@ -125,10 +126,7 @@ def _is_categorical(column: Any) -> bool:
 
 
 def _values(where: str, column: Any) -> NDArray[Any]:
-    try:
-        values = np.asarray(column)
-    except ValueError:  # nested lists of different lengths
-        values = np.empty(0, dtype=object).reshape(0, 0)
+    values = as_array(where, column, DataError)
     if values.ndim != 1:
         raise DataError(f"{where}: found {values.ndim} axes, expected one number or text a row")
     return values

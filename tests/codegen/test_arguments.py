@@ -268,3 +268,15 @@ def test_a_bound_function_converts_nothing(function: CompiledFunction) -> None:
             function.bind(*given)
     bound = function.bind(own, y=y, a=np.array(0.5, own.dtype), k=1)
     assert (bound()[0], bound()[1].tolist()) == EXPECTED
+
+
+@pytest.mark.parametrize("way", ["kernel", "fill"])
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_the_ways_for_compiled_code_take_no_masked_array(emitter: str, way: str) -> None:
+    i, v = Index("i", 3), Variable("v", (3,))
+    graph = Graph((v,), (Equation(Variable("e").symbol, v[i] ** 2, Reduction.SUM, (i,)),), ("e",))
+    function = codegen.compile(graph, emitter=emitter)  # type: ignore[arg-type]
+    # Numba knows the types after this, and would ask no more.
+    assert getattr(function, way)(np.ones(3)) == 3
+    with pytest.raises(TypeError, match="MaskedArray"):
+        getattr(function, way)(np.ma.masked_array(np.ones(3), [0, 1, 0]))

@@ -230,7 +230,7 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: py
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "s.yaml").write_text("inputs: 1")
-    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    monkeypatch.setattr(os, "open", refuse)  # root may read everything
     with pytest.raises(SpecError, match=r"s\.yaml: cannot be read: Permission denied"):
         load_physics(tmp_path / "s.yaml")
 

@@ -402,7 +402,7 @@ def test_four_rows_are_trained_on_without_a_split() -> None:
 
 
 BAD_ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
-    "no array": ([[1, 2], [3]], [0, 1], {}, "arrays: array 'x': not a rectangular array"),
+    "no array": ([[1, 2], [3]], [0, 1], {}, "arrays: array 'x': found [[1, 2], [3]], expected an array of numbers"),
     "texts as features": ([["a"], ["b"]], [0, 1], {}, "arrays: array 'x' has dtype <U1, expected real numbers"),
     "objects": ([[None], [1]], [0, 1], {}, "arrays: array 'x' has dtype object, expected real numbers"),
     "other rows": (ROWS, [1, 2, 3], {}, "arrays: column 'x[0]' has 20 rows and 'y' has 3, expected as many"),
@@ -613,7 +613,7 @@ BAD_SPLIT_ARRAYS: list[tuple[str, Any, Any, list[str]]] = [
     ("three dimensions", ONES, np.zeros((4, 3, 1)), ["y has shape (4, 3, 1)"]),
     ("text", ONES, np.array(["a"] * 4), ["y has dtype", "real numbers"]),
     ("objects", np.array([[{}] * 2] * 4), np.zeros(4), ["x has dtype object", "real numbers"]),
-    ("ragged lists", [[1, 2], [3]], np.zeros(2), ["x: not a rectangular array"]),
+    ("ragged lists", [[1, 2], [3]], np.zeros(2), ["x: found [[1, 2], [3]], expected an array of numbers"]),
 ]
 
 
