@@ -26,9 +26,11 @@ from codegen.special import (
     lambert_w,
     regularised_lower_gamma,
     regularised_upper_gamma,
+    scaled_bessel,
     sinc,
     sine_integral,
     spherical_bessel,
+    wright_omega,
 )
 
 
@@ -81,6 +83,8 @@ _SCIPY: Mapping[type[Basic], str] = {
     sympy.besseli: "iv",
     sympy.besselk: "kv",
     sympy.expint: "expn",
+    scaled_bessel: "ive",
+    wright_omega: "wrightomega",
     sympy.Ei: "expi",
     spherical_bessel: "spherical_jn",
     regularised_lower_gamma: "gammainc",

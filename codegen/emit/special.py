@@ -23,7 +23,7 @@ from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbo
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import libm_per_lane, log, log1p, per_lane, sin
+from codegen.emit.vectormath import exp, libm_per_lane, log, log1p, per_lane, sin, softplus
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
@@ -228,15 +228,32 @@ def _lambert_w(lanes: Lanes, x: Value) -> Value:
     start = lanes.fma(lanes.neg(logarithm), correction, logarithm)
     w = lanes.select(lanes.compare("<", root, SERIES_START), series, start)
     for _ in range(2):
-        one_more = lanes.add(w, 1.0)
-        z = lanes.sub(log(lanes, lanes.div(x, w)), w)
-        q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))
-        step = lanes.mul(lanes.div(z, one_more), lanes.div(lanes.sub(q, z), lanes.fma(z, -2.0, q)))
-        w = lanes.fma(w, step, w)
+        w = _improved(lanes, w, lanes.sub(log(lanes, lanes.div(x, w)), w))
     value = lanes.select(lanes.compare("<", root, SERIES_ALONE), series, w)
     value = lanes.select(lanes.compare("<", lanes.abs(x), 1e-300), x, value)  # x/w has no digits left there
     value = lanes.select(lanes.compare("<", x, BRANCH_POINT), math.nan, value)
     return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
+
+
+def _wright_omega(lanes: Lanes, x: Value) -> Value:
+    """ω with ω + log ω = x: W(exp(x)) up to 1, then as W, from the same start with softplus(x) for log1p(exp(x))."""
+    below = lanes.compare("<", x, 1.0)
+    near = _lambert_w(lanes, exp(lanes, lanes.select(below, x, 0.0)))
+    logarithm = softplus(lanes, x)
+    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
+    w = lanes.fma(lanes.neg(logarithm), correction, logarithm)
+    for _ in range(2):
+        w = _improved(lanes, w, lanes.sub(lanes.sub(x, w), log(lanes, w)))
+    value = lanes.select(below, near, w)
+    return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
+
+
+def _improved(lanes: Lanes, w: Value, z: Value) -> Value:
+    """One step of Fritsch's iteration, z = log(x/w) − w; q may be infinite."""
+    one_more = lanes.add(w, 1.0)
+    q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))
+    rest = lanes.add(1.0, lanes.div(z, lanes.fma(z, -2.0, q)))
+    return lanes.fma(w, lanes.mul(lanes.div(z, one_more), rest), w)
 
 
 def _horner_of_numbers(lanes: Lanes, x: Value, coefficients: Sequence[float]) -> Value:
@@ -290,6 +307,12 @@ def _modified_bessel(lanes: Lanes, n: int, x: Value) -> Value:
     return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
 
 
+def _scaled_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """exp(−|x|)·Iₙ(x)."""
+    value = _scipy(lanes, f"i{n}e", x) if n < 2 else _scipy(lanes, "ive", float(n), x)
+    return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
+
+
 VANISHING = 1e-170
 """The square of any smaller number is 0."""
 
@@ -324,6 +347,8 @@ CODE: Mapping[str, Code] = {
     "Ci": _external("sici", low=0.0, output=1),
     "erfinv": _external("erfinv"),
     "lambert_w": _lambert_w,
+    "wright_omega": _wright_omega,
+    "scaled_bessel": _scaled_bessel,
     "regularised_lower_gamma": _external("gammainc"),
     "regularised_upper_gamma": _external("gammaincc"),
 }

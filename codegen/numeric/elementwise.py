@@ -196,6 +196,13 @@ SPECIAL: Mapping[type, Function] = {
     sympy.Ci: _to_first_order(_ci, lambda s, x: np.cos(x) / x),
     sympy.erfinv: _to_first_order(lambda s, x: s.erfinv(x), lambda s, x: np.sqrt(np.pi) / 2 * np.exp(s.erfinv(x) ** 2)),
     special.lambert_w: _to_first_order(_lambert_w, lambda s, x: np.exp(-_lambert_w(s, x)) / (1 + _lambert_w(s, x))),
+    special.wright_omega: _to_first_order(
+        lambda s, x: s.wrightomega(x), lambda s, x: s.wrightomega(x) / (1 + s.wrightomega(x))
+    ),
+    special.scaled_bessel: _to_first_order(
+        lambda s, n, x: s.ive(n, x),
+        lambda s, n, x: (s.ive(abs(n - 1), x) + s.ive(n + 1, x)) / 2 - np.sign(x) * s.ive(n, x),
+    ),
     special.regularised_lower_gamma: _to_first_order(lambda s, a, x: s.gammainc(a, x), _density),
     special.regularised_upper_gamma: _to_first_order(
         lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -_density(s, a, x)
