@@ -6,8 +6,8 @@ Value and derivative stand side by side; ``value`` is the definition that the mp
 
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
 a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
-where they jump; hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0. Comparisons with nan are false: there relu' is 0,
-and the maximum of two, which is nan, has the derivative of its second argument.
+where they jump; hypot'(0, 0) = 0, so x/hypot is 0 there too, xlogy' by y = 0 at x = y = 0. Comparisons with nan are
+false: there relu' is 0, and the maximum of two, which is nan, has the derivative of its second argument.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def _log_of_sum(argument: Add) -> Expr | None:
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
     if 1 in argument.args:
-        return log1p(rest)
+        return stable(log1p(rest)) or log1p(rest)
     return None if (size := norm(argument)) is None else 2 * log(size)
 
 

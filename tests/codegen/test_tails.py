@@ -99,7 +99,7 @@ RELATIVE = {
 
 
 INEXACT = ("hypot", "log(x²)", "I₁/I₀")
-"""Their derivatives at 0 are agreed upon or infinite; the third derivative of log I₀ is that of a formula of 17 digits."""
+"""Their derivatives at 0 are agreed upon or infinite; the third one of log I₀ is that of a formula of 17 digits."""
 
 
 def derived(formula: Callable[[Expr], Expr]) -> Graph:
