@@ -13,7 +13,7 @@ from typing import Any
 
 from sympy import Expr, Integer, Rational, factorial, log
 
-from codegen.functions import absolute, coth, csch, expm1, select
+from codegen.functions import absolute, coth, csch, expm1, select, sign
 from codegen.primitive import Approximation
 from codegen.special import decayed_bessel, scaled_bessel
 
@@ -85,16 +85,23 @@ class bessel_ratio_slope(Approximation):  # noqa: N801
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        size = absolute(x)
         near = _horner([(2 * k + 1) * a for k, a in enumerate(_series_near(order))], x**2)
         if not order.is_Integer:
-            return select(size - NEAR, 1 / x**2 - csch(x) ** 2, near)
-        ratio = bessel_ratio(order, x)
-        inverse = 1 / size
-        slopes = [-k * b for k, b in enumerate(_series_far(order))]
-        far = inverse**2 * _horner(slopes[1:], inverse)
-        between = 1 - ratio**2 - (2 * order + 1) * ratio / x
-        return select(size - FAR - order**2, far, select(size - NEAR, between, near))
+            return select(absolute(x) - NEAR, 1 / x**2 - csch(x) ** 2, near)
+        inverse, ratio = 1 / absolute(x), bessel_ratio(order, x)
+        far = inverse**2 * _horner([-k * b for k, b in enumerate(_series_far(order))][1:], inverse)
+        return _by_size(order, x, far, 1 - ratio**2 - (2 * order + 1) * ratio / x, near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        order, x = self.args
+        if not order.is_Integer:
+            return super()._eval_derivative(symbol)
+        # As the formula would give it, without the derivatives of nested polynomials.
+        near = x * _horner([2 * k * (2 * k + 1) * a for k, a in enumerate(_series_near(order))][1:], x**2)
+        inverse, ratio = 1 / absolute(x), bessel_ratio(order, x)
+        far = sign(x) * inverse**3 * _horner([k * (k + 1) * b for k, b in enumerate(_series_far(order))][1:], inverse)
+        between = -2 * ratio * self - (2 * order + 1) * (self / x - ratio / x**2)
+        return _by_size(order, x, far, between, near) * x.diff(symbol)
 
     @staticmethod
     def value(mp: Any, order: Any, x: Any) -> Any:
@@ -104,6 +111,10 @@ class bessel_ratio_slope(Approximation):  # noqa: N801
             return mp.mpf(0)
         ratio = bessel_ratio.value(mp, order, x)
         return 1 - ratio**2 - (2 * order + 1) * ratio / x
+
+
+def _by_size(order: Expr, x: Expr, far: Expr, between: Expr, near: Expr) -> Expr:
+    return select(absolute(x) - FAR - order**2, far, select(absolute(x) - NEAR, between, near))
 
 
 @lru_cache(maxsize=64)
