@@ -6,8 +6,8 @@ Value and derivative stand side by side; ``value`` is the definition that the mp
 
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
 a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
-where they jump; hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0. Comparisons with nan are false: there relu' is 0,
-and the maximum of two, which is nan, has the derivative of its second argument.
+where they jump; hypot'(0, 0) = 0, so x/hypot is 0 there too, xlogy' by y = 0 at x = y = 0. Comparisons with nan are
+false: there relu' is 0, and the maximum of two, which is nan, has the derivative of its second argument.
 """
 
 from __future__ import annotations
@@ -87,12 +87,14 @@ __all__ = [
     "hard_tanh",
     "hypot",
     "leaky_relu",
+    "log1mexp",
     "log1p",
     "log_cosh",
     "log_erfc",
     "log_normal_cdf",
     "log_sigmoid",
     "log_sum_exp",
+    "log_tanh",
     "maximum",
     "minimum",
     "modulo",
@@ -712,6 +714,32 @@ class direction_cosine(Composite):  # noqa: N801
         dx = x.diff(symbol)
         cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
         return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+
+class log1mexp(Composite):  # noqa: N801
+    """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x - log(2), log1p(-exp(-x)), log(-expm1(-x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return bose(self.args[0]) * self.args[0].diff(symbol)
+
+
+class log_tanh(Composite):  # noqa: N801
+    """log tanh(x) for x > 0, also where tanh is 1, with derivative 2/sinh(2x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return log1mexp(2 * x) - softplus(-2 * x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return 2 * csch(2 * self.args[0]) * self.args[0].diff(symbol)
 
 
 class log_erfc(Composite):  # noqa: N801

@@ -15,7 +15,7 @@ from sympy import Expr, Integer, Number, cos, exp, gamma, pi, sin
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
-from codegen.primitive import Primitive
+from codegen.primitive import Composite, Primitive
 
 __all__ = [
     "CALLED",
@@ -34,9 +34,12 @@ __all__ = [
     "modified_spherical_bessel",
     "regularised_lower_gamma",
     "regularised_upper_gamma",
+    "scaled_bessel",
+    "share_of_odds",
     "sinc",
     "sine_integral",
     "spherical_bessel",
+    "wright_omega",
 ]
 
 
@@ -270,6 +273,77 @@ def _lambert_w(mp: Any, x: Any, branch: int) -> Any:
     return mp.lambertw(x, branch).real if x != BRANCH_POINT else mp.mpf(-1)
 
 
+class wright_omega(Primitive):  # noqa: N801
+    """ω(x) = W(exp(x)), the ω > 0 with ω + log ω = x, where exp(x) is out of range too; its derivative is ω/(1 + ω)."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return share_of_odds(self)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x != x or x == mp.inf:
+            return x
+        if x <= SERIES_FROM:
+            return mp.lambertw(mp.exp(x)).real
+        w = x - mp.log(x)
+        for _ in range(STEPS):
+            w -= (w + mp.log(w) - x) / (1 + 1 / w)
+        return w
+
+
+class share_of_odds(Composite):  # noqa: N801
+    """w/(1 + w), with derivative (1 + w)⁻², which does not cancel for large w."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, w: Expr) -> Expr:
+        return w / (1 + w)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (w,) = self.args
+        return (1 + w) ** -2 * w.diff(symbol)
+
+
+class scaled_bessel(Primitive):  # noqa: N801
+    """exp(−|x|)·Iₙ(x), which falls as 1/√(2π·|x|) where Iₙ is out of range."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        n, x = self.args
+        if argindex == 1:
+            raise ArgumentIndexError(self, argindex)
+        neighbours = scaled_bessel(abs(n - 1), x) + scaled_bessel(n + 1, x)
+        return neighbours / 2 - sympy.sign(x) * self
+
+    @staticmethod
+    def value(mp: Any, n: Any, x: Any) -> Any:
+        size = decayed_bessel(mp, n, abs(x))
+        return -size if x < 0 and n % 2 else size
+
+
+def decayed_bessel(mp: Any, order: Any, x: Any) -> Any:
+    """exp(−x)·I(x) of an order for x ≥ 0, beyond SERIES_FROM by Hankel's series (Abramowitz, Stegun 1964, 9.7.1)."""
+    if x != x or mp.isinf(x):
+        return 1 / x
+    if x <= SERIES_FROM:
+        return mp.besseli(order, x) * mp.exp(-x)
+    term = total = mp.mpf(1)
+    for k in range(1, mp.dps + 10):
+        term *= ((2 * k - 1) ** 2 - 4 * order**2) / (8 * k * x)
+        total += term
+    return total / mp.sqrt(2 * mp.pi * x)
+
+
+SERIES_FROM = 1000
+"""Beyond, the oracle takes ω by Newton's method and Iₙ from a series, of which each term gives a digit and more."""
+STEPS = 12
+"""Of Newton's method, from a start with three digits: 10⁴ digits."""
+
+
 class regularised_lower_gamma(Primitive):  # noqa: N801
     """P(a, x) = ∫₀ˣ tᵃ⁻¹·exp(−t) dt/Γ(a) for a > 0 and x ≥ 0; by a there is no derivative here."""
 
@@ -308,7 +382,7 @@ CALLED: frozenset[type[Expr]] = frozenset({
     sympy.beta, sympy.binomial, sympy.expint, sympy.Ei, sympy.Ci, sympy.Chi, sympy.erfi, sympy.erfinv, sympy.fresnels,
     sympy.fresnelc, sympy.airyai, sympy.airybi, sympy.airyaiprime, sympy.airybiprime, besselj, bessely, besseli,
     besselk, sine_integral, hyperbolic_sine_integral, spherical_bessel, modified_spherical_bessel,
-    regularised_lower_gamma, regularised_upper_gamma,
+    regularised_lower_gamma, regularised_upper_gamma, scaled_bessel,
 })  # fmt: skip
 """C functions of SciPy, called for one number after the other, also where all else is in lanes."""
 
@@ -379,7 +453,10 @@ class Order(NamedTuple):
 
 
 ORDERS: Mapping[type[Basic], Order] = {
-    **{kind: Order(0, "order", 0) for kind in (sympy.polygamma, sympy.jn, spherical_bessel, modified_spherical_bessel)},
+    **{
+        kind: Order(0, "order", 0)
+        for kind in (sympy.polygamma, sympy.jn, spherical_bessel, modified_spherical_bessel, scaled_bessel)
+    },
     sympy.expint: Order(0, "order", 1),
     sympy.LambertW: Order(1, "branch", -1, 0),
 }

@@ -32,7 +32,8 @@ class Tested:
     conventions: Mapping[float, float] = field(default_factory=dict)
     """The first derivative at points where there is none and one is agreed upon."""
     elsewhere: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
-    """By library what its own function has there, if that is another one: at such a point it is no oracle."""
+    """By library, and versions if they differ, what its own function has there, if that is another one: at such a point
+    it is no oracle."""
 
 
 _POSITIVE = (1e-3, 0.31, 1.0, 2.7, 55.0)
@@ -114,6 +115,15 @@ FUNCTIONS: Mapping[str, Tested] = {
     "log(exp − exp)": Tested(lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), _POSITIVE, (800.0, 1e6, *_NAN)),
     "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), _POSITIVE, (1e-8, 800.0, 1e6, *_NAN)),
     "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), _POSITIVE, (1e-5, 1e3, *_NAN)),
+    "log tanh": Tested(lambda x: sympy.log(sympy.tanh(x)), _POSITIVE[:-1], (1e-8, 20.0, 300.0, *_NAN)),
+    "log(1 − exp)": Tested(lambda x: sympy.log(1 - sympy.exp(-x)), _POSITIVE, (1e-10, 40.0, 1e3, *_NAN)),
+    "log(sinh/x)": Tested(lambda x: sympy.log(sympy.sinh(x) / x), _POSITIVE[1:], (1e-8, 800.0, -800.0, 1e6, *_NAN)),
+    "log(cosh − 1)": Tested(lambda x: sympy.log(sympy.cosh(x) - 1), _POSITIVE[1:], (1e-8, 800.0, -800.0, 1e6, *_NAN)),
+    "log I₀": Tested(lambda x: sympy.log(sympy.besseli(0, x)), special=(*_SMALL, *_LARGE, *_NAN)),
+    "I₁/I₀": Tested(lambda x: sympy.besseli(1, x) / sympy.besseli(0, x), special=(*_SMALL, *_LARGE, *_NAN)),
+    "W(exp)": Tested(lambda x: sympy.LambertW(sympy.exp(x)), special=(*_SMALL, *_LARGE, *_NAN)),
+    "x/√(x² + 1)": Tested(lambda x: x / sympy.sqrt(x**2 + 1), special=(*_SMALL, 1e200, -1e200, *_NAN)),
+    "log(x² + y²)": Tested(lambda x: sympy.log(x**2 + (x / 2 - 1) ** 2), special=(*_SMALL, 1e200, -1e200, *_NAN)),
     "direction cosine": Tested(lambda x: f.direction_cosine(x, x, x / 2 - 1), special=(*_SMALL, 1e150, -1e150, *_NAN)),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), special=(*_SMALL, 1e200, -1e200, *_NAN)),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), special=(*_SMALL, *_LARGE, *_NAN)),
@@ -194,13 +204,17 @@ FUNCTIONS: Mapping[str, Tested] = {
         lambda x: f.clip(x**2, x / 2, 2 + x),
         special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN),
         conventions={0.0: 0.5, 0.5: 0.5, 2.0: 1.0, -1.0: 1.0},
-        elsewhere={"JAX": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5}},
+        elsewhere={
+            "JAX": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5},
+            "PyTorch to 2.13": {0.0: 0.0, 0.5: 1.0, 2.0: 4.0, -1.0: -2.0},
+            "PyTorch from 2.14": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5},
+        },
     ),
     "clip to numbers": Tested(
         lambda x: f.clip(x, Integer(-1), Integer(2)),
         special=(-1.0, 2.0, *_LARGE, *_ENDS, *_NAN),
         conventions={-1.0: 0.0, 2.0: 0.0},
-        elsewhere={"JAX": {-1.0: 0.5, 2.0: 0.5}},
+        elsewhere={"JAX": {-1.0: 0.5, 2.0: 0.5}, "PyTorch to 2.13": {-1.0: 1.0, 2.0: 1.0}},
     ),
     "floor": Tested(lambda x: sympy.floor(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
     "ceiling": Tested(lambda x: sympy.ceiling(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),

@@ -33,9 +33,11 @@ from codegen.special import (
     modified_spherical_bessel,
     regularised_lower_gamma,
     regularised_upper_gamma,
+    scaled_bessel,
     sinc,
     sine_integral,
     spherical_bessel,
+    wright_omega,
 )
 
 
@@ -91,6 +93,8 @@ _SCIPY: Mapping[type[Basic], str] = {
     besseli: "iv",
     besselk: "kv",
     sympy.expint: "expn",
+    scaled_bessel: "ive",
+    wright_omega: "wrightomega",
     sympy.Ei: "expi",
     spherical_bessel: "spherical_jn",
     modified_spherical_bessel: "spherical_in",

@@ -69,6 +69,8 @@ FUNCTIONS: Mapping[type[Basic], Special] = {
     sympy.airybiprime: Special("airybiprime", 1, ("airy",)),
     special.lambert_w: Special("lambert_w"),
     special.lower_lambert_w: Special("lower_lambert_w"),
+    special.wright_omega: Special("wright_omega"),
+    special.scaled_bessel: Special("scaled_bessel", 2, ("i0e", "i1e", "ive")),
     special.regularised_lower_gamma: Special("regularised_lower_gamma", 2, ("gammainc",)),
     special.regularised_upper_gamma: Special("regularised_upper_gamma", 2, ("gammaincc",)),
 }
@@ -122,7 +124,10 @@ class External:
 EXTERNALS: Mapping[str, External] = {
     **{
         name: External()
-        for name in ("j0", "j1", "y0", "y1", "i0", "i1", "k0", "k1", "expi", "erfi", "erfinv", "erfcinv")
+        for name in (
+            *("j0", "j1", "y0", "y1", "i0", "i1", "k0", "k1", "i0e", "i1e"),
+            *("expi", "erfi", "erfinv", "erfcinv"),
+        )
     },
     **{name: External(2) for name in ("jv", "yv", "iv", "ive", "kv", "expn", "gammainc", "gammaincc", "beta", "binom")},
     "sici": External(1, outputs=2),

@@ -23,7 +23,7 @@ from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbo
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import exp, libm_per_lane, log, log1p, per_lane, sin
+from codegen.emit.vectormath import exp, libm_per_lane, log, log1p, per_lane, sin, softplus
 from codegen.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
@@ -249,10 +249,22 @@ def _refined(lanes: Lanes, w: Value, logarithm: Callable[[Value], Value]) -> Val
     for _ in range(2):
         one_more = lanes.add(w, 1.0)
         z = lanes.sub(logarithm(w), w)
-        q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))
-        step = lanes.mul(lanes.div(z, one_more), lanes.div(lanes.sub(q, z), lanes.fma(z, -2.0, q)))
-        w = lanes.fma(w, step, w)
+        q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))  # it may be infinite
+        rest = lanes.add(1.0, lanes.div(z, lanes.fma(z, -2.0, q)))
+        w = lanes.fma(w, lanes.mul(lanes.div(z, one_more), rest), w)
     return w
+
+
+def _wright_omega(lanes: Lanes, x: Value) -> Value:
+    """ω with ω + log ω = x: W(exp(x)) up to 1, then as W, from the same start with softplus(x) for log1p(exp(x))."""
+    below = lanes.compare("<", x, 1.0)
+    near = _lambert_w(lanes, exp(lanes, lanes.select(below, x, 0.0)))
+    logarithm = softplus(lanes, x)
+    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
+    w = lanes.fma(lanes.neg(logarithm), correction, logarithm)
+    w = _refined(lanes, w, lambda w: lanes.sub(x, log(lanes, w)))
+    value = lanes.select(below, near, w)
+    return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
 
 
 def _horner_of_numbers(lanes: Lanes, x: Value, coefficients: Sequence[float]) -> Value:
@@ -360,6 +372,16 @@ def _falling(letter: str, factor: float) -> Code:
     return code
 
 
+def _scaled_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """exp(−|x|)·Iₙ(x)."""
+    value = _scipy(lanes, f"i{n}e", x) if n < 2 else _scipy(lanes, "ive", float(n), x)
+    return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
+
+
+VANISHING = 1e-170
+"""The square of any smaller number is 0."""
+
+
 def _dying_away(code: Code, low: float = -math.inf) -> Code:
     """A function that oscillates and is 0 at infinity, where SciPy has nan; ``low`` is where it begins."""
 
@@ -421,6 +443,8 @@ CODE: Mapping[str, Code] = {
     "airybiprime": _external("airy", output=3),
     "lambert_w": _lambert_w,
     "lower_lambert_w": _lower_lambert_w,
+    "wright_omega": _wright_omega,
+    "scaled_bessel": _scaled_bessel,
     "regularised_lower_gamma": _external("gammainc"),
     "regularised_upper_gamma": _external("gammaincc"),
 }

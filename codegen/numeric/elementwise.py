@@ -271,6 +271,13 @@ SPECIAL: Mapping[type, Function] = {
     sympy.airybiprime: _airy(3),
     special.lambert_w: _to_first_order(_lambert_w(0), _slope_of_lambert_w(0)),
     special.lower_lambert_w: _to_first_order(_lambert_w(-1), _slope_of_lambert_w(-1)),
+    special.wright_omega: _to_first_order(
+        lambda s, x: s.wrightomega(x), lambda s, x: s.wrightomega(x) / (1 + s.wrightomega(x))
+    ),
+    special.scaled_bessel: _to_first_order(
+        lambda s, n, x: s.ive(n, x),
+        lambda s, n, x: (s.ive(abs(n - 1), x) + s.ive(n + 1, x)) / 2 - np.sign(x) * s.ive(n, x),
+    ),
     special.regularised_lower_gamma: _to_first_order(lambda s, a, x: s.gammainc(a, x), _density),
     special.regularised_upper_gamma: _to_first_order(
         lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -_density(s, a, x)

@@ -25,7 +25,8 @@ from codegen.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
-from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
+from codegen.numeric.program import IntegerPower, Quotient, Root, compile_exactly
+from codegen.primitive import Approximation
 
 Objects = NDArray[np.object_]
 
@@ -127,7 +128,7 @@ class Oracle:
         return self.combine[plan.equation.reduction](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
-        program = compile_bodies(equation.body)
+        program = compile_exactly(equation.body)
         steps: list[Step] = []
         for instruction in program.instructions:
             operation = instruction.operation
@@ -135,7 +136,7 @@ class Oracle:
                 steps.append((self._loader(instruction.node, equation, extents), None))
             elif operation in self.table:
                 steps.append((self.table[operation], instruction.arguments))
-            elif issubclass(operation, Primitive):
+            elif issubclass(operation, (Primitive, Approximation)):
                 steps.append((_with_context(operation, self.ieee), instruction.arguments))
             else:
                 raise untranslated(instruction.node, equation, "mpmath")
@@ -187,7 +188,7 @@ def _reader(name: str, key: Sequence[Basic], equation: Equation) -> Load:
     return lambda found, element: found[name][tuple(n if fixed else element[n] for n, fixed in parts)]
 
 
-def _with_context(primitive: type[Primitive], ieee: Ieee) -> Callable[..., Any]:
+def _with_context(primitive: type[Primitive] | type[Approximation], ieee: Ieee) -> Callable[..., Any]:
     return lambda *arguments: primitive.value(ieee, *arguments)
 
 

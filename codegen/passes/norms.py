@@ -82,9 +82,7 @@ def _divided(product: Expr, argument: Expr) -> Expr | None:
     if all(base.is_number for base in needed):
         return None
     for base, power in needed.items():
-        if base.is_number and power.is_number:
-            product *= base**-power
-        elif _exceeds(present.get(base), power):
+        if (base.is_number and power.is_number) or _exceeds(present.get(base), power):
             product *= base**-power
         elif _exceeds(present.get(-base), power) and power.is_Integer:
             product *= (-1) ** power * (-base) ** -power

@@ -14,8 +14,9 @@ def without_masks(function: Any) -> Any:
     Numba refuses them only while it does not know the types of the arguments: once it has compiled for plain arrays, it
     takes a masked one for such and reads what is masked. So its dispatcher gets a class that looks first.
     """
-    if not hasattr(type(function), "refuses_masks"):
-        function.__class__ = _looking_first(type(function))
+    dispatcher: Any = type(function)
+    if not hasattr(dispatcher, "refuses_masks"):
+        function.__class__ = _looking_first(dispatcher)
     return function
 
 

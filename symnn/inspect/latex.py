@@ -14,8 +14,8 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
+from codegen import bessel, special
 from codegen import functions as f
-from codegen import special
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
@@ -132,6 +132,7 @@ def _of_order(letter: str) -> Function:
 COMMANDS: Mapping[type[Basic], str] = {
     f.sigmoid: r"\sigma",
     f.normal_cdf: r"\Phi",
+    special.wright_omega: r"\omega",
     f.maximum: r"\max",
     f.minimum: r"\min",
     sympy.Max: r"\max",
@@ -205,6 +206,8 @@ OPERATORS: Mapping[type[Basic], str] = {
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
             f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
+            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            special.scaled_bessel, special.share_of_odds,
             f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv,
             sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
             sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,

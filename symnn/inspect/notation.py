@@ -11,8 +11,8 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
+from codegen import bessel, special
 from codegen import functions as f
-from codegen import special
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
@@ -124,6 +124,7 @@ def _polygamma(arguments: Sequence[str]) -> str:
 FUNCTIONS: Mapping[type[Basic], Function] = {
     f.sigmoid: partial(_call, "σ"),
     f.normal_cdf: partial(_call, "Φ"),
+    special.wright_omega: partial(_call, "ω"),
     f.stop_gradient: partial(_call, "const"),
     f.maximum: partial(_call, "max"),
     f.minimum: partial(_call, "min"),
@@ -182,6 +183,8 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
             f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
             f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
+            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            special.scaled_bessel, special.share_of_odds,
             sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
             sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,

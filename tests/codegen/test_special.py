@@ -162,6 +162,11 @@ FORMULAS = {
     "Ci": (sympy.Ci(X), mpmath.ci),
     "sinc": (sympy.sinc(X), mpmath.sinc),
     "W": (sympy.LambertW(X), mpmath.lambertw),
+    "ω": (sympy.LambertW(sympy.exp(X)), lambda x: mpmath.lambertw(mpmath.exp(x))),
+    "I₁, I₃ scaled": (
+        special_functions.scaled_bessel(1, X) + special_functions.scaled_bessel(3, X),
+        lambda x: (mpmath.besseli(1, x) + mpmath.besseli(3, x)) * mpmath.exp(-x),
+    ),
     "γ": (sympy.lowergamma(Rational(3, 4), X), lambda x: mpmath.gammainc(0.75, 0, x)),
     "Γ": (sympy.uppergamma(Rational(3, 4), X), lambda x: mpmath.gammainc(0.75, x)),
     "B": (sympy.beta(X, X / 2), lambda x: mpmath.beta(x, x / 2)),
