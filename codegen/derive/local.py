@@ -69,10 +69,9 @@ def _quoted(equation: Equation) -> str:
 
 def _without_derivative(term: Expr, reference: Expr) -> str:
     """Why there is no derivative: of a function that is ours by an order, or of one of the user's."""
-    ours = (as_written(node) for node in postorder(term) if type(node) in WRITTEN and reference in leaves(node.args[0]))
-    for function in (
-        node for written in ours for node in postorder(written) if len(node.args) == 2 and node.is_Function
-    ):
+    by_order = [node for node in postorder(term) if type(node) in WRITTEN and reference in leaves(node.args[0])]
+    written = (part for node in by_order for part in postorder(as_written(node)))
+    for function in (part for part in written if part.is_Function and len(part.args) == 2):
         return f"there is no derivative of {function} by its first argument, {function.args[0]}, only by the second"
     return f"SymPy has no derivative of {term} by {reference}; give its function an `fdiff`"
 
