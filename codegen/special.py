@@ -15,6 +15,7 @@ from sympy import Expr, Integer, Number, cos, exp, gamma, pi, sin
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
+from codegen.expression import rewrite
 from codegen.primitive import Composite, Primitive
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "SYMPY_FUNCTIONS",
     "WRITTEN",
     "Bessel",
+    "as_written",
     "besseli",
     "besselj",
     "besselk",
@@ -429,10 +431,20 @@ WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
     hyperbolic_sine_integral: sympy.Shi,
     lambert_w: sympy.LambertW,
     lower_lambert_w: lambda x: sympy.LambertW(x, -1),
-    regularised_lower_gamma: lambda a, x: sympy.lowergamma(a, x) / gamma(a),
-    regularised_upper_gamma: lambda a, x: sympy.uppergamma(a, x) / gamma(a),
+    regularised_lower_gamma: lambda a, x: sympy.lowergamma(a, x, evaluate=False) / gamma(a),
+    regularised_upper_gamma: lambda a, x: sympy.uppergamma(a, x, evaluate=False) / gamma(a),
 }
 """How a user writes a function that was rewritten on entry, for messages."""
+
+
+def as_written(expression: Expr) -> Expr:
+    """An expression with SymPy's functions in place of those that they were rewritten to.
+
+    >>> a, x = sympy.symbols("a x", positive=True)
+    >>> as_written(gamma(a) * regularised_lower_gamma(a, x) + lower_lambert_w(x))
+    LambertW(x, -1) + lowergamma(a, x)
+    """
+    return rewrite(expression, lambda node: WRITTEN[node.func](*node.args) if node.func in WRITTEN else None)
 
 
 class Order(NamedTuple):

@@ -24,7 +24,7 @@ from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
 from symnn.objective import Objective
 from symnn.spec import Choice, Spec, choice, load_spec
-from symnn.suggest import quote, suggest, unknown
+from symnn.suggest import quote, unknown
 
 Formula = Callable[[Expr], Expr]
 ActivationLike = str | Choice | Mapping[str, Any] | Formula | None
@@ -268,7 +268,7 @@ class Network:
 
         A layer without an initialiser of its own gets He's before relu and its relatives, otherwise Glorot's.
         """
-        generator = np.random.Generator(np.random.PCG64(seed))
+        generator = np.random.Generator(np.random.PCG64(_whole("seed", seed, 0)))
         theta = np.zeros(self.parameter_count)
         parameters = self.split(theta)
         for number, (layer, activation) in enumerate(_dense_layers(self.layers), 1):
@@ -345,9 +345,9 @@ class Model:
 # --- what is given in Python ---------------------------------------------------------------------------------------
 
 
-def _whole(name: str, size: object) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise SpecError(f"{name}: found {quote(size)}, expected a whole number of at least 1")
+def _whole(name: str, size: object, least: int = 1) -> int:
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < least:
+        raise SpecError(f"{name}: found {quote(size)}, expected a whole number of at least {least}")
     return int(size)
 
 
@@ -360,8 +360,9 @@ def _checked(kind: Literal["activation", "loss"], given: Any, arguments: int) ->
         try:
             body = given(*(Symbol(name, real=True) for name in names))
         except Exception as error:  # whatever the function makes of a symbol, it is not a formula
-            hint = suggest(getattr(given, "__name__", ""), ACTIVATIONS) if kind == "activation" else ""
-            raise SpecError(f"{where}, {expected}{hint}") from error
+            name = getattr(given, "__name__", "")
+            by_name = f"; {name!r} is the name of one" if kind == "activation" and name in ACTIVATIONS else ""
+            raise SpecError(f"{where}, {expected}{by_name}") from error
         if not isinstance(body, Expr):
             raise SpecError(f"{where}, which gives a {type(body).__name__}, {expected}")
         return given

@@ -239,7 +239,9 @@ def _scalar(name: str, value: Any, what: str) -> Any:
     if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
         found = _read(name, value, np.dtype(np.float64))
         if found.shape:
-            raise TypeError(f"{expected}, found {describe(value)} with shape {found.shape}; write {name}.item()")
+            shape = "" if isinstance(value, np.ndarray) else f" with shape {found.shape}"
+            hint = f"; write {name}.item()" if found.size == 1 else ""
+            raise TypeError(f"{expected}, found {describe(value)}{shape}{hint}")
         return found.item()
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{expected}, found {describe(value)}")

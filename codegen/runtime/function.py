@@ -354,7 +354,8 @@ def compile(
     (6.0, 2.0, 5.0)
     """
     if not isinstance(graph, Graph):
-        raise EmitError(f"expected a Graph, found a {type(graph).__name__}")
+        hint = "; write .graph after it" if isinstance(getattr(graph, "graph", None), Graph) else ""
+        raise EmitError(f"graph: found a {type(graph).__name__}, expected a Graph{hint}")
     if pack is not None and not isinstance(pack, Mapping):
         raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
     real = dtype_name(dtype)

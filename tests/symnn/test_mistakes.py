@@ -122,7 +122,12 @@ def descent(theta: Any = (1, 1, 1), optimiser: Any = "gradient_descent", learnin
 
 IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "a layer in no list": (lambda: Network(4, dense(3), "mse"), "layers: expected a list of layers, such as"),  # type: ignore[arg-type]
-    "NumPy's tanh": (lambda: dense(8, np.tanh), "activation: found the function tanh, expected a name or a function"),
+    "NumPy's tanh": (lambda: dense(8, np.tanh), "of x that gives a SymPy expression; 'tanh' is the name of one"),
+    "a seed in quotes": (
+        lambda: LINEAR.initial_parameters("a"),
+        "seed: found 'a', expected a whole number of at least 0",
+    ),  # type: ignore[arg-type]
+    "a negative seed": (lambda: LINEAR.initial_parameters(-1), "seed: found -1, expected a whole number of at least 0"),
     "a function that gives a number": (lambda: dense(8, lambda _: 1), "which gives a int, expected a name or a"),  # type: ignore[arg-type]
     "a loss of one argument": (lambda: Network(2, (dense(1),), lambda u: u), "loss: found the function <lambda>, exp"),
     "units in quotes": (lambda: dense("8"), "dense: found '8', expected a whole number of at least 1"),  # type: ignore[arg-type]
