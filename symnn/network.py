@@ -315,9 +315,22 @@ class Model:
         return self._compile(self.network.graph)
 
     @cached_property
+    def loss_and_output(self) -> CompiledFunction:
+        """``loss_and_output(theta, x, y) -> (loss, output)``, both from one pass over the network.
+
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile()
+        >>> model.loss_and_output(np.array([2.0, 1.0]), np.array([[1.0], [3.0]]), np.array([[3.0], [5.0]]))
+        (2.0, array([[3.],
+               [7.]]))
+        """
+        graph, (output,) = self.network.graph, self.network.forward_graph.outputs
+        return self._compile(graph.with_outputs(*graph.outputs, output))
+
+    @cached_property
     def value_and_grad(self) -> CompiledFunction:
         """``value_and_grad(theta, x, y, out=None) -> (loss, gradient)``, the gradient laid out like theta."""
-        return self._compile(self.network.gradient_graph)
+        graph = self.network.gradient_graph
+        return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
     def objective(self, x: np.ndarray, y: np.ndarray) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
@@ -332,11 +345,9 @@ class Model:
         """
         return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
 
-    def _compile(self, graph: Graph) -> CompiledFunction:
-        parameters = list(self.network.layout)
-        pack = {"theta": parameters}
-        if len(graph.outputs) > 1:
-            pack["gradient"] = list(graph.outputs[1:])
+    def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
+        """The graph as a function of theta; ``results`` are those that are laid end to end."""
+        pack = {"theta": list(self.network.layout), **(results or {})}
         return compile(
             graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, threads=self.threads, pack=pack
         )

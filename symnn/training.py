@@ -431,9 +431,10 @@ def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float
     count_hits = _HITS[model.network.reading]
     loss, hits, count = 0.0, 0.0, len(rows[0])
     for x, y in _chunks(model, rows):
-        loss += model.loss(theta, x, y) * len(x)
+        mean, output = model.loss_and_output(theta, x, y)
+        loss += mean * len(x)
         if count_hits is not None:
-            hits += count_hits(model.predict(theta, x), y)
+            hits += count_hits(output, y)
     return loss / count, hits / count if count_hits is not None else None
 
 
@@ -442,7 +443,8 @@ def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows
     if model.network.reading != "values" or data.classes is not None or not len(test[0]):
         return None
     y = test[1].astype(np.float64)
-    output = np.concatenate([model.predict(theta, x) for x, _ in _chunks(model, test)]).astype(np.float64)
+    output = np.concatenate([model.loss_and_output(theta, *rows)[1] for rows in _chunks(model, test)])
+    output = output.astype(np.float64)
     with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
         squares = ((y - output) ** 2).mean(axis=0)
         spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)

@@ -16,7 +16,6 @@ from codegen.schedule.lanes import holds_vectors, is_gathered, is_mixed, vector_
 from codegen.schedule.program import (
     Accumulate,
     Fill,
-    Loop,
     Place,
     Program,
     Samples,
