@@ -33,6 +33,7 @@ from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
+from symnn.tables.arrays import as_array
 from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
@@ -144,7 +145,7 @@ def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
-    raw = np.asarray(values)
+    raw = as_array(name, values)
     if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != columns or len(raw) == 0:
         raise DataError(
             f"{name}: found an array of {raw.dtype} with shape {raw.shape}, "

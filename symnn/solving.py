@@ -13,6 +13,7 @@ import numpy as np
 
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
+from symnn.given import function
 from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs, reach_of
 from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
@@ -86,6 +87,9 @@ def solve(
     of finite numbers, for an objective that does not give a loss and a gradient like theta, and if the loss or the
     gradient at the beginning is not finite.
     """
+    function("objective", objective, "a function of theta", DataError)
+    if callback is not None:
+        function("callback", callback, "a function of a Solution", SpecError)
     settings = {"adam": adam, "learning_rate": learning_rate, "iterations": iterations, "memory": memory}
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
     return _solve(objective, theta, checked, callback, progress)

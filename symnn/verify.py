@@ -11,6 +11,7 @@ from codegen.emit.numba import dtype_name
 from codegen.numeric import CheckReport, check_gradient
 from symnn.descent import checked_parameters
 from symnn.errors import DataError, SymnnError
+from symnn.given import MOST, names, whole_number
 from symnn.network import Network
 from symnn.suggest import quote
 
@@ -43,7 +44,8 @@ def check(
             f"network: found a {type(network).__name__}, expected a Network; "
             "codegen.numeric.check_gradient checks the gradient of a graph"
         )
-    dtype = dtype_name(dtype)
+    samples, seed = whole_number("samples", samples, 1, MOST), whole_number("seed", seed)
+    methods, dtype = names("methods", methods, "methods"), dtype_name(dtype)
     model = network.compile(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
     given = {name: _array(name, value) for name, value in (("x", x), ("y", y)) if value is not None}
