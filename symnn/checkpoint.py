@@ -24,7 +24,7 @@ from safetensors.numpy import save as to_bytes
 
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
-from symnn.arrays import as_array
+from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.files import file_path, require_regular
@@ -34,6 +34,7 @@ from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
+from symnn.tables.arrays import as_array
 from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
@@ -145,7 +146,7 @@ def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
-    raw = as_array(name, values, DataError)
+    raw = as_array(name, values)
     if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != columns or len(raw) == 0:
         raise DataError(
             f"{name}: found an array of {raw.dtype} with shape {raw.shape}, "
@@ -240,7 +241,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         dtype = dtype_name(dtype)
     except EmitError:
         raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}") from None
-    given = as_array(f"{path}: theta", theta, CheckpointError)
+    given = read_array(f"{path}: theta", theta, CheckpointError)
     if given.dtype.kind not in "iuf" or given.shape != (network.parameter_count,):
         raise CheckpointError(
             f"{path}: theta: found an array of {given.dtype} with shape {given.shape}, "

@@ -20,6 +20,7 @@ from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, parse_formula
+from symnn.given import whole_number
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
 from symnn.objective import Objective
@@ -48,7 +49,7 @@ class Layer:
             object.__setattr__(self, "dense", _whole("dense", self.dense))
         if not isinstance(self.bias, bool):
             raise SpecError(f"bias: found {quote(self.bias)}, expected True or False")
-        if self.initialiser is not None and self.initialiser not in INITIALISERS:
+        if self.initialiser is not None and str(self.initialiser) not in INITIALISERS:
             raise SpecError(unknown("initialiser", str(self.initialiser), INITIALISERS))
         object.__setattr__(self, "activation", _checked("activation", self.activation, 1))
 
@@ -268,7 +269,7 @@ class Network:
 
         A layer without an initialiser of its own gets He's before relu and its relatives, otherwise Glorot's.
         """
-        generator = np.random.Generator(np.random.PCG64(_whole("seed", seed, 0)))
+        generator = np.random.Generator(np.random.PCG64(whole_number("seed", seed)))
         theta = np.zeros(self.parameter_count)
         parameters = self.split(theta)
         for number, (layer, activation) in enumerate(_dense_layers(self.layers), 1):

@@ -11,9 +11,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from symnn.arrays import as_array
+from symnn.arrays import read_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
+from symnn.given import function
 from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs, reach_of
 from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
@@ -87,6 +88,9 @@ def solve(
     of finite numbers, for an objective that does not give a loss and a gradient like theta, and if the loss or the
     gradient at the beginning is not finite.
     """
+    function("objective", objective, "a function of theta", DataError)
+    if callback is not None:
+        function("callback", callback, "a function of a Solution", SpecError)
     settings = {"adam": adam, "learning_rate": learning_rate, "iterations": iterations, "memory": memory}
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
     return _solve(objective, theta, checked, callback, progress)
@@ -195,7 +199,7 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
 def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
     """The objective at the parameters at which to begin."""
     try:
-        start = np.array(as_array("theta", theta, DataError), dtype=float)
+        start = np.array(read_array("theta", theta, DataError), dtype=float)
     except DataError:
         raise
     except (TypeError, ValueError):

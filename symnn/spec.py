@@ -150,7 +150,7 @@ class _Table:
             return self.choose(value.to_plain())
         if isinstance(value, str):
             return self._named(value, {})
-        if isinstance(value, Mapping) and len(value) == 1:
+        if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value)), str):
             ((name, content),) = value.items()
             return self._formula(content) if name == "formula" else self._named(name, content)
         raise FieldError(

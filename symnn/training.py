@@ -12,16 +12,18 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, target_scaling
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, checked_parameters
 from symnn.errors import DataError, SymnnError
+from symnn.given import function
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
 from symnn.spec import TrainingSpec, read_spec
+from symnn.suggest import canonical, quote, unknown
+from symnn.tables.arrays import as_array
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
@@ -154,7 +156,7 @@ def train(
 ) -> TrainingResult: ...
 def train(  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
     network: Network,
-    data: Any,
+    data: Any = None,
     y: Any = None,
     settings: Any = None,
     *,
@@ -162,6 +164,7 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
+    **others: object,
 ) -> TrainingResult:
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
@@ -198,6 +201,9 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     """
     if not isinstance(network, Network):
         raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+    _refuse(others)
+    if on_epoch is not None:
+        function("on_epoch", on_epoch, "a function of an Epoch")
     data, given = _data_and_settings(network, data, y, settings)
     settings = _settings(network, given)
     model = _checked_model(network, model)
@@ -218,6 +224,17 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     return record.result(stopped, *tested)
 
 
+def _refuse(others: Mapping[str, object]) -> None:
+    """Settings that stand beside the data, where others have them, and what is no argument at all."""
+    for name, value in others.items():
+        if canonical("field", name) in TrainingSpec.model_fields:
+            raise SymnnError(
+                f"train: found {name}={quote(value)}, expected settings together: train(network, x, y, "
+                f"{{{name!r}: {quote(value)}}})"
+            )
+        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch")))
+
+
 def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
     """What stands behind the network: a data set and settings, or x, y and settings."""
     if isinstance(data, Dataset):
@@ -225,7 +242,8 @@ def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tu
             raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
         return data, settings if y is None else y
     if y is None:
-        raise SymnnError(f"data: found a {type(data).__name__}, expected a Dataset, or arrays: train(network, x, y)")
+        found = "none" if data is None else f"a {type(data).__name__}"
+        raise SymnnError(f"data: found {found}, expected a Dataset, or arrays: train(network, x, y)")
     if isinstance(y, (TrainingSpec, Mapping)):
         raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
     return _from_arrays(network, data, y), settings
@@ -243,7 +261,7 @@ def _settings(network: Network, given: Any) -> TrainingSpec:
 
 def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
     """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
-    values = as_array("y", y, DataError)
+    values = as_array("y", y)
     single = values.ndim == 1 or values.shape[-1:] == (1,)
     numbers = values.dtype.kind in "biuf"
     whole = bool(not numbers or (values == np.rint(values)).all())
@@ -611,6 +629,8 @@ def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float | Non
 
 def _checked_model(network: Network, model: Model | None) -> Model:
     model = network.compile() if model is None else model
+    if not isinstance(model, Model):
+        raise SymnnError(f"model: found {quote(model)}, expected a Model, as network.compile() gives it")
     if model.network is not network and model.network.graph != network.graph:
         raise SymnnError("model: found the functions of another network, expected those of the network to be trained")
     return model

@@ -48,12 +48,12 @@ def dtype_name(given: DTypeLike) -> Dtype:
     """
     try:
         found = None if given is None else np.dtype(given)
-    except TypeError:
+    except (TypeError, ValueError):  # a ValueError for a mapping
         found = None
     for name, type_ in DTYPES.items():
         if found == type_:
             return cast(Dtype, name)
-    raise EmitError(f"unknown dtype {given!r}, expected one of {', '.join(DTYPES)}")
+    raise EmitError(f"unknown dtype {' '.join(repr(given).split())}, expected one of {', '.join(DTYPES)}")
 
 
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'

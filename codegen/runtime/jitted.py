@@ -9,7 +9,7 @@ import numpy as np
 
 
 def without_masks(function: Any) -> Any:
-    """The jitted function itself, which from now on refuses masked arrays when Python calls it; jitted callers have none.
+    """The jitted function itself, which from now on refuses masked arrays from Python; jitted callers have none.
 
     Numba refuses them only while it does not know the types of the arguments: once it has compiled for plain arrays, it
     takes a masked one for such and reads what is masked. So its dispatcher gets a class that looks first.

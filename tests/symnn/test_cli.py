@@ -423,6 +423,13 @@ def test_what_an_encoding_cannot_show_is_written_in_ascii(encoding: str) -> None
     assert result.stderr == b""
 
 
+def test_what_a_program_prints_itself_comes_in_ascii_where_it_is_asked_for() -> None:
+    program = "import symnn; print(symnn.Network(2, [symnn.dense(1)], 'mse').forward_graph)"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:symnn.ascii_notation"}
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert "z1[s, t] = sum_d W1[t, d]*x[s, d]" in result.stdout, result.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes of another kind")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_gone_is_no_failure(unbuffered: str) -> None:
