@@ -79,9 +79,12 @@ class Outcome:
 
     tried: int
     failures: tuple[str, ...]
+    figures: str = ""
+    """What was measured."""
 
     def __str__(self) -> str:
-        return f"tried {self.tried:,}, survived {self.tried - len(self.failures):,}"
+        counted = f"tried {self.tried:,}, survived {self.tried - len(self.failures):,}"
+        return f"{counted} ({self.figures})" if self.figures else counted
 
 
 def attack(name: str, tries: int) -> Outcome:
@@ -89,12 +92,16 @@ def attack(name: str, tries: int) -> Outcome:
     return Outcome(tries, tuple(text for number in range(tries) if (text := _run(ATTACKS[name], number))))
 
 
+def environment() -> dict[str, str]:
+    """That of an interpreter which finds what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def _run(program: str, number: int) -> str:
     """What went wrong, or nothing."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", program, str(number)]
     try:
-        found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
+        found = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return f"number {number} hangs"
     if found.returncode == 0 and not found.stderr:
