@@ -207,13 +207,14 @@ class Network:
         count = sum(1 for layer in self.layers if layer.dense)
         steps = _steps(self.layers)
         current, index, number = self._x(b), Index("d", self.inputs), 0
+        taken: set[str] = set()
         for position, (kind, layer) in enumerate(steps):
             if kind == "dense":
                 number += 1
                 letter = "t" if number == count else "h" if count == 2 else f"h{number}"
                 unit = Index(letter, layer.units)
                 w = b.parameter(f"W{number}", layer.units, current.shape[1])
-            name = self._vertex_name(b, kind, number, last=position == len(steps) - 1)
+            name = self._vertex_name(kind, number, position == len(steps) - 1, taken)
             if kind == "dense":
                 current = b.sum(name, [b.s, unit], w[unit, index] * current[b.s, index], [index])
                 index = unit
@@ -226,11 +227,11 @@ class Network:
         return current, index
 
     @staticmethod
-    def _vertex_name(b: Builder, kind: str, number: int, last: bool) -> str:
+    def _vertex_name(kind: str, number: int, last: bool, taken: set[str]) -> str:
         name = "output" if last else f"{ {'dense': 'z', 'bias': 'u', 'activation': 'a'}[kind] }{number}"
-        taken = {e.name for e in b.equations}
         while name in taken:
             name += "'"
+        taken.add(name)
         return name
 
     @staticmethod
@@ -249,11 +250,23 @@ class Network:
         """
         found: dict[str, ParameterSlice] = {}
         start = 0
-        for variable in self.forward_graph.inputs[:-1]:
+        for variable in self._parameters:
             shape = tuple(int(n) for n in variable.shape)
             found[variable.name] = ParameterSlice(variable.name, slice(start, start + prod(shape)), shape)
             start += prod(shape)
         return found
+
+    @property
+    def _parameters(self) -> Iterator[Variable]:
+        """Weights and biases in the order of theta, as the graph declares them."""
+        fan_in, number = self.inputs, 0
+        for kind, layer in _steps(self.layers):
+            if kind == "dense":
+                number += 1
+                yield Variable(f"W{number}", (layer.units, fan_in))
+                fan_in = layer.units
+            elif kind == "bias":
+                yield Variable(f"b{number}", (layer.units,))
 
     @property
     def parameter_count(self) -> int:

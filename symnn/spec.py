@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar, cast
@@ -31,6 +32,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from sympy import Symbol
 
+from codegen.expression import postorder
 from symnn.activations import ACTIVATIONS
 from symnn.data import BUILTIN
 from symnn.errors import FieldError, SpecError
@@ -44,8 +46,11 @@ from symnn.tables import SEPARATORS, Missing
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
-MAX_VALUES = 100_000
+MAX_VALUES = 20_000
+"""PyYAML takes a second for so many."""
 MAX_LAYERS = 1_000
+MAX_FORMULAS = 20_000
+"""Characters of all different formulas of the layers: one of a thousand may take a tenth of a second."""
 MAX_UNITS = 1_000_000
 MAX_PARAMETERS = 100_000_000
 
@@ -182,15 +187,22 @@ class _Table:
         path = ("formula",)
         if not isinstance(text, str):
             raise FieldError(f"expected a formula in quotes, found {quote(text)}", path)
-        symbols = {name: Symbol(name, real=True) for name in self.variables}
-        try:
-            expression = parse_formula(text, symbols, FUNCTIONS, "")
-        except SpecError as error:
-            raise FieldError(str(error).removeprefix(": "), path) from None
-        needed = self.variables[0]
-        if symbols[needed] not in expression.free_symbols:
-            raise FieldError(f"{quote(text)} does not depend on {needed}; expected a formula in {needed}", path)
+        if (problem := _formula_problem(text, self.variables)) is not None:
+            raise FieldError(problem, path)
         return Choice(name="formula", formula=text)
+
+
+@lru_cache(maxsize=256)
+def _formula_problem(text: str, variables: tuple[str, ...]) -> str | None:
+    """What is wrong with a formula in these variables, worked out once however many layers have it."""
+    symbols = {name: Symbol(name, real=True) for name in variables}
+    try:
+        expression = parse_formula(text, symbols, FUNCTIONS, "")
+    except SpecError as error:
+        return str(error).removeprefix(": ")
+    if symbols[variables[0]] not in postorder(expression):
+        return f"{quote(text)} does not depend on {variables[0]}; expected a formula in {variables[0]}"
+    return None
 
 
 _ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
@@ -226,10 +238,23 @@ def _printable(text: str | None) -> str | None:
 
 
 def few_layers(value: object) -> object:
-    """The layers are counted before each is looked at, for a formula may take a tenth of a second."""
-    if isinstance(value, (list, tuple)) and len(value) > MAX_LAYERS:
+    """Layers and formulas are counted before each is looked at, for a formula may take a tenth of a second."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    if len(value) > MAX_LAYERS:
         raise FieldError(f"expected at most {MAX_LAYERS:,} layers, found {len(value):,}")
+    characters = sum(len(text) for text in {text for layer in value for text in _formulas(layer)})
+    if characters > MAX_FORMULAS:
+        raise FieldError(f"expected formulas of at most {MAX_FORMULAS:,} characters in all, found {characters:,}")
     return value
+
+
+def _formulas(layer: object) -> Iterator[str]:
+    """The texts in a layer that are formulas."""
+    activations = layer.values() if isinstance(layer, Mapping) else ()
+    for activation in activations:
+        if isinstance(activation, Mapping) and isinstance(text := activation.get("formula"), str):
+            yield text
 
 
 def _separator(text: str | None) -> str | None:

@@ -155,11 +155,11 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
 
 def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]) -> dict[Idx, Idx]:
     """The summed indices under names that the vertex does not use."""
-    of_vertex = {str(index.label) for index in key if isinstance(index, Idx)}
-    taken = of_vertex | {str(index.label) for index in domain}
+    of_vertex = {index.name for index in key if isinstance(index, Idx)}
+    taken = of_vertex | {index.name for index in domain}
     renamed: dict[Idx, Idx] = {}
     for index in summed:
-        if str(index.label) in of_vertex:
+        if index.name in of_vertex:
             renamed[index] = fresh_index(index, taken)
             taken.add(str(renamed[index].label))
         else:

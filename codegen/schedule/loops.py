@@ -58,7 +58,7 @@ class _Item:
         if old == new:
             return self
         renaming = {old: new}
-        names = {str(i.label) for i in (*self.remaining, *indices(self.body), *indices(self.target))}
+        names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
         if new in self.remaining:
             renaming[new] = fresh_index(new, names | {str(new.label)})
         return _Item(

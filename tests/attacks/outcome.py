@@ -45,10 +45,9 @@ def answer(program: str, *arguments: object, seconds: float = SECONDS, **environ
 
 
 def _run(program: str, arguments: Sequence[object], seconds: float, more: Mapping[str, str]) -> tuple[int, str, str]:
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
     command = [sys.executable, "-c", program, *map(str, arguments)]
     try:
-        found = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=seconds)
+        found = subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         return _HANGS, "", ""
     return found.returncode, found.stdout, found.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.attacks import files, machine, processes
+from tests.attacks import files, growth, machine, processes, specs
 from tests.attacks.outcome import Outcome
 
 ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
@@ -17,4 +17,6 @@ ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
     "threads": machine.threads,
     "seeds": machine.seeds,
     "batches": machine.batches,
+    "specs": specs.attack,
+    "growth": growth.attack,
 }

@@ -19,6 +19,7 @@ from numba import njit
 from sympy import Rational
 
 from codegen import compile, from_expressions
+from codegen import special as special_functions
 from codegen.emit import externals, special
 from codegen.functions import CALLED
 
@@ -164,7 +165,7 @@ FORMULAS = {
     "W": (sympy.LambertW(X), mpmath.lambertw),
     "ω": (sympy.LambertW(sympy.exp(X)), lambda x: mpmath.lambertw(mpmath.exp(x))),
     "I₁, I₃ scaled": (
-        special.scaled_bessel(1, X) + special.scaled_bessel(3, X),
+        special_functions.scaled_bessel(1, X) + special_functions.scaled_bessel(3, X),
         lambda x: (mpmath.besseli(1, x) + mpmath.besseli(3, x)) * mpmath.exp(-x),
     ),
     "γ": (sympy.lowergamma(Rational(3, 4), X), lambda x: mpmath.gammainc(0.75, 0, x)),
