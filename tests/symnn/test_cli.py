@@ -366,7 +366,7 @@ BAD = {
     "a directory": (["solve", ROOT], "expected a file that ends in .yaml, .yml, .json, found a directory"),
     "an archive that is a directory": (["solve", BURGERS, "--out", "."], "--out: expected a file that ends in .npz"),
     "no such directory": (["compile", XOR, "--out", "nowhere/x.py"], "nowhere"),
-    "no model": (["predict", "nope.safetensors", "x.csv"], "nope.safetensors: found no file"),
+    "no model": (["predict", "nope.safetensors", "x.csv"], "nope.safetensors: cannot be read: No such file"),
     "a model that is none": (["predict", XOR, "x.csv"], "xor.yaml: damaged, or not a safetensors file"),
     "predictions into no file": (["predict", XOR, "x.csv", "--out", "x"], "--out: expected a file that ends in .csv"),
     "not weights": (["steps", XOR, "--input", "1,0", "--label", "0", "--weights", XOR], "xor.yaml"),
