@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from itertools import product
 from operator import add, mul
 from typing import Any
@@ -46,6 +46,10 @@ SAME_NAME = (
     "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "beta", "binomial", "expint", "Ei", "Ci", "Chi", "erfi",
     "erfinv", "fresnels", "fresnelc", "airyai", "airybi", "airyaiprime", "airybiprime",
 )  # fmt: skip
+
+REMEMBERED = frozenset(getattr(sympy, name) for name in SAME_NAME)
+MEMORY = 1024
+"""So many values of a function are remembered: differences move one element, and the others stay what they were."""
 
 
 def evaluate_exactly(graph: Graph, values: Mapping[str, ArrayLike], digits: int = 50) -> dict[str, Objects]:
@@ -95,6 +99,7 @@ class Oracle:
             Reduction.MAX: lambda terms: functions.maximum.value(self.ieee, *terms),
         }
         self.table = _table(self.ieee)
+        self.functions: dict[type, Callable[..., Any]] = {}
         self.shapes = {
             name: tuple(n if isinstance(n, int) else extents[n] for n in variable.shape)
             for name, variable in graph.variables.items()
@@ -134,10 +139,8 @@ class Oracle:
             operation = instruction.operation
             if operation is None:
                 steps.append((self._loader(instruction.node, equation, extents), None))
-            elif operation in self.table:
-                steps.append((self.table[operation], instruction.arguments))
-            elif issubclass(operation, (Primitive, Approximation)):
-                steps.append((_with_context(operation, self.ieee), instruction.arguments))
+            elif operation in self.table or issubclass(operation, (Primitive, Approximation)):
+                steps.append((self._function(operation), instruction.arguments))
             else:
                 raise untranslated(instruction.node, equation, "mpmath")
         # The result of a single leaf, or of a node written early, need not be the last instruction.
@@ -147,6 +150,15 @@ class Oracle:
             for part in (equation.free, equation.reduced)
         )
         return Plan(equation, tuple(steps), free, reduced)
+
+    def _function(self, operation: type) -> Callable[..., Any]:
+        """What computes an operation; functions that take mpmath long remember what they were asked."""
+        if operation in self.table and operation not in REMEMBERED:
+            return self.table[operation]
+        if operation not in self.functions:
+            known = self.table.get(operation) or _with_context(operation, self.ieee)
+            self.functions[operation] = lru_cache(MEMORY)(known)
+        return self.functions[operation]
 
     def _loader(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
         if isinstance(leaf, Indexed) or is_variable(leaf):

@@ -64,7 +64,14 @@ def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record
     assert {"auto auto", *(("mpmath", "complex step", "central") if dtype == "float64" else ())} <= judged
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in QUICK])
+LONG = ("bessely 2", "besselk 2")
+"""What mpmath takes ten seconds for; the quick suite has the same functions of order 0."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in FUNCTIONS if n not in QUICK],
+)
 def test_every_function_without_compiling_it(name: str) -> None:
     found = hold(
         replace(row, ways=("evaluator", "passes", "numpy"), oracles=row.oracles and ("mpmath",))
