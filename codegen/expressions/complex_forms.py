@@ -47,7 +47,7 @@ def made_real(expression: Expr) -> Expr:
 
     def written(node: Basic, arguments: list[Basic]) -> Basic:
         found = parts[id(node)]
-        if _is_real(found):
+        if found is not None and _is_real(found):
             return found[0]
         if _has_variables(node):
             return leaves.dummy(node.func(made_real(node.args[0]), *node.args[1:]))
@@ -128,7 +128,8 @@ def _parts(expression: Expr, leaves: _Leaves) -> dict[int, Pair | None]:
 
     def step(node: Basic, arguments: list[Pair | None]) -> Pair | None:
         if not _is_end(node):
-            found = None if None in arguments else _of_operation(node, arguments)
+            pairs = [pair for pair in arguments if pair is not None]
+            found = _of_operation(node, pairs) if len(pairs) == len(arguments) else None
             return found and (leaves.short(found[0]), leaves.short(found[1]))
         if _has_variables(node) and _is_complex(node.args[0]):
             return _of_bound(node, leaves)
@@ -180,7 +181,7 @@ def _terms(expression: Expr) -> int:
         if isinstance(node, Mul):
             return reduce(lambda a, b: min(a * b, TERMS + 1), below, 1)
         if isinstance(node, Pow) and isinstance(node.exp, Integer) and below[0] > 1:
-            return min(below[0] ** min(abs(int(node.exp)), TERMS), TERMS + 1)
+            return int(min(below[0] ** min(abs(int(node.exp)), TERMS), TERMS + 1))
         return max(below, default=1)
 
     return annotate(expression, count)[id(expression)]
@@ -293,7 +294,7 @@ RULES: Mapping[type[Basic], Callable[..., Pair]] = {
 
 def _of_function(kind: type[Expr], arguments: list[Pair]) -> Pair | None:
     """Of another function of a complex number, as SymPy has them, if it has."""
-    found = _known(kind, tuple(map(_is_real, arguments)))
+    found = _known(kind, tuple(map(_is_real, arguments)))  # type: ignore[arg-type]  # mypy takes classes of SymPy for unhashable
     if found is None:
         return None
     parts, symbols = found

@@ -18,10 +18,12 @@ import sympy
 from numba import njit
 from sympy import Rational
 
-from codegen import compile, from_expressions
+from codegen import compile, from_expressions, gradient
 from codegen import special as special_functions
 from codegen.emit import externals, special
 from codegen.functions import CALLED
+from codegen.numeric.evaluate import evaluate
+from codegen.numeric.oracle import evaluate_exactly
 
 INF, NAN = math.inf, math.nan
 ULP = 2.0**-52
@@ -230,3 +232,24 @@ def test_what_scipy_loses_near_zero(n: int) -> None:
     assert of_order("besseli", n)(1e-323) == first
     assert of_order("spherical_bessel", n)(1e-323) == pytest.approx(first, abs=5e-324)
     assert of_order("besselj", n)(INF) == 0
+
+
+SMALL = np.array([1e-310, 1e-300, 1e-160, 1e-40, 1e-9, 0.3, 2.5])
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        sympy.erfcinv(X), sympy.besselj(Rational(1, 2), X), sympy.besseli(Rational(1, 3), X), sympy.besseli(2, X),
+        sympy.besselk(Rational(1, 2), X), sympy.bessely(Rational(1, 3), X), sympy.LambertW(-X / 7, -1), sympy.Shi(X),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_small_arguments_keep_their_digits(formula: sympy.Expr) -> None:
+    """SciPy has 0, infinity or nan for some of them."""
+    graph = gradient(from_expressions({"e": formula}, [X]), "e")
+    for x in SMALL:
+        exact = evaluate_exactly(graph, {"x": x})
+        for name, found in evaluate(graph, {"x": x}).items():
+            expected = float(exact[name][()])
+            assert found == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True), (name, x)
