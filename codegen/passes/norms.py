@@ -15,10 +15,10 @@ a sum, which is a vertex of its own where there are more, n."""
 def norm(total: Expr) -> Expr | None:
     """The hypot(a, b, …) of a² + b² + …, positive numbers among them; None for any other sum.
 
-    >>> from sympy import IndexedBase
-    >>> x, y = (IndexedBase(name, real=True)[0] for name in "xy")
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
     >>> norm(x**2 + 4 * y**2 + 9)
-    hypot(3, 2*y[0], x[0])
+    hypot(3, x, 2*y)
     """
     if not isinstance(total, Add) or len(total.args) > SHORT:
         return None
