@@ -4,20 +4,59 @@
 >>> network = symnn.Network(2, [symnn.dense(16, "tanh"), symnn.dense(3)], "softmax_cross_entropy")
 >>> network.parameter_count
 99
+
+Each public name is imported at its first use, so that the command line can speak, or stop without a word, before SymPy
+and Numba have been read.
 """
 
-from symnn.data import Dataset, Split, load_digits, load_file, load_frame
-from symnn.descent import Descent
-from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
-from symnn.network import Layer, Model, Network, dense
-from symnn.physics import Physics, PhysicsModel, Residual
-from symnn.points import sample
-from symnn.solving import Solution, solve
-from symnn.spec import Spec, TrainingSpec, load_spec
-from symnn.training import TrainingResult, train
-from symnn.verify import check
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False  # typing's own would cost its import
+if TYPE_CHECKING:
+    from symnn.data import Dataset, Split, load_digits, load_file, load_frame
+    from symnn.descent import Descent
+    from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
+    from symnn.network import Layer, Model, Network, dense
+    from symnn.physics import Physics, PhysicsModel, Residual
+    from symnn.points import sample
+    from symnn.solving import Solution, solve
+    from symnn.spec import Spec, TrainingSpec, load_spec
+    from symnn.training import TrainingResult, train
+    from symnn.verify import check
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "CheckpointError": "errors",
+    "DataError": "errors",
+    "Dataset": "data",
+    "Descent": "descent",
+    "Layer": "network",
+    "Model": "network",
+    "Network": "network",
+    "Physics": "physics",
+    "PhysicsModel": "physics",
+    "Residual": "physics",
+    "Solution": "solving",
+    "Spec": "spec",
+    "SpecError": "errors",
+    "Split": "data",
+    "SymnnError": "errors",
+    "TrainingResult": "training",
+    "TrainingSpec": "spec",
+    "check": "verify",
+    "dense": "network",
+    "load_digits": "data",
+    "load_file": "data",
+    "load_frame": "data",
+    "load_spec": "spec",
+    "sample": "points",
+    "solve": "solving",
+    "train": "training",
+}
+"""The module of each public name."""
 
 __all__ = [
     "CheckpointError",
@@ -47,3 +86,20 @@ __all__ = [
     "solve",
     "train",
 ]
+
+
+if not TYPE_CHECKING:  # a checker would believe every name
+
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+            return found
+        from importlib.util import find_spec
+
+        if name.startswith("_") or find_spec(f"{__name__}.{name}") is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

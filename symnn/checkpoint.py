@@ -26,7 +26,7 @@ from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
-from symnn.files import file_path
+from symnn.files import file_path, require_regular
 from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -294,8 +294,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _read(path: Path, name: str) -> Checkpoint:
     try:
-        if not path.is_file():  # opening a pipe would wait for its other end
-            raise CheckpointError(f"{name}: found no file, expected a checkpoint")
+        require_regular(path, CheckpointError)
         with safe_open(path, framework="numpy") as file:
             return _checked(file, name)
     except SafetensorError as error:

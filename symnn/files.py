@@ -1,10 +1,12 @@
-"""Files: their names, and writing them all or nothing."""
+"""Files: their names, reading what may be hostile, and writing all or nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from symnn.errors import SymnnError
@@ -18,9 +20,95 @@ def file_path(given: object, refused: type[SymnnError]) -> Path:
     Traceback (most recent call last):
     symnn.errors.SymnnError: path: found 5, expected the name of a file
     """
-    if not isinstance(given, (str, os.PathLike)):
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given) or "\0" in str(given):
         raise refused(f"path: found {quote(given)}, expected the name of a file")
     return Path(given)
+
+
+SIZE_VARIABLE = "SYMNN_DATA_MEGABYTES"
+"""The environment variable that says how large a data file or a checkpoint may be, and what is packed into it."""
+
+MEGABYTES = 1_000
+MEGABYTE = 1_000_000
+
+_KINDS: Mapping[int, str] = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def size_limit(refused: type[SymnnError]) -> int:
+    """How many bytes a file of data may have: ``$SYMNN_DATA_MEGABYTES`` of a million bytes, 1,000 unless it is set.
+
+    >>> size_limit(SymnnError)
+    1000000000
+    """
+    text = os.environ.get(SIZE_VARIABLE, str(MEGABYTES))
+    if not text.isdecimal() or len(text) > 9:
+        raise refused(f"{SIZE_VARIABLE}: found {quote(text)}, expected a whole number of megabytes")
+    return int(text) * MEGABYTE
+
+
+def require_size(size: int, what: str, refused: type[SymnnError]) -> None:
+    """Refuse what is larger than the user allows, before it takes any memory."""
+    most = size_limit(refused)
+    if size > most:
+        found, allowed = (f"{bytes / MEGABYTE:,.0f}" for bytes in (size, most))
+        raise refused(
+            f"{what}: found {found} million bytes, expected at most {allowed}, which {SIZE_VARIABLE} can change"
+        )
+
+
+def read_regular(path: Path, refused: type[SymnnError], most: int | None = None) -> bytes:
+    """The content of a regular file of at most so many bytes, by default as many as :func:`size_limit` says.
+
+    Raises an error of the type ``refused`` that begins with the path, also for a pipe, which would never end, and a
+    device. A file that grows while it is read is refused like a large one.
+    """
+    limit = size_limit(refused) if most is None else most
+    try:
+        # A pipe that nobody writes to would not open otherwise.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise _unreadable(path, error, refused) from None
+    try:
+        status = os.fstat(descriptor)
+        _require_regular(path, status.st_mode, refused)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            # A reader asks for the memory first, so for no more than the file has.
+            data = file.read(status.st_size + 1) if status.st_size <= limit else b""
+    except OSError as error:
+        raise _unreadable(path, error, refused) from None
+    finally:
+        os.close(descriptor)
+    size = max(status.st_size, len(data))
+    if size > limit and most is None:
+        require_size(size, str(path), refused)
+    if size > limit:
+        raise refused(f"{path}: expected at most {limit:,} bytes, found more")
+    return data
+
+
+def require_regular(path: Path, refused: type[SymnnError]) -> None:
+    """Refuse what is no regular file, or larger than :func:`size_limit` says, before another library opens it."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error, refused) from None
+    _require_regular(path, status.st_mode, refused)
+    require_size(status.st_size, str(path), refused)
+
+
+def _unreadable(path: Path, error: OSError | ValueError, refused: type[SymnnError]) -> SymnnError:
+    return refused(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def _require_regular(path: Path, mode: int, refused: type[SymnnError]) -> None:
+    if not stat.S_ISREG(mode):
+        found = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise refused(f"{path}: cannot be read: found {found}, expected a regular file")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ with limits on size and nesting; formulas go through :mod:`symnn.formula`. Numbe
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from codegen.expression import postorder
 from symnn.activations import ACTIVATIONS
 from symnn.data import BUILTIN
 from symnn.errors import FieldError, SpecError
+from symnn.files import read_regular
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
@@ -496,15 +498,9 @@ def _require_purpose(model: type[SpecModel], content: object) -> None:
 def _read(path: Path) -> object:
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
-        found = "a directory" if path.is_dir() else quote(path.suffix)
+        found = "a directory" if os.path.isdir(path) else quote(path.suffix)
         raise FieldError(f"expected a file that ends in {', '.join(_PARSERS)}, found {found}")
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise FieldError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise FieldError(f"expected at most {MAX_BYTES:,} bytes, found more")
+    data = read_regular(path, SpecError, MAX_BYTES)
     if not data.strip():
         raise FieldError("expected a mapping of fields, found an empty file")
     try:
@@ -580,31 +576,52 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return yaml.constructor.BaseConstructor.construct_mapping(self, node, deep=deep)
 
-    def construct_decimal(self, node: yaml.ScalarNode) -> int:
-        return int(node.value)
-
 
 def _refuse(problem: str, mark: Any) -> NoReturn:
     raise yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
 _TAG = "tag:yaml.org,2002:"
-_Loader.yaml_constructors = {
-    tag: yaml.SafeLoader.yaml_constructors[tag]
-    for tag in (None, *(f"{_TAG}{kind}" for kind in ("map", "seq", "str", "bool", "null", "float")))
-}
-_Loader.add_constructor(f"{_TAG}int", _Loader.construct_decimal)
 
-# YAML 1.1, PyYAML's own, takes 1e-3 for a text, 010 for eight, 1:30 for ninety and no for false.
+# How each kind of value is written, the letters that it begins with, and its conversion. YAML 1.1, PyYAML's own, takes
+# 1e-3 for a text, 010 for eight, 1:30 for ninety and no for false.
+_SCALARS: Mapping[str, tuple[re.Pattern[str], str, Callable[[str], object]]] = {
+    "null": (re.compile(r"~|null|Null|NULL|"), "~nN", lambda text: None),
+    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF", lambda text: text[0] in "tT"),
+    "int": (re.compile(r"[-+]?[0-9]+"), "-+0123456789", int),
+    "float": (
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+        "-+.0123456789",
+        lambda text: float(text.replace(".", "") if text[-1] in "fFnN" else text),  # float knows no dot before inf
+    ),
+    "str": (re.compile(r".*", re.DOTALL), "", str),
+}
+
+
+def _construct_scalar(loader: _Loader, node: yaml.Node) -> object:
+    kind = node.tag.removeprefix(_TAG)
+    pattern, _, convert = _SCALARS[kind]
+    if not isinstance(node, yaml.ScalarNode) or not pattern.fullmatch(node.value):  # after a tag such as !!int
+        _refuse(f"expected a value of kind {kind}, found another one", node.start_mark)
+    return convert(node.value)
+
+
+def _construct_undefined(loader: _Loader, node: yaml.Node) -> NoReturn:
+    _refuse(f"expected a plain value, found the tag {quote(node.tag)}", node.start_mark)
+
+
+_Loader.yaml_constructors = {
+    None: _construct_undefined,
+    f"{_TAG}map": lambda loader, node: loader.construct_mapping(node, deep=True),
+    f"{_TAG}seq": lambda loader, node: loader.construct_sequence(node, deep=True),
+    **{f"{_TAG}{kind}": _construct_scalar for kind in _SCALARS},
+}
 _Loader.yaml_implicit_resolvers = {}
-for _kind, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
-):
-    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern})$"), _first)
+for _kind, (_pattern, _first, _) in _SCALARS.items():
+    if _first:
+        _Loader.add_implicit_resolver(
+            f"{_TAG}{_kind}", re.compile(rf"^(?:{_pattern.pattern})$"), [*_first, *([""] * (_kind == "null"))]
+        )
 
 
 def _parse_yaml(text: str) -> object:
@@ -614,8 +631,7 @@ def _parse_yaml(text: str) -> object:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise FieldError(place + _brief(", ".join(filter(None, (error.context, error.problem))))) from None
-    except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
-        # a tag such as !!int on a text, thousands of digits, a control character
+    except Exception as error:  # PyYAML lets through whatever its scanner meets: thousands of digits, chr of too much
         raise FieldError(f"cannot be read as YAML: {_brief(str(error))}") from None
 
 

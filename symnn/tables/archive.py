@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
+import zipfile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symnn.errors import DataError
+from symnn.files import require_size
 from symnn.suggest import quote
 from symnn.tables.arrays import from_arrays
 from symnn.tables.table import Table, check_columns
@@ -20,16 +23,20 @@ def read_npz(source: str, data: bytes, targets: tuple[str, ...]) -> Table:
 
 
 def _arrays(source: str, data: bytes) -> list[tuple[str, NDArray[Any]]]:
-    """Every array of the archive, in its order."""
+    """Every array of the archive, in its order, after its directory has been found to be of a bearable size."""
+    if data.startswith(np.lib.format.MAGIC_PREFIX):
+        raise DataError(f"{source}: found a single array (.npy), expected an archive of named arrays (.npz)")
     member = None
     try:
-        archive = np.load(io.BytesIO(data), allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise DataError(f"{source}: found a single array (.npy), expected an archive of named arrays (.npz)")
-        arrays = []
-        with archive:
-            for member in archive.files:
-                arrays.append((member, archive[member]))
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            require_size(sum(entry.file_size for entry in entries), f"{source}: its arrays", DataError)
+            arrays = []
+            for entry in entries:
+                member = entry.filename.removesuffix(".npy")
+                if member == entry.filename:
+                    raise DataError(f"{source}: member {quote(member)} is not an array, expected .npy members only")
+                arrays.append((member, _array(archive, entry)))
     except DataError:
         raise
     except Exception as error:
@@ -40,8 +47,17 @@ def _arrays(source: str, data: bytes) -> list[tuple[str, NDArray[Any]]]:
         else:
             reason = f"damaged, or not an .npz file ({type(error).__name__})"
         raise DataError(f"{source}: {f'array {quote(member)}: ' if member else ''}{reason}") from None
-    for name, values in arrays:
-        if not isinstance(values, np.ndarray):
-            raise DataError(f"{source}: member {quote(name)} is not an array, expected .npy members only")
     check_columns(source, [name for name, _ in arrays], ())
     return arrays
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    """An array, if it is as long as the directory says: NumPy makes room for all that the array's header claims."""
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+        if not dtype.hasobject and file.tell() + math.prod(shape) * dtype.itemsize != entry.file_size:
+            raise ValueError("expected as many entries as the archive holds")
+    with archive.open(entry) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)

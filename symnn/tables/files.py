@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from symnn.errors import DataError
+from symnn.files import read_regular
 from symnn.tables.archive import read_npz
 from symnn.tables.frames import read_parquet
 from symnn.tables.table import Table
@@ -23,15 +24,7 @@ def read_table(path: str | os.PathLike[str], targets: tuple[str, ...] = (), layo
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(_READERS)}")
-    return read(str(path), _bytes(path), targets, layout or Layout())
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot be read: {reason}") from None
+    return read(str(path), read_regular(path, DataError), targets, layout or Layout())
 
 
 def _read_tsv(source: str, data: bytes, targets: tuple[str, ...], layout: Layout) -> Table:

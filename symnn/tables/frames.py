@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnn.errors import DataError
+from symnn.files import require_size
 from symnn.suggest import quote
 from symnn.tables.table import Table, WordList, Words, check_columns
 from symnn.tables.text import number_reader
@@ -99,14 +100,21 @@ def read_parquet(source: str, data: bytes, targets: tuple[str, ...]) -> Table:
     """The table in the bytes of a Parquet file."""
     try:
         import pandas
-        import pyarrow  # noqa: F401 - what pandas reads them with
+        from pyarrow import parquet  # what pandas reads them with
     except ImportError:
         raise DataError(
             f"{source}: Parquet files are read by pandas and pyarrow, which are not installed: "
             "pip install 'symnn[frames]'"
         ) from None
     try:
+        groups = parquet.read_metadata(io.BytesIO(data))
+        # Eight bytes a cell besides: a column of one value in all rows takes next to nothing in the file.
+        cells = groups.num_rows * groups.num_columns
+        unpacked = sum(groups.row_group(number).total_byte_size for number in range(groups.num_row_groups))
+        require_size(max(unpacked, 8 * cells), f"{source}: its columns", DataError)
         frame = pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
+    except DataError:
+        raise
     except Exception as error:  # damaged bytes surface as ArrowInvalid, OSError, MemoryError, UnicodeDecodeError, …
         raise DataError(f"{source}: damaged, or not a Parquet file ({type(error).__name__})") from None
     return from_frame(frame, targets, source)

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
 
-from tests.attacks import growth, processes, specs
-from tests.attacks.processes import Outcome
-
-ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
-    **{name: partial(processes.attack, name) for name in processes.ATTACKS},
-    "specs": specs.attack,
-    "growth": growth.attack,
-}
+from tests.attacks.table import ATTACKS
 
 
 def main() -> int:

@@ -555,11 +555,19 @@ def test_a_safetensors_file_of_others_is_refused(tmp_path: Path) -> None:
     assert "metadata 'format': found None" in refusal(tmp_path / "bare.safetensors")
 
 
-@pytest.mark.parametrize("place", ["", "missing", "pipe", "a\0b"])
-def test_what_is_no_file_is_refused(tmp_path: Path, place: str) -> None:
+NO_FILES = {
+    "": "found a directory, expected a regular file",
+    "missing": "cannot be read: No such file",
+    "pipe": "found a pipe, expected a regular file",
+    "a\0b": "expected the name of a file",
+}
+
+
+@pytest.mark.parametrize(("place", "words"), NO_FILES.items())
+def test_what_is_no_file_is_refused(tmp_path: Path, place: str, words: str) -> None:
     if place == "pipe":
         os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CheckpointError, match="found no file, expected a checkpoint"):
+    with pytest.raises(CheckpointError, match=words):
         load(tmp_path / place)
 
 

@@ -472,3 +472,26 @@ def test_an_output_that_is_closed_from_the_start_is_no_failure() -> None:
     command = ["/bin/sh", "-c", f"{sys.executable} -m symnn --version >&-"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+INTERRUPTED_WHILE_IMPORTING = """
+import os, signal, sys
+from symnn.__main__ import main
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv[1:] = ["formulas", "examples/xor.yaml"]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+@pytest.mark.parametrize(("name", "status"), [("typer", -signal.SIGINT), ("symnn.inspect.formulas", 130)])
+def test_an_interruption_of_the_imports_is_silent(name: str, status: int) -> None:
+    program = INTERRUPTED_WHILE_IMPORTING.format(name=name)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", "")

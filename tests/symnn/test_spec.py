@@ -289,15 +289,19 @@ BAD_YAML = [
     ("a: &a [1]\nb: *a", "line 2, column 4: expected a value, found an alias"),
     ("a: &a {b: *a}", "found an alias"),
     ("training: &t {seed: 1}\ndata: {<<: *t}", "found an alias"),
-    ("inputs: !!python/object/apply:os.system ['true']", "could not determine a constructor for the tag"),
-    ("inputs: !!python/name:os.system", "could not determine a constructor for the tag"),
-    ("inputs: !!binary aGVsbG8=", "could not determine a constructor for the tag"),
-    ("inputs: !!set {a, b}", "could not determine a constructor for the tag"),
-    ("inputs: !!timestamp 2020-01-01", "could not determine a constructor for the tag"),
-    ("inputs: !whatever 3", "could not determine a constructor for the tag '!whatever'"),
-    ("inputs: !" + "a" * 10_000 + " 3", "could not determine a constructor for the tag"),
-    ("inputs: !!int many", "cannot be read as YAML"),
-    ("inputs: !!bool many", "cannot be read as YAML"),
+    ("inputs: !!python/object/apply:os.system ['true']", "line 1, column 9: expected a plain value, found the tag"),
+    ("inputs: !!python/name:os.system", "line 1, column 9: expected a plain value, found the tag"),
+    ("inputs: !!binary aGVsbG8=", "line 1, column 9: expected a plain value, found the tag"),
+    ("inputs: !!set {a, b}", "line 1, column 9: expected a plain value, found the tag"),
+    ("inputs: !!timestamp 2020-01-01", "line 1, column 9: expected a plain value, found the tag"),
+    ("inputs: !whatever 3", "expected a plain value, found the tag '!whatever'"),
+    ("inputs: !" + "a" * 10_000 + " 3", "line 1, column 9: expected a plain value, found the tag"),
+    ("inputs: !!int many", "line 1, column 9: expected a value of kind int, found another one"),
+    ("inputs: !!bool many", "line 1, column 9: expected a value of kind bool, found another one"),
+    ("inputs: !!int [1]", "line 1, column 9: expected a value of kind int, found another one"),
+    ("inputs: !!seq 3", "line 1, column 9: expected a sequence node, but found scalar"),
+    ("inputs: !!float " + ":".join(["1"] * 200), "expected a value of kind float"),  # base 60 in YAML 1.1
+    ('inputs: "\\UFFFFFFFF"', "cannot be read as YAML"),
     ("inputs: !!map 3", "line 1, column 9: expected a mapping, found a text"),
     ("? [a]\n: 1", "line 1, column 3: expected the name of a field, found a list or a mapping"),
     ("1: 2", "expected the name of a field, found 1"),
@@ -389,7 +393,7 @@ def test_a_path_that_is_no_spec_is_refused(name: str, words: str) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").mkdir()
-    assert "cannot be read: Is a directory" in refusal(tmp_path / "net.yaml")
+    assert "cannot be read: found a directory, expected a regular file" in refusal(tmp_path / "net.yaml")
 
 
 # --- there and back -----------------------------------------------------------------------------------------------
