@@ -6,10 +6,7 @@ fixed sizes.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from tests.attacks.outcome import SECONDS, Outcome, environment
+from tests.attacks.outcome import SECONDS, Outcome, answer
 
 KILOBYTES = {"vector": 10.0, "numba": 1000.0}
 """What may stay of one graph. Numba never removes a module from its engine: 0.7 MB stay of a readable one."""
@@ -43,14 +40,14 @@ for k in range(warm):
 before = kilobytes()
 for k in range(warm, warm + graphs):
     make(k)
-print((kilobytes() - before) / graphs)
+found = (kilobytes() - before) / graphs
 function = make(0)
 for _ in range(1000):
     function(2.0, 1.0)
 before = kilobytes()
 for _ in range(calls):
     function(2.0, 1.0)
-print((kilobytes() - before) / calls)
+print([found, (kilobytes() - before) / calls])
 """
 
 
@@ -58,13 +55,7 @@ def attack(tries: int) -> Outcome:
     """Compile and drop so many graphs as vector code, and a fifth as many in the readable form."""
     failures, said = [], []
     for emitter, graphs in (("vector", tries), ("numba", max(tries // 5, 1))):
-        numbers = [str(number) for number in (WARM[emitter], graphs, CALLS)]
-        command = [sys.executable, "-c", PROGRAM, emitter, *numbers]
-        found = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=SECONDS + tries)
-        if found.returncode:
-            failures.append(f"{emitter}: {found.stderr[-300:]}")
-            continue
-        graph, call = map(float, found.stdout.split())
+        graph, call = answer(PROGRAM, emitter, WARM[emitter], graphs, CALLS, seconds=SECONDS + tries)
         said.append(f"{emitter} {graph:.1f} kB a graph, {1024 * call:.1f} bytes a call")
         if graph > KILOBYTES[emitter] or call > KILOBYTES_A_CALL:
             failures.append(said[-1])

@@ -7,6 +7,7 @@ processor time and memory; the child says what it took.
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.attacks.outcome import SECONDS, Outcome, environment
+from tests.attacks.outcome import SECONDS, Outcome
 
 PROCESSOR_SECONDS, MEGABYTES = 2.0, 512
 """What loading one spec may take, the imports apart."""
@@ -161,7 +162,8 @@ def _answers(paths: Sequence[str]) -> list[tuple[float, int, str]]:
     """Seconds, megabytes and what became of each spec, up to the first that ends the child."""
     limit = SECONDS + 10 * PROCESSOR_SECONDS * len(paths)
     command = [sys.executable, "-c", PROGRAM, *paths]
-    found = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=limit)
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=limit)
     answers = [line.split(" ", 2) for line in found.stdout.splitlines()]
     read = [(float(seconds), int(megabytes), answer) for seconds, megabytes, answer in answers]
     if len(read) < len(paths):

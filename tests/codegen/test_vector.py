@@ -15,6 +15,7 @@ import codegen
 from codegen import CompiledFunction, EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
 from codegen.emit.vector.plan import plan
 from codegen.passes import optimise
+from codegen.runtime.machine import compile_module
 from codegen.schedule import schedule
 from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import Loop, walk
@@ -164,3 +165,10 @@ def test_every_graph_is_compiled_or_refused(graph: Graph) -> None:
         found = function(*(values[variable.name] for variable in derived.inputs))
         arrays = [np.asarray(value) for value in (found if isinstance(found, tuple) else (found,))]
         assert distance(arrays, outputs(derived, values)) <= 1e-9
+
+
+def test_llvms_pass_managers_are_freed() -> None:
+    from llvmlite.binding.newpassmanagers import FunctionPassManager, ModulePassManager, NewPassManager
+
+    compile_module("define i64 @three() { ret i64 3 }")
+    assert {ModulePassManager._dispose, FunctionPassManager._dispose} == {NewPassManager._dispose}
