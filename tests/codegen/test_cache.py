@@ -67,10 +67,9 @@ def test_a_second_process_loads_what_the_first_compiled(emitter: str, tmp_path: 
 
 
 def test_two_processes_compiling_one_graph_both_succeed(tmp_path: Path) -> None:
-    results = [finish(p) for p in [process(tmp_path, "vector") for _ in range(3)]]
-    assert [r["values"] for r in results] == [[6.0, 2.0, 5.0]] * 3
-    assert sorted(bool(r["hit"]) for r in results) == [False, True, True]
-    assert run(tmp_path)["hit"] is True
+    results = [finish(p) for p in [process(tmp_path, "vector") for _ in range(2)]]
+    assert [r["values"] for r in results] == [[6.0, 2.0, 5.0]] * 2
+    assert sorted(bool(r["hit"]) for r in results) == [False, True]
 
 
 def _each(pattern: str, change: Callable[[Path], object]) -> Callable[[Path], None]:
