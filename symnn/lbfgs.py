@@ -8,44 +8,84 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf, sqrt
 from sys import float_info
 
 import numpy as np
 
 from symnn.linesearch import Evaluate, Iterate, line_search
+from symnn.walls import follow
 
 SMALLEST_GRADIENT = 1e-9
 """Where no entry of the gradient is larger, nothing is left to gain."""
+PATIENCE = 20
+"""So many steps in turn that a wall cuts short are enough: each comes ten times nearer to it, or creeps along it."""
+SMALLEST_GAIN = 1e-10
+"""A wall is followed no further where that has gained no more than this part of the loss."""
 
 
 def lbfgs(evaluate: Evaluate, start: Iterate, memory: int) -> Iterator[Iterate]:
     """The iterates after a finite ``start``, each with a lower loss than the one before; ``memory`` pairs are kept.
 
     They end at one that is stationary, and where no lower loss is found; before it comes to that the pairs are
-    forgotten and the steepest descent is tried.
+    forgotten and the steepest descent is tried, and then the way along the wall beyond which nothing is finite.
 
     >>> def evaluate(theta):
     ...     return Iterate(theta, float(theta @ theta), 2 * theta)
     >>> [round(iterate.loss, 9) for iterate in lbfgs(evaluate, evaluate(np.array([3.0, 4.0])), memory=5)]
     [16.0, 0.0]
     """
+    here, patience = start, float(PATIENCE)
+    while True:
+        before = here
+        for found in _descent(evaluate, before, memory, patience):
+            yield (here := found)
+        if is_stationary(here) or (here is before and patience == inf):
+            return
+        lower = follow(evaluate, here, reach_of(start, here), partial(_descent, memory=memory, patience=PATIENCE))
+        if lower is not None and here.loss - lower.loss > SMALLEST_GAIN * abs(here.loss):
+            yield (here := lower)
+            patience = PATIENCE
+        elif patience == PATIENCE:
+            patience = inf  # there is no other way than on
+        else:
+            return
+
+
+def _descent(evaluate: Evaluate, start: Iterate, memory: int, patience: float) -> Iterator[Iterate]:
+    """The iterates as far as straight steps lead downwards, and ``patience`` of them in turn are not cut by a wall."""
     here = start
     pairs: tuple[Pair, ...] = ()
-    length = 1.0
-    while not is_stationary(here):
-        found = line_search(evaluate, here, quasi_newton(here.gradient, pairs), 1.0) if pairs else None
+    length, cut, refused = 1.0, 0, False
+
+    def noted(theta: np.ndarray) -> Iterate:
+        nonlocal refused
+        found = evaluate(theta)
+        refused = refused or not found.is_finite
+        return found
+
+    while not is_stationary(here) and cut < patience:
+        refused = False
+        found = line_search(noted, here, quasi_newton(here.gradient, pairs), 1.0) if pairs else None
         if found is None:
             pairs = ()
-            found = line_search(evaluate, here, steepest(here.gradient), length)
+            found = line_search(noted, here, steepest(here.gradient), length)
         if found is None:
             return
         pair = Pair.between(here, found)
         if pair.bends(here):
             pairs = (*pairs, pair)[-memory:]
         length = sqrt(np.dot(pair.step, pair.step))
+        cut = cut + 1 if refused else 0
         here = found
         yield here
+
+
+def reach_of(start: Iterate, here: Iterate) -> float:
+    """How far one comes: from one iterate to the other, or as far as this is from 0."""
+    moved, size = (float(np.linalg.norm(vector)) for vector in (here.theta - start.theta, here.theta))
+    return max(moved, size) or 1.0
 
 
 def is_stationary(iterate: Iterate) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
-from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs
+from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs, reach_of
 from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
 from symnn.physics import Physics
@@ -22,6 +22,7 @@ from symnn.points import sample
 from symnn.progress import Report, reporting
 from symnn.spec import read_spec
 from symnn.suggest import quote
+from symnn.walls import MOST_PARAMETERS, is_beside
 
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """``fun(theta) -> (loss, gradient)``."""
@@ -34,11 +35,13 @@ GROWTH = 1.1
 class Solution:
     """The parameters with the lowest loss that was seen, that loss, what it took, and why it ended there.
 
-    iterations: steps of Adam and iterations of L-BFGS. stopped: "running" for a callback, and in the end one of
+    iterations: steps of Adam and iterations of L-BFGS, one for all of a way along an edge. stopped: "running" for a
+    callback, and in the end one of
 
     * "converged: no entry of the gradient is above 1e-09",
-    * "no lower loss was found", also along the steepest descent; with the number of points tried, if any, that had no
-      finite loss and gradient,
+    * "no lower loss was found", also along the steepest descent; "… up to the edge of where it is finite, nor along
+      it" where the gradient points across that; with the number of points tried, if any, that had no finite loss and
+      gradient,
     * "all 5,000 iterations done", or "no iterations of L-BFGS asked for",
     * "out of time", "stopped by the callback", "interrupted" (Ctrl-C), or "ended by an error".
     """
@@ -65,7 +68,8 @@ def solve(
     """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS.
 
     L-BFGS (Liu, Nocedal 1989) keeps the last ``memory`` pairs of steps and changes of the gradient. A point where the
-    loss or its gradient is not finite is too far: the step is shortened. What comes back is the best point seen, never
+    loss or its gradient is not finite is too far: the step is shortened. Where the gradient points across the edge of
+    where they are, the descent goes on along it, see :mod:`symnn.walls`. What comes back is the best point seen, never
     worse than theta. After ``seconds`` it stops with what it has.
 
     callback: called after every step with the best :class:`Solution` so far; it ends the run if it returns True or
@@ -161,8 +165,14 @@ class _Run:
             return f"converged: no entry of the gradient is above {SMALLEST_GRADIENT:g}"
         if self.iterations == settings.adam + settings.iterations:
             return f"all {self.iterations:,} iterations done"
-        refused = f"; {self.refused:,} of the points tried had no finite loss and gradient" if self.refused else ""
-        return f"no lower loss was found{refused}"
+        if not self.refused:
+            return "no lower loss was found"
+        refused = f"{self.refused:,} of the points tried had no finite loss and gradient"
+        if not is_beside(self.evaluate, self.best, reach_of(self.best, self.best)):
+            return f"no lower loss was found; {refused}"
+        followed = self.best.theta.size <= MOST_PARAMETERS
+        along = "nor along it" if followed else f"which is not followed above {MOST_PARAMETERS:,} parameters"
+        return f"no lower loss was found up to the edge of where it is finite, {along}; {refused}"
 
 
 def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] | None) -> str:

