@@ -19,8 +19,7 @@ from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
 from symnn.errors import SpecError
-from symnn.lbfgs import lbfgs
-from symnn.linesearch import Iterate
+from symnn.lbfgs import Standing, lbfgs
 from symnn.physics import Physics
 from symnn.physics_spec import load_physics
 
@@ -139,7 +138,7 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
 def test_ctrl_c_in_solve_writes_the_best_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*arguments: object, **options: object) -> Iterator[Iterate]:
+    def interrupted(*arguments: object, **options: object) -> Iterator[Standing]:
         for number, iterate in enumerate(lbfgs(*arguments, **options)):  # type: ignore[arg-type]
             if number == 3:
                 signal.raise_signal(signal.SIGINT)
