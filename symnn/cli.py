@@ -462,19 +462,19 @@ def _held_out(result: TrainingResult) -> list[str]:
     lines = []
     if result.test_loss is not None:
         accuracy = "" if result.test_accuracy is None else f", accuracy {result.test_accuracy:.2%}"
-        lines.append(f"held-out data: loss {result.test_loss:.4f}{accuracy}")
+        lines.append(f"held-out data: loss {result.test_loss:.4g}{accuracy}")
     elif not len(result.dataset.test.x):
         best = result.history[result.best_epoch - 1]
         held = best.validation_loss is not None
         right = best.validation_accuracy if held else best.fitted_accuracy
         accuracy = "" if right is None else f", accuracy {right:.2%}"
-        lines.append(f"no held-out data; {'validation' if held else 'training'} rows: loss {best.score:.4f}{accuracy}")
+        lines.append(f"no held-out data; {'validation' if held else 'training'} rows: loss {best.score:.4g}{accuracy}")
     if result.test_fit is not None:
         columns = zip(*(getattr(result.test_fit, name).tolist() for name in ("r2", "error", "baseline")), strict=True)
         for number, (r2, error, baseline) in enumerate(columns):
             name = "" if len(result.test_fit.r2) == 1 else f"output[{number}], "
             lines.append(
-                f"  {name}R² {r2:.3f}, root mean square error {error:.4g}; predicting the mean: {baseline:.4g}"
+                f"  {name}R² {r2:.3g}, root mean square error {error:.4g}; predicting the mean: {baseline:.4g}"
             )
     return lines
 

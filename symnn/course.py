@@ -121,11 +121,18 @@ class Course:
 
     @classmethod
     def kept(
-        cls, keeping: Keeping, resume: bool, begun_with: Mapping[str, str], optimiser: str, theta: np.ndarray, last: int
+        cls,
+        keeping: Keeping,
+        resume: bool,
+        begun_with: Mapping[str, str],
+        optimiser: str,
+        theta: np.ndarray,
+        count: int,
+        last: int,
     ) -> Course | None:
         """The course that is kept in a file, of a training by this optimiser of parameters like theta.
 
-        It has at most ``last`` epochs. None where there is no file.
+        It has at most ``last`` epochs of ``count`` rows. None where there is no file.
         """
         names = OPTIMISERS[optimiser].state
         most = theta.nbytes * (2 + len(names)) + 8 * len(_COLUMNS) * last
@@ -135,6 +142,7 @@ class Course:
         numbers, raw = found
         keeping.require_same(numbers.begun_with, begun_with)
         keeping.require(numbers.epochs <= last, f"{numbers.epochs} epochs, expected at most {last}")
+        keeping.require(numbers.rows <= count, f"{numbers.rows} rows of an epoch of {count}")
         keeping.require(numbers.best <= numbers.epochs + 1, f"the best epoch {numbers.best} of {numbers.epochs}")
         keeping.require(numbers.generator.inc % 2 == 1, "an even increment of the generator, expected an odd one")
         dtype, shape = theta.dtype.name, theta.shape

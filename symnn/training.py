@@ -355,6 +355,14 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
                 f"{name}: found {columns} columns of targets, expected {outputs}, the outputs of the network"
             )
         scaling = target_scaling(network, dataset)
+        if scaling is not None and not scaling.is_representable.all():
+            column = int(np.argmin(scaling.is_representable))
+            target = repr(dataset.target_names[column]) if dataset.target_names else f"{column} of the targets"
+            low, high = y[:, column].min(), y[:, column].max()
+            raise DataError(
+                f"{name}: column {target}: found values from {low:g} to {high:g}, expected ones that can be "
+                "standardised in float64"
+            )
         return outputs, (lambda y: y) if scaling is None else scaling.standardise
     classes = outputs if dataset.classes is None else len(dataset.classes)
     if loss.reading == "logits":
@@ -496,7 +504,9 @@ class _Record:
             "parameters": digest(self.best.theta, *stood),
             "data": digest(*arrays),
         }
-        course = Course.kept(self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, self.last)
+        course = Course.kept(
+            self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, len(arrays[0]), self.last
+        )
         if course is not None:
             self.best, self.history, self.position = course.best, list(course.history), course.position
             self.samples, self.seconds, self.kept = self.position.samples, self.position.seconds, self.position.steps

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from tests.attacks.processes import ATTACKS, attack
+from tests.attacks import kill, processes
+from tests.attacks.processes import Outcome
+
+ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
+    **{name: partial(processes.attack, name) for name in processes.ATTACKS},
+    "kill": kill.attack,
+}
 
 
 def main() -> int:
@@ -18,7 +26,7 @@ def main() -> int:
         parser.error(f"found {', '.join(sorted(unknown))}, expected some of {', '.join(ATTACKS)}")
     failed = False
     for name in chosen.names or ATTACKS:
-        outcome = attack(name, chosen.tries)
+        outcome = ATTACKS[name](chosen.tries)
         print(f"{name:6}{outcome}", *outcome.failures, sep="\n  ", flush=True)
         failed |= bool(outcome.failures)
     return int(failed)
