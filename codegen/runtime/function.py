@@ -216,7 +216,9 @@ class CompiledFunction:
         given, written = self._plain(arguments, arrays)
         results = self._call(*given, *written)
         if results is False:
-            raise TypeError(f"{self!r} cannot take these arguments")
+            # Refused, found to be right, and refused again.
+            names = ", ".join(slot.name for slot in self.layout.arguments if slot.shape)
+            raise ValueError(f"the arrays ({names}) changed while they were checked: another thread writes to them")
         filled = iter(arrays)
         values = results if len(self.layout.results) > 1 else (results,)
         returned = tuple(next(filled) if slot.shape else v for slot, v in zip(self.layout.results, values))

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
 
-from tests.attacks import kill, processes
-from tests.attacks.processes import Outcome
-
-ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
-    **{name: partial(processes.attack, name) for name in processes.ATTACKS},
-    "kill": kill.attack,
-}
+from tests.attacks.table import ATTACKS
 
 
 def main() -> int:
@@ -27,7 +19,7 @@ def main() -> int:
     failed = False
     for name in chosen.names or ATTACKS:
         outcome = ATTACKS[name](chosen.tries)
-        print(f"{name:6}{outcome}", *outcome.failures, sep="\n  ", flush=True)
+        print(f"{name:8}{outcome}", *outcome.failures, sep="\n  ", flush=True)
         failed |= bool(outcome.failures)
     return int(failed)
 

@@ -7,13 +7,9 @@ standard error.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-SECONDS = 300.0
-"""After which a program counts as hanging."""
+from tests.attacks.outcome import Outcome, child
 
 EXIT = """
 # The interpreter ends while four threads that it does not wait for are inside compiled code.
@@ -70,33 +66,10 @@ for child in range(children):
         sys.exit(f"a child ended with status {ended[1]}")
 """
 
-ATTACKS: Mapping[str, str] = {"exit": EXIT, "fork": FORK} if hasattr(os, "fork") else {"exit": EXIT}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How often an attack was tried, and what was seen whenever it was not survived."""
-
-    tried: int
-    failures: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"tried {self.tried:,}, survived {self.tried - len(self.failures):,}"
+PROGRAMS: Mapping[str, str] = {"exit": EXIT, "fork": FORK} if hasattr(os, "fork") else {"exit": EXIT}
 
 
 def attack(name: str, tries: int) -> Outcome:
-    """Run an attack so often, with the numbers from 0."""
-    return Outcome(tries, tuple(text for number in range(tries) if (text := _run(ATTACKS[name], number))))
-
-
-def _run(program: str, number: int) -> str:
-    """What went wrong, or nothing."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", program, str(number)]
-    try:
-        found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"number {number} hangs"
-    if found.returncode == 0 and not found.stderr:
-        return ""
-    return f"number {number} ended with status {found.returncode}: {found.stderr[-300:]}"
+    """Run a program so often, with the numbers from 0."""
+    found = ((number, child(PROGRAMS[name], number)) for number in range(tries))
+    return Outcome(tries, tuple(f"number {number} {wrong}" for number, wrong in found if wrong))

@@ -75,13 +75,18 @@ def test_every_way_into_the_code_gives_the_same_bits() -> None:
     assert (out == slope).all()
 
 
-@pytest.mark.parametrize("emitter", ["vector", "numba"])
-def test_a_bound_call_sees_new_contents_and_checks_new_labels(emitter: str) -> None:
+def picked(emitter: str = "auto") -> CompiledFunction:
+    """total = Σ_s x[s, y[s]], with three columns."""
     S = sample_extent()
     s, h = Index("s", S), Index("h", 3)
     x, y, total = Variable("x", (S, 3)), Variable("y", (S,), "integer", 3), Variable("total")
-    picked = Equation(total.symbol, equal(y[s], h) * x[s, h], Reduction.SUM, (s, h))
-    function = codegen.compile(Graph((x, y), (picked,), ("total",)), emitter=emitter)  # type: ignore[arg-type]
+    equation = Equation(total.symbol, equal(y[s], h) * x[s, h], Reduction.SUM, (s, h))
+    return codegen.compile(Graph((x, y), (equation,), ("total",)), emitter=emitter)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_a_bound_call_sees_new_contents_and_checks_new_labels(emitter: str) -> None:
+    function = picked(emitter)
     values, labels = np.arange(12.0).reshape(4, 3), np.array([0, 1, 2, 0])
     bound = function.bind(values, labels)
     assert bound() == 0 + 4 + 8 + 9
@@ -181,6 +186,15 @@ def test_one_bound_function_may_be_called_by_several_threads() -> None:
 
     at_once(6, work)
     assert not wrong
+
+
+def test_labels_that_change_while_they_are_checked_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    function = picked()
+    # As if the label were right whenever the checks that explain a refusal look at it.
+    monkeypatch.setattr(function, "_converted", lambda arguments: arguments)
+    monkeypatch.setattr(function, "_plain", lambda arguments, arrays: (arguments, arrays))
+    with pytest.raises(ValueError, match=r"the arrays \(x, y\) changed while they were checked: another thread"):
+        function(np.zeros((2, 3)), np.array([0, 3]))
 
 
 def test_a_bound_array_that_was_resized_is_noticed() -> None:

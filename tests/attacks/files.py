@@ -1,0 +1,207 @@
+"""Hostile files: data and checkpoints with errors strewn in, entries of the cache that somebody has been at.
+
+What a reader makes of each is what it should be, or one error of one line, soon and in little memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+
+from tests.attacks.outcome import Outcome, answer, child
+
+MUTATE = """
+import json, os, random, resource, sys, tempfile, time
+from pathlib import Path
+import numpy as np
+import symnn
+from symnn import checkpoint
+
+SECONDS, MEGABYTES = 2.0, 512
+TOKENS = [b"\\0", b",", b";", b"\\n", b'"', b"nan", b"1e999", b"-", b"9" * 400, b"{", b"[" * 60, b"\\xff", b"null",
+          b"{}", b"1e-320", b"<f8", b"True", b"(", b"descr", b"F64", b"shape", (2**63 - 1).to_bytes(8, "little")]
+
+def mutated(data, chance):
+    data = bytearray(data)
+    for _ in range(chance.choice([1, 1, 2, 5, 30])):
+        at, to = sorted(chance.randrange(len(data) + 1) for _ in range(2))
+        to = min(to, at + chance.choice([1, 8, 100]))
+        kind = chance.randrange(5)
+        if kind == 0 and data:
+            data[at % len(data)] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            del data[at:to]
+        elif kind == 2:
+            data[at:at] = data[at:to] * chance.choice([1, 2, 50])
+        elif kind == 3:
+            data[at:to] = chance.choice(TOKENS)
+        else:
+            data[at:at] = chance.choice(TOKENS)
+    return bytes(data)
+
+def attack(files, read, tries, seed, mutate=mutated):
+    # Whoever takes more than that is told so by the system, and says so with a MemoryError.
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = taken + MEGABYTES * 1_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    chance, failures, slowest, accepted = random.Random(seed), [], 0.0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(tries):
+            name = chance.choice(list(files))
+            path = Path(folder, name)
+            path.write_bytes(mutate(files[name], chance))
+            begun = time.process_time()
+            try:
+                wrong = read(path)
+                accepted += 1
+            except symnn.SymnnError as error:
+                wrong = "an error of several lines" if "\\n" in str(error) or len(str(error)) > 2000 else ""
+            except BaseException as error:
+                wrong = f"{type(error).__name__}: {str(error)[:200]}"
+            seconds = time.process_time() - begun
+            slowest = max(slowest, seconds)
+            if wrong or seconds > SECONDS:
+                failures.append(f"number {number}, {name}: {wrong or f'{seconds:.1f} s'}")
+    print(json.dumps([failures, slowest, accepted]))
+"""
+
+DATA = (
+    MUTATE
+    + """
+def read(path):
+    found = symnn.load_file(path, "y", missing="mean")
+    parts = [part for split in (found.train, found.validation, found.test) for part in (split.x, split.y) if len(part)]
+    return "" if all(np.isfinite(part).all() for part in parts) else "numbers that are not finite"
+
+with tempfile.TemporaryDirectory() as folder:
+    rows = np.random.default_rng(0).normal(size=(12, 3)).round(3)
+    text = "a,b,y\\n" + "".join(f"{a},{b},{int(c > 0)}\\n" for a, b, c in rows)
+    mixed = "kind;size;y\\n" + "".join(f'{"red" if b > 0 else "blue"};"{a}";{c}\\n' for a, b, c in rows)
+    np.savez(Path(folder, "plain.npz"), a=rows, y=rows[:, 0] > 0)
+    np.savez_compressed(Path(folder, "packed.npz"), a=rows.astype("f4"), b=rows[:, 1], y=np.array(["m", "n"] * 6))
+    files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    files |= {"table.csv": text.encode(), "mixed.csv": mixed.encode(), "table.tsv": text.replace(",", "\\t").encode()}
+attack(files, read, int(sys.argv[1]), 0)
+"""
+)
+
+WEIGHTS = (
+    MUTATE
+    + """
+def altered(data, chance):
+    # Errors strewn over the file hardly ever pass its header: most go into what the header holds, or behind it.
+    size = int.from_bytes(data[:8], "little")
+    header, numbers = json.loads(data[8 : 8 + size]), data[8 + size :]
+    kind = chance.randrange(5)
+    if kind == 0:
+        return mutated(data, chance)
+    if kind == 1:
+        at = chance.randrange(len(numbers) // 8) * 8
+        value = chance.choice([0.0, -1.0, 1e308, float("nan"), float("inf"), 5e-324, chance.gauss(0, 1)])
+        numbers = numbers[:at] + np.float64(value).tobytes() + numbers[at + 8 :]
+    elif kind == 2:
+        name = chance.choice([name for name in header if name != "__metadata__"])
+        field = chance.choice(["dtype", "shape", "data_offsets"])
+        header[name][field] = chance.choice(["F32", "I64", [3], [], [2**62, 4], [0, 0], [0, 8], [3, 2], -1, None])
+    elif kind == 3:
+        words = json.loads(header["__metadata__"]["spec"])
+        inside = words
+        while isinstance(inside, (dict, list)) and inside:
+            holder, place = inside, chance.choice(list(inside) if isinstance(inside, dict) else range(len(inside)))
+            inside = holder[place]
+        holder[place] = chance.choice([None, -1, 0, 10**9, 1e308, "tanh", "x" * 5000, "x*" * 400 + "x", [1] * 100, {},
+                                       "gelu(" * 30 + "x" + ")" * 30, "exp(" * 90 + "x" + ")" * 90, "x**x**x", "1/0*x"])
+        header["__metadata__"]["spec"] = json.dumps(words)
+    else:
+        name = chance.choice(list(header["__metadata__"]))
+        text = header["__metadata__"][name].encode()
+        header["__metadata__"][name] = mutated(text, chance).decode("latin-1")
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + numbers
+
+def read(path):
+    found = checkpoint.load(path)
+    return "" if np.isfinite(found.theta).all() else "parameters that are not finite"
+
+spec = {"inputs": 2, "layers": [{"dense": 3, "activation": {"formula": "x*tanh(x)"}}, {"dense": 1}], "loss": "huber"}
+network = symnn.Network.from_spec(spec)
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder, "small.safetensors")
+    checkpoint.save(path, network, network.initial_parameters(0))
+    files = {path.name: path.read_bytes()}
+attack(files, read, int(sys.argv[1]), 1, altered)
+"""
+)
+
+
+def data(tries: int) -> Outcome:
+    """Tables of every kind with errors strewn in."""
+    return _mutated(DATA, tries)
+
+
+def weights(tries: int) -> Outcome:
+    """Checkpoints with errors strewn in; what is still one has finite parameters and its network's outputs."""
+    return _mutated(WEIGHTS, tries)
+
+
+def _mutated(program: str, tries: int) -> Outcome:
+    try:
+        failures, slowest, accepted = answer(program, tries, seconds=3600)
+    except RuntimeError as error:
+        return Outcome(tries, (str(error),))
+    remark = f"{accepted:,} were still what they should be; the slowest took {slowest:.2f} s"
+    return Outcome(tries, tuple(failures), remark)
+
+
+COMPILE = """
+import os, random, sys, warnings
+from pathlib import Path
+import codegen
+from sympy import symbols
+warnings.simplefilter("ignore")
+number, folder = int(sys.argv[1]), Path(os.environ["SYMNN_CACHE_DIR"])
+
+def values():
+    a, b = symbols("a b")
+    graph = codegen.gradient(codegen.from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e")
+    return codegen.compile(graph, emitter=("vector", "numba")[number % 2])(2.0, 1.0)
+
+def tamper(chance):
+    path = chance.choice(sorted(path for path in folder.rglob("*")))
+    how = chance.randrange(6)
+    if how == 0 and path.is_file():
+        data = bytearray(path.read_bytes() or b"x")
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+    elif how == 1 and path.is_file():
+        path.write_bytes(path.read_bytes()[:chance.randrange(path.stat().st_size + 1)])
+    elif how == 2 and path.is_file():
+        path.unlink()
+        path.mkdir()
+    elif how == 3:
+        elsewhere = path.with_name("elsewhere")
+        path.rename(elsewhere)
+        path.symlink_to(elsewhere)
+    elif how == 4:
+        path.chmod(0o777)
+    elif path.is_file():
+        path.write_bytes(path.read_bytes() + b"raise SystemExit(3)")
+
+if sys.argv[2] == "tamper":
+    chance = random.Random(number)
+    for _ in range(chance.choice([1, 1, 3])):
+        tamper(chance)
+if values() != (6.0, 2.0, 5.0):
+    sys.exit("wrong values")
+"""
+
+
+def cache(tries: int) -> Outcome:
+    """Entries of the cache with bits flipped, cut short, turned into directories and links, open to everyone."""
+    failures = []
+    for number in range(tries):
+        with tempfile.TemporaryDirectory() as folder:
+            for how in ("fill", "tamper", "read"):
+                wrong = child(COMPILE, number, how, SYMNN_CACHE_DIR=folder)
+                if wrong:
+                    failures.append(f"number {number}, {how}: {wrong}")
+    return Outcome(tries, tuple(failures))

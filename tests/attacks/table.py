@@ -1,0 +1,22 @@
+"""Every attack by its name: so many tries, and what came of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from tests.attacks import files, kill, machine, processes
+from tests.attacks.outcome import Outcome
+
+ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
+    **{name: partial(processes.attack, name) for name in processes.PROGRAMS},
+    "data": files.data,
+    "weights": files.weights,
+    "cache": files.cache,
+    "guard": machine.guard,
+    "threads": machine.threads,
+    "seeds": machine.seeds,
+    "batches": machine.batches,
+    **({"kill": kill.kill} if hasattr(os, "fork") else {}),
+}

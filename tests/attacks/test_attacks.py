@@ -1,0 +1,33 @@
+"""A sample of every attack; all of them are slow."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attacks.table import ATTACKS
+
+SAMPLES = {"data": 200, "weights": 100, "guard": 50, "batches": 3, "kill": 2}
+"""How many tries a sample has; one unless said."""
+
+EVERYTHING = {
+    "data": 20_000,
+    "weights": 5_000,
+    "guard": 20_000,
+    "threads": 20,
+    "seeds": 20,
+    "cache": 200,
+    "batches": 300,
+    "kill": 100,
+}
+"""How many tries are all; 50 unless said."""
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_sample_is_survived(name: str) -> None:
+    assert ATTACKS[name](SAMPLES.get(name, 1)).failures == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+def test_everything_is_survived(name: str) -> None:
+    assert ATTACKS[name](EVERYTHING.get(name, 50)).failures == ()
