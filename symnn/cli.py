@@ -130,7 +130,7 @@ def train(
         say(line)
     if out is not None:
         say(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
-        _end(keeping, result.stopped)
+        _end(keeping, result.stopped, out / "model.safetensors", out / "history.csv")
 
 
 @app.command(epilog="Example: [bold]symnn solve examples/burgers.yaml --out burgers.npz[/bold]")
@@ -174,7 +174,7 @@ def solve(
         say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
     if out is not None:
         say(f"saved {out}")
-        _end(keeping, found.stopped)
+        _end(keeping, found.stopped, out)
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
@@ -338,8 +338,12 @@ def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _end(keeping: Keeping, stopped: str) -> None:
+def _end(keeping: Keeping, stopped: str, *made: Path) -> None:
     """What the run has made is saved: its state is of no more use, unless it was broken off."""
+    from symnn.files import remove_leftovers
+
+    for path in made:
+        remove_leftovers(path)  # of a run that was killed while it saved
     if stopped != "interrupted":
         keeping.remove()
     elif keeping.path is not None and keeping.path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 import tempfile
@@ -109,6 +110,20 @@ def _require_regular(path: Path, mode: int, refused: type[SymnnError]) -> None:
     if not stat.S_ISREG(mode):
         found = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise refused(f"{path}: cannot be read: found {found}, expected a regular file")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of a file that were killed have left beside it; there must be no other writer now.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, ".a.txt-x7").touch()
+    ...     remove_leftovers(Path(folder, "a.txt"))
+    ...     list(Path(folder).iterdir())
+    []
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as to_bytes
 
 from symnn.errors import CheckpointError
-from symnn.files import file_path, read_regular, write_atomically
+from symnn.files import file_path, read_regular, remove_leftovers, write_atomically
 from symnn.suggest import quote
 
 FORMAT = "symnn state 1"
@@ -170,8 +170,8 @@ class Keeping:
     def remove(self) -> None:
         """Remove the state, and what was left of one that was being written: the run has ended."""
         if self.path is not None:
-            for path in (self.path, *self.path.parent.glob(f".{_literal(self.path.name)}-*")):
-                path.unlink(missing_ok=True)
+            remove_leftovers(self.path)
+            self.path.unlink(missing_ok=True)
 
 
 def kept(state: str | os.PathLike[str] | Keeping | None) -> Keeping:
@@ -255,9 +255,3 @@ def _tensors(raw: Mapping[str, Raw], expected: Mapping[str, Expected], name: str
             raise CheckpointError(f"{name}: tensor {key!r}: found numbers that are not {holds.__name__}")
         tensors[key] = values
     return tensors
-
-
-def _literal(name: str) -> str:
-    from glob import escape
-
-    return escape(name)
