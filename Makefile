@@ -21,10 +21,10 @@ test: $(VENV)/.dev ## lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 slow: $(VENV)/.dev ## the exhaustive sweeps that `make test` leaves out
-	$(BIN)/python -m pytest -m slow -n auto
+	$(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
 demo: $(VENV)/.demo ## a network from formula to trained, step by step
 	$(BIN)/python -m symnn.demo

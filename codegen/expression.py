@@ -182,15 +182,20 @@ def shape(reference: Expr) -> tuple[Extent, ...]:
     """The declared shape of the variable that a reference belongs to."""
     if not isinstance(reference, Indexed):
         return ()
-    return tuple(as_extent(n) for n in reference.base.shape or ())
+    return _extents(reference.base.shape or ())
+
+
+@lru_cache(maxsize=1024)
+def _extents(shape: tuple[Expr, ...]) -> tuple[Extent, ...]:
+    return tuple(as_extent(n) for n in shape)
 
 
 def fresh_index(index: Idx, taken: Set[str]) -> Idx:
     """An index of the same range under a name that is not taken: h, h_1, h_2, …"""
-    stem = str(index.label).split("_")[0]
-    names = chain([str(index.label)], (f"{stem}_{n}" for n in count(1)))
+    stem = index.name.split("_")[0]
+    names = chain([index.name], (f"{stem}_{n}" for n in count(1)))
     name = next(name for name in names if name not in taken)
-    return index if name == str(index.label) else Idx(name, (index.lower, index.upper))
+    return index if name == index.name else Idx(name, (index.lower, index.upper))
 
 
 def fresh_names(stem: str, taken: Collection[str]) -> Iterator[str]:

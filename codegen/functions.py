@@ -6,8 +6,8 @@ Value and derivative stand side by side; ``value`` is the definition that the mp
 
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
 a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
-where they jump; hypot'(0, 0) = 0, xlogy' by y = 0 at x = y = 0. Comparisons with nan are false: there relu' is 0,
-and the maximum of two, which is nan, has the derivative of its second argument.
+where they jump; hypot'(0, 0) = 0, so x/hypot is 0 there too, xlogy' by y = 0 at x = y = 0. Comparisons with nan are
+false: there relu' is 0, and the maximum of two, which is nan, has the derivative of its second argument.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import mpmath
 import sympy
 from sympy import (
     Add,
@@ -50,6 +51,7 @@ from codegen.expression import rewrite
 from codegen.primitive import Composite, Primitive
 
 __all__ = [
+    "CALLED",
     "CANONICAL",
     "SUPPORTED",
     "SYMPY_FUNCTIONS",
@@ -72,6 +74,8 @@ __all__ = [
     "direction_cosine",
     "elu",
     "equal",
+    "erfcinv",
+    "erfcinv_slope",
     "erfcx",
     "erfcx_curvature",
     "erfcx_rate",
@@ -83,17 +87,20 @@ __all__ = [
     "hard_tanh",
     "hypot",
     "leaky_relu",
+    "log1mexp",
     "log1p",
     "log_cosh",
     "log_erfc",
     "log_normal_cdf",
     "log_sigmoid",
     "log_sum_exp",
+    "log_tanh",
     "maximum",
     "minimum",
     "modulo",
     "normal_cdf",
     "power",
+    "ratio",
     "relu",
     "relu6",
     "sech",
@@ -249,6 +256,24 @@ def _fraction(mp: Any, x: Any, first: int) -> Any:
     return reduce(lambda value, n: 2 * n / (2 * x + value), range(mp.dps // 4 + 8, first - 1, -1), mp.mpf(0))
 
 
+class erfcinv(Primitive):  # noqa: N801
+    """The w at which erfc(w) is x, without the cancellation of erfinv(1 − x) for a small x."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return erfcinv_slope(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x == 0 or x == 2:
+            return mp.inf if x == 0 else -mp.inf
+        if not 0 < x < 2:
+            return mp.nan
+        with mpmath.workprec(mp.prec + 8 + max(0, -int(mpmath.mag(x)))):  # as many bits more as 1 − x loses
+            return mp.mpf(mpmath.erfinv(1 - mpmath.mpf(x)))
+
+
 class hypot(Primitive):  # noqa: N801
     """√(x₁² + x₂² + …) where the squares are out of range too; inf if an argument is, as IEEE 754 and C have it.
 
@@ -264,21 +289,18 @@ class hypot(Primitive):  # noqa: N801
         return mp.inf if infinite else mp.sqrt(sum((a * a for a in arguments), mp.mpf(0)))
 
 
-class direction_cosine(Primitive):  # noqa: N801
-    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+class ratio(Primitive):  # noqa: N801
+    """x/size for a size ≥ 0 that x does not exceed, and 0 where both are 0: the quotient stays whole, as
+    x·size⁻¹·size⁻¹ would become x·size⁻², which is out of range far earlier."""
 
-    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
-    """
+    nargs = 2
 
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, *arguments = self.args
-        dx = x.diff(symbol)
-        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
-        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+    def fdiff(self, argindex: int = 1) -> Expr:
+        size = self.args[1]
+        return ratio(Integer(1), size) if argindex == 1 else -ratio(self, size)
 
     @staticmethod
-    def value(mp: Any, x: Any, *arguments: Any) -> Any:
-        size = hypot.value(mp, *arguments)
+    def value(mp: Any, x: Any, size: Any) -> Any:
         return x / size if size else mp.mpf(0)
 
 
@@ -677,6 +699,49 @@ class log_sum_exp(Composite):  # noqa: N801
         return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
 
 
+class direction_cosine(Composite):  # noqa: N801
+    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+
+    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        return ratio(x, hypot(*arguments))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
+        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+
+class log1mexp(Composite):  # noqa: N801
+    """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x - log(2), log1p(-exp(-x)), log(-expm1(-x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return bose(self.args[0]) * self.args[0].diff(symbol)
+
+
+class log_tanh(Composite):  # noqa: N801
+    """log tanh(x) for x > 0, also where tanh is 1, with derivative 2/sinh(2x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return log1mexp(2 * x) - softplus(-2 * x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return 2 * csch(2 * self.args[0]) * self.args[0].diff(symbol)
+
+
 class log_erfc(Composite):  # noqa: N801
     """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small."""
 
@@ -704,6 +769,24 @@ class log_normal_cdf(Composite):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
         return sqrt(2 / pi) / erfcx(-x / sqrt(2)) * x.diff(symbol)
+
+
+class erfcinv_slope(Composite):  # noqa: N801
+    """−√π/2·exp(w²) of w = erfcinv(x), its derivative 2·w times its square.
+
+    exp(w²) is erfcx(w)/x: the square would amplify the error of w, 1,400-fold at x = 1e-300.
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        w = erfcinv(x)
+        return -sqrt(pi) / 2 * select(x, erfcx(w) / x, exp(w**2))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return 2 * erfcinv(x) * self**2 * x.diff(symbol)
 
 
 class XLog(Composite):
@@ -864,6 +947,7 @@ CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
     sympy.ceiling: ceiling,
     sympy.frac: frac,
     sympy.Mod: modulo,
+    sympy.erfcinv: erfcinv,
     sympy.re: lambda x: x,
     sympy.conjugate: lambda x: x,
     sympy.UnevaluatedExpr: lambda x: x,
@@ -902,3 +986,6 @@ SUPPORTED: tuple[type, ...] = (
     Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *special.SYMPY_FUNCTIONS, *CANONICAL,
     Piecewise, ExprCondPair, Relational, And, Or, Not,
 )  # fmt: skip
+
+#: Functions that are called for one number after the other, also where all else is in lanes.
+CALLED: frozenset[type[Expr]] = special.CALLED | {erfcinv}

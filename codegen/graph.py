@@ -116,7 +116,7 @@ class Graph:
     @cached_property
     def index_names(self) -> frozenset[str]:
         """The names of all indices in use."""
-        return frozenset(str(i.label) for e in self.equations for i in e.domain)
+        return frozenset(i.name for e in self.equations for i in e.domain)
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""

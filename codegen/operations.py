@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from math import prod
 
 from sympy import Add, Dummy, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
@@ -41,6 +41,7 @@ def equation_operations(equation: Equation, samples: int = 1) -> Operations:
     """Operations of one equation."""
     found: Operations = Counter()
     below = annotate(equation.body, _indices)
+    reads = reading(equation.body)
     # A reciprocal that is a factor is the division of that product; on its own it is one itself.
     alone = {id(equation.body)}
     alone.update(id(a) for n in postorder(equation.body) if not is_leaf(n) and not isinstance(n, Mul) for a in n.args)
@@ -49,22 +50,22 @@ def equation_operations(equation: Equation, samples: int = 1) -> Operations:
         if node not in seen:
             seen.add(node)
             times = size(below[id(node)], samples)
-            found.update({kind: number * times for kind, number in node_operations(node).items()})
-            if id(node) in alone and is_reciprocal(node) and _reads(node):
+            found.update({kind: number * times for kind, number in node_operations(node, reads).items()})
+            if id(node) in alone and is_reciprocal(node) and id(node) in reads:
                 found["divide"] += times
     if equation.reduction is not None:
         found["add" if equation.reduction is Reduction.SUM else "compare"] += size(equation.domain, samples)
     return found
 
 
-def node_operations(node: Basic) -> dict[str, int]:
+def node_operations(node: Basic, reads: Set[int]) -> dict[str, int]:
     """Operations of one node, its arguments and the division of a reciprocal that stands alone not included."""
-    if is_leaf(node) or not _reads(node):
+    if is_leaf(node) or id(node) not in reads:
         return {}
     if isinstance(node, Add):
         return {"add": len(node.args) - 1}
     if isinstance(node, Mul):
-        return _product(node)
+        return _product(node, reads)
     if isinstance(node, Pow):
         return _power(node)
     if isinstance(node, (equal, select, step, Piecewise, Relational)):
@@ -74,8 +75,10 @@ def node_operations(node: Basic) -> dict[str, int]:
     if isinstance(node, Extremum):
         return {type(node).__name__: len(node.args) - 1}
     if isinstance(node, Composite):
-        arguments = [Dummy(real=True) if _reads(argument) else argument for argument in node.args]
-        return dict(sum((Counter(node_operations(part)) for part in postorder(node.formula(*arguments))), Counter()))
+        arguments = [Dummy(real=True) if id(argument) in reads else argument for argument in node.args]
+        formula = node.formula(*arguments)
+        inside = reading(formula)
+        return dict(sum((Counter(node_operations(part, inside)) for part in postorder(formula)), Counter()))
     return {type(node).__name__: 1} if isinstance(node, Expr) and not isinstance(node, stop_gradient) else {}
 
 
@@ -84,12 +87,12 @@ def is_reciprocal(node: Basic) -> bool:
     return isinstance(node, Pow) and isinstance(node.exp, Rational) and node.exp.is_negative is True
 
 
-def _product(node: Mul) -> dict[str, int]:
+def _product(node: Mul, reads: Set[int]) -> dict[str, int]:
     """All constant factors are one number, a sign is free, and what is divided by is not multiplied."""
-    reading = [factor for factor in node.args if _reads(factor)]
-    divisors = sum(1 for factor in reading if is_reciprocal(factor))
-    scaled = any(factor != -1 for factor in node.args if not _reads(factor))
-    return _nonzero(multiply=max(len(reading) - divisors + scaled - 1, 0), divide=divisors)
+    varying = [factor for factor in node.args if id(factor) in reads]
+    divisors = sum(1 for factor in varying if is_reciprocal(factor))
+    scaled = any(factor != -1 for factor in node.args if id(factor) not in reads)
+    return _nonzero(multiply=max(len(varying) - divisors + scaled - 1, 0), divide=divisors)
 
 
 def _power(node: Pow) -> dict[str, int]:
@@ -103,8 +106,13 @@ def _nonzero(**counts: int) -> dict[str, int]:
     return {kind: number for kind, number in counts.items() if number}
 
 
-def _reads(node: Basic) -> bool:
-    return any(isinstance(leaf, (Indexed, Idx, Symbol)) for leaf in postorder(node))
+def reading(expression: Basic) -> frozenset[int]:
+    """The nodes that are no constants, by identity."""
+
+    def reads(node: Basic, arguments: list[bool]) -> bool:
+        return any(arguments) or isinstance(node, (Indexed, Idx, Symbol))
+
+    return frozenset(node for node, found in annotate(expression, reads).items() if found)
 
 
 def _indices(node: Basic, arguments: list[frozenset[Idx]]) -> frozenset[Idx]:

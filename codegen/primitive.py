@@ -54,3 +54,10 @@ class Composite(RealFunction):
 
     def _eval_evalf(self, prec: int) -> Expr | None:
         return self.definition()._eval_evalf(prec)
+
+
+class Approximation(Composite):
+    """A formula with the digits of float64, which is compiled; the oracle evaluates ``value``, which is exact."""
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        return RealFunction._eval_evalf(self, prec)

@@ -329,6 +329,8 @@ class FlatFunction:
 
 def _real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Array:
     """An array of this type and the shape of the value, which has to hold real numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise EmitError(f"{what} must hold real numbers, found a masked array; fill what is masked by .filled(…)")
     found = np.asarray(value)
     if found.dtype.kind not in "biuf":
         raise EmitError(f"{what} must hold real numbers, found {found.dtype.name}")

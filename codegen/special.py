@@ -1,7 +1,7 @@
 """Special functions: those of SymPy that are let in as they are, and those whose derivatives need a form of their own.
 
 Each family is closed under differentiation: a Bessel function has those of the neighbouring orders as its derivative,
-log Γ the polygamma functions, sinc the spherical Bessel functions. Orders and branches are numbers, not variables.
+log Γ the polygamma functions, sinc the spherical Bessel functions. By an order there is no derivative.
 """
 
 from __future__ import annotations
@@ -11,23 +11,37 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import sympy
-from sympy import Expr, Integer, exp, gamma
+from sympy import Expr, Integer, Number, cos, exp, gamma, pi, sin
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
-from codegen.primitive import Primitive
+from codegen.expression import rewrite
+from codegen.primitive import Composite, Primitive
 
 __all__ = [
     "CALLED",
     "CANONICAL",
     "ORDERS",
     "SYMPY_FUNCTIONS",
+    "WRITTEN",
+    "Bessel",
+    "as_written",
+    "besseli",
+    "besselj",
+    "besselk",
+    "bessely",
+    "hyperbolic_sine_integral",
     "lambert_w",
+    "lower_lambert_w",
+    "modified_spherical_bessel",
     "regularised_lower_gamma",
     "regularised_upper_gamma",
+    "scaled_bessel",
+    "share_of_odds",
     "sinc",
     "sine_integral",
     "spherical_bessel",
+    "wright_omega",
 ]
 
 
@@ -67,6 +81,26 @@ class spherical_bessel(Primitive):  # noqa: N801
         return -size if x < 0 and n % 2 else size
 
 
+class modified_spherical_bessel(Primitive):  # noqa: N801
+    """iₙ(x) = √(π/2x)·Iₙ₊½(x) for whole n ≥ 0, i₀ = sinh(x)/x, with iₙ' = (n·iₙ₋₁ + (n + 1)·iₙ₊₁)/(2n + 1)."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        n, x = self.args
+        if argindex == 1:
+            raise ArgumentIndexError(self, argindex)
+        above = (n + 1) * modified_spherical_bessel(n + 1, x)
+        return (above + (n * modified_spherical_bessel(n - 1, x) if n != 0 else 0)) / (2 * n + 1)
+
+    @staticmethod
+    def value(mp: Any, n: Any, x: Any) -> Any:
+        if x == 0 or x != x:
+            return x if x != x else mp.mpf(n == 0)
+        size = mp.sqrt(mp.pi / 2 / abs(x)) * mp.besseli(n + mp.mpf(1) / 2, abs(x)) if not mp.isinf(x) else mp.inf
+        return -size if x < 0 and n % 2 else size
+
+
 class sine_integral(Primitive):  # noqa: N801
     """Si(x), the integral of sinc from 0 to x; SymPy's derivative sin(x)/x is nan at 0."""
 
@@ -78,6 +112,138 @@ class sine_integral(Primitive):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
         return mp.si(x) if x == x else x
+
+
+class hyperbolic_sine_integral(Primitive):  # noqa: N801
+    """Shi(x), the integral of sinh(t)/t from 0 to x; SymPy's derivative sinh(x)/x is nan at 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return modified_spherical_bessel(Integer(0), self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.shi(x) if mp.isfinite(x) else x
+
+
+class Bessel(Primitive):
+    """A Bessel function of real order ν, whose derivative is half a sum of those of the orders ν − 1 and ν + 1.
+
+    It is real for x > 0, and for x < 0 if the order is whole, J and I then only.
+    """
+
+    nargs = 2
+    before: int
+    after: int
+    """The factors of its neighbours."""
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        order, x = self.args
+        if argindex == 1:
+            raise ArgumentIndexError(self, argindex)
+        kind = type(self)
+        return (self.before * kind(order - 1, x) + self.after * kind(order + 1, x)) / 2
+
+
+class besselj(Bessel):  # noqa: N801
+    """J_ν(x)."""
+
+    before, after = 1, -1
+
+    @classmethod
+    def eval(cls, order: Expr, x: Expr) -> Expr | None:
+        return (-1) ** order * cls(-order, x) if isinstance(order, Integer) and order < 0 else None
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        if x == mp.inf:
+            return mp.mpf(0)
+        return _real_order(mp, order, x, lambda size: mp.besselj(order, size), mp.mpf(1), -1)
+
+
+class bessely(Bessel):  # noqa: N801
+    """Y_ν(x) for x > 0."""
+
+    before, after = 1, -1
+
+    @classmethod
+    def eval(cls, order: Expr, x: Expr) -> Expr | None:
+        """Of a negative order J and Y of the positive one: SciPy's is inf where Y_ν overflows and Y₋ν does not."""
+        if not (isinstance(order, Number) and order < 0):
+            return None
+        turn = -order * pi
+        return cos(turn) * cls(-order, x) + (0 if isinstance(order, Integer) else sin(turn) * besselj(-order, x))
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        if x == 0:
+            return -mp.inf if order >= 0 else mp.nan
+        if x == mp.inf:
+            return mp.mpf(0)
+        return mp.bessely(order, x) if x > 0 else mp.nan
+
+
+class besseli(Bessel):  # noqa: N801
+    """I_ν(x)."""
+
+    before, after = 1, 1
+
+    @classmethod
+    def eval(cls, order: Expr, x: Expr) -> Expr | None:
+        return cls(-order, x) if isinstance(order, Integer) and order < 0 else None
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        def value(size: Any) -> Any:
+            return mp.besseli(order, size) if size < FAR else mp.inf
+
+        return _real_order(mp, order, x, value, mp.mpf(1), -1)
+
+
+class besselk(Bessel):  # noqa: N801
+    """K_ν(x) = K₋ν(x) for x > 0."""
+
+    before, after = -1, -1
+
+    @classmethod
+    def eval(cls, order: Expr, x: Expr) -> Expr | None:
+        return cls(-order, x) if isinstance(order, Number) and order < 0 else None
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        if x == 0:
+            return mp.inf
+        if x == mp.inf:
+            return mp.mpf(0)
+        return mp.besselk(order, x) if x > 0 else mp.nan
+
+
+FAR = 10**6
+"""From here on I_ν(x) is taken for infinite."""
+
+
+def _real_order(mp: Any, order: Any, x: Any, value: Callable[[Any], Any], at_zero: Any, sign: int) -> Any:
+    """J or I: odd or even for a whole order, otherwise real for x > 0 only; at 0 as xᵛ/Γ(ν + 1) has it."""
+    if x != x or order != order:
+        return mp.nan
+    whole = mp.isint(order)
+    if x == 0:
+        if order == 0:
+            return at_zero
+        return mp.mpf(0) if order > 0 or whole else mp.inf * mp.sign(mp.gamma(order + 1))
+    if x < 0 and not whole:
+        return mp.nan
+    return value(abs(x)) * (sign if x < 0 and order % 2 else 1)
+
+
+BRANCH_POINT, ABOVE_IT = -0.36787944117144233, 1.2428753672788363e-17
+"""The float nearest to −1/e, which counts as it, and how far −1/e lies above it."""
+NEAR_BRANCH_POINT = (
+    -1, 1, -1 / 3, 11 / 72, -43 / 540, 769 / 17280, -221 / 8505, 680863 / 43545600, -1963 / 204120,
+    226287557 / 37623398400,
+)  # fmt: skip
+"""W as a power series in ±√(2·(e·x + 1)) (Corless, Gonnet, Hare, Jeffrey, Knuth 1996, equation 4.22)."""
 
 
 class lambert_w(Primitive):  # noqa: N801
@@ -92,7 +258,92 @@ class lambert_w(Primitive):  # noqa: N801
     def value(mp: Any, x: Any) -> Any:
         if mp.isinf(x) and x > 0:
             return x
-        return mp.lambertw(x).real if x * mp.e >= -1 else mp.nan
+        return _lambert_w(mp, x, 0) if x >= BRANCH_POINT else mp.nan
+
+
+class lower_lambert_w(lambert_w):  # noqa: N801
+    """W₋₁(x) ≤ −1 with W·exp(W) = x, for −1/e ≤ x < 0."""
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x == 0:
+            return -mp.inf
+        return _lambert_w(mp, x, -1) if BRANCH_POINT <= x < 0 else mp.nan
+
+
+def _lambert_w(mp: Any, x: Any, branch: int) -> Any:
+    return mp.lambertw(x, branch).real if x != BRANCH_POINT else mp.mpf(-1)
+
+
+class wright_omega(Primitive):  # noqa: N801
+    """ω(x) = W(exp(x)), the ω > 0 with ω + log ω = x, where exp(x) is out of range too; its derivative is ω/(1 + ω)."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return share_of_odds(self)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x != x or x == mp.inf:
+            return x
+        if x <= SERIES_FROM:
+            return mp.lambertw(mp.exp(x)).real
+        w = x - mp.log(x)
+        for _ in range(STEPS):
+            w -= (w + mp.log(w) - x) / (1 + 1 / w)
+        return w
+
+
+class share_of_odds(Composite):  # noqa: N801
+    """w/(1 + w), with derivative (1 + w)⁻², which does not cancel for large w."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, w: Expr) -> Expr:
+        return w / (1 + w)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (w,) = self.args
+        return (1 + w) ** -2 * w.diff(symbol)
+
+
+class scaled_bessel(Primitive):  # noqa: N801
+    """exp(−|x|)·Iₙ(x), which falls as 1/√(2π·|x|) where Iₙ is out of range."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        n, x = self.args
+        if argindex == 1:
+            raise ArgumentIndexError(self, argindex)
+        neighbours = scaled_bessel(abs(n - 1), x) + scaled_bessel(n + 1, x)
+        return neighbours / 2 - sympy.sign(x) * self
+
+    @staticmethod
+    def value(mp: Any, n: Any, x: Any) -> Any:
+        size = decayed_bessel(mp, n, abs(x))
+        return -size if x < 0 and n % 2 else size
+
+
+def decayed_bessel(mp: Any, order: Any, x: Any) -> Any:
+    """exp(−x)·I(x) of an order for x ≥ 0, beyond SERIES_FROM by Hankel's series (Abramowitz, Stegun 1964, 9.7.1)."""
+    if x != x or mp.isinf(x):
+        return 1 / x
+    if x <= SERIES_FROM:
+        return mp.besseli(order, x) * mp.exp(-x)
+    term = total = mp.mpf(1)
+    for k in range(1, mp.dps + 10):
+        term *= ((2 * k - 1) ** 2 - 4 * order**2) / (8 * k * x)
+        total += term
+    return total / mp.sqrt(2 * mp.pi * x)
+
+
+SERIES_FROM = 1000
+"""Beyond, the oracle takes ω by Newton's method and Iₙ from a series, of which each term gives a digit and more."""
+STEPS = 12
+"""Of Newton's method, from a start with three digits: 10⁴ digits."""
 
 
 class regularised_lower_gamma(Primitive):  # noqa: N801
@@ -123,16 +374,33 @@ class regularised_upper_gamma(regularised_lower_gamma):  # noqa: N801
 
 
 SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
-    sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.binomial, sympy.besselj, sympy.bessely,
-    sympy.besseli, sympy.besselk, sympy.expint, sympy.Ei, sympy.Ci, sympy.erfinv,
+    sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.binomial, sympy.expint, sympy.Ei, sympy.Ci,
+    sympy.Chi, sympy.erfi, sympy.erfinv, sympy.fresnels, sympy.fresnelc, sympy.airyai, sympy.airybi,
+    sympy.airyaiprime, sympy.airybiprime,
 )  # fmt: skip
 """SymPy's own, whose derivatives are right as they are."""
 
 CALLED: frozenset[type[Expr]] = frozenset({
-    sympy.beta, sympy.binomial, sympy.besselj, sympy.bessely, sympy.besseli, sympy.besselk, sympy.expint, sympy.Ei,
-    sympy.Ci, sympy.erfinv, sine_integral, spherical_bessel, regularised_lower_gamma, regularised_upper_gamma,
+    sympy.beta, sympy.binomial, sympy.expint, sympy.Ei, sympy.Ci, sympy.Chi, sympy.erfi, sympy.erfinv, sympy.fresnels,
+    sympy.fresnelc, sympy.airyai, sympy.airybi, sympy.airyaiprime, sympy.airybiprime, besselj, bessely, besseli,
+    besselk, sine_integral, hyperbolic_sine_integral, spherical_bessel, modified_spherical_bessel,
+    regularised_lower_gamma, regularised_upper_gamma, scaled_bessel,
 })  # fmt: skip
 """C functions of SciPy, called for one number after the other, also where all else is in lanes."""
+
+
+def _upper_gamma(a: Expr, x: Expr) -> Expr:
+    """Γ(a, x), for a number a < 0 by a·Γ(a, x) = Γ(a + 1, x) − xᵃ·exp(−x): Γ(a)·Q(a, x) takes a > 0."""
+    if isinstance(a, Number) and a < 0 and not a.is_integer:
+        return (_upper_gamma(a + 1, x) - x**a * exp(-x)) / a
+    return gamma(a) * regularised_upper_gamma(a, x)
+
+
+def _lower_gamma(a: Expr, x: Expr) -> Expr:
+    if isinstance(a, Number) and a < 0 and not a.is_integer:
+        return (_lower_gamma(a + 1, x) + x**a * exp(-x)) / a
+    return gamma(a) * regularised_lower_gamma(a, x)
+
 
 #: Functions that are rewritten on entry.
 CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
@@ -141,11 +409,42 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.factorial: lambda x: gamma(x + 1),
     sympy.sinc: sinc,
     sympy.jn: spherical_bessel,
+    sympy.besselj: besselj,
+    sympy.bessely: bessely,
+    sympy.besseli: besseli,
+    sympy.besselk: besselk,
     sympy.Si: sine_integral,
-    sympy.LambertW: lambda x, branch=0: lambert_w(x),
-    sympy.lowergamma: lambda a, x: gamma(a) * regularised_lower_gamma(a, x),
-    sympy.uppergamma: lambda a, x: gamma(a) * regularised_upper_gamma(a, x),
+    sympy.Shi: hyperbolic_sine_integral,
+    sympy.LambertW: lambda x, branch=0: (lower_lambert_w if branch == -1 else lambert_w)(x),
+    sympy.lowergamma: _lower_gamma,
+    sympy.uppergamma: _upper_gamma,
 }
+
+WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
+    sinc: sympy.sinc,
+    spherical_bessel: sympy.jn,
+    besselj: sympy.besselj,
+    bessely: sympy.bessely,
+    besseli: sympy.besseli,
+    besselk: sympy.besselk,
+    sine_integral: sympy.Si,
+    hyperbolic_sine_integral: sympy.Shi,
+    lambert_w: sympy.LambertW,
+    lower_lambert_w: lambda x: sympy.LambertW(x, -1),
+    regularised_lower_gamma: lambda a, x: sympy.lowergamma(a, x, evaluate=False) / gamma(a),
+    regularised_upper_gamma: lambda a, x: sympy.uppergamma(a, x, evaluate=False) / gamma(a),
+}
+"""How a user writes a function that was rewritten on entry, for messages."""
+
+
+def as_written(expression: Expr) -> Expr:
+    """An expression with SymPy's functions in place of those that they were rewritten to.
+
+    >>> a, x = sympy.symbols("a x", positive=True)
+    >>> as_written(gamma(a) * regularised_lower_gamma(a, x) + lower_lambert_w(x))
+    LambertW(x, -1) + lowergamma(a, x)
+    """
+    return rewrite(expression, lambda node: WRITTEN[node.func](*node.args) if node.func in WRITTEN else None)
 
 
 class Order(NamedTuple):
@@ -161,18 +460,16 @@ class Order(NamedTuple):
         found = node.args[self.argument] if len(node.args) > self.argument else Integer(0)
         if isinstance(found, Integer) and self.least <= int(found) <= self.largest:
             return None
-        expected = f"a whole number from {self.least}" if self.largest > self.least else str(self.least)
+        expected = f"{self.least} to {self.largest}" if self.largest < math.inf else f"a whole number from {self.least}"
         return f"{type(node).__name__} of {self.noun} {found}, expected {expected}"
 
 
 ORDERS: Mapping[type[Basic], Order] = {
     **{
         kind: Order(0, "order", 0)
-        for kind in (
-            sympy.polygamma, sympy.besselj, sympy.bessely, sympy.besseli, sympy.besselk, sympy.jn, spherical_bessel,
-        )
+        for kind in (sympy.polygamma, sympy.jn, spherical_bessel, modified_spherical_bessel, scaled_bessel)
     },
     sympy.expint: Order(0, "order", 1),
-    sympy.LambertW: Order(1, "branch", 0, 0),
-}  # fmt: skip
+    sympy.LambertW: Order(1, "branch", -1, 0),
+}
 """Functions with an argument that is a number known before anything is compiled."""

@@ -126,7 +126,7 @@ def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tu
 
 
 def _check_indices(equation: Equation) -> None:
-    names = [str(index.label) for index in equation.domain]
+    names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
         raise _error(equation, f"an index name occurs twice in the target and the reduction: {', '.join(names)}")
     if (equation.reduction is None) != (not equation.reduced):

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import symnn.terminal  # noqa: F401 - what PYTHONIOENCODING may ask for is known from here on
+
 TYPE_CHECKING = False  # typing's own would cost its import
 if TYPE_CHECKING:
     from symnn.data import Dataset, Split, load_digits, load_file, load_frame

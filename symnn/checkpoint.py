@@ -24,6 +24,7 @@ from safetensors.numpy import save as to_bytes
 
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
+from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.files import file_path, require_regular
@@ -33,6 +34,7 @@ from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
+from symnn.tables.arrays import as_array
 from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
@@ -99,7 +101,8 @@ class Checkpoint:
             raise DataError("x: found columns with names, expected an array: this checkpoint knows no names")
         if isinstance(table, str | os.PathLike):
             table = read_table(table)
-        return self.features.encode(table if isinstance(table, Table) else from_frame(table))
+        table = table if isinstance(table, Table) else from_frame(table)
+        return self.features.encode(table, " (a network trained with missing: mean fills such cells)")
 
     def predict(self, x: Any) -> np.ndarray:
         """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.
@@ -143,7 +146,7 @@ def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
-    raw = np.asarray(values)
+    raw = as_array(name, values)
     if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != columns or len(raw) == 0:
         raise DataError(
             f"{name}: found an array of {raw.dtype} with shape {raw.shape}, "
@@ -238,10 +241,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         dtype = dtype_name(dtype)
     except EmitError:
         raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}") from None
-    try:
-        given = np.asarray(theta)
-    except ValueError:  # lists of different lengths
-        raise CheckpointError(f"{path}: theta: found {quote(theta)}, expected a vector of numbers") from None
+    given = read_array(f"{path}: theta", theta, CheckpointError)
     if given.dtype.kind not in "iuf" or given.shape != (network.parameter_count,):
         raise CheckpointError(
             f"{path}: theta: found an array of {given.dtype} with shape {given.shape}, "

@@ -1,4 +1,4 @@
-"""The command line: train, solve, formulas, check, compare, steps, compile, cache.
+"""The command line: train, predict, solve, formulas, check, compare, steps, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -63,6 +63,11 @@ class Precision(StrEnum):
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where the same command was broken off.")]
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json.")]
 
+SeparatorOption = Annotated[
+    str | None, typer.Option(help="What separates cells: comma, semicolon, tab, bar or space; else recognised.")
+]
+DecimalOption = Annotated[str | None, typer.Option(help="The decimal point of numbers, '.' or ','.")]
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -87,13 +92,13 @@ def train(
         Path | None, typer.Option(help="A .csv, .tsv, .parquet or .npz file instead of the spec's data.")
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column of --data to predict.")] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(help="What separates cells: comma, semicolon, tab, bar or space; else recognised."),
-    ] = None,
-    decimal: Annotated[str | None, typer.Option(help="The decimal point of numbers, '.' or ','.")] = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
     missing: Annotated[str | None, typer.Option(help="What to do about missing cells: refuse, drop or mean.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(help="A column of numbers that are categories; may be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -108,8 +113,10 @@ def train(
     from symnn.training import train as run
 
     network = _network(spec)
-    options = {"separator": separator, "decimal": decimal, "missing": missing, "ignore": tuple(ignore or ()) or None}
-    dataset = _dataset(network, spec, data, target, {k: v for k, v in options.items() if v is not None})
+    options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
+    options |= {"ignore": ignore or None, "categorical": categorical or None}
+    said = {name: value for name, value in options.items() if value is not None}
+    dataset = _dataset(network, spec, data, target, said)
     assert network.spec is not None
     changes = {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
     settings = network.spec.training.model_copy(update=changes)
@@ -118,11 +125,11 @@ def train(
     say(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
     with _keeping(out and out / "model.safetensors", resume) as keeping:
         result = run(network, dataset, settings, model=network.compile(dtype.value), state=keeping, resume=resume)
-    say(_course(result))
     if not result.improved:
         _end(keeping, result.stopped)
         say(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", sys.stderr)
         raise typer.Exit(1)
+    say(_course(result))
     if out is not None:
         checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
         _write_history(out / "history.csv", result)
@@ -131,6 +138,35 @@ def train(
     if out is not None:
         say(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
         _end(keeping, result.stopped, out / "model.safetensors", out / "history.csv")
+
+
+@app.command(epilog="Example: [bold]symnn predict runs/iris/model.safetensors flowers.csv --out kinds.csv[/bold]")
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network, model.safetensors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .csv, .tsv, .parquet or .npz file with the columns it was trained on."),
+    ],
+    out: Annotated[Path | None, typer.Option(help="A .csv file for the rows instead of printing them.")] = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
+) -> None:
+    """Predict every row of a file, read and scaled as in training: its class and probabilities, or its numbers."""
+    from symnn import checkpoint
+    from symnn.files import write_atomically
+    from symnn.prediction import as_csv, predictions
+    from symnn.tables import Layout, read_table
+
+    if out is not None and (out.suffix != ".csv" or out.is_dir() or not out.parent.is_dir()):
+        raise SpecError(f"--out: expected a file that ends in .csv in a directory that exists, found '{out}'")
+    trained = checkpoint.load(model)
+    names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".")))
+    text = as_csv(names, rows)
+    if out is None:
+        say(text.removesuffix("\n"))
+    else:
+        write_atomically(out, text.encode())
+        say(f"wrote {out} ({len(rows):,} rows)")
 
 
 @app.command(epilog="Example: [bold]symnn solve examples/burgers.yaml --out burgers.npz[/bold]")

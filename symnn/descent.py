@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from codegen.emit.layout import Slot
 from codegen.runtime.minibatches import Minibatches
+from symnn.arrays import read_array
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser
@@ -187,10 +188,7 @@ def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:
     Raises :class:`SymnnError` for an array of another shape, and for numbers that the dtype cannot hold.
     """
     count = model.network.parameter_count
-    try:
-        array = np.asarray(given)
-    except ValueError:  # lists of different lengths
-        raise SymnnError(f"{name}: found {quote(given)}, expected numbers with shape ({count},)") from None
+    array = read_array(name, given, SymnnError)
     if array.dtype.kind not in "iuf" or array.shape != (count,):
         raise SymnnError(
             f"{name}: found an array of {array.dtype} with shape {array.shape}, expected numbers with shape ({count},)"
@@ -219,7 +217,7 @@ def _resolved(optimiser: str | Optimiser) -> Optimiser:
 def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:
     if order is None:
         return np.arange(rows)
-    order = np.asarray(order)
+    order = read_array("order", order, DataError)
     if order.dtype.kind not in "iu" or order.ndim != 1 or not len(order):
         raise DataError(f"order: found {_described(order)}, expected at least one row number")
     if order.min() < 0 or order.max() >= rows:

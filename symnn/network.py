@@ -20,11 +20,12 @@ from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, parse_formula
+from symnn.given import whole_number
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
 from symnn.objective import Objective
 from symnn.spec import Choice, Spec, choice, load_spec
-from symnn.suggest import quote, suggest, unknown
+from symnn.suggest import quote, unknown
 
 Formula = Callable[[Expr], Expr]
 ActivationLike = str | Choice | Mapping[str, Any] | Formula | None
@@ -48,7 +49,7 @@ class Layer:
             object.__setattr__(self, "dense", _whole("dense", self.dense))
         if not isinstance(self.bias, bool):
             raise SpecError(f"bias: found {quote(self.bias)}, expected True or False")
-        if self.initialiser is not None and self.initialiser not in INITIALISERS:
+        if self.initialiser is not None and str(self.initialiser) not in INITIALISERS:
             raise SpecError(unknown("initialiser", str(self.initialiser), INITIALISERS))
         object.__setattr__(self, "activation", _checked("activation", self.activation, 1))
 
@@ -206,13 +207,14 @@ class Network:
         count = sum(1 for layer in self.layers if layer.dense)
         steps = _steps(self.layers)
         current, index, number = self._x(b), Index("d", self.inputs), 0
+        taken: set[str] = set()
         for position, (kind, layer) in enumerate(steps):
             if kind == "dense":
                 number += 1
                 letter = "t" if number == count else "h" if count == 2 else f"h{number}"
                 unit = Index(letter, layer.units)
                 w = b.parameter(f"W{number}", layer.units, current.shape[1])
-            name = self._vertex_name(b, kind, number, last=position == len(steps) - 1)
+            name = self._vertex_name(kind, number, position == len(steps) - 1, taken)
             if kind == "dense":
                 current = b.sum(name, [b.s, unit], w[unit, index] * current[b.s, index], [index])
                 index = unit
@@ -225,11 +227,11 @@ class Network:
         return current, index
 
     @staticmethod
-    def _vertex_name(b: Builder, kind: str, number: int, last: bool) -> str:
+    def _vertex_name(kind: str, number: int, last: bool, taken: set[str]) -> str:
         name = "output" if last else f"{ {'dense': 'z', 'bias': 'u', 'activation': 'a'}[kind] }{number}"
-        taken = {e.name for e in b.equations}
         while name in taken:
             name += "'"
+        taken.add(name)
         return name
 
     @staticmethod
@@ -248,11 +250,23 @@ class Network:
         """
         found: dict[str, ParameterSlice] = {}
         start = 0
-        for variable in self.forward_graph.inputs[:-1]:
+        for variable in self._parameters:
             shape = tuple(int(n) for n in variable.shape)
             found[variable.name] = ParameterSlice(variable.name, slice(start, start + prod(shape)), shape)
             start += prod(shape)
         return found
+
+    @property
+    def _parameters(self) -> Iterator[Variable]:
+        """Weights and biases in the order of theta, as the graph declares them."""
+        fan_in, number = self.inputs, 0
+        for kind, layer in _steps(self.layers):
+            if kind == "dense":
+                number += 1
+                yield Variable(f"W{number}", (layer.units, fan_in))
+                fan_in = layer.units
+            elif kind == "bias":
+                yield Variable(f"b{number}", (layer.units,))
 
     @property
     def parameter_count(self) -> int:
@@ -268,7 +282,7 @@ class Network:
 
         A layer without an initialiser of its own gets He's before relu and its relatives, otherwise Glorot's.
         """
-        generator = np.random.Generator(np.random.PCG64(seed))
+        generator = np.random.Generator(np.random.PCG64(whole_number("seed", seed)))
         theta = np.zeros(self.parameter_count)
         parameters = self.split(theta)
         for number, (layer, activation) in enumerate(_dense_layers(self.layers), 1):
@@ -315,9 +329,22 @@ class Model:
         return self._compile(self.network.graph)
 
     @cached_property
+    def loss_and_output(self) -> CompiledFunction:
+        """``loss_and_output(theta, x, y) -> (loss, output)``, both from one pass over the network.
+
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile()
+        >>> model.loss_and_output(np.array([2.0, 1.0]), np.array([[1.0], [3.0]]), np.array([[3.0], [5.0]]))
+        (2.0, array([[3.],
+               [7.]]))
+        """
+        graph, (output,) = self.network.graph, self.network.forward_graph.outputs
+        return self._compile(graph.with_outputs(*graph.outputs, output))
+
+    @cached_property
     def value_and_grad(self) -> CompiledFunction:
         """``value_and_grad(theta, x, y, out=None) -> (loss, gradient)``, the gradient laid out like theta."""
-        return self._compile(self.network.gradient_graph)
+        graph = self.network.gradient_graph
+        return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
     def objective(self, x: np.ndarray, y: np.ndarray) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
@@ -332,11 +359,9 @@ class Model:
         """
         return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
 
-    def _compile(self, graph: Graph) -> CompiledFunction:
-        parameters = list(self.network.layout)
-        pack = {"theta": parameters}
-        if len(graph.outputs) > 1:
-            pack["gradient"] = list(graph.outputs[1:])
+    def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
+        """The graph as a function of theta; ``results`` are those that are laid end to end."""
+        pack = {"theta": list(self.network.layout), **(results or {})}
         return compile(
             graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, threads=self.threads, pack=pack
         )
@@ -345,9 +370,9 @@ class Model:
 # --- what is given in Python ---------------------------------------------------------------------------------------
 
 
-def _whole(name: str, size: object) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise SpecError(f"{name}: found {quote(size)}, expected a whole number of at least 1")
+def _whole(name: str, size: object, least: int = 1) -> int:
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < least:
+        raise SpecError(f"{name}: found {quote(size)}, expected a whole number of at least {least}")
     return int(size)
 
 
@@ -360,8 +385,9 @@ def _checked(kind: Literal["activation", "loss"], given: Any, arguments: int) ->
         try:
             body = given(*(Symbol(name, real=True) for name in names))
         except Exception as error:  # whatever the function makes of a symbol, it is not a formula
-            hint = suggest(getattr(given, "__name__", ""), ACTIVATIONS) if kind == "activation" else ""
-            raise SpecError(f"{where}, {expected}{hint}") from error
+            name = getattr(given, "__name__", "")
+            by_name = f"; {name!r} is the name of one" if kind == "activation" and name in ACTIVATIONS else ""
+            raise SpecError(f"{where}, {expected}{by_name}") from error
         if not isinstance(body, Expr):
             raise SpecError(f"{where}, which gives a {type(body).__name__}, {expected}")
         return given

@@ -9,6 +9,7 @@ import numpy as np
 
 from codegen import CompiledFunction
 from codegen.emit.numba import Dtype
+from symnn.arrays import read_array
 from symnn.errors import DataError
 
 Part: TypeAlias = tuple[CompiledFunction, Sequence[np.ndarray]]
@@ -40,7 +41,7 @@ class Objective:
 
 def checked_theta(given: object, like: np.ndarray) -> np.ndarray:
     """Theta itself, if it is a vector of real numbers of the right length, in that dtype."""
-    found = given if isinstance(given, np.ndarray) else np.asarray(given)
+    found = given if type(given) is np.ndarray else read_array("theta", given, DataError)
     if found.dtype.kind not in "fiu" or found.shape != like.shape:
         what = f"an array of {found.dtype} with shape {found.shape}"
         raise DataError(f"theta: expected a vector of {like.size:,} real numbers, found {what}")

@@ -22,13 +22,15 @@ class Optimiser:
     """A first-order update: the new parameters and state from the old ones and the gradient ``g``.
 
     ``state`` names the vectors it carries from step to step, all zero at first; ``settings`` the numbers it needs.
-    ``step``, the number of the update from 1, is available to every rule.
+    ``step``, the number of the update from 1, is available to every rule. ``learning_rate`` is what is taken where a
+    training says none.
     """
 
     name: str
     rule: Rule
     settings: tuple[str, ...]
     state: tuple[str, ...] = ()
+    learning_rate: float = 0.05
 
     @property
     def graph(self) -> Graph:
@@ -100,11 +102,19 @@ def _adam(
     }
 
 
+# Learning rates: 30 epochs with all other defaults and a layer of 16 tanh, means over 20 runs (10 splits; digits 4);
+# accuracy % of iris, wine and digits, R² of diabetes.
+#   gradient_descent  0.05: 88.2 97.9 95.3 0.477   0.1: 93.5 98.0 95.9 0.479   0.2: 95.8 98.3 95.8 0.465
+#                      0.5: 95.7 98.3 95.3 −0.415
+#   momentum          0.02: 95.2 98.3 95.6 0.479  0.05: 95.8 98.4 95.2 0.454   0.1: 96.0 98.4 95.5 0.413
+#   nesterov          0.02: 95.3 98.3 95.7 0.476  0.05: 96.3 98.4 95.5 0.461   0.1: 96.5 98.6 95.3 0.453
+#   adam              0.01: 95.0 98.4 95.5 0.481  0.02: 96.2 98.4 95.3 0.470  0.05: 95.3 98.6 94.0 0.457
+#                      0.1: 95.8 98.1 91.8 0.435
 _TABLE = [
-    Optimiser("gradient_descent", _gradient_descent, ("learning_rate",)),
+    Optimiser("gradient_descent", _gradient_descent, ("learning_rate",), learning_rate=0.2),
     Optimiser("momentum", _momentum, ("learning_rate", "momentum"), ("velocity",)),
     Optimiser("nesterov", _nesterov, ("learning_rate", "momentum"), ("velocity",)),
-    Optimiser("adam", _adam, ("learning_rate", "beta1", "beta2", "epsilon"), ("mean", "square")),
+    Optimiser("adam", _adam, ("learning_rate", "beta1", "beta2", "epsilon"), ("mean", "square"), 0.02),
 ]
 
 OPTIMISERS: Mapping[str, Optimiser] = {row.name: row for row in _TABLE}

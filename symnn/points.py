@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from symnn.errors import DataError, FieldError
+from symnn.given import MOST, whole_number
 from symnn.suggest import quote
 
 
@@ -30,7 +31,8 @@ def sample(ranges: Sequence[tuple[float, float] | Sequence[float]], count: int, 
     Traceback (most recent call last):
     symnn.errors.DataError: sample: ranges[0]: expected a range [lowest, highest], found (1, 0)
     """
-    count, seed = _whole_number("count", count, 1), _whole_number("seed", seed, 0)
+    count = whole_number("sample: count", count, 1, MOST, DataError)
+    seed = whole_number("sample: seed", seed, refused=DataError)
     if not isinstance(ranges, (list, tuple)) or not ranges:
         raise DataError(f"sample: ranges: expected a range or a list of values an input, found {quote(ranges)}")
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -41,12 +43,6 @@ def sample(ranges: Sequence[tuple[float, float] | Sequence[float]], count: int, 
         except FieldError as error:
             raise DataError(f"sample: ranges[{position}]: {error}") from None
     return np.column_stack(columns)
-
-
-def _whole_number(name: str, value: object, least: int) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise DataError(f"sample: {name}: expected a whole number of at least {least}, found {quote(value)}")
-    return int(value)
 
 
 def _column(given: object, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -13,8 +13,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from symnn.arrays import read_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
+from symnn.given import function
 from symnn.lbfgs import SMALLEST_GRADIENT, Standing, is_stationary, lbfgs, reach_of
 from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
@@ -104,6 +106,9 @@ def solve(
     gradient at the beginning is not finite; :class:`CheckpointError` for a state that cannot be read or written, or of
     a run that was begun with other settings or parameters, or another objective.
     """
+    function("objective", objective, "a function of theta", DataError)
+    if callback is not None:
+        function("callback", callback, "a function of a Solution", SpecError)
     settings = {"adam": adam, "learning_rate": learning_rate, "iterations": iterations, "memory": memory}
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
     return _solve(objective, theta, checked, callback, progress, state, resume)
@@ -248,7 +253,9 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
 def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
     """The objective at the parameters at which to begin."""
     try:
-        start = np.array(theta, dtype=float)
+        start = np.array(read_array("theta", theta, DataError), dtype=float)
+    except DataError:
+        raise
     except (TypeError, ValueError):
         raise DataError(f"theta: expected a vector of numbers, found {quote(theta)}") from None
     if start.ndim != 1 or not start.size or not np.isfinite(start).all():

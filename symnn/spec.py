@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar, cast
@@ -31,6 +32,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from sympy import Symbol
 
+from codegen.expression import postorder
 from symnn.activations import ACTIVATIONS
 from symnn.data import BUILTIN
 from symnn.errors import FieldError, SpecError
@@ -44,8 +46,11 @@ from symnn.tables import SEPARATORS, Missing
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
-MAX_VALUES = 100_000
+MAX_VALUES = 20_000
+"""PyYAML takes a second for so many."""
 MAX_LAYERS = 1_000
+MAX_FORMULAS = 20_000
+"""Characters of all different formulas of the layers: one of a thousand may take a tenth of a second."""
 MAX_UNITS = 1_000_000
 MAX_PARAMETERS = 100_000_000
 
@@ -150,7 +155,7 @@ class _Table:
             return self.choose(value.to_plain())
         if isinstance(value, str):
             return self._named(value, {})
-        if isinstance(value, Mapping) and len(value) == 1:
+        if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value)), str):
             ((name, content),) = value.items()
             return self._formula(content) if name == "formula" else self._named(name, content)
         raise FieldError(
@@ -182,15 +187,22 @@ class _Table:
         path = ("formula",)
         if not isinstance(text, str):
             raise FieldError(f"expected a formula in quotes, found {quote(text)}", path)
-        symbols = {name: Symbol(name, real=True) for name in self.variables}
-        try:
-            expression = parse_formula(text, symbols, FUNCTIONS, "")
-        except SpecError as error:
-            raise FieldError(str(error).removeprefix(": "), path) from None
-        needed = self.variables[0]
-        if symbols[needed] not in expression.free_symbols:
-            raise FieldError(f"{quote(text)} does not depend on {needed}; expected a formula in {needed}", path)
+        if (problem := _formula_problem(text, self.variables)) is not None:
+            raise FieldError(problem, path)
         return Choice(name="formula", formula=text)
+
+
+@lru_cache(maxsize=256)
+def _formula_problem(text: str, variables: tuple[str, ...]) -> str | None:
+    """What is wrong with a formula in these variables, worked out once however many layers have it."""
+    symbols = {name: Symbol(name, real=True) for name in variables}
+    try:
+        expression = parse_formula(text, symbols, FUNCTIONS, "")
+    except SpecError as error:
+        return str(error).removeprefix(": ")
+    if symbols[variables[0]] not in postorder(expression):
+        return f"{quote(text)} does not depend on {variables[0]}; expected a formula in {variables[0]}"
+    return None
 
 
 _ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
@@ -226,10 +238,23 @@ def _printable(text: str | None) -> str | None:
 
 
 def few_layers(value: object) -> object:
-    """The layers are counted before each is looked at, for a formula may take a tenth of a second."""
-    if isinstance(value, (list, tuple)) and len(value) > MAX_LAYERS:
+    """Layers and formulas are counted before each is looked at, for a formula may take a tenth of a second."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    if len(value) > MAX_LAYERS:
         raise FieldError(f"expected at most {MAX_LAYERS:,} layers, found {len(value):,}")
+    characters = sum(len(text) for text in {text for layer in value for text in _formulas(layer)})
+    if characters > MAX_FORMULAS:
+        raise FieldError(f"expected formulas of at most {MAX_FORMULAS:,} characters in all, found {characters:,}")
     return value
+
+
+def _formulas(layer: object) -> Iterator[str]:
+    """The texts in a layer that are formulas."""
+    activations = layer.values() if isinstance(layer, Mapping) else ()
+    for activation in activations:
+        if isinstance(activation, Mapping) and isinstance(text := activation.get("formula"), str):
+            yield text
 
 
 def _separator(text: str | None) -> str | None:
@@ -278,14 +303,22 @@ class LayerSpec(SpecModel):
         return self
 
 
+def _usual_rate(fields: Mapping[str, Any]) -> float:
+    """The optimiser's own; any will do where there is none of the name, which is refused."""
+    return OPTIMISERS[fields.get("optimiser", "nesterov")].learning_rate
+
+
 class TrainingSpec(SpecModel):
-    """How a network is trained. ``patience``: epochs without a better validation loss before training stops."""
+    """How a network is trained. ``patience``: epochs without a better validation loss before training stops.
+
+    The learning rate is that of the optimiser's row in :data:`symnn.optimisers.OPTIMISERS` unless given.
+
+    >>> TrainingSpec().learning_rate, TrainingSpec(optimiser="adam").learning_rate
+    (0.05, 0.02)
+    """
 
     optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
-    # Of 0.1, 0.05, 0.03, 0.02, 0.01 with all other defaults and tanh networks, means over 10 seeds × 10 splits (digits
-    # 3 × 3): diabetes R² 0.448, 0.467, 0.473, 0.472, 0.474; accuracy % of iris 95.8, 95.6, 95.4, 94.7, 92.0; wine 98.5,
-    # 98.5, 98.3, 98.3, 98.1; breast cancer 97.7, 97.8, 97.8, 97.8, 97.7; digits 96.0, 95.9, 96.0, 95.9, 95.8.
-    learning_rate: Annotated[float, Field(gt=0)] = 0.05
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=lambda fields: _usual_rate(fields))
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
@@ -659,7 +692,9 @@ def _sentence(source: str, path: Steps, message: str) -> str:
 
 def _describe(source: str, model: type[SpecModel], error: ValidationError) -> str:
     """The first error and the number of others; a misspelt field comes first, for it explains a missing one."""
-    errors = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    # A default that depends on a field which is wrong is none of the user's mistakes.
+    errors = [one for one in error.errors(include_url=False) if one["type"] != "default_factory_not_called"]
+    errors.sort(key=lambda one: one["type"] != "extra_forbidden")
     path, message = _explain(model, errors[0])
     others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return _sentence(source, path, message) + others

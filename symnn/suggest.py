@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 
@@ -18,14 +19,14 @@ _quoter.maxlevel = 3
 
 
 def quote(value: object) -> str:
-    """The value as Python writes it, at most about ``QUOTE_LENGTH`` characters of each part.
+    """The value as Python writes it, on one line, at most about ``QUOTE_LENGTH`` characters of each part.
 
     >>> quote("tahn")
     "'tahn'"
     >>> quote({"slope": "0.1"})
     "{'slope': '0.1'}"
     """
-    return _quoter.repr(value)
+    return re.sub(r"\s*\n\s*", " ", _quoter.repr(value))
 
 
 SYNONYMS: Mapping[str, Mapping[str, str]] = {

@@ -22,11 +22,14 @@ from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
+from symnn.given import function
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
 from symnn.resuming import Keeping, State, digest, kept
 from symnn.spec import TrainingSpec, read_spec
+from symnn.suggest import canonical, quote, unknown
+from symnn.tables.arrays import as_array
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
@@ -119,7 +122,7 @@ def train(
 ) -> TrainingResult: ...
 def train(  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
     network: Network,
-    data: Any,
+    data: Any = None,
     y: Any = None,
     settings: Any = None,
     *,
@@ -129,6 +132,7 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     on_epoch: Callable[[Epoch], object] | None = None,
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
+    **others: object,
 ) -> TrainingResult:
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
@@ -172,6 +176,9 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     """
     if not isinstance(network, Network):
         raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+    _refuse(others)
+    if on_epoch is not None:
+        function("on_epoch", on_epoch, "a function of an Epoch")
     data, given = _data_and_settings(network, data, y, settings)
     settings = _settings(network, given)
     model = _checked_model(network, model)
@@ -198,6 +205,17 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     return record.result(stopped, *tested)
 
 
+def _refuse(others: Mapping[str, object]) -> None:
+    """Settings that stand beside the data, where others have them, and what is no argument at all."""
+    for name, value in others.items():
+        if canonical("field", name) in TrainingSpec.model_fields:
+            raise SymnnError(
+                f"train: found {name}={quote(value)}, expected settings together: train(network, x, y, "
+                f"{{{name!r}: {quote(value)}}})"
+            )
+        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch")))
+
+
 def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
     """What stands behind the network: a data set and settings, or x, y and settings."""
     if isinstance(data, Dataset):
@@ -205,7 +223,8 @@ def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tu
             raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
         return data, settings if y is None else y
     if y is None:
-        raise SymnnError(f"data: found a {type(data).__name__}, expected a Dataset, or arrays: train(network, x, y)")
+        found = "none" if data is None else f"a {type(data).__name__}"
+        raise SymnnError(f"data: found {found}, expected a Dataset, or arrays: train(network, x, y)")
     if isinstance(y, (TrainingSpec, Mapping)):
         raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
     return _from_arrays(network, data, y), settings
@@ -223,7 +242,7 @@ def _settings(network: Network, given: Any) -> TrainingSpec:
 
 def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
     """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
-    values = np.asarray(y)
+    values = as_array("y", y)
     single = values.ndim == 1 or values.shape[-1:] == (1,)
     numbers = values.dtype.kind in "biuf"
     whole = bool(not numbers or (values == np.rint(values)).all())
@@ -421,9 +440,10 @@ def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float
     count_hits = _HITS[model.network.reading]
     loss, hits, count = 0.0, 0.0, len(rows[0])
     for x, y in _chunks(model, rows):
-        loss += model.loss(theta, x, y) * len(x)
+        mean, output = model.loss_and_output(theta, x, y)
+        loss += mean * len(x)
         if count_hits is not None:
-            hits += count_hits(model.predict(theta, x), y)
+            hits += count_hits(output, y)
     return loss / count, hits / count if count_hits is not None else None
 
 
@@ -432,7 +452,8 @@ def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows
     if model.network.reading != "values" or data.classes is not None or not len(test[0]):
         return None
     y = test[1].astype(np.float64)
-    output = np.concatenate([model.predict(theta, x) for x, _ in _chunks(model, test)]).astype(np.float64)
+    output = np.concatenate([model.loss_and_output(theta, *rows)[1] for rows in _chunks(model, test)])
+    output = output.astype(np.float64)
     with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
         squares = ((y - output) ** 2).mean(axis=0)
         spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
@@ -631,6 +652,8 @@ def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float | Non
 
 def _checked_model(network: Network, model: Model | None) -> Model:
     model = network.compile() if model is None else model
+    if not isinstance(model, Model):
+        raise SymnnError(f"model: found {quote(model)}, expected a Model, as network.compile() gives it")
     if model.network is not network and model.network.graph != network.graph:
         raise SymnnError("model: found the functions of another network, expected those of the network to be trained")
     return model

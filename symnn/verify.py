@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from codegen.emit.numba import dtype_name
 from codegen.numeric import CheckReport, check_gradient
+from symnn.arrays import read_array
 from symnn.descent import checked_parameters
 from symnn.errors import DataError, SymnnError
+from symnn.given import MOST, names, whole_number
 from symnn.network import Network
-from symnn.suggest import quote
 
 METHODS = ("forward", "central", "complex")
 
@@ -43,10 +44,11 @@ def check(
             f"network: found a {type(network).__name__}, expected a Network; "
             "codegen.numeric.check_gradient checks the gradient of a graph"
         )
-    dtype = dtype_name(dtype)
+    samples, seed = whole_number("samples", samples, 1, MOST), whole_number("seed", seed)
+    methods, dtype = names("methods", methods, "methods"), dtype_name(dtype)
     model = network.compile(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
-    given = {name: _array(name, value) for name, value in (("x", x), ("y", y)) if value is not None}
+    given = {name: read_array(name, value, DataError) for name, value in (("x", x), ("y", y)) if value is not None}
     values = example(network, generator, samples) | given
     if theta is None:
         theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
@@ -66,13 +68,6 @@ def check(
         seed=seed,
         dtype=dtype,
     )
-
-
-def _array(name: str, given: ArrayLike) -> np.ndarray:
-    try:
-        return np.asarray(given)
-    except ValueError:  # lists of different lengths
-        raise DataError(f"{name}: found {quote(given)}, expected an array of numbers") from None
 
 
 def example(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:

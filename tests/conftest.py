@@ -1,6 +1,7 @@
 """What every test shares: golden files, the slow marker, a cache of its own, hypothesis settings."""
 
 import difflib
+import gc
 import os
 import tempfile
 from collections.abc import Callable
@@ -48,6 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage less often: among a million objects that stay it takes a tenth of the time of all tests."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

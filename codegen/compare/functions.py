@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import sympy
@@ -31,7 +32,8 @@ class Tested:
     conventions: Mapping[float, float] = field(default_factory=dict)
     """The first derivative at points where there is none and one is agreed upon."""
     elsewhere: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
-    """By library what its own function has there, if that is another one: at such a point it is no oracle."""
+    """By library, and versions if they differ, what its own function has there, if that is another one: at such a point
+    it is no oracle."""
 
 
 _POSITIVE = (1e-3, 0.31, 1.0, 2.7, 55.0)
@@ -46,9 +48,11 @@ _WITH_ZERO = (-5.3, -1.7, -0.31, 0.0, 0.62, 1.9, 4.4)
 """Where a formula through |x| would have a wrong derivative: libraries answer there with functions of their own."""
 
 
-def _of_order(kind: Callable[[int, Expr], Expr], n: int) -> Callable[[Expr], Expr]:
+def _of_order(kind: Callable[[Any, Expr], Expr], n: int | Rational) -> Callable[[Expr], Expr]:
     return lambda x: kind(n, x)
 
+
+_HALF, _THIRD = Rational(1, 2), Rational(1, 3)
 
 FUNCTIONS: Mapping[str, Tested] = {
     # smooth
@@ -111,6 +115,15 @@ FUNCTIONS: Mapping[str, Tested] = {
     "log(exp − exp)": Tested(lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), _POSITIVE, (800.0, 1e6, *_NAN)),
     "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), _POSITIVE, (1e-8, 800.0, 1e6, *_NAN)),
     "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), _POSITIVE, (1e-5, 1e3, *_NAN)),
+    "log tanh": Tested(lambda x: sympy.log(sympy.tanh(x)), _POSITIVE[:-1], (1e-8, 20.0, 300.0, *_NAN)),
+    "log(1 − exp)": Tested(lambda x: sympy.log(1 - sympy.exp(-x)), _POSITIVE, (1e-10, 40.0, 1e3, *_NAN)),
+    "log(sinh/x)": Tested(lambda x: sympy.log(sympy.sinh(x) / x), _POSITIVE[1:], (1e-8, 800.0, -800.0, 1e6, *_NAN)),
+    "log(cosh − 1)": Tested(lambda x: sympy.log(sympy.cosh(x) - 1), _POSITIVE[1:], (1e-8, 800.0, -800.0, 1e6, *_NAN)),
+    "log I₀": Tested(lambda x: sympy.log(sympy.besseli(0, x)), special=(*_SMALL, *_LARGE, *_NAN)),
+    "I₁/I₀": Tested(lambda x: sympy.besseli(1, x) / sympy.besseli(0, x), special=(*_SMALL, *_LARGE, *_NAN)),
+    "W(exp)": Tested(lambda x: sympy.LambertW(sympy.exp(x)), special=(*_SMALL, *_LARGE, *_NAN)),
+    "x/√(x² + 1)": Tested(lambda x: x / sympy.sqrt(x**2 + 1), special=(*_SMALL, 1e200, -1e200, *_NAN)),
+    "log(x² + y²)": Tested(lambda x: sympy.log(x**2 + (x / 2 - 1) ** 2), special=(*_SMALL, 1e200, -1e200, *_NAN)),
     "direction cosine": Tested(lambda x: f.direction_cosine(x, x, x / 2 - 1), special=(*_SMALL, 1e150, -1e150, *_NAN)),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), special=(*_SMALL, 1e200, -1e200, *_NAN)),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), special=(*_SMALL, *_LARGE, *_NAN)),
@@ -124,6 +137,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     "beta": Tested(lambda x: sympy.beta(x, 2 + x / 3), (0.2, 0.62, 1.9, 4.4, 33.0), (1e-3, *_NAN)),
     "binomial": Tested(lambda x: sympy.binomial(x, 1 + x / 3), (-0.31, 0.2, 0.62, 1.9, 44.7), (0.0, *_NAN)),
     **{f"besselj {n}": Tested(_of_order(sympy.besselj, n), special=(*_SMALL, 100.0, *_NAN)) for n in (0, 1, 3)},
+    "besselj 1/2": Tested(_of_order(sympy.besselj, _HALF), _POSITIVE, (1e-9, 1e3, -1.0, *_NAN)),
     **{
         f"{kind.__name__} {n}": Tested(_of_order(kind, n), (0.31, 2.7), special)
         for kind, special in {
@@ -132,7 +146,10 @@ FUNCTIONS: Mapping[str, Tested] = {
         }.items()
         for n in (0, 2)
     },
+    "bessely 1/3": Tested(_of_order(sympy.bessely, _THIRD), (0.31, 2.7), (1e-9, 1e3, -1.0, *_NAN)),
+    "besselk 1/3": Tested(_of_order(sympy.besselk, _THIRD), (0.31, 2.7), (1e-9, 60.0, -1.0, *_NAN)),
     **{f"besseli {n}": Tested(_of_order(sympy.besseli, n), special=(0.0, 1e-8, 600.0, -600.0, *_NAN)) for n in (0, 2)},
+    "besseli 1/3": Tested(_of_order(sympy.besseli, _THIRD), (0.31, 2.7), (1e-9, 60.0, -1.0, *_NAN)),
     "sinc": Tested(sympy.sinc, special=(0.0, 1e-8, *_LARGE, *_NAN)),
     "jn 3": Tested(lambda x: sympy.jn(3, x), special=(0.0, 1e-8, 100.0, *_NAN)),
     "expint 1": Tested(lambda x: sympy.expint(1, x), (1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *_NAN)),
@@ -140,8 +157,17 @@ FUNCTIONS: Mapping[str, Tested] = {
     "Ei": Tested(sympy.Ei, (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *_NAN)),
     "Si": Tested(sympy.Si, special=(0.0, 1e-8, *_LARGE, *_NAN)),
     "Ci": Tested(sympy.Ci, (1e-3, 0.31, 1.0, 2.7, 15.0), (1000.0, *_NAN)),
+    "Shi": Tested(sympy.Shi, special=(0.0, 1e-8, 60.0, -60.0, *_NAN)),
+    "Chi": Tested(sympy.Chi, (1e-3, 0.31, 1.0, 2.7, 15.0), (60.0, *_NAN)),
+    "erfi": Tested(sympy.erfi, special=(0.0, 1e-8, 9.0, -9.0, *_NAN)),
+    "fresnels": Tested(sympy.fresnels, special=(0.0, 1e-8, 10.0, -10.0, *_NAN)),
+    "fresnelc": Tested(sympy.fresnelc, special=(0.0, 1e-8, 10.0, -10.0, *_NAN)),
+    "airyai": Tested(sympy.airyai, special=(0.0, 1e-8, 9.0, -9.0, *_NAN)),
+    "airybi": Tested(sympy.airybi, special=(0.0, 1e-8, 9.0, -9.0, *_NAN)),
     "erfinv": Tested(sympy.erfinv, _UNIT, (*_SMALL, 2.0, *_NAN)),
+    "erfcinv": Tested(sympy.erfcinv, (0.03, 0.4, 1.3, 1.96), (1e-17, 1.0, 3.0, -1.0, *_NAN)),
     "LambertW": Tested(sympy.LambertW, (-0.36, -0.1, 0.0078125, 0.62, 9.0), (*_SMALL, 1000.0, 1e300, -1.0, *_NAN)),
+    "LambertW −1": Tested(lambda x: sympy.LambertW(x, -1), (-0.36, -0.27, -0.1, -0.0078125), (-1e-15, 1.0, *_NAN)),
     "lowergamma": Tested(lambda x: sympy.lowergamma(Rational(5, 3), x), _POSITIVE, (0.0, 600.0, -1.0, *_NAN)),
     "uppergamma": Tested(lambda x: sympy.uppergamma(Rational(5, 3), x), (0.31, 2.7), (0.0, -1.0, *_NAN)),
     "log_sum_exp": Tested(lambda x: f.log_sum_exp(x, -x / 2, Integer(1)), special=(*_SMALL, *_LARGE, *_NAN)),
@@ -178,13 +204,17 @@ FUNCTIONS: Mapping[str, Tested] = {
         lambda x: f.clip(x**2, x / 2, 2 + x),
         special=(0.0, 0.5, 2.0, -1.0, *_LARGE, *_NAN),
         conventions={0.0: 0.5, 0.5: 0.5, 2.0: 1.0, -1.0: 1.0},
-        elsewhere={"JAX": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5}},
+        elsewhere={
+            "JAX": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5},
+            "PyTorch to 2.13": {0.0: 0.0, 0.5: 1.0, 2.0: 4.0, -1.0: -2.0},
+            "PyTorch from 2.14": {0.0: 0.25, 0.5: 0.75, 2.0: 2.5, -1.0: -0.5},
+        },
     ),
     "clip to numbers": Tested(
         lambda x: f.clip(x, Integer(-1), Integer(2)),
         special=(-1.0, 2.0, *_LARGE, *_ENDS, *_NAN),
         conventions={-1.0: 0.0, 2.0: 0.0},
-        elsewhere={"JAX": {-1.0: 0.5, 2.0: 0.5}},
+        elsewhere={"JAX": {-1.0: 0.5, 2.0: 0.5}, "PyTorch to 2.13": {-1.0: 1.0, 2.0: 1.0}},
     ),
     "floor": Tested(lambda x: sympy.floor(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),
     "ceiling": Tested(lambda x: sympy.ceiling(x) * x, special=_LARGE, conventions={0.0: 0.0, 2.0: 2.0, -3.0: -3.0}),

@@ -46,17 +46,24 @@ def deviation(
     worst = Deviation(0.0, 0.0, 0, ())
     scales = [np.array(1.0)] * len(expected) if sizes is None else sizes
     for number, (a, b, scale) in enumerate(zip(found, expected, scales, strict=True)):
-        metric, difference = _distances(np.asarray(a), np.asarray(b), np.maximum(1.0, scale))
+        b = _within_range(np.asarray(b), dtype)
+        metric, difference = _distances(np.asarray(a), b, np.maximum(1.0, scale))
         if metric.size == 0:
             continue
         place = np.unravel_index(int(metric.argmax()), metric.shape)
         with np.errstate(over="ignore"):  # a rounding error beside 0 is beyond any number of units
-            units = difference / _units(np.asarray(b, np.float64), dtype, elementwise)
+            units = difference / _units(b.astype(np.float64), dtype, elementwise)
         ulp = max(worst.ulp, float(np.max(units)))
         if metric[place] >= worst.metric:
             worst = Deviation(float(metric[place]), ulp, number, tuple(int(i) for i in place))
         worst = replace(worst, ulp=ulp)
     return worst
+
+
+def _within_range(expected: Array, dtype: np.dtype[Any]) -> Array:
+    """What is too large for the dtype as an infinity, as arithmetic in it has it."""
+    limit = float(np.finfo(dtype).max)
+    return np.where(expected > limit, np.inf, np.where(expected < -limit, -np.inf, expected))
 
 
 def _units(expected: Array, dtype: np.dtype[Any], elementwise: bool) -> Array:

@@ -31,9 +31,9 @@ def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[
     return edges, active
 
 
-def ancestors(graph: Graph, of: str) -> set[Cell]:
-    """The vertices that ``of`` is computed from, itself included."""
-    needed = set(graph.cells[of])
+def ancestors(graph: Graph, *of: str) -> set[Cell]:
+    """The vertices that these are computed from, themselves included."""
+    needed = {cell for name in of for cell in graph.cells[name]}
     for equation in reversed(graph.equations):
         if equation.cell in needed:
             needed.update(cell for reference in equation.references for cell in graph.resolve(reference))

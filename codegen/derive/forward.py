@@ -43,7 +43,7 @@ class Tangents:
 
     def sweep_to(self, of: Sequence[str], direction: Direction) -> None:
         """Differentiate what these vertices of the graph are computed from."""
-        needed = set().union(*(ancestors(self.graph, name) for name in of))
+        needed = ancestors(self.graph, *of)
         self.sweep((equation for equation in self.graph.equations if equation.cell in needed), direction)
 
     def of(self, cell: Cell, direction: Direction) -> Terms:

@@ -157,9 +157,7 @@ def _added_up(system: System, blocks: Blocks) -> Blocks:
 def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
     """leftᵀ·right."""
     columns = left.blocks[0].columns
-    taken = {
-        str(i.label) for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)
-    }
+    taken = {i.name for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)}
     renaming: dict[Idx, Expr] = {}
     for index in right.blocks[0].columns:
         name = fresh_name(f"{index.label}'", taken)

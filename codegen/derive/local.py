@@ -19,6 +19,7 @@ from codegen.expression import (
     fresh_index,
     is_leaf,
     is_reference,
+    leaves,
     postorder,
     reindex,
     replace,
@@ -26,6 +27,7 @@ from codegen.expression import (
     subscripts,
 )
 from codegen.functions import Extremum, canonical, equal
+from codegen.special import WRITTEN, as_written
 from codegen.summation import Summand, summand
 from codegen.validation import quote
 
@@ -49,16 +51,31 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
                 found.setdefault(argument, []).append(equal(argument, equation.target))
         return {argument: Add(*brackets) for argument, brackets in found.items()}
     for term in Add.make_args(equation.body):
+        if isinstance(term, equal):
+            continue  # the number of ties of n arguments has n² derivatives, all of them 0
         for reference, derivative in _of_term(term, by):
             if derivative is None:
-                message = f"SymPy has no derivative of {term} by {reference}; give its function an `fdiff`"
-                raise DerivationError(f"equation `{equation}`: {message}")
+                raise DerivationError(f"{_quoted(equation)}: {_without_derivative(term, reference)}")
             if isinstance(derivative, str):
                 message = f"the derivative of {term} by {reference} contains {derivative}"
                 raise DerivationError(f"equation {quote(equation)}: {message}")
             if derivative != 0:
                 found.setdefault(reference, []).append(derivative)
     return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
+
+
+def _quoted(equation: Equation) -> str:
+    """An equation as the user's functions have it."""
+    return f"equation `{equation.with_body(as_written(equation.body))}`"
+
+
+def _without_derivative(term: Expr, reference: Expr) -> str:
+    """Why there is no derivative: of a function that is ours by an order, or of one of the user's."""
+    by_order = [node for node in postorder(term) if type(node) in WRITTEN and reference in leaves(node.args[0])]
+    written = (part for node in by_order for part in postorder(as_written(node)))
+    for function in (part for part in written if part.is_Function and len(part.args) == 2):
+        return f"there is no derivative of {function} by its first argument, {function.args[0]}, only by the second"
+    return f"SymPy has no derivative of {term} by {reference}; give its function an `fdiff`"
 
 
 def _of_term(term: Expr, by: Collection[Expr] | None) -> Iterator[tuple[Expr, Expr | str | None]]:
@@ -138,11 +155,11 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
 
 def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]) -> dict[Idx, Idx]:
     """The summed indices under names that the vertex does not use."""
-    of_vertex = {str(index.label) for index in key if isinstance(index, Idx)}
-    taken = of_vertex | {str(index.label) for index in domain}
+    of_vertex = {index.name for index in key if isinstance(index, Idx)}
+    taken = of_vertex | {index.name for index in domain}
     renamed: dict[Idx, Idx] = {}
     for index in summed:
-        if str(index.label) in of_vertex:
+        if index.name in of_vertex:
             renamed[index] = fresh_index(index, taken)
             taken.add(str(renamed[index].label))
         else:

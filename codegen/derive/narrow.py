@@ -3,7 +3,8 @@
 The derivative of a product of n factors by each of them has n² factors, the second derivatives have n³; those of a tree
 of short products have a multiple of n. The same holds for a function of a sum: d²√(Σ xᵢ²) has n² terms by the xᵢ, but
 the sum as a vertex of its own is one number. Functions of functions of functions, each of which uses its argument twice
-(gelu is x·Φ(x)), have derivatives that SymPy takes exponentially long over: 14 deep, 8 s.
+(gelu is x·Φ(x)), have derivatives that SymPy takes exponentially long over: 14 deep, 8 s; where their formulas choose,
+3 deep are too many.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from sympy.core.basic import Basic
 from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.equation import Equation, Reduction
-from codegen.expression import annotate, is_leaf, rebuild, references, rewrite
-from codegen.functions import log_sum_exp, maximum, stop_gradient
+from codegen.expression import annotate, is_leaf, postorder, rebuild, references, rewrite
+from codegen.functions import Composite, log_sum_exp, maximum, stop_gradient
 from codegen.graph import Graph
 
 WIDE = 4
@@ -50,7 +51,8 @@ def narrow(graph: Graph) -> Graph:
 
 def _cut(equation: Equation, names: Names) -> list[Equation]:
     body, parts = equation.body, Parts(equation, names)
-    if equation.reduction is Reduction.MAX or (len(references(body)) <= WIDE and _depth(body) <= DEEP) or chooses(body):
+    short = len(references(body)) <= WIDE and _depth(body) <= DEEP and not any(map(_inner, postorder(body)))
+    if equation.reduction is Reduction.MAX or short or chooses(body):
         return [equation]
 
     def part(expression: Expr) -> Expr:
@@ -60,8 +62,9 @@ def _cut(equation: Equation, names: Names) -> list[Equation]:
         """A node whose arguments are short already."""
         if isinstance(node, Add):
             return None
-        if not is_leaf(node) and any(map(_is_long_sum, node.args)):
-            node = rebuild(node, [part(a) if _is_long_sum(a) else a for a in node.args])
+        apart = set() if is_leaf(node) else {*filter(_is_long_sum, node.args), *_inner(node)}
+        if apart:
+            node = rebuild(node, [part(a) if a in apart else a for a in node.args])
         if isinstance(node, log_sum_exp) and len(node.args) > WIDE:
             shift = part(stop_gradient(maximum(*node.args)))
             return shift + log(part(Add(*[exp(argument - shift) for argument in node.args])))
@@ -90,6 +93,12 @@ def _depth(expression: Basic) -> int:
         return max(arguments, default=0) + isinstance(node, APPLICATIONS)
 
     return annotate(expression, deeper)[id(expression)]
+
+
+def _inner(node: Basic) -> set[Basic]:
+    """The arguments of a function with a formula that have such functions in them."""
+    arguments = node.args if isinstance(node, Composite) else ()
+    return {a for a in arguments if any(isinstance(inside, Composite) for inside in postorder(a))}
 
 
 def _is_long_sum(node: Basic) -> bool:

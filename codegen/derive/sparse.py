@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -11,17 +10,21 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import sympy
 from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Idx
+from sympy.core.basic import Basic
 
 from codegen.derive.blocks import Blocks
 from codegen.derive.jacobian import MODES, Mode, cheapest
 from codegen.derive.request import Named, Wrt, prepare
 from codegen.derive.structure import split
 from codegen.derive.system import System
+from codegen.derive.zeros import Zeros, integer_value
 from codegen.errors import DerivationError
-from codegen.expression import Extent, extent
+from codegen.expression import Extent, extent, indices, reindex
 from codegen.graph import Equation, Graph, Variable
+from codegen.selection import selected
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.signedinteger[Any]]
@@ -29,12 +32,16 @@ Indices = NDArray[np.signedinteger[Any]]
 
 @dataclass(frozen=True)
 class Nonzeros:
-    """One array of values: its indices, and the subscripts of ``of`` and ``wrt`` that each value belongs to."""
+    """One array of values: its indices, and the subscripts of ``of`` and ``wrt`` that each value belongs to.
+
+    ``condition`` says of the indices where the array holds what is not 0 anyway; subscripts are sums of indices.
+    """
 
     wrt: Variable
     indices: tuple[Idx, ...]
     rows: tuple[Expr, ...]
     columns: tuple[Expr, ...]
+    condition: Basic = sympy.true
 
 
 @dataclass(frozen=True)
@@ -60,16 +67,20 @@ class Rows:
         matrix.has_canonical_format = True
         return matrix
 
-    def filled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A new array of the values of all places, in their order."""
-        ordered = values[self.order]
-        return ordered if self.starts is None else np.add.reduceat(ordered, self.starts)
+    def matrix(self, values: NDArray[np.float64]) -> Any:
+        """A matrix of these values, which has this pattern's indices and data of its own."""
+        # SciPy's constructor takes 30 µs, copy.copy 6; solvers keep matrices that they were given, so the data is new.
+        matrix = object.__new__(type(self.empty))
+        matrix.__dict__.update(self.empty.__dict__)
+        ordered = values.take(self.order)
+        matrix.data = ordered if self.starts is None else np.add.reduceat(ordered, self.starts)
+        return matrix
 
 
-def in_rows(rows: Integers, columns: Integers, shape: tuple[int, int]) -> Rows:
-    """The pattern of a matrix with values at these rows and columns."""
+def in_rows(rows: Integers, columns: Integers, stored: Integers, shape: tuple[int, int]) -> Rows:
+    """The pattern of a matrix with the values of these numbers at these rows and columns."""
     order = np.lexsort((columns, rows))
-    rows, columns = rows[order], columns[order]
+    rows, columns, order = rows[order], columns[order], stored[order]
     new = np.ones(len(order), bool)
     new[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
     starts = np.flatnonzero(new)
@@ -97,15 +108,34 @@ class SparseJacobian:
     def pattern(self, **extents: int) -> tuple[Integers, Integers]:
         """Row and column of every value, in the order of the outputs; symbolic extents by name, as in ``S=100``.
 
-        A place that occurs twice holds the sum of its values.
+        A place that occurs twice holds the sum of its values. What an output holds beyond the end of an axis, or where
+        a condition on indices makes it 0, is not among them: :meth:`stored` says which of the numbers are.
         """
+        rows, columns, _ = self._places(extents)
+        return rows, columns
+
+    def stored(self, **extents: int) -> Integers:
+        """The numbers of the values of :meth:`pattern` among all that the outputs hold, laid end to end.
+
+        >>> from codegen import from_expressions
+        >>> from sympy import IndexedBase, Piecewise, symbols
+        >>> i, x, y = Idx("i", 3), IndexedBase("x", shape=(3,)), IndexedBase("y")
+        >>> found = sparse_jacobian(from_expressions({y[i]: Piecewise((x[i] ** 2, i > 0), (0, True))}, [x]), "y")
+        >>> [places.tolist() for places in (*found.pattern(), found.stored())]
+        [[1, 2], [1, 2], [1, 2]]
+        """
+        return self._places(extents)[2]
+
+    def _places(self, extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
+        """Row, column and number of every value."""
         sizes = self._sizes(extents)
         ends = accumulate((self._size(variable, sizes) for variable in self.wrt), initial=0)
         start = dict(zip((variable.name for variable in self.wrt), ends))
         found = [_places(part, self.of, start[part.wrt.name], sizes) for part in self.nonzeros]
-        rows, columns = ([part[axis] for part in found] for axis in (0, 1))
         empty = np.zeros(0, np.int64)
-        return np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
+        rows, columns, kept = (np.concatenate([empty, *(part[axis] for part in found)]) for axis in range(3))
+        stored = np.flatnonzero(kept)
+        return rows[stored], columns[stored], stored
 
     def assemble(self, *values: ArrayLike, **extents: int) -> Any:
         """The ``scipy.sparse.csr_array`` of what the compiled graph returns, ``of`` included, in canonical format.
@@ -114,22 +144,14 @@ class SparseJacobian:
 
         Extents have to be given, as for :meth:`pattern`, if none of these arrays has them.
         """
-        arrays = [np.asarray(value) for value in values]
-        if len(arrays) != len(self.graph.outputs):
+        if len(values) != len(self.graph.outputs):
             outputs = ", ".join(self.graph.outputs)
-            raise DerivationError(f"assemble: found {len(arrays)} arrays, expected those of the outputs {outputs}")
-        extents |= {
-            str(n): m
-            for name, array in zip(self.graph.outputs, arrays)
-            for n, m in zip(self.graph.variable(name).shape, array.shape)
-            if not isinstance(n, int)
-        }
+            raise DerivationError(f"assemble: found {len(values)} arrays, expected those of the outputs {outputs}")
+        arrays = [np.asarray(value) for value in values]
+        for name, number, axis in self._seen:
+            extents[name] = arrays[number].shape[axis]
         rows = self._rows(tuple(self._sizes(extents).items()))
-        found = np.concatenate([np.zeros(0), *(array.reshape(-1) for array in arrays[1:])])
-        # SciPy's constructor takes 30 µs, and solvers keep matrices that they were given: the data is new each time.
-        matrix = copy(rows.empty)
-        matrix.data = rows.filled(found)
-        return matrix
+        return rows.matrix(np.concatenate([array.reshape(-1) for array in arrays[1:]] or [np.zeros(0)]))
 
     @cached_property
     def _rows(self) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
@@ -139,9 +161,16 @@ class SparseJacobian:
         def rows(sizes: tuple[tuple[Extent, int], ...]) -> Rows:
             known = dict(sizes)
             shape = self._size(self.of, known), sum(self._size(variable, known) for variable in self.wrt)
-            return in_rows(*self.pattern(**{str(n): size for n, size in sizes}), shape)
+            return in_rows(*self._places({str(n): size for n, size in sizes}), shape)
 
         return rows
+
+    @cached_property
+    def _seen(self) -> Sequence[tuple[str, int, int]]:
+        """Where the arrays have the symbolic extents: the name, the number of the output, the axis."""
+        shapes = (self.graph.variable(name).shape for name in self.graph.outputs)
+        axes = ((n, number, axis) for number, shape in enumerate(shapes) for axis, n in enumerate(shape))
+        return tuple((str(n), number, axis) for n, number, axis in axes if not isinstance(n, int))
 
     @cached_property
     def _symbols(self) -> Mapping[str, Extent]:
@@ -158,26 +187,33 @@ class SparseJacobian:
         return prod(n if isinstance(n, int) else sizes[n] for n in variable.shape)
 
 
-def _places(part: Nonzeros, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers]:
-    """Row and column of each value, in C order."""
+def _places(
+    part: Nonzeros, of: Variable, start: int, sizes: Mapping[Extent, int]
+) -> tuple[Integers, Integers, Integers]:
+    """Row and column of each value, in C order, and whether it is in the matrix."""
     counts = [n if isinstance(n := extent(i), int) else sizes[n] for i in part.indices]
-    grid = dict(zip(part.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
+    grid: dict[Basic, Any] = {n: size for n, size in sizes.items() if isinstance(n, Basic)}
+    grid.update(zip(part.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
+    kept = np.zeros(prod(counts), bool) | integer_value(part.condition, grid)
 
     def flat(key: Sequence[Expr], variable: Variable) -> Integers:
         place = np.zeros(prod(counts), np.int64)
         for subscript, n in zip(key, variable.shape):
-            at = grid[subscript] if isinstance(subscript, Idx) else int(subscript)
-            place = place * (n if isinstance(n, int) else sizes[n]) + at
+            size = n if isinstance(n, int) else sizes[n]
+            at = integer_value(subscript, grid)
+            kept[:] &= (at >= 0) & (at < size)
+            place = place * size + at
         return place
 
-    return flat(part.rows, of), start + flat(part.columns, part.wrt)
+    return flat(part.rows, of), start + flat(part.columns, part.wrt), kept.astype(np.int64)
 
 
 def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:
     """The Jacobian of ``of`` as its nonzero values: what is known to be 0 is neither computed nor stored.
 
-    Known are the zeros that follow from subscripts: of samples that do not meet, of the rows of a matrix that a row of
-    its product does not read, of elements that are assigned singly.
+    Known are the zeros that follow from subscripts and from conditions on them: of samples that do not meet, of the
+    rows of a matrix that a row of its product does not read, of elements that are assigned singly, of all but the
+    neighbours in a difference x[i + 1] − x[i], of what a branch of a ``Piecewise`` does not read where it is taken.
 
     >>> from codegen import Index, compile
     >>> i, x, y = Index("i", 3), Variable("x", (3,)), Variable("y", (3,))
@@ -194,7 +230,7 @@ def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mo
 
 
 def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> SparseJacobian:
-    outputs, nonzeros = [of], []
+    outputs, nonzeros, zeros = [of], [], Zeros(system.equations)
     for blocks in found:
         for block in blocks.blocks:
             order = [i for i in (*block.rows, *block.columns) if isinstance(i, Idx)]
@@ -202,15 +238,29 @@ def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> 
                 parts = split(term, order, (), order)
                 if parts is None:
                     continue
-                structure, core = parts
-                indices = tuple(i for i in order if structure.value(i) == i)
-                name = system.name(f"values of {blocks.name}")
-                system.append(Equation(Variable(name, tuple(extent(i) for i in indices))[indices], core))
-                outputs.append(name)
-                rows, columns = (
-                    tuple(structure.value(i) if isinstance(i, Idx) else i for i in key)
-                    for key in (block.rows, block.columns)
-                )
-                nonzeros.append(Nonzeros(blocks.wrt, indices, rows, columns))
+                structure, whole = parts
+                for core in zeros.opened(whole):
+                    core, places = _placed(core, {i: v for i in order if (v := structure.value(i)) != i}, order)
+                    if (condition := zeros.condition(core)) == False:  # noqa: E712 - a SymPy boolean
+                        continue
+                    kept = tuple(i for i in order if i not in places)
+                    name = system.name(f"values of {blocks.name}")
+                    system.append(Equation(Variable(name, tuple(extent(i) for i in kept))[kept], core))
+                    outputs.append(name)
+                    rows, columns = (
+                        tuple(places.get(i, i) if isinstance(i, Idx) else i for i in key)
+                        for key in (block.rows, block.columns)
+                    )
+                    nonzeros.append(Nonzeros(blocks.wrt, kept, rows, columns, condition))
     derived = graph.with_equations(system.equations, outputs)
     return SparseJacobian(derived, graph.variable(of), tuple(b.wrt for b in found), tuple(nonzeros))
+
+
+def _placed(core: Expr, places: dict[Idx, Expr], order: Sequence[Idx]) -> tuple[Expr, dict[Idx, Expr]]:
+    """A product without the brackets that say what an index is, and these indices in terms of the others."""
+    for index in reversed(order):
+        found = None if index in places else selected(core, index)
+        if found is not None and not {index, *places} & {*indices(found.body), *indices(found.value)}:
+            core, value = found.body, found.value
+            places = {i: reindex(place, {index: value}) for i, place in places.items()} | {index: value}
+    return core, places

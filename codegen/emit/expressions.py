@@ -23,12 +23,21 @@ from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.expression import is_leaf, postorder, rewrite
 from codegen.special import (
+    besseli,
+    besselj,
+    besselk,
+    bessely,
+    hyperbolic_sine_integral,
     lambert_w,
+    lower_lambert_w,
+    modified_spherical_bessel,
     regularised_lower_gamma,
     regularised_upper_gamma,
+    scaled_bessel,
     sinc,
     sine_integral,
     spherical_bessel,
+    wright_omega,
 )
 
 
@@ -74,15 +83,21 @@ _ELEMENTARY: tuple[type[Basic], ...] = (
 )  # fmt: skip
 
 _SCIPY: Mapping[type[Basic], str] = {
-    **{kind: kind.__name__ for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfinv)},
+    **{
+        kind: kind.__name__
+        for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfi, sympy.erfinv, f.erfcinv)
+    },
     sympy.binomial: "binom",
-    sympy.besselj: "jv",
-    sympy.bessely: "yv",
-    sympy.besseli: "iv",
-    sympy.besselk: "kv",
+    besselj: "jv",
+    bessely: "yv",
+    besseli: "iv",
+    besselk: "kv",
     sympy.expint: "expn",
+    scaled_bessel: "ive",
+    wright_omega: "wrightomega",
     sympy.Ei: "expi",
     spherical_bessel: "spherical_jn",
+    modified_spherical_bessel: "spherical_in",
     regularised_lower_gamma: "gammainc",
     regularised_upper_gamma: "gammaincc",
 }
@@ -90,8 +105,17 @@ _SCIPY: Mapping[type[Basic], str] = {
 _TEMPLATES: Mapping[type[Basic], str] = {
     sinc: "special.spherical_jn(0, {0})",
     sine_integral: "special.sici({0})[0]",
+    hyperbolic_sine_integral: "special.shichi({0})[0]",
     sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",
+    sympy.Chi: "np.where({0} < 0, np.nan, special.shichi({0})[1])",
+    sympy.fresnels: "special.fresnel({0})[0]",
+    sympy.fresnelc: "special.fresnel({0})[1]",
+    **{
+        kind: f"special.airy({{0}})[{number}]"
+        for number, kind in enumerate((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime))
+    },
     lambert_w: "np.where({0} < -0.36787944117144233, np.nan, np.real(special.lambertw({0})))",
+    lower_lambert_w: ("np.where(({0} < -0.36787944117144233) | ({0} > 0), np.nan, np.real(special.lambertw({0}, -1)))"),
 }
 """Those whose result is something else, or something else where the function is not real."""
 
@@ -232,7 +256,7 @@ class ExpressionWriter:
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
             (f.hypot, lambda node, of: self._hypot(node.args, of)),
-            (f.direction_cosine, self._direction_cosine),
+            (f.ratio, self._ratio),
             (f.modulo, lambda node, of: self._infix("%", node, of)),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
@@ -355,9 +379,9 @@ class ExpressionWriter:
         texts = (of(argument).text for argument in arguments)
         return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
 
-    def _direction_cosine(self, node: Basic, of: _Texts) -> Text:
-        size, zero, one = self._named(self._hypot(node.args[1:], of)).text, self.number(0.0), self.number(1.0)
-        divisor = self._named(self.dialect.choose(f"{size} == {zero}", one, size)).text
+    def _ratio(self, node: Basic, of: _Texts) -> Text:
+        size = self._named(of(node.args[1])).text
+        divisor = self._named(self.dialect.choose(f"{size} == {self.number(0.0)}", self.number(1.0), size)).text
         return Text(f"{of(node.args[0]).within(Level.CALL)}/{divisor}", Level.PRODUCT)
 
     def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:

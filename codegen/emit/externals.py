@@ -7,7 +7,7 @@ them by a name, and :func:`require` makes the names known before the code is loa
 and rounded to the type of the arguments.
 
 ``scipy.special.cython_special`` differs from mpmath by at most so much of max(1, |value|) (swept at random): besselj
-and bessely 5e-14 up to 10⁶, besseli and besselk 7e-15 up to 700, expint, Ei, Si, Ci and erfinv 2e-15, the incomplete
+and bessely 8e-14 up to 10⁶, besseli and besselk 5e-14 up to 700, expint, Ei, Si, Ci and erfinv 2e-15, the incomplete
 gamma functions 2e-13 for a ≤ 170, beta and binomial 1e-12 while their arguments add up to less than 500; beyond, these
 lose digits (1.7e-11 at beta(8000, 0.007)).
 """
@@ -22,10 +22,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import sympy
-from sympy import Expr
+from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
-from codegen import special
+from codegen import functions, special
 from codegen.errors import EmitError
 from codegen.expression import postorder
 from codegen.graph import Graph
@@ -45,27 +45,46 @@ FUNCTIONS: Mapping[type[Basic], Special] = {
     sympy.polygamma: Special("polygamma", 2),
     sympy.beta: Special("beta", 2, ("beta",)),
     sympy.binomial: Special("binomial", 2, ("binom",)),
-    sympy.besselj: Special("besselj", 2, ("j0", "j1", "jv")),
-    sympy.bessely: Special("bessely", 2, ("y0", "y1", "yv")),
-    sympy.besseli: Special("besseli", 2, ("i0", "i1", "iv")),
-    sympy.besselk: Special("besselk", 2, ("k0", "k1", "kv")),
+    special.besselj: Special("besselj", 2, ("j0", "j1", "jv")),
+    special.bessely: Special("bessely", 2, ("y0", "y1", "yv")),
+    special.besseli: Special("besseli", 2, ("i0", "i1", "iv")),
+    special.besselk: Special("besselk", 2, ("k0", "k1", "kv")),
     special.spherical_bessel: Special("spherical_bessel", 2, ("jv",)),
+    special.modified_spherical_bessel: Special("modified_spherical_bessel", 2, ("ive",)),
     special.sinc: Special("sinc"),
     sympy.expint: Special("expint", 2, ("expn",)),
     sympy.Ei: Special("Ei", 1, ("expi",)),
     special.sine_integral: Special("sine_integral", 1, ("sici",)),
+    special.hyperbolic_sine_integral: Special("hyperbolic_sine_integral", 1, ("shichi",)),
     sympy.Ci: Special("Ci", 1, ("sici",)),
+    sympy.Chi: Special("Chi", 1, ("shichi",)),
+    sympy.erfi: Special("erfi", 1, ("erfi",)),
     sympy.erfinv: Special("erfinv", 1, ("erfinv",)),
+    functions.erfcinv: Special("erfcinv", 1, ("erfcinv",)),
+    sympy.fresnels: Special("fresnels", 1, ("fresnel",)),
+    sympy.fresnelc: Special("fresnelc", 1, ("fresnel",)),
+    sympy.airyai: Special("airyai", 1, ("airy",)),
+    sympy.airyaiprime: Special("airyaiprime", 1, ("airy",)),
+    sympy.airybi: Special("airybi", 1, ("airy",)),
+    sympy.airybiprime: Special("airybiprime", 1, ("airy",)),
     special.lambert_w: Special("lambert_w"),
+    special.lower_lambert_w: Special("lower_lambert_w"),
+    special.wright_omega: Special("wright_omega"),
+    special.scaled_bessel: Special("scaled_bessel", 2, ("i0e", "i1e", "ive")),
     special.regularised_lower_gamma: Special("regularised_lower_gamma", 2, ("gammainc",)),
     special.regularised_upper_gamma: Special("regularised_upper_gamma", 2, ("gammaincc",)),
 }
 """Every special function by its class."""
 
+FAMILIES = (*special.ORDERS, special.besselj, special.bessely, special.besseli, special.besselk)
+"""Functions that have code of their own for whole orders, their first argument."""
+
 
 def operands(node: Expr) -> tuple[tuple[int, ...], tuple[Expr, ...]]:
-    """The order of a special function, where it has one, and what else it is called with."""
-    return ((int(node.args[0]),), node.args[1:]) if type(node) in special.ORDERS else ((), node.args)
+    """The order of a special function, where it has a whole one, and what else it is called with."""
+    if type(node) in FAMILIES and isinstance(node.args[0], Integer):
+        return (int(node.args[0]),), node.args[1:]
+    return (), node.args
 
 
 def symbols(graph: Graph) -> tuple[str, ...]:
@@ -103,9 +122,18 @@ class External:
 
 
 EXTERNALS: Mapping[str, External] = {
-    **{name: External() for name in ("j0", "j1", "y0", "y1", "i0", "i1", "k0", "k1", "expi", "erfinv")},
-    **{name: External(2) for name in ("jv", "yv", "iv", "kv", "expn", "gammainc", "gammaincc", "beta", "binom")},
+    **{
+        name: External()
+        for name in (
+            *("j0", "j1", "y0", "y1", "i0", "i1", "k0", "k1", "i0e", "i1e"),
+            *("expi", "erfi", "erfinv", "erfcinv"),
+        )
+    },
+    **{name: External(2) for name in ("jv", "yv", "iv", "ive", "kv", "expn", "gammainc", "gammaincc", "beta", "binom")},
     "sici": External(1, outputs=2),
+    "shichi": External(1, outputs=2),
+    "fresnel": External(1, outputs=2),
+    "airy": External(1, outputs=4),
 }
 """Every function of SciPy that is called."""
 

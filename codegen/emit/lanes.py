@@ -333,7 +333,7 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
             views = [
                 context.make_array(arrays.dtype)(context, builder, v) for v in cgutils.unpack_tuple(builder, *values)
             ]
-            _loop(function, Lanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
+            store_each(function, Lanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
             return context.get_dummy_value()
 
         return types.void(arrays), generate
@@ -345,8 +345,11 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
     return apply
 
 
-def _loop(function: Callable[..., Value], lanes: Lanes, pointers: Sequence[ir.Value], count: ir.Value) -> None:
-    """Full vectors, then what is left of one through masked loads and a masked store."""
+def store_each(function: Callable[..., Value], lanes: Lanes, pointers: Sequence[ir.Value], count: ir.Value) -> None:
+    """Store ``function(lanes, x, …)`` of so many elements; the last of the pointers is where.
+
+    Full vectors, then what is left of one through masked loads and a masked store.
+    """
     builder, step = lanes.builder, count.type(lanes.width)
     left = builder.and_(count, count.type(lanes.width - 1))
     full = builder.sub(count, left)

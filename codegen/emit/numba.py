@@ -48,12 +48,12 @@ def dtype_name(given: DTypeLike) -> Dtype:
     """
     try:
         found = None if given is None else np.dtype(given)
-    except TypeError:
+    except (TypeError, ValueError):  # a ValueError for a mapping
         found = None
     for name, type_ in DTYPES.items():
         if found == type_:
             return cast(Dtype, name)
-    raise EmitError(f"unknown dtype {given!r}, expected one of {', '.join(DTYPES)}")
+    raise EmitError(f"unknown dtype {' '.join(repr(given).split())}, expected one of {', '.join(DTYPES)}")
 
 
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
@@ -259,8 +259,12 @@ class Functions:
                 if statement.only is None:
                     yield f"{pad}for {name} in range({stop}):"
                 else:
-                    start = " - first" if statement.index == self.tile else ""
+                    in_tile = statement.index == self.tile
+                    start = " - first" if in_tile else ""
                     yield f"{pad}{name} = {self.integer_text(statement.only, scope)}{start}"
+                    if statement.certain and not in_tile:
+                        yield from self.block(statement.body, indent, {**scope, statement.index: name})
+                        continue
                     yield f"{pad}if 0 <= {name} < {stop}:"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
@@ -437,14 +441,23 @@ class Functions:
             yield f'            raise ValueError("{name}: expected integers from 0 to {limit - 1}")'
 
     def disjoint(self) -> Iterator[str]:
-        """Results must not overlap the arguments or each other: the kernel writes before it has read everything."""
+        """Results must not overlap the arguments or each other: the kernel writes before it has read everything.
+
+        A loop for each result: where there are five, a test for each pair takes half of the compile time.
+        """
         arguments, results = self.parameters()
         arrays = [name for name, slot in zip(arguments, self.layout.arguments) if slot.shape]
-        for number, result in enumerate(results):
-            for other in [*arrays, *results[:number]]:
-                first, second = f"{result}.ctypes.data", f"{other}.ctypes.data"
-                yield f"    if {first} < {second} + {other}.nbytes and {second} < {first} + {result}.nbytes:"
-                yield f'        raise ValueError("{result} shares memory with {other}")'
+        everything = [*arrays, *results]
+        if not results or len(everything) == 1:
+            return
+        yield f"    first = ({', '.join(f'{name}.ctypes.data' for name in everything)})"
+        yield f"    size = ({', '.join(f'{name}.nbytes' for name in everything)})"
+        for number, result in enumerate(results, len(arrays)):
+            if number:
+                start, length = f"first[{number}]", f"size[{number}]"
+                yield f"    for n in range({number}):"
+                yield f"        if {start} < first[n] + size[n] and first[n] < {start} + {length}:"
+                yield f'            raise ValueError("{result} shares memory with an argument or another result")'
 
     def kernel(self) -> Iterator[str]:
         arguments, results = self.parameters()

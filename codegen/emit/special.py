@@ -23,7 +23,8 @@ from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbo
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import libm_per_lane, log, log1p, per_lane, sin
+from codegen.emit.vectormath import exp, libm_per_lane, log, log1p, per_lane, sin, softplus
+from codegen.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
@@ -55,15 +56,6 @@ ZETA_TAIL = (
 """B₂ₖ/(2k)!, of the Euler-Maclaurin series of the Hurwitz zeta function."""
 ASYMPTOTIC = 10
 """Above, the asymptotic series has the full precision."""
-E, E_LOW = 2.718281828459045, 1.4456468917292502e-16
-"""exp(1) as a sum of two numbers."""
-BRANCH_POINT = -0.36787944117144233
-"""The float next to −1/e, which lies above it."""
-NEAR_BRANCH_POINT = (
-    -1, 1, -1 / 3, 11 / 72, -43 / 540, 769 / 17280, -221 / 8505, 680863 / 43545600, -1963 / 204120,
-    226287557 / 37623398400,
-)  # fmt: skip
-"""W as a power series in √(2·(e·x + 1)) (Corless, Gonnet, Hare, Jeffrey, Knuth 1996, equation 4.22)."""
 SERIES_ALONE, SERIES_START = 0.05, 0.8
 """Up to the first, the series has the full precision; up to the second, W is refined from it."""
 
@@ -200,7 +192,7 @@ def _is_infinite(lanes: Lanes, x: Value) -> Value:
 
 
 TINY = 1e-5
-"""Up to here the first term of the series of jₙ is all of it: the next is x²/(4n + 6) of it."""
+"""Up to here the first two terms of the series of jₙ are all of it."""
 
 
 def _spherical_bessel(lanes: Lanes, n: int, x: Value) -> Value:
@@ -211,9 +203,7 @@ def _spherical_bessel(lanes: Lanes, n: int, x: Value) -> Value:
     value = lanes.select(_is_infinite(lanes, x), 0.0, value)
     if n % 2:
         value = lanes.select(lanes.compare("<", x, 0.0), lanes.neg(value), value)
-    first = lanes.mul(1 / _float(math.prod(range(1, 2 * n + 2, 2))), _power(lanes, x, n))
-    first = lanes.fma(first, lanes.div(lanes.mul(x, x), -(4.0 * n + 6)), first)
-    return lanes.select(lanes.compare("<=", size, TINY), first, value)
+    return lanes.select(lanes.compare("<=", size, TINY), _near_zero(lanes, n, x, -1.0), value)
 
 
 def _lambert_w(lanes: Lanes, x: Value) -> Value:
@@ -221,21 +211,59 @@ def _lambert_w(lanes: Lanes, x: Value) -> Value:
 
     It starts from that series or from Winitzki's approximation, which is right to 2 % for x > 0 and 8 % below.
     """
-    root = lanes.sqrt(lanes.mul(2.0, lanes.fma(x, E, lanes.fma(x, E_LOW, 1.0))))
+    root = _from_branch_point(lanes, x)
     series = _horner_of_numbers(lanes, root, NEAR_BRANCH_POINT)
     logarithm = log1p(lanes, x)
     correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
     start = lanes.fma(lanes.neg(logarithm), correction, logarithm)
-    w = lanes.select(lanes.compare("<", root, SERIES_START), series, start)
-    for _ in range(2):
-        one_more = lanes.add(w, 1.0)
-        z = lanes.sub(log(lanes, lanes.div(x, w)), w)
-        q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))
-        step = lanes.mul(lanes.div(z, one_more), lanes.div(lanes.sub(q, z), lanes.fma(z, -2.0, q)))
-        w = lanes.fma(w, step, w)
+    start = lanes.select(lanes.compare("<", root, SERIES_START), series, start)
+    w = _refined(lanes, start, lambda w: log(lanes, lanes.div(x, w)))
     value = lanes.select(lanes.compare("<", root, SERIES_ALONE), series, w)
     value = lanes.select(lanes.compare("<", lanes.abs(x), 1e-300), x, value)  # x/w has no digits left there
     value = lanes.select(lanes.compare("<", x, BRANCH_POINT), math.nan, value)
+    return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
+
+
+def _lower_lambert_w(lanes: Lanes, x: Value) -> Value:
+    """W₋₁(x) for −1/e ≤ x < 0, as W but for the sign of the root, from ln(−x) − ln(−ln(−x)), right to 10 %."""
+    root = lanes.neg(_from_branch_point(lanes, x))
+    series = _horner_of_numbers(lanes, root, NEAR_BRANCH_POINT)
+    first = log(lanes, lanes.neg(x))
+    second = log(lanes, lanes.neg(first))
+    start = lanes.add(lanes.sub(first, second), lanes.div(second, first))
+    start = lanes.select(lanes.compare(">", root, -SERIES_START), series, start)
+    w = _refined(lanes, start, lambda w: lanes.sub(first, log(lanes, lanes.neg(w))))
+    value = lanes.select(lanes.compare(">", root, -SERIES_ALONE), series, w)
+    value = lanes.select(lanes.compare("<", x, BRANCH_POINT), math.nan, value)
+    return lanes.select(lanes.compare("==", x, 0.0), -math.inf, value)
+
+
+def _from_branch_point(lanes: Lanes, x: Value) -> Value:
+    """√(2·(e·x + 1)), of the exact distance from −1/e: near it W loses half of the digits that the distance lacks."""
+    distance = lanes.sub(lanes.sub(x, BRANCH_POINT), ABOVE_IT)
+    return lanes.sqrt(lanes.mul(2 * math.e, lanes.at_least(distance, 0.0)))
+
+
+def _refined(lanes: Lanes, w: Value, logarithm: Callable[[Value], Value]) -> Value:
+    """Two steps of the iteration for W (Fritsch, Shafer, Crowley 1973), given log(x/w)."""
+    for _ in range(2):
+        one_more = lanes.add(w, 1.0)
+        z = lanes.sub(logarithm(w), w)
+        q = lanes.mul(lanes.mul(2.0, one_more), lanes.fma(z, 2 / 3, one_more))  # it may be infinite
+        rest = lanes.add(1.0, lanes.div(z, lanes.fma(z, -2.0, q)))
+        w = lanes.fma(w, lanes.mul(lanes.div(z, one_more), rest), w)
+    return w
+
+
+def _wright_omega(lanes: Lanes, x: Value) -> Value:
+    """ω with ω + log ω = x: W(exp(x)) up to 1, then as W, from the same start with softplus(x) for log1p(exp(x))."""
+    below = lanes.compare("<", x, 1.0)
+    near = _lambert_w(lanes, exp(lanes, lanes.select(below, x, 0.0)))
+    logarithm = softplus(lanes, x)
+    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
+    w = lanes.fma(lanes.neg(logarithm), correction, logarithm)
+    w = _refined(lanes, w, lambda w: lanes.sub(x, log(lanes, w)))
+    value = lanes.select(below, near, w)
     return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
 
 
@@ -279,14 +307,74 @@ def _external(name: str, low: float = -math.inf, output: int = 0) -> Code:
     return code
 
 
+Order: TypeAlias = "int | Value"
+"""A whole number, or a real one that may differ from lane to lane."""
+
+
 def _bessel(letter: str) -> Code:
     """A Bessel function; those of order 0 and 1 are functions of their own, several times as fast."""
-    return lambda lanes, n, x: _scipy(lanes, f"{letter}{n}", x) if n < 2 else _scipy(lanes, f"{letter}v", float(n), x)
+
+    def code(lanes: Lanes, order: Order, x: Value) -> Value:
+        if not isinstance(order, int):
+            return _scipy(lanes, f"{letter}v", order, x)
+        return _scipy(lanes, f"{letter}{order}", x) if order < 2 else _scipy(lanes, f"{letter}v", float(order), x)
+
+    return code
 
 
-def _modified_bessel(lanes: Lanes, n: int, x: Value) -> Value:
-    """Iₙ(x); SciPy's for n ≥ 2 is nan at subnormal numbers, where xⁿ is 0."""
-    value = _bessel("i")(lanes, n, x)
+NEAR_ZERO = 1e-10
+"""Up to here the first term of a power series in x² is all of it."""
+OUT_OF_SIGHT = 1e-300
+"""Below, SciPy's Kᵥ and Yᵥ are infinite for every order, and its Jᵥ and Iᵥ are 0 or nan below 1e-200."""
+
+
+def _growing(letter: str) -> Code:
+    """Jᵥ or Iᵥ, near 0 (x/2)ᵛ/Γ(ν + 1)."""
+
+    def code(lanes: Lanes, order: Order, x: Value) -> Value:
+        value = _bessel(letter)(lanes, order, x)
+        if isinstance(order, int) and order < 2:
+            return value
+        near = lanes.compare("<", lanes.abs(x), NEAR_ZERO)
+        half = lanes.mul(x, 0.5)
+        if isinstance(order, int):
+            return lanes.select(near, lanes.div(_power(lanes, half, order), _float(math.factorial(order))), value)
+        return _where_any(lanes, near, lambda: _first_term(lanes, order, half), value)
+
+    return code
+
+
+def _first_term(lanes: Lanes, order: Value, half: Value) -> Value:
+    """(x/2)ᵛ/Γ(ν + 1)."""
+    gamma = libm_per_lane(lanes, "tgamma", lanes.add(order, 1.0))
+    return lanes.div(libm_per_lane(lanes, "pow", half, order), gamma)
+
+
+def _falling(letter: str, factor: float) -> Code:
+    """Yᵥ or Kᵥ of an order ν ≥ 0, where x is out of sight from a multiple of (2/x)ᵛ·Γ(ν), the first term of a series.
+
+    The second, (x/2)²ᵛ of it, is 10⁻¹⁶ from ν = 0.03.
+    """
+
+    def code(lanes: Lanes, order: Order, x: Value) -> Value:
+        value = _bessel(letter)(lanes, order, x)
+        if isinstance(order, int):
+            return value
+
+        def first() -> Value:
+            gamma = libm_per_lane(lanes, "tgamma", order)
+            powers = libm_per_lane(lanes, "pow", lanes.mul(x, 0.5), lanes.neg(order))
+            return lanes.mul(lanes.mul(powers, gamma), factor)
+
+        positive = lanes.builder.and_(lanes.compare(">", order, 0.0), lanes.compare(">", x, 0.0))
+        return _where_any(lanes, lanes.builder.and_(positive, lanes.compare("<", x, OUT_OF_SIGHT)), first, value)
+
+    return code
+
+
+def _scaled_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """exp(−|x|)·Iₙ(x)."""
+    value = _scipy(lanes, f"i{n}e", x) if n < 2 else _scipy(lanes, "ive", float(n), x)
     return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
 
 
@@ -297,11 +385,30 @@ VANISHING = 1e-170
 def _dying_away(code: Code, low: float = -math.inf) -> Code:
     """A function that oscillates and is 0 at infinity, where SciPy has nan; ``low`` is where it begins."""
 
-    def masked(lanes: Lanes, n: int, x: Value) -> Value:
+    def masked(lanes: Lanes, *arguments: Order) -> Value:
+        x = arguments[-1]
         end = _is_infinite(lanes, x) if low == -math.inf else lanes.compare("==", x, math.inf)
-        return lanes.select(end, 0.0, code(lanes, n, x))
+        return lanes.select(end, 0.0, code(lanes, *arguments))
 
     return masked
+
+
+def _modified_spherical_bessel(lanes: Lanes, n: int, x: Value) -> Value:
+    """iₙ(x), through the Bessel function of order n + ½, scaled by exp(−x); near 0 xⁿ/(1·3·…·(2n + 1))."""
+    size = lanes.abs(x)
+    half = exp(lanes, lanes.mul(size, 0.5))
+    scaled = lanes.mul(lanes.sqrt(lanes.div(math.pi / 2, size)), _scipy(lanes, "ive", n + 0.5, size))
+    value = lanes.mul(lanes.mul(scaled, half), half)
+    value = lanes.select(_is_infinite(lanes, x), math.inf, value)
+    if n % 2:
+        value = lanes.copysign(value, x)
+    return lanes.select(lanes.compare("<=", size, TINY), _near_zero(lanes, n, x, 1.0), value)
+
+
+def _near_zero(lanes: Lanes, n: int, x: Value, sign: float) -> Value:
+    """xⁿ/(1·3·…·(2n + 1))·(1 ± x²/(4n + 6)), of a spherical Bessel function."""
+    first = lanes.div(_power(lanes, x, n) if n else lanes.real(1.0), _float(math.prod(range(1, 2 * n + 2, 2))))
+    return lanes.fma(first, lanes.div(lanes.mul(x, x), sign * (4.0 * n + 6)), first)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -312,18 +419,32 @@ CODE: Mapping[str, Code] = {
     "polygamma": _polygamma,
     "beta": _external("beta"),
     "binomial": _external("binom"),
-    "besselj": _dying_away(_bessel("j")),
-    "bessely": _dying_away(_bessel("y"), low=0.0),
-    "besseli": _modified_bessel,
-    "besselk": _bessel("k"),
+    "besselj": _dying_away(_growing("j")),
+    "bessely": _dying_away(_falling("y", -1 / math.pi), low=0.0),
+    "besseli": _growing("i"),
+    "besselk": _falling("k", 0.5),
     "spherical_bessel": _spherical_bessel,
+    "modified_spherical_bessel": _modified_spherical_bessel,
     "sinc": _sinc,
     "expint": lambda lanes, n, x: _scipy(lanes, "expn", float(n), x),
     "Ei": _external("expi"),
     "sine_integral": _external("sici"),
+    "hyperbolic_sine_integral": _external("shichi"),
     "Ci": _external("sici", low=0.0, output=1),
+    "Chi": _external("shichi", low=0.0, output=1),
+    "erfi": _external("erfi"),
     "erfinv": _external("erfinv"),
+    "erfcinv": _external("erfcinv"),
+    "fresnels": _external("fresnel"),
+    "fresnelc": _external("fresnel", output=1),
+    "airyai": _external("airy"),
+    "airyaiprime": _external("airy", output=1),
+    "airybi": _external("airy", output=2),
+    "airybiprime": _external("airy", output=3),
     "lambert_w": _lambert_w,
+    "lower_lambert_w": _lower_lambert_w,
+    "wright_omega": _wright_omega,
+    "scaled_bessel": _scaled_bessel,
     "regularised_lower_gamma": _external("gammainc"),
     "regularised_upper_gamma": _external("gammaincc"),
 }

@@ -1035,9 +1035,8 @@ def hypot(lanes: Lanes, *arguments: Value) -> Value:
     return lanes.select(infinite, math.inf, value)
 
 
-def direction_cosine(lanes: Lanes, x: Value, *arguments: Value) -> Value:
-    """x/√(x₁² + x₂² + …), 0 at the origin."""
-    size = hypot(lanes, *arguments)
+def ratio(lanes: Lanes, x: Value, size: Value) -> Value:
+    """x/size, and 0 where both are 0."""
     return lanes.div(x, lanes.select(lanes.compare("==", size, 0.0), 1.0, size))
 
 
@@ -1160,9 +1159,9 @@ def _through_double(lanes: Lanes, scalar: Callable[..., Value], arguments: Seque
 TABLE: Mapping[str, Function] = {
     function.__name__: function
     for function in (
-        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, direction_cosine, equal, erf, erfc,
+        absolute, acos, acosh, asin, asinh, atan, atan2, atanh, clip, cos, cosh, equal, erf, erfc,
         erfcx, erfcx_curvature, erfcx_rate, exp, expm1, floor, hypot, log, log1p, maximum, minimum, modulo, normal_cdf,
-        power, reciprocal, relu, select, sigmoid, sign, sin, sinh, softplus, sqrt, step, stop_gradient, tan, tanh,
+        power, ratio, reciprocal, relu, select, sigmoid, sign, sin, sinh, softplus, sqrt, step, stop_gradient, tan, tanh,
     )
 }  # fmt: skip
 """Functions by the name of their SymPy class; ``sqrt``, ``reciprocal`` and ``power`` are what ``Pow`` becomes."""

@@ -9,6 +9,7 @@ from sympy import (
     Add,
     Determinant,
     Expr,
+    Function,
     Idx,
     Indexed,
     IndexedBase,
@@ -19,6 +20,7 @@ from sympy import (
     Sum,
     Symbol,
     Trace,
+    exp,
 )
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
@@ -57,12 +59,27 @@ def check(place: str, expression: Expr) -> None:
     """
     nodes = [node for node, _ in _nodes(expression)]
     for node, position in _nodes(expression):
+        if isinstance(node, ImaginaryUnit) and not position.admits(node):
+            function = _function_around(node, expression)
+            hint = "" if function is None else f"; it is in {function}"
+            raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
         if not (isinstance(node, CONSTANTS) and position.admits(node)):
             _check(place, node)
     for part in (expression, *(node.function for node in nodes if isinstance(node, REDUCTIONS))):
         fault = faulty_constant(part, is_opaque)
         if fault is not None:
             raise GraphError(f"{place} contains {fault}")
+
+
+SHOWN = 60
+"""A function with more nodes is not shown."""
+
+
+def _function_around(part: Basic, expression: Expr) -> Basic | None:
+    """The innermost function of which something is a part, if it is short."""
+    functions = (node for node in postorder(expression, is_opaque) if isinstance(node, (Function, exp)))
+    found = next((node for node in functions if any(inner is part for inner in postorder(node, is_opaque))), None)
+    return found if found is not None and sum(1 for _ in zip(postorder(found), range(SHOWN))) < SHOWN else None
 
 
 class Position(Enum):

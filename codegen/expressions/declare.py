@@ -153,5 +153,5 @@ def key_scope(key: Key) -> Scope:
     if isinstance(key, Indexed):
         for index in key.indices:
             if not isinstance(index, Integer):
-                scope = scope.at(index, Idx(str(index.label), key_extent(scope.place, index)))
+                scope = scope.at(index, Idx(index.name, key_extent(scope.place, index)))
     return scope

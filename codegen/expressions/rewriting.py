@@ -6,13 +6,14 @@ answer for each function is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 
 import sympy
 from sympy import Derivative, Dummy, Expr, Subs
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
+from sympy.functions.elementary.miscellaneous import Rem
 
 from codegen.constants import faulty_constant
 from codegen.expression import annotate, is_leaf, postorder, rebuild, substitute
@@ -20,11 +21,37 @@ from codegen.expressions.admission import REDUCTIONS, is_opaque
 from codegen.functions import SUPPORTED
 from codegen.special import ORDERS
 
+
+def _own(node: Expr) -> Expr:
+    """A form that SymPy does not have."""
+    return _OWN[type(node)](*node.args) if type(node) in _OWN else node
+
+
+def _hurwitz(s: Expr, a: Expr = sympy.S.One) -> Expr:
+    """ζ(s, a) for whole s > 1."""
+    if not (isinstance(s, sympy.Integer) and s > 1):
+        raise NotImplementedError
+    return (-1) ** s * sympy.polygamma(s - 1, a) / sympy.factorial(s - 1)
+
+
+def _remainder(x: Expr, y: Expr) -> Expr:
+    """What is left of x/y, with the sign of x."""
+    return sympy.Piecewise((sympy.Mod(x, abs(y)), x >= 0), (-sympy.Mod(-x, abs(y)), True))
+
+
+_OWN: Mapping[type[Basic], Callable[..., Expr]] = {
+    sympy.zeta: _hurwitz,
+    sympy.Li: lambda x: sympy.Ei(sympy.log(x)) - sympy.Ei(sympy.log(2)),
+    sympy.erf2inv: lambda x, y: sympy.erfinv(sympy.erf(x) + y),
+    Rem: _remainder,
+}
 FORMS: tuple[Callable[[Expr], Expr], ...] = (
+    _own,
     *(
         partial(lambda target, node: node.rewrite(target), target)
         for target in (
-            sympy.exp, sympy.cos, sympy.gamma, sympy.polygamma, sympy.erf, sympy.erfinv, sympy.Ei, sympy.Piecewise,
+            sympy.exp, sympy.cos, sympy.gamma, sympy.polygamma, sympy.erf, sympy.erfinv, sympy.Ei, sympy.uppergamma,
+            sympy.Piecewise,
         )
     ),
     sympy.expand_func,

@@ -78,7 +78,7 @@ class Scope:
 
     def fresh(self, label: str, extent: Extent, taken: Collection[Idx] = ()) -> Idx:
         """An index whose name no other index in force has."""
-        names = {str(index.label) for index in (*self.indices, *taken)}
+        names = {index.name for index in (*self.indices, *taken)}
         name = next(n for n in (label, *(f"{label}_{k}" for k in range(1, len(names) + 2))) if n not in names)
         return Idx(name, extent)
 

@@ -130,17 +130,22 @@ def _polygamma(special: Any, n: Array, x: Array) -> Any:
 
 
 def _bessel(letter: str, before: float, after: float) -> Function:
-    """A Bessel function of whole order, whose slope is a combination of its neighbours."""
+    """A Bessel function, whose slope is a combination of its neighbours."""
 
-    def value(special: Any, n: Array, x: Array) -> Any:
-        order = abs(int(n))
-        of_order = getattr(special, f"{letter}{order}" if order < 2 else f"{letter}v")
-        found = of_order(x) if order < 2 else of_order(order, x)
+    def value(special: Any, order: Array, x: Array) -> Any:
+        order, x = np.broadcast_arrays(order, x)
+        found = getattr(special, f"{letter}v")(order, x)
+        for whole in (0, 1):  # which are more accurate
+            at = order == whole
+            found = np.where(at, getattr(special, f"{letter}{whole}")(np.where(at, x, 1)), found) if at.any() else found
         if letter in "jy":  # which die away, where SciPy has nan
             found = np.where((np.abs(x) if letter == "j" else x) == np.inf, 0, found)
-        elif letter == "i" and order > 1:  # SciPy has nan at subnormal numbers
-            found = np.where(np.abs(x) < 1e-170, 0, found)
-        return -found if n < 0 and letter in "jy" and order % 2 else found
+        half = x / 2
+        if letter in "ji":  # SciPy has 0 or nan near 0
+            return np.where((np.abs(x) < 1e-10) & (order != 0), half**order / special.gamma(order + 1), found)
+        factor = 0.5 if letter == "k" else -1 / np.pi
+        near = (x > 0) & (x < 1e-300) & (order > 0) & (order != np.floor(order))
+        return np.where(near, factor * special.gamma(order) * half**-order, found)
 
     return _to_first_order(value, lambda s, n, x: before * value(s, n - 1, x) + after * value(s, n + 1, x))
 
@@ -148,17 +153,71 @@ def _bessel(letter: str, before: float, after: float) -> Function:
 def _spherical_bessel(special: Any, n: Array | int, x: Array) -> Any:
     """jₙ(x); near 0, where SciPy has nan at subnormal numbers, the first term of its series."""
     order = int(n)
-    first = x**order / float(np.prod(np.arange(1.0, 2 * order + 2, 2)))
-    return np.where(np.abs(x) < 1e-100, first, special.spherical_jn(order, x))
+    return np.where(np.abs(x) < 1e-100, _first_term(order, x), special.spherical_jn(order, x))
 
 
-def _spherical_slope(special: Any, n: Array, x: Array) -> Any:
-    before, after = (_spherical_bessel(special, m, x) for m in (n - 1, n + 1))
-    return (n * before - (n + 1) * after) / (2 * n + 1)
+def _modified_spherical_bessel(special: Any, n: Array | int, x: Array) -> Any:
+    """iₙ(x), likewise, and far out by a scaled function."""
+    order, size = int(n), np.abs(x)
+    scaled = np.sqrt(np.pi / 2 / size) * special.ive(order + 0.5, size)
+    found = np.where(size == np.inf, np.inf, scaled * np.exp(size / 2) * np.exp(size / 2))
+    signed = np.copysign(found, x) if order % 2 else found
+    return np.where(size < 1e-10, _first_term(order, x), signed)
 
 
-def _lambert_w(special: Any, x: Array) -> Any:
-    return np.where(x * np.e >= -1, special.lambertw(x).real, np.nan)
+def _first_term(n: int, x: Array) -> Any:
+    return x**n / float(np.prod(np.arange(1.0, 2 * n + 2, 2)))
+
+
+def _spherical_slope(value: Function, sign: int) -> Function:
+    def slope(special: Any, n: Array, x: Array) -> Any:
+        above = (n + 1) * value(special, n + 1, x)
+        return ((n * value(special, n - 1, x) if n > 0 else 0) + sign * above) / (2 * n + 1)
+
+    return slope
+
+
+def _lambert_w(branch: int) -> Function:
+    """A branch of W; near −1/e, where SciPy loses half its digits, as a series in √(2·(e·x + 1))."""
+
+    def value(scipy: Any, x: Array) -> Any:
+        distance = np.maximum(x - special.BRANCH_POINT - special.ABOVE_IT, 0)
+        root = np.sqrt(2 * np.e * distance) * (1 if branch == 0 else -1)
+        series = np.polynomial.Polynomial(special.NEAR_BRANCH_POINT)(root)
+        real = (x >= special.BRANCH_POINT) & ((branch == 0) | (x <= 0))
+        found = np.where(np.abs(root) < 0.05, series, scipy.lambertw(x, branch).real)
+        if branch and (tiny := (x < 0) & (x > -1e-300)).any():  # SciPy has −inf at subnormal numbers
+            moved = np.log(np.where(tiny, -x, 1))
+            found = np.where(tiny, reduce(lambda w, _: moved - np.log(np.maximum(-w, 1)), range(8), moved), found)
+        return np.where(real, found, np.nan)
+
+    return value
+
+
+def _slope_of_lambert_w(branch: int) -> Function:
+    def slope(special: Any, x: Array) -> Any:
+        w = _lambert_w(branch)(special, x)
+        return np.exp(-w) / (1 + w)
+
+    return slope
+
+
+def _slope_of_erfcinv(special: Any, x: Array) -> Any:
+    w = special.erfcinv(x)
+    return -np.sqrt(np.pi) / 2 * np.where(x > 0, special.erfcx(w) / x, np.exp(w * w))
+
+
+def _airy(number: int) -> Function:
+    """Ai, Ai', Bi or Bi', whose slopes are Ai', x·Ai, Bi' and x·Bi."""
+
+    def slope(special: Any, x: Array) -> Any:
+        return special.airy(x)[number + 1] if number % 2 == 0 else x * special.airy(x)[number - 1]
+
+    return _to_first_order(lambda s, x: s.airy(x)[number], slope)
+
+
+def _chi(special: Any, x: Array) -> Any:
+    return np.where(x < 0, np.nan, special.shichi(x)[1])
 
 
 def _ci(special: Any, x: Array) -> Any:
@@ -184,18 +243,41 @@ SPECIAL: Mapping[type, Function] = {
         lambda s, n, k: s.binom(n, k) * (s.digamma(n + 1) - s.digamma(n - k + 1)),
         lambda s, n, k: s.binom(n, k) * (s.digamma(n - k + 1) - s.digamma(k + 1)),
     ),
-    sympy.besselj: _bessel("j", 0.5, -0.5),
-    sympy.bessely: _bessel("y", 0.5, -0.5),
-    sympy.besseli: _bessel("i", 0.5, 0.5),
-    sympy.besselk: _bessel("k", -0.5, -0.5),
-    special.spherical_bessel: _to_first_order(_spherical_bessel, _spherical_slope),
+    special.besselj: _bessel("j", 0.5, -0.5),
+    special.bessely: _bessel("y", 0.5, -0.5),
+    special.besseli: _bessel("i", 0.5, 0.5),
+    special.besselk: _bessel("k", -0.5, -0.5),
+    special.spherical_bessel: _to_first_order(_spherical_bessel, _spherical_slope(_spherical_bessel, -1)),
+    special.modified_spherical_bessel: _to_first_order(
+        _modified_spherical_bessel, _spherical_slope(_modified_spherical_bessel, 1)
+    ),
     special.sinc: _to_first_order(lambda s, x: _spherical_bessel(s, 0, x), lambda s, x: -_spherical_bessel(s, 1, x)),
     sympy.expint: _to_first_order(lambda s, n, x: s.expn(n, x), lambda s, n, x: -s.expn(n - 1, x)),
     sympy.Ei: _to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
     special.sine_integral: _to_first_order(lambda s, x: s.sici(x)[0], lambda s, x: _spherical_bessel(s, 0, x)),
     sympy.Ci: _to_first_order(_ci, lambda s, x: np.cos(x) / x),
     sympy.erfinv: _to_first_order(lambda s, x: s.erfinv(x), lambda s, x: np.sqrt(np.pi) / 2 * np.exp(s.erfinv(x) ** 2)),
-    special.lambert_w: _to_first_order(_lambert_w, lambda s, x: np.exp(-_lambert_w(s, x)) / (1 + _lambert_w(s, x))),
+    special.hyperbolic_sine_integral: _to_first_order(
+        lambda s, x: s.shichi(x)[0], lambda s, x: _modified_spherical_bessel(s, 0, x)
+    ),
+    sympy.Chi: _to_first_order(_chi, lambda s, x: np.cosh(x) / x),
+    sympy.erfi: _to_first_order(lambda s, x: s.erfi(x), lambda s, x: 2 / np.sqrt(np.pi) * np.exp(x * x)),
+    functions.erfcinv: _to_first_order(lambda s, x: s.erfcinv(x), _slope_of_erfcinv),
+    sympy.fresnels: _to_first_order(lambda s, x: s.fresnel(x)[0], lambda s, x: np.sin(np.pi / 2 * x * x)),
+    sympy.fresnelc: _to_first_order(lambda s, x: s.fresnel(x)[1], lambda s, x: np.cos(np.pi / 2 * x * x)),
+    sympy.airyai: _airy(0),
+    sympy.airyaiprime: _airy(1),
+    sympy.airybi: _airy(2),
+    sympy.airybiprime: _airy(3),
+    special.lambert_w: _to_first_order(_lambert_w(0), _slope_of_lambert_w(0)),
+    special.lower_lambert_w: _to_first_order(_lambert_w(-1), _slope_of_lambert_w(-1)),
+    special.wright_omega: _to_first_order(
+        lambda s, x: s.wrightomega(x), lambda s, x: s.wrightomega(x) / (1 + s.wrightomega(x))
+    ),
+    special.scaled_bessel: _to_first_order(
+        lambda s, n, x: s.ive(n, x),
+        lambda s, n, x: (s.ive(abs(n - 1), x) + s.ive(n + 1, x)) / 2 - np.sign(x) * s.ive(n, x),
+    ),
     special.regularised_lower_gamma: _to_first_order(lambda s, a, x: s.gammainc(a, x), _density),
     special.regularised_upper_gamma: _to_first_order(
         lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -_density(s, a, x)
@@ -259,9 +341,8 @@ def hypot(*arguments: Array) -> Any:
     return size * root(reduce(operator.add, ((x / size) ** 2 for x in arguments)))
 
 
-def direction_cosine(x: Array, *arguments: Array) -> Any:
-    """x/hypot, 0 at the origin."""
-    size = hypot(*arguments)
+def ratio(x: Array, size: Array) -> Any:
+    """x/size, and 0 where both are 0."""
     return x / np.where(size == 0, 1, size)
 
 
@@ -377,7 +458,7 @@ NUMPY: Mapping[type, Function] = {
     functions.erfcx_rate: erfcx_rate,
     functions.erfcx_curvature: erfcx_curvature,
     functions.hypot: hypot,
-    functions.direction_cosine: direction_cosine,
+    functions.ratio: ratio,
     functions.step: step,
     functions.relu: relu,
     functions.sign: sign,

@@ -26,7 +26,15 @@ erfc       2           0
 loggamma   nan         inf         [0, inf)     0 → inf
 Ei         0           inf                      0 → −inf
 Ci         nan         0           [0, inf)     0 → −inf
+Shi        −inf        inf
+Chi        nan         inf         [0, inf)     0 → −inf
+erfi       −inf        inf
 erfinv     nan         nan         [−1, 1]      −1 → −inf, 1 → inf
+fresnel    −1/2        1/2
+Ai         0           0
+Bi         0           inf
+Ai'        nan         0
+Bi'        nan         inf
 =========  ==========  ==========  ===========  ====================
 
 Every function of nan is nan. a/0 is inf with the sign of a, and 0/0 is nan; powers follow ``pow`` of C (x⁰ = 1 and
@@ -44,6 +52,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -96,6 +105,15 @@ ENDS: Mapping[str, Ends] = {
     "loggamma": Ends("nan", "inf", low=0, poles={0: "inf"}),
     "ei": Ends("0", "inf", poles={0: "-inf"}, limit=_EXPONENTIAL),
     "ci": Ends("nan", "0", low=0, poles={0: "-inf"}, limit=PERIOD_LIMIT),
+    "shi": Ends("-inf", "inf", limit=_EXPONENTIAL),
+    "chi": Ends("nan", "inf", low=0, poles={0: "-inf"}, limit=_EXPONENTIAL),
+    "erfi": Ends("-inf", "inf", limit=_EXPONENTIAL),
+    "fresnels": Ends("-0.5", "0.5", limit=PERIOD_LIMIT),
+    "fresnelc": Ends("-0.5", "0.5", limit=PERIOD_LIMIT),
+    "airyai": Ends("0", "0", limit=_EXPONENTIAL),
+    "airybi": Ends("0", "inf", limit=_EXPONENTIAL),
+    "airyaiprime": Ends("nan", "0", limit=_EXPONENTIAL),
+    "airybiprime": Ends("nan", "inf", limit=_EXPONENTIAL),
     "erfinv": Ends("nan", "nan", low=-1, high=1, poles={-1: "-inf", 1: "inf"}),
 }
 
@@ -117,9 +135,13 @@ class Ieee:
         self.mpf: Callable[[Any], Mpf] = self.context.mpf
         self.nan: Mpf = self.context.nan
         self.inf: Mpf = self.context.inf
+        derivatives = {
+            "airyaiprime": partial(self.context.airyai, derivative=1),
+            "airybiprime": partial(self.context.airybi, derivative=1),
+        }
         for name, ends in ENDS.items():
-            setattr(self, name, self._completed(getattr(self.context, name), ends))
-        self.Ei, self.Ci = self.ei, self.ci
+            setattr(self, name, self._completed(derivatives.get(name) or getattr(self.context, name), ends))
+        self.Ei, self.Ci, self.Chi = self.ei, self.ci, self.chi
 
     def __getattr__(self, name: str) -> Any:
         """Whatever the table does not mention is mpmath's own."""
@@ -186,35 +208,11 @@ class Ieee:
             return self.mpf(0) if n else self.inf
         return self.context.psi(int(n), x) if x == x else self.nan
 
-    def besselj(self, n: Mpf, x: Mpf) -> Mpf:
-        """Jₙ(x), which dies away."""
-        if x != x:
-            return x
-        return self.mpf(0) if self.context.isinf(x) else self.context.besselj(n, x)
-
-    def bessely(self, n: Mpf, x: Mpf) -> Mpf:
-        """Yₙ(x) for x > 0."""
-        return self._from_pole(x, -self.inf, lambda: self.context.bessely(n, x))
-
-    def besselk(self, n: Mpf, x: Mpf) -> Mpf:
-        """Kₙ(x) for x > 0."""
-        return self._from_pole(x, self.inf, lambda: self.context.besselk(n, x))
-
-    def besseli(self, n: Mpf, x: Mpf) -> Mpf:
-        """Iₙ(x), too large for any float from 10⁶ on."""
-        if abs(x) < EXPONENT_LIMIT:
-            return self.context.besseli(n, x)
-        return -self.inf if x < 0 and n % 2 else abs(x) * self.inf  # nan of nan
-
     def expint(self, n: Mpf, x: Mpf) -> Mpf:
-        """Eₙ(x) for x > 0 and n ≥ 1; at 0 it is 1/(n − 1)."""
-        return self._from_pole(x, self.divide(self.mpf(1), n - 1), lambda: self.context.expint(n, x))
-
-    def _from_pole(self, x: Mpf, at_zero: Mpf, value: Callable[[], Mpf]) -> Mpf:
-        """A function of x > 0 that dies away; nan for x < 0."""
+        """Eₙ(x) for x ≥ 0 and n ≥ 1; at 0 it is 1/(n − 1)."""
         if x == 0 or x == self.inf:
-            return at_zero if x == 0 else self.mpf(0)
-        return value() if x > 0 else self.nan
+            return self.mpf(0) if x else self.divide(self.mpf(1), n - 1)
+        return self.context.expint(n, x) if x > 0 else self.nan
 
     def _is_pole(self, x: Mpf) -> bool:
         return bool(x <= 0 and self.context.isint(x)) or x == -self.inf

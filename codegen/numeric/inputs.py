@@ -55,6 +55,8 @@ def bind(graph: Graph, values: Mapping[str, ArrayLike], dtype: np.dtype[Any]) ->
 
 
 def _array(variable: Variable, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise CheckError(f"input {variable.name!r}: found a masked array; fill what is masked by .filled(…)")
     try:
         found = np.asarray(value)
     except ValueError:

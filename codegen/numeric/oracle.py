@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from itertools import product
 from operator import add, mul
 from typing import Any
@@ -25,7 +25,8 @@ from codegen.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
-from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
+from codegen.numeric.program import IntegerPower, Quotient, Root, compile_exactly
+from codegen.primitive import Approximation
 
 Objects = NDArray[np.object_]
 
@@ -42,9 +43,13 @@ SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "
 #: Functions that SymPy and mpmath give the same name.
 SAME_NAME = (
     "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
-    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "beta", "binomial", "besselj", "bessely", "besseli",
-    "besselk", "expint", "Ei", "Ci", "erfinv",
+    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "beta", "binomial", "expint", "Ei", "Ci", "Chi", "erfi",
+    "erfinv", "fresnels", "fresnelc", "airyai", "airybi", "airyaiprime", "airybiprime",
 )  # fmt: skip
+
+REMEMBERED = frozenset(getattr(sympy, name) for name in SAME_NAME)
+MEMORY = 1024
+"""So many values of a function are remembered: differences move one element, and the others stay what they were."""
 
 
 def evaluate_exactly(graph: Graph, values: Mapping[str, ArrayLike], digits: int = 50) -> dict[str, Objects]:
@@ -94,6 +99,7 @@ class Oracle:
             Reduction.MAX: lambda terms: functions.maximum.value(self.ieee, *terms),
         }
         self.table = _table(self.ieee)
+        self.functions: dict[type, Callable[..., Any]] = {}
         self.shapes = {
             name: tuple(n if isinstance(n, int) else extents[n] for n in variable.shape)
             for name, variable in graph.variables.items()
@@ -127,16 +133,14 @@ class Oracle:
         return self.combine[plan.equation.reduction](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
-        program = compile_bodies(equation.body)
+        program = compile_exactly(equation.body)
         steps: list[Step] = []
         for instruction in program.instructions:
             operation = instruction.operation
             if operation is None:
                 steps.append((self._loader(instruction.node, equation, extents), None))
-            elif operation in self.table:
-                steps.append((self.table[operation], instruction.arguments))
-            elif issubclass(operation, Primitive):
-                steps.append((_with_context(operation, self.ieee), instruction.arguments))
+            elif operation in self.table or issubclass(operation, (Primitive, Approximation)):
+                steps.append((self._function(operation), instruction.arguments))
             else:
                 raise untranslated(instruction.node, equation, "mpmath")
         # The result of a single leaf, or of a node written early, need not be the last instruction.
@@ -146,6 +150,15 @@ class Oracle:
             for part in (equation.free, equation.reduced)
         )
         return Plan(equation, tuple(steps), free, reduced)
+
+    def _function(self, operation: type) -> Callable[..., Any]:
+        """What computes an operation; functions that take mpmath long remember what they were asked."""
+        if operation in self.table and operation not in REMEMBERED:
+            return self.table[operation]
+        if operation not in self.functions:
+            known = self.table.get(operation) or _with_context(operation, self.ieee)
+            self.functions[operation] = lru_cache(MEMORY)(known)
+        return self.functions[operation]
 
     def _loader(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
         if isinstance(leaf, Indexed) or is_variable(leaf):
@@ -187,7 +200,7 @@ def _reader(name: str, key: Sequence[Basic], equation: Equation) -> Load:
     return lambda found, element: found[name][tuple(n if fixed else element[n] for n, fixed in parts)]
 
 
-def _with_context(primitive: type[Primitive], ieee: Ieee) -> Callable[..., Any]:
+def _with_context(primitive: type[Primitive] | type[Approximation], ieee: Ieee) -> Callable[..., Any]:
     return lambda *arguments: primitive.value(ieee, *arguments)
 
 

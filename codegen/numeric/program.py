@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sympy import Basic, Expr, Float, Integer, Mul, Pow, Rational, nan
 
 from codegen.expression import is_leaf, postorder
 from codegen.functions import CANONICAL, Composite
+from codegen.primitive import Approximation
 
 
 class Quotient:
@@ -56,11 +58,22 @@ def compile_bodies(*bodies: Basic) -> Program:
     3 IntegerPower (1, 2)
     4 Quotient (0, 3)
     """
-    writer = _Writer()
+    return _program(_Writer(), bodies)
+
+
+def compile_exactly(*bodies: Basic) -> Program:
+    """The same with an operation for each formula that is an :class:`~codegen.functions.Approximation`."""
+    return _program(_ExactWriter(), bodies)
+
+
+def _program(writer: _Writer, bodies: Sequence[Basic]) -> Program:
     return _without_unused(writer.instructions, tuple(writer.position(body) for body in bodies))
 
 
 class _Writer:
+    operations: tuple[type[Composite], ...] = ()
+    """Abbreviations that are an operation of their own."""
+
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self.positions: dict[int, int] = {}
@@ -83,7 +96,7 @@ class _Writer:
             return self._append(nan)  # such as log(−2), in a branch
         if is_leaf(node):
             return self._append(node)
-        if isinstance(node, Composite):
+        if isinstance(node, Composite) and not isinstance(node, self.operations):
             return self.position(node.definition())
         if node.func in CANONICAL:
             return self.position(CANONICAL[node.func](*node.args))
@@ -120,6 +133,10 @@ class _Writer:
 
     def _number(self, value: int) -> int:
         return self.position(Integer(value))
+
+
+class _ExactWriter(_Writer):
+    operations = (Approximation,)
 
 
 def _is_reciprocal(node: Basic) -> bool:

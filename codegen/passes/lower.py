@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from sympy import Expr
 from sympy.core.basic import Basic
 
-from codegen.expression import rewrite
+from codegen.equation import Equation, Variable
+from codegen.expression import extent, fold, fresh_names, indices, is_leaf, rebuild, references
 from codegen.functions import Composite, canonical
 from codegen.graph import Graph
 
@@ -12,18 +16,45 @@ from codegen.graph import Graph
 def lower(graph: Graph) -> Graph:
     """Replace ``silu(u)`` by ``u*sigmoid(u)``, ``Abs(u)`` by ``absolute(u)`` and so on.
 
-    Written out, a value and its derivative share their parts.
+    Written out, a value and its derivative share their parts. One such function inside another becomes a vertex:
+    written into each other they grow exponentially, and SymPy solves the conditions of a ``Piecewise`` in the other's.
 
     >>> from codegen import from_expressions
     >>> from codegen.functions import silu
     >>> from sympy import symbols
     >>> a = symbols("a")
-    >>> print(lower(from_expressions({"e": silu(a)}, [a])).equations[0])
-    e = a*sigmoid(a)
+    >>> print(lower(from_expressions({"e": silu(silu(a))}, [a])))
+    inputs a
+    f1 = a*sigmoid(a)
+    e = f1*sigmoid(f1)
+    outputs e
     """
-    return graph.with_equations(e.with_body(canonical(rewrite(e.body, _define))) for e in graph.equations)
+    names = fresh_names("f", graph.variables)
+    return graph.with_equations(part for equation in graph.equations for part in _lowered(equation, names))
 
 
-def _define(node: Basic) -> Basic | None:
-    # A definition may use further composites; each rewrite strictly descends, so this ends.
-    return rewrite(node.definition(), _define) if isinstance(node, Composite) else None
+def _lowered(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
+    """The equation, after those of the vertices that it reads now."""
+    vertices: dict[Expr, Equation] = {}
+
+    def vertex(expression: Expr) -> Expr:
+        if is_leaf(expression) or not references(expression):
+            return expression
+        if expression not in vertices:
+            used = indices(expression)
+            order = tuple(i for i in equation.domain if i in used)
+            target = Variable(next(names), tuple(extent(i) for i in order))[order]
+            vertices[expression] = Equation(target, canonical(expression))
+        return vertices[expression].target
+
+    def step(node: Basic, arguments: list[tuple[Basic, bool]]) -> tuple[Basic, bool]:
+        """The node written out, and whether there was anything to write out in it."""
+        composite = isinstance(node, Composite)
+        new = rebuild(node, [vertex(a) if composite and written else a for a, written in arguments])
+        if isinstance(new, Composite):
+            return fold(new.definition(), step)[0], True
+        return new, any(written for _, written in arguments)
+
+    body = canonical(fold(equation.body, step)[0])
+    yield from vertices.values()
+    yield equation.with_body(body)

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sympy import Expr, Idx, Integer
+from sympy import Expr, Idx, Indexed, Integer
 from sympy.core.basic import Basic
+from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.expression import annotate, is_leaf, leaf_indices, reindex
+from codegen.expression import annotate, fold, is_leaf, leaf_indices, reindex
 
 
 def node_indices(body: Expr) -> dict[int, tuple[Idx, ...]]:
@@ -32,6 +33,45 @@ def pattern(expression: Expr, order: Sequence[Idx]) -> Expr:
     True
     """
     return reindex(expression, {index: _blank(n, index.upper) for n, index in enumerate(order)})
+
+
+class Patterns:
+    """Numbers for patterns: two expressions have the same number if they have the same pattern.
+
+    Nothing is built in SymPy, which takes 0.2 ms for a reference.
+
+    >>> i, j = Idx("i", 3), Idx("j", 3)
+    >>> patterns = Patterns()
+    >>> patterns(i + j, (i, j)) == patterns(j + i, (j, i)), patterns(i, (i,)) == patterns(i + 1, (i,))
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._found: dict[tuple[Expr, tuple[Idx, ...]], int] = {}
+
+    def __call__(self, expression: Expr, order: Sequence[Idx]) -> int:
+        """The number of the pattern of an expression with these indices, all that it has."""
+        key = expression, tuple(order)
+        if key not in self._found:
+            places = {index: (place, index.upper) for place, index in enumerate(order)}
+
+            def step(node: Basic, arguments: list[int]) -> int:
+                return self._numbers.setdefault(_content(node, arguments, places), len(self._numbers))
+
+            self._found[key] = fold(expression, step)
+        return self._found[key]
+
+
+def _content(node: Basic, arguments: list[int], places: Mapping[Expr, tuple[int, Expr]]) -> Hashable:
+    """What nodes of one pattern have in common; sums and products are the same in any order."""
+    if isinstance(node, Indexed):
+        return Indexed, node.base, *(places.get(i, i) for i in node.indices)
+    if isinstance(node, Idx):
+        return Idx, places.get(node, node)
+    if not node.args:
+        return Basic, node
+    return type(node), *(sorted(arguments) if isinstance(node, (AssocOp, LatticeOp)) else arguments)
 
 
 @lru_cache(maxsize=512)

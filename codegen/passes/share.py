@@ -24,7 +24,7 @@ from codegen.expression import (
 )
 from codegen.functions import equal, select, step, stop_gradient
 from codegen.graph import Cell, Graph, cell_of
-from codegen.passes.patterns import Vertex, node_indices, pattern
+from codegen.passes.patterns import Patterns, Vertex, node_indices
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""
@@ -46,13 +46,15 @@ def share(graph: Graph) -> Graph:
     da/du = 1 - a**2
     outputs a, da/du
     """
-    return graph.with_equations(_extract(_reuse(_merge(graph)), fresh_names("c", graph.variables)))
+    patterns = Patterns()
+    reused = _reuse(_merge(graph, patterns), patterns)
+    return graph.with_equations(_extract(reused, fresh_names("c", graph.variables), patterns))
 
 
 # --- equal equations ----------------------------------------------------------------------------------------------
 
 
-def _merge(graph: Graph) -> list[Equation]:
+def _merge(graph: Graph, patterns: Patterns) -> list[Equation]:
     """Equations with the same right-hand side become one; an output that repeats a vertex refers to it."""
     first: dict[Hashable, Vertex] = {}
     alias: dict[Cell, Vertex] = {}
@@ -60,7 +62,7 @@ def _merge(graph: Graph) -> list[Equation]:
     kept: list[Equation] = []
     for given in graph.equations:
         equation = given.with_body(_follow(given, alias))
-        right_side = _right_side(equation)
+        right_side = _right_side(equation, patterns)
         plain = is_leaf(equation.body) and equation.reduction is None
         if plain or not equation.references or right_side not in first:
             first.setdefault(right_side, Vertex(equation.target, equation.free))
@@ -72,10 +74,10 @@ def _merge(graph: Graph) -> list[Equation]:
     return kept
 
 
-def _right_side(equation: Equation) -> Hashable:
+def _right_side(equation: Equation, patterns: Patterns) -> Hashable:
     """What two equations that compute the same have in common."""
     extents = tuple(extent(i) for i in equation.domain)
-    return pattern(equation.body, equation.domain), equation.reduction, extents, len(equation.free)
+    return patterns(equation.body, equation.domain), equation.reduction, extents, len(equation.free)
 
 
 def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
@@ -96,29 +98,29 @@ def _read_across(graph: Graph) -> Iterator[Cell]:
 # --- subexpressions that are the body of a vertex -----------------------------------------------------------------
 
 
-def _reuse(equations: Iterable[Equation]) -> list[Equation]:
+def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
     """A subexpression that is the body of a map equation becomes a reference to it.
 
     That equation may stand later: what it reads is a part of what the user reads, so there is no cycle.
     """
-    vertices: dict[Expr, Vertex] = {}
+    vertices: dict[int, Vertex] = {}
     for equation in equations:
-        _register(equation, vertices)
+        _register(equation, vertices, patterns)
     rewritten: list[Equation] = []
     for equation in equations:
-        rewritten.append(equation.with_body(_look_up(equation, vertices)))
-        _register(rewritten[-1], vertices)
+        rewritten.append(equation.with_body(_look_up(equation, vertices, patterns)))
+        _register(rewritten[-1], vertices, patterns)
     return rewritten
 
 
-def _register(equation: Equation, vertices: dict[Expr, Vertex]) -> None:
+def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Patterns) -> None:
     if equation.reduction is None and equation.references and not is_leaf(equation.body):
         order = indices(equation.body)
         if set(order) == set(equation.free):
-            vertices.setdefault(pattern(equation.body, order), Vertex(equation.target, order))
+            vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))
 
 
-def _look_up(equation: Equation, vertices: Mapping[Expr, Vertex]) -> Expr:
+def _look_up(equation: Equation, vertices: Mapping[int, Vertex], patterns: Patterns) -> Expr:
     orders = node_indices(equation.body)
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
@@ -128,7 +130,7 @@ def _look_up(equation: Equation, vertices: Mapping[Expr, Vertex]) -> Expr:
         # As it was written, or with the vertices that its parts have become.
         candidates = [(node, orders[id(node)])] + ([] if new is node else [(new, indices(new))])
         for candidate, order in candidates:
-            vertex = vertices.get(pattern(candidate, order))
+            vertex = vertices.get(patterns(candidate, order))
             if vertex is not None and vertex.target != equation.target:
                 return vertex.at(order)
         return new
@@ -158,20 +160,20 @@ def cost(node: Basic) -> int:
 class _Candidate:
     """A subexpression that is worth a vertex if it has two users."""
 
-    pattern: Expr
+    pattern: int
     order: tuple[Idx, ...]
 
 
-def _extract(equations: Sequence[Equation], names: Iterator[str]) -> list[Equation]:
+def _extract(equations: Sequence[Equation], names: Iterator[str], patterns: Patterns) -> list[Equation]:
     """Subexpressions with two users become vertices, placed before the first user."""
-    compared = {shape for equation in equations for shape in _compared(equation.body)}
-    candidates = [_candidates(equation.body, compared) for equation in equations]
-    users: dict[Expr, set[Hashable]] = defaultdict(set)
+    compared = {shape for equation in equations for shape in _compared(equation.body, patterns)}
+    candidates = [_candidates(equation.body, compared, patterns) for equation in equations]
+    users: dict[int, set[Hashable]] = defaultdict(set)
     for number, (equation, found) in enumerate(zip(equations, candidates)):
         for node, its_users in _users(equation.body, number, found).items():
             users[found[node].pattern].update(its_users)
     shared = {shape for shape, its_users in users.items() if len(its_users) > 1}
-    vertices: dict[Expr, Vertex] = {}
+    vertices: dict[int, Vertex] = {}
     extracted: list[Equation] = []
     for equation, found in zip(equations, candidates):
         wanted = {node: candidate for node, candidate in found.items() if candidate.pattern in shared}
@@ -179,17 +181,17 @@ def _extract(equations: Sequence[Equation], names: Iterator[str]) -> list[Equati
     return extracted
 
 
-def _compared(body: Expr) -> Iterator[Expr]:
+def _compared(body: Expr, patterns: Patterns) -> Iterator[int]:
     """The patterns that are compared for equality, as the arguments of a maximum are.
 
     They are never computed twice: fused multiply-adds may round one of two equal formulas differently.
     """
     for node in postorder(body):
         if isinstance(node, equal):
-            yield from (pattern(argument, indices(argument)) for argument in node.args)
+            yield from (patterns(argument, indices(argument)) for argument in node.args)
 
 
-def _candidates(body: Expr, compared: Set[Expr]) -> dict[int, _Candidate]:
+def _candidates(body: Expr, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
     orders = node_indices(body)
     reads: dict[int, bool] = {}
@@ -201,7 +203,7 @@ def _candidates(body: Expr, compared: Set[Expr]) -> dict[int, _Candidate]:
         total[id(node)] = cost(node) + sum(total[id(a)] for a in arguments)
         order = orders[id(node)]
         if isinstance(node, Expr) and reads[id(node)] and total[id(node)] > 0:
-            shape = pattern(node, order)
+            shape = patterns(node, order)
             if not order or total[id(node)] >= STORE_COST or shape in compared:
                 found[id(node)] = _Candidate(shape, order)
     return found
@@ -218,7 +220,7 @@ def _users(body: Expr, number: int, candidates: Mapping[int, _Candidate]) -> dic
 
 
 def _with_vertices(
-    equation: Equation, wanted: Mapping[int, _Candidate], vertices: dict[Expr, Vertex], names: Iterator[str]
+    equation: Equation, wanted: Mapping[int, _Candidate], vertices: dict[int, Vertex], names: Iterator[str]
 ) -> list[Equation]:
     """The equation with references in place of the wanted nodes, after the equations of those that are new."""
     new: list[Equation] = []

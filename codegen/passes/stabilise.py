@@ -23,6 +23,7 @@ from codegen.expression import (
 from codegen.functions import log1p, maximum, sigmoid, stop_gradient
 from codegen.graph import Cell, Graph, cell_of
 from codegen.passes import tails
+from codegen.passes.norms import directed, is_norm
 from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
 
 
@@ -161,21 +162,23 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
 
     log p, where p is exp(u − shift)/total or σ(u), becomes u − shift − log total or log σ(u); log c, 1/c and s/c,
     where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u); d/e, where d is exp(−u²) and e is
-    erfc(u), becomes 1/erfcx(u).
+    erfc(u), becomes 1/erfcx(u); √n and x/√n, where n is x² + y², become hypot(x, y) and the cosine of its direction.
     """
+    norms = {e.cell: e for e in equations if e.reduction is None and is_norm(e.body) and e.name not in keep}
     decaying = {e.cell: e for e in equations if e.reduction is None and _decays(e.body) and e.name not in keep}
     growing = {e.cell: e for e in equations if e.reduction is None and e.body.func in GROWING and e.name not in keep}
-    saturating = {**_saturating(equations, keep), **growing}
+    bases = {**growing, **norms}
+    saturating = {**_saturating(equations, keep), **bases}
 
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, (log, log1p)):
             written = node.func(_written_out(node.args[0], saturating))
         elif isinstance(node, Pow):
-            written = Pow(_written_out(node.base, growing), node.exp) if is_reference(node.base) else node
+            written = Pow(_written_out(node.base, bases), node.exp) if is_reference(node.base) else node
         elif isinstance(node, Mul):
             written = Mul(*[_written_out(f, growing) if is_reference(f) else f for f in node.args])
             if written == node:
-                return tails.without_decay(Mul(*[_written_out(f, decaying) if _is_power(f) else f for f in node.args]))
+                return tails.without_decay(_with(decaying, node)) or directed(_with(norms, node))
         else:
             return None
         return None if written == node else stable(written)
@@ -186,6 +189,11 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
 def _decays(body: Expr) -> bool:
     """Whether a vertex is a product that decays as exp(−u²)."""
     return any(isinstance(f, exp) or f.func in tails.DECAYING for f in Mul.make_args(body))
+
+
+def _with(definitions: Mapping[Cell, Equation], product: Mul) -> Expr:
+    """The product with those of its factors that are powers of these vertices written out."""
+    return Mul(*[_written_out(f, definitions) if _is_power(f) else f for f in product.args])
 
 
 def _is_power(factor: Expr) -> bool:

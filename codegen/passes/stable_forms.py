@@ -5,36 +5,55 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import permutations
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, log, sinh, sqrt, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, factorial, log, sinh, tanh
 from sympy.core.basic import Basic
 
-from codegen.expression import is_reference, postorder
+from codegen.bessel import bessel_ratio, log_bessel
+from codegen.expression import postorder
 from codegen.functions import (
+    absolute,
     bose,
     coth,
     csch,
     expm1,
     hypot,
+    log1mexp,
     log1p,
     log_cosh,
     log_sigmoid,
     log_sum_exp,
+    log_tanh,
     sech,
     sigmoid,
     softplus,
     stop_gradient,
 )
+from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
+from codegen.special import besseli, lambert_w, wright_omega
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
 RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose}
 
-#: log(f(x)) of what overflows, or has no sign, as a sum whose first term grows: both are real for x > 0 alone.
+#: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for cosh.
 LOGARITHMS: Mapping[type[Expr], Callable[[Expr], Expr]] = {
     cosh: log_cosh,
-    expm1: lambda x: x + log(-expm1(-x)),
-    sinh: lambda x: x + log(-expm1(-2 * x)) - log(2),
+    expm1: lambda x: x + log1mexp(x),
+    sinh: lambda x: x + log1mexp(2 * x) - log(2),
+    tanh: log_tanh,
+}
+
+ODD = frozenset({sinh, tanh})
+"""Of these |f(x)| = f(|x|)."""
+
+#: f(…) = exp(g)·rest where f overflows and the rest, which has its sign, does not: g and the rest.
+GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
+    exp: lambda x: (x, Integer(1)),
+    cosh: lambda x: (log_cosh(x), Integer(1)),
+    sinh: lambda x: (log_bessel(Rational(1, 2), x), x),
+    expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
+    besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
 }
 
 #: A growing factor, a decaying one of the same argument, and what their product is.
@@ -48,11 +67,6 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
 )
 GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
-
-
-SHORT = 4
-"""Up to so many squares their root is a hypot. Its second derivatives by n operands have n² terms, those of the root of
-a sum, which is a vertex of its own where there are more, n."""
 
 
 def stable(node: Basic) -> Basic | None:
@@ -104,15 +118,15 @@ def _log(node: log) -> Expr | None:
         return _log_of_sum(argument)
     if isinstance(argument, sigmoid):
         return log_sigmoid(argument.args[0])
+    if isinstance(-argument, expm1):
+        return log1mexp(-(-argument).args[0])
     if argument.func in LOGARITHMS:
         return LOGARITHMS[argument.func](argument.args[0])
     if (tail := log_of_tail(argument)) is not None:
         return tail
-    if isinstance(argument, Pow) and argument.exp == -1:
-        return -_stable_log(argument.base)
-    if isinstance(argument, Mul):
-        return _log_of_product(argument)
-    return None
+    if isinstance(argument, Pow) and (argument.exp == -1 or isinstance(argument.base, hypot)):
+        return argument.exp * _stable_log(argument.base)
+    return _log_of_product(argument)
 
 
 def _log_of_sum(argument: Add) -> Expr | None:
@@ -127,11 +141,13 @@ def _log_of_sum(argument: Add) -> Expr | None:
         return log_sum_exp(*powers)
     if pair := _difference_of_exponentials(argument):
         larger, smaller = pair
-        return larger + log(-expm1(smaller - larger))
+        return larger + log1mexp(larger - smaller)
     rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
-    return log1p(rest) if 1 in argument.args else None
+    if 1 in argument.args:
+        return stable(log1p(rest)) or log1p(rest)
+    return None if (size := norm(argument)) is None else 2 * log(size)
 
 
 def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
@@ -145,15 +161,33 @@ def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
     return None
 
 
-def _log_of_product(argument: Mul) -> Expr | None:
-    """log(exp(a)·x) = a + log(x): the exponential is positive, so x has the sign of the product; log(c·f(a))."""
-    factor, rest = argument.as_coeff_Mul()
-    if factor.is_positive and rest.func in LOGARITHMS:
-        return log(factor) + LOGARITHMS[rest.func](rest.args[0])
-    powers = [factor.args[0] for factor in argument.args if isinstance(factor, exp)]
-    if not powers:
-        return None
-    return Add(*powers, _stable_log(Mul(*[factor for factor in argument.args if not isinstance(factor, exp)])))
+def _log_of_product(argument: Expr) -> Expr | None:
+    """log(c·f(a)); log(c·x²) = log c + 2·log|x|; log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``."""
+    number, product = argument.as_coeff_Mul()
+    if number.is_positive and product.func in LOGARITHMS:
+        return log(number) + LOGARITHMS[product.func](product.args[0])
+    base, power = product.as_base_exp()
+    if number.is_positive and isinstance(power, Integer) and power % 2 == 0:
+        if base.func in ODD:
+            return log(number) + power * LOGARITHMS[base.func](absolute(base.args[0]))
+        if not _grows(base):
+            return log(number) + power * _stable_log(absolute(base))
+    growths: list[Expr] = []
+    factors: list[Expr] = []
+    for factor in Mul.make_args(argument):
+        base, power = (factor, Integer(1)) if isinstance(factor, exp) else factor.as_base_exp()
+        if _grows(base) and isinstance(power, Integer):
+            growth, rest = GROWTH[base.func](*base.args)
+            growths.append(power * growth)
+            factors.append(rest**power)
+        else:
+            factors.append(factor)
+    return Add(*growths, _stable_log(Mul(*factors))) if growths else None
+
+
+def _grows(base: Expr) -> bool:
+    """Whether there is a row for it; of Iᵥ for whole orders alone."""
+    return base.func in GROWTH and not (isinstance(base, besseli) and not base.args[0].is_Integer)
 
 
 def _stable_log(argument: Expr) -> Expr:
@@ -163,31 +197,21 @@ def _stable_log(argument: Expr) -> Expr:
 
 
 def _log1p(node: log1p) -> Expr | None:
-    """log(1 + exp(a)) and log(1 − σ(a)) again, where the 1 was taken out before."""
+    """log(1 ± exp(a)) and log(1 − σ(a)) again, where the 1 was taken out before."""
     (argument,) = node.args
     if isinstance(argument, exp):
         return softplus(argument.args[0])
+    if isinstance(-argument, exp):
+        return log1mexp(-(-argument).args[0])
     return log_sigmoid(-(-argument).args[0]) if isinstance(-argument, sigmoid) else log1p_of_tail(argument)
 
 
 def _power(node: Pow) -> Expr | None:
     """√(a² + b² + …) = hypot(a, b, …) and its powers; reciprocals."""
     base, exponent = node.args
-    if isinstance(base, Add) and isinstance(exponent, Rational) and exponent.q == 2:
-        roots = [_root(term) for term in base.args]
-        return None if None in roots or len(roots) > SHORT else hypot(*roots) ** (2 * exponent)
+    if isinstance(exponent, Rational) and exponent.q == 2 and (size := norm(base)) is not None:
+        return size ** (2 * exponent)
     return _reciprocal(node)
-
-
-def _root(term: Expr) -> Expr | None:
-    """The a of a² that is no number, c·x²·y² = (√c·x·y)² among them; None for anything else."""
-    number, product = term.as_coeff_Mul()
-    powers = [factor.as_base_exp() for factor in Mul.make_args(product)]
-    if number.is_positive is not True or not any(is_reference(n) for n in postorder(product)):
-        return None
-    if not all(isinstance(power, Integer) and power % 2 == 0 for _, power in powers):
-        return None
-    return Mul(sqrt(number), *[base ** (power / 2) for base, power in powers])
 
 
 def _reciprocal(node: Pow) -> Expr | None:
@@ -214,11 +238,14 @@ def _product(node: Mul) -> Expr | None:
     if len(powers) > 1 and any(isinstance(n, (exp, log_sum_exp)) for p in powers for n in postorder(p.args[0])):
         return merge_exponentials(node)
     for growing, decaying in permutations(factors, 2):
+        if (orders := _ratio_of_orders(growing, decaying)) is not None:
+            product = Mul(orders, *[factor for factor in factors if factor not in (growing, decaying)])
+            return stable(product) or product
         quotient = _quotient(growing, *decaying.as_base_exp())
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    return without_decay(node) or _distributed(node)
+    return without_decay(node) or _distributed(node) or directed(node)
 
 
 def _distributed(node: Mul) -> Expr | None:
@@ -233,7 +260,7 @@ def _distributed(node: Mul) -> Expr | None:
 
 
 def _is_logarithm_of_expm1(term: Expr) -> bool:
-    return isinstance(term, log) and isinstance(-term.args[0], expm1)
+    return isinstance(term, log1mexp)
 
 
 def _denominators(term: Expr) -> list[Expr]:
@@ -258,6 +285,20 @@ def _quotient(growing: Expr, base: Expr, exponent: Expr) -> Expr | None:
     return None
 
 
+def _ratio_of_orders(one: Expr, other: Expr) -> Expr | None:
+    """I_m(x)/I_n(x) as ratios of neighbouring orders, which do not overflow; powers of these too."""
+    (f, p), (g, q) = one.as_base_exp(), other.as_base_exp()
+    if not (isinstance(f, besseli) and isinstance(g, besseli) and f.args[1] == g.args[1]):
+        return None
+    if not (f.args[0].is_Integer and g.args[0].is_Integer):
+        return None
+    if not (isinstance(p, Integer) and isinstance(q, Integer) and p > 0 > q):
+        return None
+    k, (m, n), x = min(p, -q), (f.args[0], g.args[0]), f.args[1]
+    steps = Mul(*[bessel_ratio(Integer(order), x) for order in range(min(m, n), max(m, n))])
+    return steps ** (k if m > n else -k) * f ** (p - k) * g ** (q + k)
+
+
 def merge_exponentials(node: Mul) -> Expr:
     """exp(a)·exp(b) = exp(a + b), which SymPy leaves alone."""
     powers = [factor.args[0] for factor in node.args if isinstance(factor, exp)]
@@ -265,7 +306,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 
 def _sum(node: Add) -> Expr | None:
-    """exp(a) − 1 = expm1(a), exp(a) − exp(−a) = 2·sinh(a), exp(a) + exp(−a) = 2·cosh(a), and multiples of these."""
+    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), and multiples."""
     if (tails := complemented(node)) is not None:
         return tails
     if len(node.args) != 2:
@@ -275,7 +316,15 @@ def _sum(node: Add) -> Expr | None:
         return 2 * c * (cosh if c == d else sinh)(one.args[0])
     if one == 1 and isinstance(other, exp) and abs(c) == 1 and d == -c:
         return d * expm1(other.args[0])
+    if one == 1 and isinstance(other, cosh) and d == -c:
+        return 2 * d * sinh(other.args[0] / 2) ** 2
     return None
+
+
+def _lambert_w(node: lambert_w) -> Expr | None:
+    """W(c·exp(a)) = ω(a + log c)."""
+    exponent = _exponent(node.args[0])
+    return None if exponent is None or exponent.is_number else wright_omega(exponent)
 
 
 RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
@@ -284,4 +333,5 @@ RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     Pow: _power,
     Mul: _product,
     Add: _sum,
+    lambert_w: _lambert_w,
 }

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
-from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt
+from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt, tanh
 from sympy.core.basic import Basic
 
 from codegen.expression import postorder
-from codegen.functions import erfcx, log_erfc, log_normal_cdf, normal_cdf
+from codegen.functions import erfcx, log_erfc, log_normal_cdf, log_sigmoid, normal_cdf
 
 Form = Callable[[Expr], Expr]
 
@@ -50,6 +50,10 @@ LOGARITHMS: Mapping[type[Expr], Mapping[Rational, Form]] = {
 LOGARITHMS_OF_COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
     erf: {Integer(-1): log_erfc, Integer(1): lambda w: log_erfc(-w)},
     normal_cdf: {Integer(-1): lambda x: log_normal_cdf(-x)},
+    tanh: {
+        Integer(-1): lambda x: log(2) + log_sigmoid(-2 * x),
+        Integer(1): lambda x: log(2) + log_sigmoid(2 * x),
+    },
 }
 
 #: What decays as exp(−g), that g, and the factor that remains: f(w) = exp(−g)·factor.

@@ -9,8 +9,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from inspect import Parameter, Signature
 from keyword import iskeyword
+from numbers import Integral, Real
 from types import FrameType
 from typing import Any
 from unicodedata import normalize
@@ -23,6 +25,8 @@ from codegen.expression import fresh_name
 
 NUMBERS = (int, float, np.integer, np.floating)
 INTEGER = np.dtype(np.int64)
+MISSING = ("NAType", "NaTType")
+"""The types of what pandas puts where there is no number."""
 READ_ERRORS = (TypeError, ValueError, RuntimeError, BufferError)
 """What ``__array__`` and ``__dlpack__`` of other libraries raise; PyTorch's is a RuntimeError."""
 
@@ -112,10 +116,11 @@ class Converter:
             return _whole_number(slot.name, value) if slot.kind == "integer" else _real_number(slot.name, value)
         if slot.kind == "integer":
             return _whole_numbers(slot.name, _read(slot.name, value, INTEGER))
-        found = _read(slot.name, value, self._real)
+        given = _read(slot.name, value, self._real)
+        found = _numbers(slot.name, given) if given.dtype == object else given
         # Numbers of Python have no dtype that they could lose.
-        if not isinstance(value, (list, tuple)) and not _is_exact(found, self._real):
-            self._say(slot.name, found.dtype)
+        if not isinstance(value, (list, tuple)) and not _is_exact(given, self._real):
+            self._say(slot.name, given.dtype)
         return _in_range(slot.name, found, self._real)
 
     def _say(self, name: str, found: np.dtype[Any]) -> None:
@@ -148,6 +153,8 @@ def _read(name: str, value: Any, wanted: np.dtype[Any]) -> np.ndarray:
         raise TypeError(f"{expected}, found {describe(value)} that cannot be read as one: {error}") from error
     if found.dtype.kind in "biuf" or np.can_cast(found.dtype, wanted, "safe"):
         return found
+    if found.shape and found.dtype == object and _are_numbers(name, expected, value, found):
+        return found
     if not found.shape and found.dtype == object:
         hint = f"; write {name}.toarray()" if hasattr(value, "toarray") else ""
         raise TypeError(f"{expected}, found {describe(value)}{hint}")
@@ -156,8 +163,29 @@ def _read(name: str, value: Any, wanted: np.dtype[Any]) -> np.ndarray:
     raise TypeError(f"{expected}, found {what}; {INSTEAD[found.dtype.kind].format(name=name)}")
 
 
+def _are_numbers(name: str, expected: str, value: Any, found: np.ndarray) -> bool:
+    """Whether every object of an array is a real number; refuses what stands for none, as pandas has it in Int64."""
+    for place, item in np.ndenumerate(found):
+        if item is None or type(item).__name__ in MISSING:
+            frame = f"{name}.dropna(), or fill them, {name}.fillna(…)" if hasattr(value, "dropna") else "or fill them"
+            at = ", ".join(map(str, place))
+            raise TypeError(f"{expected}, found {item} at [{at}], which is no number; leave such rows out, {frame}")
+    return all(isinstance(item, (Real, Decimal)) for item in found.flat)
+
+
+def _numbers(name: str, found: np.ndarray) -> np.ndarray:
+    """An array of objects that are real numbers: int64 if all are whole numbers of Python's, else float64."""
+    whole = all(isinstance(value, Integral) for value in found.flat)
+    try:
+        return found.astype(INTEGER if whole else np.float64)
+    except OverflowError as error:
+        raise ValueError(f"{name!r} holds a number beyond the range of {'int64' if whole else 'float64'}") from error
+
+
 def _is_exact(found: np.ndarray, wanted: np.dtype[Any]) -> bool:
     """Whether a dtype holds the numbers of an array: all of a narrower one, whole numbers as far as its digits go."""
+    if found.dtype == object:
+        return all(value != value or float(wanted.type(value)) == value for value in found.flat)
     if found.dtype.kind in "iu" and found.size:
         limit = 2 ** (np.finfo(wanted).nmant + 1)
         return bool(-limit <= int(found.min()) and int(found.max()) <= limit)
@@ -175,6 +203,7 @@ def _in_range(name: str, found: np.ndarray, wanted: np.dtype[Any]) -> np.ndarray
 
 def _whole_numbers(name: str, found: np.ndarray) -> np.ndarray:
     """An array of whole numbers as integers of 64 bits."""
+    found = _numbers(name, found) if found.dtype == object else found
     if found.dtype != INTEGER:
         numbers = found.astype(np.result_type(found, np.float64)) if found.dtype.kind == "f" else found
         wrong = (numbers < -(2**63)) | (numbers > 2**63 - 1)
@@ -210,7 +239,9 @@ def _scalar(name: str, value: Any, what: str) -> Any:
     if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
         found = _read(name, value, np.dtype(np.float64))
         if found.shape:
-            raise TypeError(f"{expected}, found {describe(value)} with shape {found.shape}; write {name}.item()")
+            shape = "" if isinstance(value, np.ndarray) else f" with shape {found.shape}"
+            hint = f"; write {name}.item()" if found.size == 1 else ""
+            raise TypeError(f"{expected}, found {describe(value)}{shape}{hint}")
         return found.item()
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{expected}, found {describe(value)}")

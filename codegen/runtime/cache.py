@@ -23,6 +23,7 @@ from typing import Any
 
 from codegen.runtime import guard
 from codegen.runtime.forks import compiling
+from codegen.runtime.machine import free_pass_managers
 from codegen.runtime.store import keep, locked, remove
 
 DIGESTS = "digests"
@@ -139,6 +140,7 @@ def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:
 
 
 def _execute(name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any]) -> types.ModuleType:
+    free_pass_managers()
     module = types.ModuleType(f"symnn_generated_{name}")
     module.__file__ = filename
     module.__dict__.update(namespace, CACHE=cache)

@@ -18,6 +18,7 @@ from codegen.graph import Graph
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
 from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
+from codegen.runtime.jitted import without_masks
 from codegen.schedule import SCHEDULES, ScheduleName
 
 
@@ -107,13 +108,13 @@ class CompiledFunction:
     @property
     def kernel(self) -> Callable[..., Any]:
         """The jitted function with the same arguments as a call, for use in jitted code."""
-        found: Callable[..., Any] = self._code.jitted.kernel
+        found: Callable[..., Any] = without_masks(self._code.jitted.kernel)
         return found
 
     @property
     def fill(self) -> Callable[..., Any]:
         """Jitted: the arguments, then an array for each array result; returns the scalar results."""
-        found: Callable[..., Any] = self._code.jitted.fill
+        found: Callable[..., Any] = without_masks(self._code.jitted.fill)
         return found
 
     @property
@@ -353,7 +354,8 @@ def compile(
     (6.0, 2.0, 5.0)
     """
     if not isinstance(graph, Graph):
-        raise EmitError(f"expected a Graph, found a {type(graph).__name__}")
+        hint = "; write .graph after it" if isinstance(getattr(graph, "graph", None), Graph) else ""
+        raise EmitError(f"graph: found a {type(graph).__name__}, expected a Graph{hint}")
     if pack is not None and not isinstance(pack, Mapping):
         raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
     real = dtype_name(dtype)

@@ -12,14 +12,28 @@ from functools import lru_cache
 from typing import Any
 
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi, newpassmanagers
 
 _lock = threading.RLock()
+
+
+@lru_cache(maxsize=1)
+def free_pass_managers() -> None:
+    """Have LLVM's pass managers freed with their objects, Numba's own too.
+
+    llvmlite's inherit an empty ``_dispose`` before the one that frees them (seen in 0.50): 100 kB stay of each module
+    that is compiled, 2.4 MB of a readable one, which Numba compiles piece by piece.
+    """
+    for kind in (newpassmanagers.ModulePassManager, newpassmanagers.FunctionPassManager):
+        if kind._dispose is ffi.ObjectRef._dispose:
+            kind._dispose = newpassmanagers.NewPassManager._dispose
 
 
 @lru_cache(maxsize=1)
 def _target_machine() -> Any:
     from numba.core import config
 
+    free_pass_managers()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name = getattr(config, "CPU_NAME", None)

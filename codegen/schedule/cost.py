@@ -14,7 +14,8 @@ from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.expression import Extent, extent, is_leaf, postorder, references, subscripts
-from codegen.schedule.lanes import vector_loops
+from codegen.functions import CALLED
+from codegen.schedule.lanes import gathered_columns, is_gathered, vector_loops
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -26,7 +27,6 @@ from codegen.schedule.program import (
     Set,
     walk,
 )
-from codegen.special import CALLED
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
@@ -84,6 +84,8 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 found["blas_product"] += prod(size(extent(i)) for i in statement.equation.domain) / native
             case Loop() if id(statement) in lanes and around:
                 found["lane_loop"] += times(around)
+            case Loop() if id(statement) in lanes:
+                found["gathered"] += gathered_columns(program, statement) * size(extent(statement.index))
             case Set() | Accumulate():
                 lane = next((loop.index for loop in around if id(loop) in lanes), None)
                 number, kind = times(around), "scalar" if lane is None else "lane"
@@ -138,7 +140,9 @@ def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
     if storage.place is Place.LOCAL:
         return None
     key = [subscripts(reference)[axis] for axis in storage.axes]
-    return "gathered" if lane is not None and lane in key and key[-1] != lane else "moved"
+    if lane is None or lane not in key or key[-1] == lane or is_gathered(program, reference, lane):
+        return "moved"
+    return "gathered"
 
 
 SMALLEST_CHUNK = 64

@@ -1,36 +1,83 @@
-"""Which loops run in lanes: over the samples where there are many, elsewhere the cheapest level of each nest."""
+"""Which loops run in lanes: the cheapest level of each nest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
+from typing import TypeAlias
 
-from sympy import Expr, Idx
+from sympy import Add, Expr, Idx, Integer, expand
 
-from codegen.expression import extent, indices, is_leaf, postorder, references, subscripts
-from codegen.schedule.program import Accumulate, Loop, Place, Program, Samples, Set, Statement, walk
+from codegen.expression import base_name, extent, is_leaf, postorder, references, subscripts
+from codegen.schedule.program import Accumulate, Loop, Place, Program, Samples, Set, Statement, Storage, walk
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
 UNKNOWN_EXTENT = 64
 """What a symbolic extent is taken for."""
 
+Steps: TypeAlias = Mapping[Idx, Expr]
+"""How much more an index is in each lane than in the one before: the indices that differ between lanes."""
 
-def vector_loops(program: Program, width: int, samples_in_lanes: bool = True) -> Iterator[Loop]:
-    """The loops that run in lanes.
 
-    Inside the pass over the samples these are the loops over them, or, for few samples, loops inside those.
+def vector_loops(program: Program, width: int, samples_in_lanes: bool = True) -> Sequence[Loop]:
+    """The loops that run in lanes: of each nest the cheapest level.
+
+    Samples are apart in memory where features are neighbours, so that a loop over the samples runs in lanes where it
+    computes more than it moves, and loops inside it do elsewhere. Few samples do not fill the lanes.
     """
+    choice, found = _Choice(program, width), list[Loop]()
     for statement in program.statements:
         if not isinstance(statement, Samples):
-            yield from _Choice(program, width).best([statement])[1]
+            found += choice.best([statement])[1]
         elif samples_in_lanes:
-            loops = [s for s, _ in walk(statement.body) if isinstance(s, Loop) and s.index == statement.index]
-            yield from (loop for loop in loops if loop.only is None)
+            cheapest = choice.best(statement.body)[1]
+            over = [s for s in statement.body if isinstance(s, Loop) and s.index == statement.index and s.only is None]
+            found += over if is_mixed(program, frozenset(map(id, cheapest))) else cheapest
         else:
-            for loop in statement.body:
-                yield from _Choice(program, width).best(loop.body if isinstance(loop, Loop) else [loop])[1]
+            for step in statement.body:
+                found += choice.best(step.body if isinstance(step, Loop) else [step])[1]
+    return found
+
+
+def is_mixed(program: Program, loops: Collection[int]) -> bool:
+    """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
+    lanes_of: dict[int, set[bool]] = {}
+    for statement, around in walk(program.statements):
+        lane = next((loop.index for loop in around if id(loop) in loops), None)
+        if isinstance(statement, (Set, Accumulate)):
+            for reference in (*references(statement.value), statement.target):
+                storage = program.storage_of(reference)
+                if storage.place in (Place.WORK, Place.TILE):
+                    lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
+    return any(len(kinds) > 1 for kinds in lanes_of.values())
+
+
+def holds_vectors(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
+    """Whether an element is a vector: the lane index is an axis that needs no storage."""
+    key = subscripts(reference)
+    return lane is not None and lane in key and key.index(lane) not in storage.axes
+
+
+def is_gathered(program: Program, reference: Expr, lane: Idx) -> bool:
+    """Whether a loop over samples in lanes reads an input across its rows, features inside: it copies them first."""
+    samples, key = program.samples, subscripts(reference)
+    return (
+        samples is not None
+        and lane == samples.index
+        and program.storage_of(reference).place is Place.INPUT
+        and program.graph.variable(base_name(reference)).kind == "real"
+        and len(key) > 1
+        and key[0] == lane not in key[1:]
+    )
+
+
+def gathered_columns(program: Program, loop: Loop) -> int:
+    """The numbers that a loop over samples in lanes copies to vectors for each of them."""
+    read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in references(s.value))
+    names = dict.fromkeys(base_name(r) for r in read if is_gathered(program, r, loop.index))
+    return sum(prod(int(n) for n in program.graph.variable(name).shape[1:]) for name in names)
 
 
 @dataclass(frozen=True)
@@ -46,21 +93,23 @@ class _Choice:
         chosen: list[Loop] = []
         for statement in statements:
             if not isinstance(statement, Loop):
-                cost += self.instructions(statement, frozenset())
+                cost += self.instructions(statement, {})
                 continue
             inner, inside = self.best(statement.body)
             if statement.only is not None:
                 cost, chosen = cost + inner + 1, chosen + inside
                 continue
-            n, index = _size(statement.index), frozenset([statement.index])
-            scalar, lanes = n * (inner + 1), -(-n // self.width) * (self.in_lanes(statement.body, index) + 1)
+            n, vectors = _size(statement.index), -(-_size(statement.index) // self.width)
+            copied = gathered_columns(self.program, statement) * (2.0 * self.width + 1)
+            scalar = n * (inner + 1)
+            lanes = vectors * (self.in_lanes(statement.body, {statement.index: Integer(1)}) + copied + 1)
             lanes += self.across(statement)
             cost += min(scalar, lanes)
             chosen += [statement] if lanes < scalar else inside
         return cost, chosen
 
-    def in_lanes(self, statements: Sequence[Statement], varying: frozenset[Idx]) -> float:
-        """The cost of statements inside a loop in lanes, whose index and those that depend on it are ``varying``."""
+    def in_lanes(self, statements: Sequence[Statement], varying: Steps) -> float:
+        """The cost of statements inside a loop in lanes."""
         total = 0.0
         for statement in statements:
             if not isinstance(statement, Loop):
@@ -68,8 +117,8 @@ class _Choice:
             elif statement.only is None:
                 total += _size(statement.index) * (self.in_lanes(statement.body, varying) + 1)
             else:
-                follows = not varying.isdisjoint(indices(statement.only))
-                inside = varying | {statement.index} if follows else varying
+                step = Add(*[expand(statement.only).coeff(i) * step for i, step in varying.items()])
+                inside = {**varying, statement.index: step} if step != 0 else varying
                 total += self.in_lanes(statement.body, inside) + 1
         return total
 
@@ -81,7 +130,7 @@ class _Choice:
         }
         return steps * len(found)
 
-    def instructions(self, statement: Statement, varying: frozenset[Idx]) -> float:
+    def instructions(self, statement: Statement, varying: Steps) -> float:
         """Instructions for one pass through a statement."""
         if not isinstance(statement, (Set, Accumulate)):
             return 1.0
@@ -91,7 +140,7 @@ class _Choice:
         moved = [*references(statement.value), statement.target]
         return operations + sum(self.moves(reference, varying) for reference in moved)
 
-    def moves(self, reference: Expr, varying: frozenset[Idx]) -> float:
+    def moves(self, reference: Expr, varying: Steps) -> float:
         """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other.
 
         Infinitely many for an element of a diagonal of which a lane holds its own row only.
@@ -105,7 +154,9 @@ class _Choice:
         dropped = [i for axis, i in enumerate(subscript) if axis not in storage.axes and i in varying]
         if set(dropped) & set(along):
             return inf
-        if not along or (len(along) == 1 and key[-1] == along[0] and not dropped):
+        if not along or any(is_gathered(self.program, reference, index) for index in varying):
+            return 1.0
+        if len(along) == 1 and key[-1] == along[0] and abs(varying[along[0]]) == 1 and not dropped:
             return 1.0
         return 2.0 * self.width
 

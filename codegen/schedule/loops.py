@@ -11,7 +11,7 @@ from sympy import Expr, Idx
 from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
 from codegen.graph import Equation, Graph, Reduction
 from codegen.schedule.program import Accumulate, Fill, Loop, Set, Statement, Store
-from codegen.schedule.selection import selected
+from codegen.selection import Selection, selected
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
@@ -42,7 +42,7 @@ class _Item:
         """The indices it sums over, under their present names."""
         return set(indices(self.body)).difference(indices(self.target)) if self.equation.reduction else set()
 
-    def only(self) -> Expr | None:
+    def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
         if (
             self.equation.reduction is not Reduction.SUM
@@ -50,15 +50,15 @@ class _Item:
             or self.remaining[0] not in self.reduced()
         ):
             return None
-        value = selected(self.body, self.remaining[0])
-        return value if value is not None and not set(indices(value)) & set(self.remaining) else None
+        found = selected(self.body, self.remaining[0])
+        return found if found is not None and not set(indices(found.value)) & set(self.remaining) else None
 
     def renamed(self, old: Idx, new: Idx) -> _Item:
         """Run over ``new`` where it ran over ``old``; another index that is called so steps aside."""
         if old == new:
             return self
         renaming = {old: new}
-        names = {str(i.label) for i in (*self.remaining, *indices(self.body), *indices(self.target))}
+        names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
         if new in self.remaining:
             renaming[new] = fresh_index(new, names | {str(new.label)})
         return _Item(
@@ -94,7 +94,9 @@ def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
             if reducing and not item.reducing:
                 yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
             rest = tuple(i for i in item.remaining if i != cluster.index)
-            inner.append(_Item(item.equation, item.target, item.body, rest, item.reducing or reducing))
+            chosen = item.selection()
+            body = item.body if chosen is None else chosen.body
+            inner.append(_Item(item.equation, item.target, body, rest, item.reducing or reducing))
         yield Loop(cluster.index, tuple(_level(graph, inner)), cluster.only)
         for item in cluster.items:
             finished = cluster.index in item.reduced() and not item.reducing
@@ -115,7 +117,8 @@ def _clusters(graph: Graph, items: Sequence[_Item]) -> list[_Cluster]:
                     number, producer = place[cell]
                     fits = _fusable(producer, clusters[number].index, reference, head)
                     lowest = max(lowest, number if fits else number + 1)
-        only = item.only()
+        chosen = item.selection()
+        only = None if chosen is None else chosen.value
         numbers = range(lowest, len(clusters))
         number = next((n for n in numbers if _matches(clusters[n], head, only)), len(clusters))
         if number == len(clusters):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sympy import Add, Expr, Idx, Mul, Symbol
+from sympy import Add, Expr, Idx, Mul, Symbol, expand
 
-from codegen.expression import Extent
+from codegen.expression import Extent, indices
 from codegen.graph import Equation, Graph, cell_of
 
 StorageKey = tuple[str, tuple[int | None, ...]]
@@ -78,7 +78,26 @@ class Loop:
     index: Idx
     body: tuple[Statement, ...]
     only: Expr | None = None
-    """The one value of the index at which the body does something, if it is in the range: the rest may be left out."""
+    """The one value of the index at which the body does something, if it is in the range: the rest is left out."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether that value is in the range whatever the indices around are.
+
+        >>> i, j, k = Idx("i", 5), Idx("j", 5), Idx("k", 9)
+        >>> [Loop(*of).certain for of in ((j, (), 4 - i), (j, (), i + 1), (k, (), i + 1), (j, ()))]
+        [True, False, True, False]
+        """
+        if self.only is None:
+            return False
+        lowest = highest = self.only
+        for index in indices(self.only):
+            factor = self.only.coeff(index)
+            if not (factor.is_positive or factor.is_negative):
+                return False
+            first, last = (0, index.upper) if factor.is_positive else (index.upper, 0)
+            lowest, highest = lowest.subs(index, first), highest.subs(index, last)
+        return bool(expand(lowest).is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ def _over(equation: Equation, old: Idx, new: Idx) -> Equation:
         return equation
     others = [i for i in equation.domain if i != old]
     renaming = {old: new}
-    taken = {str(i.label) for i in others} | {str(new.label)}
+    taken = {i.name for i in others} | {str(new.label)}
     for index in others:
-        if str(index.label) == str(new.label):
+        if index.name == str(new.label):
             renaming[index] = fresh_index(index, taken)
     target, body = reindex(equation.target, renaming), reindex(equation.body, renaming)
     return Equation(target, body, equation.reduction, tuple(renaming.get(i, i) for i in equation.reduced))

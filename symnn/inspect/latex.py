@@ -14,8 +14,8 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
+from codegen import bessel, special
 from codegen import functions as f
-from codegen import special
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
@@ -108,6 +108,10 @@ def _operator(word: str) -> Function:
     return partial(_call, rf"\operatorname{{{escaped(word)}}}")
 
 
+def _derived(word: str) -> Function:
+    return partial(_call, rf"\operatorname{{{word}}}'")
+
+
 def _exponential_minus_one(arguments: Sequence[str]) -> Factor:
     return Factor(_call(r"\exp", arguments) + " - 1", Binding.SUM)
 
@@ -128,6 +132,7 @@ def _of_order(letter: str) -> Function:
 COMMANDS: Mapping[type[Basic], str] = {
     f.sigmoid: r"\sigma",
     f.normal_cdf: r"\Phi",
+    special.wright_omega: r"\omega",
     f.maximum: r"\max",
     f.minimum: r"\min",
     sympy.Max: r"\max",
@@ -157,6 +162,9 @@ COMMANDS: Mapping[type[Basic], str] = {
     sympy.uppergamma: r"\Gamma",
     sympy.LambertW: "W",
     special.lambert_w: "W",
+    special.lower_lambert_w: "W_{-1}",
+    sympy.fresnels: "S",
+    sympy.fresnelc: "C",
     special.regularised_lower_gamma: "P",
     special.regularised_upper_gamma: "Q",
 }
@@ -190,13 +198,19 @@ OPERATORS: Mapping[type[Basic], str] = {
     sympy.Mod: "mod",
     sympy.Si: "Si",
     special.sine_integral: "Si",
+    special.hyperbolic_sine_integral: "Shi",
+    sympy.airyai: "Ai",
+    sympy.airybi: "Bi",
     **{
         word: word.__name__
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
+            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            special.scaled_bessel, special.share_of_odds,
             f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv,
             sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
+            sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )
     },
@@ -209,10 +223,14 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     f.absolute: _absolute,
     **{kind: lambda arguments: rf"\left\lfloor {arguments[0]}\right\rfloor" for kind in (f.floor, sympy.floor)},
     **{kind: lambda arguments: rf"\left\lceil {arguments[0]}\right\rceil" for kind in (f.ceiling, sympy.ceiling)},
-    sympy.besselj: _of_order("J"),
-    sympy.bessely: _of_order("Y"),
-    sympy.besseli: _of_order("I"),
-    sympy.besselk: _of_order("K"),
+    **{kind: _of_order("J") for kind in (sympy.besselj, special.besselj)},
+    **{kind: _of_order("Y") for kind in (sympy.bessely, special.bessely)},
+    **{kind: _of_order("I") for kind in (sympy.besseli, special.besseli)},
+    **{kind: _of_order("K") for kind in (sympy.besselk, special.besselk)},
+    special.modified_spherical_bessel: _of_order("i"),
+    sympy.airyaiprime: _derived("Ai"),
+    sympy.airybiprime: _derived("Bi"),
+    f.erfcinv_slope: _derived("erfcinv"),
     sympy.expint: _of_order(r"\mathrm{E}"),
     **{kind: _of_order("j") for kind in (sympy.jn, special.spherical_bessel)},
     sympy.polygamma: lambda arguments: _call(rf"\psi^{{({arguments[0]})}}", arguments[1:]),

@@ -11,8 +11,8 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
+from codegen import bessel, special
 from codegen import functions as f
-from codegen import special
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
@@ -107,8 +107,13 @@ def _logarithm_of_one_plus(arguments: Sequence[str]) -> str:
 
 
 def _of_order(letter: str) -> Function:
-    """J₂(x)."""
-    return lambda arguments: _call(letter + arguments[0].translate(SUBSCRIPTS), arguments[1:])
+    """J₂(x); an order that is no whole number is another argument."""
+
+    def written(arguments: Sequence[str]) -> str:
+        order, *rest = arguments
+        return _call(letter + order.translate(SUBSCRIPTS), rest) if order.isdecimal() else _call(letter, arguments)
+
+    return written
 
 
 def _polygamma(arguments: Sequence[str]) -> str:
@@ -119,6 +124,7 @@ def _polygamma(arguments: Sequence[str]) -> str:
 FUNCTIONS: Mapping[type[Basic], Function] = {
     f.sigmoid: partial(_call, "σ"),
     f.normal_cdf: partial(_call, "Φ"),
+    special.wright_omega: partial(_call, "ω"),
     f.stop_gradient: partial(_call, "const"),
     f.maximum: partial(_call, "max"),
     f.minimum: partial(_call, "min"),
@@ -136,10 +142,10 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     sympy.trigamma: partial(_call, "ψ′"),
     sympy.polygamma: _polygamma,
     sympy.beta: partial(_call, "B"),
-    sympy.besselj: _of_order("J"),
-    sympy.bessely: _of_order("Y"),
-    sympy.besseli: _of_order("I"),
-    sympy.besselk: _of_order("K"),
+    **{kind: _of_order("J") for kind in (sympy.besselj, special.besselj)},
+    **{kind: _of_order("Y") for kind in (sympy.bessely, special.bessely)},
+    **{kind: _of_order("I") for kind in (sympy.besseli, special.besseli)},
+    **{kind: _of_order("K") for kind in (sympy.besselk, special.besselk)},
     sympy.jn: _of_order("j"),
     sympy.expint: _of_order("E"),
     sympy.Si: partial(_call, "Si"),
@@ -151,8 +157,18 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     **{kind: lambda arguments: f"⌊{arguments[0]}⌋" for kind in (f.floor, sympy.floor)},
     **{kind: lambda arguments: f"⌈{arguments[0]}⌉" for kind in (f.ceiling, sympy.ceiling)},
     special.spherical_bessel: _of_order("j"),
+    special.modified_spherical_bessel: _of_order("i"),
     special.sine_integral: partial(_call, "Si"),
+    special.hyperbolic_sine_integral: partial(_call, "Shi"),
     special.lambert_w: partial(_call, "W"),
+    special.lower_lambert_w: partial(_call, "W₋₁"),
+    f.erfcinv_slope: partial(_call, "erfcinv′"),
+    sympy.fresnels: partial(_call, "S"),
+    sympy.fresnelc: partial(_call, "C"),
+    sympy.airyai: partial(_call, "Ai"),
+    sympy.airybi: partial(_call, "Bi"),
+    sympy.airyaiprime: partial(_call, "Ai′"),
+    sympy.airybiprime: partial(_call, "Bi′"),
     special.regularised_lower_gamma: partial(_call, "P"),
     special.regularised_upper_gamma: partial(_call, "Q"),
     sympy.Max: partial(_call, "max"),
@@ -166,8 +182,11 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
             f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.xlogy, f.xlog1py,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
+            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            special.scaled_bessel, special.share_of_odds,
             sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
+            sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
             sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
         )
     },

@@ -157,7 +157,7 @@ class Script(ABC):
 
     def subscript(self, index: Expr) -> str:
         """One subscript."""
-        return self.plain(str(index.label)) if isinstance(index, Idx) else str(index)
+        return self.plain(index.name) if isinstance(index, Idx) else str(index)
 
     # --- what is derived from these -------------------------------------------------------------------------------
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import read_array
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.frames import read_cells
+from symnn.tables.frames import plain, read_cells
 from symnn.tables.table import Floats, Table, Words, check_columns
 
 
@@ -22,7 +25,7 @@ def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] 
     >>> from_arrays("example", {"m": np.zeros((3, 2)), "kind": ["a", "b", "a"]}, ("kind",)).names
     ('m[0]', 'm[1]', 'kind')
     """
-    arrays = {name: _array(f"{source}: array {quote(name)}", values) for name, values in given.items()}
+    arrays = {name: as_array(f"{source}: array {quote(name)}", values) for name, values in given.items()}
     check_columns(source, tuple(arrays), targets)
     for name, values in arrays.items():
         if values.ndim not in (1, 2):
@@ -62,22 +65,32 @@ def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] 
 
 def real(where: str, values: Any) -> Floats:
     """The array as C-contiguous float64, if it holds real numbers."""
-    values = _array(where, values)
+    values = as_array(where, values)
     if values.dtype.kind not in "biuf":
         raise DataError(f"{where} has dtype {values.dtype}, expected real numbers")
     with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes inf, and is reported as that
         return np.ascontiguousarray(values, dtype=np.float64)
 
 
-def _array(where: str, given: Any) -> NDArray[Any]:
-    """What NumPy makes of an argument; texts that are objects become texts."""
-    try:
-        values = np.asarray(given)
-    except ValueError:  # nested lists of different lengths
-        raise DataError(f"{where}: not a rectangular array") from None
-    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.ravel()):
+def as_array(where: str, given: Any) -> NDArray[Any]:
+    """What NumPy makes of an argument; texts that are objects become texts, and numbers that are numbers.
+
+    >>> from fractions import Fraction
+    >>> as_array("example", [Fraction(1, 2), None])
+    array([0.5, nan])
+    """
+    values = read_array(where, given, DataError)
+    if values.dtype.kind != "O" or not values.shape:
+        return values
+    if all(isinstance(value, str) for value in values.flat):
         return values.astype(str)
-    return values
+    cells = [plain(value) for value in values.flat]
+    if not all(cell is None or isinstance(cell, (Real, Decimal)) for cell in cells):
+        return values
+    try:
+        return np.array([np.nan if cell is None else float(cell) for cell in cells]).reshape(values.shape)
+    except OverflowError:
+        raise DataError(f"{where}: found a number beyond the range of float64") from None
 
 
 def _labels(values: NDArray[Any]) -> list[str] | None:

@@ -46,7 +46,8 @@ _LOOK_ALIKES = (
 )
 """Texts that mean a number, and what to write instead."""
 
-_MISSING_HINT = " (missing: drop leaves such rows out, missing: mean fills them)"
+REFUSED = " (missing: drop leaves such rows out, missing: mean fills them)"
+"""What can be done about a missing cell that is refused."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +101,18 @@ class Features:
         """The names of the network's inputs, in order."""
         return tuple(name for column in self.columns for name in column.inputs)
 
-    def encode(self, table: Table) -> Floats:
+    def encode(self, table: Table, refused: str = REFUSED) -> Floats:
         """The inputs (S, D) of every row of a table that has all the columns; others may be there and are not read.
 
         Raises :class:`DataError` naming a column that is lacking, or the row and column of a cell that is not as
-        expected. With ``fills`` the inputs of a missing cell are nan.
+        expected; if that is missing, the message ends in ``refused``. With ``fills`` the inputs of a missing cell are
+        nan.
         """
         check_columns(table.source, table.names, ())
         for column in self.columns:
             require_column(table.source, column.name, table.names)
         if all(column.categories is None for column in self.columns):
-            return number_columns(table, [column.name for column in self.columns], self.fills)
+            return number_columns(table, [column.name for column in self.columns], self.fills, refused)
         wide = sum(len(column.categories or ()) for column in self.columns)
         if wide * len(table.rows) > MAX_CATEGORY_NUMBERS:
             raise DataError(
@@ -118,19 +120,21 @@ class Features:
                 f"at most {MAX_CATEGORY_NUMBERS:,}"
             )
         parts = [
-            number_columns(table, [column.name], self.fills)
+            number_columns(table, [column.name], self.fills, refused)
             if column.categories is None
-            else _one_hot(table, column.name, column.categories, self.fills)
+            else _one_hot(table, column.name, column.categories, self.fills, refused)
             for column in self.columns
         ]
         return np.hstack(parts)
 
 
-def number_columns(table: Table, names: Sequence[str], fills: bool = False, hint: str = "") -> Floats:
+def number_columns(
+    table: Table, names: Sequence[str], fills: bool = False, refused: str = REFUSED, hint: str = ""
+) -> Floats:
     """The numbers (S, len(names)) of columns; True and False in a column of nothing else are 1 and 0.
 
     Raises :class:`DataError` naming row and column of the first cell that is no finite number, its message ending in
-    ``hint``; with ``fills`` a missing cell is nan.
+    ``hint``, after ``refused`` if it is missing; with ``fills`` a missing cell is nan.
     """
     places = [table.names.index(name) for name in names]
     # Columns side by side are a view.
@@ -146,8 +150,8 @@ def number_columns(table: Table, names: Sequence[str], fills: bool = False, hint
     row, j = place
     text = _text_at(table, names[j], row)
     if text is not None:
-        raise DataError(f"{table.where(row, names[j])}: found {_quoted(text)}, expected a number{_MISSING_HINT}{hint}")
-    choice = _MISSING_HINT if np.isnan(numbers[place]) else ""
+        raise DataError(f"{table.where(row, names[j])}: found {_quoted(text)}, expected a number{refused}{hint}")
+    choice = refused if np.isnan(numbers[place]) else ""
     raise DataError(f"{table.where(row, names[j])}: found {numbers[place]}, expected a finite number{choice}{hint}")
 
 
@@ -241,7 +245,7 @@ def _number_text(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def _one_hot(table: Table, name: str, categories: tuple[str, ...], fills: bool) -> Floats:
+def _one_hot(table: Table, name: str, categories: tuple[str, ...], fills: bool, refused: str) -> Floats:
     """The inputs (S, len(categories)) of a column of categories."""
     known = {text: number for number, text in enumerate(categories)}
     numbers, words = table.column(name), table.words.get(name)
@@ -258,7 +262,7 @@ def _one_hot(table: Table, name: str, categories: tuple[str, ...], fills: bool) 
         row = place[0]
         text = _text_at(table, name, row)
         found = _quoted(text) if text is not None else f"{numbers[row]:g}"
-        choice = _MISSING_HINT if missing[row] else ""
+        choice = refused if missing[row] else ""
         raise DataError(f"{table.where(row, name)}: found {found}, expected one of {listed(categories)}{choice}")
     inputs = np.zeros((len(codes), len(categories)))
     inputs[np.arange(len(codes)), codes] = 1.0

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import read_array
 from symnn.errors import DataError
 from symnn.files import require_size
 from symnn.suggest import quote
@@ -52,6 +55,9 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
     if not names:
         raise DataError(f"{source}: found no columns, expected some")
     columns = [(name, frame[key]) for name, key in zip(names, keys)]
+    for name, column in columns:
+        if isinstance(column, str) or not hasattr(column, "__len__"):
+            raise DataError(f"{source}: column {quote(name)}: found {quote(column)}, expected a number or text a row")
     rows = len(columns[0][1])
     if rows == 0:
         raise DataError(f"{source}: found no rows, expected at least one")
@@ -80,7 +86,7 @@ def read_cells(where: str, column: Any) -> tuple[NDArray[np.float64], Words | No
             return values.astype(np.float64), None
     found, words = np.full(len(values), np.nan), WordList()
     for row, value in enumerate(values.tolist()):
-        cell = _plain(value)
+        cell = plain(value)
         if type(cell) not in _CELLS:
             raise DataError(
                 f"{where}, row {row} (from 0): found {quote(value)} of type {type(value).__name__}, "
@@ -125,16 +131,13 @@ def _is_categorical(column: Any) -> bool:
 
 
 def _values(where: str, column: Any) -> NDArray[Any]:
-    try:
-        values = np.asarray(column)
-    except ValueError:  # nested lists of different lengths
-        values = np.empty(0, dtype=object).reshape(0, 0)
+    values = read_array(where, column, DataError)
     if values.ndim != 1:
         raise DataError(f"{where}: found {values.ndim} axes, expected one number or text a row")
     return values
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """NumPy's scalars as Python's; what stands for nothing as None."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if type(value).__name__ in _MISSING_TYPES else value
@@ -145,6 +148,8 @@ _CELLS: Mapping[type, Callable[[Any], float]] = {
     int: float,
     bool: float,
     str: number_reader(),
+    Fraction: float,
+    Decimal: float,
     type(None): lambda _: float("nan"),
 }
 """The number of a cell, by its type."""
@@ -155,7 +160,7 @@ def _labels(column: Any) -> list[str] | None:
     values = np.asarray(column)
     if values.dtype.kind not in "biuUO":
         return None
-    cells = [_plain(value) for value in values.tolist()]
+    cells = [plain(value) for value in values.tolist()]
     if any(isinstance(cell, float) and cell == cell for cell in cells):
         return None
     return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]

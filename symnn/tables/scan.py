@@ -3,13 +3,18 @@
 Decimal numbers are rounded as in Lemire, "Number parsing at a gigabyte per second", Software: Practice and Experience
 51 (2021): one product with a power of five of 128 bits, and Clinger's exact way where the digits fit 53 bits. Whatever
 is no plain number of at most 19 digits, or lies near the ends of float64, is left to the caller, cell by cell.
-The function is written as text, so that the cache on disk keeps it like everything else that is compiled.
+The function is written as text, by which the cache on disk knows it. Numba compiles it; what is kept is machine code
+that needs no Numba, whose import and tables would take three times as long as the numbers of 30 MB.
 """
 
 from __future__ import annotations
 
+import ctypes
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,21 +60,14 @@ def scan(data: bytes, columns: int, separator: str, decimal: str, kept: int | No
     odd, starts, ends = (np.empty(cells, dtype=np.int64) for _ in range(3))
     bounds = [np.empty(0 if kept is None else rows, dtype=np.int64) for _ in range(2)]
     found = np.zeros(2, dtype=np.int64)
+    content = np.frombuffer(data, dtype=np.uint8)
+    arrays = numbers, numbers, lines, odd, starts, ends, *bounds, found
+    settings = len(data), ord(separator), ord(decimal), columns, -1 if kept is None else kept
     _compiled()(
-        np.frombuffer(data, dtype=np.uint8),
-        ord(separator),
-        ord(decimal),
-        columns,
-        -1 if kept is None else kept,
-        *_powers_of_five(),
-        numbers.reshape(-1),
-        numbers.reshape(-1).view(np.uint64),
-        lines,
-        odd,
-        starts,
-        ends,
-        *bounds,
-        found,
+        content.ctypes.data,
+        *settings,
+        *(powers.ctypes.data for powers in _powers_of_five()),
+        *(array.ctypes.data for array in arrays),
     )
     count, odd_count = (int(n) for n in found)
     if count < 0:
@@ -100,29 +98,56 @@ def _leading_bits(q: int) -> int:
     return power >> shift if shift >= 0 else power << -shift
 
 
-@lru_cache(maxsize=1)
-def _compiled():  # type: ignore[no-untyped-def]  # what Numba makes of the text
-    from codegen.runtime.cache import load
+_SYMBOL = "symnn_scan"
+_ARGUMENTS = [ctypes.c_void_p, *[ctypes.c_int64] * 5, *[ctypes.c_void_p] * 11]
 
-    return load(
-        _SOURCE.replace("FIRST_POWER", str(_POWERS.start)).replace("LAST_POWER", str(_POWERS[-1])), True, {}
-    ).module.run
+
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[..., object]:
+    """The function as C calls it, from the cache if it is there; a call releases the interpreter's lock."""
+    from codegen.runtime.cache import Entry, entry, key
+    from codegen.runtime.forks import compiling
+    from codegen.runtime.machine import compile_module, load_object
+
+    source = _SOURCE.replace("FIRST_POWER", str(_POWERS.start)).replace("LAST_POWER", str(_POWERS[-1]))
+
+    def build() -> Entry:
+        facts = {"schedule": "loops", "emitter": "numba", "workspace": "0", "calls": ""}
+        return Entry(facts, compile_module(_without_numba(source)))
+
+    @compiling()
+    def loaded() -> Any:
+        return load_object(entry(key(source), True, build)[0].code, [_SYMBOL])
+
+    code = loaded()
+    # Of a function without a result Numba's own convention has two places more, for a value and for an error.
+    run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *_ARGUMENTS)(code.addresses[_SYMBOL])
+    places = np.zeros(2, dtype=np.int64)
+    held = code, places  # machine code lives as long as the function
+    return lambda *arguments: run(held[1].ctypes.data, held[1].ctypes.data + 8, *arguments)
+
+
+def _without_numba(source: str) -> str:
+    """The function in LLVM's language, without the wrapper by which it would tell Python of errors that it has not."""
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "<symnn scan>", "exec"), namespace)
+    wrapped = namespace["run"]
+    text = re.sub(r"^define (?=[^@]*@cfunc\.)", "define internal ", wrapped.inspect_llvm(), flags=re.MULTILINE)
+    # Longest first: the wrapper's name ends in the function's.
+    name = wrapped.native_name
+    return text.replace(name, f"{_SYMBOL}_wrapper").replace(name.removeprefix("cfunc."), _SYMBOL)
 
 
 _SOURCE = '''"""The numbers of a table of text."""
 
 import numpy as np
-from numba import njit, types, uint64
+from numba import cfunc, njit, types, uint64
 
-CACHE = globals().get("CACHE", False)  # set by a loader that keeps this file for Numba's cache
-BYTES = types.Array(types.uint8, 1, "C", readonly=True)
-REALS = types.Array(types.float64, 1, "C")
-BITS = types.Array(types.uint64, 1, "C")
-PLACES = types.Array(types.int64, 1, "C")
+BYTES, REALS, BITS, PLACES = map(types.CPointer, (types.uint8, types.float64, types.uint64, types.int64))
 EXACT = np.array([10.0**n for n in range(23)])
 
 
-@njit(inline="never")
+@njit
 def rounded_bits(w, q, high, low):
     """The bits of the float64 nearest to w·10**q, for 0 < w, or 0 where this cannot tell."""
     lead = 0
@@ -165,23 +190,13 @@ def rounded_bits(w, q, high, low):
     return (mantissa & uint64((1 << 52) - 1)) | (uint64(exponent) << uint64(52))
 
 
-@njit(
-    [
-        types.void(
-            BYTES, types.int64, types.int64, types.int64, types.int64, BITS, BITS, REALS, BITS, PLACES, PLACES, PLACES,
-            PLACES, PLACES, PLACES, PLACES,
-        )
-    ],
-    nogil=True,
-    cache=CACHE,
-    error_model="numpy",
-)
+@cfunc(types.void(BYTES, *[types.int64] * 5, BITS, BITS, REALS, BITS, *[PLACES] * 7), error_model="numpy")
 def run(
-    data, separator, decimal, columns, kept, high, low, numbers, bits, lines, odd, starts, ends, kept_starts, kept_ends,
-    found,
+    data, size, separator, decimal, columns, kept, high, low, numbers, bits, lines, odd, starts, ends, kept_starts,
+    kept_ends, found,
 ):
     """Fill the arrays; found: the rows and the odd cells, or −1 rows where a row has not ``columns`` cells."""
-    size, at, row, odd_count, line = len(data), 0, 0, 0, 1
+    at, row, odd_count, line = 0, 0, 0, 1
     while at < size:
         if data[at] == 10 or (data[at] == 13 and at + 1 < size and data[at + 1] == 10):
             at += 1 if data[at] == 10 else 2

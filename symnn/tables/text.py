@@ -37,9 +37,10 @@ class Layout:
     decimal: str = "."
 
     def __post_init__(self) -> None:
-        if self.separator is not None and self._character not in SEPARATORS.values():
+        said = self.separator
+        if said is not None and not (isinstance(said, str) and self._character in SEPARATORS.values()):
             raise DataError(f"separator: found {quote(self.separator)}, expected one of {_SEPARATORS_LISTED}")
-        if self.decimal not in (".", ","):
+        if not isinstance(self.decimal, str) or self.decimal not in (".", ","):
             raise DataError(f"decimal: found {quote(self.decimal)}, expected '.' or ','")
         if self._character == self.decimal:
             raise DataError(f"separator: found {quote(self.separator)}, expected another character than the decimal")

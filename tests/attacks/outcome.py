@@ -27,28 +27,32 @@ class Outcome:
         return f"tried {self.tried:,}, survived {self.tried - len(self.failures):,}{remark}"
 
 
-def child(program: str, *arguments: object, seconds: float = SECONDS, **environment: str) -> str:
+def child(program: str, *arguments: object, seconds: float = SECONDS, **variables: str) -> str:
     """Run a program in a new interpreter; what went wrong, or nothing: it survives with exit status 0 in silence."""
-    status, _, errors = _run(program, arguments, seconds, environment)
+    status, _, errors = _run(program, arguments, seconds, variables)
     return "" if status == 0 and not errors else f"{_ended(status)}: {errors[-300:]}"
 
 
-def answer(program: str, *arguments: object, seconds: float = SECONDS, **environment: str) -> Any:
+def answer(program: str, *arguments: object, seconds: float = SECONDS, **variables: str) -> Any:
     """What a program prints as JSON in its last line.
 
     Raises :class:`RuntimeError` with what it has said, if it ends otherwise.
     """
-    status, printed, errors = _run(program, arguments, seconds, environment)
+    status, printed, errors = _run(program, arguments, seconds, variables)
     if status != 0:
         raise RuntimeError(f"{_ended(status)}: {errors[-300:]}")
     return json.loads(printed.splitlines()[-1])
 
 
+def environment(**more: str) -> dict[str, str]:
+    """That of an interpreter which finds what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
+
+
 def _run(program: str, arguments: Sequence[object], seconds: float, more: Mapping[str, str]) -> tuple[int, str, str]:
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
     command = [sys.executable, "-c", program, *map(str, arguments)]
     try:
-        found = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=seconds)
+        found = subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         return _HANGS, "", ""
     return found.returncode, found.stdout, found.stderr

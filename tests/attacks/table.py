@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.attacks import files, kill, machine, processes
+from tests.attacks import files, growth, kill, machine, processes, specs
 from tests.attacks.outcome import Outcome
 
 ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
@@ -18,5 +18,7 @@ ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
     "threads": machine.threads,
     "seeds": machine.seeds,
     "batches": machine.batches,
+    "specs": specs.attack,
+    "growth": growth.attack,
     **({"kill": kill.kill} if hasattr(os, "fork") else {}),
 }

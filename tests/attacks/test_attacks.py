@@ -6,7 +6,7 @@ import pytest
 
 from tests.attacks.table import ATTACKS
 
-SAMPLES = {"data": 200, "weights": 100, "guard": 50, "batches": 3, "kill": 2}
+SAMPLES = {"data": 200, "weights": 100, "guard": 50, "batches": 3, "specs": 18, "kill": 2}
 """How many tries a sample has; one unless said."""
 
 EVERYTHING = {
@@ -17,12 +17,15 @@ EVERYTHING = {
     "seeds": 20,
     "cache": 200,
     "batches": 300,
+    "specs": 2_000,
+    "growth": 150,
     "kill": 100,
 }
 """How many tries are all; 50 unless said."""
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+# What a single graph leaves says nothing.
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "growth"])
 def test_a_sample_is_survived(name: str) -> None:
     assert ATTACKS[name](SAMPLES.get(name, 1)).failures == ()
 

@@ -46,6 +46,7 @@ EXPECTED = {
     "gathered": 1.0,
     "scalar_operation": 0.3,
     "scalar_function": 6.0,
+    "external_function": 60.0,
     "blas": 300.0,
     "blas_product": 0.33,
 }

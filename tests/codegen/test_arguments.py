@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import inspect
 import warnings
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -107,6 +108,8 @@ WITHOUT_LOSS = {
     "numbers of NumPy": {"k": np.int32(1), "a": np.float16(0.5)},
     "arrays without axes": {"k": np.array(1), "a": np.array(0.5, np.float32)},
     "fractions": {"k": True, "a": Fraction(1, 2)},
+    "arrays of fractions": {"x": np.array([[Fraction(v) for v in row] for row in x.tolist()]), "y": y.astype(object)},
+    "decimal numbers": {"x": [[Decimal(v) for v in row] for row in x.tolist()], "y": list(map(Decimal, y.tolist()))},
     "numbers of SymPy": {"k": Rational(1), "a": Rational(1, 2)},
 }
 
@@ -123,6 +126,15 @@ def test_what_loses_nothing_is_converted(function: CompiledFunction, name: str) 
             assert (found[0], found[1].tolist()) == EXPECTED
 
 
+def test_nullable_frames_are_numbers_unless_something_is_missing(function: CompiledFunction) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"u": pandas.array([1, 3, 5], "Int64"), "v": pandas.array([2.0, 4.0, 6.0], "Float64")})
+    assert function(frame, pandas.Series(y, dtype="Int64"), 1, 0.5)[0] == EXPECTED[0]
+    frame.loc[1, "u"] = None
+    with pytest.raises(TypeError, match=r"found <NA> at \[1, 0\], which is no number; leave such rows out, x.dropna"):
+        function(frame, y, 1, 0.5)
+
+
 def test_bools_are_numbers(function: CompiledFunction) -> None:
     assert function([[True, False]], [True], False, True)[0] == 21
     assert function(np.array([[True, False]]), np.array([True]), np.False_, np.True_)[0] == 21
@@ -131,7 +143,10 @@ def test_bools_are_numbers(function: CompiledFunction) -> None:
 UNFIT = [
     ("x", x + 1j, TypeError, "'x' must be a numpy array of float.., found .* complex128.*; write x.real"),
     ("x", [["1", "2"]], TypeError, "found a list of <U1; write np.asarray.x, dtype=float. if it says numbers"),
-    ("x", [[1, None]], TypeError, "found a list of Python objects; write np.asarray.x, dtype=float. if all"),
+    ("x", [[1, None]], TypeError, r"found None at \[0, 1\], which is no number; leave such rows out, or fill them"),
+    ("x", [[1, {}]], TypeError, "found a list of Python objects; write np.asarray.x, dtype=float. if all"),
+    ("x", np.array([[Fraction(10**400), 1]]), ValueError, "'x' holds a number beyond the range of float64"),
+    ("y", [0, Fraction(3, 2), 1], ValueError, r"'y' must hold whole numbers of 64 bits, found 1.5 at \[1\]"),
     ("x", [[1], [2, 3]], TypeError, "found a list that cannot be read as one: .*inhomogeneous"),
     ("x", None, TypeError, "'x' must be a numpy array of float.., found a NoneType"),
     ("x", (row for row in x), TypeError, "found a generator"),
@@ -186,6 +201,8 @@ def test_losing_digits_is_said_once_an_argument() -> None:
         function(x.tolist(), y, 1, 0.1)  # numbers of Python have no dtype to lose
     with pytest.raises(ValueError, match="'x' holds 1e\\+300, which is beyond the range of float32"):
         function(x * 1e300, y, 1, 0.5)
+    with pytest.warns(PrecisionWarning, match="'x' is rounded from object to float64"):
+        codegen.compile(GRAPH)(np.array([[Fraction(1, 3), 1]]), [0], 0, 0)
     with pytest.warns(PrecisionWarning, match="'x' is rounded from int64 to float64"):
         codegen.compile(GRAPH)(np.full((1, 2), 2**53 + 1), [0], 0, 0)
 
@@ -251,3 +268,15 @@ def test_a_bound_function_converts_nothing(function: CompiledFunction) -> None:
             function.bind(*given)
     bound = function.bind(own, y=y, a=np.array(0.5, own.dtype), k=1)
     assert (bound()[0], bound()[1].tolist()) == EXPECTED
+
+
+@pytest.mark.parametrize("way", ["kernel", "fill"])
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_the_ways_for_compiled_code_take_no_masked_array(emitter: str, way: str) -> None:
+    i, v = Index("i", 3), Variable("v", (3,))
+    graph = Graph((v,), (Equation(Variable("e").symbol, v[i] ** 2, Reduction.SUM, (i,)),), ("e",))
+    function = codegen.compile(graph, emitter=emitter)  # type: ignore[arg-type]
+    # Numba knows the types after this, and would ask no more.
+    assert getattr(function, way)(np.ones(3)) == 3
+    with pytest.raises(TypeError, match="MaskedArray"):
+        getattr(function, way)(np.ma.masked_array(np.ones(3), [0, 1, 0]))

@@ -28,7 +28,8 @@ from sympy import (
     tanh,
 )
 
-from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
+from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, function, gradient
+from codegen.expression import postorder
 from codegen.functions import (
     absolute,
     elu,
@@ -405,7 +406,6 @@ def test_prune_drops_single_elements() -> None:
     ("expression", "expected"),
     [
         (silu(a), "a*sigmoid(a)"),
-        (relu6(silu(a)), "clip(a*sigmoid(a), 0, 6)"),
         (elu(a, b), "select(a, a, b*expm1(a))"),
         (log_sum_exp(a, 0), "log(exp(a - stop_gradient(maximum(a, 0))) + exp(-stop_gradient(maximum(a, 0)))) + "
                             "stop_gradient(maximum(a, 0))"),
@@ -413,6 +413,22 @@ def test_prune_drops_single_elements() -> None:
 )  # fmt: skip
 def test_lower_writes_formulas_out(expression: Expr, expected: str) -> None:
     assert equations(lower(scalar(expression))) == [f"e = {expected}"]
+
+
+def test_lower_gives_a_function_inside_another_a_vertex() -> None:
+    assert equations(lower(scalar(relu6(silu(a))))) == ["f1 = a*sigmoid(a)", "e = clip(f1, 0, 6)"]
+
+
+def test_what_functions_inside_one_another_become_is_linear_in_their_number() -> None:
+    chosen = function("chosen", lambda u: Piecewise((u * exp(-u), u > 0), (u**3, u < -1), (u / 2, True)))
+    for kind in (gelu_tanh, chosen):
+        expression = a
+        for _ in range(12):
+            expression = kind(expression)
+        for graph in (scalar(expression), gradient(scalar(expression), "e")):
+            found = lower(graph)
+            assert len(found.equations) <= 3 * 12
+            assert sum(1 for e in found.equations for _ in postorder(e.body)) <= 60 * 12
 
 
 def test_lower_replaces_sympys_functions() -> None:

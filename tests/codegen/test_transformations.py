@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from scipy.sparse import csr_array
-from sympy import Expr, Idx, IndexedBase, MatrixSymbol, Sum, Symbol, sqrt, symbols, tanh
+from sympy import Expr, Idx, IndexedBase, MatrixSymbol, Piecewise, Sum, Symbol, sin, sqrt, symbols, tanh
 
 from codegen import (
     DerivationError,
@@ -296,6 +296,49 @@ def test_sparse_jacobians_share_their_indices_and_nothing_else() -> None:
         checked = csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
         assert matrix.has_canonical_format
         assert checked.has_canonical_format
+
+
+def reactions(n: Expr | int, ends: str) -> Graph:
+    """The Brusselator on a line: neighbours beyond its ends are given, or the ends themselves are."""
+    i, (u, v, f) = Idx("i", n), (IndexedBase(name, shape=(n,)) for name in "uvf")
+
+    def within(value: Expr, condition: Expr) -> Expr:
+        return Piecewise((value, condition), (1, True)) if ends == "neighbours" else value
+
+    diffusion = within(u[i - 1], i > 0) - 2 * u[i] + within(u[i + 1], i < n - 1)
+    rate = 1 + u[i] ** 2 * v[i] - 4 * u[i] + 50 * diffusion
+    whole = rate if ends == "neighbours" else Piecewise((rate, (i > 0) & (i < n - 1)), (u[i] - 1, True))
+    return from_expressions({f[i]: whole}, [u, v])
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+@pytest.mark.parametrize(("ends", "stored"), [("neighbours", 4 * 40 - 2), ("ends", 4 * 38 + 2)])
+@pytest.mark.parametrize("n", [40, Symbol("n", integer=True, positive=True)])
+def test_a_sparse_jacobian_of_neighbours_stores_nothing_else(n: Expr | int, ends: str, stored: int, mode: Mode) -> None:
+    graph = reactions(n, ends)
+    found = sparse_jacobian(graph, "f", mode=mode)
+    values = random_values(graph, samples=40)
+    _, *blocks = outputs(jacobian(graph, "f"), values)
+    matrix = found.assemble(*outputs(found.graph, values))
+    assert distance([matrix.toarray()], [np.concatenate(blocks, axis=1)]) <= 1e-12
+    assert matrix.nnz == stored
+    assert len(optimise(found.graph)[0].equations) < 20
+
+
+def test_neighbours_on_a_grid_are_as_few() -> None:
+    """One value for each place of a stencil at each inner point; none of a thousand points is written out."""
+    i, j, x, y = Idx("i", 33), Idx("j", 35), IndexedBase("x", shape=(33, 35)), IndexedBase("y")
+    inside = (i > 0) & (i < 32) & (j > 0) & (j < 34)
+    stencil = x[i - 1, j] + x[i + 1, j] ** 2 + x[i - 1, j + 1] * x[i, j - 1] + sin(x[i, j])
+    graph = from_expressions({y[i, j]: Piecewise((stencil, inside), (0, True))}, [x])
+    found = sparse_jacobian(graph, "y", mode="forward")
+    values = random_values(graph)
+    matrix = found.assemble(*outputs(optimise(found.graph)[0], values))
+    direction = random_values(graph, seed=1)["x"]
+    expected = outputs(jvp(graph, "y"), {**values, "v_x": direction})[1]
+    assert distance([matrix @ direction.ravel()], [expected.ravel()]) <= 1e-12
+    assert matrix.nnz == 5 * 31 * 33
+    assert len(optimise(found.graph)[0].equations) < 30
 
 
 def test_a_sparse_jacobian_needs_all_extents_and_all_arrays() -> None:

@@ -41,9 +41,10 @@ COMPILED = {
 }
 
 
-RUNS: list[tuple[str, ScheduleName]] = [
+RUNS = [
     *((case, "loops") for case in COMPILED),
-    *((case, "unrolled") for case in ("jacobian per sample", "jvp", "mixed_partials")),
+    ("jvp", "unrolled"),
+    *(pytest.param(case, "unrolled", marks=pytest.mark.slow) for case in ("jacobian per sample", "mixed_partials")),
 ]
 
 

@@ -64,7 +64,14 @@ def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record
     assert {"auto auto", *(("mpmath", "complex step", "central") if dtype == "float64" else ())} <= judged
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in QUICK])
+LONG = ("bessely 2", "besselk 2")
+"""What mpmath takes ten seconds for; the quick suite has the same functions of order 0."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in FUNCTIONS if n not in QUICK],
+)
 def test_every_function_without_compiling_it(name: str) -> None:
     found = hold(
         replace(row, ways=("evaluator", "passes", "numpy"), oracles=row.oracles and ("mpmath",))
@@ -115,6 +122,37 @@ def test_at_kinks_jax_has_what_the_table_says_of_it() -> None:
             ours, theirs = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere.get("JAX", {})
             assert {point: float(jax.grad(function)(point)) for point in ours} == {**ours, **theirs}, name
             assert all(ours[point] != slope for point, slope in theirs.items())
+
+
+def of_torch() -> Mapping[str, Callable[..., object]]:
+    """What PyTorch itself offers for some of them."""
+    import torch
+    from torch.nn import functional
+
+    return {
+        "absolute": torch.abs,
+        "norm": lambda x: torch.hypot(x, 2 * x),
+        "relu": torch.relu,
+        "leaky_relu": lambda x: functional.leaky_relu(x, 0.25),
+        "elu": functional.elu,
+        "relu6": functional.relu6,
+        "hard_tanh": functional.hardtanh,
+        "clip": lambda x: torch.clamp(x**2, x / 2, 2 + x),
+        "clip to numbers": lambda x: torch.clamp(x, -1.0, 2.0),
+        "Max": lambda x: torch.maximum(x, x**2 / 2),
+        "Min": lambda x: torch.minimum(x, x**2 / 2),
+    }
+
+
+def test_at_kinks_pytorch_has_what_the_table_says_of_it() -> None:
+    torch = pytest.importorskip("torch")
+    version = "PyTorch to 2.13" if tuple(map(int, torch.__version__.split(".")[:2])) <= (2, 13) else "PyTorch from 2.14"
+    for name, function in of_torch().items():
+        ours, told = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere
+        for point, slope in {**ours, **told.get("PyTorch", {}), **told.get(version, {})}.items():
+            x = torch.tensor(point, dtype=torch.float64, requires_grad=True)
+            function(x).backward()
+            assert x.grad.item() == pytest.approx(slope, nan_ok=True), (name, point)
 
 
 def test_a_library_with_another_convention_is_named() -> None:

@@ -171,7 +171,7 @@ BAD_SPLITS: list[tuple[dict[str, Any], list[str]]] = [
     ({"validation_fraction": "half"}, ["validation_fraction", "'half'"]),
     ({"validation_fraction": 0.5, "test_fraction": 0.5}, ["0.5 + 0.5", "below 1"]),
     ({"seed": -1}, ["seed", "-1", "at least 0"]),
-    ({"seed": 0.5}, ["seed", "0.5", "integer"]),
+    ({"seed": 0.5}, ["seed", "0.5", "whole number"]),
 ]
 
 
@@ -409,15 +409,21 @@ def test_four_rows_are_trained_on_without_a_split() -> None:
 
 
 BAD_ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
-    "no array": ([[1, 2], [3]], [0, 1], {}, "arrays: array 'x': not a rectangular array"),
+    "no array": ([[1, 2], [3]], [0, 1], {}, "arrays: array 'x': found [[1, 2], [3]], expected an array of numbers"),
     "texts as features": ([["a"], ["b"]], [0, 1], {}, "arrays: array 'x' has dtype <U1, expected real numbers"),
-    "objects": ([[None], [1]], [0, 1], {}, "arrays: array 'x' has dtype object, expected real numbers"),
+    "objects": ([[{}], [1]], [0, 1], {}, "arrays: array 'x' has dtype object, expected real numbers"),
+    "nothing": (
+        [[None], [1]],
+        [0, 1],
+        {},
+        "row (from 0) 0, column 'x[0]': found nan, expected a finite number (missing",
+    ),
     "other rows": (ROWS, [1, 2, 3], {}, "arrays: column 'x[0]' has 20 rows and 'y' has 3, expected as many"),
     "no rows": ([], [], {}, "arrays: the arrays have no rows, expected at least one"),
     "a number": (ROWS, 3, {}, "arrays: array 'y' has shape (), expected (rows,) or (rows, columns)"),
     "nan": ([*ROWS[:-1], [np.nan, 1]], range(20), {}, "row (from 0) 19, column 'x[0]': found nan, expected a finite"),
     "names": (ROWS, range(20), {"feature_names": ["p"]}, "arrays: feature_names: found 'p', expected 2 different"),
-    "task": (ROWS, range(20), {"task": "cluster"}, "task: found 'cluster', expected 'auto', 'classification' or"),
+    "task": (ROWS, range(20), {"task": "cluster"}, "task: found 'cluster', expected one of 'auto', 'classification'"),
     "half a label": (ROWS, [0.5] * 20, {"task": "classification"}, "found 0.5, expected a whole number as label"),
 }
 
@@ -620,7 +626,7 @@ BAD_SPLIT_ARRAYS: list[tuple[str, Any, Any, list[str]]] = [
     ("three dimensions", ONES, np.zeros((4, 3, 1)), ["y has shape (4, 3, 1)"]),
     ("text", ONES, np.array(["a"] * 4), ["y has dtype", "real numbers"]),
     ("objects", np.array([[{}] * 2] * 4), np.zeros(4), ["x has dtype object", "real numbers"]),
-    ("ragged lists", [[1, 2], [3]], np.zeros(2), ["x: not a rectangular array"]),
+    ("ragged lists", [[1, 2], [3]], np.zeros(2), ["x: found [[1, 2], [3]], expected an array of numbers"]),
 ]
 
 

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codegen import CodegenError
 from symnn import checkpoint
-from symnn.data import load_file
+from symnn.data import Dataset, load_file, load_frame
 from symnn.descent import Descent
 from symnn.errors import SpecError, SymnnError
 from symnn.network import Network, dense
 from symnn.physics_spec import PhysicsSpec, load_physics
+from symnn.points import sample
+from symnn.solving import solve
 from symnn.spec import PURPOSES, Spec, TrainingSpec, load_spec
 from symnn.training import train
 from symnn.verify import check
@@ -122,7 +125,12 @@ def descent(theta: Any = (1, 1, 1), optimiser: Any = "gradient_descent", learnin
 
 IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "a layer in no list": (lambda: Network(4, dense(3), "mse"), "layers: expected a list of layers, such as"),  # type: ignore[arg-type]
-    "NumPy's tanh": (lambda: dense(8, np.tanh), "activation: found the function tanh, expected a name or a function"),
+    "NumPy's tanh": (lambda: dense(8, np.tanh), "of x that gives a SymPy expression; 'tanh' is the name of one"),
+    "a seed in quotes": (
+        lambda: LINEAR.initial_parameters("a"),
+        "seed: found 'a', expected a whole number of at least 0",
+    ),  # type: ignore[arg-type]
+    "a negative seed": (lambda: LINEAR.initial_parameters(-1), "seed: found -1, expected a whole number of at least 0"),
     "a function that gives a number": (lambda: dense(8, lambda _: 1), "which gives a int, expected a name or a"),  # type: ignore[arg-type]
     "a loss of one argument": (lambda: Network(2, (dense(1),), lambda u: u), "loss: found the function <lambda>, exp"),
     "units in quotes": (lambda: dense("8"), "dense: found '8', expected a whole number of at least 1"),  # type: ignore[arg-type]
@@ -141,10 +149,21 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "a setting twice": (lambda: TrainingSpec(lr=1.0, learning_rate=1.0), "found 'lr' and 'learning_rate', which are"),  # type: ignore[call-arg]
     "a graph to check": (lambda: check(LINEAR.graph), "network: found a Graph, expected a Network"),  # type: ignore[arg-type]
     "no y": (lambda: train(LINEAR, [[1, 2]]), "data: found a list, expected a Dataset, or arrays: train(network"),  # type: ignore[call-overload]
+    "nothing to train on": (lambda: train(LINEAR), "data: found none, expected a Dataset, or arrays: train(network"),  # type: ignore[call-overload]
+    "settings beside the data": (
+        lambda: train(LINEAR, [[1, 2]], [1], epochs=3),  # type: ignore[call-overload]
+        "train: found epochs=3, expected settings together: train(network, x, y, {'epochs': 3})",
+    ),
+    "a misspelt argument of train": (lambda: train(LINEAR, [[1, 2]], [1], modle=1), "unknown argument 'modle'; did"),  # type: ignore[call-overload]
+    "classes that are a number": (lambda: load_file("a.npz", "y", classes=5), "classes: found 5, expected a list of"),  # type: ignore[arg-type]
+    "samples in quotes": (
+        lambda: check(LINEAR, samples="x"),
+        "samples: found 'x', expected a whole number of",
+    ),  # type: ignore[arg-type]
     "a misspelt setting of train": (lambda: train(LINEAR, [[1, 2]], [1], {"epoch": 3}), "settings: unknown field 'epo"),
     "settings that are none": (lambda: train(LINEAR, [[1, 2]], [1], 3), "settings: found a int, expected a Training"),  # type: ignore[call-overload]
     "a file that is a number": (lambda: load_file(5, "y"), "path: found 5, expected the name of a file"),  # type: ignore[arg-type]
-    "a target that is a number": (lambda: load_file("a.npz", 5), "target: found 5, expected the name of a column"),  # type: ignore[arg-type]
+    "a target that is a number": (lambda: load_file("a.npz", 5), "target: found 5, expected the names of columns"),  # type: ignore[arg-type]
     "weights in no file": (lambda: checkpoint.load(None), "path: found None, expected the name of a file"),  # type: ignore[arg-type]
     "bytes for a file": (lambda: checkpoint.load(b"a"), "path: found b'a', expected the name of a file"),  # type: ignore[arg-type]
     "a file to save in": (lambda: checkpoint.save(5, LINEAR, np.ones(3)), "path: found 5, expected the name"),  # type: ignore[arg-type]
@@ -170,6 +189,61 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "a change of settings": (lambda: setattr(TrainingSpec(), "epochs", 3), "TrainingSpec: epochs: expected no change"),
     "a setting taken away": (lambda: delattr(TrainingSpec(), "epochs"), "TrainingSpec: epochs: expected no change"),
 }
+
+
+POINTS = np.random.default_rng(0).normal(size=(20, 2))
+HOW: dict[str, Any] = {"task": "auto", "classes": None, "missing": "refuse", "ignore": (), "categorical": ()}
+SPLIT: dict[str, Any] = {"seed": 0, "validation_fraction": 0.1, "test_fraction": 0.1}
+CALLS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
+    "load_file": (load_file, {"path": "{file}", "target": "t", "separator": ",", "decimal": ".", **HOW, **SPLIT}),
+    "load_frame": (load_frame, {"frame": {"a": [*range(20)], "t": [*range(20)]}, "target": "t", **HOW, **SPLIT}),
+    "from_arrays": (
+        Dataset.from_arrays,
+        {"x": POINTS, "y": POINTS.sum(axis=1), "feature_names": ["a", "b"], "name": "n", **HOW, **SPLIT},
+    ),
+    "train": (
+        train,
+        {"network": LINEAR, "data": POINTS, "y": POINTS[:, 0], "settings": {"epochs": 1}, "model": None,
+         "initial": None, "progress": False, "on_epoch": list[object]().append},
+    ),
+    "check": (
+        check,
+        {"network": LINEAR, "x": POINTS[:2], "y": POINTS[:2, :1], "theta": np.ones(3), "methods": ("central",),
+         "dtype": "float64", "samples": 2, "seed": 0},
+    ),
+    "solve": (
+        solve,
+        {"objective": lambda theta: (float(theta @ theta), 2 * theta), "theta": np.ones(2), "adam": 0, "seconds": 1.0,
+         "learning_rate": 0.1, "iterations": 2, "memory": 3, "callback": None, "progress": False},
+    ),
+    "sample": (sample, {"ranges": [(0.0, 1.0)], "count": 3, "seed": 0}),
+    "dense": (dense, {"units": 3, "activation": "tanh", "bias": True, "initialiser": "zeros"}),
+    "Network": (Network, {"inputs": 2, "layers": (dense(1),), "loss": "mse", "weight_decay": 0.1}),
+    "save": (checkpoint.save, {"path": "{file}.m", "network": LINEAR, "theta": np.ones(3), "dataset": None}),
+    "load": (checkpoint.load, {"path": "{file}.m"}),
+    "initial_parameters": (LINEAR.initial_parameters, {"seed": 0}),
+    "predict": (checkpoint.Checkpoint(LINEAR, np.ones(3)).predict, {"x": POINTS}),
+}  # fmt: skip
+"""Functions of the public interface, and arguments that are right."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_value_in_place_of_every_argument_is_taken_or_refused_in_our_own_words(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("a,b,t\n" + "".join(f"{i},{i % 5},{i % 2}\n" for i in range(30)))
+    checkpoint.save(f"{file}.m", LINEAR, np.ones(3))
+    call, right = CALLS[name]
+    right = {key: value.format(file=file) if isinstance(value, str) else value for key, value in right.items()}
+    call(**right)
+    values = [value for value in VALUES if value != "a\nb"]  # the name of a file is told as it is
+    for argument in right:
+        for value in [*values, np.ones((2, 2)), np.array(["a"])]:
+            message = ""
+            try:
+                call(**{**right, argument: value})
+            except (SymnnError, CodegenError) as error:
+                message = str(error)
+            assert "\n" not in message
 
 
 @pytest.mark.parametrize("what", IN_PYTHON)

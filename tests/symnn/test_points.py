@@ -43,9 +43,9 @@ def test_a_range_that_is_none_is_refused_by_its_position(given: Any, message: st
 
 
 ARGUMENTS: list[tuple[dict[str, Any], str]] = [
-    *(({"count": count}, f"count: expected a whole number of at least 1, found {count!r}")
+    *(({"count": count}, f"count: found {count!r}, expected a whole number of at least 1")
       for count in (0, -1, 3.5, True, "3", None, NAN)),
-    *(({"seed": seed}, f"seed: expected a whole number of at least 0, found {seed!r}") for seed in (-1, 1.5, None)),
+    *(({"seed": seed}, f"seed: found {seed!r}, expected a whole number of at least 0") for seed in (-1, 1.5, None)),
     ({"ranges": []}, "ranges: expected a range or a list of values an input, found []"),
     ({"ranges": 5}, "ranges: expected a range or a list of values an input, found 5"),
     ({"ranges": (0, 1)}, "ranges[0]: expected a range (lowest, highest) or a list of values, found 0"),

@@ -140,7 +140,7 @@ def test_a_network_under_a_root_comes_to_its_minimum() -> None:
     points = [symnn.sample([(0.0, 2.0)], 40), np.zeros((1, 1))]
     model = physics.compile()
     fun = model.objective(*points)
-    for seed, least in ((0, 0.01), (3, 0.01), (4, 0.01), (1, 0.5)):  # the first two lead into the edge and along it
+    for seed, least in ((0, 0.01), (4, 0.01), (1, 0.5)):  # the first leads into the edge and along it
         theta = physics.initial_parameters(seed)
         theta[-1] = least - model.predict(theta, points[0]).min()
         found = symnn.solve(fun, theta, iterations=200)

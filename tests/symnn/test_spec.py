@@ -201,6 +201,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"layers.0": {"activation": "tanh", "initialiser": "zeros"}}, "layers[0]: found 'bias' or 'initialiser'"),
     ({"layers": [{"dense": 1_000_000}, {"dense": 1_000_000}]}, "layers: expected at most 100,000,000 parameters"),
     ({"layers": [{"dense": 1}] * 1_001}, "layers: expected at most 1,000 layers, found 1,001"),
+    (
+        {"layers": [{"dense": 1, "activation": {"formula": "x+" * n + "x"}} for n in range(300)]},
+        "layers: expected formulas of at most 20,000 characters in all, found 90,000",
+    ),
     # choices
     ({ACTIVATION: {"tahn": {}}}, "layers[0].activation: unknown activation 'tahn'"),
     ({ACTIVATION: {"tanh": {"slope": 1}}}, "layers[0].activation.tanh: unknown parameter 'slope' (known: none)"),
@@ -268,7 +272,7 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
 
 
 def test_a_mapping_of_too_many_values_is_refused() -> None:
-    assert "expected at most 100,000 values" in refusal({**SMALL, "layers": [0] * 200_000})
+    assert "expected at most 20,000 values" in refusal({**SMALL, "layers": [0] * 200_000})
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -514,3 +518,13 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused_in_one_line(path: str,
         assert load_spec(spec.to_dict()) == spec
     assert message.startswith("spec: ")
     assert "\n" not in message
+
+
+def test_the_learning_rate_is_that_of_the_optimiser_unless_said() -> None:
+    for name, row in OPTIMISERS.items():
+        assert TrainingSpec(optimiser=name).learning_rate == row.learning_rate
+        assert TrainingSpec(optimiser=name, learning_rate=0.3).learning_rate == 0.3
+    with pytest.raises(SpecError) as caught:
+        TrainingSpec(optimiser="adm")
+    assert "did you mean 'adam'" in str(caught.value)
+    assert "more" not in str(caught.value)

@@ -437,7 +437,7 @@ def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
 
 def test_ctrl_c_in_the_final_evaluation_keeps_everything_else() -> None:
     # One call before the first epoch, one in each of two epochs, the fourth on the test rows.
-    model = with_functions(CLASSIFIER, loss=interrupt_at(4))
+    model = with_functions(CLASSIFIER, loss_and_output=interrupt_at(4))
     result = train(CLASSIFIER, blobs(), settings(epochs=2), model=model)
     assert (result.stopped, result.test_loss, result.test_accuracy) == ("finished", None, None)
     assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=2)))

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import inf
 
-from sympy import Add, Expr, Idx, Mul
+from sympy import Add, Expr, Mul
 
 from codegen.emit.numba import Dtype
 from codegen.expression import Extent, base_name, extent, references, subscripts
 from codegen.graph import Cell, Reduction, cell_of
-from codegen.schedule.lanes import vector_loops
+from codegen.schedule.lanes import holds_vectors, is_gathered, is_mixed, vector_loops
 from codegen.schedule.program import (
     Accumulate,
     Fill,
-    Loop,
     Place,
     Program,
     Samples,
@@ -77,6 +76,12 @@ class Plan:
     """What the pass over the samples adds to, in the order in which chunks of samples are combined."""
 
     @property
+    def samples_in_lanes(self) -> bool:
+        """Whether a loop over the samples runs in lanes, of which few samples fill few."""
+        over = self.program.samples
+        return over is not None and any(id(step) in self.vector_loops for step in over.body)
+
+    @property
     def workspace(self) -> str:
         """The numbers in the workspace of a call, as a formula of the symbolic extents, rounding left out."""
         regions = (r for regions in (self.shared, self.private, self.scratch) for r in regions.values())
@@ -135,25 +140,6 @@ def fits(program: Program) -> bool:
     return all(sum(1 for i in domain if not isinstance(extent(i), int)) <= 1 for domain in domains)
 
 
-def _is_mixed(program: Program, loops: frozenset[int]) -> bool:
-    """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
-    lanes_of: dict[int, set[bool]] = {}
-    for statement, around in walk(program.statements):
-        lane = next((loop.index for loop in around if id(loop) in loops), None)
-        if isinstance(statement, (Set, Accumulate)):
-            for reference in (*references(statement.value), statement.target):
-                storage = program.storage_of(reference)
-                if storage.place in (Place.WORK, Place.TILE):
-                    lanes_of.setdefault(storage.number, set()).add(_drops(storage, reference, lane))
-    return any(len(kinds) > 1 for kinds in lanes_of.values())
-
-
-def _drops(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
-    """Whether an element is a vector: the lane index is an axis that needs no storage."""
-    key = subscripts(reference)
-    return lane is not None and lane in key and key.index(lane) not in storage.axes
-
-
 def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
     """Choose the loops that run in lanes and lay out the workspace; None if the storage does not suit the lanes.
 
@@ -162,7 +148,7 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
     native = register_bytes() // ITEM[dtype]
     width = native * (2 if program.samples is not None and program.schedule != "unrolled" and not few else 1)
     loops = frozenset(id(loop) for loop in vector_loops(program, width, not few))
-    if _is_mixed(program, loops):
+    if is_mixed(program, loops):
         return None
     placed = list(walk(program.statements))
     fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
@@ -176,9 +162,9 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
             continue
         for reference in (*references(statement.value), statement.target):
             storage = program.storage_of(reference)
-            if storage.place in (Place.WORK, Place.TILE) and _drops(storage, reference, lane.index):
+            if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane.index):
                 elements.add(storage.number)
-            if _is_gathered(program, storage, reference, lane):
+            if is_gathered(program, reference, lane.index):
                 gathered.setdefault(id(lane), {})[base_name(reference)] = None
         if isinstance(statement, Accumulate):
             cell = cell_of(statement.target)
@@ -203,19 +189,6 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
         gathered={loop: tuple(names) for loop, names in gathered.items()},
         shared_locals=_shared_locals(program, summed),
         sums=summed,
-    )
-
-
-def _is_gathered(program: Program, storage: Storage, reference: Expr, lane: Loop) -> bool:
-    """Whether a loop over samples reads an input across its rows, features inside."""
-    samples, key = program.samples, subscripts(reference)
-    return (
-        samples is not None
-        and lane.index == samples.index
-        and storage.place is Place.INPUT
-        and program.graph.variable(base_name(reference)).kind == "real"
-        and len(key) > 1
-        and key[0] == lane.index not in key[1:]
     )
 
 

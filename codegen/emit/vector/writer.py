@@ -145,7 +145,11 @@ class Writer:
             with self.range(INT(0), n, 1) as i:
                 self.block(loop.body, {**scope, loop.index: Counter(i)})
             return
-        width = self.plan.width
+        width, known = self.plan.width, extent(loop.index)
+        if not over_tile and isinstance(known, int) and known % width == 0:
+            with self.range(INT(0), n, width) as i:
+                self.in_lanes(loop, i, None, scope)
+            return
         if not over_tile:
             with self.range(INT(0), n, width) as i:
                 self.in_lanes(loop, i, self.builder.sub(n, i), scope)
@@ -175,6 +179,9 @@ class Writer:
         where = self.counter(value, scope)
         if self.tile is not None and self.tile[0] == loop.index:
             where = Counter(self.builder.sub(where.base, self.tile[1]), where.step)
+        elif loop.certain:
+            self.block(loop.body, {**scope, loop.index: where})
+            return
         inner = {**scope, loop.index: where}
         every = self.values(where)
         # As unsigned numbers, those below 0 are beyond every n.
@@ -406,23 +413,37 @@ class Writer:
         apart = self.some_lanes and any(isinstance(i, Idx) and scope[i].lanes for i in subscripts(reference))
         if found.stride == 0 and not apart:
             return Value(self.builder.load(found.pointer), False)
+        if found.stride == -1:
+            return Value(self.load_backwards(found.pointer, element), True)
         if found.stride != 1:
             return Value(self.gather(found.pointer, _value(found.stride), element), True)
         if element is INT or apart:
-            return Value(self.load_neighbours(found.pointer, element), True)
+            return Value(self.load_neighbours(found.pointer, element, self.mask), True)
         all_lanes = found.whole or self.count is None
         whole = self.wide.load(found.pointer) if all_lanes else self.wide.load_first(found.pointer, self.count)
         return Value(whole, True)
 
-    def load_neighbours(self, pointer: ir.Value, element: ir.Type) -> ir.Value:
+    def load_backwards(self, pointer: ir.Value, element: ir.Type) -> ir.Value:
+        """As :meth:`load_neighbours`, each lane one element before the last: gathering takes several times as long."""
+        first = self.builder.gep(pointer, [INT(1 - self.plan.width)])
+        mask = None if self.mask is None else self.backwards(self.mask)
+        return self.backwards(self.load_neighbours(first, element, mask))
+
+    def backwards(self, vector: ir.Value) -> ir.Value:
+        """The lanes in the other order."""
+        places = list(reversed(range(self.plan.width)))
+        index = ir.VectorType(ir.IntType(32), self.plan.width)
+        return self.builder.shuffle_vector(vector, vector, ir.Constant(index, places))
+
+    def load_neighbours(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
         """Neighbouring numbers, one a lane; for lanes that do not count nothing is read."""
         size, kind = self.layout_of(element)
         vector = ir.VectorType(element, self.plan.width)
         place = self.builder.bitcast(pointer, vector.as_pointer())
-        if self.mask is None:
+        if mask is None:
             return self.builder.load(place, align=size)
         zeros = ir.Constant(vector, [element(0)] * self.plan.width)
-        arguments = [place, ir.IntType(32)(size), self.mask, zeros]
+        arguments = [place, ir.IntType(32)(size), mask, zeros]
         signature = ir.FunctionType(vector, [a.type for a in arguments])
         name = f"llvm.masked.load.v{self.plan.width}{kind}.p0"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, name), arguments)

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from sympy import Add, Eq, Expr, Idx, Mul, Piecewise, expand
+from dataclasses import dataclass
+
+from sympy import Add, And, Eq, Expr, Idx, Integer, Mul, Piecewise, expand
 from sympy.core.basic import Basic
 
 from codegen.expression import is_leaf, is_reference, leaves
 from codegen.functions import equal
 
 
-def selected(body: Expr, index: Idx) -> Expr | None:
-    """The only value of an index at which a body is not 0, in terms of other indices; None if it is not known.
+@dataclass(frozen=True)
+class Selection:
+    """The one value of an index at which a body is not 0, in terms of other indices, and what the body is there."""
+
+    value: Expr
+    body: Expr
+
+
+def selected(body: Expr, index: Idx) -> Selection | None:
+    """The term that a condition selects of a sum over an index; None if that is not known.
 
     >>> from codegen.graph import Index, Variable, sample_extent
     >>> n = sample_extent("n")
     >>> i, j, x = Index("i", n), Index("j", n), Variable("x", (n,))
-    >>> print(selected(equal(j, i + 1) * x[j], j), selected(equal(j, i + 1) * x[j], i), selected(x[j], j))
-    i + 1 j - 1 None
+    >>> selected(equal(j, i + 1) * x[j], j), selected(x[j], j)
+    (Selection(value=i + 1, body=x[j]), None)
     """
     if isinstance(body, Mul):
-        return next((value for factor in body.args if (value := selected(factor, index)) is not None), None)
+        for factor in body.args:
+            if (found := selected(factor, index)) is not None:
+                rest = Mul(*[other for other in body.args if other is not factor])
+                return Selection(found.value, found.body * rest)
+        return None
     if isinstance(body, equal):
-        return _solved(body, index)
+        return _at(_solved(body, index), Integer(1))
     if isinstance(body, Piecewise) and len(body.args) == 2 and body.args[1] == (0, True):
-        return _solved(body.args[0].args[1], index)
+        then, condition = body.args[0].args
+        for part in And.make_args(condition):
+            if (value := _solved(part, index)) is not None:
+                rest = And(*[other for other in And.make_args(condition) if other is not part])
+                return Selection(value, then if rest == True else Piecewise((then, rest), (0, True)))  # noqa: E712
     return None
+
+
+def _at(value: Expr | None, body: Expr) -> Selection | None:
+    return None if value is None else Selection(value, body)
 
 
 def _solved(condition: Basic, index: Idx) -> Expr | None:

@@ -1,0 +1,141 @@
+"""Where a derivative is 0 whatever the values are: which indices its equations ask for before they compute anything."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from itertools import product
+from typing import Any
+
+import sympy
+from sympy import Add, And, Eq, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Pow, Symbol
+from sympy.core.basic import Basic
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom
+
+from codegen.cells import Cell
+from codegen.derive.narrow import WIDE
+from codegen.equation import Equation
+from codegen.expression import fold, indices, is_reference, postorder, references, reindex, subscripts
+from codegen.functions import equal
+from codegen.graph import Reduction, cell_of
+from codegen.selection import selected
+
+
+class Zeros:
+    """The conditions on indices under which the vertices of some equations may not be 0.
+
+    >>> from codegen.equation import Variable
+    >>> i, j, a, b = Idx("i", 5), Idx("j", 5), Variable("a", (5,)), Variable("b", (5, 5))
+    >>> zeros = Zeros([Equation(b[i, j], equal(j, i + 1) * a[i])])
+    >>> zeros.condition(b[i, j] * Piecewise((a[i], i > 2), (0, True))), zeros.opened(b[j, i] * a[i])
+    ((i > 2) & Eq(j, i + 1), [equal(i, j + 1)*a[i]*a[j]])
+    """
+
+    def __init__(self, equations: Iterable[Equation]) -> None:
+        self._maps: dict[Cell, Equation] = {}
+        self._conditions: dict[Cell, Basic] = {}
+        self._opened: dict[Cell, list[Expr]] = {}
+        for equation in equations:
+            condition = self.condition(equation.body)
+            if equation.reduction is Reduction.MAX or not set(indices(condition)) <= set(equation.free):
+                condition = sympy.true
+            self._maps[equation.cell], self._conditions[equation.cell] = equation, condition
+            if equation.reduction is None:
+                terms = [term for part in Add.make_args(equation.body) for term in self.opened(part)]
+                if len(terms) <= WIDE and all(_selects(term, equation.free) for term in terms):
+                    self._opened[equation.cell] = terms
+
+    def condition(self, expression: Basic) -> Basic:
+        """Where an expression may not be 0: a condition on indices and lengths."""
+        return fold(expression, self._step)
+
+    def opened(self, body: Expr) -> list[Expr]:
+        """A product as a sum of products in which vertices that are 0 but at one value of an index are written out."""
+        options = [self._terms(factor) for factor in Mul.make_args(body)]
+        return [Mul(*factors) for factors in product(*options)]
+
+    def _terms(self, factor: Expr) -> list[Expr]:
+        terms = self._opened.get(cell_of(factor)) if is_reference(factor) else None
+        return [factor] if terms is None else [self._at(term, factor) for term in terms]
+
+    def _at(self, of: Any, reference: Expr) -> Any:
+        """What is said about a vertex in the indices of its equation, in those of a reference to it."""
+        places = zip(subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
+        return reindex(of, {old: new for old, new in places if old != new})
+
+    def _step(self, node: Basic, arguments: list[Basic]) -> Basic:
+        if is_reference(node):
+            known = self._conditions.get(cell_of(node), sympy.true)
+            return self._at(known, node) if known not in (sympy.true, sympy.false) else known
+        if node == 0:
+            return sympy.false
+        if isinstance(node, equal) and not references(node):
+            return Eq(*node.args)
+        if isinstance(node, Piecewise):
+            return _branches(node, arguments)
+        if isinstance(node, ExprCondPair) or (isinstance(node, Pow) and node.exp.is_positive):
+            return arguments[0]
+        combine = next((combine for kind, combine in _COMBINED if isinstance(node, kind)), None)
+        return sympy.true if combine is None else combine(*arguments)
+
+
+_COMBINED: tuple[tuple[type[Basic], Callable[..., Basic]], ...] = ((Mul, And), (Add, Or))
+
+
+def _branches(node: Piecewise, values: Sequence[Basic]) -> Basic:
+    """Where a branch is taken that may not be 0; of a condition on values nothing is known."""
+    found: list[Basic] = []
+    passed: Basic = sympy.true
+    for (_, condition), value in zip(node.args, values):
+        known = all(_is_known(part) for part in postorder(condition))
+        found.append(And(passed, condition, value) if known else And(passed, value))
+        passed = And(passed, Not(condition)) if known else passed
+    return Or(*found)
+
+
+def _is_known(node: Basic) -> bool:
+    """Whether :func:`integer_value` has a value for a node."""
+    lengths = isinstance(node, Symbol) and node.is_integer
+    return lengths or isinstance(node, (Idx, Integer, BooleanAtom, *(kind for kind, _ in _OPERATIONS)))
+
+
+def _selects(term: Expr, free: Sequence[Idx]) -> bool:
+    return any(selected(term, index) is not None for index in free)
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+def integer_value(expression: Basic, values: Mapping[Basic, Any]) -> Any:
+    """A condition on indices, or a sum of indices, for arrays of their values."""
+
+    def step(node: Basic, arguments: list[Any]) -> Any:
+        if node in values:
+            return values[node]
+        if isinstance(node, Integer):
+            return int(node)
+        if isinstance(node, BooleanAtom):
+            return bool(node)
+        compute = next((compute for kind, compute in _OPERATIONS if isinstance(node, kind)), None)
+        if compute is None:
+            raise TypeError(f"{node} is no condition on indices")
+        return compute(arguments)
+
+    return fold(expression, step)
+
+
+_OPERATIONS: tuple[tuple[type[Basic], Callable[[Sequence[Any]], Any]], ...] = (
+    (Add, lambda a: reduce(operator.add, a)),
+    (Mul, lambda a: reduce(operator.mul, a)),
+    (And, lambda a: reduce(operator.and_, a)),
+    (Or, lambda a: reduce(operator.or_, a)),
+    (Not, lambda a: a[0] ^ True),
+    (sympy.Eq, lambda a: a[0] == a[1]),
+    (sympy.Ne, lambda a: a[0] != a[1]),
+    (sympy.StrictLessThan, lambda a: a[0] < a[1]),
+    (sympy.LessThan, lambda a: a[0] <= a[1]),
+    (sympy.StrictGreaterThan, lambda a: a[0] > a[1]),
+    (sympy.GreaterThan, lambda a: a[0] >= a[1]),
+)

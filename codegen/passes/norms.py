@@ -1,0 +1,95 @@
+"""Norms, whose squares are out of range far earlier than they are, and what is divided by them."""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Integer, Mul, Rational, sqrt
+
+from codegen.expression import is_reference, postorder
+from codegen.functions import direction_cosine, hypot
+
+SHORT = 4
+"""Up to so many squares their root is a hypot. Its second derivatives by n operands have n² terms, those of the root of
+a sum, which is a vertex of its own where there are more, n."""
+
+
+def norm(total: Expr) -> Expr | None:
+    """The hypot(a, b, …) of a² + b² + …, positive numbers among them; None for any other sum.
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> norm(x**2 + 4 * y**2 + 9)
+    hypot(3, x, 2*y)
+    """
+    if not isinstance(total, Add) or len(total.args) > SHORT:
+        return None
+    roots = [_root(term) for term in total.args]
+    return None if None in roots else hypot(*roots)
+
+
+def _root(term: Expr) -> Expr | None:
+    """The √a of a positive number a, the a of a², c·x²·y² = (√c·x·y)² among them; None for anything else."""
+    factors = Mul.make_args(term)
+    number = Mul(*[factor for factor in factors if factor.is_number])
+    powers = [factor.as_base_exp() for factor in factors if not factor.is_number]
+    if number.is_positive is not True or not all(isinstance(power, Integer) and power % 2 == 0 for _, power in powers):
+        return None
+    if powers and not any(is_reference(node) for base, _ in powers for node in postorder(base)):
+        return None
+    return Mul(sqrt(number), *[base ** (power / 2) for base, power in powers])
+
+
+def is_norm(body: Expr) -> bool:
+    """Whether a formula is a sum of squares, or a power of a norm."""
+    return norm(body) is not None or isinstance(body.as_base_exp()[0], hypot)
+
+
+def directed(node: Expr) -> Expr | None:
+    """x·hypot(x, y)⁻¹ = the cosine of its direction, also where x is a factor of each of several terms.
+
+    The derivative of hypot⁻¹ is a multiple of hypot⁻², which is infinite or 0 where hypot⁻¹ and x/hypot are neither.
+    """
+    for factor in Mul.make_args(node):
+        size, power = factor.as_base_exp()
+        if isinstance(size, hypot) and isinstance(power, Integer) and power.is_negative:
+            rest = Mul(*[other for other in Mul.make_args(node) if other is not factor])
+            if _is_along(rest, size):
+                return _with_cosines(rest, size, power)
+            for part in Mul.make_args(rest):
+                if isinstance(part, Add) and len(part.args) <= SHORT and any(_is_along(t, size) for t in part.args):
+                    others = Mul(*[other for other in Mul.make_args(rest) if other is not part])
+                    return Add(*[_with_cosines(Mul(term, others), size, power) for term in part.args])
+    return None
+
+
+def _is_along(product: Expr, size: Expr) -> bool:
+    return any(_divided(product, argument) is not None for argument in size.args)
+
+
+def _with_cosines(product: Expr, size: Expr, power: Expr) -> Expr:
+    """product·sizeⁿ for n < 0, as many arguments of the size as there are in the product made cosines."""
+    cosines: list[Expr] = []
+    for argument in size.args:
+        while power and (left := _divided(product, argument)) is not None:
+            product, power = left, power + 1
+            cosines.append(direction_cosine(argument, *size.args))
+    node = Mul(product, *cosines, size**power)
+    return directed(node) or node
+
+
+def _divided(product: Expr, argument: Expr) -> Expr | None:
+    """product/argument where the factors of the argument are some of the product's, numbers and signs aside."""
+    present, needed = product.as_powers_dict(), argument.as_powers_dict()
+    if all(base.is_number for base in needed):
+        return None
+    for base, power in needed.items():
+        if (base.is_number and power.is_number) or _exceeds(present.get(base), power):
+            product *= base**-power
+        elif _exceeds(present.get(-base), power) and power.is_Integer:
+            product *= (-1) ** power * (-base) ** -power
+        else:
+            return None
+    return product
+
+
+def _exceeds(found: Expr | None, power: Expr) -> bool:
+    return found == power or (isinstance(found, Rational) and isinstance(power, Rational) and found >= power)

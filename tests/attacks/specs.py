@@ -1,0 +1,187 @@
+"""Hostile specs: each is loaded within two seconds and half a gigabyte, or refused in one line.
+
+They are generated from the number of the try, written to a file as YAML or JSON, and loaded in a child with limits on
+processor time and memory; the child says what it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.attacks.outcome import SECONDS, Outcome
+
+PROCESSOR_SECONDS, MEGABYTES = 2.0, 512
+"""What loading one spec may take, the imports apart."""
+
+PROGRAM = """
+import resource, sys, time
+from symnn import SpecError
+from symnn.spec import load_spec
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.RLIM_INFINITY))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+for path in sys.argv[1:]:
+    before, started = peak(), time.process_time()
+    # Ten seconds of processor time, from now on.
+    resource.setrlimit(resource.RLIMIT_CPU, (int(started) + 11, resource.RLIM_INFINITY))
+    try:
+        load_spec(path)
+        answer = "loaded"
+    except SpecError as error:
+        answer = "refused in %d lines" % (str(error).count(chr(10)) + 1)
+    except BaseException as error:
+        answer = type(error).__name__
+    print(time.process_time() - started, peak() - before, answer, flush=True)
+"""
+
+
+# --- what they are made of ----------------------------------------------------------------------------------------
+
+NESTED = (
+    "gelu({})", "gelu_tanh({})", "softplus({})", "leaky_relu({})", "elu({})", "abs({})", "maximum({}, x)", "silu({})",
+    "xlogy({}, x)", "sqrt({}**2 + 1)", "tanh({})", "sin({})**2", "1/(1 + exp(-{}))", "log(1 + exp({}))", "erf({})",
+    "minimum({}, 2*x, -x)", "({} + 1)**3", "x*sigmoid({})", "cosh({})", "exp({})", "({})*({})", "{}**64", "frac({})",
+)  # fmt: skip
+NUMBERS = ("1e308", "-1e400", "9" * 400, "1:1:1:1", "0x10", ".inf", "1e-320", "2**63", "00", "1_000", "true", "~")
+VALUES: Sequence[Any] = (
+    0,
+    -1,
+    2**63,
+    1e308,
+    "",
+    "x" * 100_000,
+    [],
+    {},
+    None,
+    True,
+    [[[[]]]],
+    "\u0000",
+    "tanh",
+    1_000_000,
+)
+
+
+def _formula(r: random.Random) -> str:
+    """Functions inside one another, as deep as a formula may be or a little deeper."""
+    text = "x"
+    kinds = r.sample(NESTED, r.randint(1, 4))
+    for _ in range(r.choice([1, 3, 14, 28, 31, 200])):
+        new = r.choice(kinds).replace("{}", text)
+        if len(new) > 1_000:
+            break
+        text = new
+    return text
+
+
+def _network(layers: list[Any], **more: Any) -> dict[str, Any]:
+    return {"inputs": 3, "layers": layers, "loss": "mean_squared_error", **more}
+
+
+def _deep_formulas(r: random.Random) -> str:
+    """A formula of its own in each of many layers."""
+    count = r.choice([1, 10, 1_000])
+    return json.dumps(_network([{"dense": 1, "activation": {"formula": _formula(r)}} for _ in range(count)]))
+
+
+def _many_layers(r: random.Random) -> str:
+    layer = {"dense": r.choice([1, 2, 1_000_000]), "activation": r.choice(["tanh", "gelu", {"elu": {"alpha": 1e308}}])}
+    return json.dumps(_network([layer] * r.choice([999, 1_000, 1_001, 30_000])))
+
+
+def _many_fields(r: random.Random) -> str:
+    fields = {f"{'n' * r.choice([1, 50])}{n}": r.choice(VALUES) for n in range(r.choice([10, 5_000]))}
+    return json.dumps({**_network([{"dense": 1}]), **fields})
+
+
+def _changed(r: random.Random) -> str:
+    spec = _network([{"dense": 2, "activation": "tanh"}, {"dense": 1}], training={"seed": 1}, weight_decay=0.1)
+    part = r.choice([spec, spec["layers"][0], spec["training"]])
+    part[r.choice([*part, "data", "formula", "x" * 10_000])] = r.choice(VALUES)
+    return json.dumps(spec)
+
+
+def _deep_braces(r: random.Random) -> str:
+    opening, closing = r.choice(["[]", "{}", ("{a: ", "}"), ("[1, ", "]"), ("? ", "")])
+    depth = r.choice([15, 17, 1_000, 100_000])
+    return ("inputs: " + opening * depth + (closing * depth if r.random() < 0.5 else ""))[:999_999]
+
+
+def _aliases(r: random.Random) -> str:
+    width = r.choice([2, 10, 100])
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, 30))]
+    return "\n".join(lines if r.random() < 0.7 else [line.split("[*")[0] + " 1" for line in lines])
+
+
+def _numbers(r: random.Random) -> str:
+    number = r.choice(NUMBERS) * r.choice([1, 1, 1, 2_000])
+    return (
+        f"inputs: {r.choice(['', '!!float ', '!!int ', '!!bool '])}{number}\nlayers: [{{dense: {number}}}]\nloss: huber"
+    )
+
+
+def _noise(r: random.Random) -> str:
+    alphabet = "aé☃{}[]:,&*!|>%@`'\"#-? \n\t\\0129.e~<="
+    return "".join(r.choice(alphabet) for _ in range(r.choice([10, 1_000, 60_000])))
+
+
+def _scalars(r: random.Random) -> str:
+    """Hundreds of thousands of short values, in one list or many, or one text that is as long as a file may be."""
+    return "layers: " + r.choice(["[" + "1, " * 330_000 + "1]", "\n" + "- 1\n" * 240_000, "'" + "x" * 990_000 + "'"])
+
+
+KINDS: Sequence[Callable[[random.Random], str]] = (
+    _deep_formulas, _many_layers, _many_fields, _changed, _deep_braces, _aliases, _numbers, _noise, _scalars,
+)  # fmt: skip
+
+
+# --- the attack ---------------------------------------------------------------------------------------------------
+
+
+def attack(tries: int) -> Outcome:
+    """Load so many hostile specs, one after the other in a child; a new one follows a child that one has ended."""
+    answers: list[tuple[float, int, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [_written(Path(folder), number) for number in range(tries)]
+        while len(answers) < tries:
+            answers += _answers(paths[len(answers) :])
+    failures = [text for number, answer in enumerate(answers) if (text := _failure(number, *answer))]
+    loaded = sum(answer == "loaded" for _, _, answer in answers)
+    worst, most = (max(column) for column in list(zip(*answers))[:2])
+    return Outcome(tries, tuple(failures), f"{loaded:,} loaded; at most {worst:.2f} s and {most} MB")
+
+
+def _answers(paths: Sequence[str]) -> list[tuple[float, int, str]]:
+    """Seconds, megabytes and what became of each spec, up to the first that ends the child."""
+    limit = SECONDS + 10 * PROCESSOR_SECONDS * len(paths)
+    command = [sys.executable, "-c", PROGRAM, *paths]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=limit)
+    answers = [line.split(" ", 2) for line in found.stdout.splitlines()]
+    read = [(float(seconds), int(megabytes), answer) for seconds, megabytes, answer in answers]
+    if len(read) < len(paths):
+        read.append((0.0, 0, f"ended the process with {found.returncode} {found.stderr[-300:]}"))
+    return read
+
+
+def _written(folder: Path, number: int) -> str:
+    r = random.Random(number)
+    text = KINDS[number % len(KINDS)](r)
+    # JSON is YAML too, the slower to read.
+    path = folder / f"{number}{r.choice(['.yaml', '.json'])}"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def _failure(number: int, seconds: float, megabytes: int, answer: str) -> str:
+    """What is wrong with an answer, or nothing."""
+    if answer in ("loaded", "refused in 1 lines") and seconds <= PROCESSOR_SECONDS and megabytes <= MEGABYTES:
+        return ""
+    return f"number {number} ({KINDS[number % len(KINDS)].__name__}): {answer}, {seconds:.1f} s, {megabytes} MB"

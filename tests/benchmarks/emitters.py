@@ -1,0 +1,109 @@
+"""Vector code beside the readable form on the graphs of the schedule tests: ``python -m tests.benchmarks.emitters``.
+
+A row is a graph by one schedule: microseconds a bound call of both, and their ratio. The exit status is 1 where vector
+code takes more than :data:`LIMIT` times as long. Names with commas between them, or parts of them, choose rows.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from sympy import Eq, Expr, Piecewise, tanh
+
+import codegen
+from codegen import Equation, Graph, Index, Reduction, Variable, gradient, sample_extent
+from codegen.functions import equal
+from codegen.schedule import UNROLLED_STATEMENTS, scalar_equations
+from tests.benchmarks.timing import interleaved
+from tests.codegen.networks import parameters, random_values
+
+LIMIT = 3.0
+SAMPLES = 64
+SCHEDULES = ("unrolled", "loops", "tiled", "blas")
+
+S = sample_extent()
+s, i, j, p, q = Index("s", S), Index("i", 512), Index("j", 512), Index("p", 2), Index("q", 2)
+x, y, z = Variable("x", (S, 512)), Variable("y", (S, 512)), Variable("z", (S,))
+pairs, two, matrix = Variable("pairs", (S, 2)), Variable("two", (S, 2)), Variable("A", (2, 2))
+
+
+def _sum(target: Expr, body: Expr, *reduced: Index) -> Equation:
+    return Equation(target, body, Reduction.SUM, reduced)
+
+
+def _graph(inputs: Sequence[Variable], *equations: Equation) -> Graph:
+    return Graph(tuple(inputs), equations, (equations[-1].name,))
+
+
+ROWS: Mapping[str, Graph] = {
+    "a map of rows": _graph([x], Equation(y[s, i], x[s, i] ** 2)),
+    "a map of rows with a function": _graph([x], Equation(y[s, i], tanh(x[s, i]))),
+    "rows reversed": _graph([x], _sum(y[s, i], Piecewise((x[s, j] ** 2, Eq(j, 511 - i)), (0, True)), j)),
+    "neighbours in a row": _graph([x], _sum(y[s, i], equal(j, i + 1) * tanh(x[s, j]), j)),
+    "sums of rows": _graph([x], _sum(z[s], x[s, i] ** 2, i)),
+    "sums of columns": _graph([x], _sum(Variable("c", (512,))[i], x[s, i] ** 2, s)),
+    "rows divided by their sums": _graph([x], _sum(z[s], x[s, i] ** 2, i), Equation(y[s, i], x[s, i] / z[s])),
+    "pairs": _graph([pairs], Equation(z[s], tanh(pairs[s, 0] * pairs[s, 1]))),
+    "products of pairs with a matrix": _graph([pairs, matrix], _sum(two[s, p], tanh(matrix[p, q] * pairs[s, q]), q)),
+    "a vector of samples": _graph([z], Equation(Variable("w", (S,))[s], tanh(z[s]) * z[s])),
+}
+"""Arrays in rows, the features of each sample next to each other."""
+
+
+def _networks() -> Iterator[tuple[str, Graph]]:
+    from tests.codegen.test_compile import NETWORKS
+
+    for name, network in NETWORKS.items():
+        yield name, gradient(network, "loss", parameters(network))
+
+
+def _selections() -> Iterator[tuple[str, Graph]]:
+    from tests.codegen.test_selection import PRUNED, X, w
+
+    for name, (equations, of) in PRUNED.items():
+        inputs = (X,) if any("X" in str(equation.body) for equation in equations) else (w,)
+        yield f"selected: {name}", Graph(inputs, tuple(equations), (of,))
+
+
+GRAPHS: Mapping[str, Graph] = {**ROWS, **dict(_networks()), **dict(_selections())}
+
+
+def suits(graph: Graph, chosen: str) -> bool:
+    """Whether a graph is one for a schedule: few statements to write out, samples to tile."""
+    if chosen == "unrolled":
+        return scalar_equations(graph) <= UNROLLED_STATEMENTS and all(
+            not isinstance(n, int) or n <= UNROLLED_STATEMENTS for v in graph.inputs for n in v.shape
+        )
+    return chosen != "tiled" or bool(graph.extents)
+
+
+def measured(graph: Graph, chosen: str, seconds: float) -> dict[str, float]:
+    """Microseconds a bound call by each emitter."""
+    values = random_values(graph, samples=SAMPLES)
+    calls = {}
+    for emitter in ("vector", "numba"):
+        function = codegen.compile(graph, schedule=chosen, emitter=emitter)  # type: ignore[arg-type]
+        calls[emitter] = function.bind(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs])
+    return interleaved(calls, seconds)
+
+
+def main(wanted: str = "") -> int:
+    """Print the table."""
+    parts = [part.strip() for part in wanted.split(",")]
+    worst = 0.0
+    print("| graph | schedule | vector, µs | readable, µs | ratio |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, graph in GRAPHS.items():
+        for chosen in SCHEDULES:
+            if any(part in name for part in parts) and suits(graph, chosen):
+                times = measured(graph, chosen, 0.2)
+                ratio = times["vector"] / times["numba"]
+                worst = max(worst, ratio)
+                print(f"| {name} | {chosen} | {times['vector']:.3g} | {times['numba']:.3g} | {ratio:.2f} |", flush=True)
+    print(f"\nThe worst ratio is {worst:.2f}; at most {LIMIT:g} is expected.")
+    return int(worst > LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
