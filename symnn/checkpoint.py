@@ -272,7 +272,7 @@ def _canonical(data: bytes) -> bytes:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
-    temporary = path.parent / f".symnn-{secrets.token_hex(8)}"
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(8)}"
     try:
         yield temporary
         os.replace(temporary, path)
