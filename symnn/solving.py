@@ -252,12 +252,10 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
 
 def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
     """The objective at the parameters at which to begin."""
-    try:
-        start = np.array(read_array("theta", theta, DataError), dtype=float)
-    except DataError:
-        raise
-    except (TypeError, ValueError):
-        raise DataError(f"theta: expected a vector of numbers, found {quote(theta)}") from None
+    point = read_array("theta", theta, DataError)
+    if point.dtype.kind not in "biuf":
+        raise DataError(f"theta: expected a vector of numbers, found {quote(theta)}")
+    start = np.array(point, dtype=float)
     if start.ndim != 1 or not start.size or not np.isfinite(start).all():
         found = f"an array of shape {start.shape}" if start.ndim != 1 or not start.size else "one that is not finite"
         raise DataError(f"theta: expected a vector of finite numbers, found {found}")
