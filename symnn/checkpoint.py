@@ -27,7 +27,7 @@ from codegen.errors import EmitError
 from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
-from symnn.files import file_path, require_regular
+from symnn.files import PART, file_path, require_regular
 from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -272,7 +272,7 @@ def _canonical(data: bytes) -> bytes:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
-    temporary = path.parent / f".{path.name}-{secrets.token_hex(8)}"
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(8)}{PART}"
     try:
         yield temporary
         os.replace(temporary, path)

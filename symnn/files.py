@@ -112,17 +112,21 @@ def _require_regular(path: Path, mode: int, refused: type[SymnnError]) -> None:
         raise refused(f"{path}: cannot be read: found {found}, expected a regular file")
 
 
+PART = ".part"
+"""The end of the name of a file that is being written."""
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove what writers of a file that were killed have left beside it; there must be no other writer now.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     Path(folder, ".a.txt-x7").touch()
+    ...     Path(folder, ".a.txt-x7.part").touch()
     ...     remove_leftovers(Path(folder, "a.txt"))
     ...     list(Path(folder).iterdir())
     []
     """
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}-*"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}-*{PART}"):
         leftover.unlink(missing_ok=True)
 
 
@@ -135,7 +139,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     ...     (Path(folder) / "a.txt").read_bytes()
     b'new'
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)

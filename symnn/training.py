@@ -213,7 +213,7 @@ def _refuse(others: Mapping[str, object]) -> None:
                 f"train: found {name}={quote(value)}, expected settings together: train(network, x, y, "
                 f"{{{name!r}: {quote(value)}}})"
             )
-        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch")))
+        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch", "state", "resume")))
 
 
 def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:

@@ -1,7 +1,7 @@
 """Kill −9 in training: runs of the command line, killed at random moments, gone on with, and compared bit by bit.
 
-A run is a forked child of a process that has imported everything, so that the moments fall into reading, compiling,
-training, and writing states and results alike. States are written between any two batches or points.
+A run is a forked child of a process that has imported and compiled everything, so that most moments fall into training,
+and into writing states and results. States are written between any two batches or points.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from importlib import import_module
+from contextlib import redirect_stdout
+from io import StringIO
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,8 +25,6 @@ import json, sys
 from tests.attacks.kill import all_killed
 print(json.dumps(all_killed(int(sys.argv[1]))))
 """
-
-MODULES = ("symnn.cli", "symnn.training", "symnn.solving", "numba", "safetensors.numpy", "scipy.linalg.cython_blas")
 
 KILLS = 4
 """The most kills of a run, before it may come to its end."""
@@ -67,9 +66,8 @@ def kill(tries: int) -> Outcome:
 def all_killed(tries: int) -> tuple[int, list[str]]:
     """How many kills there were, and what went wrong."""
     from symnn import descent, resuming
+    from symnn.cli import app
 
-    for module in MODULES:
-        import_module(module)  # once, and not in every child
     descent.CALL_SECONDS = resuming.EVERY = 0.0
     with TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -79,6 +77,8 @@ def all_killed(tries: int) -> tuple[int, list[str]]:
             Path(f"{name}.yaml").write_text(text)
         whole = {}
         for name in list(COMMANDS)[:tries]:
+            with redirect_stdout(StringIO()):
+                app(_arguments(name, f"{name}.first"), standalone_mode=False)  # imports and compiles for all children
             started = time.monotonic()
             if (status := _run(name, name)) != 0:
                 raise RuntimeError(f"{name} ends with status {status}")
@@ -113,11 +113,10 @@ def _killed(number: int, whole: Mapping[str, tuple[Mapping[str, bytes], float]])
 
 def _run(name: str, out: str, seconds: float = SECONDS) -> int | None:
     """The exit status of a run that goes on, or None if it was killed after so many seconds."""
-    Path(out).mkdir(exist_ok=True)
-    target = out if name != "solve" else f"{out}/u.npz"
+    arguments = _arguments(name, out)
     child = os.fork()
     if not child:
-        _child(["symnn", *COMMANDS[name], "--out", target, "--resume"])
+        _child(["symnn", *arguments])
     until = time.monotonic() + seconds
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         if time.monotonic() >= until:
@@ -127,6 +126,11 @@ def _run(name: str, out: str, seconds: float = SECONDS) -> int | None:
         time.sleep(min(0.001, max(0.0, until - time.monotonic())))
     killed = os.WIFSIGNALED(ended[1]) and seconds < SECONDS
     return None if killed else os.waitstatus_to_exitcode(ended[1])
+
+
+def _arguments(name: str, out: str) -> list[str]:
+    Path(out).mkdir(exist_ok=True)
+    return [*COMMANDS[name], "--out", out if name != "solve" else f"{out}/u.npz", "--resume"]
 
 
 def _child(arguments: list[str]) -> None:
