@@ -13,7 +13,6 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from numpy.typing import DTypeLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from codegen.cached import cached_property
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
 from symnn.arrays import read_array
