@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate, combinations_with_replacement, pairwise, starmap
 from math import prod
 from typing import Any, TypeAlias, cast
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from codegen.cached import cached_property
 from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
 from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError

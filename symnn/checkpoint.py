@@ -13,7 +13,6 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,12 +21,13 @@ from numpy.typing import DTypeLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from codegen.cached import cached_property
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
 from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
-from symnn.files import file_path, require_regular
+from symnn.files import PART, file_path, require_regular
 from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -272,7 +272,7 @@ def _canonical(data: bytes) -> bytes:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
-    temporary = path.parent / f".symnn-{secrets.token_hex(8)}"
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(8)}{PART}"
     try:
         yield temporary
         os.replace(temporary, path)

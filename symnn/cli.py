@@ -6,9 +6,12 @@ import are imported by the command that needs them.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from symnn.checkpoint import Checkpoint
     from symnn.data import Dataset
     from symnn.network import Network
+    from symnn.resuming import Keeping
     from symnn.training import TrainingResult
 
 app = typer.Typer(
@@ -56,6 +60,7 @@ class Precision(StrEnum):
     float32 = "float32"
 
 
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where the same command was broken off.")]
 SpecArgument = Annotated[Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json.")]
 
 SeparatorOption = Annotated[
@@ -98,8 +103,12 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
     dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+    resume: ResumeOption = False,
 ) -> None:
-    """Train a network and print how it does on data it has not seen; exit status 1 if no epoch was an improvement."""
+    """Train a network and print how it does on data it has not seen; exit status 1 if no epoch was an improvement.
+
+    With --out, the state of the run is kept beside the model, once a minute and when the process is asked to end.
+    """
     from symnn import checkpoint
     from symnn.training import train as run
 
@@ -114,8 +123,10 @@ def train(
     if out is not None:
         _make_directory(out)
     say(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
-    result = run(network, dataset, settings, model=network.compile(dtype.value))
+    with _keeping(out and out / "model.safetensors", resume) as keeping:
+        result = run(network, dataset, settings, model=network.compile(dtype.value), state=keeping, resume=resume)
     if not result.improved:
+        _end(keeping, result.stopped)
         say(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", sys.stderr)
         raise typer.Exit(1)
     say(_course(result))
@@ -126,6 +137,7 @@ def train(
         say(line)
     if out is not None:
         say(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
+        _end(keeping, result.stopped, out / "model.safetensors", out / "history.csv")
 
 
 @app.command(epilog="Example: [bold]symnn predict runs/iris/model.safetensors flowers.csv --out kinds.csv[/bold]")
@@ -163,8 +175,12 @@ def solve(
     out: Annotated[Path | None, typer.Option(help="An .npz file for the parameters, by name.")] = None,
     iterations: Annotated[int | None, typer.Option(min=0, help="Iterations of L-BFGS instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
+    resume: ResumeOption = False,
 ) -> None:
-    """Solve differential equations by a network whose loss is what they leave over; print what is left."""
+    """Solve differential equations by a network whose loss is what they leave over; print what is left.
+
+    With --out, the state of the run is kept beside the file, once a minute and when the process is asked to end.
+    """
     import io
 
     import numpy as np
@@ -182,7 +198,8 @@ def solve(
     count = physics.parameter_count
     sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
     say(f"{spec}: {count:,} parameters, points: {sizes}")
-    found, losses = solve_spec(physics, settings)
+    with _keeping(out, resume) as keeping:
+        found, losses = solve_spec(physics, settings, keeping, resume)
     if out is not None:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
@@ -193,6 +210,7 @@ def solve(
         say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
     if out is not None:
         say(f"saved {out}")
+        _end(keeping, found.stopped, out)
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
@@ -320,6 +338,54 @@ def compile_command(
     say(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
 
 
+# --- runs that can be broken off ----------------------------------------------------------------------------------
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit status that a shell gives a command which SIGTERM has ended."""
+
+
+@contextmanager
+def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
+    """Where the state of a run that makes a file is kept; SIGTERM ends the run when its state is written."""
+    from symnn.resuming import Keeping, Terminated, state_path
+
+    if output is None:
+        if resume:
+            raise SpecError("--resume: expected --out beside it, where the state of the run is kept, found none")
+        yield Keeping(None)
+        return
+    path = state_path(output)
+    if resume:
+        say(f"going on from {path}" if path.exists() else f"there is no {path} to go on from: this is the beginning")
+    asked = threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
+    # Who has it ignored wants that; only the main thread may set handlers.
+    handled = threading.current_thread() is threading.main_thread() and before not in (None, signal.SIG_IGN)
+    if handled:
+        signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield Keeping(path, asked=asked.is_set)
+    except Terminated:
+        goes_on = f"the same command with --resume goes on, from {path}" if path.exists() else "before its first step"
+        say(f"symnn: terminated: {goes_on}", sys.stderr)
+        raise typer.Exit(TERMINATED) from None
+    finally:
+        if handled:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end(keeping: Keeping, stopped: str, *made: Path) -> None:
+    """What the run has made is saved: its state is of no more use, unless it was broken off."""
+    from symnn.files import remove_leftovers
+
+    for path in made:
+        remove_leftovers(path)  # of a run that was killed while it saved
+    if stopped != "interrupted":
+        keeping.remove()
+    elif keeping.path is not None and keeping.path.exists():
+        say(f"the same command with --resume goes on, from {keeping.path}")
+
+
 # --- from options to objects --------------------------------------------------------------------------------------
 
 
@@ -436,19 +502,19 @@ def _held_out(result: TrainingResult) -> list[str]:
     lines = []
     if result.test_loss is not None:
         accuracy = "" if result.test_accuracy is None else f", accuracy {result.test_accuracy:.2%}"
-        lines.append(f"held-out data: loss {result.test_loss:.4f}{accuracy}")
+        lines.append(f"held-out data: loss {result.test_loss:.4g}{accuracy}")
     elif not len(result.dataset.test.x):
         best = result.history[result.best_epoch - 1]
         held = best.validation_loss is not None
         right = best.validation_accuracy if held else best.fitted_accuracy
         accuracy = "" if right is None else f", accuracy {right:.2%}"
-        lines.append(f"no held-out data; {'validation' if held else 'training'} rows: loss {best.score:.4f}{accuracy}")
+        lines.append(f"no held-out data; {'validation' if held else 'training'} rows: loss {best.score:.4g}{accuracy}")
     if result.test_fit is not None:
         columns = zip(*(getattr(result.test_fit, name).tolist() for name in ("r2", "error", "baseline")), strict=True)
         for number, (r2, error, baseline) in enumerate(columns):
             name = "" if len(result.test_fit.r2) == 1 else f"output[{number}], "
             lines.append(
-                f"  {name}R² {r2:.3f}, root mean square error {error:.4g}; predicting the mean: {baseline:.4g}"
+                f"  {name}R² {r2:.3g}, root mean square error {error:.4g}; predicting the mean: {baseline:.4g}"
             )
     return lines
 

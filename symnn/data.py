@@ -66,7 +66,7 @@ class Dataset:
     regression. Its targets stand here as they are; ``target_scaling``, of the training part too, is what
     training standardises them by where the loss allows it, None where it shall not. columns: how the features
     are read from a table, None for features that come from none. dropped: the rows left out because a cell of
-    theirs was missing.
+    theirs was missing. target_names: those of the columns of y, where they are known.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Dataset:
     target_scaling: Scaling | None = None
     columns: Features | None = None
     dropped: int = 0
+    target_names: tuple[str, ...] = ()
 
     @classmethod
     def from_arrays(
@@ -346,6 +347,7 @@ def _from_table(
         classes=found,
         columns=features,
         dropped=count - len(table.rows),
+        target_names=target_names,
         **split,
     )
 
@@ -544,6 +546,7 @@ def _dataset(
     test_fraction: float,
     columns: Features | None = None,
     dropped: int = 0,
+    target_names: tuple[str, ...] = (),
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64)
     parts = split_rows(labels, seed, validation_fraction, test_fraction)
@@ -552,8 +555,8 @@ def _dataset(
     scaling = Scaling.of(x[parts[0]])
     standardised = scaling.standardise(x)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
-    # hundreds of orders of magnitude outside the training part.
-    if bad := first(~np.isfinite(standardised)):
+    # hundreds of orders of magnitude outside the training part. A deviation overflows from 1e154 on.
+    if bad := first(~(np.isfinite(standardised) & scaling.is_representable)):
         j = bad[1]
         low, high = x[:, j].min(), x[:, j].max()
         raise DataError(
@@ -573,6 +576,7 @@ def _dataset(
         target_scaling=None if classes is not None else Scaling.of(y[parts[0]].astype(np.float64)),
         columns=columns,
         dropped=dropped,
+        target_names=target_names,
     )
 
 

@@ -89,12 +89,12 @@ def main() -> int:
     result = train(network, load_digits())
     for epoch in result.history[:: max(1, len(result.history) // 6)]:
         print(
-            f"   epoch {epoch.number:>2}: training loss {epoch.training_loss:.4f}, "
-            f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}"
+            f"   epoch {epoch.number:>2}: training loss {epoch.training_loss:.4g}, "
+            f"validation loss {epoch.validation_loss:.4g}, accuracy {epoch.validation_accuracy:.2%}"
         )
     seconds = sum(epoch.seconds for epoch in result.history)
     print(f"   {len(result.history)} epochs in {seconds:.2f} s; best epoch {result.best_epoch}")
-    print(f"   held-out data: loss {result.test_loss:.4f}, accuracy {result.test_accuracy:.2%}")
+    print(f"   held-out data: loss {result.test_loss:.4g}, accuracy {result.test_accuracy:.2%}")
     print("\n4. Loss and gradient of a batch of 32, one thread if OPENBLAS_NUM_THREADS=1\n")
     _speed(network, result.theta)
     return 0 if report.passed else 1

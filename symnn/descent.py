@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite, nan
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +20,13 @@ from symnn.suggest import canonical, quote, unknown
 
 CALL_SECONDS = 0.05
 """About how long one call of compiled code may last: Ctrl-C has no effect, and no progress is told, before it ends."""
+
+
+class Passed(NamedTuple):
+    """How far a pass over rows has come: the rows done, and the sum of loss · rows over their batches."""
+
+    rows: int = 0
+    total: float = 0.0
 
 
 class Descent:
@@ -110,6 +118,29 @@ class Descent:
 
         Raises :class:`DataError` for arrays, row numbers or a batch size that do not fit.
         """
+        before = 0
+        for passed in self.pieces(x, y, order, batch_size):
+            if advance is not None and isfinite(passed.total):
+                advance(passed.rows - before)
+            before = passed.rows
+        # The last update may have overflowed, and no batch comes after it to notice.
+        return self.mean(passed)
+
+    def pieces(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        order: np.ndarray | None = None,
+        batch_size: int | None = None,
+        begun: Passed = Passed(),  # noqa: B008 - immutable
+    ) -> Iterator[Passed]:
+        """The same pass piece by piece, each about 50 ms: how far it is after each.
+
+        Between two pieces it can be broken off and gone on with, by this descent or by another one that resumes where
+        this one stood: with the same arguments and the last that was given here as ``begun`` the bits are the same.
+        It ends after the last piece, and after one whose total is not finite. ``mean`` of the last is what
+        :meth:`epoch` returns.
+        """
         self._check_rows(x, y)
         order = _checked_order(order, len(x))
         batch_size = len(order) if batch_size is None else min(_checked_size(batch_size), len(order))
@@ -117,20 +148,24 @@ class Descent:
             self._batches.allocate((x, y), batch_size)
             self._batch_size, self._batches_a_call = batch_size, 1  # how long they take is not known
         numbers = [self.numbers[name] for name in self.optimiser.settings]
-        total, start = 0.0, 0
-        while start < len(order):
-            piece = order[start : start + self._batches_a_call * batch_size]
-            begun = perf_counter()
+        rows, total = begun
+        while rows < len(order):
+            piece = order[rows : rows + self._batches_a_call * batch_size]
+            started = perf_counter()
+            # One sum from the first batch to the last: its bits do not depend on where pieces end.
             total = self._batches.run((x, y), piece, numbers, total)
+            if isfinite(total):
+                batches = -(-len(piece) // batch_size)
+                self._batches_a_call = max(1, int(CALL_SECONDS * batches / (perf_counter() - started)))
+            rows += len(piece)
+            yield Passed(rows, total)
             if not isfinite(total):
-                return total
-            batches = -(-len(piece) // batch_size)
-            self._batches_a_call = max(1, int(CALL_SECONDS * batches / (perf_counter() - begun)))
-            start += len(piece)
-            if advance is not None:
-                advance(len(piece))
-        # The last update may have overflowed, and no batch comes after it to notice.
-        return total / len(order) if np.isfinite(self.theta).all() else nan
+                return
+
+    def mean(self, passed: Passed) -> float:
+        """The mean loss of a pass that has ended, nan if the last update left parameters that are not finite."""
+        finite = not isfinite(passed.total) or np.isfinite(self.theta).all()
+        return passed.total / passed.rows if finite else nan
 
     def _check_rows(self, x: np.ndarray, y: np.ndarray) -> None:
         for slot, rows in zip(self.model.value_and_grad.layout.arguments[1:], (x, y)):

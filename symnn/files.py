@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 import tempfile
@@ -111,6 +112,24 @@ def _require_regular(path: Path, mode: int, refused: type[SymnnError]) -> None:
         raise refused(f"{path}: cannot be read: found {found}, expected a regular file")
 
 
+PART = ".part"
+"""The end of the name of a file that is being written."""
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of a file that were killed have left beside it; there must be no other writer now.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, ".a.txt-x7.part").touch()
+    ...     remove_leftovers(Path(folder, "a.txt"))
+    ...     list(Path(folder).iterdir())
+    []
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}-*{PART}"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a failure half-way, sees the old content or the new, never a part.
 
@@ -120,10 +139,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     ...     (Path(folder) / "a.txt").read_bytes()
     b'new'
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())  # else a power cut may leave the name with no contents
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
@@ -132,3 +153,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    if os.name == "posix":  # else it may leave the old contents
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

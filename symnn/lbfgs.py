@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from math import inf, sqrt
 from sys import float_info
 
@@ -25,39 +24,60 @@ SMALLEST_GAIN = 1e-10
 """A wall is followed no further where that has gained no more than this part of the loss."""
 
 
-def lbfgs(evaluate: Evaluate, start: Iterate, memory: int) -> Iterator[Iterate]:
-    """The iterates after a finite ``start``, each with a lower loss than the one before; ``memory`` pairs are kept.
+def lbfgs(evaluate: Evaluate, start: Iterate | Standing, memory: int) -> Iterator[Standing]:
+    """Where the descent stands after each iterate, from a finite ``start``; ``memory`` pairs are kept.
 
-    They end at one that is stationary, and where no lower loss is found; before it comes to that the pairs are
-    forgotten and the steepest descent is tried, and then the way along the wall beyond which nothing is finite.
+    Each iterate has a lower loss than the one before. They end at one that is stationary, and where no lower loss is
+    found; before it comes to that the pairs are forgotten and the steepest descent is tried, and then the way along the
+    wall beyond which nothing is finite. From where it stood, a descent goes on as if it had never been broken off.
 
     >>> def evaluate(theta):
     ...     return Iterate(theta, float(theta @ theta), 2 * theta)
-    >>> [round(iterate.loss, 9) for iterate in lbfgs(evaluate, evaluate(np.array([3.0, 4.0])), memory=5)]
+    >>> [round(at.here.loss, 9) for at in lbfgs(evaluate, evaluate(np.array([3.0, 4.0])), memory=5)]
     [16.0, 0.0]
     """
-    here, patience = start, float(PATIENCE)
+    at = start if isinstance(start, Standing) else Standing(start, start.theta)
+
+    def straight(evaluate: Evaluate, start: Iterate) -> Iterator[Iterate]:
+        return (at.here for at in _descent(evaluate, Standing(start, start.theta), memory))
+
     while True:
-        before = here
-        for found in _descent(evaluate, before, memory, patience):
-            yield (here := found)
-        if is_stationary(here) or (here is before and patience == inf):
+        for at in _descent(evaluate, at, memory):  # noqa: B020 - from there on
+            yield at
+        here = at.here
+        if is_stationary(here) or (not at.moved and at.patience == inf):
             return
-        lower = follow(evaluate, here, reach_of(start, here), partial(_descent, memory=memory, patience=PATIENCE))
+        lower = follow(evaluate, here, reach_of(at.start, here), straight)
         if lower is not None and here.loss - lower.loss > SMALLEST_GAIN * abs(here.loss):
-            yield (here := lower)
-            patience = PATIENCE
-        elif patience == PATIENCE:
-            patience = inf  # there is no other way than on
+            at = Standing(lower, at.start)
+            yield at
+        elif at.patience == PATIENCE:
+            at = Standing(here, at.start, patience=inf)  # there is no other way than on
         else:
             return
 
 
-def _descent(evaluate: Evaluate, start: Iterate, memory: int, patience: float) -> Iterator[Iterate]:
-    """The iterates as far as straight steps lead downwards, and ``patience`` of them in turn are not cut by a wall."""
-    here = start
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where a descent stands: an iterate, and all else that its next step depends on.
+
+    start: the parameters that it began with. pairs: what it has kept, the oldest first. length: of the last step. cut:
+    so many steps in turn a wall has cut short, of as many as ``patience`` allows. moved: whether it has come to this
+    iterate by a straight step, and not along a wall.
+    """
+
+    here: Iterate
+    start: np.ndarray
     pairs: tuple[Pair, ...] = ()
-    length, cut, refused = 1.0, 0, False
+    length: float = 1.0
+    cut: int = 0
+    patience: float = PATIENCE
+    moved: bool = False
+
+
+def _descent(evaluate: Evaluate, at: Standing, memory: int) -> Iterator[Standing]:
+    """As far as straight steps lead downwards, and not too many of them in turn are cut by a wall."""
+    refused = False
 
     def noted(theta: np.ndarray) -> Iterate:
         nonlocal refused
@@ -65,26 +85,26 @@ def _descent(evaluate: Evaluate, start: Iterate, memory: int, patience: float) -
         refused = refused or not found.is_finite
         return found
 
-    while not is_stationary(here) and cut < patience:
+    while not is_stationary(at.here) and at.cut < at.patience:
         refused = False
+        here, pairs = at.here, at.pairs
         found = line_search(noted, here, quasi_newton(here.gradient, pairs), 1.0) if pairs else None
         if found is None:
             pairs = ()
-            found = line_search(noted, here, steepest(here.gradient), length)
+            found = line_search(noted, here, steepest(here.gradient), at.length)
         if found is None:
             return
         pair = Pair.between(here, found)
         if pair.bends(here):
             pairs = (*pairs, pair)[-memory:]
         length = sqrt(np.dot(pair.step, pair.step))
-        cut = cut + 1 if refused else 0
-        here = found
-        yield here
+        at = Standing(found, at.start, pairs, length, at.cut + 1 if refused else 0, at.patience, moved=True)
+        yield at
 
 
-def reach_of(start: Iterate, here: Iterate) -> float:
-    """How far one comes: from one iterate to the other, or as far as this is from 0."""
-    moved, size = (float(np.linalg.norm(vector)) for vector in (here.theta - start.theta, here.theta))
+def reach_of(start: np.ndarray, here: Iterate) -> float:
+    """How far one comes: from the parameters at the start to the iterate, or as far as this is from 0."""
+    moved, size = (float(np.linalg.norm(vector)) for vector in (here.theta - start, here.theta))
     return max(moved, size) or 1.0
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf, isfinite, nan, sqrt
 from sys import float_info
 from typing import TypeAlias
 
 import numpy as np
+
+from codegen.cached import cached_property
 
 DECREASE = 1e-4
 """The part of the decrease promised by the slope at the beginning that is enough."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf, prod
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from numpy.typing import DTypeLike
 from sympy import Expr, Mul, Rational, Symbol
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
+from codegen.cached import cached_property
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from symnn.activations import ACTIVATIONS, exact

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -35,6 +35,7 @@ from codegen import (
     gradient,
     sample_extent,
 )
+from codegen.cached import cached_property
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.expression import fresh_name, replace, substitute
 from codegen.schedule import ScheduleName

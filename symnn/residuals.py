@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 
 from sympy import Derivative, Eq, Expr, Function, Integer, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
@@ -21,6 +20,7 @@ from sympy.core.function import AppliedUndef
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import CodegenError, from_expressions
+from codegen.cached import cached_property
 from codegen.expression import postorder, replace
 from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, FormulaFunction, parse_formula

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
+from sys import float_info
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+SMALLEST = sqrt(float_info.min)
+"""A smaller deviation is a sum of squares that have lost their bits, or all of them."""
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -35,6 +40,15 @@ class Scaling:
         with np.errstate(all="ignore"):
             mean = np.where(constant, values[0], values.mean(axis=0))
             return cls(mean, np.where(constant, 1.0, values.std(axis=0)))
+
+    @property
+    def is_representable(self) -> NDArray[np.bool_]:
+        """Which columns have a mean and a deviation that float64 can hold, (D,): else all would be 0, or nan.
+
+        >>> Scaling.of(np.array([[1e200, 1e-200, 1.0], [2e200, 3e-200, 3.0]])).is_representable
+        array([False, False,  True])
+        """
+        return np.isfinite(self.mean) & np.isfinite(self.scale) & (self.scale >= SMALLEST)
 
     def standardise(self, values: NDArray[Any]) -> Floats:
         """(values − mean) / scale in float64; what overflows does so as IEEE says."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,19 +17,26 @@ from symnn.arrays import read_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
 from symnn.given import function
-from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, lbfgs, reach_of
+from symnn.lbfgs import SMALLEST_GRADIENT, Standing, is_stationary, lbfgs, reach_of
 from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
 from symnn.physics import Physics
 from symnn.physics_spec import SolverSpec
 from symnn.points import sample
 from symnn.progress import Report, reporting
+from symnn.resuming import Keeping, State, digest, kept
+from symnn.solving_state import AdamStanding, Reached
 from symnn.spec import read_spec
 from symnn.suggest import quote
 from symnn.walls import MOST_PARAMETERS, is_beside
 
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """``fun(theta) -> (loss, gradient)``."""
+
+Steps: TypeAlias = Callable[[Evaluate, Any], Iterator[Standing | AdamStanding]]
+"""``steps(evaluate, start)``: where a method stands after each step from an iterate, or from where it stood."""
+
+INTERRUPTED = "interrupted"
 
 GROWTH = 1.1
 """By how much the learning rate of Adam grows back at each step, after it had to be halved."""
@@ -66,6 +75,8 @@ def solve(
     seconds: float | None = None,
     callback: Callable[[Solution], object] | None = None,
     progress: bool | None = None,
+    state: str | os.PathLike[str] | Keeping | None = None,
+    resume: bool = False,
 ) -> Solution:
     """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS.
 
@@ -81,19 +92,26 @@ def solve(
     Ctrl-C ends it too, and is not raised again: the best so far is returned. Any other exception, of the callback or
     the objective, has it too: ``error.solution``.
 
+    state: a file that keeps, once a minute and after Ctrl-C, all that the rest of the run depends on; it is removed
+    when the run has ended. With ``resume`` the same call goes on from it, also after kill −9, to the bits of a run that
+    was never broken off; where there is no such file it begins. Without, a file that is there is refused.
+
     >>> solve(lambda theta: (float(theta @ theta), 2 * theta), np.ones(3)).loss < 1e-20
+    True
+    >>> solve(lambda theta: (float(theta @ theta), 2 * theta), np.ones(3), state="u.state", resume=True).loss < 1e-20
     True
 
     Raises :class:`SpecError` for a setting out of its range, and :class:`DataError` for parameters that are no vector
     of finite numbers, for an objective that does not give a loss and a gradient like theta, and if the loss or the
-    gradient at the beginning is not finite.
+    gradient at the beginning is not finite; :class:`CheckpointError` for a state that cannot be read or written, or of
+    a run that was begun with other settings or parameters, or another objective.
     """
     function("objective", objective, "a function of theta", DataError)
     if callback is not None:
         function("callback", callback, "a function of a Solution", SpecError)
     settings = {"adam": adam, "learning_rate": learning_rate, "iterations": iterations, "memory": memory}
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
-    return _solve(objective, theta, checked, callback, progress)
+    return _solve(objective, theta, checked, callback, progress, state, resume)
 
 
 def _solve(
@@ -102,19 +120,40 @@ def _solve(
     settings: SolverSpec,
     callback: Callable[[Solution], object] | None = None,
     progress: bool | None = None,
+    state: str | os.PathLike[str] | Keeping | None = None,
+    resume: bool = False,
 ) -> Solution:
-    run = _Run(objective, settings, time.perf_counter(), _start(objective, theta))
+    keeping = kept(state)
+    run = _begun(objective, settings, _start(objective, theta), keeping, resume)
     try:
         with reporting(progress) as report:
             stopped = _descend(run, report, callback)
     except _OutOfTime:
         stopped = "out of time"
     except KeyboardInterrupt:
-        stopped = "interrupted"
+        stopped = INTERRUPTED
+        if (last := run.state()) is not None:
+            keeping.write(last)
     except BaseException as error:
         hand_over(error, "solution", run.solution("ended by an error"))
         raise
+    if keeping is not state and stopped != INTERRUPTED:
+        keeping.remove()
     return run.solution(stopped)
+
+
+def _begun(objective: ObjectiveLike, settings: SolverSpec, first: Iterate, keeping: Keeping, resume: bool) -> _Run:
+    """A run that begins, or one that goes on from the state that is kept."""
+    begun_with = {
+        "settings": digest(json.dumps(settings.model_dump(), sort_keys=True)),
+        "parameters": digest(first.theta),
+    }
+    run = _Run(objective, settings, time.perf_counter(), first, keeping, begun_with, first.loss)
+    found = Reached.kept(keeping, resume, begun_with, first, settings.memory)
+    if found is not None:
+        run.reached, seconds = found
+        run.best, run.refused, run.started = run.reached.best, run.reached.refused, run.started - seconds
+    return run
 
 
 class _OutOfTime(Exception):  # noqa: N818 - no error
@@ -129,12 +168,18 @@ class _Run:
     settings: SolverSpec
     started: float
     best: Iterate
-    iterations: int = 0
+    keeping: Keeping
+    begun_with: Mapping[str, str]
+    first: float
+    """The loss at the first parameters."""
     refused: int = 0
     """The points that had no finite loss and gradient."""
+    reached: Reached | None = None
+    """What it had come to after the last step."""
 
     def evaluate(self, theta: np.ndarray) -> Iterate:
-        """The objective there, unless the time is over."""
+        """The objective there, unless the time is over or the process shall end."""
+        self.keeping.pause(self.state)
         if self.settings.seconds is not None and self.elapsed > self.settings.seconds:
             raise _OutOfTime
         found = _evaluated(self.objective, theta)
@@ -143,6 +188,14 @@ class _Run:
         elif found.loss < self.best.loss:
             self.best = found
         return found
+
+    def state(self) -> State | None:
+        """All that the rest of the run depends on, as of the last step."""
+        return None if self.reached is None else self.reached.state(self.begun_with, self.first, self.elapsed)
+
+    @property
+    def iterations(self) -> int:
+        return 0 if self.reached is None else self.reached.iterations
 
     @property
     def elapsed(self) -> float:
@@ -173,7 +226,7 @@ class _Run:
         if not self.refused:
             return "no lower loss was found"
         refused = f"{self.refused:,} of the points tried had no finite loss and gradient"
-        if not is_beside(self.evaluate, self.best, reach_of(self.best, self.best)):
+        if not is_beside(self.evaluate, self.best, reach_of(self.best.theta, self.best)):
             return f"no lower loss was found; {refused}"
         followed = self.best.theta.size <= MOST_PARAMETERS
         along = "nor along it" if followed else f"which is not followed above {MOST_PARAMETERS:,} parameters"
@@ -183,13 +236,14 @@ class _Run:
 def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] | None) -> str:
     """Make the steps that were asked for, and say why they ended."""
     settings = run.settings
-    phases: list[tuple[int, Callable[[Evaluate, Iterate], Iterator[Iterate]]]] = [
-        (settings.adam, partial(_adam, learning_rate=settings.learning_rate)),
-        (settings.iterations, partial(lbfgs, memory=settings.memory)),
+    phases: list[tuple[int, type, Steps]] = [
+        (settings.adam, AdamStanding, partial(_adam, learning_rate=settings.learning_rate)),
+        (settings.adam + settings.iterations, Standing, partial(lbfgs, memory=settings.memory)),
     ]
-    for most, steps in phases:
-        for _ in islice(steps(run.evaluate, run.best), most):
-            run.iterations += 1
+    for last, kind, steps in phases:
+        at = run.reached.at if run.reached is not None and isinstance(run.reached.at, kind) else run.best
+        for at in islice(steps(run.evaluate, at), max(0, last - run.iterations)):  # noqa: B020 - from there on
+            run.reached = Reached(at, run.best, run.iterations + 1, run.refused)
             report(run.done, run.text)
             if callback is not None and asks_to_stop(callback, run.solution("running")):
                 return "stopped by the callback"
@@ -198,12 +252,10 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
 
 def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
     """The objective at the parameters at which to begin."""
-    try:
-        start = np.array(read_array("theta", theta, DataError), dtype=float)
-    except DataError:
-        raise
-    except (TypeError, ValueError):
-        raise DataError(f"theta: expected a vector of numbers, found {quote(theta)}") from None
+    point = read_array("theta", theta, DataError)
+    if point.dtype.kind not in "biuf":
+        raise DataError(f"theta: expected a vector of numbers, found {quote(theta)}")
+    start = np.array(point, dtype=float)
     if start.ndim != 1 or not start.size or not np.isfinite(start).all():
         found = f"an array of shape {start.shape}" if start.ndim != 1 or not start.size else "one that is not finite"
         raise DataError(f"theta: expected a vector of finite numbers, found {found}")
@@ -235,26 +287,36 @@ def _iterate(theta: np.ndarray, given: tuple[float, np.ndarray]) -> Iterate:
     return Iterate(theta, float(loss), np.array(gradient, dtype=float))  # a copy: a bound function returns it again
 
 
-def _adam(evaluate: Evaluate, start: Iterate, learning_rate: float) -> Iterator[Iterate]:
-    """The iterates of Adam after a finite ``start``, all of them finite, without end.
+def _adam(evaluate: Evaluate, start: Iterate | AdamStanding, learning_rate: float) -> Iterator[AdamStanding]:
+    """Where Adam stands after each step from a finite ``start``, or from where it stood; all are finite, without end.
 
     A step to where something is not finite is not taken: the rate is halved and the moments are forgotten, so that the
     next one is downhill. The rate then grows back.
     """
     rule = OPTIMISERS["adam"]
-    update, still = rule.compile(), rule.initial_state(start.theta)
-    here, state, step, rate = start, still, 1, learning_rate
+    update = rule.compile()
+    at = (
+        start
+        if isinstance(start, AdamStanding)
+        else AdamStanding(start, rule.initial_state(start.theta), 1, learning_rate)
+    )
     while True:
-        theta, *moved = update(here.theta, here.gradient, *state, float(step), rate, 0.9, 0.999, 1e-8)
+        here, rate = at.here, at.rate
+        theta, *moved = update(here.theta, here.gradient, *at.moments, float(at.step), rate, 0.9, 0.999, 1e-8)
         there = evaluate(theta)
         if there.is_finite:
-            here, state, step, rate = there, tuple(moved), step + 1, min(learning_rate, GROWTH * rate)
+            at = AdamStanding(there, tuple(moved), at.step + 1, min(learning_rate, GROWTH * rate))
         else:
-            state, step, rate = still, 1, rate / 2
-        yield here
+            at = AdamStanding(here, rule.initial_state(here.theta), 1, rate / 2)
+        yield at
 
 
-def solve_spec(physics: Physics, settings: SolverSpec | None = None) -> tuple[Solution, dict[str, float]]:
+def solve_spec(
+    physics: Physics,
+    settings: SolverSpec | None = None,
+    state: str | os.PathLike[str] | Keeping | None = None,
+    resume: bool = False,
+) -> tuple[Solution, dict[str, float]]:
     """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left."""
     spec = physics.spec
     if spec is None:
@@ -265,5 +327,6 @@ def solve_spec(physics: Physics, settings: SolverSpec | None = None) -> tuple[So
         sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
         for number, part in enumerate(spec.residuals.values())
     ]
-    found = _solve(model.objective(*points), physics.initial_parameters(settings.seed), settings)
+    theta = physics.initial_parameters(settings.seed)
+    found = _solve(model.objective(*points), theta, settings, state=state, resume=resume)
     return found, model.losses(found.theta, *points)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf, isfinite, nan
 from time import perf_counter
 from typing import Any, Literal, overload
@@ -12,15 +15,18 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from codegen.runtime.fingerprint import fingerprint
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, target_scaling
+from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
-from symnn.descent import Descent, checked_parameters
+from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.given import function
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
+from symnn.resuming import Keeping, State, digest, kept
 from symnn.spec import TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables.arrays import as_array
@@ -30,31 +36,6 @@ Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 
 CHUNK_NUMBERS = 2**22
 """Numbers in all layers that an evaluation holds at once: 32 MB in float64, whatever the size of the data set."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training rows.
-
-    training_loss: the mean over the batches, weighted by size, of the loss before each update; where a batch gave none
-    that is finite, that one, and the epoch ended there. validation_loss and validation_accuracy are of the parameters
-    after the epoch, None without validation rows, without a notion of accuracy, or after a loss that is not finite;
-    fitted_loss and fitted_accuracy are theirs on the training rows, and stand there without validation rows alone.
-    """
-
-    number: int
-    training_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
-    fitted_loss: float | None = None
-    fitted_accuracy: float | None = None
-
-    @property
-    def score(self) -> float:
-        """What the best epoch has the least of: the validation loss, or the fitted loss without validation rows."""
-        after = self.fitted_loss if self.validation_loss is None else self.validation_loss
-        return self.training_loss if after is None else after
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,25 +50,6 @@ class Fit:
     r2: np.ndarray
     error: np.ndarray
     baseline: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Position:
-    """Where a training stood after its last finished epoch: what :func:`train` needs to go on to the bit.
-
-    theta, state: the parameters and the optimiser's vectors, not of the best epoch but of epoch ``number``. untrained:
-    the score of the parameters that the first of its epochs started from.
-    """
-
-    optimiser: str
-    theta: np.ndarray
-    state: Mapping[str, np.ndarray]
-    number: int
-    steps: int
-    samples: int
-    seconds: float
-    generator: Mapping[str, Any]
-    untrained: float
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -141,6 +103,8 @@ def train(
     initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
+    state: str | os.PathLike[str] | Keeping | None = None,
+    resume: bool = False,
 ) -> TrainingResult: ...
 @overload
 def train(
@@ -153,6 +117,8 @@ def train(
     initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
+    state: str | os.PathLike[str] | Keeping | None = None,
+    resume: bool = False,
 ) -> TrainingResult: ...
 def train(  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
     network: Network,
@@ -164,6 +130,8 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
+    state: str | os.PathLike[str] | Keeping | None = None,
+    resume: bool = False,
     **others: object,
 ) -> TrainingResult:
     """Minimise the loss over the training rows. The same arguments give the same bits.
@@ -186,8 +154,13 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned. Any other
     exception, of ``on_epoch`` say, has them too: ``error.result`` is the :class:`TrainingResult` until then.
 
-    Raises :class:`DataError` for data that do not fit the network, and :class:`SymnnError` for a model or initial
-    parameters of another network.
+    state: a file that keeps, once a minute and after Ctrl-C, all that the rest of the run depends on; it is removed
+    when the run has ended. With ``resume`` the same call goes on from it, also after kill −9, to the bits of a run that
+    was never broken off; where there is no such file it begins. Without, a file that is there is refused.
+
+    Raises :class:`DataError` for data that do not fit the network, :class:`SymnnError` for a model or initial
+    parameters of another network, and :class:`CheckpointError` for a state that cannot be read or written, or of a run
+    that was begun with another network, other settings, parameters or data.
 
     >>> from symnn.data import load_digits
     >>> from symnn.network import dense
@@ -198,6 +171,8 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     >>> result = train(xor, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], {"epochs": 100})
     >>> result.predict([[0, 1], [1, 1]]).argmax(axis=1)
     array([1, 0])
+    >>> train(xor, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], state="xor.state", resume=True).stopped
+    'finished'
     """
     if not isinstance(network, Network):
         raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
@@ -208,12 +183,16 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
     settings = _settings(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data)
-    record = _started(model, data, settings, initial)
+    keeping = kept(state)
+    record = _started(model, data, settings, initial, keeping)
+    if keeping.path is not None:
+        record.resume(settings, (*rows, *validation), resume)
     with _one_blas_thread():
         try:
             stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
         except KeyboardInterrupt:
             stopped = "interrupted"
+            record.keep()
         except BaseException as error:
             hand_over(error, "result", record.result("interrupted"))
             raise
@@ -221,6 +200,8 @@ def train(  # type: ignore[misc]  # mypy wants one name for the third, which is 
             tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
         except KeyboardInterrupt:
             tested = None, None, None
+    if keeping is not state and stopped != "interrupted":
+        keeping.remove()
     return record.result(stopped, *tested)
 
 
@@ -232,7 +213,7 @@ def _refuse(others: Mapping[str, object]) -> None:
                 f"train: found {name}={quote(value)}, expected settings together: train(network, x, y, "
                 f"{{{name!r}: {quote(value)}}})"
             )
-        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch")))
+        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch", "state", "resume")))
 
 
 def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
@@ -274,15 +255,15 @@ def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
     return Dataset.from_arrays(x, y, task="classification", classes=classes)
 
 
-def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any) -> _Record:
+def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, keeping: Keeping) -> _Record:
     """The record of a training that begins, or of one that goes on."""
     if not isinstance(initial, TrainingResult):
         start = model.network.initial_parameters(settings.seed) if initial is None else initial
-        return _Record(model, data, _Best(checked_parameters(model, start, "initial")))
+        return _Record(model, data, keeping, Best(checked_parameters(model, start, "initial")), settings.epochs)
     position = initial.position
     best = checked_parameters(model, initial.theta, "initial")
     if position is None:
-        return _Record(model, data, _Best(best))
+        return _Record(model, data, keeping, Best(best), settings.epochs)
     if position.optimiser != settings.optimiser:
         raise SymnnError(
             f"initial: found a training by {position.optimiser}, expected one by {settings.optimiser}, as the settings "
@@ -294,7 +275,9 @@ def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any) 
     return _Record(
         model,
         data,
-        _Best(best, initial.best_epoch, scores.get(initial.best_epoch, position.untrained)),
+        keeping,
+        Best(best, initial.best_epoch, scores.get(initial.best_epoch, position.untrained)),
+        position.number + settings.epochs,
         [epoch for epoch in initial.history if epoch.number <= position.number],
         position.samples,
         position.seconds,
@@ -391,6 +374,14 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
                 f"{name}: found {columns} columns of targets, expected {outputs}, the outputs of the network"
             )
         scaling = target_scaling(network, dataset)
+        if scaling is not None and not scaling.is_representable.all():
+            column = int(np.argmin(scaling.is_representable))
+            target = repr(dataset.target_names[column]) if dataset.target_names else f"{column} of the targets"
+            low, high = y[:, column].min(), y[:, column].max()
+            raise DataError(
+                f"{name}: column {target}: found values from {low:g} to {high:g}, expected ones that can be "
+                "standardised in float64"
+            )
         return outputs, (lambda y: y) if scaling is None else scaling.standardise
     classes = outputs if dataset.classes is None else len(dataset.classes)
     if loss.reading == "logits":
@@ -505,31 +496,65 @@ def _cast(model: Model, rows: Rows, name: str) -> Rows:
 # --- the loop -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Best:
-    """The parameters after an epoch, and its score."""
-
-    theta: np.ndarray
-    number: int = 0
-    score: float = inf
-
-
 @dataclass
 class _Record:
     """What training has come to. Each change is one assignment, so that it is whole whenever Ctrl-C comes."""
 
     model: Model
     data: Dataset
-    best: _Best
+    keeping: Keeping
+    best: Best
+    last: int
+    """The number of the last epoch that was asked for."""
     history: list[Epoch] = field(default_factory=list)
     samples: int = 0
     seconds: float = 0.0
     position: Position | None = None
+    begun_with: Mapping[str, str] = field(default_factory=dict)
+    kept: int = 0
+    """The steps that had been made when the state of the run was last written."""
+
+    def resume(self, settings: TrainingSpec, arrays: tuple[np.ndarray, ...], wanted: bool) -> None:
+        """Go on where the state that is kept says, if there is one and it is wanted."""
+        at = self.position
+        stood: list[str | np.ndarray]
+        stood = [] if at is None else [at.theta, *at.state.values(), json.dumps([at.number, at.steps, at.generator])]
+        self.begun_with = {
+            "network": digest(fingerprint(self.model.network.graph)),
+            "settings": digest(json.dumps(settings.model_dump(), sort_keys=True), str(self.model.dtype)),
+            "parameters": digest(self.best.theta, *stood),
+            "data": digest(*arrays),
+        }
+        course = Course.kept(
+            self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, len(arrays[0]), self.last
+        )
+        if course is not None:
+            self.best, self.history, self.position = course.best, list(course.history), course.position
+            self.samples, self.seconds, self.kept = self.position.samples, self.position.seconds, self.position.steps
+
+    def state(self, position: Position) -> State:
+        """All that the run depends on from there; its epochs so far may be one more."""
+        self.kept = position.steps
+        return Course(tuple(self.history[: position.number]), self.best, position).state(self.begun_with)
+
+    def pause(self, position: Callable[[], Position]) -> None:
+        """The run may be broken off here, if its parameters are finite: else it ends with the next batch."""
+
+        def state() -> State | None:
+            at = position()
+            return self.state(at) if np.isfinite(at.theta).all() else None
+
+        self.keeping.pause(state)
+
+    def keep(self) -> None:
+        """Keep what is known of the last place where the run can go on, unless something later is kept."""
+        if self.position is not None and self.position.steps > self.kept:
+            self.keeping.write(self.state(self.position))
 
     def add(self, epoch: Epoch, theta: np.ndarray) -> None:
         self.history.append(epoch)
         if epoch.score < self.best.score:
-            self.best = _Best(theta.copy(), epoch.number, epoch.score)
+            self.best = Best(theta.copy(), epoch.number, epoch.score)
 
     def result(
         self,
@@ -571,7 +596,6 @@ def _run(
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)
-    done = before.number if before else 0
     held = len(validation[0]) > 0
     scored = validation if held else rows
     # Before the first epoch, so that no epoch's seconds hold compiling, and that only what is better is kept.
@@ -579,19 +603,34 @@ def _run(
     untrained = before.untrained if before else loss if isfinite(loss) else inf
     if before is None:
         record.best = replace(record.best, score=untrained)
+    done, passed, begun = (before.number, before.passed, before.begun) if before else (0, Passed(), 0.0)
     with reporting(shown) as report:
-        progress = _Progress(report, done + settings.epochs, count)
-        progress.advance(done * count)
-        for number in range(done + 1, done + settings.epochs + 1):
-            started = perf_counter()
-            loss = descent.epoch(*rows, generator.permutation(count), settings.batch_size, advance=progress.advance)
+        progress = _Progress(report, record.last, count)
+        for number in range(done + 1, record.last + 1):
+            started = perf_counter() - begun
+            stood = partial(
+                Position.of,
+                descent,
+                number=number - 1,
+                seconds=record.seconds,
+                generator=generator.bit_generator.state,
+                untrained=untrained,
+            )
+            order = generator.permutation(count)
+            for passed in descent.pieces(*rows, order, settings.batch_size, begun=passed):  # noqa: B020
+                progress.advance((number - 1) * count + passed.rows)
+                if isfinite(passed.total):
+                    record.pause(partial(stood, passed=passed, begun=perf_counter() - started))
+            loss = descent.mean(passed)
+            passed, begun = Passed(), 0.0
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
             found = _evaluate(model, descent.theta, scored) if isfinite(loss) else _NOTHING
             validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
             epoch = Epoch(number, loss, *validated, perf_counter() - started, *fitted)
             record.add(epoch, descent.theta)
             if isfinite(epoch.score):
-                record.position = _position(descent, number, record, generator, untrained)
+                generated = generator.bit_generator.state
+                record.position = stood(number=number, seconds=record.seconds, generator=generated)
             progress.show(epoch)
             asked = asks_to_stop(on_epoch, epoch)
             if not isfinite(epoch.score):
@@ -601,22 +640,6 @@ def _run(
             if settings.patience is not None and number - record.best.number >= settings.patience:
                 return "early"
     return "finished"
-
-
-def _position(
-    descent: Descent, number: int, record: _Record, generator: np.random.Generator, untrained: float
-) -> Position:
-    return Position(
-        optimiser=descent.optimiser.name,
-        theta=descent.theta.copy(),
-        state={name: vector.copy() for name, vector in descent.state.items()},
-        number=number,
-        steps=descent.steps,
-        samples=descent.samples,
-        seconds=record.seconds,
-        generator=generator.bit_generator.state,
-        untrained=untrained,
-    )
 
 
 _NOTHING: tuple[float | None, float | None] = (None, None)
@@ -651,7 +674,7 @@ class _Progress:
         self._last: Epoch | None = None
 
     def advance(self, rows: int) -> None:
-        self._done += rows
+        self._done = rows
         self._report(self._done / self._rows, self._text)
 
     def show(self, epoch: Epoch) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codegen.cached import cached_property
 from codegen.compare.conditioning import sizes_of_terms
 from codegen.compare.kinds import KINDS, Size
 from codegen.compare.metric import deviation

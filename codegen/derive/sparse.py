@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
+from codegen.cached import cached_property
 from codegen.derive.blocks import Blocks
 from codegen.derive.jacobian import MODES, Mode, cheapest
 from codegen.derive.request import Named, Wrt, prepare

@@ -64,5 +64,5 @@ def suggestion(node: Basic) -> str:
     kind = type(node)
     found = SUGGESTIONS.get(kind.__name__)
     if found is None and isinstance(node, sympy.Function):
-        found = next((text for module, text in _OF_A_KIND.items() if kind.__module__.startswith(module)), None)
+        found = next((text for module, text in _OF_A_KIND.items() if str(kind.__module__).startswith(module)), None)
     return f"; {found}" if found else ""

@@ -20,11 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from codegen.cached import cached_property
 from codegen.graph import Graph
 from codegen.numeric.branches import ancestors_only
 from codegen.numeric.ieee import Ieee, Mpf

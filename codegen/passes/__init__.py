@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
+from codegen.cached import cached_property
 from codegen.graph import Graph
 from codegen.operations import Operations, count_operations, summary
 from codegen.passes.contract import contract

@@ -15,8 +15,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, TypeVar
 
+from codegen.cached import cached_property
 from codegen.errors import EmitError
 
 PATIENCE = 120.0
@@ -59,8 +60,8 @@ def compiling() -> Iterator[None]:
                 del _inside[thread]
 
 
-class once(Generic[T]):  # noqa: N801 (it is used as functools.cached_property, which holds a lock of its own)
-    """An attribute that is worked out when it is first needed, inside :func:`compiling`.
+class once(cached_property[T]):  # noqa: N801
+    """A :class:`cached_property` that is worked out inside :func:`compiling`.
 
     >>> class Answer:
     ...     @once
@@ -74,24 +75,12 @@ class once(Generic[T]):  # noqa: N801 (it is used as functools.cached_property, 
     """
 
     def __init__(self, function: Callable[[Any], T]) -> None:
-        self.function = function
+        def inside(instance: Any) -> T:
+            with compiling():
+                return function(instance)
+
+        super().__init__(inside)
         self.__doc__ = function.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> once[T]: ...
-
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-
-    def __get__(self, instance: object | None, owner: type) -> T | once[T]:
-        if instance is None:
-            return self
-        with compiling():
-            value: T = instance.__dict__.setdefault(self.name, self.function(instance))
-        return value
 
 
 def _foreign_locks() -> Iterator[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.attacks import files, growth, machine, processes, specs
+from tests.attacks import files, growth, kill, machine, processes, specs
 from tests.attacks.outcome import Outcome
 
 ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
@@ -19,4 +20,5 @@ ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
     "batches": machine.batches,
     "specs": specs.attack,
     "growth": growth.attack,
+    **({"kill": kill.kill} if hasattr(os, "fork") else {}),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from tests.attacks.table import ATTACKS
 
-SAMPLES = {"data": 200, "weights": 100, "guard": 50, "batches": 3, "specs": 18}
+SAMPLES = {"data": 200, "weights": 100, "guard": 50, "batches": 3, "specs": 18, "kill": 2}
 """How many tries a sample has; one unless said."""
 
 EVERYTHING = {
@@ -19,6 +19,7 @@ EVERYTHING = {
     "batches": 300,
     "specs": 2_000,
     "growth": 150,
+    "kill": 100,
 }
 """How many tries are all; 50 unless said."""
 

@@ -68,7 +68,7 @@ BRANCHES: dict[str, tuple[Expr, tuple[float, ...], tuple[float, ...]]] = {
 
 
 COMPILED: list[tuple[Any, Any, tuple[str, ...]]] = [
-    ("vector", "float64", tuple(BRANCHES)),
+    *(("vector", "float64", tuple(BRANCHES)[first : first + 4]) for first in range(0, len(BRANCHES), 4)),
     ("vector", "float32", ("−∞", "√−2", "x² + log(−2)", "1/∞", "a maximum")),
     ("numba", "float64", ("x²·log(−2)",)),
     ("numba", "float32", ("−∞",)),

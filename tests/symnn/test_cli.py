@@ -11,6 +11,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +23,13 @@ from codegen.numeric import evaluate
 from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
+from symnn.data import Dataset
 from symnn.errors import SpecError
-from symnn.lbfgs import lbfgs
-from symnn.linesearch import Iterate
+from symnn.lbfgs import Standing, lbfgs
+from symnn.network import Network, dense
 from symnn.physics import Physics
 from symnn.physics_spec import load_physics
+from symnn.training import Epoch, Fit, TrainingResult
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits.yaml"
@@ -136,6 +140,26 @@ def test_training_that_is_no_improvement_is_exit_status_1_and_saves_nothing(
     assert {(tmp_path / name).read_text() for name in ("model.safetensors", "history.csv")} == {"precious"}
 
 
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [(1.2e300, "1.2e+300"), (3e-18, "3e-18"), (0.10762, "0.1076"), (0.0, "0"), (41234.6, "4.123e+04"), (nan, "nan")],
+)
+def test_losses_are_readable_at_any_size(loss: float, text: str) -> None:
+    data = Dataset.from_arrays(np.eye(9, 2), np.arange(9.0), test_fraction=0)
+    network = Network(2, (dense(1),), "mean_squared_error")
+    fit = Fit(np.array([-loss]), np.array([loss]), np.array([loss]))
+    epoch = Epoch(1, loss, None, None, 0.1, loss)
+    result = TrainingResult(
+        np.zeros(3), (epoch,), 1, "finished", loss, None, fit, 1.0, network.compile(), data, position=None
+    )
+    shown = cli._held_out(result)
+    assert shown[0] == f"held-out data: loss {text}"
+    assert f"root mean square error {text}; predicting the mean: {text}" in shown[1]
+    assert max(map(len, shown)) <= 80
+    unheld = replace(result, test_loss=None, test_fit=None)
+    assert cli._held_out(unheld) == [f"no held-out data; training rows: loss {text}"]
+
+
 def test_every_row_of_a_file_is_predicted_as_in_training(tmp_path: Path) -> None:
     """The columns in another order, categories, a decimal comma and a missing cell; against the checkpoint itself."""
     kinds, sizes = ("big", "small"), ("red", "blue")
@@ -193,7 +217,7 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
 def test_ctrl_c_in_solve_writes_the_best_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*arguments: object, **options: object) -> Iterator[Iterate]:
+    def interrupted(*arguments: object, **options: object) -> Iterator[Standing]:
         for number, iterate in enumerate(lbfgs(*arguments, **options)):  # type: ignore[arg-type]
             if number == 3:
                 signal.raise_signal(signal.SIGINT)

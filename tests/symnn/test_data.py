@@ -306,6 +306,13 @@ BAD_CSV: list[tuple[str, str, dict[str, Any], list[str]]] = [
     ("unknown task", GOOD, {"task": "clustering"}, ["task", "'clustering'", "'regression'"]),
     ("unclosed quote", GOOD + '1,2,"x\n', {}, ["line 22", "not valid CSV"]),
     ("too large to standardise", GOOD + "1e308,1,x\n-1e308,1,x\n" * 9, {}, ["column 'a'", "1e+308"]),
+    ("a deviation that overflows", GOOD + "1e200,1,x\n-1e200,1,x\n" * 9, {}, ["column 'a'", "-1e+200 to 1e+200"]),
+    (
+        "a deviation of no bits",
+        "a,b,t\n" + "1e-170,1,x\n3e-170,2,y\n" * 9,
+        {},
+        ["column 'a'", "e-170", "can be standardised"],
+    ),
     ("fractions", GOOD, {"test_fraction": 2}, ["test_fraction", "at least 0 and below 1"]),
 ]
 

@@ -175,7 +175,7 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     ),  # type: ignore[arg-type]
     "ragged parameters": (
         lambda: descent([[1], [1, 2]]),
-        "theta: found [[1], [1, 2]], expected numbers with",
+        "theta: found [[1], [1, 2]], expected an array of numbers",
     ),
     "an optimiser of no name": (
         lambda: descent(optimiser=["adam"]),

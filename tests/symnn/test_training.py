@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from symnn import descent, training
-from symnn.data import Dataset, Split, load_digits, minibatches
+from symnn.data import Dataset, Split, load_digits, load_frame, minibatches
 from symnn.errors import DataError, SymnnError
 from symnn.losses import LOSSES
 from symnn.network import Model, Network, dense
@@ -566,6 +566,17 @@ def test_labels_need_no_names() -> None:
 def test_data_that_do_not_fit_are_refused(network: Network, data: Dataset, message: str) -> None:
     with pytest.raises(DataError, match=f"^{message}"):
         train(network, data)
+
+
+@pytest.mark.parametrize(("size", "words"), [(1e200, r"\S+e\+200 to \S+e\+200"), (1e-200, r"\S+e-200 to \S+e-200")])
+def test_a_target_whose_deviation_cannot_be_held_is_named_before_training(size: float, words: str) -> None:
+    frame = {"a": POINTS[:, 0], "b": POINTS[:, 1], "weight": POINTS[:, 0], "price": size * POINTS[:, 1]}
+    data = load_frame(frame, ["weight", "price"])
+    network = Network(2, (dense(2),), "mean_squared_error")
+    with pytest.raises(DataError, match=f"column 'price': found values from {words}, expected ones that can be"):
+        train(network, data, settings(), on_epoch=lambda _: raises(AssertionError))
+    with pytest.raises(DataError, match="column 1 of the targets: found"):
+        train(network, replace(data, target_names=()), settings())
 
 
 def test_numbers_that_a_dtype_cannot_hold_are_refused() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 
 from llvmlite import ir
 from numba.core import cgutils
 
+from codegen.cached import cached_property
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import segments

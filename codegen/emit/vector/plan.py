@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import inf
 
 from sympy import Add, Expr, Mul
 
+from codegen.cached import cached_property
 from codegen.emit.numba import Dtype
 from codegen.expression import Extent, base_name, extent, references, subscripts
 from codegen.graph import Cell, Reduction, cell_of
