@@ -146,6 +146,18 @@ def test_the_kernel_of_a_graph_is_compiled_once(emitter: Any) -> None:
     assert codegen.compile(GRAPH, emitter=emitter).kernel is codegen.compile(GRAPH, emitter=emitter).kernel
 
 
+def test_the_kernel_of_readable_code_is_compiled_when_it_is_asked_for(tmp_path: Path) -> None:
+    for hits in (0, 1):  # the second time it comes from the cache
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SYMNN_CACHE_DIR", str(tmp_path))
+            patch.setattr(cache, "_modules", {})
+            function = codegen.compile(GRAPH, emitter="numba")
+            assert len(cache._modules) == 1
+            assert function.kernel(2.0, 1.0) == function(2.0, 1.0) == (6.0, 2.0, 5.0)
+            assert len(cache._modules) == 2
+            assert sum(function.kernel.stats.cache_hits.values()) == hits  # type: ignore[attr-defined]
+
+
 def test_an_unusable_directory_means_no_cache_and_one_warning(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")
