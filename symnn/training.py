@@ -289,11 +289,8 @@ def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, 
 @contextmanager
 def _one_blas_thread(model: Model) -> Iterator[None]:
     """OpenBLAS's threads make a batch of 270 rows take 8 ms instead of 0.2 ms on two cores."""
-    # SciPy's BLAS takes 0.25 s to import, and few networks are so large that their code calls it.
-    if all(f.report.schedule != "blas" for f in (model.value_and_grad, model.loss_and_output)):
-        yield
-        return
-    import scipy.linalg.cython_blas  # noqa: F401 - the BLAS that compiled code calls has to be loaded to be told
+    # Compiled first: the BLAS that their code calls, if it calls one, has to be loaded to be told.
+    _ = model.value_and_grad, model.loss_and_output
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
