@@ -14,7 +14,18 @@ from codegen.cached import cached_property
 from codegen.cells import Cell, cell_of
 from codegen.constants import faulty_constant
 from codegen.errors import GraphError
-from codegen.expression import Extent, as_extent, base_name, indices, is_reference, leaves, postorder, subscripts
+from codegen.expression import (
+    Extent,
+    as_extent,
+    base_name,
+    indices,
+    is_reference,
+    leaves,
+    postorder,
+    shape,
+    subscripts,
+    symbol_of,
+)
 from codegen.summation import over_present
 
 Kind = Literal["real", "integer"]
@@ -55,17 +66,34 @@ class Variable:
                     "integer symbol"
                 )
 
+    @classmethod
+    def of(cls, reference: Expr) -> Variable:
+        """The variable that a reference belongs to; its other references are made of the same SymPy object."""
+        variable = cls(base_name(reference), shape(reference))
+        variable.__dict__["symbol"] = symbol_of(reference)
+        variable._references[subscripts(reference)] = reference
+        return variable
+
     @cached_property
     def symbol(self) -> Expr:
         """The SymPy object that references are made of: a symbol, or an ``IndexedBase``."""
         return IndexedBase(self.name, shape=self.shape, real=True) if self.shape else Symbol(self.name, real=True)
+
+    @cached_property
+    def _references(self) -> dict[tuple[Expr | int, ...], Expr]:
+        """Those that were made: SymPy takes 0.2 ms for one, and compares two at the price of all they consist of."""
+        return {}
 
     def __getitem__(self, key: Expr | int | tuple[Expr | int, ...]) -> Expr:
         """The reference with these subscripts; ``v[()]`` is the scalar itself."""
         key = key if isinstance(key, tuple) else (key,)
         if len(key) != len(self.shape):
             raise GraphError(f"{self.name} has {len(self.shape)} axes, found {len(key)} subscripts {list(key)}")
-        return self.symbol[key] if key else self.symbol
+        if not key:
+            return self.symbol
+        if key not in self._references:
+            self._references[key] = self.symbol[key]
+        return self._references[key]
 
 
 def sample_extent(name: str = "S") -> Symbol:

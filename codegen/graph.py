@@ -18,7 +18,7 @@ from codegen.cached import cached_property
 from codegen.cells import Cell, cell_of, overlap
 from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
 from codegen.errors import GraphError
-from codegen.expression import base_name, is_variable, shape, subscripts
+from codegen.expression import base_name, is_variable, subscripts
 from codegen.unrolling import unroll
 from codegen.validation import in_order, known_names, validate
 
@@ -56,7 +56,7 @@ class Graph:
         found = {variable.name: variable for variable in self.inputs}
         for equation in self.equations:
             if equation.name not in found:
-                found[equation.name] = Variable(equation.name, shape(equation.target))
+                found[equation.name] = Variable.of(equation.target)
         return found
 
     @cached_property
