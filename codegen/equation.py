@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple
 
 from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Subs, Symbol, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
@@ -20,6 +20,7 @@ from codegen.expression import (
     base_name,
     indices,
     is_reference,
+    leaf_indices,
     leaves,
     postorder,
     shape,
@@ -32,6 +33,16 @@ Kind = Literal["real", "integer"]
 
 BINDERS = (ExprWithLimits, Derivative, Subs, Limit, Lambda)
 """Nodes with variables of their own, which a body cannot have."""
+
+
+class Access(NamedTuple):
+    """One reference that an equation makes, taken apart."""
+
+    reference: Expr
+    cell: Cell
+    symbol: Expr
+    """What the references of that variable are made of."""
+    shape: tuple[Extent, ...]
 
 
 class Reduction(enum.Enum):
@@ -131,7 +142,7 @@ class Equation:
     @cached_property
     def cell(self) -> Cell:
         """The vertex that is assigned."""
-        return cell_of(self.target)
+        return self.accesses[0].cell
 
     @cached_property
     def free(self) -> tuple[Idx, ...]:
@@ -149,9 +160,24 @@ class Equation:
         return leaves(self.body)
 
     @cached_property
+    def indices(self) -> tuple[Idx, ...]:
+        """The indices of the body, in order of first occurrence."""
+        return tuple(dict.fromkeys([index for leaf in self.leaves for index in leaf_indices(leaf)]))
+
+    @cached_property
+    def lengths(self) -> tuple[Symbol, ...]:
+        """The symbolic extents in the body."""
+        return tuple([leaf for leaf in self.leaves if isinstance(leaf, Symbol) and leaf.is_integer])
+
+    @cached_property
     def references(self) -> tuple[Expr, ...]:
         """The vertices that the body reads, in order of first occurrence."""
         return tuple(leaf for leaf in self.leaves if is_reference(leaf))
+
+    @cached_property
+    def accesses(self) -> tuple[Access, ...]:
+        """The target, then the references."""
+        return tuple([Access(r, cell_of(r), symbol_of(r), shape(r)) for r in (self.target, *self.references)])
 
     @cached_property
     def fault(self) -> str | None:
@@ -160,6 +186,10 @@ class Equation:
         if binder is not None:
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
         return faulty_constant(self.body)
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what was worked out is in part by the identity of the nodes of this very body."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def with_body(self, body: Expr) -> Equation:
         """The same target and reduction with another body; what it no longer has is no longer reduced."""

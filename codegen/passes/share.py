@@ -115,13 +115,13 @@ def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
 
 def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Patterns) -> None:
     if equation.reduction is None and equation.references and not is_leaf(equation.body):
-        order = indices(equation.body)
+        order = equation.indices
         if set(order) == set(equation.free):
             vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))
 
 
 def _look_up(equation: Equation, vertices: Mapping[int, Vertex], patterns: Patterns) -> Expr:
-    orders = node_indices(equation.body)
+    orders = node_indices(equation)
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
         new = rebuild(node, arguments)
@@ -167,7 +167,7 @@ class _Candidate:
 def _extract(equations: Sequence[Equation], names: Iterator[str], patterns: Patterns) -> list[Equation]:
     """Subexpressions with two users become vertices, placed before the first user."""
     compared = {shape for equation in equations for shape in _compared(equation.body, patterns)}
-    candidates = [_candidates(equation.body, compared, patterns) for equation in equations]
+    candidates = [_candidates(equation, compared, patterns) for equation in equations]
     users: dict[int, set[Hashable]] = defaultdict(set)
     for number, (equation, found) in enumerate(zip(equations, candidates)):
         for node, its_users in _users(equation.body, number, found).items():
@@ -191,13 +191,13 @@ def _compared(body: Expr, patterns: Patterns) -> Iterator[int]:
             yield from (patterns(argument, indices(argument)) for argument in node.args)
 
 
-def _candidates(body: Expr, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
+def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
-    orders = node_indices(body)
+    orders = node_indices(equation)
     reads: dict[int, bool] = {}
     total: dict[int, int] = {}
     found: dict[int, _Candidate] = {}
-    for node in postorder(body):
+    for node in postorder(equation.body):
         arguments = () if is_leaf(node) else node.args
         reads[id(node)] = is_reference(node) or any(reads[id(a)] for a in arguments)
         total[id(node)] = cost(node) + sum(total[id(a)] for a in arguments)
