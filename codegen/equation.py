@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Subs, Symbol, sympify
@@ -16,6 +18,7 @@ from codegen.constants import faulty_constant
 from codegen.errors import GraphError
 from codegen.expression import (
     Extent,
+    annotate,
     as_extent,
     base_name,
     indices,
@@ -140,6 +143,11 @@ class Equation:
         return base_name(self.target)
 
     @cached_property
+    def variable(self) -> Variable:
+        """The variable that is assigned, or of which an element is."""
+        return Variable.of(self.target)
+
+    @cached_property
     def cell(self) -> Cell:
         """The vertex that is assigned."""
         return self.accesses[0].cell
@@ -163,6 +171,17 @@ class Equation:
     def indices(self) -> tuple[Idx, ...]:
         """The indices of the body, in order of first occurrence."""
         return tuple(dict.fromkeys([index for leaf in self.leaves for index in leaf_indices(leaf)]))
+
+    @cached_property
+    def node_indices(self) -> Mapping[int, tuple[Idx, ...]]:
+        """The indices of every node of the body, in order of first occurrence, by the node's identity."""
+
+        def step(node: Basic, arguments: list[tuple[Idx, ...]]) -> tuple[Idx, ...]:
+            if len(arguments) == 1:
+                return arguments[0]
+            return tuple(dict.fromkeys(chain.from_iterable(arguments) if arguments else leaf_indices(node)))
+
+        return annotate(self.body, step)
 
     @cached_property
     def lengths(self) -> tuple[Symbol, ...]:

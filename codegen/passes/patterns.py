@@ -13,21 +13,7 @@ from sympy import Expr, Idx, Indexed, Integer
 from sympy.core.basic import Basic
 from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.cached import once
-from codegen.equation import Equation
-from codegen.expression import annotate, fold, leaf_indices, reindex
-
-
-@once
-def node_indices(equation: Equation) -> Mapping[int, tuple[Idx, ...]]:
-    """The indices of every node of a body, in order of first occurrence, by the node's identity."""
-
-    def step(node: Basic, arguments: list[tuple[Idx, ...]]) -> tuple[Idx, ...]:
-        if not arguments:
-            return leaf_indices(node)
-        return arguments[0] if len(arguments) == 1 else tuple(dict.fromkeys([i for found in arguments for i in found]))
-
-    return annotate(equation.body, step)
+from codegen.expression import fold, reindex
 
 
 def pattern(expression: Expr, order: Sequence[Idx]) -> Expr:

@@ -23,8 +23,8 @@ from codegen.expression import (
     substitute,
 )
 from codegen.functions import equal, select, step, stop_gradient
-from codegen.graph import Cell, Graph, cell_of
-from codegen.passes.patterns import Patterns, Vertex, node_indices
+from codegen.graph import Cell, Graph
+from codegen.passes.patterns import Patterns, Vertex
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""
@@ -82,16 +82,16 @@ def _right_side(equation: Equation, patterns: Patterns) -> Hashable:
 
 def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
     """The body with references to the vertices that are left."""
-    hits = {r: alias[cell].at(leaf_indices(r)) for r in equation.references if (cell := cell_of(r)) in alias}
+    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.accesses[1:] if cell in alias}
     return substitute(equation.body, hits) if hits else equation.body
 
 
 def _read_across(graph: Graph) -> Iterator[Cell]:
     """Vertices that some reference reads only in part or together with others: they keep their own name."""
     for equation in graph.equations:
-        for reference in equation.references:
-            cells = graph.resolve(reference)
-            if cells != (cell_of(reference),):
+        for access in equation.accesses[1:]:
+            cells = graph.meeting(access.cell)
+            if cells != (access.cell,):
                 yield from cells
 
 
@@ -121,7 +121,7 @@ def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Pattern
 
 
 def _look_up(equation: Equation, vertices: Mapping[int, Vertex], patterns: Patterns) -> Expr:
-    orders = node_indices(equation)
+    orders = equation.node_indices
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
         new = rebuild(node, arguments)
@@ -193,7 +193,7 @@ def _compared(body: Expr, patterns: Patterns) -> Iterator[int]:
 
 def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
-    orders = node_indices(equation)
+    orders = equation.node_indices
     reads: dict[int, bool] = {}
     total: dict[int, int] = {}
     found: dict[int, _Candidate] = {}

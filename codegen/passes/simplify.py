@@ -10,7 +10,7 @@ from sympy.core.basic import Basic
 from codegen.cached import once
 from codegen.expression import indices, reindex, rewrite, subscripts
 from codegen.functions import canonical
-from codegen.graph import Cell, Equation, Graph, Reduction, cell_of
+from codegen.graph import Cell, Equation, Graph, Reduction
 from codegen.summation import summand
 
 INLINE_REFERENCES = 4
@@ -57,10 +57,11 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
     uses: Counter[Cell] = Counter()
     whole = {equation.cell for equation in graph.equations}
     for equation in graph.equations:
-        for reference in equation.references:
-            cells = graph.resolve(reference)
-            uses.update(dict.fromkeys(cells, 1 if equation.reduction is None else 2))
-            if cells != (cell_of(reference),):
+        for access in equation.accesses[1:]:
+            cells = graph.meeting(access.cell)
+            for cell in cells:
+                uses[cell] += 1 if equation.reduction is None else 2
+            if cells != (access.cell,):
                 whole.difference_update(cells)
     return uses, whole
 
