@@ -142,7 +142,12 @@ def _form(kind: type[Expr], numbers: tuple[Expr | None, ...]) -> tuple[Expr, tup
     return None
 
 
+def _is_complex(node: Basic) -> bool:
+    """Whether it is an incomplete gamma function from a number below 0, as the subfactorial is of Γ(x + 1, −1)."""
+    return isinstance(node, (sympy.lowergamma, sympy.uppergamma)) and bool(node.args[1].is_negative)
+
+
 def _is_let_in(expression: Expr) -> bool:
     nodes = [node for node in postorder(expression) if not is_leaf(node)]
-    known = all(isinstance(node, SUPPORTED) and not _is_foreign(node) for node in nodes)
+    known = all(isinstance(node, SUPPORTED) and not _is_foreign(node) and not _is_complex(node) for node in nodes)
     return known and faulty_constant(expression) is None

@@ -123,7 +123,15 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a limit": ({"e": sympy.Limit(sin(a) / a, a, 0)}, "the output 'e' contains sympy's Limit"),
     "a substitution": (
         {"e": sympy.Derivative(f(a), a).subs(a, 0)},
-        "the output 'e' contains sympy's Subs, which has no translation",
+        "the output 'e' contains sympy's Subs, which has no translation into real scalar code; it is of the und",
+    ),
+    "a derivative of an undefined function of a formula": (
+        {"e": f(a**2).diff(a)},
+        "scalar code; it is of the undefined function f: write its formula instead",
+    ),
+    "a function of whole numbers alone": (
+        {"e": sympy.subfactorial(a)},
+        "contains sympy's subfactorial, which has no translation into real scalar code; it",
     ),
     "an integral": ({"e": sympy.Integral(exp(-(a**2)), (a, 0, b))}, "the output 'e' contains sympy's Integral"),
     "an infinite sum": (
