@@ -40,11 +40,20 @@ def _remainder(x: Expr, y: Expr) -> Expr:
     return sympy.Piecewise((sympy.Mod(x, abs(y)), x >= 0), (-sympy.Mod(-x, abs(y)), True))
 
 
+def _rising(x: Expr, k: Expr) -> Expr:
+    """Γ(x + k)/Γ(x); where the numerator has a pole, k and x are whole, (−1)ᵏ·Γ(1 − x)/Γ(1 − x − k)."""
+    turned = (-1) ** k * sympy.gamma(1 - x) / sympy.gamma(1 - x - k)
+    at_pole = sympy.And(x + k <= 0, sympy.Eq(x + k, sympy.floor(x + k)))
+    return sympy.Piecewise((turned, at_pole), (sympy.gamma(x + k) / sympy.gamma(x), True))
+
+
 _OWN: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.zeta: _hurwitz,
     sympy.Li: lambda x: sympy.Ei(sympy.log(x)) - sympy.Ei(sympy.log(2)),
     sympy.erf2inv: lambda x, y: sympy.erfinv(sympy.erf(x) + y),
     Rem: _remainder,
+    sympy.RisingFactorial: _rising,
+    sympy.FallingFactorial: lambda x, k: _rising(x - k + 1, k),
 }
 FORMS: tuple[Callable[[Expr], Expr], ...] = (
     _own,
