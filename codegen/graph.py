@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from sympy import Expr, Integer, Symbol
 from sympy import Idx as Index
@@ -17,7 +18,7 @@ from sympy import Idx as Index
 from codegen.cached import cached_property
 from codegen.cells import Cell, cell_of, overlap
 from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
-from codegen.errors import GraphError
+from codegen.errors import CodegenError, GraphError
 from codegen.expression import is_variable, subscripts
 from codegen.unrolling import unroll
 from codegen.validation import in_order, known_names, validate
@@ -172,6 +173,18 @@ class Graph:
         return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
 
 
+def require_graph(given: Any, error: type[CodegenError]) -> None:
+    """Raise the error for what is no graph; what has one is said to have it.
+
+    >>> require_graph(5, GraphError)
+    Traceback (most recent call last):
+    codegen.errors.GraphError: graph: found a int, expected a Graph
+    """
+    if not isinstance(given, Graph):
+        hint = "; write .graph after it" if isinstance(getattr(given, "graph", None), Graph) else ""
+        raise error(f"graph: found a {type(given).__name__}, expected a Graph{hint}")
+
+
 def _plain_key(variable: Variable, cell: Cell) -> tuple[Expr, ...]:
     axes = enumerate(zip(cell[1], variable.shape))
     return tuple(Index(f"i{axis}", n) if m is None else Integer(m) for axis, (m, n) in axes)
@@ -188,6 +201,7 @@ __all__ = [
     "cell_of",
     "is_variable",
     "overlap",
+    "require_graph",
     "sample_extent",
     "unroll",
 ]
