@@ -13,7 +13,7 @@ false: there relu' is 0, and the maximum of two, which is nan, has the derivativ
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import mpmath
@@ -37,6 +37,7 @@ from sympy import (
     exp,
     log,
     pi,
+    rf,
     sin,
     sinh,
     sqrt,
@@ -48,7 +49,8 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 
 from codegen import special
 from codegen.expression import rewrite
-from codegen.primitive import Composite, Primitive
+from codegen.primitive import Approximation, Composite, Primitive
+from codegen.series import convolved, horner
 
 __all__ = [
     "CALLED",
@@ -79,6 +81,7 @@ __all__ = [
     "erfcx",
     "erfcx_curvature",
     "erfcx_rate",
+    "erfcx_skew",
     "expm1",
     "floor",
     "frac",
@@ -86,6 +89,8 @@ __all__ = [
     "gelu_tanh",
     "hard_tanh",
     "hypot",
+    "inverse_erfcx",
+    "inverse_erfcx_slope",
     "leaky_relu",
     "log1mexp",
     "log1p",
@@ -234,8 +239,7 @@ class erfcx_curvature(Primitive):  # noqa: N801
     nargs = 1
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        (x,) = self.args
-        return 2 / (sqrt(pi) * erfcx(x)) * (self - erfcx_rate(x) ** 2)
+        return -erfcx_skew(self.args[0])
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -742,6 +746,85 @@ class log_tanh(Composite):  # noqa: N801
         return 2 * csch(2 * self.args[0]) * self.args[0].diff(symbol)
 
 
+class inverse_erfcx(Composite):  # noqa: N801
+    """1/erfcx(x), √π/2 times the hazard of the normal distribution, with derivative inverse_erfcx(x)·erfcx_rate(x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / erfcx(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return inverse_erfcx_slope(self.args[0]) * self.args[0].diff(symbol)
+
+
+class inverse_erfcx_slope(Composite):  # noqa: N801
+    """The derivative of 1/erfcx(x), between 0 and √π. Its own is a multiple of erfcx_skew, as erfcx_rate is one of
+    1/erfcx(x) but for −2x."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return erfcx_rate(x) / erfcx(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return sqrt(pi) / 2 * erfcx_skew(self.args[0]) * self.args[0].diff(symbol)
+
+
+class erfcx_skew(Approximation):  # noqa: N801
+    """−d³/dx³ log erfcx(x) = 2/(√π·erfcx)·(rate² − curvature), which cancels for large x, where it is 2/x³.
+
+    It is 2·√2·E[(Z − E[Z | Z > u])³ | Z > u] of a standard normal Z, u = √2·x: positive. From SKEW on it is the second
+    derivative of the series that solves Riccati's equation for the rate, rate' = rate² + 2x·rate − 2.
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        slope = inverse_erfcx_slope(x)
+        near = 2 / sqrt(pi) * (slope * erfcx_rate(x) - erfcx_curvature(x) / erfcx(x))
+        return select(x - SKEW, _derivative_of_rate(2, x), near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        rate, slope = erfcx_rate(x), inverse_erfcx_slope(x)
+        near = slope * (rate**2 - 3 * erfcx_curvature(x)) + self / erfcx(x)
+        return select(x - SKEW, _derivative_of_rate(3, x), 2 / sqrt(pi) * near) * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        rate = erfcx_rate.value(mp, x)
+        if x > FAR:
+            second, third, fourth = (_fraction(mp, x, n) for n in (2, 3, 4))
+            bend = 4 * (6 / (2 * x + fourth) - 4 / (2 * x + third)) / ((2 * x + second) * (2 * x + third))
+            return (2 * x + rate) * rate * bend
+        if x < -FAR:
+            return mp.mpf(0)  # below any float
+        return 2 / (mp.sqrt(mp.pi) * erfcx.value(mp, x)) * (rate**2 - erfcx_curvature.value(mp, x))
+
+
+SKEW, TERMS = 8, 24
+"""From here on the asymptotic series of the rate is taken, to so many terms: before, rate² − curvature keeps 13 digits."""
+
+
+def _derivative_of_rate(order: int, x: Expr) -> Expr:
+    inverse = 1 / x
+    terms = [(-1) ** order * rf(2 * k + 1, order) * b for k, b in enumerate(_series_of_rate())]
+    return inverse ** (order + 1) * horner(terms, inverse**2)
+
+
+@lru_cache(maxsize=1)
+def _series_of_rate() -> tuple[Expr, ...]:
+    """The b of erfcx_rate(x) = b₀/x + b₁/x³ + …"""
+    found: list[Expr] = [Integer(1)]
+    for k in range(1, TERMS):
+        found.append(-((2 * k - 1) * found[-1] + convolved(found)) / 2)
+    return tuple(found)
+
+
 class log_erfc(Composite):  # noqa: N801
     """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small."""
 
@@ -753,7 +836,7 @@ class log_erfc(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
-        return -2 / (sqrt(pi) * erfcx(x)) * x.diff(symbol)
+        return -2 / sqrt(pi) * inverse_erfcx(x) * x.diff(symbol)
 
 
 class log_normal_cdf(Composite):  # noqa: N801
@@ -768,7 +851,7 @@ class log_normal_cdf(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
-        return sqrt(2 / pi) / erfcx(-x / sqrt(2)) * x.diff(symbol)
+        return sqrt(2 / pi) * inverse_erfcx(-x / sqrt(2)) * x.diff(symbol)
 
 
 class erfcinv_slope(Composite):  # noqa: N801

@@ -100,6 +100,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     "erfcx": Tested(f.erfcx, special=(*_SMALL, 1000.0, -20.0, *_NAN)),
     "erfcx_rate": Tested(f.erfcx_rate, special=(*_SMALL, *_LARGE, *_NAN)),
     "erfcx_curvature": Tested(f.erfcx_curvature, special=(*_SMALL, *_LARGE, *_NAN)),
+    "erfcx_skew": Tested(f.erfcx_skew, special=(*_SMALL, *_LARGE, *_NAN)),
     "log_erfc": Tested(f.log_erfc, special=(*_SMALL, *_LARGE, *_NAN)),
     "log_normal_cdf": Tested(f.log_normal_cdf, special=(*_SMALL, *_LARGE, *_NAN)),
     "1 + erf": Tested(lambda x: 1 + sympy.erf(x), special=(*_SMALL, -6.0, 6.0, *_NAN)),

@@ -15,8 +15,10 @@ from codegen.functions import (
     bose,
     coth,
     csch,
+    erfcx,
     expm1,
     hypot,
+    inverse_erfcx,
     log1mexp,
     log1p,
     log_cosh,
@@ -34,7 +36,7 @@ from codegen.special import besseli, lambert_w, wright_omega
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
-RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose}
+RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose, erfcx: inverse_erfcx}
 
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for cosh.
 LOGARITHMS: Mapping[type[Expr], Callable[[Expr], Expr]] = {

@@ -13,7 +13,7 @@ from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log
 from sympy.core.basic import Basic
 
 from codegen.expression import postorder
-from codegen.functions import erfcx, log_erfc, log_normal_cdf, log_sigmoid, normal_cdf
+from codegen.functions import erfcx, inverse_erfcx, log_erfc, log_normal_cdf, log_sigmoid, normal_cdf
 
 Form = Callable[[Expr], Expr]
 
@@ -56,10 +56,14 @@ LOGARITHMS_OF_COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
     },
 }
 
-#: What decays as exp(−g), that g, and the factor that remains: f(w) = exp(−g)·factor.
-DECAYING: Mapping[type[Expr], tuple[Form, Form]] = {
-    erfc: (lambda w: w**2, erfcx),
-    normal_cdf: (lambda x: x**2 / 2, lambda x: erfcx(-x / sqrt(2)) / 2),
+#: What decays as exp(−g): that g, the factor that remains, f(w) = exp(−g)·factor, and its reciprocal.
+DECAYING: Mapping[type[Expr], tuple[Form, Form, Form]] = {
+    erfc: (lambda w: w**2, erfcx, inverse_erfcx),
+    normal_cdf: (
+        lambda x: x**2 / 2,
+        lambda x: erfcx(-x / sqrt(2)) / 2,
+        lambda x: 2 * inverse_erfcx(-x / sqrt(2)),
+    ),
 }
 
 
@@ -146,11 +150,12 @@ def without_decay(node: Mul) -> Expr | None:
     for factor in node.args:
         base, n = factor.as_base_exp()
         if base.func in DECAYING and isinstance(n, Integer):
-            decay, remaining = DECAYING[base.func]
+            decay, remaining, reciprocal = DECAYING[base.func]
             left = _difference(power, n * decay(base.args[0]))
             if left is not None:
                 others = [f for f in node.args if f is not factor and not isinstance(f, exp)]
-                return Mul(exp(left), remaining(base.args[0]) ** n, *others)
+                kept = remaining(base.args[0]) if n > 0 else reciprocal(base.args[0])
+                return Mul(exp(left), kept ** abs(n), *others)
     return None
 
 

@@ -84,6 +84,8 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
 }
 
 RELATIVE = {
+    "φ/Φ",
+    "exp(−x²)/erfc",
     "log(1 − exp)",
     "log(sinh/x)",
     "log(expm1/x)",
