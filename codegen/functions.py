@@ -76,6 +76,7 @@ __all__ = [
     "direction_cosine",
     "elu",
     "equal",
+    "erfc_pair",
     "erfcinv",
     "erfcinv_slope",
     "erfcx",
@@ -96,6 +97,7 @@ __all__ = [
     "log1p",
     "log_cosh",
     "log_erfc",
+    "log_erfc_pair",
     "log_normal_cdf",
     "log_sigmoid",
     "log_sum_exp",
@@ -679,13 +681,19 @@ class bose(Composite):  # noqa: N801
 
 
 class log_cosh(Composite):  # noqa: N801
-    """log cosh(x) = |x| + log(1 + exp(−2·|x|)) − log 2, which does not overflow, with derivative tanh(x)."""
+    """log cosh(x) = |x| + log(1 + exp(−2·|x|)) − log 2, which does not overflow, with derivative tanh(x).
+
+    Near 0 it is log(1 + (cosh(x) − 1)), where cosh(x) − 1 = t²/(2·(1 + t)) for t = exp(−|x|) − 1.
+    """
 
     nargs = 1
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
-        return absolute(x) + softplus(-2 * absolute(x)) - log(2)
+        size = absolute(x)
+        t = expm1(-size)
+        far = size - 1
+        return select(far, size - log(2), 0) + log1p(select(far, (1 + t) ** 2, t**2 / (2 * (1 + t))))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return tanh(self.args[0]) * self.args[0].diff(symbol)
@@ -731,6 +739,32 @@ class log1mexp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return bose(self.args[0]) * self.args[0].diff(symbol)
+
+
+class erfc_pair(Composite):  # noqa: N801
+    """erfc(x)·erfc(−x) = 1 − erf²(x), with derivative −4/√π·erf(x)·exp(−x²)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 4 * normal_cdf(sqrt(2) * x) * normal_cdf(-sqrt(2) * x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -4 / sqrt(pi) * sympy.erf(x) * exp(-(x**2)) * x.diff(symbol)
+
+
+class log_erfc_pair(Composite):  # noqa: N801
+    """log(1 − erf²(x)) = log erfc(|x|) + log(1 + erf|x|), also where erf is ±1; log1p(−erf²(x)) where that is small."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        size = absolute(x)
+        far = log_erfc(size) + log1p(sympy.erf(size))
+        return select(size - Rational(1, 2), far, log1p(-(sympy.erf(x) ** 2)))
 
 
 class log_tanh(Composite):  # noqa: N801
@@ -807,7 +841,7 @@ class erfcx_skew(Approximation):  # noqa: N801
 
 
 SKEW, TERMS = 8, 24
-"""From here on the asymptotic series of the rate is taken, to so many terms: before, rate² − curvature keeps 13 digits."""
+"""From here on the series of the rate is taken, to so many terms: before, rate² − curvature keeps 13 digits."""
 
 
 def _derivative_of_rate(order: int, x: Expr) -> Expr:

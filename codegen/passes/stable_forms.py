@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import permutations
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, factorial, log, sinh, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
 from sympy.core.basic import Basic
 
 from codegen.bessel import bessel_ratio, log_bessel
@@ -15,6 +15,7 @@ from codegen.functions import (
     bose,
     coth,
     csch,
+    erfc_pair,
     erfcx,
     expm1,
     hypot,
@@ -22,6 +23,7 @@ from codegen.functions import (
     log1mexp,
     log1p,
     log_cosh,
+    log_erfc_pair,
     log_sigmoid,
     log_sum_exp,
     log_tanh,
@@ -41,6 +43,7 @@ RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: co
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for cosh.
 LOGARITHMS: Mapping[type[Expr], Callable[[Expr], Expr]] = {
     cosh: log_cosh,
+    erfc_pair: log_erfc_pair,
     expm1: lambda x: x + log1mexp(x),
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     tanh: log_tanh,
@@ -136,11 +139,10 @@ def _log_of_sum(argument: Add) -> Expr | None:
 
     log(exp(a) − exp(b)) = a + log(1 − exp(b − a)).
     """
-    if pair := _constant_and_power(argument):
-        constant, power = pair
-        return constant + softplus(power - constant)
-    if powers := exponents(argument):
-        return log_sum_exp(*powers)
+    if (logarithm := _log_of_exponentials(argument)) is not None:
+        return logarithm
+    if (inverse := _inverse_sinh(argument)) is not None:
+        return inverse
     if pair := _difference_of_exponentials(argument):
         larger, smaller = pair
         return larger + log1mexp(larger - smaller)
@@ -150,6 +152,19 @@ def _log_of_sum(argument: Add) -> Expr | None:
     if 1 in argument.args:
         return stable(log1p(rest)) or log1p(rest)
     return None if (size := norm(argument)) is None else 2 * log(size)
+
+
+def _inverse_sinh(total: Add) -> Expr | None:
+    """log(k·hypot(w, c) ± k·w) = log(k·c) ± asinh(w/c) for numbers k, c > 0, which cancels for one sign of w."""
+    if len(total.args) != 2:
+        return None
+    for one, other in permutations(total.args):
+        factor, size = one.as_coeff_Mul()
+        if factor.is_positive and isinstance(size, hypot) and len(size.args) == 2:
+            for c, w in permutations(size.args):
+                if c.is_number and c.is_positive and other / factor in (w, -w):
+                    return log(factor * c) + asinh(other / (factor * c))
+    return None
 
 
 def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
@@ -211,9 +226,23 @@ def _log1p(node: log1p) -> Expr | None:
 def _power(node: Pow) -> Expr | None:
     """√(a² + b² + …) = hypot(a, b, …) and its powers; reciprocals."""
     base, exponent = node.args
-    if isinstance(exponent, Rational) and exponent.q == 2 and (size := norm(base)) is not None:
-        return size ** (2 * exponent)
+    if isinstance(exponent, Rational) and exponent.q == 2:
+        if (size := norm(base)) is not None:
+            return size ** (2 * exponent)
+        if (logarithm := _log_of_exponentials(base)) is not None:
+            return exp(exponent * logarithm)
     return _reciprocal(node)
+
+
+def _log_of_exponentials(total: Expr) -> Expr | None:
+    """log Σ exp(aᵢ): √Σ exp(aᵢ) is exp of half of it, and in range where exp(a) is not."""
+    if not isinstance(total, Add):
+        return None
+    if pair := _constant_and_power(total):
+        constant, power = pair
+        return constant + softplus(power - constant)
+    powers = exponents(total)
+    return log_sum_exp(*powers) if powers else None
 
 
 def _reciprocal(node: Pow) -> Expr | None:
@@ -308,7 +337,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 
 def _sum(node: Add) -> Expr | None:
-    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), and multiples."""
+    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), multiples."""
     if (tails := complemented(node)) is not None:
         return tails
     if len(node.args) != 2:
@@ -318,6 +347,8 @@ def _sum(node: Add) -> Expr | None:
         return 2 * c * (cosh if c == d else sinh)(one.args[0])
     if one == 1 and isinstance(other, exp) and abs(c) == 1 and d == -c:
         return d * expm1(other.args[0])
+    if one == 1 and isinstance(other, Pow) and other.exp == 2 and isinstance(other.base, erf) and d == -c:
+        return c * erfc_pair(other.base.args[0])
     if one == 1 and isinstance(other, cosh) and d == -c:
         return 2 * d * sinh(other.args[0] / 2) ** 2
     return None

@@ -13,7 +13,16 @@ from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log
 from sympy.core.basic import Basic
 
 from codegen.expression import postorder
-from codegen.functions import erfcx, inverse_erfcx, log_erfc, log_normal_cdf, log_sigmoid, normal_cdf
+from codegen.functions import (
+    erfcx,
+    inverse_erfcx,
+    log_cosh,
+    log_erfc,
+    log_erfc_pair,
+    log_normal_cdf,
+    log_sigmoid,
+    normal_cdf,
+)
 
 Form = Callable[[Expr], Expr]
 
@@ -64,6 +73,12 @@ DECAYING: Mapping[type[Expr], tuple[Form, Form, Form]] = {
         lambda x: erfcx(-x / sqrt(2)) / 2,
         lambda x: 2 * inverse_erfcx(-x / sqrt(2)),
     ),
+}
+
+#: log(1 − f(w)²), where f(w) rounds to ±1 far out.
+LOGARITHMS_OF_COMPLEMENTED_SQUARES: Mapping[type[Expr], Form] = {
+    erf: log_erfc_pair,
+    tanh: lambda x: -2 * log_cosh(x),
 }
 
 
@@ -130,8 +145,11 @@ def log_of_tail(argument: Expr) -> Expr | None:
 
 
 def log1p_of_tail(argument: Expr) -> Expr | None:
-    """log(1 − erf(w)) and the like, where the 1 was taken out before."""
+    """log(1 − erf(w)), log(1 − erf(w)²) and the like, where the 1 was taken out before."""
     number, function = argument.as_coeff_Mul()
+    base, power = function.as_base_exp()
+    if number == -1 and power == 2 and base.func in LOGARITHMS_OF_COMPLEMENTED_SQUARES:
+        return LOGARITHMS_OF_COMPLEMENTED_SQUARES[base.func](base.args[0])
     form = LOGARITHMS_OF_COMPLEMENTS.get(function.func, {}).get(Rational(number))
     return None if form is None else form(function.args[0])
 

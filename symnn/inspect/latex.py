@@ -205,8 +205,9 @@ OPERATORS: Mapping[type[Basic], str] = {
         word: word.__name__
         for word in (
             f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
-            f.inverse_erfcx, f.inverse_erfcx_slope, f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
+            f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
+            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
             special.scaled_bessel, special.share_of_odds,
             f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv,
             sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,

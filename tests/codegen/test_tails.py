@@ -63,6 +63,7 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "log(exp − exp)": (lambda x: log(exp(x) - exp(-x / 3)), POSITIVE),
     "log sinh": (lambda x: log(sinh(x)), POSITIVE),
     "log cosh": (lambda x: log(cosh(x)), POSITIVE),
+    "log cosh of small": (lambda x: log(cosh(x)), np.array([-1e-8, 1e-150, 1e-3, 0.5, 1.5])),
     "T·log(exp(3/T) − 1)": (lambda x: x * log(exp(3 / x) - 1), POSITIVE),
     "log(sinh/x)": (lambda x: log(sinh(x) / x), POSITIVE),
     "log(expm1/x)": (lambda x: log((exp(x) - 1) / x), POSITIVE),
@@ -80,13 +81,22 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "√(x² + 1)": (lambda x: sqrt(x**2 + 1), VAST),
     "x/√(x² + 1)": (lambda x: x / sqrt(x**2 + 1), VAST),
     "log(x² + 2)": (lambda x: log(x**2 + 2), VAST),
+    "log(x + √(x² + 1))": (lambda x: log(x + sqrt(x**2 + 1)), VAST[np.abs(VAST) < 1e100]),
+    "log(√(4x² + 9)/2 − x)": (lambda x: log(sqrt(4 * x**2 + 9) / 2 - x), FAR),
+    "√(exp + 1)": (lambda x: sqrt(exp(2 * x) + 1), np.array([-400, -30, -1, 0, 0.5, 30, 400, 700])),
+    "log(1 − erf²)": (lambda x: log(1 - erf(x) ** 2), FAR),
+    "1 − erf²": (lambda x: 1 - erf(x) ** 2, np.array([-20, -9, -3, 0, 1e-8, 0.3, 2, 9, 25])),
+    "log(1 − tanh²)": (lambda x: log(1 - tanh(x) ** 2), FAR),
     "log(x²)": (lambda x: log(3 * x**2), VAST[VAST != 0]),
 }
 
 RELATIVE = {
     "φ/Φ",
     "exp(−x²)/erfc",
+    "1 − erf²",
+    "log(1 − erf²)",
     "log(1 − exp)",
+    "log cosh of small",
     "log(sinh/x)",
     "log(expm1/x)",
     "log sinh²",
@@ -95,6 +105,7 @@ RELATIVE = {
     "log I₀",
     "W(exp)",
     "W(3·exp)",
+    "√(exp + 1)",
     "√(x² + 1)",
 }
 """Values and both derivatives have 12 digits, however small they are."""
