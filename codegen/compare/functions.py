@@ -116,6 +116,7 @@ FUNCTIONS: Mapping[str, Tested] = {
     "log(exp − exp)": Tested(lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), _POSITIVE, (800.0, 1e6, *_NAN)),
     "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), _POSITIVE, (1e-8, 800.0, 1e6, *_NAN)),
     "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), _POSITIVE, (1e-5, 1e3, *_NAN)),
+    "x/(exp − 1)": Tested(lambda x: x / (sympy.exp(x) - 1), special=(1e-50, 1e-9, 800.0, *_NAN)),
     "log tanh": Tested(lambda x: sympy.log(sympy.tanh(x)), _POSITIVE[:-1], (1e-8, 20.0, 300.0, *_NAN)),
     "log(1 − exp)": Tested(lambda x: sympy.log(1 - sympy.exp(-x)), _POSITIVE, (1e-10, 40.0, 1e3, *_NAN)),
     "log(sinh/x)": Tested(lambda x: sympy.log(sympy.sinh(x) / x), _POSITIVE[1:], (1e-8, 800.0, -800.0, 1e6, *_NAN)),

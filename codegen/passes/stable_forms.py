@@ -34,16 +34,18 @@ from codegen.functions import (
 )
 from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
+from codegen.removable import exprel, x_over_expm1
 from codegen.special import besseli, lambert_w, wright_omega
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
 RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose, erfcx: inverse_erfcx}
 
-#: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for cosh.
-LOGARITHMS: Mapping[type[Expr], Callable[[Expr], Expr]] = {
+#: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
+LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     cosh: log_cosh,
     erfc_pair: log_erfc_pair,
+    exprel: lambda n, x: log(exprel(n, x)) if n else x / 2 + log_bessel(Rational(1, 2), x / 2),
     expm1: lambda x: x + log1mexp(x),
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     tanh: log_tanh,
@@ -70,6 +72,9 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
     (exp, bose, lambda x: -bose(-x)),
     (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
 )
+#: What is 0/0 at 0 with a power of its argument: that power, and what the product is.
+REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {expm1: (-1, exprel), bose: (1, x_over_expm1)}
+
 GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
 
@@ -126,7 +131,7 @@ def _log(node: log) -> Expr | None:
     if isinstance(-argument, expm1):
         return log1mexp(-(-argument).args[0])
     if argument.func in LOGARITHMS:
-        return LOGARITHMS[argument.func](argument.args[0])
+        return LOGARITHMS[argument.func](*argument.args)
     if (tail := log_of_tail(argument)) is not None:
         return tail
     if isinstance(argument, Pow) and (argument.exp == -1 or isinstance(argument.base, hypot)):
@@ -182,7 +187,7 @@ def _log_of_product(argument: Expr) -> Expr | None:
     """log(c·f(a)); log(c·x²) = log c + 2·log|x|; log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``."""
     number, product = argument.as_coeff_Mul()
     if number.is_positive and product.func in LOGARITHMS:
-        return log(number) + LOGARITHMS[product.func](product.args[0])
+        return log(number) + LOGARITHMS[product.func](*product.args)
     base, power = product.as_base_exp()
     if number.is_positive and isinstance(power, Integer) and power % 2 == 0:
         if base.func in ODD:
@@ -276,7 +281,30 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    return without_decay(node) or _distributed(node) or directed(node)
+    return without_decay(node) or _distributed(node) or directed(node) or _removed(node)
+
+
+def _removed(node: Mul) -> Expr | None:
+    """expm1(x)/x = exprel(x), also of multiples and powers: what has derivatives at 0 too."""
+    for factor in node.args:
+        base, power = factor.as_base_exp()
+        if base.func in REMOVABLE and isinstance(power, Integer) and power.is_positive:
+            sense, function = REMOVABLE[base.func]
+            (argument,) = base.args
+            rest = Mul(*[other for other in node.args if other is not factor])
+            if _has_power(rest, argument.as_coeff_Mul()[1] ** sense):
+                product = function(0, argument) * base ** (power - 1) * (rest / argument**sense)
+                return stable(product) or product
+    return None
+
+
+def _has_power(product: Expr, wanted: Expr) -> bool:
+    """Whether the factors of one product are among those of another, as powers of the same sign."""
+    present = product.as_powers_dict()
+    pairs = [(present.get(base, Integer(0)), power) for base, power in wanted.as_powers_dict().items()]
+    return all(
+        isinstance(found, Integer) and isinstance(power, Integer) and found / power >= 1 for found, power in pairs
+    )
 
 
 def _distributed(node: Mul) -> Expr | None:

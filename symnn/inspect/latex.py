@@ -14,7 +14,7 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import bessel, special
+from codegen import bessel, removable, special
 from codegen import functions as f
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
@@ -208,6 +208,7 @@ OPERATORS: Mapping[type[Basic], str] = {
             f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
             f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
             f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            removable.exprel, removable.x_over_expm1,
             special.scaled_bessel, special.share_of_odds,
             f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv,
             sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,

@@ -11,7 +11,7 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import bessel, special
+from codegen import bessel, removable, special
 from codegen import functions as f
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
@@ -185,6 +185,7 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
             f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
             f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            removable.exprel, removable.x_over_expm1,
             special.scaled_bessel, special.share_of_odds,
             sympy.binomial, sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
             sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,

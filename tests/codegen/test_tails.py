@@ -41,6 +41,7 @@ FAR = np.array(
 )
 VAST = np.array([-1e200, -1e160, -1.0, -0.5, 0, 1e-200, 2.0, 1e160, 1e200])
 POSITIVE = np.array([1e-10, 1e-3, 0.3, 0.7, 1.0, 2.0, 30.0, 700.0, 800.0, 1e6])
+NEAR_AND_FAR = np.array([-200, -30, -1.01, -0.99, -1e-10, 1e-300, 1e-9, 0.5, 0.99, 1.01, 3, 20, 200])
 
 #: A formula of x and where it is taken.
 FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
@@ -67,6 +68,10 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "T·log(exp(3/T) − 1)": (lambda x: x * log(exp(3 / x) - 1), POSITIVE),
     "log(sinh/x)": (lambda x: log(sinh(x) / x), POSITIVE),
     "log(expm1/x)": (lambda x: log((exp(x) - 1) / x), POSITIVE),
+    "expm1/x": (lambda x: (exp(x) - 1) / x, NEAR_AND_FAR),
+    "(1 − exp(−3x))/x": (lambda x: (1 - exp(-3 * x)) / x, NEAR_AND_FAR),
+    "x/(exp − 1)": (lambda x: x / (exp(x) - 1), NEAR_AND_FAR),
+    "x³/(exp − 1)": (lambda x: x**3 / (exp(x) - 1), NEAR_AND_FAR[NEAR_AND_FAR > 0]),
     "log(x·sinh)": (lambda x: log(x * sinh(x)), POSITIVE),
     "log sinh²": (lambda x: log(sinh(x) ** 2), np.hstack([POSITIVE, -POSITIVE])),
     "log(cosh − 1)": (lambda x: log(cosh(x) - 1), np.hstack([POSITIVE, -POSITIVE])),
@@ -97,6 +102,10 @@ RELATIVE = {
     "log(1 − erf²)",
     "log(1 − exp)",
     "log cosh of small",
+    "expm1/x",
+    "(1 − exp(−3x))/x",
+    "x/(exp − 1)",
+    "x³/(exp − 1)",
     "log(sinh/x)",
     "log(expm1/x)",
     "log sinh²",
