@@ -27,6 +27,7 @@ from codegen.functions import (
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    root_of_1_plus_exp,
     sech,
     sigmoid,
     softplus,
@@ -47,6 +48,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     erfc_pair: log_erfc_pair,
     exprel: lambda n, x: log(exprel(n, x)) if n else x / 2 + log_bessel(Rational(1, 2), x / 2),
     expm1: lambda x: x + log1mexp(x),
+    sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     tanh: log_tanh,
 }
@@ -126,8 +128,6 @@ def _log(node: log) -> Expr | None:
     (argument,) = node.args
     if isinstance(argument, Add):
         return _log_of_sum(argument)
-    if isinstance(argument, sigmoid):
-        return log_sigmoid(argument.args[0])
     if isinstance(-argument, expm1):
         return log1mexp(-(-argument).args[0])
     if argument.func in LOGARITHMS:
@@ -144,8 +144,11 @@ def _log_of_sum(argument: Add) -> Expr | None:
 
     log(exp(a) − exp(b)) = a + log(1 − exp(b − a)).
     """
-    if (logarithm := _log_of_exponentials(argument)) is not None:
-        return logarithm
+    if pair := _constant_and_power(argument):
+        constant, power = pair
+        return constant + softplus(power - constant)
+    if powers := exponents(argument):
+        return log_sum_exp(*powers)
     if (inverse := _inverse_sinh(argument)) is not None:
         return inverse
     if pair := _difference_of_exponentials(argument):
@@ -234,20 +237,18 @@ def _power(node: Pow) -> Expr | None:
     if isinstance(exponent, Rational) and exponent.q == 2:
         if (size := norm(base)) is not None:
             return size ** (2 * exponent)
-        if (logarithm := _log_of_exponentials(base)) is not None:
-            return exp(exponent * logarithm)
+        if isinstance(base, Add):
+            return _root_of_exponentials(base, exponent)
     return _reciprocal(node)
 
 
-def _log_of_exponentials(total: Expr) -> Expr | None:
-    """log Σ exp(aᵢ): √Σ exp(aᵢ) is exp of half of it, and in range where exp(a) is not."""
-    if not isinstance(total, Add):
-        return None
-    if pair := _constant_and_power(total):
+def _root_of_exponentials(base: Add, exponent: Expr) -> Expr | None:
+    """√(c + exp(a)) and √Σ exp(aᵢ), which are in range where exp(a) is not, and their powers."""
+    if pair := _constant_and_power(base):
         constant, power = pair
-        return constant + softplus(power - constant)
-    powers = exponents(total)
-    return log_sum_exp(*powers) if powers else None
+        return exp(exponent * constant) * root_of_1_plus_exp(power - constant) ** (2 * exponent)
+    powers = exponents(base)
+    return exp(exponent * log_sum_exp(*powers)) if powers else None
 
 
 def _reciprocal(node: Pow) -> Expr | None:

@@ -22,6 +22,7 @@ from codegen.functions import (
     log_normal_cdf,
     log_sigmoid,
     normal_cdf,
+    sigmoid,
 )
 
 Form = Callable[[Expr], Expr]
@@ -47,6 +48,8 @@ COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
     erf: {Integer(-1): lambda w: -complementary(w), Integer(1): lambda w: complementary(-w)},
     erfc: {Integer(-2): lambda w: -complementary(-w), Integer(-1): lambda w: -erf(w)},
     normal_cdf: {Integer(-1): lambda x: -normal_cdf(-x), Rational(-1, 2): lambda x: erf(x / sqrt(2)) / 2},
+    tanh: {Integer(-1): lambda x: -2 * sigmoid(-2 * x), Integer(1): lambda x: 2 * sigmoid(2 * x)},
+    sigmoid: {Integer(-1): lambda x: -sigmoid(-x)},
 }
 
 #: log(c·f(w)) of a positive f that underflows, for numbers c that have a form of their own; any other c is taken out.

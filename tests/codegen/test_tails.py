@@ -41,6 +41,7 @@ FAR = np.array(
 )
 VAST = np.array([-1e200, -1e160, -1.0, -0.5, 0, 1e-200, 2.0, 1e160, 1e200])
 POSITIVE = np.array([1e-10, 1e-3, 0.3, 0.7, 1.0, 2.0, 30.0, 700.0, 800.0, 1e6])
+STEEP = np.array([-300, -30, -9, -1, 0, 1e-3, 0.3, 3, 30, 300])
 NEAR_AND_FAR = np.array([-200, -30, -1.01, -0.99, -1e-10, 1e-300, 1e-9, 0.5, 0.99, 1.01, 3, 20, 200])
 
 #: A formula of x and where it is taken.
@@ -91,6 +92,9 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "√(exp + 1)": (lambda x: sqrt(exp(2 * x) + 1), np.array([-400, -30, -1, 0, 0.5, 30, 400, 700])),
     "log(1 − erf²)": (lambda x: log(1 - erf(x) ** 2), FAR),
     "1 − erf²": (lambda x: 1 - erf(x) ** 2, np.array([-20, -9, -3, 0, 1e-8, 0.3, 2, 9, 25])),
+    "1 − tanh": (lambda x: 1 - tanh(x), STEEP),
+    "3·tanh + 3": (lambda x: 3 * tanh(x) + 3, STEEP),
+    "1 − σ": (lambda x: 1 - 1 / (1 + exp(-x)), STEEP),
     "log(1 − tanh²)": (lambda x: log(1 - tanh(x) ** 2), FAR),
     "log(x²)": (lambda x: log(3 * x**2), VAST[VAST != 0]),
 }
