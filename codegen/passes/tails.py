@@ -26,6 +26,7 @@ from codegen.functions import (
 )
 
 Form = Callable[[Expr], Expr]
+Complements = Mapping[type[Expr], Mapping[Rational, Form]]
 
 
 def complementary(w: Expr) -> Expr:
@@ -44,10 +45,14 @@ def complementary(w: Expr) -> Expr:
 
 
 #: f(w) + offset, which cancels in a tail, or where w is small, and what it is.
-COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
+COMPLEMENTS: Complements = {
     erf: {Integer(-1): lambda w: -complementary(w), Integer(1): lambda w: complementary(-w)},
     erfc: {Integer(-2): lambda w: -complementary(-w), Integer(-1): lambda w: -erf(w)},
     normal_cdf: {Integer(-1): lambda x: -normal_cdf(-x), Rational(-1, 2): lambda x: erf(x / sqrt(2)) / 2},
+}
+
+#: The same of functions that derivatives are made of, σ' = σ·(1 − σ): another one is worth it if that is the only one.
+COMPLEMENTS_OF_ACTIVATIONS: Complements = {
     tanh: {Integer(-1): lambda x: -2 * sigmoid(-2 * x), Integer(1): lambda x: 2 * sigmoid(2 * x)},
     sigmoid: {Integer(-1): lambda x: -sigmoid(-x)},
 }
@@ -88,13 +93,13 @@ LOGARITHMS_OF_COMPLEMENTED_SQUARES: Mapping[type[Expr], Form] = {
 # --- sums ---------------------------------------------------------------------------------------------------------
 
 
-def complemented(node: Add) -> Expr | None:
+def complemented(node: Add, complements: Complements = COMPLEMENTS) -> Expr | None:
     """A sum with every c·f(w) + c·offset in one term, whatever the common factor c is; None if there is none.
 
     An offset may be part of several terms: 1 + erf(u)/2 + erf(w)/2 is two of them. What is left of a term that gave
     an offset must be nothing: 2 + erf(w) does not cancel.
     """
-    candidates = sorted(_saturating(node), key=lambda found: -abs(found[1].as_coeff_Mul()[0]))
+    candidates = sorted(_saturating(node, complements), key=lambda found: -abs(found[1].as_coeff_Mul()[0]))
     if not candidates:
         return None
     taken = {term for term, _, _ in candidates}
@@ -102,7 +107,7 @@ def complemented(node: Add) -> Expr | None:
     found: list[Expr] = []
     touched: set[Expr] = set()
     for term, factor, function in candidates:
-        for offset, form in COMPLEMENTS[function.func].items():
+        for offset, form in complements[function.func].items():
             needed = [t.as_coeff_Mul() for t in Add.make_args(expand(offset * factor, deep=False))]
             if all(_is_part(number, rest.get(key)) for number, key in needed):
                 for number, key in needed:
@@ -117,11 +122,11 @@ def complemented(node: Add) -> Expr | None:
     return Add(*[number * key for key, number in rest.items() if key not in touched], *found)
 
 
-def _saturating(node: Add) -> Iterator[tuple[Expr, Expr, Expr]]:
+def _saturating(node: Add, complements: Complements) -> Iterator[tuple[Expr, Expr, Expr]]:
     """The terms c·f(w), their c and f(w)."""
     for term in node.args:
         for factor in Mul.make_args(term):
-            if factor.func in COMPLEMENTS:
+            if factor.func in complements:
                 yield term, Mul(*[f for f in Mul.make_args(term) if f is not factor]), factor
                 break
 
