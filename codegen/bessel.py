@@ -7,14 +7,14 @@ r is Langevin's function coth(x) − 1/x and Γ(3/2)·√(2/x)·I_½(x) is sinh(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 from sympy import Expr, Integer, Rational, factorial, log
 
 from codegen.functions import absolute, coth, csch, expm1, select, sign
 from codegen.primitive import Approximation
+from codegen.series import convolved, horner
 from codegen.special import decayed_bessel, scaled_bessel
 
 __all__ = ["bessel_ratio", "bessel_ratio_slope", "log_bessel"]
@@ -33,7 +33,7 @@ class log_bessel(Approximation):  # noqa: N801 - functions keep their mathematic
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
         size, square = absolute(x), x**2
-        near = square * _horner([a / (2 * k + 2) for k, a in enumerate(_series_near(order))], square)
+        near = square * horner([a / (2 * k + 2) for k, a in enumerate(_series_near(order))], square)
         if order.is_Integer:
             far = size + log(scaled_bessel(order, size)) + (log(factorial(order)) - order * log(size / 2))
         else:
@@ -60,7 +60,7 @@ class bessel_ratio(Approximation):  # noqa: N801
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        near = x * _horner(_series_near(order), x**2)
+        near = x * horner(_series_near(order), x**2)
         if order.is_Integer:
             return select(absolute(x) - NEAR, scaled_bessel(order + 1, x) / scaled_bessel(order, x), near)
         return select(absolute(x) - NEAR, coth(x) - 1 / x, near)
@@ -85,11 +85,11 @@ class bessel_ratio_slope(Approximation):  # noqa: N801
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        near = _horner([(2 * k + 1) * a for k, a in enumerate(_series_near(order))], x**2)
+        near = horner([(2 * k + 1) * a for k, a in enumerate(_series_near(order))], x**2)
         if not order.is_Integer:
             return select(absolute(x) - NEAR, 1 / x**2 - csch(x) ** 2, near)
         inverse, ratio = 1 / absolute(x), bessel_ratio(order, x)
-        far = inverse**2 * _horner([-k * b for k, b in enumerate(_series_far(order))][1:], inverse)
+        far = inverse**2 * horner([-k * b for k, b in enumerate(_series_far(order))][1:], inverse)
         return _by_size(order, x, far, 1 - ratio**2 - (2 * order + 1) * ratio / x, near)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
@@ -97,9 +97,9 @@ class bessel_ratio_slope(Approximation):  # noqa: N801
         if not order.is_Integer:
             return super()._eval_derivative(symbol)
         # As the formula would give it, without the derivatives of nested polynomials.
-        near = x * _horner([2 * k * (2 * k + 1) * a for k, a in enumerate(_series_near(order))][1:], x**2)
+        near = x * horner([2 * k * (2 * k + 1) * a for k, a in enumerate(_series_near(order))][1:], x**2)
         inverse, ratio = 1 / absolute(x), bessel_ratio(order, x)
-        far = sign(x) * inverse**3 * _horner([k * (k + 1) * b for k, b in enumerate(_series_far(order))][1:], inverse)
+        far = sign(x) * inverse**3 * horner([k * (k + 1) * b for k, b in enumerate(_series_far(order))][1:], inverse)
         between = -2 * ratio * self - (2 * order + 1) * (self / x - ratio / x**2)
         return _by_size(order, x, far, between, near) * x.diff(symbol)
 
@@ -122,7 +122,7 @@ def _series_near(order: Expr) -> tuple[Expr, ...]:
     """The a of r(x) = a₀·x + a₁·x³ + …"""
     found = [1 / (2 * order + 2)]
     for k in range(1, TERMS_NEAR):
-        found.append(-_convolved(found) / (2 * (k + order + 1)))
+        found.append(-convolved(found) / (2 * (k + order + 1)))
     return tuple(found)
 
 
@@ -131,14 +131,5 @@ def _series_far(order: Expr) -> tuple[Expr, ...]:
     """The b of r(x) = 1 + b₁/x + b₂/x² + …"""
     found: list[Expr] = [Integer(1)]
     for k in range(1, TERMS_FAR):
-        found.append(((k - 2 - 2 * order) * found[-1] - _convolved(found[1:])) / 2)
+        found.append(((k - 2 - 2 * order) * found[-1] - convolved(found[1:])) / 2)
     return tuple(found)
-
-
-def _convolved(found: Sequence[Expr]) -> Expr:
-    """Σ aᵢ·aⱼ over all i + j = n − 1."""
-    return sum((a * b for a, b in zip(found, reversed(found))), Integer(0))
-
-
-def _horner(coefficients: Sequence[Expr], x: Expr) -> Expr:
-    return reduce(lambda value, c: c + x * value, reversed(coefficients[:-1]), coefficients[-1])

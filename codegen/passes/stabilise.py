@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     b = sigmoid(x)
     outputs a, b
     """
-    equations = [_stable(equation) for equation in graph.equations]
+    equations = _complemented([_stable(equation) for equation in graph.equations])
     return graph.with_equations(_look_through(_shift(equations, keep, set(graph.variables)), keep))
 
 
@@ -52,6 +53,34 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
 def _stable(equation: Equation) -> Equation:
     """An equation on its own."""
     return equation.with_body(rewrite(equation.body, stable))
+
+
+# --- 1 − σ and 1 ± tanh -------------------------------------------------------------------------------------------
+
+
+def _complemented(equations: Sequence[Equation]) -> list[Equation]:
+    """1 − σ(x) = σ(−x), 1 ± tanh(x) = 2·σ(±2x) where they are all that is made of σ(x) and tanh(x).
+
+    Otherwise it would be a function more, for the gradient of every network.
+    """
+    present = [_activations(e.body) for e in equations]
+    uses = Counter(node for nodes in present for node in nodes)
+    return [_with_complements(e, nodes, uses) if nodes else e for e, nodes in zip(equations, present)]
+
+
+def _with_complements(equation: Equation, nodes: Set[Expr], uses: Mapping[Expr, int]) -> Equation:
+    rewritten = equation.with_body(rewrite(rewrite(equation.body, _complement), stable))
+    found = _activations(rewritten.body)
+    gone = {node for node in nodes - found if uses[node] == 1}
+    return rewritten if len({node for node in found if node not in uses}) <= len(gone) else equation
+
+
+def _activations(body: Expr) -> Set[Expr]:
+    return {node for node in postorder(body) if node.func in tails.COMPLEMENTS_OF_ACTIVATIONS}
+
+
+def _complement(node: Basic) -> Basic | None:
+    return tails.complemented(node, tails.COMPLEMENTS_OF_ACTIVATIONS) if isinstance(node, Add) else None
 
 
 # --- Σ exp in a logarithm or a denominator ------------------------------------------------------------------------

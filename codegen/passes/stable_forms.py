@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import permutations
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, exp, factorial, log, sinh, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
 from sympy.core.basic import Basic
 
 from codegen.bessel import bessel_ratio, log_bessel
@@ -15,14 +15,19 @@ from codegen.functions import (
     bose,
     coth,
     csch,
+    erfc_pair,
+    erfcx,
     expm1,
     hypot,
+    inverse_erfcx,
     log1mexp,
     log1p,
     log_cosh,
+    log_erfc_pair,
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    root_of_1_plus_exp,
     sech,
     sigmoid,
     softplus,
@@ -30,16 +35,20 @@ from codegen.functions import (
 )
 from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
+from codegen.removable import exprel, x_over_expm1
 from codegen.special import besseli, lambert_w, wright_omega
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
-RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose}
+RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose, erfcx: inverse_erfcx}
 
-#: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for cosh.
-LOGARITHMS: Mapping[type[Expr], Callable[[Expr], Expr]] = {
+#: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
+LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     cosh: log_cosh,
+    erfc_pair: log_erfc_pair,
+    exprel: lambda n, x: log(exprel(n, x)) if n else x / 2 + log_bessel(Rational(1, 2), x / 2),
     expm1: lambda x: x + log1mexp(x),
+    sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     tanh: log_tanh,
 }
@@ -65,6 +74,9 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
     (exp, bose, lambda x: -bose(-x)),
     (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
 )
+#: What is 0/0 at 0 with a power of its argument: that power, and what the product is.
+REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {expm1: (-1, exprel), bose: (1, x_over_expm1)}
+
 GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
 
@@ -116,12 +128,10 @@ def _log(node: log) -> Expr | None:
     (argument,) = node.args
     if isinstance(argument, Add):
         return _log_of_sum(argument)
-    if isinstance(argument, sigmoid):
-        return log_sigmoid(argument.args[0])
     if isinstance(-argument, expm1):
         return log1mexp(-(-argument).args[0])
     if argument.func in LOGARITHMS:
-        return LOGARITHMS[argument.func](argument.args[0])
+        return LOGARITHMS[argument.func](*argument.args)
     if (tail := log_of_tail(argument)) is not None:
         return tail
     if isinstance(argument, Pow) and (argument.exp == -1 or isinstance(argument.base, hypot)):
@@ -139,6 +149,8 @@ def _log_of_sum(argument: Add) -> Expr | None:
         return constant + softplus(power - constant)
     if powers := exponents(argument):
         return log_sum_exp(*powers)
+    if (inverse := _inverse_sinh(argument)) is not None:
+        return inverse
     if pair := _difference_of_exponentials(argument):
         larger, smaller = pair
         return larger + log1mexp(larger - smaller)
@@ -148,6 +160,19 @@ def _log_of_sum(argument: Add) -> Expr | None:
     if 1 in argument.args:
         return stable(log1p(rest)) or log1p(rest)
     return None if (size := norm(argument)) is None else 2 * log(size)
+
+
+def _inverse_sinh(total: Add) -> Expr | None:
+    """log(k·hypot(w, c) ± k·w) = log(k·c) ± asinh(w/c) for numbers k, c > 0, which cancels for one sign of w."""
+    if len(total.args) != 2:
+        return None
+    for one, other in permutations(total.args):
+        factor, size = one.as_coeff_Mul()
+        if factor.is_positive and isinstance(size, hypot) and len(size.args) == 2:
+            for c, w in permutations(size.args):
+                if c.is_number and c.is_positive and other / factor in (w, -w):
+                    return log(factor * c) + asinh(other / (factor * c))
+    return None
 
 
 def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
@@ -165,7 +190,7 @@ def _log_of_product(argument: Expr) -> Expr | None:
     """log(c·f(a)); log(c·x²) = log c + 2·log|x|; log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``."""
     number, product = argument.as_coeff_Mul()
     if number.is_positive and product.func in LOGARITHMS:
-        return log(number) + LOGARITHMS[product.func](product.args[0])
+        return log(number) + LOGARITHMS[product.func](*product.args)
     base, power = product.as_base_exp()
     if number.is_positive and isinstance(power, Integer) and power % 2 == 0:
         if base.func in ODD:
@@ -209,9 +234,21 @@ def _log1p(node: log1p) -> Expr | None:
 def _power(node: Pow) -> Expr | None:
     """√(a² + b² + …) = hypot(a, b, …) and its powers; reciprocals."""
     base, exponent = node.args
-    if isinstance(exponent, Rational) and exponent.q == 2 and (size := norm(base)) is not None:
-        return size ** (2 * exponent)
+    if isinstance(exponent, Rational) and exponent.q == 2:
+        if (size := norm(base)) is not None:
+            return size ** (2 * exponent)
+        if isinstance(base, Add):
+            return _root_of_exponentials(base, exponent)
     return _reciprocal(node)
+
+
+def _root_of_exponentials(base: Add, exponent: Expr) -> Expr | None:
+    """√(c + exp(a)) and √Σ exp(aᵢ), which are in range where exp(a) is not, and their powers."""
+    if pair := _constant_and_power(base):
+        constant, power = pair
+        return exp(exponent * constant) * root_of_1_plus_exp(power - constant) ** (2 * exponent)
+    powers = exponents(base)
+    return exp(exponent * log_sum_exp(*powers)) if powers else None
 
 
 def _reciprocal(node: Pow) -> Expr | None:
@@ -245,7 +282,30 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    return without_decay(node) or _distributed(node) or directed(node)
+    return without_decay(node) or _distributed(node) or directed(node) or _removed(node)
+
+
+def _removed(node: Mul) -> Expr | None:
+    """expm1(x)/x = exprel(x), also of multiples and powers: what has derivatives at 0 too."""
+    for factor in node.args:
+        base, power = factor.as_base_exp()
+        if base.func in REMOVABLE and isinstance(power, Integer) and power.is_positive:
+            sense, function = REMOVABLE[base.func]
+            (argument,) = base.args
+            rest = Mul(*[other for other in node.args if other is not factor])
+            if _has_power(rest, argument.as_coeff_Mul()[1] ** sense):
+                product = function(0, argument) * base ** (power - 1) * (rest / argument**sense)
+                return stable(product) or product
+    return None
+
+
+def _has_power(product: Expr, wanted: Expr) -> bool:
+    """Whether the factors of one product are among those of another, as powers of the same sign."""
+    present = product.as_powers_dict()
+    pairs = [(present.get(base, Integer(0)), power) for base, power in wanted.as_powers_dict().items()]
+    return all(
+        isinstance(found, Integer) and isinstance(power, Integer) and found / power >= 1 for found, power in pairs
+    )
 
 
 def _distributed(node: Mul) -> Expr | None:
@@ -306,7 +366,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 
 def _sum(node: Add) -> Expr | None:
-    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), and multiples."""
+    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), multiples."""
     if (tails := complemented(node)) is not None:
         return tails
     if len(node.args) != 2:
@@ -316,6 +376,8 @@ def _sum(node: Add) -> Expr | None:
         return 2 * c * (cosh if c == d else sinh)(one.args[0])
     if one == 1 and isinstance(other, exp) and abs(c) == 1 and d == -c:
         return d * expm1(other.args[0])
+    if one == 1 and isinstance(other, Pow) and other.exp == 2 and isinstance(other.base, erf) and d == -c:
+        return c * erfc_pair(other.base.args[0])
     if one == 1 and isinstance(other, cosh) and d == -c:
         return 2 * d * sinh(other.args[0] / 2) ** 2
     return None

@@ -13,9 +13,20 @@ from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log
 from sympy.core.basic import Basic
 
 from codegen.expression import postorder
-from codegen.functions import erfcx, log_erfc, log_normal_cdf, log_sigmoid, normal_cdf
+from codegen.functions import (
+    erfcx,
+    inverse_erfcx,
+    log_cosh,
+    log_erfc,
+    log_erfc_pair,
+    log_normal_cdf,
+    log_sigmoid,
+    normal_cdf,
+    sigmoid,
+)
 
 Form = Callable[[Expr], Expr]
+Complements = Mapping[type[Expr], Mapping[Rational, Form]]
 
 
 def complementary(w: Expr) -> Expr:
@@ -34,10 +45,16 @@ def complementary(w: Expr) -> Expr:
 
 
 #: f(w) + offset, which cancels in a tail, or where w is small, and what it is.
-COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
+COMPLEMENTS: Complements = {
     erf: {Integer(-1): lambda w: -complementary(w), Integer(1): lambda w: complementary(-w)},
     erfc: {Integer(-2): lambda w: -complementary(-w), Integer(-1): lambda w: -erf(w)},
     normal_cdf: {Integer(-1): lambda x: -normal_cdf(-x), Rational(-1, 2): lambda x: erf(x / sqrt(2)) / 2},
+}
+
+#: The same of functions that derivatives are made of, σ' = σ·(1 − σ): another one is worth it if that is the only one.
+COMPLEMENTS_OF_ACTIVATIONS: Complements = {
+    tanh: {Integer(-1): lambda x: -2 * sigmoid(-2 * x), Integer(1): lambda x: 2 * sigmoid(2 * x)},
+    sigmoid: {Integer(-1): lambda x: -sigmoid(-x)},
 }
 
 #: log(c·f(w)) of a positive f that underflows, for numbers c that have a form of their own; any other c is taken out.
@@ -56,23 +73,33 @@ LOGARITHMS_OF_COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
     },
 }
 
-#: What decays as exp(−g), that g, and the factor that remains: f(w) = exp(−g)·factor.
-DECAYING: Mapping[type[Expr], tuple[Form, Form]] = {
-    erfc: (lambda w: w**2, erfcx),
-    normal_cdf: (lambda x: x**2 / 2, lambda x: erfcx(-x / sqrt(2)) / 2),
+#: What decays as exp(−g): that g, the factor that remains, f(w) = exp(−g)·factor, and its reciprocal.
+DECAYING: Mapping[type[Expr], tuple[Form, Form, Form]] = {
+    erfc: (lambda w: w**2, erfcx, inverse_erfcx),
+    normal_cdf: (
+        lambda x: x**2 / 2,
+        lambda x: erfcx(-x / sqrt(2)) / 2,
+        lambda x: 2 * inverse_erfcx(-x / sqrt(2)),
+    ),
+}
+
+#: log(1 − f(w)²), where f(w) rounds to ±1 far out.
+LOGARITHMS_OF_COMPLEMENTED_SQUARES: Mapping[type[Expr], Form] = {
+    erf: log_erfc_pair,
+    tanh: lambda x: -2 * log_cosh(x),
 }
 
 
 # --- sums ---------------------------------------------------------------------------------------------------------
 
 
-def complemented(node: Add) -> Expr | None:
+def complemented(node: Add, complements: Complements = COMPLEMENTS) -> Expr | None:
     """A sum with every c·f(w) + c·offset in one term, whatever the common factor c is; None if there is none.
 
     An offset may be part of several terms: 1 + erf(u)/2 + erf(w)/2 is two of them. What is left of a term that gave
     an offset must be nothing: 2 + erf(w) does not cancel.
     """
-    candidates = sorted(_saturating(node), key=lambda found: -abs(found[1].as_coeff_Mul()[0]))
+    candidates = sorted(_saturating(node, complements), key=lambda found: -abs(found[1].as_coeff_Mul()[0]))
     if not candidates:
         return None
     taken = {term for term, _, _ in candidates}
@@ -80,7 +107,7 @@ def complemented(node: Add) -> Expr | None:
     found: list[Expr] = []
     touched: set[Expr] = set()
     for term, factor, function in candidates:
-        for offset, form in COMPLEMENTS[function.func].items():
+        for offset, form in complements[function.func].items():
             needed = [t.as_coeff_Mul() for t in Add.make_args(expand(offset * factor, deep=False))]
             if all(_is_part(number, rest.get(key)) for number, key in needed):
                 for number, key in needed:
@@ -95,11 +122,11 @@ def complemented(node: Add) -> Expr | None:
     return Add(*[number * key for key, number in rest.items() if key not in touched], *found)
 
 
-def _saturating(node: Add) -> Iterator[tuple[Expr, Expr, Expr]]:
+def _saturating(node: Add, complements: Complements) -> Iterator[tuple[Expr, Expr, Expr]]:
     """The terms c·f(w), their c and f(w)."""
     for term in node.args:
         for factor in Mul.make_args(term):
-            if factor.func in COMPLEMENTS:
+            if factor.func in complements:
                 yield term, Mul(*[f for f in Mul.make_args(term) if f is not factor]), factor
                 break
 
@@ -126,8 +153,11 @@ def log_of_tail(argument: Expr) -> Expr | None:
 
 
 def log1p_of_tail(argument: Expr) -> Expr | None:
-    """log(1 − erf(w)) and the like, where the 1 was taken out before."""
+    """log(1 − erf(w)), log(1 − erf(w)²) and the like, where the 1 was taken out before."""
     number, function = argument.as_coeff_Mul()
+    base, power = function.as_base_exp()
+    if number == -1 and power == 2 and base.func in LOGARITHMS_OF_COMPLEMENTED_SQUARES:
+        return LOGARITHMS_OF_COMPLEMENTED_SQUARES[base.func](base.args[0])
     form = LOGARITHMS_OF_COMPLEMENTS.get(function.func, {}).get(Rational(number))
     return None if form is None else form(function.args[0])
 
@@ -146,11 +176,12 @@ def without_decay(node: Mul) -> Expr | None:
     for factor in node.args:
         base, n = factor.as_base_exp()
         if base.func in DECAYING and isinstance(n, Integer):
-            decay, remaining = DECAYING[base.func]
+            decay, remaining, reciprocal = DECAYING[base.func]
             left = _difference(power, n * decay(base.args[0]))
             if left is not None:
                 others = [f for f in node.args if f is not factor and not isinstance(f, exp)]
-                return Mul(exp(left), remaining(base.args[0]) ** n, *others)
+                kept = remaining(base.args[0]) if n > 0 else reciprocal(base.args[0])
+                return Mul(exp(left), kept ** abs(n), *others)
     return None
 
 

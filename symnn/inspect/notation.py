@@ -11,7 +11,7 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import bessel, special
+from codegen import bessel, removable, special
 from codegen import functions as f
 from codegen.equation import Equation, Reduction
 from symnn.inspect.script import Binding, Factor, Function, Script
@@ -182,8 +182,10 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
             sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
             sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
             f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py,
+            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
+            f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
             f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
+            removable.exprel, removable.x_over_expm1, f.root_of_1_plus_exp,
             special.scaled_bessel, special.share_of_odds,
             sympy.binomial, special.binomial, special.reciprocal_gamma, special.reciprocal_gamma_crossing,
             special.regular_digamma, special.beta_crossing, special.binomial_crossing,

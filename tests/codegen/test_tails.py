@@ -41,6 +41,8 @@ FAR = np.array(
 )
 VAST = np.array([-1e200, -1e160, -1.0, -0.5, 0, 1e-200, 2.0, 1e160, 1e200])
 POSITIVE = np.array([1e-10, 1e-3, 0.3, 0.7, 1.0, 2.0, 30.0, 700.0, 800.0, 1e6])
+STEEP = np.array([-300, -30, -9, -1, 0, 1e-3, 0.3, 3, 30, 300])
+NEAR_AND_FAR = np.array([-200, -30, -1.01, -0.99, -1e-10, 1e-300, 1e-9, 0.5, 0.99, 1.01, 3, 20, 200])
 
 #: A formula of x and where it is taken.
 FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
@@ -63,9 +65,14 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "log(exp − exp)": (lambda x: log(exp(x) - exp(-x / 3)), POSITIVE),
     "log sinh": (lambda x: log(sinh(x)), POSITIVE),
     "log cosh": (lambda x: log(cosh(x)), POSITIVE),
+    "log cosh of small": (lambda x: log(cosh(x)), np.array([-1e-8, 1e-150, 1e-3, 0.5, 1.5])),
     "T·log(exp(3/T) − 1)": (lambda x: x * log(exp(3 / x) - 1), POSITIVE),
     "log(sinh/x)": (lambda x: log(sinh(x) / x), POSITIVE),
     "log(expm1/x)": (lambda x: log((exp(x) - 1) / x), POSITIVE),
+    "expm1/x": (lambda x: (exp(x) - 1) / x, NEAR_AND_FAR),
+    "(1 − exp(−3x))/x": (lambda x: (1 - exp(-3 * x)) / x, NEAR_AND_FAR),
+    "x/(exp − 1)": (lambda x: x / (exp(x) - 1), NEAR_AND_FAR),
+    "x³/(exp − 1)": (lambda x: x**3 / (exp(x) - 1), NEAR_AND_FAR[NEAR_AND_FAR > 0]),
     "log(x·sinh)": (lambda x: log(x * sinh(x)), POSITIVE),
     "log sinh²": (lambda x: log(sinh(x) ** 2), np.hstack([POSITIVE, -POSITIVE])),
     "log(cosh − 1)": (lambda x: log(cosh(x) - 1), np.hstack([POSITIVE, -POSITIVE])),
@@ -80,11 +87,29 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "√(x² + 1)": (lambda x: sqrt(x**2 + 1), VAST),
     "x/√(x² + 1)": (lambda x: x / sqrt(x**2 + 1), VAST),
     "log(x² + 2)": (lambda x: log(x**2 + 2), VAST),
+    "log(x + √(x² + 1))": (lambda x: log(x + sqrt(x**2 + 1)), VAST[np.abs(VAST) < 1e100]),
+    "log(√(4x² + 9)/2 − x)": (lambda x: log(sqrt(4 * x**2 + 9) / 2 - x), FAR),
+    "√(exp + 1)": (lambda x: sqrt(exp(2 * x) + 1), np.array([-400, -30, -1, 0, 0.5, 30, 400, 700])),
+    "log(1 − erf²)": (lambda x: log(1 - erf(x) ** 2), FAR),
+    "1 − erf²": (lambda x: 1 - erf(x) ** 2, np.array([-20, -9, -3, 0, 1e-8, 0.3, 2, 9, 25])),
+    "1 − tanh": (lambda x: 1 - tanh(x), STEEP),
+    "3·tanh + 3": (lambda x: 3 * tanh(x) + 3, STEEP),
+    "1 − σ": (lambda x: 1 - 1 / (1 + exp(-x)), STEEP),
+    "log(1 − tanh²)": (lambda x: log(1 - tanh(x) ** 2), FAR),
     "log(x²)": (lambda x: log(3 * x**2), VAST[VAST != 0]),
 }
 
 RELATIVE = {
+    "φ/Φ",
+    "exp(−x²)/erfc",
+    "1 − erf²",
+    "log(1 − erf²)",
     "log(1 − exp)",
+    "log cosh of small",
+    "expm1/x",
+    "(1 − exp(−3x))/x",
+    "x/(exp − 1)",
+    "x³/(exp − 1)",
     "log(sinh/x)",
     "log(expm1/x)",
     "log sinh²",
@@ -93,6 +118,7 @@ RELATIVE = {
     "log I₀",
     "W(exp)",
     "W(3·exp)",
+    "√(exp + 1)",
     "√(x² + 1)",
 }
 """Values and both derivatives have 12 digits, however small they are."""

@@ -1,0 +1,115 @@
+"""Functions that are 0/0 at 0 as they are written, with all their derivatives: f(n, x) is the n-th one.
+
+Up to NEAR they are their power series, which is differentiated term by term, beyond the formula that is written, whose
+n-th derivative loses a digit or less for each order.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import mpmath
+from sympy import Dummy, Expr, Rational, bernoulli, factorial, ff
+
+from codegen.functions import absolute, bose, expm1, select
+from codegen.primitive import Approximation
+from codegen.series import horner
+
+__all__ = ["exprel", "x_over_expm1"]
+
+NEAR, TERMS = 1, 24
+"""Where the series ends, whose further terms are below 10⁻¹⁷ there."""
+
+
+class Removable(Approximation):
+    """The n-th derivative of a function that is given by a formula, but at 0, and by its power series about 0."""
+
+    nargs = 2
+
+    @classmethod
+    def elsewhere(cls, x: Expr) -> Expr:
+        """The function, not at 0."""
+        raise NotImplementedError
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        """The factor of xᵏ."""
+        raise NotImplementedError
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        n = int(order)
+        near = [ff(k, n) * cls.coefficient(k) for k in range(n, n + TERMS)]
+        return select(absolute(x) - NEAR, _derivative(cls, n)(x), horner(near, x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        order, x = self.args
+        return self.func(order + 1, x) * x.diff(symbol)
+
+
+@lru_cache(maxsize=64)
+def _derivative(function: type[Removable], order: int) -> Any:
+    x = Dummy(real=True)
+    formula = function.elsewhere(x).diff(x, order)
+    return lambda argument: formula.xreplace({x: argument})
+
+
+class exprel(Removable):  # noqa: N801 - functions keep their mathematical names
+    """(exp(x) − 1)/x, 1 at 0; its n-th derivative is the mean of tⁿ·exp(x·t) over 0 ≤ t ≤ 1."""
+
+    @classmethod
+    def elsewhere(cls, x: Expr) -> Expr:
+        return expm1(x) / x
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        return 1 / factorial(k + 1)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        if x != x:
+            return x
+        if mp.isinf(x):
+            return mp.inf if x > 0 else mp.mpf(0)
+        n = int(order)
+        with mpmath.workprec(mp.prec + 16):
+            return mp.mpf(mpmath.hyp1f1(n + 1, n + 2, mpmath.mpf(x)) / (n + 1))
+
+
+class x_over_expm1(Removable):  # noqa: N801
+    """x/(exp(x) − 1), 1 at 0, the generating function of Bernoulli's numbers: Planck's law is x² times it."""
+
+    @classmethod
+    def elsewhere(cls, x: Expr) -> Expr:
+        return x * bose(x)
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        return Rational(-1, 2) if k == 1 else bernoulli(k) / factorial(k)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        n = int(order)
+        if x != x:
+            return x
+        if not x:
+            return mp.mpf(1) if not n else -mp.mpf(1) / 2 if n == 1 else mp.bernoulli(n)
+        if mp.isinf(x):
+            return mp.mpf(0) if x > 0 else (mp.inf, mp.mpf(-1), mp.mpf(0))[min(n, 2)]
+        # x·b + n·b' for b = bose(x), whose derivatives b·(1 + b)·Q(b) are as large as 1/xⁿ⁺¹.
+        with mpmath.workprec(mp.prec + 16 + (n + 2) * max(0, 2 - int(mpmath.mag(x)))):
+            x = mpmath.mpf(x)
+            b, above = 1 / mpmath.expm1(x), -1 / mpmath.expm1(-x)
+            return mp.mpf(x * _bose_derivative(n, b, above) + (n * _bose_derivative(n - 1, b, above) if n else 0))
+
+
+def _bose_derivative(order: int, b: Any, above: Any) -> Any:
+    """The n-th derivative of b = 1/(exp(x) − 1), b·(1 + b)·Qₙ(b) with 1 + b = above: b' = −b·(1 + b)."""
+    if order == 0:
+        return b
+    q = [-1]
+    for _ in range(order - 1):
+        # (b + b²)·Q becomes −((1 + 2b)·Q + (b + b²)·Q')·(b + b²).
+        q = [-((k + 1) * c + (k + 1) * d) for k, (c, d) in enumerate(zip([*q, 0], [0, *q]))]
+    return b * above * sum(c * b**k for k, c in enumerate(q))
