@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 from sympy import Expr, Mul, Rational, Symbol
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
@@ -346,15 +346,15 @@ class Model:
         graph = self.network.gradient_graph
         return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
-    def objective(self, x: np.ndarray, y: np.ndarray) -> Objective:
+    def objective(self, x: ArrayLike, y: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, also of a float32 model, and every call gives a new gradient. The rows may change in place.
+        Both are float64, also of a float32 model, and every call gives a new gradient. The rows are converted as in a
+        call of :attr:`value_and_grad`, which says what is refused, and copied, once.
 
         >>> from scipy.optimize import minimize
         >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
-        >>> x = np.array([[0], [1], [2]], np.float32)
-        >>> minimize(model.objective(x, 3 * x - 1), np.zeros(2), jac=True, method="SLSQP").x.round(2)
+        >>> minimize(model.objective([[0], [1], [2]], [[-1], [2], [5]]), np.zeros(2), jac=True, method="SLSQP").x.round(2)
         array([ 3., -1.])
         """
         return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)

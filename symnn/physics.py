@@ -337,8 +337,7 @@ class PhysicsModel:
     def objective(self, *points: np.ndarray | Sequence[np.ndarray]) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, and every call gives a new gradient. Points without data that are C-contiguous arrays of the
-        model's dtype may change in place between calls.
+        Both are float64, and every call gives a new gradient. The points are copied.
         """
         return Objective(list(zip(self.parts.values(), self._arrays(points))), self.physics.parameter_count, self.dtype)
 
