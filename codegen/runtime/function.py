@@ -137,7 +137,7 @@ class CompiledFunction:
         return self._code.in_threads(self.threads, everything[:count], everything[count:])
 
     def convert(self, /, *arguments: Any, **named: Any) -> tuple[Any, ...]:
-        """The arguments as a call converts them, so that :meth:`bind` takes them; those that are so already, themselves.
+        """The arguments as a call converts them, for :meth:`bind`; what it takes as it is stays itself.
 
         >>> from codegen import from_expressions
         >>> from sympy import IndexedBase, symbols
