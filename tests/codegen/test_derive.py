@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from sympy import Abs, Expr, Max, cos, exp, log, sin, symbols, tanh
 
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
@@ -28,6 +27,7 @@ from tests.codegen.networks import (
     random_values,
     s,
 )
+from tests.properties import holds_for
 
 SUM, MAX = Reduction.SUM, Reduction.MAX
 A, B, v, w, x = (Variable(n, e) for n, e in [("A", (3, 3)), ("B", (3, 3)), ("v", (3,)), ("w", (2,)), ("x", (S, 3))])
@@ -204,8 +204,7 @@ def test_every_method_gives_the_derivative(case: str) -> None:
     assert distance(outputs(gradient(unrolled, of, method="forward"), values), by_reverse) <= 1e-12
 
 
-@settings(max_examples=60)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=15, slow=60)
 def test_every_method_gives_the_derivative_of_a_random_graph(graph: Graph) -> None:
     values = random_values(graph)
     by_reverse = outputs(gradient(graph, "L"), values)
@@ -217,8 +216,7 @@ def test_every_method_gives_the_derivative_of_a_random_graph(graph: Graph) -> No
     assert distance(outputs(gradient(graph.unroll(), "L"), values), by_reverse) <= 1e-12
 
 
-@settings(max_examples=30)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=8, slow=30)
 def test_the_derivative_by_an_intermediate_vertex_is_that_of_the_graph_in_which_it_is_an_input(graph: Graph) -> None:
     name = graph.equations[0].name
     rest = tuple(equation for equation in graph.equations if equation.name != name)
