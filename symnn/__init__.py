@@ -17,6 +17,7 @@ import symnn.terminal  # noqa: F401 - what PYTHONIOENCODING may ask for is known
 
 TYPE_CHECKING = False  # typing's own would cost its import
 if TYPE_CHECKING:
+    from symnn.checkpoint import Checkpoint, load
     from symnn.data import Dataset, Split, load_digits, load_file, load_frame
     from symnn.descent import Descent
     from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Checkpoint": "checkpoint",
     "CheckpointError": "errors",
     "DataError": "errors",
     "Dataset": "data",
@@ -50,6 +52,7 @@ _HOMES = {
     "TrainingSpec": "spec",
     "check": "verify",
     "dense": "network",
+    "load": "checkpoint",
     "load_digits": "data",
     "load_file": "data",
     "load_frame": "data",
@@ -61,6 +64,7 @@ _HOMES = {
 """The module of each public name."""
 
 __all__ = [
+    "Checkpoint",
     "CheckpointError",
     "DataError",
     "Dataset",
@@ -80,6 +84,7 @@ __all__ = [
     "TrainingSpec",
     "check",
     "dense",
+    "load",
     "load_digits",
     "load_file",
     "load_frame",

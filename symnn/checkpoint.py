@@ -30,6 +30,7 @@ from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.files import PART, file_path, require_regular
+from symnn.given import called
 from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -169,6 +170,7 @@ def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
     return raw
 
 
+@called(CheckpointError)
 def save(
     path: str | os.PathLike[str],
     network: Network,
@@ -223,8 +225,9 @@ def save(
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
+@called(CheckpointError)
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read and check a checkpoint.
+    """Read and check a checkpoint: what :meth:`TrainingResult.save` or ``symnn train --out`` wrote.
 
     Raises :class:`CheckpointError` for anything that is not as :func:`save` writes it, naming file and tensor.
     """
@@ -267,9 +270,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         return Checkpoint(network, parameters)
     _require(dataset, Dataset, "dataset")
     if dataset.features != network.inputs:
-        raise CheckpointError(
-            f"{path}: dataset: found {dataset.features} features, expected {network.inputs}, the inputs of the network"
-        )
+        raise CheckpointError(f"{path}: dataset: {dataset.misfit(network.inputs)}")
     return Checkpoint.of(network, parameters, dataset)
 
 

@@ -302,7 +302,9 @@ def _counted(rows: list[Row]) -> Iterator[Row]:
 def steps(
     spec: SpecArgument,
     inputs: Annotated[str, typer.Option("--input", help="The features of one sample, separated by commas.")],
-    label: Annotated[int | None, typer.Option(min=0, help="The class of the sample.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="The class of the sample: its number, or its name in --weights.")
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The target row of the sample, separated by commas.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A saved network instead of random parameters.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random parameters.")] = 0,
@@ -455,7 +457,7 @@ def _numbers(option: str, text: str, count: int) -> list[float]:
     return numbers
 
 
-def _sample(trained: Checkpoint, inputs: str, label: int | None, target: str | None) -> dict[str, Any]:
+def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | None) -> dict[str, Any]:
     """The values of the network's inputs at one sample, scaled as the network was trained."""
     import numpy as np
 
@@ -463,17 +465,29 @@ def _sample(trained: Checkpoint, inputs: str, label: int | None, target: str | N
     return {**trained.network.split(trained.theta), "x": x, "y": _target(trained, label, target)}
 
 
-def _target(trained: Checkpoint, label: int | None, target: str | None) -> Any:
+def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:
     import numpy as np
 
     network = trained.network
     if network.target.kind == "integer":
-        if label is None or label >= network.outputs:
-            raise DataError(f"--label: expected a class from 0 to {network.outputs - 1}, found {label}")
-        return [label]
+        return [_class(trained, label)]
     if target is None:
         raise DataError(f"--target: expected {network.outputs} numbers separated by commas, found none")
     return trained.standardise_targets(np.array([_numbers("--target", target, network.outputs)]))
+
+
+def _class(trained: Checkpoint, label: str | None) -> int:
+    """The number of a class that is given by its name or, where it is the name of none, by its number."""
+    from symnn.suggest import listing, quote
+
+    names, count = trained.classes or (), trained.network.outputs
+    if label in names:
+        return names.index(label)
+    if label is not None and label.isdecimal() and len(label) < 10 and int(label) < count:
+        return int(label)
+    found = "none" if label is None else quote(label)
+    known = f", or its name {listing(names)}" if names else "; --weights knows the names of a trained network's classes"
+    raise DataError(f"--label: expected a class from 0 to {count - 1}, found {found}{known}")
 
 
 def _make_directory(path: Path) -> None:

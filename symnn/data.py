@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from symnn.errors import DataError
 from symnn.files import file_path
-from symnn.given import names, one_of, whole_number
+from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
 from symnn.suggest import quote
 from symnn.tables import (
@@ -83,6 +83,7 @@ class Dataset:
     target_names: tuple[str, ...] = ()
 
     @classmethod
+    @called(DataError)
     def from_arrays(
         cls,
         x: object,
@@ -137,12 +138,18 @@ class Dataset:
         """D, the number of inputs of a network for this data."""
         return len(self.feature_names)
 
+    def misfit(self, inputs: int) -> str:
+        """What is wrong with it for a network of so many inputs."""
+        names = listed(self.feature_names)
+        return f"found {self.features} features, expected {inputs}, the inputs of the network; they are {names}"
+
     @property
     def targets(self) -> int:
         """The number of outputs of a network for this data: the number of classes, or T."""
         return int(self.train.y.shape[1]) if self.classes is None else len(self.classes)
 
 
+@called(DataError)
 def load_digits(seed: int = 0, validation_fraction: float = 0.15, test_fraction: float = 0.2) -> Dataset:
     """Scikit-learn's handwritten digits: 1,797 scans of 8×8 pixels in ten classes.
 
@@ -180,6 +187,7 @@ def load_digits(seed: int = 0, validation_fraction: float = 0.15, test_fraction:
 BUILTIN: dict[str, Callable[..., Dataset]] = {"digits": load_digits}
 
 
+@called(DataError)
 def load_file(
     path: str | os.PathLike[str],
     target: str | Sequence[str],
@@ -244,6 +252,7 @@ def load_file(
     )
 
 
+@called(DataError)
 def load_frame(
     frame: Any,
     target: str | Sequence[str],

@@ -14,6 +14,7 @@ from codegen.emit.layout import Slot
 from codegen.runtime.minibatches import Minibatches
 from symnn.arrays import read_array
 from symnn.errors import DataError, SymnnError
+from symnn.given import constructed
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser
 from symnn.suggest import canonical, quote, unknown
@@ -29,6 +30,7 @@ class Passed(NamedTuple):
     total: float = 0.0
 
 
+@constructed(SymnnError)
 class Descent:
     """Minibatch descent from ``theta``: for each batch θ, state ← update(θ, ∇loss(θ), state).
 

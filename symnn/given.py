@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from inspect import Parameter, signature
 from math import inf
 from numbers import Integral
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from symnn.errors import SymnnError
-from symnn.suggest import quote
+from symnn.suggest import quote, unknown
 
 MOST = 2**31
 """The largest number of things that is believed."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C")
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -65,3 +70,72 @@ def function(name: str, given: Function, what: str, refused: type[SymnnError] = 
     if not callable(given):
         raise refused(f"{name}: found {quote(given)}, expected {what}")
     return given
+
+
+# --- arguments that are missing or unknown ------------------------------------------------------------------------
+
+
+def called(refused: type[SymnnError]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function whose calls without an argument that it needs, or with one too many, raise ``refused``.
+
+    Nothing is looked at unless a call has failed.
+
+    >>> @called(SymnnError)
+    ... def train(network, *, epochs=10):
+    ...     pass
+    >>> train(epochs=3)
+    Traceback (most recent call last):
+    symnn.errors.SymnnError: train: network is missing, expected train(network, epochs=…)
+    """
+
+    def decorate(inner: Callable[P, R]) -> Callable[P, R]:
+        @wraps(inner)
+        def outer(*arguments: P.args, **named: P.kwargs) -> R:
+            try:
+                return inner(*arguments, **named)
+            except TypeError:
+                if problem := _misfit(inner, arguments, named):
+                    raise refused(problem) from None
+                raise
+
+        return outer
+
+    return decorate
+
+
+def constructed(refused: type[SymnnError]) -> Callable[[type[C]], type[C]]:
+    """The same for the construction of a class."""
+
+    def decorate(cls: type[C]) -> type[C]:
+        cls.__init__ = called(refused)(cls.__init__)  # type: ignore[method-assign]
+        return cls
+
+    return decorate
+
+
+def _misfit(function: Callable[..., Any], arguments: Sequence[object], named: Mapping[str, object]) -> str | None:
+    """What is wrong with a call of a function, if it is the number or the names of its arguments."""
+    found = signature(function)
+    try:
+        found.bind(*arguments, **named)
+    except TypeError as error:
+        reason = str(error)
+    else:
+        return None
+    known = {key: p for key, p in found.parameters.items() if key not in ("self", "cls") and p.kind not in _ALL_OTHERS}
+    name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+    if not any(p.kind is Parameter.VAR_KEYWORD for p in found.parameters.values()):
+        for given in named:
+            if given not in known:
+                return f"{name}: {unknown('argument', given, known)}"
+    expected = ", ".join(key if p.default is Parameter.empty else f"{key}=…" for key, p in known.items())
+    in_place = [*found.parameters][: len(arguments)]
+    missing = [
+        key for key, p in known.items() if p.default is Parameter.empty and key not in named and key not in in_place
+    ]
+    if missing:
+        reason = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    return f"{name}: {reason}, expected {name}({expected})"
+
+
+_ALL_OTHERS = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 from sympy import Expr, Mul, Rational, Symbol
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
@@ -18,9 +18,9 @@ from codegen.emit.numba import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder
-from symnn.errors import SpecError
+from symnn.errors import DataError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
-from symnn.given import whole_number
+from symnn.given import called, constructed, whole_number
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
 from symnn.objective import Objective
@@ -32,6 +32,7 @@ ActivationLike = str | Choice | Mapping[str, Any] | Formula | None
 LossLike = str | Choice | Mapping[str, Any] | ElementLoss
 
 
+@constructed(SpecError)
 @dataclass(frozen=True)
 class Layer:
     """A dense layer of ``dense`` units, or none, followed by an activation, or none.
@@ -59,6 +60,7 @@ class Layer:
         return self.dense or 0
 
 
+@called(SpecError)
 def dense(units: int, activation: ActivationLike = None, *, bias: bool = True, initialiser: str | None = None) -> Layer:
     """``z = W·x``, ``u = z + b``, ``a = activation(u)``.
 
@@ -77,6 +79,7 @@ class ParameterSlice:
     shape: tuple[int, ...]
 
 
+@constructed(SpecError)
 @dataclass(frozen=True)
 class Network:
     """Layers and a loss over ``inputs`` features.
@@ -346,15 +349,17 @@ class Model:
         graph = self.network.gradient_graph
         return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
-    def objective(self, x: np.ndarray, y: np.ndarray) -> Objective:
+    @called(DataError)
+    def objective(self, x: ArrayLike, y: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, also of a float32 model, and every call gives a new gradient. The rows may change in place.
+        Both are float64, also of a float32 model, and every call gives a new gradient. The rows are converted as in a
+        call of :attr:`value_and_grad`, which says what is refused, and copied, once.
 
         >>> from scipy.optimize import minimize
         >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
-        >>> x = np.array([[0], [1], [2]], np.float32)
-        >>> minimize(model.objective(x, 3 * x - 1), np.zeros(2), jac=True, method="SLSQP").x.round(2)
+        >>> fun = model.objective([[0], [1], [2]], [[-1], [2], [5]])
+        >>> minimize(fun, np.zeros(2), jac=True, method="SLSQP").x.round(2)
         array([ 3., -1.])
         """
         return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from codegen import CompiledFunction
 from codegen.emit.numba import Dtype
 from symnn.arrays import read_array
 from symnn.errors import DataError
 
-Part: TypeAlias = tuple[CompiledFunction, Sequence[np.ndarray]]
-"""``value_and_grad(theta, *arrays) -> (loss, gradient)``, and the arrays."""
+Part: TypeAlias = tuple[CompiledFunction, Sequence[ArrayLike]]
+"""``value_and_grad(theta, *arrays) -> (loss, gradient)``, and the arrays, or what a call converts to them."""
 
 
 class Objective:
-    """``fun(theta) -> (loss, gradient)``, the sum of parts that are bound to their arrays and to memory of its own.
+    """``fun(theta) -> (loss, gradient)``, the sum of parts that are bound to copies of their arrays.
 
     Loss and gradient are float64 whatever the dtype of the parts, and the gradient is a new array at every call, as
-    SciPy's methods need it: they compare it with those of the steps before. Arrays that the parts take as they are may
-    change in place between calls. Calls must not run at once.
+    SciPy's methods need it: they compare it with those of the steps before. Arrays are converted as in a call of the
+    part, and copied, once. Calls must not run at once.
     """
 
     def __init__(self, parts: Sequence[Part], count: int, dtype: Dtype) -> None:
         self._theta = np.zeros(count, dtype)
         self._gradients = np.zeros((len(parts), count), dtype)
-        self._calls = [part.bind(self._theta, *arrays, out=row) for (part, arrays), row in zip(parts, self._gradients)]
+        self._calls = [self._bound(*part, row) for part, row in zip(parts, self._gradients)]
+
+    def _bound(self, part: CompiledFunction, arrays: Sequence[ArrayLike], gradient: np.ndarray) -> Callable[[], Any]:
+        _, *converted = part.convert(self._theta, *arrays)
+        return part.bind(self._theta, *(array.copy() for array in converted), out=gradient)
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and its gradient at these parameters.

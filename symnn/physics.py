@@ -41,6 +41,7 @@ from codegen.expression import fresh_name, replace, substitute
 from codegen.schedule import ScheduleName
 from symnn.activations import exact
 from symnn.errors import DataError, FieldError, SpecError
+from symnn.given import constructed
 from symnn.network import ActivationLike, Layer, Network, ParameterSlice
 from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
@@ -54,6 +55,7 @@ Written: TypeAlias = str | Basic
 """An equation as a text, with = or what should be 0, an expression that should be 0, or a SymPy equality."""
 
 
+@constructed(SpecError)
 @dataclass(frozen=True)
 class Residual:
     """Equations that hold on one set of points: ``weight`` · Σ over the equations of the mean residual² in the loss.
@@ -87,6 +89,7 @@ class Residual:
         return tuple(self.equations) if isinstance(self.equations, (list, tuple)) else (self.equations,)
 
 
+@constructed(SpecError)
 @dataclass(frozen=True)
 class Physics:
     """A network of ``inputs`` whose outputs are the ``unknowns``, and the residuals that it should bring to 0.
@@ -337,8 +340,7 @@ class PhysicsModel:
     def objective(self, *points: np.ndarray | Sequence[np.ndarray]) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these points, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, and every call gives a new gradient. Points without data that are C-contiguous arrays of the
-        model's dtype may change in place between calls.
+        Both are float64, and every call gives a new gradient. The points are copied.
         """
         return Objective(list(zip(self.parts.values(), self._arrays(points))), self.physics.parameter_count, self.dtype)
 

@@ -9,10 +9,11 @@ from numbers import Real
 import numpy as np
 
 from symnn.errors import DataError, FieldError
-from symnn.given import MOST, whole_number
+from symnn.given import MOST, called, whole_number
 from symnn.suggest import quote
 
 
+@called(DataError)
 def sample(ranges: Sequence[tuple[float, float] | Sequence[float]], count: int, seed: int = 0) -> np.ndarray:
     """``count`` points: each input from its range ``(low, high)``, or in turn from the values ``[v, …]`` of a list.
 

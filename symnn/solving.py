@@ -16,7 +16,7 @@ import numpy as np
 from symnn.arrays import read_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
-from symnn.given import function
+from symnn.given import called, function
 from symnn.lbfgs import SMALLEST_GRADIENT, Standing, is_stationary, lbfgs, reach_of
 from symnn.linesearch import Evaluate, Iterate
 from symnn.optimisers import OPTIMISERS
@@ -64,6 +64,7 @@ class Solution:
     stopped: str
 
 
+@called(DataError)
 def solve(
     objective: ObjectiveLike,
     theta: np.ndarray,

@@ -38,6 +38,7 @@ from symnn.data import BUILTIN
 from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
 from symnn.formula import FUNCTIONS, parse_formula
+from symnn.given import called
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
 from symnn.optimisers import OPTIMISERS
@@ -170,7 +171,10 @@ class _Table:
     def _named(self, name: str, parameters: object) -> Choice:
         name = canonical(self.kind, name)
         if name == "softmax":
-            raise FieldError("expected no activation last, found 'softmax', which the loss softmax_cross_entropy has")
+            raise FieldError(
+                "expected a function of one number, found 'softmax', which is part of the loss softmax_cross_entropy: "
+                "with it the last layer needs no activation"
+            )
         if name not in self.rows:
             raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
         known = self.rows[name].parameters
@@ -442,6 +446,7 @@ class Spec(SpecModel):
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
+@called(SpecError)
 def load_spec(source: str | Path | Mapping[str, Any]) -> Spec:
     """The spec in a ``.yaml``, ``.yml`` or ``.json`` file, or in a mapping of plain values.
 

@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike
 
 from codegen.runtime.fingerprint import fingerprint
 from symnn.callbacks import asks_to_stop, hand_over
-from symnn.checkpoint import Checkpoint, target_scaling
+from symnn.checkpoint import Checkpoint, save, target_scaling
 from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
-from symnn.given import function
+from symnn.given import called, function
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
@@ -92,6 +92,24 @@ class TrainingResult:
         """
         return Checkpoint.of(self.model.network, self.theta, self.dataset).predict(x)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as ``symnn train --out`` does, with the data set's scaling, classes and features.
+
+        :func:`symnn.load` reads it again, ``symnn predict`` too, and what it predicts are the same bits. Raises
+        :class:`CheckpointError` as :func:`symnn.checkpoint.save` does.
+
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import symnn
+        >>> network = Network(1, (symnn.dense(1),), "mean_squared_error")
+        >>> result = train(network, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], {"epochs": 100})
+        >>> with TemporaryDirectory() as folder:
+        ...     result.save(Path(folder, "line.safetensors"))
+        ...     symnn.load(Path(folder, "line.safetensors")).predict([[3.0]]).round(2)
+        array([[7.]])
+        """
+        save(path, self.model.network, self.theta, dataset=self.dataset, dtype=self.model.dtype)
+
 
 @overload
 def train(
@@ -120,7 +138,8 @@ def train(
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
 ) -> TrainingResult: ...
-def train(  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
+@called(SymnnError)  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
+def train(
     network: Network,
     data: Any = None,
     y: Any = None,
@@ -337,9 +356,7 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
     symnn.errors.DataError: digits: found 10 classes, expected 3, the outputs of the network
     """
     if dataset.features != network.inputs:
-        raise DataError(
-            f"{dataset.name}: found {dataset.features} features, expected {network.inputs}, the inputs of the network"
-        )
+        raise DataError(f"{dataset.name}: {dataset.misfit(network.inputs)}")
     targets, encode = _encoding(network, dataset)
 
     def fit(part: Split, name: str) -> Split:

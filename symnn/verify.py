@@ -12,12 +12,13 @@ from codegen.numeric import CheckReport, check_gradient
 from symnn.arrays import read_array
 from symnn.descent import checked_parameters
 from symnn.errors import DataError, SymnnError
-from symnn.given import MOST, names, whole_number
+from symnn.given import MOST, called, names, whole_number
 from symnn.network import Network
 
 METHODS = ("forward", "central", "complex")
 
 
+@called(SymnnError)
 def check(
     network: Network,
     x: ArrayLike | None = None,

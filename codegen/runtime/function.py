@@ -63,7 +63,7 @@ class CompiledFunction:
     (lists, frames, arrays of other libraries), are converted where nothing is lost: whole numbers and bools to floats,
     floats that are whole numbers to integers. Of floats that are rounded a :class:`~codegen.PrecisionWarning` says so,
     once an argument. Other arguments raise ``TypeError`` or ``ValueError`` that say which, what was found and what was
-    expected; an array for ``out`` is never converted, nor is what :meth:`bind` gets.
+    expected; an array for ``out`` is never converted, nor is what :meth:`bind` gets unless :meth:`convert` made it.
 
     >>> from codegen import from_expressions
     >>> from sympy import Idx, IndexedBase, Sum, symbols
@@ -135,6 +135,21 @@ class CompiledFunction:
     def _in_threads(self, *everything: Any) -> Any:
         count = len(self.layout.arguments)
         return self._code.in_threads(self.threads, everything[:count], everything[count:])
+
+    def convert(self, /, *arguments: Any, **named: Any) -> tuple[Any, ...]:
+        """The arguments as a call converts them, for :meth:`bind`; what it takes as it is stays itself.
+
+        >>> from codegen import from_expressions
+        >>> from sympy import IndexedBase, symbols
+        >>> i, x = symbols("i", integer=True), IndexedBase("x", shape=(3,))
+        >>> f = compile(from_expressions({"e": x[0] * x[1] + x[2]}, [x]))
+        >>> f.bind(*f.convert([1, 2, 3]))()
+        5.0
+        """
+        given = ordered(self.layout, arguments, named) if named else arguments
+        if len(given) != len(self.layout.arguments):
+            self._check(given)
+        return tuple(self._converted(given))
 
     def bind(
         self, /, *arguments: Any, out: np.ndarray | Sequence[np.ndarray] | None = None, **named: Any

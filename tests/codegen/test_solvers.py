@@ -209,6 +209,25 @@ def test_a_sparse_jacobian_has_the_values_of_the_dense_one() -> None:
     np.testing.assert_allclose(value, dense.fun(point), rtol=1e-14)
 
 
+IN_PLACE: dict[str, Callable[[Any], object]] = {
+    "eliminate_zeros": lambda matrix: matrix.eliminate_zeros(),
+    "sort_indices": lambda matrix: matrix.sort_indices(),
+    "sum_duplicates": lambda matrix: matrix.sum_duplicates(),
+    "setdiag": lambda matrix: matrix.setdiag(7.0),
+    "indices": lambda matrix: matrix.indices.fill(0),
+    "ends": lambda matrix: matrix.indptr.fill(0),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_a_sparse_jacobian_may_be_changed_in_place(name: str) -> None:
+    system = FlatFunction(BAND, "f", ["v"], {"a": 0.0, "y": np.zeros(5)}, sparse=True)
+    point = np.array([0.0, 1.0, 0.0, 2.0, 3.0])
+    expected = system.jac(point).toarray()
+    IN_PLACE[name](system.jac(point))
+    assert system.jac(point).toarray().tolist() == expected.tolist()
+
+
 def test_solvers_take_sparse_jacobians() -> None:
     target = np.linspace(-1, 1, 30)
     system = FlatFunction(BAND, "f", ["v"], {"a": 2.0, "y": target}, sparse=True)

@@ -24,7 +24,7 @@ from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
 from symnn.cli import app
 from symnn.data import Dataset
-from symnn.errors import SpecError
+from symnn.errors import DataError, SpecError
 from symnn.lbfgs import Standing, lbfgs
 from symnn.network import Network, dense
 from symnn.physics import Physics
@@ -355,7 +355,7 @@ def test_steps_give_every_iris_the_class_that_the_checkpoint_predicts(tmp_path: 
     assert (predicted == iris.target).mean() > 0.9
     given = [",".join(map(str, row)) for row in iris.data]
     for row, kind in zip(given, predicted, strict=True):
-        values = cli._sample(trained, row, 0, None)  # what the command shows; to show it takes half a second a row
+        values = cli._sample(trained, row, "0", None)  # what the command shows; to show it takes half a second a row
         del values["y"]
         assert evaluate(trained.network.forward_graph, values)["output"].argmax() == kind
     for row, kind in zip(given[::30], predicted[::30], strict=True):
@@ -363,6 +363,28 @@ def test_steps_give_every_iris_the_class_that_the_checkpoint_predicts(tmp_path: 
         assert shown.startswith("x is standardised as in training")
         outputs = re.findall(r"^ *output\[0,\d\] = .* = (\S+)$", shown, re.MULTILINE)
         assert np.argmax([float(number.replace("−", "-")) for number in outputs]) == kind
+
+
+LABELS: dict[str, tuple[tuple[str, ...] | None, int | str]] = {
+    "1": (("daisy", "rose"), 1),
+    "rose": (("daisy", "rose"), 1),
+    "2": (("2", "3"), 0),  # a name before a number
+    "lily": (("daisy", "rose"), "expected a class from 0 to 1, found 'lily', or its name (known: daisy, rose)"),
+    "²": (None, "expected a class from 0 to 1, found '²'"),
+    "9" * 5000: (None, "expected a class from 0 to 1, found '999"),
+}
+
+
+@pytest.mark.parametrize("label", LABELS, ids=lambda label: label[:9])
+def test_a_label_is_the_name_of_a_class_or_its_number(label: str) -> None:
+    classes, expected = LABELS[label]
+    network = Network.from_spec(XOR)
+    trained = checkpoint.Checkpoint(network, network.initial_parameters(), classes=classes)
+    if isinstance(expected, int):
+        assert cli._target(trained, label, None) == [expected]
+    else:
+        with pytest.raises(DataError, match=re.escape(f"--label: {expected}")):
+            cli._target(trained, label, None)
 
 
 def test_steps_standardise_the_target_too(tmp_path: Path) -> None:
@@ -393,8 +415,13 @@ BAD = {
     "not a spec": (["formulas", "README.md"], "README.md"),
     "too few inputs": (["steps", XOR, "--input", "1", "--label", "0"], "--input: expected 2 numbers, found 1"),
     "not numbers": (["steps", XOR, "--input", "1,x", "--label", "0"], "--input: expected numbers"),
-    "no label": (["steps", XOR, "--input", "1,0"], "--label: expected a class from 0 to 1, found None"),
+    "no label": (["steps", XOR, "--input", "1,0"], "--label: expected a class from 0 to 1, found none"),
     "a label that is no class": (["steps", XOR, "--input", "1,0", "--label", "2"], "expected a class from 0 to 1"),
+    "a label below all": (["steps", XOR, "--input", "1,0", "--label", "-1"], "--label: expected a class from 0 to 1"),
+    "a name for a label": (
+        ["steps", XOR, "--input", "1,0", "--label", "rose"],
+        "--label: expected a class from 0 to 1, found 'rose'; --weights knows the names",
+    ),
     "no data": (["train", XOR], "data: expected a data set"),
     "no target": (["train", XOR, "--data", "x.csv"], "--target"),
     "no data file": (["train", XOR, "--data", "x.csv", "--target", "y"], "x.csv"),

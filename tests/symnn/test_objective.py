@@ -93,3 +93,44 @@ def test_what_are_no_parameters_is_refused(theta: Any, message: str) -> None:
 def test_numbers_beyond_float32_are_no_error() -> None:
     fun, theta = network("float32")
     assert not np.isfinite(fun(np.full(theta.shape, 1e300))[0])
+
+
+GIVEN: dict[str, Callable[[np.ndarray], Any]] = {
+    "lists": lambda values: values.tolist(),
+    "float64": lambda values: values,
+    "strided": lambda values: np.repeat(values, 2, axis=0)[::2],
+    "columns first": np.asfortranarray,
+}
+
+
+@pytest.mark.filterwarnings("ignore::codegen.PrecisionWarning")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("given", GIVEN)
+def test_rows_are_converted_as_in_a_call_and_copied_once(given: str, dtype: str) -> None:
+    model, theta = NETWORK.compile(dtype), NETWORK.initial_parameters(1).astype(dtype)
+    x, y = X.copy(), np.sin(X[:, :1])
+    loss, gradient = model.value_and_grad(theta, x, y)
+    rows = GIVEN[given](x), GIVEN[given](y)
+    fun = model.objective(*rows)
+    for array in (x, y, *rows):
+        if isinstance(array, np.ndarray):
+            array[:] = 0
+    assert fun(theta)[0] == loss
+    assert fun(theta)[1].tolist() == gradient.tolist()
+
+
+def test_points_are_copied() -> None:
+    points, theta = [X[:, :1].copy(), X.copy()], PHYSICS.initial_parameters(1)
+    fun = PHYSICS.compile().objective(*points)
+    before = fun(theta)[0]
+    for array in points:
+        array[:] = 0
+    assert fun(theta)[0] == before
+
+
+def test_rows_that_a_call_refuses_are_refused() -> None:
+    model = NETWORK.compile()
+    with pytest.raises(TypeError, match=re.escape("'x' must be a numpy array of float64, found a list of <U1")):
+        model.objective([["a", "b"]], [[1]])
+    with pytest.raises(ValueError, match=re.escape("'y' has S = 2 by its shape (2, 1), but 'x' has S = 1")):
+        model.objective([[1, 2]], [[1], [2]])

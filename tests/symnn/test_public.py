@@ -22,8 +22,17 @@ def test_every_public_name_has_a_home_and_is_listed() -> None:
     assert set(symnn.__all__) <= set(dir(symnn))
 
 
+CALLED = ["Layer", "Network", "Physics", "Residual", *(name for name in symnn.__all__ if name.islower())]
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_argument_that_is_unknown_is_told_in_one_sentence(name: str) -> None:
+    with pytest.raises(symnn.SymnnError, match=rf"^{name}: [^\n]*(unknown|missing)[^\n]*$"):
+        getattr(symnn, name)(nonsense=1)
+
+
 MODULES = ["checkpoint", "inspect", "optimisers"]
-OTHERS = ["tarin", "_HOME", "load"]
+OTHERS = ["tarin", "_HOME", "laod"]
 
 
 @pytest.mark.parametrize("name", MODULES)

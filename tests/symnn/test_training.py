@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sympy import tanh
 
+import symnn
 from symnn import descent, training
 from symnn.data import Dataset, Split, load_digits, load_frame, minibatches
 from symnn.errors import DataError, SymnnError
@@ -324,6 +327,18 @@ def test_raw_arrays_are_taken_as_the_loss_wants_them(what: str) -> None:
     assert result.dataset.classes == classes
     assert result.improved
     assert result.predict(1e3 + 10 * POINTS).shape == (40, outputs)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_result_is_saved_with_all_that_predicting_needs(dtype: str, tmp_path: Path) -> None:
+    flowers = {"size": [*range(20)], "colour": ["red", "blue"] * 10, "kind": ["rose", "daisy"] * 10}
+    network = Network(3, (dense(4, lambda x: x * tanh(x)), dense(2)), "softmax_cross_entropy")
+    result = train(network, load_frame(flowers, "kind"), {"epochs": 5}, model=network.compile(dtype))
+    result.save(tmp_path / "a.safetensors")
+    found = symnn.load(tmp_path / "a.safetensors")
+    assert found.classes == ("daisy", "rose")
+    assert found.theta.dtype == np.dtype(dtype)
+    assert found.predict(flowers).tolist() == result.predict(flowers).tolist()
 
 
 # ------------------------------------------------------------------------------------------- how it ends
