@@ -77,14 +77,39 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
     ``kernel(*arguments)`` returns the results, arrays newly allocated; ``fill(*arguments, *arrays)`` writes the array
     results and returns the scalar ones; ``run(*arguments, *arrays, work)`` is what both call.
     """
+    return _module(program, layout, dtype, functions(program, layout, dtype))
+
+
+def emit_fill(program: Program, layout: Layout, dtype: Dtype) -> str:
+    """The source of the same module without ``kernel``."""
+    return _module(program, layout, dtype, "\n".join(Functions(program, layout, dtype).called()) + "\n")
+
+
+def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> str:
+    """The source of a module with ``kernel`` around the ``fill`` of the module with this key, which it expects.
+
+    Calls from Python need no ``kernel``, and Numba compiles all it calls into it once more: a third of the time.
+    """
+    made = Functions(program, layout, dtype)
     return "\n".join(
         [
-            '"""' + describe(program, layout, dtype),
-            '"""',
+            f'"""kernel around fill of the module {module}."""',
             "",
-            preamble(program.graph) + functions(program, layout, dtype),
+            PREAMBLE,
+            *made.types(),
+            "",
+            "",
+            *made.kernel(),
+            "",
+            "",
+            "run = kernel  # a loader asks it whether its machine code came from the cache",
+            "",
         ]
     )
+
+
+def _module(program: Program, layout: Layout, dtype: Dtype, definitions: str) -> str:
+    return "\n".join(['"""' + describe(program, layout, dtype), '"""', "", preamble(program.graph) + definitions])
 
 
 def preamble(graph: Graph) -> str:
@@ -144,6 +169,13 @@ class Functions:
     # --- the module -----------------------------------------------------------------------------------------------
 
     def lines(self) -> Iterator[str]:
+        yield from self.called()
+        yield ""
+        yield ""
+        yield from self.kernel()
+
+    def called(self) -> Iterator[str]:
+        """What a call from Python needs."""
         body = list(self.body())
         yield from self.types()
         for name, text in zip(self.constants.values(), self.constants):
@@ -154,9 +186,6 @@ class Functions:
         yield ""
         yield ""
         yield from self.fill()
-        yield ""
-        yield ""
-        yield from self.kernel()
 
     def header(self) -> Iterator[str]:
         graph = self.program.graph

@@ -13,7 +13,7 @@ import numpy as np
 
 from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
-from codegen.emit.numba import Dtype, emit
+from codegen.emit.numba import Dtype, emit, emit_fill, emit_kernel
 from codegen.errors import EmitError
 from codegen.graph import Graph
 from codegen.operations import count_operations
@@ -241,13 +241,14 @@ class _VectorCode:
 
 
 class _NumbaCode:
-    """The readable module, called through Numba's own wrappers."""
+    """The readable module, called through Numba's own wrappers; its ``kernel`` is compiled when it is asked for."""
 
     def __init__(self, preparation: Preparation, cache: bool) -> None:
-        source, layout = preparation.source, preparation.layout
+        layout = preparation.layout
+        source = emit_fill(preparation.program, layout, preparation.dtype)
         loaded = load(source, cache, {})
-        self.cache_hit, self.jitted, self._layout = loaded.cache_hit, loaded.module, layout
-        self._preparation, self._cache = preparation, cache
+        self.cache_hit, self._layout = loaded.cache_hit, layout
+        self._preparation, self._cache, self._module = preparation, cache, key(source)
         self._fill = loaded.module.fill
         slots = [*layout.arguments, *layout.arrays]
         self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
@@ -270,12 +271,18 @@ class _NumbaCode:
         return results[0] if len(results) == 1 else results
 
     @once
+    def jitted(self) -> Any:
+        prepared = self._preparation
+        source = emit_kernel(prepared.program, self._layout, prepared.dtype, self._module)
+        return load(source, self._cache, {"fill": self._fill}).module
+
+    @once
     def c_function(self) -> CFunction:
         from codegen.emit.c_entry import c_source, namespace
         from codegen.emit.vector.interface import words
 
         extents = self._preparation.graph.extents
-        source = c_source(self._layout, extents, self._preparation.dtype, key(self._preparation.source))
+        source = c_source(self._layout, extents, self._preparation.dtype, self._module)
         run = load(source, self._cache, namespace(self._fill)).module.run
         return CFunction(run.address, words(len(extents), self._layout), lambda _: 0, run)
 

@@ -22,8 +22,8 @@ def graphs():
             yield name + ", Hessian-vector", codegen.hvp(network, "loss", parameters(network))
 
 def some_graphs(tries):
-    # Compiling takes longer than calling, so a small sample has three of them.
-    return list(graphs())[slice(0, 3) if tries < 500 else slice(None)]
+    # Compiling takes longer than calling, so a small sample has one of them.
+    return [(name, graph) for name, graph in graphs() if tries >= 500 or name == "mlp"]
 """
 
 GUARD = (

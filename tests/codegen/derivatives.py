@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from sympy import exp, sin
 
@@ -108,6 +109,11 @@ ARRAYS: Mapping[str, Graph] = {
     "indices in a body": system(Equation(r[i, j], exp(v[i] * (i + 1)) * (j + 2))),
     "broadcasting": system(Equation(r[i, j], v[i]), Equation(y[s, i], r[i, j] * x[s, j] ** 2, SUM, (j,))),
 }
+
+
+LONG = ("a network, three layers", "the softmax of a network", "the loss of each sample")
+"""A second a test; the quick suite has the other arrays."""
+ARRAY_CASES = [pytest.param(case, marks=pytest.mark.slow) if case in LONG else case for case in ARRAYS]
 
 
 def total_of_squares(graph: Graph) -> Graph:

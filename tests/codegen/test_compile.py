@@ -8,7 +8,7 @@ import inspect
 import math
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -38,6 +38,7 @@ from tests.codegen.networks import (
     parameters,
     random_values,
 )
+from tests.properties import holds_for
 
 x, y, z = symbols("x y z", real=True)
 
@@ -69,7 +70,7 @@ NETWORKS = {
 EVERY_WAY = "2-5-3"
 """The network that the quick suite compiles by every schedule and emitter."""
 LARGE = "20-17-13-3, large enough for BLAS"
-"""It compiles that one as vectors by every schedule, as readable code by ``blas``; the others as ``blas`` vectors."""
+"""It compiles that one as vectors by every schedule, and the others as ``blas`` vectors."""
 
 
 def ways() -> list[object]:
@@ -81,7 +82,7 @@ def ways() -> list[object]:
                 if (name.startswith("20-"), schedule) == (True, "unrolled"):
                     continue  # two thousand statements of straight-line code take a minute to compile
                 quick = name == EVERY_WAY or (schedule, emitter) == ("blas", "vector")
-                quick |= name == LARGE and (schedule == "blas" or emitter == "vector")
+                quick |= name == LARGE and emitter == "vector"
                 marks = () if quick else (pytest.mark.slow,)
                 found.append(pytest.param(name, schedule, emitter, marks=marks))
     return found
@@ -113,8 +114,7 @@ def test_float32_is_within_rounding_of_float64(name: str) -> None:
     assert distance([a.astype(float) for a in found], outputs(graph, values)) <= 5e-4
 
 
-@settings(max_examples=25)
-@given(graph=index_graphs())
+@holds_for(index_graphs(), quick=8, slow=25)
 def test_random_index_graphs_through_numpy(graph: Graph) -> None:
     derived = gradient(graph, "L")
     values = random_values(derived, samples=3)
@@ -170,16 +170,46 @@ FUNCTIONS: dict[str, Expr] = {
 }
 
 
+def derivatives(names: Sequence[str]) -> Graph:
+    """Functions with their derivatives as one graph: what a module costs is paid once."""
+    graphs = [gradient(from_expressions({name: FUNCTIONS[name]}, [x]), name) for name in names]
+    equations = tuple(equation for graph in graphs for equation in graph.equations)
+    return Graph(graphs[0].inputs, equations, tuple(output for graph in graphs for output in graph.outputs))
+
+
+UNORDERED = ("maximum", "minimum")
+"""Their derivatives compare real numbers, which the vector emitter leaves to the readable code."""
+WRITERS: dict[str, tuple[list[str], Callable[[Graph], Callable[..., tuple[float, ...]]]]] = {
+    "vector": (
+        [name for name in FUNCTIONS if name not in UNORDERED],
+        lambda graph: codegen.compile(graph, cache=False, emitter="vector"),
+    ),
+    "auto": ([*UNORDERED], lambda graph: codegen.compile(graph, cache=False)),
+    "numba": ([*FUNCTIONS], lambda graph: codegen.compile(graph, cache=False, emitter="numba")),
+    "numpy": ([*FUNCTIONS], numpy_function),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_functions_and_their_derivatives_at_ordinary_and_special_points(writer: str) -> None:
+    names, write = WRITERS[writer]
+    graph = derivatives(names)
+    function = write(graph)
+    for point in POINTS:
+        expected = evaluate(graph, {"x": np.array(point)})
+        for output, found in zip(graph.outputs, function(point), strict=True):
+            assert np.allclose(found, expected[output], rtol=1e-14, atol=1e-14, equal_nan=True), (output, point)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_and_its_derivative_at_ordinary_and_special_points(name: str) -> None:
-    graph = gradient(from_expressions({"f": FUNCTIONS[name]}, [x]), "f")
-    # The derivative of a maximum compares real numbers, which the vector emitter leaves to the readable code.
-    first = "auto" if name in ("maximum", "minimum") else "vector"
+def test_a_function_and_its_derivative_alone(name: str) -> None:
+    graph = derivatives([name])
+    first = "auto" if name in UNORDERED else "vector"
     vector, scalar = (codegen.compile(graph, cache=False, emitter=emitter) for emitter in (first, "numba"))
-    reference = numpy_function(graph)
     for point in POINTS:
         expected = [float(v) for v in evaluated(graph, point)]
-        for found in (vector(point), scalar(point), reference(point)):
+        for found in (vector(point), scalar(point)):
             assert np.allclose([float(v) for v in found], expected, rtol=1e-14, atol=1e-14, equal_nan=True), point
 
 

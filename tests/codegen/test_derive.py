@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from sympy import Abs, Expr, Max, cos, exp, log, sin, symbols, tanh
 
+import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
 from codegen.derive import METHODS, Method
+from codegen.errors import CodegenError
 from codegen.functions import equal, relu, sigmoid, stop_gradient
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
@@ -28,6 +29,7 @@ from tests.codegen.networks import (
     random_values,
     s,
 )
+from tests.properties import holds_for
 
 SUM, MAX = Reduction.SUM, Reduction.MAX
 A, B, v, w, x = (Variable(n, e) for n, e in [("A", (3, 3)), ("B", (3, 3)), ("v", (3,)), ("w", (2,)), ("x", (S, 3))])
@@ -204,8 +206,7 @@ def test_every_method_gives_the_derivative(case: str) -> None:
     assert distance(outputs(gradient(unrolled, of, method="forward"), values), by_reverse) <= 1e-12
 
 
-@settings(max_examples=60)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=15, slow=60)
 def test_every_method_gives_the_derivative_of_a_random_graph(graph: Graph) -> None:
     values = random_values(graph)
     by_reverse = outputs(gradient(graph, "L"), values)
@@ -217,8 +218,7 @@ def test_every_method_gives_the_derivative_of_a_random_graph(graph: Graph) -> No
     assert distance(outputs(gradient(graph.unroll(), "L"), values), by_reverse) <= 1e-12
 
 
-@settings(max_examples=30)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=8, slow=30)
 def test_the_derivative_by_an_intermediate_vertex_is_that_of_the_graph_in_which_it_is_an_input(graph: Graph) -> None:
     name = graph.equations[0].name
     rest = tuple(equation for equation in graph.equations if equation.name != name)
@@ -363,3 +363,9 @@ def test_sympys_derivative_of_the_composed_expression_agrees() -> None:
     for symbol in (a, b):
         expected = expression.diff(symbol).subs({a: 0.7, b: -1.3})
         assert found[f"de/d{symbol}"] == pytest.approx(float(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ["gradient", "partials", "count_paths", "hvp", "optimise", "compile", "FlatFunction"])
+def test_what_is_no_graph_is_refused(name: str) -> None:
+    with pytest.raises(CodegenError, match="graph: found a int, expected a Graph"):
+        getattr(codegen, name)(*[5, "e"][: 1 if name in ("partials", "optimise", "compile") else 2])

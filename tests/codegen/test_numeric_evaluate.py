@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from sympy import Expr, Integer, Piecewise, Rational
@@ -19,6 +19,7 @@ from codegen import functions as f
 from codegen.derive import Method
 from codegen.numeric import check_gradient, complex_step, evaluate, evaluate_exactly, rounded
 from tests.codegen.networks import index_graphs, lecture, mlp, random_values
+from tests.properties import holds_for
 
 INF, NAN = np.inf, np.nan
 TINY = 5e-324
@@ -42,6 +43,11 @@ def agree(found: ArrayLike, expected: ArrayLike, tolerance: float = 1e-12) -> bo
 POINTS = (
     *(0.0, 1.0, -1.0, 0.5, -0.3, 2.0, -2.5, 3.0, 6.0, -7.0, 30.0, -30.0, 100.0, -100.0, 709.0, -745.0, 800.0, -800.0),
     *(1000.0, -1000.0, TINY, -TINY, 1e-310, -1e-310, 1e-300, 1e-8, -1e-8, 1e10, INF, -INF, NAN),
+)
+FEW = (0.0, 1.0, -0.3, 2.0, -7.0, 30.0, -745.0, 1000.0, -1000.0, -TINY, 1e-310, 1e-8, INF, -INF, NAN)
+"""One or two of every kind; the slow suite has the others."""
+MANY = pytest.mark.parametrize(
+    "points", [FEW, pytest.param([p for p in POINTS if p not in FEW], marks=pytest.mark.slow)], ids=["few", "others"]
 )
 
 UNARY = (
@@ -70,19 +76,28 @@ OF_TWO = (
 )
 
 
+@MANY
 @pytest.mark.parametrize("expression", OF_ONE, ids=str)
-def test_value_and_derivative_agree_with_mpmath(expression: Expr) -> None:
+def test_value_and_derivative_agree_with_mpmath(expression: Expr, points: Sequence[float]) -> None:
     graph = gradient(from_expressions({"f": expression}, [x]), "f")
-    for point in POINTS:
+    for point in points:
         found, exact = evaluate(graph, {"x": point}), evaluate_exactly(graph, {"x": point})
         for name in graph.outputs:
             assert agree(found[name], rounded(exact[name])), (name, point, found[name], exact[name])
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        (0.0, 1.0, -3.0, 1000.0, -INF, NAN),
+        pytest.param((0.0, 1.0, -1.0, 0.5, -3.0, 1000.0, -1000.0, INF, -INF, NAN), marks=pytest.mark.slow),
+    ],
+    ids=["few", "all"],
+)
 @pytest.mark.parametrize("expression", OF_TWO, ids=str)
-def test_value_and_derivative_in_two_variables_agree_with_mpmath(expression: Expr) -> None:
+def test_value_and_derivative_in_two_variables_agree_with_mpmath(expression: Expr, points: Sequence[float]) -> None:
     graph = gradient(from_expressions({"f": expression}, [x, y]), "f")
-    for a, b in product((0.0, 1.0, -1.0, 0.5, -3.0, 1000.0, -1000.0, INF, -INF, NAN), repeat=2):
+    for a, b in product(points, repeat=2):
         found, exact = evaluate(graph, {"x": a, "y": b}), evaluate_exactly(graph, {"x": a, "y": b})
         for name in graph.outputs:
             assert agree(found[name], rounded(exact[name])), (name, a, b, found[name], exact[name])
@@ -121,11 +136,12 @@ def test_float32_is_computed_in_float32(expression: Expr) -> None:
     assert evaluate(from_expressions({"f": sympy.exp(x) / 10**5}, [x]), {"x": 89.0}, np.float32)["f"] == INF
 
 
+@MANY
 @pytest.mark.parametrize("expression", [e for e in OF_ONE if not e.has(f.stop_gradient)], ids=str)
-def test_the_derivative_is_the_limit_of_differences_in_mpmath(expression: Expr) -> None:
+def test_the_derivative_is_the_limit_of_differences_in_mpmath(expression: Expr, points: Sequence[float]) -> None:
     """At every finite point that is not a kink; outside the domain, and at its ends, differences know nothing."""
     graph = from_expressions({"f": expression}, [x])
-    for point in filter(np.isfinite, POINTS):
+    for point in filter(np.isfinite, points):
         report = check_gradient(graph, "f", {"x": point}, methods=["exact"])
         assert not report.failures, str(report)
         assert not report.undecided or point == 0 or np.isnan(evaluate(graph, {"x": point})["f"]), str(report)
@@ -281,8 +297,7 @@ def test_all_derivations_agree_with_the_oracle(method: Method, unrolled: bool) -
         assert agree(found[name], rounded(exact[name])), name
 
 
-@given(index_graphs(), st.integers(0, 2**32))
-@settings(max_examples=50)
+@holds_for(index_graphs(), st.integers(0, 2**32), quick=12, slow=50)
 def test_random_systems_agree_with_the_oracle(graph: Graph, seed: int) -> None:
     values = random_values(graph, seed, samples=2)
     derived = gradient(graph, "L")
@@ -308,8 +323,7 @@ def expressions() -> st.SearchStrategy[Expr]:
     return st.recursive(st.one_of(st.sampled_from([x, y]), CONSTANTS), extend, max_leaves=8)
 
 
-@given(expressions(), st.floats(-4, 4), st.floats(-4, 4))
-@settings(max_examples=100)
+@holds_for(expressions(), st.floats(-4, 4), st.floats(-4, 4), quick=25, slow=100)
 def test_random_expressions_agree_with_the_oracle(expression: Expr, a: float, b: float) -> None:
     graph = gradient(from_expressions({"f": expression}, [x, y]), "f")
     found, exact = evaluate(graph, {"x": a, "y": b}), evaluate_exactly(graph, {"x": a, "y": b})

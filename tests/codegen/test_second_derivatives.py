@@ -8,7 +8,6 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from sympy import Abs, Expr, Integer, exp, log, symbols, tanh
 
 from codegen import (
@@ -29,6 +28,7 @@ from codegen.numeric import evaluate_exactly
 from codegen.passes import optimise
 from tests.codegen.derivatives import (
     ARRAYS,
+    LONG,
     MODES,
     A,
     by_complex_step,
@@ -54,6 +54,7 @@ from tests.codegen.networks import (
     s,
     squared_error,
 )
+from tests.properties import holds_for
 
 SUM, MAX = Reduction.SUM, Reduction.MAX
 
@@ -67,9 +68,11 @@ SCALARS: Mapping[str, Graph] = {
 
 
 SECOND = {**SCALARS, **{case: total_of_squares(graph) for case, graph in ARRAYS.items()}}
+SLOW = (*LONG, "a network, naive_cross_entropy", "a network, logistic", "a network, silu")
+CASES = [pytest.param(case, marks=pytest.mark.slow) if case in SLOW else case for case in SECOND]
 
 
-@pytest.mark.parametrize("case", SECOND)
+@pytest.mark.parametrize("case", CASES)
 def test_the_hessian_is_that_of_the_complex_step_of_the_gradient(case: str) -> None:
     graph = SECOND[case]
     of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=4, samples=3)
@@ -79,7 +82,7 @@ def test_the_hessian_is_that_of_the_complex_step_of_the_gradient(case: str) -> N
     assert distance(outputs(optimise(found)[0], values)[1:], expected) <= 1e-12
 
 
-@pytest.mark.parametrize("case", SECOND)
+@pytest.mark.parametrize("case", CASES)
 def test_the_hessian_vector_product_is_that_of_the_hessian(case: str) -> None:
     graph = SECOND[case]
     of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=4, samples=3)
@@ -96,8 +99,7 @@ def test_the_hessian_vector_product_is_that_of_the_hessian(case: str) -> None:
         assert distance(outputs(hvp(one, of, wrt), {**values, **along}), [value, *expected]) <= 1e-12
 
 
-@settings(max_examples=25)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=8, slow=25)
 def test_hessians_of_random_graphs(graph: Graph) -> None:
     values = random_values(graph, samples=2)
     expected = second_by_complex_step(graph, "L", reals(graph), values)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from scipy.sparse import csr_array
 from sympy import Expr, Idx, IndexedBase, MatrixSymbol, Piecewise, Sum, Symbol, sin, sqrt, symbols, tanh
 
@@ -36,6 +35,7 @@ from codegen.numeric import evaluate
 from codegen.operations import count_operations
 from codegen.passes import optimise
 from tests.codegen.derivatives import (
+    ARRAY_CASES,
     ARRAYS,
     MODES,
     A,
@@ -59,11 +59,12 @@ from tests.codegen.networks import (
     random_values,
     squared_error,
 )
+from tests.properties import holds_for
 
 SUM, MAX = Reduction.SUM, Reduction.MAX
 
 
-@pytest.mark.parametrize("case", ARRAYS)
+@pytest.mark.parametrize("case", ARRAY_CASES)
 def test_the_jacobian_is_that_of_the_complex_step(case: str) -> None:
     graph = ARRAYS[case]
     of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=1)
@@ -76,7 +77,7 @@ def test_the_jacobian_is_that_of_the_complex_step(case: str) -> None:
         assert distance(outputs(jacobian(graph.unroll(), of, wrt, mode=mode), values), expected) <= 1e-12
 
 
-@pytest.mark.parametrize("case", ARRAYS)
+@pytest.mark.parametrize("case", ARRAY_CASES)
 def test_products_with_a_vector_are_those_of_the_jacobian(case: str) -> None:
     graph = ARRAYS[case]
     of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=2)
@@ -90,8 +91,7 @@ def test_products_with_a_vector_are_those_of_the_jacobian(case: str) -> None:
         assert distance(outputs(vjp(one, of, wrt), {**values, f"v_{of}": across}), [value, *backward]) <= 1e-12
 
 
-@settings(max_examples=20)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=8, slow=20)
 def test_a_product_from_the_left_and_from_the_right_is_one_number(graph: Graph) -> None:
     of, values = graph.equations[-2].name, random_values(graph, samples=2)
     along = directions(graph, reals(graph), values)
@@ -102,8 +102,7 @@ def test_a_product_from_the_left_and_from_the_right_is_one_number(graph: Graph) 
     assert np.sum(across * forward) == pytest.approx(other, rel=1e-11, abs=1e-11)
 
 
-@settings(max_examples=40)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=10, slow=40)
 def test_jacobians_of_random_graphs(graph: Graph) -> None:
     of = graph.equations[-2].name
     values = random_values(graph, samples=2)
@@ -251,8 +250,14 @@ def test_the_hessian_of_a_small_network_is_dominated_by_its_entries() -> None:
 # --- sparse -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", MODES[:2])
-@pytest.mark.parametrize("case", ARRAYS)
+@pytest.mark.parametrize(
+    ("case", "mode"),
+    [
+        pytest.param(case, mode, marks=() if number % 2 == place else pytest.mark.slow)
+        for number, case in enumerate(ARRAYS)
+        for place, mode in enumerate(MODES[:2])
+    ],
+)
 def test_the_sparse_jacobian_is_the_dense_one(case: str, mode: Mode) -> None:
     graph = ARRAYS[case]
     of, values = graph.outputs[0], random_values(graph, seed=1)

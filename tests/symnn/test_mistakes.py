@@ -228,7 +228,10 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_value_in_place_of_every_argument_is_taken_or_refused_in_our_own_words(name: str, tmp_path: Path) -> None:
+def test_every_value_in_place_of_every_argument_is_taken_or_refused_in_our_own_words(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some values are good names of files
     file = tmp_path / "a.csv"
     file.write_text("a,b,t\n" + "".join(f"{i},{i % 5},{i % 2}\n" for i in range(30)))
     checkpoint.save(f"{file}.m", LINEAR, np.ones(3))

@@ -123,8 +123,16 @@ def test_a_run_is_the_textbooks_loop() -> None:
     np.testing.assert_allclose(result.theta, [*w.ravel(), *b], rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("loss", "dtype"),
+    [
+        *((loss, "float64") for loss in LOSSES),
+        *(
+            pytest.param(loss, "float32", marks=() if loss in ("huber", "binary_cross_entropy") else pytest.mark.slow)
+            for loss in LOSSES
+        ),
+    ],
+)
 def test_every_loss_trains_in_every_dtype(loss: str, dtype: Any) -> None:
     network = Network(2, (dense(2),), loss)
     data = blobs()
