@@ -57,7 +57,8 @@ def compile_module(text: str) -> bytes:
         machine = _target_machine()
         module = llvm.parse_assembly(text)
         module.verify()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+        # The second level takes a quarter longer and gains nothing: calls of 2-16-3 to 64-64-64-10 are 1 % to −5 % faster.
+        tuning = llvm.create_pipeline_tuning_options(speed_level=1)
         tuning.loop_vectorization = tuning.slp_vectorization = False
         tuning.loop_interleaving = tuning.loop_unrolling = False
         builder = llvm.create_pass_builder(machine, tuning)
