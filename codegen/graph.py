@@ -7,7 +7,7 @@ of a network is the same graph with the same inputs and outputs, its equations a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -19,7 +19,7 @@ from codegen.cached import cached_property
 from codegen.cells import Cell, cell_of, overlap
 from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
 from codegen.errors import CodegenError, GraphError
-from codegen.expression import base_name, is_variable, shape, subscripts
+from codegen.expression import is_variable, subscripts
 from codegen.unrolling import unroll
 from codegen.validation import in_order, known_names, validate
 
@@ -57,7 +57,7 @@ class Graph:
         found = {variable.name: variable for variable in self.inputs}
         for equation in self.equations:
             if equation.name not in found:
-                found[equation.name] = Variable(equation.name, shape(equation.target))
+                found[equation.name] = equation.variable
         return found
 
     @cached_property
@@ -75,14 +75,15 @@ class Graph:
         An input has the granularity at which it is read: an axis that every reference subscripts by an integer is
         cut into its elements, any other is one piece.
         """
-        found = {name: tuple(e.cell for e in equations) for name, equations in self.definitions.items()}
+        found = {name: tuple([e.cell for e in equations]) for name, equations in self.definitions.items()}
         whole: dict[str, set[int]] = {variable.name: set() for variable in self.inputs}
         read: set[str] = set()
         for equation in self.equations:
-            for reference in equation.references:
-                if (name := base_name(reference)) in whole:
+            for access in equation.accesses[1:]:
+                name, pattern = access.cell
+                if name in whole:
                     read.add(name)
-                    whole[name].update(a for a, i in enumerate(subscripts(reference)) if isinstance(i, Index))
+                    whole[name].update([axis for axis, element in enumerate(pattern) if element is None])
         for name, uncut in whole.items():
             extents = self.variables[name].shape
             axes = [range(n) if name in read and a not in uncut else (None,) for a, n in enumerate(extents)]
@@ -98,10 +99,12 @@ class Graph:
         """The subscripts to write each vertex with: its equation's, or for an input those it is first read with."""
         found = {e.cell: subscripts(e.target) for e in self.equations}
         for equation in self.equations:
-            for reference in equation.references:
-                cell, key = cell_of(reference), subscripts(reference)
+            for reference, cell, *_ in equation.accesses[1:]:
+                if cell in found:
+                    continue
+                key = subscripts(reference)
                 free = [i for i in key if isinstance(i, Index)]
-                if cell not in found and len(set(free)) == len(free):
+                if len(set(free)) == len(free):
                     found[cell] = key
         for variable in self.inputs:
             for cell in self.cells[variable.name]:
@@ -121,7 +124,14 @@ class Graph:
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        cell = cell_of(reference)
+        return self.meeting(cell_of(reference))
+
+    def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
+        """The references of an equation, each with the vertices that it reads."""
+        return ((access.reference, self.meeting(access.cell)) for access in equation.accesses[1:])
+
+    def meeting(self, cell: Cell) -> tuple[Cell, ...]:
+        """The vertices that share elements with this piece of a variable: itself, if it is one."""
         if cell in self._vertices:
             return (cell,)
         return tuple(c for c in self.cells[cell[0]] if overlap(cell[1], c[1]))
