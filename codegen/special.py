@@ -503,11 +503,9 @@ class binomial_crossing(Primitive):  # noqa: N801
 
 def _at_pole(x: Expr, there: Expr, elsewhere: Expr) -> Expr:
     """One value where x is a pole of Γ, another elsewhere."""
-    from codegen.functions import equal, floor, select, step  # it takes in this module
-
     if isinstance(x, Number):
         return there if isinstance(x, Integer) and x <= 0 else elsewhere
-    return select(equal(x, floor(x)) * step(1 - x), there, elsewhere)
+    return sympy.Piecewise((there, sympy.Ne(reciprocal_gamma_crossing(x), 0)), (elsewhere, True))
 
 
 def _is_pole(mp: Any, x: Any) -> bool:
