@@ -391,9 +391,7 @@ class regular_digamma(Composite):  # noqa: N801
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
-        from codegen.functions import equal, floor, select, step  # it takes in this module
-
-        return polygamma(0, select(equal(x, floor(x)) * step(1 - x), 1 - x, x))
+        return polygamma(0, _at_pole(x, 1 - x, x))
 
 
 class reciprocal_gamma(Primitive):  # noqa: N801
@@ -475,7 +473,7 @@ class binomial(Primitive):  # noqa: N801
         crossing = binomial_crossing(n, k)
         if argindex == 1:
             return self * (regular_digamma(n + 1) - regular_digamma(n - k + 1)) + crossing
-        slope = regular_digamma(n - k + 1) - regular_digamma(k + 1)
+        slope = _at_pole(n + 1, sympy.nan, regular_digamma(n - k + 1)) - regular_digamma(k + 1)
         return self * slope - crossing + binomial_crossing(n, n - k)
 
     @staticmethod
@@ -501,6 +499,13 @@ class binomial_crossing(Primitive):  # noqa: N801
         if not _is_pole(mp, n - k + 1) or _is_pole(mp, n + 1):
             return mp.mpf(0)
         return (-1) ** int(n - k + 1) * mp.beta(n + 1, k - n)
+
+
+def _at_pole(x: Expr, there: Expr, elsewhere: Expr) -> Expr:
+    """One value where x is a pole of Γ, another elsewhere."""
+    if isinstance(x, Number):
+        return there if isinstance(x, Integer) and x <= 0 else elsewhere
+    return sympy.Piecewise((there, sympy.Ne(reciprocal_gamma_crossing(x), 0)), (elsewhere, True))
 
 
 def _is_pole(mp: Any, x: Any) -> bool:

@@ -288,6 +288,12 @@ def test_functions_of_gamma_are_smooth_where_a_denominator_has_a_pole(name: str)
         assert [float(evaluate_exactly(first, values)[key][()]) for key in first.outputs] == wanted[:3]
 
 
+def test_a_binomial_coefficient_of_a_negative_whole_number_has_no_derivative_by_the_lower_one() -> None:
+    graph = gradient(from_expressions({"e": sympy.binomial(X, Y)}, [X, Y]), "e")
+    found = evaluate(graph, {"x": -2, "y": 3})
+    assert [found[name] for name in graph.outputs] == pytest.approx([-4, 13 / 3, NAN], rel=1e-14, nan_ok=True)
+
+
 @pytest.mark.parametrize("emitter", ["vector", "numpy"])
 def test_code_crosses_zero_with_the_slope_of_the_oracle(emitter: str) -> None:
     names = ["C(x, y)", "B(x, y)", "1/Γ²"]
