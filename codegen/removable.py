@@ -15,7 +15,7 @@ from codegen.functions import absolute, bose, expm1, select
 from codegen.primitive import Approximation
 from codegen.series import horner
 
-__all__ = ["exprel", "x_over_expm1"]
+__all__ = ["Removable", "exprel", "x_over_expm1"]
 
 NEAR, TERMS = 1, 24
 """Where the series ends, whose further terms are below 10⁻¹⁷ there."""
