@@ -6,7 +6,6 @@ n-th derivative loses a digit or less for each order.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -16,7 +15,7 @@ from codegen.functions import absolute, bose, expm1, select
 from codegen.primitive import Approximation
 from codegen.series import horner
 
-__all__ = ["exprel", "x_over_expm1"]
+__all__ = ["Removable", "exprel", "x_over_expm1"]
 
 NEAR, TERMS = 1, 24
 """Where the series ends, whose further terms are below 10⁻¹⁷ there."""
@@ -39,20 +38,14 @@ class Removable(Approximation):
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        n = int(order)
+        n, a = int(order), Dummy(real=True)
+        far = cls.elsewhere(a).diff(a, n).xreplace({a: x})
         near = [ff(k, n) * cls.coefficient(k) for k in range(n, n + TERMS)]
-        return select(absolute(x) - NEAR, _derivative(cls, n)(x), horner(near, x))
+        return select(absolute(x) - NEAR, far, horner(near, x))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         order, x = self.args
         return self.func(order + 1, x) * x.diff(symbol)
-
-
-@lru_cache(maxsize=64)
-def _derivative(function: type[Removable], order: int) -> Any:
-    x = Dummy(real=True)
-    formula = function.elsewhere(x).diff(x, order)
-    return lambda argument: formula.xreplace({x: argument})
 
 
 class exprel(Removable):  # noqa: N801 - functions keep their mathematical names

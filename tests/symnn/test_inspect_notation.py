@@ -29,6 +29,7 @@ from codegen import Equation, Index, Reduction, Variable, from_expressions, grad
 from codegen import functions as f
 from codegen.derive import METHODS
 from codegen.primitive import Approximation
+from codegen.removable import Removable
 from symnn.inspect.latex import FUNCTIONS as LATEX_FUNCTIONS
 from symnn.inspect.latex import GREEK_LETTERS, Latex, equation_latex, latex
 from symnn.inspect.notation import FUNCTIONS as TEXT_FUNCTIONS
@@ -161,7 +162,7 @@ def subclasses(kinds: Iterable[type]) -> set[type]:
 @pytest.mark.parametrize("functions", [TEXT_FUNCTIONS, LATEX_FUNCTIONS], ids=["text", "latex"])
 def test_every_function_has_a_notation(functions: dict[type, object]) -> None:
     abstract = {f.Primitive, f.Composite, Approximation, f.Extremum, f.InverseOfReciprocal, f.XLog, special.Bessel}
-    abstract |= {sympy.re, sympy.conjugate, sympy.UnevaluatedExpr}  # the identity on real numbers: no graph has them
+    abstract |= {Removable, sympy.re, sympy.conjugate, sympy.UnevaluatedExpr}  # the last three: no graph has them
     rows = {*functions, *NODES}
     kinds = [kind for kind in subclasses(f.SUPPORTED) - abstract if kind.__module__.startswith(("codegen", "sympy"))]
     assert [kind.__name__ for kind in kinds if not any(base in rows for base in kind.__mro__)] == []
