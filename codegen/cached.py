@@ -1,11 +1,13 @@
-"""Attributes that are worked out when they are first needed."""
+"""What is worked out when it is first needed, and kept with the object that it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
+Of = TypeVar("Of")
 
 
 class cached_property(Generic[T]):  # noqa: N801 (as functools has it)
@@ -43,3 +45,32 @@ class cached_property(Generic[T]):  # noqa: N801 (as functools has it)
             return self
         value: T = instance.__dict__.setdefault(self.name, self.function(instance))
         return value
+
+
+def once(function: Callable[[Of], T]) -> Callable[[Of], T]:
+    """A function of one immutable object whose result stays with the object: as ``cached_property`` for other modules.
+
+    The memo is by identity and goes when the object goes.
+
+    >>> class Word(str):
+    ...     pass
+    >>> @once
+    ... def length(word: Word) -> int:
+    ...     print("counting")
+    ...     return len(word)
+    >>> word = Word("layer")
+    >>> length(word), length(word)
+    counting
+    (5, 5)
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def remembered(instance: Of) -> T:
+        results = instance.__dict__
+        if name not in results:
+            results.setdefault(name, function(instance))
+        value: T = results[name]
+        return value
+
+    return remembered

@@ -22,8 +22,7 @@ def cell_of(reference: Expr) -> Cell:
     >>> cell_of(IndexedBase("W", shape=(3, 2))[1, Idx("d", 2)])
     ('W', (1, None))
     """
-    pattern = tuple(int(i) if isinstance(i, Integer) else None for i in subscripts(reference))
-    return base_name(reference), pattern
+    return base_name(reference), tuple([int(i) if isinstance(i, Integer) else None for i in subscripts(reference)])
 
 
 def overlap(a: Pattern, b: Pattern) -> bool:

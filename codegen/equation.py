@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Literal, NamedTuple
 
 from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Subs, Symbol, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
@@ -14,13 +16,36 @@ from codegen.cached import cached_property
 from codegen.cells import Cell, cell_of
 from codegen.constants import faulty_constant
 from codegen.errors import GraphError
-from codegen.expression import Extent, as_extent, base_name, indices, is_reference, leaves, postorder, subscripts
+from codegen.expression import (
+    Extent,
+    annotate,
+    as_extent,
+    base_name,
+    indices,
+    is_reference,
+    leaf_indices,
+    leaves,
+    postorder,
+    shape,
+    subscripts,
+    symbol_of,
+)
 from codegen.summation import over_present
 
 Kind = Literal["real", "integer"]
 
 BINDERS = (ExprWithLimits, Derivative, Subs, Limit, Lambda)
 """Nodes with variables of their own, which a body cannot have."""
+
+
+class Access(NamedTuple):
+    """One reference that an equation makes, taken apart."""
+
+    reference: Expr
+    cell: Cell
+    symbol: Expr
+    """What the references of that variable are made of."""
+    shape: tuple[Extent, ...]
 
 
 class Reduction(enum.Enum):
@@ -55,17 +80,34 @@ class Variable:
                     "integer symbol"
                 )
 
+    @classmethod
+    def of(cls, reference: Expr) -> Variable:
+        """The variable that a reference belongs to; its other references are made of the same SymPy object."""
+        variable = cls(base_name(reference), shape(reference))
+        variable.__dict__["symbol"] = symbol_of(reference)
+        variable._references[subscripts(reference)] = reference
+        return variable
+
     @cached_property
     def symbol(self) -> Expr:
         """The SymPy object that references are made of: a symbol, or an ``IndexedBase``."""
         return IndexedBase(self.name, shape=self.shape, real=True) if self.shape else Symbol(self.name, real=True)
+
+    @cached_property
+    def _references(self) -> dict[tuple[Expr | int, ...], Expr]:
+        """Those that were made: SymPy takes 0.2 ms for one, and compares two at the price of all they consist of."""
+        return {}
 
     def __getitem__(self, key: Expr | int | tuple[Expr | int, ...]) -> Expr:
         """The reference with these subscripts; ``v[()]`` is the scalar itself."""
         key = key if isinstance(key, tuple) else (key,)
         if len(key) != len(self.shape):
             raise GraphError(f"{self.name} has {len(self.shape)} axes, found {len(key)} subscripts {list(key)}")
-        return self.symbol[key] if key else self.symbol
+        if not key:
+            return self.symbol
+        if key not in self._references:
+            self._references[key] = self.symbol[key]
+        return self._references[key]
 
 
 def sample_extent(name: str = "S") -> Symbol:
@@ -101,9 +143,14 @@ class Equation:
         return base_name(self.target)
 
     @cached_property
+    def variable(self) -> Variable:
+        """The variable that is assigned, or of which an element is."""
+        return Variable.of(self.target)
+
+    @cached_property
     def cell(self) -> Cell:
         """The vertex that is assigned."""
-        return cell_of(self.target)
+        return self.accesses[0].cell
 
     @cached_property
     def free(self) -> tuple[Idx, ...]:
@@ -121,9 +168,35 @@ class Equation:
         return leaves(self.body)
 
     @cached_property
+    def indices(self) -> tuple[Idx, ...]:
+        """The indices of the body, in order of first occurrence."""
+        return tuple(dict.fromkeys([index for leaf in self.leaves for index in leaf_indices(leaf)]))
+
+    @cached_property
+    def node_indices(self) -> Mapping[int, tuple[Idx, ...]]:
+        """The indices of every node of the body, in order of first occurrence, by the node's identity."""
+
+        def step(node: Basic, arguments: list[tuple[Idx, ...]]) -> tuple[Idx, ...]:
+            if len(arguments) == 1:
+                return arguments[0]
+            return tuple(dict.fromkeys(chain.from_iterable(arguments) if arguments else leaf_indices(node)))
+
+        return annotate(self.body, step)
+
+    @cached_property
+    def lengths(self) -> tuple[Symbol, ...]:
+        """The symbolic extents in the body."""
+        return tuple([leaf for leaf in self.leaves if isinstance(leaf, Symbol) and leaf.is_integer])
+
+    @cached_property
     def references(self) -> tuple[Expr, ...]:
         """The vertices that the body reads, in order of first occurrence."""
         return tuple(leaf for leaf in self.leaves if is_reference(leaf))
+
+    @cached_property
+    def accesses(self) -> tuple[Access, ...]:
+        """The target, then the references."""
+        return tuple([Access(r, cell_of(r), symbol_of(r), shape(r)) for r in (self.target, *self.references)])
 
     @cached_property
     def fault(self) -> str | None:
@@ -132,6 +205,10 @@ class Equation:
         if binder is not None:
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
         return faulty_constant(self.body)
+
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what was worked out is in part by the identity of the nodes of this very body."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def with_body(self, body: Expr) -> Equation:
         """The same target and reduction with another body; what it no longer has is no longer reduced."""

@@ -67,10 +67,23 @@ def postorder(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> Ite
 def annotate(
     expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf
 ) -> dict[int, T]:
-    """``step(node, results of its arguments)`` for every node, bottom-up, by the identity of the node."""
+    """``step(node, results of its arguments)`` for every node, bottom-up, by the identity of the node.
+
+    In the order of :func:`postorder`, written out: most of the time of a derivation is spent in this loop.
+    """
     results: dict[int, T] = {}
-    for node in postorder(expression, stop):
-        results[id(node)] = step(node, [] if stop(node) else [results[id(a)] for a in node.args])
+    stack = [expression]
+    while stack:
+        node = stack[-1]
+        if id(node) in results:
+            stack.pop()
+            continue
+        arguments = () if stop(node) else node.args
+        if waiting := [argument for argument in arguments if id(argument) not in results]:
+            stack += reversed(waiting)
+        else:
+            stack.pop()
+            results[id(node)] = step(node, [results[id(argument)] for argument in arguments])
     return results
 
 
@@ -81,7 +94,10 @@ def fold(expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[
 
 def rebuild(node: Basic, arguments: Sequence[Basic]) -> Basic:
     """The node with these arguments; the same object if they are the ones it has."""
-    return node if all(new is old for new, old in zip(arguments, node.args)) else node.func(*arguments)
+    for new, old in zip(arguments, node.args):
+        if new is not old:
+            return node.func(*arguments)
+    return node
 
 
 def rewrite(expression: Expr, rule: Callable[[Basic], Basic | None]) -> Expr:
@@ -138,7 +154,18 @@ def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:
 
 def leaves(expression: Basic) -> tuple[Basic, ...]:
     """References, indices, symbols and numbers, in order of first occurrence."""
-    return tuple(dict.fromkeys(node for node in postorder(expression) if is_leaf(node)))
+    found: dict[Basic, None] = {}
+    seen: set[int] = set()
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            if is_leaf(node):
+                found[node] = None
+            else:
+                stack += reversed(node.args)
+    return tuple(found)
 
 
 def references(expression: Basic) -> tuple[Expr, ...]:
@@ -165,29 +192,29 @@ def leaf_indices(leaf: Basic) -> tuple[Idx, ...]:
     """The indices of one leaf: itself, or those among its subscripts."""
     if isinstance(leaf, Idx):
         return (leaf,)
-    return tuple(i for i in leaf.indices if isinstance(i, Idx)) if isinstance(leaf, Indexed) else ()
+    return tuple([i for i in leaf.args if isinstance(i, Idx)]) if isinstance(leaf, Indexed) else ()
 
 
 def base_name(reference: Expr) -> str:
     """The name of the variable that a reference belongs to."""
-    return str(reference.base.label.name) if isinstance(reference, Indexed) else str(reference.name)
+    return str(reference.args[0].name if isinstance(reference, Indexed) else reference.name)
+
+
+def symbol_of(reference: Expr) -> Expr:
+    """The SymPy object that the references of a variable are made of: an ``IndexedBase``, or the scalar itself."""
+    return reference.args[0] if isinstance(reference, Indexed) else reference
 
 
 def subscripts(reference: Expr) -> tuple[Expr, ...]:
     """The subscripts of a reference; none for a scalar."""
-    return tuple(reference.indices) if isinstance(reference, Indexed) else ()
+    return reference.args[1:] if isinstance(reference, Indexed) else ()
 
 
 def shape(reference: Expr) -> tuple[Extent, ...]:
     """The declared shape of the variable that a reference belongs to."""
     if not isinstance(reference, Indexed):
         return ()
-    return _extents(reference.base.shape or ())
-
-
-@lru_cache(maxsize=1024)
-def _extents(shape: tuple[Expr, ...]) -> tuple[Extent, ...]:
-    return tuple(as_extent(n) for n in shape)
+    return tuple([int(n) if n.is_Integer else n for n in reference.args[0].shape or ()])
 
 
 def fresh_index(index: Idx, taken: Set[str]) -> Idx:

@@ -963,7 +963,11 @@ def canonical_node(node: Basic) -> Basic | None:
     """What one node is rewritten to on entry; None if it is fine as it is."""
     if node.func in CANONICAL:
         return CANONICAL[node.func](*node.args)
-    return power(*node.args) if isinstance(node, Pow) and not (node.base.is_number or node.exp.is_number) else None
+    if not isinstance(node, Pow):
+        return None
+    if isinstance(node.base, sympy.gamma) and isinstance(node.exp, Integer) and node.exp < 0:
+        return None if node.base.is_number else special.reciprocal_gamma(node.base.args[0]) ** -node.exp
+    return power(*node.args) if not (node.base.is_number or node.exp.is_number) else None
 
 
 def canonical(expression: Expr) -> Expr:

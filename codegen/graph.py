@@ -7,9 +7,10 @@ of a network is the same graph with the same inputs and outputs, its equations a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from sympy import Expr, Integer, Symbol
 from sympy import Idx as Index
@@ -17,8 +18,8 @@ from sympy import Idx as Index
 from codegen.cached import cached_property
 from codegen.cells import Cell, cell_of, overlap
 from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
-from codegen.errors import GraphError
-from codegen.expression import base_name, is_variable, shape, subscripts
+from codegen.errors import CodegenError, GraphError
+from codegen.expression import is_variable, subscripts
 from codegen.unrolling import unroll
 from codegen.validation import in_order, known_names, validate
 
@@ -56,7 +57,7 @@ class Graph:
         found = {variable.name: variable for variable in self.inputs}
         for equation in self.equations:
             if equation.name not in found:
-                found[equation.name] = Variable(equation.name, shape(equation.target))
+                found[equation.name] = equation.variable
         return found
 
     @cached_property
@@ -74,14 +75,15 @@ class Graph:
         An input has the granularity at which it is read: an axis that every reference subscripts by an integer is
         cut into its elements, any other is one piece.
         """
-        found = {name: tuple(e.cell for e in equations) for name, equations in self.definitions.items()}
+        found = {name: tuple([e.cell for e in equations]) for name, equations in self.definitions.items()}
         whole: dict[str, set[int]] = {variable.name: set() for variable in self.inputs}
         read: set[str] = set()
         for equation in self.equations:
-            for reference in equation.references:
-                if (name := base_name(reference)) in whole:
+            for access in equation.accesses[1:]:
+                name, pattern = access.cell
+                if name in whole:
                     read.add(name)
-                    whole[name].update(a for a, i in enumerate(subscripts(reference)) if isinstance(i, Index))
+                    whole[name].update([axis for axis, element in enumerate(pattern) if element is None])
         for name, uncut in whole.items():
             extents = self.variables[name].shape
             axes = [range(n) if name in read and a not in uncut else (None,) for a, n in enumerate(extents)]
@@ -97,10 +99,12 @@ class Graph:
         """The subscripts to write each vertex with: its equation's, or for an input those it is first read with."""
         found = {e.cell: subscripts(e.target) for e in self.equations}
         for equation in self.equations:
-            for reference in equation.references:
-                cell, key = cell_of(reference), subscripts(reference)
+            for reference, cell, *_ in equation.accesses[1:]:
+                if cell in found:
+                    continue
+                key = subscripts(reference)
                 free = [i for i in key if isinstance(i, Index)]
-                if cell not in found and len(set(free)) == len(free):
+                if len(set(free)) == len(free):
                     found[cell] = key
         for variable in self.inputs:
             for cell in self.cells[variable.name]:
@@ -120,7 +124,14 @@ class Graph:
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        cell = cell_of(reference)
+        return self.meeting(cell_of(reference))
+
+    def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
+        """The references of an equation, each with the vertices that it reads."""
+        return ((access.reference, self.meeting(access.cell)) for access in equation.accesses[1:])
+
+    def meeting(self, cell: Cell) -> tuple[Cell, ...]:
+        """The vertices that share elements with this piece of a variable: itself, if it is one."""
         if cell in self._vertices:
             return (cell,)
         return tuple(c for c in self.cells[cell[0]] if overlap(cell[1], c[1]))
@@ -162,6 +173,18 @@ class Graph:
         return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
 
 
+def require_graph(given: Any, error: type[CodegenError]) -> None:
+    """Raise the error for what is no graph; what has one is said to have it.
+
+    >>> require_graph(5, GraphError)
+    Traceback (most recent call last):
+    codegen.errors.GraphError: graph: found a int, expected a Graph
+    """
+    if not isinstance(given, Graph):
+        hint = "; write .graph after it" if isinstance(getattr(given, "graph", None), Graph) else ""
+        raise error(f"graph: found a {type(given).__name__}, expected a Graph{hint}")
+
+
 def _plain_key(variable: Variable, cell: Cell) -> tuple[Expr, ...]:
     axes = enumerate(zip(cell[1], variable.shape))
     return tuple(Index(f"i{axis}", n) if m is None else Integer(m) for axis, (m, n) in axes)
@@ -178,6 +201,7 @@ __all__ = [
     "cell_of",
     "is_variable",
     "overlap",
+    "require_graph",
     "sample_extent",
     "unroll",
 ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from math import prod
 
 from sympy import Add, Dummy, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
+from codegen.cached import once
 from codegen.equation import Equation, Reduction
-from codegen.expression import annotate, extent, is_leaf, leaf_indices, postorder
+from codegen.expression import annotate, extent, is_leaf, postorder
 from codegen.functions import Composite, Extremum, equal, hypot, select, step, stop_gradient
 from codegen.graph import Graph
 
@@ -33,29 +34,40 @@ def count_operations(graph: Graph, samples: int = 1) -> Operations:
     """
     total: Operations = Counter()
     for equation in graph.equations:
-        total.update(equation_operations(equation, samples))
+        for kind, number in equation_operations(equation, samples).items():
+            total[kind] += number
     return total
 
 
 def equation_operations(equation: Equation, samples: int = 1) -> Operations:
     """Operations of one equation."""
     found: Operations = Counter()
-    below = annotate(equation.body, _indices)
+    for over, kinds in _priced(equation):
+        times = size(over, samples)
+        for kind, number in kinds:
+            found[kind] += number * times
+    return found
+
+
+@once
+def _priced(equation: Equation) -> tuple[tuple[Collection[Idx], tuple[tuple[str, int], ...]], ...]:
+    """The operations of each node, and the indices for each combination of which it is computed."""
+    found: list[tuple[Collection[Idx], tuple[tuple[str, int], ...]]] = []
+    below = equation.node_indices
     reads = reading(equation.body)
+    nodes = [node for node in postorder(equation.body) if not is_leaf(node)]
     # A reciprocal that is a factor is the division of that product; on its own it is one itself.
     alone = {id(equation.body)}
-    alone.update(id(a) for n in postorder(equation.body) if not is_leaf(n) and not isinstance(n, Mul) for a in n.args)
-    seen: set[Basic] = set()
-    for node in postorder(equation.body):
-        if node not in seen:
-            seen.add(node)
-            times = size(below[id(node)], samples)
-            found.update({kind: number * times for kind, number in node_operations(node, reads).items()})
-            if id(node) in alone and is_reciprocal(node) and id(node) in reads:
-                found["divide"] += times
+    alone.update(id(argument) for node in nodes if not isinstance(node, Mul) for argument in node.args)
+    for node in dict.fromkeys(nodes):
+        kinds = Counter(node_operations(node, reads))
+        if id(node) in alone and is_reciprocal(node) and id(node) in reads:
+            kinds["divide"] += 1
+        if kinds:
+            found.append((below[id(node)], tuple(kinds.items())))
     if equation.reduction is not None:
-        found["add" if equation.reduction is Reduction.SUM else "compare"] += size(equation.domain, samples)
-    return found
+        found.append((equation.domain, (("add" if equation.reduction is Reduction.SUM else "compare", 1),)))
+    return tuple(found)
 
 
 def node_operations(node: Basic, reads: Set[int]) -> dict[str, int]:
@@ -113,10 +125,6 @@ def reading(expression: Basic) -> frozenset[int]:
         return any(arguments) or isinstance(node, (Indexed, Idx, Symbol))
 
     return frozenset(node for node, found in annotate(expression, reads).items() if found)
-
-
-def _indices(node: Basic, arguments: list[frozenset[Idx]]) -> frozenset[Idx]:
-    return frozenset(leaf_indices(node)).union(*arguments)
 
 
 def size(of: Iterable[Idx], samples: int) -> int:

@@ -17,7 +17,7 @@ from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, spa
 from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
 from codegen.expression import Extent
-from codegen.graph import Graph
+from codegen.graph import Graph, require_graph
 from codegen.runtime.function import CompiledFunction, compile
 
 Array = NDArray[Any]
@@ -98,6 +98,7 @@ class FlatFunction:
         *,
         sparse: bool = False,
     ) -> None:
+        require_graph(graph, EmitError)
         given = {name_of(name, "data"): value for name, value in (data or {}).items()}
         self.of = name_of(of)
         self.graph = graph.with_outputs(self.of)
@@ -183,7 +184,9 @@ class FlatFunction:
         return _shaped(_joined([np.ravel(part) for part in parts]), point.shape)
 
     def ode(self, time: Named | None = None) -> tuple[Callable[..., Array], Callable[..., Any]]:
-        """``fun(t, y)`` and ``jac(t, y)`` for ``scipy.integrate.solve_ivp``; ``time`` is the input that is t, if any.
+        """``fun(t, y)`` and ``jac(t, y)`` for ``scipy.integrate.solve_ivp``; ``time`` is the input that is t.
+
+        Without it, they do not depend on t.
 
         >>> from codegen import from_expressions
         >>> from scipy.integrate import solve_ivp
@@ -198,7 +201,8 @@ class FlatFunction:
         """
         name = None if time is None else name_of(time, "time")
         if name is not None and name not in self._others:
-            raise EmitError(f"the time {self._not_data(name)}")
+            hint = "the time is the name of an input; ode() without one is for equations that do not depend on it"
+            raise EmitError(f"the time {self._not_data(name)}; {hint}")
 
         def at(t: float) -> dict[str, float]:
             return {} if name is None else {name: t}
@@ -374,6 +378,7 @@ def low_level_callable(graph: Graph, of: Named) -> Any:
     from numba.np.unsafe.ndarray import to_fixed_tuple
     from scipy import LowLevelCallable
 
+    require_graph(graph, EmitError)
     of = name_of(of)
     for variable in (graph.variable(of), *graph.inputs):
         if variable.shape or variable.kind != "real":

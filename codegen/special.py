@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import sympy
-from sympy import Expr, Integer, Number, cos, exp, gamma, pi, sin
+from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi, polygamma, sin
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
@@ -30,10 +30,17 @@ __all__ = [
     "besselj",
     "besselk",
     "bessely",
+    "beta",
+    "beta_crossing",
+    "binomial",
+    "binomial_crossing",
     "hyperbolic_sine_integral",
     "lambert_w",
     "lower_lambert_w",
     "modified_spherical_bessel",
+    "reciprocal_gamma",
+    "reciprocal_gamma_crossing",
+    "regular_digamma",
     "regularised_lower_gamma",
     "regularised_upper_gamma",
     "scaled_bessel",
@@ -373,15 +380,143 @@ class regularised_upper_gamma(regularised_lower_gamma):  # noqa: N801
         return mp.gammainc(a, x, mp.inf, regularized=True) if a > 0 and x >= 0 else mp.nan
 
 
+class regular_digamma(Composite):  # noqa: N801
+    """ψ(x); at a pole what is left of it without −π·cot(πx), ψ(1 − x)."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:
+        return polygamma(0, 1 - x if isinstance(x, Integer) and x <= 0 else x) if isinstance(x, Number) else None
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        from codegen.functions import equal, floor, select, step  # it takes in this module
+
+        return polygamma(0, select(equal(x, floor(x)) * step(1 - x), 1 - x, x))
+
+
+class reciprocal_gamma(Primitive):  # noqa: N801
+    """1/Γ(x), which is 0 at the poles of Γ and smooth there, where −ψ/Γ is nan."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        (x,) = self.args
+        return reciprocal_gamma_crossing(x) - self * regular_digamma(x)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.mpf(0) if _is_pole(mp, x) else 1 / mp.gamma(x)
+
+
+class reciprocal_gamma_crossing(Primitive):  # noqa: N801
+    """(−1)ˣ·Γ(1 − x), the slope of 1/Γ, at the poles of Γ, where 1/Γ crosses 0; 0 elsewhere."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return -self * regular_digamma(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return (-1) ** int(x) * mp.gamma(1 - x) if _is_pole(mp, x) else mp.mpf(0)
+
+
+class beta(Primitive):  # noqa: N801
+    """B(a, b) = Γ(a)·Γ(b)/Γ(a + b), which crosses 0 where a + b is a pole of Γ."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        a, b = self.args
+        slope = polygamma(0, self.args[argindex - 1]) - regular_digamma(a + b)
+        return self * slope + beta_crossing(a, b)
+
+    @staticmethod
+    def value(mp: Any, a: Any, b: Any) -> Any:
+        return mp.beta(a, b)
+
+
+class beta_crossing(Primitive):  # noqa: N801
+    """Γ(a)·Γ(b)·Γ(1 − a − b)·(−1)ᵃ⁺ᵇ, the slope of B, where a + b is a pole of Γ; 0 elsewhere."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self * (polygamma(0, self.args[argindex - 1]) - regular_digamma(Add(*self.args)))
+
+    @staticmethod
+    def value(mp: Any, a: Any, b: Any) -> Any:
+        return mp.gamma(a) * mp.gamma(b) * reciprocal_gamma_crossing.value(mp, a + b)
+
+
+WRITTEN_OUT = 12
+"""Up to this k the binomial coefficient is a product: its second derivative has k³ factors."""
+
+
+class binomial(Primitive):  # noqa: N801
+    """Γ(n + 1)/(Γ(k + 1)·Γ(n − k + 1)); for a small whole k n·(n − 1)·…·(n − k + 1)/k!.
+
+    >>> binomial(sympy.Symbol("n"), Integer(2))
+    n*(n - 1)/2
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, n: Expr, k: Expr) -> Expr | None:
+        if not (isinstance(k, Integer) and k <= WRITTEN_OUT):
+            return None
+        return Mul(Rational(1, math.factorial(int(k))), *(n - j for j in range(int(k)))) if k >= 0 else Integer(0)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        n, k = self.args
+        crossing = binomial_crossing(n, k)
+        if argindex == 1:
+            return self * (regular_digamma(n + 1) - regular_digamma(n - k + 1)) + crossing
+        slope = regular_digamma(n - k + 1) - regular_digamma(k + 1)
+        return self * slope - crossing + binomial_crossing(n, n - k)
+
+    @staticmethod
+    def value(mp: Any, n: Any, k: Any) -> Any:
+        if _is_pole(mp, n + 1) and not (mp.isint(k) and k >= 0):
+            return mp.nan
+        return mp.binomial(n, k)
+
+
+class binomial_crossing(Primitive):  # noqa: N801
+    """B(n + 1, k − n)·(−1)ⁿ⁻ᵏ⁺¹, the slope by n, where n − k + 1 is a pole of Γ and n + 1 is none; 0 elsewhere."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        n, k = self.args
+        if argindex == 1:
+            return self * (regular_digamma(n + 1) - regular_digamma(n - k + 1))
+        return self * (regular_digamma(n - k + 1) - regular_digamma(k + 1))
+
+    @staticmethod
+    def value(mp: Any, n: Any, k: Any) -> Any:
+        if not _is_pole(mp, n - k + 1) or _is_pole(mp, n + 1):
+            return mp.mpf(0)
+        return (-1) ** int(n - k + 1) * mp.beta(n + 1, k - n)
+
+
+def _is_pole(mp: Any, x: Any) -> bool:
+    return bool(mp.isfinite(x) and x <= 0 and mp.isint(x))
+
+
 SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
-    sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.binomial, sympy.expint, sympy.Ei, sympy.Ci,
+    sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.expint, sympy.Ei, sympy.Ci,
     sympy.Chi, sympy.erfi, sympy.erfinv, sympy.fresnels, sympy.fresnelc, sympy.airyai, sympy.airybi,
     sympy.airyaiprime, sympy.airybiprime,
 )  # fmt: skip
 """SymPy's own, whose derivatives are right as they are."""
 
 CALLED: frozenset[type[Expr]] = frozenset({
-    sympy.beta, sympy.binomial, sympy.expint, sympy.Ei, sympy.Ci, sympy.Chi, sympy.erfi, sympy.erfinv, sympy.fresnels,
+    beta, binomial, binomial_crossing, sympy.expint, sympy.Ei, sympy.Ci, sympy.Chi, sympy.erfi, sympy.erfinv,
+    sympy.fresnels,
     sympy.fresnelc, sympy.airyai, sympy.airybi, sympy.airyaiprime, sympy.airybiprime, besselj, bessely, besseli,
     besselk, sine_integral, hyperbolic_sine_integral, spherical_bessel, modified_spherical_bessel,
     regularised_lower_gamma, regularised_upper_gamma, scaled_bessel,
@@ -407,6 +542,8 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.digamma: lambda x: sympy.polygamma(0, x),
     sympy.trigamma: lambda x: sympy.polygamma(1, x),
     sympy.factorial: lambda x: gamma(x + 1),
+    sympy.beta: beta,
+    sympy.binomial: binomial,
     sympy.sinc: sinc,
     sympy.jn: spherical_bessel,
     sympy.besselj: besselj,
@@ -422,6 +559,9 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
 
 WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
     sinc: sympy.sinc,
+    beta: sympy.beta,
+    binomial: sympy.binomial,
+    reciprocal_gamma: lambda x: 1 / gamma(x),
     spherical_bessel: sympy.jn,
     besselj: sympy.besselj,
     bessely: sympy.bessely,

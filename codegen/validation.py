@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sympy import Expr, Idx, Integer, Rational, Symbol
 
-from codegen.cells import Pattern, cell_of, meet, overlap, show, size
-from codegen.equation import Equation, Variable
+from codegen.cached import once
+from codegen.cells import Cell, Pattern, meet, overlap, show, size
+from codegen.equation import Access, Equation, Variable
 from codegen.errors import GraphError
-from codegen.expression import Extent, base_name, extent, leaf_indices, postorder, shape, subscripts
+from codegen.expression import Extent, base_name, extent, postorder, subscripts
 
 if TYPE_CHECKING:
     from codegen.graph import Graph
@@ -44,18 +45,18 @@ def validate(graph: Graph) -> None:
     assigned = _assigned(graph, declared)
     for name, patterns in assigned.items():
         _check_disjoint(name, patterns)
-        first = next(iter(patterns.values())).target
-        declared[name] = Declared(_symbol(first), shape(first))
+        first = next(iter(patterns.values())).accesses[0]
+        declared[name] = Declared(first.symbol, first.shape)
     extents = {n for variable in graph.inputs for n in variable.shape if not isinstance(n, int)}
     for equation in graph.equations:
         if equation.fault is not None:
             raise _error(equation, f"it contains {equation.fault}")
-        _check_indices(equation)
+        if (fault := _index_fault(equation)) is not None:
+            raise _error(equation, fault)
         _check_extents(equation, extents)
-        _check_reference(equation, equation.target, declared)
-        for reference in equation.references:
-            _check_reference(equation, reference, declared)
-            _check_assigned(equation, reference, assigned)
+        for access in equation.accesses:
+            _check_reference(equation, access, declared)
+            _check_assigned(equation, access, assigned)
     _check_outputs(graph, declared, assigned)
 
 
@@ -125,42 +126,42 @@ def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tu
 # --- one equation -------------------------------------------------------------------------------------------------
 
 
-def _check_indices(equation: Equation) -> None:
+@once
+def _index_fault(equation: Equation) -> str | None:
+    """What is wrong with the indices of an equation, for a message; None if nothing is."""
     names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
-        raise _error(equation, f"an index name occurs twice in the target and the reduction: {', '.join(names)}")
+        return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
     if (equation.reduction is None) != (not equation.reduced):
-        raise _error(equation, "a reduction and its reduced indices go together")
-    in_body = dict.fromkeys(index for leaf in equation.leaves for index in leaf_indices(leaf))
+        return "a reduction and its reduced indices go together"
     for index in equation.reduced:
-        if index not in in_body:
-            raise _error(equation, f"the reduced index {index} does not occur in the body")
-    for index in in_body:
+        if index not in equation.indices:
+            return f"the reduced index {index} does not occur in the body"
+    for index in equation.indices:
         if index not in equation.domain:
-            found = f"the index {index} (range {extent(index)}) is neither in the target nor reduced"
-            raise _error(equation, found)
+            return f"the index {index} (range {extent(index)}) is neither in the target nor reduced"
+    return None
 
 
 def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
     """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
-    in_body = (leaf for leaf in equation.leaves if isinstance(leaf, Symbol) and leaf.is_integer)
-    for symbol in (*(n for n in shape(equation.target) if not isinstance(n, int)), *in_body):
+    for symbol in (*(n for n in equation.accesses[0].shape if not isinstance(n, int)), *equation.lengths):
         if symbol not in extents:
             raise _error(equation, f"the integer {symbol} is not the extent of any input")
 
 
-def _check_reference(equation: Equation, reference: Expr, declared: Mapping[str, Declared]) -> None:
-    name, key = base_name(reference), subscripts(reference)
+def _check_reference(equation: Equation, access: Access, declared: Mapping[str, Declared]) -> None:
+    reference, (name, pattern), found, axes = access
     if name not in declared:
         raise _error(equation, f"{reference} refers to {name!r}, which is neither an input nor assigned")
     symbol, extents = declared[name]
-    if shape(reference) != extents:
-        raise _error(equation, f"{reference} has shape {shape(reference)}, but {name} is declared with {extents}")
-    if _symbol(reference) != symbol:
+    if axes != extents:
+        raise _error(equation, f"{reference} has shape {axes}, but {name} is declared with {extents}")
+    if found is not symbol and found != symbol:
         raise _error(equation, f"{reference} and the declared {name} are two symbols with different assumptions")
-    if len(key) != len(extents):
-        raise _error(equation, f"{reference} has {len(key)} subscripts, expected {len(extents)}")
-    for subscript, n in zip(key, extents):
+    if len(pattern) != len(extents):
+        raise _error(equation, f"{reference} has {len(pattern)} subscripts, expected {len(extents)}")
+    for subscript, n in zip(subscripts(reference), extents):
         _check_subscript(equation, reference, subscript, n)
 
 
@@ -178,14 +179,10 @@ def _check_subscript(equation: Equation, reference: Expr, subscript: Expr, axis:
         raise _error(equation, f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}")
 
 
-def _check_assigned(equation: Equation, reference: Expr, assigned: Assigned) -> None:
-    name, pattern = cell_of(reference)
-    if name in assigned and not _covered(pattern, assigned[name], shape(reference)):
-        raise _error(equation, f"{reference} has elements that no equation assigns")
-
-
-def _symbol(reference: Expr) -> Expr:
-    return reference.base if subscripts(reference) else reference
+def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> None:
+    name, pattern = access.cell
+    if name in assigned and not _covered(pattern, assigned[name], access.shape):
+        raise _error(equation, f"{access.reference} has elements that no equation assigns")
 
 
 def _error(equation: Equation, message: str) -> GraphError:
@@ -237,13 +234,13 @@ def _needs(equations: Sequence[Equation]) -> list[list[int]]:
         name, pattern = equation.cell
         positions.setdefault(name, {})[pattern] = position
     return [
-        [position for reference in equation.references for position in _read(reference, positions)]
+        [position for access in equation.accesses[1:] for position in _read(access.cell, positions)]
         for equation in equations
     ]
 
 
-def _read(reference: Expr, positions: Mapping[str, Mapping[Pattern, int]]) -> list[int]:
-    name, pattern = cell_of(reference)
+def _read(cell: Cell, positions: Mapping[str, Mapping[Pattern, int]]) -> list[int]:
+    name, pattern = cell
     cells = positions.get(name, {})
     if pattern in cells:
         return [cells[pattern]]

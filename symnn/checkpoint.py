@@ -24,6 +24,8 @@ from safetensors.numpy import save as to_bytes
 from codegen.cached import cached_property
 from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
+from codegen.numeric.evaluate import evaluate
+from codegen.passes.stabilise import stabilise
 from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
@@ -112,7 +114,19 @@ class Checkpoint:
         that does not hold real numbers.
         """
         raw = self.read(x) if is_frame(x) or isinstance(x, Table | str | os.PathLike) else x
-        outputs = cast(np.ndarray, self.model.predict(self.theta, self.standardise(raw)))
+        return self._restored(cast(np.ndarray, self.model.predict(self.theta, self.standardise(raw))))
+
+    def evaluated(self, x: np.ndarray) -> np.ndarray:
+        """What :meth:`predict` gives for an array, up to rounding: by NumPy, an equation at a time.
+
+        For a few rows: compiling takes 0.3 s, this some milliseconds.
+        """
+        graph = stabilise(self.network.forward_graph)
+        values = {**self.network.split(self.theta), "x": self.standardise(x)}
+        return self._restored(evaluate(graph, values, self.theta.dtype)[graph.outputs[0]])
+
+    def _restored(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs in the units of the targets."""
         return outputs if self.target_scaling is None else self._narrow(self.target_scaling.restore(outputs))
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
@@ -202,7 +216,7 @@ def save(
     if checkpoint.features is not None:
         columns = [[column.name, column.categories] for column in checkpoint.features.columns]
         metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
-    data = _canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.predict(x)}, metadata))
+    data = _canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.evaluated(x)}, metadata))
     try:
         with _replacing(path) as temporary:
             _write(temporary, data)
@@ -420,7 +434,7 @@ def _described(code: str, shape: tuple[int, ...]) -> str:
 
 def _check_outputs(checkpoint: Checkpoint, x: np.ndarray, stored: np.ndarray, name: str) -> None:
     """The network has to give what it gave when it was saved, nan and infinities at the same places."""
-    found = checkpoint.predict(x)
+    found = checkpoint.evaluated(x)
     with np.errstate(all="ignore"):
         error = np.abs(found - stored) / np.maximum(1, np.maximum(np.abs(found), np.abs(stored)))
     same = (found == stored) | (np.isnan(found) & np.isnan(stored))

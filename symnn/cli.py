@@ -6,6 +6,7 @@ import are imported by the command that needs them.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -580,6 +581,8 @@ UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 
 def main() -> None:
     """Run the command line; errors of input and of usage end in one line and exit status 2."""
+    # Python looks for cycles after every 700 new objects, through all of a million in the end: 0.2 s of compiling 1.6.
+    gc.set_threshold(100_000, 50)
     status = 0
     with printing():
         status = _run(sys.argv[1:])

@@ -206,19 +206,20 @@ def train(
     record = _started(model, data, settings, initial, keeping)
     if keeping.path is not None:
         record.resume(settings, (*rows, *validation), resume)
-    with _one_blas_thread():
-        try:
+    try:
+        with _one_blas_thread(model):
             stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
-        except KeyboardInterrupt:
-            stopped = "interrupted"
-            record.keep()
-        except BaseException as error:
-            hand_over(error, "result", record.result("interrupted"))
-            raise
-        try:
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+        record.keep()
+    except BaseException as error:
+        hand_over(error, "result", record.result("interrupted"))
+        raise
+    try:
+        with _one_blas_thread(model):
             tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
-        except KeyboardInterrupt:
-            tested = None, None, None
+    except KeyboardInterrupt:
+        tested = None, None, None
     if keeping is not state and stopped != "interrupted":
         keeping.remove()
     return record.result(stopped, *tested)
@@ -305,9 +306,10 @@ def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, 
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def _one_blas_thread(model: Model) -> Iterator[None]:
     """OpenBLAS's threads make a batch of 270 rows take 8 ms instead of 0.2 ms on two cores."""
-    import scipy.linalg.cython_blas  # noqa: F401 - the BLAS that compiled code calls has to be loaded to be told
+    # Compiled first: the BLAS that their code calls, if it calls one, has to be loaded to be told.
+    _ = model.value_and_grad, model.loss_and_output
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):

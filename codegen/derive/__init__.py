@@ -16,7 +16,7 @@ from codegen.derive.reverse import reverse
 from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
 from codegen.expression import extent
-from codegen.graph import Equation, Graph, Variable
+from codegen.graph import Equation, Graph, Variable, require_graph
 
 Method = Literal["reverse", "forward", "paths"]
 METHODS = {"reverse": reverse, "forward": forward, "paths": paths}
@@ -74,6 +74,7 @@ def partials(graph: Graph) -> Graph:
     ∂e/∂c = 2*c
     outputs ∂c/∂a, ∂c/∂b, ∂e/∂c
     """
+    require_graph(graph, DerivationError)
     equations = [
         Equation(Variable(f"∂{e.target}/∂{reference}", tuple(extent(i) for i in e.domain))[e.domain], local)
         for e in graph.equations

@@ -24,7 +24,7 @@ def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[
     for equation in graph.equations:
         if equation.cell not in needed:
             continue
-        reading = {r for r in equation.references if any(cell in active for cell in graph.resolve(r))}
+        reading = {r for r, cells in graph.read_by(equation) if any(cell in active for cell in cells)}
         if reading and (found := local_derivatives(equation, reading)):
             edges[equation.cell] = found
             active.add(equation.cell)
@@ -36,5 +36,5 @@ def ancestors(graph: Graph, *of: str) -> set[Cell]:
     needed = {cell for name in of for cell in graph.cells[name]}
     for equation in reversed(graph.equations):
         if equation.cell in needed:
-            needed.update(cell for reference in equation.references for cell in graph.resolve(reference))
+            needed.update(cell for _, cells in graph.read_by(equation) for cell in cells)
     return needed

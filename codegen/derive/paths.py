@@ -16,7 +16,7 @@ from codegen.derive.names import Names
 from codegen.derive.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
 from codegen.expression import references, shape, subscripts
-from codegen.graph import Cell, Equation, Graph, Variable
+from codegen.graph import Cell, Equation, Graph, Variable, require_graph
 from codegen.summation import Summand
 
 PATH_LIMIT = 10_000
@@ -51,6 +51,7 @@ def count_paths(graph: Graph, of: Named, wrt: Wrt | None = None) -> PathCount:
     >>> print(count_paths(from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b]), "e"))
     3 paths to e over 5 edges
     """
+    require_graph(graph, DerivationError)
     of = name_of(of)
     sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else names_of(wrt)
     for name in (of, *sources):

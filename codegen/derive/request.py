@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
 from codegen.errors import DerivationError
-from codegen.graph import Graph, Variable
+from codegen.graph import Graph, Variable, require_graph
 from codegen.motions import is_motion, motion_name
 from codegen.passes.stabilise import stabilise
 
@@ -53,9 +53,10 @@ def names_of(given: Wrt, what: str = "wrt") -> list[str]:
 def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
     """The graph, stabilised and narrow, the name of ``of``, and those to differentiate by: all real inputs by default.
 
-    Raises :class:`DerivationError` for a vertex that holds integers or is named twice, and
+    Raises :class:`DerivationError` for what is no graph and a vertex that holds integers or is named twice, and
     :class:`~codegen.errors.GraphError` for one that is unknown.
     """
+    require_graph(graph, DerivationError)
     vertex = name_of(of)
     if graph.variable(vertex).kind != "real":
         raise DerivationError(f"{vertex!r} holds integers: it has no derivative")

@@ -27,10 +27,16 @@ from codegen.special import (
     besselj,
     besselk,
     bessely,
+    beta,
+    beta_crossing,
+    binomial,
+    binomial_crossing,
     hyperbolic_sine_integral,
     lambert_w,
     lower_lambert_w,
     modified_spherical_bessel,
+    reciprocal_gamma,
+    reciprocal_gamma_crossing,
     regularised_lower_gamma,
     regularised_upper_gamma,
     scaled_bessel,
@@ -85,9 +91,9 @@ _ELEMENTARY: tuple[type[Basic], ...] = (
 _SCIPY: Mapping[type[Basic], str] = {
     **{
         kind: kind.__name__
-        for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.beta, sympy.erfi, sympy.erfinv, f.erfcinv)
+        for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, beta, sympy.erfi, sympy.erfinv, f.erfcinv)
     },
-    sympy.binomial: "binom",
+    reciprocal_gamma: "rgamma",
     besselj: "jv",
     bessely: "yv",
     besseli: "iv",
@@ -102,8 +108,27 @@ _SCIPY: Mapping[type[Basic], str] = {
     regularised_upper_gamma: "gammaincc",
 }
 """Functions of scipy.special."""
+_POLE = "(({0} <= 0) & ({0} == np.floor({0})))"
+"""Whether it is a pole of the gamma function."""
 _TEMPLATES: Mapping[type[Basic], str] = {
     sinc: "special.spherical_jn(0, {0})",
+    reciprocal_gamma_crossing: "np.where(" + _POLE.format("{0}") + ", np.cos(np.pi*{0})*special.gamma(1 - {0}), 0.0)",
+    beta_crossing: (
+        "np.where("
+        + _POLE.format("({0} + {1})")
+        + ", np.cos(np.pi*({0} + {1}))*special.gamma({0})*special.gamma({1})*special.gamma(1 - {0} - {1}), 0.0)"
+    ),
+    binomial: (
+        "np.where(" + _POLE.format("({0} + 1)") + " & ({1} >= 0) & ({1} == np.floor({1})), "
+        "np.cos(np.pi*{1})*special.binom({1} - {0} - 1, {1}), special.binom({0}, {1}))"
+    ),
+    binomial_crossing: (
+        "np.where("
+        + _POLE.format("({0} - {1} + 1)")
+        + " & ~"
+        + _POLE.format("({0} + 1)")
+        + ", np.cos(np.pi*({0} - {1} + 1))*special.beta({0} + 1, {1} - {0}), 0.0)"
+    ),
     sine_integral: "special.sici({0})[0]",
     hyperbolic_sine_integral: "special.shichi({0})[0]",
     sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",

@@ -181,6 +181,56 @@ def _is_pole(lanes: Lanes, x: Value) -> Value:
     return lanes.builder.and_(whole, lanes.compare("<=", x, 0.0))
 
 
+def _is_odd(lanes: Lanes, x: Value) -> Value:
+    """Where a whole number is odd."""
+    half = lanes.mul(x, 0.5)
+    return lanes.compare("!=", half, lanes.floor(half))
+
+
+def _reciprocal_gamma(lanes: Lanes, x: Value) -> Value:
+    """1/Γ(x)."""
+    return lanes.select(_is_pole(lanes, x), 0.0, lanes.div(1.0, libm_per_lane(lanes, "tgamma", x)))
+
+
+def _at_poles(lanes: Lanes, x: Value, size: Callable[[], Value]) -> Value:
+    """(−1)ˣ times the size where x is a pole of Γ, which is rare; 0 elsewhere."""
+
+    def value() -> Value:
+        found = size()
+        return lanes.select(_is_odd(lanes, x), lanes.neg(found), found)
+
+    return _where_any(lanes, _is_pole(lanes, x), value, lanes.real(0.0))
+
+
+def _reciprocal_gamma_crossing(lanes: Lanes, x: Value) -> Value:
+    return _at_poles(lanes, x, lambda: libm_per_lane(lanes, "tgamma", lanes.sub(1.0, x)))
+
+
+def _beta_crossing(lanes: Lanes, a: Value, b: Value) -> Value:
+    total = lanes.add(a, b)
+
+    def size() -> Value:
+        factors = (libm_per_lane(lanes, "tgamma", x) for x in (a, b, lanes.sub(1.0, total)))
+        return reduce(lanes.mul, factors)
+
+    return _at_poles(lanes, total, size)
+
+
+def _binomial(lanes: Lanes, n: Value, k: Value) -> Value:
+    """SciPy's, which is nan for whole n < 0: there, for whole k ≥ 0, (−1)ᵏ times that of k − n − 1."""
+    above = lanes.sub(lanes.sub(k, n), 1.0)
+    whole = lanes.builder.and_(lanes.compare("==", k, lanes.floor(k)), lanes.compare(">=", k, 0.0))
+    turned = lanes.builder.and_(whole, _is_pole(lanes, lanes.add(n, 1.0)))
+    value = _scipy(lanes, "binom", lanes.select(turned, above, n), k)
+    return lanes.select(lanes.builder.and_(turned, _is_odd(lanes, k)), lanes.neg(value), value)
+
+
+def _binomial_crossing(lanes: Lanes, n: Value, k: Value) -> Value:
+    one_more = lanes.add(n, 1.0)
+    value = _at_poles(lanes, lanes.sub(one_more, k), lambda: _scipy(lanes, "beta", one_more, lanes.sub(k, n)))
+    return lanes.select(_is_pole(lanes, one_more), 0.0, value)
+
+
 def _sinc(lanes: Lanes, x: Value) -> Value:
     """sin(x)/x."""
     value = lanes.select(lanes.compare("==", x, 0.0), 1.0, lanes.div(sin(lanes, x), x))
@@ -418,7 +468,11 @@ CODE: Mapping[str, Code] = {
     "loggamma": _loggamma,
     "polygamma": _polygamma,
     "beta": _external("beta"),
-    "binomial": _external("binom"),
+    "beta_crossing": _beta_crossing,
+    "binomial": _binomial,
+    "binomial_crossing": _binomial_crossing,
+    "reciprocal_gamma": _reciprocal_gamma,
+    "reciprocal_gamma_crossing": _reciprocal_gamma_crossing,
     "besselj": _dying_away(_growing("j")),
     "bessely": _dying_away(_falling("y", -1 / math.pi), low=0.0),
     "besseli": _growing("i"),

@@ -6,12 +6,12 @@ distinct nodes; what is real is put in the place of what was written, whatever s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 import sympy
-from sympy import Add, Derivative, Dummy, Expr, Integer, Mul, Piecewise, Pow, Product, Sum
+from sympy import Add, Derivative, Dummy, Expr, Float, Integer, Mul, Piecewise, Pow, Product, Rational, Sum
 from sympy.core.basic import Basic
 from sympy.core.numbers import ImaginaryUnit
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -107,10 +107,46 @@ def _unevaluated(node: Basic, arguments: list[Basic]) -> Basic:
 
 
 def _is_complex(expression: Basic) -> bool:
-    return any(
-        isinstance(node, COMPLEX) or (_has_variables(node) and _is_complex(node.args[0]))
-        for node in postorder(expression, _is_end)
-    )
+    """Whether it is written with complex numbers, or has the size of what may be one."""
+    partial: set[int] = set()
+    nonnegative: set[int] = set()
+    for node in postorder(expression, _is_end):
+        if isinstance(node, COMPLEX) or (_has_variables(node) and _is_complex(node.args[0])):
+            return True
+        arguments = () if _is_end(node) else node.args
+        if any(id(argument) in partial for argument in arguments):
+            if isinstance(node, sympy.Abs):
+                return True
+            partial.add(id(node))
+        elif _is_partial(node, nonnegative):
+            partial.add(id(node))
+        if _is_nonnegative(node, arguments, nonnegative):
+            nonnegative.add(id(node))
+    return False
+
+
+PARTIAL = (sympy.log, sympy.asin, sympy.acos, sympy.acosh, sympy.atanh)
+"""Functions that are complex for some real numbers, as roots are."""
+
+
+def _is_partial(node: Basic, nonnegative: set[int]) -> bool:
+    if isinstance(node, PARTIAL):
+        inside = isinstance(node, sympy.log) and id(node.args[0]) in nonnegative
+        return not (inside or node.args[0].is_number)
+    root = isinstance(node, Pow) and isinstance(node.exp, (Rational, Float)) and not isinstance(node.exp, Integer)
+    return root and id(node.base) not in nonnegative and not node.base.is_number
+
+
+def _is_nonnegative(node: Basic, arguments: tuple[Basic, ...], nonnegative: set[int]) -> bool:
+    """Whether it is seen to be ≥ 0 for real values, SymPy being asked about leaves only."""
+    if not arguments:
+        return isinstance(node, Expr) and bool(node.is_nonnegative)
+    even = isinstance(node, Pow) and isinstance(node.exp, Integer) and node.exp % 2 == 0
+    if even or isinstance(node, (sympy.Abs, sympy.exp, sympy.cosh)):
+        return True
+    if isinstance(node, Pow):
+        return id(node.base) in nonnegative
+    return isinstance(node, (Add, Mul)) and all(id(argument) in nonnegative for argument in arguments)
 
 
 def _is_end(node: Basic) -> bool:
@@ -251,6 +287,23 @@ def _polar(z: Pair) -> Pair:
     return sympy.sqrt(real**2 + imaginary**2), sympy.atan2(imaginary, real)
 
 
+def _size(z: Pair) -> Expr:
+    """The size; where the imaginary part is 0 that of the real one, whose derivative at 0 is 0."""
+    real, imaginary = z
+    if isinstance(imaginary, Piecewise) and any(branch == 0 for branch, _ in imaginary.args):
+        whole = sympy.Or(*[condition for branch, condition in _disjoint(imaginary) if branch == 0])
+        return Piecewise((abs(real), whole), (sympy.sqrt(real**2 + imaginary**2), True))
+    return _polar(z)[0]
+
+
+def _disjoint(choice: Piecewise) -> Iterator[tuple[Expr, Any]]:
+    """The branches, each with the condition that it is taken."""
+    before: list[Any] = []
+    for branch, condition in choice.args:
+        yield branch, sympy.And(condition, *map(sympy.Not, before))
+        before.append(condition)
+
+
 def _by_angle(size: Expr, angle: Expr) -> Pair:
     return size * sympy.cos(angle), size * sympy.sin(angle)
 
@@ -268,6 +321,20 @@ def _piecewise(*branches: tuple[Any, Any]) -> Pair:
     return Piecewise(*real), Integer(0) if whole else Piecewise(*imaginary)
 
 
+def _beyond(function: type[Expr], *outside: tuple[Callable[[Expr], Any], Callable[[Expr], Pair]]) -> Callable[..., Any]:
+    """The rule of a function that is real on a part of the real line: its parts where a condition holds outside."""
+
+    def rule(z: Pair) -> Pair | None:
+        if not _is_real(z):
+            return _of_function(function, [z])
+        branches = [(parts(z[0]), condition(z[0])) for condition, parts in outside]
+        real = [(part, condition) for (part, _), condition in branches]
+        imaginary = [(part, condition) for (_, part), condition in branches]
+        return Piecewise(*real, (function(z[0]), True)), Piecewise(*imaginary, (Integer(0), True))
+
+    return rule
+
+
 def _sign(z: Pair) -> Pair:
     if _is_real(z):
         return sympy.sign(z[0]), Integer(0)
@@ -275,7 +342,28 @@ def _sign(z: Pair) -> Pair:
     return z[0] / size, z[1] / size
 
 
-RULES: Mapping[type[Basic], Callable[..., Pair]] = {
+QUARTER = sympy.pi / 2
+RULES: Mapping[type[Basic], Callable[..., Pair | None]] = {
+    sympy.asin: _beyond(
+        sympy.asin,
+        (lambda x: x > 1, lambda x: (QUARTER, -sympy.acosh(x))),
+        (lambda x: x < -1, lambda x: (-QUARTER, sympy.acosh(-x))),
+    ),
+    sympy.acos: _beyond(
+        sympy.acos,
+        (lambda x: x > 1, lambda x: (Integer(0), sympy.acosh(x))),
+        (lambda x: x < -1, lambda x: (sympy.pi, -sympy.acosh(-x))),
+    ),
+    sympy.acosh: _beyond(
+        sympy.acosh,
+        (lambda x: x < -1, lambda x: (sympy.acosh(-x), sympy.pi)),
+        (lambda x: x < 1, lambda x: (Integer(0), sympy.acos(x))),
+    ),
+    sympy.atanh: _beyond(
+        sympy.atanh,
+        (lambda x: x > 1, lambda x: (sympy.atanh(1 / x), -QUARTER)),
+        (lambda x: x < -1, lambda x: (sympy.atanh(1 / x), QUARTER)),
+    ),
     Add: _add,
     Mul: _multiply,
     Pow: _power,
@@ -285,7 +373,7 @@ RULES: Mapping[type[Basic], Callable[..., Pair]] = {
     sympy.sign: _sign,
     sympy.re: lambda z: (z[0], Integer(0)),
     sympy.im: lambda z: (z[1], Integer(0)),
-    sympy.Abs: lambda z: (_polar(z)[0], Integer(0)),
+    sympy.Abs: lambda z: (_size(z), Integer(0)),
     sympy.arg: lambda z: (_polar(z)[1], Integer(0)),
     sympy.conjugate: lambda z: (z[0], -z[1]),
 }

@@ -13,7 +13,8 @@ import sympy
 from sympy import Derivative, Dummy, Expr, Subs
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
-from sympy.functions.elementary.miscellaneous import Rem
+from sympy.core.relational import Relational
+from sympy.functions.elementary.miscellaneous import MinMaxBase, Rem
 
 from codegen.constants import faulty_constant
 from codegen.expression import annotate, is_leaf, postorder, rebuild, substitute
@@ -39,11 +40,20 @@ def _remainder(x: Expr, y: Expr) -> Expr:
     return sympy.Piecewise((sympy.Mod(x, abs(y)), x >= 0), (-sympy.Mod(-x, abs(y)), True))
 
 
+def _rising(x: Expr, k: Expr) -> Expr:
+    """Γ(x + k)/Γ(x); where the numerator has a pole, k and x are whole, (−1)ᵏ·Γ(1 − x)/Γ(1 − x − k)."""
+    turned = (-1) ** k * sympy.gamma(1 - x) / sympy.gamma(1 - x - k)
+    at_pole = sympy.And(x + k <= 0, sympy.Eq(x + k, sympy.floor(x + k)))
+    return sympy.Piecewise((turned, at_pole), (sympy.gamma(x + k) / sympy.gamma(x), True))
+
+
 _OWN: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.zeta: _hurwitz,
     sympy.Li: lambda x: sympy.Ei(sympy.log(x)) - sympy.Ei(sympy.log(2)),
     sympy.erf2inv: lambda x, y: sympy.erfinv(sympy.erf(x) + y),
     Rem: _remainder,
+    sympy.RisingFactorial: _rising,
+    sympy.FallingFactorial: lambda x, k: _rising(x - k + 1, k),
 }
 FORMS: tuple[Callable[[Expr], Expr], ...] = (
     _own,
@@ -69,7 +79,7 @@ def rewritten(expression: Expr) -> Expr:
     >>> rewritten(Derivative(x**2, x) + erf2(x, y))
     2*x - erf(x) + erf(y)
     """
-    if not any(_is_foreign(node) for node in _nodes(expression)):
+    if not any(_is_foreign(node) or _is_bound_by_infinity(node) for node in _nodes(expression)):
         return expression
 
     def stop(node: Basic) -> bool:
@@ -83,6 +93,8 @@ def rewritten(expression: Expr) -> Expr:
         if is_opaque(node):
             return node
         node = rebuild(node, arguments)
+        if _is_bound_by_infinity(node):
+            return _without_infinity(node)
         return _other_form(node) if _is_foreign(node) else node
 
     return annotate(expression, step, stop)[id(expression)]
@@ -100,6 +112,30 @@ def _is_foreign(node: Basic) -> bool:
     kind = type(node)
     foreign = _is_foreign_kind(kind)  # type: ignore[arg-type]  # mypy takes classes of SymPy for unhashable
     return foreign or (kind in ORDERS and ORDERS[kind].fault(node) is not None)
+
+
+INFINITE = (sympy.oo, -sympy.oo)
+
+
+def _is_bound_by_infinity(node: Basic) -> bool:
+    """Whether values are compared with ±∞, by a relation or as the larger or smaller one, among which there is none."""
+    if not isinstance(node, (Relational, MinMaxBase)):
+        return False
+    others = [argument for argument in node.args if argument not in INFINITE]
+    return 0 < len(others) < len(node.args) and not any(
+        part in INFINITE for other in others for part in postorder(other)
+    )
+
+
+def _without_infinity(node: Basic) -> Basic:
+    """What it says of real numbers, which SymPy knows of real symbols only.
+
+    >>> _without_infinity(sympy.Symbol("x") < sympy.oo)
+    True
+    """
+    values = {Dummy(f"x{n}", real=True): a for n, a in enumerate(node.args) if a not in INFINITE}
+    stands_for = {argument: dummy for dummy, argument in values.items()}
+    return substitute(node.func(*(stands_for.get(argument, argument) for argument in node.args)), values)
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +178,12 @@ def _form(kind: type[Expr], numbers: tuple[Expr | None, ...]) -> tuple[Expr, tup
     return None
 
 
+def _is_complex(node: Basic) -> bool:
+    """Whether it is an incomplete gamma function from a number below 0, as the subfactorial is of Γ(x + 1, −1)."""
+    return isinstance(node, (sympy.lowergamma, sympy.uppergamma)) and bool(node.args[1].is_negative)
+
+
 def _is_let_in(expression: Expr) -> bool:
     nodes = [node for node in postorder(expression) if not is_leaf(node)]
-    known = all(isinstance(node, SUPPORTED) and not _is_foreign(node) for node in nodes)
+    known = all(isinstance(node, SUPPORTED) and not _is_foreign(node) and not _is_complex(node) for node in nodes)
     return known and faulty_constant(expression) is None

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import sympy
 from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef
+
+from codegen.expression import postorder
 
 _CARRY_OUT = "carry it out with doit()"
 _QUADRATURE = "write its integral as a Sum over the points of a quadrature"
@@ -39,11 +42,15 @@ SUGGESTIONS: Mapping[str, str] = {
     "Znm": "expand(func=True) writes it out where its degrees are numbers",
     "assoc_legendre": "with numbers as its degrees it is written out",
     "arg": "the angle of the point (x, y) is atan2(y, x)",
+    "subfactorial": _NUMBERS,
     "Order": "take it away with removeO()",
     "ComplexRootOf": "evaluate it with evalf()",
     "RandomSymbol": "make it an input",
 }
 """By the name of the class."""
+
+_OPERATIONS = (sympy.Integral, sympy.Limit, sympy.Derivative, sympy.Subs)
+"""What can be carried out on a formula."""
 
 _OF_A_KIND: Mapping[str, str] = {
     "sympy.functions.combinatorial.numbers": _NUMBERS,
@@ -62,6 +69,10 @@ def suggestion(node: Basic) -> str:
     ('; the angle of the point (x, y) is atan2(y, x)', '; it has a value where its arguments are numbers')
     """
     kind = type(node)
+    if isinstance(node, _OPERATIONS):
+        undefined = next((type(part).__name__ for part in postorder(node) if isinstance(part, AppliedUndef)), None)
+        if undefined is not None:
+            return f"; it is of the undefined function {undefined}: write its formula instead"
     found = SUGGESTIONS.get(kind.__name__)
     if found is None and isinstance(node, sympy.Function):
         found = next((text for module, text in _OF_A_KIND.items() if str(kind.__module__).startswith(module)), None)

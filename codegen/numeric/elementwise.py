@@ -228,20 +228,73 @@ def _density(special: Any, a: Array, x: Array) -> Any:
     return np.exp(special.xlogy(a - 1, x) - x - special.gammaln(a))
 
 
+def _is_pole(x: Array) -> Any:
+    return (x <= 0) & (x == np.floor(x))
+
+
+def _regular_digamma(special: Any, x: Array) -> Any:
+    return special.digamma(np.where(_is_pole(x), 1 - x, x))
+
+
+def _crossing(special: Any, x: Array) -> Any:
+    return np.where(_is_pole(x), np.cos(np.pi * x) * special.gamma(1 - x), 0)
+
+
+def _beta_crossing(special: Any, a: Array, b: Array) -> Any:
+    return np.where(_is_pole(a + b), special.gamma(a) * special.gamma(b) * _crossing(special, a + b), 0)
+
+
+def _binomial(special: Any, n: Array, k: Array) -> Any:
+    turned = _is_pole(n + 1) & (k >= 0) & (k == np.floor(k))
+    return np.where(turned, np.cos(np.pi * k) * special.binom(k - n - 1, k), special.binom(n, k))
+
+
+def _binomial_crossing(special: Any, n: Array, k: Array) -> Any:
+    below = n - k + 1
+    size = np.cos(np.pi * below) * special.beta(n + 1, k - n)
+    return np.where(_is_pole(below) & ~_is_pole(n + 1), size, 0)
+
+
+def _by_upper(special: Any, n: Array, k: Array) -> Any:
+    return _regular_digamma(special, n + 1) - _regular_digamma(special, n - k + 1)
+
+
+def _by_lower(special: Any, n: Array, k: Array) -> Any:
+    return _regular_digamma(special, n - k + 1) - _regular_digamma(special, k + 1)
+
+
 #: Special functions: a value, and the slopes by its last arguments.
 SPECIAL: Mapping[type, Function] = {
     sympy.gamma: _to_first_order(lambda s, x: s.gamma(x), lambda s, x: s.gamma(x) * s.digamma(x)),
     sympy.loggamma: _to_first_order(_loggamma, lambda s, x: s.digamma(x)),
     sympy.polygamma: _to_first_order(_polygamma, lambda s, n, x: s.polygamma(np.asarray(n, int) + 1, x)),
-    sympy.beta: _to_first_order(
-        lambda s, a, b: s.beta(a, b),
-        lambda s, a, b: s.beta(a, b) * (s.digamma(a) - s.digamma(a + b)),
-        lambda s, a, b: s.beta(a, b) * (s.digamma(b) - s.digamma(a + b)),
+    special.reciprocal_gamma: _to_first_order(
+        lambda s, x: s.rgamma(x), lambda s, x: _crossing(s, x) - s.rgamma(x) * _regular_digamma(s, x)
     ),
-    sympy.binomial: _to_first_order(
-        lambda s, n, k: s.binom(n, k),
-        lambda s, n, k: s.binom(n, k) * (s.digamma(n + 1) - s.digamma(n - k + 1)),
-        lambda s, n, k: s.binom(n, k) * (s.digamma(n - k + 1) - s.digamma(k + 1)),
+    special.reciprocal_gamma_crossing: _to_first_order(
+        lambda s, x: _crossing(s, x), lambda s, x: -_crossing(s, x) * _regular_digamma(s, x)
+    ),
+    special.beta: _to_first_order(
+        lambda s, a, b: s.beta(a, b),
+        lambda s, a, b: s.beta(a, b) * (s.digamma(a) - _regular_digamma(s, a + b)) + _beta_crossing(s, a, b),
+        lambda s, a, b: s.beta(a, b) * (s.digamma(b) - _regular_digamma(s, a + b)) + _beta_crossing(s, a, b),
+    ),
+    special.beta_crossing: _to_first_order(
+        lambda s, a, b: _beta_crossing(s, a, b),
+        lambda s, a, b: _beta_crossing(s, a, b) * (s.digamma(a) - _regular_digamma(s, a + b)),
+        lambda s, a, b: _beta_crossing(s, a, b) * (s.digamma(b) - _regular_digamma(s, a + b)),
+    ),
+    special.binomial: _to_first_order(
+        lambda s, n, k: _binomial(s, n, k),
+        lambda s, n, k: _binomial(s, n, k) * _by_upper(s, n, k) + _binomial_crossing(s, n, k),
+        lambda s, n, k: (
+            _binomial(s, n, k) * _by_lower(s, n, k) - _binomial_crossing(s, n, k) + _binomial_crossing(s, n, n - k)
+        ),
+    ),
+    special.binomial_crossing: _to_first_order(
+        lambda s, n, k: _binomial_crossing(s, n, k),
+        lambda s, n, k: _binomial_crossing(s, n, k) * _by_upper(s, n, k),
+        lambda s, n, k: _binomial_crossing(s, n, k) * _by_lower(s, n, k),
     ),
     special.besselj: _bessel("j", 0.5, -0.5),
     special.bessely: _bessel("y", 0.5, -0.5),

@@ -18,7 +18,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
 from codegen.expression import Extent, base_name, extent, indices, is_variable, subscripts
-from codegen.graph import Equation, Graph, Reduction
+from codegen.graph import Equation, Graph, Reduction, require_graph
 from codegen.numeric.elementwise import NUMPY
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
@@ -42,6 +42,7 @@ def evaluate(graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = n
     >>> {name: float(value) for name, value in found.items()}
     {'a': 2.0, 'b': 1.0, 'v1': 2.0, 'v2': 3.0, 'e': 6.0}
     """
+    require_graph(graph, CheckError)
     evaluator = Evaluator.of(graph, dtype)
     inputs = bind(graph, values, evaluator.dtype)
     found = evaluator(inputs.extents, {name: array[None] for name, array in inputs.arrays.items()})

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
 from codegen.errors import CheckError
-from codegen.graph import Graph, Variable
+from codegen.graph import Graph, Variable, require_graph
 
 Array = NDArray[Any]
 
@@ -40,6 +40,7 @@ def bind(graph: Graph, values: Mapping[str, ArrayLike], dtype: np.dtype[Any]) ->
     Traceback (most recent call last):
     codegen.errors.CheckError: input 'x': found an array of shape (1, 3), expected (S,)
     """
+    require_graph(graph, CheckError)
     declared = {variable.name: variable for variable in graph.inputs}
     for name in values:
         if name not in declared:

@@ -43,7 +43,7 @@ SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "
 #: Functions that SymPy and mpmath give the same name.
 SAME_NAME = (
     "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
-    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "beta", "binomial", "expint", "Ei", "Ci", "Chi", "erfi",
+    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "expint", "Ei", "Ci", "Chi", "erfi",
     "erfinv", "fresnels", "fresnelc", "airyai", "airybi", "airyaiprime", "airybiprime",
 )  # fmt: skip
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from codegen.cached import cached_property
-from codegen.graph import Graph
+from codegen.errors import GraphError
+from codegen.graph import Graph, require_graph
 from codegen.operations import Operations, count_operations, summary
 from codegen.passes.contract import contract
 from codegen.passes.lower import lower
@@ -56,6 +57,7 @@ def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
     da/du = 1 - a**2
     outputs a, da/du
     """
+    require_graph(graph, GraphError)
     found = [("derived", graph)]
     for name, apply in PASSES.items():
         graph = apply(graph)

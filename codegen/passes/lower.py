@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from sympy import Expr
 from sympy.core.basic import Basic
 
+from codegen.cached import once
 from codegen.equation import Equation, Variable
-from codegen.expression import extent, fold, fresh_names, indices, is_leaf, rebuild, references
-from codegen.functions import Composite, canonical
+from codegen.expression import extent, fold, fresh_names, indices, is_leaf, postorder, rebuild, references
+from codegen.functions import Composite, canonical, canonical_node
 from codegen.graph import Graph
 
 
@@ -35,6 +36,9 @@ def lower(graph: Graph) -> Graph:
 
 def _lowered(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     """The equation, after those of the vertices that it reads now."""
+    if _is_low(equation):
+        yield equation
+        return
     vertices: dict[Expr, Equation] = {}
 
     def vertex(expression: Expr) -> Expr:
@@ -58,3 +62,10 @@ def _lowered(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     body = canonical(fold(equation.body, step)[0])
     yield from vertices.values()
     yield equation.with_body(body)
+
+
+@once
+def _is_low(equation: Equation) -> bool:
+    """Whether there is nothing to write out."""
+    nodes = postorder(equation.body)
+    return all(is_leaf(node) or (not isinstance(node, Composite) and canonical_node(node) is None) for node in nodes)

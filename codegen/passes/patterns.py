@@ -13,16 +13,7 @@ from sympy import Expr, Idx, Indexed, Integer
 from sympy.core.basic import Basic
 from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.expression import annotate, fold, is_leaf, leaf_indices, reindex
-
-
-def node_indices(body: Expr) -> dict[int, tuple[Idx, ...]]:
-    """The indices of every node of a body, in order of first occurrence, by the node's identity."""
-
-    def step(node: Basic, arguments: list[tuple[Idx, ...]]) -> tuple[Idx, ...]:
-        return leaf_indices(node) if is_leaf(node) else tuple(dict.fromkeys(i for found in arguments for i in found))
-
-    return annotate(body, step)
+from codegen.expression import fold, reindex
 
 
 def pattern(expression: Expr, order: Sequence[Idx]) -> Expr:

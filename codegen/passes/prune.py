@@ -21,5 +21,5 @@ def prune(graph: Graph) -> Graph:
     for equation in reversed(graph.equations):
         if equation.cell in needed:
             kept.append(equation)
-            needed.update(cell for reference in equation.references for cell in graph.resolve(reference))
+            needed.update(cell for _, cells in graph.read_by(equation) for cell in cells)
     return graph.with_equations(reversed(kept))

@@ -23,8 +23,8 @@ from codegen.expression import (
     substitute,
 )
 from codegen.functions import equal, select, step, stop_gradient
-from codegen.graph import Cell, Graph, cell_of
-from codegen.passes.patterns import Patterns, Vertex, node_indices
+from codegen.graph import Cell, Graph
+from codegen.passes.patterns import Patterns, Vertex
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""
@@ -82,16 +82,16 @@ def _right_side(equation: Equation, patterns: Patterns) -> Hashable:
 
 def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
     """The body with references to the vertices that are left."""
-    hits = {r: alias[cell].at(leaf_indices(r)) for r in equation.references if (cell := cell_of(r)) in alias}
+    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.accesses[1:] if cell in alias}
     return substitute(equation.body, hits) if hits else equation.body
 
 
 def _read_across(graph: Graph) -> Iterator[Cell]:
     """Vertices that some reference reads only in part or together with others: they keep their own name."""
     for equation in graph.equations:
-        for reference in equation.references:
-            cells = graph.resolve(reference)
-            if cells != (cell_of(reference),):
+        for access in equation.accesses[1:]:
+            cells = graph.meeting(access.cell)
+            if cells != (access.cell,):
                 yield from cells
 
 
@@ -115,13 +115,13 @@ def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
 
 def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Patterns) -> None:
     if equation.reduction is None and equation.references and not is_leaf(equation.body):
-        order = indices(equation.body)
+        order = equation.indices
         if set(order) == set(equation.free):
             vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))
 
 
 def _look_up(equation: Equation, vertices: Mapping[int, Vertex], patterns: Patterns) -> Expr:
-    orders = node_indices(equation.body)
+    orders = equation.node_indices
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
         new = rebuild(node, arguments)
@@ -167,7 +167,7 @@ class _Candidate:
 def _extract(equations: Sequence[Equation], names: Iterator[str], patterns: Patterns) -> list[Equation]:
     """Subexpressions with two users become vertices, placed before the first user."""
     compared = {shape for equation in equations for shape in _compared(equation.body, patterns)}
-    candidates = [_candidates(equation.body, compared, patterns) for equation in equations]
+    candidates = [_candidates(equation, compared, patterns) for equation in equations]
     users: dict[int, set[Hashable]] = defaultdict(set)
     for number, (equation, found) in enumerate(zip(equations, candidates)):
         for node, its_users in _users(equation.body, number, found).items():
@@ -191,13 +191,13 @@ def _compared(body: Expr, patterns: Patterns) -> Iterator[int]:
             yield from (patterns(argument, indices(argument)) for argument in node.args)
 
 
-def _candidates(body: Expr, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
+def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
-    orders = node_indices(body)
+    orders = equation.node_indices
     reads: dict[int, bool] = {}
     total: dict[int, int] = {}
     found: dict[int, _Candidate] = {}
-    for node in postorder(body):
+    for node in postorder(equation.body):
         arguments = () if is_leaf(node) else node.args
         reads[id(node)] = is_reference(node) or any(reads[id(a)] for a in arguments)
         total[id(node)] = cost(node) + sum(total[id(a)] for a in arguments)

@@ -7,9 +7,10 @@ from collections import Counter
 from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
+from codegen.cached import once
 from codegen.expression import indices, reindex, rewrite, subscripts
 from codegen.functions import canonical
-from codegen.graph import Cell, Equation, Graph, Reduction, cell_of
+from codegen.graph import Cell, Equation, Graph, Reduction
 from codegen.summation import summand
 
 INLINE_REFERENCES = 4
@@ -56,10 +57,11 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
     uses: Counter[Cell] = Counter()
     whole = {equation.cell for equation in graph.equations}
     for equation in graph.equations:
-        for reference in equation.references:
-            cells = graph.resolve(reference)
-            uses.update(dict.fromkeys(cells, 1 if equation.reduction is None else 2))
-            if cells != (cell_of(reference),):
+        for access in equation.accesses[1:]:
+            cells = graph.meeting(access.cell)
+            for cell in cells:
+                uses[cell] += 1 if equation.reduction is None else 2
+            if cells != (access.cell,):
                 whole.difference_update(cells)
     return uses, whole
 
@@ -91,7 +93,7 @@ def _is_power(factor: Expr, references: tuple[Expr, ...]) -> bool:
 
 
 def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
-    hits = {r: inlined[cell] for r in equation.references if (cell := cell_of(r)) in inlined}
+    hits = {access.reference: inlined[access.cell] for access in equation.accesses[1:] if access.cell in inlined}
     if not hits:
         return equation
     replacements = {
@@ -102,6 +104,7 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
     return equation.with_body(canonical(rewrite(equation.body, replacements.get)))
 
 
+@once
 def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
     if equation.reduction is Reduction.SUM:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sympy import Add, Expr, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
+from codegen.cached import once
 from codegen.equation import Equation, Reduction, Variable
 from codegen.expression import (
     extent,
@@ -43,8 +44,14 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     b = sigmoid(x)
     outputs a, b
     """
-    equations = [e.with_body(rewrite(e.body, stable)) for e in graph.equations]
+    equations = [_stable(equation) for equation in graph.equations]
     return graph.with_equations(_look_through(_shift(equations, keep, set(graph.variables)), keep))
+
+
+@once
+def _stable(equation: Equation) -> Equation:
+    """An equation on its own."""
+    return equation.with_body(rewrite(equation.body, stable))
 
 
 # --- Σ exp in a logarithm or a denominator ------------------------------------------------------------------------
@@ -66,7 +73,7 @@ class _Shifted:
 
 def _shift(equations: Sequence[Equation], keep: Collection[str], taken: set[str]) -> list[Equation]:
     exponentials, maxima = _exponentials(equations, keep), _maxima(equations)
-    wanted = {cell for e in equations for r in _logged_or_divided(e.body) if (cell := cell_of(r))[0] not in keep}
+    wanted = {cell for e in equations for r in _logged_or_divided(e) if (cell := cell_of(r))[0] not in keep}
     shifted: dict[Cell, _Shifted] = {}
     rewritten: list[Equation] = []
     for equation in equations:
@@ -89,9 +96,10 @@ def _maxima(equations: Iterable[Equation]) -> set[Cell]:
     return {e.cell for e in equations if e.reduction is Reduction.MAX or isinstance(e.body, (maximum, stop_gradient))}
 
 
-def _logged_or_divided(body: Expr) -> list[Expr]:
+@once
+def _logged_or_divided(equation: Equation) -> list[Expr]:
     """The references that occur as log(Z) or 1/Zⁿ."""
-    arguments = (n.args[0] for n in postorder(body) if isinstance(n, log) or is_reciprocal(n))
+    arguments = (n.args[0] for n in postorder(equation.body) if isinstance(n, log) or is_reciprocal(n))
     return [argument for argument in arguments if is_reference(argument)]
 
 
@@ -133,7 +141,7 @@ def _with_shift(
         shift, total = shifted[cell_of(argument)].at(argument)
         return shift + log(total) if isinstance(node, log) else exp(node.exp * shift) * total**node.exp
 
-    touched = any(cell_of(r) in shifted for r in _logged_or_divided(equation.body))
+    touched = any(cell_of(r) in shifted for r in _logged_or_divided(equation))
     return equation.with_body(rewrite(equation.body, rule)) if touched else equation
 
 
@@ -183,7 +191,9 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
             return None
         return None if written == node else stable(written)
 
-    return [e.with_body(rewrite(e.body, rule)) for e in equations] if saturating or decaying else equations
+    known = {**saturating, **decaying}
+    readers = [any(access.cell in known for access in equation.accesses[1:]) for equation in equations]
+    return [e.with_body(rewrite(e.body, rule)) if reads else e for e, reads in zip(equations, readers)]
 
 
 def _decays(body: Expr) -> bool:

@@ -200,6 +200,9 @@ def _machine_code(found: Entry) -> MachineCode:
     from codegen.emit.vector.interface import NAMES, NATIVE
 
     if found.facts["schedule"] == "blas":
+        # The first call would import it otherwise, and nobody could limit its threads before.
+        import scipy.linalg.cython_blas  # noqa: F401
+
         # Numba's target makes the symbols of its BLAS functions known.
         from numba.core.registry import cpu_target
 

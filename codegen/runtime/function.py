@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from codegen.emit.layout import Layout, Slot, layout
 from codegen.emit.numba import DTYPES, dtype_name
 from codegen.errors import EmitError
-from codegen.graph import Graph
+from codegen.graph import Graph, require_graph
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
 from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
@@ -368,9 +368,7 @@ def compile(
     >>> f(2.0, 1.0)
     (6.0, 2.0, 5.0)
     """
-    if not isinstance(graph, Graph):
-        hint = "; write .graph after it" if isinstance(getattr(graph, "graph", None), Graph) else ""
-        raise EmitError(f"graph: found a {type(graph).__name__}, expected a Graph{hint}")
+    require_graph(graph, EmitError)
     if pack is not None and not isinstance(pack, Mapping):
         raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
     real = dtype_name(dtype)

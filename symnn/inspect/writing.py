@@ -107,7 +107,7 @@ def _key(arguments: Sequence[Quotient]) -> Key:
 
 
 def _leaf_name(reference: Basic) -> str:
-    return " ".join([base_name(reference), *(str(i) for i in subscripts(reference))])
+    return " ".join([base_name(reference), *(i.name if isinstance(i, Idx) else str(i) for i in subscripts(reference))])
 
 
 def _term_order(node: Basic, quotient: Quotient) -> tuple[object, ...]:

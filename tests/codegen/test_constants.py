@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from sympy import (
     Add,
+    And,
+    Eq,
     Expr,
     I,
     Idx,
     IndexedBase,
+    Interval,
     Max,
     Min,
+    Or,
     Piecewise,
     Sum,
     Symbol,
@@ -146,13 +150,32 @@ def test_the_derivative_by_the_factor_of_an_extent_is_a_float() -> None:
 a, b = symbols("a b")
 
 REFUSED: dict[str, tuple[Expr, str]] = {
-    "∞ in a sum": (Piecewise((-oo, a < 0), (a, True)) + Max(b, -oo, evaluate=False), "-oo, which is not a finite real"),
+    "∞ in a sum": (Piecewise((-oo, a < 0), (a, True)) + Add(b, -oo, evaluate=False), "-oo, which is not a finite real"),
     "the same number outside": (Piecewise((log(-2), a < 0), (a, True)) + b * log(-2), "the imaginary unit"),
     "asin(2) outside": (Piecewise((asin(2), a < 0), (a, True)) + b * asin(2), "asin(2), which is not a real number"),
     "a condition": (Piecewise((a, asin(2) * b > a), (b, True)), "asin(2), which is not a real number"),
     "a complex formula": (Piecewise((exp(I * a), a < 0), (a, True)), "the imaginary unit, which has no translation"),
     "too large a number": (Piecewise((a * 10**400, a < 0), (a, True)), "beyond the range of float64"),
 }
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (Piecewise((a**2, Interval(-oo, 1).as_relational(a)), (b, True)), Piecewise((a**2, a <= 1), (b, True))),
+        (Piecewise((a**2, And(-oo < a, a < b)), (b, True)), Piecewise((a**2, a < b), (b, True))),
+        (Piecewise((a**2, exp(a) < oo), (b, True)), a**2),
+        (Piecewise((a**2, Or(Eq(a, oo), a <= -oo)), (b, True)), b),
+        (b * Sum(Piecewise((i, i * a > -oo), (b, True)), (i, 0, 2)), 3 * b),
+        (Max(-oo, a, b, evaluate=False), Max(a, b)),
+        (Min(a, oo, evaluate=False) * b, a * b),
+    ],
+)  # fmt: skip
+def test_a_real_number_is_between_the_infinities(written: Expr, meant: Expr) -> None:
+    found, expected = (
+        evaluate(from_expressions({"e": e}, [a, b]), {"a": 0.5, "b": 3.0})["e"] for e in (written, meant)
+    )
+    assert found == expected
 
 
 @pytest.mark.parametrize("name", REFUSED)

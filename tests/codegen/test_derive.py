@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from sympy import Abs, Expr, Max, cos, exp, log, sin, symbols, tanh
 
+import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
 from codegen.derive import METHODS, Method
+from codegen.errors import CodegenError
 from codegen.functions import equal, relu, sigmoid, stop_gradient
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
@@ -361,3 +363,9 @@ def test_sympys_derivative_of_the_composed_expression_agrees() -> None:
     for symbol in (a, b):
         expected = expression.diff(symbol).subs({a: 0.7, b: -1.3})
         assert found[f"de/d{symbol}"] == pytest.approx(float(expected), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ["gradient", "partials", "count_paths", "hvp", "optimise", "compile", "FlatFunction"])
+def test_what_is_no_graph_is_refused(name: str) -> None:
+    with pytest.raises(CodegenError, match="graph: found a int, expected a Graph"):
+        getattr(codegen, name)(*[5, "e"][: 1 if name in ("partials", "optimise", "compile") else 2])

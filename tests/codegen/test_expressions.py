@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import time
@@ -67,6 +68,7 @@ from codegen.expression import (
     substitute,
 )
 from codegen.expressions import BODY_DEPTH
+from codegen.expressions.complex_forms import made_real
 from codegen.functions import equal, maximum, relu
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import PASSES
@@ -96,7 +98,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "zoo": ({"e": a + zoo}, "the output 'e' contains zoo, which is not a finite real number"),
     "1/0": ({"e": 1 / Integer(0)}, "the output 'e' contains zoo, which is not a finite real number"),
     "nan": ({"e": nan}, "the output 'e' contains nan, which is not a finite real number"),
-    "∞": ({"e": Max(a, -oo, evaluate=False)}, "the output 'e' contains -oo, which is not a finite real number"),
+    "∞": ({"e": sympy.Add(a, -oo, evaluate=False)}, "the output 'e' contains -oo, which is not a finite real number"),
     "float infinity": ({"e": Float("inf")}, "the output 'e' contains oo, which is not a finite real number"),
     "a float nan": ({"e": Float("nan")}, "the output 'e' contains nan, which is not a finite real number"),
     "an integer beyond float64": (
@@ -123,7 +125,15 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a limit": ({"e": sympy.Limit(sin(a) / a, a, 0)}, "the output 'e' contains sympy's Limit"),
     "a substitution": (
         {"e": sympy.Derivative(f(a), a).subs(a, 0)},
-        "the output 'e' contains sympy's Subs, which has no translation",
+        "the output 'e' contains sympy's Subs, which has no translation into real scalar code; it is of the und",
+    ),
+    "a derivative of an undefined function of a formula": (
+        {"e": f(a**2).diff(a)},
+        "scalar code; it is of the undefined function f: write its formula instead",
+    ),
+    "a function of whole numbers alone": (
+        {"e": sympy.subfactorial(a)},
+        "contains sympy's subfactorial, which has no translation into real scalar code; it",
     ),
     "an integral": ({"e": sympy.Integral(exp(-(a**2)), (a, 0, b))}, "the output 'e' contains sympy's Integral"),
     "an infinite sum": (
@@ -626,6 +636,43 @@ def test_what_is_real_for_real_symbols_is_admitted(name: str) -> None:
         for e in (written, expected)
     )
     assert found == pytest.approx(wanted, rel=1e-14)
+
+
+PRISM = sympy.sqrt(b**2 - sin(a) ** 2)
+OUTSIDE: dict[str, tuple[Expr, float, float, float]] = {
+    "|√a|": (sympy.Abs(sqrt(a)), -4, 2, -0.25),
+    "|√a| inside": (sympy.Abs(sqrt(a)), 4, 2, 0.25),
+    "|log a|": (sympy.Abs(log(a)), -2, 3.2171505117118097, -0.10772688098312341),
+    "|log a| at its kink": (sympy.Abs(log(a)), 1, 0, 0),
+    "|log a| inside": (sympy.Abs(log(a)), 0.5, math.log(2), -2),
+    "|asin a|": (sympy.Abs(sympy.asin(a)), 2, 2.0498241882037043, 0.37093229784123605),
+    "re asin": (sympy.re(sympy.asin(a)), 2, math.pi / 2, 0),
+    "re acos": (sympy.re(sympy.acos(a)), -2, math.pi, 0),
+    "re acosh": (sympy.re(sympy.acosh(a)), 0.5, 0, 0),
+    "re acosh below": (sympy.re(sympy.acosh(a)), -2, math.acosh(2), -1 / math.sqrt(3)),
+    "re atanh": (sympy.re(sympy.atanh(a)), 2, 0.5493061443340549, -1 / 3),
+    "im asin": (sympy.im(sympy.asin(a)), 2, -math.acosh(2), -1 / math.sqrt(3)),
+    "im acos": (sympy.im(sympy.acos(a)), -2, -math.acosh(2), 1 / math.sqrt(3)),
+    "im atanh": (sympy.im(sympy.atanh(a)), -2, math.pi / 2, 0),
+    "total reflection": (sympy.Abs((sympy.cos(a) - PRISM) / (sympy.cos(a) + PRISM)) ** 2, 1.2, 1, 0),
+}
+"""A function of a, and b = 0.5, where a part of it is complex: a, the value, the derivative."""
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_is_real_of_a_complex_value_is_known_on_the_whole_line(name: str) -> None:
+    expression, at, value, slope = OUTSIDE[name]
+    graph = codegen.gradient(from_expressions({"e": expression}, [a, b]), "e", "a")
+    found = evaluate(graph, {"a": at, "b": 0.5})
+    assert [found[key] for key in graph.outputs] == pytest.approx([value, slope], rel=1e-14, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    "part", [log(1 + exp(a)), sqrt(a**2 + exp(b)), sqrt(sympy.Symbol("c", positive=True)), a**3 - b]
+)
+def test_the_size_of_what_is_seen_to_be_real_stays_as_it_is(part: Expr) -> None:
+    written = sympy.Abs(part - a)
+    assert made_real(written) is written
 
 
 def test_elements_and_functions_of_time_are_real_too() -> None:

@@ -310,7 +310,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "the Hessian along a vector": (lambda: residuals.hessp([1.0, 2.0], [1, 1]), DerivationError, "needs a scalar"),
     "a packed vector with a gap": (lambda: residuals.pack({"a": 1.0}), EmitError, "the input 'b' is missing"),
     "an array to quad": (lambda: low_level_callable(GRAPH, "r"), EmitError, "'r' is not a real scalar"),
-    "a time that is no input": (lambda: residuals.ode("t"), EmitError, "the time 't' is not among the data (x, y)"),
+    "a time that is no input": (lambda: residuals.ode("t"), EmitError, "ode() without one is for equations"),
 }  # fmt: skip
 
 

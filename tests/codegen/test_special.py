@@ -9,18 +9,19 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import mpmath
 import numpy as np
 import pytest
 import sympy
 from numba import njit
-from sympy import Rational
+from sympy import FallingFactorial, Rational, RisingFactorial, gamma
 
-from codegen import compile, from_expressions, gradient
+from codegen import compile, from_expressions, gradient, hessian
 from codegen import special as special_functions
 from codegen.emit import externals, special
+from codegen.emit.numpy import numpy_function
 from codegen.functions import CALLED
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly
@@ -253,3 +254,46 @@ def test_small_arguments_keep_their_digits(formula: sympy.Expr) -> None:
         for name, found in evaluate(graph, {"x": x}).items():
             expected = float(exact[name][()])
             assert found == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True), (name, x)
+
+
+Y = sympy.Symbol("y", real=True)
+AT_POLES: dict[str, tuple[sympy.Expr, Callable[..., Any], list[tuple[float, float]]]] = {
+    "C(x, 2)": (sympy.binomial(X, 2), lambda x, y: mpmath.binomial(x, 2), [(-1, 0), (1, 0), (0.3, 0)]),
+    "C(x, 7)": (sympy.binomial(X, 7), lambda x, y: mpmath.binomial(x, 7), [(-1, 0), (1, 0), (6.5, 0)]),
+    "C(x, 25)": (sympy.binomial(X, 25), lambda x, y: mpmath.binomial(x, 25), [(-2, 0), (1, 0), (26.5, 0)]),
+    "C(6, x)": (sympy.binomial(6, X), lambda x, y: mpmath.binomial(6, x), [(7, 0), (-2, 0), (2.5, 0)]),
+    "C(x, 5/2)": (sympy.binomial(X, Rational(5, 2)), lambda x, y: mpmath.binomial(x, 2.5), [(0.5, 0), (1.5, 0)]),
+    "C(x, y)": (sympy.binomial(X, Y), mpmath.binomial, [(0.5, 2.5), (6, 8), (5.5, -1), (3.25, 1.5), (300, 301)]),
+    "B(x, y)": (sympy.beta(X, Y), mpmath.beta, [(-0.5, -0.5), (0.25, -2.25), (0.75, 1.5)]),
+    "(x)ₖ": (RisingFactorial(X, Y), mpmath.rf, [(-2, 3), (0.5, 2.5), (-0.5, 3)]),
+    "x₍ₖ₎": (FallingFactorial(X, Y), mpmath.ff, [(2, 3), (0.5, 1.5), (4.5, 2)]),
+    "1/Γ²": (X / gamma(Y) ** 2, lambda x, y: x * mpmath.rgamma(y) ** 2, [(2, -3), (2, 0), (2, 1.5), (2, -1.5)]),
+}
+"""Where a denominator has a pole and the function crosses 0, and elsewhere."""
+
+
+@pytest.mark.parametrize("name", AT_POLES)
+def test_functions_of_gamma_are_smooth_where_a_denominator_has_a_pole(name: str) -> None:
+    formula, exact, points = AT_POLES[name]
+    graph = from_expressions({"e": formula}, [X, Y])
+    first, second = gradient(graph, "e"), hessian(graph, "e")
+    for point in points:
+        values = dict(zip("xy", point))
+        with mpmath.workdps(40):
+            orders = [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]
+            slopes = [float(mpmath.diff(exact, point, order)) for order in orders]
+            wanted = [pytest.approx(v, rel=1e-11, abs=1e-13) for v in [float(exact(*point)), *slopes]]
+        assert [evaluate(first, values)[key] for key in first.outputs] == wanted[:3]
+        assert [evaluate(second, values)[key] for key in second.outputs[1:]] == wanted[3:]
+        assert [float(evaluate_exactly(first, values)[key][()]) for key in first.outputs] == wanted[:3]
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numpy"])
+def test_code_crosses_zero_with_the_slope_of_the_oracle(emitter: str) -> None:
+    names = ["C(x, y)", "B(x, y)", "1/Γ²"]
+    graph = gradient(from_expressions({"e": sum(AT_POLES[name][0] for name in names)}, [X, Y]), "e")
+    function = compile(graph) if emitter == "vector" else numpy_function(graph)
+    for x, y in [(0.5, 2.5), (-0.5, -0.5), (3.25, 1.5), (6.0, 8.0)]:
+        exact = evaluate_exactly(graph, {"x": x, "y": y})
+        wanted = [float(exact[name][()]) for name in graph.outputs]
+        assert list(function(x, y)) == pytest.approx(wanted, rel=1e-13, nan_ok=True), (x, y)

@@ -151,6 +151,15 @@ def _extremum(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     )
 
 
+def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
+    """node > 0; a > b for the difference of two, which with subnormal numbers and infinities says the same."""
+    if isinstance(node, Add) and len(node.args) == 2:
+        for a, negated in (node.args, node.args[::-1]):
+            if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
+                return w.compare(">", of(a), of(negated.args[1]))
+    return w.compare(">", of(node), w.real(0.0))
+
+
 def _piecewise(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     value = w.real(float("nan"))
     for branch in reversed(node.args):
@@ -174,9 +183,9 @@ _NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of
     (f.clip, _clip),
     (f.sign, _sign),
     (f.stop_gradient, lambda w, node, scope, of: of(node.args[0])),
-    (f.step, lambda w, n, s, of: w.choose(w.compare(">", of(n.args[0]), w.real(0.0)), w.real(1.0), w.real(0.0))),
+    (f.step, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), w.real(1.0), w.real(0.0))),
     (f.relu, lambda w, n, s, of: w.choose(w.compare("<=", of(n.args[0]), w.real(0.0)), w.real(0.0), of(n.args[0]))),
-    (f.select, lambda w, n, s, of: w.choose(w.compare(">", of(n.args[0]), w.real(0.0)), of(n.args[1]), of(n.args[2]))),
+    (f.select, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), of(n.args[1]), of(n.args[2]))),
     (f.absolute, lambda w, n, s, of: w.apply(lambda lanes, x: lanes.abs(x), of(n.args[0]))),
     ((f.maximum, f.minimum), _extremum),
     (Piecewise, _piecewise),
