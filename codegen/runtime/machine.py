@@ -57,11 +57,7 @@ def compile_module(text: str) -> bytes:
         machine = _target_machine()
         module = llvm.parse_assembly(text)
         module.verify()
-<<<<<<< HEAD
-        # The second level takes a quarter longer: calls of 2-16-3 to 64-64-64-10 are 1 % to −5 % faster.
-=======
         # The second level takes a quarter longer, and calls of 2-16-3 to 64-64-64-10 are from 1 % faster to 5 % slower.
->>>>>>> cold
         tuning = llvm.create_pipeline_tuning_options(speed_level=1)
         tuning.loop_vectorization = tuning.slp_vectorization = False
         tuning.loop_interleaving = tuning.loop_unrolling = False
