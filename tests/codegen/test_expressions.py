@@ -639,7 +639,7 @@ def test_what_is_real_for_real_symbols_is_admitted(name: str) -> None:
 
 
 PRISM = sympy.sqrt(b**2 - sin(a) ** 2)
-OUTSIDE: dict[str, tuple[Expr, float, float, float]] = {
+OUTSIDE_THE_DOMAIN: dict[str, tuple[Expr, float, float, float]] = {
     "|√a|": (sympy.Abs(sqrt(a)), -4, 2, -0.25),
     "|√a| inside": (sympy.Abs(sqrt(a)), 4, 2, 0.25),
     "|log a|": (sympy.Abs(log(a)), -2, 3.2171505117118097, -0.10772688098312341),
@@ -659,9 +659,9 @@ OUTSIDE: dict[str, tuple[Expr, float, float, float]] = {
 """A function of a, and b = 0.5, where a part of it is complex: a, the value, the derivative."""
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("name", OUTSIDE_THE_DOMAIN)
 def test_what_is_real_of_a_complex_value_is_known_on_the_whole_line(name: str) -> None:
-    expression, at, value, slope = OUTSIDE[name]
+    expression, at, value, slope = OUTSIDE_THE_DOMAIN[name]
     graph = codegen.gradient(from_expressions({"e": expression}, [a, b]), "e", "a")
     found = evaluate(graph, {"a": at, "b": 0.5})
     assert [found[key] for key in graph.outputs] == pytest.approx([value, slope], rel=1e-14, abs=1e-14)
