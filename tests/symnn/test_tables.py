@@ -256,9 +256,11 @@ def test_what_the_cache_keeps_of_the_compiled_reader_needs_no_numba() -> None:
         "import sys; from symnn.tables.scan import scan;"
         "print(scan(b'1.5,2\\n', 2, ',', '.', None).numbers.tolist(), 'numba.np.arraymath' in sys.modules)"
     )
-    assert scan(b"1.5,2\n", 2, ",", ".", None) is not None  # in the cache from here on
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout == "[[1.5, 2.0]] False\n"
+    # The first may have to compile; this process may have done so for another cache.
+    _, second = (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert second.stdout == "[[1.5, 2.0]] False\n"
 
 
 # ------------------------------------------------------------------------------------------------ frames
