@@ -15,7 +15,6 @@ from symnn.data import Dataset, load_file, load_frame
 from symnn.errors import DataError
 from symnn.tables import Features, Layout, from_frame, read_table
 from symnn.tables.features import MAX_CATEGORIES
-from symnn.tables.scan import scan
 from symnn.tables.text import read_text
 
 Write = Callable[..., Path]
