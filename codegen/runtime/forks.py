@@ -24,8 +24,6 @@ PATIENCE = 120.0
 """Seconds that a fork waits for compilers at most: longer than anything takes to compile."""
 IMPORT_PATIENCE = 5.0
 """Seconds that it waits for imports at most: a program may well run inside one."""
-COURTESY = 1.0
-"""Seconds that a thread which begins to compile lets forks go first: one that compiles all the time would never."""
 INTERVAL = 0.001
 
 T = TypeVar("T")
@@ -35,8 +33,6 @@ _inside: dict[int, int] = {}
 """How often each thread is inside ``compiling``."""
 _held: list[Any] = []
 """What the thread that is forking holds."""
-_forking: set[int] = set()
-"""The threads that wait to fork."""
 _cut = False
 """Whether this process was forked from one that compiled at that moment."""
 
@@ -53,8 +49,6 @@ def compiling() -> Iterator[None]:
             "start processes by spawn or forkserver"
         )
     thread = threading.get_ident()
-    if thread not in _inside:
-        _let_forks_go_first()
     with _state:
         _inside[thread] = _inside.get(thread, 0) + 1
     try:
@@ -64,13 +58,6 @@ def compiling() -> Iterator[None]:
             _inside[thread] -= 1
             if not _inside[thread]:
                 del _inside[thread]
-
-
-def _let_forks_go_first() -> None:
-    """Wait, but not for long: the thread may hold what another one needs to get out of its compiler."""
-    until = time.monotonic() + COURTESY
-    while _forking and time.monotonic() < until:
-        time.sleep(INTERVAL)
 
 
 class once(cached_property[T]):  # noqa: N801
@@ -127,7 +114,6 @@ def _acquired() -> bool:
 
 
 def _before() -> None:
-    _forking.add(threading.get_ident())
     started = time.monotonic()
     while (waited := time.monotonic() - started) < PATIENCE:
         if not (waited < IMPORT_PATIENCE and _others_import()) and _acquired():
@@ -136,7 +122,6 @@ def _before() -> None:
 
 
 def _after_in_parent() -> None:
-    _forking.discard(threading.get_ident())
     while _held:
         _held.pop().release()
 
@@ -144,7 +129,6 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _cut
     _cut = _cut or not _held
-    _forking.clear()
     _after_in_parent()
 
 
