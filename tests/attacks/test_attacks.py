@@ -24,7 +24,7 @@ EVERYTHING = {
 """How many tries are all; 50 unless said."""
 
 
-# What a single graph leaves says nothing; a fork still waits in vain in one program of ten, so it is tried with the slow.
+# What a single graph leaves says nothing; a fork still waits in vain in one program of ten, so it is slow.
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name not in ("growth", "fork")])
 def test_a_sample_is_survived(name: str) -> None:
     assert ATTACKS[name](SAMPLES.get(name, 1)).failures == ()
