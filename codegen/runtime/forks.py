@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _frozen_importlib
 import contextlib
+import logging  # noqa: F401 - see register_at_fork below
 import os
 import sys
 import threading
@@ -132,5 +133,7 @@ def _after_in_child() -> None:
     _after_in_parent()
 
 
+# What was registered last runs first: logging's hook takes the lock that Numba's compiler logs under, so it has to run
+# after this one, and logging must have been imported before. It kept forks waiting for PATIENCE in vain.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
