@@ -73,6 +73,9 @@ def _optimise(module: Any, machine: Any) -> None:
     whole.add_always_inliner_pass()
     whole.add_global_dead_code_eliminate_pass()
     whole.add_ipsccp_pass()
+    # Masks have to be constants before it is looked for what was stored a moment ago: 5 % of 2-16-3 with one sample.
+    whole.add_sroa_pass()
+    whole.add_instruction_combine_pass()
     whole.run(module, builder)
     each = builder.getFunctionPassManager()
     for function in module.functions:
