@@ -204,7 +204,8 @@ class Equation:
         binder = next((node for node in postorder(self.body) if isinstance(node, BINDERS)), None)
         if binder is not None:
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
-        return faulty_constant(self.body)
+        # Most equations of a network have no number at all.
+        return faulty_constant(self.body) if any(not n.args and n.is_number for n in self.leaves) else None
 
     def __getstate__(self) -> dict[str, object]:
         """The fields alone: what was worked out is in part by the identity of the nodes of this very body."""

@@ -242,7 +242,7 @@ def in_order(graph: Graph) -> tuple[Equation, ...]:
 
 
 def _is_in_order(graph: Graph) -> bool:
-    """Whether each equation reads inputs and vertices before it alone, no vertex in part: so it is after most passes."""
+    """Whether each equation reads inputs and whole vertices before it alone, as it does after most passes."""
     there: set[Cell] = set()
     inputs = {variable.name for variable in graph.inputs}
     for equation in graph.equations:
