@@ -112,7 +112,7 @@ def _killed(number: int, whole: Mapping[str, tuple[Mapping[str, bytes], float]])
 
 
 def _run(name: str, out: str, seconds: float = SECONDS) -> int | None:
-    """The exit status of a run that goes on, or None if it was killed after so many seconds."""
+    """The exit status of a run that goes on, or None if it was killed before it counts as hanging."""
     arguments = _arguments(name, out)
     child = os.fork()
     if not child:
@@ -124,8 +124,8 @@ def _run(name: str, out: str, seconds: float = SECONDS) -> int | None:
             ended = os.waitpid(child, 0)
             break
         time.sleep(min(0.001, max(0.0, until - time.monotonic())))
-    killed = os.WIFSIGNALED(ended[1]) and seconds < SECONDS
-    return None if killed else os.waitstatus_to_exitcode(ended[1])
+    status = os.waitstatus_to_exitcode(ended[1])
+    return None if status == -signal.SIGKILL and seconds < SECONDS else status
 
 
 def _arguments(name: str, out: str) -> list[str]:
