@@ -31,6 +31,8 @@ KILLS = 4
 SECONDS = 120.0
 """After which a run counts as hanging."""
 
+LINE = "".join(["a,b,price\n", *(f"{i % 7},{i % 5},{9 * (i % 7) - (i % 5) ** 2}\n" for i in range(60))])
+"""The file that the network is trained on."""
 NETWORK = """
 inputs: 2
 layers: [{dense: 8, activation: tanh}, {dense: 1}]
@@ -71,8 +73,7 @@ def all_killed(tries: int) -> tuple[int, list[str]]:
     descent.CALL_SECONDS = resuming.EVERY = 0.0
     with TemporaryDirectory() as folder:
         os.chdir(folder)
-        rows = "".join(f"{i % 7},{i % 5},{9 * (i % 7) - (i % 5) ** 2}\n" for i in range(60))
-        Path("line.csv").write_text(f"a,b,price\n{rows}")
+        Path("line.csv").write_text(LINE)
         for name, text in SPECS.items():
             Path(f"{name}.yaml").write_text(text)
         whole = {}

@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     trees: Mapping[Path, list[Times]] = {HERE: [], chosen.other.resolve(): []}
     for turn in range(chosen.rounds):
-        for tree in sorted(trees, key=list(trees).index, reverse=bool(turn % 2)):
+        for tree in list(trees)[:: -1 if turn % 2 else 1]:
             trees[tree].append(_in_process(tree, cases, chosen.seconds))
     print(table(*trees.values()))
 

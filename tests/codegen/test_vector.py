@@ -19,7 +19,7 @@ from codegen.runtime.machine import compile_module
 from codegen.schedule import schedule
 from codegen.schedule.lanes import vector_loops
 from codegen.schedule.program import Loop, walk
-from tests.codegen.networks import S, distance, index_graphs, mlp, outputs, parameters, random_values, s
+from tests.codegen.networks import S, cut, distance, index_graphs, mlp, outputs, parameters, random_values, s
 
 Sizes = tuple[int, ...]
 SIZES: Sizes = (3, 17, 4)
@@ -49,12 +49,7 @@ def arguments(samples: int, sizes: Sizes = SIZES) -> tuple[NDArray[np.float64], 
 
 def evaluated(x: NDArray[np.float64], y: NDArray[np.int64], theta: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """What the evaluator says of the same arguments."""
-    network = mlp(SIZES)
-    names = parameters(network)
-    shapes = [network.variable(name).shape for name in names]
-    parts = np.split(theta, np.cumsum([np.prod(shape) for shape in shapes])[:-1])
-    values = {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes)}
-    loss, dx, *slopes = outputs(graph_of(SIZES), {**values, "x": x, "y": y})
+    loss, dx, *slopes = outputs(graph_of(SIZES), {**cut(theta, mlp(SIZES)), "x": x, "y": y})
     return [loss, dx, np.concatenate([slope.ravel() for slope in slopes])]
 
 

@@ -290,7 +290,7 @@ def test_frames_are_tables(library: str) -> None:
     check_frame(pytest.importorskip(library).DataFrame(COLUMNS))
 
 
-def test_pandas_categories_and_missing_integers(tmp_path: Path) -> None:
+def test_pandas_categories_and_missing_integers() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
         {
