@@ -463,6 +463,23 @@ def test_bad_options_are_refused(options: dict[str, object], words: str) -> None
     assert words in str(caught.value)
 
 
+STAGES = {
+    "vector": ["key", "passes", "schedule", "write", "LLVM", "load"],
+    "numba": ["passes", "schedule", "write", "Numba"],
+}
+
+
+@pytest.mark.parametrize("emitter", STAGES)
+def test_the_report_tells_what_each_stage_took(emitter: Literal[vector, numba]) -> None:
+    a, b = symbols("a b")
+    graph = codegen.gradient(codegen.from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e")
+    report = codegen.compile(graph, emitter=emitter, cache=False).report
+    assert sorted(report.stages) == sorted({"key", *STAGES[emitter]})
+    assert all(seconds >= 0 for seconds in report.stages.values())
+    assert sum(report.stages.values()) <= report.seconds
+    assert f"compiled in {report.seconds * 1e3:.0f} ms: key " in str(report)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.dtype("f4"), "float32", "f4"])
 def test_a_dtype_is_numpys_or_its_name(dtype: object) -> None:
     function = codegen.compile(from_expressions({"e": x * y}, [x, y]), dtype=dtype, pack={"in": "x"})  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 
 from llvmlite import ir
-from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Number, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Number, Or, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
