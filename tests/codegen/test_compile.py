@@ -9,6 +9,7 @@ import math
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -463,14 +464,11 @@ def test_bad_options_are_refused(options: dict[str, object], words: str) -> None
     assert words in str(caught.value)
 
 
-STAGES = {
-    "vector": ["key", "passes", "schedule", "write", "LLVM", "load"],
-    "numba": ["passes", "schedule", "write", "Numba"],
-}
+STAGES = {"vector": ["passes", "schedule", "write", "LLVM", "load"], "numba": ["passes", "schedule", "write", "Numba"]}
 
 
 @pytest.mark.parametrize("emitter", STAGES)
-def test_the_report_tells_what_each_stage_took(emitter: Literal[vector, numba]) -> None:
+def test_the_report_tells_what_each_stage_took(emitter: Any) -> None:
     a, b = symbols("a b")
     graph = codegen.gradient(codegen.from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e")
     report = codegen.compile(graph, emitter=emitter, cache=False).report
