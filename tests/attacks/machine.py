@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
+from tests.attacks.graphs import digests
 from tests.attacks.outcome import Outcome, answer
 
 GRAPHS = """
 import json, os, random, sys
 import numpy as np
 import codegen
-from tests.codegen.networks import hinge, linear_classifier, logistic, mlp, parameters, random_values, squared_error
-
-def graphs():
-    networks = {
-        "linear": linear_classifier(5, 3), "mlp": mlp([3, 7, 2]), "deep": mlp([2, 9, 5, 4]), "wide": mlp([11, 33, 3]),
-        "squares": mlp([3, 5, 2], ending=squared_error), "logistic": mlp([4, 6, 1], ending=logistic),
-        "hinge": mlp([3, 5, 4], ending=hinge),
-    }
-    for name, network in networks.items():
-        yield name, codegen.gradient(network, "loss", parameters(network))
-        if name in ("linear", "mlp"):
-            yield name + ", Hessian-vector", codegen.hvp(network, "loss", parameters(network))
-
-def some_graphs(tries):
-    # Compiling takes longer than calling, so a small sample has one of them.
-    return [(name, graph) for name, graph in graphs() if tries >= 500 or name == "mlp"]
+from tests.attacks.graphs import digests, some_graphs
+from tests.codegen.networks import random_values
 """
 
 GUARD = (
@@ -103,21 +90,7 @@ print(json.dumps(failures))
 """
 )
 
-SEEDS = (
-    GRAPHS
-    + """
-import hashlib
-import symnn
-from symnn.inspect import formulas
-found = {}
-for name, graph in some_graphs(tries := int(sys.argv[1])):
-    function = codegen.compile(graph, cache=False)
-    found[name] = [hashlib.sha256(text.encode()).hexdigest() for text in (function.source, str(graph))]
-network = symnn.Network(3, (symnn.dense(4, "gelu"), symnn.dense(2)), "softmax_cross_entropy")
-found["formulas"] = hashlib.sha256(str(formulas(network)).encode()).hexdigest()
-print(json.dumps(found, sort_keys=True))
-"""
-)
+SEEDS = f"{GRAPHS}print(json.dumps(digests(int(sys.argv[1]))))"
 
 
 BATCHES = """
@@ -166,7 +139,7 @@ def threads(tries: int) -> Outcome:
 
 
 def seeds(tries: int) -> Outcome:
-    """The generated code, the graphs and the formulas for other seeds of Python's hashes, beside those of seed 0."""
-    expected = answer(SEEDS, tries * 50, PYTHONHASHSEED="0")
+    """The generated code, the graphs and the formulas for seeds of Python's hashes, beside those of this process."""
+    expected = digests(tries * 50)
     found = ((seed, answer(SEEDS, tries * 50, PYTHONHASHSEED=str(seed))) for seed in range(1, tries + 1))
     return Outcome(tries, tuple(f"seed {seed}: other code" for seed, code in found if code != expected))
