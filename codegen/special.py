@@ -164,9 +164,7 @@ class besselj(Bessel):  # noqa: N801
 
     @staticmethod
     def value(mp: Any, order: Any, x: Any) -> Any:
-        if x == mp.inf:
-            return mp.mpf(0)
-        return _real_order(mp, order, x, lambda size: mp.besselj(order, size), mp.mpf(1), -1)
+        return _real_order(mp, order, x, lambda size: mp.mpf(0) if mp.isinf(size) else mp.besselj(order, size))
 
 
 class bessely(Bessel):  # noqa: N801
@@ -205,7 +203,7 @@ class besseli(Bessel):  # noqa: N801
         def value(size: Any) -> Any:
             return mp.besseli(order, size) if size < FAR else mp.inf
 
-        return _real_order(mp, order, x, value, mp.mpf(1), -1)
+        return _real_order(mp, order, x, value)
 
 
 class besselk(Bessel):  # noqa: N801
@@ -230,18 +228,18 @@ FAR = 10**6
 """From here on I_ν(x) is taken for infinite."""
 
 
-def _real_order(mp: Any, order: Any, x: Any, value: Callable[[Any], Any], at_zero: Any, sign: int) -> Any:
+def _real_order(mp: Any, order: Any, x: Any, value: Callable[[Any], Any]) -> Any:
     """J or I: odd or even for a whole order, otherwise real for x > 0 only; at 0 as xᵛ/Γ(ν + 1) has it."""
     if x != x or order != order:
         return mp.nan
     whole = mp.isint(order)
     if x == 0:
         if order == 0:
-            return at_zero
+            return mp.mpf(1)
         return mp.mpf(0) if order > 0 or whole else mp.inf * mp.sign(mp.gamma(order + 1))
     if x < 0 and not whole:
         return mp.nan
-    return value(abs(x)) * (sign if x < 0 and order % 2 else 1)
+    return value(abs(x)) * (-1 if x < 0 and order % 2 else 1)
 
 
 BRANCH_POINT, ABOVE_IT = -0.36787944117144233, 1.2428753672788363e-17

@@ -235,6 +235,20 @@ def test_what_scipy_loses_near_zero(n: int) -> None:
     assert of_order("besselj", n)(INF) == 0
 
 
+AT_INFINITY = {
+    sympy.besselj(2, X): (0, 0), sympy.besselj(3, X): (0, 0), sympy.bessely(2, X): (NAN, 0),
+    sympy.besseli(2, X): (INF, INF), sympy.besseli(3, X): (-INF, INF), sympy.besselk(2, X): (NAN, 0),
+}  # fmt: skip
+"""At −∞ and at +∞."""
+
+
+def test_bessel_functions_at_infinity() -> None:
+    graph = from_expressions({f"y{n}": formula for n, formula in enumerate(AT_INFINITY)}, [X])
+    for x, expected in zip((-INF, INF), zip(*AT_INFINITY.values())):
+        exact = evaluate_exactly(graph, {"x": x})
+        np.testing.assert_equal([float(exact[name][()]) for name in graph.outputs], expected)
+
+
 SMALL = np.array([1e-310, 1e-300, 1e-160, 1e-40, 1e-9, 0.3, 2.5])
 
 
