@@ -16,7 +16,6 @@ from collections.abc import Callable
 from functools import lru_cache, reduce
 from typing import Any
 
-import mpmath
 import sympy
 from sympy import (
     Add,
@@ -279,8 +278,9 @@ class erfcinv(Primitive):  # noqa: N801
             return mp.inf if x == 0 else -mp.inf
         if not 0 < x < 2:
             return mp.nan
-        with mpmath.workprec(mp.prec + 8 + max(0, -int(mpmath.mag(x)))):  # as many bits more as 1 − x loses
-            return mp.mpf(mpmath.erfinv(1 - mpmath.mpf(x)))
+        with mp.workprec(mp.prec + 8 + max(0, -int(mp.mag(x)))):  # as many bits more as 1 − x loses
+            found = mp.erfinv(1 - x)
+        return +found
 
 
 class hypot(Primitive):  # noqa: N801
