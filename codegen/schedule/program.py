@@ -8,7 +8,8 @@ from enum import Enum
 
 from sympy import Add, Expr, Idx, Mul, Symbol, expand
 
-from codegen.expression import Extent, indices
+from codegen.expression import Extent
+from codegen.expressions.scope import ends
 from codegen.graph import Equation, Graph, cell_of
 
 StorageKey = tuple[str, tuple[int | None, ...]]
@@ -88,16 +89,11 @@ class Loop:
         >>> [Loop(*of).certain for of in ((j, (), 4 - i), (j, (), i + 1), (k, (), i + 1), (j, ()))]
         [True, False, True, False]
         """
-        if self.only is None:
+        limits = None if self.only is None else ends(self.only)
+        if limits is None:
             return False
-        lowest = highest = self.only
-        for index in indices(self.only):
-            factor = self.only.coeff(index)
-            if not (factor.is_positive or factor.is_negative):
-                return False
-            first, last = (0, index.upper) if factor.is_positive else (index.upper, 0)
-            lowest, highest = lowest.subs(index, first), highest.subs(index, last)
-        return bool(expand(lowest).is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
+        lowest, highest = limits
+        return bool(lowest.is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
 
 
 @dataclass(frozen=True)
