@@ -540,11 +540,7 @@ def _lower_gamma(a: Expr, x: Expr) -> Expr:
     return gamma(a) * regularised_lower_gamma(a, x)
 
 
-#: Functions that are rewritten on entry.
-CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
-    sympy.digamma: lambda x: sympy.polygamma(0, x),
-    sympy.trigamma: lambda x: sympy.polygamma(1, x),
-    sympy.factorial: lambda x: gamma(x + 1),
+TWINS: Mapping[type[Basic], type[Expr]] = {
     sympy.beta: beta,
     sympy.binomial: binomial,
     sympy.sinc: sinc,
@@ -555,23 +551,23 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.besselk: besselk,
     sympy.Si: sine_integral,
     sympy.Shi: hyperbolic_sine_integral,
+}
+"""SymPy's functions, and ours of the same arguments."""
+
+#: Functions that are rewritten on entry.
+CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
+    **TWINS,
+    sympy.digamma: lambda x: sympy.polygamma(0, x),
+    sympy.trigamma: lambda x: sympy.polygamma(1, x),
+    sympy.factorial: lambda x: gamma(x + 1),
     sympy.LambertW: lambda x, branch=0: (lower_lambert_w if branch == -1 else lambert_w)(x),
     sympy.lowergamma: _lower_gamma,
     sympy.uppergamma: _upper_gamma,
 }
 
 WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
-    sinc: sympy.sinc,
-    beta: sympy.beta,
-    binomial: sympy.binomial,
+    **{ours: theirs for theirs, ours in TWINS.items()},
     reciprocal_gamma: lambda x: 1 / gamma(x),
-    spherical_bessel: sympy.jn,
-    besselj: sympy.besselj,
-    bessely: sympy.bessely,
-    besseli: sympy.besseli,
-    besselk: sympy.besselk,
-    sine_integral: sympy.Si,
-    hyperbolic_sine_integral: sympy.Shi,
     lambert_w: sympy.LambertW,
     lower_lambert_w: lambda x: sympy.LambertW(x, -1),
     regularised_lower_gamma: lambda a, x: sympy.lowergamma(a, x, evaluate=False) / gamma(a),
