@@ -58,9 +58,7 @@ def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
     outputs a, da/du
     """
     require_graph(graph, GraphError)
-    best = graph
-    for _, best in _stages(graph):
-        pass
+    *_, (_, best) = _stages(graph)
     return best, PassReport(graph, samples)
 
 
