@@ -19,7 +19,6 @@ from codegen.expression import rewrite
 from codegen.primitive import Composite, Primitive
 
 __all__ = [
-    "CALLED",
     "CANONICAL",
     "ORDERS",
     "SYMPY_FUNCTIONS",
@@ -516,15 +515,6 @@ SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
     sympy.airyaiprime, sympy.airybiprime,
 )  # fmt: skip
 """SymPy's own, whose derivatives are right as they are."""
-
-CALLED: frozenset[type[Expr]] = frozenset({
-    beta, binomial, binomial_crossing, sympy.expint, sympy.Ei, sympy.Ci, sympy.Chi, sympy.erfi, sympy.erfinv,
-    sympy.fresnels,
-    sympy.fresnelc, sympy.airyai, sympy.airybi, sympy.airyaiprime, sympy.airybiprime, besselj, bessely, besseli,
-    besselk, sine_integral, hyperbolic_sine_integral, spherical_bessel, modified_spherical_bessel,
-    regularised_lower_gamma, regularised_upper_gamma, scaled_bessel,
-})  # fmt: skip
-"""C functions of SciPy, called for one number after the other, also where all else is in lanes."""
 
 
 def _upper_gamma(a: Expr, x: Expr) -> Expr:

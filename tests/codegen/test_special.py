@@ -20,9 +20,8 @@ from sympy import FallingFactorial, Rational, RisingFactorial, gamma
 
 from codegen import compile, from_expressions, gradient, hessian
 from codegen import special as special_functions
-from codegen.emit import externals, special
+from codegen.emit import special
 from codegen.emit.numpy import numpy_function
-from codegen.functions import CALLED
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly
 
@@ -144,11 +143,6 @@ def test_the_result_has_the_type_of_the_argument() -> None:
     x = np.array([0.3, 2.5, 40], np.float32)
     exact = [[float(mpmath.loggamma(float(v))) for v in x], [float(mpmath.psi(1, float(v))) for v in x]]
     np.testing.assert_array_equal(of_single(x), np.array(exact, np.float32))
-
-
-@pytest.mark.parametrize("kind", [kind for kind, row in externals.FUNCTIONS.items() if row.needs])
-def test_what_takes_functions_of_scipy_is_priced_so(kind: type) -> None:
-    assert kind in CALLED
 
 
 X = sympy.Symbol("x", real=True)
