@@ -114,7 +114,7 @@ def _sampled(graph: Graph) -> set[Cell]:
     """The vertices that samples change."""
     found = {cell for v in graph.inputs if set(v.shape) & {*graph.extents} for cell in graph.cells[v.name]}
     for equation in graph.equations:
-        if any(cell in found for reference in equation.references for cell in graph.resolve(reference)):
+        if any(cell in found for _, cells in graph.read_by(equation) for cell in cells):
             found.add(equation.cell)
     return found
 
