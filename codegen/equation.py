@@ -211,6 +211,11 @@ class Equation(_Fields):
         """The target, then the references."""
         return tuple([Access(r, cell_of(r), symbol_of(r), shape(r)) for r in (self.target, *self.references)])
 
+    @property
+    def reads(self) -> tuple[Access, ...]:
+        """The references, taken apart."""
+        return self.accesses[1:]
+
     @cached_property
     def fault(self) -> str | None:
         """What in the body is no real formula of its leaves, for a message; None if all of it is."""

@@ -221,7 +221,7 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
         return None if written == node else stable(written)
 
     known = {**saturating, **decaying}
-    readers = [any(access.cell in known for access in equation.accesses[1:]) for equation in equations]
+    readers = [any(access.cell in known for access in equation.reads) for equation in equations]
     return [e.with_body(rewrite(e.body, rule)) if reads else e for e, reads in zip(equations, readers)]
 
 
