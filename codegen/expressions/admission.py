@@ -32,7 +32,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.constants import faulty_constant, is_undefined, parted
 from codegen.errors import GraphError
-from codegen.expression import is_leaf, postorder
+from codegen.expression import is_large, is_leaf, postorder
 from codegen.expressions.suggestions import suggestion
 from codegen.functions import SUPPORTED
 from codegen.motions import is_motion
@@ -72,14 +72,14 @@ def check(place: str, expression: Expr) -> None:
 
 
 SHOWN = 60
-"""A function with more nodes is not shown."""
+"""A function of so many nodes is not shown."""
 
 
 def _function_around(part: Basic, expression: Expr) -> Basic | None:
     """The innermost function of which something is a part, if it is short."""
     functions = (node for node in postorder(expression, is_opaque) if isinstance(node, (Function, exp)))
     found = next((node for node in functions if any(inner is part for inner in postorder(node, is_opaque))), None)
-    return found if found is not None and sum(1 for _ in zip(postorder(found), range(SHOWN))) < SHOWN else None
+    return None if found is None or is_large(found, SHOWN) else found
 
 
 class Position(Enum):

@@ -7,12 +7,11 @@ SymPy turns erfc(−u) into 2 − erfc(u), which is 0 where erfc(−u) is 10⁻�
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 
 from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt, tanh
 from sympy.core.basic import Basic
 
-from codegen.expression import postorder
+from codegen.expression import is_large
 from codegen.functions import (
     erfcx,
     inverse_erfcx,
@@ -164,8 +163,8 @@ def log1p_of_tail(argument: Expr) -> Expr | None:
 
 # --- products -----------------------------------------------------------------------------------------------------
 
-EXPANDED = 200
-"""Exponents of more nodes are compared as they stand."""
+LARGE = 200
+"""Exponents of so many nodes are compared as they stand."""
 
 
 def without_decay(node: Mul) -> Expr | None:
@@ -190,7 +189,7 @@ def _difference(power: Expr, decay: Expr) -> Expr | None:
     left = power - decay
     if _count(left) < _count(power):
         return left
-    if sum(1 for _ in islice(postorder(left), EXPANDED)) == EXPANDED:
+    if is_large(left, LARGE):
         return None
     whole, left = expand(power), expand(left)
     return left if _count(left) < _count(whole) else None
