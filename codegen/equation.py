@@ -55,6 +55,7 @@ class Reduction(enum.Enum):
     MAX = "max"
 
 
+@dataclass(frozen=True)
 class _Fields:
     """A dataclass that is copied and pickled by its fields alone, without what was worked out."""
 

@@ -6,6 +6,7 @@ n-th derivative loses a digit or less for each order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +39,7 @@ class Removable(Approximation):
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        a, far, near = _derivative(cls, int(order))
+        a, far, near = _derivative(cls.elsewhere, cls.coefficient, int(order))
         return select(absolute(x) - NEAR, far.xreplace({a: x}), horner(near, x))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
@@ -47,11 +48,13 @@ class Removable(Approximation):
 
 
 @lru_cache(maxsize=64)
-def _derivative(kind: type[Removable], n: int) -> tuple[Dummy, Expr, tuple[Expr, ...]]:
+def _derivative(
+    elsewhere: Callable[[Expr], Expr], coefficient: Callable[[int], Expr], n: int
+) -> tuple[Dummy, Expr, tuple[Expr, ...]]:
     """A variable, the n-th derivative by it far from 0, and the coefficients of the one near 0."""
     x = Dummy(real=True)
-    near = tuple(ff(k, n) * kind.coefficient(k) for k in range(n, n + TERMS))
-    return x, kind.elsewhere(x).diff(x, n), near
+    near = tuple(ff(k, n) * coefficient(k) for k in range(n, n + TERMS))
+    return x, elsewhere(x).diff(x, n), near
 
 
 class exprel(Removable):  # noqa: N801 - functions keep their mathematical names
