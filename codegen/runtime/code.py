@@ -20,7 +20,7 @@ from codegen.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
-from codegen.runtime.forks import compiling, once
+from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
@@ -111,17 +111,17 @@ class Preparation:
         ]
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
-    @once
+    @compiled_property
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
-    @once
+    @compiled_property
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
-    @once
+    @compiled_property
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
@@ -142,7 +142,7 @@ class Preparation:
             raise EmitError(f"{what} has no vector form")
         return None
 
-    @once
+    @compiled_property
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
@@ -151,7 +151,7 @@ class Preparation:
 
         return readable_source(self.table)
 
-    @once
+    @compiled_property
     def facts(self) -> Mapping[str, str]:
         """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
@@ -230,7 +230,7 @@ class _VectorCode:
         self.c_function = CFunction(addresses["fill"], count, workspace, code)
         self._preparation, self._name, self._cache = preparation, name, cache
 
-    @once
+    @compiled_property
     def jitted(self) -> Any:
         from codegen.emit.vector import module
 
@@ -270,13 +270,13 @@ class _NumbaCode:
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
 
-    @once
+    @compiled_property
     def jitted(self) -> Any:
         prepared = self._preparation
         source = emit_kernel(prepared.program, self._layout, prepared.dtype, self._module)
         return load(source, self._cache, {"fill": self._fill}).module
 
-    @once
+    @compiled_property
     def c_function(self) -> CFunction:
         from codegen.emit.c_entry import c_source, namespace
         from codegen.emit.vector.interface import words
