@@ -57,15 +57,15 @@ def check(place: str, expression: Expr) -> None:
     So is the first number that is not real, or not within the range of float64. A branch of a choice may have an
     infinite one or, as its value, a term or a factor, one that is not real.
     """
-    nodes = [node for node, _ in _nodes(expression)]
-    for node, position in _nodes(expression):
+    nodes = list(_nodes(expression))
+    for node, position in nodes:
         if isinstance(node, ImaginaryUnit) and not position.admits(node):
             function = _function_around(node, expression)
             hint = "" if function is None else f"; it is in {function}"
             raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
         if not (isinstance(node, CONSTANTS) and position.admits(node)):
             _check(place, node)
-    for part in (expression, *(node.function for node in nodes if isinstance(node, REDUCTIONS))):
+    for part in (expression, *(node.function for node, _ in nodes if isinstance(node, REDUCTIONS))):
         fault = faulty_constant(part, is_opaque)
         if fault is not None:
             raise GraphError(f"{place} contains {fault}")
@@ -130,7 +130,7 @@ def _is_not_real(node: Basic) -> bool:
 
 
 def _check(place: str, node: Basic) -> None:
-    if isinstance(node, CONSTANTS) and not isinstance(node, ImaginaryUnit):
+    if isinstance(node, CONSTANTS):
         if not node.is_finite:
             raise GraphError(f"{place} contains {node}, which is not a finite real number")
     elif isinstance(node, Indexed):
@@ -146,7 +146,7 @@ def _check(place: str, node: Basic) -> None:
     elif type(node) in ORDERS:
         if (fault := ORDERS[type(node)].fault(node)) is not None:
             raise GraphError(f"{place} contains {fault}")
-    elif not isinstance(node, (Symbol, Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
+    elif not isinstance(node, (Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
         hint = f"; {CONDITIONS}" if isinstance(node, Boolean) else suggestion(node)
         raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
     for condition in _conditions(node):
