@@ -146,13 +146,10 @@ class Writer:
                 self.block(loop.body, {**scope, loop.index: Counter(i)})
             return
         width, known = self.plan.width, extent(loop.index)
-        if not over_tile and isinstance(known, int) and known % width == 0:
-            with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, None, scope)
-            return
         if not over_tile:
+            full = isinstance(known, int) and known % width == 0
             with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, self.builder.sub(n, i), scope)
+                self.in_lanes(loop, i, None if full else self.builder.sub(n, i), scope)
             return
         whole = self.builder.and_(n, INT(-width))
         with self.range(INT(0), whole, width) as i:
