@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import sympy
@@ -517,17 +518,11 @@ SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
 """SymPy's own, whose derivatives are right as they are."""
 
 
-def _upper_gamma(a: Expr, x: Expr) -> Expr:
-    """Γ(a, x), for a number a < 0 by a·Γ(a, x) = Γ(a + 1, x) − xᵃ·exp(−x): Γ(a)·Q(a, x) takes a > 0."""
+def _incomplete_gamma(regularised: type[regularised_lower_gamma], a: Expr, x: Expr) -> Expr:
+    """Γ(a)·P(a, x) or Γ(a)·Q(a, x), which take a > 0; for a number a < 0 from that of a + 1, ±xᵃ·exp(−x) apart."""
     if isinstance(a, Number) and a < 0 and not a.is_integer:
-        return (_upper_gamma(a + 1, x) - x**a * exp(-x)) / a
-    return gamma(a) * regularised_upper_gamma(a, x)
-
-
-def _lower_gamma(a: Expr, x: Expr) -> Expr:
-    if isinstance(a, Number) and a < 0 and not a.is_integer:
-        return (_lower_gamma(a + 1, x) + x**a * exp(-x)) / a
-    return gamma(a) * regularised_lower_gamma(a, x)
+        return (_incomplete_gamma(regularised, a + 1, x) + regularised._direction * x**a * exp(-x)) / a
+    return gamma(a) * regularised(a, x)
 
 
 TWINS: Mapping[type[Basic], type[Expr]] = {
@@ -551,8 +546,8 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.trigamma: lambda x: sympy.polygamma(1, x),
     sympy.factorial: lambda x: gamma(x + 1),
     sympy.LambertW: lambda x, branch=0: (lower_lambert_w if branch == -1 else lambert_w)(x),
-    sympy.lowergamma: _lower_gamma,
-    sympy.uppergamma: _upper_gamma,
+    sympy.lowergamma: partial(_incomplete_gamma, regularised_lower_gamma),
+    sympy.uppergamma: partial(_incomplete_gamma, regularised_upper_gamma),
 }
 
 WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
