@@ -157,7 +157,7 @@ def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]
     for index in summed:
         if index.name in of_vertex:
             renamed[index] = fresh_index(index, taken)
-            taken.add(str(renamed[index].label))
+            taken.add(renamed[index].name)
         else:
             renamed[index] = index
     return renamed

@@ -67,9 +67,9 @@ def _over(equation: Equation, old: Idx, new: Idx) -> Equation:
         return equation
     others = [i for i in equation.domain if i != old]
     renaming = {old: new}
-    taken = {i.name for i in others} | {str(new.label)}
+    taken = {i.name for i in others} | {new.name}
     for index in others:
-        if index.name == str(new.label):
+        if index.name == new.name:
             renaming[index] = fresh_index(index, taken)
     target, body = reindex(equation.target, renaming), reindex(equation.body, renaming)
     return Equation(target, body, equation.reduction, tuple(renaming.get(i, i) for i in equation.reduced))
