@@ -57,7 +57,7 @@ class Reduction(enum.Enum):
 
 @dataclass(frozen=True)
 class _Fields:
-    """A dataclass that is copied and pickled by its fields alone, without what was worked out."""
+    """Copied and pickled by its fields alone: what was worked out is in part by the identity of the nodes of a body."""
 
     def __getstate__(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
