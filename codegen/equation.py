@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -12,7 +12,7 @@ from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Su
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 
-from codegen.cached import cached_property
+from codegen.cached import Fields, cached_property
 from codegen.cells import Cell, cell_of
 from codegen.constants import faulty_constant
 from codegen.errors import GraphError
@@ -56,15 +56,7 @@ class Reduction(enum.Enum):
 
 
 @dataclass(frozen=True)
-class _Fields:
-    """Copied and pickled by its fields alone: what was worked out is in part by the identity of the nodes of a body."""
-
-    def __getstate__(self) -> dict[str, object]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-@dataclass(frozen=True)
-class Variable(_Fields):
+class Variable(Fields):
     """A named array: its shape has positive integers and at most symbols for the number of samples.
 
     >>> S = sample_extent()
@@ -130,7 +122,7 @@ def sample_extent(name: str = "S") -> Symbol:
 
 
 @dataclass(frozen=True)
-class Equation(_Fields):
+class Equation(Fields):
     """``target = body``, or ``target = Σ body`` / ``max body`` over the reduced indices.
 
     >>> h, d = Idx("h", 3), Idx("d", 2)

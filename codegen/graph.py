@@ -15,7 +15,7 @@ from typing import Any
 from sympy import Expr, Integer, Symbol
 from sympy import Idx as Index
 
-from codegen.cached import cached_property
+from codegen.cached import Fields, cached_property
 from codegen.cells import Cell, cell_of, overlap
 from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
 from codegen.errors import CodegenError, GraphError
@@ -25,7 +25,7 @@ from codegen.validation import in_order, known_names, validate
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Fields):
     """Inputs, equations in an order in which they can be evaluated, and the names of the outputs.
 
     The constructor validates everything and puts the equations in order; it raises :class:`GraphError` naming the
