@@ -47,10 +47,10 @@ class log_bessel(Approximation):  # noqa: N801 - functions keep their mathematic
     @staticmethod
     def value(mp: Any, order: Any, x: Any) -> Any:
         size = abs(x)
-        if not size or mp.isinf(size):
+        if not size or not mp.isfinite(size):
             return size
         normalised = mp.log(decayed_bessel(mp, order, size)) + mp.log(mp.gamma(order + 1))
-        return size + normalised + order * mp.log(2 / size) if size == size else size
+        return size + normalised + order * mp.log(2 / size)
 
 
 class bessel_ratio(Approximation):  # noqa: N801

@@ -12,11 +12,10 @@ false: there relu' is 0, and the maximum of two, which is nan, has the derivativ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
-import mpmath
 import sympy
 from sympy import (
     Add,
@@ -279,8 +278,9 @@ class erfcinv(Primitive):  # noqa: N801
             return mp.inf if x == 0 else -mp.inf
         if not 0 < x < 2:
             return mp.nan
-        with mpmath.workprec(mp.prec + 8 + max(0, -int(mpmath.mag(x)))):  # as many bits more as 1 − x loses
-            return mp.mpf(mpmath.erfinv(1 - mpmath.mpf(x)))
+        with mp.workprec(mp.prec + 8 + max(0, -int(mp.mag(x)))):  # as many bits more as 1 − x loses
+            found = mp.erfinv(1 - x)
+        return +found
 
 
 class hypot(Primitive):  # noqa: N801
@@ -1141,5 +1141,29 @@ SUPPORTED: tuple[type, ...] = (
     Piecewise, ExprCondPair, Relational, And, Or, Not,
 )  # fmt: skip
 
-#: Functions that are called for one number after the other, also where all else is in lanes.
-CALLED: frozenset[type[Expr]] = special.CALLED | {erfcinv}
+CALLED: Mapping[type[Expr], tuple[str, ...]] = {
+    erfcinv: ("erfcinv",),
+    special.beta: ("beta",),
+    special.binomial: ("binom",),
+    special.binomial_crossing: ("beta",),
+    special.besselj: ("j0", "j1", "jv"),
+    special.bessely: ("y0", "y1", "yv"),
+    special.besseli: ("i0", "i1", "iv"),
+    special.besselk: ("k0", "k1", "kv"),
+    special.scaled_bessel: ("i0e", "i1e", "ive"),
+    special.spherical_bessel: ("jv",),
+    special.modified_spherical_bessel: ("ive",),
+    special.sine_integral: ("sici",),
+    special.hyperbolic_sine_integral: ("shichi",),
+    special.regularised_lower_gamma: ("gammainc",),
+    special.regularised_upper_gamma: ("gammaincc",),
+    sympy.expint: ("expn",),
+    sympy.Ei: ("expi",),
+    sympy.Ci: ("sici",),
+    sympy.Chi: ("shichi",),
+    sympy.erfi: ("erfi",),
+    sympy.erfinv: ("erfinv",),
+    **dict.fromkeys((sympy.fresnels, sympy.fresnelc), ("fresnel",)),
+    **dict.fromkeys((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime), ("airy",)),
+}
+"""Functions that call C functions of SciPy, for one number after the other also where all else is in lanes."""

@@ -234,8 +234,7 @@ def _needs(equations: Sequence[Equation]) -> list[list[int]]:
         name, pattern = equation.cell
         positions.setdefault(name, {})[pattern] = position
     return [
-        [position for access in equation.accesses[1:] for position in _read(access.cell, positions)]
-        for equation in equations
+        [position for access in equation.reads for position in _read(access.cell, positions)] for equation in equations
     ]
 
 

@@ -160,7 +160,7 @@ def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
     taken = {i.name for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)}
     renaming: dict[Idx, Expr] = {}
     for index in right.blocks[0].columns:
-        name = fresh_name(f"{index.label}'", taken)
+        name = fresh_name(f"{index.name}'", taken)
         taken.add(name)
         renaming[index] = Idx(name, (index.lower, index.upper))
     others = tuple(renaming.values())

@@ -55,18 +55,14 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
             continue  # the number of ties of n arguments has n² derivatives, all of them 0
         for reference, derivative in _of_term(term, by):
             if derivative is None:
-                raise DerivationError(f"{_quoted(equation)}: {_without_derivative(term, reference)}")
+                written = equation.with_body(as_written(equation.body))
+                raise DerivationError(f"equation {quote(written)}: {_without_derivative(term, reference)}")
             if isinstance(derivative, str):
                 message = f"the derivative of {term} by {reference} contains {derivative}"
                 raise DerivationError(f"equation {quote(equation)}: {message}")
             if derivative != 0:
                 found.setdefault(reference, []).append(derivative)
     return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
-
-
-def _quoted(equation: Equation) -> str:
-    """An equation as the user's functions have it."""
-    return f"equation `{equation.with_body(as_written(equation.body))}`"
 
 
 def _without_derivative(term: Expr, reference: Expr) -> str:
@@ -161,7 +157,7 @@ def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]
     for index in summed:
         if index.name in of_vertex:
             renamed[index] = fresh_index(index, taken)
-            taken.add(str(renamed[index].label))
+            taken.add(renamed[index].name)
         else:
             renamed[index] = index
     return renamed

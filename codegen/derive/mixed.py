@@ -171,8 +171,8 @@ def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ..
         if equation.cell in needed and equation.cell not in axes:
             samples = {
                 subscripts(reference)[axes[cell]]
-                for reference in equation.references
-                for cell in graph.resolve(reference)
+                for reference, cells in graph.read_by(equation)
+                for cell in cells
                 if cell in axes
             }
             if not samples:

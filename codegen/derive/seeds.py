@@ -33,7 +33,7 @@ def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
     found: list[Idx] = []
     key = graph.keys[graph.cells[variable.name][0]]
     for letter, subscript, n in zip("ijklmn" * len(key), key, variable.shape):
-        stem = str(subscript.label) if isinstance(subscript, Idx) else letter
+        stem = subscript.name if isinstance(subscript, Idx) else letter
         name = fresh_name(stem.rstrip("'") + "'", taken)
         taken.add(name)
         found.append(Idx(name, n))

@@ -289,7 +289,7 @@ class Builder:
     def _searched(
         self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
     ) -> Expr:
-        """As :meth:`_chosen`, for axes of symbolic length, where it is not known beforehand that the elements exist."""
+        """As :meth:`_chosen`, for axes of symbolic length or many elements: only the ends of subscripts are checked."""
         for subscript, n, p in zip(key, variable.shape, plain):
             if not p:
                 _check_within(subscript, n, scope, shown)

@@ -25,7 +25,7 @@ from codegen.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
-from codegen.numeric.program import IntegerPower, Quotient, Root, compile_exactly
+from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
 from codegen.primitive import Approximation
 
 Objects = NDArray[np.object_]
@@ -133,7 +133,7 @@ class Oracle:
         return self.combine[plan.equation.reduction](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
-        program = compile_exactly(equation.body)
+        program = compile_bodies(equation.body, kept=(Approximation,))
         steps: list[Step] = []
         for instruction in program.instructions:
             operation = instruction.operation

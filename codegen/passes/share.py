@@ -82,14 +82,14 @@ def _right_side(equation: Equation, patterns: Patterns) -> Hashable:
 
 def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
     """The body with references to the vertices that are left."""
-    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.accesses[1:] if cell in alias}
+    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.reads if cell in alias}
     return substitute(equation.body, hits) if hits else equation.body
 
 
 def _read_across(graph: Graph) -> Iterator[Cell]:
     """Vertices that some reference reads only in part or together with others: they keep their own name."""
     for equation in graph.equations:
-        for access in equation.accesses[1:]:
+        for access in equation.reads:
             cells = graph.meeting(access.cell)
             if cells != (access.cell,):
                 yield from cells

@@ -57,7 +57,7 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
     uses: Counter[Cell] = Counter()
     whole = {equation.cell for equation in graph.equations}
     for equation in graph.equations:
-        for access in equation.accesses[1:]:
+        for access in equation.reads:
             cells = graph.meeting(access.cell)
             for cell in cells:
                 uses[cell] += 1 if equation.reduction is None else 2
@@ -93,7 +93,7 @@ def _is_power(factor: Expr, references: tuple[Expr, ...]) -> bool:
 
 
 def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
-    hits = {access.reference: inlined[access.cell] for access in equation.accesses[1:] if access.cell in inlined}
+    hits = {access.reference: inlined[access.cell] for access in equation.reads if access.cell in inlined}
     if not hits:
         return equation
     replacements = {

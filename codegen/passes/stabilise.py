@@ -221,13 +221,13 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
         return None if written == node else stable(written)
 
     known = {**saturating, **decaying}
-    readers = [any(access.cell in known for access in equation.accesses[1:]) for equation in equations]
+    readers = [any(access.cell in known for access in equation.reads) for equation in equations]
     return [e.with_body(rewrite(e.body, rule)) if reads else e for e, reads in zip(equations, readers)]
 
 
 def _decays(body: Expr) -> bool:
     """Whether a vertex is a product that decays as exp(−u²)."""
-    return any(isinstance(f, exp) or f.func in tails.DECAYING for f in Mul.make_args(body))
+    return any(isinstance(f, exp) or f.func in tails.DECAY_OF_TAILS for f in Mul.make_args(body))
 
 
 def _with(definitions: Mapping[Cell, Equation], product: Mul) -> Expr:
@@ -251,7 +251,7 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
 
 
 def _saturates(body: Expr, maxima: Set[Cell]) -> bool:
-    if any(factor.func in tails.LOGARITHMS for factor in Mul.make_args(body)):
+    if any(factor.func in tails.LOGARITHMS_OF_TAILS for factor in Mul.make_args(body)):
         return True
     if isinstance(body, Mul):
         return any(cell_of(r) in maxima for f in body.args if isinstance(f, exp) for r in references(f))

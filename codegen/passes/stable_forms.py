@@ -311,16 +311,12 @@ def _has_power(product: Expr, wanted: Expr) -> bool:
 def _distributed(node: Mul) -> Expr | None:
     """T·(c/T + log(1 − exp(−c/T))) = c + T·log(1 − exp(−c/T)): c/T overflows, and its derivative cancels, as T → 0."""
     for total in node.args:
-        if isinstance(total, Add) and any(_is_logarithm_of_expm1(term) for term in total.args):
+        if isinstance(total, Add) and any(isinstance(term, log1mexp) for term in total.args):
             factor = Mul(*[f for f in node.args if f is not total])
             terms = [factor * term for term in total.args]
             if any(len(_denominators(new)) < len(_denominators(old)) for old, new in zip(total.args, terms)):
                 return Add(*terms)
     return None
-
-
-def _is_logarithm_of_expm1(term: Expr) -> bool:
-    return isinstance(term, log1mexp)
 
 
 def _denominators(term: Expr) -> list[Expr]:

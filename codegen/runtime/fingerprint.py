@@ -88,7 +88,7 @@ def _leaf(leaf: Basic) -> str:
         case Rational():
             return f"Rational {leaf.p}/{leaf.q}"
         case Idx():
-            return f"index {str(leaf.label)!r} {_shape((extent(leaf),))}"
+            return f"index {leaf.name!r} {_shape((extent(leaf),))}"
         case Indexed():
             return f"{str(leaf.base.label.name)!r}[{', '.join(_leaf(i) for i in leaf.indices)}]"
         case Symbol():

@@ -60,7 +60,7 @@ class _Item:
         renaming = {old: new}
         names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
         if new in self.remaining:
-            renaming[new] = fresh_index(new, names | {str(new.label)})
+            renaming[new] = fresh_index(new, names | {new.name})
         return _Item(
             self.equation,
             reindex(self.target, renaming),

@@ -152,14 +152,11 @@ class Writer:
 
     def in_vectors(self, loop: Loop, width: int, over_tile: bool, n: ir.Value, scope: Scope) -> None:
         """A loop ``width`` values at a time, the last of them masked."""
-        known = extent(loop.index)
-        if not over_tile and isinstance(known, int) and known % width == 0:
-            with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, None, scope)
-            return
         if not over_tile:
+            known = extent(loop.index)
+            full = isinstance(known, int) and known % width == 0
             with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, self.builder.sub(n, i), scope)
+                self.in_lanes(loop, i, None if full else self.builder.sub(n, i), scope)
             return
         whole = self.builder.and_(n, INT(-width))
         with self.range(INT(0), whole, width) as i:
