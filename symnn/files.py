@@ -66,7 +66,7 @@ def read_regular(path: Path, refused: type[SymnnError], most: int | None = None)
     """The content of a regular file of at most so many bytes, by default as many as :func:`size_limit` says.
 
     Raises an error of the type ``refused`` that begins with the path, also for a pipe, which would never end, and a
-    device. A file that grows while it is read is refused like a large one.
+    device. So is a file that grows while it is read, for its end would be cut off.
     """
     limit = size_limit(refused) if most is None else most
     try:
@@ -84,11 +84,12 @@ def read_regular(path: Path, refused: type[SymnnError], most: int | None = None)
         raise _unreadable(path, error, refused) from None
     finally:
         os.close(descriptor)
-    size = max(status.st_size, len(data))
-    if size > limit and most is None:
-        require_size(size, str(path), refused)
-    if size > limit:
+    if status.st_size > limit and most is None:
+        require_size(status.st_size, str(path), refused)
+    if status.st_size > limit:
         raise refused(f"{path}: expected at most {limit:,} bytes, found more")
+    if len(data) > status.st_size:
+        raise refused(f"{path}: cannot be read: it grew meanwhile")
     return data
 
 
