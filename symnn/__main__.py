@@ -1,6 +1,6 @@
 """The command ``symnn``, also as ``python -m symnn``.
 
-The command line is imported here and not above, because that takes a second or two, in which Ctrl-C is no fault.
+The command line is imported here and not above, because that takes a tenth of a second, in which Ctrl-C is no fault.
 """
 
 import signal

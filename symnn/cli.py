@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from codegen.errors import CodegenError
 from symnn import __version__
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.terminal import printing, say
@@ -601,11 +600,20 @@ def _run(arguments: list[str]) -> int:
         raise (error.__context__ if isinstance(error.__context__, BrokenPipeError) else error) from None
     except UsageError as error:
         say(f"symnn: {_usage(error)}", sys.stderr)
-    except (SymnnError, CodegenError, OSError) as error:
-        if "--debug" in arguments:
+    except Exception as error:
+        if "--debug" in arguments or not _is_mistake(error):
             raise
         say(f"symnn: {_one_line(error)}", sys.stderr)
     return 2
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether an error says what is wrong with the input."""
+    if isinstance(error, (SymnnError, OSError)):
+        return True
+    from codegen.errors import CodegenError  # brings SymPy and LLVM, which --help and a wrong option do without
+
+    return isinstance(error, CodegenError)
 
 
 def _usage(error: Any) -> str:
@@ -618,7 +626,3 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
-
-
-if __name__ == "__main__":
-    main()

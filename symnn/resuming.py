@@ -150,10 +150,6 @@ class Keeping:
         if asked:
             raise Terminated(str(self.path))
 
-    def is_asked(self) -> bool:
-        """Whether the run shall end soon."""
-        return self.path is not None and self._asked()
-
     def write(self, state: State) -> None:
         """Replace the state by another one; whatever happens meanwhile, one of the two is there.
 
