@@ -342,7 +342,7 @@ def compile_command(
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------
 
-TERMINATED = 128 + signal.SIGTERM
+TERMINATED_STATUS = 128 + signal.SIGTERM
 """The exit status that a shell gives a command which SIGTERM has ended."""
 
 
@@ -370,7 +370,7 @@ def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
     except Terminated:
         goes_on = f"the same command with --resume goes on, from {path}" if path.exists() else "before its first step"
         say(f"symnn: terminated: {goes_on}", sys.stderr)
-        raise typer.Exit(TERMINATED) from None
+        raise typer.Exit(TERMINATED_STATUS) from None
     finally:
         if handled:
             signal.signal(signal.SIGTERM, before)
@@ -382,9 +382,8 @@ def _end(keeping: Keeping, stopped: str, *made: Path) -> None:
 
     for path in made:
         remove_leftovers(path)  # of a run that was killed while it saved
-    if stopped != "interrupted":
-        keeping.remove()
-    elif keeping.path is not None and keeping.path.exists():
+    keeping.end(stopped)
+    if keeping.path is not None and keeping.path.exists():
         say(f"the same command with --resume goes on, from {keeping.path}")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from symnn.errors import SymnnError
@@ -131,6 +131,34 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(4)}{PART}"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if os.name == "posix":  # else a power cut may leave the old contents
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a new file; when this returns, its contents are on the disk."""
+    # Not by tempfile, which makes files that nobody else may read.
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave the name with no contents
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a failure half-way, sees the old content or the new, never a part.
 
@@ -140,23 +168,5 @@ def write_atomically(path: Path, content: bytes) -> None:
     ...     (Path(folder) / "a.txt").read_bytes()
     b'new'
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())  # else a power cut may leave the name with no contents
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if os.name == "posix":  # else it may leave the old contents
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    with replacing(path) as temporary:
+        write_synced(temporary, content)
