@@ -24,7 +24,7 @@ from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
-from symnn.arrays import read_array
+from symnn.arrays import Floats, as_array, read_vector
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.files import file_path, replacing, require_regular, write_synced
@@ -36,8 +36,6 @@ from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
-from symnn.tables.arrays import as_array
-from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
 
@@ -256,12 +254,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         dtype = dtype_name(dtype)
     except EmitError:
         raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}") from None
-    given = read_array(f"{path}: theta", theta, CheckpointError)
-    if given.dtype.kind not in "iuf" or given.shape != (network.parameter_count,):
-        raise CheckpointError(
-            f"{path}: theta: found an array of {given.dtype} with shape {given.shape}, "
-            f"expected numbers with shape ({network.parameter_count},)"
-        )
+    given = read_vector(f"{path}: theta", theta, network.parameter_count, CheckpointError)
     with np.errstate(over="ignore"):  # reading the file back reports it
         parameters = given.astype(dtype)
     if dataset is None:

@@ -132,7 +132,7 @@ class Course:
         return State(numbers, {"theta": at.theta, "best": self.best.theta, **vectors, "history": table})
 
     @classmethod
-    def kept(
+    def read(
         cls,
         keeping: Keeping,
         resume: bool,

@@ -148,7 +148,7 @@ def _begun(objective: ObjectiveLike, settings: SolverSpec, first: Iterate, keepi
         "parameters": digest(first.theta),
     }
     run = _Run(objective, settings, time.perf_counter(), first, keeping, begun_with, first.loss)
-    found = Reached.kept(keeping, resume, begun_with, first, settings.memory)
+    found = Reached.read(keeping, resume, begun_with, first, settings.memory)
     if found is not None:
         run.reached, seconds = found
         run.best, run.refused, run.started = run.reached.best, run.reached.refused, run.started - seconds

@@ -67,7 +67,7 @@ class Reached:
         return State(numbers, tensors | {f"{name}.gradient": point.gradient for name, point in points.items()})
 
     @classmethod
-    def kept(
+    def read(
         cls, keeping: Keeping, resume: bool, begun_with: Mapping[str, str], first: Iterate, memory: int
     ) -> tuple[Reached, float] | None:
         """What is kept of a run that began at ``first``, and the seconds it took; None where there is no file."""

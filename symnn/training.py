@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from codegen.runtime.fingerprint import fingerprint
+from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, save, target_scaling
 from symnn.course import Best, Course, Epoch, Position
@@ -30,7 +31,6 @@ from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.spec import TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
-from symnn.tables.arrays import as_array
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
@@ -546,7 +546,7 @@ class _Record:
             "parameters": digest(self.best.theta, *stood),
             "data": digest(*arrays),
         }
-        course = Course.kept(
+        course = Course.read(
             self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, len(arrays[0]), self.last
         )
         if course is not None:
