@@ -322,7 +322,7 @@ class TrainingSpec(SpecModel):
     """
 
     optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=lambda fields: _usual_rate(fields))
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=_usual_rate)
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
