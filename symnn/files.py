@@ -65,8 +65,8 @@ def require_size(size: int, what: str, refused: type[SymnnError]) -> None:
 def read_regular(path: Path, refused: type[SymnnError], most: int | None = None) -> bytes:
     """The content of a regular file of at most so many bytes, by default as many as :func:`size_limit` says.
 
-    Raises an error of the type ``refused`` that begins with the path, also for a pipe, which would never end, and a
-    device. So is a file that grows while it is read, for its end would be cut off.
+    Raises an error of the type ``refused`` that begins with the path, also for a pipe, which would never end, a device,
+    and a file that grows while it is read, whose end would be cut off.
     """
     limit = size_limit(refused) if most is None else most
     try:
