@@ -69,7 +69,7 @@ class Code(Protocol):
 
     @property
     def jitted(self) -> Any:
-        """A module with the jitted ``kernel`` and ``fill``."""
+        """The jitted ``kernel`` and ``fill``."""
 
     @property
     def c_function(self) -> CFunction:
@@ -236,8 +236,8 @@ class _VectorCode:
 
         table = self._preparation.table
         assert table is not None
-        source = module.jitted_source(table, self._name)
-        return load(source, self._cache, module.jitted_namespace(table, source)).module
+        source, namespace = module.jitted_source(table, self._name), module.jitted_namespace(table, self._name)
+        return load(source, self._cache, namespace, ("fill", "kernel")).functions
 
 
 class _NumbaCode:
@@ -246,10 +246,10 @@ class _NumbaCode:
     def __init__(self, preparation: Preparation, cache: bool) -> None:
         layout = preparation.layout
         source = emit_fill(preparation.program, layout, preparation.dtype)
-        loaded = load(source, cache, {})
+        loaded = load(source, cache, {}, ("fill",))
         self.cache_hit, self._layout = loaded.cache_hit, layout
         self._preparation, self._cache, self._module = preparation, cache, key(source)
-        self._fill = loaded.module.fill
+        self._functions, self._fill = loaded.functions, loaded.functions.fill
         slots = [*layout.arguments, *layout.arrays]
         self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
         self._arrays = [n for n, slot in enumerate(slots) if slot.shape]
@@ -274,17 +274,17 @@ class _NumbaCode:
     def jitted(self) -> Any:
         prepared = self._preparation
         source = emit_kernel(prepared.program, self._layout, prepared.dtype, self._module)
-        return load(source, self._cache, {"fill": self._fill}).module
+        return load(source, self._cache, {"fill": self._fill}, ("fill", "kernel")).functions
 
     @once
     def c_function(self) -> CFunction:
-        from codegen.emit.c_entry import c_source, namespace
+        from codegen.emit.c_entry import c_source, pointer
         from codegen.emit.vector.interface import words
 
         extents = self._preparation.graph.extents
         source = c_source(self._layout, extents, self._preparation.dtype, self._module)
-        run = load(source, self._cache, namespace(self._fill)).module.run
-        return CFunction(run.address, words(len(extents), self._layout), lambda _: 0, run)
+        functions = load(source, self._cache, {"fill": self._fill, "pointer": pointer}, ("run",)).functions
+        return CFunction(functions.run.address, words(len(extents), self._layout), lambda _: 0, functions)
 
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         return self.call(*arguments, *arrays)
