@@ -28,12 +28,14 @@ from codegen.schedule.program import (
     Fill,
     Kernel,
     Loop,
+    One,
     Place,
     Program,
     Samples,
     Set,
     Statement,
     Store,
+    Vector,
 )
 
 Dtype = Literal["float64", "float32"]
@@ -272,16 +274,17 @@ class Functions:
             if isinstance(statement, Loop):
                 name = f"i{len(scope)}"
                 stop = "size" if statement.index == self.tile else self.extent_name(extent(statement.index))
-                if statement.only is None:
-                    yield f"{pad}for {name} in range({stop}):"
-                else:
+                if isinstance(statement.mode, One):
                     in_tile = statement.index == self.tile
                     start = " - first" if in_tile else ""
-                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}{start}"
+                    yield f"{pad}{name} = {self.integer_text(statement.mode.value, scope)}{start}"
                     if statement.certain and not in_tile:
                         yield from self.block(statement.body, indent, {**scope, statement.index: name})
                         continue
                     yield f"{pad}if 0 <= {name} < {stop}:"
+                else:
+                    lanes = f"  # in {statement.mode.width} lanes" if isinstance(statement.mode, Vector) else ""
+                    yield f"{pad}for {name} in range({stop}):{lanes}"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
                 yield from self.samples(statement, indent, scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -22,6 +22,7 @@ from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
 from codegen.runtime.forks import compiling, once
 from codegen.runtime.machine import MachineCode, compile_module, load_object
+from codegen.runtime.stages import Stages, stage
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
 from codegen.schedule.program import Contract, Loop, Program, Samples
@@ -102,8 +103,10 @@ class Preparation:
     dtype: Dtype
     schedule: ScheduleName
     wish: EmitterName
+    stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
+    @stage("key")
     def key(self) -> str:
         """The name of its code in the cache."""
         slots = [
@@ -112,16 +115,19 @@ class Preparation:
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
     @once
+    @stage("passes")
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
     @once
+    @stage("schedule")
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
     @once
+    @stage("schedule")
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
@@ -167,7 +173,10 @@ class Preparation:
             return Entry(self.facts, b"")
         from codegen.emit.vector.module import native_module
 
-        return Entry(self.facts, compile_module(native_module(self.table)))
+        with self.stages.stage("write"):
+            module = native_module(self.table)
+        with self.stages.stage("LLVM"):
+            return Entry(self.facts, compile_module(module))
 
 
 def _is_worth(program: Program) -> bool:
@@ -191,7 +200,8 @@ def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str,
     found, hit = entry(name, cache, preparation.build)
     if not found.code:
         return _NumbaCode(preparation, cache), found.facts
-    machine_code = _machine_code(found)
+    with preparation.stages.stage("load"):
+        machine_code = _machine_code(found)
     _loaded[name] = machine_code
     return _VectorCode(preparation, name, machine_code, hit, cache), found.facts
 
@@ -245,8 +255,10 @@ class _NumbaCode:
 
     def __init__(self, preparation: Preparation, cache: bool) -> None:
         layout = preparation.layout
-        source = emit_fill(preparation.program, layout, preparation.dtype)
-        loaded = load(source, cache, {}, ("fill",))
+        with preparation.stages.stage("write"):
+            source = emit_fill(preparation.program, layout, preparation.dtype)
+        with preparation.stages.stage("Numba"):
+            loaded = load(source, cache, {}, ("fill",))
         self.cache_hit, self._layout = loaded.cache_hit, layout
         self._preparation, self._cache, self._module = preparation, cache, key(source)
         self._functions, self._fill = loaded.functions, loaded.functions.fill

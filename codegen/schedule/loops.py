@@ -10,7 +10,7 @@ from sympy import Expr, Idx
 
 from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
 from codegen.graph import Equation, Graph, Reduction
-from codegen.schedule.program import Accumulate, Fill, Loop, Set, Statement, Store
+from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
 from codegen.selection import Selection, selected
 
 
@@ -97,7 +97,8 @@ def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
             chosen = item.selection()
             body = item.body if chosen is None else chosen.body
             inner.append(_Item(item.equation, item.target, body, rest, item.reducing or reducing))
-        yield Loop(cluster.index, tuple(_level(graph, inner)), cluster.only)
+        mode = SERIAL if cluster.only is None else One(cluster.only)
+        yield Loop(cluster.index, tuple(_level(graph, inner)), mode)
         for item in cluster.items:
             finished = cluster.index in item.reduced() and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))

@@ -72,27 +72,51 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Serial:
+    """One value after the other."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """So many values at once, one a lane of a vector."""
+
+    width: int
+    copied: tuple[str, ...] = ()
+    """The inputs that the body reads across their rows: so many rows are copied to vectors first."""
+
+
+@dataclass(frozen=True)
+class One:
+    """The one value at which the body does something, if it is in the range: the others are left out."""
+
+    value: Expr
+
+
+Mode = Serial | Vector | One
+SERIAL = Serial()
+
+
+@dataclass(frozen=True)
 class Loop:
     """``for index: body``."""
 
     index: Idx
     body: tuple[Statement, ...]
-    only: Expr | None = None
-    """The one value of the index at which the body does something, if it is in the range: the rest is left out."""
+    mode: Mode = SERIAL
 
     @property
     def certain(self) -> bool:
-        """Whether that value is in the range whatever the indices around are.
+        """Whether the one value is in the range whatever the indices around are.
 
         >>> i, j, k = Idx("i", 5), Idx("j", 5), Idx("k", 9)
-        >>> [Loop(*of).certain for of in ((j, (), 4 - i), (j, (), i + 1), (k, (), i + 1), (j, ()))]
-        [True, False, True, False]
+        >>> [Loop(index, (), One(value)).certain for index, value in ((j, 4 - i), (j, i + 1), (k, i + 1))]
+        [True, False, True]
         """
-        if self.only is None:
+        if not isinstance(self.mode, One):
             return False
-        lowest = highest = self.only
-        for index in indices(self.only):
-            factor = self.only.coeff(index)
+        lowest = highest = self.mode.value
+        for index in indices(self.mode.value):
+            factor = self.mode.value.coeff(index)
             if not (factor.is_positive or factor.is_negative):
                 return False
             first, last = (0, index.upper) if factor.is_positive else (index.upper, 0)

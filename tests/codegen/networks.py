@@ -15,6 +15,7 @@ from codegen import Equation, Graph, Index, Reduction, Variable, from_expression
 from codegen.expression import Extent, extent
 from codegen.functions import equal, sigmoid, softplus, stop_gradient
 from codegen.numeric.evaluate import evaluate
+from codegen.schedule.program import Loop, Program, Vector, walk
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -26,6 +27,12 @@ def lecture() -> Graph:
     """The lecture's scalar graph: e = c·d with c = a + b and d = b + 1."""
     a, b, c, d = symbols("a b c d")
     return from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b])
+
+
+def indices_in_lanes(program: Program) -> set[str]:
+    """The indices of the loops that a scheduled program runs in lanes."""
+    loops = (s for s, _ in walk(program.statements) if isinstance(s, Loop))
+    return {str(loop.index) for loop in loops if isinstance(loop.mode, Vector)}
 
 
 # --- networks -----------------------------------------------------------------------------------------------------

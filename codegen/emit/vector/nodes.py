@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 
 from llvmlite import ir
-from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Number, Or, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -157,6 +157,8 @@ def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
         for a, negated in (node.args, node.args[::-1]):
             if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
                 return w.compare(">", of(a), of(negated.args[1]))
+        if isinstance(node.args[0], Number):
+            return w.compare(">", of(node.args[1]), of(-node.args[0]))
     return w.compare(">", of(node), w.real(0.0))
 
 

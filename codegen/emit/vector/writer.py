@@ -29,12 +29,15 @@ from codegen.schedule.program import (
     Fill,
     Kernel,
     Loop,
+    One,
     Place,
     Samples,
+    Serial,
     Set,
     Statement,
     Storage,
     Store,
+    Vector,
 )
 
 Evaluate = Callable[["Writer", Expr, Scope], Value]
@@ -138,14 +141,18 @@ class Writer:
     def loop(self, loop: Loop, scope: Scope) -> None:
         over_tile = self.tile is not None and self.tile[0] == loop.index
         n = self.tile[2] if self.tile is not None and over_tile else self.extent(extent(loop.index))
-        if loop.only is not None:
-            self.at_the_one(loop, loop.only, n, scope)
-            return
-        if id(loop) not in self.plan.vector_loops:
-            with self.range(INT(0), n, 1) as i:
-                self.block(loop.body, {**scope, loop.index: Counter(i)})
-            return
-        width, known = self.plan.width, extent(loop.index)
+        match loop.mode:
+            case One(value):
+                self.at_the_one(loop, value, n, scope)
+            case Serial():
+                with self.range(INT(0), n, 1) as i:
+                    self.block(loop.body, {**scope, loop.index: Counter(i)})
+            case Vector(width):
+                self.in_vectors(loop, width, over_tile, n, scope)
+
+    def in_vectors(self, loop: Loop, width: int, over_tile: bool, n: ir.Value, scope: Scope) -> None:
+        """A loop ``width`` values at a time, the last of them masked."""
+        known = extent(loop.index)
         if not over_tile and isinstance(known, int) and known % width == 0:
             with self.range(INT(0), n, width) as i:
                 self.in_lanes(loop, i, None, scope)
@@ -169,7 +176,8 @@ class Writer:
             iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
             self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
         inner = {**scope, loop.index: Counter(first, 1)}
-        for name in self.plan.gathered.get(id(loop), ()):
+        assert isinstance(loop.mode, Vector)
+        for name in loop.mode.copied:
             self.gather_rows(name, inner)
         self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
