@@ -32,7 +32,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from sympy import Symbol
 
-from codegen.expression import postorder
+from codegen.walk import postorder
 from symnn.activations import ACTIVATIONS
 from symnn.data import BUILTIN, Task
 from symnn.errors import FieldError, SpecError

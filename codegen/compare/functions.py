@@ -15,8 +15,8 @@ from codegen import functions as f
 from codegen.compare.oracles import ORACLES
 from codegen.compare.rows import Row
 from codegen.emit.numba import Dtype
-from codegen.equation import Equation, Variable, sample_extent
-from codegen.graph import Graph, Index
+from codegen.ir.equation import Equation, Variable, sample_extent
+from codegen.ir.graph import Graph, Index
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.expression import extent, fresh_name, reindex
-from codegen.graph import Equation, Graph, Variable
-from codegen.summation import Summand, summand
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.summation import Summand, summand
+from codegen.walk import extent, fresh_name, reindex
 
 
 def hessian(graph: Graph, of: Named, wrt: Wrt | None = None, *, samples: bool = False) -> Graph:

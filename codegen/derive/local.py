@@ -9,12 +9,17 @@ from typing import Any, TypeAlias
 from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
 from sympy.core.basic import Basic
 
-from codegen.cells import Cell
-from codegen.constants import faulty_constant
 from codegen.derive.names import Names
-from codegen.equation import Equation, Reduction, Variable
 from codegen.errors import DerivationError
-from codegen.expression import (
+from codegen.functions import canonical, equal
+from codegen.functions.kinks import Extremum
+from codegen.functions.special import WRITTEN, as_written
+from codegen.ir.cells import Cell
+from codegen.ir.constants import faulty_constant
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.summation import Summand, summand
+from codegen.ir.validation import quote
+from codegen.walk import (
     base_name,
     fresh_index,
     is_leaf,
@@ -26,10 +31,6 @@ from codegen.expression import (
     shape,
     subscripts,
 )
-from codegen.functions import Extremum, canonical, equal
-from codegen.special import WRITTEN, as_written
-from codegen.summation import Summand, summand
-from codegen.validation import quote
 
 # --- the derivative of one body -----------------------------------------------------------------------------------
 

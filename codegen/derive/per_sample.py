@@ -7,14 +7,14 @@ from itertools import chain
 
 from sympy import Add, Expr, Idx, Integer, Mul
 
-from codegen.cells import Cell
 from codegen.derive.blocks import per_sample, put_out, reverse_blocks
 from codegen.derive.request import Named, Wrt, prepare
-from codegen.equation import Reduction
 from codegen.errors import DerivationError
-from codegen.expression import extent, fresh_name, is_large, is_reference, references
-from codegen.graph import Equation, Graph, Variable
-from codegen.validation import QUOTED_NODES, quote
+from codegen.ir.cells import Cell
+from codegen.ir.equation import Reduction
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.validation import QUOTED_NODES, quote
+from codegen.walk import extent, fresh_name, is_large, is_reference, references
 
 SAMPLES = "the number of samples is a symbol, as in IndexedBase('x', shape=(Symbol('n'),))"
 

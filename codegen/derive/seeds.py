@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sympy import Expr, Idx, Mul
 
-from codegen.expression import fresh_name, subscripts
 from codegen.functions import equal
-from codegen.graph import Graph, Variable
+from codegen.ir.graph import Graph, Variable
+from codegen.walk import fresh_name, subscripts
 
 Seed = Callable[[Expr], Sequence[Expr]]
 """From a reference to the terms of the derivative of what it reads, along a direction."""

@@ -23,9 +23,9 @@ from codegen.derive.structure import split
 from codegen.derive.system import System
 from codegen.derive.zeros import Zeros, integer_value
 from codegen.errors import DerivationError
-from codegen.expression import Extent, extent, indices, reindex
-from codegen.graph import Equation, Graph, Variable
-from codegen.selection import selected
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.selection import selected
+from codegen.walk import Extent, extent, indices, reindex
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.signedinteger[Any]]

@@ -10,8 +10,12 @@ from sympy.core.basic import Basic
 
 from codegen.derive.structure import Structure, split
 from codegen.derive.sums import fewest
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import (
+from codegen.functions import equal
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Graph
+from codegen.ir.summation import Summand
+from codegen.passes.patterns import Patterns, Vertex
+from codegen.walk import (
     Extent,
     base_name,
     extent,
@@ -25,10 +29,6 @@ from codegen.expression import (
     shape,
     subscripts,
 )
-from codegen.functions import equal
-from codegen.graph import Graph
-from codegen.passes.patterns import Patterns, Vertex
-from codegen.summation import Summand
 
 
 class System:

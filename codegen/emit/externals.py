@@ -25,11 +25,10 @@ import sympy
 from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
-from codegen import special
 from codegen.errors import EmitError
-from codegen.expression import postorder
-from codegen.functions import CALLED
-from codegen.graph import Graph
+from codegen.functions import CALLED, special
+from codegen.ir.graph import Graph
+from codegen.walk import postorder
 
 
 class Special(NamedTuple):

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sympy import Add, And, Mul, Not, Or, Piecewise, Pow
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen import functions, special
+from codegen import functions
+from codegen.functions import special
 from codegen.numeric.program import IntegerPower, Quotient, Root
 
 Array = NDArray[Any]

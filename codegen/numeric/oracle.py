@@ -19,14 +19,14 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions
 from codegen.errors import CheckError
-from codegen.expression import base_name, extent, is_variable, subscripts
 from codegen.functions import Primitive
-from codegen.graph import Equation, Graph, Reduction
+from codegen.functions.primitive import Approximation
+from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
-from codegen.primitive import Approximation
+from codegen.walk import base_name, extent, is_variable, subscripts
 
 Objects = NDArray[np.object_]
 

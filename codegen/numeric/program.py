@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sympy import Basic, Expr, Float, Integer, Mul, Pow, Rational, nan
 
-from codegen.expression import is_leaf, postorder
 from codegen.functions import CANONICAL, Composite
+from codegen.walk import is_leaf, postorder
 
 
 class Quotient:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from codegen.cached import cached_property
 from codegen.errors import GraphError
-from codegen.graph import Graph, require_graph
-from codegen.operations import Operations, count_operations, summary
+from codegen.ir.graph import Graph, require_graph
+from codegen.ir.operations import Operations, count_operations, summary
 from codegen.passes.contract import contract
 from codegen.passes.lower import lower
 from codegen.passes.prune import prune

@@ -12,7 +12,7 @@ from sympy import Expr, Idx, Indexed
 from sympy.core.basic import Basic
 from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.expression import fold, reindex
+from codegen.walk import fold, reindex
 
 
 class Patterns:

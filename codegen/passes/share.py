@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
-from codegen.equation import Equation, Variable
-from codegen.expression import (
+from codegen.functions import equal, select, step, stop_gradient
+from codegen.ir.equation import Equation, Variable
+from codegen.ir.graph import Cell, Graph
+from codegen.passes.patterns import Patterns, Vertex
+from codegen.walk import (
     extent,
     fold,
     fresh_names,
@@ -22,9 +25,6 @@ from codegen.expression import (
     rebuild,
     substitute,
 )
-from codegen.functions import equal, select, step, stop_gradient
-from codegen.graph import Cell, Graph
-from codegen.passes.patterns import Patterns, Vertex
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""

@@ -8,10 +8,10 @@ from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.expression import indices, reindex, rewrite, subscripts
 from codegen.functions import canonical
-from codegen.graph import Cell, Equation, Graph, Reduction
-from codegen.summation import summand
+from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.ir.summation import summand
+from codegen.walk import indices, reindex, rewrite, subscripts
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""

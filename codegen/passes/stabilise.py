@@ -10,8 +10,13 @@ from sympy import Add, Expr, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import (
+from codegen.functions import log1p, maximum, sigmoid, stop_gradient
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Cell, Graph, cell_of
+from codegen.passes import tails
+from codegen.passes.norms import directed, is_norm
+from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
+from codegen.walk import (
     extent,
     fresh_name,
     is_reference,
@@ -22,11 +27,6 @@ from codegen.expression import (
     rewrite,
     subscripts,
 )
-from codegen.functions import log1p, maximum, sigmoid, stop_gradient
-from codegen.graph import Cell, Graph, cell_of
-from codegen.passes import tails
-from codegen.passes.norms import directed, is_norm
-from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
 
 
 def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt, tanh
 from sympy.core.basic import Basic
 
-from codegen.expression import is_large
 from codegen.functions import (
     erfcx,
     inverse_erfcx,
@@ -23,6 +22,7 @@ from codegen.functions import (
     normal_cdf,
     sigmoid,
 )
+from codegen.walk import is_large
 
 Form = Callable[[Expr], Expr]
 Complements = Mapping[type[Expr], Mapping[Rational, Form]]

@@ -15,8 +15,8 @@ from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit, emit_fill, emit_kernel
 from codegen.errors import EmitError
-from codegen.graph import Graph
-from codegen.operations import count_operations
+from codegen.ir.graph import Graph
+from codegen.ir.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint

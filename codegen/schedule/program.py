@@ -8,9 +8,9 @@ from enum import Enum
 
 from sympy import Add, Expr, Idx, Mul, Symbol, expand
 
-from codegen.expression import Extent
-from codegen.expressions.scope import ends
-from codegen.graph import Equation, Graph, cell_of
+from codegen.ir.graph import Equation, Graph, cell_of
+from codegen.read.scope import ends
+from codegen.walk import Extent
 
 StorageKey = tuple[str, tuple[int | None, ...]]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""

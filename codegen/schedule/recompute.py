@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sympy import Add, Integer, Mul, Pow
 
-from codegen.expression import base_name, fresh_name, is_leaf, postorder, shape, subscripts, substitute
-from codegen.graph import Cell, Equation, Graph, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Variable
 from codegen.passes.share import cost
+from codegen.walk import base_name, fresh_name, is_leaf, postorder, shape, subscripts, substitute
 
 CHEAP = 2
 """Operations that take no longer than a load."""

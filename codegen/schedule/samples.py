@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sympy import Idx
 
-from codegen.expression import extent, fresh_index, reindex
-from codegen.graph import Cell, Equation, Graph
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.walk import extent, fresh_index, reindex
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
-from codegen import special
-from codegen.equation import Equation, Reduction
+from codegen.functions import special
+from codegen.ir.equation import Equation, Reduction
 from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_body, write_target

@@ -16,10 +16,10 @@ import sympy
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen import bessel, removable, special
 from codegen import functions as f
-from codegen.equation import Reduction
-from codegen.expression import base_name, subscripts
+from codegen.functions import bessel, removable, special
+from codegen.ir.equation import Reduction
+from codegen.walk import base_name, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
 
 

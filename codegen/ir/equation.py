@@ -13,10 +13,11 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 
 from codegen.cached import Fields, cached_property
-from codegen.cells import Cell, cell_of
-from codegen.constants import faulty_constant
 from codegen.errors import GraphError
-from codegen.expression import (
+from codegen.ir.cells import Cell, cell_of
+from codegen.ir.constants import faulty_constant
+from codegen.ir.summation import over_present
+from codegen.walk import (
     Extent,
     annotate,
     as_extent,
@@ -30,7 +31,6 @@ from codegen.expression import (
     subscripts,
     symbol_of,
 )
-from codegen.summation import over_present
 
 Kind = Literal["real", "integer"]
 

@@ -30,13 +30,13 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from codegen.constants import faulty_constant, is_undefined, parted
 from codegen.errors import GraphError
-from codegen.expression import is_large, is_leaf, postorder
-from codegen.expressions.suggestions import suggestion
 from codegen.functions import SUPPORTED
-from codegen.motions import is_motion
-from codegen.special import ORDERS
+from codegen.functions.special import ORDERS
+from codegen.ir.constants import faulty_constant, is_undefined, parted
+from codegen.read.motions import is_motion
+from codegen.read.suggestions import suggestion
+from codegen.walk import is_large, is_leaf, postorder
 
 REDUCTIONS = (Sum, Product)
 """Nodes with variables of their own."""

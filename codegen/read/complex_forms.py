@@ -16,9 +16,9 @@ from sympy.core.basic import Basic
 from sympy.core.numbers import ImaginaryUnit
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen.expression import annotate, is_large, is_leaf, postorder, rebuild, substitute
-from codegen.expressions.admission import REDUCTIONS, is_opaque
-from codegen.motions import is_motion
+from codegen.read.admission import REDUCTIONS, is_opaque
+from codegen.read.motions import is_motion
+from codegen.walk import annotate, is_large, is_leaf, postorder, rebuild, substitute
 
 Pair: TypeAlias = "tuple[Expr, Expr]"
 COMPLEX = (ImaginaryUnit, sympy.re, sympy.im, sympy.conjugate, sympy.arg)

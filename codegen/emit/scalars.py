@@ -18,11 +18,9 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.constants import as_float
 from codegen.emit import externals
 from codegen.errors import EmitError
-from codegen.expression import is_leaf, postorder, rewrite
-from codegen.special import (
+from codegen.functions.special import (
     BRANCH_POINT,
     besseli,
     besselj,
@@ -46,6 +44,8 @@ from codegen.special import (
     spherical_bessel,
     wright_omega,
 )
+from codegen.ir.constants import as_float
+from codegen.walk import is_leaf, postorder, rewrite
 
 
 class Level(IntEnum):

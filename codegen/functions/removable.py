@@ -13,8 +13,8 @@ from typing import Any
 from sympy import Dummy, Expr, Rational, bernoulli, factorial, ff
 
 from codegen.functions import absolute, bose, expm1, select
-from codegen.primitive import Approximation
-from codegen.series import horner
+from codegen.functions.primitive import Approximation
+from codegen.functions.series import horner
 
 __all__ = ["Removable", "exprel", "x_over_expm1"]
 

@@ -15,8 +15,8 @@ from sympy import Expr, Number
 from sympy.core.basic import Basic
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen.expression import is_large, is_leaf, postorder
 from codegen.functions import select
+from codegen.walk import is_large, is_leaf, postorder
 
 LARGE = 21
 """A constant of so many nodes is shown by its value."""

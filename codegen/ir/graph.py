@@ -16,12 +16,12 @@ from sympy import Expr, Integer, Symbol
 from sympy import Idx as Index
 
 from codegen.cached import Fields, cached_property
-from codegen.cells import Cell, cell_of, overlap
-from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
 from codegen.errors import CodegenError, GraphError
-from codegen.expression import is_variable, subscripts
-from codegen.unrolling import unroll
-from codegen.validation import in_order, known_names, validate
+from codegen.ir.cells import Cell, cell_of, overlap
+from codegen.ir.equation import Equation, Kind, Reduction, Variable, sample_extent
+from codegen.ir.unrolling import unrolled
+from codegen.ir.validation import in_order, known_names, validate
+from codegen.walk import is_variable, subscripts
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Graph(Fields):
     def __post_init__(self) -> None:
         for name in ("inputs", "equations", "outputs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        validate(self)
-        object.__setattr__(self, "equations", in_order(self))
+        validate(self.inputs, self.equations, self.outputs)
+        object.__setattr__(self, "equations", in_order(self.equations))
 
     @cached_property
     def variables(self) -> Mapping[str, Variable]:
@@ -166,7 +166,7 @@ class Graph(Fields):
         z[1] = W[1, 0]*x[0] + W[1, 1]*x[1]
         outputs z
         """
-        return unroll(self, limit)
+        return self.with_equations(unrolled(self.equations, limit))
 
     def __str__(self) -> str:
         inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
@@ -203,5 +203,4 @@ __all__ = [
     "overlap",
     "require_graph",
     "sample_extent",
-    "unroll",
 ]

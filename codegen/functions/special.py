@@ -16,8 +16,8 @@ from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
-from codegen.expression import rewrite
-from codegen.primitive import Composite, Primitive
+from codegen.functions.primitive import Composite, Primitive
+from codegen.walk import rewrite
 
 __all__ = [
     "CANONICAL",
