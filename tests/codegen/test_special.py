@@ -19,9 +19,9 @@ from numba import njit
 from sympy import FallingFactorial, Rational, RisingFactorial, gamma
 
 from codegen import compile, from_expressions, gradient, hessian
-from codegen import special as special_functions
 from codegen.emit import special
 from codegen.emit.numpy import numpy_function
+from codegen.functions import special as special_functions
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly
 
