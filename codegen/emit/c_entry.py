@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.numba import Dtype
-from codegen.expression import Extent
+from codegen.walk import Extent
 
 
 def c_source(layout: Layout, extents: tuple[Extent, ...], dtype: Dtype, module: str) -> str:

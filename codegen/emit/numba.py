@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
-from codegen.emit.expressions import ExpressionWriter
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
+from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.text import escape
 from codegen.errors import EmitError
-from codegen.expression import Extent, base_name, extent, subscripts
-from codegen.graph import Graph, Reduction, Variable
-from codegen.operations import count_operations, summary
+from codegen.ir.graph import Graph, Reduction, Variable
+from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -37,6 +36,7 @@ from codegen.schedule.program import (
     Store,
     Vector,
 )
+from codegen.walk import Extent, base_name, extent, subscripts
 
 Dtype = Literal["float64", "float32"]
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}

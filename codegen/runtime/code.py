@@ -15,12 +15,12 @@ from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit, emit_fill, emit_kernel
 from codegen.errors import EmitError
-from codegen.graph import Graph
-from codegen.operations import count_operations
+from codegen.ir.graph import Graph
+from codegen.ir.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
-from codegen.runtime.forks import compiling, once
+from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.runtime.stages import Stages, stage
 from codegen.schedule import ScheduleName, for_few_samples
@@ -114,19 +114,19 @@ class Preparation:
         ]
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
-    @once
+    @compiled_property
     @stage("passes")
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
-    @once
+    @compiled_property
     @stage("schedule")
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
-    @once
+    @compiled_property
     @stage("schedule")
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
@@ -148,7 +148,7 @@ class Preparation:
             raise EmitError(f"{what} has no vector form")
         return None
 
-    @once
+    @compiled_property
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
@@ -157,7 +157,7 @@ class Preparation:
 
         return readable_source(self.table)
 
-    @once
+    @compiled_property
     def facts(self) -> Mapping[str, str]:
         """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
@@ -240,7 +240,7 @@ class _VectorCode:
         self.c_function = CFunction(addresses["fill"], count, workspace, code)
         self._preparation, self._name, self._cache = preparation, name, cache
 
-    @once
+    @compiled_property
     def jitted(self) -> Any:
         from codegen.emit.vector import module
 
@@ -282,13 +282,13 @@ class _NumbaCode:
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
 
-    @once
+    @compiled_property
     def jitted(self) -> Any:
         prepared = self._preparation
         source = emit_kernel(prepared.program, self._layout, prepared.dtype, self._module)
         return load(source, self._cache, {"fill": self._fill}, ("fill", "kernel")).functions
 
-    @once
+    @compiled_property
     def c_function(self) -> CFunction:
         from codegen.emit.c_entry import c_source, pointer
         from codegen.emit.vector.interface import words

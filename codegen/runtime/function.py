@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from codegen.emit.layout import Layout, Slot, layout
 from codegen.emit.numba import DTYPES, dtype_name
 from codegen.errors import EmitError
-from codegen.graph import Graph, require_graph
+from codegen.ir.graph import Graph, require_graph
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
 from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
@@ -172,7 +172,7 @@ class CompiledFunction:
 
         >>> from codegen import from_expressions, gradient
         >>> from sympy import IndexedBase, symbols
-        >>> from codegen.graph import Equation, Graph, Index, Reduction, Variable
+        >>> from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable
         >>> i, x = Index("i", 3), Variable("x", (3,))
         >>> graph = Graph((x,), (Equation(Variable("e").symbol, x[i] ** 2, Reduction.SUM, (i,)),), ("e",))
         >>> x = np.ones(3)

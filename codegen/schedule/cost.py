@@ -13,7 +13,6 @@ from math import ceil, log2, prod
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.expression import Extent, extent, is_leaf, postorder, references, subscripts
 from codegen.functions import CALLED
 from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of
 from codegen.schedule.program import (
@@ -30,6 +29,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
+from codegen.walk import Extent, extent, is_leaf, postorder, references, subscripts
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from sympy import Add, Expr, Idx, Integer, expand
 
-from codegen.expression import base_name, extent, is_leaf, postorder, references, subscripts
 from codegen.schedule.program import (
     SERIAL,
     Accumulate,
@@ -24,6 +23,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
+from codegen.walk import base_name, extent, is_leaf, postorder, references, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""

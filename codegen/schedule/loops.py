@@ -8,10 +8,10 @@ from heapq import heapify, heappop, heappush
 
 from sympy import Expr, Idx
 
-from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
-from codegen.graph import Equation, Graph, Reduction
+from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.selection import Selection, selected
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
-from codegen.selection import Selection, selected
+from codegen.walk import extent, fresh_index, indices, references, reindex, subscripts
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
@@ -60,7 +60,7 @@ class _Item:
         renaming = {old: new}
         names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
         if new in self.remaining:
-            renaming[new] = fresh_index(new, names | {str(new.label)})
+            renaming[new] = fresh_index(new, names | {new.name})
         return _Item(
             self.equation,
             reindex(self.target, renaming),

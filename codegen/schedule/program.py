@@ -8,8 +8,9 @@ from enum import Enum
 
 from sympy import Add, Expr, Idx, Mul, Symbol, expand
 
-from codegen.expression import Extent, indices
-from codegen.graph import Equation, Graph, cell_of
+from codegen.ir.graph import Equation, Graph, cell_of
+from codegen.read.scope import ends
+from codegen.walk import Extent
 
 StorageKey = tuple[str, tuple[int | None, ...]]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -112,16 +113,11 @@ class Loop:
         >>> [Loop(index, (), One(value)).certain for index, value in ((j, 4 - i), (j, i + 1), (k, i + 1))]
         [True, False, True]
         """
-        if not isinstance(self.mode, One):
+        limits = ends(self.mode.value) if isinstance(self.mode, One) else None
+        if limits is None:
             return False
-        lowest = highest = self.mode.value
-        for index in indices(self.mode.value):
-            factor = self.mode.value.coeff(index)
-            if not (factor.is_positive or factor.is_negative):
-                return False
-            first, last = (0, index.upper) if factor.is_positive else (index.upper, 0)
-            lowest, highest = lowest.subs(index, first), highest.subs(index, last)
-        return bool(expand(lowest).is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
+        lowest, highest = limits
+        return bool(lowest.is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
 
 
 @dataclass(frozen=True)

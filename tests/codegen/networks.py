@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sympy import Expr, Integer, cos, exp, log, sin, symbols, tanh
 
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, sample_extent
-from codegen.expression import Extent, extent
 from codegen.functions import equal, sigmoid, softplus, stop_gradient
 from codegen.numeric.evaluate import evaluate
 from codegen.schedule.program import Loop, Program, Vector, walk
+from codegen.walk import Extent, extent
 
 Arrays = dict[str, NDArray[np.float64]]
 

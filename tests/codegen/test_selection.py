@@ -18,11 +18,11 @@ from codegen.emit.vector.module import native_module
 from codegen.emit.vector.plan import plan
 from codegen.emit.vector.table import Table
 from codegen.functions import equal
-from codegen.graph import sample_extent
+from codegen.ir.graph import sample_extent
+from codegen.ir.selection import selected
 from codegen.passes import optimise
 from codegen.schedule import schedule
 from codegen.schedule.program import Loop, One, Program, Samples, Statement, walk
-from codegen.selection import selected
 from tests.codegen.networks import distance, outputs, random_values
 
 n = sample_extent("n")

@@ -13,13 +13,13 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.constants import as_float
 from codegen.emit import externals, special, vectormath
-from codegen.emit.expressions import is_inverse, product_factors
+from codegen.emit.scalars import is_inverse, product_factors
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
-from codegen.expression import postorder
+from codegen.ir.constants import as_float
+from codegen.walk import postorder
 
 _Of = Callable[[Basic], Value]
 
@@ -158,7 +158,7 @@ def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
             if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
                 return w.compare(">", of(a), of(negated.args[1]))
         if isinstance(node.args[0], Number):
-            return w.compare(">", of(node.args[1]), of(-node.args[0]))
+            return w.compare(">", of(node.args[1]), w.real(as_float(-node.args[0])))
     return w.compare(">", of(node), w.real(0.0))
 
 

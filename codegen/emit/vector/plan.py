@@ -11,8 +11,7 @@ from sympy import Add, Expr, Mul
 
 from codegen.cached import cached_property
 from codegen.emit.numba import Dtype
-from codegen.expression import Extent, base_name, extent, references, subscripts
-from codegen.graph import Cell, Reduction, cell_of
+from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.lanes import holds_vectors, in_lanes, is_mixed, lane_of
 from codegen.schedule.program import (
     Accumulate,
@@ -28,6 +27,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
+from codegen.walk import Extent, base_name, extent, references, subscripts
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""

@@ -8,7 +8,7 @@ import sympy
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 
-from codegen.expression import postorder
+from codegen.walk import postorder
 
 _CARRY_OUT = "carry it out with doit()"
 _QUADRATURE = "write its integral as a Sum over the points of a quadrature"

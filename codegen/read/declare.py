@@ -9,12 +9,12 @@ from sympy import Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
 from sympy.core.basic import Basic
 from sympy.matrices.matrixbase import MatrixBase
 
-from codegen.equation import Kind, Variable
 from codegen.errors import GraphError
-from codegen.expression import Extent, base_name, is_leaf
-from codegen.expressions.admission import REDUCTIONS, check_subscripts, require_real
-from codegen.expressions.scope import Scope, as_extent
-from codegen.motions import is_motion, motion_name
+from codegen.ir.equation import Kind, Variable
+from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
+from codegen.read.motions import is_motion, motion_name
+from codegen.read.scope import Scope, as_extent
+from codegen.walk import Extent, base_name, is_leaf
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""

@@ -10,9 +10,9 @@ from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
-from codegen.equation import sample_extent
 from codegen.errors import GraphError
-from codegen.expression import Extent, indices, is_variable, leaves, substitute
+from codegen.ir.equation import sample_extent
+from codegen.walk import Extent, indices, is_variable, leaves, substitute
 
 Limits = Sequence[Sequence[Expr]]
 """The limits of a ``Sum`` or ``Product``: (variable, lower, upper), the innermost first."""

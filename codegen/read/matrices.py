@@ -5,9 +5,9 @@ A product of several matrices is taken from the side of the vector, if there is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import sympy
 from sympy import Expr, Idx, Integer, MatrixSymbol
@@ -19,16 +19,35 @@ from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
 from sympy.matrices.matrixbase import MatrixBase
 
 from codegen.errors import GraphError
-from codegen.expression import extent, is_reference, references, reindex
-from codegen.expressions.admission import check, describe
-from codegen.expressions.scope import Scope, as_extent
 from codegen.functions import equal
-
-if TYPE_CHECKING:
-    from codegen.expressions.build import Builder
+from codegen.read.admission import check, describe
+from codegen.read.scope import Scope, as_extent
+from codegen.walk import extent, is_reference, references, reindex
 
 CRAMER = 4
 """Determinants and inverses of matrices with more rows are refused: cofactors multiply, and lose digits."""
+
+
+class Builder(Protocol):
+    """What makes vertices of the entries."""
+
+    def body(self, expression: Basic, scope: Scope) -> Basic:
+        """What an expression becomes."""
+
+    def vertex(self, body: Expr, reduced: tuple[Idx, ...] = ()) -> Expr:
+        """A vertex of this value, or of the sum over the reduced indices."""
+
+    def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
+        """An element of a variable."""
+
+    def guarded(self, body: Expr, scope: Scope, otherwise: Expr) -> Expr:
+        """A value where the conditions around it hold."""
+
+    def total(self, body: Expr, index: Expr, scope: Scope) -> Expr:
+        """The sum over an index."""
+
+    def family(self, elements: Mapping[tuple[int, ...], Expr], moving: Sequence[Idx]) -> Expr:
+        """A vertex with these elements, at the moving indices."""
 
 
 def is_matrix(value: object) -> bool:

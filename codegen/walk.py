@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
-from itertools import chain, count
+from itertools import chain, count, islice
 from numbers import Integral
 from typing import TypeAlias, TypeVar
 
@@ -62,6 +62,11 @@ def postorder(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> Ite
             else:
                 stack.append((node, True))
                 stack.extend((argument, False) for argument in reversed(node.args))
+
+
+def is_large(expression: Basic, nodes: int) -> bool:
+    """Whether an expression has so many distinct nodes, or more, of which no more are looked at."""
+    return sum(1 for _ in islice(postorder(expression), nodes)) == nodes
 
 
 def annotate(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -12,11 +12,12 @@ from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Su
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 
-from codegen.cached import cached_property
-from codegen.cells import Cell, cell_of
-from codegen.constants import faulty_constant
+from codegen.cached import Fields, cached_property
 from codegen.errors import GraphError
-from codegen.expression import (
+from codegen.ir.cells import Cell, cell_of
+from codegen.ir.constants import faulty_constant
+from codegen.ir.summation import over_present
+from codegen.walk import (
     Extent,
     annotate,
     as_extent,
@@ -30,7 +31,6 @@ from codegen.expression import (
     subscripts,
     symbol_of,
 )
-from codegen.summation import over_present
 
 Kind = Literal["real", "integer"]
 
@@ -56,7 +56,7 @@ class Reduction(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Variable:
+class Variable(Fields):
     """A named array: its shape has positive integers and at most symbols for the number of samples.
 
     >>> S = sample_extent()
@@ -85,7 +85,8 @@ class Variable:
         """The variable that a reference belongs to; its other references are made of the same SymPy object."""
         variable = cls(base_name(reference), shape(reference))
         variable.__dict__["symbol"] = symbol_of(reference)
-        variable._references[subscripts(reference)] = reference
+        key = subscripts(reference)
+        variable._references[*key, *map(type, key)] = reference
         return variable
 
     @cached_property
@@ -94,8 +95,11 @@ class Variable:
         return IndexedBase(self.name, shape=self.shape, real=True) if self.shape else Symbol(self.name, real=True)
 
     @cached_property
-    def _references(self) -> dict[tuple[Expr | int, ...], Expr]:
-        """Those that were made: SymPy takes 0.2 ms for one, and compares two at the price of all they consist of."""
+    def _references(self) -> dict[Hashable, Expr]:
+        """Those that were made: SymPy takes 0.2 ms for one, and compares two at the price of all they consist of.
+
+        By their subscripts and the types of those: v[1.0] is not v[1].
+        """
         return {}
 
     def __getitem__(self, key: Expr | int | tuple[Expr | int, ...]) -> Expr:
@@ -105,9 +109,11 @@ class Variable:
             raise GraphError(f"{self.name} has {len(self.shape)} axes, found {len(key)} subscripts {list(key)}")
         if not key:
             return self.symbol
-        if key not in self._references:
-            self._references[key] = self.symbol[key]
-        return self._references[key]
+        typed = (*key, *map(type, key))
+        found = self._references.get(typed)
+        if found is None:
+            found = self._references[typed] = self.symbol[key]
+        return found
 
 
 def sample_extent(name: str = "S") -> Symbol:
@@ -116,7 +122,7 @@ def sample_extent(name: str = "S") -> Symbol:
 
 
 @dataclass(frozen=True)
-class Equation:
+class Equation(Fields):
     """``target = body``, or ``target = Σ body`` / ``max body`` over the reduced indices.
 
     >>> h, d = Idx("h", 3), Idx("d", 2)
@@ -198,6 +204,11 @@ class Equation:
         """The target, then the references."""
         return tuple([Access(r, cell_of(r), symbol_of(r), shape(r)) for r in (self.target, *self.references)])
 
+    @property
+    def reads(self) -> tuple[Access, ...]:
+        """The references, taken apart."""
+        return self.accesses[1:]
+
     @cached_property
     def fault(self) -> str | None:
         """What in the body is no real formula of its leaves, for a message; None if all of it is."""
@@ -205,10 +216,6 @@ class Equation:
         if binder is not None:
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
         return faulty_constant(self.body)
-
-    def __getstate__(self) -> dict[str, object]:
-        """The fields alone: what was worked out is in part by the identity of the nodes of this very body."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def with_body(self, body: Expr) -> Equation:
         """The same target and reduction with another body; what it no longer has is no longer reduced."""

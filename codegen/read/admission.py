@@ -30,13 +30,13 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from codegen.constants import faulty_constant, is_undefined, parted
 from codegen.errors import GraphError
-from codegen.expression import is_leaf, postorder
-from codegen.expressions.suggestions import suggestion
 from codegen.functions import SUPPORTED
-from codegen.motions import is_motion
-from codegen.special import ORDERS
+from codegen.functions.special import ORDERS
+from codegen.ir.constants import faulty_constant, is_undefined, parted
+from codegen.read.motions import is_motion
+from codegen.read.suggestions import suggestion
+from codegen.walk import is_large, is_leaf, postorder
 
 REDUCTIONS = (Sum, Product)
 """Nodes with variables of their own."""
@@ -57,29 +57,29 @@ def check(place: str, expression: Expr) -> None:
     So is the first number that is not real, or not within the range of float64. A branch of a choice may have an
     infinite one or, as its value, a term or a factor, one that is not real.
     """
-    nodes = [node for node, _ in _nodes(expression)]
-    for node, position in _nodes(expression):
+    nodes = list(_nodes(expression))
+    for node, position in nodes:
         if isinstance(node, ImaginaryUnit) and not position.admits(node):
             function = _function_around(node, expression)
             hint = "" if function is None else f"; it is in {function}"
             raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
         if not (isinstance(node, CONSTANTS) and position.admits(node)):
             _check(place, node)
-    for part in (expression, *(node.function for node in nodes if isinstance(node, REDUCTIONS))):
+    for part in (expression, *(node.function for node, _ in nodes if isinstance(node, REDUCTIONS))):
         fault = faulty_constant(part, is_opaque)
         if fault is not None:
             raise GraphError(f"{place} contains {fault}")
 
 
 SHOWN = 60
-"""A function with more nodes is not shown."""
+"""A function of so many nodes is not shown."""
 
 
 def _function_around(part: Basic, expression: Expr) -> Basic | None:
     """The innermost function of which something is a part, if it is short."""
     functions = (node for node in postorder(expression, is_opaque) if isinstance(node, (Function, exp)))
     found = next((node for node in functions if any(inner is part for inner in postorder(node, is_opaque))), None)
-    return found if found is not None and sum(1 for _ in zip(postorder(found), range(SHOWN))) < SHOWN else None
+    return None if found is None or is_large(found, SHOWN) else found
 
 
 class Position(Enum):
@@ -130,7 +130,7 @@ def _is_not_real(node: Basic) -> bool:
 
 
 def _check(place: str, node: Basic) -> None:
-    if isinstance(node, CONSTANTS) and not isinstance(node, ImaginaryUnit):
+    if isinstance(node, CONSTANTS):
         if not node.is_finite:
             raise GraphError(f"{place} contains {node}, which is not a finite real number")
     elif isinstance(node, Indexed):
@@ -146,7 +146,7 @@ def _check(place: str, node: Basic) -> None:
     elif type(node) in ORDERS:
         if (fault := ORDERS[type(node)].fault(node)) is not None:
             raise GraphError(f"{place} contains {fault}")
-    elif not isinstance(node, (Symbol, Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
+    elif not isinstance(node, (Idx, BooleanAtom, *OPAQUE, *SUPPORTED)):
         hint = f"; {CONDITIONS}" if isinstance(node, Boolean) else suggestion(node)
         raise GraphError(f"{place} contains {describe(node)}, which has no translation into real scalar code{hint}")
     for condition in _conditions(node):

@@ -16,9 +16,9 @@ from sympy.core.basic import Basic
 from sympy.core.numbers import ImaginaryUnit
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen.expression import annotate, is_leaf, postorder, rebuild, substitute
-from codegen.expressions.admission import REDUCTIONS, is_opaque
-from codegen.motions import is_motion
+from codegen.read.admission import REDUCTIONS, is_opaque
+from codegen.read.motions import is_motion
+from codegen.walk import annotate, is_large, is_leaf, postorder, rebuild, substitute
 
 Pair: TypeAlias = "tuple[Expr, Expr]"
 COMPLEX = (ImaginaryUnit, sympy.re, sympy.im, sympy.conjugate, sympy.arg)
@@ -75,7 +75,7 @@ class _Leaves:
 
     def short(self, part: Any) -> Any:
         """The part, or a dummy for a large one."""
-        if not isinstance(part, Expr) or sum(1 for _ in zip(postorder(part), range(LARGE))) < LARGE:
+        if not isinstance(part, Expr) or not is_large(part, LARGE):
             return part
         # One dummy for a part and its negative, which cancel.
         return -self.dummy(-part) if part.could_extract_minus_sign() else self.dummy(part)
@@ -204,8 +204,7 @@ def _pair(real: Expr, imaginary: Expr) -> Pair:
 def _vanishes(expression: Expr) -> bool:
     if expression.is_number or expression.is_Symbol:
         return bool(expression == 0)
-    nodes = [node for node, _ in zip(postorder(expression), range(SIZE + 1))]
-    return len(nodes) <= SIZE and _terms(expression) <= TERMS and sympy.expand(expression) == 0
+    return not is_large(expression, SIZE + 1) and _terms(expression) <= TERMS and sympy.expand(expression) == 0
 
 
 def _terms(expression: Expr) -> int:

@@ -18,11 +18,10 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.constants import as_float
 from codegen.emit import externals
 from codegen.errors import EmitError
-from codegen.expression import is_leaf, postorder, rewrite
-from codegen.special import (
+from codegen.functions.special import (
+    BRANCH_POINT,
     besseli,
     besselj,
     besselk,
@@ -45,6 +44,8 @@ from codegen.special import (
     spherical_bessel,
     wright_omega,
 )
+from codegen.ir.constants import as_float
+from codegen.walk import is_leaf, postorder, rewrite
 
 
 class Level(IntEnum):
@@ -139,8 +140,10 @@ _TEMPLATES: Mapping[type[Basic], str] = {
         kind: f"special.airy({{0}})[{number}]"
         for number, kind in enumerate((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime))
     },
-    lambert_w: "np.where({0} < -0.36787944117144233, np.nan, np.real(special.lambertw({0})))",
-    lower_lambert_w: ("np.where(({0} < -0.36787944117144233) | ({0} > 0), np.nan, np.real(special.lambertw({0}, -1)))"),
+    lambert_w: f"np.where({{0}} < {BRANCH_POINT}, np.nan, np.real(special.lambertw({{0}})))",
+    lower_lambert_w: (
+        f"np.where(({{0}} < {BRANCH_POINT}) | ({{0}} > 0), np.nan, np.real(special.lambertw({{0}}, -1)))"
+    ),
 }
 """Those whose result is something else, or something else where the function is not real."""
 

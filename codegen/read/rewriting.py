@@ -16,11 +16,11 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 from sympy.functions.elementary.miscellaneous import MinMaxBase, Rem
 
-from codegen.constants import faulty_constant
-from codegen.expression import annotate, is_leaf, postorder, rebuild, substitute
-from codegen.expressions.admission import REDUCTIONS, is_opaque
 from codegen.functions import SUPPORTED
-from codegen.special import ORDERS
+from codegen.functions.special import ORDERS
+from codegen.ir.constants import faulty_constant
+from codegen.read.admission import REDUCTIONS, is_opaque
+from codegen.walk import annotate, is_leaf, postorder, rebuild, substitute
 
 
 def _own(node: Expr) -> Expr:

@@ -6,7 +6,7 @@ from math import prod
 
 from sympy import Expr, Integer
 
-from codegen.expression import Extent, base_name, subscripts
+from codegen.walk import Extent, base_name, subscripts
 
 Pattern = tuple[int | None, ...]
 """An axis at a time, the integer subscript, or None for the whole axis."""

@@ -10,9 +10,9 @@ import sympy
 from sympy import Expr, Symbol
 
 from codegen.errors import GraphError
-from codegen.expression import references
-from codegen.expressions.admission import check
 from codegen.functions import Composite
+from codegen.read.admission import check
+from codegen.walk import references
 
 Formula: TypeAlias = Callable[..., Expr]
 """SymPy expressions in, one expression out: a Python function or a ``sympy.Lambda``."""

@@ -10,15 +10,15 @@ from sympy import Derivative, Expr, Indexed, IndexedBase, Integer, MatrixSymbol,
 from sympy.core.function import AppliedUndef
 from sympy.logic.boolalg import Boolean
 
-from codegen.equation import Variable
 from codegen.errors import GraphError
-from codegen.expression import base_name
-from codegen.expressions.build import BODY_DEPTH, Builder
-from codegen.expressions.declare import GivenKey, Key, by_name, input_variable, key_scope, output_variables
-from codegen.expressions.matrices import axis, entry, is_matrix
-from codegen.expressions.scope import Scope, as_extent
-from codegen.graph import Graph
-from codegen.motions import is_motion, motion_name
+from codegen.ir.equation import Variable
+from codegen.ir.graph import Graph
+from codegen.read.build import BODY_DEPTH, Builder
+from codegen.read.declare import GivenKey, Key, by_name, input_variable, key_scope, output_variables
+from codegen.read.matrices import axis, entry, is_matrix
+from codegen.read.motions import is_motion, motion_name
+from codegen.read.scope import Scope, as_extent
+from codegen.walk import base_name
 
 INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable, AppliedUndef, Derivative)
 Input: TypeAlias = "Symbol | IndexedBase | Indexed | MatrixSymbol | Variable | AppliedUndef | Derivative"

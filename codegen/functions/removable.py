@@ -6,14 +6,15 @@ n-th derivative loses a digit or less for each order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-import mpmath
 from sympy import Dummy, Expr, Rational, bernoulli, factorial, ff
 
 from codegen.functions import absolute, bose, expm1, select
-from codegen.primitive import Approximation
-from codegen.series import horner
+from codegen.functions.primitive import Approximation
+from codegen.functions.series import horner
 
 __all__ = ["Removable", "exprel", "x_over_expm1"]
 
@@ -38,14 +39,22 @@ class Removable(Approximation):
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        n, a = int(order), Dummy(real=True)
-        far = cls.elsewhere(a).diff(a, n).xreplace({a: x})
-        near = [ff(k, n) * cls.coefficient(k) for k in range(n, n + TERMS)]
-        return select(absolute(x) - NEAR, far, horner(near, x))
+        a, far, near = _derivative(cls.elsewhere, cls.coefficient, int(order))
+        return select(absolute(x) - NEAR, far.xreplace({a: x}), horner(near, x))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         order, x = self.args
         return self.func(order + 1, x) * x.diff(symbol)
+
+
+@lru_cache(maxsize=64)
+def _derivative(
+    elsewhere: Callable[[Expr], Expr], coefficient: Callable[[int], Expr], n: int
+) -> tuple[Dummy, Expr, tuple[Expr, ...]]:
+    """A variable, the n-th derivative by it far from 0, and the coefficients of the one near 0."""
+    x = Dummy(real=True)
+    near = tuple(ff(k, n) * coefficient(k) for k in range(n, n + TERMS))
+    return x, elsewhere(x).diff(x, n), near
 
 
 class exprel(Removable):  # noqa: N801 - functions keep their mathematical names
@@ -66,8 +75,9 @@ class exprel(Removable):  # noqa: N801 - functions keep their mathematical names
         if mp.isinf(x):
             return mp.inf if x > 0 else mp.mpf(0)
         n = int(order)
-        with mpmath.workprec(mp.prec + 16):
-            return mp.mpf(mpmath.hyp1f1(n + 1, n + 2, mpmath.mpf(x)) / (n + 1))
+        with mp.workprec(mp.prec + 16):
+            found = mp.hyp1f1(n + 1, n + 2, x) / (n + 1)
+        return +found
 
 
 class x_over_expm1(Removable):  # noqa: N801
@@ -91,10 +101,10 @@ class x_over_expm1(Removable):  # noqa: N801
         if mp.isinf(x):
             return mp.mpf(0) if x > 0 else (mp.inf, mp.mpf(-1), mp.mpf(0))[min(n, 2)]
         # x·b + n·b' for b = bose(x), whose derivatives b·(1 + b)·Q(b) are as large as 1/xⁿ⁺¹.
-        with mpmath.workprec(mp.prec + 16 + (n + 2) * max(0, 2 - int(mpmath.mag(x)))):
-            x = mpmath.mpf(x)
-            b, above = 1 / mpmath.expm1(x), -1 / mpmath.expm1(-x)
-            return mp.mpf(x * _bose_derivative(n, b, above) + (n * _bose_derivative(n - 1, b, above) if n else 0))
+        with mp.workprec(mp.prec + 16 + (n + 2) * max(0, 2 - int(mp.mag(x)))):
+            b, above = 1 / mp.expm1(x), -1 / mp.expm1(-x)
+            found = x * _bose_derivative(n, b, above) + (n * _bose_derivative(n - 1, b, above) if n else 0)
+        return +found
 
 
 def _bose_derivative(order: int, b: Any, above: Any) -> Any:

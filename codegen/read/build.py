@@ -30,9 +30,18 @@ from sympy.core.function import AppliedUndef
 from sympy.functions.elementary.miscellaneous import MinMaxBase
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from codegen.equation import Equation, Reduction, Variable
 from codegen.errors import GraphError
-from codegen.expression import (
+from codegen.functions import canonical, canonical_node
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.summation import over_present
+from codegen.ir.validation import known_names
+from codegen.read import matrices, products
+from codegen.read.admission import OPAQUE, check, describe, is_opaque
+from codegen.read.complex_forms import made_real
+from codegen.read.motions import motion_name
+from codegen.read.rewriting import rewritten
+from codegen.read.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
+from codegen.walk import (
     Extent,
     annotate,
     base_name,
@@ -45,15 +54,6 @@ from codegen.expression import (
     reindex,
     subscripts,
 )
-from codegen.expressions import matrices, products
-from codegen.expressions.admission import OPAQUE, check, describe, is_opaque
-from codegen.expressions.complex_forms import made_real
-from codegen.expressions.rewriting import rewritten
-from codegen.expressions.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
-from codegen.functions import canonical, canonical_node
-from codegen.motions import motion_name
-from codegen.summation import over_present
-from codegen.validation import known_names
 
 BODY_DEPTH = 24
 """A body nested deeper than this is cut: SymPy recurses about six Python frames a level when it differentiates."""
@@ -289,7 +289,7 @@ class Builder:
     def _searched(
         self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
     ) -> Expr:
-        """As :meth:`_chosen`, for axes of symbolic length, where it is not known beforehand that the elements exist."""
+        """As :meth:`_chosen`, for axes of symbolic length or many elements: only the ends of subscripts are checked."""
         for subscript, n, p in zip(key, variable.shape, plain):
             if not p:
                 _check_within(subscript, n, scope, shown)

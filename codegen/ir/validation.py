@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sympy import Expr, Idx, Integer, Rational, Symbol
 
 from codegen.cached import once
-from codegen.cells import Cell, Pattern, meet, overlap, show, size
-from codegen.equation import Access, Equation, Variable
 from codegen.errors import GraphError
-from codegen.expression import Extent, base_name, extent, postorder, subscripts
-
-if TYPE_CHECKING:
-    from codegen.graph import Graph
+from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
+from codegen.ir.equation import Access, Equation, Variable
+from codegen.walk import Extent, base_name, extent, postorder, subscripts
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -39,16 +36,16 @@ Assigned: TypeAlias = Mapping[str, Mapping[Pattern, Equation]]
 """The equations that assign a variable's elements, by its name."""
 
 
-def validate(graph: Graph) -> None:
-    """Raise :class:`GraphError` for the first thing that is not as the class :class:`~codegen.graph.Graph` promises."""
-    declared = _declared_inputs(graph.inputs)
-    assigned = _assigned(graph, declared)
+def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs: Sequence[str]) -> None:
+    """Raise :class:`GraphError` for the first thing that is not as the class :class:`~codegen.Graph` promises."""
+    declared = _declared_inputs(inputs)
+    assigned = _assigned(equations, declared)
     for name, patterns in assigned.items():
         _check_disjoint(name, patterns)
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
-    extents = {n for variable in graph.inputs for n in variable.shape if not isinstance(n, int)}
-    for equation in graph.equations:
+    extents = {n for variable in inputs for n in variable.shape if not isinstance(n, int)}
+    for equation in equations:
         if equation.fault is not None:
             raise _error(equation, f"it contains {equation.fault}")
         if (fault := _index_fault(equation)) is not None:
@@ -57,7 +54,7 @@ def validate(graph: Graph) -> None:
         for access in equation.accesses:
             _check_reference(equation, access, declared)
             _check_assigned(equation, access, assigned)
-    _check_outputs(graph, declared, assigned)
+    _check_outputs(outputs, declared, assigned)
 
 
 def known_names(names: Sequence[str]) -> str:
@@ -81,9 +78,9 @@ def _declared_inputs(inputs: Sequence[Variable]) -> dict[str, Declared]:
     return declared
 
 
-def _assigned(graph: Graph, inputs: Mapping[str, Declared]) -> dict[str, dict[Pattern, Equation]]:
+def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> dict[str, dict[Pattern, Equation]]:
     assigned: dict[str, dict[Pattern, Equation]] = {}
-    for equation in graph.equations:
+    for equation in equations:
         name, pattern = equation.cell
         if name in inputs:
             raise _error(equation, f"{name!r} is an input and cannot be assigned")
@@ -102,17 +99,17 @@ def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
                 raise _error(patterns[other], f"{both} have elements in common, so these are assigned twice")
 
 
-def _check_outputs(graph: Graph, declared: Mapping[str, Declared], assigned: Assigned) -> None:
-    if not graph.outputs:
+def _check_outputs(outputs: Sequence[str], declared: Mapping[str, Declared], assigned: Assigned) -> None:
+    if not outputs:
         raise GraphError("a graph needs at least one output")
-    for name in graph.outputs:
+    for name in outputs:
         if name not in declared:
             raise GraphError(f"the output {name!r} is not a variable of the graph (it has: {known_names([*declared])})")
         extents = declared[name].shape
         if name in assigned and not _covered((None,) * len(extents), assigned[name], extents):
             raise GraphError(f"the output {name!r} has elements that no equation assigns")
-    if len(set(graph.outputs)) != len(graph.outputs):
-        raise GraphError(f"an output is named twice: {', '.join(graph.outputs)}")
+    if len(set(outputs)) != len(outputs):
+        raise GraphError(f"an output is named twice: {', '.join(outputs)}")
 
 
 def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tuple[Extent, ...]) -> bool:
@@ -201,11 +198,11 @@ def quote(equation: Equation) -> str:
 # --- order --------------------------------------------------------------------------------------------------------
 
 
-def in_order(graph: Graph) -> tuple[Equation, ...]:
+def in_order(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     """A stable topological order: as given where that works, otherwise each equation after what it reads."""
-    needs = _needs(graph.equations)
+    needs = _needs(equations)
     if all(n < position for position, before in enumerate(needs) for n in before):
-        return graph.equations
+        return equations
     order: list[int] = []
     under_way: set[int] = set()
     placed: set[int] = set()
@@ -221,10 +218,10 @@ def in_order(graph: Graph) -> tuple[Equation, ...]:
                 stack.append((position, True))
                 for n in reversed(needs[position]):
                     if n in under_way and n not in placed:
-                        target = graph.equations[n].target
-                        raise _error(graph.equations[position], f"cycle, {target} depends on itself")
+                        target = equations[n].target
+                        raise _error(equations[position], f"cycle, {target} depends on itself")
                     stack.append((n, False))
-    return tuple(graph.equations[position] for position in order)
+    return tuple(equations[position] for position in order)
 
 
 def _needs(equations: Sequence[Equation]) -> list[list[int]]:
@@ -234,8 +231,7 @@ def _needs(equations: Sequence[Equation]) -> list[list[int]]:
         name, pattern = equation.cell
         positions.setdefault(name, {})[pattern] = position
     return [
-        [position for access in equation.accesses[1:] for position in _read(access.cell, positions)]
-        for equation in equations
+        [position for access in equation.reads for position in _read(access.cell, positions)] for equation in equations
     ]
 
 

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
 
 from sympy import Add, Expr, Idx, Integer
 
-from codegen.equation import Equation, Reduction
 from codegen.errors import GraphError
-from codegen.expression import extent, reindex
 from codegen.functions import maximum
-
-if TYPE_CHECKING:
-    from codegen.graph import Graph
+from codegen.ir.equation import Equation, Reduction
+from codegen.walk import extent, reindex
 
 COMBINE: Mapping[Reduction, Callable[..., Expr]] = {Reduction.SUM: Add, Reduction.MAX: maximum}
 
 
-def unroll(graph: Graph, limit: int) -> Graph:
-    """See :meth:`codegen.graph.Graph.unroll`."""
-    count = sum(prod(len(values) for values in _counted(e.free).values()) for e in graph.equations)
+def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
+    """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`."""
+    count = sum(prod(len(values) for values in _counted(e.free).values()) for e in equations)
     if count > limit:
         raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")
-    return graph.with_equations(scalar for equation in graph.equations for scalar in _scalars(equation))
+    return (scalar for equation in equations for scalar in _scalars(equation))
 
 
 def _counted(of: Iterable[Idx]) -> dict[Idx, range]:

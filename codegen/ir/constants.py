@@ -15,11 +15,11 @@ from sympy import Expr, Number
 from sympy.core.basic import Basic
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen.expression import is_leaf, postorder
 from codegen.functions import select
+from codegen.walk import is_large, is_leaf, postorder
 
-SHOWN_NODES = 20
-"""A constant with more nodes is shown by its value."""
+LARGE = 21
+"""A constant of so many nodes is shown by its value."""
 
 
 def constants(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> tuple[Expr, ...]:
@@ -125,4 +125,4 @@ def _fault(constant: Expr) -> str | None:
 def _shown(constant: Expr) -> str:
     if constant is sympy.I:
         return "the imaginary unit"
-    return str(constant if sum(1 for _ in postorder(constant)) <= SHOWN_NODES else constant.evalf(6))
+    return str(constant.evalf(6) if is_large(constant, LARGE) else constant)

@@ -13,9 +13,9 @@ from typing import Any
 from sympy import Expr, Integer, Rational, factorial, log
 
 from codegen.functions import absolute, coth, csch, expm1, select, sign
-from codegen.primitive import Approximation
-from codegen.series import convolved, horner
-from codegen.special import decayed_bessel, scaled_bessel
+from codegen.functions.primitive import Approximation
+from codegen.functions.series import convolved, horner
+from codegen.functions.special import decayed_bessel, scaled_bessel
 
 __all__ = ["bessel_ratio", "bessel_ratio_slope", "log_bessel"]
 
@@ -47,10 +47,10 @@ class log_bessel(Approximation):  # noqa: N801 - functions keep their mathematic
     @staticmethod
     def value(mp: Any, order: Any, x: Any) -> Any:
         size = abs(x)
-        if not size or mp.isinf(size):
+        if not size or not mp.isfinite(size):
             return size
         normalised = mp.log(decayed_bessel(mp, order, size)) + mp.log(mp.gamma(order + 1))
-        return size + normalised + order * mp.log(2 / size) if size == size else size
+        return size + normalised + order * mp.log(2 / size)
 
 
 class bessel_ratio(Approximation):  # noqa: N801

@@ -15,17 +15,17 @@ from typing import Any
 from sympy import Expr, Integer, Symbol
 from sympy import Idx as Index
 
-from codegen.cached import cached_property
-from codegen.cells import Cell, cell_of, overlap
-from codegen.equation import Equation, Kind, Reduction, Variable, sample_extent
+from codegen.cached import Fields, cached_property
 from codegen.errors import CodegenError, GraphError
-from codegen.expression import is_variable, subscripts
-from codegen.unrolling import unroll
-from codegen.validation import in_order, known_names, validate
+from codegen.ir.cells import Cell, cell_of, overlap
+from codegen.ir.equation import Equation, Kind, Reduction, Variable, sample_extent
+from codegen.ir.unrolling import unrolled
+from codegen.ir.validation import in_order, known_names, validate
+from codegen.walk import is_variable, subscripts
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Fields):
     """Inputs, equations in an order in which they can be evaluated, and the names of the outputs.
 
     The constructor validates everything and puts the equations in order; it raises :class:`GraphError` naming the
@@ -48,8 +48,8 @@ class Graph:
     def __post_init__(self) -> None:
         for name in ("inputs", "equations", "outputs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        validate(self)
-        object.__setattr__(self, "equations", in_order(self))
+        validate(self.inputs, self.equations, self.outputs)
+        object.__setattr__(self, "equations", in_order(self.equations))
 
     @cached_property
     def variables(self) -> Mapping[str, Variable]:
@@ -79,7 +79,7 @@ class Graph:
         whole: dict[str, set[int]] = {variable.name: set() for variable in self.inputs}
         read: set[str] = set()
         for equation in self.equations:
-            for access in equation.accesses[1:]:
+            for access in equation.reads:
                 name, pattern = access.cell
                 if name in whole:
                     read.add(name)
@@ -99,7 +99,7 @@ class Graph:
         """The subscripts to write each vertex with: its equation's, or for an input those it is first read with."""
         found = {e.cell: subscripts(e.target) for e in self.equations}
         for equation in self.equations:
-            for reference, cell, *_ in equation.accesses[1:]:
+            for reference, cell, *_ in equation.reads:
                 if cell in found:
                     continue
                 key = subscripts(reference)
@@ -128,7 +128,7 @@ class Graph:
 
     def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
         """The references of an equation, each with the vertices that it reads."""
-        return ((access.reference, self.meeting(access.cell)) for access in equation.accesses[1:])
+        return ((access.reference, self.meeting(access.cell)) for access in equation.reads)
 
     def meeting(self, cell: Cell) -> tuple[Cell, ...]:
         """The vertices that share elements with this piece of a variable: itself, if it is one."""
@@ -166,7 +166,7 @@ class Graph:
         z[1] = W[1, 0]*x[0] + W[1, 1]*x[1]
         outputs z
         """
-        return unroll(self, limit)
+        return self.with_equations(unrolled(self.equations, limit))
 
     def __str__(self) -> str:
         inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
@@ -203,5 +203,4 @@ __all__ = [
     "overlap",
     "require_graph",
     "sample_extent",
-    "unroll",
 ]

@@ -11,10 +11,11 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from codegen.cached import once
-from codegen.equation import Equation, Reduction
-from codegen.expression import annotate, extent, is_leaf, postorder
-from codegen.functions import Composite, Extremum, equal, hypot, select, step, stop_gradient
-from codegen.graph import Graph
+from codegen.functions import Composite, equal, hypot, select, step, stop_gradient
+from codegen.functions.kinks import Extremum
+from codegen.ir.equation import Equation, Reduction
+from codegen.ir.graph import Graph
+from codegen.walk import annotate, extent, is_leaf, postorder
 
 Operations = Counter[str]
 """Operations by kind: add, multiply, divide, power, compare, and one entry for each function."""

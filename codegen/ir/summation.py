@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.expression import extent, indices, reindex
 from codegen.functions import equal
+from codegen.walk import extent, indices, reindex
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sympy import Add, And, Eq, Expr, Idx, Integer, Mul, Piecewise, expand
 from sympy.core.basic import Basic
 
-from codegen.expression import is_leaf, is_reference, leaves
 from codegen.functions import equal
+from codegen.walk import is_leaf, is_reference, leaves
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Selection:
 def selected(body: Expr, index: Idx) -> Selection | None:
     """The term that a condition selects of a sum over an index; None if that is not known.
 
-    >>> from codegen.graph import Index, Variable, sample_extent
+    >>> from codegen.ir.graph import Index, Variable, sample_extent
     >>> n = sample_extent("n")
     >>> i, j, x = Index("i", n), Index("j", n), Variable("x", (n,))
     >>> selected(equal(j, i + 1) * x[j], j), selected(x[j], j)

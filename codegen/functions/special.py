@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import sympy
@@ -15,11 +16,10 @@ from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
-from codegen.expression import rewrite
-from codegen.primitive import Composite, Primitive
+from codegen.functions.primitive import Composite, Primitive
+from codegen.walk import rewrite
 
 __all__ = [
-    "CALLED",
     "CANONICAL",
     "ORDERS",
     "SYMPY_FUNCTIONS",
@@ -164,9 +164,7 @@ class besselj(Bessel):  # noqa: N801
 
     @staticmethod
     def value(mp: Any, order: Any, x: Any) -> Any:
-        if x == mp.inf:
-            return mp.mpf(0)
-        return _real_order(mp, order, x, lambda size: mp.besselj(order, size), mp.mpf(1), -1)
+        return _real_order(mp, order, x, lambda size: mp.mpf(0) if mp.isinf(size) else mp.besselj(order, size))
 
 
 class bessely(Bessel):  # noqa: N801
@@ -205,7 +203,7 @@ class besseli(Bessel):  # noqa: N801
         def value(size: Any) -> Any:
             return mp.besseli(order, size) if size < FAR else mp.inf
 
-        return _real_order(mp, order, x, value, mp.mpf(1), -1)
+        return _real_order(mp, order, x, value)
 
 
 class besselk(Bessel):  # noqa: N801
@@ -230,18 +228,18 @@ FAR = 10**6
 """From here on I_ν(x) is taken for infinite."""
 
 
-def _real_order(mp: Any, order: Any, x: Any, value: Callable[[Any], Any], at_zero: Any, sign: int) -> Any:
+def _real_order(mp: Any, order: Any, x: Any, value: Callable[[Any], Any]) -> Any:
     """J or I: odd or even for a whole order, otherwise real for x > 0 only; at 0 as xᵛ/Γ(ν + 1) has it."""
     if x != x or order != order:
         return mp.nan
     whole = mp.isint(order)
     if x == 0:
         if order == 0:
-            return at_zero
+            return mp.mpf(1)
         return mp.mpf(0) if order > 0 or whole else mp.inf * mp.sign(mp.gamma(order + 1))
     if x < 0 and not whole:
         return mp.nan
-    return value(abs(x)) * (sign if x < 0 and order % 2 else 1)
+    return value(abs(x)) * (-1 if x < 0 and order % 2 else 1)
 
 
 BRANCH_POINT, ABOVE_IT = -0.36787944117144233, 1.2428753672788363e-17
@@ -519,34 +517,15 @@ SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
 )  # fmt: skip
 """SymPy's own, whose derivatives are right as they are."""
 
-CALLED: frozenset[type[Expr]] = frozenset({
-    beta, binomial, binomial_crossing, sympy.expint, sympy.Ei, sympy.Ci, sympy.Chi, sympy.erfi, sympy.erfinv,
-    sympy.fresnels,
-    sympy.fresnelc, sympy.airyai, sympy.airybi, sympy.airyaiprime, sympy.airybiprime, besselj, bessely, besseli,
-    besselk, sine_integral, hyperbolic_sine_integral, spherical_bessel, modified_spherical_bessel,
-    regularised_lower_gamma, regularised_upper_gamma, scaled_bessel,
-})  # fmt: skip
-"""C functions of SciPy, called for one number after the other, also where all else is in lanes."""
 
-
-def _upper_gamma(a: Expr, x: Expr) -> Expr:
-    """Γ(a, x), for a number a < 0 by a·Γ(a, x) = Γ(a + 1, x) − xᵃ·exp(−x): Γ(a)·Q(a, x) takes a > 0."""
+def _incomplete_gamma(regularised: type[regularised_lower_gamma], a: Expr, x: Expr) -> Expr:
+    """Γ(a)·P(a, x) or Γ(a)·Q(a, x), which take a > 0; for a number a < 0 from that of a + 1, ±xᵃ·exp(−x) apart."""
     if isinstance(a, Number) and a < 0 and not a.is_integer:
-        return (_upper_gamma(a + 1, x) - x**a * exp(-x)) / a
-    return gamma(a) * regularised_upper_gamma(a, x)
+        return (_incomplete_gamma(regularised, a + 1, x) + regularised._direction * x**a * exp(-x)) / a
+    return gamma(a) * regularised(a, x)
 
 
-def _lower_gamma(a: Expr, x: Expr) -> Expr:
-    if isinstance(a, Number) and a < 0 and not a.is_integer:
-        return (_lower_gamma(a + 1, x) + x**a * exp(-x)) / a
-    return gamma(a) * regularised_lower_gamma(a, x)
-
-
-#: Functions that are rewritten on entry.
-CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
-    sympy.digamma: lambda x: sympy.polygamma(0, x),
-    sympy.trigamma: lambda x: sympy.polygamma(1, x),
-    sympy.factorial: lambda x: gamma(x + 1),
+TWINS: Mapping[type[Basic], type[Expr]] = {
     sympy.beta: beta,
     sympy.binomial: binomial,
     sympy.sinc: sinc,
@@ -557,23 +536,23 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.besselk: besselk,
     sympy.Si: sine_integral,
     sympy.Shi: hyperbolic_sine_integral,
+}
+"""SymPy's functions, and ours of the same arguments."""
+
+#: Functions that are rewritten on entry.
+CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
+    **TWINS,
+    sympy.digamma: lambda x: sympy.polygamma(0, x),
+    sympy.trigamma: lambda x: sympy.polygamma(1, x),
+    sympy.factorial: lambda x: gamma(x + 1),
     sympy.LambertW: lambda x, branch=0: (lower_lambert_w if branch == -1 else lambert_w)(x),
-    sympy.lowergamma: _lower_gamma,
-    sympy.uppergamma: _upper_gamma,
+    sympy.lowergamma: partial(_incomplete_gamma, regularised_lower_gamma),
+    sympy.uppergamma: partial(_incomplete_gamma, regularised_upper_gamma),
 }
 
 WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
-    sinc: sympy.sinc,
-    beta: sympy.beta,
-    binomial: sympy.binomial,
+    **{ours: theirs for theirs, ours in TWINS.items()},
     reciprocal_gamma: lambda x: 1 / gamma(x),
-    spherical_bessel: sympy.jn,
-    besselj: sympy.besselj,
-    bessely: sympy.bessely,
-    besseli: sympy.besseli,
-    besselk: sympy.besselk,
-    sine_integral: sympy.Si,
-    hyperbolic_sine_integral: sympy.Shi,
     lambert_w: sympy.LambertW,
     lower_lambert_w: lambda x: sympy.LambertW(x, -1),
     regularised_lower_gamma: lambda a, x: sympy.lowergamma(a, x, evaluate=False) / gamma(a),
