@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -9,11 +11,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from sympy import Idx, Indexed, Symbol
 
 from codegen import Equation, Graph, GraphError, Index, Reduction, Variable
 from tests.codegen.networks import S, distance, index_graphs, lecture, mlp, outputs, random_values, s
+from tests.properties import holds_for
 
 A, v, x, y = Variable("A", (2, 3)), Variable("v", (3,)), Variable("x", (S, 3)), Variable("y", (S,))
 a, b, c, d = (Variable(name) for name in "abcd")
@@ -318,8 +320,7 @@ def test_a_sum_over_the_samples_stays_and_is_a_multiple_where_they_vanish() -> N
     ]
 
 
-@settings(max_examples=40)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=10, slow=100)
 def test_unrolling_keeps_every_value(found: Graph) -> None:
     everything = found.with_outputs(*dict.fromkeys(equation.name for equation in found.equations))
     values = random_values(found)
@@ -334,3 +335,15 @@ def test_outputs_are_names_or_a_list_of_them() -> None:
     graph = lecture()
     assert graph.with_outputs(["e", "c"]) == graph.with_outputs("e", "c")
     assert graph.with_outputs(name for name in ("e",)) == graph.with_outputs("e")
+
+
+def test_a_variable_is_copied_without_the_references_that_were_made() -> None:
+    used = Variable("v", (200,))
+    made = [used[n] for n in range(200)]
+    assert pickle.dumps(used) == pickle.dumps(Variable("v", (200,)))
+    assert [copy.deepcopy(used)[n] for n in range(200)] == made
+
+
+def test_equal_numbers_of_two_types_are_two_subscripts() -> None:
+    v = Variable("v", (3,))
+    assert [str(v[key]) for key in (1, 1.0, 1)] == ["v[1]", "v[1.0]", "v[1]"]
