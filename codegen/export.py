@@ -1,0 +1,209 @@
+"""Graphs as source files for other languages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from codegen.emit.layout import Layout, layout
+from codegen.emit.numba import DTYPES, Dtype, dtype_name
+from codegen.errors import EmitError
+from codegen.expression import postorder
+from codegen.graph import Graph, Variable, require_graph
+from codegen.passes import optimise
+from codegen.schedule import SCHEDULES, ScheduleName, schedule
+
+C_SCHEDULES = tuple(name for name in SCHEDULES if name != "blas")
+"""C has no BLAS."""
+
+
+def write_c(
+    graph: Graph,
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
+) -> tuple[Path, ...]:
+    """Write a graph as one C99 function, ``name.c`` and ``name.h``; gives the paths of the files.
+
+    The header says formulas, shapes, operations and how it is called: ``int name(extents, inputs, outputs,
+    workspace)``, arrays flat, numbers by value, outputs by pointer, labels int64. It needs libm alone and allocates
+    nothing. ``pack`` is as for :func:`codegen.compile`. ``constants`` are inputs whose values stand in the file.
+    ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares the function at
+    these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
+
+    All files are written, or none: what is there under their names stays until all texts are made. ``name`` and the
+    names in the graph are turned into identifiers that are safe. Raises :class:`EmitError` for what
+    :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions and others), and for
+    constants and examples that do not fit.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     header, source = write_c(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
+    ...     print(header.read_text().split("*/")[-1])
+    int product(
+        double a,
+        double b,
+        double *e,
+        double *de_da,
+        double *de_db);
+    <BLANKLINE>
+    #ifdef __cplusplus
+    }
+    #endif
+    <BLANKLINE>
+    #endif
+    <BLANKLINE>
+    """
+    texts = c_texts(graph, name=name, dtype=dtype, schedule=schedule, pack=pack, constants=constants, example=example)
+    return write_together(directory, texts)
+
+
+def c_texts(
+    graph: Graph,
+    *,
+    name: str = "model",
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
+    notes: Sequence[str] = (),
+) -> dict[str, str]:
+    """The files of :func:`write_c` by name; ``notes`` are lines for the head of the header."""
+    from codegen.emit.c import module, selftest
+    from codegen.emit.c.names import Names
+    from codegen.emit.c.writer import CFunction
+
+    require_graph(graph, EmitError)
+    real = dtype_name(dtype)
+    given = _values(graph, constants or {}, real, "constants")
+    members = {key: [held] if isinstance(held, str) else list(held) for key, held in (pack or {}).items()}
+    optimised, _ = optimise(graph)
+    _require_forms(optimised)
+    program = _scheduled(optimised, schedule)
+    convention = _without(layout(graph, members), given)
+    function = CFunction(program, convention, real, Names().new(name), given)
+    texts = {
+        f"{function.name}.h": module.header(function.name, [function], notes),
+        f"{function.name}.c": module.source(function.name, [function]),
+    }
+    if example is not None:
+        values = _values(graph, example, real, "example")
+        expected = _expected(graph, {**given, **values}, members, real)
+        texts[f"{function.name}_test.c"] = selftest.program(function, values, expected)
+        texts["CMakeLists.txt"] = selftest.cmake(function.name)
+    return texts
+
+
+def _scheduled(graph: Graph, name: ScheduleName) -> Any:
+    return schedule(graph, name, C_SCHEDULES)
+
+
+def _require_forms(graph: Graph) -> None:
+    from codegen.emit.c.dialect import refused
+
+    for equation in graph.equations:
+        for node in postorder(equation.body):
+            if not node.is_number and (function := refused(node)) is not None:
+                raise EmitError(f"{function} has no form in C: compiled functions call SciPy's")
+
+
+def _without(convention: Layout, constants: Mapping[str, np.ndarray]) -> Layout:
+    """The layout without the inputs that are constants."""
+    for slot in convention.arguments:
+        inside = [variable.name for variable in slot.variables if variable.name in constants]
+        if inside and slot.packed:
+            raise EmitError(f"constants: {inside[0]!r} is packed in {slot.name!r}; leave it out of the pack")
+    return replace(convention, arguments=tuple(s for s in convention.arguments if s.name not in constants))
+
+
+def _values(graph: Graph, given: Mapping[str, ArrayLike], dtype: Dtype, what: str) -> dict[str, np.ndarray]:
+    """Arrays for inputs by name, of the types that a compiled function takes."""
+    inputs = {variable.name: variable for variable in graph.inputs}
+    found: dict[str, np.ndarray] = {}
+    for name, value in given.items():
+        if name not in inputs:
+            raise EmitError(f"{what}: found {name!r}, expected inputs of the graph: {', '.join(inputs)}")
+        found[name] = _array(inputs[name], value, dtype, what)
+    return found
+
+
+def _array(variable: Variable, value: ArrayLike, dtype: Dtype, what: str) -> np.ndarray:
+    array = np.asarray(value)
+    integers = variable.kind == "integer"
+    if array.dtype.kind not in ("biu" if integers else "biuf"):
+        raise EmitError(f"{what}: {variable.name!r} is of {array.dtype}, expected {variable.kind} numbers")
+    fits = len(array.shape) == len(variable.shape) and all(
+        n == m or (what == "example" and not isinstance(m, int)) for n, m in zip(array.shape, variable.shape)
+    )
+    if not fits:
+        raise EmitError(f"{what}: {variable.name!r} has shape {array.shape}, expected {variable.shape}")
+    limit = variable.below
+    if limit is not None and array.size and not (array.min() >= 0 and array.max() < limit):
+        raise EmitError(f"{what}: {variable.name!r} has integers outside 0 … {limit - 1}")
+    return np.ascontiguousarray(array, dtype=np.int64 if integers else DTYPES[dtype]).reshape(array.shape)
+
+
+def _expected(
+    graph: Graph, values: Mapping[str, np.ndarray], pack: Mapping[str, Sequence[str]], dtype: Dtype
+) -> dict[str, np.ndarray]:
+    """The results of the compiled function, by the names of the slots."""
+    from codegen.runtime.function import compile
+
+    missing = [variable.name for variable in graph.inputs if variable.name not in values]
+    if missing:
+        raise EmitError(f"example: {missing[0]!r} is missing, expected a value for every input that is no constant")
+    results = {key: held for key, held in pack.items() if held[0] in graph.outputs}
+    function = compile(graph, dtype=dtype, pack=results)
+    found = function(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs])
+    names = [slot.name for slot in function.layout.results]
+    return {name: np.asarray(value) for name, value in zip(names, found if len(names) > 1 else [found])}
+
+
+def write_together(directory: str | os.PathLike[str], texts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write several files into a directory: none is replaced before all have been written beside them.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.read_text() for path in write_together(folder, {"a": "one", "b": "two"})]
+    ['one', 'two']
+    """
+    folder = Path(directory)
+    written: list[tuple[str, Path]] = []
+    try:
+        for name, text in texts.items():
+            descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=".part")
+            written.append((temporary, folder / name))
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(text.encode())
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+        for temporary, path in written:
+            os.replace(temporary, path)
+    except BaseException:
+        for temporary, _ in written:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise
+    return tuple(path for _, path in written)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
