@@ -18,6 +18,7 @@ from codegen.derive import (
     vjp,
 )
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
+from codegen.export import write_c
 from codegen.expressions import from_expressions
 from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
@@ -60,4 +61,5 @@ __all__ = [
     "sample_extent",
     "sparse_jacobian",
     "vjp",
+    "write_c",
 ]

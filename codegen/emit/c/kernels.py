@@ -140,7 +140,7 @@ def definitions(text: str, dtype: Dtype) -> list[str]:
     'static double sum(ptrdiff_t n, const double *x)'
     """
     needed: list[str] = []
-    for name, definition in reversed(TEXTS.items()):
+    for name, definition in reversed(list(TEXTS.items())):
         if any(re.search(rf"\b{name}\(", part) for part in (text, *needed)):
             needed.insert(0, definition.replace("REAL", C_TYPES[dtype].name))
     everything = "\n".join([text, *needed])

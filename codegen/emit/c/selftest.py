@@ -30,8 +30,8 @@ def _lines(function: CFunction, inputs: Mapping[str, np.ndarray], expected: Mapp
         for extent, size in zip(variable.shape, inputs[variable.name].shape)
         if not isinstance(extent, int)
     }
-    yield f"/* Calls {function.name} on an example and compares the results with those of the compiled function of the"
-    yield f"   same graph. Exit status 0 if |found - expected| <= {tolerance:g}*max(1, |found|, |expected|) everywhere. */"
+    yield f"/* Calls {function.name} on an example and compares the results with those of the same graph, compiled."
+    yield f"   Exit status 0 if |found - expected| <= {tolerance:g}*max(1, |found|, |expected|) throughout. */"
     yield f'#include "{function.name}.h"'
     yield ""
     yield "#include <math.h>"

@@ -71,7 +71,10 @@ class CFunction:
         for slots, given in ((self.layout.arguments, self.arguments), (self.layout.results, self.results)):
             for slot, name in zip(slots, given):
                 for variable in slot.variables:
-                    self.arrays[variable.name] = names.new(variable.name) if slot.packed else name
+                    # An output that is an input is read where the input is.
+                    if slot.packed:
+                        self.arrays.setdefault(variable.name, names.new(variable.name))
+                    self.arrays.setdefault(variable.name, name)
         for constant in self.constants:
             self.arrays[constant] = names.new(f"{self.name}_{constant}")
         self.names = names
@@ -219,7 +222,7 @@ class _Writer:
     def checks(self) -> Iterator[str]:
         """Parameters out of range end the function before it has written anything."""
         f = self.function
-        number = {name: n for n, (_, name, _) in enumerate(f.parameters, 1)}
+        number = {name: position for position, (_, name, _) in enumerate(f.parameters, 1)}
         for name in f.extents.values():
             yield f"    if ({name} < 1)"
             yield f"        return {number[name]};"
@@ -246,9 +249,9 @@ class _Writer:
                         yield part, f"const {f.real} {part} = {name}[{start}];"
         offset = 0
         symbols: list[str] = []
-        for number, shape in enumerate(self.program.work):
-            start = " + ".join([str(offset)] * (offset > 0 or not symbols) + symbols)
-            yield f"w{number}", f"{f.real} *w{number} = {f.workspace} + {start};"
+        for work, shape in enumerate(self.program.work):
+            place = " + ".join([str(offset)] * (offset > 0 or not symbols) + symbols)
+            yield f"w{work}", f"{f.real} *w{work} = {f.workspace} + {place};"
             if all(isinstance(n, int) for n in shape):
                 offset += math.prod(map(int, shape))
             else:
@@ -291,8 +294,10 @@ class _Writer:
             begun = self.step()
             if isinstance(statement, (Loop, Kernel)):
                 yield from (f"{pad}{self.function.real} t{local};" for local in begun)
-                lines = self.loop if isinstance(statement, Loop) else self.kernel
-                yield from lines(statement, indent, scope)  # type: ignore[operator]
+                if isinstance(statement, Loop):
+                    yield from self.loop(statement, indent, scope)
+                else:
+                    yield from self.kernel(statement, indent, scope)
             else:
                 if not isinstance(statement, (Fill, Store)):
                     yield f"{pad}// {comment(str(statement.equation))}"
@@ -338,10 +343,14 @@ class _Writer:
         return self.labels[key]
 
     def is_independent(self, loop: Loop) -> bool:
-        """Whether no pass of an innermost loop reads or writes what another pass writes, local numbers apart."""
+        """Whether no pass of an innermost loop reads or writes what another pass writes."""
         return all(
             isinstance(statement, (Set, Accumulate))
-            and (self.is_local(statement.target) or loop.index in self.key(statement.target))
+            and (
+                isinstance(statement, Set)
+                if self.is_local(statement.target)
+                else loop.index in self.key(statement.target)
+            )
             for statement in loop.body
         )
 
