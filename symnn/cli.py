@@ -54,6 +54,13 @@ class Level(StrEnum):
     neurons = "neurons"
 
 
+class Target(StrEnum):
+    """The language that a network is written in."""
+
+    python = "python"
+    c = "c"
+
+
 class Precision(StrEnum):
     """The type of real numbers."""
 
@@ -322,23 +329,54 @@ def steps(
     say(trace(network, values, of="loss"))
 
 
-@app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --out digits.py[/bold]")
+@app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
 def compile_command(
     spec: SpecArgument,
-    out: Annotated[Path, typer.Option(help="The Python file to write.")],
-    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+    out: Annotated[Path, typer.Option(help="The Python file to write, or for C the directory.")],
+    target: Annotated[Target, typer.Option(help="The language.")] = Target.python,
+    model: Annotated[
+        Path | None, typer.Option(help="A trained network, model.safetensors: C that predicts, its weights inside.")
+    ] = None,
+    dtype: Annotated[
+        Precision | None, typer.Option(help="The type of real numbers; float64, or that of the model, unless given.")
+    ] = None,
 ) -> None:
-    """Write a standalone module: forward, value_and_grad and a self-test; it needs numpy and numba only."""
+    """Write the network as source code with a self-test: a Python module that needs numpy and numba only, or C99.
+
+    The module has forward and value_and_grad. C is one function: value and gradient, or with --model the prediction for
+    raw rows, scaled as in training.
+    """
+    network = _network(spec)
+    if target is Target.c:
+        _compile_c(network, spec.stem, out, None if model is None else _trained(model, network), dtype)
+        return
     from symnn.files import write_atomically
     from symnn.standalone import standalone
 
+    if model is not None:
+        raise SpecError("--model: expected --target c beside it: a Python module takes its weights as an argument")
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
     if not out.parent.is_dir():
         raise SpecError(f"--out: there is no directory '{out.parent}'")
-    source = standalone(_network(spec), dtype.value)
+    source = standalone(network, (dtype or Precision.float64).value)
     write_atomically(out, source.encode())
     say(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
+
+
+def _compile_c(network: Network, name: str, out: Path, trained: Checkpoint | None, dtype: Precision | None) -> None:
+    """Write C files into a directory, which is made if everything that goes there can be."""
+    from codegen.export import write_together
+    from symnn.export import c_gradient, c_prediction
+
+    if out.exists() and not out.is_dir():
+        raise SpecError(f"--out: expected a directory, found the file '{out}'")
+    chosen = None if dtype is None else dtype.value
+    texts = c_gradient(network, name, chosen or "float64") if trained is None else c_prediction(trained, name, chosen)
+    _make_directory(out)
+    for path in write_together(out, texts):
+        say(f"wrote {path} ({len(texts[path.name].splitlines()):,} lines)")
+    say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
 
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import ctypes
-import math
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sympy import And, Eq, Expr, Idx, IndexedBase, Not, Or, Piecewise, symbols
 
 import codegen
 from codegen import EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient, write_c
 from codegen import functions as f
 from codegen.compare.functions import FUNCTIONS
-from codegen.emit.c.names import Names, comment
+from codegen.emit.c.dialect import literal
+from codegen.emit.c.names import RESERVED, Names, comment
 from codegen.emit.externals import FUNCTIONS as SPECIAL
 from codegen.export import c_texts
-from codegen.expression import Extent
+from codegen.expression import Extent, postorder
 from codegen.graph import sample_extent
-from tests.codegen.networks import ENDINGS, distance, lecture, mlp, outputs, parameters, random_values
+from codegen.numeric import evaluate_exactly, rounded
+from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
 from tests.codegen.test_selection import PRUNED, X, w
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -109,9 +114,8 @@ GRAPHS: Mapping[str, Graph] = {
     "the lecture's": gradient(lecture(), "e"),
     "2-5-3": derived(mlp([2, 5, 3])),
     "20-17-13-3": derived(mlp([20, 17, 13, 3])),
-    "relu": derived(mlp([3, 4, 3], f.relu)),
     "gelu": derived(mlp([3, 4, 3], f.gelu)),
-    **{ending.__name__: derived(mlp([3, 4, 3], ending=ending)) for ending in ENDINGS},
+    "hinge": derived(mlp([3, 4, 3], f.relu, hinge)),
     "conditions": conditions(),
     "extrema": extrema(),
     "the largest of a row": largest(),
@@ -120,8 +124,8 @@ GRAPHS: Mapping[str, Graph] = {
     "hostile": hostile(),
     **{f"selected: {case}": selected(case) for case in PRUNED},
 }
-SCHEDULES = {"2-5-3": ("unrolled", "loops", "tiled"), "20-17-13-3": ("loops", "tiled")}
-"""By which schedules beside ``auto`` a graph is written too."""
+SCHEDULES = {"2-5-3": ("unrolled", "loops", "tiled"), "20-17-13-3": ("tiled",), "gelu": ("loops",), "hinge": ("tiled",)}
+"""By which schedules a graph is written instead of ``auto``, which tries them all."""
 SAMPLES = 70
 
 
@@ -176,9 +180,9 @@ def built(folder: Path, rows: Sequence[tuple[Graph, str, str]], compiler: str, *
 @needs_compiler
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_c_code_computes_what_the_graph_says(tmp_path: Path, compiler: str) -> None:
-    rows = [(graph, "float64", "auto") for graph in GRAPHS.values()]
-    rows += [(GRAPHS[name], "float64", chosen) for name, found in SCHEDULES.items() for chosen in found]
-    rows += [(GRAPHS[name], "float32", "auto") for name in ("2-5-3", "20-17-13-3", "relu", "products", "conditions")]
+    ways = ((graph, chosen) for name, graph in GRAPHS.items() for chosen in SCHEDULES.get(name, ("auto",)))
+    rows = [(graph, "float64", chosen) for graph, chosen in ways]
+    rows += [(GRAPHS["20-17-13-3"], "float32", "tiled"), (GRAPHS["conditions"], "float32", "loops")]
     for function in built(tmp_path, rows, compiler, "-O1"):
         values = random_values(function.graph, samples=SAMPLES)
         if function.dtype == "float32":
@@ -186,5 +190,146 @@ def test_c_code_computes_what_the_graph_says(tmp_path: Path, compiler: str) -> N
         status, found = function(values)
         assert status == 0
         tolerance = 1e-13 if function.dtype == "float64" else 1e-5
-        expected = outputs(function.graph, {k: np.asarray(v, float if v.dtype.kind == "f" else int) for k, v in values.items()})
+        expected = outputs(
+            function.graph, {k: np.asarray(v, float if v.dtype.kind == "f" else int) for k, v in values.items()}
+        )
         assert distance([a.astype(float) for a in found], expected) <= tolerance, function.graph
+
+
+# --- functions ----------------------------------------------------------------------------------------------------
+
+
+def every_function() -> tuple[Graph, dict[str, np.ndarray]]:
+    """A row for each function that is not SciPy's, at ordinary and special points."""
+    inputs, equations, values = [], [], {}
+    for number, (_, tested) in enumerate(written()):
+        points = np.array([*tested.points, *tested.special])
+        x, r, at = Variable(f"x{number}", points.shape), Variable(f"r{number}", points.shape), Index("p", len(points))
+        inputs.append(x)
+        equations.append(Equation(r[at], f.canonical(tested.formula(x[at]))))
+        values[x.name] = points
+    return Graph(tuple(inputs), tuple(equations), tuple(e.name for e in equations)), values
+
+
+def kinds(expression: Expr) -> Iterator[type]:
+    """The functions in an expression, and in the formulas that they are."""
+    for node in postorder(expression):
+        yield type(node)
+        if isinstance(node, f.Composite):
+            yield from kinds(node.definition())
+
+
+@lru_cache(maxsize=1)
+def written() -> list[tuple[str, Any]]:
+    """The functions of the comparison that C has: all that do not call SciPy's."""
+    x = sympy.Symbol("x", real=True)
+    refused = {kind for kind, row in SPECIAL.items() if row.needs}
+    rows = ((name, tested, f.canonical(tested.formula(x))) for name, tested in FUNCTIONS.items())
+    return [(name, tested) for name, tested, formula in rows if refused.isdisjoint(kinds(formula))]
+
+
+@needs_compiler
+def test_every_function_by_libm_and_by_its_own_code(tmp_path: Path) -> None:
+    graph, values = every_function()
+    exact = evaluate_exactly(codegen.optimise(graph)[0], values)
+    for flags in (["-O1"], ["-O1", "-march=native"]):
+        (function,) = built(tmp_path, [(graph, "float64", "loops")], COMPILERS[0], *flags)
+        status, found = function(values)
+        assert status == 0
+        with np.errstate(invalid="ignore"):
+            for (name, _), result, output in zip(written(), found, graph.outputs):
+                assert distance([result], [np.asarray(rounded(exact[output]), float)]) <= 1e-13, (flags, name, result)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, row in SPECIAL.items() if row.needs])
+def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
+    x = Variable("x").symbol
+    body = kind(sympy.Integer(2), x) if SPECIAL[kind].arguments == 2 else kind(x)
+    with pytest.raises(EmitError, match=f"^{type(body).__name__} has no form in C: compiled functions call SciPy's$"):
+        c_texts(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",)))
+
+
+# --- what is refused, and what is written ---------------------------------------------------------------------------
+
+
+@needs_compiler
+def test_labels_out_of_range_are_reported_before_anything_is_written(tmp_path: Path) -> None:
+    y, x, picked = Variable("y", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
+    graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
+    (function,) = built(tmp_path, [(graph, "float64", "auto")], COMPILERS[0])
+    values = random_values(graph)
+    assert function(values)[0] == 0
+    for wrong in (-1, 5, 2**62):
+        status, (found,) = function({**values, "y": np.array([0, 1, wrong, 2])})
+        assert (status, np.isnan(found).all()) == (3, True)  # the third parameter, after S and x
+
+
+@needs_compiler
+def test_the_self_test_ends_with_status_1_where_a_result_is_wrong(tmp_path: Path) -> None:
+    graph = GRAPHS["2-5-3"]
+    values = random_values(graph, samples=3)
+    theta = {name: values[name] for name in parameters(mlp([2, 5, 3]))}
+    rest = {name: value for name, value in values.items() if name not in theta}
+    header, source, test, cmake = write_c(graph, tmp_path, name="net", constants=theta, example=rest)
+    assert [path.name for path in (header, source, test, cmake)] == ["net.h", "net.c", "net_test.c", "CMakeLists.txt"]
+
+    def status() -> int:
+        command = [COMPILERS[0], *STRICT, "-O2", str(source), str(test), "-o", str(tmp_path / "test"), "-lm"]
+        subprocess.run(command, check=True)
+        return subprocess.run([tmp_path / "test"], capture_output=True).returncode
+
+    assert status() == 0
+    source.write_text(source.read_text().replace("*loss = t", "*loss = 1.000001*t"))
+    assert status() == 1
+
+
+REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
+    "BLAS": ({"schedule": "blas"}, "unknown schedule 'blas', expected one of auto, unrolled, loops, tiled"),
+    "a dtype": ({"dtype": "int8"}, "unknown dtype 'int8'"),
+    "a constant by another name": ({"constants": {"c": 1}}, "constants: found 'c', expected inputs of the graph: a, b"),
+    "a constant of another shape": ({"constants": {"a": [1, 2]}}, r"constants: 'a' has shape \(2,\), expected \(\)"),
+    "a constant that is text": ({"constants": {"a": "one"}}, "constants: 'a' is of <U3, expected real numbers"),
+    "a packed constant": ({"constants": {"a": 1}, "pack": {"p": ["a", "b"]}}, "constants: 'a' is packed in 'p'"),
+    "an example that lacks an input": ({"example": {"a": 1.0}}, "example: 'b' is missing"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_written_leaves_no_file(what: str, tmp_path: Path) -> None:
+    options, message = REFUSED[what]
+    with pytest.raises(EmitError, match=message):
+        write_c(lecture(), tmp_path, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=25)
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_names_are_identifiers_that_nothing_else_has(names: list[str]) -> None:
+    found = Names().all(names)
+    assert len(set(found)) == len(names)
+    for name in found:
+        assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)
+        assert name not in RESERVED
+
+
+@settings(max_examples=25)
+@given(st.text(alphabet='*/?\\\n"a ', max_size=20))
+def test_no_comment_ends_early(text: str) -> None:
+    found = comment(text)
+    assert not any(part in found for part in ("*/", "/*", "??", "\n", "\\"))
+
+
+def test_constants_read_back_as_the_same_numbers() -> None:
+    for value in (0.1, -1e-310, 5e-324, 1.7976931348623157e308, 2.0, 1e22):
+        assert float(literal(value, "float64")) == value
+        with np.errstate(over="ignore"):
+            single = np.float32(value)
+        assert np.isinf(single) or np.float32(literal(value, "float32").removesuffix("f")) == single
+
+
+@pytest.mark.parametrize("name", ["2-5-3.c", "2-5-3.h"])
+def test_the_c_of_a_small_network(name: str, golden: Callable[[str, str], None]) -> None:
+    graph = mlp([2, 3, 2])
+    pack = {"theta": parameters(graph), "gradient": [f"dloss/d{name}" for name in parameters(graph)]}
+    texts = c_texts(gradient(graph, "loss", parameters(graph)), name="network", pack=pack)
+    golden(f"c_{name[-1]}.txt", texts[f"network.{name[-1]}"])

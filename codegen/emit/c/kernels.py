@@ -25,10 +25,10 @@ TEXTS: Mapping[str, str] = {
 static void add_product(ptrdiff_t rows, ptrdiff_t terms, ptrdiff_t columns, const REAL *left, ptrdiff_t pi,
                         ptrdiff_t pk, const REAL *right, ptrdiff_t qk, REAL *target, ptrdiff_t ti)
 {{
+    const ptrdiff_t whole = terms - terms % 8;
     for (ptrdiff_t i = 0; i < rows; ++i) {{
         REAL *row = target + i*ti;
-        ptrdiff_t k = 0;
-        for (; k + 8 <= terms; k += 8) {{
+        for (ptrdiff_t k = 0; k < whole; k += 8) {{
             const REAL *p = left + i*pi + k*pk;
             const REAL *q = right + k*qk;
             INDEPENDENT
@@ -38,7 +38,7 @@ static void add_product(ptrdiff_t rows, ptrdiff_t terms, ptrdiff_t columns, cons
                 row[l] = t;
             }}
         }}
-        for (; k < terms; ++k) {{
+        for (ptrdiff_t k = whole; k < terms; ++k) {{
             const REAL p = left[i*pi + k*pk];
             const REAL *q = right + k*qk;
             INDEPENDENT
@@ -82,12 +82,12 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, const REAL *source, ptr
 static REAL sum(ptrdiff_t n, const REAL *x)
 {
     REAL total[8] = {0};
-    ptrdiff_t i = 0;
-    for (; i + 8 <= n; i += 8)
+    const ptrdiff_t whole = n - n % 8;
+    for (ptrdiff_t i = 0; i < whole; i += 8)
         for (ptrdiff_t l = 0; l < 8; ++l)
             total[l] += x[i + l];
-    for (ptrdiff_t l = 0; i + l < n; ++l)
-        total[l] += x[i + l];
+    for (ptrdiff_t i = whole; i < n; ++i)
+        total[i - whole] += x[i];
     for (ptrdiff_t half = 4; half > 0; half /= 2)
         for (ptrdiff_t l = 0; l < half; ++l)
             total[l] += total[l + half];
@@ -99,12 +99,12 @@ static REAL sum(ptrdiff_t n, const REAL *x)
 static REAL dot(ptrdiff_t n, const REAL *x, const REAL *y)
 {
     REAL total[8] = {0};
-    ptrdiff_t i = 0;
-    for (; i + 8 <= n; i += 8)
+    const ptrdiff_t whole = n - n % 8;
+    for (ptrdiff_t i = 0; i < whole; i += 8)
         for (ptrdiff_t l = 0; l < 8; ++l)
             total[l] += x[i + l]*y[i + l];
-    for (ptrdiff_t l = 0; i + l < n; ++l)
-        total[l] += x[i + l]*y[i + l];
+    for (ptrdiff_t i = whole; i < n; ++i)
+        total[i - whole] += x[i]*y[i];
     for (ptrdiff_t half = 4; half > 0; half /= 2)
         for (ptrdiff_t l = 0; l < half; ++l)
             total[l] += total[l + half];
