@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -20,6 +19,8 @@ from codegen.expression import postorder
 from codegen.graph import Graph, Variable, require_graph
 from codegen.passes import optimise
 from codegen.schedule import SCHEDULES, ScheduleName, schedule
+from codegen.schedule.inward import samples_inside
+from codegen.schedule.program import Program
 
 C_SCHEDULES = tuple(name for name in SCHEDULES if name != "blas")
 """C has no BLAS."""
@@ -110,8 +111,8 @@ def c_texts(
     return texts
 
 
-def _scheduled(graph: Graph, name: ScheduleName) -> Any:
-    return schedule(graph, name, C_SCHEDULES)
+def _scheduled(graph: Graph, name: ScheduleName) -> Program:
+    return samples_inside(schedule(graph, name, C_SCHEDULES))
 
 
 def _require_forms(graph: Graph) -> None:

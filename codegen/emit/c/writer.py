@@ -37,6 +37,7 @@ from codegen.schedule.program import (
     Set,
     Statement,
     Store,
+    walk,
 )
 
 Scope = Mapping[Idx, str]
@@ -343,16 +344,19 @@ class _Writer:
         return self.labels[key]
 
     def is_independent(self, loop: Loop) -> bool:
-        """Whether no pass of an innermost loop reads or writes what another pass writes."""
-        return all(
-            isinstance(statement, (Set, Accumulate))
-            and (
-                isinstance(statement, Set)
-                if self.is_local(statement.target)
-                else loop.index in self.key(statement.target)
-            )
-            for statement in loop.body
-        )
+        """Whether no pass of a loop reads or writes what another pass writes, other loops in it being short sums."""
+        for statement, around in walk(loop.body):
+            if isinstance(statement, Loop):
+                if not isinstance(n := extent(statement.index), int) or n > SHORT:
+                    return False
+            elif not isinstance(statement, (Set, Accumulate, Fill)):
+                return False
+            elif self.is_local(statement.target):
+                if isinstance(statement, Accumulate) and not around:
+                    return False
+            elif loop.index not in self.key(statement.target):
+                return False
+        return True
 
     def total(self, loop: Loop, scope: Scope) -> str | None:
         """A sum along rows as a call; None where it has to be a loop."""
