@@ -50,7 +50,7 @@ def _description(function: CFunction) -> list[str]:
     lines += [f"    {comment(str(equation))}" for equation in graph.equations[:SHOWN]]
     if len(graph.equations) > SHOWN:
         lines.append(f"    ... and {len(graph.equations) - SHOWN} more")
-    lines.append("")
+    lines += ["", "    parameters:"]
     width = max((len(name) for _, name, _ in function.parameters), default=0)
     for number, (_, name, what) in enumerate(function.parameters, 1):
         lines.append(f"    {number}  {name:<{width}}  {what}")
