@@ -112,7 +112,14 @@ def c_texts(
 
 
 def _scheduled(graph: Graph, name: ScheduleName) -> Program:
-    return samples_inside(schedule(graph, name, C_SCHEDULES))
+    """The program for a compiler of C, which makes vectors of innermost loops.
+
+    ``auto`` leaves straight-line code to graphs without samples: their sums, added up in the order that is written, are
+    no vectors.
+    """
+    straight = name == "auto" and bool(graph.extents)
+    among = [chosen for chosen in C_SCHEDULES if not (straight and chosen == "unrolled")]
+    return samples_inside(schedule(graph, name, among))
 
 
 def _require_forms(graph: Graph) -> None:
