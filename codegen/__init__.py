@@ -1,6 +1,5 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
-from codegen.custom import function
 from codegen.derive import (
     PathCount,
     SparseJacobian,
@@ -19,9 +18,10 @@ from codegen.derive import (
 )
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
 from codegen.export import write_c
-from codegen.expressions import from_expressions
-from codegen.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
+from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
+from codegen.read import from_expressions
+from codegen.read.custom import function
 from codegen.runtime.function import CompiledFunction, CompileReport, compile
 from codegen.solvers import FlatFunction, low_level_callable
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any, Generic, TypeVar, overload
 
@@ -45,6 +46,14 @@ class cached_property(Generic[T]):  # noqa: N801 (as functools has it)
             return self
         value: T = instance.__dict__.setdefault(self.name, self.function(instance))
         return value
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Copied and pickled by its fields alone: what was worked out is in part by the identity of nodes in them."""
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def once(function: Callable[[Of], T]) -> Callable[[Of], T]:

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from codegen.emit.layout import Layout, layout
 from codegen.emit.numba import DTYPES, Dtype, dtype_name
 from codegen.errors import EmitError
-from codegen.expression import postorder
-from codegen.graph import Graph, Variable, require_graph
+from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes import optimise
 from codegen.schedule import SCHEDULES, ScheduleName, schedule
 from codegen.schedule.inward import samples_inside
 from codegen.schedule.program import Program
+from codegen.walk import postorder
 
 C_SCHEDULES = tuple(name for name in SCHEDULES if name != "blas")
 """C has no BLAS."""

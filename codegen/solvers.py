@@ -16,9 +16,9 @@ from codegen.cached import cached_property
 from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
 from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
-from codegen.expression import Extent
-from codegen.graph import Graph, require_graph
+from codegen.ir.graph import Graph, require_graph
 from codegen.runtime.function import CompiledFunction, compile
+from codegen.walk import Extent
 
 Array = NDArray[Any]
 Target: TypeAlias = "tuple[Graph, CompiledFunction]"

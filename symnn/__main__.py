@@ -1,12 +1,12 @@
 """The command ``symnn``, also as ``python -m symnn``.
 
-The command line is imported here and not above, because that takes a second or two, in which Ctrl-C is no fault.
+The command line is imported here and not above, because that takes a tenth of a second, in which Ctrl-C is no fault.
 """
 
 import signal
 import sys
 
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED_STATUS = 128 + signal.SIGINT
 """The exit status that a shell gives a command which Ctrl-C has ended."""
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, handler)
         main()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPTED_STATUS)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sympy import Expr, Symbol
 
 from codegen import Equation, Index, Reduction, Variable, sample_extent
-from codegen.expression import extent
+from codegen.walk import extent
 
 
 class Builder:

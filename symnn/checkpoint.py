@@ -7,11 +7,9 @@ one line that names the file and the tensor.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,26 +24,24 @@ from codegen.emit.numba import Dtype, dtype_name
 from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
-from symnn.arrays import read_array
+from symnn.arrays import Floats, as_array, read_vector
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError
-from symnn.files import PART, file_path, require_regular
+from symnn.files import file_path, replacing, require_regular, write_synced
 from symnn.given import called
 from symnn.network import Model, Network
 from symnn.portable import spec_of
+from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
-from symnn.tables.arrays import as_array
-from symnn.tables.table import Floats
 
 FORMAT = "symnn 1"
 
 TOLERANCE: Mapping[str, float] = {"float64": 1e-12, "float32": 5e-4}
 """By how much the stored outputs may be missed: |found − stored| / max(1, |found|, |stored|)."""
 
-_CODES: Mapping[str, Dtype] = {"F64": "float64", "F32": "float32"}
 _CHECKED_ROWS = 4
 _MAX_FEATURE_BYTES = 32_000_000  # a million names are allowed
 _X, _OUTPUT = "check.x", "check.output"
@@ -216,10 +212,10 @@ def save(
     if checkpoint.features is not None:
         columns = [[column.name, column.categories] for column in checkpoint.features.columns]
         metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
-    data = _canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.evaluated(x)}, metadata))
+    data = canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.evaluated(x)}, metadata))
     try:
-        with _replacing(path) as temporary:
-            _write(temporary, data)
+        with replacing(path) as temporary:
+            write_synced(temporary, data)
             _read(temporary, str(path))  # what cannot be loaded is not worth replacing a file that can
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
@@ -258,12 +254,7 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
         dtype = dtype_name(dtype)
     except EmitError:
         raise CheckpointError(f"dtype: found {quote(dtype)}, expected one of {', '.join(TOLERANCE)}") from None
-    given = read_array(f"{path}: theta", theta, CheckpointError)
-    if given.dtype.kind not in "iuf" or given.shape != (network.parameter_count,):
-        raise CheckpointError(
-            f"{path}: theta: found an array of {given.dtype} with shape {given.shape}, "
-            f"expected numbers with shape ({network.parameter_count},)"
-        )
+    given = read_vector(f"{path}: theta", theta, network.parameter_count, CheckpointError)
     with np.errstate(over="ignore"):  # reading the file back reports it
         parameters = given.astype(dtype)
     if dataset is None:
@@ -272,36 +263,6 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
     if dataset.features != network.inputs:
         raise CheckpointError(f"{path}: dataset: {dataset.misfit(network.inputs)}")
     return Checkpoint.of(network, parameters, dataset)
-
-
-def _canonical(data: bytes) -> bytes:
-    """The bytes of a safetensors file with its metadata in order; the library writes them in a random one."""
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of eight bytes
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
-    temporary = path.parent / f".{path.name}-{secrets.token_hex(8)}{PART}"
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _write(path: Path, data: bytes) -> None:
-    # Not by tempfile, which makes files that nobody else may read.
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut may leave the name with no contents
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -394,8 +355,8 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     """Every tensor that belongs to the network, and no others, with the shapes and dtypes that they should have."""
     found = set(file.keys())
     code = file.get_slice("W1").get_dtype() if "W1" in found else "F64"
-    if code not in _CODES:
-        raise CheckpointError(f"{name}: tensor 'W1': found dtype {code}, expected one of {', '.join(_CODES)}")
+    if code not in CODES.values():
+        raise CheckpointError(f"{name}: tensor 'W1': found dtype {code}, expected one of {', '.join(CODES.values())}")
     expected = _expected(network, code, found)
     if missing := [tensor for tensor in expected if tensor not in found]:
         raise CheckpointError(f"{name}: tensor {missing[0]!r} is missing, expected {_described(*expected[missing[0]])}")

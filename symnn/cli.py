@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from codegen.errors import CodegenError
 from symnn import __version__
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.terminal import printing, say
@@ -381,7 +380,7 @@ def _compile_c(network: Network, name: str, out: Path, trained: Checkpoint | Non
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------
 
-TERMINATED = 128 + signal.SIGTERM
+TERMINATED_STATUS = 128 + signal.SIGTERM
 """The exit status that a shell gives a command which SIGTERM has ended."""
 
 
@@ -409,7 +408,7 @@ def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
     except Terminated:
         goes_on = f"the same command with --resume goes on, from {path}" if path.exists() else "before its first step"
         say(f"symnn: terminated: {goes_on}", sys.stderr)
-        raise typer.Exit(TERMINATED) from None
+        raise typer.Exit(TERMINATED_STATUS) from None
     finally:
         if handled:
             signal.signal(signal.SIGTERM, before)
@@ -421,9 +420,8 @@ def _end(keeping: Keeping, stopped: str, *made: Path) -> None:
 
     for path in made:
         remove_leftovers(path)  # of a run that was killed while it saved
-    if stopped != "interrupted":
-        keeping.remove()
-    elif keeping.path is not None and keeping.path.exists():
+    keeping.end(stopped)
+    if keeping.path is not None and keeping.path.exists():
         say(f"the same command with --resume goes on, from {keeping.path}")
 
 
@@ -639,11 +637,20 @@ def _run(arguments: list[str]) -> int:
         raise (error.__context__ if isinstance(error.__context__, BrokenPipeError) else error) from None
     except UsageError as error:
         say(f"symnn: {_usage(error)}", sys.stderr)
-    except (SymnnError, CodegenError, OSError) as error:
-        if "--debug" in arguments:
+    except Exception as error:
+        if "--debug" in arguments or not _is_mistake(error):
             raise
         say(f"symnn: {_one_line(error)}", sys.stderr)
     return 2
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether an error says what is wrong with the input."""
+    if isinstance(error, (SymnnError, OSError)):
+        return True
+    from codegen.errors import CodegenError  # brings SymPy and LLVM, which --help and a wrong option do without
+
+    return isinstance(error, CodegenError)
 
 
 def _usage(error: Any) -> str:
@@ -656,7 +663,3 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
-
-
-if __name__ == "__main__":
-    main()

@@ -8,11 +8,23 @@ from math import inf, isfinite, nan
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from symnn.descent import Descent, Passed
 from symnn.optimisers import OPTIMISERS
-from symnn.resuming import Count, Expected, Keeping, Numbers, Seconds, State, anything, finite_or_nan
+from symnn.resuming import (
+    Count,
+    Expected,
+    Keeping,
+    Numbers,
+    Seconds,
+    State,
+    Strict,
+    anything,
+    finite_or_nan,
+    infinity_for_none,
+    none_for_infinity,
+)
 
 
 @dataclass(frozen=True)
@@ -110,9 +122,9 @@ class Course:
                 has_uint32=at.generator["has_uint32"],
                 uinteger=at.generator["uinteger"],
             ),
-            untrained=_finite(at.untrained),
+            untrained=none_for_infinity(at.untrained),
             best=self.best.number,
-            best_score=_finite(self.best.score),
+            best_score=none_for_infinity(self.best.score),
         )
         history = [[_number(getattr(epoch, name)) for name in _COLUMNS] for epoch in self.history]
         vectors = {f"state.{name}": vector for name, vector in at.state.items()}
@@ -120,7 +132,7 @@ class Course:
         return State(numbers, {"theta": at.theta, "best": self.best.theta, **vectors, "history": table})
 
     @classmethod
-    def kept(
+    def read(
         cls,
         keeping: Keeping,
         resume: bool,
@@ -167,13 +179,13 @@ class Course:
                 "has_uint32": numbers.generator.has_uint32,
                 "uinteger": numbers.generator.uinteger,
             },
-            _or_infinite(numbers.untrained),
+            infinity_for_none(numbers.untrained),
             Passed(numbers.rows, numbers.total),
             numbers.begun,
         )
         history = tuple(_epoch(number, row) for number, row in enumerate(tensors["history"].tolist(), 1))
         keeping.require(all(isfinite(epoch.training_loss) for epoch in history), "an epoch without a training loss")
-        return cls(history, Best(tensors["best"], numbers.best, _or_infinite(numbers.best_score)), position)
+        return cls(history, Best(tensors["best"], numbers.best, infinity_for_none(numbers.best_score)), position)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -181,10 +193,8 @@ class Course:
 Word: TypeAlias = Annotated[int, Field(ge=0, lt=2**128)]
 
 
-class GeneratorNumbers(BaseModel):
+class GeneratorNumbers(Strict):
     """The state of NumPy's PCG64."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     state: Word
     inc: Word
@@ -219,11 +229,3 @@ def _epoch(number: int, row: list[float]) -> Epoch:
 
 def _number(value: float | None) -> float:
     return nan if value is None else value
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
-
-
-def _or_infinite(value: float | None) -> float:
-    return inf if value is None else value

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import Floats, Integers, real
 from symnn.errors import DataError
 from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
 from symnn.suggest import quote
 from symnn.tables import (
-    MISSING,
     Column,
     Features,
     Layout,
@@ -32,8 +32,7 @@ from symnn.tables import (
     number_columns,
     read_table,
 )
-from symnn.tables.arrays import real
-from symnn.tables.table import Floats, Integers, first, listed, require_column
+from symnn.tables.table import first, listed, require_column
 from symnn.tables.text import number_reader
 
 Task = Literal["auto", "classification", "regression"]
@@ -117,21 +116,10 @@ class Dataset:
         >>> Dataset.from_arrays({"size": x[:, 0], "colour": ["red", "blue"] * 10}, x[:, 1]).feature_names
         ('size', 'colour=blue', 'colour=red')
         """
-        _check_choices(task, classes, missing)
+        parts = _Parts(seed, validation_fraction, test_fraction)
+        choices = _Choices(task, classes, missing, ignore, categorical, parts)
         table, target = _array_table(name, x, y, feature_names)
-        return _from_table(
-            name,
-            table,
-            (target,),
-            task=task,
-            classes=classes,
-            missing=missing,
-            ignore=ignore,
-            categorical=categorical,
-            seed=seed,
-            validation_fraction=validation_fraction,
-            test_fraction=test_fraction,
-        )
+        return _from_table(name, table, (target,), choices)
 
     @property
     def features(self) -> int:
@@ -178,9 +166,7 @@ def load_digits(seed: int = 0, validation_fraction: float = 0.15, test_fraction:
         feature_names=names,
         classes=tuple(map(str, range(10))),
         columns=Features(tuple(map(Column, names))),
-        seed=seed,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
+        parts=_Parts(seed, validation_fraction, test_fraction),
     )
 
 
@@ -235,21 +221,9 @@ def load_file(
     (26, 6, 8)
     """
     path = file_path(path, DataError)
-    _check_choices(task, classes, missing)
+    choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
     targets = names("target", target, "columns", DataError)
-    return _from_table(
-        path.stem,
-        read_table(path, targets, Layout(separator, decimal)),
-        targets,
-        task=task,
-        classes=classes,
-        missing=missing,
-        ignore=ignore,
-        categorical=categorical,
-        seed=seed,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-    )
+    return _from_table(path.stem, read_table(path, targets, Layout(separator, decimal)), targets, choices)
 
 
 @called(DataError)
@@ -273,21 +247,9 @@ def load_frame(
     >>> load_frame(frame, "price").feature_names
     ('size', 'kind=a', 'kind=b')
     """
-    _check_choices(task, classes, missing)
+    choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
     targets = names("target", target, "columns", DataError)
-    return _from_table(
-        name,
-        from_frame(frame, targets, name),
-        targets,
-        task=task,
-        classes=classes,
-        missing=missing,
-        ignore=ignore,
-        categorical=categorical,
-        seed=seed,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-    )
+    return _from_table(name, from_frame(frame, targets, name), targets, choices)
 
 
 def _array_table(source: str, x: object, y: object, feature_names: Sequence[str] | None) -> tuple[Table, str]:
@@ -303,48 +265,58 @@ def _array_table(source: str, x: object, y: object, feature_names: Sequence[str]
     return features.beside(from_arrays(source, {target: y}, (target,))), target
 
 
-def _check_choices(task: str, classes: Sequence[str] | None, missing: str) -> None:
-    one_of("task", task, ("auto", "classification", "regression"), DataError)
-    if classes is not None and task == "regression":
-        raise DataError("classes: found a list of classes, expected none for task='regression'")
-    if classes is not None and (isinstance(classes, str) or not isinstance(classes, Iterable)):
-        raise DataError(f"classes: found {quote(classes)}, expected a list of names")
-    one_of("missing", missing, MISSING, DataError)
+@dataclass(frozen=True)
+class _Parts:
+    """How the rows are spread over the three parts, as :func:`split_rows` takes it."""
+
+    seed: int
+    validation_fraction: float
+    test_fraction: float
 
 
-def _from_table(
-    name: str,
-    table: Table,
-    targets: tuple[str, ...],
-    *,
-    task: Task,
-    classes: Sequence[str] | None,
-    missing: Missing,
-    ignore: Sequence[str],
-    categorical: Sequence[str],
-    **split: Any,
-) -> Dataset:
+@dataclass(frozen=True)
+class _Choices:
+    """What a user says of a table beside its target; see :func:`load_file`."""
+
+    task: Task
+    classes: Sequence[str] | None
+    missing: Missing
+    ignore: Sequence[str]
+    categorical: Sequence[str]
+    parts: _Parts
+
+    def __post_init__(self) -> None:
+        one_of("task", self.task, get_args(Task), DataError)
+        if self.classes is not None and self.task == "regression":
+            raise DataError("classes: found a list of classes, expected none for task='regression'")
+        if self.classes is not None and (isinstance(self.classes, str) or not isinstance(self.classes, Iterable)):
+            raise DataError(f"classes: found {quote(self.classes)}, expected a list of names")
+        one_of("missing", self.missing, get_args(Missing), DataError)
+
+
+def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Choices) -> Dataset:
     """The columns of a table as features and targets, split and standardised."""
     if not targets:
         raise DataError(f"{table.source}: no target is given, expected one of the columns {listed([*table.groups])}")
     target_names = tuple(column for target in targets for column in table.groups[target])
-    ignored = names("ignore", ignore, "columns", DataError)
+    ignored = names("ignore", choices.ignore, "columns", DataError)
     for column in ignored:
         require_column(f"{table.source}: ignore", column, table.names)
     chosen = [column for column in table.names if column not in target_names and column not in ignored]
     if not chosen:
         raise DataError(f"{table.source}: found only the target, expected at least one feature column beside it")
     count = len(table.rows)
-    if missing == "drop":
-        table = table.kept(~missing_rows(table, chosen) & ~_missing_targets(table, target_names))
+    if choices.missing == "drop":
+        table = table.only(~missing_rows(table, chosen) & ~_missing_targets(table, target_names))
         if not len(table.rows):
             raise DataError(f"{table.source}: found a missing cell in every row, expected rows without")
-    said = names("categorical", categorical, "columns", DataError)
-    features = Features.found(table, chosen, said, fills=missing == "mean")
+    said = names("categorical", choices.categorical, "columns", DataError)
+    features = Features.found(table, chosen, said, fills=choices.missing == "mean")
     x = features.encode(table)
     y: Integers | Floats
-    if classes is not None or task == "classification" or (task == "auto" and _looks_like_labels(table)):
-        y, found = _labels(table, target_names, classes)
+    labelled = choices.classes is not None or choices.task == "classification"
+    if labelled or (choices.task == "auto" and _looks_like_labels(table)):
+        y, found = _labels(table, target_names, choices.classes)
     else:
         y, found = _values(table, target_names), None
     return _dataset(
@@ -357,7 +329,7 @@ def _from_table(
         columns=features,
         dropped=count - len(table.rows),
         target_names=target_names,
-        **split,
+        parts=choices.parts,
     )
 
 
@@ -550,18 +522,16 @@ def _dataset(
     *,
     feature_names: tuple[str, ...],
     classes: tuple[str, ...] | None,
-    seed: int,
-    validation_fraction: float,
-    test_fraction: float,
+    parts: _Parts,
     columns: Features | None = None,
     dropped: int = 0,
     target_names: tuple[str, ...] = (),
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64)
-    parts = split_rows(labels, seed, validation_fraction, test_fraction)
+    rows = split_rows(labels, parts.seed, parts.validation_fraction, parts.test_fraction)
     if columns is not None and columns.fills:
-        x = _filled(x, parts[0], source, feature_names)
-    scaling = Scaling.of(x[parts[0]])
+        x = _filled(x, rows[0], source, feature_names)
+    scaling = Scaling.of(x[rows[0]])
     standardised = scaling.standardise(x)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
     # hundreds of orders of magnitude outside the training part. A deviation overflows from 1e154 on.
@@ -572,7 +542,7 @@ def _dataset(
             f"{source}: column {quote(feature_names[j])}: found values from {low:g} to {high:g}, "
             "expected ones that can be standardised in float64"
         )
-    train, validation, test = (Split(np.ascontiguousarray(standardised[rows]), y[rows]) for rows in parts)
+    train, validation, test = (Split(np.ascontiguousarray(standardised[part]), y[part]) for part in rows)
     return Dataset(
         name,
         train,
@@ -582,7 +552,7 @@ def _dataset(
         classes,
         scaling.mean,
         scaling.scale,
-        target_scaling=None if classes is not None else Scaling.of(y[parts[0]].astype(np.float64)),
+        target_scaling=None if classes is not None else Scaling.of(y[rows[0]].astype(np.float64)),
         columns=columns,
         dropped=dropped,
         target_names=target_names,

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from codegen.emit.layout import Slot
 from codegen.runtime.minibatches import Minibatches
-from symnn.arrays import read_array
+from symnn.arrays import read_array, read_vector
 from symnn.errors import DataError, SymnnError
-from symnn.given import constructed
+from symnn.given import constructed, whole_number
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser
 from symnn.suggest import canonical, quote, unknown
@@ -145,7 +145,8 @@ class Descent:
         """
         self._check_rows(x, y)
         order = _checked_order(order, len(x))
-        batch_size = len(order) if batch_size is None else min(_checked_size(batch_size), len(order))
+        batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
+        batch_size = min(batch_size, len(order))
         if batch_size != self._batch_size:
             self._batches.allocate((x, y), batch_size)
             self._batch_size, self._batches_a_call = batch_size, 1  # how long they take is not known
@@ -189,12 +190,7 @@ def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:
 
     Raises :class:`SymnnError` for an array of another shape, and for numbers that the dtype cannot hold.
     """
-    count = model.network.parameter_count
-    array = read_array(name, given, SymnnError)
-    if array.dtype.kind not in "iuf" or array.shape != (count,):
-        raise SymnnError(
-            f"{name}: found an array of {array.dtype} with shape {array.shape}, expected numbers with shape ({count},)"
-        )
+    array = read_vector(name, given, model.network.parameter_count, SymnnError)
     with np.errstate(over="ignore"):  # reported below
         theta = array.astype(model.dtype)
     if not np.isfinite(theta).all():
@@ -226,12 +222,6 @@ def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:
         place = int(np.argmax((order < 0) | (order >= rows)))
         raise DataError(f"order, entry {place}: found {order[place]}, expected a row from 0 to {rows - 1}")
     return np.array(order, dtype=np.int64)  # its own: what is checked stays what is read
-
-
-def _checked_size(batch_size: int) -> int:
-    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise DataError(f"batch_size: found {batch_size!r}, expected a whole number of at least 1")
-    return int(batch_size)
 
 
 def _described(value: object) -> str:

@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike
 
 from codegen import Equation, Graph, Index, Variable
 from codegen.export import c_texts
-from codegen.expression import base_name, references, subscripts, substitute
 from codegen.functions import absolute, select
+from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
 from symnn.network import Network
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from symnn.errors import SymnnError
@@ -65,8 +65,8 @@ def require_size(size: int, what: str, refused: type[SymnnError]) -> None:
 def read_regular(path: Path, refused: type[SymnnError], most: int | None = None) -> bytes:
     """The content of a regular file of at most so many bytes, by default as many as :func:`size_limit` says.
 
-    Raises an error of the type ``refused`` that begins with the path, also for a pipe, which would never end, and a
-    device. A file that grows while it is read is refused like a large one.
+    Raises an error of the type ``refused`` that begins with the path, also for a pipe, which would never end, a device,
+    and a file that grows while it is read, whose end would be cut off.
     """
     limit = size_limit(refused) if most is None else most
     try:
@@ -84,11 +84,12 @@ def read_regular(path: Path, refused: type[SymnnError], most: int | None = None)
         raise _unreadable(path, error, refused) from None
     finally:
         os.close(descriptor)
-    size = max(status.st_size, len(data))
-    if size > limit and most is None:
-        require_size(size, str(path), refused)
-    if size > limit:
+    if status.st_size > limit and most is None:
+        require_size(status.st_size, str(path), refused)
+    if status.st_size > limit:
         raise refused(f"{path}: expected at most {limit:,} bytes, found more")
+    if len(data) > status.st_size:
+        raise refused(f"{path}: cannot be read: it grew meanwhile")
     return data
 
 
@@ -130,6 +131,34 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name for a temporary file in the same directory, which in the end takes the place of ``path`` or is removed."""
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(4)}{PART}"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if os.name == "posix":  # else a power cut may leave the old contents
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a new file; when this returns, its contents are on the disk."""
+    # Not by tempfile, which makes files that nobody else may read.
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave the name with no contents
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a failure half-way, sees the old content or the new, never a part.
 
@@ -139,23 +168,5 @@ def write_atomically(path: Path, content: bytes) -> None:
     ...     (Path(folder) / "a.txt").read_bytes()
     b'new'
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())  # else a power cut may leave the name with no contents
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if os.name == "posix":  # else it may leave the old contents
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    with replacing(path) as temporary:
+        write_synced(temporary, content)

@@ -23,8 +23,8 @@ from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
 
 from codegen import functions as real
-from codegen import special
-from codegen.expression import postorder
+from codegen.functions import special
+from codegen.walk import postorder
 from symnn.errors import SpecError
 from symnn.suggest import listing, quote, suggest
 

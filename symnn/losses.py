@@ -14,7 +14,7 @@ from sympy import Expr, Float, Integer, Symbol, exp, log
 
 from codegen import Index, Variable
 from codegen import functions as f
-from codegen.expression import postorder
+from codegen.walk import postorder
 from symnn.builder import Builder
 
 TargetKind = Literal["labels", "rows"]

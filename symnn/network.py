@@ -47,7 +47,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         if self.dense is not None:
-            object.__setattr__(self, "dense", _whole("dense", self.dense))
+            object.__setattr__(self, "dense", whole_number("dense", self.dense, 1, refused=SpecError))
         if not isinstance(self.bias, bool):
             raise SpecError(f"bias: found {quote(self.bias)}, expected True or False")
         if self.initialiser is not None and str(self.initialiser) not in INITIALISERS:
@@ -119,7 +119,7 @@ class Network:
                 raise SpecError(f"layers[{number}]: expected a layer, such as dense(8, 'tanh'), found {quote(layer)}")
         if not any(layer.dense for layer in self.layers):
             raise SpecError("a network needs at least one dense layer")
-        object.__setattr__(self, "inputs", _whole("inputs", self.inputs))
+        object.__setattr__(self, "inputs", whole_number("inputs", self.inputs, 1, refused=SpecError))
         if self.loss is None:
             raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
         object.__setattr__(self, "loss", _checked("loss", self.loss, 2))
@@ -373,12 +373,6 @@ class Model:
 
 
 # --- what is given in Python ---------------------------------------------------------------------------------------
-
-
-def _whole(name: str, size: object, least: int = 1) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < least:
-        raise SpecError(f"{name}: found {quote(size)}, expected a whole number of at least {least}")
-    return int(size)
 
 
 def _checked(kind: Literal["activation", "loss"], given: Any, arguments: int) -> Any:

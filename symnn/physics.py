@@ -37,8 +37,8 @@ from codegen import (
 )
 from codegen.cached import cached_property
 from codegen.emit.numba import Dtype, dtype_name
-from codegen.expression import fresh_name, replace, substitute
 from codegen.schedule import ScheduleName
+from codegen.walk import fresh_name, replace, substitute
 from symnn.activations import exact
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import constructed

@@ -21,7 +21,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import CodegenError, from_expressions
 from codegen.cached import cached_property
-from codegen.expression import postorder, replace
+from codegen.walk import postorder, replace
 from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, FormulaFunction, parse_formula
 from symnn.suggest import quote, unknown

@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from math import prod
+from math import inf, isfinite, prod
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,25 +23,30 @@ from safetensors.numpy import save as to_bytes
 
 from symnn.errors import CheckpointError
 from symnn.files import file_path, read_regular, remove_leftovers, write_atomically
+from symnn.safetensors_header import CODES, header, header_end
 from symnn.suggest import quote
 
 FORMAT = "symnn state 1"
+INTERRUPTED: Final = "interrupted"
+"""Why a run has stopped that Ctrl-C has broken off."""
 EVERY = 60.0
 """Seconds between two writings of a state."""
 MAX_NUMBER_BYTES = 1_000_000
 """What the JSON of a state may have, and the header of its tensors."""
-
-CODES: Mapping[str, str] = {"float64": "F64", "float32": "F32"}
 
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Digest: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Numbers(BaseModel):
-    """The numbers of a state, and what the run was begun with: digests by what they are of."""
+class Strict(BaseModel):
+    """Numbers of a file, none of another type, infinite, or nan, and no others beside them."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Numbers(Strict):
+    """The numbers of a state, and what the run was begun with: digests by what they are of."""
 
     begun_with: dict[str, Digest]
 
@@ -49,6 +54,20 @@ class Numbers(BaseModel):
 AnyNumbers = TypeVar("AnyNumbers", bound=Numbers)
 Holds: TypeAlias = Callable[[np.ndarray], Any]
 """Which entries of a tensor may be as they are."""
+
+
+def none_for_infinity(value: float) -> float | None:
+    """A number as a state has it, which holds no infinity."""
+    return value if isfinite(value) else None
+
+
+def infinity_for_none(value: float | None) -> float:
+    """The number that it stands for.
+
+    >>> infinity_for_none(none_for_infinity(inf)), infinity_for_none(none_for_infinity(0.5))
+    (inf, 0.5)
+    """
+    return inf if value is None else value
 
 
 def finite(values: np.ndarray) -> Any:
@@ -150,10 +169,6 @@ class Keeping:
         if asked:
             raise Terminated(str(self.path))
 
-    def is_asked(self) -> bool:
-        """Whether the run shall end soon."""
-        return self.path is not None and self._asked()
-
     def write(self, state: State) -> None:
         """Replace the state by another one; whatever happens meanwhile, one of the two is there.
 
@@ -167,14 +182,17 @@ class Keeping:
             raise CheckpointError(f"{self.path}: cannot be written: {error.strerror or error}") from None
         self._next = monotonic() + self._every
 
-    def remove(self) -> None:
-        """Remove the state, and what was left of one that was being written: the run has ended."""
-        if self.path is not None:
+    def end(self, stopped: str) -> None:
+        """The run has stopped: remove its state, and what was left of one that was being written.
+
+        They stay where it was interrupted, for then it can go on.
+        """
+        if self.path is not None and stopped != INTERRUPTED:
             remove_leftovers(self.path)
             self.path.unlink(missing_ok=True)
 
 
-def kept(state: str | os.PathLike[str] | Keeping | None) -> Keeping:
+def keeping_for(state: str | os.PathLike[str] | Keeping | None) -> Keeping:
     """Where a user wants the state of a run to be kept."""
     return state if isinstance(state, Keeping) else Keeping(state)
 
@@ -219,10 +237,10 @@ def _parsed(data: bytes, numbers: type[AnyNumbers], name: str) -> tuple[AnyNumbe
         entries = deserialize(data)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise CheckpointError(f"{name}: damaged, or not the state of a run: {quote(str(error))}") from None
-    size = int.from_bytes(data[:8], "little")  # the library has read it
+    size = header_end(data) - 8
     if size > 2 * MAX_NUMBER_BYTES:
         raise CheckpointError(f"{name}: found a header of {size:,} bytes, expected at most {2 * MAX_NUMBER_BYTES:,}")
-    text = (json.loads(data[8 : 8 + size]).get("__metadata__") or {}).get("state")
+    text = (header(data).get("__metadata__") or {}).get("state")
     try:
         content = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):

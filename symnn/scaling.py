@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from symnn.arrays import Floats
 
 SMALLEST = sqrt(float_info.min)
 """A smaller deviation is a sum of squares that have lost their bits, or all of them."""

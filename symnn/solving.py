@@ -24,7 +24,7 @@ from symnn.physics import Physics
 from symnn.physics_spec import SolverSpec
 from symnn.points import sample
 from symnn.progress import Report, reporting
-from symnn.resuming import Keeping, State, digest, kept
+from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.solving_state import AdamStanding, Reached
 from symnn.spec import read_spec
 from symnn.suggest import quote
@@ -35,8 +35,6 @@ ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 Steps: TypeAlias = Callable[[Evaluate, Any], Iterator[Standing | AdamStanding]]
 """``steps(evaluate, start)``: where a method stands after each step from an iterate, or from where it stood."""
-
-INTERRUPTED = "interrupted"
 
 GROWTH = 1.1
 """By how much the learning rate of Adam grows back at each step, after it had to be halved."""
@@ -124,7 +122,7 @@ def _solve(
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
 ) -> Solution:
-    keeping = kept(state)
+    keeping = keeping_for(state)
     run = _begun(objective, settings, _start(objective, theta), keeping, resume)
     try:
         with reporting(progress) as report:
@@ -138,8 +136,8 @@ def _solve(
     except BaseException as error:
         hand_over(error, "solution", run.solution("ended by an error"))
         raise
-    if keeping is not state and stopped != INTERRUPTED:
-        keeping.remove()
+    if keeping is not state:  # else whoever keeps it has something to save first
+        keeping.end(stopped)
     return run.solution(stopped)
 
 
@@ -150,7 +148,7 @@ def _begun(objective: ObjectiveLike, settings: SolverSpec, first: Iterate, keepi
         "parameters": digest(first.theta),
     }
     run = _Run(objective, settings, time.perf_counter(), first, keeping, begun_with, first.loss)
-    found = Reached.kept(keeping, resume, begun_with, first, settings.memory)
+    found = Reached.read(keeping, resume, begun_with, first, settings.memory)
     if found is not None:
         run.reached, seconds = found
         run.best, run.refused, run.started = run.reached.best, run.reached.refused, run.started - seconds

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, isclose, isfinite
+from math import isclose, isfinite
 from typing import Annotated, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from symnn.lbfgs import Pair, Standing
 from symnn.linesearch import Iterate
 from symnn.optimisers import OPTIMISERS
-from symnn.resuming import Count, Expected, Keeping, Numbers, Seconds, State, anything
+from symnn.resuming import (
+    Count,
+    Expected,
+    Keeping,
+    Numbers,
+    Seconds,
+    State,
+    Strict,
+    anything,
+    infinity_for_none,
+    none_for_infinity,
+)
 
 SAME = 1e-6
 """Losses at the first parameters that differ by no more than this part are of one objective, on whatever processor."""
@@ -56,7 +67,7 @@ class Reached:
         return State(numbers, tensors | {f"{name}.gradient": point.gradient for name, point in points.items()})
 
     @classmethod
-    def kept(
+    def read(
         cls, keeping: Keeping, resume: bool, begun_with: Mapping[str, str], first: Iterate, memory: int
     ) -> tuple[Reached, float] | None:
         """What is kept of a run that began at ``first``, and the seconds it took; None where there is no file."""
@@ -88,7 +99,7 @@ class Reached:
         )
         at: Standing | AdamStanding
         if isinstance(own, LbfgsNumbers):
-            patience, length = (inf if value is None else value for value in (own.patience, own.length))
+            patience, length = map(infinity_for_none, (own.patience, own.length))
             pairs = tuple(map(Pair, tensors["steps"], tensors["changes"], own.curvatures, own.squares))
             at = Standing(here, tensors["start"], pairs, length, own.cut, patience, own.moved)
         else:
@@ -102,7 +113,7 @@ _PARTS = ("theta", "gradient")
 
 def _lbfgs(at: Standing) -> tuple[LbfgsNumbers, dict[str, np.ndarray]]:
     numbers = LbfgsNumbers(
-        length=at.length if isfinite(at.length) else None,
+        length=none_for_infinity(at.length),
         cut=at.cut,
         patience=int(at.patience) if isfinite(at.patience) else None,
         moved=at.moved,
@@ -125,18 +136,14 @@ def _adam(at: AdamStanding) -> tuple[AdamNumbers, dict[str, np.ndarray]]:
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 
 
-class _Method(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class AdamNumbers(_Method):
+class AdamNumbers(Strict):
     """Those of :class:`AdamStanding`."""
 
     step: Annotated[int, Field(ge=1, lt=2**63)]
     rate: Annotated[float, Field(ge=0)]
 
 
-class LbfgsNumbers(_Method):
+class LbfgsNumbers(Strict):
     """Those of :class:`~symnn.lbfgs.Standing`; None stands for infinity."""
 
     length: Annotated[float, Field(ge=0)] | None

@@ -32,9 +32,9 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from sympy import Symbol
 
-from codegen.expression import postorder
+from codegen.walk import postorder
 from symnn.activations import ACTIVATIONS
-from symnn.data import BUILTIN
+from symnn.data import BUILTIN, Task
 from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
 from symnn.formula import FUNCTIONS, parse_formula
@@ -322,7 +322,7 @@ class TrainingSpec(SpecModel):
     """
 
     optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=lambda fields: _usual_rate(fields))
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=_usual_rate)
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
@@ -358,7 +358,7 @@ class DataSpec(SpecModel):
     name: Annotated[str | None, _one_of("data set", BUILTIN)] = None
     file: Annotated[str | None, AfterValidator(_printable)] = None
     target: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
-    task: Literal["auto", "classification", "regression"] = "auto"
+    task: Task = "auto"
     separator: Annotated[str | None, AfterValidator(_separator)] = None
     decimal: Literal[".", ","] = "."
     missing: Missing = "refuse"

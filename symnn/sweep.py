@@ -9,7 +9,7 @@ from sympy import Indexed
 from sympy.core.basic import Basic
 
 from codegen import Equation, Graph, Variable, mixed_partials
-from codegen.expression import base_name, rewrite, subscripts
+from codegen.walk import base_name, rewrite, subscripts
 
 
 @dataclass(frozen=True)

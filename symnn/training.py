@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import Parameter, signature
 from math import inf, isfinite, nan
 from time import perf_counter
 from typing import Any, Literal, overload
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from codegen.runtime.fingerprint import fingerprint
+from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, save, target_scaling
 from symnn.course import Best, Course, Epoch, Position
@@ -26,10 +28,9 @@ from symnn.given import called, function
 from symnn.network import Model, Network, resolve_loss
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
-from symnn.resuming import Keeping, State, digest, kept
+from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.spec import TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
-from symnn.tables.arrays import as_array
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
@@ -202,7 +203,7 @@ def train(
     settings = _settings(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data)
-    keeping = kept(state)
+    keeping = keeping_for(state)
     record = _started(model, data, settings, initial, keeping)
     if keeping.path is not None:
         record.resume(settings, (*rows, *validation), resume)
@@ -210,18 +211,18 @@ def train(
         with _one_blas_thread(model):
             stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
     except KeyboardInterrupt:
-        stopped = "interrupted"
+        stopped = INTERRUPTED
         record.keep()
     except BaseException as error:
-        hand_over(error, "result", record.result("interrupted"))
+        hand_over(error, "result", record.result(INTERRUPTED))
         raise
     try:
         with _one_blas_thread(model):
             tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
     except KeyboardInterrupt:
         tested = None, None, None
-    if keeping is not state and stopped != "interrupted":
-        keeping.remove()
+    if keeping is not state:  # else whoever keeps it has something to save first
+        keeping.end(stopped)
     return record.result(stopped, *tested)
 
 
@@ -233,7 +234,8 @@ def _refuse(others: Mapping[str, object]) -> None:
                 f"train: found {name}={quote(value)}, expected settings together: train(network, x, y, "
                 f"{{{name!r}: {quote(value)}}})"
             )
-        raise SymnnError(unknown("argument", name, ("model", "initial", "progress", "on_epoch", "state", "resume")))
+        known = [key for key, p in signature(train).parameters.items() if p.kind is Parameter.KEYWORD_ONLY]
+        raise SymnnError(unknown("argument", name, known))
 
 
 def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
@@ -530,7 +532,7 @@ class _Record:
     seconds: float = 0.0
     position: Position | None = None
     begun_with: Mapping[str, str] = field(default_factory=dict)
-    kept: int = 0
+    written: int = 0
     """The steps that had been made when the state of the run was last written."""
 
     def resume(self, settings: TrainingSpec, arrays: tuple[np.ndarray, ...], wanted: bool) -> None:
@@ -544,16 +546,16 @@ class _Record:
             "parameters": digest(self.best.theta, *stood),
             "data": digest(*arrays),
         }
-        course = Course.kept(
+        course = Course.read(
             self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, len(arrays[0]), self.last
         )
         if course is not None:
             self.best, self.history, self.position = course.best, list(course.history), course.position
-            self.samples, self.seconds, self.kept = self.position.samples, self.position.seconds, self.position.steps
+            self.samples, self.seconds, self.written = self.position.samples, self.position.seconds, self.position.steps
 
     def state(self, position: Position) -> State:
         """All that the run depends on from there; its epochs so far may be one more."""
-        self.kept = position.steps
+        self.written = position.steps
         return Course(tuple(self.history[: position.number]), self.best, position).state(self.begun_with)
 
     def pause(self, position: Callable[[], Position]) -> None:
@@ -567,7 +569,7 @@ class _Record:
 
     def keep(self) -> None:
         """Keep what is known of the last place where the run can go on, unless something later is kept."""
-        if self.position is not None and self.position.steps > self.kept:
+        if self.position is not None and self.position.steps > self.written:
             self.keeping.write(self.state(self.position))
 
     def add(self, epoch: Epoch, theta: np.ndarray) -> None:
@@ -637,7 +639,7 @@ def _run(
             )
             order = generator.permutation(count)
             for passed in descent.pieces(*rows, order, settings.batch_size, begun=passed):  # noqa: B020
-                progress.advance((number - 1) * count + passed.rows)
+                progress.reach((number - 1) * count + passed.rows)
                 if isfinite(passed.total):
                     record.pause(partial(stood, passed=passed, begun=perf_counter() - started))
             loss = descent.mean(passed)
@@ -692,7 +694,7 @@ class _Progress:
         self._done = 0
         self._last: Epoch | None = None
 
-    def advance(self, rows: int) -> None:
+    def reach(self, rows: int) -> None:
         self._done = rows
         self._report(self._done / self._rows, self._text)
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import subscripts
-from codegen.graph import Graph
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Graph
 from codegen.numeric import evaluate_exactly
+from codegen.walk import subscripts
 
 Array = NDArray[Any]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from codegen import functions as f
 from codegen.compare.oracles import ORACLES
 from codegen.compare.rows import Row
 from codegen.emit.numba import Dtype
-from codegen.equation import Equation, Variable, sample_extent
-from codegen.graph import Graph, Index
+from codegen.ir.equation import Equation, Variable, sample_extent
+from codegen.ir.graph import Graph, Index
 
 
 @dataclass(frozen=True)
@@ -316,7 +315,7 @@ def convention_row(
     name: str,
     graph: Graph,
     conventions: Mapping[float, float],
-    elsewhere: Mapping[str, Mapping[float, float]] = MappingProxyType({}),
+    elsewhere: Mapping[str, Mapping[float, float]],
 ) -> Row:
     """The first derivative at the kinks of a function, each a sample of its own."""
     values, slopes = {"x": np.array(list(conventions))}, np.diag(list(conventions.values()))

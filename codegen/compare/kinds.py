@@ -28,7 +28,7 @@ from codegen.derive import (
     sparse_jacobian,
     vjp,
 )
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 
 Array = NDArray[Any]
 Names = tuple[str, ...]

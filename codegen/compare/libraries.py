@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegen.compare.problem import Problem
-from codegen.emit.expressions import LIBRARY
 from codegen.emit.numpy import emit_numpy
-from codegen.graph import Graph
+from codegen.emit.scalars import LIBRARY
+from codegen.ir.graph import Graph
 from codegen.numeric.branches import ancestors_only
 from codegen.numeric.inputs import bind
 

@@ -20,16 +20,16 @@ from sympy import Integer
 from codegen.compare.libraries import LIBRARIES, derivative, translates
 from codegen.compare.problem import Problem
 from codegen.derive import jacobian
-from codegen.equation import Equation, Reduction, Variable
 from codegen.functions import select
-from codegen.graph import Graph, Index
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Graph, Index
+from codegen.ir.operations import count_operations
 from codegen.numeric.branches import ancestors_only
 from codegen.numeric.inputs import bind
 from codegen.numeric.lines import Lines
 from codegen.numeric.oracle import LOCK, Oracle
 from codegen.numeric.schemes import SCHEMES
 from codegen.numeric.schemes import Problem as Scalar
-from codegen.operations import count_operations
 
 Array = NDArray[Any]
 

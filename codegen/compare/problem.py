@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegen.cached import cached_property
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 from codegen.numeric import evaluate
 
 Array = NDArray[Any]

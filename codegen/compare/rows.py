@@ -22,9 +22,9 @@ from codegen.compare.report import Agreement, Comparison, Outcome
 from codegen.compare.ways import PLAIN, WAYS
 from codegen.emit.numba import DTYPES, Dtype
 from codegen.errors import CheckError, EmitError
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
+from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate, evaluate_exactly
-from codegen.operations import count_operations
 from codegen.passes import optimise
 
 Array = NDArray[Any]

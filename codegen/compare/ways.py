@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from codegen.emit.numba import DTYPES, Dtype
 from codegen.emit.numpy import numpy_function
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 from codegen.numeric import evaluate
 from codegen.passes import optimise
 from codegen.runtime.code import EmitterName

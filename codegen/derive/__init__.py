@@ -15,8 +15,8 @@ from codegen.derive.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import reverse
 from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
-from codegen.expression import extent
-from codegen.graph import Equation, Graph, Variable, require_graph
+from codegen.ir.graph import Equation, Graph, Variable, require_graph
+from codegen.walk import extent
 
 Method = Literal["reverse", "forward", "paths"]
 METHODS = {"reverse": reverse, "forward": forward, "paths": paths}

@@ -12,9 +12,9 @@ from codegen.derive.reverse import adjoints
 from codegen.derive.seeds import Direction, bracket_seed, seed_indices
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.expression import base_name, fresh_name, is_reference, reindex, shape, subscripts, substitute
 from codegen.functions import equal
-from codegen.graph import Equation, Graph, Variable
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.walk import base_name, fresh_name, is_reference, reindex, shape, subscripts, substitute
 
 
 @dataclass(frozen=True)

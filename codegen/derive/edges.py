@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sympy import Expr
 
 from codegen.derive.local import local_derivatives
-from codegen.graph import Cell, Graph
+from codegen.ir.graph import Cell, Graph
 
 Edges = dict[Cell, dict[Expr, Expr]]
 """The local derivatives of each vertex, by the reference that they are taken with respect to."""

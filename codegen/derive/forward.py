@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.cells import overlap
 from codegen.derive.edges import ancestors
 from codegen.derive.local import local_derivatives, ties
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
-from codegen.expression import base_name, reindex, subscripts
 from codegen.functions import equal
-from codegen.graph import Cell, Equation, Graph, cell_of
-from codegen.summation import summand
+from codegen.ir.cells import overlap
+from codegen.ir.graph import Cell, Equation, Graph, cell_of
+from codegen.ir.summation import summand
+from codegen.walk import base_name, reindex, subscripts
 
 Terms = tuple[Expr, ...]
 """A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""

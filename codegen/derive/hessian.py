@@ -26,9 +26,9 @@ from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.expression import extent, fresh_name, reindex
-from codegen.graph import Equation, Graph, Variable
-from codegen.summation import Summand, summand
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.summation import Summand, summand
+from codegen.walk import extent, fresh_name, reindex
 
 
 def hessian(graph: Graph, of: Named, wrt: Wrt | None = None, *, samples: bool = False) -> Graph:
@@ -160,7 +160,7 @@ def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
     taken = {i.name for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)}
     renaming: dict[Idx, Expr] = {}
     for index in right.blocks[0].columns:
-        name = fresh_name(f"{index.label}'", taken)
+        name = fresh_name(f"{index.name}'", taken)
         taken.add(name)
         renaming[index] = Idx(name, (index.lower, index.upper))
     others = tuple(renaming.values())

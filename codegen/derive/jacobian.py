@@ -9,8 +9,8 @@ from codegen.derive.blocks import Blocks, dense, forward_blocks, per_sample, put
 from codegen.derive.request import Named, Wrt, prepare
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.graph import Graph
-from codegen.operations import count_operations
+from codegen.ir.graph import Graph
+from codegen.ir.operations import count_operations
 from codegen.passes import optimise
 
 T = TypeVar("T")

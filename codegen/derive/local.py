@@ -9,12 +9,17 @@ from typing import Any, TypeAlias
 from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
 from sympy.core.basic import Basic
 
-from codegen.cells import Cell
-from codegen.constants import faulty_constant
 from codegen.derive.names import Names
-from codegen.equation import Equation, Reduction, Variable
 from codegen.errors import DerivationError
-from codegen.expression import (
+from codegen.functions import canonical, equal
+from codegen.functions.kinks import Extremum
+from codegen.functions.special import WRITTEN, as_written
+from codegen.ir.cells import Cell
+from codegen.ir.constants import faulty_constant
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.summation import Summand, summand
+from codegen.ir.validation import quote
+from codegen.walk import (
     base_name,
     fresh_index,
     is_leaf,
@@ -26,10 +31,6 @@ from codegen.expression import (
     shape,
     subscripts,
 )
-from codegen.functions import Extremum, canonical, equal
-from codegen.special import WRITTEN, as_written
-from codegen.summation import Summand, summand
-from codegen.validation import quote
 
 # --- the derivative of one body -----------------------------------------------------------------------------------
 
@@ -55,18 +56,14 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
             continue  # the number of ties of n arguments has n² derivatives, all of them 0
         for reference, derivative in _of_term(term, by):
             if derivative is None:
-                raise DerivationError(f"{_quoted(equation)}: {_without_derivative(term, reference)}")
+                written = equation.with_body(as_written(equation.body))
+                raise DerivationError(f"equation {quote(written)}: {_without_derivative(term, reference)}")
             if isinstance(derivative, str):
                 message = f"the derivative of {term} by {reference} contains {derivative}"
                 raise DerivationError(f"equation {quote(equation)}: {message}")
             if derivative != 0:
                 found.setdefault(reference, []).append(derivative)
     return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
-
-
-def _quoted(equation: Equation) -> str:
-    """An equation as the user's functions have it."""
-    return f"equation `{equation.with_body(as_written(equation.body))}`"
 
 
 def _without_derivative(term: Expr, reference: Expr) -> str:
@@ -161,7 +158,7 @@ def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]
     for index in summed:
         if index.name in of_vertex:
             renamed[index] = fresh_index(index, taken)
-            taken.add(str(renamed[index].label))
+            taken.add(renamed[index].name)
         else:
             renamed[index] = index
     return renamed

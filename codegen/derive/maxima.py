@@ -7,10 +7,10 @@ from sympy.core.basic import Basic
 from codegen.derive.local import local_derivatives
 from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import extent, is_leaf, is_reference, postorder, rebuild, references, rewrite
-from codegen.functions import Extremum
-from codegen.graph import Graph
+from codegen.functions.kinks import Extremum
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Graph
+from codegen.walk import extent, is_leaf, is_reference, postorder, rebuild, references, rewrite
 
 
 def plain_maxima(graph: Graph) -> Graph:

@@ -13,9 +13,9 @@ from codegen.derive.request import Named, prepare
 from codegen.derive.seeds import Direction, Seed
 from codegen.derive.steps import in_steps
 from codegen.errors import DerivationError
-from codegen.expression import is_reference, subscripts
 from codegen.functions import equal
-from codegen.graph import Cell, Equation, Graph, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Variable
+from codegen.walk import is_reference, subscripts
 
 Along = Mapping[str, tuple[str, tuple[int, ...]]]
 """By the letter of a direction, the variable and the element of it (of each sample) that moves."""
@@ -171,8 +171,8 @@ def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ..
         if equation.cell in needed and equation.cell not in axes:
             samples = {
                 subscripts(reference)[axes[cell]]
-                for reference in equation.references
-                for cell in graph.resolve(reference)
+                for reference, cells in graph.read_by(equation)
+                for cell in cells
                 if cell in axes
             }
             if not samples:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codegen.expression import fresh_name
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
+from codegen.walk import fresh_name
 
 
 class Names:

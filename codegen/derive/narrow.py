@@ -16,10 +16,10 @@ from sympy.core.basic import Basic
 
 from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
-from codegen.equation import Equation, Reduction
-from codegen.expression import annotate, is_leaf, postorder, rebuild, references, rewrite
 from codegen.functions import Composite, log_sum_exp, maximum, stop_gradient
-from codegen.graph import Graph
+from codegen.ir.equation import Equation, Reduction
+from codegen.ir.graph import Graph
+from codegen.walk import annotate, is_leaf, postorder, rebuild, references, rewrite
 
 WIDE = 4
 """Up to so many factors, or references inside a function, a formula stays whole."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sympy import Expr, Piecewise
 
 from codegen.derive.names import Names
-from codegen.equation import Equation, Variable
-from codegen.expression import extent, indices, postorder
 from codegen.functions import select
+from codegen.ir.equation import Equation, Variable
+from codegen.walk import extent, indices, postorder
 
 
 class Parts:

@@ -15,9 +15,9 @@ from codegen.derive.local import accumulate, pull_back, ties
 from codegen.derive.names import Names
 from codegen.derive.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
-from codegen.expression import references, shape, subscripts
-from codegen.graph import Cell, Equation, Graph, Variable, require_graph
-from codegen.summation import Summand
+from codegen.ir.graph import Cell, Equation, Graph, Variable, require_graph
+from codegen.ir.summation import Summand
+from codegen.walk import references, shape, subscripts
 
 PATH_LIMIT = 10_000
 """The number of paths above which :func:`paths` refuses."""

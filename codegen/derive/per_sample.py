@@ -7,14 +7,14 @@ from itertools import chain
 
 from sympy import Add, Expr, Idx, Integer, Mul
 
-from codegen.cells import Cell
 from codegen.derive.blocks import per_sample, put_out, reverse_blocks
 from codegen.derive.request import Named, Wrt, prepare
-from codegen.equation import Reduction
 from codegen.errors import DerivationError
-from codegen.expression import extent, fresh_name, is_reference, postorder, references
-from codegen.graph import Equation, Graph, Variable
-from codegen.validation import QUOTED_NODES, quote
+from codegen.ir.cells import Cell
+from codegen.ir.equation import Reduction
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.validation import QUOTED_NODES, quote
+from codegen.walk import extent, fresh_name, is_large, is_reference, references
 
 SAMPLES = "the number of samples is a symbol, as in IndexedBase('x', shape=(Symbol('n'),))"
 
@@ -114,7 +114,7 @@ def _sampled(graph: Graph) -> set[Cell]:
     """The vertices that samples change."""
     found = {cell for v in graph.inputs if set(v.shape) & {*graph.extents} for cell in graph.cells[v.name]}
     for equation in graph.equations:
-        if any(cell in found for reference in equation.references for cell in graph.resolve(reference)):
+        if any(cell in found for _, cells in graph.read_by(equation) for cell in cells):
             found.add(equation.cell)
     return found
 
@@ -130,7 +130,7 @@ def _linear(graph: Graph, of: str, equation: Equation, sampled: Set[Cell]) -> It
         part, factor = stack.pop()
         varying = [own for own in Mul.make_args(part) if varies(own)]
         if not varying:
-            term = f"`{part}` in" if sum(1 for _ in postorder(part)) < QUOTED_NODES else "a term of"
+            term = "a term of" if is_large(part, QUOTED_NODES) else f"`{part}` in"
             raise _refusal(
                 of, f"{term} {quote(equation)} belongs to no sample; a regulariser has its gradient by itself"
             )

@@ -9,8 +9,8 @@ from codegen.derive.forward import Tangents
 from codegen.derive.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import adjoints, reverse
 from codegen.derive.seeds import Direction, array_seed
-from codegen.expression import fresh_name
-from codegen.graph import Graph, Variable
+from codegen.ir.graph import Graph, Variable
+from codegen.walk import fresh_name
 
 
 def jvp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:

@@ -11,9 +11,9 @@ from sympy.core.function import AppliedUndef
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
 from codegen.errors import DerivationError
-from codegen.graph import Graph, Variable, require_graph
-from codegen.motions import is_motion, motion_name
+from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes.stabilise import stabilise
+from codegen.read.motions import is_motion, motion_name
 
 Named: TypeAlias = "str | Symbol | IndexedBase | MatrixSymbol | Variable | AppliedUndef | Derivative"
 """A vertex: its name, or what has its name."""

@@ -12,9 +12,9 @@ from codegen.derive.local import accumulate, pull_back, ties
 from codegen.derive.names import Names
 from codegen.derive.seeds import Direction, Seed
 from codegen.derive.system import System
-from codegen.expression import base_name, shape, subscripts
-from codegen.graph import Cell, Equation, Graph, Variable
-from codegen.summation import Summand
+from codegen.ir.graph import Cell, Equation, Graph, Variable
+from codegen.ir.summation import Summand
+from codegen.walk import base_name, shape, subscripts
 
 Terms = tuple[Expr, ...]
 Settle = Callable[[Expr, Sequence[Summand]], Terms]

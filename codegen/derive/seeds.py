@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sympy import Expr, Idx, Mul
 
-from codegen.expression import fresh_name, subscripts
 from codegen.functions import equal
-from codegen.graph import Graph, Variable
+from codegen.ir.graph import Graph, Variable
+from codegen.walk import fresh_name, subscripts
 
 Seed = Callable[[Expr], Sequence[Expr]]
 """From a reference to the terms of the derivative of what it reads, along a direction."""
@@ -33,7 +33,7 @@ def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
     found: list[Idx] = []
     key = graph.keys[graph.cells[variable.name][0]]
     for letter, subscript, n in zip("ijklmn" * len(key), key, variable.shape):
-        stem = str(subscript.label) if isinstance(subscript, Idx) else letter
+        stem = subscript.name if isinstance(subscript, Idx) else letter
         name = fresh_name(stem.rstrip("'") + "'", taken)
         taken.add(name)
         found.append(Idx(name, n))

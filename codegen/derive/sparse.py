@@ -23,12 +23,13 @@ from codegen.derive.structure import split
 from codegen.derive.system import System
 from codegen.derive.zeros import Zeros, integer_value
 from codegen.errors import DerivationError
-from codegen.expression import Extent, extent, indices, reindex
-from codegen.graph import Equation, Graph, Variable
-from codegen.selection import selected
+from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.selection import selected
+from codegen.walk import Extent, extent, indices, reindex
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.signedinteger[Any]]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,24 @@ class Nonzeros:
     rows: tuple[Expr, ...]
     columns: tuple[Expr, ...]
     condition: Basic = sympy.true
+
+    def places(self, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
+        """Row and column of each value, in C order, and whether it is in the matrix; ``wrt`` has columns from start."""
+        counts = [n if isinstance(n := extent(i), int) else sizes[n] for i in self.indices]
+        grid: dict[Basic, Any] = {n: size for n, size in sizes.items() if isinstance(n, Basic)}
+        grid.update(zip(self.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
+        kept = np.zeros(prod(counts), bool) | integer_value(self.condition, grid)
+
+        def flat(key: Sequence[Expr], variable: Variable) -> Integers:
+            place = np.zeros(prod(counts), np.int64)
+            for subscript, n in zip(key, variable.shape):
+                size = n if isinstance(n, int) else sizes[n]
+                at = integer_value(subscript, grid)
+                kept[:] &= (at >= 0) & (at < size)
+                place = place * size + at
+            return place
+
+        return flat(self.rows, of), start + flat(self.columns, self.wrt), kept
 
 
 @dataclass(frozen=True)
@@ -132,7 +151,7 @@ class SparseJacobian:
         sizes = self._sizes(extents)
         ends = accumulate((self._size(variable, sizes) for variable in self.wrt), initial=0)
         start = dict(zip((variable.name for variable in self.wrt), ends))
-        found = [_places(part, self.of, start[part.wrt.name], sizes) for part in self.nonzeros]
+        found = [part.places(self.of, start[part.wrt.name], sizes) for part in self.nonzeros]
         empty = np.zeros(0, np.int64)
         rows, columns, kept = (np.concatenate([empty, *(part[axis] for part in found)]) for axis in range(3))
         stored = np.flatnonzero(kept)
@@ -187,27 +206,6 @@ class SparseJacobian:
     @staticmethod
     def _size(variable: Variable, sizes: Mapping[Extent, int]) -> int:
         return prod(n if isinstance(n, int) else sizes[n] for n in variable.shape)
-
-
-def _places(
-    part: Nonzeros, of: Variable, start: int, sizes: Mapping[Extent, int]
-) -> tuple[Integers, Integers, Integers]:
-    """Row and column of each value, in C order, and whether it is in the matrix."""
-    counts = [n if isinstance(n := extent(i), int) else sizes[n] for i in part.indices]
-    grid: dict[Basic, Any] = {n: size for n, size in sizes.items() if isinstance(n, Basic)}
-    grid.update(zip(part.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
-    kept = np.zeros(prod(counts), bool) | integer_value(part.condition, grid)
-
-    def flat(key: Sequence[Expr], variable: Variable) -> Integers:
-        place = np.zeros(prod(counts), np.int64)
-        for subscript, n in zip(key, variable.shape):
-            size = n if isinstance(n, int) else sizes[n]
-            at = integer_value(subscript, grid)
-            kept[:] &= (at >= 0) & (at < size)
-            place = place * size + at
-        return place
-
-    return flat(part.rows, of), start + flat(part.columns, part.wrt), kept.astype(np.int64)
 
 
 def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:

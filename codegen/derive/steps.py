@@ -8,8 +8,6 @@ from sympy.core.basic import Basic
 
 from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
-from codegen.equation import Equation
-from codegen.expression import is_leaf, rebuild, references, rewrite
 from codegen.functions import (
     Composite,
     expm1,
@@ -19,8 +17,10 @@ from codegen.functions import (
     sigmoid,
     softplus,
 )
-from codegen.graph import Graph
+from codegen.ir.equation import Equation
+from codegen.ir.graph import Graph
 from codegen.passes.stable_forms import stable
+from codegen.walk import is_leaf, rebuild, references, rewrite
 
 STEPS = (
     sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan, sympy.atan, sympy.erf,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.expression import extent, indices, is_reference, reindex
 from codegen.functions import equal
+from codegen.walk import extent, indices, is_reference, reindex
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from sympy import Add, Expr, Idx, Mul
 
 from codegen.derive.structure import Structure
-from codegen.expression import extent, indices, is_reference, references
-from codegen.operations import size
+from codegen.ir.operations import size
+from codegen.ir.summation import Summand, over_present
 from codegen.passes.contract import ASSUMED_SAMPLES
-from codegen.summation import Summand, over_present
+from codegen.walk import extent, indices, is_reference, references
 
 Groups = Mapping[Structure, Sequence[Summand]]
 """The terms of a derivative by their structure."""

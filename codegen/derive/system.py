@@ -10,8 +10,12 @@ from sympy.core.basic import Basic
 
 from codegen.derive.structure import Structure, split
 from codegen.derive.sums import fewest
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import (
+from codegen.functions import equal
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Graph
+from codegen.ir.summation import Summand
+from codegen.passes.patterns import Patterns, Vertex
+from codegen.walk import (
     Extent,
     base_name,
     extent,
@@ -25,10 +29,6 @@ from codegen.expression import (
     shape,
     subscripts,
 )
-from codegen.functions import equal
-from codegen.graph import Graph
-from codegen.passes.patterns import Vertex, pattern
-from codegen.summation import Summand
 
 
 class System:
@@ -44,6 +44,7 @@ class System:
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}
+        self._patterns = Patterns()
         for equation in graph.equations:
             self._register(equation)
 
@@ -108,7 +109,7 @@ class System:
         if term.body == 0 or (is_reference(term.body) and not term.reduced):
             return term.body
         reduction = Reduction.SUM if term.reduced else None
-        existing = self._values.get(_right_side(term.body, reduction, term.reduced))
+        existing = self._values.get(self._right_side(term.body, reduction, term.reduced))
         if existing is not None:
             return existing.at([i for i in indices(term.body) if i not in term.reduced])
         present = set(indices(term.body)) - set(term.reduced)
@@ -142,7 +143,7 @@ class System:
         rest = Mul(*[f for f in factors if f not in outside])
         if is_reference(rest) or not references(rest):
             return local
-        existing = self._values.get(_right_side(rest, None, ()))
+        existing = self._values.get(self._right_side(rest))
         if existing is not None:
             return Mul(*outside, existing.at(indices(rest)))
         order = [i for i in equation.domain if i in indices(rest)]
@@ -157,7 +158,7 @@ class System:
             new = rebuild(node, arguments)
             if is_leaf(node) or not isinstance(node, Expr):
                 return new
-            vertex = self._values.get(_right_side(node, None, ()))
+            vertex = self._values.get(self._right_side(node))
             return new if vertex is None else vertex.at(indices(node))
 
         return fold(expression, step)
@@ -170,13 +171,12 @@ class System:
             return
         order = [i for i in indices(equation.body) if i not in equation.reduced]
         if set(order) == set(equation.free):
-            key = _right_side(equation.body, equation.reduction, equation.reduced)
+            key = self._right_side(equation.body, equation.reduction, equation.reduced)
             self._values.setdefault(key, Vertex(equation.target, tuple(order)))
 
-
-def _right_side(body: Expr, reduction: Reduction | None, reduced: Sequence[Idx]) -> Hashable:
-    """What two equations of one value have in common: the body up to the names of its indices."""
-    order = indices(body)
-    free = [i for i in order if i not in reduced]
-    summed = [i for i in order if i in reduced]
-    return pattern(body, (*free, *summed)), reduction, len(summed)
+    def _right_side(self, body: Expr, reduction: Reduction | None = None, reduced: Sequence[Idx] = ()) -> Hashable:
+        """What two equations of one value have in common: the body up to the names of its indices."""
+        order = indices(body)
+        free = [i for i in order if i not in reduced]
+        summed = [i for i in order if i in reduced]
+        return self._patterns(body, (*free, *summed)), reduction, len(summed)

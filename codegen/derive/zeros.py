@@ -14,19 +14,19 @@ from sympy.core.basic import Basic
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
-from codegen.cells import Cell
 from codegen.derive.narrow import WIDE
-from codegen.equation import Equation
-from codegen.expression import fold, indices, is_reference, postorder, references, reindex, subscripts
 from codegen.functions import equal
-from codegen.graph import Reduction, cell_of
-from codegen.selection import selected
+from codegen.ir.cells import Cell
+from codegen.ir.equation import Equation
+from codegen.ir.graph import Reduction, cell_of
+from codegen.ir.selection import selected
+from codegen.walk import fold, indices, is_reference, postorder, references, reindex, subscripts
 
 
 class Zeros:
     """The conditions on indices under which the vertices of some equations may not be 0.
 
-    >>> from codegen.equation import Variable
+    >>> from codegen.ir.equation import Variable
     >>> i, j, a, b = Idx("i", 5), Idx("j", 5), Variable("a", (5,)), Variable("b", (5, 5))
     >>> zeros = Zeros([Equation(b[i, j], equal(j, i + 1) * a[i])])
     >>> zeros.condition(b[i, j] * Piecewise((a[i], i > 2), (0, True))), zeros.opened(b[j, i] * a[i])

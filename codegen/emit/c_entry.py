@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from numba import types
@@ -10,30 +10,25 @@ from numba.extending import intrinsic
 
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.numba import Dtype
-from codegen.expression import Extent
+from codegen.walk import Extent
 
 
 def c_source(layout: Layout, extents: tuple[Extent, ...], dtype: Dtype, module: str) -> str:
     """The source of a module with ``run``, a C function around ``fill`` of the module with this key.
 
-    It expects :func:`namespace`.
+    It expects ``fill`` and :func:`pointer`.
     """
     return "\n".join(_lines(layout, extents, dtype, module))
 
 
-def namespace(fill: Callable[..., Any]) -> Mapping[str, Any]:
-    """What :func:`c_source` expects."""
+@intrinsic
+def pointer(typing_context: Any, address: Any) -> Any:
+    """An integer as an address."""
 
-    @intrinsic
-    def pointer(typing_context: Any, address: Any) -> Any:
-        """An integer as an address."""
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
 
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
-
-        return types.voidptr(types.int64), generate
-
-    return {"fill": fill, "pointer": pointer}
+    return types.voidptr(types.int64), generate
 
 
 def _lines(layout: Layout, extents: tuple[Extent, ...], dtype: Dtype, module: str) -> Iterator[str]:

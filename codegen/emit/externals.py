@@ -25,10 +25,10 @@ import sympy
 from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
-from codegen import functions, special
 from codegen.errors import EmitError
-from codegen.expression import postorder
-from codegen.graph import Graph
+from codegen.functions import CALLED, special
+from codegen.ir.graph import Graph
+from codegen.walk import postorder
 
 
 class Special(NamedTuple):
@@ -39,54 +39,22 @@ class Special(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
+_OWN = (
+    sympy.gamma, sympy.loggamma, sympy.polygamma, special.reciprocal_gamma, special.reciprocal_gamma_crossing,
+    special.beta_crossing, special.sinc, special.lambert_w, special.lower_lambert_w, special.wright_omega,
+)  # fmt: skip
+"""Those without SciPy."""
+
 FUNCTIONS: Mapping[type[Basic], Special] = {
-    sympy.gamma: Special("gamma"),
-    sympy.loggamma: Special("loggamma"),
-    sympy.polygamma: Special("polygamma", 2),
-    special.reciprocal_gamma: Special("reciprocal_gamma"),
-    special.reciprocal_gamma_crossing: Special("reciprocal_gamma_crossing"),
-    special.beta: Special("beta", 2, ("beta",)),
-    special.beta_crossing: Special("beta_crossing", 2),
-    special.binomial: Special("binomial", 2, ("binom",)),
-    special.binomial_crossing: Special("binomial_crossing", 2, ("beta",)),
-    special.besselj: Special("besselj", 2, ("j0", "j1", "jv")),
-    special.bessely: Special("bessely", 2, ("y0", "y1", "yv")),
-    special.besseli: Special("besseli", 2, ("i0", "i1", "iv")),
-    special.besselk: Special("besselk", 2, ("k0", "k1", "kv")),
-    special.spherical_bessel: Special("spherical_bessel", 2, ("jv",)),
-    special.modified_spherical_bessel: Special("modified_spherical_bessel", 2, ("ive",)),
-    special.sinc: Special("sinc"),
-    sympy.expint: Special("expint", 2, ("expn",)),
-    sympy.Ei: Special("Ei", 1, ("expi",)),
-    special.sine_integral: Special("sine_integral", 1, ("sici",)),
-    special.hyperbolic_sine_integral: Special("hyperbolic_sine_integral", 1, ("shichi",)),
-    sympy.Ci: Special("Ci", 1, ("sici",)),
-    sympy.Chi: Special("Chi", 1, ("shichi",)),
-    sympy.erfi: Special("erfi", 1, ("erfi",)),
-    sympy.erfinv: Special("erfinv", 1, ("erfinv",)),
-    functions.erfcinv: Special("erfcinv", 1, ("erfcinv",)),
-    sympy.fresnels: Special("fresnels", 1, ("fresnel",)),
-    sympy.fresnelc: Special("fresnelc", 1, ("fresnel",)),
-    sympy.airyai: Special("airyai", 1, ("airy",)),
-    sympy.airyaiprime: Special("airyaiprime", 1, ("airy",)),
-    sympy.airybi: Special("airybi", 1, ("airy",)),
-    sympy.airybiprime: Special("airybiprime", 1, ("airy",)),
-    special.lambert_w: Special("lambert_w"),
-    special.lower_lambert_w: Special("lower_lambert_w"),
-    special.wright_omega: Special("wright_omega"),
-    special.scaled_bessel: Special("scaled_bessel", 2, ("i0e", "i1e", "ive")),
-    special.regularised_lower_gamma: Special("regularised_lower_gamma", 2, ("gammainc",)),
-    special.regularised_upper_gamma: Special("regularised_upper_gamma", 2, ("gammaincc",)),
+    kind: Special(kind.__name__, max(map(int, kind.nargs)), CALLED.get(kind, ())) for kind in (*_OWN, *CALLED)
 }
 """Every special function by its class."""
-
-FAMILIES = (*special.ORDERS, special.besselj, special.bessely, special.besseli, special.besselk)
-"""Functions that have code of their own for whole orders, their first argument."""
 
 
 def operands(node: Expr) -> tuple[tuple[int, ...], tuple[Expr, ...]]:
     """The order of a special function, where it has a whole one, and what else it is called with."""
-    if type(node) in FAMILIES and isinstance(node.args[0], Integer):
+    family = type(node) in special.ORDERS or isinstance(node, special.Bessel)
+    if family and isinstance(node.args[0], Integer):
         return (int(node.args[0]),), node.args[1:]
     return (), node.args
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 
 from codegen.errors import EmitError
-from codegen.expression import Extent
-from codegen.graph import Graph, Kind, Variable
+from codegen.ir.graph import Graph, Kind, Variable
+from codegen.walk import Extent
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
     Raises :class:`EmitError` for a pack of unknown, mixed, integer or sample-sized variables, and for an array that is
     an input and an output.
 
-    >>> from codegen.graph import Equation
+    >>> from codegen.ir.graph import Equation
     >>> a, b, c = Variable("a", (2,)), Variable("b"), Variable("c")
     >>> graph = Graph((a, b), (Equation(c.symbol, a[0] * a[1] * b.symbol),), ("c",))
     >>> [slot.shape for slot in layout(graph, {"theta": ["a", "b"]}).arguments]

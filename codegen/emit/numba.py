@@ -1,4 +1,4 @@
-"""A scheduled graph as a readable Numba module: a header, an unchecked kernel, and checked entry points.
+"""A scheduled graph as a readable Numba module: a header and functions that check what they are given.
 
 Every identifier is made here; names from the graph appear only in comments and docstrings, escaped.
 """
@@ -14,27 +14,29 @@ import numpy as np
 from numpy.typing import DTypeLike
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
-from codegen.emit.expressions import ExpressionWriter
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
+from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.text import escape
 from codegen.errors import EmitError
-from codegen.expression import Extent, base_name, extent, subscripts
-from codegen.graph import Graph, Reduction, Variable
-from codegen.operations import count_operations, summary
+from codegen.ir.graph import Graph, Reduction, Variable
+from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
     Accumulate,
     Contract,
     Fill,
     Kernel,
     Loop,
+    One,
     Place,
     Program,
     Samples,
     Set,
     Statement,
     Store,
+    Vector,
 )
+from codegen.walk import Extent, base_name, extent, subscripts
 
 Dtype = Literal["float64", "float32"]
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
@@ -72,10 +74,10 @@ SPECIAL = "from codegen.emit import special\n"
 
 
 def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
-    """The source of a module with ``run`` (unchecked), ``fill`` and ``kernel`` (checked).
+    """The source of a module with ``fill`` and ``kernel``.
 
-    ``kernel(*arguments)`` returns the results, arrays newly allocated; ``fill(*arguments, *arrays)`` writes the array
-    results and returns the scalar ones; ``run(*arguments, *arrays, work)`` is what both call.
+    ``fill(*arguments, *arrays)`` writes the array results and returns the scalar ones; ``kernel(*arguments)`` calls it
+    on new arrays and returns all results.
     """
     return _module(program, layout, dtype, functions(program, layout, dtype))
 
@@ -101,9 +103,6 @@ def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> 
             "",
             *made.kernel(),
             "",
-            "",
-            "run = kernel  # a loader asks it whether its machine code came from the cache",
-            "",
         ]
     )
 
@@ -125,7 +124,7 @@ def describe(program: Program, layout: Layout, dtype: Dtype) -> str:
 
 
 def functions(program: Program, layout: Layout, dtype: Dtype, prefix: str = "") -> str:
-    """The definitions of ``run``, ``fill`` and ``kernel``, their names preceded by ``prefix``; they need PREAMBLE."""
+    """The definitions of ``fill`` and ``kernel``, their names preceded by ``prefix``; they need PREAMBLE."""
     return "\n".join(Functions(program, layout, dtype, prefix).lines()) + "\n"
 
 
@@ -182,10 +181,7 @@ class Functions:
             yield f"{name} = np.{self.dtype}({text})"
         yield ""
         yield ""
-        yield from self.run(body)
-        yield ""
-        yield ""
-        yield from self.fill()
+        yield from self.fill(body)
 
     def header(self) -> Iterator[str]:
         graph = self.program.graph
@@ -209,30 +205,23 @@ class Functions:
         results = ", ".join(_type(slot, self.dtype, False) for slot in self.layout.arrays)
         yield f"{self.prefix}ARGUMENTS = ({arguments},)" if arguments else f"{self.prefix}ARGUMENTS = ()"
         yield f"{self.prefix}RESULTS = ({results},)" if results else f"{self.prefix}RESULTS = ()"
-        yield f"{self.prefix}WORK = types.Array(types.{self.dtype}, 1, 'C')"
 
     def parameters(self) -> tuple[list[str], list[str]]:
         return [self.argument(s) for s in self.layout.arguments], [self.result(s) for s in self.layout.arrays]
 
-    def run(self, body: list[str]) -> Iterator[str]:
-        arguments, results = self.parameters()
-        yield f"@njit([(*{self.prefix}ARGUMENTS, *{self.prefix}RESULTS, {self.prefix}WORK)], {FLAGS})"
-        yield f"def {self.prefix}run({', '.join([*arguments, *results, 'work'])}):"
-        yield from body
-        yield from (f"    {line}" for line in self.packed_scalars())
-        yield f"    return {self.returned()}"
-
     def body(self) -> Iterator[str]:
-        """The statements of ``run``."""
-        yield from (f"    {line}" for line in self.extents())
+        """The program itself: it checks nothing."""
         for slot in (*self.layout.arguments, *self.layout.arrays):
             yield from (f"    {line}" for line in self.unpack(slot))
+        if self.program.work:
+            yield f"    work = np.empty({'+'.join(map(self.size_text, self.program.work))}, np.{self.dtype})"
         offset: list[str] = []
         for number, shape in enumerate(self.program.work):
             start, offset = "+".join(offset) or "0", [*offset, self.size_text(shape)]
             reshape = f".reshape({self.shape_text(shape)})" if len(shape) > 1 else ""
             yield f"    w{number} = work[{start}:{'+'.join(offset)}]{reshape}"
         yield from self.block(self.program.statements, 1, {})
+        yield from (f"    {line}" for line in self.packed_scalars())
 
     def extents(self) -> Iterator[str]:
         for number, symbol in enumerate(self.program.extents):
@@ -285,16 +274,17 @@ class Functions:
             if isinstance(statement, Loop):
                 name = f"i{len(scope)}"
                 stop = "size" if statement.index == self.tile else self.extent_name(extent(statement.index))
-                if statement.only is None:
-                    yield f"{pad}for {name} in range({stop}):"
-                else:
+                if isinstance(statement.mode, One):
                     in_tile = statement.index == self.tile
                     start = " - first" if in_tile else ""
-                    yield f"{pad}{name} = {self.integer_text(statement.only, scope)}{start}"
+                    yield f"{pad}{name} = {self.integer_text(statement.mode.value, scope)}{start}"
                     if statement.certain and not in_tile:
                         yield from self.block(statement.body, indent, {**scope, statement.index: name})
                         continue
                     yield f"{pad}if 0 <= {name} < {stop}:"
+                else:
+                    lanes = f"  # in {statement.mode.width} lanes" if isinstance(statement.mode, Vector) else ""
+                    yield f"{pad}for {name} in range({stop}):{lanes}"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
                 yield from self.samples(statement, indent, scope)
@@ -433,13 +423,12 @@ class Functions:
         name = scope[subscript]
         return f"first + {name}" if subscript == self.tile and place is not Place.TILE else name
 
-    # --- checked entry points -------------------------------------------------------------------------------------
+    # --- functions -------------------------------------------------------------------------------------
 
-    def fill(self) -> Iterator[str]:
+    def fill(self, body: list[str]) -> Iterator[str]:
         arguments, results = self.parameters()
-        parameters = ", ".join([*arguments, *results])
         yield f"@njit([(*{self.prefix}ARGUMENTS, *{self.prefix}RESULTS)], {FLAGS})"
-        yield f"def {self.prefix}fill({parameters}):"
+        yield f"def {self.prefix}fill({', '.join([*arguments, *results])}):"
         yield from (f"    {line}" for line in self.extents())
         for number, symbol in enumerate(self.program.extents):
             yield f"    if n{number} < 1:"
@@ -449,13 +438,8 @@ class Functions:
         for slot in self.layout.arrays:
             yield from self.check(self.result(slot), slot)
         yield from self.disjoint()
-        yield from (f"    {line}" for line in self.allocate())
-        yield f"    return {self.prefix}run({parameters + ', ' if parameters else ''}work)"
-
-    def allocate(self) -> Iterator[str]:
-        """The workspace of one call."""
-        sizes = "+".join(self.size_text(shape) for shape in self.program.work) or "0"
-        yield f"work = np.empty({sizes}, np.{self.dtype})"
+        yield from body
+        yield f"    return {self.returned()}"
 
     def check(self, name: str, slot: Slot) -> Iterator[str]:
         tests = [f"{name}.shape[{axis}] != {self.extent_name(n)}" for axis, n in enumerate(slot.shape)]
@@ -479,13 +463,13 @@ class Functions:
         everything = [*arrays, *results]
         if not results or len(everything) == 1:
             return
-        yield f"    first = ({', '.join(f'{name}.ctypes.data' for name in everything)})"
-        yield f"    size = ({', '.join(f'{name}.nbytes' for name in everything)})"
+        yield f"    begins = ({', '.join(f'{name}.ctypes.data' for name in everything)})"
+        yield f"    lengths = ({', '.join(f'{name}.nbytes' for name in everything)})"
         for number, result in enumerate(results, len(arrays)):
             if number:
-                start, length = f"first[{number}]", f"size[{number}]"
+                start, length = f"begins[{number}]", f"lengths[{number}]"
                 yield f"    for n in range({number}):"
-                yield f"        if {start} < first[n] + size[n] and first[n] < {start} + {length}:"
+                yield f"        if {start} < begins[n] + lengths[n] and begins[n] < {start} + {length}:"
                 yield f'            raise ValueError("{result} shares memory with an argument or another result")'
 
     def kernel(self) -> Iterator[str]:

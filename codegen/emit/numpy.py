@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
 
-from codegen.emit.expressions import ARRAY, Dialect, ExpressionWriter
+from codegen.emit.scalars import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
-from codegen.expression import Extent, base_name, extent, indices, subscripts
-from codegen.graph import Equation, Graph, Reduction
+from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.walk import Extent, base_name, extent, indices, subscripts
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

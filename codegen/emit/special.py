@@ -24,7 +24,7 @@ from codegen.emit.lanes import Lanes, Value
 from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
 from codegen.emit.vectormath import exp, log, log1p, sin, softplus
-from codegen.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
+from codegen.functions.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
@@ -250,10 +250,7 @@ def _lambert_w(lanes: Lanes, x: Value) -> Value:
     """
     root = _from_branch_point(lanes, x)
     series = _horner_of_numbers(lanes, root, NEAR_BRANCH_POINT)
-    logarithm = log1p(lanes, x)
-    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
-    start = lanes.fma(lanes.neg(logarithm), correction, logarithm)
-    start = lanes.select(lanes.compare("<", root, SERIES_START), series, start)
+    start = lanes.select(lanes.compare("<", root, SERIES_START), series, _start(lanes, log1p(lanes, x)))
     w = _refined(lanes, start, lambda w: log(lanes, lanes.div(x, w)))
     value = lanes.select(lanes.compare("<", root, SERIES_ALONE), series, w)
     value = lanes.select(lanes.compare("<", lanes.abs(x), 1e-300), x, value)  # x/w has no digits left there
@@ -281,6 +278,12 @@ def _from_branch_point(lanes: Lanes, x: Value) -> Value:
     return lanes.sqrt(lanes.mul(2 * math.e, lanes.at_least(distance, 0.0)))
 
 
+def _start(lanes: Lanes, logarithm: Value) -> Value:
+    """Winitzki's approximation of W, given log(1 + x)."""
+    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
+    return lanes.fma(lanes.neg(logarithm), correction, logarithm)
+
+
 def _refined(lanes: Lanes, w: Value, logarithm: Callable[[Value], Value]) -> Value:
     """Two steps of the iteration for W (Fritsch, Shafer, Crowley 1973), given log(x/w)."""
     for _ in range(2):
@@ -296,10 +299,7 @@ def _wright_omega(lanes: Lanes, x: Value) -> Value:
     """ω with ω + log ω = x: W(exp(x)) up to 1, then as W, from the same start with softplus(x) for log1p(exp(x))."""
     below = lanes.compare("<", x, 1.0)
     near = _lambert_w(lanes, exp(lanes, lanes.select(below, x, 0.0)))
-    logarithm = softplus(lanes, x)
-    correction = lanes.div(log1p(lanes, logarithm), lanes.add(logarithm, 2.0))
-    w = lanes.fma(lanes.neg(logarithm), correction, logarithm)
-    w = _refined(lanes, w, lambda w: lanes.sub(x, log(lanes, w)))
+    w = _refined(lanes, _start(lanes, softplus(lanes, x)), lambda w: lanes.sub(x, log(lanes, w)))
     value = lanes.select(below, near, w)
     return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
 
@@ -412,7 +412,12 @@ def _falling(letter: str, factor: float) -> Code:
 def _scaled_bessel(lanes: Lanes, n: int, x: Value) -> Value:
     """exp(−|x|)·Iₙ(x)."""
     value = _scipy(lanes, f"i{n}e", x) if n < 2 else _scipy(lanes, "ive", float(n), x)
-    return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
+    if n < 2:
+        return value
+    # SciPy has nan at both ends.
+    size = lanes.abs(x)
+    gone = lanes.builder.or_(lanes.compare("<", size, VANISHING), lanes.compare("==", size, math.inf))
+    return lanes.select(gone, 0.0, value)
 
 
 VANISHING = 1e-170
@@ -426,6 +431,18 @@ def _dying_away(code: Code, low: float = -math.inf) -> Code:
         x = arguments[-1]
         end = _is_infinite(lanes, x) if low == -math.inf else lanes.compare("==", x, math.inf)
         return lanes.select(end, 0.0, code(lanes, *arguments))
+
+    return masked
+
+
+def _without_end(code: Code) -> Code:
+    """A function that is infinite at infinity, where SciPy has nan: of order n at −∞ as xⁿ is."""
+
+    def masked(lanes: Lanes, order: Order, x: Value) -> Value:
+        value = code(lanes, order, x)
+        if not isinstance(order, int):
+            return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
+        return lanes.select(_is_infinite(lanes, x), x if order % 2 else math.inf, value)
 
     return masked
 
@@ -462,7 +479,7 @@ CODE: Mapping[str, Code] = {
     "reciprocal_gamma_crossing": _reciprocal_gamma_crossing,
     "besselj": _dying_away(_growing("j")),
     "bessely": _dying_away(_falling("y", -1 / math.pi), low=0.0),
-    "besseli": _growing("i"),
+    "besseli": _without_end(_growing("i")),
     "besselk": _falling("k", 0.5),
     "spherical_bessel": _spherical_bessel,
     "modified_spherical_bessel": _modified_spherical_bessel,

@@ -13,9 +13,9 @@ from sympy import Basic, Expr, Indexed
 from sympy.core.relational import Relational
 
 from codegen import functions
-from codegen.expression import base_name, extent, indices, is_leaf, is_variable, references, rewrite
 from codegen.functions import Composite, canonical_node, equal, floor, sign, stop_gradient
-from codegen.graph import Cell, Equation, Graph, Reduction, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable
+from codegen.walk import base_name, extent, indices, is_leaf, is_variable, references, rewrite
 
 
 def _first(node: Expr) -> list[Expr]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from codegen.derive import gradient as derive
 from codegen.derive.request import Wrt, names_of
 from codegen.errors import CheckError
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 from codegen.numeric.branches import branches
 from codegen.numeric.differences import differentiable, problem
 from codegen.numeric.evaluate import evaluate

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codegen.errors import CheckError
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 from codegen.numeric.inputs import bind
 from codegen.numeric.lines import Array, UserFunction, direction_lines, entry_lines
 from codegen.numeric.schemes import SCHEMES, Estimate, Problem, exact

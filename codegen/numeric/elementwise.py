@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sympy import Add, And, Mul, Not, Or, Piecewise, Pow
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen import functions, special
+from codegen import functions
+from codegen.functions import special
 from codegen.numeric.program import IntegerPower, Quotient, Root
 
 Array = NDArray[Any]
@@ -216,12 +217,9 @@ def _airy(number: int) -> Function:
     return _to_first_order(lambda s, x: s.airy(x)[number], slope)
 
 
-def _chi(special: Any, x: Array) -> Any:
-    return np.where(x < 0, np.nan, special.shichi(x)[1])
-
-
-def _ci(special: Any, x: Array) -> Any:
-    return np.where(x < 0, np.nan, special.sici(x)[1])
+def _cosine_integral(name: str, slope: Function) -> Function:
+    """Ci or Chi, the second of the two that SciPy has under one name; nan below 0."""
+    return _to_first_order(lambda s, x: np.where(x < 0, np.nan, getattr(s, name)(x)[1]), slope)
 
 
 def _density(special: Any, a: Array, x: Array) -> Any:
@@ -308,12 +306,12 @@ SPECIAL: Mapping[type, Function] = {
     sympy.expint: _to_first_order(lambda s, n, x: s.expn(n, x), lambda s, n, x: -s.expn(n - 1, x)),
     sympy.Ei: _to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
     special.sine_integral: _to_first_order(lambda s, x: s.sici(x)[0], lambda s, x: _spherical_bessel(s, 0, x)),
-    sympy.Ci: _to_first_order(_ci, lambda s, x: np.cos(x) / x),
+    sympy.Ci: _cosine_integral("sici", lambda s, x: np.cos(x) / x),
     sympy.erfinv: _to_first_order(lambda s, x: s.erfinv(x), lambda s, x: np.sqrt(np.pi) / 2 * np.exp(s.erfinv(x) ** 2)),
     special.hyperbolic_sine_integral: _to_first_order(
         lambda s, x: s.shichi(x)[0], lambda s, x: _modified_spherical_bessel(s, 0, x)
     ),
-    sympy.Chi: _to_first_order(_chi, lambda s, x: np.cosh(x) / x),
+    sympy.Chi: _cosine_integral("shichi", lambda s, x: np.cosh(x) / x),
     sympy.erfi: _to_first_order(lambda s, x: s.erfi(x), lambda s, x: 2 / np.sqrt(np.pi) * np.exp(x * x)),
     functions.erfcinv: _to_first_order(lambda s, x: s.erfcinv(x), _slope_of_erfcinv),
     sympy.fresnels: _to_first_order(lambda s, x: s.fresnel(x)[0], lambda s, x: np.sin(np.pi / 2 * x * x)),

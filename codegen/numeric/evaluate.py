@@ -17,11 +17,11 @@ from sympy import Basic, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
-from codegen.expression import Extent, base_name, extent, indices, is_variable, subscripts
-from codegen.graph import Equation, Graph, Reduction, require_graph
+from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.numeric.elementwise import NUMPY
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
+from codegen.walk import Extent, base_name, extent, indices, is_variable, subscripts
 
 Array = NDArray[Any]
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Symbol
 
 from codegen.errors import CheckError
-from codegen.graph import Graph, Variable, require_graph
+from codegen.ir.graph import Graph, Variable, require_graph
 
 Array = NDArray[Any]
 
@@ -30,7 +30,7 @@ def bind(graph: Graph, values: Mapping[str, ArrayLike], dtype: np.dtype[Any]) ->
     Raises :class:`CheckError` naming the input, what was found and what was expected: for a name that is missing or
     unknown, a rank or extent that does not fit, two sizes for one extent, no samples, and values of another kind.
 
-    >>> from codegen.graph import Equation, Index, Reduction, sample_extent
+    >>> from codegen.ir.graph import Equation, Index, Reduction, sample_extent
     >>> S = sample_extent()
     >>> s, x = Index("s", S), Variable("x", (S,))
     >>> graph = Graph((x,), (Equation(Variable("L").symbol, x[s], Reduction.SUM, (s,)),), ("L",))

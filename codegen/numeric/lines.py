@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from codegen.errors import CheckError
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 from codegen.numeric.branches import ancestors_only, branches
 from codegen.numeric.evaluate import Evaluator, evaluate
 from codegen.numeric.inputs import bind

@@ -19,14 +19,14 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions
 from codegen.errors import CheckError
-from codegen.expression import base_name, extent, is_variable, subscripts
 from codegen.functions import Primitive
-from codegen.graph import Equation, Graph, Reduction
+from codegen.functions.primitive import Approximation
+from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
-from codegen.numeric.program import IntegerPower, Quotient, Root, compile_exactly
-from codegen.primitive import Approximation
+from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
+from codegen.walk import base_name, extent, is_variable, subscripts
 
 Objects = NDArray[np.object_]
 
@@ -133,7 +133,7 @@ class Oracle:
         return self.combine[plan.equation.reduction](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
-        program = compile_exactly(equation.body)
+        program = compile_bodies(equation.body, kept=(Approximation,))
         steps: list[Step] = []
         for instruction in program.instructions:
             operation = instruction.operation

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sympy import Basic, Expr, Float, Integer, Mul, Pow, Rational, nan
 
-from codegen.expression import is_leaf, postorder
 from codegen.functions import CANONICAL, Composite
-from codegen.primitive import Approximation
+from codegen.walk import is_leaf, postorder
 
 
 class Quotient:
@@ -41,11 +39,11 @@ class Program:
     results: tuple[int, ...]
 
 
-def compile_bodies(*bodies: Basic) -> Program:
+def compile_bodies(*bodies: Basic, kept: tuple[type[Composite], ...] = ()) -> Program:
     """One program for several expressions that may share nodes.
 
-    Abbreviations (:class:`~codegen.functions.Composite`) are written out, and the operations are SymPy's classes or
-    the three above.
+    Abbreviations (:class:`~codegen.functions.Composite`) are written out, except for those that are ``kept``; the other
+    operations are SymPy's classes or the three above.
 
     >>> from sympy import symbols
     >>> x, y = symbols("x y", real=True)
@@ -58,23 +56,13 @@ def compile_bodies(*bodies: Basic) -> Program:
     3 IntegerPower (1, 2)
     4 Quotient (0, 3)
     """
-    return _program(_Writer(), bodies)
-
-
-def compile_exactly(*bodies: Basic) -> Program:
-    """The same with an operation for each formula that is an :class:`~codegen.functions.Approximation`."""
-    return _program(_ExactWriter(), bodies)
-
-
-def _program(writer: _Writer, bodies: Sequence[Basic]) -> Program:
+    writer = _Writer(kept)
     return _without_unused(writer.instructions, tuple(writer.position(body) for body in bodies))
 
 
 class _Writer:
-    operations: tuple[type[Composite], ...] = ()
-    """Abbreviations that are an operation of their own."""
-
-    def __init__(self) -> None:
+    def __init__(self, kept: tuple[type[Composite], ...]) -> None:
+        self.kept = kept
         self.instructions: list[Instruction] = []
         self.positions: dict[int, int] = {}
         self.alive: list[Basic] = []  # positions are kept by identity, which must not be reused
@@ -96,7 +84,7 @@ class _Writer:
             return self._append(nan)  # such as log(−2), in a branch
         if is_leaf(node):
             return self._append(node)
-        if isinstance(node, Composite) and not isinstance(node, self.operations):
+        if isinstance(node, Composite) and not isinstance(node, self.kept):
             return self.position(node.definition())
         if node.func in CANONICAL:
             return self.position(CANONICAL[node.func](*node.args))
@@ -133,10 +121,6 @@ class _Writer:
 
     def _number(self, value: int) -> int:
         return self.position(Integer(value))
-
-
-class _ExactWriter(_Writer):
-    operations = (Approximation,)
 
 
 def _is_reciprocal(node: Basic) -> bool:

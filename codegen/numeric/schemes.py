@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from codegen.cached import cached_property
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 from codegen.numeric.branches import ancestors_only
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codegen.cached import cached_property
 from codegen.errors import GraphError
-from codegen.graph import Graph, require_graph
-from codegen.operations import Operations, count_operations, summary
+from codegen.ir.graph import Graph, require_graph
+from codegen.ir.operations import Operations, count_operations, summary
 from codegen.passes.contract import contract
 from codegen.passes.lower import lower
 from codegen.passes.prune import prune
@@ -29,15 +29,15 @@ PASSES: Mapping[str, Callable[[Graph], Graph]] = {
 
 @dataclass(frozen=True)
 class PassReport:
-    """The graph before the first pass and after each, and the operations of each for so many samples."""
+    """The operations of a graph before the first pass and after each, for so many samples."""
 
-    graphs: tuple[tuple[str, Graph], ...]
+    graph: Graph
     samples: int
 
     @cached_property
     def counts(self) -> tuple[tuple[str, Operations], ...]:
-        """Counted when somebody asks: it takes as long as the passes themselves."""
-        return tuple((name, count_operations(graph, self.samples)) for name, graph in self.graphs)
+        """Counted when somebody asks, by the passes anew: graphs that are kept keep all that was found about them."""
+        return tuple((name, count_operations(graph, self.samples)) for name, graph in _stages(self.graph))
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.counts)
@@ -58,11 +58,16 @@ def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
     outputs a, da/du
     """
     require_graph(graph, GraphError)
-    found = [("derived", graph)]
+    *_, (_, best) = _stages(graph)
+    return best, PassReport(graph, samples)
+
+
+def _stages(graph: Graph) -> Iterator[tuple[str, Graph]]:
+    """The graph before the first pass and after each."""
+    yield "derived", graph
     for name, apply in PASSES.items():
         graph = apply(graph)
-        found.append((name, graph))
-    return graph, PassReport(tuple(found), samples)
+        yield name, graph
 
 
 __all__ = ["PASSES", "PassReport", "contract", "lower", "optimise", "prune", "share", "simplify", "stabilise"]

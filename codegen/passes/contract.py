@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from sympy import Expr, Idx, Mul
 
-from codegen.expression import extent, fresh_names, indices, is_leaf, references
 from codegen.functions import equal
-from codegen.graph import Equation, Graph, Reduction, Variable
-from codegen.operations import size
+from codegen.ir.graph import Equation, Graph, Reduction, Variable
+from codegen.ir.operations import size
+from codegen.walk import extent, fresh_names, indices, is_leaf, references
 
 Indices: TypeAlias = frozenset[Idx]
 
@@ -29,7 +29,7 @@ def contract(graph: Graph) -> Graph:
     Σ_s x[s, d]·x[s, e]·q[s, h, k] takes two multiplications for each s, d, e, h, k; with the product of the two x first
     it takes one. Σ_ij v[i]·A[i, j]·w[j] sums over j before it multiplies by v.
 
-    >>> from codegen.graph import Index
+    >>> from codegen.ir.graph import Index
     >>> i, j = Index("i", 3), Index("j", 4)
     >>> v, A, w, e = Variable("v", (3,)), Variable("A", (3, 4)), Variable("w", (4,)), Variable("e")
     >>> sum_ = Equation(e.symbol, v[i] * A[i, j] * w[j], Reduction.SUM, (i, j))

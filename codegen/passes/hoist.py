@@ -8,9 +8,9 @@ from itertools import count
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.expression import extent, indices, is_leaf, postorder
-from codegen.graph import Equation, Graph, Variable
+from codegen.ir.graph import Equation, Graph, Variable
 from codegen.passes.share import DIVISION_COST, cost
+from codegen.walk import extent, indices, is_leaf, postorder
 
 
 def hoist(graph: Graph) -> Graph:
@@ -18,7 +18,7 @@ def hoist(graph: Graph) -> Graph:
 
     The schedules apply it; formulas for people are shown without.
 
-    >>> from codegen.graph import Index, Variable, Graph, Equation
+    >>> from codegen.ir.graph import Index, Variable, Graph, Equation
     >>> i = Index("i", 3)
     >>> a, b, c = Variable("a", (3,)), Variable("b"), Variable("c", (3,))
     >>> print(hoist(Graph((a, b), (Equation(c[i], a[i] / b.symbol),), ("c",))))

@@ -8,10 +8,10 @@ from sympy import Expr
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.equation import Equation, Variable
-from codegen.expression import extent, fold, fresh_names, indices, is_leaf, postorder, rebuild, references
 from codegen.functions import Composite, canonical, canonical_node
-from codegen.graph import Graph
+from codegen.ir.equation import Equation, Variable
+from codegen.ir.graph import Graph
+from codegen.walk import extent, fold, fresh_names, indices, is_leaf, postorder, rebuild, references
 
 
 def lower(graph: Graph) -> Graph:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sympy import Add, Expr, Integer, Mul, Rational, sqrt
 
-from codegen.expression import is_reference, postorder
 from codegen.functions import direction_cosine, hypot
+from codegen.walk import is_reference, postorder
 
 SHORT = 4
 """Up to so many squares their root is a hypot. Its second derivatives by n operands have n² terms, those of the root of

@@ -7,23 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from sympy import Expr, Idx, Indexed, Integer
+from sympy import Expr, Idx, Indexed
 from sympy.core.basic import Basic
 from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.expression import fold, reindex
-
-
-def pattern(expression: Expr, order: Sequence[Idx]) -> Expr:
-    """The expression with these indices, all that it has, renamed by their position.
-
-    >>> i, j = Idx("i", 3), Idx("j", 3)
-    >>> pattern(i + j, (i, j)) == pattern(j + i, (j, i))
-    True
-    """
-    return reindex(expression, {index: _blank(n, index.upper) for n, index in enumerate(order)})
+from codegen.walk import fold, reindex
 
 
 class Patterns:
@@ -63,11 +52,6 @@ def _content(node: Basic, arguments: list[int], places: Mapping[Expr, tuple[int,
     if not node.args:
         return Basic, node
     return type(node), *(sorted(arguments) if isinstance(node, (AssocOp, LatticeOp)) else arguments)
-
-
-@lru_cache(maxsize=512)
-def _blank(position: int, upper: Expr) -> Idx:
-    return Idx(f"_{position}", (Integer(0), upper))
 
 
 @dataclass(frozen=True)

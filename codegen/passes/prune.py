@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen.graph import Graph
+from codegen.ir.graph import Graph
 
 
 def prune(graph: Graph) -> Graph:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
-from codegen.equation import Equation, Variable
-from codegen.expression import (
+from codegen.functions import equal, select, step, stop_gradient
+from codegen.ir.equation import Equation, Variable
+from codegen.ir.graph import Cell, Graph
+from codegen.passes.patterns import Patterns, Vertex
+from codegen.walk import (
     extent,
     fold,
     fresh_names,
@@ -22,9 +25,6 @@ from codegen.expression import (
     rebuild,
     substitute,
 )
-from codegen.functions import equal, select, step, stop_gradient
-from codegen.graph import Cell, Graph
-from codegen.passes.patterns import Patterns, Vertex
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""
@@ -82,14 +82,14 @@ def _right_side(equation: Equation, patterns: Patterns) -> Hashable:
 
 def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
     """The body with references to the vertices that are left."""
-    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.accesses[1:] if cell in alias}
+    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.reads if cell in alias}
     return substitute(equation.body, hits) if hits else equation.body
 
 
 def _read_across(graph: Graph) -> Iterator[Cell]:
     """Vertices that some reference reads only in part or together with others: they keep their own name."""
     for equation in graph.equations:
-        for access in equation.accesses[1:]:
+        for access in equation.reads:
             cells = graph.meeting(access.cell)
             if cells != (access.cell,):
                 yield from cells

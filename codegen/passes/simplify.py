@@ -8,10 +8,10 @@ from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.expression import indices, reindex, rewrite, subscripts
 from codegen.functions import canonical
-from codegen.graph import Cell, Equation, Graph, Reduction
-from codegen.summation import summand
+from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.ir.summation import summand
+from codegen.walk import indices, reindex, rewrite, subscripts
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""
@@ -57,7 +57,7 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
     uses: Counter[Cell] = Counter()
     whole = {equation.cell for equation in graph.equations}
     for equation in graph.equations:
-        for access in equation.accesses[1:]:
+        for access in equation.reads:
             cells = graph.meeting(access.cell)
             for cell in cells:
                 uses[cell] += 1 if equation.reduction is None else 2
@@ -93,7 +93,7 @@ def _is_power(factor: Expr, references: tuple[Expr, ...]) -> bool:
 
 
 def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
-    hits = {access.reference: inlined[access.cell] for access in equation.accesses[1:] if access.cell in inlined}
+    hits = {access.reference: inlined[access.cell] for access in equation.reads if access.cell in inlined}
     if not hits:
         return equation
     replacements = {

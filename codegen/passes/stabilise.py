@@ -10,8 +10,13 @@ from sympy import Add, Expr, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import (
+from codegen.functions import log1p, maximum, sigmoid, stop_gradient
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Cell, Graph, cell_of
+from codegen.passes import tails
+from codegen.passes.norms import directed, is_norm
+from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
+from codegen.walk import (
     extent,
     fresh_name,
     is_reference,
@@ -22,11 +27,6 @@ from codegen.expression import (
     rewrite,
     subscripts,
 )
-from codegen.functions import log1p, maximum, sigmoid, stop_gradient
-from codegen.graph import Cell, Graph, cell_of
-from codegen.passes import tails
-from codegen.passes.norms import directed, is_norm
-from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
 
 
 def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
@@ -221,13 +221,13 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
         return None if written == node else stable(written)
 
     known = {**saturating, **decaying}
-    readers = [any(access.cell in known for access in equation.accesses[1:]) for equation in equations]
+    readers = [any(access.cell in known for access in equation.reads) for equation in equations]
     return [e.with_body(rewrite(e.body, rule)) if reads else e for e, reads in zip(equations, readers)]
 
 
 def _decays(body: Expr) -> bool:
     """Whether a vertex is a product that decays as exp(−u²)."""
-    return any(isinstance(f, exp) or f.func in tails.DECAYING for f in Mul.make_args(body))
+    return any(isinstance(f, exp) or f.func in tails.DECAY_OF_TAILS for f in Mul.make_args(body))
 
 
 def _with(definitions: Mapping[Cell, Equation], product: Mul) -> Expr:
@@ -251,7 +251,7 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
 
 
 def _saturates(body: Expr, maxima: Set[Cell]) -> bool:
-    if any(factor.func in tails.LOGARITHMS for factor in Mul.make_args(body)):
+    if any(factor.func in tails.LOGARITHMS_OF_TAILS for factor in Mul.make_args(body)):
         return True
     if isinstance(body, Mul):
         return any(cell_of(r) in maxima for f in body.args if isinstance(f, exp) for r in references(f))

@@ -8,8 +8,6 @@ from itertools import permutations
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
 from sympy.core.basic import Basic
 
-from codegen.bessel import bessel_ratio, log_bessel
-from codegen.expression import postorder
 from codegen.functions import (
     absolute,
     bose,
@@ -33,10 +31,12 @@ from codegen.functions import (
     softplus,
     stop_gradient,
 )
+from codegen.functions.bessel import bessel_ratio, log_bessel
+from codegen.functions.removable import exprel, x_over_expm1
+from codegen.functions.special import besseli, lambert_w, wright_omega
 from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
-from codegen.removable import exprel, x_over_expm1
-from codegen.special import besseli, lambert_w, wright_omega
+from codegen.walk import postorder
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
@@ -311,16 +311,12 @@ def _has_power(product: Expr, wanted: Expr) -> bool:
 def _distributed(node: Mul) -> Expr | None:
     """T·(c/T + log(1 − exp(−c/T))) = c + T·log(1 − exp(−c/T)): c/T overflows, and its derivative cancels, as T → 0."""
     for total in node.args:
-        if isinstance(total, Add) and any(_is_logarithm_of_expm1(term) for term in total.args):
+        if isinstance(total, Add) and any(isinstance(term, log1mexp) for term in total.args):
             factor = Mul(*[f for f in node.args if f is not total])
             terms = [factor * term for term in total.args]
             if any(len(_denominators(new)) < len(_denominators(old)) for old, new in zip(total.args, terms)):
                 return Add(*terms)
     return None
-
-
-def _is_logarithm_of_expm1(term: Expr) -> bool:
-    return isinstance(term, log1mexp)
 
 
 def _denominators(term: Expr) -> list[Expr]:

@@ -7,12 +7,10 @@ SymPy turns erfc(−u) into 2 − erfc(u), which is 0 where erfc(−u) is 10⁻�
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 
 from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt, tanh
 from sympy.core.basic import Basic
 
-from codegen.expression import postorder
 from codegen.functions import (
     erfcx,
     inverse_erfcx,
@@ -24,6 +22,7 @@ from codegen.functions import (
     normal_cdf,
     sigmoid,
 )
+from codegen.walk import is_large
 
 Form = Callable[[Expr], Expr]
 Complements = Mapping[type[Expr], Mapping[Rational, Form]]
@@ -58,7 +57,7 @@ COMPLEMENTS_OF_ACTIVATIONS: Complements = {
 }
 
 #: log(c·f(w)) of a positive f that underflows, for numbers c that have a form of their own; any other c is taken out.
-LOGARITHMS: Mapping[type[Expr], Mapping[Rational, Form]] = {
+LOGARITHMS_OF_TAILS: Mapping[type[Expr], Mapping[Rational, Form]] = {
     erfc: {Integer(1): log_erfc, Rational(1, 2): lambda w: log_normal_cdf(-sqrt(2) * w)},
     normal_cdf: {Integer(1): log_normal_cdf, Integer(2): lambda x: log_erfc(-x / sqrt(2))},
 }
@@ -74,7 +73,7 @@ LOGARITHMS_OF_COMPLEMENTS: Mapping[type[Expr], Mapping[Rational, Form]] = {
 }
 
 #: What decays as exp(−g): that g, the factor that remains, f(w) = exp(−g)·factor, and its reciprocal.
-DECAYING: Mapping[type[Expr], tuple[Form, Form, Form]] = {
+DECAY_OF_TAILS: Mapping[type[Expr], tuple[Form, Form, Form]] = {
     erfc: (lambda w: w**2, erfcx, inverse_erfcx),
     normal_cdf: (
         lambda x: x**2 / 2,
@@ -139,17 +138,17 @@ def _is_part(number: Expr, whole: Expr | None) -> bool:
 
 
 def log_of_tail(argument: Expr) -> Expr | None:
-    """log(c·f(w)ⁿ·rest) = n·log f(w) + log(c·rest) for the positive functions of ``LOGARITHMS``."""
+    """log(c·f(w)ⁿ·rest) = n·log f(w) + log(c·rest) for the positive functions of ``LOGARITHMS_OF_TAILS``."""
     number, product = argument.as_coeff_Mul()
-    form = LOGARITHMS.get(product.func, {}).get(Rational(number))
+    form = LOGARITHMS_OF_TAILS.get(product.func, {}).get(Rational(number))
     if form is not None:
         return form(product.args[0])
     powers = [factor.as_base_exp() for factor in Mul.make_args(argument)]
-    tails = [(base, power) for base, power in powers if base.func in LOGARITHMS]
+    tails = [(base, power) for base, power in powers if base.func in LOGARITHMS_OF_TAILS]
     if not tails:
         return None
-    rest = Mul(*[base**power for base, power in powers if base.func not in LOGARITHMS])
-    return Add(*[power * LOGARITHMS[base.func][Integer(1)](base.args[0]) for base, power in tails], log(rest))
+    rest = Mul(*[base**power for base, power in powers if base.func not in LOGARITHMS_OF_TAILS])
+    return Add(*[power * LOGARITHMS_OF_TAILS[base.func][Integer(1)](base.args[0]) for base, power in tails], log(rest))
 
 
 def log1p_of_tail(argument: Expr) -> Expr | None:
@@ -164,8 +163,8 @@ def log1p_of_tail(argument: Expr) -> Expr | None:
 
 # --- products -----------------------------------------------------------------------------------------------------
 
-EXPANDED = 200
-"""Exponents of more nodes are compared as they stand."""
+LARGE = 200
+"""Exponents of so many nodes are compared as they stand."""
 
 
 def without_decay(node: Mul) -> Expr | None:
@@ -175,8 +174,8 @@ def without_decay(node: Mul) -> Expr | None:
         return None
     for factor in node.args:
         base, n = factor.as_base_exp()
-        if base.func in DECAYING and isinstance(n, Integer):
-            decay, remaining, reciprocal = DECAYING[base.func]
+        if base.func in DECAY_OF_TAILS and isinstance(n, Integer):
+            decay, remaining, reciprocal = DECAY_OF_TAILS[base.func]
             left = _difference(power, n * decay(base.args[0]))
             if left is not None:
                 others = [f for f in node.args if f is not factor and not isinstance(f, exp)]
@@ -190,7 +189,7 @@ def _difference(power: Expr, decay: Expr) -> Expr | None:
     left = power - decay
     if _count(left) < _count(power):
         return left
-    if sum(1 for _ in islice(postorder(left), EXPANDED)) == EXPANDED:
+    if is_large(left, LARGE):
         return None
     whole, left = expand(power), expand(left)
     return left if _count(left) < _count(whole) else None

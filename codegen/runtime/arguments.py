@@ -21,7 +21,7 @@ import numpy as np
 
 from codegen.emit.layout import Layout, Slot
 from codegen.errors import PrecisionWarning
-from codegen.expression import fresh_name
+from codegen.walk import fresh_name
 
 NUMBERS = (int, float, np.integer, np.floating)
 INTEGER = np.dtype(np.int64)

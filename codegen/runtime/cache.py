@@ -15,11 +15,12 @@ import platform
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary, finalize, ref
 
 from codegen.runtime import guard
 from codegen.runtime.forks import compiling
@@ -33,17 +34,22 @@ MACHINE_CODE = "__pycache__"
 FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
-_modules: dict[str, types.ModuleType] = {}
+
+class Functions(types.SimpleNamespace):
+    """Functions of a generated module by name."""
+
+
+_loaded: WeakValueDictionary[str, Functions] = WeakValueDictionary()
+"""The functions of generated modules that this process still holds."""
 _lock = threading.RLock()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A module and whether its machine code came from the cache."""
+    """The functions of a module, and whether their machine code came from the cache."""
 
-    module: types.ModuleType
+    functions: Functions
     cache_hit: bool
-    path: Path | None
 
 
 def key(content: str) -> str:
@@ -126,31 +132,56 @@ def _read_entry(path: Path) -> Entry | None:
 
 
 @compiling()
-def load(source: str, use_cache: bool, namespace: Mapping[str, Any]) -> Loaded:
-    """The module of this source, compiled now or loaded from disk; ``namespace`` holds what it expects to find."""
+def load(source: str, use_cache: bool, namespace: Mapping[str, Any], names: Sequence[str]) -> Loaded:
+    """The functions of these names in a module of this source, compiled now or loaded from disk.
+
+    ``namespace`` holds what the source expects to find, and may hold some of the functions.
+    """
     name = key(source)
     with _lock:
-        if name in _modules:
-            return Loaded(_modules[name], True, None)
-        loaded = _from_disk(name, source, namespace) if use_cache else None
+        if (known := _loaded.get(name)) is not None:
+            return Loaded(known, True)
+        loaded = _from_disk(name, source, namespace, names) if use_cache else None
         if loaded is None:
-            loaded = Loaded(_execute(name, source, f"<symnn {name}>", False, namespace), False, None)
-        _modules[name] = loaded.module
+            loaded = Loaded(_execute(name, source, f"<symnn {name}>", False, namespace, names), False)
+        _loaded[name] = loaded.functions
         return loaded
 
 
-def _execute(name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any]) -> types.ModuleType:
+def _execute(
+    name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any], names: Sequence[str]
+) -> Functions:
     free_pass_managers()
     module = types.ModuleType(f"symnn_generated_{name}")
     module.__file__ = filename
-    module.__dict__.update(namespace, CACHE=cache)
-    # Numba looks a function's module up by name when it loads machine code.
-    sys.modules[module.__name__] = module
+    # Each of its functions holds the module, and nothing else does.
+    module.__dict__.update(namespace, CACHE=cache, MODULE=module)
+    sys.modules[module.__name__] = stand_in = _StandIn(module)
+    finalize(module, _forget, stand_in)
     exec(compile(source, filename, "exec"), module.__dict__)
-    return module
+    # Numba frees a function when nobody holds it, and holds its globals until then: it must not be one of them.
+    return Functions(**{name: module.__dict__.pop(name) for name in names})
 
 
-def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded | None:
+class _StandIn(types.ModuleType):
+    """A module's place in ``sys.modules``, where Numba looks its names up, that does not keep the module alive."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        super().__init__(module.__name__)
+        self.stands_for = ref(module)
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        module = self.stands_for()
+        return {} if module is None else module.__dict__
+
+
+def _forget(stand_in: types.ModuleType) -> None:
+    if sys.modules.get(stand_in.__name__) is stand_in:
+        del sys.modules[stand_in.__name__]
+
+
+def _from_disk(name: str, source: str, namespace: Mapping[str, Any], names: Sequence[str]) -> Loaded | None:
     with locked(name) as place:
         if place is None:
             return None
@@ -161,14 +192,15 @@ def _from_disk(name: str, source: str, namespace: Mapping[str, Any]) -> Loaded |
             if not keep(path, source.encode()):
                 return None
             (place / MACHINE_CODE).mkdir(mode=0o700)
-        module = _execute(name, source, str(path), True, namespace)
+        functions = _execute(name, source, str(path), True, namespace, names)
         # Of a C function Numba counts the hits itself, of others in statistics.
-        hit = bool(getattr(module.run, "stats", module.run).cache_hits)
+        last = getattr(functions, names[-1])
+        hit = bool(getattr(last, "stats", last).cache_hits)
         if not hit:
             for file in (place / MACHINE_CODE).iterdir():  # Numba's, made just now, as the umask would have them
                 file.chmod(0o600)
             keep(place / DIGESTS, _digests(place).encode())
-        return Loaded(module, hit, path)
+        return Loaded(functions, hit)
 
 
 def _digests(entry: Path) -> str:

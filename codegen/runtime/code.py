@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
@@ -15,13 +15,14 @@ from codegen.emit.externals import require, symbols
 from codegen.emit.layout import Layout
 from codegen.emit.numba import Dtype, emit, emit_fill, emit_kernel
 from codegen.errors import EmitError
-from codegen.graph import Graph
-from codegen.operations import count_operations
+from codegen.ir.graph import Graph
+from codegen.ir.operations import count_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key, load
 from codegen.runtime.fingerprint import fingerprint
-from codegen.runtime.forks import compiling, once
+from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.machine import MachineCode, compile_module, load_object
+from codegen.runtime.stages import Stages, stage
 from codegen.schedule import ScheduleName, for_few_samples
 from codegen.schedule import schedule as scheduled
 from codegen.schedule.program import Contract, Loop, Program, Samples
@@ -69,7 +70,7 @@ class Code(Protocol):
 
     @property
     def jitted(self) -> Any:
-        """A module with the jitted ``kernel`` and ``fill``."""
+        """The jitted ``kernel`` and ``fill``."""
 
     @property
     def c_function(self) -> CFunction:
@@ -102,8 +103,10 @@ class Preparation:
     dtype: Dtype
     schedule: ScheduleName
     wish: EmitterName
+    stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
+    @stage("key")
     def key(self) -> str:
         """The name of its code in the cache."""
         slots = [
@@ -111,17 +114,20 @@ class Preparation:
         ]
         return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
 
-    @once
+    @compiled_property
+    @stage("passes")
     def optimised(self) -> tuple[Graph, PassReport]:
         """The graph after the passes, and their report."""
         return optimise(self.graph)
 
-    @once
+    @compiled_property
+    @stage("schedule")
     def program(self) -> Program:
         """The scheduled graph."""
         return scheduled(self.optimised[0], self.schedule)
 
-    @once
+    @compiled_property
+    @stage("schedule")
     def table(self) -> Table | None:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
@@ -142,7 +148,7 @@ class Preparation:
             raise EmitError(f"{what} has no vector form")
         return None
 
-    @once
+    @compiled_property
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
@@ -151,7 +157,7 @@ class Preparation:
 
         return readable_source(self.table)
 
-    @once
+    @compiled_property
     def facts(self) -> Mapping[str, str]:
         """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
         if self.table is None:
@@ -167,7 +173,10 @@ class Preparation:
             return Entry(self.facts, b"")
         from codegen.emit.vector.module import native_module
 
-        return Entry(self.facts, compile_module(native_module(self.table)))
+        with self.stages.stage("write"):
+            module = native_module(self.table)
+        with self.stages.stage("LLVM"):
+            return Entry(self.facts, compile_module(module))
 
 
 def _is_worth(program: Program) -> bool:
@@ -191,7 +200,8 @@ def load_code(preparation: Preparation, cache: bool) -> tuple[Code, Mapping[str,
     found, hit = entry(name, cache, preparation.build)
     if not found.code:
         return _NumbaCode(preparation, cache), found.facts
-    machine_code = _machine_code(found)
+    with preparation.stages.stage("load"):
+        machine_code = _machine_code(found)
     _loaded[name] = machine_code
     return _VectorCode(preparation, name, machine_code, hit, cache), found.facts
 
@@ -230,14 +240,14 @@ class _VectorCode:
         self.c_function = CFunction(addresses["fill"], count, workspace, code)
         self._preparation, self._name, self._cache = preparation, name, cache
 
-    @once
+    @compiled_property
     def jitted(self) -> Any:
         from codegen.emit.vector import module
 
         table = self._preparation.table
         assert table is not None
-        source = module.jitted_source(table, self._name)
-        return load(source, self._cache, module.jitted_namespace(table, source)).module
+        source, namespace = module.jitted_source(table, self._name), module.jitted_namespace(table, self._name)
+        return load(source, self._cache, namespace, ("fill", "kernel")).functions
 
 
 class _NumbaCode:
@@ -245,11 +255,13 @@ class _NumbaCode:
 
     def __init__(self, preparation: Preparation, cache: bool) -> None:
         layout = preparation.layout
-        source = emit_fill(preparation.program, layout, preparation.dtype)
-        loaded = load(source, cache, {})
+        with preparation.stages.stage("write"):
+            source = emit_fill(preparation.program, layout, preparation.dtype)
+        with preparation.stages.stage("Numba"):
+            loaded = load(source, cache, {}, ("fill",))
         self.cache_hit, self._layout = loaded.cache_hit, layout
         self._preparation, self._cache, self._module = preparation, cache, key(source)
-        self._fill = loaded.module.fill
+        self._functions, self._fill = loaded.functions, loaded.functions.fill
         slots = [*layout.arguments, *layout.arrays]
         self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
         self._arrays = [n for n, slot in enumerate(slots) if slot.shape]
@@ -270,21 +282,21 @@ class _NumbaCode:
         results = tuple([next(filled) if slot.shape else next(values) for slot in self._layout.results])
         return results[0] if len(results) == 1 else results
 
-    @once
+    @compiled_property
     def jitted(self) -> Any:
         prepared = self._preparation
         source = emit_kernel(prepared.program, self._layout, prepared.dtype, self._module)
-        return load(source, self._cache, {"fill": self._fill}).module
+        return load(source, self._cache, {"fill": self._fill}, ("fill", "kernel")).functions
 
-    @once
+    @compiled_property
     def c_function(self) -> CFunction:
-        from codegen.emit.c_entry import c_source, namespace
+        from codegen.emit.c_entry import c_source, pointer
         from codegen.emit.vector.interface import words
 
         extents = self._preparation.graph.extents
         source = c_source(self._layout, extents, self._preparation.dtype, self._module)
-        run = load(source, self._cache, namespace(self._fill)).module.run
-        return CFunction(run.address, words(len(extents), self._layout), lambda _: 0, run)
+        functions = load(source, self._cache, {"fill": self._fill, "pointer": pointer}, ("run",)).functions
+        return CFunction(functions.run.address, words(len(extents), self._layout), lambda _: 0, functions)
 
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         return self.call(*arguments, *arrays)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from sympy import Float, Idx, Indexed, Integer, Rational, Symbol
 from sympy.core.basic import Basic
 
-from codegen.equation import Equation
-from codegen.expression import extent, is_leaf
 from codegen.functions import Composite
-from codegen.graph import Graph
+from codegen.ir.equation import Equation
+from codegen.ir.graph import Graph
+from codegen.walk import extent, is_leaf
 
 
 def fingerprint(graph: Graph) -> str:
@@ -88,7 +88,7 @@ def _leaf(leaf: Basic) -> str:
         case Rational():
             return f"Rational {leaf.p}/{leaf.q}"
         case Idx():
-            return f"index {str(leaf.label)!r} {_shape((extent(leaf),))}"
+            return f"index {leaf.name!r} {_shape((extent(leaf),))}"
         case Indexed():
             return f"{str(leaf.base.label.name)!r}[{', '.join(_leaf(i) for i in leaf.indices)}]"
         case Symbol():

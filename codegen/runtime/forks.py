@@ -61,11 +61,11 @@ def compiling() -> Iterator[None]:
                 del _inside[thread]
 
 
-class once(cached_property[T]):  # noqa: N801
+class compiled_property(cached_property[T]):  # noqa: N801
     """A :class:`cached_property` that is worked out inside :func:`compiling`.
 
     >>> class Answer:
-    ...     @once
+    ...     @compiled_property
     ...     def value(self):
     ...         print("thinking")
     ...         return 42

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from codegen.emit.layout import Layout, Slot, layout
 from codegen.emit.numba import DTYPES, dtype_name
 from codegen.errors import EmitError
-from codegen.graph import Graph, require_graph
+from codegen.ir.graph import Graph, require_graph
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
 from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
@@ -38,6 +38,12 @@ class CompileReport:
     """What was worked out about the graph; nothing yet if its code came from the cache."""
 
     @property
+    def stages(self) -> Mapping[str, float]:
+        """Seconds of each stage on the way here: the key in the cache, and unless it was there the passes, the
+        schedule, the writing and LLVM; then loading. Readable code is compiled and loaded by Numba."""
+        return dict(self.preparation.stages.seconds)
+
+    @property
     def passes(self) -> PassReport:
         """Operations for one sample after each pass."""
         return self.preparation.optimised[1]
@@ -46,7 +52,7 @@ class CompileReport:
         origin = "loaded from the cache" if self.cache_hit else "compiled"
         return (
             f"schedule {self.schedule}, {self.emitter} code, {self.dtype}, workspace {self.workspace} numbers\n"
-            f"{origin} in {self.seconds * 1e3:.0f} ms\n"
+            f"{origin} in {self.seconds * 1e3:.0f} ms: {self.preparation.stages}\n"
             f"operations for one sample, after each pass:\n{self.passes}"
         )
 
@@ -166,7 +172,7 @@ class CompiledFunction:
 
         >>> from codegen import from_expressions, gradient
         >>> from sympy import IndexedBase, symbols
-        >>> from codegen.graph import Equation, Graph, Index, Reduction, Variable
+        >>> from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable
         >>> i, x = Index("i", 3), Variable("x", (3,))
         >>> graph = Graph((x,), (Equation(Variable("e").symbol, x[i] ** 2, Reduction.SUM, (i,)),), ("e",))
         >>> x = np.ones(3)

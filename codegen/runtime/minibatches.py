@@ -29,7 +29,7 @@ class Minibatches:
     in place; so are ``counters``, int64: the steps made so far and the rows they were made on.
 
     >>> import codegen
-    >>> from codegen.graph import Equation, Index, Reduction, Variable
+    >>> from codegen.ir.graph import Equation, Index, Reduction, Variable
     >>> from sympy import Symbol
     >>> S, P = (Symbol(name, integer=True, positive=True) for name in "SP")
     >>> s, p = Index("s", S), Index("p", P)

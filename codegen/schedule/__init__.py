@@ -9,8 +9,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from codegen.errors import EmitError
-from codegen.expression import extent, shape
-from codegen.graph import Cell, Equation, Graph
+from codegen.ir.graph import Cell, Equation, Graph
 from codegen.passes.hoist import hoist
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
@@ -23,6 +22,7 @@ from codegen.schedule.samples import phases
 from codegen.schedule.storage import plan
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import KernelPlan, tile_graph
+from codegen.walk import extent, shape
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 

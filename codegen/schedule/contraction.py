@@ -9,8 +9,8 @@ from math import prod
 
 from sympy import Expr, Idx, Indexed, Mul
 
-from codegen.expression import base_name, extent, indices, subscripts
-from codegen.graph import Cell, Equation, Graph, Reduction, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable
+from codegen.walk import base_name, extent, indices, subscripts
 
 BLAS_WORK = 256
 """Multiplications a sample from which a matrix product pays for its call, about 0.3 µs; below, loops are as fast."""

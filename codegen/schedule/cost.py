@@ -13,20 +13,23 @@ from math import ceil, log2, prod
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.expression import Extent, extent, is_leaf, postorder, references, subscripts
 from codegen.functions import CALLED
-from codegen.schedule.lanes import gathered_columns, is_gathered, vector_loops
+from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
     Kernel,
     KernelKind,
     Loop,
+    One,
     Place,
     Program,
+    Serial,
     Set,
+    Vector,
     walk,
 )
+from codegen.walk import Extent, extent, is_leaf, postorder, references, subscripts
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
@@ -60,7 +63,7 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
     """What a call does, by the kinds of :data:`PRICES`."""
     native = LANES[dtype]
     width = native * (2 if program.samples is not None and program.schedule != "unrolled" else 1)
-    lanes = {id(loop) for loop in vector_loops(program, width)}
+    program = in_lanes(program, width)
     over = program.samples
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
     found: dict[str, float] = defaultdict(float, call=1.0)
@@ -70,8 +73,17 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
 
     def times(around: tuple[Loop, ...]) -> float:
         """How often a statement runs, in vectors of one register if it is in lanes."""
-        sizes = [(1 if loop.only is not None else size(extent(loop.index)), id(loop) in lanes) for loop in around]
-        return prod(ceil(n / width) * (width // native) if in_lanes else n for n, in_lanes in sizes)
+
+        def passes(loop: Loop) -> int:
+            match loop.mode:
+                case One():
+                    return 1
+                case Vector():
+                    return ceil(size(extent(loop.index)) / width) * (width // native)
+                case Serial():
+                    return size(extent(loop.index))
+
+        return prod(map(passes, around))
 
     for statement, around in walk(program.statements):
         match statement:
@@ -82,12 +94,12 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
             case Contract():
                 found["blas"] += 1
                 found["blas_product"] += prod(size(extent(i)) for i in statement.equation.domain) / native
-            case Loop() if id(statement) in lanes and around:
+            case Loop(mode=Vector()) if around:
                 found["lane_loop"] += times(around)
-            case Loop() if id(statement) in lanes:
-                found["gathered"] += gathered_columns(program, statement) * size(extent(statement.index))
+            case Loop(mode=Vector(copied=copied)):
+                found["gathered"] += copied_columns(program, copied) * size(extent(statement.index))
             case Set() | Accumulate():
-                lane = next((loop.index for loop in around if id(loop) in lanes), None)
+                lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
                 functions, calls, operations = _nodes(statement)
                 found[f"{kind}_function"] += functions * number

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Expr, Idx, Indexed, Mul
 
-from codegen.expression import extent, fresh_names, indices, subscripts
-from codegen.graph import Equation, Graph, Reduction, Variable
-from codegen.schedule.program import Accumulate, Fill, Loop, Program, Samples, Set, Statement
+from codegen.ir.graph import Equation, Graph, Reduction, Variable
+from codegen.schedule.program import Accumulate, Fill, Loop, One, Program, Samples, Set, Statement
 from codegen.schedule.storage import plan
+from codegen.walk import extent, fresh_names, indices, subscripts
 
 SHORT = 8
 """A sum of up to so many terms stays inside the loop over the samples, where compilers write it out."""
@@ -49,7 +49,7 @@ class _Inward:
 
     def turned(self, statement: Statement) -> Iterator[Statement]:
         """A statement of the pass over the samples, its loops turned if it is one over them."""
-        if isinstance(statement, Loop) and statement.index == self.index and statement.only is None:
+        if isinstance(statement, Loop) and statement.index == self.index and not isinstance(statement.mode, One):
             yield from self.inside(statement.body)
         else:
             yield statement
@@ -60,7 +60,7 @@ class _Inward:
         for statement in statements:
             if isinstance(statement, Loop) and not self.stays(statement):
                 yield from self.loop(run)
-                yield Loop(statement.index, tuple(self.inside(statement.body)), statement.only)
+                yield Loop(statement.index, tuple(self.inside(statement.body)), statement.mode)
             elif isinstance(statement, Fill) and statement.over:
                 yield from self.loop(run)
                 inner: Statement = Loop(self.index, (Fill(statement.equation, statement.target, ()),))
@@ -83,12 +83,11 @@ class _Inward:
 
     def stays(self, loop: Loop) -> bool:
         """Whether a loop stays inside: a short sum, or one whose place depends on the sample."""
-        if loop.only is not None and self.index in indices(loop.only):
-            return True
+        if isinstance(loop.mode, One):
+            return self.index in indices(loop.mode.value)
         n = extent(loop.index)
         return (
-            loop.only is None
-            and isinstance(n, int)
+            isinstance(n, int)
             and n <= SHORT
             and all(
                 isinstance(statement, Accumulate)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from math import inf, prod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf, prod
 from typing import TypeAlias
 
 from sympy import Add, Expr, Idx, Integer, expand
 
-from codegen.expression import base_name, extent, is_leaf, postorder, references, subscripts
-from codegen.schedule.program import Accumulate, Loop, Place, Program, Samples, Set, Statement, Storage, walk
+from codegen.schedule.program import (
+    SERIAL,
+    Accumulate,
+    Loop,
+    One,
+    Place,
+    Program,
+    Samples,
+    Set,
+    Statement,
+    Storage,
+    Vector,
+    walk,
+)
+from codegen.walk import base_name, extent, is_leaf, postorder, references, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
@@ -21,37 +34,57 @@ Steps: TypeAlias = Mapping[Idx, Expr]
 """How much more an index is in each lane than in the one before: the indices that differ between lanes."""
 
 
-def vector_loops(program: Program, width: int, samples_in_lanes: bool = True) -> Sequence[Loop]:
-    """The loops that run in lanes: of each nest the cheapest level.
+def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Program:
+    """The program with loops in lanes: of each nest the cheapest level.
 
     Samples are apart in memory where features are neighbours, so that a loop over the samples runs in lanes where it
     computes more than it moves, and loops inside it do elsewhere. Few samples do not fill the lanes.
     """
-    choice, found = _Choice(program, width), list[Loop]()
-    for statement in program.statements:
-        if not isinstance(statement, Samples):
-            found += choice.best([statement])[1]
-        elif samples_in_lanes:
-            cheapest = choice.best(statement.body)[1]
-            over = [s for s in statement.body if isinstance(s, Loop) and s.index == statement.index and s.only is None]
-            found += over if is_mixed(program, frozenset(map(id, cheapest))) else cheapest
-        else:
-            for step in statement.body:
-                found += choice.best(step.body if isinstance(step, Loop) else [step])[1]
-    return found
+    choice = _Choice(program, width)
+
+    def over_samples(samples: Samples) -> tuple[Statement, ...]:
+        if not samples_in_lanes:
+            return tuple(
+                replace(step, body=choice.best(step.body)[1]) if isinstance(step, Loop) else step
+                for step in samples.body
+            )
+        cheapest = choice.best(samples.body)[1]
+        if not is_mixed(replace(program, statements=cheapest)):
+            return cheapest
+        return tuple(
+            replace(step, mode=choice.vector(step))
+            if isinstance(step, Loop) and step.index == samples.index and step.mode == SERIAL
+            else step
+            for step in samples.body
+        )
+
+    return replace(
+        program,
+        statements=tuple(
+            replace(statement, body=over_samples(statement))
+            if isinstance(statement, Samples)
+            else choice.best([statement])[1][0]
+            for statement in program.statements
+        ),
+    )
 
 
-def is_mixed(program: Program, loops: Collection[int]) -> bool:
+def is_mixed(program: Program) -> bool:
     """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
     lanes_of: dict[int, set[bool]] = {}
     for statement, around in walk(program.statements):
-        lane = next((loop.index for loop in around if id(loop) in loops), None)
+        lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
             for reference in (*references(statement.value), statement.target):
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
                     lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
     return any(len(kinds) > 1 for kinds in lanes_of.values())
+
+
+def lane_of(around: Sequence[Loop]) -> Idx | None:
+    """The index that differs between lanes inside these loops."""
+    return next((loop.index for loop in around if isinstance(loop.mode, Vector)), None)
 
 
 def holds_vectors(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
@@ -73,10 +106,8 @@ def is_gathered(program: Program, reference: Expr, lane: Idx) -> bool:
     )
 
 
-def gathered_columns(program: Program, loop: Loop) -> int:
-    """The numbers that a loop over samples in lanes copies to vectors for each of them."""
-    read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in references(s.value))
-    names = dict.fromkeys(base_name(r) for r in read if is_gathered(program, r, loop.index))
+def copied_columns(program: Program, names: Sequence[str]) -> int:
+    """The numbers in a row of these inputs."""
     return sum(prod(int(n) for n in program.graph.variable(name).shape[1:]) for name in names)
 
 
@@ -87,26 +118,34 @@ class _Choice:
     program: Program
     width: int
 
-    def best(self, statements: Sequence[Statement]) -> tuple[float, list[Loop]]:
-        """The cost of statements and the loops among them that run in lanes."""
+    def best(self, statements: Sequence[Statement]) -> tuple[float, tuple[Statement, ...]]:
+        """The cost of statements, and the statements with loops in lanes."""
         cost = 0.0
-        chosen: list[Loop] = []
+        chosen: list[Statement] = []
         for statement in statements:
             if not isinstance(statement, Loop):
                 cost += self.instructions(statement, {})
+                chosen.append(statement)
                 continue
-            inner, inside = self.best(statement.body)
-            if statement.only is not None:
-                cost, chosen = cost + inner + 1, chosen + inside
+            inner, body = self.best(statement.body)
+            if isinstance(statement.mode, One):
+                cost += inner + 1
+                chosen.append(replace(statement, body=body))
                 continue
-            n, vectors = _size(statement.index), -(-_size(statement.index) // self.width)
-            copied = gathered_columns(self.program, statement) * (2.0 * self.width + 1)
+            n, mode = _size(statement.index), self.vector(statement)
+            copied = copied_columns(self.program, mode.copied) * (2.0 * self.width + 1)
             scalar = n * (inner + 1)
-            lanes = vectors * (self.in_lanes(statement.body, {statement.index: Integer(1)}) + copied + 1)
+            lanes = ceil(n / self.width) * (self.in_lanes(statement.body, {statement.index: Integer(1)}) + copied + 1)
             lanes += self.across(statement)
             cost += min(scalar, lanes)
-            chosen += [statement] if lanes < scalar else inside
-        return cost, chosen
+            chosen.append(replace(statement, mode=mode) if lanes < scalar else replace(statement, body=body))
+        return cost, tuple(chosen)
+
+    def vector(self, loop: Loop) -> Vector:
+        """How a loop runs in lanes."""
+        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in references(s.value))
+        copied = dict.fromkeys(base_name(r) for r in read if is_gathered(self.program, r, loop.index))
+        return Vector(self.width, tuple(copied))
 
     def in_lanes(self, statements: Sequence[Statement], varying: Steps) -> float:
         """The cost of statements inside a loop in lanes."""
@@ -114,10 +153,10 @@ class _Choice:
         for statement in statements:
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)
-            elif statement.only is None:
+            elif not isinstance(statement.mode, One):
                 total += _size(statement.index) * (self.in_lanes(statement.body, varying) + 1)
             else:
-                step = Add(*[expand(statement.only).coeff(i) * step for i, step in varying.items()])
+                step = Add(*[expand(statement.mode.value).coeff(i) * step for i, step in varying.items()])
                 inside = {**varying, statement.index: step} if step != 0 else varying
                 total += self.in_lanes(statement.body, inside) + 1
         return total

@@ -8,10 +8,10 @@ from heapq import heapify, heappop, heappush
 
 from sympy import Expr, Idx
 
-from codegen.expression import extent, fresh_index, indices, references, reindex, subscripts
-from codegen.graph import Equation, Graph, Reduction
-from codegen.schedule.program import Accumulate, Fill, Loop, Set, Statement, Store
-from codegen.selection import Selection, selected
+from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.selection import Selection, selected
+from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
+from codegen.walk import extent, fresh_index, indices, references, reindex, subscripts
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
@@ -60,7 +60,7 @@ class _Item:
         renaming = {old: new}
         names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
         if new in self.remaining:
-            renaming[new] = fresh_index(new, names | {str(new.label)})
+            renaming[new] = fresh_index(new, names | {new.name})
         return _Item(
             self.equation,
             reindex(self.target, renaming),
@@ -97,7 +97,8 @@ def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
             chosen = item.selection()
             body = item.body if chosen is None else chosen.body
             inner.append(_Item(item.equation, item.target, body, rest, item.reducing or reducing))
-        yield Loop(cluster.index, tuple(_level(graph, inner)), cluster.only)
+        mode = SERIAL if cluster.only is None else One(cluster.only)
+        yield Loop(cluster.index, tuple(_level(graph, inner)), mode)
         for item in cluster.items:
             finished = cluster.index in item.reduced() and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))

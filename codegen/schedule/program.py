@@ -8,8 +8,9 @@ from enum import Enum
 
 from sympy import Add, Expr, Idx, Mul, Symbol, expand
 
-from codegen.expression import Extent, indices
-from codegen.graph import Equation, Graph, cell_of
+from codegen.ir.graph import Equation, Graph, cell_of
+from codegen.read.scope import ends
+from codegen.walk import Extent
 
 StorageKey = tuple[str, tuple[int | None, ...]]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -72,32 +73,51 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Serial:
+    """One value after the other."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """So many values at once, one a lane of a vector."""
+
+    width: int
+    copied: tuple[str, ...] = ()
+    """The inputs that the body reads across their rows: so many rows are copied to vectors first."""
+
+
+@dataclass(frozen=True)
+class One:
+    """The one value at which the body does something, if it is in the range: the others are left out."""
+
+    value: Expr
+
+
+Mode = Serial | Vector | One
+SERIAL = Serial()
+
+
+@dataclass(frozen=True)
 class Loop:
     """``for index: body``."""
 
     index: Idx
     body: tuple[Statement, ...]
-    only: Expr | None = None
-    """The one value of the index at which the body does something, if it is in the range: the rest is left out."""
+    mode: Mode = SERIAL
 
     @property
     def certain(self) -> bool:
-        """Whether that value is in the range whatever the indices around are.
+        """Whether the one value is in the range whatever the indices around are.
 
         >>> i, j, k = Idx("i", 5), Idx("j", 5), Idx("k", 9)
-        >>> [Loop(*of).certain for of in ((j, (), 4 - i), (j, (), i + 1), (k, (), i + 1), (j, ()))]
-        [True, False, True, False]
+        >>> [Loop(index, (), One(value)).certain for index, value in ((j, 4 - i), (j, i + 1), (k, i + 1))]
+        [True, False, True]
         """
-        if self.only is None:
+        limits = ends(self.mode.value) if isinstance(self.mode, One) else None
+        if limits is None:
             return False
-        lowest = highest = self.only
-        for index in indices(self.only):
-            factor = self.only.coeff(index)
-            if not (factor.is_positive or factor.is_negative):
-                return False
-            first, last = (0, index.upper) if factor.is_positive else (index.upper, 0)
-            lowest, highest = lowest.subs(index, first), highest.subs(index, last)
-        return bool(expand(lowest).is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
+        lowest, highest = limits
+        return bool(lowest.is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
 
 
 @dataclass(frozen=True)

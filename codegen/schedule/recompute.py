@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sympy import Add, Integer, Mul, Pow
 
-from codegen.expression import base_name, fresh_name, is_leaf, postorder, shape, subscripts, substitute
-from codegen.graph import Cell, Equation, Graph, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Variable
 from codegen.passes.share import cost
+from codegen.walk import base_name, fresh_name, is_leaf, postorder, shape, subscripts, substitute
 
 CHEAP = 2
 """Operations that take no longer than a load."""
@@ -21,8 +21,8 @@ def stages(
     """The number of ``steps`` on the way to each equation, its own not counted, or more where ``earliest`` says so."""
     found: dict[Cell, int] = {}
     for equation in equations:
-        cells = [cell for reference in equation.references for cell in graph.resolve(reference) if cell in found]
-        before = max((found[cell] + (cell in steps) for cell in cells), default=0)
+        read = (cell for _, cells in graph.read_by(equation) for cell in cells if cell in found)
+        before = max((found[cell] + (cell in steps) for cell in read), default=0)
         found[equation.cell] = max(before, earliest.get(equation.cell, 0))
     return found
 
@@ -39,9 +39,9 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
     wanted: dict[Cell, set[int]] = defaultdict(set)
 
     def read(equation: Equation, at: int) -> None:
-        for reference in equation.references:
-            for cell in graph.resolve(reference):
-                reads[at].add(cell)
+        for _, cells in graph.read_by(equation):
+            reads[at].update(cells)
+            for cell in cells:
                 wanted[cell].add(at)
 
     for equation in equations:
@@ -52,7 +52,7 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
     for equation in reversed(equations):
         if not _is_cheap(graph, equation) or equation.cell in steps:
             continue
-        operands = [cell for reference in equation.references for cell in graph.resolve(reference) if cell in by_cell]
+        operands = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in by_cell]
         for at in sorted(wanted[equation.cell] - {level[equation.cell]}):
             if len(operands) == 1 or all(cell in reads[at] for cell in operands):
                 name = fresh_name(f"{equation.name}'", taken)
@@ -92,8 +92,8 @@ def _reading_copies(
     if at is None:
         return equation
     hits = {}
-    for reference in equation.references:
-        for cell in graph.resolve(reference):
+    for reference, cells in graph.read_by(equation):
+        for cell in cells:
             if (cell, at) in copied:
                 target = copied[cell, at].target
                 hits[reference] = target.base[subscripts(reference)]

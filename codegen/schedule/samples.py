@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sympy import Idx
 
-from codegen.expression import extent, fresh_index, reindex
-from codegen.graph import Cell, Equation, Graph
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.walk import extent, fresh_index, reindex
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,16 @@ def phases(graph: Graph) -> Phases | None:
     place: dict[Cell, list[Equation]] = {}
     for equation in graph.equations:
         own = [i for i in equation.domain if not isinstance(extent(i), int)]
-        read = [place[cell] for r in equation.references for cell in graph.resolve(r) if cell in place]
-        summed = any(cell in place and _is_sum(graph, cell) for r in equation.references for cell in graph.resolve(r))
-        if len(own) > 1 or (own and (summed or any(where is after for where in read))):
+        read = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in place]
+        found = [place[cell] for cell in read]
+        summed = any(_is_sum(graph, cell) for cell in read)
+        if len(own) > 1 or (own and (summed or any(where is after for where in found))):
             return None
         if own:
             equation = _over(equation, own[0], index)
             where = inside
         else:
-            where = after if any(found is not before for found in read) else before
+            where = after if any(one is not before for one in found) else before
         where.append(equation)
         place[equation.cell] = where
     return Phases(index, tuple(before), tuple(inside), tuple(after)) if inside else None
@@ -66,9 +67,9 @@ def _over(equation: Equation, old: Idx, new: Idx) -> Equation:
         return equation
     others = [i for i in equation.domain if i != old]
     renaming = {old: new}
-    taken = {i.name for i in others} | {str(new.label)}
+    taken = {i.name for i in others} | {new.name}
     for index in others:
-        if index.name == str(new.label):
+        if index.name == new.name:
             renaming[index] = fresh_index(index, taken)
     target, body = reindex(equation.target, renaming), reindex(equation.body, renaming)
     return Equation(target, body, equation.reduction, tuple(renaming.get(i, i) for i in equation.reduced))

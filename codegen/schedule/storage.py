@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from sympy import Expr, Idx
 
-from codegen.expression import Extent, base_name, references, subscripts
-from codegen.graph import Graph, cell_of
+from codegen.ir.graph import Graph, cell_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -25,6 +24,7 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
+from codegen.walk import Extent, base_name, references, subscripts
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 
 from sympy import Add, Expr, Idx
 
-from codegen.expression import base_name, is_reference, reindex, subscripts
-from codegen.graph import Cell, Equation, Graph, Reduction
+from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.walk import base_name, is_reference, reindex, subscripts
 
 
 def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
@@ -16,7 +16,7 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
 
     Sums in ``keep`` stay as they are.
 
-    >>> from codegen.graph import Index, Variable
+    >>> from codegen.ir.graph import Index, Variable
     >>> i, x, y, a, b, c = Index("i", 3), Variable("x", (3,)), Variable("y", (3,)), *map(Variable, "abc")
     >>> sums = [Equation(a.symbol, x[i] ** 2, Reduction.SUM, (i,)), Equation(b.symbol, y[i], Reduction.SUM, (i,))]
     >>> print(merge_sums(Graph((x, y), (*sums, Equation(c.symbol, a.symbol + b.symbol)), ("c",))))

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from sympy import Add, Expr, Idx, Indexed, Mul
 
-from codegen.expression import base_name, extent, fresh_name, fresh_names, indices, references, subscripts, substitute
-from codegen.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
+from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
 from codegen.schedule.program import KernelKind
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
+from codegen.walk import base_name, extent, fresh_name, fresh_names, indices, references, subscripts, substitute
 
 DEPTH = 6
 """A sum of this many products is worth a kernel; below, a fused loop saves a pass over its result."""
@@ -39,7 +39,7 @@ class KernelPlan:
 def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
     """The graph with the layout of tiles and the kernels in it by vertex; None if its samples cannot be tiled.
 
-    >>> from codegen.graph import Index, sample_extent
+    >>> from codegen.ir.graph import Index, sample_extent
     >>> S = sample_extent()
     >>> s, h, d = Index("s", S), Index("h", 8), Index("d", 8)
     >>> x, W, z, L = Variable("x", (S, 8)), Variable("W", (8, 8)), Variable("z", (S, 8)), Variable("L")

@@ -8,8 +8,8 @@ from typing import Protocol
 from sympy import Expr
 
 from codegen.derive.local import local_derivatives, ties
-from codegen.equation import Equation
-from codegen.graph import Graph
+from codegen.ir.equation import Equation
+from codegen.ir.graph import Graph
 from symnn.inspect.notation import Text, derivative
 from symnn.inspect.vocabulary import Vocabulary
 from symnn.inspect.writing import write, write_equation

@@ -9,11 +9,11 @@ from typing import Literal, Protocol
 
 from codegen.derive import gradient
 from codegen.derive.edges import ancestors
-from codegen.equation import Equation
-from codegen.expression import base_name
-from codegen.graph import Graph
-from codegen.operations import Operations, count_operations, summary
+from codegen.ir.equation import Equation
+from codegen.ir.graph import Graph
+from codegen.ir.operations import Operations, count_operations, summary
 from codegen.passes import optimise, prune
+from codegen.walk import base_name
 from symnn.inspect.errors import InspectError
 from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
 from symnn.inspect.latex import Latex, escaped

@@ -9,10 +9,10 @@ from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
 from codegen.derive.edges import ancestors
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import base_name, extent, indices, rewrite, shape, subscripts
-from codegen.graph import Graph
-from codegen.summation import summand
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Graph
+from codegen.ir.summation import summand
+from codegen.walk import base_name, extent, indices, rewrite, shape, subscripts
 
 
 def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:

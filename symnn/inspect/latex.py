@@ -14,10 +14,10 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import bessel, removable, special
 from codegen import functions as f
-from codegen.equation import Equation, Reduction
-from symnn.inspect.script import Binding, Factor, Function, Script
+from codegen.functions import special
+from codegen.ir.equation import Equation, Reduction
+from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_body, write_target
 
@@ -202,24 +202,8 @@ OPERATORS: Mapping[type[Basic], str] = {
     special.hyperbolic_sine_integral: "Shi",
     sympy.airyai: "Ai",
     sympy.airybi: "Bi",
-    **{
-        word: word.__name__
-        for word in (
-            f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
-            f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
-            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
-            removable.exprel, removable.x_over_expm1, f.root_of_1_plus_exp,
-            special.scaled_bessel, special.share_of_odds,
-            f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, special.binomial,
-            special.reciprocal_gamma, special.regular_digamma, special.reciprocal_gamma_crossing,
-            special.beta_crossing, special.binomial_crossing, sympy.Ei, sympy.Ci, sympy.erfinv,
-            sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
-            sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
-            sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
-        )
-    },
-}  # fmt: skip
+    **{word: word.__name__ for word in WORDS},
+}
 """Functions that are a word."""
 
 FUNCTIONS: Mapping[type[Basic], Function] = {

@@ -11,10 +11,10 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import bessel, removable, special
 from codegen import functions as f
-from codegen.equation import Equation, Reduction
-from symnn.inspect.script import Binding, Factor, Function, Script
+from codegen.functions import special
+from codegen.ir.equation import Equation, Reduction
+from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_equation
 
@@ -176,22 +176,11 @@ FUNCTIONS: Mapping[type[Basic], Function] = {
     **{
         word: partial(_call, word.__name__)
         for word in (
-            f.softplus, f.relu, f.sign, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-            f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan,
-            sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.atan2, sympy.erf,
-            sympy.erfc, sympy.sign, sympy.Heaviside, sympy.sec, sympy.csc, sympy.cot, sympy.asec, sympy.acsc,
-            sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech, sympy.acsch, sympy.acoth, f.sech, f.csch,
-            f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth, f.bose, sympy.factorial,
-            f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
-            f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
-            f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
-            removable.exprel, removable.x_over_expm1, f.root_of_1_plus_exp,
-            special.scaled_bessel, special.share_of_odds,
-            sympy.binomial, special.binomial, special.reciprocal_gamma, special.reciprocal_gamma_crossing,
-            special.regular_digamma, special.beta_crossing, special.binomial_crossing,
-            sympy.Ei, sympy.Ci, sympy.erfinv, sympy.sinc, special.sinc, sympy.frac, f.frac,
-            sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
-            sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
+            *WORDS,
+            f.sign, f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos,
+            sympy.tan, sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.sign, sympy.sec,
+            sympy.csc, sympy.cot, sympy.asec, sympy.acsc, sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech,
+            sympy.acsch, sympy.acoth, f.sech, f.csch, f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth,
         )
     },
 }  # fmt: skip

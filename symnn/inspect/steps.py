@@ -12,12 +12,12 @@ from sympy import Expr, Integer
 
 from codegen.derive import gradient
 from codegen.derive.edges import ancestors
-from codegen.equation import Equation
-from codegen.expression import base_name, is_leaf, subscripts
-from codegen.graph import Cell, Graph
+from codegen.ir.equation import Equation
+from codegen.ir.graph import Cell, Graph
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.inputs import bind
 from codegen.passes import prune
+from codegen.walk import base_name, is_leaf, subscripts
 from symnn.inspect.errors import InspectError
 from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
 from symnn.inspect.notation import Text, derivative, number

@@ -15,10 +15,10 @@ from sympy import Add, Expr, Integer
 from codegen.derive.edges import active_edges
 from codegen.derive.local import pull_back, ties
 from codegen.derive.names import Names
-from codegen.equation import Equation, Reduction, Variable
-from codegen.expression import extent, indices
-from codegen.graph import Cell, Graph, Index
-from codegen.summation import Summand
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.graph import Cell, Graph, Index
+from codegen.ir.summation import Summand
+from codegen.walk import extent, indices
 
 
 @dataclass(frozen=True)

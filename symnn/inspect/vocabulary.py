@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from codegen.cached import cached_property
-from codegen.graph import Graph, Variable
+from codegen.ir.graph import Graph, Variable
 
 
 @dataclass(frozen=True)

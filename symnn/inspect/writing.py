@@ -20,8 +20,8 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.equation import Equation, Reduction
-from codegen.expression import base_name, fold, is_leaf, is_reference, postorder, subscripts
+from codegen.ir.equation import Equation, Reduction
+from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, subscripts
 from symnn.inspect.numerals import floating, rational
 from symnn.inspect.script import Binding, Factor, Key, Quotient, Rank, Script
 

@@ -5,14 +5,13 @@ Files are untrusted: nothing is unpickled or evaluated, and whatever is wrong wi
 """
 
 from symnn.tables.arrays import from_arrays
-from symnn.tables.features import MISSING, Column, Features, Missing, is_missing, missing_rows, number_columns
+from symnn.tables.features import Column, Features, Missing, is_missing, missing_rows, number_columns
 from symnn.tables.files import read_table
 from symnn.tables.frames import from_frame, is_frame
 from symnn.tables.table import Table
 from symnn.tables.text import SEPARATORS, Layout
 
 __all__ = [
-    "MISSING",
     "SEPARATORS",
     "Column",
     "Features",

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symnn.arrays import read_array
+from symnn.arrays import Floats, as_array, real
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.frames import plain, read_cells
-from symnn.tables.table import Floats, Table, Words, check_columns
+from symnn.tables.frames import read_cells
+from symnn.tables.table import Table, Words, check_columns
 
 
 def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] = ()) -> Table:
@@ -61,36 +59,6 @@ def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] 
         labels=_labels(arrays[targets[0]]) if len(targets) == 1 else None,
         groups={name: names for name, (names, _) in columns.items()},
     )
-
-
-def real(where: str, values: Any) -> Floats:
-    """The array as C-contiguous float64, if it holds real numbers."""
-    values = as_array(where, values)
-    if values.dtype.kind not in "biuf":
-        raise DataError(f"{where} has dtype {values.dtype}, expected real numbers")
-    with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes inf, and is reported as that
-        return np.ascontiguousarray(values, dtype=np.float64)
-
-
-def as_array(where: str, given: Any) -> NDArray[Any]:
-    """What NumPy makes of an argument; texts that are objects become texts, and numbers that are numbers.
-
-    >>> from fractions import Fraction
-    >>> as_array("example", [Fraction(1, 2), None])
-    array([0.5, nan])
-    """
-    values = read_array(where, given, DataError)
-    if values.dtype.kind != "O" or not values.shape:
-        return values
-    if all(isinstance(value, str) for value in values.flat):
-        return values.astype(str)
-    cells = [plain(value) for value in values.flat]
-    if not all(cell is None or isinstance(cell, (Real, Decimal)) for cell in cells):
-        return values
-    try:
-        return np.array([np.nan if cell is None else float(cell) for cell in cells]).reshape(values.shape)
-    except OverflowError:
-        raise DataError(f"{where}: found a number beyond the range of float64") from None
 
 
 def _labels(values: NDArray[Any]) -> list[str] | None:

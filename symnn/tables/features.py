@@ -14,13 +14,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import Floats
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.table import Floats, Table, check_columns, first, listed, require_column
+from symnn.tables.table import Table, check_columns, first, listed, require_column
 
 Missing = Literal["refuse", "drop", "mean"]
-
-MISSING: tuple[Missing, ...] = ("refuse", "drop", "mean")
 """What may be done about missing cells."""
 
 MAX_CATEGORIES = 100
@@ -195,11 +194,13 @@ def _put_words(table: Table, name: str, numbers: Floats, hint: str) -> None:
     if wrong.any():
         entry = int(wrong.argmax())
         text = words.texts[words.codes[entry]]
-        raise DataError(f"{table.where(int(words.rows[entry]), name)}: found {_quoted(text)}, {_advice(text)}{hint}")
+        expected = _advice(text) or "expected a number"
+        raise DataError(f"{table.where(int(words.rows[entry]), name)}: found {_quoted(text)}, {expected}{hint}")
 
 
-def _advice(text: str) -> str:
-    return next((advice for pattern, advice in _LOOK_ALIKES if pattern.fullmatch(text)), "expected a number")
+def _advice(text: str) -> str | None:
+    """What to write instead of a text that means a number."""
+    return next((advice for pattern, advice in _LOOK_ALIKES if pattern.fullmatch(text)), None)
 
 
 def _quoted(text: str) -> str:
@@ -222,7 +223,7 @@ def _categories(table: Table, name: str, said: bool) -> tuple[str, ...] | None:
         if not present or np.isfinite(numbers).any() or all(text.casefold() in _TRUTHS for text in present):
             return None
         # All of them dates, or numbers with a decimal comma: `encode` says what to write.
-        if all(_advice(text) != "expected a number" for text in present):
+        if all(map(_advice, present)):
             return None
         texts = sorted(present)
     else:

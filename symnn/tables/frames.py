@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symnn.arrays import read_array
+from symnn.arrays import Floats, plain, read_array
 from symnn.errors import DataError
 from symnn.files import require_size
 from symnn.suggest import quote
@@ -24,8 +24,6 @@ from symnn.tables.text import number_reader
 _DATES = "which are no numbers: write days since a first one, or year, month and day in columns of their own"
 _REFUSED = {"M": f"dates, {_DATES}", "m": "times that passed, expected them as numbers", "c": "complex numbers"}
 """What a column may not hold, by NumPy's letter for it."""
-
-_MISSING_TYPES = frozenset({"NoneType", "NAType", "NaTType"})
 
 
 def is_frame(value: object) -> bool:
@@ -61,26 +59,27 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
     rows = len(columns[0][1])
     if rows == 0:
         raise DataError(f"{source}: found no rows, expected at least one")
-    numbers, words = np.empty((rows, len(names))), {}
+    numbers, words, labels = np.empty((rows, len(names))), {}, None
     for j, (name, column) in enumerate(columns):
         if len(column) != rows:
             raise DataError(
                 f"{source}: column {quote(name)} has {len(column)} rows, expected {rows} as in {quote(names[0])}"
             )
-        numbers[:, j], found = read_cells(f"{source}: column {quote(name)}", column)
+        where = f"{source}: column {quote(name)}"
+        values = _values(where, column)
+        numbers[:, j], found = read_cells(where, values, _is_categorical(column))
         if found is not None:
             words[name] = found
-    labels = _labels(columns[names.index(targets[0])][1]) if len(targets) == 1 else None
+        if targets == (name,):
+            labels = _labels(values)
     groups = {name: (name,) for name in names}
     return Table(source, "row (from 0)", range(rows), names, numbers, words, labels, groups)
 
 
-def read_cells(where: str, column: Any) -> tuple[NDArray[np.float64], Words | None]:
-    """The numbers of a column, nan where it has none, and its words."""
-    values = _values(where, column)
+def read_cells(where: str, values: NDArray[Any], categorical: bool = False) -> tuple[Floats, Words | None]:
+    """The numbers of a column, nan where it has none, and its words; a categorical one has words alone."""
     if values.dtype.kind in _REFUSED:
         raise DataError(f"{where}: found {_REFUSED[values.dtype.kind]}")
-    categorical = _is_categorical(column)
     if values.dtype.kind in "biuf" and not categorical:
         with np.errstate(over="ignore"):
             return values.astype(np.float64), None
@@ -137,12 +136,6 @@ def _values(where: str, column: Any) -> NDArray[Any]:
     return values
 
 
-def plain(value: Any) -> Any:
-    """NumPy's scalars as Python's; what stands for nothing as None."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if type(value).__name__ in _MISSING_TYPES else value
-
-
 _CELLS: Mapping[type, Callable[[Any], float]] = {
     float: float,
     int: float,
@@ -155,9 +148,8 @@ _CELLS: Mapping[type, Callable[[Any], float]] = {
 """The number of a cell, by its type."""
 
 
-def _labels(column: Any) -> list[str] | None:
+def _labels(values: NDArray[Any]) -> list[str] | None:
     """The cells of a column as labels, or None if they are floats."""
-    values = np.asarray(column)
     if values.dtype.kind not in "biuUO":
         return None
     cells = [plain(value) for value in values.tolist()]

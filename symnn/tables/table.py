@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
 from symnn.suggest import quote, suggest
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -53,7 +51,7 @@ class Table:
         """The numbers of a column, a view (S,)."""
         return self.numbers[:, self.names.index(name)]
 
-    def kept(self, mask: NDArray[np.bool_]) -> Table:
+    def only(self, mask: NDArray[np.bool_]) -> Table:
         """The table of the rows where ``mask`` is true."""
         number = np.cumsum(mask) - 1
         words = {}

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
 from symnn.suggest import quote
 from symnn.tables.scan import LARGE, scan
-from symnn.tables.table import Floats, Integers, Table, WordList, Words, check_columns
+from symnn.tables.table import Table, WordList, Words, check_columns
 
 SEPARATORS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
 """What may stand between two cells, by name, in the order in which they are tried; "space" is any number of blanks."""

@@ -28,6 +28,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="how many each may use (1)")
     parser.add_argument("--seconds", type=float, help="about how long each case is timed (2)")
     parser.add_argument("--startup", choices=["all", "ours", "none"], help="whose cold and warm starts are timed")
+    parser.add_argument("--against", metavar="REVISION", help="our own code of another revision instead of the peers'")
     parser.add_argument("--quick", action="store_true", help="three cases, one dtype, short")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where the tables go (build/bench)")
     found = parser.parse_args(arguments)
@@ -51,6 +52,11 @@ def chosen(given: str, names: Sequence[str], option: str) -> list[str]:
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Measure, print and write; the exit status is 1 if anybody failed or was wrong."""
     found = options(arguments)
+    if found.against:
+        from tests.benchmarks import beside
+
+        beside.main([found.against, "--cases", found.cases or beside.CASES, "--seconds", str(found.seconds)])
+        return 0
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(found.threads, caches)
         from tests.benchmarks import measure, rendering

@@ -1,4 +1,4 @@
-"""This tree beside another one, such as the last release's: ``python -m tests.benchmarks.beside OTHER``.
+"""This tree beside another one, such as the last release's: ``python -m tests.benchmarks --against REVISION``.
 
 Processes of the two trees take turns, forth and back, each with the cases of its own benchmark and with empty caches.
 Of every process the fastest block of bound calls counts, and of all processes the fastest again: interruptions by other
@@ -9,19 +9,24 @@ this, so above 1 this tree is the faster one.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 HERE = Path(__file__).resolve().parents[2]
 DTYPES = ("float64", "float32")
 BLOCK_SECONDS = 0.0005
+CASES = "A,B,C,D,E,F,G,deep,wide,single,tall"
 
 Times = dict[str, tuple[float, float]]
 """Seconds of a call, and of compiling, by case and dtype."""
@@ -80,12 +85,28 @@ def _best(runs: Sequence[Times], name: str) -> tuple[float, float]:
     return min(run[name][0] for run in runs), min(run[name][1] for run in runs)
 
 
+@contextmanager
+def tree_of(other: str) -> Iterator[Path]:
+    """A working tree by its path, or the files of a revision of this repository in a folder of their own."""
+    if Path(other).is_dir():
+        yield Path(other).resolve()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        files = subprocess.run(["git", "archive", "--format=tar", other], cwd=HERE, capture_output=True, check=False)
+        if files.returncode:
+            raise SystemExit(f"{other}: expected a working tree or a revision: {files.stderr.decode().strip()}")
+        with tarfile.open(fileobj=io.BytesIO(files.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
+
+
 def table(this: Sequence[Times], other: Sequence[Times]) -> str:
-    """A line a case: microseconds of a call and seconds of compiling, with their ratios.
+    """A line a case: microseconds of a call and seconds of compiling, with their ratios and the ratios' means.
 
     >>> print(table([{"A": (1e-6, 0.4)}, {"A": (2e-6, 0.5)}], [{"A": (3e-6, 0.2)}]))
     case              call, µs: other     this  ratio    compile, s: other   this  ratio
     A                           3.000    1.000   3.00                 0.20   0.40   0.50
+    geometric mean                              3.00                               0.50
     """
     lines = ["case              call, µs: other     this  ratio    compile, s: other   this  ratio"]
     for name in this[0]:
@@ -94,15 +115,15 @@ def table(this: Sequence[Times], other: Sequence[Times]) -> str:
             f"{name:20} {other_call * 1e6:12.3f} {call * 1e6:8.3f} {other_call / call:6.2f}"
             f" {other_code:20.2f} {code:6.2f} {other_code / code:6.2f}"
         )
-    return "\n".join(lines)
+    best = [(_best(this, name), _best(other, name)) for name in this[0]]
+    call, code = (geometric_mean([b[n] / a[n] for a, b in best]) for n in range(2))
+    return "\n".join([*lines, f"{'geometric mean':20} {call:28.2f} {code:34.2f}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("other", type=Path, help="the root of another working tree")
-    parser.add_argument(
-        "--cases", default="A,B,C,D,E,F,G,deep,wide,single,tall", help="names, with commas between them"
-    )
+    parser.add_argument("other", help="a revision of this repository, or the root of another working tree")
+    parser.add_argument("--cases", default=CASES, help="names, with commas between them")
     parser.add_argument("--rounds", type=int, default=2, help="processes of each tree")
     parser.add_argument("--seconds", type=float, default=0.5, help="how long each case is called")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -111,10 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.inside:
         print(json.dumps(_measure(cases, chosen.seconds)))
         return
-    trees: Mapping[Path, list[Times]] = {HERE: [], chosen.other.resolve(): []}
-    for turn in range(chosen.rounds):
-        for tree in sorted(trees, key=list(trees).index, reverse=bool(turn % 2)):
-            trees[tree].append(_in_process(tree, cases, chosen.seconds))
+    with tree_of(chosen.other) as other:
+        trees: Mapping[Path, list[Times]] = {HERE: [], other: []}
+        for turn in range(chosen.rounds):
+            for tree in list(trees)[:: -1 if turn % 2 else 1]:
+                trees[tree].append(_in_process(tree, cases, chosen.seconds))
     print(table(*trees.values()))
 
 

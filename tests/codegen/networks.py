@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sympy import Expr, Integer, cos, exp, log, sin, symbols, tanh
 
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, sample_extent
-from codegen.expression import Extent, extent
 from codegen.functions import equal, sigmoid, softplus, stop_gradient
 from codegen.numeric.evaluate import evaluate
+from codegen.schedule.program import Loop, Program, Vector, walk
+from codegen.walk import Extent, extent
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -26,6 +27,12 @@ def lecture() -> Graph:
     """The lecture's scalar graph: e = c·d with c = a + b and d = b + 1."""
     a, b, c, d = symbols("a b c d")
     return from_expressions({"c": a + b, "d": b + 1, "e": c * d}, [a, b])
+
+
+def indices_in_lanes(program: Program) -> set[str]:
+    """The indices of the loops that a scheduled program runs in lanes."""
+    loops = (s for s, _ in walk(program.statements) if isinstance(s, Loop))
+    return {str(loop.index) for loop in loops if isinstance(loop.mode, Vector)}
 
 
 # --- networks -----------------------------------------------------------------------------------------------------

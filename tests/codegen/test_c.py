@@ -27,9 +27,9 @@ from codegen.emit.c.dialect import literal
 from codegen.emit.c.names import RESERVED, Names, comment
 from codegen.emit.externals import FUNCTIONS as SPECIAL
 from codegen.export import c_texts
-from codegen.expression import Extent, postorder
-from codegen.graph import sample_extent
+from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
+from codegen.walk import Extent, postorder
 from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
 from tests.codegen.test_selection import PRUNED, X, w
 

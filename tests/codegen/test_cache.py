@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import pytest
 from sympy import symbols
@@ -111,7 +112,7 @@ def afresh(directory: Path, emitter: Any) -> tuple[object, bool]:
     """What the program computes in a process that has compiled nothing yet, and whether it came from the cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYMNN_CACHE_DIR", str(directory))
-        patch.setattr(cache, "_modules", {})
+        patch.setattr(cache, "_loaded", WeakValueDictionary())
         patch.setattr(code, "_loaded", WeakValueDictionary())
         function = codegen.compile(GRAPH, emitter=emitter)
         return function(2.0, 1.0), function.report.cache_hit
@@ -143,18 +144,33 @@ def test_an_entry_that_is_whole_is_loaded(emitter: str, caches: dict[str, Path])
 
 @pytest.mark.parametrize("emitter", ["vector", "numba"])
 def test_the_kernel_of_a_graph_is_compiled_once(emitter: Any) -> None:
-    assert codegen.compile(GRAPH, emitter=emitter).kernel is codegen.compile(GRAPH, emitter=emitter).kernel
+    first, second = codegen.compile(GRAPH, emitter=emitter), codegen.compile(GRAPH, emitter=emitter)
+    assert first.kernel is second.kernel
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_what_was_compiled_goes_with_its_last_function(emitter: Any) -> None:
+    graph = codegen.gradient(codegen.from_expressions({"e": (a - 7 * b) * (b + 3)}, [a, b]), "e")
+    kernels: list[Any] = [codegen.compile(graph, emitter=emitter, cache=False).kernel]
+    held, module = ref(kernels[0]), kernels[0].__module__
+    gc.collect()
+    assert kernels[0](9.0, 1.0)[0] == 8.0  # a kernel lives on without the function it is of
+    assert module in sys.modules
+    kernels.clear()
+    gc.collect()
+    gc.collect()  # Numba lets go of the module once the kernel is gone
+    assert (held(), module in sys.modules) == (None, False)
 
 
 def test_the_kernel_of_readable_code_is_compiled_when_it_is_asked_for(tmp_path: Path) -> None:
     for hits in (0, 1):  # the second time it comes from the cache
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SYMNN_CACHE_DIR", str(tmp_path))
-            patch.setattr(cache, "_modules", {})
+            patch.setattr(cache, "_loaded", WeakValueDictionary())
             function = codegen.compile(GRAPH, emitter="numba")
-            assert len(cache._modules) == 1
+            assert len(cache._loaded) == 1
             assert function.kernel(2.0, 1.0) == function(2.0, 1.0) == (6.0, 2.0, 5.0)
-            assert len(cache._modules) == 2
+            assert len(cache._loaded) == 2
             assert sum(function.kernel.stats.cache_hits.values()) == hits  # type: ignore[attr-defined]
 
 

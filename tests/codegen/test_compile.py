@@ -9,6 +9,7 @@ import math
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -461,6 +462,20 @@ def test_bad_options_are_refused(options: dict[str, object], words: str) -> None
     with pytest.raises(codegen.EmitError) as caught:
         codegen.compile(mlp([2, 2, 2]), **options)  # type: ignore[arg-type]
     assert words in str(caught.value)
+
+
+STAGES = {"vector": ["passes", "schedule", "write", "LLVM", "load"], "numba": ["passes", "schedule", "write", "Numba"]}
+
+
+@pytest.mark.parametrize("emitter", STAGES)
+def test_the_report_tells_what_each_stage_took(emitter: Any) -> None:
+    a, b = symbols("a b")
+    graph = codegen.gradient(codegen.from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e")
+    report = codegen.compile(graph, emitter=emitter, cache=False).report
+    assert sorted(report.stages) == sorted({"key", *STAGES[emitter]})
+    assert all(seconds >= 0 for seconds in report.stages.values())
+    assert sum(report.stages.values()) <= report.seconds
+    assert f"compiled in {report.seconds * 1e3:.0f} ms: key " in str(report)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.dtype("f4"), "float32", "f4"])

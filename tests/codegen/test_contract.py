@@ -6,7 +6,7 @@ import pytest
 from sympy import Expr
 
 from codegen import Equation, Graph, Index, Reduction, Variable
-from codegen.operations import count_operations
+from codegen.ir.operations import count_operations
 from codegen.passes import contract, optimise
 from tests.codegen.networks import S, cross_entropy, distance, mlp, outputs, random_values, s
 

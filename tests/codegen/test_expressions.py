@@ -53,7 +53,12 @@ from codegen import (
     from_expressions,
     gradient,
 )
-from codegen.expression import (
+from codegen.functions import equal, maximum, relu
+from codegen.numeric.evaluate import evaluate
+from codegen.passes import PASSES
+from codegen.read import BODY_DEPTH
+from codegen.read.complex_forms import made_real
+from codegen.walk import (
     extent,
     fold,
     fresh_index,
@@ -67,11 +72,6 @@ from codegen.expression import (
     rewrite,
     substitute,
 )
-from codegen.expressions import BODY_DEPTH
-from codegen.expressions.complex_forms import made_real
-from codegen.functions import equal, maximum, relu
-from codegen.numeric.evaluate import evaluate
-from codegen.passes import PASSES
 
 a, b, c = symbols("a b c")
 x, y = symbols("x y", real=True)

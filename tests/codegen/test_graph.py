@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -334,3 +336,15 @@ def test_outputs_are_names_or_a_list_of_them() -> None:
     graph = lecture()
     assert graph.with_outputs(["e", "c"]) == graph.with_outputs("e", "c")
     assert graph.with_outputs(name for name in ("e",)) == graph.with_outputs("e")
+
+
+def test_a_variable_is_copied_without_the_references_that_were_made() -> None:
+    used = Variable("v", (200,))
+    made = [used[n] for n in range(200)]
+    assert pickle.dumps(used) == pickle.dumps(Variable("v", (200,)))
+    assert [copy.deepcopy(used)[n] for n in range(200)] == made
+
+
+def test_equal_numbers_of_two_types_are_two_subscripts() -> None:
+    v = Variable("v", (3,))
+    assert [str(v[key]) for key in (1, 1.0, 1)] == ["v[1]", "v[1.0]", "v[1]"]

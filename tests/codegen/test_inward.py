@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from codegen import Graph, gradient, optimise
-from codegen.expression import subscripts
 from codegen.schedule import schedule
 from codegen.schedule.inward import samples_inside
 from codegen.schedule.program import Accumulate, Loop, Samples, walk
+from codegen.walk import subscripts
 from tests.codegen.networks import mlp, parameters
 
 

@@ -13,8 +13,9 @@ from codegen.emit.vector.table import Table
 from codegen.passes import optimise
 from codegen.schedule import schedule
 from codegen.schedule.cost import counts
-from codegen.schedule.lanes import vector_loops
+from codegen.schedule.lanes import in_lanes
 from tests.benchmarks.emitters import GRAPHS, ROWS, SCHEDULES, measured, suits
+from tests.codegen.networks import indices_in_lanes
 
 LANES = {
     "a map of rows": {"i"},
@@ -34,7 +35,7 @@ LANES = {
 @pytest.mark.parametrize("case", LANES)
 def test_lanes_hold_neighbours(case: str) -> None:
     program = schedule(optimise(ROWS[case])[0], "loops")
-    assert {str(loop.index) for loop in vector_loops(program, 16)} == LANES[case]
+    assert indices_in_lanes(in_lanes(program, 16)) == LANES[case]
 
 
 @pytest.mark.parametrize("case", [name for name, lanes in LANES.items() if "s" not in lanes])

@@ -24,8 +24,8 @@ from codegen import (
     mixed_partials,
 )
 from codegen.functions import sigmoid, silu, softplus
+from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate
-from codegen.operations import count_operations
 from codegen.passes import optimise
 from tests.codegen.derivatives import (
     ARRAYS,

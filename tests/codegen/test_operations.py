@@ -9,7 +9,7 @@ from sympy import Expr, Integer, Piecewise, Rational, exp, pi, sin, sqrt, symbol
 
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions
 from codegen.functions import equal, gelu, maximum, relu, select, silu, step, stop_gradient
-from codegen.operations import Operations, count_operations, summary
+from codegen.ir.operations import Operations, count_operations, summary
 from tests.codegen.networks import S, linear_classifier, mlp, s
 
 a, b, c = symbols("a b c")

@@ -29,7 +29,6 @@ from sympy import (
 )
 
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, function, gradient
-from codegen.expression import postorder
 from codegen.functions import (
     absolute,
     elu,
@@ -46,10 +45,11 @@ from codegen.functions import (
     silu,
     softplus,
 )
+from codegen.ir.operations import count_operations
 from codegen.numeric.evaluate import evaluate
-from codegen.operations import count_operations
 from codegen.passes import PASSES, lower, optimise, prune, share, simplify, stabilise
 from codegen.passes.hoist import hoist
+from codegen.walk import postorder
 from tests.codegen.networks import (
     ENDINGS,
     S,

@@ -18,11 +18,11 @@ from codegen.emit.vector.module import native_module
 from codegen.emit.vector.plan import plan
 from codegen.emit.vector.table import Table
 from codegen.functions import equal
-from codegen.graph import sample_extent
+from codegen.ir.graph import sample_extent
+from codegen.ir.selection import selected
 from codegen.passes import optimise
 from codegen.schedule import schedule
-from codegen.schedule.program import Loop, Program, Samples, Statement, walk
-from codegen.selection import selected
+from codegen.schedule.program import Loop, One, Program, Samples, Statement, walk
 from tests.codegen.networks import distance, outputs, random_values
 
 n = sample_extent("n")
@@ -61,7 +61,7 @@ def rosenbrock() -> Graph:
 def test_a_shifted_subscript_takes_one_step() -> None:
     program = schedule(codegen.optimise(gradient(rosenbrock(), "f"))[0])
     inner = [loop for loop, around in walk(program.statements) if isinstance(loop, Loop) and around]
-    assert [str(loop.only) for loop in inner] == ["i + 1", "j - 1"]
+    assert [str(loop.mode.value) for loop in inner] == ["i + 1", "j - 1"]
 
 
 @pytest.mark.parametrize("size", [2, 3, 50])
@@ -149,7 +149,7 @@ def test_vector_code_has_no_loop_over_a_selected_index(case: str) -> None:
         text = native_module(Table(planned, layout(program.graph, {})))
         return len(re.findall(r'^"?for\.cond[.\d]*"?:', text, re.MULTILINE))
 
-    selecting = [loop for loop, _ in walk(program.statements) if isinstance(loop, Loop) and loop.only is not None]
+    selecting = [loop for loop, _ in walk(program.statements) if isinstance(loop, Loop) and isinstance(loop.mode, One)]
     assert len(selecting) == 1
     assert loops(program) < loops(_as_loops(program))
 

@@ -27,8 +27,8 @@ from sympy import (
 )
 
 from codegen import Equation, Graph, Index, Variable, compile, from_expressions, mixed_partials, optimise, sample_extent
-from codegen.bessel import bessel_ratio
 from codegen.functions import canonical, hypot, xlog1py, xlogy
+from codegen.functions.bessel import bessel_ratio
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from codegen.passes.stable_forms import stable

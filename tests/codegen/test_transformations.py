@@ -31,8 +31,8 @@ from codegen import (
 )
 from codegen.derive.jacobian import Mode
 from codegen.functions import sigmoid, silu
+from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate
-from codegen.operations import count_operations
 from codegen.passes import optimise
 from tests.codegen.derivatives import (
     ARRAY_CASES,

@@ -17,9 +17,19 @@ from codegen.emit.vector.plan import plan
 from codegen.passes import optimise
 from codegen.runtime.machine import compile_module
 from codegen.schedule import schedule
-from codegen.schedule.lanes import vector_loops
-from codegen.schedule.program import Loop, walk
-from tests.codegen.networks import S, distance, index_graphs, mlp, outputs, parameters, random_values, s
+from codegen.schedule.lanes import in_lanes
+from codegen.schedule.program import Loop, Vector, walk
+from tests.codegen.networks import (
+    S,
+    distance,
+    index_graphs,
+    indices_in_lanes,
+    mlp,
+    outputs,
+    parameters,
+    random_values,
+    s,
+)
 
 Sizes = tuple[int, ...]
 SIZES: Sizes = (3, 17, 4)
@@ -106,9 +116,9 @@ def test_float32_is_within_rounding_of_float64(chosen: str) -> None:
 
 def test_samples_run_in_lanes_unless_a_matrix_product_divides_the_nest() -> None:
     graph, _ = optimise(gradient(mlp([40, 30, 20]), "loss"))
-    for chosen, in_lanes in (("loops", {"s"}), ("tiled", {"s"}), ("blas", {"h1", "t"})):
-        found = {str(loop.index) for loop in vector_loops(schedule(graph, chosen), 8)}  # type: ignore[arg-type]
-        assert found >= in_lanes
+    for chosen, expected in (("loops", {"s"}), ("tiled", {"s"}), ("blas", {"h1", "t"})):
+        found = indices_in_lanes(in_lanes(schedule(graph, chosen), 8))  # type: ignore[arg-type]
+        assert found >= expected
         assert ("s" in found) == (chosen != "blas")
 
 
@@ -130,9 +140,9 @@ def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
     network = Network(3, (dense(40, "tanh"), dense(2)), "softmax_cross_entropy", weight_decay=0.1)
     program = schedule(optimise(network.gradient_graph)[0], "loops")
     planned = plan(program, "float64")
-    over = {id(s): str(s.index) for s, _ in walk(program.statements) if isinstance(s, Loop)}
-    assert {over[loop] for loop in planned.vector_loops} >= {"s", "j"}
-    assert {over[loop] for loop in planned.gathered} == {"s"}
+    modes = [(str(s.index), s.mode) for s, _ in walk(planned.program.statements) if isinstance(s, Loop)]
+    copied = {index: mode.copied for index, mode in modes if isinstance(mode, Vector)}
+    assert (copied["s"], copied["j"]) == (("x",), ())
 
 
 # --- every graph --------------------------------------------------------------------------------------------------

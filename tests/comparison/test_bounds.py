@@ -13,8 +13,8 @@ from codegen import Graph, from_expressions, gradient, hessian, hvp, mixed_parti
 from codegen import functions as f
 from codegen.compare import KINDS, Row, compare
 from codegen.compare.rows import applies
+from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate
-from codegen.operations import count_operations
 from codegen.passes import optimise
 from tests.codegen.networks import linear_classifier, logistic, mlp, parameters, squared_error
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from sympy import Abs, Max, Piecewise, Rational, besselj, cosh, erf, exp, log, s
 from codegen import functions as real
 from symnn.checkpoint import Checkpoint, load, save
 from symnn.data import Dataset, Split
-from symnn.errors import CheckpointError, DataError
+from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.network import Network, dense
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -299,6 +300,13 @@ def test_a_network_built_in_python_comes_back(tmp_path: Path) -> None:
     theta = network.initial_parameters()
     np.testing.assert_array_equal(found.predict(x), network.compile().predict(theta, x))
     assert found.network.compile().loss(theta, x, y) == pytest.approx(network.compile().loss(theta, x, y), rel=1e-15)
+
+
+def test_a_loss_that_is_another_one_at_every_call_has_no_spec() -> None:
+    calls = count(1)
+    network = Network(2, (dense(1),), lambda output, target: next(calls) * (output - target) ** 2)
+    with pytest.raises(SpecError, match=r"loss: found \d.* by its formula, expected \d.* as the function gives"):
+        spec_of(network)
 
 
 def test_outputs_need_not_be_finite(tmp_path: Path) -> None:

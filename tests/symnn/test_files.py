@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symnn import checkpoint, load_file, load_spec
+from symnn import checkpoint, files, load_file, load_spec
 from symnn.errors import SymnnError
 from symnn.files import SIZE_VARIABLE
 
@@ -62,6 +62,19 @@ def test_the_limit_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert refusal(path, path.name) == f"{SIZE_VARIABLE}: found 'many', expected a whole number of megabytes"
     monkeypatch.setenv(SIZE_VARIABLE, "1")
     assert len(load_file(path, "y").train.x) == 2
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("x,y\n1,2\n3,4\n")
+
+    def grow(*_: object) -> None:
+        """Called when the size of the open file is known."""
+        with path.open("a") as file:
+            file.write("5,6\n")
+
+    monkeypatch.setattr(files, "_require_regular", grow)
+    assert refusal(path, path.name) == f"{path}: cannot be read: it grew meanwhile"
 
 
 def archive(path: Path, *, shape: tuple[int, ...], bytes_held: int) -> None:

@@ -25,11 +25,12 @@ from sympy import (
     tanh,
 )
 
-from codegen import Equation, Index, Reduction, Variable, from_expressions, gradient, partials, sample_extent, special
+from codegen import Equation, Index, Reduction, Variable, from_expressions, gradient, partials, sample_extent
 from codegen import functions as f
 from codegen.derive import METHODS
-from codegen.primitive import Approximation
-from codegen.removable import Removable
+from codegen.functions import special
+from codegen.functions.primitive import Approximation
+from codegen.functions.removable import Removable
 from symnn.inspect.latex import FUNCTIONS as LATEX_FUNCTIONS
 from symnn.inspect.latex import GREEK_LETTERS, Latex, equation_latex, latex
 from symnn.inspect.notation import FUNCTIONS as TEXT_FUNCTIONS

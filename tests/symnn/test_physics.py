@@ -35,8 +35,8 @@ from sympy import (
 
 import symnn
 from codegen import mixed_partials
+from codegen.ir.operations import count_operations
 from codegen.numeric import check_gradient, evaluate
-from codegen.operations import count_operations
 from codegen.passes import optimise
 from symnn.residuals import Language
 

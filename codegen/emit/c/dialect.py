@@ -12,8 +12,8 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.emit import externals
-from codegen.emit.expressions import Dialect, Level, Text
 from codegen.emit.numba import Dtype
+from codegen.emit.scalars import Dialect, Level, Text
 
 
 @dataclass(frozen=True)

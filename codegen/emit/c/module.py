@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from codegen.emit.c import kernels, mathematics
 from codegen.emit.c.names import comment
 from codegen.emit.c.writer import CFunction
-from codegen.operations import count_operations, summary
+from codegen.ir.operations import count_operations, summary
 
 SHOWN = 200
 """Of so many equations at most the header shows the formulas."""

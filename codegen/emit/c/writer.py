@@ -18,12 +18,11 @@ from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
 from codegen.emit.c.names import Names, comment
-from codegen.emit.expressions import ExpressionWriter, product_factors
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.numba import Dtype
+from codegen.emit.scalars import ExpressionWriter, product_factors
 from codegen.errors import EmitError
-from codegen.expression import Extent, base_name, extent, is_reference, subscripts
-from codegen.graph import Reduction, Variable
+from codegen.ir.graph import Reduction, Variable
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -31,6 +30,7 @@ from codegen.schedule.program import (
     Kernel,
     KernelKind,
     Loop,
+    One,
     Place,
     Program,
     Samples,
@@ -39,6 +39,7 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
+from codegen.walk import Extent, base_name, extent, is_reference, subscripts
 
 Scope = Mapping[Idx, str]
 Path = tuple[tuple[int, int], ...]
@@ -308,9 +309,9 @@ class _Writer:
         pad = "    " * indent
         name = self.index_name(loop.index, scope)
         inner = {**scope, loop.index: name}
-        if loop.only is not None:
+        if isinstance(loop.mode, One):
             in_tile = loop.index == self.tile
-            value = self.integer_text(loop.only, scope) + (" - first" if in_tile else "")
+            value = self.integer_text(loop.mode.value, scope) + (" - first" if in_tile else "")
             if loop.certain and not in_tile:
                 yield f"{pad}{{"
                 yield f"{pad}    const ptrdiff_t {name} = {value};"

@@ -10,14 +10,16 @@ from numba.core import cgutils
 
 from codegen.cached import cached_property
 from codegen.emit.lanes import FORMATS, Lanes
+from codegen.emit.vector.kernels import emit_kernel, matrix_product
 from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import segments
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
-from codegen.emit.vector.writer import Writer, lay_out, region_size
-from codegen.graph import Reduction
+from codegen.emit.vector.writer import Forms, Writer, lay_out, region_size
+from codegen.ir.graph import Reduction
 from codegen.schedule.program import Place, Samples, Storage
 
+FORMS = Forms(evaluate, emit_kernel, matrix_product)
 VOID = ir.VoidType()
 FEW = 3
 """Up to so many samples run one after the other with features in lanes."""
@@ -108,7 +110,7 @@ class Functions:
         """``before(table)``: the statements before the samples."""
         function, builder = self._function("before", [INT.as_pointer()])
         names = self.table.names(builder, function.args[0])
-        Writer(builder, self.table.plan, names, evaluate).block(segments(self.table.plan.program)[0], {})
+        Writer(builder, self.table.plan, names, FORMS).block(segments(self.table.plan.program)[0], {})
         builder.ret_void()
         return function
 
@@ -117,7 +119,7 @@ class Functions:
         """``after(table, results)``: the statements after the samples, and the scalar results."""
         function, builder = self._function("after", [INT.as_pointer(), self._real.as_pointer()])
         table, results = function.args
-        writer = Writer(builder, self.table.plan, self.table.names(builder, table), evaluate)
+        writer = Writer(builder, self.table.plan, self.table.names(builder, table), FORMS)
         writer.block(segments(self.table.plan.program)[2], {})
         self._results(writer, results)
         builder.ret_void()
@@ -143,7 +145,7 @@ class Functions:
         function, builder = self._function("some", [INT.as_pointer(), INT, INT, number, number.as_pointer()])
         table, first, last, private, sums = function.args
         places = {s: builder.load(builder.gep(sums, [INT(n)])) for n, s in enumerate(plan.sums)}
-        writer = Writer(builder, plan, self.table.names(builder, table, private), evaluate, places)
+        writer = Writer(builder, plan, self.table.names(builder, table, private), FORMS, places)
         samples = plan.program.samples
         assert samples is not None
         writer.samples(samples, first, last)

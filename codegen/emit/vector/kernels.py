@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -22,12 +21,9 @@ from codegen.emit.vector.contraction import (
 )
 from codegen.emit.vector.plan import register_bytes
 from codegen.emit.vector.values import BYTE, INT
-from codegen.expression import base_name, extent, subscripts
+from codegen.emit.vector.writer import Writer
 from codegen.schedule.program import Contract, Kernel, KernelKind, Place
-
-if TYPE_CHECKING:
-    from codegen.emit.vector.writer import Writer
-
+from codegen.walk import base_name, extent, subscripts
 
 NARROW = 4
 """Rows of up to so many numbers are taken apart as whole vectors; longer ones are transposed in squares."""

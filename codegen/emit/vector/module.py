@@ -7,9 +7,9 @@ compiles the callees of a function into it; Numba types a handful of statements.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 from llvmlite import binding, ir
 from numba import types
@@ -23,7 +23,6 @@ from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
 from codegen.emit.vector.entry import STACK, Entries
 from codegen.emit.vector.interface import NATIVE
-from codegen.emit.vector.plan import Plan
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
@@ -56,8 +55,12 @@ EXACT = FLAGS.replace(', fastmath={"contract"}', "")
 """The flags of vector code, which says itself where a product and a sum are fused."""
 
 
+_tables: WeakValueDictionary[str, Table] = WeakValueDictionary()
+"""Where :func:`fits` and :func:`execute` find the table that generated code names."""
+
+
 def jitted_source(table: Table, native: str) -> str:
-    """The source of a module with ``fill`` and ``kernel`` for jitted code; it expects ``fits`` and ``execute``.
+    """The source of a module with ``fill`` and ``kernel`` for jitted code; it expects :func:`jitted_namespace`.
 
     ``native`` names the code for Python: what both run.
     """
@@ -68,54 +71,52 @@ def jitted_source(table: Table, native: str) -> str:
             f"For jitted code; what runs is the program {native}.",
             '"""',
             "",
-            preamble(plan.program.graph) + "\n".join(_JittedFunctions(plan, layout, plan.dtype).lines()),
+            preamble(plan.program.graph) + "\n".join(_JittedFunctions(table, native).lines()),
             "",
         ]
     )
 
 
-def jitted_namespace(table: Table, source: str) -> Mapping[str, Any]:
+def jitted_namespace(table: Table, native: str) -> Mapping[str, Any]:
     """What :func:`jitted_source` expects."""
-    plan, layout = table.plan, table.layout
-    result = _result_type(layout, plan.dtype)
-
-    @intrinsic
-    def fits(typing_context: Any, arrays: Any) -> Any:
-        """Whether the arguments and arrays are as the layout says."""
-
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            parts = cgutils.unpack_tuple(builder, values[0])
-            return _fitting(builder, lambda checks: _tabulated(context, checks, table, arrays.types, parts))
-
-        return types.boolean(arrays), generate
-
-    @intrinsic
-    def execute(typing_context: Any, arrays: Any) -> Any:
-        """Run the program on arguments and arrays that fit; gives the scalar results."""
-
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            run = _program(builder.module, table, symbol_of(source))
-            parts = cgutils.unpack_tuple(builder, values[0])
-            words = _table(context, builder, table, arrays.types, parts)
-            number = context.get_value_type(getattr(types, plan.dtype))
-            count = len(layout.scalars)
-            results = cgutils.alloca_once(builder, number, size=INT(max(count, 1)))
-            free = _workspace(context, builder, table, words)
-            builder.call(run, [words, results])
-            free()
-            found = [builder.load(builder.gep(results, [INT(n)])) for n in range(count)]
-            if count == 0:
-                return context.get_dummy_value()
-            return found[0] if count == 1 else context.make_tuple(builder, result, found)
-
-        return result(arrays), generate
-
-    return {"fits": fits, "execute": execute}
+    _tables[native] = table
+    return {"fits": fits, "execute": execute, "TABLE": table}
 
 
-def symbol_of(source: str) -> str:
-    """The beginning of the names of the functions of a module for jitted code."""
-    return f"symnn_{hashlib.sha256(source.encode()).hexdigest()[:32]}"
+@intrinsic(prefer_literal=True)
+def fits(typing_context: Any, name: Any, arrays: Any) -> Any:
+    """Whether the arguments and arrays are as the layout of a table says."""
+    table = _tables[name.literal_value]
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        parts = cgutils.unpack_tuple(builder, values[1])
+        return _fitting(builder, lambda checks: _tabulated(context, checks, table, arrays.types, parts))
+
+    return types.boolean(name, arrays), generate
+
+
+@intrinsic(prefer_literal=True)
+def execute(typing_context: Any, name: Any, arrays: Any) -> Any:
+    """Run the program of a table on arguments and arrays that fit; gives the scalar results."""
+    table = _tables[name.literal_value]
+    result = _result_type(table.layout, table.plan.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        run = _program(builder.module, table, f"symnn_{name.literal_value}")
+        parts = cgutils.unpack_tuple(builder, values[1])
+        words = _table(context, builder, table, arrays.types, parts)
+        number = context.get_value_type(getattr(types, table.plan.dtype))
+        count = len(table.layout.scalars)
+        results = cgutils.alloca_once(builder, number, size=INT(max(count, 1)))
+        free = _workspace(context, builder, table, words)
+        builder.call(run, [words, results])
+        free()
+        found = [builder.load(builder.gep(results, [INT(n)])) for n in range(count)]
+        if count == 0:
+            return context.get_dummy_value()
+        return found[0] if count == 1 else context.make_tuple(builder, result, found)
+
+    return result(name, arrays), generate
 
 
 def _result_type(layout: Layout, dtype: Dtype) -> Any:
@@ -190,28 +191,28 @@ def _workspace(context: Any, builder: Any, table: Table, words: ir.Value) -> Cal
 class _JittedFunctions(Functions):
     """``fill`` and ``kernel`` around the program."""
 
-    def __init__(self, plan: Plan, layout: Layout, dtype: Dtype) -> None:
-        super().__init__(plan.program, layout, dtype)
+    def __init__(self, table: Table, native: str) -> None:
+        super().__init__(table.plan.program, table.layout, table.plan.dtype)
+        self.native = native
 
     def lines(self) -> Iterator[str]:
         yield from self.types()
         yield from ["", ""]
-        yield from self.fill()
+        yield from self.checked()
         yield from ["", ""]
         yield from self.kernel()
-        yield from ["", ""]
-        yield "run = fill  # a loader asks it whether its machine code came from the cache"
 
-    def fill(self) -> Iterator[str]:
+    def checked(self) -> Iterator[str]:
+        """``fill``, whose body is the program's vector code."""
         arguments, results = self.parameters()
         everything = ", ".join([*arguments, *results])
         packed = f"({everything},)" if everything else "()"
         yield f"@njit([(*ARGUMENTS, *RESULTS)], {EXACT})"
         yield f"def fill({everything}):"
         if everything:
-            yield f"    if not fits({packed}):"
+            yield f"    if not fits({self.native!r}, {packed}):"
             yield f"        raise ValueError({self.expectation()!r})"
-        yield f"    return execute({packed})"
+        yield f"    return execute({self.native!r}, {packed})"
 
     def expectation(self) -> str:
         """What is said to jitted code; calls from Python say which argument is wrong."""

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from functools import reduce
 
 from llvmlite import ir
-from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Number, Or, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.constants import as_float
 from codegen.emit import externals, special, vectormath
-from codegen.emit.expressions import is_inverse, product_factors
+from codegen.emit.scalars import is_inverse, product_factors
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
-from codegen.expression import postorder
+from codegen.ir.constants import as_float
+from codegen.walk import postorder
 
 _Of = Callable[[Basic], Value]
 
@@ -157,6 +157,8 @@ def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
         for a, negated in (node.args, node.args[::-1]):
             if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
                 return w.compare(">", of(a), of(negated.args[1]))
+        if isinstance(node.args[0], Number):
+            return w.compare(">", of(node.args[1]), w.real(as_float(-node.args[0])))
     return w.compare(">", of(node), w.real(0.0))
 
 

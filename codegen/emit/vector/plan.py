@@ -11,12 +11,12 @@ from sympy import Add, Expr, Mul
 
 from codegen.cached import cached_property
 from codegen.emit.numba import Dtype
-from codegen.expression import Extent, base_name, extent, references, subscripts
-from codegen.graph import Cell, Reduction, cell_of
-from codegen.schedule.lanes import holds_vectors, is_gathered, is_mixed, vector_loops
+from codegen.ir.graph import Cell, Reduction, cell_of
+from codegen.schedule.lanes import holds_vectors, in_lanes, is_mixed, lane_of
 from codegen.schedule.program import (
     Accumulate,
     Fill,
+    Loop,
     Place,
     Program,
     Samples,
@@ -24,8 +24,10 @@ from codegen.schedule.program import (
     Statement,
     Storage,
     Store,
+    Vector,
     walk,
 )
+from codegen.walk import Extent, base_name, extent, references, subscripts
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""
@@ -61,16 +63,14 @@ class Plan:
     """Lanes of a loop: two registers hide the latency of a chain of operations."""
     native: int
     """Lanes of a register."""
-    vector_loops: frozenset[int]
-    """The loops that run in lanes, by identity."""
     lane_elements: frozenset[int]
     """Work arrays whose elements are vectors: the lane index is one of the axes that need no storage."""
     lane_sums: Mapping[Cell, tuple[Extent, ...]]
     """Arrays that are summed over the lane index, and their shapes: kept as native vectors until its loop ends."""
     lane_totals: frozenset[Cell]
     """Every vertex that is added to inside lanes."""
-    gathered: Mapping[int, tuple[str, ...]]
-    """By loop, the inputs that it reads along its lane index and others: copied to vectors, one group at a time."""
+    copied: tuple[str, ...]
+    """The inputs of which some loop copies rows to vectors, one group at a time."""
     shared_locals: Mapping[int, int]
     """Locals that outlive the function they are set in, or are results, by number: their places in memory."""
     sums: tuple[Storage, ...]
@@ -80,7 +80,7 @@ class Plan:
     def samples_in_lanes(self) -> bool:
         """Whether a loop over the samples runs in lanes, of which few samples fill few."""
         over = self.program.samples
-        return over is not None and any(id(step) in self.vector_loops for step in over.body)
+        return over is not None and any(lane_of([step]) is not None for step in over.body if isinstance(step, Loop))
 
     @property
     def workspace(self) -> str:
@@ -97,11 +97,10 @@ class Plan:
     @cached_property
     def private(self) -> Mapping[object, Region]:
         """The part that each pass over samples, and each of the functions around it, has of its own."""
-        inputs = dict.fromkeys(name for names in self.gathered.values() for name in names)
         return {
             **{n: self._region(n) for n in self._work(Place.TILE)},
             **{cell: Region(self.native, shape) for cell, shape in self.lane_sums.items()},
-            **{name: Region(self.width, self.program.graph.variable(name).shape[1:]) for name in inputs},
+            **{name: Region(self.width, self.program.graph.variable(name).shape[1:]) for name in self.copied},
         }
 
     @cached_property
@@ -148,46 +147,38 @@ def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
     """
     native = register_bytes() // ITEM[dtype]
     width = native * (2 if program.samples is not None and program.schedule != "unrolled" and not few else 1)
-    loops = frozenset(id(loop) for loop in vector_loops(program, width, not few))
-    if is_mixed(program, loops):
+    program = in_lanes(program, width, not few)
+    if is_mixed(program):
         return None
     placed = list(walk(program.statements))
     fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
     elements: set[int] = set()
     sums: dict[Cell, tuple[Extent, ...]] = {}
     totals: set[Cell] = set()
-    gathered: dict[int, dict[str, None]] = {}
     for statement, around in placed:
-        lane = next((loop for loop in around if id(loop) in loops), None)
+        lane = lane_of(around)
         if not isinstance(statement, (Set, Accumulate)) or lane is None:
             continue
         for reference in (*references(statement.value), statement.target):
             storage = program.storage_of(reference)
-            if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane.index):
+            if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane):
                 elements.add(storage.number)
-            if is_gathered(program, reference, lane.index):
-                gathered.setdefault(id(lane), {})[base_name(reference)] = None
         if isinstance(statement, Accumulate):
             cell = cell_of(statement.target)
             totals.add(cell)
             fill, outside = fills[cell]
-            if (
-                fill.over
-                and all(loop is not lane for loop in outside)
-                and lane.index not in subscripts(statement.target)
-            ):
+            if fill.over and lane_of(outside) is None and lane not in subscripts(statement.target):
                 sums[cell] = program.storage_of(statement.target).shape
-    summed = tuple(_sums(program))
+    summed, modes = tuple(_sums(program)), [s.mode for s, _ in placed if isinstance(s, Loop)]
     return Plan(
         program=program,
         dtype=dtype,
         width=width,
         native=native,
-        vector_loops=loops,
         lane_elements=frozenset(elements),
         lane_sums=sums,
         lane_totals=frozenset(totals),
-        gathered={loop: tuple(names) for loop, names in gathered.items()},
+        copied=tuple(dict.fromkeys(name for mode in modes if isinstance(mode, Vector) for name in mode.copied)),
         shared_locals=_shared_locals(program, summed),
         sums=summed,
     )

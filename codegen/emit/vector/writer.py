@@ -16,28 +16,37 @@ from numba.core import cgutils
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.core.basic import Basic
 
-from codegen.emit.expressions import product_factors
 from codegen.emit.lanes import Lanes
-from codegen.emit.vector.kernels import emit_kernel, matrix_product
+from codegen.emit.scalars import product_factors
 from codegen.emit.vector.plan import ITEM, Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value
-from codegen.expression import Extent, base_name, extent, subscripts
-from codegen.graph import Cell, Reduction, cell_of
+from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
     Fill,
     Kernel,
     Loop,
+    One,
     Place,
     Samples,
+    Serial,
     Set,
     Statement,
     Storage,
     Store,
+    Vector,
 )
+from codegen.walk import Extent, base_name, extent, subscripts
 
-Evaluate = Callable[["Writer", Expr, Scope], Value]
+
+@dataclass(frozen=True)
+class Forms:
+    """How what is no statement is written: the value of an expression, a step on a tile, a product of whole arrays."""
+
+    evaluate: Callable[[Writer, Expr, Scope], Value]
+    kernel: Callable[[Writer, Kernel], None]
+    contract: Callable[[Writer, Contract], None]
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,11 @@ class Writer:
         builder: ir.IRBuilder,
         plan: Plan,
         names: Names,
-        evaluate: Evaluate,
+        forms: Forms,
         sums: Mapping[Storage, ir.Value] | None = None,
     ) -> None:
         self.builder, self.plan, self.program, self.names = builder, plan, plan.program, names
-        self._evaluate, self._sums = evaluate, sums or {}
+        self._forms, self._sums = forms, sums or {}
         self.scalar = Lanes(builder, 1, plan.dtype)
         self.wide = Lanes(builder, plan.width, plan.dtype)
         self.native = Lanes(builder, plan.native, plan.dtype)
@@ -94,7 +103,7 @@ class Writer:
         for statement in statements:
             match statement:
                 case Set():
-                    self.store(statement.target, self._evaluate(self, statement.value, scope), scope)
+                    self.store(statement.target, self._forms.evaluate(self, statement.value, scope), scope)
                 case Accumulate():
                     self.accumulate(statement, scope)
                 case Fill():
@@ -108,9 +117,9 @@ class Writer:
                 case Store():
                     self.store_output(statement, scope)
                 case Contract():
-                    matrix_product(self, statement)
+                    self._forms.contract(self, statement)
                 case Kernel():
-                    emit_kernel(self, statement)
+                    self._forms.kernel(self, statement)
 
     def samples(self, samples: Samples, first: ir.Value, last: ir.Value) -> None:
         """The samples from ``first`` up to, but not including, ``last``."""
@@ -138,21 +147,22 @@ class Writer:
     def loop(self, loop: Loop, scope: Scope) -> None:
         over_tile = self.tile is not None and self.tile[0] == loop.index
         n = self.tile[2] if self.tile is not None and over_tile else self.extent(extent(loop.index))
-        if loop.only is not None:
-            self.at_the_one(loop, loop.only, n, scope)
-            return
-        if id(loop) not in self.plan.vector_loops:
-            with self.range(INT(0), n, 1) as i:
-                self.block(loop.body, {**scope, loop.index: Counter(i)})
-            return
-        width, known = self.plan.width, extent(loop.index)
-        if not over_tile and isinstance(known, int) and known % width == 0:
-            with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, None, scope)
-            return
+        match loop.mode:
+            case One(value):
+                self.at_the_one(loop, value, n, scope)
+            case Serial():
+                with self.range(INT(0), n, 1) as i:
+                    self.block(loop.body, {**scope, loop.index: Counter(i)})
+            case Vector(width):
+                self.in_vectors(loop, width, over_tile, n, scope)
+
+    def in_vectors(self, loop: Loop, width: int, over_tile: bool, n: ir.Value, scope: Scope) -> None:
+        """A loop ``width`` values at a time, the last of them masked."""
         if not over_tile:
+            known = extent(loop.index)
+            full = isinstance(known, int) and known % width == 0
             with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, self.builder.sub(n, i), scope)
+                self.in_lanes(loop, i, None if full else self.builder.sub(n, i), scope)
             return
         whole = self.builder.and_(n, INT(-width))
         with self.range(INT(0), whole, width) as i:
@@ -169,7 +179,8 @@ class Writer:
             iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
             self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
         inner = {**scope, loop.index: Counter(first, 1)}
-        for name in self.plan.gathered.get(id(loop), ()):
+        assert isinstance(loop.mode, Vector)
+        for name in loop.mode.copied:
             self.gather_rows(name, inner)
         self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
@@ -273,8 +284,8 @@ class Writer:
         """What is added: a value, or the two factors of a product."""
         factors = product_factors(statement.value) if statement.equation.reduction is Reduction.SUM else None
         if factors is None:
-            return [self._evaluate(self, statement.value, scope)]
-        *leading, last = (self._evaluate(self, factor, scope) for factor in factors)
+            return [self._forms.evaluate(self, statement.value, scope)]
+        *leading, last = (self._forms.evaluate(self, factor, scope) for factor in factors)
         return [reduce(lambda a, b: self.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading), last]
 
     def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: Sequence[ir.Value]) -> ir.Value:

@@ -1,0 +1,471 @@
+"""One scalar expression as Python source: tables from SymPy nodes to text, shared nodes assigned to temporaries."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import reduce
+from typing import NamedTuple
+
+import sympy
+from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom
+
+from codegen import functions as f
+from codegen.emit import externals
+from codegen.errors import EmitError
+from codegen.functions.special import (
+    BRANCH_POINT,
+    besseli,
+    besselj,
+    besselk,
+    bessely,
+    beta,
+    beta_crossing,
+    binomial,
+    binomial_crossing,
+    hyperbolic_sine_integral,
+    lambert_w,
+    lower_lambert_w,
+    modified_spherical_bessel,
+    reciprocal_gamma,
+    reciprocal_gamma_crossing,
+    regularised_lower_gamma,
+    regularised_upper_gamma,
+    scaled_bessel,
+    sinc,
+    sine_integral,
+    spherical_bessel,
+    wright_omega,
+)
+from codegen.ir.constants import as_float
+from codegen.walk import is_leaf, postorder, rewrite
+
+
+class Level(IntEnum):
+    """How tightly a text binds."""
+
+    NAME = 0
+    CALL = 1
+    PRODUCT = 2
+    SUM = 3
+    CHOICE = 4
+
+
+class Text(NamedTuple):
+    """Source text and its outermost operator."""
+
+    text: str
+    level: Level
+
+    def within(self, level: Level) -> str:
+        """The text, in parentheses if it binds more loosely than ``level``."""
+        return self.text if self.level <= level else f"({self.text})"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one target writes calls and choices."""
+
+    calls: Mapping[type[Basic], str]
+    """Functions that are a call with the same arguments, or a text around their names."""
+    choose: Callable[[str, str, str], Text]
+    """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
+    square_root: str
+    hypot: str
+    erfc: str
+    both: str
+    either: str
+    negation: str
+    call: Callable[[str, Sequence[int], Sequence[str]], str] = lambda name, orders, texts: (
+        f"{name}({', '.join([*map(str, orders), *texts])})"
+    )
+    """A call by name, with the whole order of a special function where it has one."""
+    power: Callable[[Text, Text], Text] = lambda base, exponent: Text(
+        f"{base.within(Level.NAME)}**{exponent.within(Level.NAME)}", Level.PRODUCT
+    )
+    modulo: Callable[[Text, Text], Text] = lambda x, y: Text(
+        f"{x.within(Level.CALL)} % {y.within(Level.CALL)}", Level.SUM
+    )  # a*b % c is (a*b) % c
+    truth: tuple[str, str] = ("False", "True")
+
+
+_ELEMENTARY: tuple[type[Basic], ...] = (
+    sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, f.expm1, f.log1p,
+)  # fmt: skip
+
+_SCIPY: Mapping[type[Basic], str] = {
+    **{
+        kind: kind.__name__
+        for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, beta, sympy.erfi, sympy.erfinv, f.erfcinv)
+    },
+    reciprocal_gamma: "rgamma",
+    besselj: "jv",
+    bessely: "yv",
+    besseli: "iv",
+    besselk: "kv",
+    sympy.expint: "expn",
+    scaled_bessel: "ive",
+    wright_omega: "wrightomega",
+    sympy.Ei: "expi",
+    spherical_bessel: "spherical_jn",
+    modified_spherical_bessel: "spherical_in",
+    regularised_lower_gamma: "gammainc",
+    regularised_upper_gamma: "gammaincc",
+}
+"""Functions of scipy.special."""
+_POLE = "(({0} <= 0) & ({0} == np.floor({0})))"
+"""Whether it is a pole of the gamma function."""
+_TEMPLATES: Mapping[type[Basic], str] = {
+    sinc: "special.spherical_jn(0, {0})",
+    reciprocal_gamma_crossing: "np.where(" + _POLE.format("{0}") + ", np.cos(np.pi*{0})*special.gamma(1 - {0}), 0.0)",
+    beta_crossing: (
+        "np.where("
+        + _POLE.format("({0} + {1})")
+        + ", np.cos(np.pi*({0} + {1}))*special.gamma({0})*special.gamma({1})*special.gamma(1 - {0} - {1}), 0.0)"
+    ),
+    binomial: (
+        "np.where(" + _POLE.format("({0} + 1)") + " & ({1} >= 0) & ({1} == np.floor({1})), "
+        "np.cos(np.pi*{1})*special.binom({1} - {0} - 1, {1}), special.binom({0}, {1}))"
+    ),
+    binomial_crossing: (
+        "np.where("
+        + _POLE.format("({0} - {1} + 1)")
+        + " & ~"
+        + _POLE.format("({0} + 1)")
+        + ", np.cos(np.pi*({0} - {1} + 1))*special.beta({0} + 1, {1} - {0}), 0.0)"
+    ),
+    sine_integral: "special.sici({0})[0]",
+    hyperbolic_sine_integral: "special.shichi({0})[0]",
+    sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",
+    sympy.Chi: "np.where({0} < 0, np.nan, special.shichi({0})[1])",
+    sympy.fresnels: "special.fresnel({0})[0]",
+    sympy.fresnelc: "special.fresnel({0})[1]",
+    **{
+        kind: f"special.airy({{0}})[{number}]"
+        for number, kind in enumerate((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime))
+    },
+    lambert_w: f"np.where({{0}} < {BRANCH_POINT}, np.nan, np.real(special.lambertw({{0}})))",
+    lower_lambert_w: (
+        f"np.where(({{0}} < {BRANCH_POINT}) | ({{0}} > 0), np.nan, np.real(special.lambertw({{0}}, -1)))"
+    ),
+}
+"""Those whose result is something else, or something else where the function is not real."""
+
+SCALAR = Dialect(
+    calls={
+        **{function: f"math.{function.__name__}" for function in (*_ELEMENTARY, sympy.erf, sympy.erfc, sympy.atan2)},
+        **{getattr(sympy, name): f"math.{name}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
+        f.absolute: "abs",
+        f.floor: "np.floor",  # Numba's math.floor gives an integer of 64 bits
+        **{kind: f"special.{row.name}" for kind, row in externals.FUNCTIONS.items()},
+        sympy.gamma: "math.gamma",
+    },
+    choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
+    square_root="math.sqrt",
+    hypot="math.hypot",
+    erfc="math.erfc",
+    both=" and ",
+    either=" or ",
+    negation="not ",
+)
+"""Python scalars, as Numba compiles them: real branches."""
+
+ARRAY = Dialect(
+    calls={
+        **{function: f"np.{function.__name__}" for function in _ELEMENTARY},
+        **{
+            getattr(sympy, f"a{name}"): f"np.arc{name}"
+            for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")
+        },
+        sympy.erf: "special.erf",
+        sympy.erfc: "special.erfc",
+        **{kind: f"special.{name}" for kind, name in _SCIPY.items()},
+        **_TEMPLATES,
+        f.absolute: "np.abs",
+        f.floor: "np.floor",
+    },
+    choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
+    square_root="np.sqrt",
+    hypot="np.hypot",
+    erfc="special.erfc",
+    both=" & ",
+    either=" | ",
+    negation="~",
+)
+"""NumPy arrays: both branches are computed, one is picked."""
+
+
+LIBRARY = replace(
+    ARRAY,
+    calls={
+        **ARRAY.calls,
+        **{g: f"special.{g.__name__}" for g in (f.sigmoid, f.softplus, f.log_sigmoid, f.log_cosh)},
+    },
+)
+"""Arrays of a library, with its own functions for what is written through |x| here, which spoils derivatives at 0."""
+
+
+def _sigmoid(x: Expr) -> Expr:
+    # exp(−|x|) cannot overflow; both branches share it and the quotient.
+    e = sympy.exp(-f.absolute(x))
+    quotient = 1 / (1 + e)
+    return f.select(x, quotient, e * quotient)
+
+
+TAIL = 2
+"""Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
+TERMS = 50
+"""Of the continued fraction: 3·10⁻¹⁶ at TAIL, and less beyond."""
+
+
+def _fraction(x: Expr, first: int) -> Expr:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first, the rest of it as if it did not depend on n any more."""
+    value = sympy.sqrt(x**2 + 2 * TERMS + 2) - x
+    for n in range(TERMS, first - 1, -1):
+        value = 2 * n / (2 * x + value)
+    return value
+
+
+def _erfc(x: Expr) -> Expr:
+    return 2 * f.normal_cdf(-sympy.sqrt(2) * x)  # which SymPy does not turn into 2 − erfc(−x)
+
+
+def _hazard(x: Expr) -> Expr:
+    return 2 * sympy.exp(-(x**2)) / (sympy.sqrt(sympy.pi) * _erfc(x))
+
+
+def _erfcx(x: Expr) -> Expr:
+    far = 2 / (sympy.sqrt(sympy.pi) * (2 * x + _fraction(x, 1)))
+    return f.select(x - TAIL, far, sympy.exp(x**2) * _erfc(x))
+
+
+def _erfcx_rate(x: Expr) -> Expr:
+    return f.select(x - TAIL, _fraction(x, 1), _hazard(x) - 2 * x)
+
+
+def _erfcx_curvature(x: Expr) -> Expr:
+    far, near = _fraction(x, 1), _hazard(x)
+    return f.select(x - TAIL, far * (_fraction(x, 2) - far), 2 - near * (near - 2 * x))
+
+
+#: Functions that are written as a formula over those above.
+FORMULAS: Mapping[type[Basic], Callable[..., Expr]] = {
+    f.sigmoid: _sigmoid,
+    f.softplus: lambda x: f.relu(x) + f.log1p(sympy.exp(-f.absolute(x))),
+    f.erfcx: _erfcx,
+    f.erfcx_rate: _erfcx_rate,
+    f.erfcx_curvature: _erfcx_curvature,
+}
+
+
+class ExpressionWriter:
+    """Writes expressions as text.
+
+    ``name_of`` gives the text of a reference, index or extent as a real number; ``integer_of`` that of one which holds
+    an integer, as it is, and None for others; ``number`` that of a constant in the type of the computation; ``assign``
+    stores a text in a new temporary and returns its name. Parts that occur twice, and arguments
+    that a choice would evaluate twice, go to temporaries.
+    """
+
+    def __init__(
+        self,
+        name_of: Callable[[Expr], str],
+        integer_of: Callable[[Expr], str | None],
+        number: Callable[[float], str],
+        assign: Callable[[str], str],
+        dialect: Dialect = SCALAR,
+    ) -> None:
+        self.name_of, self.integer_of, self.number, self.assign = name_of, integer_of, number, assign
+        self.dialect = dialect
+        self._operators: tuple[tuple[type | tuple[type, ...], Callable[[Basic, _Texts], Text]], ...] = (
+            ((Indexed, Idx, Symbol), lambda node, _: Text(self.name_of(node), Level.NAME)),
+            (BooleanAtom, lambda node, _: Text(dialect.truth[bool(node)], Level.NAME)),
+            (f.equal, self._equal),
+            (Add, self._add),
+            (Mul, self._multiply),
+            (Pow, self._power),
+            (f.power, lambda node, of: dialect.power(*map(of, node.args))),
+            (f.stop_gradient, lambda node, of: of(node.args[0])),
+            (f.normal_cdf, self._normal_cdf),
+            (f.hypot, lambda node, of: self._hypot(node.args, of)),
+            (f.ratio, self._ratio),
+            (f.modulo, lambda node, of: dialect.modulo(*map(of, node.args))),
+            (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
+            (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
+            (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
+            (f.sign, self._sign),
+            (f.clip, self._clip),
+            (f.maximum, lambda node, of: self._extremum(node, of, ">")),
+            (f.minimum, lambda node, of: self._extremum(node, of, "<")),
+            (Piecewise, self._piecewise),
+            (ExprCondPair, lambda node, of: of(node.args[0])),
+            (Relational, self._relation),
+            (And, lambda node, of: self._join(dialect.both, node, of)),
+            (Or, lambda node, of: self._join(dialect.either, node, of)),
+            (Not, lambda node, of: Text(dialect.negation + of(node.args[0]).within(Level.CALL), Level.CHOICE)),
+        )
+
+    def write(self, expression: Expr) -> str:
+        """The text of an expression, its temporaries assigned first."""
+        expanded = rewrite(expression, lambda node: _expand(node, self.dialect))
+        uses = Counter(id(a) for node in postorder(expanded) if not is_leaf(node) for a in node.args)
+        texts: dict[int, Text] = {}
+        for node in postorder(expanded):
+            text = self._node(node, lambda part: texts[id(part)])
+            if uses[id(node)] > 1 and text.level > Level.NAME and isinstance(node, Expr) and not is_inverse(node):
+                text = self._named(text)
+            texts[id(node)] = text
+        return texts[id(expanded)].text
+
+    def _node(self, node: Basic, of: _Texts) -> Text:
+        if isinstance(node, Expr) and node.is_number:
+            return Text(self.number(as_float(node)), Level.NAME)
+        for kind, write in self._operators:
+            if isinstance(node, kind) and type(node) not in self.dialect.calls:
+                return write(node, of)
+        if type(node) in self.dialect.calls:
+            if "{" in (template := self.dialect.calls[type(node)]):
+                return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
+            orders, arguments = externals.operands(node)
+            return Text(self.dialect.call(template, orders, [of(a).text for a in arguments]), Level.CALL)
+        raise EmitError(f"{type(node).__name__} has no translation into code")
+
+    def _named(self, text: Text) -> Text:
+        return text if text.level is Level.NAME else Text(self.assign(text.text), Level.NAME)
+
+    def _equal(self, node: Basic, of: _Texts) -> Text:
+        # Labels and indices are compared as the integers they are.
+        integers = [self.integer_of(a) for a in node.args]
+        left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
+        return self.dialect.choose(f"{left} == {right}", self.number(1.0), self.number(0.0))
+
+    def _choice(self, condition: str, then: str, otherwise: str, node: Basic, of: _Texts) -> Text:
+        """A choice by a condition; the arguments are names first, so that none is evaluated twice."""
+        names = [self._named(of(a)).text for a in node.args]
+        texts = (self._constants(text).format(*names) for text in (condition, then, otherwise))
+        return self.dialect.choose(*texts)
+
+    def _constants(self, template: str) -> str:
+        words = (self.number(float(word)) if word in ("0", "1") else word for word in template.split(" "))
+        return " ".join(words)
+
+    def _sign(self, node: Basic, of: _Texts) -> Text:
+        x, zero = self._named(of(node.args[0])).text, self.number(0.0)
+        # The argument itself where it is neither above nor below 0: zero, or nan.
+        below = self._named(self.dialect.choose(f"{x} < {zero}", self.number(-1.0), x)).text
+        return self.dialect.choose(f"{x} > {zero}", self.number(1.0), below)
+
+    def _clip(self, node: Basic, of: _Texts) -> Text:
+        x, low, high = (self._named(of(a)).text for a in node.args)
+        capped = self._named(self.dialect.choose(f"{x} > {high}", high, x)).text
+        return self.dialect.choose(f"{x} < {low}", low, capped)
+
+    def _join(self, word: str, node: Basic, of: _Texts) -> Text:
+        return Text(word.join(of(a).within(Level.CALL) for a in node.args), Level.CHOICE)
+
+    def _add(self, node: Basic, of: _Texts) -> Text:
+        # Positive terms first, so that the text does not begin with a sign where it need not.
+        terms = sorted((of(a).within(Level.PRODUCT) for a in node.args), key=lambda text: text.startswith("-"))
+        signed = [f"- {term[1:]}" if term.startswith("-") else f"+ {term}" for term in terms[1:]]
+        return Text(" ".join([terms[0], *signed]), Level.SUM)
+
+    def _multiply(self, node: Basic, of: _Texts) -> Text:
+        above = [of(a).within(Level.PRODUCT) for a in node.args if a != -1 and not is_inverse(a)]
+        below = [of(a.base).within(Level.CALL) for a in node.args if is_inverse(a)]
+        text = "*".join(above) or self.number(1.0)
+        if -1 in node.args:
+            text = f"-({text})" if text.startswith("-") else f"-{text}"
+        if below:
+            text += f"/{below[0]}" if len(below) == 1 else f"/({'*'.join(below)})"
+        return Text(text, Level.PRODUCT)
+
+    def _power(self, node: Basic, of: _Texts) -> Text:
+        base, exponent = of(node.base), node.exp
+        if is_inverse(node):
+            return Text(f"{self.number(1.0)}/{base.within(Level.CALL)}", Level.PRODUCT)
+        if exponent == Rational(1, 2):
+            return Text(f"{self.dialect.square_root}({base.text})", Level.CALL)
+        if exponent == Rational(-1, 2):
+            return Text(f"{self.number(1.0)}/{self.dialect.square_root}({base.text})", Level.PRODUCT)
+        if isinstance(exponent, Integer) and abs(int(exponent)) <= 64:
+            product = self._integer_power(self._named(base).text, abs(int(exponent)))
+            return Text(product if exponent > 0 else f"{self.number(1.0)}/({product})", Level.PRODUCT)
+        return self.dialect.power(base, of(exponent))
+
+    def _integer_power(self, base: str, exponent: int) -> str:
+        """x³ as x·x·x; higher powers by repeated squaring."""
+        if exponent <= 3:
+            return "*".join([base] * exponent)
+        half = self.assign(self._integer_power(base, exponent // 2))
+        return f"{half}*{half}" + (f"*{base}" if exponent % 2 else "")
+
+    def _normal_cdf(self, node: Basic, of: _Texts) -> Text:
+        argument = of(node.args[0]).within(Level.PRODUCT)
+        scale = self.number(-(0.5**0.5))
+        return Text(f"{self.number(0.5)}*{self.dialect.erfc}({scale}*{argument})", Level.PRODUCT)
+
+    def _hypot(self, arguments: Sequence[Basic], of: _Texts) -> Text:
+        """Of more than two arguments one after the other."""
+        texts = (of(argument).text for argument in arguments)
+        return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
+
+    def _ratio(self, node: Basic, of: _Texts) -> Text:
+        size = self._named(of(node.args[1])).text
+        divisor = self._named(self.dialect.choose(f"{size} == {self.number(0.0)}", self.number(1.0), size)).text
+        return Text(f"{of(node.args[0]).within(Level.CALL)}/{divisor}", Level.PRODUCT)
+
+    def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:
+        best = self._named(of(node.args[0])).text
+        for argument in node.args[1:]:
+            other = self._named(of(argument)).text
+            # `other != other` keeps nan; once the best is nan no comparison replaces it.
+            condition = f"({other} {relation} {best}){self.dialect.either}({other} != {other})"
+            best = self._named(self.dialect.choose(condition, other, best)).text
+        return Text(best, Level.NAME)
+
+    def _piecewise(self, node: Basic, of: _Texts) -> Text:
+        result = Text(self.number(math.nan), Level.NAME)
+        for branch in reversed(node.args):
+            value, condition = of(branch.args[0]), of(branch.args[1]).text
+            if branch.args[1] == True:  # noqa: E712 - a SymPy boolean
+                result = value
+            else:
+                result = self.dialect.choose(condition, value.within(Level.SUM), result.within(Level.CHOICE))
+        return result
+
+    def _relation(self, node: Basic, of: _Texts) -> Text:
+        left, right = (of(a).within(Level.SUM) for a in node.args)
+        return Text(f"{left} {node.rel_op} {right}", Level.CHOICE)
+
+
+_Texts = Callable[[Basic], Text]
+
+
+def _expand(node: Basic, dialect: Dialect) -> Basic | None:
+    """What a function is a formula of, unless the target has it."""
+    if type(node) in dialect.calls:
+        return None
+    if type(node) in FORMULAS:
+        return FORMULAS[type(node)](*node.args)
+    return rewrite(node.definition(), lambda part: _expand(part, dialect)) if isinstance(node, f.Composite) else None
+
+
+def is_inverse(node: Basic) -> bool:
+    """1/x, which inside a product is written as a division."""
+    return isinstance(node, Pow) and node.exp == -1 and not node.is_number
+
+
+def product_factors(term: Basic) -> tuple[Basic, ...] | None:
+    """The factors of a product without division, of a square its base twice; None for any other term."""
+    if isinstance(term, Pow) and term.exp == 2:
+        return (term.base, term.base)
+    if isinstance(term, Mul) and not any(is_inverse(factor) for factor in term.args):
+        return tuple(term.args)
+    return None

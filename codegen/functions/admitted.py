@@ -1,0 +1,146 @@
+"""What a body may consist of: the functions that are kept as they are, and those that become others on entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+
+import sympy
+from sympy import (
+    Add,
+    And,
+    Expr,
+    Integer,
+    Mul,
+    Not,
+    Or,
+    Piecewise,
+    Pow,
+    atan,
+    cos,
+    cosh,
+    erfc,
+    exp,
+    log,
+    sin,
+    sinh,
+    tanh,
+)
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+
+from codegen.functions import special
+from codegen.functions.formulas import acot, acoth, acsc, acsch, asec, asech, ceiling, coth, csch, frac, sech
+from codegen.functions.gaussian import erfcinv
+from codegen.functions.kinks import absolute, equal, floor, maximum, minimum, modulo, sign, step
+from codegen.functions.primitive import Composite, Primitive
+from codegen.functions.smooth import power
+from codegen.walk import rewrite
+
+
+def _heaviside(x: Expr, at_zero: Expr = sympy.S.Half) -> Expr:
+    return step(x) + at_zero * equal(x, Integer(0))
+
+
+def _exactly_odd(*conditions: Expr) -> Expr:
+    """Xor: an odd number of the conditions hold."""
+    return reduce(lambda a, b: Or(And(a, Not(b)), And(Not(a), b)), conditions)
+
+
+#: SymPy functions that are rewritten on entry to the ones above and to others, whose kinks follow the convention.
+CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
+    sympy.Abs: absolute,
+    sympy.sign: sign,
+    sympy.Max: maximum,
+    sympy.Min: minimum,
+    sympy.Heaviside: _heaviside,
+    sympy.KroneckerDelta: lambda i, j, *_: equal(i, j),
+    sympy.sec: lambda x: 1 / cos(x),
+    sympy.csc: lambda x: 1 / sin(x),
+    sympy.cot: lambda x: cos(x) / sin(x),
+    sympy.asec: asec,
+    sympy.acsc: acsc,
+    sympy.acot: acot,
+    sympy.sech: sech,
+    sympy.csch: csch,
+    sympy.coth: coth,
+    sympy.asech: asech,
+    sympy.acsch: acsch,
+    sympy.acoth: acoth,
+    sympy.floor: floor,
+    sympy.ceiling: ceiling,
+    sympy.frac: frac,
+    sympy.Mod: modulo,
+    sympy.erfcinv: erfcinv,
+    sympy.re: lambda x: x,
+    sympy.conjugate: lambda x: x,
+    sympy.UnevaluatedExpr: lambda x: x,
+    sympy.Xor: _exactly_odd,
+    sympy.ITE: lambda condition, a, b: Or(And(condition, a), And(Not(condition), b)),
+    sympy.Implies: lambda a, b: Or(Not(a), b),
+    sympy.Equivalent: lambda *conditions: Or(And(*conditions), And(*map(Not, conditions))),
+    **special.CANONICAL,
+}
+
+
+def canonical_node(node: Basic) -> Basic | None:
+    """What one node is rewritten to on entry; None if it is fine as it is."""
+    if node.func in CANONICAL:
+        return CANONICAL[node.func](*node.args)
+    if not isinstance(node, Pow):
+        return None
+    if isinstance(node.base, sympy.gamma) and isinstance(node.exp, Integer) and node.exp < 0:
+        return None if node.base.is_number else special.reciprocal_gamma(node.base.args[0]) ** -node.exp
+    return power(*node.args) if not (node.base.is_number or node.exp.is_number) else None
+
+
+def canonical(expression: Expr) -> Expr:
+    """Rewrite the functions of ``CANONICAL``, also those that SymPy makes by itself: √(x²) is |x| for a real x.
+
+    >>> canonical(sympy.sqrt(sympy.Symbol("x", real=True) ** 2))
+    absolute(x)
+    """
+    return rewrite(expression, canonical_node)
+
+
+#: SymPy functions that the emitters translate.
+SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
+    exp, log, tanh, sinh, cosh, sin, cos, sympy.tan, sympy.asin, sympy.acos, atan, sympy.asinh, sympy.acosh,
+    sympy.atanh, sympy.atan2, sympy.erf, erfc,
+)  # fmt: skip
+
+
+#: Every kind of node that a body may consist of, besides symbols and numbers.
+SUPPORTED: tuple[type, ...] = (
+    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *special.SYMPY_FUNCTIONS, *CANONICAL,
+    Piecewise, ExprCondPair, Relational, And, Or, Not,
+)  # fmt: skip
+
+
+CALLED: Mapping[type[Expr], tuple[str, ...]] = {
+    erfcinv: ("erfcinv",),
+    special.beta: ("beta",),
+    special.binomial: ("binom",),
+    special.binomial_crossing: ("beta",),
+    special.besselj: ("j0", "j1", "jv"),
+    special.bessely: ("y0", "y1", "yv"),
+    special.besseli: ("i0", "i1", "iv"),
+    special.besselk: ("k0", "k1", "kv"),
+    special.scaled_bessel: ("i0e", "i1e", "ive"),
+    special.spherical_bessel: ("jv",),
+    special.modified_spherical_bessel: ("ive",),
+    special.sine_integral: ("sici",),
+    special.hyperbolic_sine_integral: ("shichi",),
+    special.regularised_lower_gamma: ("gammainc",),
+    special.regularised_upper_gamma: ("gammaincc",),
+    sympy.expint: ("expn",),
+    sympy.Ei: ("expi",),
+    sympy.Ci: ("sici",),
+    sympy.Chi: ("shichi",),
+    sympy.erfi: ("erfi",),
+    sympy.erfinv: ("erfinv",),
+    **dict.fromkeys((sympy.fresnels, sympy.fresnelc), ("fresnel",)),
+    **dict.fromkeys((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime), ("airy",)),
+}
+"""Functions that call C functions of SciPy, for one number after the other also where all else is in lanes."""

@@ -1,0 +1,135 @@
+"""Modified Bessel functions that are divided by what makes them overflow: log I₀(x) is 797 where I₀(x) is out of range.
+
+With r(x) = I_{ν+1}(x)/I_ν(x) everything follows from Riccati's equation r' = 1 − r² − (2ν + 1)·r/x (Watson 1922, 3.71),
+whose power series in x and in 1/x are known to any number of terms. The order ν is a number: 0, 1, 2, … or ½, for which
+r is Langevin's function coth(x) − 1/x and Γ(3/2)·√(2/x)·I_½(x) is sinh(x)/x.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from sympy import Expr, Integer, Rational, factorial, log
+
+from codegen.functions import absolute, coth, csch, expm1, select, sign
+from codegen.functions.primitive import Approximation
+from codegen.functions.series import convolved, horner
+from codegen.functions.special import decayed_bessel, scaled_bessel
+
+__all__ = ["bessel_ratio", "bessel_ratio_slope", "log_bessel"]
+
+NEAR, TERMS_NEAR = Rational(1, 2), 13
+"""Up to here the power series is taken: the next term is 10⁻¹⁷ of it."""
+FAR, TERMS_FAR = 24, 32
+"""From FAR + ν² on the series in 1/x is taken for r': before, its formula keeps twelve digits."""
+
+
+class log_bessel(Approximation):  # noqa: N801 - functions keep their mathematical names
+    """log(Γ(ν + 1)·(2/x)^ν·I_ν(x)), which is 0 at 0 and even, with derivative I_{ν+1}/I_ν: log I₀, log(sinh(x)/x)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        size, square = absolute(x), x**2
+        near = square * horner([a / (2 * k + 2) for k, a in enumerate(_series_near(order))], square)
+        if order.is_Integer:
+            far = size + log(scaled_bessel(order, size)) + (log(factorial(order)) - order * log(size / 2))
+        else:
+            far = size + log(-expm1(-2 * size) / (2 * size))
+        return select(size - NEAR, far, near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        order, x = self.args
+        return bessel_ratio(order, x) * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        size = abs(x)
+        if not size or not mp.isfinite(size):
+            return size
+        normalised = mp.log(decayed_bessel(mp, order, size)) + mp.log(mp.gamma(order + 1))
+        return size + normalised + order * mp.log(2 / size)
+
+
+class bessel_ratio(Approximation):  # noqa: N801
+    """r(x) = I_{ν+1}(x)/I_ν(x), odd, from −1 to 1: the mean of a von Mises distribution, Langevin's function."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        near = x * horner(_series_near(order), x**2)
+        if order.is_Integer:
+            return select(absolute(x) - NEAR, scaled_bessel(order + 1, x) / scaled_bessel(order, x), near)
+        return select(absolute(x) - NEAR, coth(x) - 1 / x, near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        order, x = self.args
+        return bessel_ratio_slope(order, x) * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        if not x or x != x:
+            return x
+        if mp.isinf(x):
+            return mp.sign(x)
+        return mp.sign(x) * decayed_bessel(mp, order + 1, abs(x)) / decayed_bessel(mp, order, abs(x))
+
+
+class bessel_ratio_slope(Approximation):  # noqa: N801
+    """r'(x) = 1 − r² − (2ν + 1)·r/x, which cancels far out, where it is (ν + ½)/x², and near 0."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        near = horner([(2 * k + 1) * a for k, a in enumerate(_series_near(order))], x**2)
+        if not order.is_Integer:
+            return select(absolute(x) - NEAR, 1 / x**2 - csch(x) ** 2, near)
+        inverse, ratio = 1 / absolute(x), bessel_ratio(order, x)
+        far = inverse**2 * horner([-k * b for k, b in enumerate(_series_far(order))][1:], inverse)
+        return _by_size(order, x, far, 1 - ratio**2 - (2 * order + 1) * ratio / x, near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        order, x = self.args
+        if not order.is_Integer:
+            return super()._eval_derivative(symbol)
+        # As the formula would give it, without the derivatives of nested polynomials.
+        near = x * horner([2 * k * (2 * k + 1) * a for k, a in enumerate(_series_near(order))][1:], x**2)
+        inverse, ratio = 1 / absolute(x), bessel_ratio(order, x)
+        far = sign(x) * inverse**3 * horner([k * (k + 1) * b for k, b in enumerate(_series_far(order))][1:], inverse)
+        between = -2 * ratio * self - (2 * order + 1) * (self / x - ratio / x**2)
+        return _by_size(order, x, far, between, near) * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        if not x:
+            return 1 / (2 * order + 2)
+        if mp.isinf(x):
+            return mp.mpf(0)
+        ratio = bessel_ratio.value(mp, order, x)
+        return 1 - ratio**2 - (2 * order + 1) * ratio / x
+
+
+def _by_size(order: Expr, x: Expr, far: Expr, between: Expr, near: Expr) -> Expr:
+    return select(absolute(x) - FAR - order**2, far, select(absolute(x) - NEAR, between, near))
+
+
+@lru_cache(maxsize=64)
+def _series_near(order: Expr) -> tuple[Expr, ...]:
+    """The a of r(x) = a₀·x + a₁·x³ + …"""
+    found = [1 / (2 * order + 2)]
+    for k in range(1, TERMS_NEAR):
+        found.append(-convolved(found) / (2 * (k + order + 1)))
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _series_far(order: Expr) -> tuple[Expr, ...]:
+    """The b of r(x) = 1 + b₁/x + b₂/x² + …"""
+    found: list[Expr] = [Integer(1)]
+    for k in range(1, TERMS_FAR):
+        found.append(((k - 2 - 2 * order) * found[-1] - convolved(found[1:])) / 2)
+    return tuple(found)

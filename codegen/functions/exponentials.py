@@ -1,0 +1,110 @@
+"""What stays finite where exponentials overflow, and exact where they vanish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import (
+    Add,
+    Expr,
+    Rational,
+    bernoulli,
+    exp,
+    factorial,
+    log,
+    sqrt,
+    tanh,
+)
+
+from codegen.functions.formulas import bose, csch
+from codegen.functions.kinks import absolute, maximum, select, stop_gradient
+from codegen.functions.primitive import Approximation, Composite
+from codegen.functions.series import horner
+from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
+
+
+class log_cosh(Approximation):  # noqa: N801
+    """log cosh(x) = |x| + log(1 + exp(−2·|x|)) − log 2, which does not overflow, with derivative tanh(x).
+
+    Up to LITTLE, where that cancels, it is its power series, the integral of that of tanh.
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        size = absolute(x)
+        little = x**2 * horner([_coefficient_of_log_cosh(k) for k in range(1, 9)], x**2)
+        return select(size - LITTLE, size + softplus(-2 * size) - log(2), little)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return tanh(self.args[0]) * self.args[0].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        size = abs(x)
+        if not size < 1:
+            return size + mp.log1p(mp.exp(-2 * size)) - mp.log(2)
+        t = mp.expm1(-size)
+        return mp.log1p(t * t / (2 * (1 + t)))  # cosh(x) − 1
+
+
+LITTLE = Rational(1, 8)
+"""Where the series of log cosh ends, whose ninth term is 10⁻¹⁷ of it there; beyond, 10⁻¹⁴ of it cancels at most."""
+
+
+def _coefficient_of_log_cosh(k: int) -> Expr:
+    return 4**k * (4**k - 1) * bernoulli(2 * k) / (2 * k * factorial(2 * k))
+
+
+class root_of_1_plus_exp(Composite):  # noqa: N801
+    """√(1 + exp(x)), which is in range up to twice the x of exp(x), with derivative σ(x)/2 times itself."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        decay = exp(-absolute(x) / 2)
+        return select(x, 1 / decay, 1) * sqrt(1 + decay**2)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return self * sigmoid(x) / 2 * x.diff(symbol)
+
+
+class log_sum_exp(Composite):  # noqa: N801
+    """log Σ exp(xᵢ) with the largest argument taken out, so that no exponential overflows; derivative softmax."""
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        shift = stop_gradient(maximum(*arguments))
+        return shift + log(Add(*[exp(argument - shift) for argument in arguments]))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
+
+
+class log1mexp(Composite):  # noqa: N801
+    """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x - log(2), log1p(-exp(-x)), log(-expm1(-x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return bose(self.args[0]) * self.args[0].diff(symbol)
+
+
+class log_tanh(Composite):  # noqa: N801
+    """log tanh(x) for x > 0, also where tanh is 1, with derivative 2/sinh(2x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return log1mexp(2 * x) - softplus(-2 * x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return 2 * csch(2 * self.args[0]) * self.args[0].diff(symbol)

@@ -1,0 +1,303 @@
+"""Functions by a formula over others: activations, rounding, reciprocals and their inverses, x·log y."""
+
+from __future__ import annotations
+
+import sympy
+from sympy import (
+    And,
+    Eq,
+    Expr,
+    Integer,
+    Mul,
+    Piecewise,
+    Rational,
+    atan,
+    cosh,
+    log,
+    pi,
+    sinh,
+    sqrt,
+    tanh,
+)
+
+from codegen.functions.gaussian import normal_cdf
+from codegen.functions.kinks import absolute, clip, floor, select, sign
+from codegen.functions.primitive import Composite
+from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
+
+
+class leaky_relu(Composite):  # noqa: N801
+    """x where x > 0, else slope·x; the derivative at 0 is slope."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, slope: Expr) -> Expr:
+        return select(x, x, slope * x)
+
+
+class elu(Composite):  # noqa: N801
+    """x where x > 0, else alpha·(exp(x) − 1); the derivative at 0 is alpha (Clevert, Unterthiner, Hochreiter 2016)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, alpha: Expr) -> Expr:
+        return select(x, x, alpha * expm1(x))
+
+
+class silu(Composite):  # noqa: N801
+    """x·σ(x), also called swish."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x * sigmoid(x)
+
+
+class gelu(Composite):  # noqa: N801
+    """x·Φ(x), with the exact normal distribution function (Hendrycks, Gimpel 2016)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x * normal_cdf(x)
+
+
+class gelu_tanh(Composite):  # noqa: N801
+    """x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, the usual approximation of gelu (Hendrycks, Gimpel 2016)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return Mul(Rational(1, 2), x, 1 + tanh(sqrt(2 / pi) * x * (1 + Rational(44715, 10**6) * x**2)))
+
+
+class ceiling(Composite):  # noqa: N801
+    """−⌊−x⌋, the smallest whole number that is not below x; its derivative is 0."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return -floor(-x)
+
+
+class frac(Composite):  # noqa: N801
+    """x − ⌊x⌋, with derivative 1."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x - floor(x)
+
+
+class log_sigmoid(Composite):  # noqa: N801
+    """log σ(x) = −softplus(−x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return -softplus(-x)
+
+
+class relu6(Composite):  # noqa: N801
+    """min(max(x, 0), 6), with derivative 0 at both ends."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return clip(x, Integer(0), Integer(6))
+
+
+class hard_tanh(Composite):  # noqa: N801
+    """min(max(x, −1), 1), with derivative 0 at both ends."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return clip(x, Integer(-1), Integer(1))
+
+
+class sech(Composite):  # noqa: N801
+    """1/cosh(x), with derivative −sech(x)·tanh(x), which does not overflow."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / cosh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -self * tanh(self.args[0]) * self.args[0].diff(symbol)
+
+
+class csch(Composite):  # noqa: N801
+    """1/sinh(x), with derivative −csch(x)·coth(x), which does not overflow."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / sinh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -self * coth(self.args[0]) * self.args[0].diff(symbol)
+
+
+class coth(Composite):  # noqa: N801
+    """1/tanh(x), with derivative −csch²(x), which neither overflows nor cancels."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / tanh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -(csch(self.args[0]) ** 2) * self.args[0].diff(symbol)
+
+
+class bose(Composite):  # noqa: N801
+    """1/(exp(x) − 1), with derivative bose(x)·bose(−x), which neither overflows nor cancels (Bose, Einstein)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return 1 / expm1(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return self * bose(-self.args[0]) * self.args[0].diff(symbol)
+
+
+class XLog(Composite):
+    """x times a logarithm, 0 where x is 0, also where the logarithm is infinite or undefined.
+
+    Its derivative by x is the logarithm, infinite where that is; the one by y is 0 at x = y's pole = 0.
+    """
+
+    nargs = 2
+    logarithm: type[Expr] = log
+    pole: int = 0
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        # x·sign(y) is 0 there, and nan where y is.
+        return select(absolute(x), x * cls.logarithm(y), x * sign(y))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        flat = And(Eq(x, 0), Eq(y, self.pole))
+        slope = Piecewise((Integer(0), flat), (x / (y - self.pole), True))
+        return self.logarithm(y) * x.diff(symbol) + slope * y.diff(symbol)
+
+
+class xlogy(XLog):  # noqa: N801
+    """x·log(y), and 0 where x is 0.
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> xlogy(x, y).diff(x)
+    log(y)
+    """
+
+
+class xlog1py(XLog):  # noqa: N801
+    """x·log(1 + y), and 0 where x is 0."""
+
+    logarithm = log1p
+    pole = -1
+
+
+class InverseOfReciprocal(Composite):
+    """f(1/x) for an inverse function f: its derivative is written in x, because 1/x² overflows where it does not."""
+
+    nargs = 1
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        """The derivative."""
+        raise NotImplementedError
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return self.slope(self.args[0]) * self.args[0].diff(symbol)
+
+
+class asec(InverseOfReciprocal):  # noqa: N801
+    """acos(1/x), with derivative 1/(|x|·√(x² − 1))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.acos(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return 1 / (absolute(x) * sqrt(x**2 - 1))
+
+
+class acsc(InverseOfReciprocal):  # noqa: N801
+    """asin(1/x), with derivative −1/(|x|·√(x² − 1))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.asin(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (absolute(x) * sqrt(x**2 - 1))
+
+
+class acot(InverseOfReciprocal):  # noqa: N801
+    """atan(1/x), with derivative −1/(1 + x²), also at 0."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return atan(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (1 + x**2)
+
+
+class asech(InverseOfReciprocal):  # noqa: N801
+    """acosh(1/x), with derivative −1/(x·√(1 − x²))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.acosh(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (x * sqrt(1 - x**2))
+
+
+class acsch(InverseOfReciprocal):  # noqa: N801
+    """asinh(1/x), with derivative −1/(|x|·√(1 + x²))."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.asinh(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return -1 / (absolute(x) * sqrt(1 + x**2))
+
+
+class acoth(InverseOfReciprocal):  # noqa: N801
+    """atanh(1/x), with derivative 1/(1 − x²)."""
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sympy.atanh(1 / x)
+
+    @classmethod
+    def slope(cls, x: Expr) -> Expr:
+        return 1 / (1 - x**2)

@@ -1,0 +1,203 @@
+"""Functions with kinks, jumps and choices, each with the convention of its derivative there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import (
+    Add,
+    Expr,
+    Integer,
+)
+
+from codegen.functions.primitive import Primitive
+
+
+class step(Primitive):  # noqa: N801
+    """1 where x > 0, else 0; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.mpf(1) if x > 0 else mp.mpf(0)
+
+
+class relu(Primitive):  # noqa: N801
+    """max(x, 0), with relu'(0) = 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return step(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.mpf(0) if x <= 0 else x
+
+
+class sign(Primitive):  # noqa: N801
+    """−1, 0 or 1; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.sign(x)
+
+
+class absolute(Primitive):  # noqa: N801
+    """|x|, with derivative sign(x), so 0 at 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sign(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return abs(x)
+
+
+class floor(Primitive):  # noqa: N801
+    """The largest whole number that is not above x; its derivative is 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.floor(x) if mp.isfinite(x) else x
+
+
+class modulo(Primitive):  # noqa: N801
+    """x − y·⌊x/y⌋, which has the sign of y, with the derivatives 1 and −⌊x/y⌋; exact where |y| is the smaller one."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, y = self.args
+        # Not −⌊x/y⌋: the quotient is rounded, and 1/0.1 is rounded to 10 although 0.1 goes into 1 nine times.
+        return (Integer(1), (self - x) / y)[argindex - 1]
+
+    @staticmethod
+    def value(mp: Any, x: Any, y: Any) -> Any:
+        if mp.isfinite(x) and mp.isinf(y):
+            return x if x == 0 or (x < 0) == (y < 0) else y
+        return x % y if mp.isfinite(x) and y == y and y else mp.nan
+
+
+class clip(Primitive):  # noqa: N801
+    """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere."""
+
+    nargs = 3
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, low, high = self.args
+        inside_low, inside_high = step(x - low), step(high - x)
+        return (inside_low * inside_high, 1 - inside_low, 1 - inside_high)[argindex - 1]
+
+    @staticmethod
+    def value(mp: Any, x: Any, low: Any, high: Any) -> Any:
+        return low if x < low else (high if x > high else x)
+
+
+class equal(Primitive):  # noqa: N801
+    """The Iverson bracket [a = b]: 1 where the arguments are equal, else 0; its derivative is 0.
+
+    On indices it is the Kronecker delta; on a label, ``equal(y[s], t)`` is the one-hot row.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, a: Expr, b: Expr) -> Expr | None:
+        if a == b:
+            return Integer(1)
+        return Integer(0) if isinstance(a, Integer) and isinstance(b, Integer) else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, a: Any, b: Any) -> Any:
+        return mp.mpf(1) if a == b else mp.mpf(0)
+
+
+class Extremum(Primitive):
+    """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins.
+
+    The derivative of two is selected, which takes no division, and what is not chosen leaks nothing.
+    """
+
+    sense: int
+    """1 for the largest, -1 for the smallest."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        ties = [equal(argument, self) for argument in self.args]
+        return ties[argindex - 1] / Add(*ties)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        if len(self.args) != 2:
+            return super()._eval_derivative(symbol)
+        slopes = [argument.diff(symbol) for argument in self.args]
+        if slopes[0] == slopes[1]:
+            return slopes[0]
+        ahead = self.sense * (self.args[0] - self.args[1])
+        return select(ahead, slopes[0], select(equal(*self.args), Add(*slopes) / 2, slopes[1]))
+
+
+class maximum(Extremum):  # noqa: N801
+    """The largest argument."""
+
+    sense = 1
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        return mp.nan if any(a != a for a in arguments) else max(arguments)
+
+
+class minimum(Extremum):  # noqa: N801
+    """The smallest argument."""
+
+    sense = -1
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        return mp.nan if any(a != a for a in arguments) else min(arguments)
+
+
+class select(Primitive):  # noqa: N801
+    """``select(c, a, b)`` is a where c > 0, else b; its derivative selects too: the branch not taken leaks nothing."""
+
+    nargs = 3
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        condition, a, b = self.args
+        da, db = a.diff(symbol), b.diff(symbol)
+        return da if da == db else select(condition, da, db)
+
+    @staticmethod
+    def value(mp: Any, condition: Any, a: Any, b: Any) -> Any:
+        return a if condition > 0 else b
+
+
+class stop_gradient(Primitive):  # noqa: N801
+    """The identity, held constant under differentiation: for quantities that the result does not depend on."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return x

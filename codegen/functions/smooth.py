@@ -1,0 +1,144 @@
+"""Smooth functions that SymPy lacks, or expands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import (
+    Add,
+    And,
+    Eq,
+    Expr,
+    Integer,
+    Piecewise,
+    Pow,
+    exp,
+    log,
+)
+
+from codegen.functions.primitive import Composite, Primitive
+
+
+class sigmoid(Primitive):  # noqa: N801 - functions keep their mathematical names
+    """σ(x) = 1/(1 + exp(−x)), with σ' = σ·(1 − σ); evaluated through exp(−|x|), which cannot overflow."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self * (1 - self)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x != x:
+            return x
+        return 1 / (1 + mp.exp(-x)) if x >= 0 else mp.exp(x) / (1 + mp.exp(x))
+
+
+class softplus(Primitive):  # noqa: N801
+    """log(1 + exp(x)), with derivative σ(x); evaluated as max(x, 0) + log1p(exp(−|x|))."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sigmoid(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if x != x:
+            return x
+        return mp.log1p(mp.exp(x)) if x <= 0 else x + mp.log1p(mp.exp(-x))
+
+
+class expm1(Primitive):  # noqa: N801
+    """exp(x) − 1 without cancellation near 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exp(self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.expm1(x)
+
+
+class log1p(Primitive):  # noqa: N801
+    """log(1 + x) without cancellation near 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return 1 / (1 + self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.log1p(x) if x > -1 else (mp.mpf("-inf") if x == -1 else mp.nan)
+
+
+class hypot(Primitive):  # noqa: N801
+    """√(x₁² + x₂² + …) where the squares are out of range too; inf if an argument is, as IEEE 754 and C have it.
+
+    The derivative by xᵢ is the direction cosine xᵢ/hypot, 0 at the origin, as that of |x| is.
+    """
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return direction_cosine(self.args[argindex - 1], *self.args)
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        infinite = any(abs(a) == mp.inf for a in arguments)
+        return mp.inf if infinite else mp.sqrt(sum((a * a for a in arguments), mp.mpf(0)))
+
+
+class ratio(Primitive):  # noqa: N801
+    """x/size for a size ≥ 0 that x does not exceed, and 0 where both are 0: the quotient stays whole, as
+    x·size⁻¹·size⁻¹ would become x·size⁻², which is out of range far earlier."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        size = self.args[1]
+        return ratio(Integer(1), size) if argindex == 1 else -ratio(self, size)
+
+    @staticmethod
+    def value(mp: Any, x: Any, size: Any) -> Any:
+        return x / size if size else mp.mpf(0)
+
+
+class power(Primitive):  # noqa: N801
+    """xʸ with an exponent that varies; powers with a fixed exponent or a fixed base stay SymPy's.
+
+    SymPy's derivatives xʸ·y/x and xʸ·log(x) are nan at x = 0; these are 0 there wherever the function is flat.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, x: Expr, y: Expr) -> Expr | None:
+        return Pow(x, y) if x.is_number or y.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        x, y = self.args
+        flat, slope = ((Eq(y, 0), y * power(x, y - 1)), (y > 0, self * log(x)))[argindex - 1]
+        return Piecewise((Integer(0), And(Eq(x, 0), flat)), (slope, True))
+
+    @staticmethod
+    def value(mp: Any, x: Any, y: Any) -> Any:
+        return mp.power(x, y)
+
+
+class direction_cosine(Composite):  # noqa: N801
+    """x/hypot(x₁, x₂, …) for an x among them, 0 at the origin; the first argument is x.
+
+    Its derivative is Σⱼ cⱼ·(cⱼ·dx − c·dxⱼ)/hypot: products of cosines, which neither overflow nor cancel.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        return ratio(x, hypot(*arguments))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
+        return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)

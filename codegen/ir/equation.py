@@ -1,0 +1,237 @@
+"""Variables, and equations between them in index notation."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal, NamedTuple
+
+from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Subs, Symbol, sympify
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.basic import Basic
+
+from codegen.cached import Fields, cached_property
+from codegen.errors import GraphError
+from codegen.ir.cells import Cell, cell_of
+from codegen.ir.constants import faulty_constant
+from codegen.ir.summation import over_present
+from codegen.walk import (
+    Extent,
+    annotate,
+    as_extent,
+    base_name,
+    indices,
+    is_reference,
+    leaf_indices,
+    leaves,
+    postorder,
+    shape,
+    subscripts,
+    symbol_of,
+)
+
+Kind = Literal["real", "integer"]
+
+BINDERS = (ExprWithLimits, Derivative, Subs, Limit, Lambda)
+"""Nodes with variables of their own, which a body cannot have."""
+
+
+class Access(NamedTuple):
+    """One reference that an equation makes, taken apart."""
+
+    reference: Expr
+    cell: Cell
+    symbol: Expr
+    """What the references of that variable are made of."""
+    shape: tuple[Extent, ...]
+
+
+class Reduction(enum.Enum):
+    """How the values over the reduced indices are combined."""
+
+    SUM = "sum"
+    MAX = "max"
+
+
+@dataclass(frozen=True)
+class Variable(Fields):
+    """A named array: its shape has positive integers and at most symbols for the number of samples.
+
+    >>> S = sample_extent()
+    >>> x = Variable("x", (S, 2))
+    >>> x[Idx("s", S), 1]
+    x[s, 1]
+    """
+
+    name: str
+    shape: tuple[Extent, ...] = ()
+    kind: Kind = "real"
+    below: int | None = None
+    """Integers of an input are from 0 to one less than this; compiled functions check it. None: any integer."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(as_extent(n) for n in self.shape))
+        for n in self.shape:
+            if not (n >= 1 if isinstance(n, int) else isinstance(n, Symbol) and n.is_integer):
+                raise GraphError(
+                    f"the variable {self.name!r} has shape {self.shape}: {n} is neither a positive integer nor an "
+                    "integer symbol"
+                )
+
+    @classmethod
+    def of(cls, reference: Expr) -> Variable:
+        """The variable that a reference belongs to; its other references are made of the same SymPy object."""
+        variable = cls(base_name(reference), shape(reference))
+        variable.__dict__["symbol"] = symbol_of(reference)
+        key = subscripts(reference)
+        variable._references[*key, *map(type, key)] = reference
+        return variable
+
+    @cached_property
+    def symbol(self) -> Expr:
+        """The SymPy object that references are made of: a symbol, or an ``IndexedBase``."""
+        return IndexedBase(self.name, shape=self.shape, real=True) if self.shape else Symbol(self.name, real=True)
+
+    @cached_property
+    def _references(self) -> dict[Hashable, Expr]:
+        """Those that were made: SymPy takes 0.2 ms for one, and compares two at the price of all they consist of.
+
+        By their subscripts and the types of those: v[1.0] is not v[1].
+        """
+        return {}
+
+    def __getitem__(self, key: Expr | int | tuple[Expr | int, ...]) -> Expr:
+        """The reference with these subscripts; ``v[()]`` is the scalar itself."""
+        key = key if isinstance(key, tuple) else (key,)
+        if len(key) != len(self.shape):
+            raise GraphError(f"{self.name} has {len(self.shape)} axes, found {len(key)} subscripts {list(key)}")
+        if not key:
+            return self.symbol
+        typed = (*key, *map(type, key))
+        found = self._references.get(typed)
+        if found is None:
+            found = self._references[typed] = self.symbol[key]
+        return found
+
+
+def sample_extent(name: str = "S") -> Symbol:
+    """The symbolic number of samples, a positive integer."""
+    return Symbol(name, integer=True, positive=True)
+
+
+@dataclass(frozen=True)
+class Equation(Fields):
+    """``target = body``, or ``target = Σ body`` / ``max body`` over the reduced indices.
+
+    >>> h, d = Idx("h", 3), Idx("d", 2)
+    >>> W, x, z = Variable("W", (3, 2)), Variable("x", (2,)), Variable("z", (3,))
+    >>> print(Equation(z[h], W[h, d] * x[d], Reduction.SUM, (d,)))
+    z[h] = Σ_d W[h, d]*x[d]
+    """
+
+    target: Expr
+    body: Expr
+    reduction: Reduction | None = None
+    reduced: tuple[Idx, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", sympify(self.body))
+        if not isinstance(self.target, (Symbol, Indexed)):
+            raise GraphError(f"the target {self.target} is neither a scalar nor an indexed variable")
+        if not isinstance(self.body, Expr):
+            raise GraphError(f"the body of {self.target} is a {type(self.body).__name__}, expected a scalar expression")
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the variable that is assigned."""
+        return base_name(self.target)
+
+    @cached_property
+    def variable(self) -> Variable:
+        """The variable that is assigned, or of which an element is."""
+        return Variable.of(self.target)
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The vertex that is assigned."""
+        return self.accesses[0].cell
+
+    @cached_property
+    def free(self) -> tuple[Idx, ...]:
+        """The indices of the target."""
+        return tuple(i for i in subscripts(self.target) if isinstance(i, Idx))
+
+    @cached_property
+    def domain(self) -> tuple[Idx, ...]:
+        """All indices the equation runs over: the target's, then the reduced ones."""
+        return self.free + self.reduced
+
+    @cached_property
+    def leaves(self) -> tuple[Basic, ...]:
+        """The leaves of the body, in order of first occurrence."""
+        return leaves(self.body)
+
+    @cached_property
+    def indices(self) -> tuple[Idx, ...]:
+        """The indices of the body, in order of first occurrence."""
+        return tuple(dict.fromkeys([index for leaf in self.leaves for index in leaf_indices(leaf)]))
+
+    @cached_property
+    def node_indices(self) -> Mapping[int, tuple[Idx, ...]]:
+        """The indices of every node of the body, in order of first occurrence, by the node's identity."""
+
+        def step(node: Basic, arguments: list[tuple[Idx, ...]]) -> tuple[Idx, ...]:
+            if len(arguments) == 1:
+                return arguments[0]
+            return tuple(dict.fromkeys(chain.from_iterable(arguments) if arguments else leaf_indices(node)))
+
+        return annotate(self.body, step)
+
+    @cached_property
+    def lengths(self) -> tuple[Symbol, ...]:
+        """The symbolic extents in the body."""
+        return tuple([leaf for leaf in self.leaves if isinstance(leaf, Symbol) and leaf.is_integer])
+
+    @cached_property
+    def references(self) -> tuple[Expr, ...]:
+        """The vertices that the body reads, in order of first occurrence."""
+        return tuple(leaf for leaf in self.leaves if is_reference(leaf))
+
+    @cached_property
+    def accesses(self) -> tuple[Access, ...]:
+        """The target, then the references."""
+        return tuple([Access(r, cell_of(r), symbol_of(r), shape(r)) for r in (self.target, *self.references)])
+
+    @property
+    def reads(self) -> tuple[Access, ...]:
+        """The references, taken apart."""
+        return self.accesses[1:]
+
+    @cached_property
+    def fault(self) -> str | None:
+        """What in the body is no real formula of its leaves, for a message; None if all of it is."""
+        binder = next((node for node in postorder(self.body) if isinstance(node, BINDERS)), None)
+        if binder is not None:
+            return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
+        return faulty_constant(self.body)
+
+    def with_body(self, body: Expr) -> Equation:
+        """The same target and reduction with another body; what it no longer has is no longer reduced."""
+        return self if body is self.body else Equation.over(self.target, body, self.reduction, self.reduced)
+
+    @staticmethod
+    def over(target: Expr, body: Expr, reduction: Reduction | None, reduced: tuple[Idx, ...]) -> Equation:
+        """Reduce over the indices that the body has: over another one, a sum is a multiple and a maximum nothing."""
+        if reduction is Reduction.SUM:
+            term = over_present(body, reduced)
+            return Equation(target, term.body, reduction if term.reduced else None, term.reduced)
+        present = indices(body)
+        remaining = tuple(index for index in reduced if index in present)
+        return Equation(target, body, reduction if remaining else None, remaining)
+
+    def __str__(self) -> str:
+        sign = {None: "", Reduction.SUM: "Σ", Reduction.MAX: "max"}[self.reduction]
+        over = f"{sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
+        return f"{self.target} = {over}{self.body}"

@@ -1,0 +1,206 @@
+"""The one data structure: an ordered, single-assignment, immutable list of equations in index notation.
+
+A vertex is what one equation assigns. Its target is a scalar (``Symbol``), a whole array (``z1[s, h]``, every
+subscript an index) or a family of elements of one (``z1[s, 3]``, some subscripts integers): the neuron-by-neuron view
+of a network is the same graph with the same inputs and outputs, its equations assigning single elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from sympy import Expr, Integer, Symbol
+from sympy import Idx as Index
+
+from codegen.cached import Fields, cached_property
+from codegen.errors import CodegenError, GraphError
+from codegen.ir.cells import Cell, cell_of, overlap
+from codegen.ir.equation import Equation, Kind, Reduction, Variable, sample_extent
+from codegen.ir.unrolling import unrolled
+from codegen.ir.validation import in_order, known_names, validate
+from codegen.walk import is_variable, subscripts
+
+
+@dataclass(frozen=True)
+class Graph(Fields):
+    """Inputs, equations in an order in which they can be evaluated, and the names of the outputs.
+
+    The constructor validates everything and puts the equations in order; it raises :class:`GraphError` naming the
+    equation for a reference to nothing, a shape or range that does not fit, a double assignment, a cycle, an index that
+    is free on the right but not on the left, a reduced index that the body does not have, and two indices of one name.
+
+    >>> a, b = Variable("a"), Variable("b")
+    >>> c = Variable("c")
+    >>> graph = Graph((a, b), (Equation(c.symbol, a.symbol + b.symbol),), ("c",))
+    >>> print(graph)
+    inputs a, b
+    c = a + b
+    outputs c
+    """
+
+    inputs: tuple[Variable, ...]
+    equations: tuple[Equation, ...]
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "equations", "outputs"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        validate(self.inputs, self.equations, self.outputs)
+        object.__setattr__(self, "equations", in_order(self.equations))
+
+    @cached_property
+    def variables(self) -> Mapping[str, Variable]:
+        """Every variable by name: the inputs, then those assigned, in order."""
+        found = {variable.name: variable for variable in self.inputs}
+        for equation in self.equations:
+            if equation.name not in found:
+                found[equation.name] = equation.variable
+        return found
+
+    @cached_property
+    def definitions(self) -> Mapping[str, tuple[Equation, ...]]:
+        """The equations that assign a variable, by its name; none for an input."""
+        found: dict[str, list[Equation]] = {name: [] for name in self.variables}
+        for equation in self.equations:
+            found[equation.name].append(equation)
+        return {name: tuple(equations) for name, equations in found.items()}
+
+    @cached_property
+    def cells(self) -> Mapping[str, tuple[Cell, ...]]:
+        """The vertices that make up each variable.
+
+        An input has the granularity at which it is read: an axis that every reference subscripts by an integer is
+        cut into its elements, any other is one piece.
+        """
+        found = {name: tuple([e.cell for e in equations]) for name, equations in self.definitions.items()}
+        whole: dict[str, set[int]] = {variable.name: set() for variable in self.inputs}
+        read: set[str] = set()
+        for equation in self.equations:
+            for access in equation.reads:
+                name, pattern = access.cell
+                if name in whole:
+                    read.add(name)
+                    whole[name].update([axis for axis, element in enumerate(pattern) if element is None])
+        for name, uncut in whole.items():
+            extents = self.variables[name].shape
+            axes = [range(n) if name in read and a not in uncut else (None,) for a, n in enumerate(extents)]
+            found[name] = tuple((name, pattern) for pattern in product(*axes))
+        return found
+
+    @cached_property
+    def _vertices(self) -> frozenset[Cell]:
+        return frozenset(cell for cells in self.cells.values() for cell in cells)
+
+    @cached_property
+    def keys(self) -> Mapping[Cell, tuple[Expr, ...]]:
+        """The subscripts to write each vertex with: its equation's, or for an input those it is first read with."""
+        found = {e.cell: subscripts(e.target) for e in self.equations}
+        for equation in self.equations:
+            for reference, cell, *_ in equation.reads:
+                if cell in found:
+                    continue
+                key = subscripts(reference)
+                free = [i for i in key if isinstance(i, Index)]
+                if len(set(free)) == len(free):
+                    found[cell] = key
+        for variable in self.inputs:
+            for cell in self.cells[variable.name]:
+                found.setdefault(cell, _plain_key(variable, cell))
+        return found
+
+    @cached_property
+    def extents(self) -> tuple[Symbol, ...]:
+        """The symbolic extents, in order of first occurrence in the shapes of the inputs."""
+        found = dict.fromkeys(e for v in self.variables.values() for e in v.shape if not isinstance(e, int))
+        return tuple(found)
+
+    @cached_property
+    def index_names(self) -> frozenset[str]:
+        """The names of all indices in use."""
+        return frozenset(i.name for e in self.equations for i in e.domain)
+
+    def resolve(self, reference: Expr) -> tuple[Cell, ...]:
+        """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
+        return self.meeting(cell_of(reference))
+
+    def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
+        """The references of an equation, each with the vertices that it reads."""
+        return ((access.reference, self.meeting(access.cell)) for access in equation.reads)
+
+    def meeting(self, cell: Cell) -> tuple[Cell, ...]:
+        """The vertices that share elements with this piece of a variable: itself, if it is one."""
+        if cell in self._vertices:
+            return (cell,)
+        return tuple(c for c in self.cells[cell[0]] if overlap(cell[1], c[1]))
+
+    def variable(self, name: str) -> Variable:
+        """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""
+        if name not in self.variables:
+            raise GraphError(f"the graph has no variable {name!r} (it has: {known_names(list(self.variables))})")
+        return self.variables[name]
+
+    def with_equations(self, equations: Iterable[Equation], outputs: Sequence[str] | None = None) -> Graph:
+        """The same inputs with other equations; the graph itself if nothing changes."""
+        new, names = tuple(equations), self.outputs if outputs is None else tuple(outputs)
+        same = len(new) == len(self.equations) and all(a is b for a, b in zip(new, self.equations))
+        return self if same and names == self.outputs else Graph(self.inputs, new, names)
+
+    def with_outputs(self, *names: str | Iterable[str]) -> Graph:
+        """The same equations with other outputs: names, or one list of them."""
+        listed = (name for given in names for name in ([given] if isinstance(given, str) else given))
+        return Graph(self.inputs, self.equations, tuple(listed))
+
+    def unroll(self, limit: int = 100_000) -> Graph:
+        """Rewrite every index but the symbolic ones away: one equation an element, reductions written out.
+
+        Inputs and outputs keep their names and shapes. Raises :class:`GraphError` above ``limit`` equations.
+
+        >>> h, d = Index("h", 2), Index("d", 2)
+        >>> W, x, z = Variable("W", (2, 2)), Variable("x", (2,)), Variable("z", (2,))
+        >>> print(Graph((W, x), (Equation(z[h], W[h, d] * x[d], Reduction.SUM, (d,)),), ("z",)).unroll())
+        inputs W[2, 2], x[2]
+        z[0] = W[0, 0]*x[0] + W[0, 1]*x[1]
+        z[1] = W[1, 0]*x[0] + W[1, 1]*x[1]
+        outputs z
+        """
+        return self.with_equations(unrolled(self.equations, limit))
+
+    def __str__(self) -> str:
+        inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
+        return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
+
+
+def require_graph(given: Any, error: type[CodegenError]) -> None:
+    """Raise the error for what is no graph; what has one is said to have it.
+
+    >>> require_graph(5, GraphError)
+    Traceback (most recent call last):
+    codegen.errors.GraphError: graph: found a int, expected a Graph
+    """
+    if not isinstance(given, Graph):
+        hint = "; write .graph after it" if isinstance(getattr(given, "graph", None), Graph) else ""
+        raise error(f"graph: found a {type(given).__name__}, expected a Graph{hint}")
+
+
+def _plain_key(variable: Variable, cell: Cell) -> tuple[Expr, ...]:
+    axes = enumerate(zip(cell[1], variable.shape))
+    return tuple(Index(f"i{axis}", n) if m is None else Integer(m) for axis, (m, n) in axes)
+
+
+__all__ = [
+    "Cell",
+    "Equation",
+    "Graph",
+    "Index",
+    "Kind",
+    "Reduction",
+    "Variable",
+    "cell_of",
+    "is_variable",
+    "overlap",
+    "require_graph",
+    "sample_extent",
+]

@@ -1,0 +1,142 @@
+"""Counting operations: what a graph costs to evaluate, by kind, for a given number of samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Set
+from math import prod
+
+from sympy import Add, Dummy, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+
+from codegen.cached import once
+from codegen.functions import Composite, equal, hypot, select, step, stop_gradient
+from codegen.functions.kinks import Extremum
+from codegen.ir.equation import Equation, Reduction
+from codegen.ir.graph import Graph
+from codegen.walk import annotate, extent, is_leaf, postorder
+
+Operations = Counter[str]
+"""Operations by kind: add, multiply, divide, power, compare, and one entry for each function."""
+
+
+def count_operations(graph: Graph, samples: int = 1) -> Operations:
+    """Operations of one evaluation with this many samples.
+
+    A subexpression counts once for each combination of the indices it depends on, not of those it sits under: a row
+    factor is computed once a row. Shared nodes of one body count once. A sum over n terms counts n additions.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols, tanh
+    >>> a, b = symbols("a b")
+    >>> dict(count_operations(from_expressions({"e": (a + b) * tanh(b)}, [a, b])))
+    {'add': 1, 'tanh': 1, 'multiply': 1}
+    """
+    total: Operations = Counter()
+    for equation in graph.equations:
+        for kind, number in equation_operations(equation, samples).items():
+            total[kind] += number
+    return total
+
+
+def equation_operations(equation: Equation, samples: int = 1) -> Operations:
+    """Operations of one equation."""
+    found: Operations = Counter()
+    for over, kinds in _priced(equation):
+        times = size(over, samples)
+        for kind, number in kinds:
+            found[kind] += number * times
+    return found
+
+
+@once
+def _priced(equation: Equation) -> tuple[tuple[Collection[Idx], tuple[tuple[str, int], ...]], ...]:
+    """The operations of each node, and the indices for each combination of which it is computed."""
+    found: list[tuple[Collection[Idx], tuple[tuple[str, int], ...]]] = []
+    below = equation.node_indices
+    reads = reading(equation.body)
+    nodes = [node for node in postorder(equation.body) if not is_leaf(node)]
+    # A reciprocal that is a factor is the division of that product; on its own it is one itself.
+    alone = {id(equation.body)}
+    alone.update(id(argument) for node in nodes if not isinstance(node, Mul) for argument in node.args)
+    for node in dict.fromkeys(nodes):
+        kinds = Counter(node_operations(node, reads))
+        if id(node) in alone and is_reciprocal(node) and id(node) in reads:
+            kinds["divide"] += 1
+        if kinds:
+            found.append((below[id(node)], tuple(kinds.items())))
+    if equation.reduction is not None:
+        found.append((equation.domain, (("add" if equation.reduction is Reduction.SUM else "compare", 1),)))
+    return tuple(found)
+
+
+def node_operations(node: Basic, reads: Set[int]) -> dict[str, int]:
+    """Operations of one node, its arguments and the division of a reciprocal that stands alone not included."""
+    if is_leaf(node) or id(node) not in reads:
+        return {}
+    if isinstance(node, Add):
+        return {"add": len(node.args) - 1}
+    if isinstance(node, Mul):
+        return _product(node, reads)
+    if isinstance(node, Pow):
+        return _power(node)
+    if isinstance(node, (equal, select, step, Piecewise, Relational)):
+        return {"compare": 1}
+    if isinstance(node, hypot):
+        return {"multiply": len(node.args), "add": len(node.args) - 1, "sqrt": 1}
+    if isinstance(node, Extremum):
+        return {type(node).__name__: len(node.args) - 1}
+    if isinstance(node, Composite):
+        arguments = [Dummy(real=True) if id(argument) in reads else argument for argument in node.args]
+        formula = node.formula(*arguments)
+        inside = reading(formula)
+        return dict(sum((Counter(node_operations(part, inside)) for part in postorder(formula)), Counter()))
+    return {type(node).__name__: 1} if isinstance(node, Expr) and not isinstance(node, stop_gradient) else {}
+
+
+def is_reciprocal(node: Basic) -> bool:
+    """Whether a factor stands in the denominator of its product."""
+    return isinstance(node, Pow) and isinstance(node.exp, Rational) and node.exp.is_negative is True
+
+
+def _product(node: Mul, reads: Set[int]) -> dict[str, int]:
+    """All constant factors are one number, a sign is free, and what is divided by is not multiplied."""
+    varying = [factor for factor in node.args if id(factor) in reads]
+    divisors = sum(1 for factor in varying if is_reciprocal(factor))
+    scaled = any(factor != -1 for factor in node.args if id(factor) not in reads)
+    return _nonzero(multiply=max(len(varying) - divisors + scaled - 1, 0), divide=divisors)
+
+
+def _power(node: Pow) -> dict[str, int]:
+    if isinstance(node.exp, Integer):
+        n = abs(int(node.exp))
+        return _nonzero(multiply=n.bit_length() - 1 + n.bit_count() - 1)
+    return {"sqrt": 1} if abs(node.exp) == Rational(1, 2) else {"power": 1}
+
+
+def _nonzero(**counts: int) -> dict[str, int]:
+    return {kind: number for kind, number in counts.items() if number}
+
+
+def reading(expression: Basic) -> frozenset[int]:
+    """The nodes that are no constants, by identity."""
+
+    def reads(node: Basic, arguments: list[bool]) -> bool:
+        return any(arguments) or isinstance(node, (Indexed, Idx, Symbol))
+
+    return frozenset(node for node, found in annotate(expression, reads).items() if found)
+
+
+def size(of: Iterable[Idx], samples: int) -> int:
+    """How many combinations of values indices have."""
+    return prod(n if isinstance(n := extent(i), int) else samples for i in of)
+
+
+def summary(operations: Operations) -> str:
+    """``"12 add, 10 multiply, 3 tanh"``, the most frequent first.
+
+    >>> summary(Counter(add=2, tanh=1))
+    '2 add, 1 tanh'
+    """
+    return ", ".join(f"{number:,} {kind}" for kind, number in operations.most_common()) or "none"

@@ -1,0 +1,44 @@
+"""The neuron-by-neuron view of a graph: every index but the symbolic ones written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
+
+from sympy import Add, Expr, Idx, Integer
+
+from codegen.errors import GraphError
+from codegen.functions import maximum
+from codegen.ir.equation import Equation, Reduction
+from codegen.walk import extent, reindex
+
+COMBINE: Mapping[Reduction, Callable[..., Expr]] = {Reduction.SUM: Add, Reduction.MAX: maximum}
+
+
+def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
+    """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`."""
+    count = sum(prod(len(values) for values in _counted(e.free).values()) for e in equations)
+    if count > limit:
+        raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")
+    return (scalar for equation in equations for scalar in _scalars(equation))
+
+
+def _counted(of: Iterable[Idx]) -> dict[Idx, range]:
+    """The indices that can be written out, with their values."""
+    return {index: range(n) for index in of if isinstance(n := extent(index), int)}
+
+
+def _assignments(of: Iterable[Idx]) -> Iterator[dict[Idx, Integer]]:
+    counted = _counted(of)
+    for values in product(*counted.values()):
+        yield {index: Integer(value) for index, value in zip(counted, values)}
+
+
+def _scalars(equation: Equation) -> Iterator[Equation]:
+    """One equation for each value of the target's indices, the reduction over integer extents written out."""
+    symbolic = tuple(i for i in equation.reduced if i not in _counted(equation.reduced))
+    for outer in _assignments(equation.free):
+        terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced)]
+        body = terms[0] if equation.reduction is None or len(terms) == 1 else COMBINE[equation.reduction](*terms)
+        yield Equation.over(reindex(equation.target, outer), body, equation.reduction, symbolic)

@@ -1,0 +1,243 @@
+"""Whether a graph is well formed, and an order in which its equations can be evaluated.
+
+Every error names the equation, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple, TypeAlias
+
+from sympy import Expr, Idx, Integer, Rational, Symbol
+
+from codegen.cached import once
+from codegen.errors import GraphError
+from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
+from codegen.ir.equation import Access, Equation, Variable
+from codegen.walk import Extent, base_name, extent, postorder, subscripts
+
+QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
+"""A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
+LONG_NUMBER = 10**QUOTED_CHARACTERS
+"""Python refuses to write integers of thousands of digits."""
+LISTED = 20
+"""As many known names as a message lists."""
+
+
+class Declared(NamedTuple):
+    """What every reference to a variable has to agree with."""
+
+    symbol: Expr
+    shape: tuple[Extent, ...]
+
+
+Assigned: TypeAlias = Mapping[str, Mapping[Pattern, Equation]]
+"""The equations that assign a variable's elements, by its name."""
+
+
+def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs: Sequence[str]) -> None:
+    """Raise :class:`GraphError` for the first thing that is not as the class :class:`~codegen.Graph` promises."""
+    declared = _declared_inputs(inputs)
+    assigned = _assigned(equations, declared)
+    for name, patterns in assigned.items():
+        _check_disjoint(name, patterns)
+        first = next(iter(patterns.values())).accesses[0]
+        declared[name] = Declared(first.symbol, first.shape)
+    extents = {n for variable in inputs for n in variable.shape if not isinstance(n, int)}
+    for equation in equations:
+        if equation.fault is not None:
+            raise _error(equation, f"it contains {equation.fault}")
+        if (fault := _index_fault(equation)) is not None:
+            raise _error(equation, fault)
+        _check_extents(equation, extents)
+        for access in equation.accesses:
+            _check_reference(equation, access, declared)
+            _check_assigned(equation, access, assigned)
+    _check_outputs(outputs, declared, assigned)
+
+
+def known_names(names: Sequence[str]) -> str:
+    """The first names, for a message.
+
+    >>> known_names(["a", "b"])
+    'a, b'
+    """
+    return ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
+
+
+# --- inputs, targets, outputs -------------------------------------------------------------------------------------
+
+
+def _declared_inputs(inputs: Sequence[Variable]) -> dict[str, Declared]:
+    declared: dict[str, Declared] = {}
+    for variable in inputs:
+        if variable.name in declared:
+            raise GraphError(f"the input {variable.name!r} is declared twice")
+        declared[variable.name] = Declared(variable.symbol, variable.shape)
+    return declared
+
+
+def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> dict[str, dict[Pattern, Equation]]:
+    assigned: dict[str, dict[Pattern, Equation]] = {}
+    for equation in equations:
+        name, pattern = equation.cell
+        if name in inputs:
+            raise _error(equation, f"{name!r} is an input and cannot be assigned")
+        if pattern in assigned.setdefault(name, {}):
+            raise _error(equation, f"{equation.target} is assigned twice")
+        assigned[name][pattern] = equation
+    return assigned
+
+
+def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
+    # Patterns of one granularity are disjoint when they differ; only mixed ones need the test of every pair.
+    if len({tuple(m is None for m in pattern) for pattern in patterns}) > 1:
+        for one, other in combinations(patterns, 2):
+            if overlap(one, other):
+                both = f"{name}{show(one)} and {name}{show(other)}"
+                raise _error(patterns[other], f"{both} have elements in common, so these are assigned twice")
+
+
+def _check_outputs(outputs: Sequence[str], declared: Mapping[str, Declared], assigned: Assigned) -> None:
+    if not outputs:
+        raise GraphError("a graph needs at least one output")
+    for name in outputs:
+        if name not in declared:
+            raise GraphError(f"the output {name!r} is not a variable of the graph (it has: {known_names([*declared])})")
+        extents = declared[name].shape
+        if name in assigned and not _covered((None,) * len(extents), assigned[name], extents):
+            raise GraphError(f"the output {name!r} has elements that no equation assigns")
+    if len(set(outputs)) != len(outputs):
+        raise GraphError(f"an output is named twice: {', '.join(outputs)}")
+
+
+def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tuple[Extent, ...]) -> bool:
+    """Whether these disjoint patterns together have every element of ``pattern``."""
+    if pattern in patterns:
+        return True
+    found = sum(size(meet(pattern, other), extents) for other in patterns if overlap(pattern, other))
+    return found == size(pattern, extents)
+
+
+# --- one equation -------------------------------------------------------------------------------------------------
+
+
+@once
+def _index_fault(equation: Equation) -> str | None:
+    """What is wrong with the indices of an equation, for a message; None if nothing is."""
+    names = [index.name for index in equation.domain]
+    if len(set(names)) != len(names):
+        return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
+    if (equation.reduction is None) != (not equation.reduced):
+        return "a reduction and its reduced indices go together"
+    for index in equation.reduced:
+        if index not in equation.indices:
+            return f"the reduced index {index} does not occur in the body"
+    for index in equation.indices:
+        if index not in equation.domain:
+            return f"the index {index} (range {extent(index)}) is neither in the target nor reduced"
+    return None
+
+
+def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
+    """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
+    for symbol in (*(n for n in equation.accesses[0].shape if not isinstance(n, int)), *equation.lengths):
+        if symbol not in extents:
+            raise _error(equation, f"the integer {symbol} is not the extent of any input")
+
+
+def _check_reference(equation: Equation, access: Access, declared: Mapping[str, Declared]) -> None:
+    reference, (name, pattern), found, axes = access
+    if name not in declared:
+        raise _error(equation, f"{reference} refers to {name!r}, which is neither an input nor assigned")
+    symbol, extents = declared[name]
+    if axes != extents:
+        raise _error(equation, f"{reference} has shape {axes}, but {name} is declared with {extents}")
+    if found is not symbol and found != symbol:
+        raise _error(equation, f"{reference} and the declared {name} are two symbols with different assumptions")
+    if len(pattern) != len(extents):
+        raise _error(equation, f"{reference} has {len(pattern)} subscripts, expected {len(extents)}")
+    for subscript, n in zip(subscripts(reference), extents):
+        _check_subscript(equation, reference, subscript, n)
+
+
+def _check_subscript(equation: Equation, reference: Expr, subscript: Expr, axis: Extent) -> None:
+    if isinstance(subscript, Idx):
+        if extent(subscript) != axis:
+            found = f"in {reference} the index {subscript} has range {extent(subscript)}"
+            raise _error(equation, f"{found}, but that axis of {base_name(reference)} has extent {axis}")
+    elif not isinstance(subscript, Integer):
+        raise _error(equation, f"the subscript {subscript} of {reference} is neither an index nor an integer")
+    elif not isinstance(axis, int):
+        found = f"the subscript {subscript} of {reference} is an integer"
+        raise _error(equation, f"{found}, but that axis has the symbolic extent {axis}, expected an index")
+    elif not 0 <= int(subscript) < axis:
+        raise _error(equation, f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}")
+
+
+def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> None:
+    name, pattern = access.cell
+    if name in assigned and not _covered(pattern, assigned[name], access.shape):
+        raise _error(equation, f"{access.reference} has elements that no equation assigns")
+
+
+def _error(equation: Equation, message: str) -> GraphError:
+    return GraphError(f"equation {quote(equation)}: {message}")
+
+
+def quote(equation: Equation) -> str:
+    """An equation as a message shows it: cut where it is long, and without its body where that is large."""
+    nodes = list(postorder(equation.body))
+    long = any(isinstance(n, Rational) and max(abs(n.p), n.q) > LONG_NUMBER for n in nodes)
+    small = len(nodes) < QUOTED_NODES and not long
+    text = str(equation) if small else f"{equation.target} = …"
+    return f"`{text if len(text) <= QUOTED_CHARACTERS else text[: QUOTED_CHARACTERS - 1] + '…'}`"
+
+
+# --- order --------------------------------------------------------------------------------------------------------
+
+
+def in_order(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
+    """A stable topological order: as given where that works, otherwise each equation after what it reads."""
+    needs = _needs(equations)
+    if all(n < position for position, before in enumerate(needs) for n in before):
+        return equations
+    order: list[int] = []
+    under_way: set[int] = set()
+    placed: set[int] = set()
+    for start in range(len(needs)):
+        stack = [(start, False)]
+        while stack:
+            position, done = stack.pop()
+            if done:
+                placed.add(position)
+                order.append(position)
+            elif position not in under_way:
+                under_way.add(position)
+                stack.append((position, True))
+                for n in reversed(needs[position]):
+                    if n in under_way and n not in placed:
+                        target = equations[n].target
+                        raise _error(equations[position], f"cycle, {target} depends on itself")
+                    stack.append((n, False))
+    return tuple(equations[position] for position in order)
+
+
+def _needs(equations: Sequence[Equation]) -> list[list[int]]:
+    """The positions of the equations that each equation reads."""
+    positions: dict[str, dict[Pattern, int]] = {}
+    for position, equation in enumerate(equations):
+        name, pattern = equation.cell
+        positions.setdefault(name, {})[pattern] = position
+    return [
+        [position for access in equation.reads for position in _read(access.cell, positions)] for equation in equations
+    ]
+
+
+def _read(cell: Cell, positions: Mapping[str, Mapping[Pattern, int]]) -> list[int]:
+    name, pattern = cell
+    cells = positions.get(name, {})
+    if pattern in cells:
+        return [cells[pattern]]
+    return [position for other, position in cells.items() if overlap(pattern, other)]

@@ -1,0 +1,502 @@
+"""The equations of successive expressions: what is large, deep or reduced becomes a vertex of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import sympy
+from sympy import (
+    Derivative,
+    Determinant,
+    Expr,
+    Idx,
+    Indexed,
+    Integer,
+    Mul,
+    Not,
+    Piecewise,
+    Pow,
+    Product,
+    Sum,
+    Symbol,
+    Trace,
+)
+from sympy.core.basic import Basic
+from sympy.core.function import AppliedUndef
+from sympy.functions.elementary.miscellaneous import MinMaxBase
+from sympy.matrices.expressions.matexpr import MatrixElement
+
+from codegen.errors import GraphError
+from codegen.functions import canonical, canonical_node
+from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.summation import over_present
+from codegen.ir.validation import known_names
+from codegen.read import matrices, products
+from codegen.read.admission import OPAQUE, check, describe, is_opaque
+from codegen.read.complex_forms import made_real
+from codegen.read.motions import motion_name
+from codegen.read.rewriting import rewritten
+from codegen.read.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
+from codegen.walk import (
+    Extent,
+    annotate,
+    base_name,
+    extent,
+    fresh_names,
+    indices,
+    is_leaf,
+    postorder,
+    references,
+    reindex,
+    subscripts,
+)
+
+BODY_DEPTH = 24
+"""A body nested deeper than this is cut: SymPy recurses about six Python frames a level when it differentiates."""
+SHARED_SIZE = 8
+"""A subexpression of this many nodes that is used twice is cut, lest a body be exponentially larger than it looks."""
+BRANCH_SIZE, BRANCH_DEPTH = 200, 72
+"""Up to this size and depth a branch of a ``Piecewise`` stays whole; SymPy fails on about 145 levels."""
+ELEMENTS = 1000
+"""As many elements are written out one by one, for a product or for subscripts such as i*j."""
+WRITTEN_OUT = 32
+"""More elements at subscripts such as i + 1 are chosen by a condition: the derivatives of 500 that are written out take
+a minute, those of one equation 0.3 s."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A rebuilt subexpression, how large and deep it makes the body it stands in, and whether it reads a vertex."""
+
+    expression: Basic
+    size: int = 1
+    depth: int = 1
+    reads: bool = True
+
+
+class Builder:
+    """Builds the equations of successive expressions; a node that was cut is the vertex it became."""
+
+    def __init__(
+        self, inputs: Sequence[Variable], arrays: Mapping[str, Variable], names: Sequence[str], decompose: bool
+    ):
+        self.equations: list[Equation] = []
+        self.known: dict[str, Variable] = {variable.name: variable for variable in inputs}
+        self.arrays, self.names, self.decompose = arrays, tuple(names), decompose
+        self.written: dict[str, Expr] = {}
+        """Symbols and functions of time as the user wrote them: two of one name with different assumptions are two
+        symbols to SymPy."""
+        self.fresh = fresh_names("v", {*self.known, *names})
+        self.vertices: dict[object, Expr] = {}
+
+    def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
+        """Append the equations of one entry."""
+        expression = rewritten(made_real(expression))
+        check(scope.place, expression)
+        if isinstance(expression, Sum):
+            body, reduced = self._sum(expression, scope)
+            self.equations.append(Equation.over(target, canonical(body), Reduction.SUM, reduced))
+        else:
+            self.define(target, self.body(expression, scope))
+
+    def define(self, target: Expr, body: Expr) -> None:
+        """Append the equation of a value that has been built; a vertex that was made for it takes the name."""
+        if not self._renamed(body, target):
+            self.equations.append(Equation(target, canonical(body)))
+
+    def _renamed(self, vertex: Expr, target: Expr) -> bool:
+        """Give the last vertex another name, if it is this one and nothing has read it."""
+        if not self.equations or self.equations[-1].target != vertex or set(indices(vertex)) != set(indices(target)):
+            return False
+        last = self.equations[-1]
+        memo = (last.body, last.reduced)
+        if self.vertices.get(memo) != vertex:
+            return False
+        del self.vertices[memo]
+        self.equations[-1] = Equation(target, last.body, last.reduction, last.reduced)
+        return True
+
+    # --- one expression -------------------------------------------------------------------------------------------
+
+    def body(self, expression: Basic, scope: Scope) -> Basic:
+        """The expression over vertices and indices; its reductions and what is too large or deep are cut out."""
+        guarded = _guarded_branches(expression)
+
+        def stop(node: Basic) -> bool:
+            return is_opaque(node) or id(node) in guarded
+
+        nodes = list(postorder(expression, stop))
+        uses = Counter(id(argument) for node in nodes if not stop(node) for argument in node.args)
+        inlined = _inside_branches(nodes, stop)
+
+        def step(node: Basic, arguments: list[_Part]) -> _Part:
+            if stop(node):
+                return _measured(self._value(node, scope))
+            part = _rebuilt(node, arguments)
+            wanted = self._is_cut(node, part, shared=uses[id(node)] > 1, inlined=id(node) in inlined)
+            return _Part(self.vertex(part.expression)) if wanted and node is not expression else part
+
+        return annotate(expression, step, stop)[id(expression)].expression
+
+    def _value(self, node: Basic, scope: Scope) -> Basic:
+        """What stands for a node that is not an operation on the values of its arguments."""
+        for kind, value in VALUES:
+            if isinstance(node, kind):
+                return value(self, node, scope)
+        return node
+
+    def _is_cut(self, node: Basic, part: _Part, *, shared: bool, inlined: bool) -> bool:
+        if not isinstance(part.expression, Expr) or is_leaf(part.expression) or not part.reads:
+            return False
+        if inlined and part.size < BRANCH_SIZE and part.depth < BRANCH_DEPTH:
+            return False
+        operation = self.decompose and not _is_sign_or_reciprocal(node)
+        return operation or (shared and part.size >= SHARED_SIZE) or part.depth >= BODY_DEPTH
+
+    def vertex(self, body: Expr, reduced: tuple[Idx, ...] = ()) -> Expr:
+        """A reference to the vertex that has this value, or the sum of it over the reduced indices."""
+        key = (body, reduced)
+        if key not in self.vertices:
+            found = [index for index in indices(body) if index not in reduced]
+            free = tuple(sorted(found, key=lambda index: isinstance(extent(index), int)))  # the samples first
+            target = Variable(next(self.fresh), tuple(map(extent, free)))[free]
+            self.equations.append(Equation(target, canonical(body), Reduction.SUM if reduced else None, reduced))
+            self.vertices[key] = target
+        return self.vertices[key]
+
+    def summed(self, body: Expr, reduced: Sequence[Idx]) -> Expr:
+        """The sum of a body over indices; over one that it does not have, a multiple."""
+        term = over_present(body, reduced)
+        return self.vertex(term.body, term.reduced) if term.reduced else term.body
+
+    # --- symbols and indices --------------------------------------------------------------------------------------
+
+    def _symbol(self, symbol: Symbol, scope: Scope) -> Expr:
+        if symbol in scope.bound:
+            return scope.bound[symbol]
+        label = str(symbol.name)
+        if label in self.known and self.written.setdefault(label, symbol) != symbol:
+            raise GraphError(f"{scope.place} contains a second symbol named {label!r} with other assumptions")
+        if label in self.known and not self.known[label].shape:
+            return self.known[label].symbol
+        if label in self.known or label in self.arrays:
+            raise GraphError(f"{scope.place} contains the symbol {label!r}, which is an array, expected its elements")
+        if any(str(n) == label for variable in self.known.values() for n in variable.shape):
+            return as_extent(symbol)
+        raise self._unknown(f"the symbol {label!r}", label, scope)
+
+    def _motion(self, node: Basic, scope: Scope) -> Expr:
+        label = motion_name(node)
+        if label in self.known and self.written.get(label) == node:
+            return self.known[label].symbol
+        if label in (*self.known, *self.names) and self.written.get(label) != node:
+            raise GraphError(
+                f"{scope.place} contains {node}, but {label!r} is {self.written.get(label, 'another entry')}"
+            )
+        if isinstance(node, AppliedUndef) and label not in self.names:
+            what = f"{describe(node)}, which has no translation into real scalar code unless {node} is an input"
+            raise GraphError(f"{scope.place} contains {what}")
+        raise self._unknown(str(node), label, scope)
+
+    def _unknown(self, found: str, label: str, scope: Scope) -> GraphError:
+        if f"the output {label!r}" == scope.place:
+            return GraphError(f"{scope.place} refers to itself")
+        if label in self.names:
+            return GraphError(f"{scope.place} refers to {label!r}, which is defined after it")
+        known = known_names([*self.known])
+        return GraphError(f"{scope.place} contains {found}, which is neither an input nor an entry ({known})")
+
+    def _index(self, index: Idx, scope: Scope) -> Expr:
+        if index not in scope.bound:
+            found = f"{scope.place} contains the index {index}, which is neither in its key nor summed over"
+            raise GraphError(f"{found}; write Sum(…, ({index}, 0, n - 1))")
+        return scope.bound[index]
+
+    # --- references -----------------------------------------------------------------------------------------------
+
+    def _indexed(self, node: Indexed, scope: Scope) -> Expr:
+        for leaf in (leaf for i in node.indices for leaf in postorder(i)):
+            if isinstance(leaf, Idx):
+                self._index(leaf, scope)
+        return self.reference(base_name(node), [scope.value(i) for i in node.indices], str(node), scope)
+
+    def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
+        """The element of a variable; where a subscript is not an index of that axis, of a vertex that has it so."""
+        variable = self.known.get(name) or self.arrays.get(name)
+        if variable is None:
+            raise self._unknown(shown, name, scope)
+        if len(key) != len(variable.shape):
+            found = f"{scope.place} contains {shown} with {len(key)} subscripts"
+            raise GraphError(f"{found}, but {name} has {len(variable.shape)} axes")
+        key = [subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key]
+        plain = [_is_plain(subscript, n) for subscript, n in zip(key, variable.shape)]
+        return variable[tuple(key)] if all(plain) else self._gathered(variable, tuple(key), plain, shown, scope)
+
+    def _gathered(
+        self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
+    ) -> Expr:
+        """A vertex that holds x[i + 1] at i, its elements assigned one by one, or chosen by a condition if many."""
+        moving = tuple(dict.fromkeys(i for subscript, p in zip(key, plain) if not p for i in indices(subscript)))
+        sizes = [extent(i) for i in moving]
+        if not all(isinstance(n, int) for n in (*sizes, *(n for n, p in zip(variable.shape, plain) if not p))):
+            return self._searched(variable, key, plain, shown, scope)
+        for subscript, p in zip(key, plain):
+            if not p:
+                _check_subscript(subscript, f"{scope.place} contains {shown}")
+        affine = all(p or _is_affine(subscript) for subscript, p in zip(key, plain))
+        if prod(sizes) > ELEMENTS and affine:
+            return self._searched(variable, key, plain, shown, scope)
+        if prod(sizes) > ELEMENTS:
+            raise GraphError(f"{scope.place} contains {shown}: {prod(sizes):,} elements are more than {ELEMENTS:,}")
+        still = tuple(i for i in dict.fromkeys(i for s in key for i in indices(s)) if i not in moving)
+        guard = scope.guard if set(indices(scope.guard)) <= {*moving, *still} else sympy.true
+        memo = (variable, key, guard)
+        if memo not in self.vertices:
+            elements = self._elements(variable, key, moving, guard, f"{scope.place} contains {shown}")
+            if len(elements) > WRITTEN_OUT and affine:
+                self.vertices[memo] = self._chosen(variable, key, plain, scope)
+                return self.vertices[memo]
+            gathered = Variable(next(self.fresh), (*sizes, *(extent(i) for i in still)))
+            for place, element in elements.items():
+                target = gathered[(*map(Integer, place), *still)]
+                # What no branch that is taken reads is 0.
+                self.equations.append(Equation(target, Integer(0) if element is None else variable[element]))
+            self.vertices[memo] = gathered[(*moving, *still)]
+        return self.vertices[memo]
+
+    def _elements(
+        self, variable: Variable, key: Sequence[Expr], moving: Sequence[Idx], guard: Expr, found: str
+    ) -> dict[tuple[int, ...], tuple[Expr, ...] | None]:
+        """The subscripts for all values of the moving indices; None where no branch reads an element that is not there.
+
+        Raises :class:`GraphError` if one does.
+        """
+        elements: dict[tuple[int, ...], tuple[Expr, ...] | None] = {}
+        for values in product(*(range(int(extent(i))) for i in moving)):
+            at = dict(zip(moving, map(Integer, values)))
+            element = tuple(reindex(subscript, at) for subscript in key)
+            outside = [(e, n) for e, n in zip(element, variable.shape) if isinstance(e, Integer) and not 0 <= e < n]
+            if outside and reindex(guard, at) != False:  # noqa: E712 - a SymPy boolean
+                (e, n), place = outside[0], ", ".join(f"{i} = {value}" for i, value in zip(moving, values))
+                raise GraphError(f"{found}: at {place} it is element {e} of an axis of {n}")
+            elements[values] = None if outside else element
+        return elements
+
+    def _searched(
+        self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
+    ) -> Expr:
+        """As :meth:`_chosen`, for axes of symbolic length or many elements: only the ends of subscripts are checked."""
+        for subscript, n, p in zip(key, variable.shape, plain):
+            if not p:
+                _check_within(subscript, n, scope, shown)
+        return self._chosen(variable, key, plain, scope)
+
+    def _chosen(self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], scope: Scope) -> Expr:
+        """A vertex that holds x[i + 1] at i, Σ_j {x[j] if j = i + 1, else 0}."""
+        element, found, conditions = list(key), list[Idx](), list[Expr]()
+        for axis, (subscript, n, p) in enumerate(zip(key, variable.shape, plain)):
+            if not p:
+                found.append(scope.fresh("j", n, [*found, *indices(sympy.Tuple(*key))]))
+                element[axis] = found[-1]
+                conditions.append(sympy.Eq(found[-1], subscript))
+        chosen = Piecewise((variable[tuple(element)], sympy.And(*conditions)), (Integer(0), True))
+        return self.vertex(chosen, tuple(found))
+
+    # --- reductions -----------------------------------------------------------------------------------------------
+
+    def _sum(self, node: Sum, scope: Scope) -> tuple[Expr, tuple[Idx, ...]]:
+        """Body and reduced indices; a sum of a sum is one sum."""
+        inner, new = scope.bind(node.limits)
+        if any(extent(index) == 0 for index in new):
+            return Integer(0), ()
+        if isinstance(node.function, Sum):
+            body, more = self._sum(node.function, inner)
+            return body, (*new, *more)
+        return self.guarded(self.body(node.function, inner), inner, Integer(0)), new
+
+    def _summed(self, node: Sum, scope: Scope) -> Expr:
+        return self.summed(*self._sum(node, scope))
+
+    def _product(self, node: Product, scope: Scope) -> Expr:
+        """A chain of partial products: backpropagation through it multiplies what is before and behind each factor.
+
+        No derivative is ever divided by a factor, so zeros are right.
+        """
+        if any(not isinstance(extent(index), int) for index in scope.bind(node.limits)[1]):
+            return self._symbolic_product(node, scope)
+        result: Expr = Integer(1)
+        for number, inner in enumerate(self._factors(node.limits, scope)):
+            if number == ELEMENTS:
+                raise GraphError(f"{scope.place} contains a product of more than {ELEMENTS:,} factors")
+            factor = self.guarded(self.body(node.function, inner), inner, Integer(1))
+            result = factor if result == 1 else self.vertex(Mul(result, factor))
+        return result
+
+    def _symbolic_product(self, node: Product, scope: Scope) -> Expr:
+        inner, new = scope.bind(node.limits)
+        factor = self.guarded(self.body(node.function, inner), inner, Integer(1))
+        factor = factor if is_leaf(factor) or not references(factor) else self.vertex(factor)
+        return products.product(factor, lambda body: self.summed(canonical(body), new))
+
+    def _factors(self, limits: Limits, scope: Scope) -> Iterator[Scope]:
+        """A scope for each factor of a product, the outermost variable moving slowest."""
+        if not limits:
+            yield scope
+            return
+        found = scope.range(limits[-1])
+        for value in (found.first + number for number in range(int(found.count))):
+            inner = scope.at(found.variable, value).guarded(found.condition(value))
+            if inner.guard != False:  # noqa: E712 - a SymPy boolean
+                yield from self._factors(limits[:-1], inner)
+
+    def guarded(self, body: Expr, scope: Scope, otherwise: Expr) -> Expr:
+        """The body where its value is asked for: a vertex is computed whether or not a branch takes it."""
+        return body if scope.guard == True else Piecewise((body, scope.guard), (otherwise, True))  # noqa: E712
+
+    def _branches(self, node: Piecewise, scope: Scope) -> Expr:
+        """A choice whose branches have sums: those are computed under the condition of their branch."""
+        pairs = []
+        passed: Expr = sympy.true
+        for branch in node.args:
+            condition = self.body(branch.cond, scope)
+            value = self.body(branch.expr, scope.guarded(sympy.And(passed, condition)))
+            pairs.append((value, condition))
+            passed = sympy.And(passed, Not(condition))
+        return Piecewise(*pairs)
+
+    # --- matrices -------------------------------------------------------------------------------------------------
+
+    def _element(self, node: MatrixElement, scope: Scope) -> Expr:
+        row, column = (scope.value(i) for i in (node.i, node.j))
+        return matrices.entry(self, node.parent, row, column, scope)
+
+    def _trace(self, node: Trace, scope: Scope) -> Expr:
+        return matrices.trace(self, node.arg, scope)
+
+    def _determinant(self, node: Determinant, scope: Scope) -> Expr:
+        return matrices.determinant(self, node.arg, scope)
+
+    def total(self, body: Expr, index: Expr, scope: Scope) -> Expr:
+        """The sum over an index, or the value itself where the axis has one element."""
+        guarded = self.guarded(body, scope, Integer(0))
+        return self.summed(guarded, (index,)) if isinstance(index, Idx) else guarded
+
+    def family(self, elements: Mapping[tuple[int, ...], Expr], moving: Sequence[Idx]) -> Expr:
+        """A vertex whose elements are these expressions, read at the moving indices."""
+        still = tuple(dict.fromkeys(i for body in elements.values() for i in indices(body)))
+        memo = (tuple(elements.items()), tuple(map(extent, moving)))
+        if memo not in self.vertices:
+            gathered = Variable(next(self.fresh), tuple(extent(i) for i in (*moving, *still)))
+            for place, body in elements.items():
+                self.equations.append(Equation(gathered[(*map(Integer, place), *still)], canonical(body)))
+            self.vertices[memo] = gathered[(*moving, *still)]
+        return reindex(self.vertices[memo], dict(zip(subscripts(self.vertices[memo]), moving)))
+
+
+#: What stands for a node that a walk over operations stops at.
+VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]], ...] = (
+    (Symbol, Builder._symbol),
+    (Idx, Builder._index),
+    (Indexed, Builder._indexed),
+    (Sum, Builder._summed),
+    (Product, Builder._product),
+    (MatrixElement, Builder._element),
+    (Trace, Builder._trace),
+    (Determinant, Builder._determinant),
+    (Piecewise, Builder._branches),
+    ((AppliedUndef, Derivative), Builder._motion),
+)
+
+
+def _rebuilt(node: Basic, arguments: list[_Part]) -> _Part:
+    expressions = [part.expression for part in arguments]
+    if isinstance(node, MinMaxBase) and sum(not part.reads for part in arguments) <= 1:
+        # SymPy compares every two arguments of a maximum, in 8 ms, which it has done when the formula was written.
+        new = node.func(*expressions, evaluate=False)
+    else:
+        new = node.func(*expressions)
+    replacement = canonical_node(new)
+    return _Part(
+        new if replacement is None else replacement,
+        1 + sum(part.size for part in arguments),
+        1 + max((part.depth for part in arguments), default=0),
+        any(part.reads for part in arguments),
+    )
+
+
+def _measured(expression: Basic) -> _Part:
+    if is_leaf(expression):
+        return _Part(expression, reads=not isinstance(expression, sympy.Number))
+
+    def step(_: Basic, arguments: list[tuple[int, int]]) -> tuple[int, int]:
+        return 1 + sum(size for size, _ in arguments), 1 + max((depth for _, depth in arguments), default=0)
+
+    return _Part(expression, *annotate(expression, step)[id(expression)])
+
+
+def _is_plain(subscript: Expr, n: object) -> bool:
+    """Whether the graph takes a subscript as it is."""
+    if isinstance(subscript, Idx):
+        return extent(subscript) == n
+    return isinstance(subscript, Integer) and isinstance(n, int)
+
+
+def _is_affine(subscript: Expr) -> bool:
+    """Whether a subscript is an integer and integer multiples of indices."""
+    factors = [subscript.coeff(i) for i in indices(subscript)]
+    rest = sympy.expand(subscript - sympy.Add(*[f * i for f, i in zip(factors, indices(subscript))]))
+    return all(isinstance(number, Integer) for number in (*factors, rest))
+
+
+def _check_subscript(subscript: Expr, found: str) -> None:
+    if any(isinstance(leaf, (Indexed, Symbol)) for leaf in postorder(subscript)) or not indices(subscript):
+        raise GraphError(f"{found}: the subscript {subscript} is neither an index nor an integer")
+
+
+def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:
+    """Raise :class:`GraphError` unless a subscript is known to be on its axis wherever its value is asked for."""
+    found = f"{scope.place} contains {shown}: the subscript {subscript}"
+    limits = ends(subscript, scope.guard)
+    if limits is None:
+        raise GraphError(f"{found} of an axis of {n} is no sum of indices, lengths and numbers")
+    least, greatest = limits
+    known = on_long_axes if indices(subscript) else _is_nonnegative
+    if not (known(least) and known(n - 1 - greatest)):
+        hint = "read it in a sum that stops before, or in a branch of a Piecewise whose condition bounds the index"
+        raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {n}; {hint}")
+
+
+def _is_nonnegative(difference: Expr) -> bool:
+    return bool(sympy.expand(difference).is_nonnegative)
+
+
+def _is_sign_or_reciprocal(node: Basic) -> bool:
+    """A negated or inverted symbol is part of the difference or quotient it is in: a − b and a/b are one operation."""
+    if isinstance(node, Pow):
+        return node.exp == -1 and is_leaf(node.base)
+    return isinstance(node, Mul) and len(node.args) == 2 and node.args[0] == -1 and is_leaf(node.args[1])
+
+
+def _inside_branches(nodes: Sequence[Basic], stop: Callable[[Basic], bool]) -> set[int]:
+    """Nodes inside a ``Piecewise``: cut out, a branch not taken would be evaluated and could leak nan."""
+    found: set[int] = set()
+    for node in reversed(nodes):
+        if not stop(node) and (isinstance(node, Piecewise) or id(node) in found):
+            found.update(id(argument) for argument in node.args)
+    return found
+
+
+def _guarded_branches(expression: Basic) -> set[int]:
+    """Each ``Piecewise`` with something inside that becomes a vertex: a sum, or an element at a shifted index."""
+
+    def step(node: Basic, inside: list[bool]) -> bool:
+        if isinstance(node, Indexed):
+            return any(not is_leaf(subscript) for subscript in node.indices)
+        return isinstance(node, OPAQUE) or any(inside)
+
+    found = annotate(expression, step, is_opaque)
+    return {id(node) for node in postorder(expression, is_opaque) if isinstance(node, Piecewise) and found[id(node)]}

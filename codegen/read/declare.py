@@ -1,0 +1,157 @@
+"""The variables of a graph as the user wrote them: inputs and outputs, shapes inferred from indices where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from sympy import Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
+from sympy.core.basic import Basic
+from sympy.matrices.matrixbase import MatrixBase
+
+from codegen.errors import GraphError
+from codegen.ir.equation import Kind, Variable
+from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
+from codegen.read.motions import is_motion, motion_name
+from codegen.read.scope import Scope, as_extent
+from codegen.walk import Extent, base_name, is_leaf
+
+Key: TypeAlias = "str | Indexed"
+"""What an entry of the outputs is filed under: a name, or the elements that it assigns."""
+GivenKey: TypeAlias = "Key | Symbol | IndexedBase | MatrixSymbol"
+"""A key as it may be written: a symbol stands for its name."""
+
+
+def by_name(outputs: Mapping[GivenKey, object]) -> dict[Key, object]:
+    """The outputs with names in the place of symbols. Raises :class:`GraphError` for what is neither, or is twice."""
+    if not isinstance(outputs, Mapping):
+        raise GraphError(f"outputs is a {type(outputs).__name__}, expected a mapping of names to expressions")
+    found: dict[Key, object] = {}
+    for given, value in outputs.items():
+        key = str(given.name) if isinstance(given, (Symbol, IndexedBase, MatrixSymbol)) else given
+        key = motion_name(given) if is_motion(given) else key
+        if not (isinstance(key, str) and key) and not isinstance(key, Indexed):
+            raise GraphError(f"the key {key!r} of outputs is not a name")
+        if key in found:
+            raise GraphError(f"the output {key!r} is given twice, by its name and by a symbol")
+        found[key] = value
+    return found
+
+
+def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
+    """The variable of one input; an ``IndexedBase`` without a shape gets the one that the expressions read it with."""
+    if isinstance(given, Variable):
+        return given
+    if isinstance(given, (Symbol, IndexedBase, Indexed)) or is_motion(given):
+        require_real("the input", given)
+    if is_motion(given):
+        return Variable(motion_name(given))
+    if isinstance(given, Symbol):
+        return Variable(str(given.name), (), "integer" if given.is_integer else "real")
+    if isinstance(given, MatrixSymbol):
+        return Variable(str(given.name), tuple(as_extent(n) for n in given.shape))
+    if isinstance(given, Indexed) and all(isinstance(i, Idx) for i in given.indices):
+        shape = tuple(key_extent(f"the input {given}", i) for i in given.indices)
+        return Variable(base_name(given), shape, _kind(given.base))
+    if isinstance(given, IndexedBase):
+        label = str(given.label)
+        shape = tuple(map(as_extent, given.shape)) if given.shape else observed_shape(label, bodies)
+        return Variable(label, shape, _kind(given))
+    expected = "expected a sympy.Symbol, an IndexedBase or its element at indices, a MatrixSymbol, or q(t)"
+    raise GraphError(f"the input {given!r} is a {type(given).__name__}, {expected}")
+
+
+def _kind(base: IndexedBase) -> Kind:
+    return "integer" if base.is_integer else "real"
+
+
+def output_variables(outputs: Mapping[Key, object]) -> dict[str, Variable]:
+    """The arrays that entries with indexed keys assign, by name."""
+    found: dict[str, list[tuple[Extent, ...]]] = {}
+    for key in outputs:
+        if isinstance(key, Indexed):
+            place = f"the output {str(key)!r}"
+            sizes = tuple(int(i) + 1 if isinstance(i, Integer) else key_extent(place, i) for i in key.indices)
+            declared = tuple(map(as_extent, key.base.shape)) if key.base.shape else None
+            found.setdefault(base_name(key), []).append(declared or sizes)
+    return {name: Variable(name, tuple(_largest(name, axis) for axis in zip(*sizes))) for name, sizes in found.items()}
+
+
+def key_extent(place: str, index: Expr) -> Extent:
+    """The number of values of an index that declares an axis, which has to count from 0."""
+    if not isinstance(index, Idx):
+        raise GraphError(f"{place}: the subscript {index} is neither an index nor an integer from 0")
+    if index.upper is None:
+        raise GraphError(f"{place}: the index {index} has no range, expected Idx('{index}', n)")
+    if index.lower != 0:
+        raise GraphError(f"{place}: the index {index} runs from {index.lower}, expected one from 0")
+    return as_extent(index.upper + 1)
+
+
+def _largest(name: str, axis: Sequence[Extent]) -> Extent:
+    sizes = list(dict.fromkeys(axis))
+    if len(sizes) == 1:
+        return sizes[0]
+    if all(isinstance(n, int) for n in sizes):
+        return max(sizes)
+    raise GraphError(f"the axes of {name} have different lengths: {', '.join(map(str, sizes))}")
+
+
+# --- shapes that the expressions show -----------------------------------------------------------------------------
+
+
+def observed_shape(label: str, bodies: Mapping[Key, object]) -> tuple[Extent, ...]:
+    """The shape that an array is read with: on each axis some subscript has to be a plain index."""
+    uses = [sizes for key, body in bodies.items() for sizes in _uses(label, key, body)]
+    if not uses:
+        raise GraphError(
+            f"the input {label} has no shape and is not read: give it one, IndexedBase({label!r}, shape=…)"
+        )
+    if len({len(sizes) for sizes in uses}) > 1:
+        raise GraphError(f"the input {label} is read with different numbers of subscripts")
+    shape = []
+    for number, axis in enumerate(zip(*uses)):
+        sizes = list(dict.fromkeys(n for n in axis if n is not None))
+        if len(sizes) != 1:
+            found = f"lengths {', '.join(sorted(map(str, sizes)))}" if sizes else "no plain index"
+            raise GraphError(
+                f"the input {label} is read with {found} on axis {number}: give it a shape, "
+                f"IndexedBase({label!r}, shape=…)"
+            )
+        shape.append(sizes[0])
+    return tuple(shape)
+
+
+def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, ...]]:
+    """The lengths that each reference to an array shows, None on an axis where it shows none."""
+    scope = key_scope(key)
+    parts = list(body.flat()) if isinstance(body, MatrixBase) else [body]
+    stack: list[tuple[Basic, Scope]] = [(part, scope) for part in parts if isinstance(part, Basic)]
+    seen: set[tuple[int, int]] = set()
+    scopes = [scope]  # kept alive: they are told apart by identity
+    while stack:
+        node, scope = stack.pop()
+        if (id(node), id(scope)) in seen:
+            continue
+        seen.add((id(node), id(scope)))
+        if isinstance(node, Indexed):
+            check_subscripts(scope.place, node)
+        if isinstance(node, Indexed) and base_name(node) == label:
+            values = [scope.value(i) for i in node.indices]
+            shown = [isinstance(v, Idx) and v not in scope.partial for v in values]
+            yield tuple(as_extent(v.upper + 1) if plain else None for v, plain in zip(values, shown))
+        elif isinstance(node, REDUCTIONS):
+            scopes.append(scope.bind(node.limits)[0])
+            stack.append((node.function, scopes[-1]))
+        elif not is_leaf(node):
+            stack.extend((argument, scope) for argument in node.args)
+
+
+def key_scope(key: Key) -> Scope:
+    """The scope of an entry: the indices of its key."""
+    scope = Scope(f"the output {str(key)!r}")
+    if isinstance(key, Indexed):
+        for index in key.indices:
+            if not isinstance(index, Integer):
+                scope = scope.at(index, Idx(index.name, key_extent(scope.place, index)))
+    return scope

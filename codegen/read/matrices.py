@@ -1,0 +1,232 @@
+"""The entries of matrix expressions: sums over indices instead of matrices, one rule for each construct.
+
+A product of several matrices is taken from the side of the vector, if there is one, one product at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Protocol
+
+import sympy
+from sympy import Expr, Idx, Integer, MatrixSymbol
+from sympy.core.basic import Basic
+from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
+from sympy.matrices.expressions.hadamard import HadamardPower, HadamardProduct
+from sympy.matrices.expressions.matexpr import MatrixExpr
+from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
+from sympy.matrices.matrixbase import MatrixBase
+
+from codegen.errors import GraphError
+from codegen.functions import equal
+from codegen.read.admission import check, describe
+from codegen.read.scope import Scope, as_extent
+from codegen.walk import extent, is_reference, references, reindex
+
+CRAMER = 4
+"""Determinants and inverses of matrices with more rows are refused: cofactors multiply, and lose digits."""
+
+
+class Builder(Protocol):
+    """What makes vertices of the entries."""
+
+    def body(self, expression: Basic, scope: Scope) -> Basic:
+        """What an expression becomes."""
+
+    def vertex(self, body: Expr, reduced: tuple[Idx, ...] = ()) -> Expr:
+        """A vertex of this value, or of the sum over the reduced indices."""
+
+    def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
+        """An element of a variable."""
+
+    def guarded(self, body: Expr, scope: Scope, otherwise: Expr) -> Expr:
+        """A value where the conditions around it hold."""
+
+    def total(self, body: Expr, index: Expr, scope: Scope) -> Expr:
+        """The sum over an index."""
+
+    def family(self, elements: Mapping[tuple[int, ...], Expr], moving: Sequence[Idx]) -> Expr:
+        """A vertex with these elements, at the moving indices."""
+
+
+def is_matrix(value: object) -> bool:
+    """Whether a value is a matrix, written out or symbolic."""
+    return isinstance(value, (MatrixBase, MatrixExpr))
+
+
+def entry(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """The entry of a matrix expression at two subscripts, each an index or an integer."""
+    for kind, rule in RULES.items():
+        if isinstance(matrix, kind):
+            return rule(builder, matrix, i, j, scope)
+    raise GraphError(f"{scope.place} contains {describe(matrix)}, a matrix that has no translation into index notation")
+
+
+def trace(builder: Builder, matrix: Basic, scope: Scope) -> Expr:
+    """Σᵢ of the entries on the diagonal."""
+    i = axis(matrix.shape[0], "i", scope)
+    return builder.total(entry(builder, matrix, i, i, scope), i, scope)
+
+
+def axis(length: Expr, label: str, scope: Scope, *taken: Expr) -> Expr:
+    """A new index along an axis; 0 if the axis has one element."""
+    n = as_extent(length)
+    return Integer(0) if n == 1 else scope.fresh(label, n, [t for t in taken if isinstance(t, Idx)])
+
+
+def _symbol(builder: Builder, matrix: MatrixSymbol, i: Expr, j: Expr, scope: Scope) -> Expr:
+    return builder.reference(str(matrix.name), (i, j), f"{matrix.name}[{i}, {j}]", scope)
+
+
+def _explicit(builder: Builder, matrix: MatrixBase, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """An element that is written out; at an index, one of a family of them."""
+    for subscript, n in zip((i, j), matrix.shape):
+        of_axis = isinstance(subscript, Idx) and extent(subscript) == n
+        if not of_axis and not (isinstance(subscript, Integer) and 0 <= subscript < n):
+            raise GraphError(f"{scope.place} contains a matrix with {n} rows or columns at the subscript {subscript}")
+    moving = [subscript for subscript in (i, j) if isinstance(subscript, Idx)]
+    elements: dict[tuple[int, ...], tuple[int, ...]]
+    if len(set(moving)) < len(moving):
+        elements = {(k,): (k, k) for k in range(matrix.shape[0])}
+        moving = moving[:1]
+    else:
+        axes = [range(n) if isinstance(s, Idx) else [int(s)] for s, n in zip((i, j), matrix.shape)]
+        places = list(product(*axes))
+        elements = {tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): place for place in places}
+    bodies: dict[tuple[int, ...], Expr] = {}
+    for key, place in elements.items():
+        check(scope.place, matrix[place])
+        bodies[key] = builder.body(matrix[place], scope)
+    return builder.family(bodies, moving) if moving else bodies[()]
+
+
+def _sum(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    return sympy.Add(*[entry(builder, term, i, j, scope) for term in matrix.args])
+
+
+def _product(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    coefficient, _ = matrix.as_coeff_matrices()
+    factors = [factor for factor in matrix.args if is_matrix(factor)]
+    check(scope.place, coefficient)
+    return sympy.Mul(builder.body(coefficient, scope), _contracted(builder, factors, i, j, scope))
+
+
+def _contracted(builder: Builder, factors: list[Basic], i: Expr, j: Expr, scope: Scope) -> Expr:
+    if len(factors) == 1:
+        return entry(builder, factors[0], i, j, scope)
+    cut = 1 if factors[-1].shape[1] == 1 else len(factors) - 1
+    left, right = factors[:cut], factors[cut:]
+    k = axis(right[0].shape[0], "k", scope, i, j)
+    terms = _contracted(builder, left, i, k, scope) * _contracted(builder, right, k, j, scope)
+    return builder.total(terms, k, scope)
+
+
+def _power(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    base, exponent = matrix.args
+    if not isinstance(exponent, Integer) or exponent == 0:
+        raise GraphError(f"{scope.place} contains the matrix power {exponent}, expected a whole number other than 0")
+    factor = base if exponent > 0 else sympy.Inverse(base)
+    return _contracted(builder, [factor] * abs(int(exponent)), i, j, scope)
+
+
+def _transpose(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    return entry(builder, matrix.arg, j, i, scope)
+
+
+def _hadamard(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    return sympy.Mul(*[entry(builder, factor, i, j, scope) for factor in matrix.args])
+
+
+def _hadamard_power(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    base, exponent = matrix.args
+    check(scope.place, exponent)
+    return entry(builder, base, i, j, scope) ** builder.body(exponent, scope)
+
+
+def _applied(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """f(entry): the function is applied inside a scope in which its variable stands for the entry."""
+    variable = matrix.function.variables[0]
+    check(scope.place, matrix.function.expr)
+    return builder.body(matrix.function.expr, scope.at(variable, entry(builder, matrix.expr, i, j, scope)))
+
+
+# --- determinants and inverses ------------------------------------------------------------------------------------
+
+Rows = tuple[int, ...]
+Minors = dict[tuple[Rows, Rows], Expr]
+"""Determinants of the elements in some rows and columns."""
+
+
+def determinant(builder: Builder, matrix: Basic, scope: Scope) -> Expr:
+    """The determinant of a small matrix, by cofactors; each minor is computed once."""
+    rows = tuple(range(_small(matrix, "determinant", scope)))
+    return _minor(builder, _elements(builder, matrix, scope), rows, rows)
+
+
+def _inverse(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """Cofactors over the determinant (Cramer); the whole inverse is one array."""
+    n = _small(matrix, "inverse", scope)
+    rows, minors = tuple(range(n)), _elements(builder, matrix.arg, scope)
+    whole = _minor(builder, minors, rows, rows)
+    bodies: dict[Rows, Expr] = {}
+    for row, column in product(rows, repeat=2):
+        others = _without(rows, column), _without(rows, row)
+        quotient = (-1) ** (row + column) * _minor(builder, minors, *others) / whole
+        bodies[row, column] = builder.guarded(quotient, scope, Integer(0))
+    k, m = (scope.fresh(label, n, [t for t in (i, j) if isinstance(t, Idx)]) for label in ("k", "m"))
+    return reindex(builder.family(bodies, (k, m)), {k: i, m: j})
+
+
+def _small(matrix: Basic, what: str, scope: Scope) -> int:
+    n = as_extent(matrix.shape[0] if isinstance(matrix, MatrixExpr) else matrix.arg.shape[0])
+    if not isinstance(n, int) or n > CRAMER:
+        raise GraphError(f"{scope.place} contains the {what} of a matrix of {n} rows, expected at most {CRAMER}")
+    return n
+
+
+def _elements(builder: Builder, matrix: Basic, scope: Scope) -> Minors:
+    """The minors of one row: the elements, each a vertex if it is computed."""
+    places = product(range(as_extent(matrix.shape[0])), repeat=2)
+    return {
+        ((row,), (column,)): _shared(builder, entry(builder, matrix, Integer(row), Integer(column), scope))
+        for row, column in places
+    }
+
+
+def _minor(builder: Builder, minors: Minors, rows: Rows, columns: Rows) -> Expr:
+    if not rows:
+        return Integer(1)
+    if (rows, columns) not in minors:
+        terms = [
+            (-1) ** n * minors[rows[:1], (column,)] * _minor(builder, minors, rows[1:], _without(columns, column))
+            for n, column in enumerate(columns)
+        ]
+        minors[rows, columns] = _shared(builder, sympy.Add(*terms))
+    return minors[rows, columns]
+
+
+def _without(rows: Rows, row: int) -> Rows:
+    return tuple(k for k in rows if k != row)
+
+
+def _shared(builder: Builder, body: Expr) -> Expr:
+    return builder.vertex(body) if references(body) and not is_reference(body) else body
+
+
+#: The entry of each kind of matrix.
+RULES: Mapping[type[Basic], Callable[..., Expr]] = {
+    MatrixSymbol: _symbol,
+    MatrixBase: _explicit,
+    sympy.MatAdd: _sum,
+    sympy.MatMul: _product,
+    sympy.Inverse: _inverse,
+    sympy.MatPow: _power,
+    sympy.Transpose: _transpose,
+    HadamardProduct: _hadamard,
+    HadamardPower: _hadamard_power,
+    ElementwiseApplyFunction: _applied,
+    Identity: lambda builder, matrix, i, j, scope: equal(i, j),
+    ZeroMatrix: lambda builder, matrix, i, j, scope: Integer(0),
+    OneMatrix: lambda builder, matrix, i, j, scope: Integer(1),
+}

@@ -1,0 +1,242 @@
+"""Walking and rewriting one SymPy expression: explicit stacks, each shared node visited once.
+
+SymPy's own ``xreplace``, ``free_symbols`` and ``str`` recurse and walk a shared subexpression once per use; on a body
+with 20 levels of ``e*e`` that is a million visits. Everything here memoises on node identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from functools import lru_cache
+from itertools import chain, count, islice
+from numbers import Integral
+from typing import TypeAlias, TypeVar
+
+from sympy import Expr, Idx, Indexed, Symbol
+from sympy.core.basic import Basic
+
+from codegen.errors import GraphError
+
+T = TypeVar("T")
+
+Extent: TypeAlias = "int | Symbol"
+"""The number of values of an index: an integer, or the symbolic number of samples."""
+
+
+@lru_cache(maxsize=4096)
+def extent(index: Idx) -> Extent:
+    """The number of values of an index.
+
+    Raises :class:`GraphError` for an index without a range, and for one that does not count from 0.
+
+    >>> extent(Idx("h", 32))
+    32
+    """
+    if index.lower != 0 or index.upper is None:
+        raise GraphError(f"the index {index} has the range {index.lower} … {index.upper}, expected one from 0")
+    return as_extent(index.upper + 1)
+
+
+def as_extent(value: Expr | Integral) -> Extent:
+    """An extent as an ``int`` where it is a number, be it SymPy's or NumPy's, and otherwise as the symbol it is."""
+    return int(value) if isinstance(value, Integral) else value
+
+
+def is_leaf(node: Basic) -> bool:
+    """Whether a walk stops here: a reference, an index, a symbol or a number."""
+    return isinstance(node, (Indexed, Idx)) or not node.args
+
+
+def postorder(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> Iterator[Basic]:
+    """Every distinct node, arguments before the node that uses them; a walk does not go below where it stops."""
+    seen: set[int] = set()
+    stack: list[tuple[Basic, bool]] = [(expression, False)]
+    while stack:
+        node, arguments_done = stack.pop()
+        if arguments_done:
+            yield node
+        elif id(node) not in seen:
+            seen.add(id(node))
+            if stop(node):
+                yield node
+            else:
+                stack.append((node, True))
+                stack.extend((argument, False) for argument in reversed(node.args))
+
+
+def is_large(expression: Basic, nodes: int) -> bool:
+    """Whether an expression has so many distinct nodes, or more, of which no more are looked at."""
+    return sum(1 for _ in islice(postorder(expression), nodes)) == nodes
+
+
+def annotate(
+    expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf
+) -> dict[int, T]:
+    """``step(node, results of its arguments)`` for every node, bottom-up, by the identity of the node.
+
+    In the order of :func:`postorder`, written out: most of the time of a derivation is spent in this loop.
+    """
+    results: dict[int, T] = {}
+    stack = [expression]
+    while stack:
+        node = stack[-1]
+        if id(node) in results:
+            stack.pop()
+            continue
+        arguments = () if stop(node) else node.args
+        if waiting := [argument for argument in arguments if id(argument) not in results]:
+            stack += reversed(waiting)
+        else:
+            stack.pop()
+            results[id(node)] = step(node, [results[id(argument)] for argument in arguments])
+    return results
+
+
+def fold(expression: Basic, step: Callable[[Basic, list[T]], T], stop: Callable[[Basic], bool] = is_leaf) -> T:
+    """The result of ``step`` for the whole expression."""
+    return annotate(expression, step, stop)[id(expression)]
+
+
+def rebuild(node: Basic, arguments: Sequence[Basic]) -> Basic:
+    """The node with these arguments; the same object if they are the ones it has."""
+    for new, old in zip(arguments, node.args):
+        if new is not old:
+            return node.func(*arguments)
+    return node
+
+
+def rewrite(expression: Expr, rule: Callable[[Basic], Basic | None]) -> Expr:
+    """Rebuild bottom-up; ``rule`` sees each rebuilt node and may answer with its replacement."""
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        node = rebuild(node, arguments)
+        replacement = rule(node)
+        return node if replacement is None else replacement
+
+    return fold(expression, step)
+
+
+def substitute(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
+    """Replace leaves (references, symbols) all at once."""
+    return rewrite(expression, lambda node: replacements.get(node) if is_leaf(node) else None)
+
+
+def replace(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
+    """Replace whole subexpressions, the outermost first; what they consist of is not looked at.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> replace(x + x * y, {x * y: y, y: x})
+    x + y
+    """
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        return replacements[node] if node in replacements else rebuild(node, arguments)
+
+    return fold(expression, step, lambda node: node in replacements or is_leaf(node))
+
+
+def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:
+    """Replace indices all at once, where they stand alone and in the subscripts of references.
+
+    >>> from sympy import IndexedBase
+    >>> i, j = Idx("i", 3), Idx("j", 3)
+    >>> reindex(IndexedBase("A")[i, j], {i: j, j: i})
+    A[j, i]
+    """
+    if not replacements:
+        return expression
+
+    def rule(node: Basic) -> Basic | None:
+        if isinstance(node, Idx):
+            return replacements.get(node)
+        if isinstance(node, Indexed):
+            subscripts = tuple(replacements.get(i, i) for i in node.indices)
+            return node if subscripts == node.indices else node.base[subscripts]
+        return None
+
+    return rewrite(expression, rule)
+
+
+def leaves(expression: Basic) -> tuple[Basic, ...]:
+    """References, indices, symbols and numbers, in order of first occurrence."""
+    found: dict[Basic, None] = {}
+    seen: set[int] = set()
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        if id(node) not in seen:
+            seen.add(id(node))
+            if is_leaf(node):
+                found[node] = None
+            else:
+                stack += reversed(node.args)
+    return tuple(found)
+
+
+def references(expression: Basic) -> tuple[Expr, ...]:
+    """The vertices an expression refers to, in order of first occurrence: ``Indexed`` and real symbols."""
+    return tuple(leaf for leaf in leaves(expression) if is_reference(leaf))
+
+
+def is_reference(leaf: Basic) -> bool:
+    """Whether a leaf refers to a vertex."""
+    return isinstance(leaf, Indexed) or is_variable(leaf)
+
+
+def is_variable(node: Basic) -> bool:
+    """Whether a symbol is a rank-0 variable; integer symbols are extents and indices are not variables."""
+    return isinstance(node, Symbol) and not node.is_integer
+
+
+def indices(expression: Basic) -> tuple[Idx, ...]:
+    """The indices an expression depends on, in order of first occurrence."""
+    return tuple(dict.fromkeys(index for leaf in leaves(expression) for index in leaf_indices(leaf)))
+
+
+def leaf_indices(leaf: Basic) -> tuple[Idx, ...]:
+    """The indices of one leaf: itself, or those among its subscripts."""
+    if isinstance(leaf, Idx):
+        return (leaf,)
+    return tuple([i for i in leaf.args if isinstance(i, Idx)]) if isinstance(leaf, Indexed) else ()
+
+
+def base_name(reference: Expr) -> str:
+    """The name of the variable that a reference belongs to."""
+    return str(reference.args[0].name if isinstance(reference, Indexed) else reference.name)
+
+
+def symbol_of(reference: Expr) -> Expr:
+    """The SymPy object that the references of a variable are made of: an ``IndexedBase``, or the scalar itself."""
+    return reference.args[0] if isinstance(reference, Indexed) else reference
+
+
+def subscripts(reference: Expr) -> tuple[Expr, ...]:
+    """The subscripts of a reference; none for a scalar."""
+    return reference.args[1:] if isinstance(reference, Indexed) else ()
+
+
+def shape(reference: Expr) -> tuple[Extent, ...]:
+    """The declared shape of the variable that a reference belongs to."""
+    if not isinstance(reference, Indexed):
+        return ()
+    return tuple([int(n) if n.is_Integer else n for n in reference.args[0].shape or ()])
+
+
+def fresh_index(index: Idx, taken: Set[str]) -> Idx:
+    """An index of the same range under a name that is not taken: h, h_1, h_2, …"""
+    stem = index.name.split("_")[0]
+    names = chain([index.name], (f"{stem}_{n}" for n in count(1)))
+    name = next(name for name in names if name not in taken)
+    return index if name == index.name else Idx(name, (index.lower, index.upper))
+
+
+def fresh_names(stem: str, taken: Collection[str]) -> Iterator[str]:
+    """v1, v2, v3, … without those that are taken."""
+    return (name for n in count(1) if (name := f"{stem}{n}") not in taken)
+
+
+def fresh_name(name: str, taken: Collection[str]) -> str:
+    """The name itself, or with as many primes as it needs to be new."""
+    while name in taken:
+        name += "'"
+    return name
