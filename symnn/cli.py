@@ -54,10 +54,11 @@ class Level(StrEnum):
 
 
 class Target(StrEnum):
-    """The language that a network is written in."""
+    """What a network is written as."""
 
     python = "python"
     c = "c"
+    object = "object"
 
 
 class Precision(StrEnum):
@@ -331,23 +332,30 @@ def steps(
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
 def compile_command(
     spec: SpecArgument,
-    out: Annotated[Path, typer.Option(help="The Python file to write, or for C the directory.")],
-    target: Annotated[Target, typer.Option(help="The language.")] = Target.python,
+    out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
+    target: Annotated[Target, typer.Option(help="A Python module, C99, or an object file.")] = Target.python,
     model: Annotated[
-        Path | None, typer.Option(help="A trained network, model.safetensors: C that predicts, its weights inside.")
+        Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into C or an object.")
     ] = None,
     dtype: Annotated[
         Precision | None, typer.Option(help="The type of real numbers; float64, or that of the model, unless given.")
     ] = None,
+    triple: Annotated[
+        str | None,
+        typer.Option(help="Another machine for an object file, such as aarch64-linux-gnu."),
+    ] = None,
 ) -> None:
-    """Write the network as source code with a self-test: a Python module that needs numpy and numba only, or C99.
+    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, or an object file.
 
-    The module has forward and value_and_grad. C is one function: value and gradient, or with --model the prediction for
-    raw rows, scaled as in training.
+    The module has forward and value_and_grad. C and object files have one function: value and gradient, or with --model
+    the prediction for raw rows, scaled as in training.
     """
     network = _network(spec)
-    if target is Target.c:
-        _compile_c(network, spec.stem, out, None if model is None else _trained(model, network), dtype)
+    if triple is not None and target is not Target.object:
+        raise SpecError("--triple: expected --target object beside it")
+    if target is not Target.python:
+        trained = None if model is None else _trained(model, network)
+        _export(network, spec.stem, out, trained, dtype, target, triple)
         return
     from symnn.files import write_atomically
     from symnn.standalone import standalone
@@ -363,18 +371,32 @@ def compile_command(
     say(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
 
 
-def _compile_c(network: Network, name: str, out: Path, trained: Checkpoint | None, dtype: Precision | None) -> None:
-    """Write C files into a directory, which is made if everything that goes there can be."""
-    from codegen.export import write_together
-    from symnn.export import c_gradient, c_prediction
+def _export(
+    network: Network,
+    name: str,
+    out: Path,
+    trained: Checkpoint | None,
+    dtype: Precision | None,
+    target: Target,
+    triple: str | None,
+) -> None:
+    """Write C or an object file into a directory, which is made if everything that goes there can be."""
+    from codegen.export import c_files, object_files, write_together
+    from symnn.export import gradient_request, prediction_request
 
     if out.exists() and not out.is_dir():
         raise SpecError(f"--out: expected a directory, found the file '{out}'")
     chosen = None if dtype is None else dtype.value
-    texts = c_gradient(network, name, chosen or "float64") if trained is None else c_prediction(trained, name, chosen)
+    if trained is None:
+        request = gradient_request(network, name, chosen or "float64")
+    else:
+        request = prediction_request(trained, name, chosen)
+    files = c_files(request) if target is Target.c else object_files(request, triple)
     _make_directory(out)
-    for path in write_together(out, texts):
-        say(f"wrote {path} ({len(texts[path.name].splitlines()):,} lines)")
+    for path in write_together(out, files):
+        content = files[path.name]
+        size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
+        say(f"wrote {path} ({size})")
     say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
 
 

@@ -1,4 +1,4 @@
-"""A network as C: its prediction with trained weights in the file, or value and gradient with theta as an argument."""
+"""A network to be written as C or machine code: its prediction with trained weights inside, or value and gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from codegen import Equation, Graph, Index, Variable
-from codegen.export import c_texts
+from codegen.export import Request
 from codegen.functions import absolute, select
 from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
@@ -21,11 +21,12 @@ SHOWN = 100
 """Features and classes that the header names at most."""
 
 
-def c_gradient(network: Network, name: str, dtype: DTypeLike = "float64") -> dict[str, str]:
-    """The files of ``loss, gradient`` of theta, x and y, by their names.
+def gradient_request(network: Network, name: str, dtype: DTypeLike = "float64") -> Request:
+    """``loss, gradient`` of theta, x and y, with a few random rows as the example of its self-test.
 
+    >>> from codegen.export import c_files
     >>> from symnn.network import dense
-    >>> sorted(c_gradient(Network(2, (dense(1),), "mean_squared_error"), "line"))
+    >>> sorted(c_files(gradient_request(Network(2, (dense(1),), "mean_squared_error"), "line")))
     ['CMakeLists.txt', 'line.c', 'line.h', 'line_test.c']
     """
     graph = network.gradient_graph
@@ -36,15 +37,19 @@ def c_gradient(network: Network, name: str, dtype: DTypeLike = "float64") -> dic
     labels = generator.integers(0, network.outputs, ROWS)
     y = labels if network.target.kind == "integer" else rows
     example = {**network.split(network.initial_parameters(0)), "x": x, "y": y}
-    return c_texts(graph, name=name, dtype=dtype, pack=pack, example=example)
+    return Request(graph, name, dtype, pack=pack, example=example)
 
 
-def c_prediction(trained: Checkpoint, name: str, dtype: DTypeLike | None = None) -> dict[str, str]:
-    """The files of the outputs for raw rows, which are scaled as in training, with the weights in the source.
+def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None = None) -> Request:
+    """The outputs for raw rows, which are scaled as in training, with the weights as constants.
 
+    Unless it is given, the dtype is that of the weights.
+
+    >>> from codegen.export import c_files
     >>> from symnn.network import dense
     >>> network = Network(2, (dense(1),), "mean_squared_error")
-    >>> print(c_prediction(Checkpoint(network, np.ones(3)), "line")["line.h"].split("*/")[-1].split("#")[0])
+    >>> files = c_files(prediction_request(Checkpoint(network, np.ones(3)), "line"))
+    >>> print(files["line.h"].split("*/")[-1].split("#")[0])
     int line(
         ptrdiff_t S,
         const double *x,
@@ -56,9 +61,7 @@ def c_prediction(trained: Checkpoint, name: str, dtype: DTypeLike | None = None)
     x = np.random.Generator(np.random.PCG64(0)).normal(size=(ROWS, trained.network.inputs))
     x = x if trained.scaling is None else trained.scaling.restore(x)
     real = trained.theta.dtype if dtype is None else dtype
-    return c_texts(
-        found.graph, name=name, dtype=real, constants=found.constants, example={"x": x}, notes=list(_notes(trained))
-    )
+    return Request(found.graph, name, real, constants=found.constants, example={"x": x}, notes=tuple(_notes(trained)))
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import re
 import shutil
 import subprocess
@@ -20,15 +21,27 @@ from hypothesis import strategies as st
 from sympy import And, Eq, Expr, Idx, IndexedBase, Not, Or, Piecewise, symbols
 
 import codegen
-from codegen import EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient, write_c
+from codegen import (
+    EmitError,
+    Equation,
+    Graph,
+    Index,
+    Reduction,
+    Variable,
+    from_expressions,
+    gradient,
+    write_c,
+    write_object,
+)
 from codegen import functions as f
 from codegen.compare.functions import FUNCTIONS
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.names import RESERVED, Names, comment
 from codegen.emit.externals import FUNCTIONS as SPECIAL
-from codegen.export import c_texts
+from codegen.export import Request, c_files, object_files
 from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
+from codegen.runtime.machine import load_object
 from codegen.walk import Extent, postorder
 from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
 from tests.codegen.test_selection import PRUNED, X, w
@@ -165,7 +178,7 @@ def built(folder: Path, rows: Sequence[tuple[Graph, str, str]], compiler: str, *
     """Graphs by dtype and schedule as functions of one library, compiled by one call."""
     sources = []
     for number, (graph, dtype, schedule) in enumerate(rows):
-        texts = c_texts(graph, name=f"g{number}", dtype=dtype, schedule=schedule)  # type: ignore[arg-type]
+        texts = c_files(Request(graph, f"g{number}", dtype, schedule))  # type: ignore[arg-type]
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
         sources.append(str(folder / f"g{number}.c"))
@@ -246,7 +259,7 @@ def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
     x = Variable("x").symbol
     body = kind(sympy.Integer(2), x) if SPECIAL[kind].arguments == 2 else kind(x)
     with pytest.raises(EmitError, match=f"^{type(body).__name__} has no form in C: compiled functions call SciPy's$"):
-        c_texts(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",)))
+        c_files(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))))
 
 
 # --- what is refused, and what is written ---------------------------------------------------------------------------
@@ -331,5 +344,62 @@ def test_constants_read_back_as_the_same_numbers() -> None:
 def test_the_c_of_a_small_network(name: str, golden: Callable[[str, str], None]) -> None:
     graph = mlp([2, 3, 2])
     pack = {"theta": parameters(graph), "gradient": [f"dloss/d{name}" for name in parameters(graph)]}
-    texts = c_texts(gradient(graph, "loss", parameters(graph)), name="network", pack=pack)
+    texts = c_files(Request(gradient(graph, "loss", parameters(graph)), "network", pack=pack))
     golden(f"c_{name[-1]}.txt", texts[f"network.{name[-1]}"])
+
+
+# --- object files ---------------------------------------------------------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.parametrize("triple", [None, "x86_64-unknown-linux-gnu"])
+def test_an_object_file_computes_what_the_graph_says(triple: str | None, tmp_path: Path) -> None:
+    if triple is not None and (platform.machine(), platform.system()) != ("x86_64", "Linux"):
+        pytest.skip("machine code of another machine")
+    graph = GRAPHS["2-5-3"]
+    values = random_values(graph, samples=SAMPLES)
+    theta = {name: values[name] for name in parameters(mlp([2, 5, 3]))}
+    rest = {name: value for name, value in values.items() if name not in theta}
+    options: dict[str, Any] = {"name": "net", "constants": theta, "example": rest, "schedule": "tiled"}
+    _, code, test, _ = write_object(graph, tmp_path, triple=triple, **options)
+    program = tmp_path / "test"
+    subprocess.run([COMPILERS[0], *STRICT, str(test), str(code), "-o", str(program), "-lm"], check=True)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_object_refuses_labels_and_lengths_out_of_range(tmp_path: Path) -> None:
+    y, x, picked = Variable("y", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
+    graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
+    loaded = load_object(bytes(object_files(Request(graph, "pick"))["pick.o"]), ["pick"])
+    call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t, *[ctypes.c_void_p] * 4)(loaded.addresses["pick"])
+    rows, found, workspace = np.arange(15.0).reshape(3, 5), np.full(3, np.nan), np.empty(10_000)
+
+    def called(length: int, *labels: int) -> int:
+        arrays = (rows, np.array(labels, np.int64), found, workspace)
+        return int(call(length, *[array.ctypes.data for array in arrays]))
+
+    assert called(0, 1, 2, 3) == 1
+    assert (called(3, 1, 5, 3), called(3, 1, -1, 3), np.isnan(found).all()) == (3, 3, True)
+    assert (called(3, 1, 0, 4), found.tolist()) == (0, [1.0, 5.0, 14.0])
+
+
+OTHERS = {
+    "aarch64-unknown-linux-gnu": b"\x7fELF\x02\x01",
+    "riscv64-unknown-linux-gnu": b"\x7fELF\x02\x01",
+    "arm64-apple-darwin": b"\xcf\xfa\xed\xfe",
+    "wasm32-unknown-unknown": b"\x00asm",
+}
+
+
+@pytest.mark.parametrize("triple", OTHERS)
+def test_object_files_for_other_machines(triple: str) -> None:
+    files = object_files(Request(GRAPHS["the lecture's"], "net"), triple)
+    assert bytes(files["net.o"]).startswith(OTHERS[triple])
+    assert f"machine code for {triple}" in str(files["net.h"])
+
+
+@pytest.mark.parametrize("triple", ["", "z80-unknown-none", "/etc/passwd", "x86_64\n"])
+def test_a_triple_that_is_not_known_is_refused(triple: str) -> None:
+    with pytest.raises(EmitError, match=r"^triple: found [^\n]*, (expected one that begins with|which LLVM)"):
+        object_files(Request(lecture(), "net"), triple)

@@ -432,6 +432,14 @@ BAD = {
     "no data": (["train", XOR], "data: expected a data set"),
     "no target": (["train", XOR, "--data", "x.csv"], "--target"),
     "no data file": (["train", XOR, "--data", "x.csv", "--target", "y"], "x.csv"),
+    "a machine for C": (
+        ["compile", XOR, "--target", "c", "--out", "x", "--triple", "wasm32"],
+        "--triple: expected",
+    ),
+    "an unknown machine": (
+        ["compile", XOR, "--target", "object", "--out", "x", "--triple", "z80"],
+        "triple: found 'z80', exp",
+    ),
     "weights for Python": (["compile", XOR, "--out", "x.py", "--model", "m"], "--model: expected --target c beside it"),
     "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
     "weights that are none": (

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codegen.export import c_files
 from symnn import Network, dense
 from symnn.checkpoint import Checkpoint
-from symnn.export import c_gradient, c_prediction
+from symnn.export import gradient_request, prediction_request
 from symnn.scaling import Scaling
 from symnn.tables import Column, Features
 
@@ -38,7 +39,7 @@ def written(folder: Path, texts: dict[str, str]) -> None:
 @needs_gcc
 def test_raw_rows_go_in_and_predictions_in_the_units_of_the_targets_come_out(tmp_path: Path) -> None:
     found = trained()
-    texts = c_prediction(found, "flowers")
+    texts = c_files(prediction_request(found, "flowers"))
     assert "/* x[s, 1]: *%2f int main */" in texts["flowers.h"]
     written(tmp_path, texts)
     library = tmp_path / "flowers.so"
@@ -53,7 +54,7 @@ def test_raw_rows_go_in_and_predictions_in_the_units_of_the_targets_come_out(tmp
 @needs_gcc
 def test_value_and_gradient_pass_their_self_test_in_float32(tmp_path: Path) -> None:
     network = Network(2, (dense(3, "relu"), dense(3)), "softmax_cross_entropy", weight_decay=0.01)
-    written(tmp_path, c_gradient(network, "net", "float32"))
+    written(tmp_path, c_files(gradient_request(network, "net", "float32")))
     program = tmp_path / "test"
     subprocess.run([*STRICT, tmp_path / "net.c", tmp_path / "net_test.c", "-o", program, "-lm"], check=True)
     done = subprocess.run([program], capture_output=True, text=True)

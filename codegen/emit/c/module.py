@@ -62,7 +62,7 @@ def _description(function: CFunction) -> list[str]:
 
 def _declaration(function: CFunction) -> list[str]:
     lines = []
-    if function.program.work:
+    if function.work:
         arguments = f"({', '.join(function.extents.values())})" if function.varies else ""
         lines += [
             "/* The numbers in the workspace. */",

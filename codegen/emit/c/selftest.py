@@ -45,7 +45,7 @@ def _lines(function: CFunction, inputs: Mapping[str, np.ndarray], expected: Mapp
         yield f"static {function.real} result_{name}[{max(1, expected[slot.name].size)}];"
         yield ""
     sizes = ", ".join(str(lengths[n]) for n in function.program.extents)
-    if function.program.work:
+    if function.work:
         yield f"static {function.real} workspace[{macro(function)}{f'({sizes})' if function.varies else ''}];"
         yield ""
     yield from _COMPARISON.format(real=function.real, tolerance=repr(tolerance)).splitlines()
@@ -55,7 +55,7 @@ def _lines(function: CFunction, inputs: Mapping[str, np.ndarray], expected: Mapp
     given = [*(str(lengths[n]) for n in function.program.extents)]
     given += [f"argument_{name}" if slot.shape else f"argument_{name}[0]" for slot, name in slots]
     given += [f"result_{name}" for name in function.results]
-    given += ["workspace"] * bool(function.program.work)
+    given += ["workspace"] * bool(function.work)
     yield f"    const int status = {function.name}({', '.join(given)});"
     yield "    double worst = 0.0;"
     yield "    if (status != 0) {"
@@ -129,6 +129,30 @@ if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
         target_compile_options({name} PRIVATE -march=native)
     endif()
 endif()
+if(UNIX)
+    target_link_libraries({name} PUBLIC m)
+endif()
+
+enable_testing()
+add_executable({name}_test {name}_test.c)
+target_link_libraries({name}_test {name})
+add_test(NAME {name} COMMAND {name}_test)
+"""
+
+
+def cmake_object(name: str) -> str:
+    """The text of a CMakeLists.txt with an object file as a library, and its test."""
+    return f"""\
+cmake_minimum_required(VERSION 3.10)
+project({name} C)
+
+set(CMAKE_C_STANDARD 99)
+set(CMAKE_C_EXTENSIONS OFF)
+
+add_library({name} STATIC {name}.o)
+set_target_properties({name} PROPERTIES LINKER_LANGUAGE C)
+set_source_files_properties({name}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 if(UNIX)
     target_link_libraries({name} PUBLIC m)
 endif()

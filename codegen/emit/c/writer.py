@@ -61,8 +61,11 @@ class CFunction:
     dtype: Dtype
     name: str
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    work: tuple[tuple[Extent, ...], ...] | None = None
+    """The shapes of what the workspace holds, where it is not the program's own."""
 
     def __post_init__(self) -> None:
+        self.work = self.program.work if self.work is None else self.work
         names = Names({self.name})
         self.extents = dict(zip(self.program.extents, names.all(map(str, self.program.extents))))
         self.arguments = names.all(slot.name for slot in self.layout.arguments)
@@ -101,8 +104,9 @@ class CFunction:
     @property
     def workspace_size(self) -> str:
         """Numbers in the workspace, as the text of a macro."""
-        fixed = sum(math.prod(map(int, w)) for w in self.program.work if all(isinstance(n, int) for n in w))
-        varying = [self.size(w, macro=True) for w in self.program.work if any(not isinstance(n, int) for n in w)]
+        shapes = self.work or ()
+        fixed = sum(math.prod(map(int, w)) for w in shapes if all(isinstance(n, int) for n in w))
+        varying = [self.size(w, macro=True) for w in shapes if any(not isinstance(n, int) for n in w)]
         return " + ".join([str(fixed)] * (fixed > 0 or not varying) + varying)
 
     @property
@@ -114,7 +118,7 @@ class CFunction:
             found.append((f"const {kind} *" if slot.shape else f"{kind} ", name, describe(slot)))
         for slot, name in zip(self.layout.results, self.results):
             found.append((f"{self.real} *", name, f"result: {describe(slot)}"))
-        if self.program.work:
+        if self.work:
             found.append((f"{self.real} *", self.workspace, "workspace, its contents before and after do not matter"))
         return found
 
@@ -129,7 +133,7 @@ class CFunction:
     @property
     def varies(self) -> bool:
         """Whether the size of the workspace depends on an extent."""
-        return any(not isinstance(n, int) for shape in self.program.work for n in shape)
+        return any(not isinstance(n, int) for shape in self.work or () for n in shape)
 
     def constant_arrays(self, text: str) -> Iterator[str]:
         """Definitions of the inputs whose values stand in the file, of those that a text reads."""
