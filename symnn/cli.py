@@ -361,7 +361,9 @@ def compile_command(
     from symnn.standalone import standalone
 
     if model is not None:
-        raise SpecError("--model: expected --target c beside it: a Python module takes its weights as an argument")
+        raise SpecError(
+            "--model: expected --target c or object beside it: a Python module takes its weights as an argument"
+        )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
     if not out.parent.is_dir():
