@@ -271,14 +271,14 @@ def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
 
 @needs_compiler
 def test_labels_out_of_range_are_reported_before_anything_is_written(tmp_path: Path) -> None:
-    y, x, picked = Variable("y", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
+    y, x, picked = Variable("i", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
     graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
     rows = [(graph, "float64", "auto")]
     (function,) = built(rows, sources(tmp_path, rows), COMPILERS[0])
     values = random_values(graph)
     assert function(values)[0] == 0
     for wrong in (-1, 5, 2**62):
-        status, (found,) = function({**values, "y": np.array([0, 1, wrong, 2])})
+        status, (found,) = function({**values, "i": np.array([0, 1, wrong, 2])})
         assert (status, np.isnan(found).all()) == (3, True)  # the third parameter, after S and x
 
 

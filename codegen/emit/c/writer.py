@@ -235,10 +235,10 @@ class _Writer:
         for slot, name in zip(f.layout.arguments, f.arguments):
             limit = slot.variables[0].below
             if limit is not None:
-                element = f"{name}[i]" if slot.shape else name
+                element = f"{name}[place]" if slot.shape else name
                 pad = "        " if slot.shape else "    "
                 if slot.shape:
-                    yield f"    for (ptrdiff_t i = 0; i < {f.size(slot.shape)}; ++i)"
+                    yield f"    for (ptrdiff_t place = 0; place < {f.size(slot.shape)}; ++place)"
                 yield f"{pad}if ({element} < 0 || {element} >= {limit})"
                 yield f"{pad}    return {number[name]};"
 
