@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from types import MappingProxyType
@@ -94,21 +94,21 @@ def for_few_samples(graph: Graph, program: Program) -> Program | None:
     return loops(graph) if program.samples is not None and program.schedule != "unrolled" else None
 
 
-def schedule(graph: Graph, name: ScheduleName = "auto") -> Program:
-    """Schedule a graph by name, or by what it costs.
+def schedule(graph: Graph, name: ScheduleName = "auto", among: Iterable[str] = SCHEDULES) -> Program:
+    """Schedule a graph by name, or by what it costs; ``among`` are the schedules that a target has.
 
-    Raises :class:`EmitError` for a name that is not known.
+    Raises :class:`EmitError` for a name that is not one of them.
     """
     if name == "auto":
-        return _cheapest(graph)
-    if name not in SCHEDULES:
-        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(SCHEDULES)}")
+        return _cheapest(graph, among)
+    if name not in among:
+        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(among)}")
     return SCHEDULES[name](graph)
 
 
-def _cheapest(graph: Graph) -> Program:
+def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
     """The program that costs least by the cost model, among the schedules that suit a graph."""
-    names = [name for name in SCHEDULES if name != "unrolled" or scalar_equations(graph) <= UNROLLED_STATEMENTS]
+    names = [name for name in among if name != "unrolled" or scalar_equations(graph) <= UNROLLED_STATEMENTS]
     programs = []
     for name in names:
         try:
