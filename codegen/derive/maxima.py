@@ -8,7 +8,7 @@ from codegen.derive.local import local_derivatives
 from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.functions.kinks import Extremum
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.walk import extent, is_leaf, is_reference, postorder, rebuild, references, rewrite
 
@@ -22,6 +22,7 @@ def plain_maxima(graph: Graph) -> Graph:
     the derivatives cost is linear in their number.
 
     >>> from sympy import Idx
+    >>> from codegen import Reduction
     >>> t, a, m = Idx("t", 3), Variable("a", (3,)), Variable("m")
     >>> graph = Graph((a,), (Equation(m.symbol, a[t] ** 2, Reduction.MAX, (t,)),), ("m",))
     >>> print(plain_maxima(graph))
@@ -35,7 +36,7 @@ def plain_maxima(graph: Graph) -> Graph:
     for given in graph.equations:
         *parts, equation = _with_extrema_cut(given, names)
         equations += parts
-        if equation.reduction is Reduction.MAX and not is_reference(equation.body) and local_derivatives(equation):
+        if equation.selects and not is_reference(equation.body) and local_derivatives(equation):
             name = names(f"argument of {equation.target}")
             argument = Variable(name, tuple(extent(i) for i in equation.domain))[equation.domain]
             equations += [Equation(argument, equation.body), equation.with_body(argument)]

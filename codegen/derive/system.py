@@ -11,7 +11,7 @@ from sympy.core.basic import Basic
 from codegen.derive.structure import Structure, split
 from codegen.derive.sums import fewest
 from codegen.functions import equal
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import Summand
 from codegen.passes.patterns import Patterns, Vertex
@@ -108,8 +108,7 @@ class System:
         """The vertex of a sum, a new one or one that has the value already; it lacks the axes that the sum lacks."""
         if term.body == 0 or (is_reference(term.body) and not term.reduced):
             return term.body
-        reduction = Reduction.SUM if term.reduced else None
-        existing = self._values.get(self._right_side(term.body, reduction, term.reduced))
+        existing = self._values.get(self._right_side(term))
         if existing is not None:
             return existing.at([i for i in indices(term.body) if i not in term.reduced])
         present = set(indices(term.body)) - set(term.reduced)
@@ -122,7 +121,7 @@ class System:
         layout = (tuple(kept), tuple(isinstance(value, Idx) for value in key))
         name = self._place(wanted, layout, tuple(v if isinstance(v, Integer) else None for v in key))
         target = Variable(name, tuple(n for _, n in kept.values()))[key]
-        return self.append(Equation(target, term.body, reduction, term.reduced))
+        return self.append(Equation.total(target, term))
 
     def _place(self, wanted: str, layout: Hashable, pattern: Hashable) -> str:
         """A variable of this layout in which the vertex is not assigned yet; elements of one array share it."""
@@ -143,7 +142,7 @@ class System:
         rest = Mul(*[f for f in factors if f not in outside])
         if is_reference(rest) or not references(rest):
             return local
-        existing = self._values.get(self._right_side(rest))
+        existing = self._values.get(self._right_side(Summand(rest)))
         if existing is not None:
             return Mul(*outside, existing.at(indices(rest)))
         order = [i for i in equation.domain if i in indices(rest)]
@@ -158,25 +157,25 @@ class System:
             new = rebuild(node, arguments)
             if is_leaf(node) or not isinstance(node, Expr):
                 return new
-            vertex = self._values.get(self._right_side(node))
+            vertex = self._values.get(self._right_side(Summand(node)))
             return new if vertex is None else vertex.at(indices(node))
 
         return fold(expression, step)
 
     def _register(self, equation: Equation) -> None:
         """Remember the value of a vertex; that of a maximum is found by its own name only."""
-        plain = is_leaf(equation.body) and equation.reduction is None
-        unusable = equation.reduction is Reduction.MAX or equation.name in self._keep
+        plain = is_leaf(equation.body) and equation.is_map
+        unusable = not equation.is_linear or equation.name in self._keep
         if unusable or plain or not equation.references:
             return
         order = [i for i in indices(equation.body) if i not in equation.reduced]
         if set(order) == set(equation.free):
-            key = self._right_side(equation.body, equation.reduction, equation.reduced)
+            key = self._right_side(Summand(equation.body, equation.reduced))
             self._values.setdefault(key, Vertex(equation.target, tuple(order)))
 
-    def _right_side(self, body: Expr, reduction: Reduction | None = None, reduced: Sequence[Idx] = ()) -> Hashable:
+    def _right_side(self, term: Summand) -> Hashable:
         """What two equations of one value have in common: the body up to the names of its indices."""
-        order = indices(body)
-        free = [i for i in order if i not in reduced]
-        summed = [i for i in order if i in reduced]
-        return self._patterns(body, (*free, *summed)), reduction, len(summed)
+        order = indices(term.body)
+        free = [i for i in order if i not in term.reduced]
+        summed = [i for i in order if i in term.reduced]
+        return self._patterns(term.body, (*free, *summed)), len(summed)

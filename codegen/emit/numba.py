@@ -5,8 +5,7 @@ Every identifier is made here; names from the graph appear only in comments and 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -69,6 +68,25 @@ from numba import njit, types
 
 CACHE = globals().get('CACHE', False)  # set by a loader that keeps this file for Numba's cache
 """
+
+
+def _add(target: str, value: str, temporary: Callable[[], str]) -> Iterator[str]:
+    yield f"{target} += {value}"
+
+
+def _keep_larger(target: str, value: str, temporary: Callable[[], str]) -> Iterator[str]:
+    name = temporary()
+    yield f"{name} = {value}"
+    # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
+    yield f"{target} = {name} if {name} > {target} or {name} != {name} else {target}"
+
+
+ACCUMULATE: Mapping[Reduction, Callable[[str, str, Callable[[], str]], Iterator[str]]] = {
+    Reduction.SUM: _add,
+    Reduction.MAX: _keep_larger,
+}
+"""The lines that combine a target with one more value; a temporary has a name of its own."""
+
 SPECIAL = "from codegen.emit import special\n"
 """What a module with special functions needs besides; others need NumPy and Numba alone."""
 
@@ -339,13 +357,8 @@ class Functions:
             target = self.text_of(statement.target, scope)
             if isinstance(statement, Set):
                 yield f"{target} = {value}"
-            elif statement.equation.reduction is Reduction.SUM:
-                yield f"{target} += {value}"
             else:
-                name = self.temporary()
-                yield f"{name} = {value}"
-                # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
-                yield f"{target} = {name} if {name} > {target} or {name} != {name} else {target}"
+                yield from ACCUMULATE[statement.equation.monoid](target, value, self.temporary)
 
     def contraction(self, statement: Contract) -> str:
         free, (k,) = statement.equation.free, statement.equation.reduced
@@ -357,7 +370,7 @@ class Functions:
         return f"np.dot({', '.join(operands)}, {self.array_of(statement.equation.target)})"
 
     def neutral(self, statement: Fill, scope: Mapping[Idx, str]) -> Iterator[str]:
-        value = self.number(0.0 if statement.equation.reduction is Reduction.SUM else -math.inf)
+        value = self.number(float(statement.equation.monoid.neutral))
         inner = dict(scope)
         for depth, index in enumerate(statement.over):
             inner[index] = f"i{len(inner)}"

@@ -18,7 +18,8 @@ from sympy import Idx as Index
 from codegen.cached import Fields, cached_property
 from codegen.errors import CodegenError, GraphError
 from codegen.ir.cells import Cell, cell_of, overlap
-from codegen.ir.equation import Equation, Kind, Reduction, Variable, sample_extent
+from codegen.ir.equation import Equation, Kind, Variable, sample_extent
+from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import in_order, known_names, validate
 from codegen.walk import is_variable, subscripts

@@ -13,7 +13,7 @@ from sympy.core.relational import Relational
 from codegen.cached import once
 from codegen.functions import Composite, equal, hypot, select, step, stop_gradient
 from codegen.functions.kinks import Extremum
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.walk import annotate, extent, is_leaf, postorder
 
@@ -67,7 +67,7 @@ def _priced(equation: Equation) -> tuple[tuple[Collection[Idx], tuple[tuple[str,
         if kinds:
             found.append((below[id(node)], tuple(kinds.items())))
     if equation.reduction is not None:
-        found.append((equation.domain, (("add" if equation.reduction is Reduction.SUM else "compare", 1),)))
+        found.append((equation.domain, ((equation.reduction.operation, 1),)))
     return tuple(found)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
 
-from sympy import Add, Expr, Idx, Integer
+from sympy import Idx, Integer
 
 from codegen.errors import GraphError
-from codegen.functions import maximum
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
 from codegen.walk import extent, reindex
-
-COMBINE: Mapping[Reduction, Callable[..., Expr]] = {Reduction.SUM: Add, Reduction.MAX: maximum}
 
 
 def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
@@ -40,5 +37,5 @@ def _scalars(equation: Equation) -> Iterator[Equation]:
     symbolic = tuple(i for i in equation.reduced if i not in _counted(equation.reduced))
     for outer in _assignments(equation.free):
         terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced)]
-        body = terms[0] if equation.reduction is None or len(terms) == 1 else COMBINE[equation.reduction](*terms)
+        body = terms[0] if equation.reduction is None or len(terms) == 1 else equation.reduction.combine(*terms)
         yield Equation.over(reindex(equation.target, outer), body, equation.reduction, symbolic)

@@ -129,7 +129,7 @@ def _index_fault(equation: Equation) -> str | None:
     names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
         return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
-    if (equation.reduction is None) != (not equation.reduced):
+    if equation.is_map == bool(equation.reduced):
         return "a reduction and its reduced indices go together"
     for index in equation.reduced:
         if index not in equation.indices:

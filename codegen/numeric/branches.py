@@ -14,7 +14,7 @@ from sympy.core.relational import Relational
 
 from codegen import functions
 from codegen.functions import Composite, canonical_node, equal, floor, sign, stop_gradient
-from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Variable
 from codegen.walk import base_name, extent, indices, is_leaf, is_variable, references, rewrite
 
 
@@ -103,7 +103,7 @@ def _decisions(equation: Equation) -> Iterator[Expr]:
         kind = next((kind for kind in DECISIONS if isinstance(node, kind)), None)
         if kind is not None:
             yield from DECISIONS[kind](node)
-    if equation.reduction is Reduction.MAX and _flows_from(equation):
+    if equation.selects and _flows_from(equation):
         yield equal(body, equation.target)
 
 

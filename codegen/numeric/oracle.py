@@ -127,10 +127,10 @@ class Oracle:
         return result
 
     def _element(self, plan: Plan, found: Mapping[str, Objects], outer: Element) -> Mpf:
-        if plan.equation.reduction is None:
+        if plan.equation.is_map:
             return _run(plan.steps, found, outer)
         terms = [_run(plan.steps, found, outer + inner) for inner in product(*map(range, plan.reduced))]
-        return self.combine[plan.equation.reduction](terms)
+        return self.combine[plan.equation.monoid](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
         program = compile_bodies(equation.body, kept=(Approximation,))

@@ -13,6 +13,7 @@ from sympy import Expr, Idx, Mul
 from codegen.functions import equal
 from codegen.ir.graph import Equation, Graph, Reduction, Variable
 from codegen.ir.operations import size
+from codegen.ir.summation import Summand
 from codegen.walk import extent, fresh_names, indices, is_leaf, references
 
 Indices: TypeAlias = frozenset[Idx]
@@ -53,7 +54,7 @@ class _Operand:
 
 def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     """The equation, after those of the products that it no longer has."""
-    if equation.reduction is not Reduction.SUM:
+    if not equation.is_sum:
         yield equation
         return
     constants, operands = _operands(equation)
@@ -65,7 +66,7 @@ def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
         free = set(indices(expression)) - set(reduced)
         order = tuple(sorted((i for i in equation.domain if i in free), key=lambda i: isinstance(extent(i), int)))
         target = Variable(next(names), tuple(extent(i) for i in order))[order]
-        return Equation(target, expression, Reduction.SUM if reduced else None, tuple(reduced))
+        return Equation.total(target, Summand(expression, tuple(reduced)))
 
     for one, other, summed in _cheapest(tuple(o.indices for o in operands), frozenset(remaining)).pairs:
         pair = operands[one], operands[other]

@@ -63,7 +63,7 @@ def _merge(graph: Graph, patterns: Patterns) -> list[Equation]:
     for given in graph.equations:
         equation = given.with_body(_follow(given, alias))
         right_side = _right_side(equation, patterns)
-        plain = is_leaf(equation.body) and equation.reduction is None
+        plain = is_leaf(equation.body) and equation.is_map
         if plain or not equation.references or right_side not in first:
             first.setdefault(right_side, Vertex(equation.target, equation.free))
             kept.append(equation)
@@ -114,7 +114,7 @@ def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
 
 
 def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Patterns) -> None:
-    if equation.reduction is None and equation.references and not is_leaf(equation.body):
+    if equation.is_map and equation.references and not is_leaf(equation.body):
         order = equation.indices
         if set(order) == set(equation.free):
             vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))

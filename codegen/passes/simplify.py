@@ -9,7 +9,7 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import canonical
-from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.summation import summand
 from codegen.walk import indices, reindex, rewrite, subscripts
 
@@ -60,14 +60,14 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
         for access in equation.reads:
             cells = graph.meeting(access.cell)
             for cell in cells:
-                uses[cell] += 1 if equation.reduction is None else 2
+                uses[cell] += 1 if equation.is_map else 2
             if cells != (access.cell,):
                 whole.difference_update(cells)
     return uses, whole
 
 
 def _is_trivial(equation: Equation, uses: int) -> bool:
-    if equation.reduction is not None:
+    if not equation.is_map:
         return False
     references, body = equation.references, equation.body
     if not references:
@@ -107,9 +107,8 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
 @once
 def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
-    if equation.reduction is Reduction.SUM:
-        term = summand(equation.body, equation.reduced)
-        equation = Equation.over(equation.target, term.body, Reduction.SUM, term.reduced)
+    if equation.is_sum:
+        equation = Equation.total(equation.target, summand(equation.body, equation.reduced))
     return equation.with_body(rewrite(equation.body, _factor))
 
 

@@ -11,8 +11,8 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import log1p, maximum, sigmoid, stop_gradient
-from codegen.ir.equation import Equation, Reduction, Variable
-from codegen.ir.graph import Cell, Graph, cell_of
+from codegen.ir.equation import Equation, Variable
+from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.passes import tails
 from codegen.passes.norms import directed, is_norm
 from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
@@ -117,7 +117,7 @@ def _shift(equations: Sequence[Equation], keep: Collection[str], taken: set[str]
 
 def _exponentials(equations: Iterable[Equation], keep: Collection[str]) -> dict[Cell, Equation]:
     """The vertices that are an exponential and may be written out."""
-    return {e.cell: e for e in equations if e.reduction is None and isinstance(e.body, exp) and e.name not in keep}
+    return {e.cell: e for e in equations if e.is_map and isinstance(e.body, exp) and e.name not in keep}
 
 
 def _maxima(equations: Iterable[Equation]) -> set[Cell]:
@@ -134,9 +134,9 @@ def _logged_or_divided(equation: Equation) -> list[Expr]:
 
 def _powers(equation: Equation, exponentials: Mapping[Cell, Equation]) -> tuple[Expr, ...]:
     """The g of Z = Σ exp(g), the exponentials written in place or vertices of their own; none for other equations."""
-    if equation.reduction is Reduction.SUM:
+    if equation.is_sum:
         return exponents(_written_out(equation.body, exponentials))
-    return exponents(equation.body) if equation.reduction is None and isinstance(equation.body, Add) else ()
+    return exponents(equation.body) if equation.is_map and isinstance(equation.body, Add) else ()
 
 
 def _split(equation: Equation, powers: Sequence[Expr], taken: set[str]) -> tuple[_Shifted, list[Equation]]:
@@ -201,9 +201,9 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
     where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u); d/e, where d is exp(−u²) and e is
     erfc(u), becomes 1/erfcx(u); √n and x/√n, where n is x² + y², become hypot(x, y) and the cosine of its direction.
     """
-    norms = {e.cell: e for e in equations if e.reduction is None and is_norm(e.body) and e.name not in keep}
-    decaying = {e.cell: e for e in equations if e.reduction is None and _decays(e.body) and e.name not in keep}
-    growing = {e.cell: e for e in equations if e.reduction is None and e.body.func in GROWING and e.name not in keep}
+    norms = {e.cell: e for e in equations if e.is_map and is_norm(e.body) and e.name not in keep}
+    decaying = {e.cell: e for e in equations if e.is_map and _decays(e.body) and e.name not in keep}
+    growing = {e.cell: e for e in equations if e.is_map and e.body.func in GROWING and e.name not in keep}
     bases = {**growing, **norms}
     saturating = {**_saturating(equations, keep), **bases}
 
@@ -245,7 +245,7 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
     found: dict[Cell, Equation] = {}
     for equation in equations:
         body = _written_out(equation.body, exponentials) if isinstance(equation.body, Mul) else equation.body
-        if equation.reduction is None and equation.name not in keep and _saturates(body, maxima):
+        if equation.is_map and equation.name not in keep and _saturates(body, maxima):
             found[equation.cell] = equation.with_body(body)
     return found
 

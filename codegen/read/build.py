@@ -32,8 +32,9 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
-from codegen.ir.equation import Equation, Reduction, Variable
-from codegen.ir.summation import over_present
+from codegen.ir.equation import Equation, Variable
+from codegen.ir.reduction import Reduction
+from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
 from codegen.read import matrices, products
 from codegen.read.admission import OPAQUE, check, describe, is_opaque
@@ -164,7 +165,7 @@ class Builder:
             found = [index for index in indices(body) if index not in reduced]
             free = tuple(sorted(found, key=lambda index: isinstance(extent(index), int)))  # the samples first
             target = Variable(next(self.fresh), tuple(map(extent, free)))[free]
-            self.equations.append(Equation(target, canonical(body), Reduction.SUM if reduced else None, reduced))
+            self.equations.append(Equation.total(target, Summand(canonical(body), reduced)))
             self.vertices[key] = target
         return self.vertices[key]
 

@@ -9,7 +9,7 @@ from math import prod
 
 from sympy import Expr, Idx, Indexed, Mul
 
-from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable
+from codegen.ir.graph import Cell, Equation, Graph, Variable
 from codegen.walk import base_name, extent, indices, subscripts
 
 BLAS_WORK = 256
@@ -65,7 +65,7 @@ _Group = tuple[list[Expr], tuple[Idx, ...]]
 
 def _groups(equation: Equation) -> tuple[_Group, _Group] | None:
     """Split the factors of Σ_k into those over (i, k) and those over (k, j); None if it is no matrix product."""
-    if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or not 1 <= len(equation.free) <= 2:
+    if not equation.is_sum or len(equation.reduced) != 1 or not 1 <= len(equation.free) <= 2:
         return None
     if len(equation.free) != len(subscripts(equation.target)):
         return None

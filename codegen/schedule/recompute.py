@@ -77,12 +77,7 @@ def _is_cheap(graph: Graph, equation: Equation) -> bool:
     plain = all(
         isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and isinstance(n.exp, Integer) and n.exp > 0) for n in nodes
     )
-    return (
-        equation.reduction is None
-        and equation.name not in graph.outputs
-        and plain
-        and 0 < sum(map(cost, nodes)) <= CHEAP
-    )
+    return equation.is_map and equation.name not in graph.outputs and plain and 0 < sum(map(cost, nodes)) <= CHEAP
 
 
 def _reading_copies(

@@ -33,14 +33,14 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
         if not is_reference(term) or readers[base_name(term)] != 1 or base_name(term) in graph.outputs:
             return None
         definitions = graph.definitions[base_name(term)]
-        if len(definitions) != 1 or definitions[0].reduction is not Reduction.SUM or definitions[0].cell in keep:
+        if len(definitions) != 1 or not definitions[0].is_sum or definitions[0].cell in keep:
             return None
         return definitions[0] if all(isinstance(i, Idx) for i in subscripts(term)) else None
 
     for equation in graph.equations:
         terms = Add.make_args(equation.body)
         sums = [mergeable(term) for term in terms]
-        if equation.reduction is None and len(terms) > 1 and all(sums):
+        if equation.is_map and len(terms) > 1 and all(sums):
             reduced = {one.reduced for one in sums if one is not None}
             if len(reduced) == 1:
                 parts = _parts(terms, [one for one in sums if one is not None])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sympy import Add, Expr, Idx, Indexed, Mul
 
-from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
+from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
 from codegen.schedule.program import KernelKind
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
@@ -39,7 +39,7 @@ class KernelPlan:
 def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
     """The graph with the layout of tiles and the kernels in it by vertex; None if its samples cannot be tiled.
 
-    >>> from codegen.ir.graph import Index, sample_extent
+    >>> from codegen.ir.graph import Index, Reduction, sample_extent
     >>> S = sample_extent()
     >>> s, h, d = Index("s", S), Index("h", 8), Index("d", 8)
     >>> x, W, z, L = Variable("x", (S, 8)), Variable("W", (8, 8)), Variable("z", (S, 8)), Variable("L")
@@ -147,7 +147,7 @@ class _Layout:
 
     def over_lanes(self, equation: Equation) -> list[Equation] | None:
         """``target[j, s] = Σ_k left[j, k]·right[k, s]``."""
-        if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or self.index not in equation.free:
+        if not equation.is_sum or len(equation.reduced) != 1 or self.index not in equation.free:
             return None
         (k,) = equation.reduced
         free = [i for i in equation.free if i != self.index]
@@ -234,7 +234,7 @@ class _Layout:
 
 def _factors(equation: Equation, index: Idx) -> list[tuple[list[Expr], list[Expr]]] | None:
     """The left and right factors of each product of ``target[i, j] = Σ_s (left[i, s]·right[s, j] + …)``."""
-    if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or len(equation.free) != 2:
+    if not equation.is_sum or len(equation.reduced) != 1 or len(equation.free) != 2:
         return None
     (s,), (i, j) = equation.reduced, equation.free
     if extent(s) != extent(index) or not all(isinstance(extent(n), int) for n in (i, j)):

@@ -9,16 +9,16 @@ from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
 from codegen.derive.edges import ancestors
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import summand
-from codegen.walk import base_name, extent, indices, rewrite, shape, subscripts
+from codegen.walk import base_name, extent, rewrite, shape, subscripts
 
 
 def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     """The graph in which these extents have these values.
 
-    >>> from codegen import Index, sample_extent
+    >>> from codegen import Index, Reduction, sample_extent
     >>> S = sample_extent()
     >>> s, y = Index("s", S), Variable("y", (S,))
     >>> mean = Graph((y,), (Equation(Variable("loss").symbol, y[s] / S, Reduction.SUM, (s,)),), ("loss",))
@@ -34,6 +34,7 @@ def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
 def unrolled_size(graph: Graph) -> tuple[int, int]:
     """The number of equations and of references in them after unrolling, a symbolic extent counted as 1.
 
+    >>> from codegen import Reduction
     >>> i, x = Idx("i", 3), Variable("x", (3,))
     >>> unrolled_size(Graph((x,), (Equation(Variable("e").symbol, x[i], Reduction.SUM, (i,)),), ("e",)))
     (1, 3)
@@ -77,9 +78,7 @@ def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:
 
     target, body = (rewrite(side, rule) for side in (equation.target, equation.body))
     reduced = tuple(index(i) for i in equation.reduced)
-    if equation.reduction is Reduction.SUM:
+    if equation.is_sum:
         # With a number for S a factor such as S − 1 may vanish, and the indices with it.
-        term = summand(body, reduced)
-        return Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced)
-    present = tuple(i for i in reduced if i in indices(body))
-    return Equation(target, body, equation.reduction if present else None, present)
+        return Equation.total(target, summand(body, reduced))
+    return Equation.over(target, body, equation.reduction, reduced)

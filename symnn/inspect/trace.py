@@ -15,7 +15,7 @@ from sympy import Add, Expr, Integer
 from codegen.derive.edges import active_edges
 from codegen.derive.local import pull_back, ties
 from codegen.derive.names import Names
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Cell, Graph, Index
 from codegen.ir.summation import Summand
 from codegen.walk import extent, indices
@@ -81,7 +81,7 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
     def define(kind: str, term: Summand, free: Sequence[Index]) -> Equation:
         name = names(f"{kind} {next(numbers[kind])}")
         target = Variable(name, tuple(extent(i) for i in free))[tuple(free)]
-        derived.append(Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced))
+        derived.append(Equation.total(target, term))
         return derived[-1]
 
     def settle(cell: Cell) -> Expr:

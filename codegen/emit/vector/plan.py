@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf
 
 from sympy import Add, Expr, Mul
 
@@ -113,13 +112,8 @@ class Plan:
         samples = self.program.samples
         for fill in samples.fills if samples else ():
             if self.program.storage_of(fill.target) == storage or base_name(fill.target) in self._names(storage):
-                assert fill.equation.reduction is not None
-                return fill.equation.reduction
+                return fill.equation.monoid
         return Reduction.SUM
-
-    def neutral(self, storage: Storage) -> float:
-        """What changes nothing when it is combined."""
-        return -inf if self.reduction(storage) is Reduction.MAX else 0.0
 
     def _names(self, storage: Storage) -> set[str]:
         return {name for (name, _), found in self.program.storage.items() if found == storage}
