@@ -6,9 +6,10 @@ with 20 levels of ``e*e`` that is a million visits. Everything here memoises on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import chain, count, islice
+from math import prod
 from numbers import Integral
 from typing import TypeAlias, TypeVar
 
@@ -40,6 +41,20 @@ def extent(index: Idx) -> Extent:
 def as_extent(value: Expr | Integral) -> Extent:
     """An extent as an ``int`` where it is a number, be it SymPy's or NumPy's, and otherwise as the symbol it is."""
     return int(value) if isinstance(value, Integral) else value
+
+
+def size(of: Iterable[Idx], samples: int = 1) -> int:
+    """How many combinations of values indices have, a symbolic extent taken for so many.
+
+    >>> size([Idx("h", 32), Idx("s", Symbol("S", integer=True))], samples=2)
+    64
+    """
+    return elements(map(extent, of), samples)
+
+
+def elements(extents: Iterable[Extent], samples: int = 1) -> int:
+    """How many elements an array of this shape has, a symbolic extent taken for so many."""
+    return prod(n if isinstance(n, int) else samples for n in extents)
 
 
 def is_leaf(node: Basic) -> bool:

@@ -11,6 +11,9 @@ from codegen.functions import equal
 from codegen.ir.graph import Graph, Variable
 from codegen.walk import fresh_name, subscripts
 
+LETTERS = "ijklmn"
+"""Names of indices along axes that a graph has none for, being cut into their elements."""
+
 Seed = Callable[[Expr], Sequence[Expr]]
 """From a reference to the terms of the derivative of what it reads, along a direction."""
 
@@ -32,8 +35,8 @@ def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
     taken = {*graph.index_names}
     found: list[Idx] = []
     key = graph.keys[graph.cells[variable.name][0]]
-    for letter, subscript, n in zip("ijklmn" * len(key), key, variable.shape):
-        stem = subscript.name if isinstance(subscript, Idx) else letter
+    for axis, (subscript, n) in enumerate(zip(key, variable.shape)):
+        stem = subscript.name if isinstance(subscript, Idx) else LETTERS[axis % len(LETTERS)]
         name = fresh_name(stem.rstrip("'") + "'", taken)
         taken.add(name)
         found.append(Idx(name, n))

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from sympy import Add, Expr, Idx, Mul
 
 from codegen.derive.structure import Structure
-from codegen.ir.operations import size
 from codegen.ir.summation import Summand, over_present
 from codegen.passes.contract import ASSUMED_SAMPLES
-from codegen.walk import extent, indices, is_reference, references
+from codegen.walk import extent, indices, is_reference, references, size
 
 Groups = Mapping[Structure, Sequence[Summand]]
 """The terms of a derivative by their structure."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from sympy import Expr, Integer
 
-from codegen.walk import Extent, base_name, subscripts
+from codegen.walk import Extent, base_name, elements, subscripts
 
 Pattern = tuple[int | None, ...]
 """An axis at a time, the integer subscript, or None for the whole axis."""
@@ -37,7 +35,7 @@ def meet(a: Pattern, b: Pattern) -> Pattern:
 
 def size(pattern: Pattern, extents: tuple[Extent, ...]) -> int:
     """The number of elements, a symbolic extent counted as 1: such an axis is never cut."""
-    return prod(n for m, n in zip(pattern, extents) if m is None and isinstance(n, int))
+    return elements(n for m, n in zip(pattern, extents) if m is None)
 
 
 def show(pattern: Pattern) -> str:

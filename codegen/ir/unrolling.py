@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from math import prod
 
 from sympy import Idx, Integer
 
 from codegen.errors import GraphError
 from codegen.ir.equation import Equation
-from codegen.walk import extent, reindex
+from codegen.walk import extent, reindex, size
+
+
+def scalar_equations(equations: Iterable[Equation]) -> int:
+    """How many equations of single elements there are, those of all samples counted once."""
+    return sum(size(equation.free) for equation in equations)
 
 
 def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
     """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`."""
-    count = sum(prod(len(values) for values in _counted(e.free).values()) for e in equations)
+    count = scalar_equations(equations)
     if count > limit:
         raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")
     return (scalar for equation in equations for scalar in _scalars(equation))

@@ -12,9 +12,8 @@ from sympy import Expr, Idx, Mul
 
 from codegen.functions import equal
 from codegen.ir.graph import Equation, Graph, Reduction, Variable
-from codegen.ir.operations import size
 from codegen.ir.summation import Summand
-from codegen.walk import extent, fresh_names, indices, is_leaf, references
+from codegen.walk import extent, fresh_names, indices, is_leaf, references, size
 
 Indices: TypeAlias = frozenset[Idx]
 

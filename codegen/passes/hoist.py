@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.ir.graph import Equation, Graph, Variable
 from codegen.passes.share import DIVISION_COST, cost
-from codegen.walk import extent, indices, is_leaf, postorder
+from codegen.walk import extent, fresh_names, indices, is_leaf, postorder
 
 
 def hoist(graph: Graph) -> Graph:
@@ -27,8 +26,7 @@ def hoist(graph: Graph) -> Graph:
     c[i] = r1*a[i]
     outputs c
     """
-    taken = set(graph.variables)
-    names = (name for n in count(1) if (name := f"r{n}") not in taken)
+    names = fresh_names("r", graph.variables)
     vertices: dict[Expr, Expr] = {}
     equations: list[Equation] = []
 

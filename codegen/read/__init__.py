@@ -17,7 +17,7 @@ from codegen.read.build import BODY_DEPTH, Builder
 from codegen.read.declare import GivenKey, Key, by_name, input_variable, key_scope, output_variables
 from codegen.read.matrices import axis, entry, is_matrix
 from codegen.read.motions import is_motion, motion_name
-from codegen.read.scope import Scope, as_extent
+from codegen.read.scope import Scope, axis_length
 from codegen.walk import base_name
 
 INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable, AppliedUndef, Derivative)
@@ -130,7 +130,7 @@ def _scalar(scope: Scope, value: object) -> Expr:
 
 def _add_matrix(builder: Builder, name: str, value: Expr, scope: Scope) -> None:
     """The equations of a matrix: one for each element that is written out, one for all where it is symbolic."""
-    shape = tuple(as_extent(n) for n in value.shape)
+    shape = tuple(axis_length(n) for n in value.shape)
     variable = Variable(name, () if shape == (1, 1) else shape)
     if isinstance(value, sympy.MatrixBase):
         places = [(Integer(i), Integer(j)) for i in range(shape[0]) for j in range(shape[1])]

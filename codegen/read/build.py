@@ -41,7 +41,7 @@ from codegen.read.admission import OPAQUE, check, describe, is_opaque
 from codegen.read.complex_forms import made_real
 from codegen.read.motions import motion_name
 from codegen.read.rewriting import rewritten
-from codegen.read.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
+from codegen.read.scope import Limits, Scope, axis_length, ends, on_long_axes, with_extents
 from codegen.walk import (
     Extent,
     annotate,
@@ -187,7 +187,7 @@ class Builder:
         if label in self.known or label in self.arrays:
             raise GraphError(f"{scope.place} contains the symbol {label!r}, which is an array, expected its elements")
         if any(str(n) == label for variable in self.known.values() for n in variable.shape):
-            return as_extent(symbol)
+            return axis_length(symbol)
         raise self._unknown(f"the symbol {label!r}", label, scope)
 
     def _motion(self, node: Basic, scope: Scope) -> Expr:

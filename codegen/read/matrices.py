@@ -21,7 +21,7 @@ from sympy.matrices.matrixbase import MatrixBase
 from codegen.errors import GraphError
 from codegen.functions import equal
 from codegen.read.admission import check, describe
-from codegen.read.scope import Scope, as_extent
+from codegen.read.scope import Scope, axis_length
 from codegen.walk import extent, is_reference, references, reindex
 
 CRAMER = 4
@@ -71,7 +71,7 @@ def trace(builder: Builder, matrix: Basic, scope: Scope) -> Expr:
 
 def axis(length: Expr, label: str, scope: Scope, *taken: Expr) -> Expr:
     """A new index along an axis; 0 if the axis has one element."""
-    n = as_extent(length)
+    n = axis_length(length)
     return Integer(0) if n == 1 else scope.fresh(label, n, [t for t in taken if isinstance(t, Idx)])
 
 
@@ -179,7 +179,7 @@ def _inverse(builder: Builder, matrix: Basic, i: Expr, j: Expr, scope: Scope) ->
 
 
 def _small(matrix: Basic, what: str, scope: Scope) -> int:
-    n = as_extent(matrix.shape[0] if isinstance(matrix, MatrixExpr) else matrix.arg.shape[0])
+    n = axis_length(matrix.shape[0] if isinstance(matrix, MatrixExpr) else matrix.arg.shape[0])
     if not isinstance(n, int) or n > CRAMER:
         raise GraphError(f"{scope.place} contains the {what} of a matrix of {n} rows, expected at most {CRAMER}")
     return n
@@ -187,7 +187,7 @@ def _small(matrix: Basic, what: str, scope: Scope) -> int:
 
 def _elements(builder: Builder, matrix: Basic, scope: Scope) -> Minors:
     """The minors of one row: the elements, each a vertex if it is computed."""
-    places = product(range(as_extent(matrix.shape[0])), repeat=2)
+    places = product(range(axis_length(matrix.shape[0])), repeat=2)
     return {
         ((row,), (column,)): _shared(builder, entry(builder, matrix, Integer(row), Integer(column), scope))
         for row, column in places

@@ -138,13 +138,14 @@ class Preparation:
 
         program = self.program
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
-        suits = missing is None and fits(program) and (self.wish == "vector" or _is_worth(program))
+        missing = missing or (None if fits(program) else "an equation over pairs of samples")
+        suits = missing is None and (self.wish == "vector" or _is_worth(program))
         planned = plan(program, self.dtype) if suits else None
         if planned is not None:
             few = for_few_samples(self.optimised[0], program) if planned.samples_in_lanes else None
             return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
         if self.wish == "vector":
-            what = missing or "an equation over pairs of samples"
+            what = missing or "an array that holds vectors in one loop and numbers in another"
             raise EmitError(f"{what} has no vector form")
         return None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.unrolling import scalar_equations
 from codegen.passes.hoist import hoist
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
@@ -22,7 +22,7 @@ from codegen.schedule.samples import phases
 from codegen.schedule.storage import plan
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import KernelPlan, tile_graph
-from codegen.walk import extent, shape
+from codegen.walk import elements, shape, size
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
@@ -63,7 +63,7 @@ def tiled(graph: Graph) -> Program:
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
     added = [kernel.equation.free for kernel in kernels.values() if kernel.kind.adds]
-    sums = sum(prod(int(extent(i)) for i in free) for free in added)
+    sums = sum(map(size, added))
     return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
 
 
@@ -106,7 +106,9 @@ def schedule(graph: Graph, name: ScheduleName = "auto") -> Program:
 
 def _cheapest(graph: Graph) -> Program:
     """The program that costs least by the cost model, among the schedules that suit a graph."""
-    names = [name for name in SCHEDULES if name != "unrolled" or scalar_equations(graph) <= UNROLLED_STATEMENTS]
+    names = [
+        name for name in SCHEDULES if name != "unrolled" or scalar_equations(graph.equations) <= UNROLLED_STATEMENTS
+    ]
     programs = []
     for name in names:
         try:
@@ -114,11 +116,6 @@ def _cheapest(graph: Graph) -> Program:
         except EmitError:
             continue  # samples that depend on each other are not tiled
     return min(programs, key=lambda program: estimate(program, NOMINAL_SAMPLES, "float64"))
-
-
-def scalar_equations(graph: Graph) -> int:
-    """How many scalar equations the graph unrolls to."""
-    return sum(prod(n for i in e.free if isinstance(n := extent(i), int)) for e in graph.equations)
 
 
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:
@@ -157,7 +154,7 @@ def _in_phases(
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])
-    sums = sum(prod(int(n) for n in shape(fill.target)) for fill in fills)
+    sums = sum(elements(shape(fill.target)) for fill in fills)
     over = replace(over, chunk=samples_a_chunk(program, sums))
     return replace(program, statements=(*before, over, *after))
 

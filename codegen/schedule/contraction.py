@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
-from math import prod
 
 from sympy import Expr, Idx, Indexed, Mul
 
 from codegen.ir.graph import Cell, Equation, Graph, Variable
-from codegen.walk import base_name, extent, indices, subscripts
+from codegen.walk import base_name, extent, fresh_names, indices, size, subscripts
 
 BLAS_WORK = 256
 """Multiplications a sample from which a matrix product pays for its call, about 0.3 µs; below, loops are as fast."""
@@ -27,8 +25,7 @@ class Product:
 
 def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Product]]:
     """Find the matrix products of a graph, by vertex; factors that are not plain arrays become vertices first."""
-    taken = set(graph.variables)
-    names = (name for n in count(1) if (name := f"factor{n}") not in taken)
+    names = fresh_names("factor", graph.variables)
     equations: list[Equation] = []
     products: dict[Cell, Product] = {}
     for equation in graph.equations:
@@ -69,7 +66,7 @@ def _groups(equation: Equation) -> tuple[_Group, _Group] | None:
         return None
     if len(equation.free) != len(subscripts(equation.target)):
         return None
-    if prod(n for i in equation.domain if isinstance(n := extent(i), int)) < BLAS_WORK:
+    if size(equation.domain) < BLAS_WORK:
         return None
     (k,) = equation.reduced
     i, j = equation.free if len(equation.free) == 2 else (equation.free[0], None)

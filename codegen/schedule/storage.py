@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sympy import Expr, Idx
 
@@ -26,6 +27,9 @@ from codegen.schedule.program import (
 )
 from codegen.walk import Extent, base_name, references, subscripts
 
+Loops: TypeAlias = tuple[tuple[int, Idx], ...]
+"""The loops around a statement: where each begins in the text, and its index."""
+
 
 @dataclass(frozen=True)
 class _Access:
@@ -34,7 +38,7 @@ class _Access:
     A step is a statement at the top level or at that of the samples; ``order`` is the rank in the text.
     """
 
-    loops: tuple[tuple[int, Idx], ...]
+    loops: Loops
     statement: int
     order: int
     reference: Expr
@@ -139,12 +143,17 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
 
     order = step = 0
 
-    def note(where: str, loops: tuple[tuple[int, Idx], ...], inside: bool, reference: Expr) -> _Life:
+    def reads(reference: Expr, loops: Loops, inside: bool) -> _Life:
         life = lives[key_of(reference)]
-        getattr(life, where).append(_Access(loops, step, order, reference, inside))
+        life.reads.append(_Access(loops, step, order, reference, inside))
         return life
 
-    def visit(block: Sequence[Statement], loops: tuple[tuple[int, Idx], ...], inside: bool, top: bool) -> None:
+    def writes(reference: Expr, loops: Loops, inside: bool) -> _Life:
+        life = lives[key_of(reference)]
+        life.writes.append(_Access(loops, step, order, reference, inside))
+        return life
+
+    def visit(block: Sequence[Statement], loops: Loops, inside: bool, top: bool) -> None:
         nonlocal order, step
         for statement in block:
             order += 1
@@ -156,18 +165,20 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
                 case Contract() | Kernel():
                     for operand in statement.operands:
-                        note("reads", loops, inside, operand)
-                    added = isinstance(statement, Kernel) and statement.kind.adds
-                    life = note("reads" if added else "writes", loops, inside, statement.equation.target)
-                    life.accumulated = True
+                        reads(operand, loops, inside)
+                    touch = reads if isinstance(statement, Kernel) and statement.kind.adds else writes
+                    touch(statement.equation.target, loops, inside).accumulated = True
                 case Set() | Accumulate():
                     for reference in references(statement.value):
-                        note("reads", loops, inside, reference)
-                    life = note("writes" if isinstance(statement, Set) else "reads", loops, inside, statement.target)
-                    life.accumulated |= not isinstance(statement, Set)
-                case Fill() | Store():
-                    life = note("writes" if isinstance(statement, Fill) else "reads", loops, inside, statement.target)
-                    life.accumulated = True
+                        reads(reference, loops, inside)
+                    if isinstance(statement, Set):
+                        writes(statement.target, loops, inside)
+                    else:
+                        reads(statement.target, loops, inside).accumulated = True
+                case Fill():
+                    writes(statement.target, loops, inside).accumulated = True
+                case Store():
+                    reads(statement.target, loops, inside).accumulated = True
 
     visit(statements, (), False, True)
     for name in outputs:

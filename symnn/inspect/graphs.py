@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import prod
+from dataclasses import replace
 
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
@@ -12,7 +12,8 @@ from codegen.derive.edges import ancestors
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import summand
-from codegen.walk import base_name, extent, rewrite, shape, subscripts
+from codegen.ir.unrolling import scalar_equations
+from codegen.walk import base_name, extent, rewrite, shape, size, subscripts
 
 
 def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
@@ -27,7 +28,7 @@ def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     loss = y[0]/2 + y[1]/2
     outputs loss
     """
-    inputs = tuple(Variable(v.name, tuple(sizes.get(n, n) for n in v.shape), v.kind) for v in graph.inputs)
+    inputs = tuple(replace(v, shape=tuple(sizes.get(n, n) for n in v.shape)) for v in graph.inputs)
     return Graph(inputs, tuple(_with_sizes(e, sizes) for e in graph.equations), graph.outputs)
 
 
@@ -40,13 +41,9 @@ def unrolled_size(graph: Graph) -> tuple[int, int]:
     (1, 3)
     """
     return (
-        sum(_combinations(e.free) for e in graph.equations),
-        sum(_combinations(e.domain) * len(e.references) for e in graph.equations),
+        scalar_equations(graph.equations),
+        sum(size(e.domain) * len(e.references) for e in graph.equations),
     )
-
-
-def _combinations(of: Iterable[Idx]) -> int:
-    return prod(n for i in of if isinstance(n := extent(i), int))
 
 
 def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:

@@ -38,7 +38,8 @@ def readable_source(table: Table) -> str:
     head = [
         '"""' + describe(program, layout, dtype),
         "",
-        f"What runs is this program in {plan.width} lanes, as vector instructions.",
+        f"What runs are these loops as vector instructions, those in lanes {plan.width} numbers at a time, and kernels",
+        "for steps on tiles and matrix products.",
     ]
     return "\n".join([*head, '"""', "", preamble(program.graph) + "\n\n".join(texts)])
 

@@ -403,8 +403,7 @@ class Writer:
         """Where a vertex is kept, of the first lane, and how its lanes lie."""
         storage, name = self.program.storage_of(reference), base_name(reference)
         if name in self.plan.private and self.lane is not None and subscripts(reference)[0] == self.lane:
-            rest = Storage(Place.TILE, 0, storage.axes[1:], storage.shape[1:])
-            return self.vector_address(name, reference, rest, scope)
+            return self.vector_address(name, reference, storage.row, scope)
         if storage.number in self.plan.lane_elements and storage.place in (Place.WORK, Place.TILE):
             return self.vector_address(storage.number, reference, storage, scope)
         offset = self.offset(reference, storage, scope)
