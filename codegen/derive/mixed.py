@@ -15,7 +15,7 @@ from codegen.derive.steps import in_steps
 from codegen.errors import DerivationError
 from codegen.functions import equal
 from codegen.ir.graph import Cell, Equation, Graph, Variable
-from codegen.walk import is_reference, subscripts
+from codegen.walk import is_reference, is_symbolic, subscripts
 
 Along = Mapping[str, tuple[str, tuple[int, ...]]]
 """By the letter of a direction, the variable and the element of it (of each sample) that moves."""
@@ -124,7 +124,7 @@ def _directions(
         if letter not in used:
             continue
         name, *element = (what,) if isinstance(what, str) else what
-        extents = [n for n in graph.variable(str(name)).shape if isinstance(n, int)]
+        extents = [n for n in graph.variable(str(name)).shape if not is_symbolic(n)]
         fits = len(element) == len(extents) and all(isinstance(m, int) and 0 <= m < n for m, n in zip(element, extents))
         if not fits:
             raise DerivationError(
@@ -162,7 +162,7 @@ def _derivative(tangents: Tangents, term: Expr, direction: Direction) -> list[Ex
 
 def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ...]) -> None:
     """Raise :class:`DerivationError` unless every vertex on the way has the samples of ``wrt`` on one axis."""
-    symbolic = [axis for axis, n in enumerate(graph.variable(wrt).shape) if not isinstance(n, int)]
+    symbolic = [axis for axis, n in enumerate(graph.variable(wrt).shape) if is_symbolic(n)]
     if not symbolic:
         return
     needed = ancestors(graph, of)

@@ -13,6 +13,7 @@ from codegen.derive.sums import fewest
 from codegen.functions import equal
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
+from codegen.ir.names import Names
 from codegen.ir.summation import Summand
 from codegen.passes.patterns import Patterns, Vertex
 from codegen.walk import (
@@ -20,7 +21,6 @@ from codegen.walk import (
     base_name,
     extent,
     fold,
-    fresh_name,
     indices,
     is_leaf,
     is_reference,
@@ -40,7 +40,7 @@ class System:
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
         self._keep = frozenset(keep)
         self.equations: list[Equation] = list(graph.equations)
-        self._taken = set(graph.variables)
+        self.names = Names(graph.variables)
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}
@@ -51,15 +51,9 @@ class System:
     def append(self, equation: Equation) -> Expr:
         """Add an equation as it is; its target."""
         self.equations.append(equation)
-        self._taken.add(equation.name)
+        self.names.add(equation.name)
         self._register(equation)
         return equation.target
-
-    def name(self, wanted: str) -> str:
-        """A name that nothing has, which from now on is taken."""
-        found = fresh_name(wanted, self._taken)
-        self._taken.add(found)
-        return found
 
     def collect(
         self,
@@ -125,7 +119,7 @@ class System:
 
     def _place(self, wanted: str, layout: Hashable, pattern: Hashable) -> str:
         """A variable of this layout in which the vertex is not assigned yet; elements of one array share it."""
-        while (wanted in self._taken and self._layout.get(wanted) != layout) or (wanted, pattern) in self._assigned:
+        while (wanted in self.names and self._layout.get(wanted) != layout) or (wanted, pattern) in self._assigned:
             wanted += "'"
         self._layout[wanted] = layout
         self._assigned.add((wanted, pattern))
@@ -145,10 +139,8 @@ class System:
         existing = self._values.get(self._right_side(Summand(rest)))
         if existing is not None:
             return Mul(*outside, existing.at(indices(rest)))
-        order = [i for i in equation.domain if i in indices(rest)]
-        name = self.name(f"∂{base_name(equation.target)}/∂{base_name(reference)}")
-        target = Variable(name, tuple(extent(i) for i in order))[tuple(order)]
-        return Mul(*outside, self.append(Equation(target, rest)))
+        name = self.names.new(f"∂{base_name(equation.target)}/∂{base_name(reference)}")
+        return Mul(*outside, self.append(Equation.vertex(name, rest, equation.domain)))
 
     def _with_vertices(self, expression: Expr) -> Expr:
         """The expression with references in place of what vertices have the value of."""

@@ -20,7 +20,7 @@ from codegen.ir.cells import Cell
 from codegen.ir.equation import Equation
 from codegen.ir.graph import cell_of
 from codegen.ir.selection import selected
-from codegen.walk import fold, indices, is_reference, postorder, references, reindex, subscripts
+from codegen.walk import fold, indices, is_reference, moved, postorder, references, subscripts
 
 
 class Zeros:
@@ -62,8 +62,7 @@ class Zeros:
 
     def _at(self, of: Any, reference: Expr) -> Any:
         """What is said about a vertex in the indices of its equation, in those of a reference to it."""
-        places = zip(subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
-        return reindex(of, {old: new for old, new in places if old != new})
+        return moved(of, subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
 
     def _step(self, node: Basic, arguments: list[Basic]) -> Basic:
         if is_reference(node):

@@ -80,7 +80,7 @@ class _Module:
 
     def is_whole(self, equation: Equation) -> bool:
         """Whether the right-hand side is the whole array: it has every axis, and no single element is assigned."""
-        return set(indices(equation.body)) == set(equation.domain) and all(m is None for m in equation.cell[1])
+        return set(indices(equation.body)) == set(equation.domain) and all(m is None for m in equation.cell.pattern)
 
     def equation(self, equation: Equation) -> Iterator[str]:
         lines: list[str] = []

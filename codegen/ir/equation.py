@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
@@ -22,10 +22,12 @@ from codegen.walk import (
     annotate,
     as_extent,
     base_name,
+    extent,
     indices,
     is_reference,
     leaf_indices,
     leaves,
+    moved,
     postorder,
     shape,
     subscripts,
@@ -109,6 +111,21 @@ class Variable(Fields):
         return found
 
 
+def over(name: str, order: Iterable[Idx]) -> Expr:
+    """The variable of this name with an axis for each of these indices, at them.
+
+    >>> over("z", [Idx("h", 3)])
+    z[h]
+    """
+    key = tuple(order)
+    return Variable(name, tuple(map(extent, key)))[key]
+
+
+def called(name: str, reference: Expr) -> Expr:
+    """The same elements of a variable of the same shape and another name."""
+    return Variable(name, shape(reference))[subscripts(reference)]
+
+
 def sample_extent(name: str = "S") -> Symbol:
     """The symbolic number of samples, a positive integer."""
     return Symbol(name, integer=True, positive=True)
@@ -135,6 +152,16 @@ class Equation(Fields):
             raise GraphError(f"the target {self.target} is neither a scalar nor an indexed variable")
         if not isinstance(self.body, Expr):
             raise GraphError(f"the body of {self.target} is a {type(self.body).__name__}, expected a scalar expression")
+
+    @staticmethod
+    def vertex(name: str, body: Expr, order: Iterable[Idx]) -> Equation:
+        """A vertex of its own for an expression, with an axis for each index of ``order`` that it depends on."""
+        used = indices(body)
+        return Equation(over(name, [i for i in order if i in used]), body)
+
+    def at(self, reference: Expr) -> Expr:
+        """The body with the subscripts of a reference to the target."""
+        return moved(self.body, subscripts(self.target), subscripts(reference))
 
     @cached_property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from codegen.cached import once
 from codegen.errors import GraphError
 from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
-from codegen.walk import Extent, base_name, extent, postorder, subscripts
+from codegen.walk import Extent, base_name, extent, is_symbolic, postorder, subscripts
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -44,7 +44,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         _check_disjoint(name, patterns)
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
-    extents = {n for variable in inputs for n in variable.shape if not isinstance(n, int)}
+    extents = {n for variable in inputs for n in variable.shape if is_symbolic(n)}
     for equation in equations:
         if equation.fault is not None:
             raise _error(equation, f"it contains {equation.fault}")
@@ -142,7 +142,7 @@ def _index_fault(equation: Equation) -> str | None:
 
 def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
     """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
-    for symbol in (*(n for n in equation.accesses[0].shape if not isinstance(n, int)), *equation.lengths):
+    for symbol in (*(n for n in equation.accesses[0].shape if is_symbolic(n)), *equation.lengths):
         if symbol not in extents:
             raise _error(equation, f"the integer {symbol} is not the extent of any input")
 
@@ -169,7 +169,7 @@ def _check_subscript(equation: Equation, reference: Expr, subscript: Expr, axis:
             raise _error(equation, f"{found}, but that axis of {base_name(reference)} has extent {axis}")
     elif not isinstance(subscript, Integer):
         raise _error(equation, f"the subscript {subscript} of {reference} is neither an index nor an integer")
-    elif not isinstance(axis, int):
+    elif is_symbolic(axis):
         found = f"the subscript {subscript} of {reference} is an integer"
         raise _error(equation, f"{found}, but that axis has the symbolic extent {axis}, expected an index")
     elif not 0 <= int(subscript) < axis:

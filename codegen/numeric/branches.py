@@ -14,8 +14,8 @@ from sympy.core.relational import Relational
 
 from codegen import functions
 from codegen.functions import Composite, canonical_node, equal, floor, sign, stop_gradient
-from codegen.ir.graph import Cell, Equation, Graph, Variable
-from codegen.walk import base_name, extent, indices, is_leaf, is_variable, references, rewrite
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.walk import base_name, is_leaf, is_variable, references, rewrite
 
 
 def _first(node: Expr) -> list[Expr]:
@@ -87,14 +87,9 @@ def branches(graph: Graph, of: str) -> Graph | None:
         if equation.cell in live:
             for decision in dict.fromkeys(_decisions(equation)):
                 if any(base_name(reference) not in fixed for reference in references(decision)):
-                    found.append(_equation(f"branch {len(found) + 1} of {equation.target}", decision, equation))
+                    name = f"branch {len(found) + 1} of {equation.target}"
+                    found.append(Equation.vertex(name, decision, equation.domain))
     return inner.with_equations([*inner.equations, *found], [e.name for e in found]) if found else None
-
-
-def _equation(name: str, decision: Expr, equation: Equation) -> Equation:
-    present = set(indices(decision))
-    key = tuple(index for index in equation.domain if index in present)
-    return Equation(Variable(name, tuple(extent(i) for i in key))[key], decision)
 
 
 def _decisions(equation: Equation) -> Iterator[Expr]:

@@ -21,7 +21,7 @@ from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.numeric.elementwise import NUMPY
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
-from codegen.walk import Extent, base_name, extent, indices, is_variable, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_variable, length, subscripts
 
 Array = NDArray[Any]
 
@@ -59,7 +59,7 @@ class Frame:
 
     def size(self, n: Extent) -> int:
         """The value of an extent."""
-        return n if isinstance(n, int) else self.extents[n]
+        return length(n, self.extents)
 
 
 Load = Callable[[Frame], Any]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.graph import Equation, Graph
 from codegen.passes.share import DIVISION_COST, cost
-from codegen.walk import extent, fresh_names, indices, is_leaf, postorder
+from codegen.walk import fresh_names, indices, is_leaf, postorder
 
 
 def hoist(graph: Graph) -> Graph:
@@ -32,10 +32,8 @@ def hoist(graph: Graph) -> Graph:
 
     def vertex(expression: Expr, domain: tuple[Idx, ...]) -> Expr:
         if expression not in vertices:
-            uses = set(indices(expression))
-            order = tuple(i for i in domain if i in uses)
-            vertices[expression] = Variable(next(names), tuple(extent(i) for i in order))[order]
-            equations.append(Equation(vertices[expression], expression))
+            equations.append(Equation.vertex(next(names), expression, domain))
+            vertices[expression] = equations[-1].target
         return vertices[expression]
 
     for equation in graph.equations:

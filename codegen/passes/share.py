@@ -10,7 +10,7 @@ from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
 from codegen.functions import equal, select, step, stop_gradient
-from codegen.ir.equation import Equation, Variable
+from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
 from codegen.passes.patterns import Patterns, Vertex
 from codegen.walk import (
@@ -231,10 +231,8 @@ def _with_vertices(
             return built
         shape, order = wanted[id(node)].pattern, wanted[id(node)].order
         if shape not in vertices:
-            axes = tuple(i for i in equation.domain if i in order)  # as elsewhere: the samples first
-            target = Variable(next(names), tuple(extent(i) for i in axes))[axes]
-            vertices[shape] = Vertex(target, order)
-            new.append(Equation(target, built))
+            new.append(Equation.vertex(next(names), built, equation.domain))  # as elsewhere: the samples first
+            vertices[shape] = Vertex(new[-1].target, order)
         return vertices[shape].at(order)
 
     body = fold(equation.body, step)

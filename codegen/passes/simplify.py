@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
+from sympy import Add, Expr, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import canonical
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.summation import summand
-from codegen.walk import indices, reindex, rewrite, subscripts
+from codegen.walk import indices, rewrite
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""
@@ -96,10 +96,7 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
     hits = {access.reference: inlined[access.cell] for access in equation.reads if access.cell in inlined}
     if not hits:
         return equation
-    replacements = {
-        r: reindex(e.body, {i: j for i, j in zip(subscripts(e.target), subscripts(r)) if isinstance(i, Idx) and i != j})
-        for r, e in hits.items()
-    }
+    replacements = {reference: source.at(reference) for reference, source in hits.items()}
     # A square written into a root becomes SymPy's Abs.
     return equation.with_body(canonical(rewrite(equation.body, replacements.get)))
 

@@ -32,7 +32,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
-from codegen.ir.equation import Equation, Variable
+from codegen.ir.equation import Equation, Variable, over
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
@@ -50,9 +50,12 @@ from codegen.walk import (
     fresh_names,
     indices,
     is_leaf,
+    is_sample,
+    moved,
     postorder,
     references,
     reindex,
+    samples_first,
     subscripts,
 )
 
@@ -163,8 +166,7 @@ class Builder:
         key = (body, reduced)
         if key not in self.vertices:
             found = [index for index in indices(body) if index not in reduced]
-            free = tuple(sorted(found, key=lambda index: isinstance(extent(index), int)))  # the samples first
-            target = Variable(next(self.fresh), tuple(map(extent, free)))[free]
+            target = over(next(self.fresh), samples_first(found))
             self.equations.append(Equation.total(target, Summand(canonical(body), reduced)))
             self.vertices[key] = target
         return self.vertices[key]
@@ -327,7 +329,7 @@ class Builder:
 
         No derivative is ever divided by a factor, so zeros are right.
         """
-        if any(not isinstance(extent(index), int) for index in scope.bind(node.limits)[1]):
+        if any(is_sample(index) for index in scope.bind(node.limits)[1]):
             return self._symbolic_product(node, scope)
         result: Expr = Integer(1)
         for number, inner in enumerate(self._factors(node.limits, scope)):
@@ -395,7 +397,7 @@ class Builder:
             for place, body in elements.items():
                 self.equations.append(Equation(gathered[(*map(Integer, place), *still)], canonical(body)))
             self.vertices[memo] = gathered[(*moving, *still)]
-        return reindex(self.vertices[memo], dict(zip(subscripts(self.vertices[memo]), moving)))
+        return moved(self.vertices[memo], subscripts(self.vertices[memo]), moving)
 
 
 #: What stands for a node that a walk over operations stops at.

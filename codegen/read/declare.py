@@ -14,7 +14,7 @@ from codegen.ir.equation import Kind, Variable
 from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.scope import Scope, axis_length
-from codegen.walk import Extent, base_name, is_leaf
+from codegen.walk import Extent, base_name, is_fixed, is_leaf
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
@@ -92,7 +92,7 @@ def _largest(name: str, axis: Sequence[Extent]) -> Extent:
     sizes = list(dict.fromkeys(axis))
     if len(sizes) == 1:
         return sizes[0]
-    if all(isinstance(n, int) for n in sizes):
+    if is_fixed(sizes):
         return max(sizes)
     raise GraphError(f"the axes of {name} have different lengths: {', '.join(map(str, sizes))}")
 

@@ -20,6 +20,7 @@ from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, sig
 from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
 from codegen.runtime.jitted import without_masks
 from codegen.schedule import SCHEDULES, ScheduleName
+from codegen.walk import is_fixed, is_symbolic
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,12 @@ class CompiledFunction:
         dtype = DTYPES[report.dtype]
         self._converted = Converter(layout, np.dtype(dtype))
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
-        self._symbolic = any(not isinstance(n, int) for slot in layout.arrays for n in slot.shape)
+        self._symbolic = not all(is_fixed(slot.shape) for slot in layout.arrays)
         self._where = {
             n: (number, axis)
             for number, slot in enumerate(layout.arguments)
             for axis, n in enumerate(slot.shape)
-            if not isinstance(n, int)
+            if is_symbolic(n)
         }
         if threads == 1:
             # Python looks up what a call means in the type: one of its own saves half of 0.6 µs a call.

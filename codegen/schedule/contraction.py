@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sympy import Expr, Idx, Indexed, Mul
 
-from codegen.ir.graph import Cell, Equation, Graph, Variable
-from codegen.walk import base_name, extent, fresh_names, indices, size, subscripts
+from codegen.ir.equation import over
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.walk import base_name, fresh_names, indices, samples_first, size, subscripts
 
 BLAS_WORK = 256
 """Multiplications a sample from which a matrix product pays for its call, about 0.3 µs; below, loops are as fast."""
@@ -37,8 +38,7 @@ def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Product]]:
         for factors, order in groups:
             operand = factors[0]
             if len(factors) > 1 or not _is_whole(graph, operand):
-                variable = Variable(next(names), tuple(extent(i) for i in order))
-                operand = variable[order]
+                operand = over(next(names), order)
                 equations.append(Equation(operand, Mul(*factors)))
             operands.append(operand)
         new = equation.with_body(Mul(*operands))
@@ -85,13 +85,8 @@ def _groups(equation: Equation) -> tuple[_Group, _Group] | None:
     wanted_left, wanted_right = {i, k}, {k} if j is None else {k, j}
     if _uses(left) != wanted_left or _uses(right) != wanted_right:
         return None
-    return (left, _order((i, k))), (right, _order((k,) if j is None else (k, j)))
+    return (left, samples_first((i, k))), (right, samples_first((k,) if j is None else (k, j)))
 
 
 def _uses(factors: Iterable[Expr]) -> set[Idx]:
     return {index for factor in factors for index in indices(factor)}
-
-
-def _order(default: tuple[Idx, ...]) -> tuple[Idx, ...]:
-    """The sample axis first, as every activation has it."""
-    return tuple(sorted(default, key=lambda i: isinstance(extent(i), int)))

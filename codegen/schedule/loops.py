@@ -11,7 +11,7 @@ from sympy import Expr, Idx
 from codegen.ir.graph import Equation, Graph
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
-from codegen.walk import extent, fresh_index, indices, references, reindex, subscripts
+from codegen.walk import extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
@@ -75,7 +75,7 @@ class _Cluster:
 
 def _loop_order(equation: Equation) -> tuple[Idx, ...]:
     """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values."""
-    return tuple(sorted(equation.domain, key=lambda i: (isinstance(extent(i), int), extent(i) == 1)))
+    return tuple(sorted(equation.domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
 
 
 def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:

@@ -25,7 +25,7 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, references, subscripts
+from codegen.walk import Extent, base_name, elements, is_fixed, references, subscripts
 
 Loops: TypeAlias = tuple[tuple[int, Idx], ...]
 """The loops around a statement: where each begins in the text, and its index."""
@@ -115,15 +115,15 @@ def _work(
 ) -> tuple[Place, tuple[int, ...], tuple[Extent, ...]]:
     """A tile, if only the pass over the samples knows the array and a tile bounds it; else a work array."""
     tile = next((s.tile for s in statements if isinstance(s, Samples)), None)
-    whole = all(isinstance(n, int) for n in shape)
+    whole = is_fixed(shape)
     if not life.private or not (whole or tile):
         return Place.WORK, axes, shape
-    return Place.TILE, axes, tuple(n if isinstance(n, int) or tile is None else tile for n in shape)
+    return Place.TILE, axes, tuple(n if tile is None else elements([n], tile) for n in shape)
 
 
 def _split(graph: Graph) -> frozenset[str]:
     """Variables assigned element by element and only read so: each element is stored singly."""
-    candidates = {e.name for e in graph.equations if any(i is not None for i in e.cell[1])}
+    candidates = {e.name for e in graph.equations if any(i is not None for i in e.cell.pattern)}
     for equation in graph.equations:
         for reference in equation.references:
             if base_name(reference) in candidates and graph.resolve(reference) != (cell_of(reference),):

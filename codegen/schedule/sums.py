@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from sympy import Add, Expr, Idx
 
 from codegen.ir.graph import Cell, Equation, Graph, Reduction
-from codegen.walk import base_name, is_reference, reindex, subscripts
+from codegen.walk import base_name, is_reference, subscripts
 
 
 def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
@@ -43,13 +43,7 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
         if equation.is_map and len(terms) > 1 and all(sums):
             reduced = {one.reduced for one in sums if one is not None}
             if len(reduced) == 1:
-                parts = _parts(terms, [one for one in sums if one is not None])
+                parts = [one.at(term) for term, one in zip(terms, sums) if one is not None]
                 found[equation.cell] = Equation(equation.target, Add(*parts), Reduction.SUM, next(iter(reduced)))
                 merged.update(one.cell for one in sums if one is not None)
     return graph.with_equations(found.get(e.cell, e) for e in graph.equations if e.cell not in merged)
-
-
-def _parts(terms: Collection[Expr], sums: Collection[Equation]) -> Iterator[Expr]:
-    for term, one in zip(terms, sums):
-        renaming = dict(zip(subscripts(one.target), subscripts(term)))
-        yield reindex(one.body, {old: new for old, new in renaming.items() if old != new})

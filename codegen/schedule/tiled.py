@@ -12,11 +12,22 @@ from dataclasses import dataclass, field
 
 from sympy import Add, Expr, Idx, Indexed, Mul
 
+from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
 from codegen.schedule.program import KernelKind
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
-from codegen.walk import base_name, extent, fresh_name, fresh_names, indices, references, subscripts, substitute
+from codegen.walk import (
+    base_name,
+    extent,
+    fresh_name,
+    fresh_names,
+    indices,
+    is_sample,
+    references,
+    subscripts,
+    substitute,
+)
 
 DEPTH = 6
 """A sum of this many products is worth a kernel; below, a fused loop saves a pass over its result."""
@@ -193,7 +204,7 @@ class _Layout:
         """One array for a product of factors: a factor itself, or a vertex for their product."""
         if len(factors) == 1 and self.is_plain(factors[0], order):
             return factors[0]
-        vertex = Variable(next(self.names), tuple(extent(i) for i in order))[order]
+        vertex = over(next(self.names), order)
         new.append(Equation(vertex, Mul(*factors)))
         return vertex
 
@@ -237,7 +248,7 @@ def _factors(equation: Equation, index: Idx) -> list[tuple[list[Expr], list[Expr
     if not equation.is_sum or len(equation.reduced) != 1 or len(equation.free) != 2:
         return None
     (s,), (i, j) = equation.reduced, equation.free
-    if extent(s) != extent(index) or not all(isinstance(extent(n), int) for n in (i, j)):
+    if extent(s) != extent(index) or any(is_sample(n) for n in (i, j)):
         return None
     if int(extent(i)) < ROWS or int(extent(j)) < COLUMNS:
         return None

@@ -149,7 +149,7 @@ def _sections(graph: Graph, vocabulary: Vocabulary) -> dict[str, list[Equation]]
         forward = ancestors(graph, "output")
     else:
         final = final_scalars(graph, values)
-        forward = {cell for cell in needed if cell[0] not in final}
+        forward = {cell for cell in needed if cell.name not in final}
     sections: dict[str, list[Equation]] = {FORWARD: [], LOSS: [], GRADIENT: []}
     for equation in graph.equations:
         cell = equation.cell

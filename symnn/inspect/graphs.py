@@ -56,7 +56,7 @@ def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
     ('e',)
     """
     wanted = list(names)
-    used = {cell[0] for name in wanted for cell in ancestors(graph, name) if cell[0] != name}
+    used = {cell.name for name in wanted for cell in ancestors(graph, name) if cell.name != name}
     variables = [graph.variable(name) for name in wanted]
     return tuple(v.name for v in variables if not v.shape and v.kind == "real" and v.name not in used)
 

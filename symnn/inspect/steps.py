@@ -196,8 +196,8 @@ class _Pen:
     numbers: _Numbers
 
     def vertex(self, cell: Cell) -> Vertex:
-        equation = next((e for e in self.traced.graph.definitions[cell[0]] if e.cell == cell), None)
-        reference = self.traced.graph.variable(cell[0])[self.traced.graph.keys[cell]]
+        equation = next((e for e in self.traced.graph.definitions[cell.name] if e.cell == cell), None)
+        reference = self.traced.graph.variable(cell.name)[self.traced.graph.keys[cell]]
         name, total = self._name(reference), self.traced.totals.get(cell)
         arrivals = list(reversed(self.traced.arrivals.get(cell, ())))  # in computing order
         return Vertex(

@@ -26,7 +26,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import Extent, base_name, extent, references, subscripts
+from codegen.walk import Extent, base_name, is_sample, references, subscripts
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""
@@ -131,7 +131,7 @@ def fits(program: Program) -> bool:
     It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another.
     """
     domains = (equation.domain for equation in program.graph.equations)
-    return all(sum(1 for i in domain if not isinstance(extent(i), int)) <= 1 for domain in domains)
+    return all(sum(1 for i in domain if is_sample(i)) <= 1 for domain in domains)
 
 
 def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
