@@ -19,7 +19,7 @@ from codegen.compare.oracles import Method as OracleMethod
 from codegen.compare.problem import Problem
 from codegen.compare.report import Agreement, Comparison, Outcome
 from codegen.compare.ways import PLAIN, WAYS
-from codegen.emit.numba import DTYPES, Dtype
+from codegen.dtypes import DTYPES, Dtype
 from codegen.errors import CheckError, EmitError
 from codegen.ir.graph import Graph
 from codegen.ir.operations import count_operations

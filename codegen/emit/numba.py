@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
 
-import numpy as np
-from numpy.typing import DTypeLike
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
+from codegen.dtypes import Dtype
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.text import escape
-from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Reduction, Variable
 from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
@@ -36,26 +33,6 @@ from codegen.schedule.program import (
     Vector,
 )
 from codegen.walk import Extent, base_name, extent, subscripts
-
-Dtype = Literal["float64", "float32"]
-DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
-
-
-def dtype_name(given: DTypeLike) -> Dtype:
-    """The name of a dtype that real numbers may have. Raises :class:`EmitError` for any other.
-
-    >>> dtype_name(np.float32), dtype_name("f8"), dtype_name(np.dtype("float64"))
-    ('float32', 'float64', 'float64')
-    """
-    try:
-        found = None if given is None else np.dtype(given)
-    except (TypeError, ValueError):  # a ValueError for a mapping
-        found = None
-    for name, type_ in DTYPES.items():
-        if found == type_:
-            return cast(Dtype, name)
-    raise EmitError(f"unknown dtype {' '.join(repr(given).split())}, expected one of {', '.join(DTYPES)}")
-
 
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
 """nogil: calls may run in several threads; error_model: x/0 is inf; contract: fused multiply-add, nothing looser."""

@@ -21,8 +21,8 @@ from typing import NamedTuple
 from llvmlite import ir
 from numba.core import cgutils
 
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import Lanes, Operand, Value
-from codegen.emit.numba import Dtype
 
 Function = Callable[..., Value]
 """``function(lanes, x, …)``, the value in every lane."""

@@ -16,8 +16,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from codegen.dtypes import Dtype
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.numba import FLAGS, Dtype, Functions, describe, functions, preamble
+from codegen.emit.numba import FLAGS, Functions, describe, functions, preamble
 from codegen.emit.text import escape
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sympy import Add, Expr, Mul
 
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.lanes import holds_vectors, in_lanes, is_mixed, lane_of
 from codegen.schedule.program import (
