@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.derive.edges import ancestors
 from codegen.derive.local import local_derivatives, ties
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -43,7 +42,7 @@ class Tangents:
 
     def sweep_to(self, of: Sequence[str], direction: Direction) -> None:
         """Differentiate what these vertices of the graph are computed from."""
-        needed = ancestors(self.graph, *of)
+        needed = self.graph.upstream(*of)
         self.sweep((equation for equation in self.graph.equations if equation.cell in needed), direction)
 
     def of(self, cell: Cell, direction: Direction) -> Terms:

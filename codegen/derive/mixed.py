@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sympy import Expr, Mul
 
 from codegen.derive.blocks import Block, Blocks, dense, put_out
-from codegen.derive.edges import ancestors
 from codegen.derive.forward import Tangents
 from codegen.derive.request import Named, prepare
 from codegen.derive.seeds import Direction, Seed
@@ -67,7 +66,7 @@ def mixed_partials(
     prefixes = {order[:n] for order in wanted for n in range(1, len(order) + 1)}
     tangents, names = Tangents(prepared), _Names()
     moving = {letter: Direction({name: _seed(e)}, (), names.by(letter)) for letter, (name, e) in along.items()}
-    needed = ancestors(prepared, of)
+    needed = prepared.upstream(of)
     levels: dict[tuple[str, ...], list[Equation]] = {(): [e for e in prepared.equations if e.cell in needed]}
     for prefix in sorted(prefixes, key=lambda prefix: (len(prefix), *map(place.__getitem__, prefix))):
         levels[prefix] = tangents.sweep(levels[prefix[:-1]], moving[prefix[-1]])
@@ -165,7 +164,7 @@ def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ..
     symbolic = [axis for axis, n in enumerate(graph.variable(wrt).shape) if is_symbolic(n)]
     if not symbolic:
         return
-    needed = ancestors(graph, of)
+    needed = graph.upstream(of)
     axes: dict[Cell, int] = dict.fromkeys(graph.cells[wrt], symbolic[0])
     for equation in graph.equations:
         if equation.cell in needed and equation.cell not in axes:

@@ -7,7 +7,7 @@ of a network is the same graph with the same inputs and outputs, its equations a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -136,6 +136,17 @@ class Graph(Fields):
         if cell in self._vertices:
             return (cell,)
         return tuple(c for c in self.cells[cell.name] if overlap(cell.pattern, c.pattern))
+
+    def upstream(self, *names: str, through: Callable[[Equation], Iterable[Expr]] | None = None) -> set[Cell]:
+        """The vertices that these variables are computed from, their own included; ``through`` some references only."""
+        found = {cell for name in names for cell in self.cells[name]}
+        for equation in reversed(self.equations):
+            if equation.cell in found:
+                if through is None:
+                    found.update(cell for _, cells in self.read_by(equation) for cell in cells)
+                else:
+                    found.update(cell for reference in through(equation) for cell in self.resolve(reference))
+        return found
 
     def variable(self, name: str) -> Variable:
         """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""

@@ -16,12 +16,12 @@ from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
 from codegen.schedule.loops import nest
-from codegen.schedule.program import Contract, Fill, Kernel, Program, Samples, Statement, Store
+from codegen.schedule.program import Fill, Kernel, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
 from codegen.schedule.storage import plan
 from codegen.schedule.sums import merge_sums
-from codegen.schedule.tiled import KernelPlan, tile_graph
+from codegen.schedule.tiled import tile_graph
 from codegen.walk import elements, shape, size
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
@@ -75,7 +75,7 @@ def blas(graph: Graph) -> Program:
     statements: list[Statement] = []
     for equations, contractions in _stages(isolated, isolated.equations, products):
         statements += nest(isolated, equations)
-        statements += [Contract(p.equation, p.left, p.right) for p in contractions]
+        statements += contractions
     return _program(isolated, "blas", statements)
 
 
@@ -127,7 +127,7 @@ def _in_phases(
     graph: Graph,
     name: str,
     tile: int | None,
-    kernels: Mapping[Cell, KernelPlan],
+    kernels: Mapping[Cell, Kernel],
     earliest: Mapping[Cell, int] = MappingProxyType({}),
 ) -> Program:
     """What needs no samples, the pass over the samples, what follows; one nest of all where that cannot be told."""
@@ -150,7 +150,7 @@ def _in_phases(
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
             loops = tuple(s for s in nest(graph, [kernel.equation]) if not isinstance(s, Fill))
-            body.append(Kernel(kernel.kind, kernel.equation, kernel.operands, loops))
+            body.append(replace(kernel, loops=loops))
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])

@@ -161,7 +161,7 @@ class Kernel:
     equation: Equation
     operands: tuple[Expr, ...]
     """What it reads: of products the left and the right factor, one product after the other."""
-    loops: tuple[Statement, ...]
+    loops: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
-from codegen.derive.edges import ancestors
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import summand
@@ -56,7 +55,7 @@ def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
     ('e',)
     """
     wanted = list(names)
-    used = {cell.name for name in wanted for cell in ancestors(graph, name) if cell.name != name}
+    used = {cell.name for name in wanted for cell in graph.upstream(name) if cell.name != name}
     variables = [graph.variable(name) for name in wanted]
     return tuple(v.name for v in variables if not v.shape and v.kind == "real" and v.name not in used)
 

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Integer
 
 from codegen.derive import gradient
-from codegen.derive.edges import ancestors
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
 from codegen.numeric.evaluate import evaluate
@@ -165,7 +164,7 @@ def _last_scalar(graph: Graph) -> str:
 
 def _order(graph: Graph, of: str, wrt: Sequence[str]) -> list[Cell]:
     """The vertices that ``of`` is computed from, and the inputs it is differentiated by, in computing order."""
-    shown = ancestors(graph, of) | {cell for name in wrt for cell in graph.cells[name]}
+    shown = graph.upstream(of) | {cell for name in wrt for cell in graph.cells[name]}
     inputs = [cell for variable in graph.inputs for cell in graph.cells[variable.name]]
     return [cell for cell in (*inputs, *(e.cell for e in graph.equations)) if cell in shown]
 
