@@ -64,7 +64,7 @@ def mixed_partials(
     place = {letter: number for number, letter in enumerate(along)}
     wanted = list(dict.fromkeys(tuple(sorted(order, key=place.__getitem__)) for order in orders))
     prefixes = {order[:n] for order in wanted for n in range(1, len(order) + 1)}
-    tangents, names = Tangents(prepared), _Names()
+    tangents, names = Tangents(prepared), _Letters()
     moving = {letter: Direction({name: _seed(e)}, (), names.by(letter)) for letter, (name, e) in along.items()}
     needed = prepared.upstream(of)
     levels: dict[tuple[str, ...], list[Equation]] = {(): [e for e in prepared.equations if e.cell in needed]}
@@ -84,7 +84,7 @@ def mixed_partials(
     return put_out(prepared, tangents.system, of, found, dense)
 
 
-class _Names:
+class _Letters:
     """v, v_x, v_xx, v_xxt: the letters are collected behind one underscore."""
 
     def __init__(self) -> None:

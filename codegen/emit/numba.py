@@ -79,7 +79,7 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
 
 def emit_fill(program: Program, layout: Layout, dtype: Dtype) -> str:
     """The source of the same module without ``kernel``."""
-    return _module(program, layout, dtype, "\n".join(Functions(program, layout, dtype).called()) + "\n")
+    return _module(program, layout, dtype, "\n".join(FunctionWriter(program, layout, dtype).called()) + "\n")
 
 
 def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> str:
@@ -87,7 +87,7 @@ def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> 
 
     Calls from Python need no ``kernel``, and Numba compiles all it calls into it once more: a third of the time.
     """
-    made = Functions(program, layout, dtype)
+    made = FunctionWriter(program, layout, dtype)
     return "\n".join(
         [
             f'"""kernel around fill of the module {module}."""',
@@ -115,16 +115,16 @@ def preamble(graph: Graph) -> str:
 
 def describe(program: Program, layout: Layout, dtype: Dtype) -> str:
     """The header of a module: equations, arguments, results and operation counts."""
-    return "\n".join(Functions(program, layout, dtype).header())
+    return "\n".join(FunctionWriter(program, layout, dtype).header())
 
 
 def functions(program: Program, layout: Layout, dtype: Dtype, prefix: str = "") -> str:
     """The definitions of ``fill`` and ``kernel``, their names preceded by ``prefix``; they need PREAMBLE."""
-    return "\n".join(Functions(program, layout, dtype, prefix).lines()) + "\n"
+    return "\n".join(FunctionWriter(program, layout, dtype, prefix).lines()) + "\n"
 
 
 @dataclass
-class Functions:
+class FunctionWriter:
     program: Program
     layout: Layout
     dtype: Dtype

@@ -82,7 +82,7 @@ class _Part:
     reads: bool = True
 
 
-class Builder:
+class Reader:
     """Builds the equations of successive expressions; a node that was cut is the vertex it became."""
 
     def __init__(
@@ -402,16 +402,16 @@ class Builder:
 
 #: What stands for a node that a walk over operations stops at.
 VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]], ...] = (
-    (Symbol, Builder._symbol),
-    (Idx, Builder._index),
-    (Indexed, Builder._indexed),
-    (Sum, Builder._summed),
-    (Product, Builder._product),
-    (MatrixElement, Builder._element),
-    (Trace, Builder._trace),
-    (Determinant, Builder._determinant),
-    (Piecewise, Builder._branches),
-    ((AppliedUndef, Derivative), Builder._motion),
+    (Symbol, Reader._symbol),
+    (Idx, Reader._index),
+    (Indexed, Reader._indexed),
+    (Sum, Reader._summed),
+    (Product, Reader._product),
+    (MatrixElement, Reader._element),
+    (Trace, Reader._trace),
+    (Determinant, Reader._determinant),
+    (Piecewise, Reader._branches),
+    ((AppliedUndef, Derivative), Reader._motion),
 )
 
 

@@ -19,7 +19,7 @@ from codegen.schedule.loops import nest
 from codegen.schedule.program import Fill, Kernel, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
-from codegen.schedule.storage import plan
+from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import tile_graph
 from codegen.walk import elements, shape, size
@@ -119,7 +119,7 @@ def _cheapest(graph: Graph) -> Program:
 
 
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:
-    storage, work, locals_ = plan(graph, statements)
+    storage, work, locals_ = allocate(graph, statements)
     return Program(graph, name, tuple(statements), storage, work, locals_)
 
 

@@ -65,7 +65,7 @@ class _Life:
         return all(a.inside for a in (*self.writes, *self.reads))
 
 
-def plan(
+def allocate(
     graph: Graph, statements: Sequence[Statement]
 ) -> tuple[dict[StorageKey, Storage], tuple[tuple[Extent, ...], ...], int]:
     """The storage of every vertex, the shapes of the work arrays, and the number of locals.

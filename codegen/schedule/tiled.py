@@ -64,10 +64,10 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     graph = merge_sums(graph, keep=apart)
     found = phases(graph)
     assert found is not None
-    layout = _Layout(graph, found.index)
-    inside = [equation for given in found.inside for equation in layout.equations(given)]
-    equations = [*found.before, *layout.before, *layout.copies.values(), *inside, *found.after]
-    return graph.with_equations(equations), layout.kernels
+    turning = _SamplesLast(graph, found.index)
+    inside = [equation for given in found.inside for equation in turning.equations(given)]
+    equations = [*found.before, *turning.before, *turning.copies.values(), *inside, *found.after]
+    return graph.with_equations(equations), turning.kernels
 
 
 def _is_whole(equation: Equation) -> bool:
@@ -81,7 +81,7 @@ def _has_diagonal(equation: Equation, index: Idx) -> bool:
 
 
 @dataclass
-class _Layout:
+class _SamplesLast:
     """Turns equations so that samples come last, and recognises kernels on the way."""
 
     graph: Graph

@@ -25,7 +25,7 @@ FEW = 3
 
 
 @dataclass(frozen=True)
-class Functions:
+class ProgramFunctions:
     """Defines the functions of a program in one LLVM module, as internal symbols that begin with ``symbol``."""
 
     module: ir.Module
@@ -37,7 +37,7 @@ class Functions:
         function, builder = self._function("run", [INT.as_pointer(), self._real.as_pointer()])
         table, results = function.args
         if self.table.few is not None:
-            few = Functions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
+            few = ProgramFunctions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
             with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(FEW))):
                 builder.call(few, [table, results])
                 builder.ret_void()

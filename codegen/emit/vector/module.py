@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from codegen.dtypes import Dtype
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.numba import FLAGS, Functions, describe, functions, preamble
+from codegen.emit.numba import FLAGS, FunctionWriter, describe, functions, preamble
 from codegen.emit.text import escape
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
@@ -132,7 +132,7 @@ def _program(module: ir.Module, table: Table, symbol: str) -> ir.Function:
     name = f"{symbol}_run"
     if name in module.globals:
         return module.globals[name]
-    return program_functions.Functions(module, table, symbol).run()
+    return program_functions.ProgramFunctions(module, table, symbol).run()
 
 
 def _views(context: Any, builder: Any, table: Table, kinds: Any, values: Any) -> Iterator[View | None]:
@@ -190,7 +190,7 @@ def _workspace(context: Any, builder: Any, table: Table, words: ir.Value) -> Cal
     return lambda: context.nrt.free(builder, block)
 
 
-class _JittedFunctions(Functions):
+class _JittedFunctions(FunctionWriter):
     """``fill`` and ``kernel`` around the program."""
 
     def __init__(self, table: Table, native: str) -> None:

@@ -68,7 +68,7 @@ COMBINED: Mapping[Reduction, Combination] = {
 
 
 @dataclass(frozen=True)
-class Names:
+class Bindings:
     """What code refers to: inputs and outputs (pointers, or values of scalars), extents, the two workspaces."""
 
     arrays: Mapping[str, ir.Value]
@@ -87,7 +87,7 @@ class Writer:
         self,
         builder: ir.IRBuilder,
         plan: Plan,
-        names: Names,
+        names: Bindings,
         forms: Forms,
         sums: Mapping[Storage, ir.Value] | None = None,
     ) -> None:
