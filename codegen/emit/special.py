@@ -19,9 +19,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from codegen.dtypes import Dtype
 from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbol
 from codegen.emit.lanes import Lanes, Value
-from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
 from codegen.emit.vectormath import exp, log, log1p, sin, softplus
 from codegen.functions.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT

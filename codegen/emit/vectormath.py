@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import Lanes, Operand, Value
-from codegen.emit.numba import Dtype
 
 Function = Callable[..., Value]
 """``function(lanes, x, …)``, the value in every lane."""

@@ -11,8 +11,8 @@ import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
+from codegen.dtypes import Dtype
 from codegen.emit import externals
-from codegen.emit.numba import Dtype
 from codegen.emit.scalars import Dialect, Level, Text
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from sympy import Expr, Symbol
 from sympy.core.basic import Basic
 
+from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, ELEMENTARY, FORMULAS, PREFIX, SPECIAL, literal, portable
 from codegen.emit.c.lanes import Body, CLanes
-from codegen.emit.numba import Dtype
 from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.special import CODE
 from codegen.emit.vectormath import TABLE
