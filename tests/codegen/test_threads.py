@@ -222,5 +222,5 @@ def test_an_exception_in_a_part_is_raised_when_nobody_is_at_work_any_more() -> N
         distribute(50, 2, run)
     assert not at_work
     found: list[int] = []
-    at_once(20, 2, found.append)
+    distribute(20, 2, found.append)
     assert sorted(found) == list(range(20))
