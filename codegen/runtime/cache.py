@@ -27,6 +27,8 @@ from codegen.runtime.forks import compiling
 from codegen.runtime.machine import free_pass_managers
 from codegen.runtime.store import DIGESTS, MACHINE_CODE, OBJECT, SOURCE, held, keep, locked, remove, warn
 
+GENERATED = "symnn_generated_"
+"""How the names of our modules begin."""
 FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
@@ -148,7 +150,7 @@ def _execute(
     name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any], names: Sequence[str]
 ) -> Functions:
     free_pass_managers()
-    module = types.ModuleType(f"symnn_generated_{name}")
+    module = types.ModuleType(f"{GENERATED}{name}")
     module.__file__ = filename
     # Each of its functions holds the module, and nothing else does.
     module.__dict__.update(namespace, CACHE=cache, MODULE=module)
@@ -200,7 +202,7 @@ def _beside(place: Path, name: str, source: str, namespace: Mapping[str, Any], n
         if not keep(path, source.encode()):
             return None
         (place / MACHINE_CODE).mkdir(mode=guard.PRIVATE)
-    functions = _execute(name, source, str(path), True, namespace, names)
+    functions = _execute(name, source, str(path), _numba_keeps_beside(), namespace, names)
     # Of a C function Numba counts the hits itself, of others in statistics.
     last = getattr(functions, names[-1])
     hit = bool(getattr(last, "stats", last).cache_hits)
@@ -209,6 +211,29 @@ def _beside(place: Path, name: str, source: str, namespace: Mapping[str, Any], n
             file.chmod(0o600)
         keep(place / DIGESTS, _digests(place).encode())
     return Loaded(functions, hit)
+
+
+def _numba_keeps_beside() -> bool:
+    """Make Numba keep the machine code of our modules beside their files, wherever else ``NUMBA_CACHE_DIR`` says.
+
+    There and in its directory for the user nobody looks at what it unpickles. Whether it does so: a list of places that
+    the user has set goes before ours.
+    """
+    from numba import config
+
+    _beside_first()
+    return not getattr(config, "CACHE_LOCATOR_CLASSES", "")
+
+
+@lru_cache(maxsize=1)
+def _beside_first() -> None:
+    from numba.core import caching
+
+    def from_function(cls: Any, function: Any, file: str) -> Any:
+        return cls(function, file) if function.__module__.startswith(GENERATED) else None
+
+    beside = type("Beside", (caching.InTreeCacheLocator,), {"from_function": classmethod(from_function)})
+    caching.CompileResultCacheImpl._locator_classes.insert(0, beside)
 
 
 def _clear(place: Path) -> None:
