@@ -80,7 +80,8 @@ def portable(dtype: Dtype) -> Dialect:
             f.absolute: f"fabs{suffix}",
             f.floor: f"floor{suffix}",
         },
-        choose=lambda condition, a, b: Text(f"{condition} ? {a} : {b}", Level.CHOICE),
+        # clang warns of | and & that stand before ? without parentheses.
+        choose=lambda condition, a, b: Text(f"({condition}) ? {a} : {b}", Level.CHOICE),
         square_root=f"sqrt{suffix}",
         hypot=f"hypot{suffix}",
         erfc=f"erfc{suffix}",

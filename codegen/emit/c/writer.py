@@ -489,7 +489,7 @@ class _Writer:
                 name = self.temporary()
                 yield f"const {self.function.real} {name} = {value};"
                 # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
-                yield f"{target} = ({name} > {target}) | ({name} != {name}) ? {name} : {target};"
+                yield f"{target} = (({name} > {target}) | ({name} != {name})) ? {name} : {target};"
 
     def fill(self, statement: Fill, value: str, scope: Scope, begun: list[int]) -> Iterator[str]:
         inner = dict(scope)
