@@ -22,6 +22,8 @@ FORMS = Forms(evaluate, emit_kernel, matrix_product)
 VOID = ir.VoidType()
 FEW = 3
 """Up to so many samples run one after the other with features in lanes."""
+INLINE = "alwaysinline"
+"""For short functions: without their calls 2-16-3 with one sample takes 3 to 8 % less."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ProgramFunctions:
         table, results = function.args
         if self.table.few is not None:
             few = ProgramFunctions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
+            few.attributes.add(INLINE)
             with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(FEW))):
                 builder.call(few, [table, results])
                 builder.ret_void()
@@ -108,6 +111,7 @@ class ProgramFunctions:
     def before(self) -> ir.Function:
         """``before(table)``: the statements before the samples."""
         function, builder = self._function("before", [INT.as_pointer()])
+        function.attributes.add(INLINE)
         names = self.table.names(builder, function.args[0])
         Writer(builder, self.table.plan, names, FORMS).block(segments(self.table.plan.program)[0], {})
         builder.ret_void()
@@ -117,6 +121,7 @@ class ProgramFunctions:
     def after(self) -> ir.Function:
         """``after(table, results)``: the statements after the samples, and the scalar results."""
         function, builder = self._function("after", [INT.as_pointer(), self._real.as_pointer()])
+        function.attributes.add(INLINE)
         table, results = function.args
         writer = Writer(builder, self.table.plan, self.table.names(builder, table), FORMS)
         writer.block(segments(self.table.plan.program)[2], {})
@@ -201,6 +206,7 @@ class ProgramFunctions:
         """``combine(sums, more)``: the sums of one chunk of samples added to, or for maxima compared with, others."""
         pointers = self._real.as_pointer().as_pointer()
         function, builder = self._function("combine", [pointers, pointers])
+        function.attributes.add(INLINE)
         for number, storage in enumerate(self.table.plan.sums):
             total, more = (builder.load(builder.gep(a, [INT(number)])) for a in function.args)
             self._add(builder, storage, total, more)
