@@ -13,7 +13,7 @@ from sympy import Expr, Integer
 from codegen.derive.accumulation import Totals, slope
 from codegen.derive.edges import active_edges
 from codegen.derive.local import pull_back
-from codegen.derive.request import Named, Wrt, name_of, names_of
+from codegen.derive.requests.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
 from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph, Variable, require_graph

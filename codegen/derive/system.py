@@ -10,8 +10,8 @@ from sympy.core.basic import Basic
 
 from codegen.derive.accumulation import Accumulator, Terms
 from codegen.derive.seeds import Direction
-from codegen.derive.structure import Structure, split
-from codegen.derive.sums import fewest
+from codegen.derive.terms.fewest import fewest
+from codegen.derive.terms.structure import Structure, split
 from codegen.functions import equal
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
