@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from codegen.cached import cached_property
 from codegen.compiler import compile
 from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
-from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
+from codegen.derive.requests.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
 from codegen.runtime.function import CompiledFunction
