@@ -276,16 +276,15 @@ def stored(root: Path) -> list[Stored]:
 
 
 def _is_entry(path: Path) -> bool:
-    """Whether a directory is of our making: it holds our lock, which is empty, or nothing but our files."""
+    """Whether a directory is of our making: it holds our lock, which is empty, or none and nothing but our files."""
     try:
         guard.check_directory(path)
-        with contextlib.suppress(FileNotFoundError):
-            lock = (path / LOCK).lstat()
-            if stat.S_ISREG(lock.st_mode) and lock.st_size == 0:
-                return True
-        return all(name in FILES or name.startswith(NEW) for name in os.listdir(path))
+        lock = (path / LOCK).lstat()
+    except FileNotFoundError:
+        return path.exists() and all(name in FILES or name.startswith(NEW) for name in os.listdir(path))
     except OSError:
         return False
+    return stat.S_ISREG(lock.st_mode) and lock.st_size == 0
 
 
 def _files(entry: Path) -> Iterator[os.stat_result]:
