@@ -33,11 +33,11 @@ FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
 
-class Functions(types.SimpleNamespace):
+class LoadedFunctions(types.SimpleNamespace):
     """Functions of a generated module by name."""
 
 
-_loaded: WeakValueDictionary[str, Functions] = WeakValueDictionary()
+_loaded: WeakValueDictionary[str, LoadedFunctions] = WeakValueDictionary()
 """The functions of generated modules that this process still holds."""
 _lock = threading.RLock()
 
@@ -46,7 +46,7 @@ _lock = threading.RLock()
 class Loaded:
     """The functions of a module, and whether their machine code came from the cache."""
 
-    functions: Functions
+    functions: LoadedFunctions
     cache_hit: bool
 
 
@@ -148,7 +148,7 @@ def load(source: str, use_cache: bool, namespace: Mapping[str, Any], names: Sequ
 
 def _execute(
     name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any], names: Sequence[str]
-) -> Functions:
+) -> LoadedFunctions:
     free_pass_managers()
     module = types.ModuleType(f"{GENERATED}{name}")
     module.__file__ = filename
@@ -158,7 +158,7 @@ def _execute(
     finalize(module, _forget, stand_in)
     exec(compile(source, filename, "exec"), module.__dict__)
     # Numba frees a function when nobody holds it, and holds its globals until then: it must not be one of them.
-    return Functions(**{name: module.__dict__.pop(name) for name in names})
+    return LoadedFunctions(**{name: module.__dict__.pop(name) for name in names})
 
 
 class _StandIn(types.ModuleType):

@@ -19,7 +19,8 @@ from numba.core.caching import IndexDataCacheFile
 from sympy import symbols
 
 import codegen
-from codegen.runtime import cache, code
+from codegen import compiler
+from codegen.runtime import cache
 
 PROGRAM = """
 import json, time, warnings
@@ -110,7 +111,7 @@ def afresh(directory: Path, emitter: Any) -> tuple[object, bool]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYMNN_CACHE_DIR", str(directory))
         patch.setattr(cache, "_loaded", WeakValueDictionary())
-        patch.setattr(code, "_loaded", WeakValueDictionary())
+        patch.setattr(compiler, "_loaded", WeakValueDictionary())
         function = codegen.compile(GRAPH, emitter=emitter)
         return function(2.0, 1.0), function.report.cache_hit
 
