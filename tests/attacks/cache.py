@@ -151,9 +151,10 @@ def _filled(directory: Path, emitter: str, more: int = 0) -> Path:
 
 def _compiled(directory: Path, emitter: Any, more: int = 0) -> tuple[object, bool, list[str]]:
     import codegen
-    from codegen.runtime import cache, code, store
+    from codegen import compiler
+    from codegen.runtime import cache, store
 
-    cache._loaded, code._loaded = WeakValueDictionary(), WeakValueDictionary()
+    cache._loaded, compiler._loaded = WeakValueDictionary(), WeakValueDictionary()
     store._warned.clear()
     with _set(**{DIRECTORY: str(directory)}), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
