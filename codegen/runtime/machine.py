@@ -1,7 +1,9 @@
 """From LLVM's language to machine code in this process, and from machine code on disk.
 
-Numba's own pipeline optimises a module twice and looks for loops to vectorise; here vectors are explicit, and one pass
-over the module is enough: 64-32-10 takes 0.35 s instead of 1.0.
+Numba's own pipeline optimises a module twice and looks for loops to vectorise; here vectors are explicit, and it is
+enough to simplify each function once. Of the pipelines for whole modules what counts is that small functions become
+part of their caller, and that constant arguments are known: with that, 64-32-10 takes 0.22 s instead of 0.35 (and
+Numba's way 1.0), and calls take as long.
 """
 
 from __future__ import annotations
@@ -57,13 +59,28 @@ def compile_module(text: str) -> bytes:
         machine = _target_machine()
         module = llvm.parse_assembly(text)
         module.verify()
-        # The second level takes a quarter longer, and calls of 2-16-3 to 64-64-64-10 are from 1 % faster to 5 % slower.
-        tuning = llvm.create_pipeline_tuning_options(speed_level=1)
-        tuning.loop_vectorization = tuning.slp_vectorization = False
-        tuning.loop_interleaving = tuning.loop_unrolling = False
-        builder = llvm.create_pass_builder(machine, tuning)
-        builder.getModulePassManager().run(module, builder)
+        _optimise(module, machine)
         return bytes(machine.emit_object(module))
+
+
+def _optimise(module: Any, machine: Any) -> None:
+    # The second level takes a quarter longer, and calls of 2-16-3 to 64-64-64-10 are from 1 % faster to 5 % slower.
+    tuning = llvm.create_pipeline_tuning_options(speed_level=1)
+    tuning.loop_vectorization = tuning.slp_vectorization = False
+    tuning.loop_interleaving = tuning.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, tuning)
+    whole = llvm.create_new_module_pass_manager()
+    whole.add_always_inliner_pass()
+    whole.add_global_dead_code_eliminate_pass()
+    whole.add_ipsccp_pass()
+    # Masks have to be constants before it is looked for what was stored a moment ago: 5 % of 2-16-3 with one sample.
+    whole.add_sroa_pass()
+    whole.add_instruction_combine_pass()
+    whole.run(module, builder)
+    each = builder.getFunctionPassManager()
+    for function in module.functions:
+        if not function.is_declaration:
+            each.run(function, builder)
 
 
 class MachineCode:

@@ -8,6 +8,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.passes.hoist import hoist
@@ -45,6 +46,7 @@ def unrolled(graph: Graph) -> Program:
     return _in_phases(prune(simplify(hoist(graph).unroll())), "unrolled", None, {})
 
 
+@once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
     return _in_phases(merge_sums(hoist(graph)), "loops", None, {})
