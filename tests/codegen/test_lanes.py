@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
+import codegen
 from codegen.emit.layout import layout
 from codegen.emit.vector.module import native_module
 from codegen.emit.vector.plan import plan
 from codegen.emit.vector.table import Table
 from codegen.passes import optimise
-from codegen.schedule import schedule
-from codegen.schedule.cost import counts
+from codegen.schedule import ScheduleName, schedule
+from codegen.schedule.cost import counts, estimate
 from codegen.schedule.lanes import in_lanes
-from tests.benchmarks.emitters import ROWS
-from tests.codegen.networks import indices_in_lanes
+from tests.benchmarks.emitters import GRAPHS, ROWS, SAMPLES, SCHEDULES, suits
+from tests.codegen.networks import distance, indices_in_lanes, outputs, random_values
+from tests.codegen.test_compile import NETWORKS
 
 LANES = {
     "a map of rows": {"i"},
@@ -45,3 +48,29 @@ def test_nothing_is_gathered_that_lies_in_rows(case: str) -> None:
     assert planned is not None
     assert not re.search(r"masked\.(gather|scatter)", native_module(Table(planned, layout(program.graph, {}))))
     assert counts(program, 64, "float64").get("gathered", 0) == 0
+
+
+CASES = [(case, chosen) for case, graph in GRAPHS.items() for chosen in ("auto", *SCHEDULES) if suits(graph, chosen)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "chosen"), CASES)
+def test_lanes_take_at_most_twice_the_work_of_one_number_after_the_other(
+    case: str, chosen: ScheduleName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted and priced, not timed: ``python -m tests.benchmarks.emitters`` times it. A row of five numbers in vectors
+    of sixteen is the worst."""
+    program = schedule(optimise(GRAPHS[case])[0], chosen)
+    in_vectors = estimate(program, SAMPLES, "float64")
+    monkeypatch.setattr("codegen.schedule.cost.in_lanes", lambda program, width: program)
+    assert in_vectors <= 2 * estimate(program, SAMPLES, "float64")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "chosen"), [(case, chosen) for case, chosen in CASES if case not in NETWORKS])
+def test_vector_code_of_rows_has_the_values_of_its_graph(case: str, chosen: ScheduleName) -> None:
+    graph = GRAPHS[case]
+    values = random_values(graph, samples=SAMPLES)
+    function = codegen.compile(graph, schedule=chosen, emitter="vector")
+    found = function(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs])
+    assert distance([np.asarray(found)], outputs(graph, values)) <= 1e-12

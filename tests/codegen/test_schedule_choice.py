@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from sympy import symbols, tanh
 
-import codegen
 from codegen import Graph, from_expressions, gradient, optimise
 from codegen.schedule import SCHEDULES, schedule
 from codegen.schedule.cost import ACROSS, PRICES, SMALLEST_CHUNK, counts, estimate
-from tests.benchmarks.timing import interleaved
 from tests.codegen.networks import mlp, parameters
 
 
@@ -57,33 +54,3 @@ def test_chunks_are_whole_tiles_and_larger_for_cheap_samples() -> None:
     assert large is not None
     assert small.chunk > large.chunk >= SMALLEST_CHUNK
     assert small.chunk % small.tile == large.chunk % large.tile == 0  # type: ignore[operator]
-
-
-GRID = [
-    (sizes, samples)
-    for sizes in ((2, 16, 3), (9, 30, 7), (33, 20, 20, 5), (64, 32, 10), (120, 90, 3), (17, 300, 4), (64, 64, 64, 10))
-    for samples in (32, 100, 512)
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("sizes", "samples"), GRID)
-def test_auto_is_within_15_percent_of_the_best(sizes: tuple[int, ...], samples: int) -> None:
-    network = mlp(list(sizes))
-    graph = gradient(network, "loss", parameters(network))
-    generator = np.random.Generator(np.random.PCG64(0))
-    names = ["auto", "loops", "tiled", "blas"]
-    functions = {name: codegen.compile(graph, schedule=name) for name in names}  # type: ignore[arg-type]
-    arguments = [
-        generator.integers(0, sizes[-1], samples)
-        if slot.kind == "integer"
-        else generator.normal(size=[samples if not isinstance(n, int) else n for n in slot.shape])
-        for slot in functions["auto"].layout.arguments
-    ]
-    calls = {name: function.bind(*arguments) for name, function in functions.items()}
-    # Another process may take the core for one of the attempts.
-    ratios = []
-    for _ in range(3):
-        times = interleaved(calls, 0.2)
-        ratios.append(times["auto"] / min(times.values()))
-    assert min(ratios) <= 1.15, ratios

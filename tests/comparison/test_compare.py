@@ -64,6 +64,8 @@ def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record
     found = hold(default_rows([name], [dtype]), record_property)
     judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
     assert {"auto auto", *(("mpmath", "complex step", "central") if dtype == "float64" else ())} <= judged
+    kinks = name in FUNCTIONS and bool(FUNCTIONS[name].conventions) and dtype == "float64"
+    assert ("convention" in judged) == kinks
 
 
 LONG = {
@@ -82,15 +84,10 @@ TWICE = {
 long as the first."""
 
 
-def kinds() -> list[object]:
-    """Every function by first and second derivatives."""
+def kinds() -> list[tuple[str, str]]:
+    """Functions by first and second derivatives; the slow suite has all of them above, compiled too."""
     quick = {"jacobian per sample": FUNCTIONS.keys() - LONG, "mixed_partials": TWICE}
-    return [
-        pytest.param(name, kind, marks=() if name in names else pytest.mark.slow)
-        for name in FUNCTIONS
-        if name not in QUICK
-        for kind, names in quick.items()
-    ]
+    return [(name, kind) for name in FUNCTIONS if name not in QUICK for kind, names in quick.items() if name in names]
 
 
 def test_what_is_chosen_is_in_the_table() -> None:
@@ -98,7 +95,7 @@ def test_what_is_chosen_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), kinds())
-def test_every_function_without_compiling_it(name: str, kind: str) -> None:
+def test_functions_without_compiling_them(name: str, kind: str) -> None:
     found = hold(
         replace(row, ways=("evaluator", "passes", "numpy"), oracles=row.oracles and ("mpmath",))
         for row in function_rows([name])

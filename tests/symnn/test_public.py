@@ -49,3 +49,15 @@ def test_another_name_is_not_found(name: str) -> None:
 def test_nothing_is_read_before_it_is_used() -> None:
     program = "import sys, symnn; print(sorted({'sympy', 'numba', 'numpy', 'pydantic'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
+
+
+HEAVY = ("IPython", "jax", "matplotlib", "numba", "pandas", "pyarrow", "rich", "scipy", "sklearn", "torch", "typer")
+
+
+@pytest.mark.slow
+def test_public_names_read_nothing_that_only_some_calls_need() -> None:
+    """What that takes is timed by ``python -m tests.benchmarks.imports``."""
+    program = "import sys, symnn; [getattr(symnn, name) for name in symnn.__all__]; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert "symnn.training" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
