@@ -37,14 +37,10 @@ def unsupported(expression: Expr) -> str | None:
     for node in postorder(expression):
         if node.is_number or isinstance(node, (Indexed, Idx, Symbol, BooleanAtom)):
             continue
-        if isinstance(node, Pow) and not _is_simple_power(node.exp):
-            name = "power"
-        elif type(node) in externals.FUNCTIONS or any(isinstance(node, kind) for kind, _ in _NODES):
+        if type(node) in externals.FUNCTIONS or any(isinstance(node, kind) for kind, _ in _NODES):
             continue
-        else:
-            name = type(node).__name__
-        if name not in vectormath.TABLE:
-            return name
+        if type(node) not in vectormath.FORMS:
+            return type(node).__name__
     return None
 
 
@@ -66,10 +62,9 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
             return write(w, node, scope, of)
     if type(node) in externals.FUNCTIONS:
         return _special(w, node, of)
-    name = type(node).__name__
-    if name not in vectormath.TABLE:
-        raise EmitError(f"{name} has no vector form")
-    return w.apply(lambda lanes, *arguments: vectormath.TABLE[name](lanes, *arguments), *[of(a) for a in node.args])
+    if type(node) not in vectormath.FORMS:
+        raise EmitError(f"{type(node).__name__} has no vector form")
+    return w.apply(vectormath.FORMS[type(node)], *[of(a) for a in node.args])
 
 
 def _special(w: Writer, node: Basic, of: _Of) -> Value:
@@ -106,7 +101,7 @@ def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     base, exponent = of(node.base), node.exp
     if not _is_simple_power(exponent):
-        return w.apply(lambda lanes, x, y: vectormath.TABLE["power"](lanes, x, y), base, of(exponent))
+        return w.apply(vectormath.power, base, of(exponent))
     if isinstance(exponent, Integer):
         value = _integer_power(w, base, abs(int(exponent)))
     else:
@@ -144,13 +139,6 @@ def _sign(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     return w.choose(w.compare(">", x, zero), w.real(1.0), below)
 
 
-def _extremum(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    name = "larger" if isinstance(node, f.maximum) else "smaller"
-    return reduce(
-        lambda a, b: w.apply(lambda lanes, x, y: getattr(lanes, name)(y, x), a, b), [of(a) for a in node.args]
-    )
-
-
 def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
     """node > 0; a > b for the difference of two, which with subnormal numbers and infinities says the same."""
     if isinstance(node, Add) and len(node.args) == 2:
@@ -184,12 +172,9 @@ _NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of
     (f.equal, _equal),
     (f.clip, _clip),
     (f.sign, _sign),
-    (f.stop_gradient, lambda w, node, scope, of: of(node.args[0])),
     (f.step, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), w.real(1.0), w.real(0.0))),
     (f.relu, lambda w, n, s, of: w.choose(w.compare("<=", of(n.args[0]), w.real(0.0)), w.real(0.0), of(n.args[0]))),
     (f.select, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), of(n.args[1]), of(n.args[2]))),
-    (f.absolute, lambda w, n, s, of: w.apply(lambda lanes, x: lanes.abs(x), of(n.args[0]))),
-    ((f.maximum, f.minimum), _extremum),
     (Piecewise, _piecewise),
     (ExprCondPair, lambda w, node, scope, of: of(node.args[0])),
     (Relational, lambda w, n, s, of: w.compare(n.rel_op, of(n.args[0]), of(n.args[1]))),
