@@ -2,8 +2,8 @@
 # llvmlite's pass managers have a _dispose that frees LLVM's object, as all its references have. Expected: a pass manager
 # that is dropped, or closed, gives its memory back. Seen: ModulePassManager and FunctionPassManager inherit the empty
 # _dispose of ObjectRef before the one that frees (ObjectRef comes first among their bases), so that each one made for a
-# pipeline stays, some 30 kB of a module's; the pass builder and the tuning options, with one base, are freed. Numba makes several for
-# each function that it compiles.
+# pipeline stays, some 30 kB of a module's; the pass builder and the tuning options, with one base, are freed. Numba
+# makes several for each function that it compiles.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -26,11 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No test touches the user's cache.
+    """No test touches the user's cache; garbage is looked for less often.
 
     Set here and not in a fixture, because the fixtures of tests/conftest.py do not reach the doctests
     in codegen/ and symnn/. Parallel workers inherit the directory of the process that started them.
     """
+    gc.set_threshold(50_000, 20, 20)
     if hasattr(config, "workerinput"):
         return
     config.stash[_cache] = tempfile.TemporaryDirectory(prefix="symnn-tests-", ignore_cleanup_errors=True)
@@ -54,7 +55,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Look for garbage less often: among a million objects that stay it takes a tenth of the time of all tests."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -425,7 +425,12 @@ def _falling(letter: str, factor: float) -> Code:
 def _scaled_bessel(lanes: Lanes, n: int, x: Value) -> Value:
     """exp(−|x|)·Iₙ(x)."""
     value = _scipy(lanes, f"i{n}e", x) if n < 2 else _scipy(lanes, "ive", float(n), x)
-    return value if n < 2 else lanes.select(lanes.compare("<", lanes.abs(x), VANISHING), 0.0, value)
+    if n < 2:
+        return value
+    # SciPy has nan at both ends.
+    size = lanes.abs(x)
+    gone = lanes.builder.or_(lanes.compare("<", size, VANISHING), lanes.compare("==", size, math.inf))
+    return lanes.select(gone, 0.0, value)
 
 
 VANISHING = 1e-170
@@ -439,6 +444,18 @@ def _dying_away(code: Code, low: float = -math.inf) -> Code:
         x = arguments[-1]
         end = _is_infinite(lanes, x) if low == -math.inf else lanes.compare("==", x, math.inf)
         return lanes.select(end, 0.0, code(lanes, *arguments))
+
+    return masked
+
+
+def _without_end(code: Code) -> Code:
+    """A function that is infinite at infinity, where SciPy has nan: of order n at −∞ as xⁿ is."""
+
+    def masked(lanes: Lanes, order: Order, x: Value) -> Value:
+        value = code(lanes, order, x)
+        if not isinstance(order, int):
+            return lanes.select(lanes.compare("==", x, math.inf), math.inf, value)
+        return lanes.select(_is_infinite(lanes, x), x if order % 2 else math.inf, value)
 
     return masked
 
@@ -475,7 +492,7 @@ CODE: Mapping[str, Code] = {
     "reciprocal_gamma_crossing": _reciprocal_gamma_crossing,
     "besselj": _dying_away(_growing("j")),
     "bessely": _dying_away(_falling("y", -1 / math.pi), low=0.0),
-    "besseli": _growing("i"),
+    "besseli": _without_end(_growing("i")),
     "besselk": _falling("k", 0.5),
     "spherical_bessel": _spherical_bessel,
     "modified_spherical_bessel": _modified_spherical_bessel,

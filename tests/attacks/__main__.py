@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.attacks.table import ATTACKS
+from tests.attacks.table import ATTACKS, tried
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
         parser.error(f"found {', '.join(sorted(unknown))}, expected some of {', '.join(ATTACKS)}")
     failed = False
     for name in chosen.names or ATTACKS:
-        outcome = ATTACKS[name](chosen.tries)
+        outcome = tried(name, chosen.tries)
         print(f"{name:8}{outcome}", *outcome.failures, sep="\n  ", flush=True)
         failed |= bool(outcome.failures)
     return int(failed)

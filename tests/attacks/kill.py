@@ -31,6 +31,8 @@ KILLS = 4
 SECONDS = 120.0
 """After which a run counts as hanging."""
 
+LINE = "".join(["a,b,price\n", *(f"{i % 7},{i % 5},{9 * (i % 7) - (i % 5) ** 2}\n" for i in range(60))])
+"""The file that the network is trained on."""
 NETWORK = """
 inputs: 2
 layers: [{dense: 8, activation: tanh}, {dense: 1}]
@@ -71,8 +73,7 @@ def all_killed(tries: int) -> tuple[int, list[str]]:
     descent.CALL_SECONDS = resuming.EVERY = 0.0
     with TemporaryDirectory() as folder:
         os.chdir(folder)
-        rows = "".join(f"{i % 7},{i % 5},{9 * (i % 7) - (i % 5) ** 2}\n" for i in range(60))
-        Path("line.csv").write_text(f"a,b,price\n{rows}")
+        Path("line.csv").write_text(LINE)
         for name, text in SPECS.items():
             Path(f"{name}.yaml").write_text(text)
         whole = {}
@@ -112,7 +113,7 @@ def _killed(number: int, whole: Mapping[str, tuple[Mapping[str, bytes], float]])
 
 
 def _run(name: str, out: str, seconds: float = SECONDS) -> int | None:
-    """The exit status of a run that goes on, or None if it was killed after so many seconds."""
+    """The exit status of a run that goes on, or None if it was killed before it counts as hanging."""
     arguments = _arguments(name, out)
     child = os.fork()
     if not child:
@@ -124,8 +125,8 @@ def _run(name: str, out: str, seconds: float = SECONDS) -> int | None:
             ended = os.waitpid(child, 0)
             break
         time.sleep(min(0.001, max(0.0, until - time.monotonic())))
-    killed = os.WIFSIGNALED(ended[1]) and seconds < SECONDS
-    return None if killed else os.waitstatus_to_exitcode(ended[1])
+    status = os.waitstatus_to_exitcode(ended[1])
+    return None if status == -signal.SIGKILL and seconds < SECONDS else status
 
 
 def _arguments(name: str, out: str) -> list[str]:

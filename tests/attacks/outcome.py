@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +26,22 @@ class Outcome:
         return f"tried {self.tried:,}, survived {self.tried - len(self.failures):,}{remark}"
 
 
+@dataclass(frozen=True)
+class Ended:
+    """The exit status of a program, None of one that hangs, and what it has written."""
+
+    status: int | None
+    printed: str
+    errors: str
+
+    def __str__(self) -> str:
+        return f"ended with status {self.status}: {self.errors[-300:]}" if self.status is not None else "hangs"
+
+
 def child(program: str, *arguments: object, seconds: float = SECONDS, **variables: str) -> str:
     """Run a program in a new interpreter; what went wrong, or nothing: it survives with exit status 0 in silence."""
-    status, _, errors = _run(program, arguments, seconds, variables)
-    return "" if status == 0 and not errors else f"{_ended(status)}: {errors[-300:]}"
+    ended = run(program, *arguments, seconds=seconds, **variables)
+    return "" if ended.status == 0 and not ended.errors else str(ended)
 
 
 def answer(program: str, *arguments: object, seconds: float = SECONDS, **variables: str) -> Any:
@@ -38,10 +49,10 @@ def answer(program: str, *arguments: object, seconds: float = SECONDS, **variabl
 
     Raises :class:`RuntimeError` with what it has said, if it ends otherwise.
     """
-    status, printed, errors = _run(program, arguments, seconds, variables)
-    if status != 0:
-        raise RuntimeError(f"{_ended(status)}: {errors[-300:]}")
-    return json.loads(printed.splitlines()[-1])
+    ended = run(program, *arguments, seconds=seconds, **variables)
+    if ended.status != 0:
+        raise RuntimeError(str(ended))
+    return json.loads(ended.printed.splitlines()[-1])
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -49,17 +60,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
 
 
-def _run(program: str, arguments: Sequence[object], seconds: float, more: Mapping[str, str]) -> tuple[int, str, str]:
+def run(program: str, *arguments: object, seconds: float = SECONDS, **variables: str) -> Ended:
+    """Run a program in a new interpreter, for so many seconds at the most."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
     try:
-        found = subprocess.run(command, env=environment(**more), capture_output=True, text=True, timeout=seconds)
+        found = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return _HANGS, "", ""
-    return found.returncode, found.stdout, found.stderr
-
-
-_HANGS = 10_000
-
-
-def _ended(status: int) -> str:
-    return "hangs" if status == _HANGS else f"ended with status {status}"
+        return Ended(None, "", "")
+    return Ended(found.returncode, found.stdout, found.stderr)

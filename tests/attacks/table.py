@@ -22,3 +22,11 @@ ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
     "growth": growth.attack,
     **({"kill": kill.kill} if hasattr(os, "fork") else {}),
 }
+
+
+def tried(name: str, tries: int) -> Outcome:
+    """What came of so many tries of an attack; a program that ends otherwise than with its answer is a failure."""
+    try:
+        return ATTACKS[name](tries)
+    except RuntimeError as error:
+        return Outcome(tries, (str(error),))

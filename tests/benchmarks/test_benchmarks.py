@@ -196,6 +196,24 @@ def test_a_start_is_measured_in_processes_of_their_own():
     assert found.warm.result > 0
 
 
+IMPORT = """
+import time
+import numpy, numba, sympy
+start = time.perf_counter()
+import symnn
+print(time.perf_counter() - start)
+import sys
+print([name for name in ("sklearn", "matplotlib", "jax") if name in sys.modules])
+"""
+
+
+@pytest.mark.slow
+def test_importing_takes_at_most_a_quarter_of_a_second():
+    results = [subprocess.check_output([sys.executable, "-c", IMPORT], text=True).splitlines() for _ in range(5)]
+    assert min(float(seconds) for seconds, *_ in results) <= 0.25
+    assert all(loaded == "[]" for _, loaded, *_ in results)
+
+
 def test_names_are_chosen_in_any_case_and_order():
     assert command.chosen("b, A", ["A", "B", "C"], "--cases") == ["B", "A"]
     assert command.chosen("", ["A", "B"], "--cases") == ["A", "B"]

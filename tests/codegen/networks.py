@@ -71,6 +71,13 @@ def parameters(graph: Graph) -> list[str]:
     return [variable.name for variable in graph.inputs if variable.name not in ("x", "y")]
 
 
+def cut(theta: NDArray[np.float64], graph: Graph) -> Arrays:
+    """The parameters of a network, which lie one after the other in a vector."""
+    shapes = {name: graph.variable(name).shape for name in parameters(graph)}
+    parts = np.split(theta, np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1])
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
 def _mean(of: Expr) -> Equation:
     return Equation(Variable("loss").symbol, of / S, Reduction.SUM, (s,))
 

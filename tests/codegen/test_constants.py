@@ -117,31 +117,29 @@ def test_a_branch_has_its_value_and_derivatives_where_it_is_taken(
             np.testing.assert_allclose(compiled[output], want, rtol=1e-14 if dtype == "float64" else 1e-5, err_msg=name)
 
 
-EXTENTS: dict[str, Any] = {
-    "Σ/n": lambda k, v, c: v.sum() / k,
-    "c·√n": lambda k, v, c: c * np.sqrt(k),
-    "log n": lambda k, v, c: c + np.log(k),
-    "cⁿ": lambda k, v, c: c**k,
-    "n > 2": lambda k, v, c: c if k > 2 else 2 * c,
-    "c·n³": lambda k, v, c: c * float(k) ** 3,
-}
+C = Symbol("c", real=True)
+EXTENTS: list[tuple[Expr, Any]] = [
+    (Sum(X / n, i), lambda k, v, c: v.sum() / k),
+    (C * sqrt(n), lambda k, v, c: c * np.sqrt(k)),
+    (C + log(n), lambda k, v, c: c + np.log(k)),
+    (C**n, lambda k, v, c: c**k),
+    (Piecewise((C, n > 2), (2 * C, True)), lambda k, v, c: c if k > 2 else 2 * c),
+    (C * n**3, lambda k, v, c: c * float(k) ** 3),
+]
+"""A formula, and its value for an extent k, an array v of that length, and c."""
 
 
 @pytest.mark.parametrize("emitter", ["vector", "numba"])
 def test_an_extent_is_a_number(emitter: Any) -> None:
-    c = Symbol("c", real=True)
-    total = Sum(X / n, i)
-    formulas = [total, c * sqrt(n), c + log(n), c**n, Piecewise((c, n > 2), (2 * c, True)), c * n**3]
-    graph = from_expressions({f"y{number}": formula for number, formula in enumerate(formulas)}, [x, c])
+    graph = from_expressions({f"y{number}": formula for number, (formula, _) in enumerate(EXTENTS)}, [x, C])
     function = compile(graph, emitter=emitter)
     for k in (1, 2, 3):
         v = np.arange(1.0, k + 1)
-        np.testing.assert_allclose(function(v, 1.5), [f(k, v, 1.5) for f in EXTENTS.values()], rtol=1e-14)
+        np.testing.assert_allclose(function(v, 1.5), [value(k, v, 1.5) for _, value in EXTENTS], rtol=1e-14)
 
 
 def test_the_derivative_by_the_factor_of_an_extent_is_a_float() -> None:
-    c = Symbol("c", real=True)
-    graph = gradient(from_expressions({"L": c * n + Sum(X, i)}, [x, c]), "L")
+    graph = gradient(from_expressions({"L": C * n + Sum(X, i)}, [x, C]), "L")
     found = dict(zip(graph.outputs, compile(graph, emitter="numba")(np.ones(3), 2.0)))
     assert type(found["dL/dc"]) is float
     assert found["dL/dc"] == 3

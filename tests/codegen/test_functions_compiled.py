@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import sympy
 from numpy.typing import ArrayLike
-from scipy import special
 from sympy import (
     Abs,
     Idx,
@@ -96,20 +91,3 @@ def test_powers_with_a_variable_exponent(schedule: Any) -> None:
         ]
     for values, wanted in zip(found, expected):
         assert metric(values, wanted) <= 1e-14
-
-
-def test_special_functions_are_loaded_from_the_cache_of_compiled_modules(tmp_path: Path) -> None:
-    script = (
-        "from sympy import *; from codegen import compile, from_expressions; a = symbols('a')\n"
-        "f = compile(from_expressions({'e': loggamma(a) + digamma(a)}, [a])); print(f.report.cache_hit, f(2.5))"
-    )
-    environment = {**os.environ, "SYMNN_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
-    first, second = (
-        subprocess.run(
-            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
-        ).stdout
-        for _ in range(2)
-    )
-    value = special.gammaln(2.5) + special.digamma(2.5)
-    assert [line.split()[0] for line in (first, second)] == ["False", "True"]
-    assert float(first.split()[1]) == float(second.split()[1]) == pytest.approx(value, rel=1e-14)

@@ -11,11 +11,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from sympy import Idx, Indexed, Symbol
 
 from codegen import Equation, Graph, GraphError, Index, Reduction, Variable
 from tests.codegen.networks import S, distance, index_graphs, lecture, mlp, outputs, random_values, s
+from tests.properties import holds_for
 
 A, v, x, y = Variable("A", (2, 3)), Variable("v", (3,)), Variable("x", (S, 3)), Variable("y", (S,))
 a, b, c, d = (Variable(name) for name in "abcd")
@@ -320,8 +320,7 @@ def test_a_sum_over_the_samples_stays_and_is_a_multiple_where_they_vanish() -> N
     ]
 
 
-@settings(max_examples=40)
-@given(index_graphs())
+@holds_for(index_graphs(), quick=10, slow=100)
 def test_unrolling_keeps_every_value(found: Graph) -> None:
     everything = found.with_outputs(*dict.fromkeys(equation.name for equation in found.equations))
     values = random_values(found)

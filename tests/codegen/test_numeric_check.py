@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sympy import Expr, Integer, Piecewise, tanh
@@ -28,6 +27,7 @@ from tests.codegen.networks import (
     parameters,
     random_values,
 )
+from tests.properties import holds_for
 
 ALL = tuple(JUDGES)
 x, y = sympy.symbols("x y", real=True)
@@ -74,8 +74,7 @@ def test_every_method_agrees_on_a_network() -> None:
     assert worst["forward"] < 1e-6
 
 
-@given(index_graphs(), st.integers(0, 2**32))
-@settings(max_examples=25)
+@holds_for(index_graphs(), st.integers(0, 2**32), quick=8, slow=80)
 def test_random_systems_never_fail(graph: Graph, seed: int) -> None:
     report = check_gradient(graph, "L", random_values(graph, seed, samples=2), methods=("central", "complex", "exact"))
     assert not report.failures, str(report)

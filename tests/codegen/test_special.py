@@ -185,8 +185,15 @@ def compiled(emitter: Literal["vector", "numba"], dtype: Literal["float64", "flo
     return found
 
 
-@pytest.mark.parametrize("emitter", ["vector", "numba"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("emitter", "dtype"),
+    [
+        ("vector", "float64"),
+        ("vector", "float32"),
+        ("numba", "float64"),
+        pytest.param("numba", "float32", marks=pytest.mark.slow),
+    ],
+)
 def test_functions_of_scipy_and_our_own(
     emitter: Literal["vector", "numba"], dtype: Literal["float64", "float32"]
 ) -> None:
@@ -201,7 +208,7 @@ def test_functions_of_scipy_and_our_own(
 SECOND = """
 import sympy, codegen
 x = sympy.Symbol("x", real=True)
-graph = codegen.from_expressions({"e": sympy.besselj(3, x) * sympy.Si(x)}, [x])
+graph = codegen.from_expressions({"e": sympy.besselj(3, x) * sympy.Si(x) + sympy.loggamma(x) * sympy.digamma(x)}, [x])
 for emitter in ("vector", "numba"):
     function = codegen.compile(graph, emitter=emitter)
     print(function(1.5), function.report.cache_hit)
@@ -216,8 +223,10 @@ def test_another_process_finds_the_functions_at_its_own_addresses(tmp_path: Path
         ).stdout
         for _ in range(2)
     )
-    assert "False" in first
+    assert first.count("False") == 2
     assert second == first.replace("False", "True")
+    expected = mpmath.besselj(3, 1.5) * mpmath.si(1.5) + mpmath.loggamma(1.5) * mpmath.digamma(1.5)
+    assert [float(line.split()[0]) for line in first.splitlines()] == pytest.approx([float(expected)] * 2, rel=1e-14)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -238,9 +247,11 @@ AT_INFINITY = {
 
 def test_bessel_functions_at_infinity() -> None:
     graph = from_expressions({f"y{n}": formula for n, formula in enumerate(AT_INFINITY)}, [X])
+    compiled = compile(graph)
     for x, expected in zip((-INF, INF), zip(*AT_INFINITY.values())):
         exact = evaluate_exactly(graph, {"x": x})
         np.testing.assert_equal([float(exact[name][()]) for name in graph.outputs], expected)
+        np.testing.assert_equal(compiled(x), expected)
 
 
 SMALL = np.array([1e-310, 1e-300, 1e-160, 1e-40, 1e-9, 0.3, 2.5])
@@ -261,7 +272,7 @@ def test_small_arguments_keep_their_digits(formula: sympy.Expr) -> None:
         exact = evaluate_exactly(graph, {"x": x})
         for name, found in evaluate(graph, {"x": x}).items():
             expected = float(exact[name][()])
-            assert found == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True), (name, x)
+            assert found == pytest.approx(expected, rel=1e-12, abs=0, nan_ok=True), (name, x)
 
 
 Y = sympy.Symbol("y", real=True)

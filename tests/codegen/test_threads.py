@@ -14,7 +14,7 @@ import codegen
 from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, gradient, sample_extent
 from codegen.functions import equal
 from codegen.runtime.threads import share
-from tests.codegen.networks import distance, mlp, outputs, parameters
+from tests.codegen.networks import cut, distance, mlp, outputs, parameters
 
 
 @lru_cache(maxsize=16)
@@ -163,11 +163,8 @@ def test_few_samples_agree_with_the_evaluator(samples: int) -> None:
     """Up to three run with features in lanes, more with samples in lanes."""
     x, y, theta = arguments(200)
     network = mlp([5, 24, 3])
-    names = parameters(network)
-    shapes = [network.variable(name).shape for name in names]
-    parts = np.split(theta, np.cumsum([np.prod(shape) for shape in shapes])[:-1])
-    values = {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes)}
-    expected = outputs(gradient(network, "loss", names), {**values, "x": x[:samples], "y": y[:samples]})
+    values = {**cut(theta, network), "x": x[:samples], "y": y[:samples]}
+    expected = outputs(gradient(network, "loss", parameters(network)), values)
     loss, slope = compiled(1)(x[:samples].copy(), y[:samples].copy(), theta)
     flat = np.concatenate([np.ravel(a) for a in expected[1:]])
     assert distance([np.asarray(loss), slope], [expected[0], flat]) <= 1e-12

@@ -16,6 +16,7 @@ from codegen import (
     per_sample_gradients,
     vjp,
 )
+from codegen.runtime.code import EmitterName
 from codegen.schedule import ScheduleName
 from tests.codegen.derivatives import (
     TX,
@@ -41,17 +42,22 @@ COMPILED = {
 }
 
 
+READABLE = ("jacobian", "vjp")
+"""What the quick suite compiles as readable code, which takes seconds; the first has no other form."""
 RUNS = [
-    *((case, "loops") for case in COMPILED),
-    ("jvp", "unrolled"),
-    *(pytest.param(case, "unrolled", marks=pytest.mark.slow) for case in ("jacobian per sample", "mixed_partials")),
+    *((case, "loops", "vector") for case in COMPILED if case != "jacobian"),
+    *(pytest.param(case, "loops", "numba", marks=() if case in READABLE else pytest.mark.slow) for case in COMPILED),
+    *(
+        pytest.param(case, "unrolled", "numba", marks=pytest.mark.slow)
+        for case in ("jvp", "jacobian per sample", "mixed_partials")
+    ),
 ]
 
 
-@pytest.mark.parametrize(("case", "schedule"), RUNS)
-def test_every_transformation_compiles(case: str, schedule: ScheduleName) -> None:
+@pytest.mark.parametrize(("case", "schedule", "emitter"), RUNS)
+def test_every_transformation_compiles(case: str, schedule: ScheduleName, emitter: EmitterName) -> None:
     derived = COMPILED[case]()
     values = random_values(derived)
-    function = codegen.compile(derived, emitter="numba", schedule=schedule)
+    function = codegen.compile(derived, emitter=emitter, schedule=schedule)
     found = function(*(values[variable.name] for variable in derived.inputs))
     assert distance([np.asarray(one) for one in found], outputs(derived, values)) <= 1e-12

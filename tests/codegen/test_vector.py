@@ -21,6 +21,7 @@ from codegen.schedule.lanes import in_lanes
 from codegen.schedule.program import Loop, Vector, walk
 from tests.codegen.networks import (
     S,
+    cut,
     distance,
     index_graphs,
     indices_in_lanes,
@@ -59,12 +60,7 @@ def arguments(samples: int, sizes: Sizes = SIZES) -> tuple[NDArray[np.float64], 
 
 def evaluated(x: NDArray[np.float64], y: NDArray[np.int64], theta: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """What the evaluator says of the same arguments."""
-    network = mlp(SIZES)
-    names = parameters(network)
-    shapes = [network.variable(name).shape for name in names]
-    parts = np.split(theta, np.cumsum([np.prod(shape) for shape in shapes])[:-1])
-    values = {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes)}
-    loss, dx, *slopes = outputs(graph_of(SIZES), {**values, "x": x, "y": y})
+    loss, dx, *slopes = outputs(graph_of(SIZES), {**cut(theta, mlp(SIZES)), "x": x, "y": y})
     return [loss, dx, np.concatenate([slope.ravel() for slope in slopes])]
 
 

@@ -27,7 +27,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "table.npz": lambda path: load_file(path, "y"),
 }
 PLACES = {
-    "a pipe": os.mkfifo,
+    "a pipe": lambda path: os.mkfifo(path),  # Windows, where these tests are skipped, has none
     "a device": lambda path: os.symlink("/dev/zero", path),
     "a directory": os.mkdir,
 }

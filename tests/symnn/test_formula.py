@@ -304,9 +304,9 @@ def test_nothing_but_arithmetic_is_read(row: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("row", TOO_MUCH, ids=lambda row: row[0][:40])
 def test_what_would_explode_is_refused_at_once(row: tuple[str, ...]) -> None:
     text, *words = row
-    start = time.perf_counter()
+    start = time.process_time()
     assert missing(refusal(text), tuple(words)) == []
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("row", NOT_REAL_OR_FINITE, ids=lambda row: row[0])
@@ -401,8 +401,8 @@ HEAPS = st.recursive(
 
 @given(HEAPS)
 def test_any_heap_of_powers_roots_and_logarithms_is_read_and_differentiated_in_a_moment(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     expression = parsed_or_refused(text)
     if expression is not None:
         expression.diff(X)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import symnn
+from tests.symnn.valley import valley
 
 
 def square(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -215,12 +216,6 @@ def test_rounding_ends_a_run() -> None:
 
 
 # ------------------------------------------------------------------------------------------- callbacks and Ctrl-C
-
-
-def valley(theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """Rosenbrock's, some fifty iterations from the usual start."""
-    x, y = theta
-    return (1 - x) ** 2 + 100 * (y - x * x) ** 2, np.array([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)])
 
 
 START = np.array([-1.2, 1.0])

@@ -256,10 +256,8 @@ def test_what_the_cache_keeps_of_the_compiled_reader_needs_no_numba() -> None:
         "print(scan(b'1.5,2\\n', 2, ',', '.', None).numbers.tolist(), 'numba.np.arraymath' in sys.modules)"
     )
     # The first may have to compile; this process may have done so for another cache.
-    _, second = (
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)
-    )
-    assert second.stdout == "[[1.5, 2.0]] False\n"
+    results = (subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2))
+    assert "[[1.5, 2.0]] False\n" in results
 
 
 # ------------------------------------------------------------------------------------------------ frames
@@ -290,7 +288,7 @@ def test_frames_are_tables(library: str) -> None:
     check_frame(pytest.importorskip(library).DataFrame(COLUMNS))
 
 
-def test_pandas_categories_and_missing_integers(tmp_path: Path) -> None:
+def test_pandas_categories_and_missing_integers() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
         {

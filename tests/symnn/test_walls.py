@@ -12,14 +12,9 @@ import pytest
 import symnn
 from symnn.linesearch import Iterate
 from symnn.walls import wall_normal
+from tests.symnn.valley import valley
 
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]
-
-
-def valley(theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """Rosenbrock's."""
-    x, y = theta
-    return (1 - x) ** 2 + 100 * (y - x * x) ** 2, np.array([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)])
 
 
 def distance(*to: float) -> Loss:
