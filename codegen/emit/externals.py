@@ -26,7 +26,7 @@ from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
 from codegen.errors import EmitError
-from codegen.functions import CALLED, special
+from codegen.functions import operations, special
 from codegen.ir.graph import Graph
 from codegen.walk import postorder
 
@@ -39,14 +39,10 @@ class Special(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-_OWN = (
-    sympy.gamma, sympy.loggamma, sympy.polygamma, special.reciprocal_gamma, special.reciprocal_gamma_crossing,
-    special.beta_crossing, special.sinc, special.lambert_w, special.lower_lambert_w, special.wright_omega,
-)  # fmt: skip
-"""Those without SciPy."""
-
 FUNCTIONS: Mapping[type[Basic], Special] = {
-    kind: Special(kind.__name__, max(map(int, kind.nargs)), CALLED.get(kind, ())) for kind in (*_OWN, *CALLED)
+    kind: Special(kind.__name__, max(map(int, kind.nargs)), row.calls)
+    for kind, row in operations()
+    if row.calls is not None
 }
 """Every special function by its class."""
 

@@ -24,7 +24,7 @@ from codegen.emit.lanes import Lanes, Value
 from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
 from codegen.emit.vectormath import exp, libm_per_lane, log, log1p, per_lane, sin, softplus
-from codegen.functions.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
+from codegen.functions.special_arrays import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""

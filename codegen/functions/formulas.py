@@ -22,6 +22,7 @@ from sympy import (
 
 from codegen.functions.gaussian import normal_cdf
 from codegen.functions.kinks import absolute, clip, floor, select, sign
+from codegen.functions.operation import Operation
 from codegen.functions.primitive import Composite
 from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
 
@@ -100,6 +101,7 @@ class log_sigmoid(Composite):  # noqa: N801
     """log σ(x) = −softplus(−x)."""
 
     nargs = 1
+    row = Operation(library="special.log_sigmoid")
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:

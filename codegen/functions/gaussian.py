@@ -17,10 +17,13 @@ from sympy import (
     sqrt,
 )
 
+from codegen.functions import arrays
 from codegen.functions.kinks import absolute, select
+from codegen.functions.operation import Operation
 from codegen.functions.primitive import Approximation, Composite, Primitive
 from codegen.functions.series import convolved, horner
 from codegen.functions.smooth import log1p
+from codegen.functions.special_arrays import slope_of_erfcinv, to_first_order
 
 
 class normal_cdf(Primitive):  # noqa: N801
@@ -30,6 +33,7 @@ class normal_cdf(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.normal_cdf, step=True)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return exp(-(self.args[0] ** 2) / 2) / sqrt(2 * pi)
@@ -46,6 +50,7 @@ class erfcx(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.erfcx, written=lambda x: _written_erfcx(x))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -self * erfcx_rate(self.args[0])
@@ -64,6 +69,7 @@ class erfcx_rate(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.erfcx_rate, written=lambda x: _written_rate(x))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -erfcx_curvature(self.args[0])
@@ -80,6 +86,7 @@ class erfcx_curvature(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.erfcx_curvature, written=lambda x: _written_curvature(x))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -erfcx_skew(self.args[0])
@@ -103,10 +110,52 @@ def _fraction(mp: Any, x: Any, first: int) -> Any:
     return reduce(lambda value, n: 2 * n / (2 * x + value), range(mp.dps // 4 + 8, first - 1, -1), mp.mpf(0))
 
 
+TAIL = 2
+"""Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
+FRACTION_TERMS = 50
+"""Of the continued fraction: 3·10⁻¹⁶ at TAIL, and less beyond."""
+
+
+def _written_fraction(x: Expr, first: int) -> Expr:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first, the rest of it as if it did not depend on n any more."""
+    value = sqrt(x**2 + 2 * FRACTION_TERMS + 2) - x
+    for n in range(FRACTION_TERMS, first - 1, -1):
+        value = 2 * n / (2 * x + value)
+    return value
+
+
+def _written_erfc(x: Expr) -> Expr:
+    return 2 * normal_cdf(-sqrt(2) * x)  # which SymPy does not turn into 2 − erfc(−x)
+
+
+def _written_hazard(x: Expr) -> Expr:
+    return 2 * exp(-(x**2)) / (sqrt(pi) * _written_erfc(x))
+
+
+def _written_erfcx(x: Expr) -> Expr:
+    far = 2 / (sqrt(pi) * (2 * x + _written_fraction(x, 1)))
+    return select(x - TAIL, far, exp(x**2) * _written_erfc(x))
+
+
+def _written_rate(x: Expr) -> Expr:
+    return select(x - TAIL, _written_fraction(x, 1), _written_hazard(x) - 2 * x)
+
+
+def _written_curvature(x: Expr) -> Expr:
+    far, near = _written_fraction(x, 1), _written_hazard(x)
+    return select(x - TAIL, far * (_written_fraction(x, 2) - far), 2 - near * (near - 2 * x))
+
+
 class erfcinv(Primitive):  # noqa: N801
     """The w at which erfc(w) is x, without the cancellation of erfinv(1 − x) for a small x."""
 
     nargs = 1
+    row = Operation(
+        to_first_order(lambda s, x: s.erfcinv(x), slope_of_erfcinv),
+        "special.erfcinv",
+        "special.erfcinv",
+        calls=("erfcinv",),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return erfcinv_slope(self.args[0])

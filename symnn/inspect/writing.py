@@ -20,6 +20,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
+from codegen.functions.powers import is_root
 from codegen.ir.equation import Equation, Reduction
 from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, subscripts
 from symnn.inspect.numerals import floating, rational
@@ -156,7 +157,7 @@ def _pow(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient
 def _power(script: Script, base: Factor, exponent: Expr, written: Factor) -> Factor:
     if exponent == 1:
         return base
-    root = exponent == Rational(1, 2)
+    root = is_root(exponent)
     text = script.root(base) if root else script.power(base, written)
     return Factor(text, Binding.POWER, max(Rank.CONSTANT, base.rank, written.rank), base.key)
 

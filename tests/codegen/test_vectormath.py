@@ -26,7 +26,7 @@ from codegen.emit.special import CODE as SPECIAL_CODE
 from codegen.emit.vectormath import COEFFICIENTS, FORMS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH
 from codegen.errors import EmitError
 from codegen.functions import SYMPY_FUNCTIONS, Primitive
-from codegen.numeric import elementwise as elementwise_in_numpy
+from codegen.functions import arrays as elementwise_in_numpy
 from codegen.runtime.machine import compile_module, load_object
 from tests.codegen.networks import S
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 
 from llvmlite import ir
-from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Number, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Expr, Idx, Indexed, Mul, Not, Number, Or, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -14,10 +14,11 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.emit import externals, special, vectormath
-from codegen.emit.scalars import is_inverse, product_factors
+from codegen.emit.scalars import product_factors
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
+from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.ir.constants import as_float
 from codegen.walk import postorder
 
@@ -42,10 +43,6 @@ def unsupported(expression: Expr) -> str | None:
         if type(node) not in vectormath.FORMS:
             return type(node).__name__
     return None
-
-
-def _is_simple_power(exponent: Expr) -> bool:
-    return abs(exponent) == Rational(1, 2) or (isinstance(exponent, Integer) and abs(int(exponent)) <= 64)
 
 
 def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
@@ -100,12 +97,12 @@ def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     base, exponent = of(node.base), node.exp
-    if not _is_simple_power(exponent):
-        return w.apply(vectormath.power, base, of(exponent))
-    if isinstance(exponent, Integer):
+    if is_root(exponent):
+        value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
+    elif is_multiplied(exponent):
         value = _integer_power(w, base, abs(int(exponent)))
     else:
-        value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
+        return w.apply(vectormath.power, base, of(exponent))
     return value if exponent > 0 else w.apply(lambda lanes, x: lanes.div(1.0, x), value)
 
 
