@@ -38,7 +38,7 @@ def unsupported(expression: Expr) -> str | None:
     for node in postorder(expression):
         if node.is_number or isinstance(node, (Indexed, Idx, Symbol, BooleanAtom)):
             continue
-        if type(node) in externals.FUNCTIONS or any(isinstance(node, kind) for kind, _ in _NODES):
+        if type(node) in special.CODE or any(isinstance(node, kind) for kind, _ in _NODES):
             continue
         if type(node) not in vectormath.FORMS:
             return type(node).__name__
@@ -57,7 +57,7 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     for kind, write in _NODES:
         if isinstance(node, kind):
             return write(w, node, scope, of)
-    if type(node) in externals.FUNCTIONS:
+    if type(node) in special.CODE:
         return _special(w, node, of)
     if type(node) not in vectormath.FORMS:
         raise EmitError(f"{type(node).__name__} has no vector form")
@@ -66,8 +66,7 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 def _special(w: Writer, node: Basic, of: _Of) -> Value:
     orders, arguments = externals.operands(node)
-    name = externals.FUNCTIONS[type(node)].name
-    return w.apply(lambda lanes, *values: special.apply(name, lanes, orders, values), *map(of, arguments))
+    return w.apply(lambda lanes, *values: special.apply(type(node), lanes, orders, values), *map(of, arguments))
 
 
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
