@@ -6,20 +6,11 @@ from functools import lru_cache, reduce
 from typing import Any
 
 import sympy
-from sympy import (
-    Expr,
-    Integer,
-    Rational,
-    exp,
-    log,
-    pi,
-    rf,
-    sqrt,
-)
+from sympy import Expr, Integer, Rational, exp, log, pi, rf, sqrt
 
 from codegen.functions import arrays
 from codegen.functions.kinks import absolute, select
-from codegen.functions.operation import Operation
+from codegen.functions.operation import NAN, SMALL, Operation, Points
 from codegen.functions.primitive import Approximation, Composite, Primitive
 from codegen.functions.series import convolved, horner
 from codegen.functions.smooth import log1p
@@ -33,7 +24,7 @@ class normal_cdf(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.normal_cdf, step=True)
+    row = Operation(arrays.normal_cdf, step=True, points=Points())
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return exp(-(self.args[0] ** 2) / 2) / sqrt(2 * pi)
@@ -50,7 +41,9 @@ class erfcx(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.erfcx, written=lambda x: _written_erfcx(x))
+    row = Operation(
+        arrays.erfcx, written=lambda x: _written_erfcx(x), points=Points(special=(*SMALL, 1000.0, -20.0, *NAN))
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -self * erfcx_rate(self.args[0])
@@ -69,7 +62,7 @@ class erfcx_rate(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.erfcx_rate, written=lambda x: _written_rate(x))
+    row = Operation(arrays.erfcx_rate, written=lambda x: _written_rate(x), points=Points())
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -erfcx_curvature(self.args[0])
@@ -86,7 +79,7 @@ class erfcx_curvature(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.erfcx_curvature, written=lambda x: _written_curvature(x))
+    row = Operation(arrays.erfcx_curvature, written=lambda x: _written_curvature(x), points=Points())
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -erfcx_skew(self.args[0])
@@ -155,6 +148,7 @@ class erfcinv(Primitive):  # noqa: N801
         "special.erfcinv",
         "special.erfcinv",
         calls=("erfcinv",),
+        points=Points((0.03, 0.4, 1.3, 1.96), (1e-17, 1.0, 3.0, -1.0, *NAN)),
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -232,6 +226,7 @@ class erfcx_skew(Approximation):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -280,6 +275,7 @@ class log_erfc(Composite):  # noqa: N801
     """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -294,6 +290,7 @@ class log_normal_cdf(Composite):  # noqa: N801
     """log Φ(x) = log(erfcx(−x/√2)/2) − x²/2, with derivative φ(x)/Φ(x); log1p(−Φ(−x)) where that is small."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:

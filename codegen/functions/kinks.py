@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import (
-    Add,
-    Expr,
-    Integer,
-)
+from sympy import Add, Expr, Integer
 
 from codegen.functions import arrays
-from codegen.functions.operation import Operation, Price
+from codegen.functions.operation import EVERYWHERE, Operation, Points, Price
 from codegen.functions.primitive import Primitive
 
 
@@ -47,7 +43,12 @@ class relu(Primitive):  # noqa: N801
     """max(x, 0), with relu'(0) = 0."""
 
     nargs = 1
-    row = Operation(arrays.relu, price=Price.INSTRUCTIONS, decisions=_sign)
+    row = Operation(
+        arrays.relu,
+        price=Price.INSTRUCTIONS,
+        decisions=_sign,
+        points=Points(conventions={0.0: 0.0}, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return step(self.args[0])
@@ -75,7 +76,14 @@ class absolute(Primitive):  # noqa: N801
     """|x|, with derivative sign(x), so 0 at 0."""
 
     nargs = 1
-    row = Operation(arrays.absolute, "abs", "np.abs", price=Price.INSTRUCTIONS, decisions=_sign)
+    row = Operation(
+        arrays.absolute,
+        "abs",
+        "np.abs",
+        price=Price.INSTRUCTIONS,
+        decisions=_sign,
+        points=Points(conventions={0.0: 0.0}, elsewhere={"JAX": {0.0: 1.0}}, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return sign(self.args[0])

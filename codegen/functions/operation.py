@@ -39,13 +39,27 @@ class Ends:
     """Beyond ±2^limit it has its value at ±inf."""
 
 
+ORDINARY = (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9, 4.4)
+WITH_ZERO = (-5.3, -1.7, -0.31, 0.0, 0.62, 1.9, 4.4)
+"""Where a formula through |x| would have a wrong derivative: libraries answer there with functions of their own."""
+POSITIVE = (1e-3, 0.31, 1.0, 2.7, 55.0)
+UNIT = (-0.93, -0.4, 0.01, 0.55, 0.99)
+BEYOND = (-55.0, -2.7, -1.02, 1.01, 1.9, 9.0)
+SMALL = (0.0, 5e-324, -1e-310, 1e-8)
+LARGE = (1000.0, -1000.0)
+ENDS = (math.inf, -math.inf)
+NAN = (math.nan,)
+EVERYWHERE = (*SMALL, *LARGE, *ENDS, *NAN)
+INF = math.inf
+
+
 @dataclass(frozen=True)
 class Points:
     """Where the derivatives of a function of one argument are compared with those of others."""
 
-    ordinary: tuple[float, ...] = (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9, 4.4)
+    ordinary: tuple[float, ...] = ORDINARY
     """Apart from kinks."""
-    special: tuple[float, ...] = (0.0, 5e-324, -1e-310, 1e-8, 1000.0, -1000.0, math.inf, -math.inf, math.nan)
+    special: tuple[float, ...] = (*SMALL, *LARGE, *NAN)
     """Where value and derivatives have to be right too, the pattern of inf and nan included."""
     conventions: Mapping[float, float] = field(default_factory=dict)
     """The first derivative at points where there is none and one is agreed upon."""

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import (
-    Add,
-    And,
-    Eq,
-    Expr,
-    Integer,
-    Piecewise,
-    Pow,
-    exp,
-    log,
-)
+from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log
 
 from codegen.functions import arrays
 from codegen.functions.kinks import absolute, relu, select
-from codegen.functions.operation import EXPONENTIAL, Ends, Operation
+from codegen.functions.operation import EVERYWHERE, EXPONENTIAL, INF, NAN, WITH_ZERO, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 
 
@@ -33,7 +23,13 @@ class sigmoid(Primitive):  # noqa: N801 - functions keep their mathematical name
     """σ(x) = 1/(1 + exp(−x)), with σ' = σ·(1 − σ); evaluated through exp(−|x|), which cannot overflow."""
 
     nargs = 1
-    row = Operation(arrays.sigmoid, library="special.sigmoid", written=_sigmoid, step=True)
+    row = Operation(
+        arrays.sigmoid,
+        library="special.sigmoid",
+        written=_sigmoid,
+        step=True,
+        points=Points(WITH_ZERO, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return self * (1 - self)
@@ -54,6 +50,7 @@ class softplus(Primitive):  # noqa: N801
         library="special.softplus",
         written=lambda x: relu(x) + log1p(exp(-absolute(x))),
         step=True,
+        points=Points(WITH_ZERO, special=EVERYWHERE),
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -77,6 +74,7 @@ class expm1(Primitive):  # noqa: N801
         mpmath="expm1",
         ends=Ends("-1", "inf", limit=EXPONENTIAL),
         step=True,
+        points=Points(special=EVERYWHERE),
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -98,6 +96,7 @@ class log1p(Primitive):  # noqa: N801
         mpmath="log1p",
         ends=Ends("nan", "inf", low=-1, poles={-1: "-inf"}),
         step=True,
+        points=Points((-0.7, -0.01, 0.4, 3.0, 55.0), (0.0, 5e-324, 1e300, -2.0, INF, *NAN)),
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:

@@ -18,8 +18,9 @@ from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
 from codegen.functions import special_arrays as arrays
+from codegen.functions.arrays import Function
 from codegen.functions.borrowed import BORROWED
-from codegen.functions.operation import EXPONENTIAL, Ends, Operation
+from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.special_arrays import BRANCH_POINT, to_first_order
 from codegen.walk import rewrite
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 
-def _row(array: arrays.Function, name: str, *calls: str, numpy: str = "", **more: Any) -> Operation:
+def _row(array: Function, name: str, *calls: str, numpy: str = "", **more: Any) -> Operation:
     """Readable code calls a function by our name, plain NumPy one of SciPy."""
     return Operation(array, f"special.{name}", numpy or f"special.{name}", calls=calls, **more)
 
@@ -75,6 +76,7 @@ class sinc(Primitive):  # noqa: N801 - functions keep their mathematical names
         to_first_order(lambda s, x: arrays.spherical_bessel(s, 0, x), lambda s, x: -arrays.spherical_bessel(s, 1, x)),
         "sinc",
         numpy="special.spherical_jn(0, {0})",
+        points=Points(special=(0.0, 1e-8, *LARGE, *NAN)),
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -483,8 +485,7 @@ class reciprocal_gamma(Primitive):  # noqa: N801
     nargs = 1
     row = _row(
         to_first_order(
-            lambda s, x: s.rgamma(x),
-            lambda s, x: arrays.crossing(s, x) - s.rgamma(x) * arrays.regular_digamma(s, x),
+            lambda s, x: s.rgamma(x), lambda s, x: arrays.crossing(s, x) - s.rgamma(x) * arrays.regular_digamma(s, x)
         ),
         "reciprocal_gamma",
         numpy="special.rgamma",

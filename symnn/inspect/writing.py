@@ -194,8 +194,7 @@ def _truth(script: Script, node: Basic, _: Sequence[Quotient]) -> Quotient:
 
 def _function(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient:
     written = [script.compose(q).text for q in arguments]
-    kind = next((base for base in type(node).__mro__ if base in script.functions), None)
-    found = script.functions[kind](written) if kind else script.apply(type(node).__name__, written)
+    found = script.function(type(node), written)
     piece = Factor(found) if isinstance(found, str) else found
     rank = Rank.SUM if piece.binding is Binding.SUM else Rank.FUNCTION
     return Quotient((replace(piece, rank=rank, key=_key(arguments)),))

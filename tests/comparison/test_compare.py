@@ -106,7 +106,7 @@ def test_every_function_without_compiling_it(name: str, kind: str) -> None:
     )
     judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
     assert {"mpmath", "passes"} <= judged
-    assert ("convention" in judged) == (bool(FUNCTIONS[name].conventions) and kind == "jacobian per sample")
+    assert ("convention" in judged) == (bool(FUNCTIONS[name].points.conventions) and kind == "jacobian per sample")
 
 
 def of_jax() -> Mapping[str, Callable[..., object]]:
@@ -146,7 +146,7 @@ def test_at_kinks_jax_has_what_the_table_says_of_it() -> None:
     assert set(functions) == {name for name, tested in FUNCTIONS.items() if tested.conventions}
     with jax.enable_x64(True):
         for name, function in functions.items():
-            ours, theirs = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere.get("JAX", {})
+            ours, theirs = FUNCTIONS[name].points.conventions, FUNCTIONS[name].points.elsewhere.get("JAX", {})
             assert {point: float(jax.grad(function)(point)) for point in ours} == {**ours, **theirs}, name
             assert all(ours[point] != slope for point, slope in theirs.items())
 
@@ -175,7 +175,7 @@ def test_at_kinks_pytorch_has_what_the_table_says_of_it() -> None:
     torch = pytest.importorskip("torch")
     version = "PyTorch to 2.13" if tuple(map(int, torch.__version__.split(".")[:2])) <= (2, 13) else "PyTorch from 2.14"
     for name, function in of_torch().items():
-        ours, told = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere
+        ours, told = FUNCTIONS[name].points.conventions, FUNCTIONS[name].points.elsewhere
         for point, slope in {**ours, **told.get("PyTorch", {}), **told.get(version, {})}.items():
             x = torch.tensor(point, dtype=torch.float64, requires_grad=True)
             function(x).backward()
