@@ -196,7 +196,9 @@ class Extremum(Primitive):
 class maximum(Extremum):  # noqa: N801
     """The largest argument."""
 
-    row = Operation(arrays.folded(arrays.maximum), price=Price.INSTRUCTIONS, decisions=_ties)
+    row = Operation(
+        arrays.folded(arrays.maximum), price=Price.INSTRUCTIONS, counted=lambda n: {"maximum": n - 1}, decisions=_ties
+    )
 
     sense = 1
 
@@ -208,7 +210,9 @@ class maximum(Extremum):  # noqa: N801
 class minimum(Extremum):  # noqa: N801
     """The smallest argument."""
 
-    row = Operation(arrays.folded(arrays.minimum), price=Price.INSTRUCTIONS, decisions=_ties)
+    row = Operation(
+        arrays.folded(arrays.minimum), price=Price.INSTRUCTIONS, counted=lambda n: {"minimum": n - 1}, decisions=_ties
+    )
 
     sense = -1
 

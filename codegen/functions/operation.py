@@ -88,6 +88,8 @@ class Operation:
     """The function of mpmath that has its name, or is behind its ``value``; ``ends`` is what mpmath lacks of it."""
     ends: Ends | None = None
     price: Price = Price.FUNCTION
+    counted: Callable[[int], dict[str, int]] | None = None
+    """Its operations by kind for so many arguments, where it is not one that has its name."""
     step: bool = False
     """Whether it is a vertex of its own before a formula is differentiated repeatedly. Not what decays without bound:
     the derivative of √sech is made of √sech, of its vertex it would be 0·∞."""

@@ -113,7 +113,7 @@ class hypot(Primitive):  # noqa: N801
     The derivative by xᵢ is the direction cosine xᵢ/hypot, 0 at the origin, as that of |x| is.
     """
 
-    row = Operation(arrays.hypot)
+    row = Operation(arrays.hypot, counted=lambda n: {"multiply": n, "add": n - 1, "sqrt": 1})
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return direction_cosine(self.args[argindex - 1], *self.args)

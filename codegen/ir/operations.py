@@ -11,8 +11,7 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from codegen.cached import once
-from codegen.functions import Composite, Price, hypot, operation
-from codegen.functions.kinks import Extremum
+from codegen.functions import Composite, Price, operation
 from codegen.functions.powers import is_reciprocal, is_root, is_whole
 from codegen.ir.equation import Equation, Reduction
 from codegen.ir.graph import Graph
@@ -82,18 +81,17 @@ def node_operations(node: Basic, reads: Set[int]) -> dict[str, int]:
         return _product(node, reads)
     if isinstance(node, Pow):
         return _power(node)
-    if isinstance(node, (Piecewise, Relational)) or (price := operation(type(node)).price) is Price.COMPARISON:
+    row = operation(type(node))
+    if isinstance(node, (Piecewise, Relational)) or row.price is Price.COMPARISON:
         return {"compare": 1}
-    if isinstance(node, hypot):
-        return {"multiply": len(node.args), "add": len(node.args) - 1, "sqrt": 1}
-    if isinstance(node, Extremum):
-        return {type(node).__name__: len(node.args) - 1}
+    if row.counted is not None:
+        return row.counted(len(node.args))
     if isinstance(node, Composite):
         arguments = [Dummy(real=True) if id(argument) in reads else argument for argument in node.args]
         formula = node.formula(*arguments)
         inside = reading(formula)
         return dict(sum((Counter(node_operations(part, inside)) for part in postorder(formula)), Counter()))
-    return {type(node).__name__: 1} if isinstance(node, Expr) and price is not Price.NOTHING else {}
+    return {type(node).__name__: 1} if isinstance(node, Expr) and row.price is not Price.NOTHING else {}
 
 
 def _product(node: Mul, reads: Set[int]) -> dict[str, int]:
