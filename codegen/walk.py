@@ -50,18 +50,18 @@ def is_leaf(node: Basic) -> bool:
 def postorder(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> Iterator[Basic]:
     """Every distinct node, arguments before the node that uses them; a walk does not go below where it stops."""
     seen: set[int] = set()
-    stack: list[tuple[Basic, bool]] = [(expression, False)]
+    stack: list[Basic | tuple[Basic]] = [expression]
     while stack:
-        node, arguments_done = stack.pop()
-        if arguments_done:
-            yield node
+        node = stack.pop()
+        if isinstance(node, tuple):  # its arguments are done
+            yield node[0]
         elif id(node) not in seen:
             seen.add(id(node))
             if stop(node):
                 yield node
             else:
-                stack.append((node, True))
-                stack.extend((argument, False) for argument in reversed(node.args))
+                stack.append((node,))
+                stack += node.args[::-1]
 
 
 def is_large(expression: Basic, nodes: int) -> bool:
@@ -77,18 +77,18 @@ def annotate(
     In the order of :func:`postorder`, written out: most of the time of a derivation is spent in this loop.
     """
     results: dict[int, T] = {}
-    stack = [expression]
+    stack: list[Basic | tuple[Basic, tuple[Basic, ...]]] = [expression]
     while stack:
-        node = stack[-1]
-        if id(node) in results:
-            stack.pop()
-            continue
-        arguments = () if stop(node) else node.args
-        if waiting := [argument for argument in arguments if id(argument) not in results]:
-            stack += reversed(waiting)
-        else:
-            stack.pop()
+        node = stack.pop()
+        if isinstance(node, tuple):  # its arguments are done
+            node, arguments = node
             results[id(node)] = step(node, [results[id(argument)] for argument in arguments])
+        elif id(node) not in results:
+            if stop(node):
+                results[id(node)] = step(node, [])
+            else:
+                stack.append((node, node.args))
+                stack += node.args[::-1]
     return results
 
 

@@ -49,8 +49,8 @@ class Text(NamedTuple):
 class Dialect:
     """How one target writes calls and choices."""
 
-    call: Callable[[f.Operation], str]
-    """How a function is called, by its row: a name, a text around the names of the arguments, or nothing."""
+    calls: Callable[[type[Basic]], str]
+    """How a function is called: a name, a text around the names of the arguments, or nothing."""
     choose: Callable[[str, str, str], Text]
     """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
     square_root: str
@@ -59,10 +59,21 @@ class Dialect:
     both: str
     either: str
     negation: str
+    call: Callable[[str, Sequence[int], Sequence[str]], str] = lambda name, orders, texts: (
+        f"{name}({', '.join([*map(str, orders), *texts])})"
+    )
+    """A call by name, with the whole order of a special function where it has one."""
+    power: Callable[[Text, Text], Text] = lambda base, exponent: Text(
+        f"{base.within(Level.NAME)}**{exponent.within(Level.NAME)}", Level.PRODUCT
+    )
+    modulo: Callable[[Text, Text], Text] = lambda x, y: Text(
+        f"{x.within(Level.CALL)} % {y.within(Level.CALL)}", Level.SUM
+    )  # a*b % c is (a*b) % c
+    truth: tuple[str, str] = ("False", "True")
 
 
 SCALAR = Dialect(
-    call=lambda row: row.python,
+    calls=lambda kind: f.operation(kind).python,
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
     hypot="math.hypot",
@@ -74,7 +85,7 @@ SCALAR = Dialect(
 """Python scalars, as Numba compiles them: real branches."""
 
 ARRAY = Dialect(
-    call=lambda row: row.numpy,
+    calls=lambda kind: f.operation(kind).numpy,
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
     square_root="np.sqrt",
     hypot="np.hypot",
@@ -85,7 +96,7 @@ ARRAY = Dialect(
 )
 """NumPy arrays: both branches are computed, one is picked."""
 
-LIBRARY = replace(ARRAY, call=lambda row: row.library or row.numpy)
+LIBRARY = replace(ARRAY, calls=lambda kind: f.operation(kind).library or f.operation(kind).numpy)
 """Arrays of a library, with its own functions for what is written through |x| here, which spoils derivatives at 0."""
 
 
@@ -110,17 +121,17 @@ class ExpressionWriter:
         self.dialect = dialect
         self._operators: tuple[tuple[type | tuple[type, ...], Callable[[Basic, _Texts], Text]], ...] = (
             ((Indexed, Idx, Symbol), lambda node, _: Text(self.name_of(node), Level.NAME)),
-            (BooleanAtom, lambda node, _: Text(str(bool(node)), Level.NAME)),
+            (BooleanAtom, lambda node, _: Text(dialect.truth[bool(node)], Level.NAME)),
             (f.equal, self._equal),
             (Add, self._add),
             (Mul, self._multiply),
             (Pow, self._power),
-            (f.power, lambda node, of: self._raised(*map(of, node.args))),
+            (f.power, lambda node, of: dialect.power(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
             (f.hypot, lambda node, of: self._hypot(node.args, of)),
             (f.ratio, self._ratio),
-            (f.modulo, lambda node, of: self._infix("%", node, of)),
+            (f.modulo, lambda node, of: dialect.modulo(*map(of, node.args))),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
@@ -151,15 +162,15 @@ class ExpressionWriter:
     def _node(self, node: Basic, of: _Texts) -> Text:
         if isinstance(node, Expr) and node.is_number:
             return Text(self.number(as_float(node)), Level.NAME)
+        template = self.dialect.calls(type(node))
         for kind, write in self._operators:
-            if isinstance(node, kind):
+            if isinstance(node, kind) and not template:
                 return write(node, of)
-        if template := self.dialect.call(f.operation(type(node))):
+        if template:
             if "{" in template:
                 return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
             orders, arguments = externals.operands(node)
-            texts = [*map(str, orders), *(of(a).text for a in arguments)]
-            return Text(f"{template}({', '.join(texts)})", Level.CALL)
+            return Text(self.dialect.call(template, orders, [of(a).text for a in arguments]), Level.CALL)
         raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _named(self, text: Text) -> Text:
@@ -204,7 +215,9 @@ class ExpressionWriter:
     def _multiply(self, node: Basic, of: _Texts) -> Text:
         above = [of(a).within(Level.PRODUCT) for a in node.args if a != -1 and not is_inverse(a)]
         below = [of(a.base).within(Level.CALL) for a in node.args if is_inverse(a)]
-        text = ("-" if -1 in node.args else "") + ("*".join(above) or self.number(1.0))
+        text = "*".join(above) or self.number(1.0)
+        if -1 in node.args:
+            text = f"-({text})" if text.startswith("-") else f"-{text}"
         if below:
             text += f"/{below[0]}" if len(below) == 1 else f"/({'*'.join(below)})"
         return Text(text, Level.PRODUCT)
@@ -218,11 +231,8 @@ class ExpressionWriter:
         elif is_multiplied(exponent):
             size = Text(self._integer_power(self._named(base).text, abs(int(exponent))), Level.PRODUCT)
         else:
-            return self._raised(base, of(exponent))
+            return self.dialect.power(base, of(exponent))
         return size if exponent > 0 else Text(f"{self.number(1.0)}/{size.within(Level.CALL)}", Level.PRODUCT)
-
-    def _raised(self, base: Text, exponent: Text) -> Text:
-        return Text(f"{base.within(Level.NAME)}**{exponent.within(Level.NAME)}", Level.PRODUCT)
 
     def _integer_power(self, base: str, exponent: int) -> str:
         """x³ as x·x·x; higher powers by repeated squaring."""
@@ -265,10 +275,6 @@ class ExpressionWriter:
                 result = self.dialect.choose(condition, value.within(Level.SUM), result.within(Level.CHOICE))
         return result
 
-    def _infix(self, operator: str, node: Basic, of: _Texts) -> Text:
-        left, right = (of(a).within(Level.CALL) for a in node.args)
-        return Text(f"{left} {operator} {right}", Level.SUM)  # a*b % c is (a*b) % c
-
     def _relation(self, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.SUM) for a in node.args)
         return Text(f"{left} {node.rel_op} {right}", Level.CHOICE)
@@ -280,7 +286,7 @@ _Texts = Callable[[Basic], Text]
 def _expand(node: Basic, dialect: Dialect) -> Basic | None:
     """What a function is a formula of, unless the target has it."""
     row = f.operation(type(node))
-    if dialect.call(row):
+    if dialect.calls(type(node)):
         return None
     if row.written is not None:
         return row.written(*node.args)

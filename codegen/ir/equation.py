@@ -215,7 +215,8 @@ class Equation(Fields):
         binder = next((node for node in postorder(self.body) if isinstance(node, BINDERS)), None)
         if binder is not None:
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
-        return faulty_constant(self.body)
+        # Most equations of a network have no number at all.
+        return faulty_constant(self.body) if any(not n.args and n.is_number for n in self.leaves) else None
 
     def with_body(self, body: Expr) -> Equation:
         """The same target and reduction with another body; what it no longer has is no longer reduced."""

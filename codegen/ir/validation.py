@@ -46,13 +46,14 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         declared[name] = Declared(first.symbol, first.shape)
     extents = {n for variable in inputs for n in variable.shape if not isinstance(n, int)}
     for equation in equations:
-        if equation.fault is not None:
-            raise _error(equation, f"it contains {equation.fault}")
-        if (fault := _index_fault(equation)) is not None:
+        if (fault := _fault(equation)) is not None:
             raise _error(equation, fault)
         _check_extents(equation, extents)
         for access in equation.accesses:
             _check_reference(equation, access, declared)
+        if (fault := _subscript_fault(equation)) is not None:
+            raise _error(equation, fault)
+        for access in equation.accesses:
             _check_assigned(equation, access, assigned)
     _check_outputs(outputs, declared, assigned)
 
@@ -124,8 +125,10 @@ def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tu
 
 
 @once
-def _index_fault(equation: Equation) -> str | None:
-    """What is wrong with the indices of an equation, for a message; None if nothing is."""
+def _fault(equation: Equation) -> str | None:
+    """What is wrong with the body or the indices of an equation whatever the graph, for a message; None if nothing."""
+    if equation.fault is not None:
+        return f"it contains {equation.fault}"
     names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
         return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
@@ -148,7 +151,7 @@ def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
 
 
 def _check_reference(equation: Equation, access: Access, declared: Mapping[str, Declared]) -> None:
-    reference, (name, pattern), found, axes = access
+    reference, (name, _), found, axes = access
     if name not in declared:
         raise _error(equation, f"{reference} refers to {name!r}, which is neither an input nor assigned")
     symbol, extents = declared[name]
@@ -156,24 +159,33 @@ def _check_reference(equation: Equation, access: Access, declared: Mapping[str, 
         raise _error(equation, f"{reference} has shape {axes}, but {name} is declared with {extents}")
     if found is not symbol and found != symbol:
         raise _error(equation, f"{reference} and the declared {name} are two symbols with different assumptions")
-    if len(pattern) != len(extents):
-        raise _error(equation, f"{reference} has {len(pattern)} subscripts, expected {len(extents)}")
-    for subscript, n in zip(subscripts(reference), extents):
-        _check_subscript(equation, reference, subscript, n)
 
 
-def _check_subscript(equation: Equation, reference: Expr, subscript: Expr, axis: Extent) -> None:
+@once
+def _subscript_fault(equation: Equation) -> str | None:
+    """What is wrong with the subscripts of an equation, whatever the graph, for a message; None if nothing is."""
+    for reference, (_, pattern), _, axes in equation.accesses:
+        if len(pattern) != len(axes):
+            return f"{reference} has {len(pattern)} subscripts, expected {len(axes)}"
+        for subscript, n in zip(subscripts(reference), axes):
+            if (fault := _out_of_range(reference, subscript, n)) is not None:
+                return fault
+    return None
+
+
+def _out_of_range(reference: Expr, subscript: Expr, axis: Extent) -> str | None:
     if isinstance(subscript, Idx):
         if extent(subscript) != axis:
             found = f"in {reference} the index {subscript} has range {extent(subscript)}"
-            raise _error(equation, f"{found}, but that axis of {base_name(reference)} has extent {axis}")
+            return f"{found}, but that axis of {base_name(reference)} has extent {axis}"
     elif not isinstance(subscript, Integer):
-        raise _error(equation, f"the subscript {subscript} of {reference} is neither an index nor an integer")
+        return f"the subscript {subscript} of {reference} is neither an index nor an integer"
     elif not isinstance(axis, int):
         found = f"the subscript {subscript} of {reference} is an integer"
-        raise _error(equation, f"{found}, but that axis has the symbolic extent {axis}, expected an index")
+        return f"{found}, but that axis has the symbolic extent {axis}, expected an index"
     elif not 0 <= int(subscript) < axis:
-        raise _error(equation, f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}")
+        return f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}"
+    return None
 
 
 def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> None:
@@ -200,6 +212,8 @@ def quote(equation: Equation) -> str:
 
 def in_order(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
     """A stable topological order: as given where that works, otherwise each equation after what it reads."""
+    if _is_in_order(equations):
+        return equations
     needs = _needs(equations)
     if all(n < position for position, before in enumerate(needs) for n in before):
         return equations
@@ -222,6 +236,18 @@ def in_order(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
                         raise _error(equations[position], f"cycle, {target} depends on itself")
                     stack.append((n, False))
     return tuple(equations[position] for position in order)
+
+
+def _is_in_order(equations: Sequence[Equation]) -> bool:
+    """Whether each equation reads inputs and whole vertices before it alone, as it does after most passes."""
+    there: set[Cell] = set()
+    assigned = {equation.name for equation in equations}
+    for equation in equations:
+        for access in equation.accesses[1:]:
+            if access.cell not in there and access.cell[0] in assigned:
+                return False
+        there.add(equation.cell)
+    return True
 
 
 def _needs(equations: Sequence[Equation]) -> list[list[int]]:

@@ -8,11 +8,13 @@ from itertools import count
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
+from codegen.cached import once
 from codegen.ir.graph import Equation, Graph, Variable
 from codegen.passes.share import DIVISION_COST, cost
 from codegen.walk import extent, indices, is_leaf, postorder
 
 
+@once
 def hoist(graph: Graph) -> Graph:
     """Give subexpressions that depend on fewer indices than their equation, and cost a division or more, a vertex.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sympy import Add, Expr, Idx, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
+from codegen.cached import once
 from codegen.functions import Price, equal, operation
 from codegen.functions.powers import is_whole
 from codegen.ir.equation import Equation, Variable
@@ -110,7 +111,8 @@ def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
     rewritten: list[Equation] = []
     for equation in equations:
         rewritten.append(equation.with_body(_look_up(equation, vertices, patterns)))
-        _register(rewritten[-1], vertices, patterns)
+        if rewritten[-1] is not equation:
+            _register(rewritten[-1], vertices, patterns)
     return rewritten
 
 
@@ -167,7 +169,7 @@ class _Candidate:
 
 def _extract(equations: Sequence[Equation], names: Iterator[str], patterns: Patterns) -> list[Equation]:
     """Subexpressions with two users become vertices, placed before the first user."""
-    compared = {shape for equation in equations for shape in _compared(equation.body, patterns)}
+    compared = {patterns(part, indices(part)) for equation in equations for part in _compared(equation)}
     candidates = [_candidates(equation, compared, patterns) for equation in equations]
     users: dict[int, set[Hashable]] = defaultdict(set)
     for number, (equation, found) in enumerate(zip(equations, candidates)):
@@ -182,14 +184,13 @@ def _extract(equations: Sequence[Equation], names: Iterator[str], patterns: Patt
     return extracted
 
 
-def _compared(body: Expr, patterns: Patterns) -> Iterator[int]:
-    """The patterns that are compared for equality, as the arguments of a maximum are.
+@once
+def _compared(equation: Equation) -> tuple[Expr, ...]:
+    """What is compared for equality, as the arguments of a maximum are.
 
-    They are never computed twice: fused multiply-adds may round one of two equal formulas differently.
+    It is never computed twice: fused multiply-adds may round one of two equal formulas differently.
     """
-    for node in postorder(body):
-        if isinstance(node, equal):
-            yield from (patterns(argument, indices(argument)) for argument in node.args)
+    return tuple(part for node in postorder(equation.body) if isinstance(node, equal) for part in node.args)
 
 
 def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:

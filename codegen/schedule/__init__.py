@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.passes.hoist import hoist
@@ -45,6 +46,7 @@ def unrolled(graph: Graph) -> Program:
     return _in_phases(prune(simplify(hoist(graph).unroll())), "unrolled", None, {})
 
 
+@once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
     return _in_phases(merge_sums(hoist(graph)), "loops", None, {})
@@ -92,21 +94,21 @@ def for_few_samples(graph: Graph, program: Program) -> Program | None:
     return loops(graph) if program.samples is not None and program.schedule != "unrolled" else None
 
 
-def schedule(graph: Graph, name: ScheduleName = "auto") -> Program:
-    """Schedule a graph by name, or by what it costs.
+def schedule(graph: Graph, name: ScheduleName = "auto", among: Iterable[str] = SCHEDULES) -> Program:
+    """Schedule a graph by name, or by what it costs; ``among`` are the schedules that a target has.
 
-    Raises :class:`EmitError` for a name that is not known.
+    Raises :class:`EmitError` for a name that is not one of them.
     """
     if name == "auto":
-        return _cheapest(graph)
-    if name not in SCHEDULES:
-        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(SCHEDULES)}")
+        return _cheapest(graph, among)
+    if name not in among:
+        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(among)}")
     return SCHEDULES[name](graph)
 
 
-def _cheapest(graph: Graph) -> Program:
+def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
     """The program that costs least by the cost model, among the schedules that suit a graph."""
-    names = [name for name in SCHEDULES if name != "unrolled" or scalar_equations(graph) <= UNROLLED_STATEMENTS]
+    names = [name for name in among if name != "unrolled" or scalar_equations(graph) <= UNROLLED_STATEMENTS]
     programs = []
     for name in names:
         try:

@@ -411,6 +411,13 @@ def test_compile_writes_a_module_that_tests_itself(dtype: str, tmp_path: Path) -
     assert "largest deviation" in test.stdout
 
 
+def test_compile_writes_c_with_a_self_test(tmp_path: Path) -> None:
+    result = symnn("compile", XOR, "--target", "c", "--out", tmp_path / "made")
+    assert result.returncode == 0, result.stderr
+    assert {p.name for p in (tmp_path / "made").iterdir()} == {"xor_.c", "xor_.h", "xor__test.c", "CMakeLists.txt"}
+    assert "cmake -S" in result.stdout
+
+
 BAD = {
     "no such file": (["train", "nope.yaml"], "nope.yaml"),
     "not a spec": (["formulas", "README.md"], "README.md"),
@@ -426,6 +433,20 @@ BAD = {
     "no data": (["train", XOR], "data: expected a data set"),
     "no target": (["train", XOR, "--data", "x.csv"], "--target"),
     "no data file": (["train", XOR, "--data", "x.csv", "--target", "y"], "x.csv"),
+    "a machine for C": (
+        ["compile", XOR, "--target", "c", "--out", "x", "--triple", "wasm32"],
+        "--triple: expected",
+    ),
+    "an unknown machine": (
+        ["compile", XOR, "--target", "object", "--out", "x", "--triple", "z80"],
+        "triple: found 'z80', exp",
+    ),
+    "weights for Python": (["compile", XOR, "--out", "x.py", "--model", "m"], "--model: expected --target c or object"),
+    "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
+    "weights that are none": (
+        ["compile", XOR, "--target", "c", "--out", "x", "--model", XOR],
+        "xor.yaml: damaged, or not",
+    ),
     "not a python file": (["compile", XOR, "--out", "x.txt"], "--out: expected a file that ends in .py"),
     "equations for a network": (["formulas", BURGERS], "expected a spec of a network, found one of differential equat"),
     "equations to train": (["train", BURGERS], "found one of differential equations, for 'symnn solve'"),

@@ -297,7 +297,13 @@ def _transposed(lanes: Lanes, rows: Sequence[ir.Value]) -> list[ir.Value]:
 
 @contextmanager
 def steps(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int) -> Iterator[ir.Value]:
-    """``for i in range(start, stop, step)``."""
+    """``for i in range(start, stop, step)``; no loop where it is known to pass once.
+
+    LLVM would find that out after it has looked for what was stored a moment before.
+    """
+    if isinstance(start, ir.Constant) and isinstance(stop, ir.Constant) and 0 < stop.constant - start.constant <= step:
+        yield start
+        return
     with cgutils.for_range_slice(builder, start, stop, INT(step), intp=INT) as (i, _):
         yield i
 

@@ -23,6 +23,8 @@ FORMS = Forms(evaluate, emit_kernel, matrix_product)
 VOID = ir.VoidType()
 FEW = 3
 """Up to so many samples run one after the other with features in lanes."""
+INLINE = "alwaysinline"
+"""For short functions: without their calls 2-16-3 with one sample takes 3 to 8 % less."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Functions:
         table, results = function.args
         if self.table.few is not None:
             few = Functions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
+            few.attributes.add(INLINE)
             with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(FEW))):
                 builder.call(few, [table, results])
                 builder.ret_void()
@@ -109,6 +112,7 @@ class Functions:
     def before(self) -> ir.Function:
         """``before(table)``: the statements before the samples."""
         function, builder = self._function("before", [INT.as_pointer()])
+        function.attributes.add(INLINE)
         names = self.table.names(builder, function.args[0])
         Writer(builder, self.table.plan, names, FORMS).block(segments(self.table.plan.program)[0], {})
         builder.ret_void()
@@ -118,6 +122,7 @@ class Functions:
     def after(self) -> ir.Function:
         """``after(table, results)``: the statements after the samples, and the scalar results."""
         function, builder = self._function("after", [INT.as_pointer(), self._real.as_pointer()])
+        function.attributes.add(INLINE)
         table, results = function.args
         writer = Writer(builder, self.table.plan, self.table.names(builder, table), FORMS)
         writer.block(segments(self.table.plan.program)[2], {})
@@ -202,6 +207,7 @@ class Functions:
         """``combine(sums, more)``: the sums of one chunk of samples added to, or for maxima compared with, others."""
         pointers = self._real.as_pointer().as_pointer()
         function, builder = self._function("combine", [pointers, pointers])
+        function.attributes.add(INLINE)
         for number, storage in enumerate(self.table.plan.sums):
             total, more = (builder.load(builder.gep(a, [INT(number)])) for a in function.args)
             self._add(builder, storage, total, more)

@@ -140,12 +140,12 @@ def fits(program: Program) -> bool:
     return all(sum(1 for i in domain if not isinstance(extent(i), int)) <= 1 for domain in domains)
 
 
-def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
+def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None = None) -> Plan | None:
     """Choose the loops that run in lanes and lay out the workspace; None if the storage does not suit the lanes.
 
     With ``few`` samples lanes lie inside the loop over them.
     """
-    native = register_bytes() // ITEM[dtype]
+    native = (register or register_bytes()) // ITEM[dtype]
     width = native * (2 if program.samples is not None and program.schedule != "unrolled" and not few else 1)
     program = in_lanes(program, width, not few)
     if is_mixed(program):

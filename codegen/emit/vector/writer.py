@@ -7,7 +7,7 @@ vectors and combined after the loop in the order of a fixed tree: the result dep
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,6 +18,7 @@ from sympy.core.basic import Basic
 
 from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
+from codegen.emit.vector.contraction import steps
 from codegen.emit.vector.plan import ITEM, Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value
 from codegen.ir.graph import Cell, Reduction, cell_of
@@ -210,11 +211,9 @@ class Writer:
         """The lanes that count, of those where ``inside`` holds."""
         return inside if self.mask is None else self.builder.and_(self.mask, inside)
 
-    @contextmanager
-    def range(self, start: ir.Value, stop: ir.Value, step: int) -> Iterator[ir.Value]:
+    def range(self, start: ir.Value, stop: ir.Value, step: int) -> AbstractContextManager[ir.Value]:
         """``for i in range(start, stop, step)``."""
-        with cgutils.for_range_slice(self.builder, start, stop, INT(step), intp=INT) as (i, _):
-            yield i
+        return steps(self.builder, start, stop, step)
 
     def gather_rows(self, name: str, scope: Scope) -> None:
         """Copy ``width`` rows of an input to vectors, one for each element of a row."""
