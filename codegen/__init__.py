@@ -1,5 +1,6 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
+from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
     SparseJacobian,
@@ -22,7 +23,7 @@ from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
 from codegen.read.custom import function
-from codegen.runtime.function import CompiledFunction, CompileReport, compile
+from codegen.runtime.function import CompiledFunction, CompileReport
 from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from codegen.cached import cached_property
+from codegen.dtypes import DTYPES, Dtype, dtype_name
 from codegen.emit.layout import Layout, layout
-from codegen.emit.numba import DTYPES, Dtype, dtype_name
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes import optimise
@@ -279,7 +279,7 @@ def _expected(
     graph: Graph, values: Mapping[str, np.ndarray], pack: Mapping[str, Sequence[str]], dtype: Dtype
 ) -> dict[str, np.ndarray]:
     """The results of the compiled function, by the names of the slots."""
-    from codegen.runtime.function import compile
+    from codegen.compiler import compile
 
     missing = [variable.name for variable in graph.inputs if variable.name not in values]
     if missing:

@@ -621,10 +621,14 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process holds.")] = False,
 ) -> None:
     """Show where compiled functions are kept and what they take, or remove them."""
+    from codegen.errors import CacheError
     from codegen.runtime.store import MEGABYTE, SIZE_VARIABLE, cache_directory, prune, size_limit, stored
 
     root = cache_directory()
-    entries = stored(root)
+    try:
+        entries = stored(root)
+    except OSError as error:
+        raise CacheError(f"the cache is refused and left as it is: {error}") from None
     size = sum(entry.size for entry in entries) / MEGABYTE
     limit = f"at most {size_limit() / MEGABYTE:,.0f} ({SIZE_VARIABLE})"
     say(f"{root}: {len(entries):,} compiled functions, {size:,.1f} million bytes, {limit}")

@@ -49,13 +49,12 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
     >>> from symnn.network import dense
     >>> network = Network(2, (dense(1),), "mean_squared_error")
     >>> files = c_files(prediction_request(Checkpoint(network, np.ones(3)), "line"))
-    >>> print(files["line.h"].split("*/")[-1].split("#")[0])
+    >>> print("int line(" + files["line.h"].split("int line(")[1].split(";")[0])
     int line(
         ptrdiff_t S,
         const double *x,
-        double *output);
-    <BLANKLINE>
-    <BLANKLINE>
+        double *output,
+        double *workspace)
     """
     found = _Prediction(trained)
     x = np.random.Generator(np.random.PCG64(0)).normal(size=(ROWS, trained.network.inputs))

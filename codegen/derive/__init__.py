@@ -15,8 +15,8 @@ from codegen.derive.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import reverse
 from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
-from codegen.ir.graph import Equation, Graph, Variable, require_graph
-from codegen.walk import extent
+from codegen.ir.equation import over
+from codegen.ir.graph import Equation, Graph, require_graph
 
 Method = Literal["reverse", "forward", "paths"]
 METHODS = {"reverse": reverse, "forward": forward, "paths": paths}
@@ -76,7 +76,7 @@ def partials(graph: Graph) -> Graph:
     """
     require_graph(graph, DerivationError)
     equations = [
-        Equation(Variable(f"∂{e.target}/∂{reference}", tuple(extent(i) for i in e.domain))[e.domain], local)
+        Equation(over(f"∂{e.target}/∂{reference}", e.domain), local)
         for e in graph.equations
         for reference, local in local_derivatives(e).items()
     ]

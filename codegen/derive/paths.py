@@ -11,13 +11,14 @@ from math import log10
 from sympy import Expr, Integer
 
 from codegen.derive.edges import active_edges
-from codegen.derive.local import accumulate, pull_back, ties
-from codegen.derive.names import Names
+from codegen.derive.local import accumulate, pull_back, slope, ties
 from codegen.derive.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
+from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph, Variable, require_graph
+from codegen.ir.names import Names
 from codegen.ir.summation import Summand
-from codegen.walk import references, shape, subscripts
+from codegen.walk import references
 
 PATH_LIMIT = 10_000
 """The number of paths above which :func:`paths` refuses."""
@@ -88,7 +89,7 @@ class _Walk:
     """All paths, from ``of`` towards the inputs, depth first."""
 
     def __init__(self, graph: Graph, of: str, wrt: Sequence[str]) -> None:
-        self.graph, self.of, self.wrt, self.names = graph, of, wrt, Names(graph)
+        self.graph, self.of, self.wrt, self.names = graph, of, wrt, Names(graph.variables)
         self.edges, self.active = active_edges(graph, of, wrt)
         self.definition = {equation.cell: equation for equation in graph.equations}
         self.numbers = count(1)
@@ -96,14 +97,14 @@ class _Walk:
         self.shares: dict[Cell, Expr] = {}
 
     def total(self, name: str) -> str:
-        return self.names.total(self.of, name)
+        return self.names(slope(self.of, name))
 
     def equations(self) -> list[Equation]:
         ended: dict[Cell, list[Summand]] = defaultdict(list)
-        stack: list[tuple[Cell, Summand]] = [((self.of, ()), Summand(Integer(1)))]
+        stack: list[tuple[Cell, Summand]] = [(Cell(self.of, ()), Summand(Integer(1)))]
         while stack:
             cell, product = stack.pop()
-            if cell[0] in self.wrt:
+            if cell.name in self.wrt:
                 ended[cell].append(product)
             if cell in self.edges:
                 stack.extend(reversed(list(self._steps(self.definition[cell], product))))
@@ -137,7 +138,7 @@ class _Walk:
         if not product.reduced and len(references(product.body)) <= LONG_PRODUCT:
             return product.body
         name = self.names(f"{self.total(equation.name)} on path {next(self.numbers)}")
-        target = Variable(name, shape(equation.target))[subscripts(equation.target)]
+        target = called(name, equation.target)
         self.derived.extend(accumulate(target, [product], self.names))
         return target
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from sympy import Expr, Integer
 
 from codegen.derive.edges import active_edges
-from codegen.derive.local import accumulate, pull_back, ties
-from codegen.derive.names import Names
+from codegen.derive.local import accumulate, pull_back, slope, ties
 from codegen.derive.seeds import Direction, Seed
 from codegen.derive.system import System
-from codegen.ir.graph import Cell, Equation, Graph, Variable
+from codegen.ir.equation import called
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.names import Names
 from codegen.ir.summation import Summand
-from codegen.walk import base_name, shape, subscripts
+from codegen.walk import base_name
 
 Terms = tuple[Expr, ...]
 Settle = Callable[[Expr, Sequence[Summand]], Terms]
@@ -25,11 +26,11 @@ Factor = Callable[[Equation, Expr, Expr], Expr]
 
 def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
     """Append, for every vertex v between ``wrt`` and the scalar ``of``, the equation of d of/d v."""
-    names = Names(graph)
+    names = Names(graph.variables)
     derived: list[Equation] = []
 
     def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
-        target = Variable(names.total(of, base_name(vertex)), shape(vertex))[subscripts(vertex)]
+        target = called(names(slope(of, base_name(vertex))), vertex)
         derived.extend(accumulate(target, contributions, names))
         return (target,)
 
@@ -42,7 +43,7 @@ def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
         return share
 
     propagate(graph, of, wrt, lambda reference: [Integer(1)], settle, factor, share)
-    return graph.with_equations([*graph.equations, *derived], [of, *(names.total(of, name) for name in wrt)])
+    return graph.with_equations([*graph.equations, *derived], [of, *(names(slope(of, name)) for name in wrt)])
 
 
 def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) -> tuple[System, Mapping[Cell, Terms]]:
@@ -58,7 +59,7 @@ def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) ->
         return system.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
 
     def share(equation: Equation) -> Expr:
-        share, counting = ties(equation, system.name)
+        share, counting = ties(equation, system.names.new)
         for one in counting:
             system.append(one)
         return share
@@ -89,7 +90,7 @@ def propagate(
 
     def visit(cell: Cell) -> Terms:
         """The adjoint of a vertex, now that all that reads it has been visited."""
-        found[cell] = settle(graph.variable(cell[0])[graph.keys[cell]], pending.pop(cell, []))
+        found[cell] = settle(graph.variable(cell.name)[graph.keys[cell]], pending.pop(cell, []))
         return found[cell]
 
     for equation in reversed(graph.equations):
@@ -111,4 +112,4 @@ def propagate(
         if variable.name in wrt:
             for cell in graph.cells[variable.name]:
                 visit(cell)
-    return {cell: terms for cell, terms in found.items() if cell[0] in wrt}
+    return {cell: terms for cell, terms in found.items() if cell.name in wrt}

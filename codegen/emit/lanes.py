@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.errors import EmitError
 
 Value: TypeAlias = Any

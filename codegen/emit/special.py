@@ -21,9 +21,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from sympy.core.basic import Basic
 
+from codegen.dtypes import Dtype
 from codegen.emit.externals import EXTERNALS, require, symbol
 from codegen.emit.lanes import Lanes, Value
-from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
 from codegen.emit.vectormath import exp, log, log1p, sin, softplus
 from codegen.functions import erfcinv, operation

@@ -22,8 +22,8 @@ import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import Lanes, Operand, Value
-from codegen.emit.numba import Dtype
 
 Function = Callable[..., Value]
 """``function(lanes, x, …)``, the value in every lane."""

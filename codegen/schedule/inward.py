@@ -14,7 +14,7 @@ from sympy import Expr, Idx, Indexed, Mul
 
 from codegen.ir.graph import Equation, Graph, Reduction, Variable
 from codegen.schedule.program import Accumulate, Fill, Loop, One, Program, Samples, Set, Statement
-from codegen.schedule.storage import plan
+from codegen.schedule.storage import allocate
 from codegen.walk import extent, fresh_names, indices, subscripts
 
 SHORT = 8
@@ -33,7 +33,7 @@ def samples_inside(program: Program) -> Program:
     body = tuple(new for statement in over.body for new in inward.turned(statement))
     statements = tuple(replace(s, body=body) if isinstance(s, Samples) else s for s in program.statements)
     graph = program.graph.with_equations([*program.graph.equations, *inward.summands])
-    storage, work, locals_ = plan(graph, statements)
+    storage, work, locals_ = allocate(graph, statements)
     return Program(graph, program.schedule, statements, storage, work, locals_)
 
 

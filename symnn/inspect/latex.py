@@ -13,7 +13,8 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
+from codegen.ir.reduction import Reduction
 from symnn.inspect.functions import called_in_latex, notation
 from symnn.inspect.script import Binding, Factor, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary

@@ -10,7 +10,8 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
+from codegen.ir.reduction import Reduction
 from symnn.inspect.functions import called, notation
 from symnn.inspect.script import Binding, Factor, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
@@ -146,7 +147,7 @@ class Text(Script):
         return f" {connective} ".join(f"({statement})" for statement in statements)
 
     def reduction(self, reduction: Reduction, over: Sequence[str]) -> str:
-        return REDUCTIONS[reduction] + "_" + (over[0] if len(over) == 1 else "{" + ",".join(over) + "}")
+        return reduction.sign + "_" + (over[0] if len(over) == 1 else "{" + ",".join(over) + "}")
 
     def scientific(self, mantissa: str, exponent: int) -> str:
         return mantissa + power_of_ten(exponent)
@@ -154,9 +155,6 @@ class Text(Script):
     def function(self, kind: type[Basic], arguments: Sequence[str]) -> str | Factor:
         name = notation(kind).text
         return called(name or self.plain(kind.__name__), arguments) if isinstance(name, str) else name(arguments)
-
-
-REDUCTIONS: Mapping[Reduction, str] = {Reduction.SUM: "Σ", Reduction.MAX: "max"}
 
 
 # --- names --------------------------------------------------------------------------------------------------------

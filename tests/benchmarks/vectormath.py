@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from codegen.dtypes import Dtype
 from codegen.emit import vectormath
 from codegen.emit.lanes import elementwise
-from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import ULP_BOUNDS
 
 SIZE = 2048

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from codegen import Equation, Graph, Index, Variable, compile, functions
+from codegen.dtypes import Dtype
 from codegen.emit import vectormath
 from codegen.emit.lanes import FORMATS, Lanes, store_each
-from codegen.emit.numba import Dtype
 from codegen.emit.special import CODE as SPECIAL_CODE
 from codegen.emit.vectormath import COEFFICIENTS, FORMS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH
 from codegen.errors import EmitError

@@ -11,7 +11,7 @@ import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.emit.scalars import Dialect, Level, Text
 
 
@@ -80,7 +80,8 @@ def portable(dtype: Dtype) -> Dialect:
     others = {f.absolute: f"fabs{suffix}", f.floor: f"floor{suffix}"}
     return Dialect(
         calls=lambda kind: kind.__name__ + suffix if in_libm(kind) else others.get(kind, ""),
-        choose=lambda condition, a, b: Text(f"{condition} ? {a} : {b}", Level.CHOICE),
+        # clang warns of | and & that stand before ? without parentheses.
+        choose=lambda condition, a, b: Text(f"({condition}) ? {a} : {b}", Level.CHOICE),
         square_root=f"sqrt{suffix}",
         hypot=f"hypot{suffix}",
         erfc=f"erfc{suffix}",

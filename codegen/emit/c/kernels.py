@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES
-from codegen.emit.numba import Dtype
 
 BLOCK = 64
 """Columns of a block that :func:`add_dots` turns."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from sympy import Expr, Symbol
 from sympy.core.basic import Basic
 
+from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, PREFIX, in_libm, is_formula, is_special, literal, portable
 from codegen.emit.c.lanes import Body, CLanes
-from codegen.emit.numba import Dtype
 from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.special import CODE
 from codegen.emit.vectormath import FORMS
@@ -40,21 +40,26 @@ def definitions(text: str, dtype: Dtype) -> list[str]:
 
 
 def _conversions(dtype: Dtype, text: str) -> Iterator[str]:
-    """Between a number and its bits, if a text asks for it."""
+    """Between a number and its bits, if a text asks for it; beside a fused multiply-add if that is where it does."""
     words = C_TYPES[dtype]
     real, integer = words.name, words.integer
+    always = re.sub(r"#ifdef .*?#else", "", text, flags=re.DOTALL)
     for name, given, result, local in (
         (f"bits_of_{real}", f"{real} x", integer, "bits"),
         (f"{real}_of", f"{integer} x", real, "number"),
     ):
-        if f"{name}(" in text:
-            yield f"static inline {result} {name}({given})"
-            yield "{"
-            yield f"    {result} {local};"
-            yield f"    memcpy(&{local}, &x, sizeof {local});"
-            yield f"    return {local};"
-            yield "}"
-            yield ""
+        if f"{name}(" not in text:
+            continue
+        lines = [
+            f"static inline {result} {name}({given})",
+            "{",
+            f"    {result} {local};",
+            f"    memcpy(&{local}, &x, sizeof {local});",
+            f"    return {local};",
+            "}",
+        ]
+        yield from lines if f"{name}(" in always else [f"#ifdef {words.fast}", *lines, "#endif"]
+        yield ""
 
 
 def _definition(name: str, dtype: Dtype) -> Iterator[str]:

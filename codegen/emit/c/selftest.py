@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.module import macro
 from codegen.emit.c.writer import CFunction
 from codegen.emit.layout import Slot
-from codegen.emit.numba import Dtype
 
 TOLERANCE: Mapping[Dtype, float] = {"float64": 1e-12, "float32": 5e-4}
 """By how much a result may be missed: |found - expected| / max(1, |found|, |expected|)."""

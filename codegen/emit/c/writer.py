@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
+from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
 from codegen.emit.c.names import Names, comment
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.numba import Dtype
 from codegen.emit.scalars import ExpressionWriter, product_factors
 from codegen.errors import EmitError
 from codegen.ir.graph import Reduction, Variable
@@ -489,7 +489,7 @@ class _Writer:
                 name = self.temporary()
                 yield f"const {self.function.real} {name} = {value};"
                 # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
-                yield f"{target} = ({name} > {target}) | ({name} != {name}) ? {name} : {target};"
+                yield f"{target} = (({name} > {target}) | ({name} != {name})) ? {name} : {target};"
 
     def fill(self, statement: Fill, value: str, scope: Scope, begun: list[int]) -> Iterator[str]:
         inner = dict(scope)

@@ -19,7 +19,7 @@ from codegen.emit.c.writer import CFunction
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks
-from codegen.emit.vector.functions import Functions
+from codegen.emit.vector.functions import ProgramFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 from codegen.walk import Extent
@@ -57,7 +57,7 @@ class _Relocatable:
     def define(self) -> None:
         layout = self.function.layout
         real = FORMATS[self.function.dtype].real
-        run = Functions(self.module, self.table, f"{self.function.name}.program").run()
+        run = ProgramFunctions(self.module, self.table, f"{self.function.name}.program").run()
         kinds = [self.length] * len(self.function.extents)
         for slot in layout.arguments:
             element = self.table.element(slot)
