@@ -143,7 +143,7 @@ def test_at_kinks_jax_has_what_the_table_says_of_it() -> None:
     """Its own function there has our derivative, unless the table names another one."""
     jax = pytest.importorskip("jax")
     functions = of_jax()
-    assert set(functions) == {name for name, tested in FUNCTIONS.items() if tested.conventions}
+    assert set(functions) == {name for name, tested in FUNCTIONS.items() if tested.points.conventions}
     with jax.enable_x64(True):
         for name, function in functions.items():
             ours, theirs = FUNCTIONS[name].points.conventions, FUNCTIONS[name].points.elsewhere.get("JAX", {})
