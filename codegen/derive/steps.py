@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import sympy
 from sympy import Expr
 from sympy.core.basic import Basic
 
 from codegen.derive.parts import Parts, chooses
-from codegen.functions import (
-    Composite,
-    expm1,
-    log1p,
-    log_cosh,
-    normal_cdf,
-    sigmoid,
-    softplus,
-)
+from codegen.functions import Composite, operation
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.ir.names import Names
 from codegen.passes.stable_forms import stable
 from codegen.walk import is_leaf, rebuild, references, rewrite
-
-STEPS = (
-    sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos, sympy.tan, sympy.atan, sympy.erf,
-    sigmoid, softplus, expm1, log1p, normal_cdf, log_cosh,
-)  # fmt: skip
-"""Not what decays without bound: the derivative of √sech is made of √sech, of its vertex it would be 0·∞."""
 
 
 def in_steps(graph: Graph) -> Graph:
@@ -63,7 +48,7 @@ def _steps(equation: Equation, names: Names) -> list[Equation]:
     parts = Parts(equation, names)
 
     def step(node: Basic) -> Expr | None:
-        return parts.vertex(node, type(node).__name__) if isinstance(node, STEPS) and references(node) else None
+        return parts.vertex(node, type(node).__name__) if operation(type(node)).step and references(node) else None
 
     whole = rebuild(body, [rewrite(argument, step) for argument in body.args])
     return parts.equations(whole) if parts.found else [equation]

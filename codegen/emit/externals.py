@@ -19,36 +19,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import sympy
 from sympy import Expr, Integer
 from sympy.core.basic import Basic
 
 from codegen.errors import EmitError
-from codegen.functions import CALLED, special
+from codegen.functions import operation, special
 from codegen.ir.graph import Graph
 from codegen.walk import postorder
-
-
-class Special(NamedTuple):
-    """The name of a function in generated code, how many arguments it has, and the functions of SciPy that it calls."""
-
-    name: str
-    arguments: int = 1
-    needs: tuple[str, ...] = ()
-
-
-_OWN = (
-    sympy.gamma, sympy.loggamma, sympy.polygamma, special.reciprocal_gamma, special.reciprocal_gamma_crossing,
-    special.beta_crossing, special.sinc, special.lambert_w, special.lower_lambert_w, special.wright_omega,
-)  # fmt: skip
-"""Those without SciPy."""
-
-FUNCTIONS: Mapping[type[Basic], Special] = {
-    kind: Special(kind.__name__, max(map(int, kind.nargs)), CALLED.get(kind, ())) for kind in (*_OWN, *CALLED)
-}
-"""Every special function by its class."""
 
 
 def operands(node: Expr) -> tuple[tuple[int, ...], tuple[Expr, ...]]:
@@ -61,17 +40,18 @@ def operands(node: Expr) -> tuple[tuple[int, ...], tuple[Expr, ...]]:
 
 def symbols(graph: Graph) -> tuple[str, ...]:
     """The functions of SciPy that code of a graph calls, in order of their names."""
-    return tuple(sorted({name for row in _rows(graph) for name in row.needs}))
+    return tuple(sorted({name for kind in _special(graph) for name in operation(kind).calls or ()}))
 
 
 def uses_special(graph: Graph) -> bool:
     """Whether readable code of a graph calls a function of :mod:`~codegen.emit.special`; Γ is one of Python's."""
-    return bool(_rows(graph) - {FUNCTIONS[sympy.gamma]})
+    return bool(_special(graph) - {sympy.gamma})
 
 
-def _rows(graph: Graph) -> set[Special]:
+def _special(graph: Graph) -> set[type[Basic]]:
+    """The special functions in a graph."""
     nodes = (node for equation in graph.equations for node in postorder(equation.body))
-    return {FUNCTIONS[type(node)] for node in nodes if type(node) in FUNCTIONS and not node.is_number}
+    return {type(node) for node in nodes if operation(type(node)).calls is not None and not node.is_number}
 
 
 # --- functions of SciPy -------------------------------------------------------------------------------------------

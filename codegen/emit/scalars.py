@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import reduce
 from typing import NamedTuple
 
-import sympy
-from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Expr, Idx, Indexed, Mul, Not, Or, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -20,30 +19,7 @@ from sympy.logic.boolalg import BooleanAtom
 from codegen import functions as f
 from codegen.emit import externals
 from codegen.errors import EmitError
-from codegen.functions.special import (
-    BRANCH_POINT,
-    besseli,
-    besselj,
-    besselk,
-    bessely,
-    beta,
-    beta_crossing,
-    binomial,
-    binomial_crossing,
-    hyperbolic_sine_integral,
-    lambert_w,
-    lower_lambert_w,
-    modified_spherical_bessel,
-    reciprocal_gamma,
-    reciprocal_gamma_crossing,
-    regularised_lower_gamma,
-    regularised_upper_gamma,
-    scaled_bessel,
-    sinc,
-    sine_integral,
-    spherical_bessel,
-    wright_omega,
-)
+from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.ir.constants import as_float
 from codegen.walk import is_leaf, postorder, rewrite
 
@@ -73,8 +49,8 @@ class Text(NamedTuple):
 class Dialect:
     """How one target writes calls and choices."""
 
-    calls: Mapping[type[Basic], str]
-    """Functions that are a call with the same arguments, or a text around their names."""
+    calls: Callable[[type[Basic]], str]
+    """How a function is called: a name, a text around the names of the arguments, or nothing."""
     choose: Callable[[str, str, str], Text]
     """``choose(condition, a, b)``: a where the condition holds, else b; the texts are names, numbers or conditions."""
     square_root: str
@@ -96,77 +72,8 @@ class Dialect:
     truth: tuple[str, str] = ("False", "True")
 
 
-_ELEMENTARY: tuple[type[Basic], ...] = (
-    sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, f.expm1, f.log1p,
-)  # fmt: skip
-
-_SCIPY: Mapping[type[Basic], str] = {
-    **{
-        kind: kind.__name__
-        for kind in (sympy.gamma, sympy.loggamma, sympy.polygamma, beta, sympy.erfi, sympy.erfinv, f.erfcinv)
-    },
-    reciprocal_gamma: "rgamma",
-    besselj: "jv",
-    bessely: "yv",
-    besseli: "iv",
-    besselk: "kv",
-    sympy.expint: "expn",
-    scaled_bessel: "ive",
-    wright_omega: "wrightomega",
-    sympy.Ei: "expi",
-    spherical_bessel: "spherical_jn",
-    modified_spherical_bessel: "spherical_in",
-    regularised_lower_gamma: "gammainc",
-    regularised_upper_gamma: "gammaincc",
-}
-"""Functions of scipy.special."""
-_POLE = "(({0} <= 0) & ({0} == np.floor({0})))"
-"""Whether it is a pole of the gamma function."""
-_TEMPLATES: Mapping[type[Basic], str] = {
-    sinc: "special.spherical_jn(0, {0})",
-    reciprocal_gamma_crossing: "np.where(" + _POLE.format("{0}") + ", np.cos(np.pi*{0})*special.gamma(1 - {0}), 0.0)",
-    beta_crossing: (
-        "np.where("
-        + _POLE.format("({0} + {1})")
-        + ", np.cos(np.pi*({0} + {1}))*special.gamma({0})*special.gamma({1})*special.gamma(1 - {0} - {1}), 0.0)"
-    ),
-    binomial: (
-        "np.where(" + _POLE.format("({0} + 1)") + " & ({1} >= 0) & ({1} == np.floor({1})), "
-        "np.cos(np.pi*{1})*special.binom({1} - {0} - 1, {1}), special.binom({0}, {1}))"
-    ),
-    binomial_crossing: (
-        "np.where("
-        + _POLE.format("({0} - {1} + 1)")
-        + " & ~"
-        + _POLE.format("({0} + 1)")
-        + ", np.cos(np.pi*({0} - {1} + 1))*special.beta({0} + 1, {1} - {0}), 0.0)"
-    ),
-    sine_integral: "special.sici({0})[0]",
-    hyperbolic_sine_integral: "special.shichi({0})[0]",
-    sympy.Ci: "np.where({0} < 0, np.nan, special.sici({0})[1])",
-    sympy.Chi: "np.where({0} < 0, np.nan, special.shichi({0})[1])",
-    sympy.fresnels: "special.fresnel({0})[0]",
-    sympy.fresnelc: "special.fresnel({0})[1]",
-    **{
-        kind: f"special.airy({{0}})[{number}]"
-        for number, kind in enumerate((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime))
-    },
-    lambert_w: f"np.where({{0}} < {BRANCH_POINT}, np.nan, np.real(special.lambertw({{0}})))",
-    lower_lambert_w: (
-        f"np.where(({{0}} < {BRANCH_POINT}) | ({{0}} > 0), np.nan, np.real(special.lambertw({{0}}, -1)))"
-    ),
-}
-"""Those whose result is something else, or something else where the function is not real."""
-
 SCALAR = Dialect(
-    calls={
-        **{function: f"math.{function.__name__}" for function in (*_ELEMENTARY, sympy.erf, sympy.erfc, sympy.atan2)},
-        **{getattr(sympy, name): f"math.{name}" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
-        f.absolute: "abs",
-        f.floor: "np.floor",  # Numba's math.floor gives an integer of 64 bits
-        **{kind: f"special.{row.name}" for kind, row in externals.FUNCTIONS.items()},
-        sympy.gamma: "math.gamma",
-    },
+    calls=lambda kind: f.operation(kind).python,
     choose=lambda condition, a, b: Text(f"{a} if {condition} else {b}", Level.CHOICE),
     square_root="math.sqrt",
     hypot="math.hypot",
@@ -178,19 +85,7 @@ SCALAR = Dialect(
 """Python scalars, as Numba compiles them: real branches."""
 
 ARRAY = Dialect(
-    calls={
-        **{function: f"np.{function.__name__}" for function in _ELEMENTARY},
-        **{
-            getattr(sympy, f"a{name}"): f"np.arc{name}"
-            for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")
-        },
-        sympy.erf: "special.erf",
-        sympy.erfc: "special.erfc",
-        **{kind: f"special.{name}" for kind, name in _SCIPY.items()},
-        **_TEMPLATES,
-        f.absolute: "np.abs",
-        f.floor: "np.floor",
-    },
+    calls=lambda kind: f.operation(kind).numpy,
     choose=lambda condition, a, b: Text(f"np.where({condition}, {a}, {b})", Level.CALL),
     square_root="np.sqrt",
     hypot="np.hypot",
@@ -201,68 +96,8 @@ ARRAY = Dialect(
 )
 """NumPy arrays: both branches are computed, one is picked."""
 
-
-LIBRARY = replace(
-    ARRAY,
-    calls={
-        **ARRAY.calls,
-        **{g: f"special.{g.__name__}" for g in (f.sigmoid, f.softplus, f.log_sigmoid, f.log_cosh)},
-    },
-)
+LIBRARY = replace(ARRAY, calls=lambda kind: f.operation(kind).library or f.operation(kind).numpy)
 """Arrays of a library, with its own functions for what is written through |x| here, which spoils derivatives at 0."""
-
-
-def _sigmoid(x: Expr) -> Expr:
-    # exp(−|x|) cannot overflow; both branches share it and the quotient.
-    e = sympy.exp(-f.absolute(x))
-    quotient = 1 / (1 + e)
-    return f.select(x, quotient, e * quotient)
-
-
-TAIL = 2
-"""Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
-TERMS = 50
-"""Of the continued fraction: 3·10⁻¹⁶ at TAIL, and less beyond."""
-
-
-def _fraction(x: Expr, first: int) -> Expr:
-    """2n/(2x + 2(n + 1)/(2x + …)) from n = first, the rest of it as if it did not depend on n any more."""
-    value = sympy.sqrt(x**2 + 2 * TERMS + 2) - x
-    for n in range(TERMS, first - 1, -1):
-        value = 2 * n / (2 * x + value)
-    return value
-
-
-def _erfc(x: Expr) -> Expr:
-    return 2 * f.normal_cdf(-sympy.sqrt(2) * x)  # which SymPy does not turn into 2 − erfc(−x)
-
-
-def _hazard(x: Expr) -> Expr:
-    return 2 * sympy.exp(-(x**2)) / (sympy.sqrt(sympy.pi) * _erfc(x))
-
-
-def _erfcx(x: Expr) -> Expr:
-    far = 2 / (sympy.sqrt(sympy.pi) * (2 * x + _fraction(x, 1)))
-    return f.select(x - TAIL, far, sympy.exp(x**2) * _erfc(x))
-
-
-def _erfcx_rate(x: Expr) -> Expr:
-    return f.select(x - TAIL, _fraction(x, 1), _hazard(x) - 2 * x)
-
-
-def _erfcx_curvature(x: Expr) -> Expr:
-    far, near = _fraction(x, 1), _hazard(x)
-    return f.select(x - TAIL, far * (_fraction(x, 2) - far), 2 - near * (near - 2 * x))
-
-
-#: Functions that are written as a formula over those above.
-FORMULAS: Mapping[type[Basic], Callable[..., Expr]] = {
-    f.sigmoid: _sigmoid,
-    f.softplus: lambda x: f.relu(x) + f.log1p(sympy.exp(-f.absolute(x))),
-    f.erfcx: _erfcx,
-    f.erfcx_rate: _erfcx_rate,
-    f.erfcx_curvature: _erfcx_curvature,
-}
 
 
 class ExpressionWriter:
@@ -327,11 +162,12 @@ class ExpressionWriter:
     def _node(self, node: Basic, of: _Texts) -> Text:
         if isinstance(node, Expr) and node.is_number:
             return Text(self.number(as_float(node)), Level.NAME)
+        template = self.dialect.calls(type(node))
         for kind, write in self._operators:
-            if isinstance(node, kind) and type(node) not in self.dialect.calls:
+            if isinstance(node, kind) and not template:
                 return write(node, of)
-        if type(node) in self.dialect.calls:
-            if "{" in (template := self.dialect.calls[type(node)]):
+        if template:
+            if "{" in template:
                 return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
             orders, arguments = externals.operands(node)
             return Text(self.dialect.call(template, orders, [of(a).text for a in arguments]), Level.CALL)
@@ -389,15 +225,14 @@ class ExpressionWriter:
     def _power(self, node: Basic, of: _Texts) -> Text:
         base, exponent = of(node.base), node.exp
         if is_inverse(node):
-            return Text(f"{self.number(1.0)}/{base.within(Level.CALL)}", Level.PRODUCT)
-        if exponent == Rational(1, 2):
-            return Text(f"{self.dialect.square_root}({base.text})", Level.CALL)
-        if exponent == Rational(-1, 2):
-            return Text(f"{self.number(1.0)}/{self.dialect.square_root}({base.text})", Level.PRODUCT)
-        if isinstance(exponent, Integer) and abs(int(exponent)) <= 64:
-            product = self._integer_power(self._named(base).text, abs(int(exponent)))
-            return Text(product if exponent > 0 else f"{self.number(1.0)}/({product})", Level.PRODUCT)
-        return self.dialect.power(base, of(exponent))
+            size = base
+        elif is_root(exponent):
+            size = Text(f"{self.dialect.square_root}({base.text})", Level.CALL)
+        elif is_multiplied(exponent):
+            size = Text(self._integer_power(self._named(base).text, abs(int(exponent))), Level.PRODUCT)
+        else:
+            return self.dialect.power(base, of(exponent))
+        return size if exponent > 0 else Text(f"{self.number(1.0)}/{size.within(Level.CALL)}", Level.PRODUCT)
 
     def _integer_power(self, base: str, exponent: int) -> str:
         """x³ as x·x·x; higher powers by repeated squaring."""
@@ -450,16 +285,12 @@ _Texts = Callable[[Basic], Text]
 
 def _expand(node: Basic, dialect: Dialect) -> Basic | None:
     """What a function is a formula of, unless the target has it."""
-    if type(node) in dialect.calls:
+    row = f.operation(type(node))
+    if dialect.calls(type(node)):
         return None
-    if type(node) in FORMULAS:
-        return FORMULAS[type(node)](*node.args)
+    if row.written is not None:
+        return row.written(*node.args)
     return rewrite(node.definition(), lambda part: _expand(part, dialect)) if isinstance(node, f.Composite) else None
-
-
-def is_inverse(node: Basic) -> bool:
-    """1/x, which inside a product is written as a division."""
-    return isinstance(node, Pow) and node.exp == -1 and not node.is_number
 
 
 def product_factors(term: Basic) -> tuple[Basic, ...] | None:

@@ -14,17 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
 
+import sympy
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from sympy.core.basic import Basic
 
 from codegen.dtypes import Dtype
-from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbol
+from codegen.emit.externals import EXTERNALS, require, symbol
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.vectormath import _polynomial as polynomial
 from codegen.emit.vectormath import exp, log, log1p, sin, softplus
-from codegen.functions.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
+from codegen.functions import erfcinv, operation
+from codegen.functions import special as functions
+from codegen.functions.special_arrays import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
@@ -467,89 +471,89 @@ def _near_zero(lanes: Lanes, n: int, x: Value, sign: float) -> Value:
 
 # --- the table ----------------------------------------------------------------------------------------------------
 
-CODE: Mapping[str, Code] = {
-    "gamma": lambda lanes, x: lanes.libm("tgamma", x),
-    "loggamma": _loggamma,
-    "polygamma": _polygamma,
-    "beta": _external("beta"),
-    "beta_crossing": _beta_crossing,
-    "binomial": _binomial,
-    "binomial_crossing": _binomial_crossing,
-    "reciprocal_gamma": _reciprocal_gamma,
-    "reciprocal_gamma_crossing": _reciprocal_gamma_crossing,
-    "besselj": _dying_away(_growing("j")),
-    "bessely": _dying_away(_falling("y", -1 / math.pi), low=0.0),
-    "besseli": _without_end(_growing("i")),
-    "besselk": _falling("k", 0.5),
-    "spherical_bessel": _spherical_bessel,
-    "modified_spherical_bessel": _modified_spherical_bessel,
-    "sinc": _sinc,
-    "expint": lambda lanes, n, x: _scipy(lanes, "expn", float(n), x),
-    "Ei": _external("expi"),
-    "sine_integral": _external("sici"),
-    "hyperbolic_sine_integral": _external("shichi"),
-    "Ci": _external("sici", low=0.0, output=1),
-    "Chi": _external("shichi", low=0.0, output=1),
-    "erfi": _external("erfi"),
-    "erfinv": _external("erfinv"),
-    "erfcinv": _external("erfcinv"),
-    "fresnels": _external("fresnel"),
-    "fresnelc": _external("fresnel", output=1),
-    "airyai": _external("airy"),
-    "airyaiprime": _external("airy", output=1),
-    "airybi": _external("airy", output=2),
-    "airybiprime": _external("airy", output=3),
-    "lambert_w": _lambert_w,
-    "lower_lambert_w": _lower_lambert_w,
-    "wright_omega": _wright_omega,
-    "scaled_bessel": _scaled_bessel,
-    "regularised_lower_gamma": _external("gammainc"),
-    "regularised_upper_gamma": _external("gammaincc"),
+CODE: Mapping[type[Basic], Code] = {
+    sympy.gamma: lambda lanes, x: lanes.libm("tgamma", x),
+    sympy.loggamma: _loggamma,
+    sympy.polygamma: _polygamma,
+    functions.beta: _external("beta"),
+    functions.beta_crossing: _beta_crossing,
+    functions.binomial: _binomial,
+    functions.binomial_crossing: _binomial_crossing,
+    functions.reciprocal_gamma: _reciprocal_gamma,
+    functions.reciprocal_gamma_crossing: _reciprocal_gamma_crossing,
+    functions.besselj: _dying_away(_growing("j")),
+    functions.bessely: _dying_away(_falling("y", -1 / math.pi), low=0.0),
+    functions.besseli: _without_end(_growing("i")),
+    functions.besselk: _falling("k", 0.5),
+    functions.spherical_bessel: _spherical_bessel,
+    functions.modified_spherical_bessel: _modified_spherical_bessel,
+    functions.sinc: _sinc,
+    sympy.expint: lambda lanes, n, x: _scipy(lanes, "expn", float(n), x),
+    sympy.Ei: _external("expi"),
+    functions.sine_integral: _external("sici"),
+    functions.hyperbolic_sine_integral: _external("shichi"),
+    sympy.Ci: _external("sici", low=0.0, output=1),
+    sympy.Chi: _external("shichi", low=0.0, output=1),
+    sympy.erfi: _external("erfi"),
+    sympy.erfinv: _external("erfinv"),
+    erfcinv: _external("erfcinv"),
+    sympy.fresnels: _external("fresnel"),
+    sympy.fresnelc: _external("fresnel", output=1),
+    sympy.airyai: _external("airy"),
+    sympy.airyaiprime: _external("airy", output=1),
+    sympy.airybi: _external("airy", output=2),
+    sympy.airybiprime: _external("airy", output=3),
+    functions.lambert_w: _lambert_w,
+    functions.lower_lambert_w: _lower_lambert_w,
+    functions.wright_omega: _wright_omega,
+    functions.scaled_bessel: _scaled_bessel,
+    functions.regularised_lower_gamma: _external("gammainc"),
+    functions.regularised_upper_gamma: _external("gammaincc"),
 }
-"""The code of every row of :mod:`codegen.emit.externals`."""
+"""The vector form of every special function."""
 
 
-def apply(name: str, lanes: Lanes, orders: Sequence[int], arguments: Sequence[Value]) -> Value:
+def apply(kind: type[Basic], lanes: Lanes, orders: Sequence[int], arguments: Sequence[Value]) -> Value:
     """A special function in lanes of any type."""
     if lanes.dtype == "float64":
-        return _called(name, lanes, orders, arguments)
+        return _called(kind, lanes, orders, arguments)
     wide = Lanes(lanes.builder, lanes.width, "float64")
     extended = [lanes.builder.fpext(a, wide.real_type) for a in arguments]
-    return lanes.builder.fptrunc(_called(name, wide, orders, extended), lanes.real_type)
+    return lanes.builder.fptrunc(_called(kind, wide, orders, extended), lanes.real_type)
 
 
-def _called(name: str, lanes: Lanes, orders: Sequence[int], arguments: Sequence[Value]) -> Value:
+def _called(kind: type[Basic], lanes: Lanes, orders: Sequence[int], arguments: Sequence[Value]) -> Value:
     """A call of a function of its own, defined when it is first needed: some are long, and used several times."""
-    label = ".".join(["codegen", name, *map(str, orders), f"{lanes.width}xf64"])
+    label = ".".join(["codegen", kind.__name__, *map(str, orders), f"{lanes.width}xf64"])
     signature = ir.FunctionType(lanes.real_type, [lanes.real_type] * len(arguments))
     function = cgutils.get_or_insert_function(lanes.builder.module, signature, label)
     if function.is_declaration:
         function.linkage = "internal"
         function.attributes.add("noinline")
         builder = ir.IRBuilder(function.append_basic_block())
-        builder.ret(CODE[name](Lanes(builder, lanes.width, "float64"), *orders, *function.args))
+        builder.ret(CODE[kind](Lanes(builder, lanes.width, "float64"), *orders, *function.args))
     return lanes.builder.call(function, arguments)
 
 
-def _jitted(row: Special) -> Any:
+def _jitted(kind: type[Basic]) -> Any:
     """The function for jitted code, an intrinsic, whose order is a literal; Numba lets them have no ``*arguments``."""
 
     def typed(*arguments: Any) -> Any:
-        require(*row.needs)  # code that comes from a cache has said so itself
+        require(*(operation(kind).calls or ()))  # code that comes from a cache has said so itself
         orders = [a.literal_value for a in arguments if isinstance(a, types.IntegerLiteral)]
         numbers = arguments[len(orders) :]
         dtype: Dtype = "float32" if all(a == types.float32 for a in numbers) else "float64"
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return apply(row.name, Lanes(builder, 1, dtype), orders, values[len(orders) :])
+            return apply(kind, Lanes(builder, 1, dtype), orders, values[len(orders) :])
 
         result = getattr(types, dtype)
         return result(*arguments[: len(orders)], *[result] * len(numbers)), generate
 
-    if row.arguments == 1:
+    if max(map(int, kind.nargs)) == 1:
         return intrinsic(prefer_literal=True)(lambda typing_context, x: typed(x))
     return intrinsic(prefer_literal=True)(lambda typing_context, a, x: typed(a, x))
 
 
 # Numba looks a function up by its name in this module, and knows the ones that are there before it begins to compile.
-globals().update({row.name: _jitted(row) for row in FUNCTIONS.values()})
+globals().update({kind.__name__: _jitted(kind) for kind in CODE})

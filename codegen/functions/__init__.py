@@ -10,7 +10,8 @@ where they jump; hypot'(0, 0) = 0, so x/hypot is 0 there too, xlogy' by y = 0 at
 false: there relu' is 0, and the maximum of two, which is nan, has the derivative of its second argument.
 """
 
-from codegen.functions.admitted import CALLED, CANONICAL, SUPPORTED, SYMPY_FUNCTIONS, canonical, canonical_node
+from codegen.functions.admitted import CANONICAL, SUPPORTED, SYMPY_FUNCTIONS, canonical, canonical_node
+from codegen.functions.borrowed import operation, operations
 from codegen.functions.exponentials import log1mexp, log_cosh, log_sum_exp, log_tanh, root_of_1_plus_exp
 from codegen.functions.formulas import (
     acot,
@@ -65,15 +66,17 @@ from codegen.functions.kinks import (
     step,
     stop_gradient,
 )
+from codegen.functions.operation import Operation, Price
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.smooth import direction_cosine, expm1, hypot, log1p, power, ratio, sigmoid, softplus
 
 __all__ = [
-    "CALLED",
     "CANONICAL",
     "SUPPORTED",
     "SYMPY_FUNCTIONS",
     "Composite",
+    "Operation",
+    "Price",
     "Primitive",
     "absolute",
     "acot",
@@ -122,6 +125,8 @@ __all__ = [
     "minimum",
     "modulo",
     "normal_cdf",
+    "operation",
+    "operations",
     "power",
     "ratio",
     "relu",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import reduce
 
 import sympy
@@ -16,21 +16,15 @@ from sympy import (
     Or,
     Piecewise,
     Pow,
-    atan,
     cos,
-    cosh,
-    erfc,
-    exp,
-    log,
     sin,
-    sinh,
-    tanh,
 )
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from codegen.functions import special
+from codegen.functions.borrowed import BORROWED
 from codegen.functions.formulas import acot, acoth, acsc, acsch, asec, asech, ceiling, coth, csch, frac, sech
 from codegen.functions.gaussian import erfcinv
 from codegen.functions.kinks import absolute, equal, floor, maximum, minimum, modulo, sign, step
@@ -104,43 +98,12 @@ def canonical(expression: Expr) -> Expr:
     return rewrite(expression, canonical_node)
 
 
-#: SymPy functions that the emitters translate.
-SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
-    exp, log, tanh, sinh, cosh, sin, cos, sympy.tan, sympy.asin, sympy.acos, atan, sympy.asinh, sympy.acosh,
-    sympy.atanh, sympy.atan2, sympy.erf, erfc,
-)  # fmt: skip
+SYMPY_FUNCTIONS = tuple(kind for kind, row in BORROWED.items() if row.calls is None)
+"""SymPy's elementary functions, which are kept as they are."""
 
 
 #: Every kind of node that a body may consist of, besides symbols and numbers.
 SUPPORTED: tuple[type, ...] = (
-    Add, Mul, Pow, Primitive, Composite, *SYMPY_FUNCTIONS, *special.SYMPY_FUNCTIONS, *CANONICAL,
+    Add, Mul, Pow, Primitive, Composite, *BORROWED, *CANONICAL,
     Piecewise, ExprCondPair, Relational, And, Or, Not,
 )  # fmt: skip
-
-
-CALLED: Mapping[type[Expr], tuple[str, ...]] = {
-    erfcinv: ("erfcinv",),
-    special.beta: ("beta",),
-    special.binomial: ("binom",),
-    special.binomial_crossing: ("beta",),
-    special.besselj: ("j0", "j1", "jv"),
-    special.bessely: ("y0", "y1", "yv"),
-    special.besseli: ("i0", "i1", "iv"),
-    special.besselk: ("k0", "k1", "kv"),
-    special.scaled_bessel: ("i0e", "i1e", "ive"),
-    special.spherical_bessel: ("jv",),
-    special.modified_spherical_bessel: ("ive",),
-    special.sine_integral: ("sici",),
-    special.hyperbolic_sine_integral: ("shichi",),
-    special.regularised_lower_gamma: ("gammainc",),
-    special.regularised_upper_gamma: ("gammaincc",),
-    sympy.expint: ("expn",),
-    sympy.Ei: ("expi",),
-    sympy.Ci: ("sici",),
-    sympy.Chi: ("shichi",),
-    sympy.erfi: ("erfi",),
-    sympy.erfinv: ("erfinv",),
-    **dict.fromkeys((sympy.fresnels, sympy.fresnelc), ("fresnel",)),
-    **dict.fromkeys((sympy.airyai, sympy.airyaiprime, sympy.airybi, sympy.airybiprime), ("airy",)),
-}
-"""Functions that call C functions of SciPy, for one number after the other also where all else is in lanes."""

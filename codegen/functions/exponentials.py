@@ -18,6 +18,7 @@ from sympy import (
 
 from codegen.functions.formulas import bose, csch
 from codegen.functions.kinks import absolute, maximum, select, stop_gradient
+from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.series import horner
 from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
@@ -30,6 +31,7 @@ class log_cosh(Approximation):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(library="special.log_cosh", step=True, points=Points(WITH_ZERO))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:

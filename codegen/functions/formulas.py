@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import sympy
-from sympy import (
-    And,
-    Eq,
-    Expr,
-    Integer,
-    Mul,
-    Piecewise,
-    Rational,
-    atan,
-    cosh,
-    log,
-    pi,
-    sinh,
-    sqrt,
-    tanh,
-)
+from sympy import And, Eq, Expr, Integer, Mul, Piecewise, Rational, atan, cosh, log, pi, sinh, sqrt, tanh
 
 from codegen.functions.gaussian import normal_cdf
 from codegen.functions.kinks import absolute, clip, floor, select, sign
+from codegen.functions.operation import BEYOND, ENDS, EVERYWHERE, LARGE, NAN, SMALL, WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Composite
 from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
 
@@ -50,6 +36,7 @@ class silu(Composite):  # noqa: N801
     """x·σ(x), also called swish."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -60,6 +47,7 @@ class gelu(Composite):  # noqa: N801
     """x·Φ(x), with the exact normal distribution function (Hendrycks, Gimpel 2016)."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -70,6 +58,7 @@ class gelu_tanh(Composite):  # noqa: N801
     """x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, the usual approximation of gelu (Hendrycks, Gimpel 2016)."""
 
     nargs = 1
+    row = Operation(points=Points(special=(*SMALL, 100.0, -100.0, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -100,6 +89,7 @@ class log_sigmoid(Composite):  # noqa: N801
     """log σ(x) = −softplus(−x)."""
 
     nargs = 1
+    row = Operation(library="special.log_sigmoid", points=Points(WITH_ZERO, special=EVERYWHERE))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -110,6 +100,7 @@ class relu6(Composite):  # noqa: N801
     """min(max(x, 0), 6), with derivative 0 at both ends."""
 
     nargs = 1
+    row = Operation(points=Points(special=(0.0, 6.0, *LARGE, *ENDS, *NAN), conventions={0.0: 0.0, 6.0: 0.0}))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -120,6 +111,13 @@ class hard_tanh(Composite):  # noqa: N801
     """min(max(x, −1), 1), with derivative 0 at both ends."""
 
     nargs = 1
+    row = Operation(
+        points=Points(
+            special=(1.0, -1.0, *LARGE, *ENDS, *NAN),
+            conventions={1.0: 0.0, -1.0: 0.0},
+            elsewhere={"JAX": {1.0: 1.0, -1.0: 1.0}},
+        )
+    )
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -130,6 +128,7 @@ class sech(Composite):  # noqa: N801
     """1/cosh(x), with derivative −sech(x)·tanh(x), which does not overflow."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -143,6 +142,7 @@ class csch(Composite):  # noqa: N801
     """1/sinh(x), with derivative −csch(x)·coth(x), which does not overflow."""
 
     nargs = 1
+    row = Operation(points=Points(special=(1e-50, *LARGE, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -156,6 +156,7 @@ class coth(Composite):  # noqa: N801
     """1/tanh(x), with derivative −csch²(x), which neither overflows nor cancels."""
 
     nargs = 1
+    row = Operation(points=Points(special=(1e-50, *LARGE, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -169,6 +170,7 @@ class bose(Composite):  # noqa: N801
     """1/(exp(x) − 1), with derivative bose(x)·bose(−x), which neither overflows nor cancels (Bose, Einstein)."""
 
     nargs = 1
+    row = Operation(points=Points(special=(1e-50, *LARGE, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -234,6 +236,8 @@ class InverseOfReciprocal(Composite):
 class asec(InverseOfReciprocal):  # noqa: N801
     """acos(1/x), with derivative 1/(|x|·√(x² − 1))."""
 
+    row = Operation(points=Points(BEYOND, (*LARGE, 0.5, *NAN)))
+
     @classmethod
     def formula(cls, x: Expr) -> Expr:
         return sympy.acos(1 / x)
@@ -245,6 +249,8 @@ class asec(InverseOfReciprocal):  # noqa: N801
 
 class acsc(InverseOfReciprocal):  # noqa: N801
     """asin(1/x), with derivative −1/(|x|·√(x² − 1))."""
+
+    row = Operation(points=Points(BEYOND, (*LARGE, 0.5, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -258,6 +264,8 @@ class acsc(InverseOfReciprocal):  # noqa: N801
 class acot(InverseOfReciprocal):  # noqa: N801
     """atan(1/x), with derivative −1/(1 + x²), also at 0."""
 
+    row = Operation(points=Points(special=(1e-8, *LARGE, *NAN)))
+
     @classmethod
     def formula(cls, x: Expr) -> Expr:
         return atan(1 / x)
@@ -269,6 +277,8 @@ class acot(InverseOfReciprocal):  # noqa: N801
 
 class asech(InverseOfReciprocal):  # noqa: N801
     """acosh(1/x), with derivative −1/(x·√(1 − x²))."""
+
+    row = Operation(points=Points((0.02, 0.4, 0.93), (1e-8, 2.0, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -282,6 +292,8 @@ class asech(InverseOfReciprocal):  # noqa: N801
 class acsch(InverseOfReciprocal):  # noqa: N801
     """asinh(1/x), with derivative −1/(|x|·√(1 + x²))."""
 
+    row = Operation(points=Points(special=(1e-4, *LARGE, *NAN)))
+
     @classmethod
     def formula(cls, x: Expr) -> Expr:
         return sympy.asinh(1 / x)
@@ -293,6 +305,8 @@ class acsch(InverseOfReciprocal):  # noqa: N801
 
 class acoth(InverseOfReciprocal):  # noqa: N801
     """atanh(1/x), with derivative 1/(1 − x²)."""
+
+    row = Operation(points=Points(BEYOND, (*LARGE, 0.5, *NAN)))
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:

@@ -6,21 +6,15 @@ from functools import lru_cache, reduce
 from typing import Any
 
 import sympy
-from sympy import (
-    Expr,
-    Integer,
-    Rational,
-    exp,
-    log,
-    pi,
-    rf,
-    sqrt,
-)
+from sympy import Expr, Integer, Rational, exp, log, pi, rf, sqrt
 
+from codegen.functions import arrays
 from codegen.functions.kinks import absolute, select
+from codegen.functions.operation import NAN, SMALL, Operation, Points
 from codegen.functions.primitive import Approximation, Composite, Primitive
 from codegen.functions.series import convolved, horner
 from codegen.functions.smooth import log1p
+from codegen.functions.special_arrays import slope_of_erfcinv, to_first_order
 
 
 class normal_cdf(Primitive):  # noqa: N801
@@ -30,6 +24,7 @@ class normal_cdf(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.normal_cdf, step=True, points=Points())
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return exp(-(self.args[0] ** 2) / 2) / sqrt(2 * pi)
@@ -46,6 +41,9 @@ class erfcx(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(
+        arrays.erfcx, written=lambda x: _written_erfcx(x), points=Points(special=(*SMALL, 1000.0, -20.0, *NAN))
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -self * erfcx_rate(self.args[0])
@@ -64,6 +62,7 @@ class erfcx_rate(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.erfcx_rate, written=lambda x: _written_rate(x), points=Points())
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -erfcx_curvature(self.args[0])
@@ -80,6 +79,7 @@ class erfcx_curvature(Primitive):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(arrays.erfcx_curvature, written=lambda x: _written_curvature(x), points=Points())
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -erfcx_skew(self.args[0])
@@ -103,10 +103,53 @@ def _fraction(mp: Any, x: Any, first: int) -> Any:
     return reduce(lambda value, n: 2 * n / (2 * x + value), range(mp.dps // 4 + 8, first - 1, -1), mp.mpf(0))
 
 
+TAIL = 2
+"""Where exp(x²)·erfc(x) gives way to its continued fraction: before, it and its kin are within 10⁻¹³."""
+FRACTION_TERMS = 50
+"""Of the continued fraction: 3·10⁻¹⁶ at TAIL, and less beyond."""
+
+
+def _written_fraction(x: Expr, first: int) -> Expr:
+    """2n/(2x + 2(n + 1)/(2x + …)) from n = first, the rest of it as if it did not depend on n any more."""
+    value = sqrt(x**2 + 2 * FRACTION_TERMS + 2) - x
+    for n in range(FRACTION_TERMS, first - 1, -1):
+        value = 2 * n / (2 * x + value)
+    return value
+
+
+def _written_erfc(x: Expr) -> Expr:
+    return 2 * normal_cdf(-sqrt(2) * x)  # which SymPy does not turn into 2 − erfc(−x)
+
+
+def _written_hazard(x: Expr) -> Expr:
+    return 2 * exp(-(x**2)) / (sqrt(pi) * _written_erfc(x))
+
+
+def _written_erfcx(x: Expr) -> Expr:
+    far = 2 / (sqrt(pi) * (2 * x + _written_fraction(x, 1)))
+    return select(x - TAIL, far, exp(x**2) * _written_erfc(x))
+
+
+def _written_rate(x: Expr) -> Expr:
+    return select(x - TAIL, _written_fraction(x, 1), _written_hazard(x) - 2 * x)
+
+
+def _written_curvature(x: Expr) -> Expr:
+    far, near = _written_fraction(x, 1), _written_hazard(x)
+    return select(x - TAIL, far * (_written_fraction(x, 2) - far), 2 - near * (near - 2 * x))
+
+
 class erfcinv(Primitive):  # noqa: N801
     """The w at which erfc(w) is x, without the cancellation of erfinv(1 − x) for a small x."""
 
     nargs = 1
+    row = Operation(
+        to_first_order(lambda s, x: s.erfcinv(x), slope_of_erfcinv),
+        "special.erfcinv",
+        "special.erfcinv",
+        calls=("erfcinv",),
+        points=Points((0.03, 0.4, 1.3, 1.96), (1e-17, 1.0, 3.0, -1.0, *NAN)),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return erfcinv_slope(self.args[0])
@@ -183,6 +226,7 @@ class erfcx_skew(Approximation):  # noqa: N801
     """
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -231,6 +275,7 @@ class log_erfc(Composite):  # noqa: N801
     """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
@@ -245,6 +290,7 @@ class log_normal_cdf(Composite):  # noqa: N801
     """log Φ(x) = log(erfcx(−x/√2)/2) − x²/2, with derivative φ(x)/Φ(x); log1p(−Φ(−x)) where that is small."""
 
     nargs = 1
+    row = Operation(points=Points())
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:

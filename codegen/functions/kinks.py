@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import (
-    Add,
-    Expr,
-    Integer,
-)
+from sympy import Add, Expr, Integer
 
+from codegen.functions import arrays
+from codegen.functions.operation import EVERYWHERE, Operation, Points, Price
 from codegen.functions.primitive import Primitive
+
+
+def _sign(node: Expr) -> list[Expr]:
+    return [sign(node.args[0])]
+
+
+def _jumps(quotient: Expr) -> list[Expr]:
+    """The whole numbers on both sides: at a jump they are further apart than beside it."""
+    return [floor(quotient), floor(-quotient)]
+
+
+def _ties(node: Expr) -> list[Expr]:
+    # Not the sign of a difference, which is nan between infinities.
+    return [equal(argument, node) for argument in node.args]
 
 
 class step(Primitive):  # noqa: N801
     """1 where x > 0, else 0; its derivative is 0."""
 
     nargs = 1
+    row = Operation(arrays.step, price=Price.COMPARISON, decisions=_sign)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
@@ -30,6 +43,12 @@ class relu(Primitive):  # noqa: N801
     """max(x, 0), with relu'(0) = 0."""
 
     nargs = 1
+    row = Operation(
+        arrays.relu,
+        price=Price.INSTRUCTIONS,
+        decisions=_sign,
+        points=Points(conventions={0.0: 0.0}, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return step(self.args[0])
@@ -43,6 +62,7 @@ class sign(Primitive):  # noqa: N801
     """−1, 0 or 1; its derivative is 0."""
 
     nargs = 1
+    row = Operation(arrays.sign, price=Price.INSTRUCTIONS, decisions=_sign)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
@@ -56,6 +76,14 @@ class absolute(Primitive):  # noqa: N801
     """|x|, with derivative sign(x), so 0 at 0."""
 
     nargs = 1
+    row = Operation(
+        arrays.absolute,
+        "abs",
+        "np.abs",
+        price=Price.INSTRUCTIONS,
+        decisions=_sign,
+        points=Points(conventions={0.0: 0.0}, elsewhere={"JAX": {0.0: 1.0}}, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return sign(self.args[0])
@@ -69,6 +97,9 @@ class floor(Primitive):  # noqa: N801
     """The largest whole number that is not above x; its derivative is 0."""
 
     nargs = 1
+    row = Operation(
+        arrays.floor, "np.floor", "np.floor", price=Price.INSTRUCTIONS, decisions=lambda node: _jumps(node.args[0])
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
@@ -82,6 +113,7 @@ class modulo(Primitive):  # noqa: N801
     """x − y·⌊x/y⌋, which has the sign of y, with the derivatives 1 and −⌊x/y⌋; exact where |y| is the smaller one."""
 
     nargs = 2
+    row = Operation(arrays.modulo, decisions=lambda node: _jumps(node.args[0] / node.args[1]))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         x, y = self.args
@@ -99,6 +131,11 @@ class clip(Primitive):  # noqa: N801
     """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere."""
 
     nargs = 3
+    row = Operation(
+        arrays.clip,
+        price=Price.INSTRUCTIONS,
+        decisions=lambda node: [sign(node.args[0] - bound) for bound in node.args[1:]],
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         x, low, high = self.args
@@ -117,6 +154,7 @@ class equal(Primitive):  # noqa: N801
     """
 
     nargs = 2
+    row = Operation(arrays.equal, price=Price.COMPARISON, decisions=lambda node: [sign(node.args[0] - node.args[1])])
 
     @classmethod
     def eval(cls, a: Expr, b: Expr) -> Expr | None:
@@ -158,6 +196,10 @@ class Extremum(Primitive):
 class maximum(Extremum):  # noqa: N801
     """The largest argument."""
 
+    row = Operation(
+        arrays.folded(arrays.maximum), price=Price.INSTRUCTIONS, counted=lambda n: {"maximum": n - 1}, decisions=_ties
+    )
+
     sense = 1
 
     @staticmethod
@@ -167,6 +209,10 @@ class maximum(Extremum):  # noqa: N801
 
 class minimum(Extremum):  # noqa: N801
     """The smallest argument."""
+
+    row = Operation(
+        arrays.folded(arrays.minimum), price=Price.INSTRUCTIONS, counted=lambda n: {"minimum": n - 1}, decisions=_ties
+    )
 
     sense = -1
 
@@ -179,6 +225,7 @@ class select(Primitive):  # noqa: N801
     """``select(c, a, b)`` is a where c > 0, else b; its derivative selects too: the branch not taken leaks nothing."""
 
     nargs = 3
+    row = Operation(arrays.select, price=Price.COMPARISON, decisions=_sign)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         condition, a, b = self.args
@@ -194,6 +241,7 @@ class stop_gradient(Primitive):  # noqa: N801
     """The identity, held constant under differentiation: for quantities that the result does not depend on."""
 
     nargs = 1
+    row = Operation(lambda x: x, price=Price.NOTHING)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mpmath
 import sympy
 from sympy import Expr
 
+from codegen.functions.operation import Operation
+
 
 class RealFunction(sympy.Function):  # type: ignore[misc]
     """A real function of real arguments that SymPy leaves alone."""
+
+    row: ClassVar[Operation] = Operation()
 
     def _eval_is_extended_real(self) -> bool | None:
         return True if all(argument.is_extended_real for argument in self.args) else None
@@ -30,7 +34,12 @@ class RealFunction(sympy.Function):  # type: ignore[misc]
 
 
 class Primitive(RealFunction):
-    """A function that every emitter has a translation for."""
+    """A function with code of its own: what its row says, and a vector form, without which readable code runs.
+
+    >>> from codegen.functions import sigmoid
+    >>> sigmoid.row.written(sympy.Symbol("x", real=True))
+    select(x, 1/(1 + exp(-absolute(x))), exp(-absolute(x))/(1 + exp(-absolute(x))))
+    """
 
 
 class Composite(RealFunction):

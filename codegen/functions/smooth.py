@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import (
-    Add,
-    And,
-    Eq,
-    Expr,
-    Integer,
-    Piecewise,
-    Pow,
-    exp,
-    log,
-)
+from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log
 
+from codegen.functions import arrays
+from codegen.functions.kinks import absolute, relu, select
+from codegen.functions.operation import EVERYWHERE, EXPONENTIAL, INF, NAN, WITH_ZERO, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
+
+
+def _sigmoid(x: Expr) -> Expr:
+    # exp(−|x|) cannot overflow; both branches share it and the quotient.
+    e = exp(-absolute(x))
+    quotient = 1 / (1 + e)
+    return select(x, quotient, e * quotient)
 
 
 class sigmoid(Primitive):  # noqa: N801 - functions keep their mathematical names
     """σ(x) = 1/(1 + exp(−x)), with σ' = σ·(1 − σ); evaluated through exp(−|x|), which cannot overflow."""
 
     nargs = 1
+    row = Operation(
+        arrays.sigmoid,
+        library="special.sigmoid",
+        written=_sigmoid,
+        step=True,
+        points=Points(WITH_ZERO, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return self * (1 - self)
@@ -38,6 +45,13 @@ class softplus(Primitive):  # noqa: N801
     """log(1 + exp(x)), with derivative σ(x); evaluated as max(x, 0) + log1p(exp(−|x|))."""
 
     nargs = 1
+    row = Operation(
+        arrays.softplus,
+        library="special.softplus",
+        written=lambda x: relu(x) + log1p(exp(-absolute(x))),
+        step=True,
+        points=Points(WITH_ZERO, special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return sigmoid(self.args[0])
@@ -53,6 +67,15 @@ class expm1(Primitive):  # noqa: N801
     """exp(x) − 1 without cancellation near 0."""
 
     nargs = 1
+    row = Operation(
+        arrays.expm1,
+        "math.expm1",
+        "np.expm1",
+        mpmath="expm1",
+        ends=Ends("-1", "inf", limit=EXPONENTIAL),
+        step=True,
+        points=Points(special=EVERYWHERE),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return exp(self.args[0])
@@ -66,6 +89,15 @@ class log1p(Primitive):  # noqa: N801
     """log(1 + x) without cancellation near 0."""
 
     nargs = 1
+    row = Operation(
+        arrays.log1p,
+        "math.log1p",
+        "np.log1p",
+        mpmath="log1p",
+        ends=Ends("nan", "inf", low=-1, poles={-1: "-inf"}),
+        step=True,
+        points=Points((-0.7, -0.01, 0.4, 3.0, 55.0), (0.0, 5e-324, 1e300, -2.0, INF, *NAN)),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return 1 / (1 + self.args[0])
@@ -81,6 +113,8 @@ class hypot(Primitive):  # noqa: N801
     The derivative by xᵢ is the direction cosine xᵢ/hypot, 0 at the origin, as that of |x| is.
     """
 
+    row = Operation(arrays.hypot, counted=lambda n: {"multiply": n, "add": n - 1, "sqrt": 1})
+
     def fdiff(self, argindex: int = 1) -> Expr:
         return direction_cosine(self.args[argindex - 1], *self.args)
 
@@ -95,6 +129,7 @@ class ratio(Primitive):  # noqa: N801
     x·size⁻¹·size⁻¹ would become x·size⁻², which is out of range far earlier."""
 
     nargs = 2
+    row = Operation(arrays.ratio)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         size = self.args[1]
@@ -112,6 +147,7 @@ class power(Primitive):  # noqa: N801
     """
 
     nargs = 2
+    row = Operation(arrays.power)
 
     @classmethod
     def eval(cls, x: Expr, y: Expr) -> Expr | None:

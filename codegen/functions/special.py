@@ -11,12 +11,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import sympy
 from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi, polygamma, sin
 from sympy.core.basic import Basic
 from sympy.core.function import ArgumentIndexError
 
+from codegen.functions import special_arrays as arrays
+from codegen.functions.arrays import Function
+from codegen.functions.borrowed import BORROWED
+from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
+from codegen.functions.special_arrays import BRANCH_POINT, to_first_order
 from codegen.walk import rewrite
 
 __all__ = [
@@ -52,10 +58,26 @@ __all__ = [
 ]
 
 
+def _row(array: Function, name: str, *calls: str, numpy: str = "", **more: Any) -> Operation:
+    """Readable code calls a function by our name, plain NumPy one of SciPy."""
+    return Operation(array, f"special.{name}", numpy or f"special.{name}", calls=calls, **more)
+
+
+def _pole(x: str) -> str:
+    """The text that asks whether it is a pole of the gamma function."""
+    return f"(({x} <= 0) & ({x} == np.floor({x})))"
+
+
 class sinc(Primitive):  # noqa: N801 - functions keep their mathematical names
     """sin(x)/x, and 1 at 0, with derivative −j₁(x), which does not cancel near 0 as (cos x − sinc x)/x does."""
 
     nargs = 1
+    row = _row(
+        to_first_order(lambda s, x: arrays.spherical_bessel(s, 0, x), lambda s, x: -arrays.spherical_bessel(s, 1, x)),
+        "sinc",
+        numpy="special.spherical_jn(0, {0})",
+        points=Points(special=(0.0, 1e-8, *LARGE, *NAN)),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -spherical_bessel(Integer(1), self.args[0])
@@ -69,6 +91,12 @@ class spherical_bessel(Primitive):  # noqa: N801
     """jₙ(x) = √(π/2x)·Jₙ₊½(x) for whole n ≥ 0, with jₙ' = (n·jₙ₋₁ − (n + 1)·jₙ₊₁)/(2n + 1)."""
 
     nargs = 2
+    row = _row(
+        to_first_order(arrays.spherical_bessel, arrays.spherical_slope(arrays.spherical_bessel, -1)),
+        "spherical_bessel",
+        "jv",
+        numpy="special.spherical_jn",
+    )
 
     @classmethod
     def eval(cls, n: Expr, x: Expr) -> Expr | None:
@@ -92,6 +120,12 @@ class modified_spherical_bessel(Primitive):  # noqa: N801
     """iₙ(x) = √(π/2x)·Iₙ₊½(x) for whole n ≥ 0, i₀ = sinh(x)/x, with iₙ' = (n·iₙ₋₁ + (n + 1)·iₙ₊₁)/(2n + 1)."""
 
     nargs = 2
+    row = _row(
+        to_first_order(arrays.modified_spherical_bessel, arrays.spherical_slope(arrays.modified_spherical_bessel, 1)),
+        "modified_spherical_bessel",
+        "ive",
+        numpy="special.spherical_in",
+    )
 
     def fdiff(self, argindex: int = 2) -> Expr:
         n, x = self.args
@@ -112,6 +146,12 @@ class sine_integral(Primitive):  # noqa: N801
     """Si(x), the integral of sinc from 0 to x; SymPy's derivative sin(x)/x is nan at 0."""
 
     nargs = 1
+    row = _row(
+        to_first_order(lambda s, x: s.sici(x)[0], lambda s, x: arrays.spherical_bessel(s, 0, x)),
+        "sine_integral",
+        "sici",
+        numpy="special.sici({0})[0]",
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return sinc(self.args[0])
@@ -125,6 +165,14 @@ class hyperbolic_sine_integral(Primitive):  # noqa: N801
     """Shi(x), the integral of sinh(t)/t from 0 to x; SymPy's derivative sinh(x)/x is nan at 0."""
 
     nargs = 1
+    row = _row(
+        to_first_order(lambda s, x: s.shichi(x)[0], lambda s, x: arrays.modified_spherical_bessel(s, 0, x)),
+        "hyperbolic_sine_integral",
+        "shichi",
+        numpy="special.shichi({0})[0]",
+        mpmath="shi",
+        ends=Ends("-inf", "inf", limit=EXPONENTIAL),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return modified_spherical_bessel(Integer(0), self.args[0])
@@ -156,6 +204,8 @@ class Bessel(Primitive):
 class besselj(Bessel):  # noqa: N801
     """J_ν(x)."""
 
+    row = _row(arrays.bessel("j", 0.5, -0.5), "besselj", "j0", "j1", "jv", numpy="special.jv")
+
     before, after = 1, -1
 
     @classmethod
@@ -169,6 +219,8 @@ class besselj(Bessel):  # noqa: N801
 
 class bessely(Bessel):  # noqa: N801
     """Y_ν(x) for x > 0."""
+
+    row = _row(arrays.bessel("y", 0.5, -0.5), "bessely", "y0", "y1", "yv", numpy="special.yv")
 
     before, after = 1, -1
 
@@ -192,6 +244,8 @@ class bessely(Bessel):  # noqa: N801
 class besseli(Bessel):  # noqa: N801
     """I_ν(x)."""
 
+    row = _row(arrays.bessel("i", 0.5, 0.5), "besseli", "i0", "i1", "iv", numpy="special.iv")
+
     before, after = 1, 1
 
     @classmethod
@@ -208,6 +262,8 @@ class besseli(Bessel):  # noqa: N801
 
 class besselk(Bessel):  # noqa: N801
     """K_ν(x) = K₋ν(x) for x > 0."""
+
+    row = _row(arrays.bessel("k", -0.5, -0.5), "besselk", "k0", "k1", "kv", numpy="special.kv")
 
     before, after = -1, -1
 
@@ -242,19 +298,15 @@ def _real_order(mp: Any, order: Any, x: Any, value: Callable[[Any], Any]) -> Any
     return value(abs(x)) * (-1 if x < 0 and order % 2 else 1)
 
 
-BRANCH_POINT, ABOVE_IT = -0.36787944117144233, 1.2428753672788363e-17
-"""The float nearest to −1/e, which counts as it, and how far −1/e lies above it."""
-NEAR_BRANCH_POINT = (
-    -1, 1, -1 / 3, 11 / 72, -43 / 540, 769 / 17280, -221 / 8505, 680863 / 43545600, -1963 / 204120,
-    226287557 / 37623398400,
-)  # fmt: skip
-"""W as a power series in ±√(2·(e·x + 1)) (Corless, Gonnet, Hare, Jeffrey, Knuth 1996, equation 4.22)."""
-
-
 class lambert_w(Primitive):  # noqa: N801
     """W(x) ≥ −1 with W·exp(W) = x, for x ≥ −1/e, with derivative exp(−W)/(1 + W); SymPy's W/(x·(1 + W)) is nan at 0."""
 
     nargs = 1
+    row = _row(
+        to_first_order(arrays.lambert_w(0), arrays.slope_of_lambert_w(0)),
+        "lambert_w",
+        numpy=f"np.where({{0}} < {BRANCH_POINT}, np.nan, np.real(special.lambertw({{0}})))",
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return exp(-self) / (1 + self)
@@ -268,6 +320,12 @@ class lambert_w(Primitive):  # noqa: N801
 
 class lower_lambert_w(lambert_w):  # noqa: N801
     """W₋₁(x) ≤ −1 with W·exp(W) = x, for −1/e ≤ x < 0."""
+
+    row = _row(
+        to_first_order(arrays.lambert_w(-1), arrays.slope_of_lambert_w(-1)),
+        "lower_lambert_w",
+        numpy=f"np.where(({{0}} < {BRANCH_POINT}) | ({{0}} > 0), np.nan, np.real(special.lambertw({{0}}, -1)))",
+    )
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -284,6 +342,11 @@ class wright_omega(Primitive):  # noqa: N801
     """ω(x) = W(exp(x)), the ω > 0 with ω + log ω = x, where exp(x) is out of range too; its derivative is ω/(1 + ω)."""
 
     nargs = 1
+    row = _row(
+        to_first_order(lambda s, x: s.wrightomega(x), lambda s, x: s.wrightomega(x) / (1 + s.wrightomega(x))),
+        "wright_omega",
+        numpy="special.wrightomega",
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return share_of_odds(self)
@@ -318,6 +381,17 @@ class scaled_bessel(Primitive):  # noqa: N801
     """exp(−|x|)·Iₙ(x), which falls as 1/√(2π·|x|) where Iₙ is out of range."""
 
     nargs = 2
+    row = _row(
+        to_first_order(
+            lambda s, n, x: s.ive(n, x),
+            lambda s, n, x: (s.ive(abs(n - 1), x) + s.ive(n + 1, x)) / 2 - np.sign(x) * s.ive(n, x),
+        ),
+        "scaled_bessel",
+        "i0e",
+        "i1e",
+        "ive",
+        numpy="special.ive",
+    )
 
     def fdiff(self, argindex: int = 2) -> Expr:
         n, x = self.args
@@ -355,6 +429,12 @@ class regularised_lower_gamma(Primitive):  # noqa: N801
     """P(a, x) = ∫₀ˣ tᵃ⁻¹·exp(−t) dt/Γ(a) for a > 0 and x ≥ 0; by a there is no derivative here."""
 
     nargs = 2
+    row = _row(
+        to_first_order(lambda s, a, x: s.gammainc(a, x), arrays.density),
+        "regularised_lower_gamma",
+        "gammainc",
+        numpy="special.gammainc",
+    )
     _direction = 1
 
     def fdiff(self, argindex: int = 2) -> Expr:
@@ -370,6 +450,13 @@ class regularised_lower_gamma(Primitive):  # noqa: N801
 
 class regularised_upper_gamma(regularised_lower_gamma):  # noqa: N801
     """Q(a, x) = 1 − P(a, x), without cancellation."""
+
+    row = _row(
+        to_first_order(lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -arrays.density(s, a, x)),
+        "regularised_upper_gamma",
+        "gammaincc",
+        numpy="special.gammaincc",
+    )
 
     _direction = -1
 
@@ -396,6 +483,13 @@ class reciprocal_gamma(Primitive):  # noqa: N801
     """1/Γ(x), which is 0 at the poles of Γ and smooth there, where −ψ/Γ is nan."""
 
     nargs = 1
+    row = _row(
+        to_first_order(
+            lambda s, x: s.rgamma(x), lambda s, x: arrays.crossing(s, x) - s.rgamma(x) * arrays.regular_digamma(s, x)
+        ),
+        "reciprocal_gamma",
+        numpy="special.rgamma",
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         (x,) = self.args
@@ -410,6 +504,11 @@ class reciprocal_gamma_crossing(Primitive):  # noqa: N801
     """(−1)ˣ·Γ(1 − x), the slope of 1/Γ, at the poles of Γ, where 1/Γ crosses 0; 0 elsewhere."""
 
     nargs = 1
+    row = _row(
+        to_first_order(arrays.crossing, lambda s, x: -arrays.crossing(s, x) * arrays.regular_digamma(s, x)),
+        "reciprocal_gamma_crossing",
+        numpy=f"np.where({_pole('{0}')}, np.cos(np.pi*{{0}})*special.gamma(1 - {{0}}), 0.0)",
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return -self * regular_digamma(self.args[0])
@@ -423,6 +522,19 @@ class beta(Primitive):  # noqa: N801
     """B(a, b) = Γ(a)·Γ(b)/Γ(a + b), which crosses 0 where a + b is a pole of Γ."""
 
     nargs = 2
+    row = _row(
+        to_first_order(
+            lambda s, a, b: s.beta(a, b),
+            lambda s, a, b: (
+                s.beta(a, b) * (s.digamma(a) - arrays.regular_digamma(s, a + b)) + arrays.beta_crossing(s, a, b)
+            ),
+            lambda s, a, b: (
+                s.beta(a, b) * (s.digamma(b) - arrays.regular_digamma(s, a + b)) + arrays.beta_crossing(s, a, b)
+            ),
+        ),
+        "beta",
+        "beta",
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         a, b = self.args
@@ -438,6 +550,18 @@ class beta_crossing(Primitive):  # noqa: N801
     """Γ(a)·Γ(b)·Γ(1 − a − b)·(−1)ᵃ⁺ᵇ, the slope of B, where a + b is a pole of Γ; 0 elsewhere."""
 
     nargs = 2
+    row = _row(
+        to_first_order(
+            arrays.beta_crossing,
+            lambda s, a, b: arrays.beta_crossing(s, a, b) * (s.digamma(a) - arrays.regular_digamma(s, a + b)),
+            lambda s, a, b: arrays.beta_crossing(s, a, b) * (s.digamma(b) - arrays.regular_digamma(s, a + b)),
+        ),
+        "beta_crossing",
+        numpy=(
+            f"np.where({_pole('({0} + {1})')}, "
+            "np.cos(np.pi*({0} + {1}))*special.gamma({0})*special.gamma({1})*special.gamma(1 - {0} - {1}), 0.0)"
+        ),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return self * (polygamma(0, self.args[argindex - 1]) - regular_digamma(Add(*self.args)))
@@ -459,6 +583,23 @@ class binomial(Primitive):  # noqa: N801
     """
 
     nargs = 2
+    row = _row(
+        to_first_order(
+            arrays.binomial,
+            lambda s, n, k: arrays.binomial(s, n, k) * arrays.by_upper(s, n, k) + arrays.binomial_crossing(s, n, k),
+            lambda s, n, k: (
+                arrays.binomial(s, n, k) * arrays.by_lower(s, n, k)
+                - arrays.binomial_crossing(s, n, k)
+                + arrays.binomial_crossing(s, n, n - k)
+            ),
+        ),
+        "binomial",
+        "binom",
+        numpy=(
+            f"np.where({_pole('({0} + 1)')} & ({{1}} >= 0) & ({{1}} == np.floor({{1}})), "
+            "np.cos(np.pi*{1})*special.binom({1} - {0} - 1, {1}), special.binom({0}, {1}))"
+        ),
+    )
 
     @classmethod
     def eval(cls, n: Expr, k: Expr) -> Expr | None:
@@ -485,6 +626,19 @@ class binomial_crossing(Primitive):  # noqa: N801
     """B(n + 1, k − n)·(−1)ⁿ⁻ᵏ⁺¹, the slope by n, where n − k + 1 is a pole of Γ and n + 1 is none; 0 elsewhere."""
 
     nargs = 2
+    row = _row(
+        to_first_order(
+            arrays.binomial_crossing,
+            lambda s, n, k: arrays.binomial_crossing(s, n, k) * arrays.by_upper(s, n, k),
+            lambda s, n, k: arrays.binomial_crossing(s, n, k) * arrays.by_lower(s, n, k),
+        ),
+        "binomial_crossing",
+        "beta",
+        numpy=(
+            f"np.where({_pole('({0} - {1} + 1)')} & ~{_pole('({0} + 1)')}, "
+            "np.cos(np.pi*({0} - {1} + 1))*special.beta({0} + 1, {1} - {0}), 0.0)"
+        ),
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         n, k = self.args
@@ -510,11 +664,7 @@ def _is_pole(mp: Any, x: Any) -> bool:
     return bool(mp.isfinite(x) and x <= 0 and mp.isint(x))
 
 
-SYMPY_FUNCTIONS: tuple[type[Expr], ...] = (
-    sympy.gamma, sympy.loggamma, sympy.polygamma, sympy.expint, sympy.Ei, sympy.Ci,
-    sympy.Chi, sympy.erfi, sympy.erfinv, sympy.fresnels, sympy.fresnelc, sympy.airyai, sympy.airybi,
-    sympy.airyaiprime, sympy.airybiprime,
-)  # fmt: skip
+SYMPY_FUNCTIONS = tuple(kind for kind, row in BORROWED.items() if row.calls is not None)
 """SymPy's own, whose derivatives are right as they are."""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Set
 
-from sympy import Add, Dummy, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
+from sympy import Add, Dummy, Expr, Idx, Indexed, Mul, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from codegen.cached import once
-from codegen.functions import Composite, equal, hypot, select, step, stop_gradient
-from codegen.functions.kinks import Extremum
+from codegen.functions import Composite, Price, operation
+from codegen.functions.powers import is_reciprocal, is_root, is_whole
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.walk import annotate, is_leaf, postorder, size
@@ -80,23 +80,17 @@ def node_operations(node: Basic, reads: Set[int]) -> dict[str, int]:
         return _product(node, reads)
     if isinstance(node, Pow):
         return _power(node)
-    if isinstance(node, (equal, select, step, Piecewise, Relational)):
+    row = operation(type(node))
+    if isinstance(node, (Piecewise, Relational)) or row.price is Price.COMPARISON:
         return {"compare": 1}
-    if isinstance(node, hypot):
-        return {"multiply": len(node.args), "add": len(node.args) - 1, "sqrt": 1}
-    if isinstance(node, Extremum):
-        return {type(node).__name__: len(node.args) - 1}
+    if row.counted is not None:
+        return row.counted(len(node.args))
     if isinstance(node, Composite):
         arguments = [Dummy(real=True) if id(argument) in reads else argument for argument in node.args]
         formula = node.formula(*arguments)
         inside = reading(formula)
         return dict(sum((Counter(node_operations(part, inside)) for part in postorder(formula)), Counter()))
-    return {type(node).__name__: 1} if isinstance(node, Expr) and not isinstance(node, stop_gradient) else {}
-
-
-def is_reciprocal(node: Basic) -> bool:
-    """Whether a factor stands in the denominator of its product."""
-    return isinstance(node, Pow) and isinstance(node.exp, Rational) and node.exp.is_negative is True
+    return {type(node).__name__: 1} if isinstance(node, Expr) and row.price is not Price.NOTHING else {}
 
 
 def _product(node: Mul, reads: Set[int]) -> dict[str, int]:
@@ -108,10 +102,10 @@ def _product(node: Mul, reads: Set[int]) -> dict[str, int]:
 
 
 def _power(node: Pow) -> dict[str, int]:
-    if isinstance(node.exp, Integer):
+    if is_whole(node.exp):
         n = abs(int(node.exp))
         return _nonzero(multiply=n.bit_length() - 1 + n.bit_count() - 1)
-    return {"sqrt": 1} if abs(node.exp) == Rational(1, 2) else {"power": 1}
+    return {"sqrt": 1} if is_root(node.exp) else {"power": 1}
 
 
 def _nonzero(**counts: int) -> dict[str, int]:

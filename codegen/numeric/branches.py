@@ -7,46 +7,14 @@ of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 from sympy import Basic, Expr, Indexed
 from sympy.core.relational import Relational
 
-from codegen import functions
-from codegen.functions import Composite, canonical_node, equal, floor, sign, stop_gradient
+from codegen.functions import Composite, canonical_node, equal, operation, sign, stop_gradient
 from codegen.ir.graph import Equation, Graph
 from codegen.walk import base_name, is_leaf, is_variable, references, rewrite
-
-
-def _first(node: Expr) -> list[Expr]:
-    return [sign(node.args[0])]
-
-
-def _extremum(node: Expr) -> list[Expr]:
-    # Not the sign of a difference, which is nan between infinities.
-    return [equal(argument, node) for argument in node.args]
-
-
-def _jumps(quotient: Expr) -> list[Expr]:
-    """The whole numbers on both sides: at a jump they are further apart than beside it."""
-    return [floor(quotient), floor(-quotient)]
-
-
-#: What decides between the branches of a node.
-DECISIONS: Mapping[type, Callable[[Expr], list[Expr]]] = {
-    functions.step: _first,
-    functions.relu: _first,
-    functions.sign: _first,
-    functions.absolute: _first,
-    functions.select: _first,
-    functions.clip: lambda node: [sign(node.args[0] - bound) for bound in node.args[1:]],
-    functions.floor: lambda node: _jumps(node.args[0]),
-    functions.modulo: lambda node: _jumps(node.args[0] / node.args[1]),
-    functions.equal: lambda node: [sign(node.args[0] - node.args[1])],
-    functions.maximum: _extremum,
-    functions.minimum: _extremum,
-    Relational: lambda node: [sign(node.args[0] - node.args[1])],
-}
 
 
 def ancestors_only(graph: Graph, of: str) -> Graph:
@@ -86,9 +54,10 @@ def branches(graph: Graph, of: str) -> Graph | None:
 def _decisions(equation: Equation) -> Iterator[Expr]:
     body = _written_out(equation.body)
     for node in _not_held(body):
-        kind = next((kind for kind in DECISIONS if isinstance(node, kind)), None)
-        if kind is not None:
-            yield from DECISIONS[kind](node)
+        if isinstance(node, Relational):
+            yield sign(node.args[0] - node.args[1])
+        elif (decisions := operation(type(node)).decisions) is not None:
+            yield from decisions(node)
     if equation.selects and _flows_from(equation):
         yield equal(body, equation.target)
 

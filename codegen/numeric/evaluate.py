@@ -18,7 +18,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
-from codegen.numeric.elementwise import NUMPY
+from codegen.numeric.elementwise import numpy_function
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
 from codegen.walk import Extent, base_name, extent, indices, is_variable, length, subscripts
@@ -213,8 +213,8 @@ def _steps(program: Program, equation: Equation, dtype: np.dtype[Any]) -> tuple[
     for instruction in program.instructions:
         if instruction.operation is None:
             steps.append((_loader(instruction.node, equation, dtype), None))
-        elif instruction.operation in NUMPY:
-            steps.append((NUMPY[instruction.operation], instruction.arguments))
+        elif (function := numpy_function(instruction.operation)) is not None:
+            steps.append((function, instruction.arguments))
         else:
             raise untranslated(instruction.node, equation, "NumPy")
     return tuple(steps)

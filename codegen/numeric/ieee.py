@@ -1,41 +1,6 @@
 """mpmath with the answers of IEEE arithmetic where mpmath raises, leaves the real line, or is silent about infinity.
 
-mpmath computes what lies in between; this table is everything that differs from it:
-
-=========  ==========  ==========  ===========  ====================
-function   at −inf     at +inf     real on      poles
-=========  ==========  ==========  ===========  ====================
-exp        0           inf
-expm1      −1          inf
-log        nan         inf         [0, inf)     0 → −inf
-log1p      nan         inf         [−1, inf)    −1 → −inf
-sqrt       nan         inf         [0, inf)
-sinh       −inf        inf
-cosh       inf         inf
-tanh       −1          1
-sin, cos   nan         nan
-tan        nan         nan
-asin       nan         nan         [−1, 1]
-acos       nan         nan         [−1, 1]
-atan       −π/2        π/2
-asinh      −inf        inf
-acosh      nan         inf         [1, inf)
-atanh      nan         nan         [−1, 1]      −1 → −inf, 1 → inf
-erf        −1          1
-erfc       2           0
-loggamma   nan         inf         [0, inf)     0 → inf
-Ei         0           inf                      0 → −inf
-Ci         nan         0           [0, inf)     0 → −inf
-Shi        −inf        inf
-Chi        nan         inf         [0, inf)     0 → −inf
-erfi       −inf        inf
-erfinv     nan         nan         [−1, 1]      −1 → −inf, 1 → inf
-fresnel    −1/2        1/2
-Ai         0           0
-Bi         0           inf
-Ai'        nan         0
-Bi'        nan         inf
-=========  ==========  ==========  ===========  ====================
+mpmath computes what lies in between; the rows of the functions say what it is at ±∞, where it is real, and its poles.
 
 Every function of nan is nan. a/0 is inf with the sign of a, and 0/0 is nan; powers follow ``pow`` of C (x⁰ = 1 and
 1ʸ = 1 even for nan), the angle of infinite coordinates ``atan2`` of C. Γ and its logarithmic derivatives are ±inf at
@@ -51,75 +16,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import mpmath
 import numpy as np
 
-EXPONENT_LIMIT = 10**6
-"""Beyond ±10⁶ an exponential has its value at ±inf."""
-PERIOD_LIMIT = 2**14
-"""Beyond 2^(2^14) a trigonometric function is nan, as at inf: its argument would have to be known to that many bits."""
+from codegen.functions import operations
+from codegen.functions.operation import EXPONENT_LIMIT, Ends
 
 Mpf = Any
 """A number of an mpmath context; mpmath has no type hints."""
 
 
-@dataclass(frozen=True)
-class Ends:
-    """What a function is at ±inf, where it is real, and its poles; numbers are written as text for any precision."""
-
-    below: str
-    above: str
-    low: float = -math.inf
-    high: float = math.inf
-    poles: Mapping[int, str] = field(default_factory=dict)
-    limit: int | None = None
-    """Beyond ±2^limit it has its value at ±inf."""
-
-
-_EXPONENTIAL = EXPONENT_LIMIT.bit_length()
-
 ENDS: Mapping[str, Ends] = {
-    "exp": Ends("0", "inf", limit=_EXPONENTIAL),
-    "expm1": Ends("-1", "inf", limit=_EXPONENTIAL),
-    "log": Ends("nan", "inf", low=0, poles={0: "-inf"}),
-    "log1p": Ends("nan", "inf", low=-1, poles={-1: "-inf"}),
     "sqrt": Ends("nan", "inf", low=0),
-    "sinh": Ends("-inf", "inf", limit=_EXPONENTIAL),
-    "cosh": Ends("inf", "inf", limit=_EXPONENTIAL),
-    "tanh": Ends("-1", "1", limit=_EXPONENTIAL),
-    "sin": Ends("nan", "nan", limit=PERIOD_LIMIT),
-    "cos": Ends("nan", "nan", limit=PERIOD_LIMIT),
-    "tan": Ends("nan", "nan", limit=PERIOD_LIMIT),
-    "asin": Ends("nan", "nan", low=-1, high=1),
-    "acos": Ends("nan", "nan", low=-1, high=1),
-    "atan": Ends("-pi/2", "pi/2"),
-    "asinh": Ends("-inf", "inf"),
-    "acosh": Ends("nan", "inf", low=1),
-    "atanh": Ends("nan", "nan", low=-1, high=1, poles={-1: "-inf", 1: "inf"}),
-    "erf": Ends("-1", "1", limit=_EXPONENTIAL),
-    "erfc": Ends("2", "0", limit=_EXPONENTIAL),
-    "loggamma": Ends("nan", "inf", low=0, poles={0: "inf"}),
-    "ei": Ends("0", "inf", poles={0: "-inf"}, limit=_EXPONENTIAL),
-    "ci": Ends("nan", "0", low=0, poles={0: "-inf"}, limit=PERIOD_LIMIT),
-    "shi": Ends("-inf", "inf", limit=_EXPONENTIAL),
-    "chi": Ends("nan", "inf", low=0, poles={0: "-inf"}, limit=_EXPONENTIAL),
-    "erfi": Ends("-inf", "inf", limit=_EXPONENTIAL),
-    "fresnels": Ends("-0.5", "0.5", limit=PERIOD_LIMIT),
-    "fresnelc": Ends("-0.5", "0.5", limit=PERIOD_LIMIT),
-    "airyai": Ends("0", "0", limit=_EXPONENTIAL),
-    "airybi": Ends("0", "inf", limit=_EXPONENTIAL),
-    "airyaiprime": Ends("nan", "0", limit=_EXPONENTIAL),
-    "airybiprime": Ends("nan", "inf", limit=_EXPONENTIAL),
-    "erfinv": Ends("nan", "nan", low=-1, high=1, poles={-1: "-inf", 1: "inf"}),
+    **{row.mpmath: row.ends for _, row in operations() if row.ends is not None},
 }
+"""By the names of mpmath; a root is a power to SymPy, and has no row."""
 
 
 class Ieee:
-    """Real arithmetic at a number of digits: ``exp`` to ``erfc`` of the table, ``divide``, ``power`` and ``atan2``.
+    """Real arithmetic at a number of digits: the functions of the rows, ``divide``, ``power`` and ``atan2``.
 
     It stands in for an mpmath context where a :class:`~codegen.functions.Primitive` expects one. Its context is its
     own, so that the precision of ``mpmath.mp`` is neither read nor changed.
@@ -141,10 +59,9 @@ class Ieee:
         }
         for name, ends in ENDS.items():
             setattr(self, name, self._completed(derivatives.get(name) or getattr(self.context, name), ends))
-        self.Ei, self.Ci, self.Chi = self.ei, self.ci, self.chi
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever the table does not mention is mpmath's own."""
+        """Whatever no row mentions is mpmath's own."""
         return getattr(self.context, name)
 
     def _completed(self, function: Callable[[Mpf], Mpf], ends: Ends) -> Callable[[Mpf], Mpf]:

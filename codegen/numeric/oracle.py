@@ -19,7 +19,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions
 from codegen.errors import CheckError
-from codegen.functions import Primitive
+from codegen.functions import Primitive, operation
 from codegen.functions.primitive import Approximation
 from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
@@ -40,14 +40,8 @@ FLOAT_DIGITS = 17
 #: SymPy's numbers that are not finite; its unsigned infinity stands for 1/0 of unknown sign.
 SPECIAL: Mapping[Basic, str] = {sympy.oo: "inf", -sympy.oo: "-inf", sympy.nan: "nan", sympy.zoo: "nan"}
 
-#: Functions that SymPy and mpmath give the same name.
-SAME_NAME = (
-    "exp", "log", "tanh", "sinh", "cosh", "sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh",
-    "atan2", "erf", "erfc", "gamma", "loggamma", "polygamma", "expint", "Ei", "Ci", "Chi", "erfi",
-    "erfinv", "fresnels", "fresnelc", "airyai", "airybi", "airyaiprime", "airybiprime",
-)  # fmt: skip
-
-REMEMBERED = frozenset(getattr(sympy, name) for name in SAME_NAME)
+KEPT = (Primitive, Approximation)
+"""Functions that are computed by their ``value``; all others of our own are written out."""
 MEMORY = 1024
 """So many values of a function are remembered: differences move one element, and the others stay what they were."""
 
@@ -99,7 +93,7 @@ class Oracle:
             Reduction.MAX: lambda terms: functions.maximum.value(self.ieee, *terms),
         }
         self.table = _table(self.ieee)
-        self.functions: dict[type, Callable[..., Any]] = {}
+        self.functions: dict[type, Callable[..., Any] | None] = {}
         self.shapes = {
             name: tuple(length(n, extents) for n in variable.shape) for name, variable in graph.variables.items()
         }
@@ -132,14 +126,14 @@ class Oracle:
         return self.combine[plan.equation.monoid](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
-        program = compile_bodies(equation.body, kept=(Approximation,))
+        program = compile_bodies(equation.body, kept=KEPT)
         steps: list[Step] = []
         for instruction in program.instructions:
-            operation = instruction.operation
-            if operation is None:
+            kind = instruction.operation
+            if kind is None:
                 steps.append((self._loader(instruction.node, equation, extents), None))
-            elif operation in self.table or issubclass(operation, (Primitive, Approximation)):
-                steps.append((self._function(operation), instruction.arguments))
+            elif (function := self._function(kind)) is not None:
+                steps.append((function, instruction.arguments))
             else:
                 raise untranslated(instruction.node, equation, "mpmath")
         # The result of a single leaf, or of a node written early, need not be the last instruction.
@@ -147,14 +141,18 @@ class Oracle:
         free, reduced = (tuple(length(extent(i), extents) for i in part) for part in (equation.free, equation.reduced))
         return Plan(equation, tuple(steps), free, reduced)
 
-    def _function(self, operation: type) -> Callable[..., Any]:
+    def _function(self, kind: type) -> Callable[..., Any] | None:
         """What computes an operation; functions that take mpmath long remember what they were asked."""
-        if operation in self.table and operation not in REMEMBERED:
-            return self.table[operation]
-        if operation not in self.functions:
-            known = self.table.get(operation) or _with_context(operation, self.ieee)
-            self.functions[operation] = lru_cache(MEMORY)(known)
-        return self.functions[operation]
+        if kind in self.table:
+            return self.table[kind]
+        if kind not in self.functions:
+            known = _with_context(kind, self.ieee) if issubclass(kind, KEPT) else self._of_mpmath(kind)
+            self.functions[kind] = known and lru_cache(MEMORY)(known)
+        return self.functions[kind]
+
+    def _of_mpmath(self, kind: type[Basic]) -> Callable[..., Any] | None:
+        name = operation(kind).mpmath
+        return getattr(self.ieee, name) if name else None
 
     def _loader(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
         if isinstance(leaf, Indexed) or is_variable(leaf):
@@ -205,7 +203,7 @@ def _piecewise(nan: Mpf) -> Callable[..., Any]:
 
 
 def _table(ieee: Ieee) -> Mapping[type, Callable[..., Any]]:
-    """The mpmath function of every operation of a program; a primitive has its own ``value``."""
+    """What holds a body together: sums, products, powers, choices and conditions."""
     return {
         Add: lambda first, *rest: reduce(add, rest, first),
         Mul: lambda first, *rest: reduce(mul, rest, first),
@@ -213,7 +211,6 @@ def _table(ieee: Ieee) -> Mapping[type, Callable[..., Any]]:
         Root: ieee.sqrt,
         IntegerPower: ieee.power,
         Pow: ieee.power,
-        **{getattr(sympy, name): getattr(ieee, name) for name in SAME_NAME},
         ExprCondPair: lambda value, condition: (value, condition),
         Piecewise: _piecewise(ieee.nan),
         And: lambda *conditions: all(conditions),

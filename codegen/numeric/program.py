@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Basic, Expr, Float, Integer, Mul, Pow, Rational, nan
+from sympy import Basic, Expr, Integer, Mul, Pow, nan
 
-from codegen.functions import CANONICAL, Composite
+from codegen.functions import CANONICAL, Composite, operation
+from codegen.functions.powers import is_reciprocal, is_root, is_whole
+from codegen.functions.primitive import RealFunction
 from codegen.walk import is_leaf, postorder
 
 
@@ -39,11 +41,11 @@ class Program:
     results: tuple[int, ...]
 
 
-def compile_bodies(*bodies: Basic, kept: tuple[type[Composite], ...] = ()) -> Program:
+def compile_bodies(*bodies: Basic, kept: tuple[type[RealFunction], ...] = ()) -> Program:
     """One program for several expressions that may share nodes.
 
-    Abbreviations (:class:`~codegen.functions.Composite`) are written out, except for those that are ``kept``; the other
-    operations are SymPy's classes or the three above.
+    Abbreviations (:class:`~codegen.functions.Composite`), and functions that NumPy has only as a formula, are written
+    out, except for those that are ``kept``; the other operations are SymPy's classes or the three above.
 
     >>> from sympy import symbols
     >>> x, y = symbols("x y", real=True)
@@ -61,7 +63,7 @@ def compile_bodies(*bodies: Basic, kept: tuple[type[Composite], ...] = ()) -> Pr
 
 
 class _Writer:
-    def __init__(self, kept: tuple[type[Composite], ...]) -> None:
+    def __init__(self, kept: tuple[type[RealFunction], ...]) -> None:
         self.kept = kept
         self.instructions: list[Instruction] = []
         self.positions: dict[int, int] = {}
@@ -84,8 +86,12 @@ class _Writer:
             return self._append(nan)  # such as log(−2), in a branch
         if is_leaf(node):
             return self._append(node)
-        if isinstance(node, Composite) and not isinstance(node, self.kept):
-            return self.position(node.definition())
+        if (
+            isinstance(node, RealFunction)
+            and not isinstance(node, self.kept)
+            and (formula := _formula(node)) is not None
+        ):
+            return self.position(formula)
         if node.func in CANONICAL:
             return self.position(CANONICAL[node.func](*node.args))
         if isinstance(node, Mul):
@@ -95,36 +101,37 @@ class _Writer:
         return self._append(node, node.func, *(self.positions[id(argument)] for argument in node.args))
 
     def _product(self, node: Mul) -> int:
-        over = [self.positions[id(a)] for a in node.args if not _is_reciprocal(a)]
+        over = [self.positions[id(a)] for a in node.args if not is_reciprocal(a)]
         result = self._append(node, Mul, *over) if len(over) > 1 else over[0] if over else self._number(1)
         for factor in node.args:
-            if _is_reciprocal(factor):
+            if is_reciprocal(factor):
                 result = self._append(node, Quotient, result, self._raised(factor, -factor.exp))
         return result
 
     def _power(self, node: Pow) -> int:
-        if _is_reciprocal(node):
+        if is_reciprocal(node):
             return self._append(node, Quotient, self._number(1), self._raised(node, -node.exp))
         return self._raised(node, node.exp)
 
     def _raised(self, node: Pow, exponent: Basic) -> int:
         base = self.positions[id(node.base)]
-        if isinstance(exponent, (Rational, Float)):
-            if exponent == 1:
-                return base
-            if exponent == Rational(1, 2):
-                return self._append(node, Root, base)
-            if exponent == int(exponent):
-                return self._append(node, IntegerPower, base, self._number(int(exponent)))
-            return self._append(node, Pow, base, self.position(exponent))
-        return self._append(node, Pow, base, self.positions[id(node.exp)])
+        if exponent == 1:
+            return base
+        if is_root(exponent):
+            return self._append(node, Root, base)
+        if is_whole(exponent):
+            return self._append(node, IntegerPower, base, self._number(int(exponent)))
+        return self._append(node, Pow, base, self.position(exponent))
 
     def _number(self, value: int) -> int:
         return self.position(Integer(value))
 
 
-def _is_reciprocal(node: Basic) -> bool:
-    return isinstance(node, Pow) and isinstance(node.exp, (Rational, Float)) and node.exp < 0
+def _formula(node: Basic) -> Expr | None:
+    if isinstance(node, Composite):
+        return node.definition()
+    row = operation(type(node))
+    return row.written(*node.args) if row.array is None and row.written is not None else None
 
 
 def _without_unused(instructions: list[Instruction], results: tuple[int, ...]) -> Program:

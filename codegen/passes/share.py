@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
+from sympy import Add, Expr, Idx, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.functions import equal, select, step, stop_gradient
+from codegen.functions import Price, equal, operation
+from codegen.functions.powers import is_whole
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
 from codegen.passes.patterns import Patterns, Vertex
@@ -29,7 +30,7 @@ from codegen.walk import (
 
 STORE_COST = 4
 """An indexed subexpression is worth an array of its own from this cost on; one product or sum is computed again."""
-COSTS: dict[type[Basic], int] = {equal: 1, select: 1, step: 1, stop_gradient: 0, Piecewise: 1}
+COSTS = {Price.NOTHING: 0, Price.COMPARISON: 1}
 FUNCTION_COST = 10
 DIVISION_COST = 4
 
@@ -150,12 +151,12 @@ def cost(node: Basic) -> int:
     if isinstance(node, Mul):
         return sum(1 for a in node.args if a != -1) - 1
     if isinstance(node, Pow):
-        if isinstance(node.exp, Integer):
+        if is_whole(node.exp):
             return DIVISION_COST * bool(node.exp < 0) + abs(int(node.exp)).bit_length() - 1
         return FUNCTION_COST
     if isinstance(node, Add):
         return len(node.args) - 1
-    return COSTS.get(type(node), FUNCTION_COST)
+    return 1 if isinstance(node, Piecewise) else COSTS.get(operation(type(node)).price, FUNCTION_COST)
 
 
 @dataclass(frozen=True)

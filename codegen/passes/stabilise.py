@@ -16,7 +16,7 @@ from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.ir.names import Names
 from codegen.passes import tails
 from codegen.passes.norms import directed, is_norm
-from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
+from codegen.passes.stable_forms import GROWING, exponents, is_whole_reciprocal, merge_exponentials, stable
 from codegen.walk import (
     is_reference,
     moved,
@@ -127,7 +127,7 @@ def _maxima(equations: Iterable[Equation]) -> set[Cell]:
 @once
 def _logged_or_divided(equation: Equation) -> list[Expr]:
     """The references that occur as log(Z) or 1/Zⁿ."""
-    arguments = (n.args[0] for n in postorder(equation.body) if isinstance(n, log) or is_reciprocal(n))
+    arguments = (n.args[0] for n in postorder(equation.body) if isinstance(n, log) or is_whole_reciprocal(n))
     return [argument for argument in arguments if is_reference(argument)]
 
 
@@ -158,7 +158,7 @@ def _with_shift(
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, Mul):
             return _merged(node, exponentials)
-        if not isinstance(node, log) and not is_reciprocal(node):
+        if not isinstance(node, log) and not is_whole_reciprocal(node):
             return None
         argument = node.args[0]
         if not is_reference(argument) or cell_of(argument) not in shifted:

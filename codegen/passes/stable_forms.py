@@ -32,6 +32,7 @@ from codegen.functions import (
     stop_gradient,
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
+from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.removable import exprel, x_over_expm1
 from codegen.functions.special import besseli, lambert_w, wright_omega
 from codegen.passes.norms import directed, norm
@@ -87,9 +88,9 @@ def stable(node: Basic) -> Basic | None:
     return None if rule is None else rule(node)
 
 
-def is_reciprocal(node: Basic) -> bool:
-    """Whether a node is 1/xⁿ."""
-    return isinstance(node, Pow) and isinstance(node.exp, Integer) and node.exp.is_negative is True
+def is_whole_reciprocal(node: Basic) -> bool:
+    """Whether a node is 1/xⁿ for a whole n."""
+    return is_reciprocal(node) and is_whole(node.exp)
 
 
 def exponents(total: Basic) -> tuple[Expr, ...]:
@@ -256,7 +257,7 @@ def _reciprocal(node: Pow) -> Expr | None:
     base, exponent = node.args
     if isinstance(exponent, Rational) and exponent.is_negative and base.func in RECIPROCALS:
         return RECIPROCALS[base.func](base.args[0]) ** -exponent
-    if not is_reciprocal(node) or not isinstance(base, Add):
+    if not is_whole_reciprocal(node) or not isinstance(base, Add):
         return None
     if pair := _constant_and_power(base):
         constant, power = pair
@@ -320,7 +321,7 @@ def _distributed(node: Mul) -> Expr | None:
 
 
 def _denominators(term: Expr) -> list[Expr]:
-    return [factor for factor in Mul.make_args(term) if is_reciprocal(factor)]
+    return [factor for factor in Mul.make_args(term) if is_whole_reciprocal(factor)]
 
 
 def _without_reciprocal(factor: Expr) -> Expr:

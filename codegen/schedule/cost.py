@@ -13,7 +13,7 @@ from math import ceil, log2, prod
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.functions import CALLED
+from codegen.functions import Price, operation
 from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of
 from codegen.schedule.program import (
     Accumulate,
@@ -130,16 +130,13 @@ def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
 def _nodes(statement: Set | Accumulate) -> tuple[int, int, int]:
     """Functions, those that are called for one number after the other, and other operations of a statement."""
     nodes = [node for node in postorder(statement.value) if not is_leaf(node)]
-    calls = sum(1 for node in nodes if type(node) in CALLED)
+    calls = sum(1 for node in nodes if operation(type(node)).calls)
     functions = sum(1 for node in nodes if _is_function(node)) - calls
     return functions, calls, len(nodes) - functions - calls + isinstance(statement, Accumulate)
 
 
 def _is_function(node: Basic) -> bool:
-    return bool(node.is_Function) and type(node).__name__ not in _CHEAP
-
-
-_CHEAP = {"equal", "select", "step", "relu", "absolute", "stop_gradient", "maximum", "minimum", "clip", "sign", "floor"}
+    return bool(node.is_Function) and operation(type(node)).price is Price.FUNCTION
 
 
 def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from sympy import Add, Integer, Mul, Pow
+from sympy import Add, Mul, Pow
 
+from codegen.functions.powers import is_whole
 from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.names import Names
@@ -74,9 +75,7 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
 
 def _is_cheap(graph: Graph, equation: Equation) -> bool:
     nodes = [node for node in postorder(equation.body) if not is_leaf(node)]
-    plain = all(
-        isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and isinstance(n.exp, Integer) and n.exp > 0) for n in nodes
-    )
+    plain = all(isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and is_whole(n.exp) and n.exp > 0) for n in nodes)
     return equation.is_map and equation.name not in graph.outputs and plain and 0 < sum(map(cost, nodes)) <= CHEAP
 
 

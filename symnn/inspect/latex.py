@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import ClassVar
 
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import functions as f
-from codegen.functions import special
 from codegen.ir.equation import Equation
 from codegen.ir.reduction import Reduction
-from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
+from symnn.inspect.functions import called_in_latex, notation
+from symnn.inspect.script import Binding, Factor, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_body, write_target
 
@@ -98,143 +96,6 @@ def letter(stem: str) -> str:
     return rf"\text{{{escaped(stem)}}}"
 
 
-# --- functions ----------------------------------------------------------------------------------------------------
-
-
-def _call(command: str, arguments: Sequence[str]) -> str:
-    return rf"{command}\left({', '.join(arguments)}\right)"
-
-
-def _operator(word: str) -> Function:
-    return partial(_call, rf"\operatorname{{{escaped(word)}}}")
-
-
-def _derived(word: str) -> Function:
-    return partial(_call, rf"\operatorname{{{word}}}'")
-
-
-def _exponential_minus_one(arguments: Sequence[str]) -> Factor:
-    return Factor(_call(r"\exp", arguments) + " - 1", Binding.SUM)
-
-
-def _logarithm_of_one_plus(arguments: Sequence[str]) -> str:
-    term = rf"\left({arguments[0]}\right)" if arguments[0].startswith("-") else arguments[0]
-    return _call(r"\log", [f"1 + {term}"])
-
-
-def _absolute(arguments: Sequence[str]) -> str:
-    return rf"\left|{arguments[0]}\right|"
-
-
-def _of_order(letter: str) -> Function:
-    return lambda arguments: _call(f"{letter}_{{{arguments[0]}}}", arguments[1:])
-
-
-COMMANDS: Mapping[type[Basic], str] = {
-    f.sigmoid: r"\sigma",
-    f.normal_cdf: r"\Phi",
-    special.wright_omega: r"\omega",
-    f.maximum: r"\max",
-    f.minimum: r"\min",
-    sympy.Max: r"\max",
-    sympy.Min: r"\min",
-    sympy.exp: r"\exp",
-    sympy.log: r"\log",
-    sympy.tanh: r"\tanh",
-    sympy.sinh: r"\sinh",
-    sympy.cosh: r"\cosh",
-    sympy.sin: r"\sin",
-    sympy.cos: r"\cos",
-    sympy.tan: r"\tan",
-    sympy.asin: r"\arcsin",
-    sympy.acos: r"\arccos",
-    sympy.atan: r"\arctan",
-    sympy.sec: r"\sec",
-    sympy.csc: r"\csc",
-    sympy.cot: r"\cot",
-    sympy.coth: r"\coth",
-    f.coth: r"\coth",
-    sympy.gamma: r"\Gamma",
-    sympy.loggamma: r"\log\Gamma",
-    sympy.digamma: r"\psi",
-    sympy.trigamma: r"\psi'",
-    sympy.beta: r"\mathrm{B}",
-    special.beta: r"\mathrm{B}",
-    sympy.lowergamma: r"\gamma",
-    sympy.uppergamma: r"\Gamma",
-    sympy.LambertW: "W",
-    special.lambert_w: "W",
-    special.lower_lambert_w: "W_{-1}",
-    sympy.fresnels: "S",
-    sympy.fresnelc: "C",
-    special.regularised_lower_gamma: "P",
-    special.regularised_upper_gamma: "Q",
-}
-"""Functions that LaTeX has a command for."""
-
-OPERATORS: Mapping[type[Basic], str] = {
-    f.stop_gradient: "const",
-    f.sign: "sgn",
-    f.log_sum_exp: "logsumexp",
-    sympy.sign: "sgn",
-    sympy.asinh: "arsinh",
-    sympy.acosh: "arcosh",
-    sympy.atanh: "artanh",
-    sympy.asec: "arcsec",
-    sympy.acsc: "arccsc",
-    sympy.acot: "arccot",
-    sympy.asech: "arsech",
-    sympy.acsch: "arcsch",
-    sympy.acoth: "arcoth",
-    sympy.sech: "sech",
-    sympy.csch: "csch",
-    f.sech: "sech",
-    f.csch: "csch",
-    f.asec: "arcsec",
-    f.acsc: "arccsc",
-    f.acot: "arccot",
-    f.asech: "arsech",
-    f.acsch: "arcsch",
-    f.acoth: "arcoth",
-    f.modulo: "mod",
-    sympy.Mod: "mod",
-    sympy.Si: "Si",
-    special.sine_integral: "Si",
-    special.hyperbolic_sine_integral: "Shi",
-    sympy.airyai: "Ai",
-    sympy.airybi: "Bi",
-    **{word: word.__name__ for word in WORDS},
-}
-"""Functions that are a word."""
-
-FUNCTIONS: Mapping[type[Basic], Function] = {
-    **{kind: partial(_call, command) for kind, command in COMMANDS.items()},
-    **{kind: _operator(word) for kind, word in OPERATORS.items()},
-    f.absolute: _absolute,
-    **{kind: lambda arguments: rf"\left\lfloor {arguments[0]}\right\rfloor" for kind in (f.floor, sympy.floor)},
-    **{kind: lambda arguments: rf"\left\lceil {arguments[0]}\right\rceil" for kind in (f.ceiling, sympy.ceiling)},
-    **{kind: _of_order("J") for kind in (sympy.besselj, special.besselj)},
-    **{kind: _of_order("Y") for kind in (sympy.bessely, special.bessely)},
-    **{kind: _of_order("I") for kind in (sympy.besseli, special.besseli)},
-    **{kind: _of_order("K") for kind in (sympy.besselk, special.besselk)},
-    special.modified_spherical_bessel: _of_order("i"),
-    sympy.airyaiprime: _derived("Ai"),
-    sympy.airybiprime: _derived("Bi"),
-    f.erfcinv_slope: _derived("erfcinv"),
-    sympy.expint: _of_order(r"\mathrm{E}"),
-    **{kind: _of_order("j") for kind in (sympy.jn, special.spherical_bessel)},
-    sympy.polygamma: lambda arguments: _call(rf"\psi^{{({arguments[0]})}}", arguments[1:]),
-    sympy.Abs: _absolute,
-    f.expm1: _exponential_minus_one,
-    f.log1p: _logarithm_of_one_plus,
-    f.log_sigmoid: lambda arguments: _call(r"\log", [_call(r"\sigma", arguments)]),
-    f.log_cosh: lambda arguments: _call(r"\log", [_call(r"\cosh", arguments)]),
-    f.log_erfc: lambda arguments: _call(r"\log", [_call(r"\operatorname{erfc}", arguments)]),
-    f.log_normal_cdf: lambda arguments: _call(r"\log", [_call(r"\Phi", arguments)]),
-}
-"""How a function is written."""
-
-
 RELATIONS: Mapping[str, str] = {"==": "=", "!=": r"\neq", "<": "<", ">": ">", "<=": r"\leq", ">=": r"\geq"}
 CONNECTIVES: Mapping[str, str] = {"and": r" \land ", "or": r" \lor "}
 REDUCTIONS: Mapping[Reduction, str] = {Reduction.SUM: r"\sum", Reduction.MAX: r"\max"}
@@ -250,15 +111,7 @@ class Latex(Script):
     sign = "-"
     equals = " &= "
     ellipsis = r"\dots"
-    relations: ClassVar[Mapping[str, str]] = {
-        "==": "=",
-        "!=": r"\neq",
-        "<": "<",
-        ">": ">",
-        "<=": r"\leq",
-        ">=": r"\geq",
-    }
-    functions = FUNCTIONS
+    relations = RELATIONS
     constants: ClassVar[Mapping[Basic, str]] = {
         sympy.pi: r"\pi",
         sympy.E: r"\exp(1)",
@@ -323,8 +176,12 @@ class Latex(Script):
     def scientific(self, mantissa: str, exponent: int) -> str:
         return rf"{mantissa} \cdot 10^{{{exponent}}}"
 
-    def apply(self, function: str, arguments: Sequence[str]) -> str:
-        return _operator(function)([*arguments])  # type: ignore[return-value]
+    def function(self, kind: type[Basic], arguments: Sequence[str]) -> str | Factor:
+        row = notation(kind)
+        if not isinstance(row.latex, str):
+            return row.latex(arguments)
+        word = row.text if isinstance(row.text, str) and row.text else kind.__name__
+        return called_in_latex(row.latex or rf"\operatorname{{{escaped(word)}}}", arguments)
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -389,7 +246,7 @@ def _at(text: str, place: str) -> str:
 
 
 def _ties(script: Latex, name: Ties, subscripts: list[str]) -> Written:
-    return _call(r"\operatorname{ties}", [script.name(name.maximum, subscripts)[0]]), Binding.ATOM
+    return called_in_latex(r"\operatorname{ties}", [script.name(name.maximum, subscripts)[0]]), Binding.ATOM
 
 
 def _noted(script: Latex, name: Noted, subscripts: list[str]) -> Written:

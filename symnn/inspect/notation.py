@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import ClassVar
 
 import sympy
 from sympy.core.basic import Basic
 
-from codegen import functions as f
-from codegen.functions import special
 from codegen.ir.equation import Equation
 from codegen.ir.reduction import Reduction
-from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
+from symnn.inspect.functions import called, notation
+from symnn.inspect.script import Binding, Factor, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_equation
 
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SUPERSCRIPTS = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 WORD = re.compile(r"[^\W\d]\w*'*")
 """A name that needs no quotation marks."""
@@ -28,6 +25,7 @@ WORD = re.compile(r"[^\W\d]\w*'*")
 def text(expression: Basic, vocabulary: Vocabulary | None = None) -> str:
     """One expression.
 
+    >>> from codegen import functions as f
     >>> from sympy import exp, symbols
     >>> u, y = symbols("u y", real=True)
     >>> text((1 - f.sigmoid(u) ** 2) * exp(-u) / 3)
@@ -91,102 +89,6 @@ def derivative(of: str, wrt: str) -> str:
     return "/".join(f"∂({part})" if part.startswith("∂") else f"∂{part}" for part in (of, wrt))
 
 
-# --- functions ----------------------------------------------------------------------------------------------------
-
-
-def _call(function: str, arguments: Sequence[str]) -> str:
-    return f"{function}({', '.join(arguments)})"
-
-
-def _exponential_minus_one(arguments: Sequence[str]) -> Factor:
-    return Factor(f"exp({arguments[0]}) − 1", Binding.SUM)
-
-
-def _logarithm_of_one_plus(arguments: Sequence[str]) -> str:
-    term = f"({arguments[0]})" if arguments[0].startswith("−") else arguments[0]
-    return f"log(1 + {term})"
-
-
-def _of_order(letter: str) -> Function:
-    """J₂(x); an order that is no whole number is another argument."""
-
-    def written(arguments: Sequence[str]) -> str:
-        order, *rest = arguments
-        return _call(letter + order.translate(SUBSCRIPTS), rest) if order.isdecimal() else _call(letter, arguments)
-
-    return written
-
-
-def _polygamma(arguments: Sequence[str]) -> str:
-    return _call("ψ" + {"0": "", "1": "′", "2": "″"}.get(arguments[0], f"^({arguments[0]})"), arguments[1:])
-
-
-#: How a function is written; the ones that are a word call themselves by it.
-FUNCTIONS: Mapping[type[Basic], Function] = {
-    f.sigmoid: partial(_call, "σ"),
-    f.normal_cdf: partial(_call, "Φ"),
-    special.wright_omega: partial(_call, "ω"),
-    f.stop_gradient: partial(_call, "const"),
-    f.maximum: partial(_call, "max"),
-    f.minimum: partial(_call, "min"),
-    f.absolute: lambda arguments: f"|{arguments[0]}|",
-    f.expm1: _exponential_minus_one,
-    f.log1p: _logarithm_of_one_plus,
-    f.log_sigmoid: lambda arguments: f"log(σ({arguments[0]}))",
-    f.log_cosh: lambda arguments: f"log(cosh({arguments[0]}))",
-    f.log_erfc: lambda arguments: f"log(erfc({arguments[0]}))",
-    f.log_normal_cdf: lambda arguments: f"log(Φ({arguments[0]}))",
-    sympy.Abs: lambda arguments: f"|{arguments[0]}|",
-    sympy.gamma: partial(_call, "Γ"),
-    sympy.loggamma: partial(_call, "logΓ"),
-    sympy.digamma: partial(_call, "ψ"),
-    sympy.trigamma: partial(_call, "ψ′"),
-    sympy.polygamma: _polygamma,
-    **{kind: partial(_call, "B") for kind in (sympy.beta, special.beta)},
-    **{kind: _of_order("J") for kind in (sympy.besselj, special.besselj)},
-    **{kind: _of_order("Y") for kind in (sympy.bessely, special.bessely)},
-    **{kind: _of_order("I") for kind in (sympy.besseli, special.besseli)},
-    **{kind: _of_order("K") for kind in (sympy.besselk, special.besselk)},
-    sympy.jn: _of_order("j"),
-    sympy.expint: _of_order("E"),
-    sympy.Si: partial(_call, "Si"),
-    sympy.LambertW: partial(_call, "W"),
-    sympy.lowergamma: partial(_call, "γ"),
-    sympy.uppergamma: partial(_call, "Γ"),
-    sympy.Mod: partial(_call, "mod"),
-    f.modulo: partial(_call, "mod"),
-    **{kind: lambda arguments: f"⌊{arguments[0]}⌋" for kind in (f.floor, sympy.floor)},
-    **{kind: lambda arguments: f"⌈{arguments[0]}⌉" for kind in (f.ceiling, sympy.ceiling)},
-    special.spherical_bessel: _of_order("j"),
-    special.modified_spherical_bessel: _of_order("i"),
-    special.sine_integral: partial(_call, "Si"),
-    special.hyperbolic_sine_integral: partial(_call, "Shi"),
-    special.lambert_w: partial(_call, "W"),
-    special.lower_lambert_w: partial(_call, "W₋₁"),
-    f.erfcinv_slope: partial(_call, "erfcinv′"),
-    sympy.fresnels: partial(_call, "S"),
-    sympy.fresnelc: partial(_call, "C"),
-    sympy.airyai: partial(_call, "Ai"),
-    sympy.airybi: partial(_call, "Bi"),
-    sympy.airyaiprime: partial(_call, "Ai′"),
-    sympy.airybiprime: partial(_call, "Bi′"),
-    special.regularised_lower_gamma: partial(_call, "P"),
-    special.regularised_upper_gamma: partial(_call, "Q"),
-    sympy.Max: partial(_call, "max"),
-    sympy.Min: partial(_call, "min"),
-    **{
-        word: partial(_call, word.__name__)
-        for word in (
-            *WORDS,
-            f.sign, f.log_sum_exp, sympy.exp, sympy.log, sympy.tanh, sympy.sinh, sympy.cosh, sympy.sin, sympy.cos,
-            sympy.tan, sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.sign, sympy.sec,
-            sympy.csc, sympy.cot, sympy.asec, sympy.acsc, sympy.acot, sympy.sech, sympy.csch, sympy.coth, sympy.asech,
-            sympy.acsch, sympy.acoth, f.sech, f.csch, f.coth, f.asec, f.acsc, f.acot, f.asech, f.acsch, f.acoth,
-        )
-    },
-}  # fmt: skip
-
-
 # --- the script ---------------------------------------------------------------------------------------------------
 
 
@@ -204,8 +106,6 @@ class Text(Script):
         sympy.nan: "nan",
         sympy.I: "i",
     }
-
-    functions = FUNCTIONS
 
     def name(self, name: Name, subscripts: Sequence[str]) -> tuple[str, Binding]:
         found = NAMES[type(name)](self, name, list(subscripts))
@@ -252,8 +152,9 @@ class Text(Script):
     def scientific(self, mantissa: str, exponent: int) -> str:
         return mantissa + power_of_ten(exponent)
 
-    def apply(self, function: str, arguments: Sequence[str]) -> str:
-        return f"{self.plain(function)}({', '.join(arguments)})"
+    def function(self, kind: type[Basic], arguments: Sequence[str]) -> str | Factor:
+        name = notation(kind).text
+        return called(name or self.plain(kind.__name__), arguments) if isinstance(name, str) else name(arguments)
 
 
 # --- names --------------------------------------------------------------------------------------------------------

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, TypeAlias
 
-import sympy
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen import functions as f
-from codegen.functions import bessel, removable, special
 from codegen.ir.reduction import Reduction
 from codegen.walk import base_name, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
@@ -81,22 +78,6 @@ class Quotient:
 Function: TypeAlias = Callable[[Sequence[str]], "str | Factor"]
 """A function's notation from its arguments, which stand between commas or in brackets of its own."""
 
-WORDS: tuple[type[Basic], ...] = (
-    f.softplus, f.relu, f.clip, f.leaky_relu, f.elu, f.silu, f.gelu, f.gelu_tanh, f.relu6, f.hard_tanh,
-    f.erfcx, f.erfcx_rate, f.erfcx_curvature, f.erfcx_skew, f.inverse_erfcx, f.inverse_erfcx_slope,
-    f.hypot, f.direction_cosine, f.ratio, f.xlogy, f.xlog1py, f.erfc_pair, f.log_erfc_pair,
-    f.log1mexp, f.log_tanh, bessel.log_bessel, bessel.bessel_ratio, bessel.bessel_ratio_slope,
-    removable.exprel, removable.x_over_expm1, f.root_of_1_plus_exp,
-    special.scaled_bessel, special.share_of_odds,
-    f.bose, f.frac, special.sinc, sympy.frac, sympy.sinc, sympy.binomial, special.binomial,
-    special.reciprocal_gamma, special.regular_digamma, special.reciprocal_gamma_crossing,
-    special.beta_crossing, special.binomial_crossing, sympy.Ei, sympy.Ci, sympy.erfinv,
-    sympy.atan2, sympy.erf, sympy.erfc, sympy.Heaviside, sympy.factorial,
-    sympy.Shi, sympy.Chi, sympy.erfi, sympy.erfcinv, f.erfcinv,
-    sympy.Xor, sympy.ITE, sympy.Implies, sympy.Equivalent,
-)  # fmt: skip
-"""Functions that every script writes by their own names."""
-
 
 class Script(ABC):
     """A way of writing: what pieces look like. The order in which they stand is the same for all."""
@@ -108,7 +89,6 @@ class Script(ABC):
     ellipsis: ClassVar[str] = "…"
     relations: ClassVar[Mapping[str, str]]
     constants: ClassVar[Mapping[Basic, str]]
-    functions: ClassVar[Mapping[type[Basic], Function]]
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
         self.vocabulary = vocabulary or Vocabulary()
@@ -162,8 +142,8 @@ class Script(ABC):
         """A number in powers of ten."""
 
     @abstractmethod
-    def apply(self, function: str, arguments: Sequence[str]) -> str:
-        """A function that has no row in the table."""
+    def function(self, kind: type[Basic], arguments: Sequence[str]) -> str | Factor:
+        """A function of written arguments."""
 
     # --- leaves that a script may write differently ---------------------------------------------------------------
 

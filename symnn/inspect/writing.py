@@ -20,6 +20,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
+from codegen.functions.powers import is_root
 from codegen.ir.equation import Equation
 from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, subscripts
 from symnn.inspect.numerals import floating, rational
@@ -156,7 +157,7 @@ def _pow(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient
 def _power(script: Script, base: Factor, exponent: Expr, written: Factor) -> Factor:
     if exponent == 1:
         return base
-    root = exponent == Rational(1, 2)
+    root = is_root(exponent)
     text = script.root(base) if root else script.power(base, written)
     return Factor(text, Binding.POWER, max(Rank.CONSTANT, base.rank, written.rank), base.key)
 
@@ -193,8 +194,7 @@ def _truth(script: Script, node: Basic, _: Sequence[Quotient]) -> Quotient:
 
 def _function(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient:
     written = [script.compose(q).text for q in arguments]
-    kind = next((base for base in type(node).__mro__ if base in script.functions), None)
-    found = script.functions[kind](written) if kind else script.apply(type(node).__name__, written)
+    found = script.function(type(node), written)
     piece = Factor(found) if isinstance(found, str) else found
     rank = Rank.SUM if piece.binding is Binding.SUM else Rank.FUNCTION
     return Quotient((replace(piece, rank=rank, key=_key(arguments)),))

@@ -37,7 +37,6 @@ from codegen import functions as f
 from codegen.compare.functions import FUNCTIONS
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.names import RESERVED, Names, comment
-from codegen.emit.externals import FUNCTIONS as SPECIAL
 from codegen.export import Request, c_files, object_files
 from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
@@ -218,7 +217,7 @@ def every_function() -> tuple[Graph, dict[str, np.ndarray]]:
     """A row for each function that is not SciPy's, at ordinary and special points."""
     inputs, equations, values = [], [], {}
     for number, (_, tested) in enumerate(written()):
-        points = np.array([*tested.points, *tested.special])
+        points = np.array([*tested.points.ordinary, *tested.points.special])
         x, r, at = Variable(f"x{number}", points.shape), Variable(f"r{number}", points.shape), Index("p", len(points))
         inputs.append(x)
         equations.append(Equation(r[at], f.canonical(tested.formula(x[at]))))
@@ -238,7 +237,7 @@ def kinds(expression: Expr) -> Iterator[type]:
 def written() -> list[tuple[str, Any]]:
     """The functions of the comparison that C has: all that do not call SciPy's."""
     x = sympy.Symbol("x", real=True)
-    refused = {kind for kind, row in SPECIAL.items() if row.needs}
+    refused = {kind for kind, row in f.operations() if row.calls}
     rows = ((name, tested, f.canonical(tested.formula(x))) for name, tested in FUNCTIONS.items())
     return [(name, tested) for name, tested, formula in rows if refused.isdisjoint(kinds(formula))]
 
@@ -258,10 +257,10 @@ def test_every_function_by_libm_and_by_its_own_code(tmp_path: Path) -> None:
                 assert distance([result], [np.asarray(rounded(exact[output]), float)]) <= 1e-13, (flags, name, result)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, row in SPECIAL.items() if row.needs])
+@pytest.mark.parametrize("kind", [kind for kind, row in f.operations() if row.calls])
 def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
     x = Variable("x").symbol
-    body = kind(sympy.Integer(2), x) if SPECIAL[kind].arguments == 2 else kind(x)
+    body = kind(sympy.Integer(2), x) if 2 in kind.nargs else kind(x)
     with pytest.raises(EmitError, match=f"^{type(body).__name__} has no form in C: compiled functions call SciPy's$"):
         c_files(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))))
 

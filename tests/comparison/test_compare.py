@@ -103,7 +103,7 @@ def test_functions_without_compiling_them(name: str, kind: str) -> None:
     )
     judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
     assert {"mpmath", "passes"} <= judged
-    assert ("convention" in judged) == (bool(FUNCTIONS[name].conventions) and kind == "jacobian per sample")
+    assert ("convention" in judged) == (bool(FUNCTIONS[name].points.conventions) and kind == "jacobian per sample")
 
 
 def of_jax() -> Mapping[str, Callable[..., object]]:
@@ -140,10 +140,10 @@ def test_at_kinks_jax_has_what_the_table_says_of_it() -> None:
     """Its own function there has our derivative, unless the table names another one."""
     jax = pytest.importorskip("jax")
     functions = of_jax()
-    assert set(functions) == {name for name, tested in FUNCTIONS.items() if tested.conventions}
+    assert set(functions) == {name for name, tested in FUNCTIONS.items() if tested.points.conventions}
     with jax.enable_x64(True):
         for name, function in functions.items():
-            ours, theirs = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere.get("JAX", {})
+            ours, theirs = FUNCTIONS[name].points.conventions, FUNCTIONS[name].points.elsewhere.get("JAX", {})
             assert {point: float(jax.grad(function)(point)) for point in ours} == {**ours, **theirs}, name
             assert all(ours[point] != slope for point, slope in theirs.items())
 
@@ -172,7 +172,7 @@ def test_at_kinks_pytorch_has_what_the_table_says_of_it() -> None:
     torch = pytest.importorskip("torch")
     version = "PyTorch to 2.13" if tuple(map(int, torch.__version__.split(".")[:2])) <= (2, 13) else "PyTorch from 2.14"
     for name, function in of_torch().items():
-        ours, told = FUNCTIONS[name].conventions, FUNCTIONS[name].elsewhere
+        ours, told = FUNCTIONS[name].points.conventions, FUNCTIONS[name].points.elsewhere
         for point, slope in {**ours, **told.get("PyTorch", {}), **told.get(version, {})}.items():
             x = torch.tensor(point, dtype=torch.float64, requires_grad=True)
             function(x).backward()

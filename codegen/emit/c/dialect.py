@@ -12,7 +12,6 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.dtypes import Dtype
-from codegen.emit import externals
 from codegen.emit.scalars import Dialect, Level, Text
 
 
@@ -58,28 +57,29 @@ def literal(value: float, dtype: Dtype) -> str:
 PREFIX = "f_"
 """What the names of functions begin with that :mod:`~codegen.emit.c.mathematics` defines."""
 
-ELEMENTARY: tuple[type[Basic], ...] = (
-    *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, f.expm1, f.log1p),
-    *(sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.erf, sympy.erfc),
-)
-"""Functions that C99 has under the same name."""
-FORMULAS: tuple[type[Basic], ...] = (*(f.sigmoid, f.softplus, f.normal_cdf, f.erfcx, f.erfcx_rate, f.erfcx_curvature),)
-"""Functions that are formulas over those."""
-SPECIAL: Mapping[type[Basic], externals.Special] = {
-    kind: row for kind, row in externals.FUNCTIONS.items() if not row.needs
-}
-"""Special functions with code of our own; the others are SciPy's, which C cannot call."""
+
+def in_libm(kind: type[Basic]) -> bool:
+    """Whether C99 has the function, under the same name as Python."""
+    row = f.operation(kind)
+    return row.python == f"math.{kind.__name__}" and row.calls is None
+
+
+def is_formula(kind: type[Basic]) -> bool:
+    """Whether it is a formula over those."""
+    return kind is f.normal_cdf or f.operation(kind).written is not None
+
+
+def is_special(kind: type[Basic]) -> bool:
+    """Whether it is a special function with code of our own; the others are SciPy's, which C cannot call."""
+    return f.operation(kind).calls == ()
 
 
 def portable(dtype: Dtype) -> Dialect:
     """C with the functions of libm alone."""
     suffix = C_TYPES[dtype].suffix
+    others = {f.absolute: f"fabs{suffix}", f.floor: f"floor{suffix}"}
     return Dialect(
-        calls={
-            **{kind: kind.__name__ + suffix for kind in (*ELEMENTARY, sympy.atan2)},
-            f.absolute: f"fabs{suffix}",
-            f.floor: f"floor{suffix}",
-        },
+        calls=lambda kind: kind.__name__ + suffix if in_libm(kind) else others.get(kind, ""),
         # clang warns of | and & that stand before ? without parentheses.
         choose=lambda condition, a, b: Text(f"({condition}) ? {a} : {b}", Level.CHOICE),
         square_root=f"sqrt{suffix}",
@@ -99,11 +99,15 @@ def portable(dtype: Dtype) -> Dialect:
 def dialect(dtype: Dtype) -> Dialect:
     """C with functions of our own, which loops over arrays can have in vectors."""
     plain = portable(dtype)
-    own = {kind: PREFIX + kind.__name__ for kind in (*ELEMENTARY, *FORMULAS)}
-    special = {kind: PREFIX + row.name for kind, row in SPECIAL.items()}
-    return replace(plain, calls={**plain.calls, **own, **special}, erfc=f"{PREFIX}erfc")
+
+    def calls(kind: type[Basic]) -> str:
+        # The angle is that of libm in lanes too.
+        own = kind is not sympy.atan2 and (in_libm(kind) or is_formula(kind) or is_special(kind))
+        return PREFIX + kind.__name__ if own else plain.calls(kind)
+
+    return replace(plain, calls=calls, erfc=f"{PREFIX}erfc")
 
 
 def refused(node: Basic) -> str | None:
     """The name of a function that has no form in C, or None."""
-    return type(node).__name__ if type(node) in externals.FUNCTIONS and type(node) not in SPECIAL else None
+    return type(node).__name__ if f.operation(type(node)).calls else None

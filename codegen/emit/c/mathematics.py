@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from sympy import Expr, Symbol
 from sympy.core.basic import Basic
 
 from codegen.dtypes import Dtype
-from codegen.emit.c.dialect import C_TYPES, ELEMENTARY, FORMULAS, PREFIX, SPECIAL, literal, portable
+from codegen.emit.c.dialect import C_TYPES, PREFIX, in_libm, is_formula, is_special, literal, portable
 from codegen.emit.c.lanes import Body, CLanes
 from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.special import CODE
-from codegen.emit.vectormath import TABLE
+from codegen.emit.vectormath import FORMS
 
 _CALLED = re.compile(rf"\b{PREFIX}([A-Za-z]\w*)\(")
-_PORTABLE: Mapping[str, type[Basic]] = {kind.__name__: kind for kind in (*ELEMENTARY, *FORMULAS)}
-"""Functions that can do without a fused multiply-add."""
-_SPECIAL: Mapping[str, int] = {row.name: row.arguments for row in SPECIAL.values()}
-"""Special functions and how many arguments they have, the order among them."""
 
 
 def definitions(text: str, dtype: Dtype) -> list[str]:
@@ -68,29 +64,31 @@ def _conversions(dtype: Dtype, text: str) -> Iterator[str]:
 
 def _definition(name: str, dtype: Dtype) -> Iterator[str]:
     words = C_TYPES[dtype]
-    if name in TABLE:
-        arguments = list(inspect.signature(TABLE[name]).parameters)[1:]
+    if (kind := _named(name, FORMS)) is not None:
+        arguments = list(inspect.signature(FORMS[kind]).parameters)[1:]
         yield from _signature(PREFIX + name, arguments, dtype)
         body = Body()
-        result = TABLE[name](CLanes(body, 1, dtype), *arguments)
+        result = FORMS[kind](CLanes(body, 1, dtype), *arguments)
         own = [*body.needed(result), f"    return {result};"]
-        if name in _PORTABLE:
+        if in_libm(kind) or is_formula(kind):  # which can do without a fused multiply-add
             yield f"#ifdef {words.fast}"
             yield from own
             yield "#else"
-            yield from _by_libm(_PORTABLE[name], dtype)
+            yield from _by_libm(kind, dtype)
             yield "#endif"
         else:
             yield from own
         yield "}"
         return
     # Special functions are computed in float64, as everywhere.
-    row = max((row for row in _SPECIAL if name == row or name.startswith(f"{row}_")), key=len)
-    orders = [int(order) for order in name[len(row) :].split("_")[1:]]
-    arguments = ["x", "y"][: _SPECIAL[row] - len(orders)]
+    stem, *orders = re.split(r"_(?=\d)", name)
+    special = _named(stem, CODE)
+    assert special is not None
+    assert is_special(special)
+    arguments = ["x", "y"][: max(map(int, special.nargs)) - len(orders)]
     inner = PREFIX + name if dtype == "float64" else f"wide_{name}"
     body = Body()
-    result = CODE[row](CLanes(body, 1, "float64"), *orders, *arguments)
+    result = CODE[special](CLanes(body, 1, "float64"), *map(int, orders), *arguments)
     yield from _signature(inner, arguments, "float64")
     yield from body.needed(result)
     yield f"    return {result};"
@@ -100,6 +98,10 @@ def _definition(name: str, dtype: Dtype) -> Iterator[str]:
         yield from _signature(PREFIX + name, arguments, dtype)
         yield f"    return (float){inner}({', '.join(f'(double){a}' for a in arguments)});"
         yield "}"
+
+
+def _named(name: str, kinds: Iterable[type[Basic]]) -> type[Basic] | None:
+    return next((kind for kind in kinds if kind.__name__ == name), None)
 
 
 def _signature(name: str, arguments: list[str], dtype: Dtype) -> Iterator[str]:

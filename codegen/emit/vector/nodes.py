@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 
 from llvmlite import ir
-from sympy import Add, And, Expr, Idx, Indexed, Integer, Mul, Not, Number, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Expr, Idx, Indexed, Mul, Not, Number, Or, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -14,10 +14,11 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.emit import externals, special, vectormath
-from codegen.emit.scalars import is_inverse, product_factors
+from codegen.emit.scalars import product_factors
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
+from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.ir.constants import as_float
 from codegen.walk import postorder
 
@@ -37,19 +38,11 @@ def unsupported(expression: Expr) -> str | None:
     for node in postorder(expression):
         if node.is_number or isinstance(node, (Indexed, Idx, Symbol, BooleanAtom)):
             continue
-        if isinstance(node, Pow) and not _is_simple_power(node.exp):
-            name = "power"
-        elif type(node) in externals.FUNCTIONS or any(isinstance(node, kind) for kind, _ in _NODES):
+        if type(node) in special.CODE or any(isinstance(node, kind) for kind, _ in _NODES):
             continue
-        else:
-            name = type(node).__name__
-        if name not in vectormath.TABLE:
-            return name
+        if type(node) not in vectormath.FORMS:
+            return type(node).__name__
     return None
-
-
-def _is_simple_power(exponent: Expr) -> bool:
-    return abs(exponent) == Rational(1, 2) or (isinstance(exponent, Integer) and abs(int(exponent)) <= 64)
 
 
 def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
@@ -64,18 +57,16 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     for kind, write in _NODES:
         if isinstance(node, kind):
             return write(w, node, scope, of)
-    if type(node) in externals.FUNCTIONS:
+    if type(node) in special.CODE:
         return _special(w, node, of)
-    name = type(node).__name__
-    if name not in vectormath.TABLE:
-        raise EmitError(f"{name} has no vector form")
-    return w.apply(lambda lanes, *arguments: vectormath.TABLE[name](lanes, *arguments), *[of(a) for a in node.args])
+    if type(node) not in vectormath.FORMS:
+        raise EmitError(f"{type(node).__name__} has no vector form")
+    return w.apply(vectormath.FORMS[type(node)], *[of(a) for a in node.args])
 
 
 def _special(w: Writer, node: Basic, of: _Of) -> Value:
     orders, arguments = externals.operands(node)
-    name = externals.FUNCTIONS[type(node)].name
-    return w.apply(lambda lanes, *values: special.apply(name, lanes, orders, values), *map(of, arguments))
+    return w.apply(lambda lanes, *values: special.apply(type(node), lanes, orders, values), *map(of, arguments))
 
 
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
@@ -105,12 +96,12 @@ def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     base, exponent = of(node.base), node.exp
-    if not _is_simple_power(exponent):
-        return w.apply(lambda lanes, x, y: vectormath.TABLE["power"](lanes, x, y), base, of(exponent))
-    if isinstance(exponent, Integer):
+    if is_root(exponent):
+        value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
+    elif is_multiplied(exponent):
         value = _integer_power(w, base, abs(int(exponent)))
     else:
-        value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
+        return w.apply(vectormath.power, base, of(exponent))
     return value if exponent > 0 else w.apply(lambda lanes, x: lanes.div(1.0, x), value)
 
 
@@ -142,13 +133,6 @@ def _sign(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     x, zero = of(node.args[0]), w.real(0.0)
     below = w.choose(w.compare("<", x, zero), w.real(-1.0), x)
     return w.choose(w.compare(">", x, zero), w.real(1.0), below)
-
-
-def _extremum(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    name = "larger" if isinstance(node, f.maximum) else "smaller"
-    return reduce(
-        lambda a, b: w.apply(lambda lanes, x, y: getattr(lanes, name)(y, x), a, b), [of(a) for a in node.args]
-    )
 
 
 def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
@@ -184,12 +168,9 @@ _NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of
     (f.equal, _equal),
     (f.clip, _clip),
     (f.sign, _sign),
-    (f.stop_gradient, lambda w, node, scope, of: of(node.args[0])),
     (f.step, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), w.real(1.0), w.real(0.0))),
     (f.relu, lambda w, n, s, of: w.choose(w.compare("<=", of(n.args[0]), w.real(0.0)), w.real(0.0), of(n.args[0]))),
     (f.select, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), of(n.args[1]), of(n.args[2]))),
-    (f.absolute, lambda w, n, s, of: w.apply(lambda lanes, x: lanes.abs(x), of(n.args[0]))),
-    ((f.maximum, f.minimum), _extremum),
     (Piecewise, _piecewise),
     (ExprCondPair, lambda w, node, scope, of: of(node.args[0])),
     (Relational, lambda w, n, s, of: w.compare(n.rel_op, of(n.args[0]), of(n.args[1]))),
