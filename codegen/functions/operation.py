@@ -68,7 +68,7 @@ class Points:
     it is no oracle."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """One function. Everything has a default: a formula over other functions needs nothing said."""
 
