@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
@@ -14,6 +14,10 @@ import pytest
 from sympy import Idx, Indexed, Symbol
 
 from codegen import Equation, Graph, GraphError, Index, Reduction, Variable
+from codegen.emit import numba
+from codegen.emit.c import writer as c_writer
+from codegen.emit.vector import writer
+from codegen.numeric.evaluate import REDUCE
 from tests.codegen.networks import S, distance, index_graphs, lecture, mlp, outputs, random_values, s
 from tests.properties import holds_for
 
@@ -347,3 +351,16 @@ def test_a_variable_is_copied_without_the_references_that_were_made() -> None:
 def test_equal_numbers_of_two_types_are_two_subscripts() -> None:
     v = Variable("v", (3,))
     assert [str(v[key]) for key in (1, 1.0, 1)] == ["v[1]", "v[1.0]", "v[1]"]
+
+
+# --- reductions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", Reduction)
+def test_a_neutral_element_changes_nothing(reduction: Reduction) -> None:
+    assert [REDUCE[reduction](np.array([x, float(reduction.neutral)])) for x in (-3.0, 7.0)] == [-3.0, 7.0]
+
+
+@pytest.mark.parametrize("table", [REDUCE, numba.ACCUMULATE, writer.COMBINED, c_writer.ACCUMULATE])
+def test_every_language_combines_by_every_reduction(table: Mapping[Reduction, object]) -> None:
+    assert set(table) == set(Reduction)

@@ -14,9 +14,10 @@ from codegen.numeric import evaluate
 from symnn.activations import ACTIVATIONS
 from symnn.inspect import Steps, steps
 from symnn.inspect.errors import InspectError
+from symnn.inspect.graphs import with_sizes
 from symnn.losses import LOSSES
 from symnn.network import Network, dense
-from tests.codegen.networks import ENDINGS, index_graphs, lecture, mlp, random_values
+from tests.codegen.networks import ENDINGS, S, index_graphs, lecture, mlp, random_values, s
 
 Arrays = Mapping[str, NDArray[np.float64]]
 
@@ -246,3 +247,9 @@ def test_any_name_keeps_to_its_line(name: str) -> None:
     found = str(steps(from_expressions({"e": x**2}, [x]), {name: 3}))
     assert len(found.splitlines()) == 8
     assert found.splitlines()[2].endswith("² = 3² = 9")
+
+
+def test_numbers_for_extents_leave_the_range_of_integers() -> None:
+    labels = Variable("y", (S,), "integer", below=3)
+    loss = Equation(Variable("L").symbol, labels[s], Reduction.SUM, (s,))
+    assert with_sizes(Graph((labels,), (loss,), ("L",)), {S: 2}).inputs == (Variable("y", (2,), "integer", below=3),)
