@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 from tests.attacks.outcome import Outcome, answer
 
@@ -154,8 +153,8 @@ def _compiled(directory: Path, emitter: Any, more: int = 0) -> tuple[object, boo
     from codegen import compiler
     from codegen.runtime import cache, store
 
-    cache._loaded, compiler._loaded = WeakValueDictionary(), WeakValueDictionary()
-    store._warned.clear()
+    for known in (cache._loaded, compiler._loaded, store._warned):
+        known.clear()
     with _set(**{DIRECTORY: str(directory)}), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         function = codegen.compile(_graph(more), emitter=emitter)
