@@ -1,5 +1,6 @@
 """A compiler from systems of SymPy equations to gradients and Numba functions."""
 
+from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
     SparseJacobian,
@@ -17,11 +18,12 @@ from codegen.derive import (
     vjp,
 )
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
+from codegen.export import write_c, write_object
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
 from codegen.read.custom import function
-from codegen.runtime.function import CompiledFunction, CompileReport, compile
+from codegen.runtime.function import CompiledFunction, CompileReport
 from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
@@ -60,4 +62,6 @@ __all__ = [
     "sample_extent",
     "sparse_jacobian",
     "vjp",
+    "write_c",
+    "write_object",
 ]

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codegen.cached import cached_property
+from codegen.compiler import compile
 from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
-from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
+from codegen.derive.requests.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
 from codegen.masks import is_masked
-from codegen.runtime.function import CompiledFunction, compile
-from codegen.walk import Extent
+from codegen.runtime.function import CompiledFunction
+from codegen.walk import Extent, is_symbolic
 
 Array = NDArray[Any]
 Target: TypeAlias = "tuple[Graph, CompiledFunction]"
@@ -280,7 +281,7 @@ class FlatFunction:
         lengths: dict[Extent, int] = {}
         for name, value in values.items():
             for n, found in zip(self._inputs[name].shape, np.shape(value)):
-                if not isinstance(n, int):
+                if is_symbolic(n):
                     lengths.setdefault(n, found)
         checked = {}
         for name, value in values.items():
@@ -315,13 +316,13 @@ class FlatFunction:
 
     def _unknown(self, lengths: Mapping[Extent, int]) -> set[Extent]:
         """The lengths in x that are not among these."""
-        return {n for name in self.wrt for n in self._shape(name, lengths) if not isinstance(n, int)}
+        return {n for name in self.wrt for n in self._shape(name, lengths) if is_symbolic(n)}
 
     def _layout(self, lengths: Mapping[Extent, int]) -> _Layout:
         shapes = {name: self._shape(name, lengths) for name in self.wrt}
         for name, shape in shapes.items():
             for n in shape:
-                if not isinstance(n, int):
+                if is_symbolic(n):
                     raise EmitError(f"the length {n} of {name!r} is not that of any data")
         return _Layout(cast("dict[str, tuple[int, ...]]", shapes))
 

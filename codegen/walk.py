@@ -6,11 +6,12 @@ with 20 levels of ``e*e`` that is a million visits. Everything here memoises on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import chain, count, islice
+from math import prod
 from numbers import Integral
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeGuard, TypeVar
 
 from sympy import Expr, Idx, Indexed, Symbol
 from sympy.core.basic import Basic
@@ -40,6 +41,45 @@ def extent(index: Idx) -> Extent:
 def as_extent(value: Expr | Integral) -> Extent:
     """An extent as an ``int`` where it is a number, be it SymPy's or NumPy's, and otherwise as the symbol it is."""
     return int(value) if isinstance(value, Integral) else value
+
+
+def is_symbolic(n: Extent) -> TypeGuard[Symbol]:
+    """Whether an extent is a symbol: a number of samples."""
+    return not isinstance(n, int)
+
+
+def is_fixed(extents: Iterable[Extent]) -> TypeGuard[Sequence[int]]:
+    """Whether a shape has no symbolic axis."""
+    return not any(map(is_symbolic, extents))
+
+
+def is_sample(index: Idx) -> bool:
+    """Whether an index runs over samples: its extent is symbolic."""
+    return is_symbolic(extent(index))
+
+
+def samples_first(of: Iterable[Idx]) -> tuple[Idx, ...]:
+    """The indices with those of samples in front, as every activation has them."""
+    return tuple(sorted(of, key=lambda index: not is_sample(index)))
+
+
+def length(n: Extent, known: Mapping[Symbol, T]) -> int | T:
+    """An extent that is a number, or what is known for the symbol that it is."""
+    return n if isinstance(n, int) else known[n]
+
+
+def size(of: Iterable[Idx], samples: int = 1) -> int:
+    """How many combinations of values indices have, a symbolic extent taken for so many.
+
+    >>> size([Idx("h", 32), Idx("s", Symbol("S", integer=True))], samples=2)
+    64
+    """
+    return elements(map(extent, of), samples)
+
+
+def elements(extents: Iterable[Extent], samples: int = 1) -> int:
+    """How many elements an array of this shape has, a symbolic extent taken for so many."""
+    return prod(n if isinstance(n, int) else samples for n in extents)
 
 
 def is_leaf(node: Basic) -> bool:
@@ -133,6 +173,17 @@ def replace(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
         return replacements[node] if node in replacements else rebuild(node, arguments)
 
     return fold(expression, step, lambda node: node in replacements or is_leaf(node))
+
+
+def moved(expression: Expr, old: Sequence[Expr], new: Sequence[Expr]) -> Expr:
+    """What is said with some subscripts, with others in their places.
+
+    >>> from sympy import IndexedBase
+    >>> i, j, A = Idx("i", 3), Idx("j", 3), IndexedBase("A")
+    >>> moved(A[0, i] + i, (0, i), (0, j))
+    j + A[0, j]
+    """
+    return reindex(expression, {a: b for a, b in zip(old, new) if isinstance(a, Idx) and a != b})
 
 
 def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype, dtype_name
+from codegen.dtypes import Dtype, dtype_name
 from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise

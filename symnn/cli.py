@@ -53,6 +53,14 @@ class Level(StrEnum):
     neurons = "neurons"
 
 
+class Target(StrEnum):
+    """What a network is written as."""
+
+    python = "python"
+    c = "c"
+    object = "object"
+
+
 class Precision(StrEnum):
     """The type of real numbers."""
 
@@ -321,23 +329,77 @@ def steps(
     say(trace(network, values, of="loss"))
 
 
-@app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --out digits.py[/bold]")
+@app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
 def compile_command(
     spec: SpecArgument,
-    out: Annotated[Path, typer.Option(help="The Python file to write.")],
-    dtype: Annotated[Precision, typer.Option(help="The type of real numbers.")] = Precision.float64,
+    out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
+    target: Annotated[Target, typer.Option(help="A Python module, C99, or an object file.")] = Target.python,
+    model: Annotated[
+        Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into C or an object.")
+    ] = None,
+    dtype: Annotated[
+        Precision | None, typer.Option(help="The type of real numbers; float64, or that of the model, unless given.")
+    ] = None,
+    triple: Annotated[
+        str | None,
+        typer.Option(help="Another machine for an object file, such as aarch64-linux-gnu."),
+    ] = None,
 ) -> None:
-    """Write a standalone module: forward, value_and_grad and a self-test; it needs numpy and numba only."""
+    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, or an object file.
+
+    The module has forward and value_and_grad. C and object files have one function: value and gradient, or with --model
+    the prediction for raw rows, scaled as in training.
+    """
+    network = _network(spec)
+    if triple is not None and target is not Target.object:
+        raise SpecError("--triple: expected --target object beside it")
+    if target is not Target.python:
+        trained = None if model is None else _trained(model, network)
+        _export(network, spec.stem, out, trained, dtype, target, triple)
+        return
     from symnn.files import write_atomically
     from symnn.standalone import standalone
 
+    if model is not None:
+        raise SpecError(
+            "--model: expected --target c or object beside it: a Python module takes its weights as an argument"
+        )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
     if not out.parent.is_dir():
         raise SpecError(f"--out: there is no directory '{out.parent}'")
-    source = standalone(_network(spec), dtype.value)
+    source = standalone(network, (dtype or Precision.float64).value)
     write_atomically(out, source.encode())
     say(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
+
+
+def _export(
+    network: Network,
+    name: str,
+    out: Path,
+    trained: Checkpoint | None,
+    dtype: Precision | None,
+    target: Target,
+    triple: str | None,
+) -> None:
+    """Write C or an object file into a directory, which is made if everything that goes there can be."""
+    from codegen.export import c_files, object_files, write_together
+    from symnn.export import gradient_request, prediction_request
+
+    if out.exists() and not out.is_dir():
+        raise SpecError(f"--out: expected a directory, found the file '{out}'")
+    chosen = None if dtype is None else dtype.value
+    if trained is None:
+        request = gradient_request(network, name, chosen or "float64")
+    else:
+        request = prediction_request(trained, name, chosen)
+    files = c_files(request) if target is Target.c else object_files(request, triple)
+    _make_directory(out)
+    for path in write_together(out, files):
+        content = files[path.name]
+        size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
+        say(f"wrote {path} ({size})")
+    say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
 
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------
@@ -561,10 +623,14 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that no process holds.")] = False,
 ) -> None:
     """Show where compiled functions are kept and what they take, or remove them."""
+    from codegen.errors import CacheError
     from codegen.runtime.store import MEGABYTE, SIZE_VARIABLE, cache_directory, prune, size_limit, stored
 
     root = cache_directory()
-    entries = stored(root)
+    try:
+        entries = stored(root)
+    except OSError as error:
+        raise CacheError(f"the cache is refused and left as it is: {error}") from None
     size = sum(entry.size for entry in entries) / MEGABYTE
     limit = f"at most {size_limit() / MEGABYTE:,.0f} ({SIZE_VARIABLE})"
     say(f"{root}: {len(entries):,} compiled functions, {size:,.1f} million bytes, {limit}")

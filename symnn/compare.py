@@ -9,7 +9,7 @@ import numpy as np
 from codegen.compare import ORACLES, Row
 from codegen.compare.functions import FUNCTIONS, function_rows
 from codegen.compare.ways import PLAIN
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from symnn.network import Network, dense
 from symnn.verify import example
 

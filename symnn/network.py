@@ -14,7 +14,7 @@ from sympy import Expr, Mul, Rational, Symbol
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype, dtype_name
+from codegen.dtypes import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder

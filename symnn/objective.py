@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from codegen import CompiledFunction
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from symnn.arrays import read_array
 from symnn.errors import DataError
 

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from sympy import Expr, Symbol, sqrt
 
 from codegen import CompiledFunction, Equation, Graph, Index, Variable, compile
-from codegen.emit.numba import Dtype, dtype_name
+from codegen.dtypes import Dtype, dtype_name
 
 Rule = Callable[..., Mapping[str, Expr]]
 """``rule(theta, g, **symbols)`` gives the new theta and the new state, each an expression for one parameter."""

@@ -36,7 +36,7 @@ from codegen import (
     sample_extent,
 )
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype, dtype_name
+from codegen.dtypes import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from codegen.walk import fresh_name, replace, substitute
 from symnn.activations import exact

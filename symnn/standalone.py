@@ -5,9 +5,10 @@ from __future__ import annotations
 from numpy.typing import DTypeLike
 
 from codegen import Graph, optimise
+from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import uses_special
 from codegen.emit.layout import layout
-from codegen.emit.numba import PREAMBLE, Dtype, describe, dtype_name, functions
+from codegen.emit.numba import PREAMBLE, describe, functions
 from codegen.schedule import ScheduleName, schedule
 from symnn.errors import SpecError
 from symnn.network import Network

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from codegen.emit.numba import dtype_name
+from codegen.dtypes import dtype_name
 from codegen.numeric import CheckReport, check_gradient
 from symnn.arrays import read_array
 from symnn.descent import checked_parameters

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.numeric import evaluate_exactly
 from codegen.walk import subscripts
@@ -62,7 +62,7 @@ def sizes_of_terms(graph: Graph, values: Mapping[str, Array], seed: int = 0) -> 
 
 
 def _rounds(equation: Equation) -> bool:
-    return equation.reduction is not Reduction.MAX
+    return not equation.selects
 
 
 def _rounding(vertex: Variable) -> Variable:

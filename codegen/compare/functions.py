@@ -14,7 +14,7 @@ from sympy import Expr, Integer, Piecewise, Rational
 from codegen import functions as f
 from codegen.compare.oracles import ORACLES
 from codegen.compare.rows import Row
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.ir.equation import Equation, Variable, sample_extent
 from codegen.ir.graph import Graph, Index
 

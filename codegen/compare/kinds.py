@@ -29,6 +29,7 @@ from codegen.derive import (
     vjp,
 )
 from codegen.ir.graph import Graph
+from codegen.walk import is_symbolic
 
 Array = NDArray[Any]
 Names = tuple[str, ...]
@@ -209,7 +210,7 @@ def _entry(problem: Problem, sample: int, column: int) -> int:
 
 def sample_axis(graph: Graph, name: str) -> int | None:
     """The axis over the samples, if there is one."""
-    return next((axis for axis, n in enumerate(graph.variable(name).shape) if not isinstance(n, int)), None)
+    return next((axis for axis, n in enumerate(graph.variable(name).shape) if is_symbolic(n)), None)
 
 
 def _columns(graph: Graph, wrt: Names) -> list[int]:

@@ -21,9 +21,10 @@ from codegen.compare.libraries import LIBRARIES, derivative, translates
 from codegen.compare.problem import Problem
 from codegen.derive import jacobian
 from codegen.functions import select
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph, Index
 from codegen.ir.operations import count_operations
+from codegen.ir.reduction import Reduction
 from codegen.numeric.branches import ancestors_only
 from codegen.numeric.inputs import bind
 from codegen.numeric.lines import Lines

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,13 @@ from codegen.compare.oracles import Method as OracleMethod
 from codegen.compare.problem import Problem
 from codegen.compare.report import Agreement, Comparison, Outcome
 from codegen.compare.ways import PLAIN, WAYS
-from codegen.emit.numba import DTYPES, Dtype
+from codegen.dtypes import DTYPES, Dtype
 from codegen.errors import CheckError, EmitError
 from codegen.ir.graph import Graph
 from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate, evaluate_exactly
 from codegen.passes import optimise
+from codegen.walk import elements, is_symbolic
 
 Array = NDArray[Any]
 
@@ -251,7 +251,7 @@ def _bound(row: Row) -> Agreement:
 def _count(graph: Graph, names: Iterable[str], samples: int) -> int:
     """Elements of some vertices."""
     shapes = [graph.variable(name).shape for name in names]
-    return sum(prod(n if isinstance(n, int) else samples for n in shape) for shape in shapes)
+    return sum(elements(shape, samples) for shape in shapes)
 
 
 def _work(graph: Graph) -> int:
@@ -291,4 +291,4 @@ def _ways(row: Row) -> Iterator[Agreement]:
 
 
 def _axis(shape: Sequence[Any]) -> int | None:
-    return next((axis for axis, n in enumerate(shape) if not isinstance(n, int)), None)
+    return next((axis for axis, n in enumerate(shape) if is_symbolic(n)), None)

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen.emit.numba import DTYPES, Dtype
+from codegen.compiler import EmitterName, compile
+from codegen.dtypes import DTYPES, Dtype
 from codegen.emit.numpy import numpy_function
 from codegen.ir.graph import Graph
 from codegen.numeric import evaluate
 from codegen.passes import optimise
-from codegen.runtime.code import EmitterName
-from codegen.runtime.function import compile
 from codegen.schedule import SCHEDULES, ScheduleName
 
 Array = NDArray[Any]

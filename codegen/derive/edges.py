@@ -18,7 +18,7 @@ def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[
 
     An edge matters if its vertex leads to ``of``, its reference depends on ``wrt``, and its derivative is not 0.
     """
-    needed = ancestors(graph, of)
+    needed = graph.upstream(of)
     active = {cell for name in wrt for cell in graph.cells[name]}
     edges: Edges = {}
     for equation in graph.equations:
@@ -29,12 +29,3 @@ def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[
             edges[equation.cell] = found
             active.add(equation.cell)
     return edges, active
-
-
-def ancestors(graph: Graph, *of: str) -> set[Cell]:
-    """The vertices that these are computed from, themselves included."""
-    needed = {cell for name in of for cell in graph.cells[name]}
-    for equation in reversed(graph.equations):
-        if equation.cell in needed:
-            needed.update(cell for _, cells in graph.read_by(equation) for cell in cells)
-    return needed

@@ -6,18 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.derive.edges import ancestors
-from codegen.derive.local import local_derivatives, ties
+from codegen.derive.accumulation import Terms
+from codegen.derive.local import local_derivatives
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.functions import equal
 from codegen.ir.cells import overlap
 from codegen.ir.graph import Cell, Equation, Graph, cell_of
 from codegen.ir.summation import summand
-from codegen.walk import base_name, reindex, subscripts
-
-Terms = tuple[Expr, ...]
-"""A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
+from codegen.walk import base_name, moved, subscripts
 
 
 class Tangents:
@@ -32,7 +29,6 @@ class Tangents:
         self._definitions: dict[str, dict[Cell, Equation]] = {}
         self._defined = 0
         self._found: dict[tuple[Cell, Direction], Terms] = {}
-        self._shares: dict[Cell, Expr] = {}
 
     def sweep(self, equations: Iterable[Equation], direction: Direction) -> list[Equation]:
         """Differentiate these equations, each after what it reads; the equations that come of it."""
@@ -43,14 +39,14 @@ class Tangents:
 
     def sweep_to(self, of: Sequence[str], direction: Direction) -> None:
         """Differentiate what these vertices of the graph are computed from."""
-        needed = ancestors(self.graph, *of)
+        needed = self.graph.upstream(*of)
         self.sweep((equation for equation in self.graph.equations if equation.cell in needed), direction)
 
     def of(self, cell: Cell, direction: Direction) -> Terms:
         """The derivative of a vertex, written with the subscripts of its own equation, the seed not included."""
         key = (cell, direction)
         if key not in self._found:
-            equation = self._cells(cell[0]).get(cell)
+            equation = self._cells(cell.name).get(cell)
             self._found[key] = () if equation is None else self._derivative(equation, direction)
         return self._found[key]
 
@@ -63,16 +59,14 @@ class Tangents:
         if name in direction.seeds:
             yield from (term for term in direction.seeds[name](reference) if term != 0)
         cells = self._cells(name)
-        for one in [cell] if cell in cells else [c for c in cells if overlap(cell[1], c[1])]:
+        for one in [cell] if cell in cells else [c for c in cells if overlap(cell.pattern, c.pattern)]:
             terms = self.of(one, direction)
             element = _element(reference, one) if terms else None
             if element is None:
                 continue
             place = [element.get(i, i) for i in subscripts(reference)]
-            axes = zip(subscripts(cells[one].target), place)
-            renaming = {old: new for old, new in axes if isinstance(old, Idx) and old != new}
-            picked = [equal(i, m) for i, m in element.items()]
-            yield from (Mul(reindex(term, renaming), *picked) for term in terms)
+            own, picked = subscripts(cells[one].target), [equal(i, m) for i, m in element.items()]
+            yield from (Mul(moved(term, own, place), *picked) for term in terms)
 
     def _cells(self, name: str) -> Mapping[Cell, Equation]:
         """The equations that assign a variable, those made since included."""
@@ -86,31 +80,22 @@ class Tangents:
         edges = local_derivatives(equation, active.keys()) if active else {}
         if not edges:
             return ()
-        share = self._share(equation)
+        portion = self.system.portion(equation)
         summands = [
             summand(factor * term, equation.reduced)
             for reference, local in edges.items()
-            for factor in [share * self.system.companion(equation, reference, local)]
+            for factor in [portion * self.system.factor(equation, reference, local)]
             for term in active[reference]
         ]
         within = (*equation.free, *direction.indices)
         wanted = direction.label(equation.name)
         return self.system.collect(wanted, equation.target, summands, direction.indices, within)
 
-    def _share(self, equation: Equation) -> Expr:
-        """The share of a tied argument in a maximum, counted once for all directions."""
-        if equation.cell not in self._shares:
-            share, counting = ties(equation, self.system.name)
-            for one in counting:
-                self.system.append(one)
-            self._shares[equation.cell] = share
-        return self._shares[equation.cell]
-
 
 def _element(reference: Expr, cell: Cell) -> dict[Idx, Integer] | None:
     """The values of a reference's indices at which it reads this vertex; None if a diagonal passes it by."""
     values: dict[Idx, Integer] = {}
-    for index, m in zip(subscripts(reference), cell[1]):
+    for index, m in zip(subscripts(reference), cell.pattern):
         if isinstance(index, Idx) and m is not None and values.setdefault(index, Integer(m)) != m:
             return None
     return values

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sympy.core.basic import Basic
 
 from codegen.derive.local import local_derivatives
-from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.functions.kinks import Extremum
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Graph
-from codegen.walk import extent, is_leaf, is_reference, postorder, rebuild, references, rewrite
+from codegen.ir.names import Names
+from codegen.walk import is_leaf, is_reference, postorder, rebuild, references, rewrite
 
 
 def plain_maxima(graph: Graph) -> Graph:
@@ -22,6 +22,7 @@ def plain_maxima(graph: Graph) -> Graph:
     the derivatives cost is linear in their number.
 
     >>> from sympy import Idx
+    >>> from codegen import Reduction, Variable
     >>> t, a, m = Idx("t", 3), Variable("a", (3,)), Variable("m")
     >>> graph = Graph((a,), (Equation(m.symbol, a[t] ** 2, Reduction.MAX, (t,)),), ("m",))
     >>> print(plain_maxima(graph))
@@ -30,14 +31,13 @@ def plain_maxima(graph: Graph) -> Graph:
     m = max_t argument of m[t]
     outputs m
     """
-    names = Names(graph)
+    names = Names(graph.variables)
     equations: list[Equation] = []
     for given in graph.equations:
         *parts, equation = _with_extrema_cut(given, names)
         equations += parts
-        if equation.reduction is Reduction.MAX and not is_reference(equation.body) and local_derivatives(equation):
-            name = names(f"argument of {equation.target}")
-            argument = Variable(name, tuple(extent(i) for i in equation.domain))[equation.domain]
+        if equation.selects and not is_reference(equation.body) and local_derivatives(equation):
+            argument = over(names(f"argument of {equation.target}"), equation.domain)
             equations += [Equation(argument, equation.body), equation.with_body(argument)]
         else:
             equations.append(equation)

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from sympy import Add, Expr, Function, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
-from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.functions import Composite, log_sum_exp, maximum, stop_gradient
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
+from codegen.ir.names import Names
 from codegen.walk import annotate, is_leaf, postorder, rebuild, references, rewrite
 
 WIDE = 4
@@ -44,7 +44,7 @@ def narrow(graph: Graph) -> Graph:
     y = part1 of y*part2 of y
     outputs y
     """
-    names = Names(graph)
+    names = Names(graph.variables)
     equations = [part for equation in graph.equations for part in _cut(equation, names)]
     return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
 
@@ -52,7 +52,7 @@ def narrow(graph: Graph) -> Graph:
 def _cut(equation: Equation, names: Names) -> list[Equation]:
     body, parts = equation.body, Parts(equation, names)
     short = len(references(body)) <= WIDE and _depth(body) <= DEEP and not any(map(_inner, postorder(body)))
-    if equation.reduction is Reduction.MAX or short or chooses(body):
+    if not equation.is_linear or short or chooses(body):
         return [equation]
 
     def part(expression: Expr) -> Expr:

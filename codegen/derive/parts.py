@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sympy import Expr, Piecewise
 
-from codegen.derive.names import Names
 from codegen.functions import select
-from codegen.ir.equation import Equation, Variable
-from codegen.walk import extent, indices, postorder
+from codegen.ir.equation import Equation
+from codegen.ir.names import Names
+from codegen.walk import postorder
 
 
 class Parts:
@@ -20,10 +20,8 @@ class Parts:
     def vertex(self, part: Expr, kind: str) -> Expr:
         """The reference that stands for a part, named by its kind and number."""
         if part not in self.found:
-            used = indices(part)
-            index = tuple(i for i in self.equation.domain if i in used)
             name = self.names(f"{kind}{len(self.found) + 1} of {self.equation.target}")
-            self.found[part] = Equation(Variable(name, tuple(extent(i) for i in index))[index], part)
+            self.found[part] = Equation.vertex(name, part, self.equation.domain)
         return self.found[part].target
 
     def equations(self, body: Expr) -> list[Equation]:

@@ -9,7 +9,11 @@ from sympy import Expr, Idx, Mul
 
 from codegen.functions import equal
 from codegen.ir.graph import Graph, Variable
-from codegen.walk import fresh_name, subscripts
+from codegen.ir.names import Names
+from codegen.walk import subscripts
+
+LETTERS = "ijklmn"
+"""Names of indices along axes that a graph has none for, being cut into their elements."""
 
 Seed = Callable[[Expr], Sequence[Expr]]
 """From a reference to the terms of the derivative of what it reads, along a direction."""
@@ -29,14 +33,12 @@ class Direction:
 
 def seed_indices(graph: Graph, variable: Variable) -> tuple[Idx, ...]:
     """An index for every axis of a variable, called as the vertex's own with a prime: W[h', d'] beside W[h, d]."""
-    taken = {*graph.index_names}
+    names = Names(graph.index_names)
     found: list[Idx] = []
     key = graph.keys[graph.cells[variable.name][0]]
-    for letter, subscript, n in zip("ijklmn" * len(key), key, variable.shape):
-        stem = subscript.name if isinstance(subscript, Idx) else letter
-        name = fresh_name(stem.rstrip("'") + "'", taken)
-        taken.add(name)
-        found.append(Idx(name, n))
+    for axis, (subscript, n) in enumerate(zip(key, variable.shape)):
+        stem = subscript.name if isinstance(subscript, Idx) else LETTERS[axis % len(LETTERS)]
+        found.append(Idx(names.new(stem.rstrip("'") + "'"), n))
     return tuple(found)
 
 

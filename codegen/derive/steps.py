@@ -6,7 +6,6 @@ import sympy
 from sympy import Expr
 from sympy.core.basic import Basic
 
-from codegen.derive.names import Names
 from codegen.derive.parts import Parts, chooses
 from codegen.functions import (
     Composite,
@@ -19,6 +18,7 @@ from codegen.functions import (
 )
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
+from codegen.ir.names import Names
 from codegen.passes.stable_forms import stable
 from codegen.walk import is_leaf, rebuild, references, rewrite
 
@@ -45,7 +45,7 @@ def in_steps(graph: Graph) -> Graph:
     y = sigmoid1 of y*x
     outputs y
     """
-    names = Names(graph)
+    names = Names(graph.variables)
     equations = [part for equation in graph.equations for part in _steps(equation, names)]
     return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
 

@@ -8,10 +8,12 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
-from codegen.derive.structure import Structure, split
-from codegen.derive.sums import fewest
+from codegen.derive.accumulation import Accumulator, Terms
+from codegen.derive.seeds import Direction
+from codegen.derive.terms.fewest import fewest
+from codegen.derive.terms.structure import Structure, split
 from codegen.functions import equal
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import Summand
 from codegen.passes.patterns import Patterns, Vertex
@@ -20,7 +22,6 @@ from codegen.walk import (
     base_name,
     extent,
     fold,
-    fresh_name,
     indices,
     is_leaf,
     is_reference,
@@ -31,16 +32,15 @@ from codegen.walk import (
 )
 
 
-class System:
-    """Equations appended to those of a graph; what one of them computes already is not computed again.
+class System(Accumulator):
+    """What one of the equations computes already is not computed again.
 
     Vertices named in ``keep`` do not count: what is differentiated by a later on must not read a instead of what a is.
     """
 
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
+        super().__init__(graph)
         self._keep = frozenset(keep)
-        self.equations: list[Equation] = list(graph.equations)
-        self._taken = set(graph.variables)
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}
@@ -49,17 +49,15 @@ class System:
             self._register(equation)
 
     def append(self, equation: Equation) -> Expr:
-        """Add an equation as it is; its target."""
-        self.equations.append(equation)
-        self._taken.add(equation.name)
         self._register(equation)
-        return equation.target
+        return super().append(equation)
 
-    def name(self, wanted: str) -> str:
-        """A name that nothing has, which from now on is taken."""
-        found = fresh_name(wanted, self._taken)
-        self._taken.add(found)
-        return found
+    def named(self, wanted: str) -> str:
+        return self.names.new(wanted)
+
+    def settle(self, vertex: Expr, contributions: Sequence[Summand], direction: Direction) -> Terms:
+        wanted, seeds = direction.label(base_name(vertex)), direction.indices
+        return self.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
 
     def collect(
         self,
@@ -70,7 +68,7 @@ class System:
         within: Collection[Idx] = (),
         *,
         seeds_first: bool = False,
-    ) -> tuple[Expr, ...]:
+    ) -> Terms:
         """Add up a derivative of the vertex ``target``: one vertex a structure, and the terms that they stand for.
 
         The axes are those of ``target``, then the seeds, or the other way round. Of two indices that are equal the
@@ -108,8 +106,7 @@ class System:
         """The vertex of a sum, a new one or one that has the value already; it lacks the axes that the sum lacks."""
         if term.body == 0 or (is_reference(term.body) and not term.reduced):
             return term.body
-        reduction = Reduction.SUM if term.reduced else None
-        existing = self._values.get(self._right_side(term.body, reduction, term.reduced))
+        existing = self._values.get(self._right_side(term))
         if existing is not None:
             return existing.at([i for i in indices(term.body) if i not in term.reduced])
         present = set(indices(term.body)) - set(term.reduced)
@@ -122,17 +119,17 @@ class System:
         layout = (tuple(kept), tuple(isinstance(value, Idx) for value in key))
         name = self._place(wanted, layout, tuple(v if isinstance(v, Integer) else None for v in key))
         target = Variable(name, tuple(n for _, n in kept.values()))[key]
-        return self.append(Equation(target, term.body, reduction, term.reduced))
+        return self.append(Equation.total(target, term))
 
     def _place(self, wanted: str, layout: Hashable, pattern: Hashable) -> str:
         """A variable of this layout in which the vertex is not assigned yet; elements of one array share it."""
-        while (wanted in self._taken and self._layout.get(wanted) != layout) or (wanted, pattern) in self._assigned:
+        while (wanted in self.names and self._layout.get(wanted) != layout) or (wanted, pattern) in self._assigned:
             wanted += "'"
         self._layout[wanted] = layout
         self._assigned.add((wanted, pattern))
         return wanted
 
-    def companion(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
+    def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
         """A local derivative as a vertex, so that it is computed once for all directions and orders.
 
         Left as it is if it is a single reference or none. Brackets stay outside, to be carried out.
@@ -143,13 +140,11 @@ class System:
         rest = Mul(*[f for f in factors if f not in outside])
         if is_reference(rest) or not references(rest):
             return local
-        existing = self._values.get(self._right_side(rest))
+        existing = self._values.get(self._right_side(Summand(rest)))
         if existing is not None:
             return Mul(*outside, existing.at(indices(rest)))
-        order = [i for i in equation.domain if i in indices(rest)]
-        name = self.name(f"∂{base_name(equation.target)}/∂{base_name(reference)}")
-        target = Variable(name, tuple(extent(i) for i in order))[tuple(order)]
-        return Mul(*outside, self.append(Equation(target, rest)))
+        name = self.names.new(f"∂{base_name(equation.target)}/∂{base_name(reference)}")
+        return Mul(*outside, self.append(Equation.vertex(name, rest, equation.domain)))
 
     def _with_vertices(self, expression: Expr) -> Expr:
         """The expression with references in place of what vertices have the value of."""
@@ -158,25 +153,25 @@ class System:
             new = rebuild(node, arguments)
             if is_leaf(node) or not isinstance(node, Expr):
                 return new
-            vertex = self._values.get(self._right_side(node))
+            vertex = self._values.get(self._right_side(Summand(node)))
             return new if vertex is None else vertex.at(indices(node))
 
         return fold(expression, step)
 
     def _register(self, equation: Equation) -> None:
         """Remember the value of a vertex; that of a maximum is found by its own name only."""
-        plain = is_leaf(equation.body) and equation.reduction is None
-        unusable = equation.reduction is Reduction.MAX or equation.name in self._keep
+        plain = is_leaf(equation.body) and equation.is_map
+        unusable = not equation.is_linear or equation.name in self._keep
         if unusable or plain or not equation.references:
             return
         order = [i for i in indices(equation.body) if i not in equation.reduced]
         if set(order) == set(equation.free):
-            key = self._right_side(equation.body, equation.reduction, equation.reduced)
+            key = self._right_side(Summand(equation.body, equation.reduced))
             self._values.setdefault(key, Vertex(equation.target, tuple(order)))
 
-    def _right_side(self, body: Expr, reduction: Reduction | None = None, reduced: Sequence[Idx] = ()) -> Hashable:
+    def _right_side(self, term: Summand) -> Hashable:
         """What two equations of one value have in common: the body up to the names of its indices."""
-        order = indices(body)
-        free = [i for i in order if i not in reduced]
-        summed = [i for i in order if i in reduced]
-        return self._patterns(body, (*free, *summed)), reduction, len(summed)
+        order = indices(term.body)
+        free = [i for i in order if i not in term.reduced]
+        summed = [i for i in order if i in term.reduced]
+        return self._patterns(term.body, (*free, *summed)), len(summed)

@@ -8,8 +8,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
+from codegen.dtypes import Dtype
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.numba import Dtype
 from codegen.walk import Extent
 
 

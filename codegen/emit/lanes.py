@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.errors import EmitError
 
 Value: TypeAlias = Any
@@ -159,6 +159,25 @@ class Lanes:
         """a where the mask holds, else b."""
         return self.builder.select(mask, self.real(a), self.real(b))
 
+    def both(self, mask: Value, other: Value) -> Value:
+        """Where both masks hold."""
+        return self.builder.and_(mask, other)
+
+    def either(self, mask: Value, other: Value) -> Value:
+        """Where at least one of the masks holds."""
+        return self.builder.or_(mask, other)
+
+    def where_any(self, mask: Value, value: Callable[[], Value], otherwise: Value) -> Value:
+        """The value where the mask holds; it is not computed if that is in no lane."""
+        before = self.builder.block
+        with self.builder.if_then(self.any(mask), likely=False):
+            chosen = self.select(mask, value(), otherwise)
+            inside = self.builder.block
+        result = self.builder.phi(self.real_type)
+        result.add_incoming(otherwise, before)
+        result.add_incoming(chosen, inside)
+        return result
+
     def any(self, mask: Value) -> Value:
         """Whether the mask holds in at least one lane: one i1, to branch on."""
         if self.width == 1:
@@ -176,11 +195,11 @@ class Lanes:
 
     def larger(self, a: Operand, b: Operand) -> Value:
         """The larger of two, the first of equals; nan wins."""
-        return self.select(self.builder.or_(self.compare(">", b, a), self.is_nan(b)), b, a)
+        return self.select(self.either(self.compare(">", b, a), self.is_nan(b)), b, a)
 
     def smaller(self, a: Operand, b: Operand) -> Value:
         """The smaller of two, the first of equals; nan wins."""
-        return self.select(self.builder.or_(self.compare("<", b, a), self.is_nan(b)), b, a)
+        return self.select(self.either(self.compare("<", b, a), self.is_nan(b)), b, a)
 
     # --- bits and integers ----------------------------------------------------------------------------------------
 
@@ -260,6 +279,30 @@ class Lanes:
         places = ir.Constant(ir.VectorType(index, part.width), list(range(start, start + part.width)))
         return self.builder.shuffle_vector(a, a, places)
 
+    # --- one lane after the other ---------------------------------------------------------------------------------
+
+    def libm(self, name: str, *arguments: Value) -> Value:
+        """A function of the C library called once a lane, in float64: 10 ns and more an element."""
+
+        def call(builder: ir.IRBuilder, *numbers: Value) -> Value:
+            signature = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * len(numbers))
+            return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), numbers)
+
+        return self.per_lane(name, call, *arguments)
+
+    def per_lane(self, name: str, scalar: Callable[..., Value], *arguments: Value) -> Value:
+        """``scalar(builder, number, …)`` of float64 numbers, once a lane.
+
+        The loop over the lanes is a function of its own, so that it does not spill the registers of the code around it.
+        """
+        module = self.builder.module
+        signature = ir.FunctionType(self.real_type, [self.real_type] * len(arguments))
+        label = f"codegen.{name}.{self.width}x{self.format.suffix}"
+        function = cgutils.get_or_insert_function(module, signature, label)
+        if function.is_declaration:
+            _define_per_lane(function, self, scalar)
+        return self.builder.call(function, arguments)
+
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def load(self, pointer: ir.Value) -> Value:
@@ -306,6 +349,28 @@ class Lanes:
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
         spread = self.builder.shuffle_vector(spread, spread, zeros)
         return every.int_compare("<", ir.Constant(index, list(range(self.width))), spread)
+
+
+def _define_per_lane(function: ir.Function, lanes: Lanes, scalar: Callable[..., Value]) -> None:
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder, index = ir.IRBuilder(function.append_basic_block()), ir.IntType(32)
+    scalars = Lanes(builder, 1, lanes.dtype)
+    if lanes.width == 1:
+        builder.ret(_through_double(scalars, scalar, function.args))
+        return
+    place = builder.alloca(lanes.real_type)
+    with cgutils.for_range(builder, index(lanes.width)) as loop:
+        value = _through_double(scalars, scalar, [builder.extract_element(a, loop.index) for a in function.args])
+        builder.store(builder.insert_element(builder.load(place), value, loop.index), place)
+    builder.ret(builder.load(place))
+
+
+def _through_double(lanes: Lanes, scalar: Callable[..., Value], arguments: Sequence[Value]) -> Value:
+    if lanes.dtype == "float64":
+        return scalar(lanes.builder, *arguments)
+    wide = [lanes.builder.fpext(a, ir.DoubleType()) for a in arguments]
+    return lanes.builder.fptrunc(scalar(lanes.builder, *wide), lanes.real_type)
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from math import prod
 
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Kind, Variable
-from codegen.walk import Extent
+from codegen.walk import Extent, is_fixed
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,6 @@ def _packed(name: str, members: Sequence[str], variables: Mapping[str, Variable]
         if member not in variables:
             raise EmitError(f"pack {name!r} mixes inputs and outputs, or names the unknown {member!r}")
         variable = variables[member]
-        if variable.kind != "real" or not all(isinstance(n, int) for n in variable.shape):
+        if variable.kind != "real" or not is_fixed(variable.shape):
             raise EmitError(f"pack {name!r}: {member!r} holds integers or has a symbolic extent and cannot be packed")
     return Slot(name, tuple(variables[m] for m in members), True)

@@ -5,20 +5,16 @@ Every identifier is made here; names from the graph appear only in comments and 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
 
-import numpy as np
-from numpy.typing import DTypeLike
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
+from codegen.dtypes import Dtype
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.text import escape
-from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Reduction, Variable
 from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
@@ -38,26 +34,6 @@ from codegen.schedule.program import (
 )
 from codegen.walk import Extent, base_name, extent, subscripts
 
-Dtype = Literal["float64", "float32"]
-DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
-
-
-def dtype_name(given: DTypeLike) -> Dtype:
-    """The name of a dtype that real numbers may have. Raises :class:`EmitError` for any other.
-
-    >>> dtype_name(np.float32), dtype_name("f8"), dtype_name(np.dtype("float64"))
-    ('float32', 'float64', 'float64')
-    """
-    try:
-        found = None if given is None else np.dtype(given)
-    except (TypeError, ValueError):  # a ValueError for a mapping
-        found = None
-    for name, type_ in DTYPES.items():
-        if found == type_:
-            return cast(Dtype, name)
-    raise EmitError(f"unknown dtype {' '.join(repr(given).split())}, expected one of {', '.join(DTYPES)}")
-
-
 FLAGS = 'nogil=True, cache=CACHE, error_model="numpy", fastmath={"contract"}'
 """nogil: calls may run in several threads; error_model: x/0 is inf; contract: fused multiply-add, nothing looser."""
 
@@ -69,6 +45,25 @@ from numba import njit, types
 
 CACHE = globals().get('CACHE', False)  # set by a loader that keeps this file for Numba's cache
 """
+
+
+def _add(target: str, value: str, temporary: Callable[[], str]) -> Iterator[str]:
+    yield f"{target} += {value}"
+
+
+def _keep_larger(target: str, value: str, temporary: Callable[[], str]) -> Iterator[str]:
+    name = temporary()
+    yield f"{name} = {value}"
+    # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
+    yield f"{target} = {name} if {name} > {target} or {name} != {name} else {target}"
+
+
+ACCUMULATE: Mapping[Reduction, Callable[[str, str, Callable[[], str]], Iterator[str]]] = {
+    Reduction.SUM: _add,
+    Reduction.MAX: _keep_larger,
+}
+"""The lines that combine a target with one more value; a temporary has a name of its own."""
+
 SPECIAL = "from codegen.emit import special\n"
 """What a module with special functions needs besides; others need NumPy and Numba alone."""
 
@@ -84,7 +79,7 @@ def emit(program: Program, layout: Layout, dtype: Dtype) -> str:
 
 def emit_fill(program: Program, layout: Layout, dtype: Dtype) -> str:
     """The source of the same module without ``kernel``."""
-    return _module(program, layout, dtype, "\n".join(Functions(program, layout, dtype).called()) + "\n")
+    return _module(program, layout, dtype, "\n".join(FunctionWriter(program, layout, dtype).called()) + "\n")
 
 
 def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> str:
@@ -92,7 +87,7 @@ def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> 
 
     Calls from Python need no ``kernel``, and Numba compiles all it calls into it once more: a third of the time.
     """
-    made = Functions(program, layout, dtype)
+    made = FunctionWriter(program, layout, dtype)
     return "\n".join(
         [
             f'"""kernel around fill of the module {module}."""',
@@ -120,16 +115,16 @@ def preamble(graph: Graph) -> str:
 
 def describe(program: Program, layout: Layout, dtype: Dtype) -> str:
     """The header of a module: equations, arguments, results and operation counts."""
-    return "\n".join(Functions(program, layout, dtype).header())
+    return "\n".join(FunctionWriter(program, layout, dtype).header())
 
 
 def functions(program: Program, layout: Layout, dtype: Dtype, prefix: str = "") -> str:
     """The definitions of ``fill`` and ``kernel``, their names preceded by ``prefix``; they need PREAMBLE."""
-    return "\n".join(Functions(program, layout, dtype, prefix).lines()) + "\n"
+    return "\n".join(FunctionWriter(program, layout, dtype, prefix).lines()) + "\n"
 
 
 @dataclass
-class Functions:
+class FunctionWriter:
     program: Program
     layout: Layout
     dtype: Dtype
@@ -339,13 +334,8 @@ class Functions:
             target = self.text_of(statement.target, scope)
             if isinstance(statement, Set):
                 yield f"{target} = {value}"
-            elif statement.equation.reduction is Reduction.SUM:
-                yield f"{target} += {value}"
             else:
-                name = self.temporary()
-                yield f"{name} = {value}"
-                # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
-                yield f"{target} = {name} if {name} > {target} or {name} != {name} else {target}"
+                yield from ACCUMULATE[statement.equation.monoid](target, value, self.temporary)
 
     def contraction(self, statement: Contract) -> str:
         free, (k,) = statement.equation.free, statement.equation.reduced
@@ -357,7 +347,7 @@ class Functions:
         return f"np.dot({', '.join(operands)}, {self.array_of(statement.equation.target)})"
 
     def neutral(self, statement: Fill, scope: Mapping[Idx, str]) -> Iterator[str]:
-        value = self.number(0.0 if statement.equation.reduction is Reduction.SUM else -math.inf)
+        value = self.number(float(statement.equation.monoid.neutral))
         inner = dict(scope)
         for depth, index in enumerate(statement.over):
             inner[index] = f"i{len(inner)}"

@@ -11,7 +11,7 @@ from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.scalars import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
-from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.graph import Equation, Graph
 from codegen.walk import Extent, base_name, extent, indices, subscripts
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -80,7 +80,7 @@ class _Module:
 
     def is_whole(self, equation: Equation) -> bool:
         """Whether the right-hand side is the whole array: it has every axis, and no single element is assigned."""
-        return set(indices(equation.body)) == set(equation.domain) and all(m is None for m in equation.cell[1])
+        return set(indices(equation.body)) == set(equation.domain) and all(m is None for m in equation.cell.pattern)
 
     def equation(self, equation: Equation) -> Iterator[str]:
         lines: list[str] = []
@@ -95,7 +95,7 @@ class _Module:
         """A sum over a product of references, as ``einsum``."""
         factors = Mul.make_args(equation.body)
         plain = all(isinstance(f, Indexed) and self.graph.variable(base_name(f)).kind == "real" for f in factors)
-        if equation.reduction is not Reduction.SUM or not plain or len(factors) < 2:
+        if not equation.is_sum or not plain or len(factors) < 2:
             return None
         letters = {index: LETTERS[n] for n, index in enumerate(equation.domain)}
         inputs = ",".join("".join(letters[i] for i in subscripts(f) if isinstance(i, Idx)) for f in factors)
@@ -126,7 +126,7 @@ class _Module:
         axes = ", ".join(str(len(equation.free) + n) for n in range(len(equation.reduced)))
         shape = ", ".join(self.extent(extent(i)) for i in domain)
         whole = text if set(indices(equation.body)) == set(domain) else f"np.broadcast_to({text}, ({shape},))"
-        return f"np.{equation.reduction.value if equation.reduction else 'sum'}({whole}, axis=({axes},))"
+        return f"np.{equation.monoid.value}({whole}, axis=({axes},))"
 
     def key(self, reference: Expr) -> str:
         """Integer subscripts; nothing where the whole array is meant."""

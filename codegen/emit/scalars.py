@@ -83,6 +83,17 @@ class Dialect:
     both: str
     either: str
     negation: str
+    call: Callable[[str, Sequence[int], Sequence[str]], str] = lambda name, orders, texts: (
+        f"{name}({', '.join([*map(str, orders), *texts])})"
+    )
+    """A call by name, with the whole order of a special function where it has one."""
+    power: Callable[[Text, Text], Text] = lambda base, exponent: Text(
+        f"{base.within(Level.NAME)}**{exponent.within(Level.NAME)}", Level.PRODUCT
+    )
+    modulo: Callable[[Text, Text], Text] = lambda x, y: Text(
+        f"{x.within(Level.CALL)} % {y.within(Level.CALL)}", Level.SUM
+    )  # a*b % c is (a*b) % c
+    truth: tuple[str, str] = ("False", "True")
 
 
 _ELEMENTARY: tuple[type[Basic], ...] = (
@@ -275,17 +286,17 @@ class ExpressionWriter:
         self.dialect = dialect
         self._operators: tuple[tuple[type | tuple[type, ...], Callable[[Basic, _Texts], Text]], ...] = (
             ((Indexed, Idx, Symbol), lambda node, _: Text(self.name_of(node), Level.NAME)),
-            (BooleanAtom, lambda node, _: Text(str(bool(node)), Level.NAME)),
+            (BooleanAtom, lambda node, _: Text(dialect.truth[bool(node)], Level.NAME)),
             (f.equal, self._equal),
             (Add, self._add),
             (Mul, self._multiply),
             (Pow, self._power),
-            (f.power, lambda node, of: self._raised(*map(of, node.args))),
+            (f.power, lambda node, of: dialect.power(*map(of, node.args))),
             (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
             (f.hypot, lambda node, of: self._hypot(node.args, of)),
             (f.ratio, self._ratio),
-            (f.modulo, lambda node, of: self._infix("%", node, of)),
+            (f.modulo, lambda node, of: dialect.modulo(*map(of, node.args))),
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
@@ -317,14 +328,13 @@ class ExpressionWriter:
         if isinstance(node, Expr) and node.is_number:
             return Text(self.number(as_float(node)), Level.NAME)
         for kind, write in self._operators:
-            if isinstance(node, kind):
+            if isinstance(node, kind) and type(node) not in self.dialect.calls:
                 return write(node, of)
         if type(node) in self.dialect.calls:
             if "{" in (template := self.dialect.calls[type(node)]):
                 return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
             orders, arguments = externals.operands(node)
-            texts = [*map(str, orders), *(of(a).text for a in arguments)]
-            return Text(f"{template}({', '.join(texts)})", Level.CALL)
+            return Text(self.dialect.call(template, orders, [of(a).text for a in arguments]), Level.CALL)
         raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _named(self, text: Text) -> Text:
@@ -369,7 +379,9 @@ class ExpressionWriter:
     def _multiply(self, node: Basic, of: _Texts) -> Text:
         above = [of(a).within(Level.PRODUCT) for a in node.args if a != -1 and not is_inverse(a)]
         below = [of(a.base).within(Level.CALL) for a in node.args if is_inverse(a)]
-        text = ("-" if -1 in node.args else "") + ("*".join(above) or self.number(1.0))
+        text = "*".join(above) or self.number(1.0)
+        if -1 in node.args:
+            text = f"-({text})" if text.startswith("-") else f"-{text}"
         if below:
             text += f"/{below[0]}" if len(below) == 1 else f"/({'*'.join(below)})"
         return Text(text, Level.PRODUCT)
@@ -385,10 +397,7 @@ class ExpressionWriter:
         if isinstance(exponent, Integer) and abs(int(exponent)) <= 64:
             product = self._integer_power(self._named(base).text, abs(int(exponent)))
             return Text(product if exponent > 0 else f"{self.number(1.0)}/({product})", Level.PRODUCT)
-        return self._raised(base, of(exponent))
-
-    def _raised(self, base: Text, exponent: Text) -> Text:
-        return Text(f"{base.within(Level.NAME)}**{exponent.within(Level.NAME)}", Level.PRODUCT)
+        return self.dialect.power(base, of(exponent))
 
     def _integer_power(self, base: str, exponent: int) -> str:
         """x³ as x·x·x; higher powers by repeated squaring."""
@@ -430,10 +439,6 @@ class ExpressionWriter:
             else:
                 result = self.dialect.choose(condition, value.within(Level.SUM), result.within(Level.CHOICE))
         return result
-
-    def _infix(self, operator: str, node: Basic, of: _Texts) -> Text:
-        left, right = (of(a).within(Level.CALL) for a in node.args)
-        return Text(f"{left} {operator} {right}", Level.SUM)  # a*b % c is (a*b) % c
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
         left, right = (of(a).within(Level.SUM) for a in node.args)

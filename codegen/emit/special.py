@@ -19,11 +19,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from codegen.dtypes import Dtype
 from codegen.emit.externals import EXTERNALS, FUNCTIONS, Special, require, symbol
 from codegen.emit.lanes import Lanes, Value
-from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import exp, libm_per_lane, log, log1p, per_lane, sin, softplus
+from codegen.emit.vectormath import exp, log, log1p, sin, softplus
 from codegen.functions.special import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
@@ -62,7 +62,7 @@ SERIES_ALONE, SERIES_START = 0.05, 0.8
 
 def _loggamma(lanes: Lanes, x: Value) -> Value:
     """log Γ(x) for x ≥ 0 by libm; nan for x < 0, where SymPy's ``loggamma`` is complex."""
-    return lanes.select(lanes.compare("<", x, 0.0), math.nan, libm_per_lane(lanes, "lgamma", x))
+    return lanes.select(lanes.compare("<", x, 0.0), math.nan, lanes.libm("lgamma", x))
 
 
 def _polygamma(lanes: Lanes, n: int, x: Value) -> Value:
@@ -74,7 +74,7 @@ def _digamma(lanes: Lanes, x: Value) -> Value:
     """ψ(x): near its zero a polynomial, far out a series, elsewhere by ψ(x + 1) = ψ(x) + 1/x."""
     below = lanes.compare("<", x, 0.0)
     at = lanes.select(below, lanes.sub(1.0, x), x)
-    total = _where_any(lanes, below, lambda: lanes.mul(-math.pi, _cotangent(lanes, x)), lanes.real(0.0))
+    total = lanes.where_any(below, lambda: lanes.mul(-math.pi, _cotangent(lanes, x)), lanes.real(0.0))
     far = lanes.compare(">=", at, float(ASYMPTOTIC))
     inverse = lanes.div(1.0, at)
     square = lanes.mul(inverse, inverse)
@@ -105,7 +105,7 @@ def _derivative_of_digamma(lanes: Lanes, n: int, x: Value) -> Value:
         slopes = polynomial(lanes, _cotangent(lanes, x), [_float(c) for c in _cotangent_derivative(n)])
         return lanes.sub(lanes.neg(zeta), lanes.mul(math.pi ** (n + 1), slopes))
 
-    value = _where_any(lanes, below, reflected, zeta if odd else lanes.neg(zeta))
+    value = lanes.where_any(below, reflected, zeta if odd else lanes.neg(zeta))
     zero, pole = lanes.compare("==", x, 0.0), _is_pole(lanes, x)
     if odd:
         at_pole = lanes.select(lanes.compare(">", x, -math.inf), math.inf, math.nan)
@@ -141,21 +141,8 @@ def _cotangent(lanes: Lanes, x: Value) -> Value:
     rest = lanes.sub(x, lanes.nearest(x))
     size = lanes.abs(rest)
     small = lanes.compare("<=", size, 0.25)
-    tangent = libm_per_lane(lanes, "tan", lanes.mul(math.pi, lanes.select(small, size, lanes.sub(0.5, size))))
+    tangent = lanes.libm("tan", lanes.mul(math.pi, lanes.select(small, size, lanes.sub(0.5, size))))
     return lanes.copysign(lanes.select(small, lanes.div(1.0, tangent), tangent), rest)
-
-
-def _where_any(lanes: Lanes, mask: Value, value: Callable[[], Value], otherwise: Value) -> Value:
-    """The value where the mask holds; it is not computed if that is in no lane."""
-    builder = lanes.builder
-    before = builder.block
-    with builder.if_then(lanes.any(mask), likely=False):
-        chosen = lanes.select(mask, value(), otherwise)
-        inside = builder.block
-    result = builder.phi(lanes.real_type)
-    result.add_incoming(otherwise, before)
-    result.add_incoming(chosen, inside)
-    return result
 
 
 def _cotangent_derivative(n: int) -> list[int]:
@@ -178,7 +165,7 @@ def _float(number: int) -> float:
 def _is_pole(lanes: Lanes, x: Value) -> Value:
     """Where x is 0 or a negative whole number, or −∞."""
     whole = lanes.compare("==", x, lanes.floor(x))
-    return lanes.builder.and_(whole, lanes.compare("<=", x, 0.0))
+    return lanes.both(whole, lanes.compare("<=", x, 0.0))
 
 
 def _is_odd(lanes: Lanes, x: Value) -> Value:
@@ -189,7 +176,7 @@ def _is_odd(lanes: Lanes, x: Value) -> Value:
 
 def _reciprocal_gamma(lanes: Lanes, x: Value) -> Value:
     """1/Γ(x)."""
-    return lanes.select(_is_pole(lanes, x), 0.0, lanes.div(1.0, libm_per_lane(lanes, "tgamma", x)))
+    return lanes.select(_is_pole(lanes, x), 0.0, lanes.div(1.0, lanes.libm("tgamma", x)))
 
 
 def _at_poles(lanes: Lanes, x: Value, size: Callable[[], Value]) -> Value:
@@ -199,18 +186,18 @@ def _at_poles(lanes: Lanes, x: Value, size: Callable[[], Value]) -> Value:
         found = size()
         return lanes.select(_is_odd(lanes, x), lanes.neg(found), found)
 
-    return _where_any(lanes, _is_pole(lanes, x), value, lanes.real(0.0))
+    return lanes.where_any(_is_pole(lanes, x), value, lanes.real(0.0))
 
 
 def _reciprocal_gamma_crossing(lanes: Lanes, x: Value) -> Value:
-    return _at_poles(lanes, x, lambda: libm_per_lane(lanes, "tgamma", lanes.sub(1.0, x)))
+    return _at_poles(lanes, x, lambda: lanes.libm("tgamma", lanes.sub(1.0, x)))
 
 
 def _beta_crossing(lanes: Lanes, a: Value, b: Value) -> Value:
     total = lanes.add(a, b)
 
     def size() -> Value:
-        factors = (libm_per_lane(lanes, "tgamma", x) for x in (a, b, lanes.sub(1.0, total)))
+        factors = (lanes.libm("tgamma", x) for x in (a, b, lanes.sub(1.0, total)))
         return reduce(lanes.mul, factors)
 
     return _at_poles(lanes, total, size)
@@ -219,10 +206,10 @@ def _beta_crossing(lanes: Lanes, a: Value, b: Value) -> Value:
 def _binomial(lanes: Lanes, n: Value, k: Value) -> Value:
     """SciPy's, which is nan for whole n < 0: there, for whole k ≥ 0, (−1)ᵏ times that of k − n − 1."""
     above = lanes.sub(lanes.sub(k, n), 1.0)
-    whole = lanes.builder.and_(lanes.compare("==", k, lanes.floor(k)), lanes.compare(">=", k, 0.0))
-    turned = lanes.builder.and_(whole, _is_pole(lanes, lanes.add(n, 1.0)))
+    whole = lanes.both(lanes.compare("==", k, lanes.floor(k)), lanes.compare(">=", k, 0.0))
+    turned = lanes.both(whole, _is_pole(lanes, lanes.add(n, 1.0)))
     value = _scipy(lanes, "binom", lanes.select(turned, above, n), k)
-    return lanes.select(lanes.builder.and_(turned, _is_odd(lanes, k)), lanes.neg(value), value)
+    return lanes.select(lanes.both(turned, _is_odd(lanes, k)), lanes.neg(value), value)
 
 
 def _binomial_crossing(lanes: Lanes, n: Value, k: Value) -> Value:
@@ -344,7 +331,7 @@ def _scipy(lanes: Lanes, name: str, *arguments: Value | float, output: int = 0) 
         return builder.load(places[output])
 
     label = ".".join(["scipy", name, *(a.hex() for a in arguments if isinstance(a, float)), str(output)])
-    return per_lane(lanes, label, call, *(a for a in arguments if not isinstance(a, float)))
+    return lanes.per_lane(label, call, *(a for a in arguments if not isinstance(a, float)))
 
 
 def _external(name: str, low: float = -math.inf, output: int = 0) -> Code:
@@ -389,15 +376,15 @@ def _growing(letter: str) -> Code:
         half = lanes.mul(x, 0.5)
         if isinstance(order, int):
             return lanes.select(near, lanes.div(_power(lanes, half, order), _float(math.factorial(order))), value)
-        return _where_any(lanes, near, lambda: _first_term(lanes, order, half), value)
+        return lanes.where_any(near, lambda: _first_term(lanes, order, half), value)
 
     return code
 
 
 def _first_term(lanes: Lanes, order: Value, half: Value) -> Value:
     """(x/2)ᵛ/Γ(ν + 1)."""
-    gamma = libm_per_lane(lanes, "tgamma", lanes.add(order, 1.0))
-    return lanes.div(libm_per_lane(lanes, "pow", half, order), gamma)
+    gamma = lanes.libm("tgamma", lanes.add(order, 1.0))
+    return lanes.div(lanes.libm("pow", half, order), gamma)
 
 
 def _falling(letter: str, factor: float) -> Code:
@@ -412,12 +399,12 @@ def _falling(letter: str, factor: float) -> Code:
             return value
 
         def first() -> Value:
-            gamma = libm_per_lane(lanes, "tgamma", order)
-            powers = libm_per_lane(lanes, "pow", lanes.mul(x, 0.5), lanes.neg(order))
+            gamma = lanes.libm("tgamma", order)
+            powers = lanes.libm("pow", lanes.mul(x, 0.5), lanes.neg(order))
             return lanes.mul(lanes.mul(powers, gamma), factor)
 
-        positive = lanes.builder.and_(lanes.compare(">", order, 0.0), lanes.compare(">", x, 0.0))
-        return _where_any(lanes, lanes.builder.and_(positive, lanes.compare("<", x, OUT_OF_SIGHT)), first, value)
+        positive = lanes.both(lanes.compare(">", order, 0.0), lanes.compare(">", x, 0.0))
+        return lanes.where_any(lanes.both(positive, lanes.compare("<", x, OUT_OF_SIGHT)), first, value)
 
     return code
 
@@ -481,7 +468,7 @@ def _near_zero(lanes: Lanes, n: int, x: Value, sign: float) -> Value:
 # --- the table ----------------------------------------------------------------------------------------------------
 
 CODE: Mapping[str, Code] = {
-    "gamma": lambda lanes, x: libm_per_lane(lanes, "tgamma", x),
+    "gamma": lambda lanes, x: lanes.libm("tgamma", x),
     "loggamma": _loggamma,
     "polygamma": _polygamma,
     "beta": _external("beta"),

@@ -18,11 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from llvmlite import ir
-from numba.core import cgutils
-
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import Lanes, Operand, Value
-from codegen.emit.numba import Dtype
 
 Function = Callable[..., Value]
 """``function(lanes, x, …)``, the value in every lane."""
@@ -838,16 +835,8 @@ def _by_quadrant(lanes: Lanes, word: Value, sine: Value, cosine: Value) -> Value
 
 def _or_libm(lanes: Lanes, name: str, x: Value, value: Value) -> Value:
     """The value, except where |x| is beyond the reduction; a branch, because it hardly ever is."""
-    builder = lanes.builder
     far = lanes.compare(">", lanes.abs(x), LIMITS[lanes.dtype].reduction)
-    before = builder.block
-    with builder.if_then(lanes.any(far), likely=False):
-        replaced = lanes.select(far, libm_per_lane(lanes, name, x), value)
-        inside = builder.block
-    result = builder.phi(lanes.real_type)
-    result.add_incoming(value, before)
-    result.add_incoming(replaced, inside)
-    return result
+    return lanes.where_any(far, lambda: lanes.libm(name, x), value)
 
 
 def asin(lanes: Lanes, x: Value) -> Value:
@@ -1031,7 +1020,7 @@ def hypot(lanes: Lanes, *arguments: Value) -> Value:
     first, *rest = (lanes.mul(x, inverse) for x in arguments)
     total = reduce(lambda total, y: lanes.fma(y, y, total), rest, lanes.mul(first, first))
     value = lanes.mul(lanes.sqrt(total), power)
-    infinite = reduce(lanes.builder.or_, (lanes.compare("==", lanes.abs(x), math.inf) for x in arguments))
+    infinite = reduce(lanes.either, (lanes.compare("==", lanes.abs(x), math.inf) for x in arguments))
     return lanes.select(infinite, math.inf, value)
 
 
@@ -1067,7 +1056,7 @@ def floor(lanes: Lanes, x: Value) -> Value:
 
 def modulo(lanes: Lanes, x: Value, y: Value) -> Value:
     """The remainder of x/y with the sign of y: ``fmod`` of C, which is exact, and y more where the signs differ."""
-    rest = libm_per_lane(lanes, "fmod", x, y)
+    rest = lanes.libm("fmod", x, y)
     differ = lanes.int_compare("<", lanes.bit_xor(lanes.bits(rest), lanes.bits(y)), 0)
     moved = lanes.select(differ, lanes.add(rest, y), rest)
     return lanes.select(lanes.compare("==", rest, 0.0), lanes.copysign(0.0, y), moved)
@@ -1102,58 +1091,12 @@ def minimum(lanes: Lanes, *arguments: Value) -> Value:
 
 def atan2(lanes: Lanes, y: Value, x: Value) -> Value:
     """The angle of (x, y), by libm one lane after the other."""
-    return libm_per_lane(lanes, "atan2", y, x)
+    return lanes.libm("atan2", y, x)
 
 
 def power(lanes: Lanes, x: Value, y: Value) -> Value:
     """x^y as ``pow`` of C, by libm one lane after the other."""
-    return libm_per_lane(lanes, "pow", x, y)
-
-
-def libm_per_lane(lanes: Lanes, name: str, *arguments: Value) -> Value:
-    """A function of the C library called once a lane, in float64: 10 ns and more an element."""
-
-    def call(builder: ir.IRBuilder, *numbers: Value) -> Value:
-        signature = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * len(numbers))
-        return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), numbers)
-
-    return per_lane(lanes, name, call, *arguments)
-
-
-def per_lane(lanes: Lanes, name: str, scalar: Callable[..., Value], *arguments: Value) -> Value:
-    """``scalar(builder, number, …)`` of float64 numbers, once a lane.
-
-    The loop over the lanes is a function of its own, so that it does not spill the registers of the code around it.
-    """
-    module = lanes.builder.module
-    signature = ir.FunctionType(lanes.real_type, [lanes.real_type] * len(arguments))
-    label = f"codegen.{name}.{lanes.width}x{lanes.format.suffix}"
-    function = cgutils.get_or_insert_function(module, signature, label)
-    if function.is_declaration:
-        _define_per_lane(function, lanes, scalar)
-    return lanes.builder.call(function, arguments)
-
-
-def _define_per_lane(function: ir.Function, lanes: Lanes, scalar: Callable[..., Value]) -> None:
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder, index = ir.IRBuilder(function.append_basic_block()), ir.IntType(32)
-    scalars = Lanes(builder, 1, lanes.dtype)
-    if lanes.width == 1:
-        builder.ret(_through_double(scalars, scalar, function.args))
-        return
-    place = builder.alloca(lanes.real_type)
-    with cgutils.for_range(builder, index(lanes.width)) as loop:
-        value = _through_double(scalars, scalar, [builder.extract_element(a, loop.index) for a in function.args])
-        builder.store(builder.insert_element(builder.load(place), value, loop.index), place)
-    builder.ret(builder.load(place))
-
-
-def _through_double(lanes: Lanes, scalar: Callable[..., Value], arguments: Sequence[Value]) -> Value:
-    if lanes.dtype == "float64":
-        return scalar(lanes.builder, *arguments)
-    wide = [lanes.builder.fpext(a, ir.DoubleType()) for a in arguments]
-    return lanes.builder.fptrunc(scalar(lanes.builder, *wide), lanes.real_type)
+    return lanes.libm("pow", x, y)
 
 
 TABLE: Mapping[str, Function] = {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from math import prod
+from typing import NamedTuple
 
 from sympy import Expr, Integer
 
-from codegen.walk import Extent, base_name, subscripts
+from codegen.walk import Extent, base_name, elements, subscripts
 
 Pattern = tuple[int | None, ...]
 """An axis at a time, the integer subscript, or None for the whole axis."""
 
-Cell = tuple[str, Pattern]
-"""A vertex as a key: the variable's name and the pattern of the elements."""
+
+class Cell(NamedTuple):
+    """A vertex as a key: the variable's name and the pattern of the elements."""
+
+    name: str
+    pattern: Pattern
 
 
 def cell_of(reference: Expr) -> Cell:
@@ -20,9 +24,10 @@ def cell_of(reference: Expr) -> Cell:
 
     >>> from sympy import Idx, IndexedBase
     >>> cell_of(IndexedBase("W", shape=(3, 2))[1, Idx("d", 2)])
-    ('W', (1, None))
+    Cell(name='W', pattern=(1, None))
     """
-    return base_name(reference), tuple([int(i) if isinstance(i, Integer) else None for i in subscripts(reference)])
+    pattern = tuple([int(i) if isinstance(i, Integer) else None for i in subscripts(reference)])
+    return Cell(base_name(reference), pattern)
 
 
 def overlap(a: Pattern, b: Pattern) -> bool:
@@ -37,7 +42,7 @@ def meet(a: Pattern, b: Pattern) -> Pattern:
 
 def size(pattern: Pattern, extents: tuple[Extent, ...]) -> int:
     """The number of elements, a symbolic extent counted as 1: such an axis is never cut."""
-    return prod(n for m, n in zip(pattern, extents) if m is None and isinstance(n, int))
+    return elements(n for m, n in zip(pattern, extents) if m is None)
 
 
 def show(pattern: Pattern) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
@@ -16,16 +15,19 @@ from codegen.cached import Fields, cached_property
 from codegen.errors import GraphError
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.constants import faulty_constant
-from codegen.ir.summation import over_present
+from codegen.ir.reduction import Reduction
+from codegen.ir.summation import Summand, over_present
 from codegen.walk import (
     Extent,
     annotate,
     as_extent,
     base_name,
+    extent,
     indices,
     is_reference,
     leaf_indices,
     leaves,
+    moved,
     postorder,
     shape,
     subscripts,
@@ -46,13 +48,6 @@ class Access(NamedTuple):
     symbol: Expr
     """What the references of that variable are made of."""
     shape: tuple[Extent, ...]
-
-
-class Reduction(enum.Enum):
-    """How the values over the reduced indices are combined."""
-
-    SUM = "sum"
-    MAX = "max"
 
 
 @dataclass(frozen=True)
@@ -116,6 +111,21 @@ class Variable(Fields):
         return found
 
 
+def over(name: str, order: Iterable[Idx]) -> Expr:
+    """The variable of this name with an axis for each of these indices, at them.
+
+    >>> over("z", [Idx("h", 3)])
+    z[h]
+    """
+    key = tuple(order)
+    return Variable(name, tuple(map(extent, key)))[key]
+
+
+def called(name: str, reference: Expr) -> Expr:
+    """The same elements of a variable of the same shape and another name."""
+    return Variable(name, shape(reference))[subscripts(reference)]
+
+
 def sample_extent(name: str = "S") -> Symbol:
     """The symbolic number of samples, a positive integer."""
     return Symbol(name, integer=True, positive=True)
@@ -143,6 +153,16 @@ class Equation(Fields):
         if not isinstance(self.body, Expr):
             raise GraphError(f"the body of {self.target} is a {type(self.body).__name__}, expected a scalar expression")
 
+    @staticmethod
+    def vertex(name: str, body: Expr, order: Iterable[Idx]) -> Equation:
+        """A vertex of its own for an expression, with an axis for each index of ``order`` that it depends on."""
+        used = indices(body)
+        return Equation(over(name, [i for i in order if i in used]), body)
+
+    def at(self, reference: Expr) -> Expr:
+        """The body with the subscripts of a reference to the target."""
+        return moved(self.body, subscripts(self.target), subscripts(reference))
+
     @cached_property
     def name(self) -> str:
         """The name of the variable that is assigned."""
@@ -157,6 +177,32 @@ class Equation(Fields):
     def cell(self) -> Cell:
         """The vertex that is assigned."""
         return self.accesses[0].cell
+
+    @property
+    def is_map(self) -> bool:
+        """Whether nothing is reduced."""
+        return self.reduction is None
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it adds up, so that it can be split, and factors be taken out."""
+        return self.reduction is not None and self.reduction.linear
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is linear in its body: a map or a sum."""
+        return self.reduction is None or self.reduction.linear
+
+    @property
+    def selects(self) -> bool:
+        """Whether it takes one of the values that its body has."""
+        return self.reduction is not None and self.reduction.selects
+
+    @property
+    def monoid(self) -> Reduction:
+        """How an equation that reduces combines values."""
+        assert self.reduction is not None
+        return self.reduction
 
     @cached_property
     def free(self) -> tuple[Idx, ...]:
@@ -225,14 +271,17 @@ class Equation(Fields):
     @staticmethod
     def over(target: Expr, body: Expr, reduction: Reduction | None, reduced: tuple[Idx, ...]) -> Equation:
         """Reduce over the indices that the body has: over another one, a sum is a multiple and a maximum nothing."""
-        if reduction is Reduction.SUM:
-            term = over_present(body, reduced)
-            return Equation(target, term.body, reduction if term.reduced else None, term.reduced)
+        if reduction is not None and reduction.linear:
+            return Equation.total(target, over_present(body, reduced))
         present = indices(body)
         remaining = tuple(index for index in reduced if index in present)
         return Equation(target, body, reduction if remaining else None, remaining)
 
+    @staticmethod
+    def total(target: Expr, term: Summand) -> Equation:
+        """The sum, or a map if nothing is summed over."""
+        return Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced)
+
     def __str__(self) -> str:
-        sign = {None: "", Reduction.SUM: "Σ", Reduction.MAX: "max"}[self.reduction]
-        over = f"{sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
+        over = f"{self.reduction.sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
         return f"{self.target} = {over}{self.body}"

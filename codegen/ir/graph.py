@@ -7,7 +7,7 @@ of a network is the same graph with the same inputs and outputs, its equations a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,10 +18,11 @@ from sympy import Idx as Index
 from codegen.cached import Fields, cached_property
 from codegen.errors import CodegenError, GraphError
 from codegen.ir.cells import Cell, cell_of, overlap
-from codegen.ir.equation import Equation, Kind, Reduction, Variable, sample_extent
+from codegen.ir.equation import Equation, Kind, Variable, sample_extent
+from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import in_order, known_names, validate
-from codegen.walk import is_variable, subscripts
+from codegen.walk import is_symbolic, is_variable, subscripts
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Graph(Fields):
         for name, uncut in whole.items():
             extents = self.variables[name].shape
             axes = [range(n) if name in read and a not in uncut else (None,) for a, n in enumerate(extents)]
-            found[name] = tuple((name, pattern) for pattern in product(*axes))
+            found[name] = tuple(Cell(name, pattern) for pattern in product(*axes))
         return found
 
     @cached_property
@@ -114,7 +115,7 @@ class Graph(Fields):
     @cached_property
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents, in order of first occurrence in the shapes of the inputs."""
-        found = dict.fromkeys(e for v in self.variables.values() for e in v.shape if not isinstance(e, int))
+        found = dict.fromkeys(n for v in self.variables.values() for n in v.shape if is_symbolic(n))
         return tuple(found)
 
     @cached_property
@@ -134,7 +135,18 @@ class Graph(Fields):
         """The vertices that share elements with this piece of a variable: itself, if it is one."""
         if cell in self._vertices:
             return (cell,)
-        return tuple(c for c in self.cells[cell[0]] if overlap(cell[1], c[1]))
+        return tuple(c for c in self.cells[cell.name] if overlap(cell.pattern, c.pattern))
+
+    def upstream(self, *names: str, through: Callable[[Equation], Iterable[Expr]] | None = None) -> set[Cell]:
+        """The vertices that these variables are computed from, their own included; ``through`` some references only."""
+        found = {cell for name in names for cell in self.cells[name]}
+        for equation in reversed(self.equations):
+            if equation.cell in found:
+                if through is None:
+                    found.update(cell for _, cells in self.read_by(equation) for cell in cells)
+                else:
+                    found.update(cell for reference in through(equation) for cell in self.resolve(reference))
+        return found
 
     def variable(self, name: str) -> Variable:
         """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""
@@ -186,7 +198,7 @@ def require_graph(given: Any, error: type[CodegenError]) -> None:
 
 
 def _plain_key(variable: Variable, cell: Cell) -> tuple[Expr, ...]:
-    axes = enumerate(zip(cell[1], variable.shape))
+    axes = enumerate(zip(cell.pattern, variable.shape))
     return tuple(Index(f"i{axis}", n) if m is None else Integer(m) for axis, (m, n) in axes)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Set
-from math import prod
+from collections.abc import Collection, Set
 
 from sympy import Add, Dummy, Expr, Idx, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
 from sympy.core.basic import Basic
@@ -13,9 +12,9 @@ from sympy.core.relational import Relational
 from codegen.cached import once
 from codegen.functions import Composite, equal, hypot, select, step, stop_gradient
 from codegen.functions.kinks import Extremum
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
-from codegen.walk import annotate, extent, is_leaf, postorder
+from codegen.walk import annotate, is_leaf, postorder, size
 
 Operations = Counter[str]
 """Operations by kind: add, multiply, divide, power, compare, and one entry for each function."""
@@ -67,7 +66,7 @@ def _priced(equation: Equation) -> tuple[tuple[Collection[Idx], tuple[tuple[str,
         if kinds:
             found.append((below[id(node)], tuple(kinds.items())))
     if equation.reduction is not None:
-        found.append((equation.domain, (("add" if equation.reduction is Reduction.SUM else "compare", 1),)))
+        found.append((equation.domain, ((equation.reduction.operation, 1),)))
     return tuple(found)
 
 
@@ -126,11 +125,6 @@ def reading(expression: Basic) -> frozenset[int]:
         return any(arguments) or isinstance(node, (Indexed, Idx, Symbol))
 
     return frozenset(node for node, found in annotate(expression, reads).items() if found)
-
-
-def size(of: Iterable[Idx], samples: int) -> int:
-    """How many combinations of values indices have."""
-    return prod(n if isinstance(n := extent(i), int) else samples for i in of)
 
 
 def summary(operations: Operations) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from math import prod
 
-from sympy import Add, Expr, Idx, Integer
+from sympy import Idx, Integer
 
 from codegen.errors import GraphError
-from codegen.functions import maximum
-from codegen.ir.equation import Equation, Reduction
-from codegen.walk import extent, reindex
+from codegen.ir.equation import Equation
+from codegen.walk import extent, reindex, size
 
-COMBINE: Mapping[Reduction, Callable[..., Expr]] = {Reduction.SUM: Add, Reduction.MAX: maximum}
+
+def scalar_equations(equations: Iterable[Equation]) -> int:
+    """How many equations of single elements there are, those of all samples counted once."""
+    return sum(size(equation.free) for equation in equations)
 
 
 def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
     """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`."""
-    count = sum(prod(len(values) for values in _counted(e.free).values()) for e in equations)
+    count = scalar_equations(equations)
     if count > limit:
         raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")
     return (scalar for equation in equations for scalar in _scalars(equation))
@@ -40,5 +41,5 @@ def _scalars(equation: Equation) -> Iterator[Equation]:
     symbolic = tuple(i for i in equation.reduced if i not in _counted(equation.reduced))
     for outer in _assignments(equation.free):
         terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced)]
-        body = terms[0] if equation.reduction is None or len(terms) == 1 else COMBINE[equation.reduction](*terms)
+        body = terms[0] if equation.reduction is None or len(terms) == 1 else equation.reduction.combine(*terms)
         yield Equation.over(reindex(equation.target, outer), body, equation.reduction, symbolic)

@@ -15,7 +15,7 @@ from codegen.cached import once
 from codegen.errors import GraphError
 from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
-from codegen.walk import Extent, base_name, extent, postorder, subscripts
+from codegen.walk import Extent, base_name, extent, is_symbolic, postorder, subscripts
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -44,7 +44,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         _check_disjoint(name, patterns)
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
-    extents = {n for variable in inputs for n in variable.shape if not isinstance(n, int)}
+    extents = {n for variable in inputs for n in variable.shape if is_symbolic(n)}
     for equation in equations:
         if (fault := _fault(equation)) is not None:
             raise _error(equation, fault)
@@ -132,7 +132,7 @@ def _fault(equation: Equation) -> str | None:
     names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
         return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
-    if (equation.reduction is None) != (not equation.reduced):
+    if equation.is_map == bool(equation.reduced):
         return "a reduction and its reduced indices go together"
     for index in equation.reduced:
         if index not in equation.indices:
@@ -145,7 +145,7 @@ def _fault(equation: Equation) -> str | None:
 
 def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
     """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
-    for symbol in (*(n for n in equation.accesses[0].shape if not isinstance(n, int)), *equation.lengths):
+    for symbol in (*(n for n in equation.accesses[0].shape if is_symbolic(n)), *equation.lengths):
         if symbol not in extents:
             raise _error(equation, f"the integer {symbol} is not the extent of any input")
 
@@ -180,7 +180,7 @@ def _out_of_range(reference: Expr, subscript: Expr, axis: Extent) -> str | None:
             return f"{found}, but that axis of {base_name(reference)} has extent {axis}"
     elif not isinstance(subscript, Integer):
         return f"the subscript {subscript} of {reference} is neither an index nor an integer"
-    elif not isinstance(axis, int):
+    elif is_symbolic(axis):
         found = f"the subscript {subscript} of {reference} is an integer"
         return f"{found}, but that axis has the symbolic extent {axis}, expected an index"
     elif not 0 <= int(subscript) < axis:

@@ -7,15 +7,15 @@ of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sympy import Basic, Expr, Indexed
 from sympy.core.relational import Relational
 
 from codegen import functions
 from codegen.functions import Composite, canonical_node, equal, floor, sign, stop_gradient
-from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable
-from codegen.walk import base_name, extent, indices, is_leaf, is_variable, references, rewrite
+from codegen.ir.graph import Equation, Graph
+from codegen.walk import base_name, is_leaf, is_variable, references, rewrite
 
 
 def _first(node: Expr) -> list[Expr]:
@@ -51,17 +51,8 @@ DECISIONS: Mapping[type, Callable[[Expr], list[Expr]]] = {
 
 def ancestors_only(graph: Graph, of: str) -> Graph:
     """The graph without the equations that ``of`` does not need; the inputs stay."""
-    needed = _upstream(graph, of, lambda equation: equation.references)
+    needed = graph.upstream(of)
     return Graph(graph.inputs, tuple(e for e in graph.equations if e.cell in needed), (of,))
-
-
-def _upstream(graph: Graph, of: str, reads: Callable[[Equation], Iterable[Expr]]) -> set[Cell]:
-    """The vertices that ``of`` is reached from through what ``reads`` counts as read."""
-    found = set(graph.cells[of])
-    for equation in reversed(graph.equations):
-        if equation.cell in found:
-            found.update(cell for reference in reads(equation) for cell in graph.resolve(reference))
-    return found
 
 
 def branches(graph: Graph, of: str) -> Graph | None:
@@ -81,20 +72,15 @@ def branches(graph: Graph, of: str) -> Graph | None:
     """
     inner = ancestors_only(graph, of)
     fixed = {variable.name for variable in graph.inputs if variable.kind != "real"}
-    live = _upstream(inner, of, _flows_from)
+    live = inner.upstream(of, through=_flows_from)
     found: list[Equation] = []
     for equation in inner.equations:
         if equation.cell in live:
             for decision in dict.fromkeys(_decisions(equation)):
                 if any(base_name(reference) not in fixed for reference in references(decision)):
-                    found.append(_equation(f"branch {len(found) + 1} of {equation.target}", decision, equation))
+                    name = f"branch {len(found) + 1} of {equation.target}"
+                    found.append(Equation.vertex(name, decision, equation.domain))
     return inner.with_equations([*inner.equations, *found], [e.name for e in found]) if found else None
-
-
-def _equation(name: str, decision: Expr, equation: Equation) -> Equation:
-    present = set(indices(decision))
-    key = tuple(index for index in equation.domain if index in present)
-    return Equation(Variable(name, tuple(extent(i) for i in key))[key], decision)
 
 
 def _decisions(equation: Equation) -> Iterator[Expr]:
@@ -103,7 +89,7 @@ def _decisions(equation: Equation) -> Iterator[Expr]:
         kind = next((kind for kind in DECISIONS if isinstance(node, kind)), None)
         if kind is not None:
             yield from DECISIONS[kind](node)
-    if equation.reduction is Reduction.MAX and _flows_from(equation):
+    if equation.selects and _flows_from(equation):
         yield equal(body, equation.target)
 
 

@@ -21,7 +21,7 @@ from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.numeric.elementwise import NUMPY
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
-from codegen.walk import Extent, base_name, extent, indices, is_variable, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_variable, length, subscripts
 
 Array = NDArray[Any]
 
@@ -59,7 +59,7 @@ class Frame:
 
     def size(self, n: Extent) -> int:
         """The value of an extent."""
-        return n if isinstance(n, int) else self.extents[n]
+        return length(n, self.extents)
 
 
 Load = Callable[[Frame], Any]
@@ -139,11 +139,11 @@ def _value(plan: Plan, frame: Frame) -> Array:
     body = np.asarray(registers[plan.factors[0].position], frame.dtype)
     if body.ndim == 0:
         body = body.reshape((1,) * (1 + len(domain)))
-    if plan.equation.reduction is None:
+    if plan.equation.is_map:
         return body
     body = np.broadcast_to(body, (body.shape[0], *domain))
     kept = 1 + len(plan.equation.free)
-    return REDUCE[plan.equation.reduction](body.reshape(*body.shape[:kept], prod(body.shape[kept:])))
+    return REDUCE[plan.equation.monoid](body.reshape(*body.shape[:kept], prod(body.shape[kept:])))
 
 
 def _largest(body: Array) -> Array:
@@ -196,7 +196,7 @@ def _groups(equation: Equation) -> tuple[Expr, ...]:
     A denominator stays with a factor that has its indices, since x·(1/y) is not x/y at the ends of the range.
     """
     whole = (equation.body,)
-    if equation.reduction is not Reduction.SUM or not isinstance(equation.body, Mul):
+    if not equation.is_sum or not isinstance(equation.body, Mul):
         return whole
     groups: dict[frozenset[Idx], list[Expr]] = {}
     for factor in sorted(equation.body.args, key=lambda f: -len(indices(f))):

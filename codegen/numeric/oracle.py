@@ -26,7 +26,7 @@ from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
-from codegen.walk import base_name, extent, is_variable, subscripts
+from codegen.walk import base_name, extent, is_variable, length, subscripts
 
 Objects = NDArray[np.object_]
 
@@ -101,8 +101,7 @@ class Oracle:
         self.table = _table(self.ieee)
         self.functions: dict[type, Callable[..., Any]] = {}
         self.shapes = {
-            name: tuple(n if isinstance(n, int) else extents[n] for n in variable.shape)
-            for name, variable in graph.variables.items()
+            name: tuple(length(n, extents) for n in variable.shape) for name, variable in graph.variables.items()
         }
         self.plans = tuple(self._plan(equation, extents) for equation in graph.equations)
 
@@ -127,10 +126,10 @@ class Oracle:
         return result
 
     def _element(self, plan: Plan, found: Mapping[str, Objects], outer: Element) -> Mpf:
-        if plan.equation.reduction is None:
+        if plan.equation.is_map:
             return _run(plan.steps, found, outer)
         terms = [_run(plan.steps, found, outer + inner) for inner in product(*map(range, plan.reduced))]
-        return self.combine[plan.equation.reduction](terms)
+        return self.combine[plan.equation.monoid](terms)
 
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
         program = compile_bodies(equation.body, kept=(Approximation,))
@@ -145,10 +144,7 @@ class Oracle:
                 raise untranslated(instruction.node, equation, "mpmath")
         # The result of a single leaf, or of a node written early, need not be the last instruction.
         steps.append((lambda value: value, program.results))
-        free, reduced = (
-            tuple(n if isinstance(n := extent(i), int) else extents[n] for i in part)
-            for part in (equation.free, equation.reduced)
-        )
+        free, reduced = (tuple(length(extent(i), extents) for i in part) for part in (equation.free, equation.reduced))
         return Plan(equation, tuple(steps), free, reduced)
 
     def _function(self, operation: type) -> Callable[..., Any]:

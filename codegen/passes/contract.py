@@ -11,9 +11,10 @@ from typing import TypeAlias
 from sympy import Expr, Idx, Mul
 
 from codegen.functions import equal
-from codegen.ir.graph import Equation, Graph, Reduction, Variable
-from codegen.ir.operations import size
-from codegen.walk import extent, fresh_names, indices, is_leaf, references
+from codegen.ir.equation import over
+from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.summation import Summand
+from codegen.walk import fresh_names, indices, is_leaf, references, samples_first, size
 
 Indices: TypeAlias = frozenset[Idx]
 
@@ -29,7 +30,7 @@ def contract(graph: Graph) -> Graph:
     Σ_s x[s, d]·x[s, e]·q[s, h, k] takes two multiplications for each s, d, e, h, k; with the product of the two x first
     it takes one. Σ_ij v[i]·A[i, j]·w[j] sums over j before it multiplies by v.
 
-    >>> from codegen.ir.graph import Index
+    >>> from codegen.ir.graph import Index, Variable
     >>> i, j = Index("i", 3), Index("j", 4)
     >>> v, A, w, e = Variable("v", (3,)), Variable("A", (3, 4)), Variable("w", (4,)), Variable("e")
     >>> sum_ = Equation(e.symbol, v[i] * A[i, j] * w[j], Reduction.SUM, (i, j))
@@ -53,7 +54,7 @@ class _Operand:
 
 def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     """The equation, after those of the products that it no longer has."""
-    if equation.reduction is not Reduction.SUM:
+    if not equation.is_sum:
         yield equation
         return
     constants, operands = _operands(equation)
@@ -63,9 +64,8 @@ def _steps(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
 
     def vertex(expression: Expr, reduced: Sequence[Idx] = ()) -> Equation:
         free = set(indices(expression)) - set(reduced)
-        order = tuple(sorted((i for i in equation.domain if i in free), key=lambda i: isinstance(extent(i), int)))
-        target = Variable(next(names), tuple(extent(i) for i in order))[order]
-        return Equation(target, expression, Reduction.SUM if reduced else None, tuple(reduced))
+        target = over(next(names), samples_first(i for i in equation.domain if i in free))
+        return Equation.total(target, Summand(expression, tuple(reduced)))
 
     for one, other, summed in _cheapest(tuple(o.indices for o in operands), frozenset(remaining)).pairs:
         pair = operands[one], operands[other]

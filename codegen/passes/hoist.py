@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.graph import Equation, Graph
 from codegen.passes.share import DIVISION_COST, cost
-from codegen.walk import extent, indices, is_leaf, postorder
+from codegen.walk import fresh_names, indices, is_leaf, postorder
 
 
 @once
@@ -29,17 +28,14 @@ def hoist(graph: Graph) -> Graph:
     c[i] = r1*a[i]
     outputs c
     """
-    taken = set(graph.variables)
-    names = (name for n in count(1) if (name := f"r{n}") not in taken)
+    names = fresh_names("r", graph.variables)
     vertices: dict[Expr, Expr] = {}
     equations: list[Equation] = []
 
     def vertex(expression: Expr, domain: tuple[Idx, ...]) -> Expr:
         if expression not in vertices:
-            uses = set(indices(expression))
-            order = tuple(i for i in domain if i in uses)
-            vertices[expression] = Variable(next(names), tuple(extent(i) for i in order))[order]
-            equations.append(Equation(vertices[expression], expression))
+            equations.append(Equation.vertex(next(names), expression, domain))
+            vertices[expression] = equations[-1].target
         return vertices[expression]
 
     for equation in graph.equations:

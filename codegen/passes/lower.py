@@ -9,9 +9,9 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import Composite, canonical, canonical_node
-from codegen.ir.equation import Equation, Variable
+from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
-from codegen.walk import extent, fold, fresh_names, indices, is_leaf, postorder, rebuild, references
+from codegen.walk import fold, fresh_names, is_leaf, postorder, rebuild, references
 
 
 def lower(graph: Graph) -> Graph:
@@ -45,10 +45,7 @@ def _lowered(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
         if is_leaf(expression) or not references(expression):
             return expression
         if expression not in vertices:
-            used = indices(expression)
-            order = tuple(i for i in equation.domain if i in used)
-            target = Variable(next(names), tuple(extent(i) for i in order))[order]
-            vertices[expression] = Equation(target, canonical(expression))
+            vertices[expression] = Equation.vertex(next(names), canonical(expression), equation.domain)
         return vertices[expression].target
 
     def step(node: Basic, arguments: list[tuple[Basic, bool]]) -> tuple[Basic, bool]:

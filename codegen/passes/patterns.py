@@ -12,7 +12,7 @@ from sympy import Expr, Idx, Indexed
 from sympy.core.basic import Basic
 from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.walk import fold, reindex
+from codegen.walk import fold, moved
 
 
 class Patterns:
@@ -63,4 +63,4 @@ class Vertex:
 
     def at(self, actual: Sequence[Idx]) -> Expr:
         """The reference with other indices, in the same order."""
-        return reindex(self.target, {old: new for old, new in zip(self.order, actual) if old != new})
+        return moved(self.target, self.order, actual)

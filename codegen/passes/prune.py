@@ -16,10 +16,5 @@ def prune(graph: Graph) -> Graph:
     d = a*b
     outputs d
     """
-    needed = {cell for name in graph.outputs for cell in graph.cells[name]}
-    kept = []
-    for equation in reversed(graph.equations):
-        if equation.cell in needed:
-            kept.append(equation)
-            needed.update(cell for _, cells in graph.read_by(equation) for cell in cells)
-    return graph.with_equations(reversed(kept))
+    needed = graph.upstream(*graph.outputs)
+    return graph.with_equations(equation for equation in graph.equations if equation.cell in needed)

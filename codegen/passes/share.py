@@ -11,7 +11,7 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import equal, select, step, stop_gradient
-from codegen.ir.equation import Equation, Variable
+from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
 from codegen.passes.patterns import Patterns, Vertex
 from codegen.walk import (
@@ -64,7 +64,7 @@ def _merge(graph: Graph, patterns: Patterns) -> list[Equation]:
     for given in graph.equations:
         equation = given.with_body(_follow(given, alias))
         right_side = _right_side(equation, patterns)
-        plain = is_leaf(equation.body) and equation.reduction is None
+        plain = is_leaf(equation.body) and equation.is_map
         if plain or not equation.references or right_side not in first:
             first.setdefault(right_side, Vertex(equation.target, equation.free))
             kept.append(equation)
@@ -116,7 +116,7 @@ def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
 
 
 def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Patterns) -> None:
-    if equation.reduction is None and equation.references and not is_leaf(equation.body):
+    if equation.is_map and equation.references and not is_leaf(equation.body):
         order = equation.indices
         if set(order) == set(equation.free):
             vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))
@@ -232,10 +232,8 @@ def _with_vertices(
             return built
         shape, order = wanted[id(node)].pattern, wanted[id(node)].order
         if shape not in vertices:
-            axes = tuple(i for i in equation.domain if i in order)  # as elsewhere: the samples first
-            target = Variable(next(names), tuple(extent(i) for i in axes))[axes]
-            vertices[shape] = Vertex(target, order)
-            new.append(Equation(target, built))
+            new.append(Equation.vertex(next(names), built, equation.domain))  # as elsewhere: the samples first
+            vertices[shape] = Vertex(new[-1].target, order)
         return vertices[shape].at(order)
 
     body = fold(equation.body, step)

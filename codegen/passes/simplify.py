@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sympy import Add, Expr, Idx, Integer, Mul, Number, Pow
+from sympy import Add, Expr, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import canonical
-from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.summation import summand
-from codegen.walk import indices, reindex, rewrite, subscripts
+from codegen.walk import indices, rewrite
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""
@@ -60,14 +60,14 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
         for access in equation.reads:
             cells = graph.meeting(access.cell)
             for cell in cells:
-                uses[cell] += 1 if equation.reduction is None else 2
+                uses[cell] += 1 if equation.is_map else 2
             if cells != (access.cell,):
                 whole.difference_update(cells)
     return uses, whole
 
 
 def _is_trivial(equation: Equation, uses: int) -> bool:
-    if equation.reduction is not None:
+    if not equation.is_map:
         return False
     references, body = equation.references, equation.body
     if not references:
@@ -96,10 +96,7 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
     hits = {access.reference: inlined[access.cell] for access in equation.reads if access.cell in inlined}
     if not hits:
         return equation
-    replacements = {
-        r: reindex(e.body, {i: j for i, j in zip(subscripts(e.target), subscripts(r)) if isinstance(i, Idx) and i != j})
-        for r, e in hits.items()
-    }
+    replacements = {reference: source.at(reference) for reference, source in hits.items()}
     # A square written into a root becomes SymPy's Abs.
     return equation.with_body(canonical(rewrite(equation.body, replacements.get)))
 
@@ -107,9 +104,8 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
 @once
 def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
-    if equation.reduction is Reduction.SUM:
-        term = summand(equation.body, equation.reduced)
-        equation = Equation.over(equation.target, term.body, Reduction.SUM, term.reduced)
+    if equation.is_sum:
+        equation = Equation.total(equation.target, summand(equation.body, equation.reduced))
     return equation.with_body(rewrite(equation.body, _factor))
 
 

@@ -11,18 +11,17 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import log1p, maximum, sigmoid, stop_gradient
-from codegen.ir.equation import Equation, Reduction, Variable
-from codegen.ir.graph import Cell, Graph, cell_of
+from codegen.ir.equation import Equation, over
+from codegen.ir.graph import Cell, Graph, Reduction, cell_of
+from codegen.ir.names import Names
 from codegen.passes import tails
 from codegen.passes.norms import directed, is_norm
 from codegen.passes.stable_forms import GROWING, exponents, is_reciprocal, merge_exponentials, stable
 from codegen.walk import (
-    extent,
-    fresh_name,
     is_reference,
+    moved,
     postorder,
     references,
-    reindex,
     replace,
     rewrite,
     subscripts,
@@ -46,7 +45,7 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     outputs a, b
     """
     equations = _complemented([_stable(equation) for equation in graph.equations])
-    return graph.with_equations(_look_through(_shift(equations, keep, set(graph.variables)), keep))
+    return graph.with_equations(_look_through(_shift(equations, keep, Names(graph.variables)), keep))
 
 
 @once
@@ -96,19 +95,19 @@ class _Shifted:
 
     def at(self, reference: Expr) -> tuple[Expr, Expr]:
         """Shift and total with the subscripts of a reference to Z."""
-        to = dict(zip(subscripts(self.target), subscripts(reference)))
-        return reindex(self.shift, to), reindex(self.total, to)
+        old, new = subscripts(self.target), subscripts(reference)
+        return moved(self.shift, old, new), moved(self.total, old, new)
 
 
-def _shift(equations: Sequence[Equation], keep: Collection[str], taken: set[str]) -> list[Equation]:
+def _shift(equations: Sequence[Equation], keep: Collection[str], names: Names) -> list[Equation]:
     exponentials, maxima = _exponentials(equations, keep), _maxima(equations)
-    wanted = {cell for e in equations for r in _logged_or_divided(e) if (cell := cell_of(r))[0] not in keep}
+    wanted = {cell for e in equations for r in _logged_or_divided(e) if (cell := cell_of(r)).name not in keep}
     shifted: dict[Cell, _Shifted] = {}
     rewritten: list[Equation] = []
     for equation in equations:
         powers = _powers(equation, exponentials) if equation.cell in wanted else ()
         if powers and not any(cell_of(r) in maxima for power in powers for r in references(power)):
-            shifted[equation.cell], its_equations = _split(equation, powers, taken)
+            shifted[equation.cell], its_equations = _split(equation, powers, names)
             rewritten += its_equations
         else:
             rewritten.append(_with_shift(equation, shifted, exponentials))
@@ -117,7 +116,7 @@ def _shift(equations: Sequence[Equation], keep: Collection[str], taken: set[str]
 
 def _exponentials(equations: Iterable[Equation], keep: Collection[str]) -> dict[Cell, Equation]:
     """The vertices that are an exponential and may be written out."""
-    return {e.cell: e for e in equations if e.reduction is None and isinstance(e.body, exp) and e.name not in keep}
+    return {e.cell: e for e in equations if e.is_map and isinstance(e.body, exp) and e.name not in keep}
 
 
 def _maxima(equations: Iterable[Equation]) -> set[Cell]:
@@ -134,17 +133,14 @@ def _logged_or_divided(equation: Equation) -> list[Expr]:
 
 def _powers(equation: Equation, exponentials: Mapping[Cell, Equation]) -> tuple[Expr, ...]:
     """The g of Z = Σ exp(g), the exponentials written in place or vertices of their own; none for other equations."""
-    if equation.reduction is Reduction.SUM:
+    if equation.is_sum:
         return exponents(_written_out(equation.body, exponentials))
-    return exponents(equation.body) if equation.reduction is None and isinstance(equation.body, Add) else ()
+    return exponents(equation.body) if equation.is_map and isinstance(equation.body, Add) else ()
 
 
-def _split(equation: Equation, powers: Sequence[Expr], taken: set[str]) -> tuple[_Shifted, list[Equation]]:
+def _split(equation: Equation, powers: Sequence[Expr], names: Names) -> tuple[_Shifted, list[Equation]]:
     """Z = exp(shift)·total with the largest exponent as the shift."""
-    sizes = tuple(extent(i) for i in equation.free)
-    names = [fresh_name(f"{equation.name} {word}", taken) for word in ("shift", "shifted")]
-    taken.update(names)
-    shift, total = (Variable(name, sizes)[equation.free] for name in names)
+    shift, total = (over(names.new(f"{equation.name} {word}"), equation.free) for word in ("shift", "shifted"))
     largest = stop_gradient(maximum(*powers) if len(powers) > 1 else powers[0])
     terms = Add(*[exp(power - shift) for power in powers])
     return _Shifted(equation.target, shift, total), [
@@ -184,7 +180,7 @@ def _merged(product: Mul, exponentials: Mapping[Cell, Equation]) -> Expr | None:
 def _written_out(body: Expr, definitions: Mapping[Cell, Equation]) -> Expr:
     """The body with these vertices replaced by what they are."""
     hits = {
-        reference: reindex(source.body, dict(zip(subscripts(source.target), subscripts(reference))))
+        reference: source.at(reference)
         for reference in references(body)
         if (source := definitions.get(cell_of(reference))) is not None
     }
@@ -201,9 +197,9 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
     where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u); d/e, where d is exp(−u²) and e is
     erfc(u), becomes 1/erfcx(u); √n and x/√n, where n is x² + y², become hypot(x, y) and the cosine of its direction.
     """
-    norms = {e.cell: e for e in equations if e.reduction is None and is_norm(e.body) and e.name not in keep}
-    decaying = {e.cell: e for e in equations if e.reduction is None and _decays(e.body) and e.name not in keep}
-    growing = {e.cell: e for e in equations if e.reduction is None and e.body.func in GROWING and e.name not in keep}
+    norms = {e.cell: e for e in equations if e.is_map and is_norm(e.body) and e.name not in keep}
+    decaying = {e.cell: e for e in equations if e.is_map and _decays(e.body) and e.name not in keep}
+    growing = {e.cell: e for e in equations if e.is_map and e.body.func in GROWING and e.name not in keep}
     bases = {**growing, **norms}
     saturating = {**_saturating(equations, keep), **bases}
 
@@ -245,7 +241,7 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
     found: dict[Cell, Equation] = {}
     for equation in equations:
         body = _written_out(equation.body, exponentials) if isinstance(equation.body, Mul) else equation.body
-        if equation.reduction is None and equation.name not in keep and _saturates(body, maxima):
+        if equation.is_map and equation.name not in keep and _saturates(body, maxima):
             found[equation.cell] = equation.with_body(body)
     return found
 

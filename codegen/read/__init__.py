@@ -13,11 +13,11 @@ from sympy.logic.boolalg import Boolean
 from codegen.errors import GraphError
 from codegen.ir.equation import Variable
 from codegen.ir.graph import Graph
-from codegen.read.build import BODY_DEPTH, Builder
+from codegen.read.build import BODY_DEPTH, Reader
 from codegen.read.declare import GivenKey, Key, by_name, input_variable, key_scope, output_variables
 from codegen.read.matrices import axis, entry, is_matrix
 from codegen.read.motions import is_motion, motion_name
-from codegen.read.scope import Scope, as_extent
+from codegen.read.scope import Scope, axis_length
 from codegen.walk import base_name
 
 INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable, AppliedUndef, Derivative)
@@ -76,14 +76,14 @@ def from_expressions(
     for name in assigned:
         if name in names:
             raise GraphError(f"the output {name!r} has the name of an input")
-    builder = Builder(variables, arrays, assigned, decompose)
+    reader = Reader(variables, arrays, assigned, decompose)
     for given in listed:
         if isinstance(given, Symbol):
-            builder.written[given.name] = given
-    builder.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
+            reader.written[given.name] = given
+    reader.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
     for key, value in entries.items():
-        _add(builder, key, value)
-    return Graph(variables, tuple(builder.equations), tuple(assigned))
+        _add(reader, key, value)
+    return Graph(variables, tuple(reader.equations), tuple(assigned))
 
 
 def _listed(inputs: Input | Iterable[Input]) -> list[Input]:
@@ -104,17 +104,17 @@ def _checked_outputs(outputs: Mapping[Key, object]) -> dict[str, Variable]:
     return arrays
 
 
-def _add(builder: Builder, key: Key, value: object) -> None:
+def _add(reader: Reader, key: Key, value: object) -> None:
     scope = key_scope(key)
     if isinstance(key, Indexed):
-        target = builder.arrays[base_name(key)][tuple(scope.value(i) for i in key.indices)]
-        builder.assign(target, _scalar(scope, value), scope)
+        target = reader.arrays[base_name(key)][tuple(scope.value(i) for i in key.indices)]
+        reader.assign(target, _scalar(scope, value), scope)
     elif is_matrix(value):
-        _add_matrix(builder, key, value, scope)
+        _add_matrix(reader, key, value, scope)
     else:
         variable = Variable(key)
-        builder.assign(variable.symbol, _scalar(scope, value), scope)
-        builder.known[key] = variable
+        reader.assign(variable.symbol, _scalar(scope, value), scope)
+        reader.known[key] = variable
 
 
 def _scalar(scope: Scope, value: object) -> Expr:
@@ -128,9 +128,9 @@ def _scalar(scope: Scope, value: object) -> Expr:
     return expression
 
 
-def _add_matrix(builder: Builder, name: str, value: Expr, scope: Scope) -> None:
+def _add_matrix(reader: Reader, name: str, value: Expr, scope: Scope) -> None:
     """The equations of a matrix: one for each element that is written out, one for all where it is symbolic."""
-    shape = tuple(as_extent(n) for n in value.shape)
+    shape = tuple(axis_length(n) for n in value.shape)
     variable = Variable(name, () if shape == (1, 1) else shape)
     if isinstance(value, sympy.MatrixBase):
         places = [(Integer(i), Integer(j)) for i in range(shape[0]) for j in range(shape[1])]
@@ -140,10 +140,10 @@ def _add_matrix(builder: Builder, name: str, value: Expr, scope: Scope) -> None:
     for place in places:
         target = variable[place if variable.shape else ()]
         if isinstance(value, sympy.MatrixBase):
-            builder.assign(target, value[place], scope)
+            reader.assign(target, value[place], scope)
         else:
-            builder.define(target, entry(builder, value, *place, scope))
-    builder.known[name] = variable
+            reader.define(target, entry(reader, value, *place, scope))
+    reader.known[name] = variable
 
 
 __all__ = ["BODY_DEPTH", "from_expressions"]

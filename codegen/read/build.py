@@ -32,15 +32,16 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
-from codegen.ir.equation import Equation, Reduction, Variable
-from codegen.ir.summation import over_present
+from codegen.ir.equation import Equation, Variable, over
+from codegen.ir.reduction import Reduction
+from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
 from codegen.read import matrices, products
 from codegen.read.admission import OPAQUE, check, describe, is_opaque
 from codegen.read.complex_forms import made_real
 from codegen.read.motions import motion_name
 from codegen.read.rewriting import rewritten
-from codegen.read.scope import Limits, Scope, as_extent, ends, on_long_axes, with_extents
+from codegen.read.scope import Limits, Scope, axis_length, ends, on_long_axes, with_extents
 from codegen.walk import (
     Extent,
     annotate,
@@ -49,9 +50,12 @@ from codegen.walk import (
     fresh_names,
     indices,
     is_leaf,
+    is_sample,
+    moved,
     postorder,
     references,
     reindex,
+    samples_first,
     subscripts,
 )
 
@@ -78,7 +82,7 @@ class _Part:
     reads: bool = True
 
 
-class Builder:
+class Reader:
     """Builds the equations of successive expressions; a node that was cut is the vertex it became."""
 
     def __init__(
@@ -162,9 +166,8 @@ class Builder:
         key = (body, reduced)
         if key not in self.vertices:
             found = [index for index in indices(body) if index not in reduced]
-            free = tuple(sorted(found, key=lambda index: isinstance(extent(index), int)))  # the samples first
-            target = Variable(next(self.fresh), tuple(map(extent, free)))[free]
-            self.equations.append(Equation(target, canonical(body), Reduction.SUM if reduced else None, reduced))
+            target = over(next(self.fresh), samples_first(found))
+            self.equations.append(Equation.total(target, Summand(canonical(body), reduced)))
             self.vertices[key] = target
         return self.vertices[key]
 
@@ -186,7 +189,7 @@ class Builder:
         if label in self.known or label in self.arrays:
             raise GraphError(f"{scope.place} contains the symbol {label!r}, which is an array, expected its elements")
         if any(str(n) == label for variable in self.known.values() for n in variable.shape):
-            return as_extent(symbol)
+            return axis_length(symbol)
         raise self._unknown(f"the symbol {label!r}", label, scope)
 
     def _motion(self, node: Basic, scope: Scope) -> Expr:
@@ -326,7 +329,7 @@ class Builder:
 
         No derivative is ever divided by a factor, so zeros are right.
         """
-        if any(not isinstance(extent(index), int) for index in scope.bind(node.limits)[1]):
+        if any(is_sample(index) for index in scope.bind(node.limits)[1]):
             return self._symbolic_product(node, scope)
         result: Expr = Integer(1)
         for number, inner in enumerate(self._factors(node.limits, scope)):
@@ -394,21 +397,21 @@ class Builder:
             for place, body in elements.items():
                 self.equations.append(Equation(gathered[(*map(Integer, place), *still)], canonical(body)))
             self.vertices[memo] = gathered[(*moving, *still)]
-        return reindex(self.vertices[memo], dict(zip(subscripts(self.vertices[memo]), moving)))
+        return moved(self.vertices[memo], subscripts(self.vertices[memo]), moving)
 
 
 #: What stands for a node that a walk over operations stops at.
 VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]], ...] = (
-    (Symbol, Builder._symbol),
-    (Idx, Builder._index),
-    (Indexed, Builder._indexed),
-    (Sum, Builder._summed),
-    (Product, Builder._product),
-    (MatrixElement, Builder._element),
-    (Trace, Builder._trace),
-    (Determinant, Builder._determinant),
-    (Piecewise, Builder._branches),
-    ((AppliedUndef, Derivative), Builder._motion),
+    (Symbol, Reader._symbol),
+    (Idx, Reader._index),
+    (Indexed, Reader._indexed),
+    (Sum, Reader._summed),
+    (Product, Reader._product),
+    (MatrixElement, Reader._element),
+    (Trace, Reader._trace),
+    (Determinant, Reader._determinant),
+    (Piecewise, Reader._branches),
+    ((AppliedUndef, Derivative), Reader._motion),
 )
 
 

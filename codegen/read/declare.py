@@ -13,8 +13,8 @@ from codegen.errors import GraphError
 from codegen.ir.equation import Kind, Variable
 from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
 from codegen.read.motions import is_motion, motion_name
-from codegen.read.scope import Scope, as_extent
-from codegen.walk import Extent, base_name, is_leaf
+from codegen.read.scope import Scope, axis_length
+from codegen.walk import Extent, base_name, is_fixed, is_leaf
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
@@ -49,13 +49,13 @@ def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
     if isinstance(given, Symbol):
         return Variable(str(given.name), (), "integer" if given.is_integer else "real")
     if isinstance(given, MatrixSymbol):
-        return Variable(str(given.name), tuple(as_extent(n) for n in given.shape))
+        return Variable(str(given.name), tuple(axis_length(n) for n in given.shape))
     if isinstance(given, Indexed) and all(isinstance(i, Idx) for i in given.indices):
         shape = tuple(key_extent(f"the input {given}", i) for i in given.indices)
         return Variable(base_name(given), shape, _kind(given.base))
     if isinstance(given, IndexedBase):
         label = str(given.label)
-        shape = tuple(map(as_extent, given.shape)) if given.shape else observed_shape(label, bodies)
+        shape = tuple(map(axis_length, given.shape)) if given.shape else observed_shape(label, bodies)
         return Variable(label, shape, _kind(given))
     expected = "expected a sympy.Symbol, an IndexedBase or its element at indices, a MatrixSymbol, or q(t)"
     raise GraphError(f"the input {given!r} is a {type(given).__name__}, {expected}")
@@ -72,7 +72,7 @@ def output_variables(outputs: Mapping[Key, object]) -> dict[str, Variable]:
         if isinstance(key, Indexed):
             place = f"the output {str(key)!r}"
             sizes = tuple(int(i) + 1 if isinstance(i, Integer) else key_extent(place, i) for i in key.indices)
-            declared = tuple(map(as_extent, key.base.shape)) if key.base.shape else None
+            declared = tuple(map(axis_length, key.base.shape)) if key.base.shape else None
             found.setdefault(base_name(key), []).append(declared or sizes)
     return {name: Variable(name, tuple(_largest(name, axis) for axis in zip(*sizes))) for name, sizes in found.items()}
 
@@ -85,14 +85,14 @@ def key_extent(place: str, index: Expr) -> Extent:
         raise GraphError(f"{place}: the index {index} has no range, expected Idx('{index}', n)")
     if index.lower != 0:
         raise GraphError(f"{place}: the index {index} runs from {index.lower}, expected one from 0")
-    return as_extent(index.upper + 1)
+    return axis_length(index.upper + 1)
 
 
 def _largest(name: str, axis: Sequence[Extent]) -> Extent:
     sizes = list(dict.fromkeys(axis))
     if len(sizes) == 1:
         return sizes[0]
-    if all(isinstance(n, int) for n in sizes):
+    if is_fixed(sizes):
         return max(sizes)
     raise GraphError(f"the axes of {name} have different lengths: {', '.join(map(str, sizes))}")
 
@@ -139,7 +139,7 @@ def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, .
         if isinstance(node, Indexed) and base_name(node) == label:
             values = [scope.value(i) for i in node.indices]
             shown = [isinstance(v, Idx) and v not in scope.partial for v in values]
-            yield tuple(as_extent(v.upper + 1) if plain else None for v, plain in zip(values, shown))
+            yield tuple(axis_length(v.upper + 1) if plain else None for v, plain in zip(values, shown))
         elif isinstance(node, REDUCTIONS):
             scopes.append(scope.bind(node.limits)[0])
             stack.append((node.function, scopes[-1]))

@@ -194,14 +194,14 @@ def on_long_axes(difference: Expr) -> bool:
 
 def with_extents(expression: Expr) -> Expr:
     """A bound or a length with its symbols as extents."""
-    symbols = {leaf: as_extent(leaf) for leaf in leaves(expression) if isinstance(leaf, Symbol)}
+    symbols = {leaf: axis_length(leaf) for leaf in leaves(expression) if isinstance(leaf, Symbol)}
     return substitute(expression, symbols)
 
 
-def as_extent(value: Expr | int) -> Extent:
+def axis_length(value: Expr | int) -> Extent:
     """The length of an axis: an integer, or a positive integer symbol of the name that the user gave.
 
-    >>> as_extent(Symbol("n"))
+    >>> axis_length(Symbol("n"))
     n
     """
     if isinstance(value, Symbol):

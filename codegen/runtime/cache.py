@@ -25,21 +25,19 @@ from weakref import WeakValueDictionary, finalize, ref
 from codegen.runtime import guard
 from codegen.runtime.forks import compiling
 from codegen.runtime.machine import free_pass_managers
-from codegen.runtime.store import keep, locked, remove
+from codegen.runtime.store import DIGESTS, MACHINE_CODE, OBJECT, SOURCE, held, keep, locked, remove, warn
 
-DIGESTS = "digests"
-SOURCE = "module.py"
-OBJECT = "code"
-MACHINE_CODE = "__pycache__"
+GENERATED = "symnn_generated_"
+"""How the names of our modules begin."""
 FACTS = ("schedule", "emitter", "workspace", "calls")
 """What an entry says about its code."""
 
 
-class Functions(types.SimpleNamespace):
+class LoadedFunctions(types.SimpleNamespace):
     """Functions of a generated module by name."""
 
 
-_loaded: WeakValueDictionary[str, Functions] = WeakValueDictionary()
+_loaded: WeakValueDictionary[str, LoadedFunctions] = WeakValueDictionary()
 """The functions of generated modules that this process still holds."""
 _lock = threading.RLock()
 
@@ -48,7 +46,7 @@ _lock = threading.RLock()
 class Loaded:
     """The functions of a module, and whether their machine code came from the cache."""
 
-    functions: Functions
+    functions: LoadedFunctions
     cache_hit: bool
 
 
@@ -116,7 +114,7 @@ def _entry_bytes(found: Entry) -> bytes:
 
 def _read_entry(path: Path) -> Entry | None:
     """What a file holds, or None if it is missing or not whole."""
-    data = guard.read(path)
+    data = held(path)
     if data is None:
         return None
     digest, content = data[:32], data[32:]
@@ -150,9 +148,9 @@ def load(source: str, use_cache: bool, namespace: Mapping[str, Any], names: Sequ
 
 def _execute(
     name: str, source: str, filename: str, cache: bool, namespace: Mapping[str, Any], names: Sequence[str]
-) -> Functions:
+) -> LoadedFunctions:
     free_pass_managers()
-    module = types.ModuleType(f"symnn_generated_{name}")
+    module = types.ModuleType(f"{GENERATED}{name}")
     module.__file__ = filename
     # Each of its functions holds the module, and nothing else does.
     module.__dict__.update(namespace, CACHE=cache, MODULE=module)
@@ -160,7 +158,7 @@ def _execute(
     finalize(module, _forget, stand_in)
     exec(compile(source, filename, "exec"), module.__dict__)
     # Numba frees a function when nobody holds it, and holds its globals until then: it must not be one of them.
-    return Functions(**{name: module.__dict__.pop(name) for name in names})
+    return LoadedFunctions(**{name: module.__dict__.pop(name) for name in names})
 
 
 class _StandIn(types.ModuleType):
@@ -182,25 +180,66 @@ def _forget(stand_in: types.ModuleType) -> None:
 
 
 def _from_disk(name: str, source: str, namespace: Mapping[str, Any], names: Sequence[str]) -> Loaded | None:
+    """The functions of a module whose machine code Numba keeps beside its file; None where there is no place for it."""
     with locked(name) as place:
         if place is None:
             return None
-        path = place / SOURCE
-        # Truncated or foreign files must not be unpickled: unless all are as recorded, none is used.
-        if guard.read(path) != source.encode() or guard.read(place / DIGESTS) != _digests(place).encode():
-            remove(place / MACHINE_CODE)
-            if not keep(path, source.encode()):
-                return None
-            (place / MACHINE_CODE).mkdir(mode=0o700)
-        functions = _execute(name, source, str(path), True, namespace, names)
-        # Of a C function Numba counts the hits itself, of others in statistics.
-        last = getattr(functions, names[-1])
-        hit = bool(getattr(last, "stats", last).cache_hits)
-        if not hit:
-            for file in (place / MACHINE_CODE).iterdir():  # Numba's, made just now, as the umask would have them
-                file.chmod(0o600)
-            keep(place / DIGESTS, _digests(place).encode())
-        return Loaded(functions, hit)
+        try:
+            return _beside(place, name, source, namespace, names)
+        except OSError as error:  # also Numba's, where the disk is full
+            warn(place.parent, error)
+            _clear(place)
+            return None
+
+
+def _beside(place: Path, name: str, source: str, namespace: Mapping[str, Any], names: Sequence[str]) -> Loaded | None:
+    path = place / SOURCE
+    digests = guard.read(place / DIGESTS)
+    # Truncated or foreign files must not be unpickled: unless all are as recorded, none is used. Those of a process
+    # that was killed before it recorded them may be as its umask had them.
+    if digests is None or guard.read(path) != source.encode() or digests != _digests(place).encode():
+        _clear(place)
+        if not keep(path, source.encode()):
+            return None
+        (place / MACHINE_CODE).mkdir(mode=guard.PRIVATE)
+    functions = _execute(name, source, str(path), _numba_keeps_beside(), namespace, names)
+    # Of a C function Numba counts the hits itself, of others in statistics.
+    last = getattr(functions, names[-1])
+    hit = bool(getattr(last, "stats", last).cache_hits)
+    if not hit:
+        for file in (place / MACHINE_CODE).iterdir():  # Numba's, made just now, as the umask would have them
+            file.chmod(0o600)
+        keep(place / DIGESTS, _digests(place).encode())
+    return Loaded(functions, hit)
+
+
+def _numba_keeps_beside() -> bool:
+    """Make Numba keep the machine code of our modules beside their files, wherever else ``NUMBA_CACHE_DIR`` says.
+
+    There and in its directory for the user nobody looks at what it unpickles. Whether it does so: a list of places that
+    the user has set goes before ours.
+    """
+    from numba import config
+
+    _beside_first()
+    return not getattr(config, "CACHE_LOCATOR_CLASSES", "")
+
+
+@lru_cache(maxsize=1)
+def _beside_first() -> None:
+    from numba.core import caching
+
+    def from_function(cls: Any, function: Any, file: str) -> Any:
+        return cls(function, file) if function.__module__.startswith(GENERATED) else None
+
+    beside = type("Beside", (caching.InTreeCacheLocator,), {"from_function": classmethod(from_function)})
+    caching.CompileResultCacheImpl._locator_classes.insert(0, beside)
+
+
+def _clear(place: Path) -> None:
+    """Remove Numba's files, the digests first: without them no other is used."""
+    remove(place / DIGESTS)
+    remove(place / MACHINE_CODE)
 
 
 def _digests(entry: Path) -> str:

@@ -51,7 +51,7 @@ def _equation(equation: Equation) -> Iterator[str]:
             yield f"{seen[text]} {text}"
         numbers[id(node)] = seen[text]
     reduced = ", ".join(_leaf(i) for i in equation.reduced)
-    kind = None if equation.reduction is None else equation.reduction.value
+    kind = equation.reduction and equation.reduction.value
     subscripts = ", ".join(_leaf(i) for i in getattr(equation.target, "indices", ()))
     yield f"{equation.name!r} ({subscripts}) = {kind} ({reduced}) {numbers[id(equation.body)]}"
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from codegen.emit.layout import Layout, Slot, layout
-from codegen.emit.numba import DTYPES, dtype_name
-from codegen.errors import EmitError
-from codegen.ir.graph import Graph, require_graph
+from codegen.dtypes import DTYPES
+from codegen.emit.layout import Layout, Slot
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
-from codegen.runtime.code import CFunction, Code, EmitterName, Preparation, load_code
+from codegen.runtime.code import CFunction, Code, Prepared
 from codegen.runtime.jitted import without_masks
-from codegen.schedule import SCHEDULES, ScheduleName
+from codegen.walk import is_fixed, is_symbolic
 
 
 @dataclass(frozen=True)
@@ -34,25 +30,25 @@ class CompileReport:
     seconds: float
     """What compiling took, or loading from the cache."""
     cache_hit: bool
-    preparation: Preparation = field(repr=False)
+    compilation: Prepared = field(repr=False)
     """What was worked out about the graph; nothing yet if its code came from the cache."""
 
     @property
     def stages(self) -> Mapping[str, float]:
         """Seconds of each stage on the way here: the key in the cache, and unless it was there the passes, the
         schedule, the writing and LLVM; then loading. Readable code is compiled and loaded by Numba."""
-        return dict(self.preparation.stages.seconds)
+        return dict(self.compilation.stages.seconds)
 
     @property
     def passes(self) -> PassReport:
         """Operations for one sample after each pass."""
-        return self.preparation.optimised[1]
+        return self.compilation.optimised[1]
 
     def __str__(self) -> str:
         origin = "loaded from the cache" if self.cache_hit else "compiled"
         return (
             f"schedule {self.schedule}, {self.emitter} code, {self.dtype}, workspace {self.workspace} numbers\n"
-            f"{origin} in {self.seconds * 1e3:.0f} ms: {self.preparation.stages}\n"
+            f"{origin} in {self.seconds * 1e3:.0f} ms: {self.compilation.stages}\n"
             f"operations for one sample, after each pass:\n{self.passes}"
         )
 
@@ -71,7 +67,7 @@ class CompiledFunction:
     once an argument. Other arguments raise ``TypeError`` or ``ValueError`` that say which, what was found and what was
     expected; an array for ``out`` is never converted, nor is what :meth:`bind` gets unless :meth:`convert` made it.
 
-    >>> from codegen import from_expressions
+    >>> from codegen import compile, from_expressions
     >>> from sympy import Idx, IndexedBase, Sum, symbols
     >>> a, i, x = symbols("a"), Idx("i", symbols("n")), IndexedBase("x")
     >>> f = compile(from_expressions({"e": Sum(a * x[i], i)}, [a, x[i]]))
@@ -92,12 +88,12 @@ class CompiledFunction:
         dtype = DTYPES[report.dtype]
         self._converted = Converter(layout, np.dtype(dtype))
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
-        self._symbolic = any(not isinstance(n, int) for slot in layout.arrays for n in slot.shape)
+        self._symbolic = not all(is_fixed(slot.shape) for slot in layout.arrays)
         self._where = {
             n: (number, axis)
             for number, slot in enumerate(layout.arguments)
             for axis, n in enumerate(slot.shape)
-            if not isinstance(n, int)
+            if is_symbolic(n)
         }
         if threads == 1:
             # Python looks up what a call means in the type: one of its own saves half of 0.6 µs a call.
@@ -109,7 +105,7 @@ class CompiledFunction:
     @property
     def source(self) -> str:
         """The program as readable Numba code."""
-        return self.report.preparation.source
+        return self.report.compilation.source
 
     @property
     def kernel(self) -> Callable[..., Any]:
@@ -145,7 +141,7 @@ class CompiledFunction:
     def convert(self, /, *arguments: Any, **named: Any) -> tuple[Any, ...]:
         """The arguments as a call converts them, for :meth:`bind`; what it takes as it is stays itself.
 
-        >>> from codegen import from_expressions
+        >>> from codegen import compile, from_expressions
         >>> from sympy import IndexedBase, symbols
         >>> i, x = symbols("i", integer=True), IndexedBase("x", shape=(3,))
         >>> f = compile(from_expressions({"e": x[0] * x[1] + x[2]}, [x]))
@@ -170,7 +166,7 @@ class CompiledFunction:
         keep what a function gave them before, and go astray if it changes; for them there are
         :class:`codegen.FlatFunction` and the ``objective`` of :mod:`symnn`'s models, whose results are new arrays.
 
-        >>> from codegen import from_expressions, gradient
+        >>> from codegen import compile, from_expressions, gradient
         >>> from sympy import IndexedBase, symbols
         >>> from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable
         >>> i, x = Index("i", 3), Variable("x", (3,))
@@ -342,62 +338,3 @@ class CompiledFunction:
 
 def _shape(slot: Slot) -> str:
     return f"({', '.join(map(str, slot.shape))}{',' if len(slot.shape) == 1 else ''})"
-
-
-def compile(
-    graph: Graph,
-    *,
-    dtype: DTypeLike = "float64",
-    schedule: ScheduleName = "auto",
-    emitter: EmitterName = "auto",
-    cache: bool = True,
-    threads: int = 1,
-    pack: Mapping[str, str | Sequence[str]] | None = None,
-) -> CompiledFunction:
-    """Compile a graph to a function of its inputs that returns its outputs.
-
-    ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``tiled`` (tiles of samples go
-    through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
-    ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
-    program itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on
-    chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
-    outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``
-    (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
-
-    Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
-    translation.
-
-    >>> from codegen import from_expressions, gradient
-    >>> from sympy import symbols
-    >>> a, b = symbols("a b")
-    >>> f = compile(gradient(from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e"))
-    >>> f(2.0, 1.0)
-    (6.0, 2.0, 5.0)
-    """
-    require_graph(graph, EmitError)
-    if pack is not None and not isinstance(pack, Mapping):
-        raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
-    real = dtype_name(dtype)
-    if type(threads) is not int or threads < 1:
-        raise EmitError(f"threads: found {threads!r}, expected a whole number of at least 1")
-    if schedule not in ("auto", *SCHEDULES):
-        raise EmitError(f"unknown schedule {schedule!r}, expected one of auto, {', '.join(SCHEDULES)}")
-    if emitter not in ("auto", "vector", "numba"):
-        raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
-    started = time.perf_counter()
-    members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
-    convention = layout(graph, members)
-    preparation = Preparation(graph, convention, real, schedule, emitter)
-    code, facts = load_code(preparation, cache)
-    report = CompileReport(
-        schedule=facts["schedule"],
-        emitter=facts["emitter"],
-        dtype=real,
-        workspace=facts["workspace"],
-        seconds=time.perf_counter() - started,
-        cache_hit=code.cache_hit,
-        preparation=preparation,
-    )
-    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "cache": cache}
-    again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
-    return CompiledFunction(code, convention, report, threads, again)

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi, newpassmanagers
+
+from codegen.errors import EmitError
 
 _lock = threading.RLock()
 
@@ -55,8 +58,11 @@ def compile_module(text: str) -> bytes:
     >>> ctypes.CFUNCTYPE(ctypes.c_int64)(code.addresses["three"])()
     3
     """
+    return _compiled(_target_machine(), text)
+
+
+def _compiled(machine: Any, text: str) -> bytes:
     with _lock:
-        machine = _target_machine()
         module = llvm.parse_assembly(text)
         module.verify()
         _optimise(module, machine)
@@ -81,6 +87,83 @@ def _optimise(module: Any, machine: Any) -> None:
     for function in module.functions:
         if not function.is_declaration:
             each.run(function, builder)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What is taken for granted of a processor that is named, but not at hand."""
+
+    features: str
+    register: int
+    """Bytes of a vector register; those of one number where there is none."""
+    convention: str = ""
+    """How functions are called, where the name of the machine leaves it open."""
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "x86_64": Architecture("", 16),
+    "aarch64": Architecture("", 16),
+    "arm64": Architecture("", 16),
+    "riscv64": Architecture("+m,+a,+f,+d,+c", 8, "lp64d"),
+    "wasm32": Architecture("+simd128", 16),
+}
+"""By the first part of a triple."""
+
+
+class Relocatable:
+    """The machine that object files are for: the one at hand, or a named triple such as ``aarch64-unknown-linux-gnu``.
+
+    Raises :class:`EmitError` for an architecture that is not in :data:`ARCHITECTURES`, and a triple that LLVM does not
+    know.
+
+    >>> Relocatable("aarch64-unknown-linux-gnu").pointer_bytes
+    8
+    """
+
+    triple: str
+    register: int | None
+    """Bytes of a vector register; None for those of the machine at hand."""
+
+    def __init__(self, triple: str | None = None) -> None:
+        free_pass_managers()
+        if triple is None:
+            llvm.initialize_native_target()
+            llvm.initialize_native_asmprinter()
+            self.triple, self.register = llvm.get_process_triple(), None
+            features = llvm.get_host_cpu_features().flatten()
+            options = {"cpu": llvm.get_host_cpu_name(), "features": features}
+        else:
+            name = triple.split("-")[0]
+            if name not in ARCHITECTURES:
+                raise EmitError(
+                    f"triple: found {' '.join(triple.split())[:60]!r}, expected one that begins with "
+                    f"{', '.join(ARCHITECTURES)}"
+                )
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
+            known = ARCHITECTURES[name]
+            self.triple, self.register = triple, known.register
+            options = {"features": known.features, "abiname": known.convention}
+        try:
+            target = llvm.Target.from_triple(self.triple)
+        except RuntimeError as error:
+            raise EmitError(f"triple: found {self.triple!r}, which LLVM does not know: {error}") from None
+        self._machine = target.create_target_machine(opt=2, reloc="pic", codemodel="default", **options)
+
+    @property
+    def data_layout(self) -> str:
+        """How data lie in memory, in LLVM's language."""
+        return str(self._machine.target_data)
+
+    @property
+    def pointer_bytes(self) -> int:
+        """The size of an address."""
+        with llvm.parse_assembly("@p = global ptr null") as module:
+            return int(self._machine.target_data.get_abi_size(module.get_global_variable("p").global_value_type))
+
+    def compile(self, text: str) -> bytes:
+        """The object file of a module in LLVM's language."""
+        return _compiled(self._machine, text)
 
 
 class MachineCode:

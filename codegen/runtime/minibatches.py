@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.emit.vector.interface import NATIVE, Batches
 from codegen.runtime.cache import Entry, entry, key
 from codegen.runtime.forks import compiling

@@ -12,7 +12,7 @@ import numpy as np
 
 from codegen.emit.layout import Layout
 from codegen.emit.vector.interface import Record, words
-from codegen.runtime.threads import share
+from codegen.runtime.threads import distribute
 
 FASTCALL, KEYWORDS = 0x0080, 0x0002
 """``METH_FASTCALL`` and ``METH_KEYWORDS`` of methodobject.h."""
@@ -126,7 +126,7 @@ class Native:
             part(number, -(-own.ctypes.data // ALIGNMENT) * ALIGNMENT)
             free.append(own)
 
-        share(chunks, threads, run)
+        distribute(chunks, threads, run)
         return builtin("finish", self._addresses["finish"], held)()
 
     def _tabulated(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> tuple[Any, ...] | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
+import reprlib
 import shutil
 import stat
 import tempfile
@@ -28,13 +30,27 @@ SIZE_VARIABLE = "SYMNN_CACHE_MEGABYTES"
 """The environment variable that says how large the cache may become."""
 MEGABYTES = 512
 MEGABYTE = 1_000_000
+DIGITS = 12
+"""The number of megabytes has so many digits at most."""
 
+NAME = re.compile(r"[0-9a-f]{40}")
+"""What an entry is called: the hash of what it follows from."""
+REMOVED = re.compile(rf"\.old-[0-9]+-{NAME.pattern}")
+"""What it is called while it is removed."""
+NEW = ".new-"
+"""How the name of a file begins while it is written."""
 LOCK = "lock"
 """A file in each entry that processes lock; its time is when the entry was last used."""
+OBJECT = "code"
+DIGESTS = "digests"
+SOURCE = "module.py"
+MACHINE_CODE = "__pycache__"
+FILES = frozenset({LOCK, OBJECT, DIGESTS, SOURCE, MACHINE_CODE})
+"""All that an entry may hold."""
 STAMP = "pruned"
 """A file in the root whose time is when its size was last looked at."""
 LOOK_AGAIN = 600.0
-"""Seconds after which the size is looked at again: 25,000 entries take 0.3 s."""
+"""Seconds after which the size is looked at again: 25,000 entries take a second."""
 
 TRIES = 100
 """Another process may remove an entry before it is locked: it is made again, so often at most."""
@@ -61,8 +77,11 @@ def cache_directory() -> Path:
 def size_limit() -> int:
     """How many bytes the cache may hold: ``$SYMNN_CACHE_MEGABYTES`` of a million bytes each, 512 unless it is set."""
     text = os.environ.get(SIZE_VARIABLE, str(MEGABYTES))
-    if not text.isdecimal():
-        raise CacheError(f"{SIZE_VARIABLE}: expected a whole number of megabytes, found {text!r}")
+    if not text.isdecimal() or len(text) > DIGITS:
+        raise CacheError(
+            f"{SIZE_VARIABLE}: expected a whole number of megabytes of at most {DIGITS} digits, "
+            f"found {reprlib.repr(text)}"
+        )
     return int(text) * MEGABYTE
 
 
@@ -85,18 +104,19 @@ def _enter(stack: contextlib.ExitStack, name: str) -> Path | None:
             return stack.enter_context(_exclusive(root / name))
         given = root / name
     except OSError as error:
-        _warn(root, error)
+        warn(root, error)
     try:
         place = stack.enter_context(_exclusive(_private_directory() / name))
         if given is not None:
             _copy_missing(given, place)
         return place
     except OSError as error:
-        _warn(root, error)
+        warn(root, error)
         return None
 
 
-def _warn(root: Path, error: OSError) -> None:
+def warn(root: Path, error: OSError) -> None:
+    """Say once of a cache that it cannot be used, and why."""
     if str(root) not in _warned:
         _warned.add(str(root))
         warnings.warn(
@@ -111,11 +131,16 @@ _made: list[Path] = []
 
 
 def _private_directory() -> Path:
-    """A directory of this process, and of those forked from it, that goes when the process ends."""
+    """A directory of this process, and of those forked from it, that goes when the process ends.
+
+    Raises :class:`RefusedError` where others may exchange what is temporary.
+    """
     if not _made or not _made[0].is_dir():
         _made[:] = [Path(tempfile.mkdtemp(prefix="symnn-"))]
         atexit.register(_remove_own, _made[0], os.getpid())
-    return _made[0]
+    root = _made[0] / "modules"
+    guard.secure(root)
+    return root
 
 
 def _remove_own(path: Path, process: int) -> None:
@@ -142,7 +167,7 @@ def _exclusive(entry: Path) -> Iterator[Path]:
     """Make an entry and hold it, one process at a time where the platform has file locks."""
     descriptor = _lock(entry)
     try:
-        os.utime(entry / LOCK)
+        guard.touch_open(descriptor, entry / LOCK)
         yield entry
     finally:
         os.close(descriptor)
@@ -157,15 +182,29 @@ def _lock(entry: Path) -> int:
 
 
 def _make(entry: Path) -> None:
-    """A private directory; what stands in its place and is none is removed."""
+    """A private directory; what is ours and stands in its place, or in its lock's, but is no such thing, is removed."""
     with contextlib.suppress(FileExistsError):
-        entry.mkdir(mode=0o700)
-    if stat.S_ISREG(entry.lstat().st_mode):
+        entry.mkdir(mode=guard.PRIVATE)
+    if not stat.S_ISDIR(guard.check_own(entry).st_mode):
         entry.unlink()
-        entry.mkdir(mode=0o700, exist_ok=True)
-    guard.check_tree(entry)
-    if (entry / LOCK).is_dir():
-        remove(entry / LOCK)
+        entry.mkdir(mode=guard.PRIVATE, exist_ok=True)
+    folders = guard.check_content(entry)
+    # Without digests nothing in them is used: a process may have been killed before it closed them to others.
+    if (entry / DIGESTS).exists():
+        for folder in folders:
+            guard.check_tree(folder)
+    lock = entry / LOCK
+    if lock.exists() and not lock.is_file():
+        remove(lock)
+
+
+def held(path: Path) -> bytes | None:
+    """What a file of an entry holds, None if it is missing or cannot be read."""
+    try:
+        return guard.read(path)
+    except OSError as error:
+        warn(path.parent.parent, error)
+        return None
 
 
 def keep(path: Path, content: bytes) -> bool:
@@ -173,7 +212,7 @@ def keep(path: Path, content: bytes) -> bool:
     global _written
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=NEW)
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
         if path.is_dir() and not path.is_symlink():
@@ -181,7 +220,7 @@ def keep(path: Path, content: bytes) -> bool:
         os.replace(temporary, path)
     except OSError as error:
         _discard(temporary)
-        _warn(path.parent.parent, error)
+        warn(path.parent.parent, error)
         return False
     except BaseException:
         _discard(temporary)
@@ -215,9 +254,19 @@ class Stored:
 
 
 def stored(root: Path) -> list[Stored]:
-    """The entries of a cache, the least recently used first."""
+    """The entries of a cache, the least recently used first; nothing else that lies there.
+
+    Raises :class:`RefusedError` if it may not be only the user's.
+    """
+    try:
+        guard.check(root)
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return []
     found = []
-    for entry in _children(root):
+    for entry in (root / name for name in names if NAME.fullmatch(name) or REMOVED.fullmatch(name)):
+        if not _is_entry(entry):
+            continue
         files = list(_files(entry))
         used = max((f.st_mtime for f in files), default=0.0)
         with contextlib.suppress(OSError):
@@ -226,25 +275,37 @@ def stored(root: Path) -> list[Stored]:
     return sorted(found, key=lambda entry: entry.used)
 
 
-def _children(root: Path) -> list[Path]:
+def _is_entry(path: Path) -> bool:
+    """Whether a directory is of our making: it holds our lock, which is empty, or none and nothing but our files."""
     try:
-        return [Path(found.path) for found in os.scandir(root) if found.is_dir(follow_symlinks=False)]
+        guard.check_directory(path)
+        lock = (path / LOCK).lstat()
+    except FileNotFoundError:
+        return path.exists() and all(name in FILES or name.startswith(NEW) for name in os.listdir(path))
     except OSError:
-        return []
+        return False
+    return stat.S_ISREG(lock.st_mode) and lock.st_size == 0
 
 
 def _files(entry: Path) -> Iterator[os.stat_result]:
     """What is known of the files of an entry; another process may be removing them."""
-    for folder, _, names in os.walk(entry):
-        for name in names:
-            with contextlib.suppress(OSError):
-                yield Path(folder, name).lstat()
+    folders = [str(entry)]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as children:
+            for child in children:
+                with contextlib.suppress(OSError):
+                    if child.is_dir(follow_symlinks=False):
+                        folders.append(child.path)
+                    else:
+                        yield child.stat(follow_symlinks=False)
 
 
 def prune(root: Path, limit: int) -> int:
     """Remove the least recently used entries until what is left is at most ``limit`` bytes; the bytes removed.
 
     An entry that a process holds stays.
+
+    Raises :class:`RefusedError` if the cache may not be only the user's.
     """
     entries = stored(root)
     excess = sum(entry.size for entry in entries) - limit
@@ -264,7 +325,7 @@ def _remove_entry(entry: Path) -> bool:
     except OSError:
         return False
     try:
-        gone = entry.with_name(f".old-{os.getpid()}-{entry.name}")
+        gone = entry.with_name(f".old-{os.getpid()}-{entry.name[-40:]}")
         entry.rename(gone)
     except OSError:
         return False
@@ -278,12 +339,20 @@ def _prune_now_and_then(root: Path) -> None:
     """Keep the cache at its size: looked at every ten minutes, and once this process alone wrote an eighth of it."""
     global _written
     limit = size_limit()
-    stamp = root / STAMP
+    if _written <= limit // 8 and _age(root / STAMP) < LOOK_AGAIN:
+        return
+    _written = 0
     with contextlib.suppress(OSError):
-        if _written <= limit // 8 and stamp.exists() and time.time() - stamp.stat().st_mtime < LOOK_AGAIN:
-            return
-        stamp.touch(mode=0o600)
-        _written = 0
+        guard.touch(root / STAMP)
+    with contextlib.suppress(OSError):
         # A tenth less than allowed, so that it is not done again at once.
         if sum(entry.size for entry in stored(root)) > limit:
             prune(root, limit - limit // 10)
+
+
+def _age(path: Path) -> float:
+    """The seconds since something was changed; infinitely many if it is missing."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return float("inf")

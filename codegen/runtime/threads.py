@@ -97,13 +97,13 @@ class _Parts:
                 self.failure = self.failure or error
 
 
-def share(parts: int, threads: int, run: Callable[[int], object]) -> None:
+def distribute(parts: int, threads: int, run: Callable[[int], object]) -> None:
     """``run(0)``, …, ``run(parts − 1)``, by up to ``threads`` threads at once, this one among them.
 
     No more threads than processors are used. An exception, Ctrl-C too, is raised here once nobody is at work any more.
 
     >>> found = []
-    >>> share(3, 2, found.append)
+    >>> distribute(3, 2, found.append)
     >>> sorted(found)
     [0, 1, 2]
     """

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.unrolling import scalar_equations
 from codegen.passes.hoist import hoist
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
 from codegen.schedule.loops import nest
-from codegen.schedule.program import Contract, Fill, Kernel, Program, Samples, Statement, Store
+from codegen.schedule.program import Fill, Kernel, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
-from codegen.schedule.storage import plan
+from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
-from codegen.schedule.tiled import KernelPlan, tile_graph
-from codegen.walk import extent, shape
+from codegen.schedule.tiled import tile_graph
+from codegen.walk import elements, shape, size
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
@@ -65,7 +65,7 @@ def tiled(graph: Graph) -> Program:
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
     added = [kernel.equation.free for kernel in kernels.values() if kernel.kind.adds]
-    sums = sum(prod(int(extent(i)) for i in free) for free in added)
+    sums = sum(map(size, added))
     return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
 
 
@@ -77,7 +77,7 @@ def blas(graph: Graph) -> Program:
     statements: list[Statement] = []
     for equations, contractions in _stages(isolated, isolated.equations, products):
         statements += nest(isolated, equations)
-        statements += [Contract(p.equation, p.left, p.right) for p in contractions]
+        statements += contractions
     return _program(isolated, "blas", statements)
 
 
@@ -94,21 +94,21 @@ def for_few_samples(graph: Graph, program: Program) -> Program | None:
     return loops(graph) if program.samples is not None and program.schedule != "unrolled" else None
 
 
-def schedule(graph: Graph, name: ScheduleName = "auto") -> Program:
-    """Schedule a graph by name, or by what it costs.
+def schedule(graph: Graph, name: ScheduleName = "auto", among: Iterable[str] = SCHEDULES) -> Program:
+    """Schedule a graph by name, or by what it costs; ``among`` are the schedules that a target has.
 
-    Raises :class:`EmitError` for a name that is not known.
+    Raises :class:`EmitError` for a name that is not one of them.
     """
     if name == "auto":
-        return _cheapest(graph)
-    if name not in SCHEDULES:
-        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(SCHEDULES)}")
+        return _cheapest(graph, among)
+    if name not in among:
+        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(among)}")
     return SCHEDULES[name](graph)
 
 
-def _cheapest(graph: Graph) -> Program:
+def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
     """The program that costs least by the cost model, among the schedules that suit a graph."""
-    names = [name for name in SCHEDULES if name != "unrolled" or scalar_equations(graph) <= UNROLLED_STATEMENTS]
+    names = [name for name in among if name != "unrolled" or scalar_equations(graph.equations) <= UNROLLED_STATEMENTS]
     programs = []
     for name in names:
         try:
@@ -118,13 +118,8 @@ def _cheapest(graph: Graph) -> Program:
     return min(programs, key=lambda program: estimate(program, NOMINAL_SAMPLES, "float64"))
 
 
-def scalar_equations(graph: Graph) -> int:
-    """How many scalar equations the graph unrolls to."""
-    return sum(prod(n for i in e.free if isinstance(n := extent(i), int)) for e in graph.equations)
-
-
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:
-    storage, work, locals_ = plan(graph, statements)
+    storage, work, locals_ = allocate(graph, statements)
     return Program(graph, name, tuple(statements), storage, work, locals_)
 
 
@@ -132,7 +127,7 @@ def _in_phases(
     graph: Graph,
     name: str,
     tile: int | None,
-    kernels: Mapping[Cell, KernelPlan],
+    kernels: Mapping[Cell, Kernel],
     earliest: Mapping[Cell, int] = MappingProxyType({}),
 ) -> Program:
     """What needs no samples, the pass over the samples, what follows; one nest of all where that cannot be told."""
@@ -155,11 +150,11 @@ def _in_phases(
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
             loops = tuple(s for s in nest(graph, [kernel.equation]) if not isinstance(s, Fill))
-            body.append(Kernel(kernel.kind, kernel.equation, kernel.operands, loops))
+            body.append(replace(kernel, loops=loops))
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])
-    sums = sum(prod(int(n) for n in shape(fill.target)) for fill in fills)
+    sums = sum(elements(shape(fill.target)) for fill in fills)
     over = replace(over, chunk=samples_a_chunk(program, sums))
     return replace(program, statements=(*before, over, *after))
 

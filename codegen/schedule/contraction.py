@@ -2,99 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import count
-from math import prod
+from collections.abc import Sequence
 
-from sympy import Expr, Idx, Indexed, Mul
+from sympy import Expr, Idx, Mul
 
-from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable
-from codegen.walk import base_name, extent, indices, subscripts
+from codegen.ir.equation import over
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.schedule.factors import is_whole, parted
+from codegen.schedule.program import Contract
+from codegen.walk import fresh_names, samples_first, size, subscripts
 
 BLAS_WORK = 256
 """Multiplications a sample from which a matrix product pays for its call, about 0.3 µs; below, loops are as fast."""
 
 
-@dataclass(frozen=True)
-class Product:
-    """``target[i, j] = Σ_k left[i, k]·right[k, j]``, the operands named with their own order of subscripts."""
-
-    equation: Equation
-    left: Expr
-    right: Expr
-
-
-def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Product]]:
+def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Contract]]:
     """Find the matrix products of a graph, by vertex; factors that are not plain arrays become vertices first."""
-    taken = set(graph.variables)
-    names = (name for n in count(1) if (name := f"factor{n}") not in taken)
+    names = fresh_names("factor", graph.variables)
     equations: list[Equation] = []
-    products: dict[Cell, Product] = {}
+    products: dict[Cell, Contract] = {}
     for equation in graph.equations:
-        groups = _groups(equation)
-        if groups is None:
+        sides = _sides(equation)
+        if sides is None:
             equations.append(equation)
             continue
         operands = []
-        for factors, order in groups:
+        for factors, order in sides:
             operand = factors[0]
-            if len(factors) > 1 or not _is_whole(graph, operand):
-                variable = Variable(next(names), tuple(extent(i) for i in order))
-                operand = variable[order]
+            if len(factors) > 1 or not is_whole(graph, operand):
+                operand = over(next(names), order)
                 equations.append(Equation(operand, Mul(*factors)))
             operands.append(operand)
         new = equation.with_body(Mul(*operands))
         equations.append(new)
-        products[new.cell] = Product(new, operands[0], operands[1])
+        products[new.cell] = Contract(new, *operands)
     return graph.with_equations(equations), products
 
 
-def _is_whole(graph: Graph, operand: Expr) -> bool:
-    """Whether an operand is one contiguous array of real numbers."""
-    if not isinstance(operand, Indexed):
-        return False
-    variable = graph.variable(base_name(operand))
-    if variable.kind != "real" or len(graph.definitions[variable.name]) > 1:
-        return False
-    return all(isinstance(i, Idx) for i in operand.indices) and len(set(operand.indices)) == len(operand.indices)
-
-
-_Group = tuple[list[Expr], tuple[Idx, ...]]
-
-
-def _groups(equation: Equation) -> tuple[_Group, _Group] | None:
-    """Split the factors of Σ_k into those over (i, k) and those over (k, j); None if it is no matrix product."""
-    if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or not 1 <= len(equation.free) <= 2:
+def _sides(equation: Equation) -> Sequence[tuple[list[Expr], tuple[Idx, ...]]] | None:
+    """The factors of Σ_k over (i, k) and those over (k, j), with the order of their indices; None for other sums."""
+    if not equation.is_sum or len(equation.reduced) != 1 or not 1 <= len(equation.free) <= 2:
         return None
-    if len(equation.free) != len(subscripts(equation.target)):
+    if len(equation.free) != len(subscripts(equation.target)) or size(equation.domain) < BLAS_WORK:
         return None
-    if prod(n for i in equation.domain if isinstance(n := extent(i), int)) < BLAS_WORK:
-        return None
-    (k,) = equation.reduced
-    i, j = equation.free if len(equation.free) == 2 else (equation.free[0], None)
-    left: list[Expr] = []
-    right: list[Expr] = []
-    for factor in Mul.make_args(equation.body):
-        uses = set(indices(factor))
-        if i in uses and (j is None or j not in uses):
-            left.append(factor)
-        elif i not in uses and uses:
-            right.append(factor)
-        elif not uses:
-            left.append(factor)
-        else:
-            return None
-    wanted_left, wanted_right = {i, k}, {k} if j is None else {k, j}
-    if _uses(left) != wanted_left or _uses(right) != wanted_right:
-        return None
-    return (left, _order((i, k))), (right, _order((k,) if j is None else (k, j)))
-
-
-def _uses(factors: Iterable[Expr]) -> set[Idx]:
-    return {index for factor in factors for index in indices(factor)}
-
-
-def _order(default: tuple[Idx, ...]) -> tuple[Idx, ...]:
-    """The sample axis first, as every activation has it."""
-    return tuple(sorted(default, key=lambda i: isinstance(extent(i), int)))
+    (k,), (i, *columns) = equation.reduced, equation.free
+    found = parted([equation.body], lambda own: bool(own) and i not in own, (i, k), (k, *columns))
+    return None if found is None else list(zip(found[0], (samples_first((i, k)), samples_first((k, *columns)))))

@@ -29,7 +29,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import Extent, extent, is_leaf, postorder, references, subscripts
+from codegen.walk import extent, is_leaf, postorder, references, size, subscripts
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
@@ -68,9 +68,6 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
     found: dict[str, float] = defaultdict(float, call=1.0)
 
-    def size(n: Extent) -> int:
-        return n if isinstance(n, int) else samples
-
     def times(around: tuple[Loop, ...]) -> float:
         """How often a statement runs, in vectors of one register if it is in lanes."""
 
@@ -79,9 +76,9 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 case One():
                     return 1
                 case Vector():
-                    return ceil(size(extent(loop.index)) / width) * (width // native)
+                    return ceil(size([loop.index], samples) / width) * (width // native)
                 case Serial():
-                    return size(extent(loop.index))
+                    return size([loop.index], samples)
 
         return prod(map(passes, around))
 
@@ -93,11 +90,11 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 found[kind] += _vectors(statement, samples, tiles, native)
             case Contract():
                 found["blas"] += 1
-                found["blas_product"] += prod(size(extent(i)) for i in statement.equation.domain) / native
+                found["blas_product"] += size(statement.equation.domain, samples) / native
             case Loop(mode=Vector()) if around:
                 found["lane_loop"] += times(around)
             case Loop(mode=Vector(copied=copied)):
-                found["gathered"] += copied_columns(program, copied) * size(extent(statement.index))
+                found["gathered"] += copied_columns(program, copied) * size([statement.index], samples)
             case Set() | Accumulate():
                 lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
@@ -121,14 +118,13 @@ ACROSS = 22
 
 def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
     """The vectors that a kernel computes with; what lies across lanes is rounded up to whole ones."""
-    extents = [n if isinstance(n := extent(i), int) else None for i in kernel.equation.domain]
     if kernel.kind.adds:
         rows, columns = (int(extent(i)) for i in kernel.equation.free)
         if kernel.kind is KernelKind.OVER_SAMPLES:
             return rows * ceil(columns / native) * samples
         products = len(kernel.operands) // 2
         return rows * columns * (products * ceil(samples / native) + tiles * ACROSS / native)
-    return prod(n for n in extents if n is not None) * ceil(samples / native)
+    return size(kernel.equation.domain) * ceil(samples / native)
 
 
 def _nodes(statement: Set | Accumulate) -> tuple[int, int, int]:

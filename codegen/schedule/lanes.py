@@ -23,7 +23,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import base_name, extent, is_leaf, postorder, references, subscripts
+from codegen.walk import base_name, is_leaf, postorder, references, size, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
@@ -132,7 +132,7 @@ class _Choice:
                 cost += inner + 1
                 chosen.append(replace(statement, body=body))
                 continue
-            n, mode = _size(statement.index), self.vector(statement)
+            n, mode = size([statement.index], UNKNOWN_EXTENT), self.vector(statement)
             copied = copied_columns(self.program, mode.copied) * (2.0 * self.width + 1)
             scalar = n * (inner + 1)
             lanes = ceil(n / self.width) * (self.in_lanes(statement.body, {statement.index: Integer(1)}) + copied + 1)
@@ -154,7 +154,7 @@ class _Choice:
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)
             elif not isinstance(statement.mode, One):
-                total += _size(statement.index) * (self.in_lanes(statement.body, varying) + 1)
+                total += size([statement.index], UNKNOWN_EXTENT) * (self.in_lanes(statement.body, varying) + 1)
             else:
                 step = Add(*[expand(statement.mode.value).coeff(i) * step for i, step in varying.items()])
                 inside = {**varying, statement.index: step} if step != 0 else varying
@@ -198,8 +198,3 @@ class _Choice:
         if len(along) == 1 and key[-1] == along[0] and abs(varying[along[0]]) == 1 and not dropped:
             return 1.0
         return 2.0 * self.width
-
-
-def _size(index: Idx) -> int:
-    n = extent(index)
-    return n if isinstance(n, int) else UNKNOWN_EXTENT

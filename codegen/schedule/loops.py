@@ -8,10 +8,10 @@ from heapq import heapify, heappop, heappush
 
 from sympy import Expr, Idx
 
-from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.graph import Equation, Graph
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
-from codegen.walk import extent, fresh_index, indices, references, reindex, subscripts
+from codegen.walk import extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
 def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
@@ -44,11 +44,7 @@ class _Item:
 
     def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
-        if (
-            self.equation.reduction is not Reduction.SUM
-            or not self.remaining
-            or self.remaining[0] not in self.reduced()
-        ):
+        if not self.equation.is_sum or not self.remaining or self.remaining[0] not in self.reduced():
             return None
         found = selected(self.body, self.remaining[0])
         return found if found is not None and not set(indices(found.value)) & set(self.remaining) else None
@@ -79,7 +75,7 @@ class _Cluster:
 
 def _loop_order(equation: Equation) -> tuple[Idx, ...]:
     """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values."""
-    return tuple(sorted(equation.domain, key=lambda i: (isinstance(extent(i), int), extent(i) == 1)))
+    return tuple(sorted(equation.domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
 
 
 def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:

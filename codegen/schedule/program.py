@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from sympy import Add, Expr, Idx, Mul, Symbol, expand
@@ -35,6 +35,11 @@ class Storage:
     number: int
     axes: tuple[int, ...]
     shape: tuple[Extent, ...]
+
+    @property
+    def row(self) -> Storage:
+        """All but the first of the axes."""
+        return replace(self, axes=self.axes[1:], shape=self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ class Kernel:
     equation: Equation
     operands: tuple[Expr, ...]
     """What it reads: of products the left and the right factor, one product after the other."""
-    loops: tuple[Statement, ...]
+    loops: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sympy import Add, Integer, Mul, Pow
 
-from codegen.ir.graph import Cell, Equation, Graph, Variable
+from codegen.ir.equation import called
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.names import Names
 from codegen.passes.share import cost
-from codegen.walk import base_name, fresh_name, is_leaf, postorder, shape, subscripts, substitute
+from codegen.walk import base_name, is_leaf, postorder, subscripts, substitute
 
 CHEAP = 2
 """Operations that take no longer than a load."""
@@ -48,16 +50,14 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
         if equation.cell not in steps:
             read(equation, level[equation.cell])
     copied: dict[tuple[Cell, int], Equation] = {}
-    taken = set(graph.variables)
+    names = Names(graph.variables)
     for equation in reversed(equations):
         if not _is_cheap(graph, equation) or equation.cell in steps:
             continue
         operands = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in by_cell]
         for at in sorted(wanted[equation.cell] - {level[equation.cell]}):
             if len(operands) == 1 or all(cell in reads[at] for cell in operands):
-                name = fresh_name(f"{equation.name}'", taken)
-                taken.add(name)
-                target = Variable(name, shape(equation.target))[subscripts(equation.target)]
+                target = called(names.new(f"{equation.name}'"), equation.target)
                 copied[equation.cell, at] = Equation(target, equation.body)
                 read(equation, at)
     new = [
@@ -77,12 +77,7 @@ def _is_cheap(graph: Graph, equation: Equation) -> bool:
     plain = all(
         isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and isinstance(n.exp, Integer) and n.exp > 0) for n in nodes
     )
-    return (
-        equation.reduction is None
-        and equation.name not in graph.outputs
-        and plain
-        and 0 < sum(map(cost, nodes)) <= CHEAP
-    )
+    return equation.is_map and equation.name not in graph.outputs and plain and 0 < sum(map(cost, nodes)) <= CHEAP
 
 
 def _reading_copies(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sympy import Idx
 
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.walk import extent, fresh_index, reindex
+from codegen.walk import fresh_index, is_sample, reindex
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def phases(graph: Graph) -> Phases | None:
     after: list[Equation] = []
     place: dict[Cell, list[Equation]] = {}
     for equation in graph.equations:
-        own = [i for i in equation.domain if not isinstance(extent(i), int)]
+        own = [i for i in equation.domain if is_sample(i)]
         read = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in place]
         found = [place[cell] for cell in read]
         summed = any(_is_sum(graph, cell) for cell in read)
@@ -52,13 +52,13 @@ def phases(graph: Graph) -> Phases | None:
 def _sample_index(graph: Graph) -> Idx | None:
     if len(graph.extents) != 1:
         return None
-    found = (i for e in graph.equations for i in e.domain if not isinstance(extent(i), int))
+    found = (i for e in graph.equations for i in e.domain if is_sample(i))
     return next(found, None)
 
 
 def _is_sum(graph: Graph, cell: Cell) -> bool:
     """Whether a vertex is a reduction over the samples."""
-    return any(not isinstance(extent(i), int) for e in graph.definitions[cell[0]] if e.cell == cell for i in e.reduced)
+    return any(is_sample(i) for e in graph.definitions[cell.name] if e.cell == cell for i in e.reduced)
 
 
 def _over(equation: Equation, old: Idx, new: Idx) -> Equation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sympy import Expr, Idx
 
@@ -24,7 +25,10 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, references, subscripts
+from codegen.walk import Extent, base_name, elements, is_fixed, references, subscripts
+
+Loops: TypeAlias = tuple[tuple[int, Idx], ...]
+"""The loops around a statement: where each begins in the text, and its index."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class _Access:
     A step is a statement at the top level or at that of the samples; ``order`` is the rank in the text.
     """
 
-    loops: tuple[tuple[int, Idx], ...]
+    loops: Loops
     statement: int
     order: int
     reference: Expr
@@ -61,7 +65,7 @@ class _Life:
         return all(a.inside for a in (*self.writes, *self.reads))
 
 
-def plan(
+def allocate(
     graph: Graph, statements: Sequence[Statement]
 ) -> tuple[dict[StorageKey, Storage], tuple[tuple[Extent, ...], ...], int]:
     """The storage of every vertex, the shapes of the work arrays, and the number of locals.
@@ -111,15 +115,15 @@ def _work(
 ) -> tuple[Place, tuple[int, ...], tuple[Extent, ...]]:
     """A tile, if only the pass over the samples knows the array and a tile bounds it; else a work array."""
     tile = next((s.tile for s in statements if isinstance(s, Samples)), None)
-    whole = all(isinstance(n, int) for n in shape)
+    whole = is_fixed(shape)
     if not life.private or not (whole or tile):
         return Place.WORK, axes, shape
-    return Place.TILE, axes, tuple(n if isinstance(n, int) or tile is None else tile for n in shape)
+    return Place.TILE, axes, tuple(n if tile is None else elements([n], tile) for n in shape)
 
 
 def _split(graph: Graph) -> frozenset[str]:
     """Variables assigned element by element and only read so: each element is stored singly."""
-    candidates = {e.name for e in graph.equations if any(i is not None for i in e.cell[1])}
+    candidates = {e.name for e in graph.equations if any(i is not None for i in e.cell.pattern)}
     for equation in graph.equations:
         for reference in equation.references:
             if base_name(reference) in candidates and graph.resolve(reference) != (cell_of(reference),):
@@ -139,12 +143,17 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
 
     order = step = 0
 
-    def note(where: str, loops: tuple[tuple[int, Idx], ...], inside: bool, reference: Expr) -> _Life:
+    def reads(reference: Expr, loops: Loops, inside: bool) -> _Life:
         life = lives[key_of(reference)]
-        getattr(life, where).append(_Access(loops, step, order, reference, inside))
+        life.reads.append(_Access(loops, step, order, reference, inside))
         return life
 
-    def visit(block: Sequence[Statement], loops: tuple[tuple[int, Idx], ...], inside: bool, top: bool) -> None:
+    def writes(reference: Expr, loops: Loops, inside: bool) -> _Life:
+        life = lives[key_of(reference)]
+        life.writes.append(_Access(loops, step, order, reference, inside))
+        return life
+
+    def visit(block: Sequence[Statement], loops: Loops, inside: bool, top: bool) -> None:
         nonlocal order, step
         for statement in block:
             order += 1
@@ -156,18 +165,20 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
                 case Contract() | Kernel():
                     for operand in statement.operands:
-                        note("reads", loops, inside, operand)
-                    added = isinstance(statement, Kernel) and statement.kind.adds
-                    life = note("reads" if added else "writes", loops, inside, statement.equation.target)
-                    life.accumulated = True
+                        reads(operand, loops, inside)
+                    touch = reads if isinstance(statement, Kernel) and statement.kind.adds else writes
+                    touch(statement.equation.target, loops, inside).accumulated = True
                 case Set() | Accumulate():
                     for reference in references(statement.value):
-                        note("reads", loops, inside, reference)
-                    life = note("writes" if isinstance(statement, Set) else "reads", loops, inside, statement.target)
-                    life.accumulated |= not isinstance(statement, Set)
-                case Fill() | Store():
-                    life = note("writes" if isinstance(statement, Fill) else "reads", loops, inside, statement.target)
-                    life.accumulated = True
+                        reads(reference, loops, inside)
+                    if isinstance(statement, Set):
+                        writes(statement.target, loops, inside)
+                    else:
+                        reads(statement.target, loops, inside).accumulated = True
+                case Fill():
+                    writes(statement.target, loops, inside).accumulated = True
+                case Store():
+                    reads(statement.target, loops, inside).accumulated = True
 
     visit(statements, (), False, True)
     for name in outputs:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from sympy import Add, Expr, Idx
 
 from codegen.ir.graph import Cell, Equation, Graph, Reduction
-from codegen.walk import base_name, is_reference, reindex, subscripts
+from codegen.walk import base_name, is_reference, subscripts
 
 
 def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
@@ -33,23 +33,17 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
         if not is_reference(term) or readers[base_name(term)] != 1 or base_name(term) in graph.outputs:
             return None
         definitions = graph.definitions[base_name(term)]
-        if len(definitions) != 1 or definitions[0].reduction is not Reduction.SUM or definitions[0].cell in keep:
+        if len(definitions) != 1 or not definitions[0].is_sum or definitions[0].cell in keep:
             return None
         return definitions[0] if all(isinstance(i, Idx) for i in subscripts(term)) else None
 
     for equation in graph.equations:
         terms = Add.make_args(equation.body)
         sums = [mergeable(term) for term in terms]
-        if equation.reduction is None and len(terms) > 1 and all(sums):
+        if equation.is_map and len(terms) > 1 and all(sums):
             reduced = {one.reduced for one in sums if one is not None}
             if len(reduced) == 1:
-                parts = _parts(terms, [one for one in sums if one is not None])
+                parts = [one.at(term) for term, one in zip(terms, sums) if one is not None]
                 found[equation.cell] = Equation(equation.target, Add(*parts), Reduction.SUM, next(iter(reduced)))
                 merged.update(one.cell for one in sums if one is not None)
     return graph.with_equations(found.get(e.cell, e) for e in graph.equations if e.cell not in merged)
-
-
-def _parts(terms: Collection[Expr], sums: Collection[Equation]) -> Iterator[Expr]:
-    for term, one in zip(terms, sums):
-        renaming = dict(zip(subscripts(one.target), subscripts(term)))
-        yield reindex(one.body, {old: new for old, new in renaming.items() if old != new})

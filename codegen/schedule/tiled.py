@@ -7,16 +7,27 @@ samples first, as inputs are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Add, Expr, Idx, Indexed, Mul
 
-from codegen.ir.graph import Cell, Equation, Graph, Reduction, Variable, cell_of
-from codegen.schedule.program import KernelKind
+from codegen.ir.equation import over
+from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
+from codegen.schedule.factors import parted
+from codegen.schedule.program import Kernel, KernelKind
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
-from codegen.walk import base_name, extent, fresh_name, fresh_names, indices, references, subscripts, substitute
+from codegen.walk import (
+    base_name,
+    extent,
+    fresh_name,
+    fresh_names,
+    is_sample,
+    references,
+    subscripts,
+    substitute,
+)
 
 DEPTH = 6
 """A sum of this many products is worth a kernel; below, a fused loop saves a pass over its result."""
@@ -27,19 +38,10 @@ TRANSPOSING = 12
 lanes hold samples and are summed at the end of each tile, which is the more work the more rows there are."""
 
 
-@dataclass(frozen=True)
-class KernelPlan:
-    """What a kernel computes and from what; ``equation`` is its vertex."""
-
-    kind: KernelKind
-    equation: Equation
-    operands: tuple[Expr, ...]
-
-
-def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
+def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     """The graph with the layout of tiles and the kernels in it by vertex; None if its samples cannot be tiled.
 
-    >>> from codegen.ir.graph import Index, sample_extent
+    >>> from codegen.ir.graph import Index, Reduction, sample_extent
     >>> S = sample_extent()
     >>> s, h, d = Index("s", S), Index("h", 8), Index("d", 8)
     >>> x, W, z, L = Variable("x", (S, 8)), Variable("W", (8, 8)), Variable("z", (S, 8)), Variable("L")
@@ -62,10 +64,10 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, KernelPlan]] | None:
     graph = merge_sums(graph, keep=apart)
     found = phases(graph)
     assert found is not None
-    layout = _Layout(graph, found.index)
-    inside = [equation for given in found.inside for equation in layout.equations(given)]
-    equations = [*found.before, *layout.before, *layout.copies.values(), *inside, *found.after]
-    return graph.with_equations(equations), layout.kernels
+    turning = _SamplesLast(graph, found.index)
+    inside = [equation for given in found.inside for equation in turning.equations(given)]
+    equations = [*found.before, *turning.before, *turning.copies.values(), *inside, *found.after]
+    return graph.with_equations(equations), turning.kernels
 
 
 def _is_whole(equation: Equation) -> bool:
@@ -79,7 +81,7 @@ def _has_diagonal(equation: Equation, index: Idx) -> bool:
 
 
 @dataclass
-class _Layout:
+class _SamplesLast:
     """Turns equations so that samples come last, and recognises kernels on the way."""
 
     graph: Graph
@@ -88,7 +90,7 @@ class _Layout:
     """Inputs with their samples last, by the name of the input."""
     before: list[Equation] = field(default_factory=list)
     """Operands that no sample changes."""
-    kernels: dict[Cell, KernelPlan] = field(default_factory=dict)
+    kernels: dict[Cell, Kernel] = field(default_factory=dict)
     samples_first_of: dict[Cell, Variable] = field(default_factory=dict)
     """Copies with their samples first, by the vertex that has them last."""
 
@@ -140,23 +142,23 @@ class _Layout:
         equation = Equation(target, source)
         key, other = subscripts(target), subscripts(source)
         if len(key) == 2 and key == other[::-1] and len(set(key)) == 2:
-            self.kernels[equation.cell] = KernelPlan(KernelKind.TRANSPOSE, equation, (source,))
+            self.kernels[equation.cell] = Kernel(KernelKind.TRANSPOSE, equation, (source,))
         return equation
 
     # --- sums of products ---------------------------------------------------------------------------------------------
 
     def over_lanes(self, equation: Equation) -> list[Equation] | None:
         """``target[j, s] = Σ_k left[j, k]·right[k, s]``."""
-        if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or self.index not in equation.free:
+        if not equation.is_sum or len(equation.reduced) != 1 or self.index not in equation.free:
             return None
         (k,) = equation.reduced
         free = [i for i in equation.free if i != self.index]
         if len(free) > 1 or int(extent(k)) < DEPTH:
             return None
-        left, right = _split(equation.body, lambda uses: self.index in uses)
-        if _uses(left) != {*free, k} or _uses(right) != {k, self.index}:
+        found = parted([equation.body], lambda own: self.index in own, (*free, k), (k, self.index))
+        if found is None:
             return None
-        target = self.turned(equation.target)
+        ((left, right),), target = found, self.turned(equation.target)
         new: list[Equation] = []
         operands = (
             self.operand([self.lanes(f) for f in left], (*free, k), self.before),
@@ -186,14 +188,14 @@ class _Layout:
     def kernel(self, kind: KernelKind, equation: Equation, target: Expr, operands: Sequence[Expr]) -> Equation:
         products = [Mul(left, right) for left, right in zip(operands[::2], operands[1::2])]
         new = Equation(target, Add(*products), equation.reduction, equation.reduced)
-        self.kernels[new.cell] = KernelPlan(kind, new, tuple(operands))
+        self.kernels[new.cell] = Kernel(kind, new, tuple(operands))
         return new
 
     def operand(self, factors: Sequence[Expr], order: tuple[Idx, ...], new: list[Equation]) -> Expr:
         """One array for a product of factors: a factor itself, or a vertex for their product."""
         if len(factors) == 1 and self.is_plain(factors[0], order):
             return factors[0]
-        vertex = Variable(next(self.names), tuple(extent(i) for i in order))[order]
+        vertex = over(next(self.names), order)
         new.append(Equation(vertex, Mul(*factors)))
         return vertex
 
@@ -234,25 +236,11 @@ class _Layout:
 
 def _factors(equation: Equation, index: Idx) -> list[tuple[list[Expr], list[Expr]]] | None:
     """The left and right factors of each product of ``target[i, j] = Σ_s (left[i, s]·right[s, j] + …)``."""
-    if equation.reduction is not Reduction.SUM or len(equation.reduced) != 1 or len(equation.free) != 2:
+    if not equation.is_sum or len(equation.reduced) != 1 or len(equation.free) != 2:
         return None
     (s,), (i, j) = equation.reduced, equation.free
-    if extent(s) != extent(index) or not all(isinstance(extent(n), int) for n in (i, j)):
+    if extent(s) != extent(index) or any(is_sample(n) for n in (i, j)):
         return None
     if int(extent(i)) < ROWS or int(extent(j)) < COLUMNS:
         return None
-    products = [_split(term, lambda uses: j in uses) for term in Add.make_args(equation.body)]
-    wanted = {i, s}, {s, j}
-    return products if all((_uses(left), _uses(right)) == wanted for left, right in products) else None
-
-
-def _split(body: Expr, chosen: Callable[[set[Idx]], bool]) -> tuple[list[Expr], list[Expr]]:
-    """The factors whose indices are not chosen, and those whose are."""
-    split: tuple[list[Expr], list[Expr]] = ([], [])
-    for factor in Mul.make_args(body):
-        split[chosen(set(indices(factor)))].append(factor)
-    return split
-
-
-def _uses(factors: Sequence[Expr]) -> set[Idx]:
-    return {index for factor in factors for index in indices(factor)}
+    return parted(Add.make_args(equation.body), lambda own: j in own, (i, s), (s, j))

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from sympy import Expr
 
-from codegen.derive.local import local_derivatives, ties
+from codegen.derive.accumulation import ties
+from codegen.derive.local import local_derivatives
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from symnn.inspect.notation import Text, derivative
@@ -53,7 +54,7 @@ def _lines(graph: Graph, script: Text) -> Iterator[str]:
     inputs = [cell for variable in graph.inputs for cell in graph.cells[variable.name]]
     numbers = {cell: number for number, cell in enumerate([*inputs, *(e.cell for e in graph.equations)])}
     for cell in inputs:
-        reference = graph.variable(cell[0])[graph.keys[cell]]
+        reference = graph.variable(cell.name)[graph.keys[cell]]
         yield f"  v{numbers[cell]} [label={quoted(script.reference(reference).text)} shape=ellipse]"
     for equation in graph.equations:
         output = " peripheries=2" if equation.name in graph.outputs else ""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from codegen.derive import gradient
-from codegen.derive.edges import ancestors
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.ir.operations import Operations, count_operations, summary
@@ -144,12 +143,12 @@ LEVELS: Mapping[str, Callable[[Graph], Graph]] = {"layers": lambda graph: graph,
 def _sections(graph: Graph, vocabulary: Vocabulary) -> dict[str, list[Equation]]:
     """Equations by heading: what the network's output needs, what the loss needs besides, and the rest."""
     values = _values(graph, vocabulary)
-    needed = set().union(*(ancestors(graph, name) for name in values))
+    needed = set().union(*(graph.upstream(name) for name in values))
     if "output" in graph.definitions and "output" not in values:
-        forward = ancestors(graph, "output")
+        forward = graph.upstream("output")
     else:
         final = final_scalars(graph, values)
-        forward = {cell for cell in needed if cell[0] not in final}
+        forward = {cell for cell in needed if cell.name not in final}
     sections: dict[str, list[Equation]] = {FORWARD: [], LOSS: [], GRADIENT: []}
     for equation in graph.equations:
         cell = equation.cell

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import prod
+from dataclasses import replace
 
 from sympy import Expr, Idx, Indexed, Integer, Symbol
 from sympy.core.basic import Basic
 
-from codegen.derive.edges import ancestors
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import summand
-from codegen.walk import base_name, extent, indices, rewrite, shape, subscripts
+from codegen.ir.unrolling import scalar_equations
+from codegen.walk import base_name, extent, rewrite, shape, size, subscripts
 
 
 def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     """The graph in which these extents have these values.
 
-    >>> from codegen import Index, sample_extent
+    >>> from codegen import Index, Reduction, sample_extent
     >>> S = sample_extent()
     >>> s, y = Index("s", S), Variable("y", (S,))
     >>> mean = Graph((y,), (Equation(Variable("loss").symbol, y[s] / S, Reduction.SUM, (s,)),), ("loss",))
@@ -27,25 +27,22 @@ def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     loss = y[0]/2 + y[1]/2
     outputs loss
     """
-    inputs = tuple(Variable(v.name, tuple(sizes.get(n, n) for n in v.shape), v.kind) for v in graph.inputs)
+    inputs = tuple(replace(v, shape=tuple(sizes.get(n, n) for n in v.shape)) for v in graph.inputs)
     return Graph(inputs, tuple(_with_sizes(e, sizes) for e in graph.equations), graph.outputs)
 
 
 def unrolled_size(graph: Graph) -> tuple[int, int]:
     """The number of equations and of references in them after unrolling, a symbolic extent counted as 1.
 
+    >>> from codegen import Reduction
     >>> i, x = Idx("i", 3), Variable("x", (3,))
     >>> unrolled_size(Graph((x,), (Equation(Variable("e").symbol, x[i], Reduction.SUM, (i,)),), ("e",)))
     (1, 3)
     """
     return (
-        sum(_combinations(e.free) for e in graph.equations),
-        sum(_combinations(e.domain) * len(e.references) for e in graph.equations),
+        scalar_equations(graph.equations),
+        sum(size(e.domain) * len(e.references) for e in graph.equations),
     )
-
-
-def _combinations(of: Iterable[Idx]) -> int:
-    return prod(n for i in of if isinstance(n := extent(i), int))
 
 
 def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
@@ -58,7 +55,7 @@ def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
     ('e',)
     """
     wanted = list(names)
-    used = {cell[0] for name in wanted for cell in ancestors(graph, name) if cell[0] != name}
+    used = {cell.name for name in wanted for cell in graph.upstream(name) if cell.name != name}
     variables = [graph.variable(name) for name in wanted]
     return tuple(v.name for v in variables if not v.shape and v.kind == "real" and v.name not in used)
 
@@ -77,9 +74,7 @@ def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:
 
     target, body = (rewrite(side, rule) for side in (equation.target, equation.body))
     reduced = tuple(index(i) for i in equation.reduced)
-    if equation.reduction is Reduction.SUM:
+    if equation.is_sum:
         # With a number for S a factor such as S − 1 may vanish, and the indices with it.
-        term = summand(body, reduced)
-        return Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced)
-    present = tuple(i for i in reduced if i in indices(body))
-    return Equation(target, body, equation.reduction if present else None, present)
+        return Equation.total(target, summand(body, reduced))
+    return Equation.over(target, body, equation.reduction, reduced)

@@ -16,7 +16,8 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.functions import special
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
+from codegen.ir.reduction import Reduction
 from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_body, write_target

@@ -13,7 +13,8 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.functions import special
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
+from codegen.ir.reduction import Reduction
 from symnn.inspect.script import WORDS, Binding, Factor, Function, Script
 from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
 from symnn.inspect.writing import write, write_equation
@@ -246,16 +247,13 @@ class Text(Script):
         return f" {connective} ".join(f"({statement})" for statement in statements)
 
     def reduction(self, reduction: Reduction, over: Sequence[str]) -> str:
-        return REDUCTIONS[reduction] + "_" + (over[0] if len(over) == 1 else "{" + ",".join(over) + "}")
+        return reduction.sign + "_" + (over[0] if len(over) == 1 else "{" + ",".join(over) + "}")
 
     def scientific(self, mantissa: str, exponent: int) -> str:
         return mantissa + power_of_ten(exponent)
 
     def apply(self, function: str, arguments: Sequence[str]) -> str:
         return f"{self.plain(function)}({', '.join(arguments)})"
-
-
-REDUCTIONS: Mapping[Reduction, str] = {Reduction.SUM: "Σ", Reduction.MAX: "max"}
 
 
 # --- names --------------------------------------------------------------------------------------------------------

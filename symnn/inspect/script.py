@@ -18,7 +18,7 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.functions import bessel, removable, special
-from codegen.ir.equation import Reduction
+from codegen.ir.reduction import Reduction
 from codegen.walk import base_name, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
 

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Expr, Integer
 
 from codegen.derive import gradient
-from codegen.derive.edges import ancestors
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
 from codegen.numeric.evaluate import evaluate
@@ -165,7 +164,7 @@ def _last_scalar(graph: Graph) -> str:
 
 def _order(graph: Graph, of: str, wrt: Sequence[str]) -> list[Cell]:
     """The vertices that ``of`` is computed from, and the inputs it is differentiated by, in computing order."""
-    shown = ancestors(graph, of) | {cell for name in wrt for cell in graph.cells[name]}
+    shown = graph.upstream(of) | {cell for name in wrt for cell in graph.cells[name]}
     inputs = [cell for variable in graph.inputs for cell in graph.cells[variable.name]]
     return [cell for cell in (*inputs, *(e.cell for e in graph.equations)) if cell in shown]
 
@@ -196,8 +195,8 @@ class _Pen:
     numbers: _Numbers
 
     def vertex(self, cell: Cell) -> Vertex:
-        equation = next((e for e in self.traced.graph.definitions[cell[0]] if e.cell == cell), None)
-        reference = self.traced.graph.variable(cell[0])[self.traced.graph.keys[cell]]
+        equation = next((e for e in self.traced.graph.definitions[cell.name] if e.cell == cell), None)
+        reference = self.traced.graph.variable(cell.name)[self.traced.graph.keys[cell]]
         name, total = self._name(reference), self.traced.totals.get(cell)
         arrivals = list(reversed(self.traced.arrivals.get(cell, ())))  # in computing order
         return Vertex(

@@ -12,13 +12,14 @@ from itertools import count
 
 from sympy import Add, Expr, Integer
 
+from codegen.derive.accumulation import slope, ties
 from codegen.derive.edges import active_edges
-from codegen.derive.local import pull_back, ties
-from codegen.derive.names import Names
-from codegen.ir.equation import Equation, Reduction, Variable
+from codegen.derive.local import pull_back
+from codegen.ir.equation import Equation, Variable, over
 from codegen.ir.graph import Cell, Graph, Index
+from codegen.ir.names import Names
 from codegen.ir.summation import Summand
-from codegen.walk import extent, indices
+from codegen.walk import indices
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
     outputs e, de/db
     """
     found, active = active_edges(graph, of, wrt)
-    names, numbers = Names(graph), defaultdict[str, "count[int]"](lambda: count(1))
+    names, numbers = Names(graph.variables), defaultdict[str, "count[int]"](lambda: count(1))
     derived: list[Equation] = []
     edges: dict[Cell, list[Edge]] = defaultdict(list)
     arrivals: dict[Cell, list[Arrival]] = defaultdict(list)
@@ -80,13 +81,13 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
 
     def define(kind: str, term: Summand, free: Sequence[Index]) -> Equation:
         name = names(f"{kind} {next(numbers[kind])}")
-        target = Variable(name, tuple(extent(i) for i in free))[tuple(free)]
-        derived.append(Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced))
+        target = over(name, free)
+        derived.append(Equation.total(target, term))
         return derived[-1]
 
     def settle(cell: Cell) -> Expr:
-        variable = graph.variable(cell[0])
-        target = Variable(names.total(of, variable.name), variable.shape)[graph.keys[cell]]
+        variable = graph.variable(cell.name)
+        target = Variable(names(slope(of, variable.name)), variable.shape)[graph.keys[cell]]
         total = Add(*[arrival.equation.target for arrival in arrivals[cell]]) + Integer(cell == (of, ()))
         derived.append(Equation(target, total))
         totals[cell] = target
@@ -118,5 +119,5 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
         if variable.name in wrt:
             for cell in graph.cells[variable.name]:
                 settle(cell)
-    outputs = dict.fromkeys([of, *(names.total(of, name) for name in wrt)])
+    outputs = dict.fromkeys([of, *(names(slope(of, name)) for name in wrt)])
     return Trace(graph.with_equations([*graph.equations, *derived], list(outputs)), edges, arrivals, totals)

@@ -20,7 +20,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.ir.equation import Equation, Reduction
+from codegen.ir.equation import Equation
 from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, subscripts
 from symnn.inspect.numerals import floating, rational
 from symnn.inspect.script import Binding, Factor, Key, Quotient, Rank, Script
@@ -48,7 +48,7 @@ def write_body(equation: Equation, script: Script) -> str:
     quotient = _quotient(equation.body, script)
     if equation.reduction is None:
         return script.compose(quotient).text
-    front, rest = _split_constants(quotient) if equation.reduction is Reduction.SUM else (Quotient(), quotient)
+    front, rest = _split_constants(quotient) if equation.is_sum else (Quotient(), quotient)
     sign = script.reduction(equation.reduction, [script.subscript(i) for i in equation.reduced])
     pieces = [sign, script.tight(script.compose(rest), Binding.PRODUCT)]
     if front.factors or front.divisors:

@@ -15,7 +15,7 @@ EVERYTHING = {
     "guard": 20_000,
     "threads": 20,
     "seeds": 20,
-    "cache": 200,
+    "cache": 1_000,
     "batches": 300,
     "specs": 2_000,
     "growth": 150,

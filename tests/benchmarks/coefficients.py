@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 from mpmath import mp, mpf
 
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 
 Real = Callable[[mpf], mpf]
 

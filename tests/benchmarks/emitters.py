@@ -14,7 +14,8 @@ from sympy import Eq, Expr, Piecewise, tanh
 import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, gradient, sample_extent
 from codegen.functions import equal
-from codegen.schedule import UNROLLED_STATEMENTS, scalar_equations
+from codegen.ir.unrolling import scalar_equations
+from codegen.schedule import UNROLLED_STATEMENTS
 from tests.benchmarks.timing import interleaved
 from tests.codegen.networks import parameters, random_values
 
@@ -72,7 +73,7 @@ GRAPHS: Mapping[str, Graph] = {**ROWS, **dict(_networks()), **dict(_selections()
 def suits(graph: Graph, chosen: str) -> bool:
     """Whether a graph is one for a schedule: few statements to write out, samples to tile."""
     if chosen == "unrolled":
-        return scalar_equations(graph) <= UNROLLED_STATEMENTS and all(
+        return scalar_equations(graph.equations) <= UNROLLED_STATEMENTS and all(
             not isinstance(n, int) or n <= UNROLLED_STATEMENTS for v in graph.inputs for n in v.shape
         )
     return chosen != "tiled" or bool(graph.extents)

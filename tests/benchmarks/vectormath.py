@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import elementwise
-from codegen.emit.numba import Dtype
 from codegen.emit.vectormath import TABLE, ULP_BOUNDS
 
 SIZE = 2048

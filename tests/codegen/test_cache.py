@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -14,10 +15,12 @@ from typing import Any
 from weakref import WeakValueDictionary, ref
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
 from sympy import symbols
 
 import codegen
-from codegen.runtime import cache, code
+from codegen import compiler
+from codegen.runtime import cache
 
 PROGRAM = """
 import json, time, warnings
@@ -108,7 +111,7 @@ def afresh(directory: Path, emitter: Any) -> tuple[object, bool]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYMNN_CACHE_DIR", str(directory))
         patch.setattr(cache, "_loaded", WeakValueDictionary())
-        patch.setattr(code, "_loaded", WeakValueDictionary())
+        patch.setattr(compiler, "_loaded", WeakValueDictionary())
         function = codegen.compile(GRAPH, emitter=emitter)
         return function(2.0, 1.0), function.report.cache_hit
 
@@ -167,6 +170,33 @@ def test_the_kernel_of_readable_code_is_compiled_when_it_is_asked_for(tmp_path: 
             assert function.kernel(2.0, 1.0) == function(2.0, 1.0) == (6.0, 2.0, 5.0)
             assert len(cache._loaded) == 2
             assert sum(function.kernel.stats.cache_hits.values()) == hits  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_means_no_cache_and_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "_save_index", full)
+    with pytest.warns(RuntimeWarning, match="not cached .* No space left") as caught:
+        assert [afresh(tmp_path, "numba") for _ in range(2)] == [((6.0, 2.0, 5.0), False)] * 2
+    assert len(caught) == 1
+    assert not list(tmp_path.rglob("*.nb?"))
+
+
+def test_numba_keeps_our_machine_code_where_it_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "elsewhere"))
+    assert [afresh(tmp_path / "cache", "numba")[1] for _ in range(2)] == [False, True]
+    assert not (tmp_path / "elsewhere").exists()
+    assert list((tmp_path / "cache").rglob("*.nbi"))
+
+
+def test_a_process_that_was_killed_while_numba_wrote_leaves_what_can_be_repaired(
+    caches: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(caches["numba"], tmp_path / "cache")
+    _each("digests", Path.unlink)(tmp_path)
+    _each("*.nbi", lambda file: file.chmod(0o664))(tmp_path)  # as the umask would have it
+    assert [afresh(tmp_path / "cache", "numba")[1] for _ in range(2)] == [False, True]
 
 
 def test_an_unusable_directory_means_no_cache_and_one_warning(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sympy import Symbol
 
 import codegen
 from codegen import Equation, Graph, Index, Variable
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.runtime.minibatches import Minibatches
 from tests.codegen.networks import S, linear_classifier, parameters
 

@@ -13,7 +13,7 @@ from numba import njit
 import codegen
 from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, gradient, sample_extent
 from codegen.functions import equal
-from codegen.runtime.threads import share
+from codegen.runtime.threads import distribute
 from tests.codegen.networks import cut, distance, mlp, outputs, parameters
 
 
@@ -143,7 +143,7 @@ def test_little_work_starts_no_thread() -> None:
 
 def test_parts_are_shared_and_each_is_run_once() -> None:
     found: list[int] = []
-    share(100, 3, found.append)
+    distribute(100, 3, found.append)
     assert sorted(found) == list(range(100))
 
 
@@ -219,8 +219,8 @@ def test_an_exception_in_a_part_is_raised_when_nobody_is_at_work_any_more() -> N
             at_work.remove(number)
 
     with pytest.raises(KeyboardInterrupt):
-        share(50, 2, run)
+        distribute(50, 2, run)
     assert not at_work
     found: list[int] = []
-    share(20, 2, found.append)
+    distribute(20, 2, found.append)
     assert sorted(found) == list(range(20))

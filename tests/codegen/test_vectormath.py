@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from codegen import functions
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import FORMATS, Lanes, store_each
-from codegen.emit.numba import Dtype
 from codegen.emit.special import CODE as SPECIAL_CODE
 from codegen.emit.vectormath import COEFFICIENTS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH, TABLE, ULP_BOUNDS
 from codegen.errors import EmitError

@@ -18,7 +18,7 @@ from codegen.compare import KINDS, ORACLES, WAYS, Comparison, Outcome, Row, comp
 from codegen.compare.functions import FUNCTIONS, function_rows
 from codegen.compare.rows import applies
 from codegen.compare.ways import PLAIN
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.numeric import evaluate
 from codegen.passes.stabilise import stabilise
 from symnn.compare import DTYPES, NETWORKS, default_rows

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from codegen.errors import CacheError
 from codegen.numeric import evaluate
 from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli, solving
@@ -411,6 +412,13 @@ def test_compile_writes_a_module_that_tests_itself(dtype: str, tmp_path: Path) -
     assert "largest deviation" in test.stdout
 
 
+def test_compile_writes_c_with_a_self_test(tmp_path: Path) -> None:
+    result = symnn("compile", XOR, "--target", "c", "--out", tmp_path / "made")
+    assert result.returncode == 0, result.stderr
+    assert {p.name for p in (tmp_path / "made").iterdir()} == {"xor_.c", "xor_.h", "xor__test.c", "CMakeLists.txt"}
+    assert "cmake -S" in result.stdout
+
+
 BAD = {
     "no such file": (["train", "nope.yaml"], "nope.yaml"),
     "not a spec": (["formulas", "README.md"], "README.md"),
@@ -426,6 +434,20 @@ BAD = {
     "no data": (["train", XOR], "data: expected a data set"),
     "no target": (["train", XOR, "--data", "x.csv"], "--target"),
     "no data file": (["train", XOR, "--data", "x.csv", "--target", "y"], "x.csv"),
+    "a machine for C": (
+        ["compile", XOR, "--target", "c", "--out", "x", "--triple", "wasm32"],
+        "--triple: expected",
+    ),
+    "an unknown machine": (
+        ["compile", XOR, "--target", "object", "--out", "x", "--triple", "z80"],
+        "triple: found 'z80', exp",
+    ),
+    "weights for Python": (["compile", XOR, "--out", "x.py", "--model", "m"], "--model: expected --target c or object"),
+    "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
+    "weights that are none": (
+        ["compile", XOR, "--target", "c", "--out", "x", "--model", XOR],
+        "xor.yaml: damaged, or not",
+    ),
     "not a python file": (["compile", XOR, "--out", "x.txt"], "--out: expected a file that ends in .py"),
     "equations for a network": (["formulas", BURGERS], "expected a spec of a network, found one of differential equat"),
     "equations to train": (["train", BURGERS], "found one of differential equations, for 'symnn solve'"),
@@ -585,14 +607,31 @@ def test_a_shell_completes_commands() -> None:
 
 def test_the_cache_is_shown_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMNN_CACHE_DIR", str(tmp_path))
-    with locked("entry") as place:
+    with locked("0" * 40) as place:
         assert place is not None
         keep(place / "code", bytes(2_000_000))
+    mine = tmp_path / "modules" / "mycode" / "file"
+    mine.parent.mkdir()
+    mine.write_bytes(bytes(1_000_000))
     run = CliRunner().invoke
     size = "2.0 million bytes, at most 512 (SYMNN_CACHE_MEGABYTES)"
     assert run(app, ["cache"]).stdout == f"{tmp_path}/modules: 1 compiled functions, {size}\n"
     assert "removed 2.0 million bytes" in run(app, ["cache", "--clear"]).stdout
     assert run(app, ["cache"]).stdout.startswith(f"{tmp_path}/modules: 0 compiled functions, 0.0 million")
+    assert mine.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are for everyone")
+def test_a_cache_that_is_refused_is_not_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMNN_CACHE_DIR", str(tmp_path / "cache"))
+    file = tmp_path / "victim" / ("0" * 40) / "code"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"somebody's")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "modules").symlink_to(tmp_path / "victim")
+    with pytest.raises(CacheError, match=r"the cache is refused and left as it is: .*modules is a symbolic link"):
+        CliRunner().invoke(app, ["cache", "--clear"], catch_exceptions=False)
+    assert file.exists()
 
 
 @pytest.mark.skipif(not Path("/bin/sh").exists(), reason="a shell closes the output")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sympy import Expr, sign
 
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from symnn import descent as module
 from symnn.data import minibatches
 from symnn.descent import Descent
@@ -285,7 +285,7 @@ compile_module = machine.compile_module
 def counted(text):
     compiled.append(text)
     return compile_module(text)
-for name in ("codegen.runtime.code", "codegen.runtime.minibatches"):
+for name in ("codegen.compiler", "codegen.runtime.minibatches"):
     sys.modules[name].compile_module = counted
 
 x = np.arange(5.0)[:, None]

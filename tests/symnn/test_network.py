@@ -10,7 +10,7 @@ import sympy
 from numba import njit
 from numpy.typing import NDArray
 
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from symnn.errors import SpecError
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES

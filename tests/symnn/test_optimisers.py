@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sympy import Expr, sign
 
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from symnn.optimisers import OPTIMISERS, Optimiser
 from symnn.spec import TrainingSpec
 

@@ -70,20 +70,24 @@ class Checks:
 
     def integers(self, table: Table, words: ir.Value) -> None:
         """Integers keep to their range; for a table that is filled, whose arrays may have changed since."""
-        builder = self.builder
+        for number in range(len(table.slots)):
+            self.integer(table, words, number)
+
+    def integer(self, table: Table, words: ir.Value, number: int) -> None:
+        """The integers of one slot keep to their range, if they have one."""
+        builder, slot = self.builder, table.slots[number]
+        if (limit := slot.variables[0].below) is None:
+            return
+        word = table.word(builder, words, number)
+        if not slot.shape:
+            self.require(builder.icmp_unsigned("<", word, INT(limit)))
+            return
         extents = table.extents(builder, words)
-        for number, slot in enumerate(table.slots):
-            if (limit := slot.variables[0].below) is None:
-                continue
-            word = table.word(builder, words, number)
-            if not slot.shape:
-                self.require(builder.icmp_unsigned("<", word, INT(limit)))
-                continue
-            count: ir.Value = INT(1)
-            for n in slot.shape:
-                count = builder.mul(count, INT(n) if isinstance(n, int) else extents[n])
-            data = builder.inttoptr(word, INT.as_pointer())
-            self.require(builder.icmp_unsigned("<", _largest(builder, data, count), INT(limit)))
+        count: ir.Value = INT(1)
+        for n in slot.shape:
+            count = builder.mul(count, INT(n) if isinstance(n, int) else extents[n])
+        data = builder.inttoptr(word, INT.as_pointer())
+        self.require(builder.icmp_unsigned("<", _largest(builder, data, count), INT(limit)))
 
 
 def _largest(builder: ir.IRBuilder, data: ir.Value, count: ir.Value) -> ir.Value:

@@ -19,7 +19,7 @@ from numba.core import cgutils
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
-from codegen.emit.vector.functions import Functions
+from codegen.emit.vector.functions import ProgramFunctions
 from codegen.emit.vector.interface import Record
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
@@ -53,7 +53,7 @@ class Entries:
     symbol: str
 
     def define(self) -> None:
-        functions = Functions(self.module, self.table, self.symbol)
+        functions = ProgramFunctions(self.module, self.table, self.symbol)
         run = functions.run()
         call = self._call(run)
         self._keyword(call)
@@ -152,7 +152,7 @@ class Entries:
         self._python(builder, "Py_DecRef", result, result=ir.VoidType())
         builder.branch(other)
 
-    def _part(self, functions: Functions) -> None:
+    def _part(self, functions: ProgramFunctions) -> None:
         """``part(n, private)`` on a bound record: what comes before the samples for −1, else one chunk of them.
 
         Checks integers for −1 and answers False if they do not fit. ``private`` is the address of a workspace.
@@ -173,7 +173,7 @@ class Entries:
         self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
 
-    def _finish_parts(self, functions: Functions) -> None:
+    def _finish_parts(self, functions: ProgramFunctions) -> None:
         """``finish()`` on a bound record whose parts have all run: combines their sums and gives the results."""
         builder, (self_, _, _), (record, _) = self._entry("finish")
         words = builder.gep(record, [INT(Record.LAST)])

@@ -15,8 +15,7 @@ from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import segments
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
-from codegen.emit.vector.writer import Forms, Writer, lay_out, region_size
-from codegen.ir.graph import Reduction
+from codegen.emit.vector.writer import COMBINED, Forms, Writer, lay_out, region_size
 from codegen.schedule.program import Place, Samples, Storage
 
 FORMS = Forms(evaluate, emit_kernel, matrix_product)
@@ -28,7 +27,7 @@ INLINE = "alwaysinline"
 
 
 @dataclass(frozen=True)
-class Functions:
+class ProgramFunctions:
     """Defines the functions of a program in one LLVM module, as internal symbols that begin with ``symbol``."""
 
     module: ir.Module
@@ -40,7 +39,7 @@ class Functions:
         function, builder = self._function("run", [INT.as_pointer(), self._real.as_pointer()])
         table, results = function.args
         if self.table.few is not None:
-            few = Functions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
+            few = ProgramFunctions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
             few.attributes.add(INLINE)
             with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(FEW))):
                 builder.call(few, [table, results])
@@ -191,7 +190,7 @@ class Functions:
         plan = self.table.plan
         places = lay_out(builder, plan.scratch, {}, scratch)
         for storage in plan.sums if clear else ():
-            neutral = Lanes(builder, 1, plan.dtype).real(plan.neutral(storage))
+            neutral = Lanes(builder, 1, plan.dtype).real(float(plan.reduction(storage).neutral))
             with cgutils.for_range(builder, INT(_size(storage)), intp=INT) as loop:
                 builder.store(neutral, builder.gep(places[storage], [loop.index]))
         return self._pointers(builder, [places[storage] for storage in plan.sums])
@@ -220,10 +219,10 @@ class Functions:
         whole = size - size % plan.native
         for lanes, first, last in ((plan.native, 0, whole), (1, whole, size)):
             vector = Lanes(builder, lanes, plan.dtype)
-            combine = vector.larger if plan.reduction(storage) is Reduction.MAX else vector.add
+            combine = COMBINED[plan.reduction(storage)].totals
             with cgutils.for_range_slice(builder, INT(first), INT(last), INT(lanes), intp=INT) as (i, _):
                 place, other = builder.gep(total, [i]), builder.gep(more, [i])
-                vector.store(combine(vector.load(place), vector.load(other)), place)
+                vector.store(combine(vector, vector.load(place), vector.load(other)), place)
 
 
 def _size(storage: Storage) -> int:

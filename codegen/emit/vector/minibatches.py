@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from llvmlite import binding, ir
 from numba.core import cgutils
 
+from codegen.dtypes import Dtype
 from codegen.emit.lanes import FORMATS
-from codegen.emit.numba import Dtype
 from codegen.emit.vector.interface import NATIVE, Batches
 from codegen.emit.vector.values import BYTE, INT
 

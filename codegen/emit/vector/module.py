@@ -16,8 +16,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from codegen.dtypes import Dtype
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.numba import FLAGS, Dtype, Functions, describe, functions, preamble
+from codegen.emit.numba import FLAGS, FunctionWriter, describe, functions, preamble
 from codegen.emit.text import escape
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
@@ -38,7 +39,8 @@ def readable_source(table: Table) -> str:
     head = [
         '"""' + describe(program, layout, dtype),
         "",
-        f"What runs is this program in {plan.width} lanes, as vector instructions.",
+        f"What runs are these loops as vector instructions, those in lanes {plan.width} numbers at a time, and kernels",
+        "for steps on tiles and matrix products.",
     ]
     return "\n".join([*head, '"""', "", preamble(program.graph) + "\n\n".join(texts)])
 
@@ -130,7 +132,7 @@ def _program(module: ir.Module, table: Table, symbol: str) -> ir.Function:
     name = f"{symbol}_run"
     if name in module.globals:
         return module.globals[name]
-    return program_functions.Functions(module, table, symbol).run()
+    return program_functions.ProgramFunctions(module, table, symbol).run()
 
 
 def _views(context: Any, builder: Any, table: Table, kinds: Any, values: Any) -> Iterator[View | None]:
@@ -188,7 +190,7 @@ def _workspace(context: Any, builder: Any, table: Table, words: ir.Value) -> Cal
     return lambda: context.nrt.free(builder, block)
 
 
-class _JittedFunctions(Functions):
+class _JittedFunctions(FunctionWriter):
     """``fill`` and ``kernel`` around the program."""
 
     def __init__(self, table: Table, native: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf
 
 from sympy import Add, Expr, Mul
 
 from codegen.cached import cached_property
-from codegen.emit.numba import Dtype
+from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.lanes import holds_vectors, in_lanes, is_mixed, lane_of
 from codegen.schedule.program import (
@@ -27,7 +26,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import Extent, base_name, extent, references, subscripts
+from codegen.walk import Extent, base_name, is_sample, references, subscripts
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""
@@ -113,13 +112,8 @@ class Plan:
         samples = self.program.samples
         for fill in samples.fills if samples else ():
             if self.program.storage_of(fill.target) == storage or base_name(fill.target) in self._names(storage):
-                assert fill.equation.reduction is not None
-                return fill.equation.reduction
+                return fill.equation.monoid
         return Reduction.SUM
-
-    def neutral(self, storage: Storage) -> float:
-        """What changes nothing when it is combined."""
-        return -inf if self.reduction(storage) is Reduction.MAX else 0.0
 
     def _names(self, storage: Storage) -> set[str]:
         return {name for (name, _), found in self.program.storage.items() if found == storage}
@@ -137,15 +131,15 @@ def fits(program: Program) -> bool:
     It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another.
     """
     domains = (equation.domain for equation in program.graph.equations)
-    return all(sum(1 for i in domain if not isinstance(extent(i), int)) <= 1 for domain in domains)
+    return all(sum(1 for i in domain if is_sample(i)) <= 1 for domain in domains)
 
 
-def plan(program: Program, dtype: Dtype, few: bool = False) -> Plan | None:
+def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None = None) -> Plan | None:
     """Choose the loops that run in lanes and lay out the workspace; None if the storage does not suit the lanes.
 
     With ``few`` samples lanes lie inside the loop over them.
     """
-    native = register_bytes() // ITEM[dtype]
+    native = (register or register_bytes()) // ITEM[dtype]
     width = native * (2 if program.samples is not None and program.schedule != "unrolled" and not few else 1)
     program = in_lanes(program, width, not few)
     if is_mixed(program):

@@ -19,7 +19,7 @@ from codegen.emit.layout import Layout, Slot
 from codegen.emit.vector.interface import WORKSPACES, words
 from codegen.emit.vector.plan import ITEM, Plan
 from codegen.emit.vector.values import INT
-from codegen.emit.vector.writer import Names, region_size
+from codegen.emit.vector.writer import Bindings, region_size
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Table:
         word = self.word(builder, table, self.words - len(WORKSPACES) + WORKSPACES.index(name))
         return builder.inttoptr(word, FORMATS[self.plan.dtype].real.as_pointer())
 
-    def names(self, builder: ir.IRBuilder, table: ir.Value, private: ir.Value | None = None) -> Names:
+    def names(self, builder: ir.IRBuilder, table: ir.Value, private: ir.Value | None = None) -> Bindings:
         """What a table holds, by name; the members of packs singly."""
         found: dict[str, ir.Value] = {}
         for number, slot in enumerate(self.slots):
@@ -147,7 +147,7 @@ class Table:
                 found[variable.name] = builder.load(place) if value_only else place
         shared = self.space(builder, table, "shared")
         own = self.space(builder, table, "private") if private is None else private
-        return Names(found, self.extents(builder, table), shared, own)
+        return Bindings(found, self.extents(builder, table), shared, own)
 
 
 def _from_bits(builder: ir.IRBuilder, word: ir.Value, element: ir.Type) -> ir.Value:

@@ -51,7 +51,25 @@ class Forms:
 
 
 @dataclass(frozen=True)
-class Names:
+class Combination:
+    """How the numbers of a reduction are combined."""
+
+    accumulate: Callable[[Lanes, ir.Value, ir.Value], ir.Value]
+    """A total and one more."""
+    totals: Callable[[Lanes, ir.Value, ir.Value], ir.Value]
+    """Two totals."""
+    across: Callable[[Lanes, ir.Value], ir.Value]
+    """The lanes of a vector."""
+
+
+COMBINED: Mapping[Reduction, Combination] = {
+    Reduction.SUM: Combination(Lanes.add, Lanes.add, Lanes.sum),
+    Reduction.MAX: Combination(lambda lanes, total, new: lanes.larger(new, total), Lanes.larger, Lanes.max),
+}
+
+
+@dataclass(frozen=True)
+class Bindings:
     """What code refers to: inputs and outputs (pointers, or values of scalars), extents, the two workspaces."""
 
     arrays: Mapping[str, ir.Value]
@@ -70,7 +88,7 @@ class Writer:
         self,
         builder: ir.IRBuilder,
         plan: Plan,
-        names: Names,
+        names: Bindings,
         forms: Forms,
         sums: Mapping[Storage, ir.Value] | None = None,
     ) -> None:
@@ -229,12 +247,9 @@ class Writer:
 
     # --- sums -----------------------------------------------------------------------------------------------------
 
-    def neutral(self, statement: Fill | Accumulate) -> float:
-        return 0.0 if statement.equation.reduction is Reduction.SUM else float("-inf")
-
     def fill(self, statement: Fill, scope: Scope) -> None:
         """Make room for a sum: a register, an array of native vectors, or the target itself."""
-        key, value = cell_of(statement.target), self.neutral(statement)
+        key, value = cell_of(statement.target), float(statement.equation.monoid.neutral)
         if key in self.plan.lane_sums:
             with self.range(INT(0), self.elements(self.plan.private[key].shape), 1) as n:
                 self.native.store(value, self.element(key, n))
@@ -281,16 +296,16 @@ class Writer:
 
     def summands(self, statement: Accumulate, scope: Scope) -> list[Value]:
         """What is added: a value, or the two factors of a product."""
-        factors = product_factors(statement.value) if statement.equation.reduction is Reduction.SUM else None
+        factors = product_factors(statement.value) if statement.equation.is_sum else None
         if factors is None:
             return [self._forms.evaluate(self, statement.value, scope)]
         *leading, last = (self._forms.evaluate(self, factor, scope) for factor in factors)
         return [reduce(lambda a, b: self.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading), last]
 
     def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
-        if statement.equation.reduction is not Reduction.SUM:
-            return lanes.larger(new[0], total)
-        return lanes.fma(new[0], new[1], total) if len(new) == 2 else lanes.add(total, new[0])
+        if len(new) == 2:
+            return lanes.fma(new[0], new[1], total)
+        return COMBINED[statement.equation.monoid].accumulate(lanes, total, new[0])
 
     def finish(self, statement: Fill, scope: Scope) -> None:
         """After its loop, a sum moves to where it belongs; sums over lanes are combined first."""
@@ -301,17 +316,14 @@ class Writer:
             total = self.under_way.pop(key)
             value = Value(self.builder.load(total.slot), total.lanes)
             if total.combine:
-                value = Value(self.across(statement, self.wide, value.llvm), False)
+                value = Value(COMBINED[statement.equation.monoid].across(self.wide, value.llvm), False)
             self.store(statement.target, value, scope)
 
     def _finish_element(self, statement: Fill, scope: Scope) -> None:
         storage = self.program.storage_of(statement.target)
         place = self.element(cell_of(statement.target), self.offset(statement.target, storage, scope))
-        total = self.across(statement, self.native, self.native.load(place))
+        total = COMBINED[statement.equation.monoid].across(self.native, self.native.load(place))
         self.store(statement.target, Value(total, False), scope)
-
-    def across(self, statement: Fill, lanes: Lanes, value: ir.Value) -> ir.Value:
-        return lanes.sum(value) if statement.equation.reduction is Reduction.SUM else lanes.max(value)
 
     def over(self, over: Sequence[Idx], scope: Scope, body: Callable[[Scope], None]) -> None:
         """Scalar loops over some indices."""
@@ -390,8 +402,7 @@ class Writer:
         """Where a vertex is kept, of the first lane, and how its lanes lie."""
         storage, name = self.program.storage_of(reference), base_name(reference)
         if name in self.plan.private and self.lane is not None and subscripts(reference)[0] == self.lane:
-            rest = Storage(Place.TILE, 0, storage.axes[1:], storage.shape[1:])
-            return self.vector_address(name, reference, rest, scope)
+            return self.vector_address(name, reference, storage.row, scope)
         if storage.number in self.plan.lane_elements and storage.place in (Place.WORK, Place.TILE):
             return self.vector_address(storage.number, reference, storage, scope)
         offset = self.offset(reference, storage, scope)

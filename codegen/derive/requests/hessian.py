@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
-from sympy import Add, Expr, Idx, Mul
+from sympy import Add, Idx, Mul
 
-from codegen.derive.blocks import (
+from codegen.derive.edges import active_edges
+from codegen.derive.forward import Tangents
+from codegen.derive.requests.blocks import (
     Block,
     Blocks,
     axes_of,
@@ -19,16 +21,16 @@ from codegen.derive.blocks import (
     put_out,
     reverse_blocks,
 )
-from codegen.derive.edges import active_edges
-from codegen.derive.forward import Tangents
-from codegen.derive.request import Named, Wrt, name_of, prepare
+from codegen.derive.requests.request import Named, Wrt, name_of, prepare
 from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.errors import DerivationError
+from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.names import Names
 from codegen.ir.summation import Summand, summand
-from codegen.walk import extent, fresh_name, reindex
+from codegen.walk import reindex
 
 
 def hessian(graph: Graph, of: Named, wrt: Wrt | None = None, *, samples: bool = False) -> Graph:
@@ -148,7 +150,7 @@ def _added_up(system: System, blocks: Blocks) -> Blocks:
         if len(block.terms) < 2 or any(isinstance(i, Idx) for i in block.rows):
             return block
         index = tuple(i for i in block.columns if isinstance(i, Idx))
-        target = Variable(system.name(blocks.name), tuple(extent(i) for i in index))[index]
+        target = over(system.names.new(blocks.name), index)
         return replace(block, terms=(system.append(Equation(target, Add(*block.terms))),))
 
     return replace(blocks, blocks=tuple(added(block) for block in blocks.blocks))
@@ -157,12 +159,11 @@ def _added_up(system: System, blocks: Blocks) -> Blocks:
 def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
     """leftᵀ·right."""
     columns = left.blocks[0].columns
-    taken = {i.name for block in (*left.blocks, *right.blocks) for i in (*block.rows, *columns) if isinstance(i, Idx)}
-    renaming: dict[Idx, Expr] = {}
-    for index in right.blocks[0].columns:
-        name = fresh_name(f"{index.name}'", taken)
-        taken.add(name)
-        renaming[index] = Idx(name, (index.lower, index.upper))
+    keys = [(*block.rows, *columns) for block in (*left.blocks, *right.blocks)]
+    names = Names(i.name for key in keys for i in key if isinstance(i, Idx))
+    renaming = {
+        index: Idx(names.new(f"{index.name}'"), (index.lower, index.upper)) for index in right.blocks[0].columns
+    }
     others = tuple(renaming.values())
     summands: list[Summand] = [
         summand(Mul(a, reindex(b, renaming)), [i for i in one.rows if isinstance(i, Idx)])

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sympy import Expr, Mul
 
-from codegen.derive.blocks import Block, Blocks, dense, put_out
-from codegen.derive.edges import ancestors
 from codegen.derive.forward import Tangents
-from codegen.derive.request import Named, prepare
+from codegen.derive.requests.blocks import Block, Blocks, dense, put_out
+from codegen.derive.requests.request import Named, prepare
 from codegen.derive.seeds import Direction, Seed
 from codegen.derive.steps import in_steps
 from codegen.errors import DerivationError
 from codegen.functions import equal
 from codegen.ir.graph import Cell, Equation, Graph, Variable
-from codegen.walk import is_reference, subscripts
+from codegen.walk import is_reference, is_symbolic, subscripts
 
 Along = Mapping[str, tuple[str, tuple[int, ...]]]
 """By the letter of a direction, the variable and the element of it (of each sample) that moves."""
@@ -65,9 +64,9 @@ def mixed_partials(
     place = {letter: number for number, letter in enumerate(along)}
     wanted = list(dict.fromkeys(tuple(sorted(order, key=place.__getitem__)) for order in orders))
     prefixes = {order[:n] for order in wanted for n in range(1, len(order) + 1)}
-    tangents, names = Tangents(prepared), _Names()
+    tangents, names = Tangents(prepared), _Letters()
     moving = {letter: Direction({name: _seed(e)}, (), names.by(letter)) for letter, (name, e) in along.items()}
-    needed = ancestors(prepared, of)
+    needed = prepared.upstream(of)
     levels: dict[tuple[str, ...], list[Equation]] = {(): [e for e in prepared.equations if e.cell in needed]}
     for prefix in sorted(prefixes, key=lambda prefix: (len(prefix), *map(place.__getitem__, prefix))):
         levels[prefix] = tangents.sweep(levels[prefix[:-1]], moving[prefix[-1]])
@@ -85,7 +84,7 @@ def mixed_partials(
     return put_out(prepared, tangents.system, of, found, dense)
 
 
-class _Names:
+class _Letters:
     """v, v_x, v_xx, v_xxt: the letters are collected behind one underscore."""
 
     def __init__(self) -> None:
@@ -124,7 +123,7 @@ def _directions(
         if letter not in used:
             continue
         name, *element = (what,) if isinstance(what, str) else what
-        extents = [n for n in graph.variable(str(name)).shape if isinstance(n, int)]
+        extents = [n for n in graph.variable(str(name)).shape if not is_symbolic(n)]
         fits = len(element) == len(extents) and all(isinstance(m, int) and 0 <= m < n for m, n in zip(element, extents))
         if not fits:
             raise DerivationError(
@@ -162,10 +161,10 @@ def _derivative(tangents: Tangents, term: Expr, direction: Direction) -> list[Ex
 
 def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ...]) -> None:
     """Raise :class:`DerivationError` unless every vertex on the way has the samples of ``wrt`` on one axis."""
-    symbolic = [axis for axis, n in enumerate(graph.variable(wrt).shape) if not isinstance(n, int)]
+    symbolic = [axis for axis, n in enumerate(graph.variable(wrt).shape) if is_symbolic(n)]
     if not symbolic:
         return
-    needed = ancestors(graph, of)
+    needed = graph.upstream(of)
     axes: dict[Cell, int] = dict.fromkeys(graph.cells[wrt], symbolic[0])
     for equation in graph.equations:
         if equation.cell in needed and equation.cell not in axes:

@@ -7,14 +7,14 @@ from itertools import chain
 
 from sympy import Add, Expr, Idx, Integer, Mul
 
-from codegen.derive.blocks import per_sample, put_out, reverse_blocks
-from codegen.derive.request import Named, Wrt, prepare
+from codegen.derive.requests.blocks import per_sample, put_out, reverse_blocks
+from codegen.derive.requests.request import Named, Wrt, prepare
 from codegen.errors import DerivationError
 from codegen.ir.cells import Cell
-from codegen.ir.equation import Reduction
-from codegen.ir.graph import Equation, Graph, Variable
+from codegen.ir.graph import Equation, Graph, Reduction, Variable
+from codegen.ir.names import Names
 from codegen.ir.validation import QUOTED_NODES, quote
-from codegen.walk import extent, fresh_name, is_large, is_reference, references
+from codegen.walk import extent, fresh_name, is_large, is_reference, is_sample, references
 
 SAMPLES = "the number of samples is a symbol, as in IndexedBase('x', shape=(Symbol('n'),))"
 
@@ -67,13 +67,12 @@ def _with_terms(graph: Graph, of: str, rows: str) -> Graph:
     if len(lengths) > 1:
         raise _refusal(of, f"it adds sums over {' and over '.join(sorted(map(str, lengths)))} samples")
     shape, (first,) = tuple(lengths), _samples(sums[0][0])
-    taken = {*graph.variables, rows}
+    names = Names([*graph.variables, rows])
     equations = {equation.cell: [equation] for equation in graph.equations}
     terms = []
     for equation, factor in sums:
         (sample,) = _samples(equation)
-        term = Variable(rows if equation.name == of else fresh_name(f"{equation.name} of s", taken), shape)
-        taken.add(term.name)
+        term = Variable(rows if equation.name == of else names.new(f"{equation.name} of s"), shape)
         inner = tuple(index for index in equation.reduced if index != sample)
         equations[equation.cell] = [
             Equation.over(term[sample], equation.body, Reduction.SUM, inner),
@@ -87,8 +86,8 @@ def _with_terms(graph: Graph, of: str, rows: str) -> Graph:
 
 def _samples(equation: Equation) -> list[Idx]:
     """The samples that an equation sums over."""
-    summed = equation.reduced if equation.reduction is Reduction.SUM else ()
-    return [index for index in summed if not isinstance(extent(index), int)]
+    summed = equation.reduced if equation.is_sum else ()
+    return [index for index in summed if is_sample(index)]
 
 
 def _sums(graph: Graph, of: str) -> list[tuple[Equation, Expr]]:
@@ -135,7 +134,7 @@ def _linear(graph: Graph, of: str, equation: Equation, sampled: Set[Cell]) -> It
                 of, f"{term} {quote(equation)} belongs to no sample; a regulariser has its gradient by itself"
             )
         core, rest = varying[0], Mul(factor, *[own for own in Mul.make_args(part) if own not in varying])
-        if len(varying) > 1 or equation.reduction is not None or not (is_reference(core) or isinstance(core, Add)):
+        if len(varying) > 1 or not equation.is_map or not (is_reference(core) or isinstance(core, Add)):
             raise _refusal(of, f"{quote(equation)} is not linear in sums over samples")
         if is_reference(core):
             yield core, rest

@@ -18,9 +18,9 @@ from codegen.derive.narrow import WIDE
 from codegen.functions import equal
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Equation
-from codegen.ir.graph import Reduction, cell_of
+from codegen.ir.graph import cell_of
 from codegen.ir.selection import selected
-from codegen.walk import fold, indices, is_reference, postorder, references, reindex, subscripts
+from codegen.walk import fold, indices, is_reference, moved, postorder, references, subscripts
 
 
 class Zeros:
@@ -39,10 +39,10 @@ class Zeros:
         self._opened: dict[Cell, list[Expr]] = {}
         for equation in equations:
             condition = self.condition(equation.body)
-            if equation.reduction is Reduction.MAX or not set(indices(condition)) <= set(equation.free):
+            if not equation.is_linear or not set(indices(condition)) <= set(equation.free):
                 condition = sympy.true
             self._maps[equation.cell], self._conditions[equation.cell] = equation, condition
-            if equation.reduction is None:
+            if equation.is_map:
                 terms = [term for part in Add.make_args(equation.body) for term in self.opened(part)]
                 if len(terms) <= WIDE and all(_selects(term, equation.free) for term in terms):
                     self._opened[equation.cell] = terms
@@ -62,8 +62,7 @@ class Zeros:
 
     def _at(self, of: Any, reference: Expr) -> Any:
         """What is said about a vertex in the indices of its equation, in those of a reference to it."""
-        places = zip(subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
-        return reindex(of, {old: new for old, new in places if old != new})
+        return moved(of, subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
 
     def _step(self, node: Basic, arguments: list[Basic]) -> Basic:
         if is_reference(node):

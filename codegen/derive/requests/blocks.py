@@ -13,8 +13,9 @@ from codegen.derive.seeds import Direction, bracket_seed, seed_indices
 from codegen.derive.system import System
 from codegen.errors import DerivationError
 from codegen.functions import equal
+from codegen.ir.equation import called
 from codegen.ir.graph import Equation, Graph, Variable
-from codegen.walk import base_name, fresh_name, is_reference, reindex, shape, subscripts, substitute
+from codegen.walk import base_name, fresh_name, is_reference, is_symbolic, reindex, subscripts, substitute
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def per_sample(blocks: Blocks) -> tuple[Variable, list[tuple[tuple[Expr, ...], t
 
     Raises :class:`DerivationError` if it is not.
     """
-    symbolic = {n for n in blocks.of.shape if not isinstance(n, int)}
+    symbolic = set(filter(is_symbolic, blocks.of.shape))
     dropped = [axis for axis, n in enumerate(blocks.wrt.shape) if n in symbolic]
     kept = [axis for axis in range(len(blocks.wrt.shape)) if axis not in dropped]
     variable = Variable(blocks.name, blocks.of.shape + tuple(blocks.wrt.shape[axis] for axis in kept))
@@ -148,7 +149,7 @@ def put_out(graph: Graph, system: System, of: str, found: Sequence[Blocks], form
 
     def renamed(reference: Expr) -> Expr:
         name = renaming.get(base_name(reference))
-        return reference if name is None else Variable(name, shape(reference))[subscripts(reference)]
+        return reference if name is None else called(name, reference)
 
     equations = [
         *graph.equations,

@@ -16,16 +16,17 @@ from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
-from codegen.derive.blocks import Blocks
-from codegen.derive.jacobian import MODES, Mode, cheapest
-from codegen.derive.request import Named, Wrt, prepare
-from codegen.derive.structure import split
+from codegen.derive.requests.blocks import Blocks
+from codegen.derive.requests.jacobian import MODES, Mode, cheapest
+from codegen.derive.requests.request import Named, Wrt, prepare
 from codegen.derive.system import System
-from codegen.derive.zeros import Zeros, integer_value
+from codegen.derive.terms.structure import split
+from codegen.derive.terms.zeros import Zeros, integer_value
 from codegen.errors import DerivationError
+from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Variable
 from codegen.ir.selection import selected
-from codegen.walk import Extent, extent, indices, reindex
+from codegen.walk import Extent, extent, indices, is_symbolic, length, reindex
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.signedinteger[Any]]
@@ -47,7 +48,7 @@ class Nonzeros:
 
     def places(self, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
         """Row and column of each value, in C order, and whether it is in the matrix; ``wrt`` has columns from start."""
-        counts = [n if isinstance(n := extent(i), int) else sizes[n] for i in self.indices]
+        counts = [length(extent(i), sizes) for i in self.indices]
         grid: dict[Basic, Any] = {n: size for n, size in sizes.items() if isinstance(n, Basic)}
         grid.update(zip(self.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
         kept = np.zeros(prod(counts), bool) | integer_value(self.condition, grid)
@@ -55,7 +56,7 @@ class Nonzeros:
         def flat(key: Sequence[Expr], variable: Variable) -> Integers:
             place = np.zeros(prod(counts), np.int64)
             for subscript, n in zip(key, variable.shape):
-                size = n if isinstance(n, int) else sizes[n]
+                size = length(n, sizes)
                 at = integer_value(subscript, grid)
                 kept[:] &= (at >= 0) & (at < size)
                 place = place * size + at
@@ -191,11 +192,11 @@ class SparseJacobian:
         """Where the arrays have the symbolic extents: the name, the number of the output, the axis."""
         shapes = (self.graph.variable(name).shape for name in self.graph.outputs)
         axes = ((n, number, axis) for number, shape in enumerate(shapes) for axis, n in enumerate(shape))
-        return tuple((str(n), number, axis) for n, number, axis in axes if not isinstance(n, int))
+        return tuple((str(n), number, axis) for n, number, axis in axes if is_symbolic(n))
 
     @cached_property
     def _symbols(self) -> Mapping[str, Extent]:
-        return {str(n): n for v in (self.of, *self.wrt) for n in v.shape if not isinstance(n, int)}
+        return {str(n): n for v in (self.of, *self.wrt) for n in v.shape if is_symbolic(n)}
 
     def _sizes(self, extents: Mapping[str, int]) -> Mapping[Extent, int]:
         for name in self._symbols:
@@ -205,7 +206,7 @@ class SparseJacobian:
 
     @staticmethod
     def _size(variable: Variable, sizes: Mapping[Extent, int]) -> int:
-        return prod(n if isinstance(n, int) else sizes[n] for n in variable.shape)
+        return prod(length(n, sizes) for n in variable.shape)
 
 
 def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:
@@ -244,8 +245,8 @@ def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> 
                     if (condition := zeros.condition(core)) == False:  # noqa: E712 - a SymPy boolean
                         continue
                     kept = tuple(i for i in order if i not in places)
-                    name = system.name(f"values of {blocks.name}")
-                    system.append(Equation(Variable(name, tuple(extent(i) for i in kept))[kept], core))
+                    name = system.names.new(f"values of {blocks.name}")
+                    system.append(Equation(over(name, kept), core))
                     outputs.append(name)
                     rows, columns = (
                         tuple(places.get(i, i) if isinstance(i, Idx) else i for i in key)

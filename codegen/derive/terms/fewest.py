@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from sympy import Add, Expr, Idx, Mul
 
-from codegen.derive.structure import Structure
-from codegen.ir.operations import size
+from codegen.derive.terms.structure import Structure
 from codegen.ir.summation import Summand, over_present
 from codegen.passes.contract import ASSUMED_SAMPLES
-from codegen.walk import extent, indices, is_reference, references
+from codegen.walk import indices, is_reference, is_sample, references, size
 
 Groups = Mapping[Structure, Sequence[Summand]]
 """The terms of a derivative by their structure."""
@@ -59,7 +58,7 @@ def _merged(terms: Sequence[Summand]) -> list[Summand]:
 
 def _with_diagonal(full: Summand, diagonal: Summand, structure: Structure) -> Summand | None:
     """Σ common·(rest + brackets·other), if the rest is one factor that has all indices of the other."""
-    samples = any(not isinstance(extent(i), int) for i in full.reduced)
+    samples = any(is_sample(i) for i in full.reduced)
     if not samples or full.reduced != diagonal.reduced:
         return None
     factors, others = Mul.make_args(full.body), Mul.make_args(diagonal.body)

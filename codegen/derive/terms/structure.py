@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sympy import Expr, Idx, Integer, Mul
 
 from codegen.functions import equal
-from codegen.walk import extent, indices, is_reference, reindex
+from codegen.walk import extent, indices, is_reference, is_sample, reindex
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _is_bracket(factor: Expr, within: Collection[Idx], known: Collection[Idx]) -
         return False
     a, b = factor.args
     if isinstance(a, Integer) or isinstance(b, Integer):
-        return all(isinstance(i, Integer) or (i in known and isinstance(extent(i), int)) for i in (a, b))
+        return all(isinstance(i, Integer) or (i in known and not is_sample(i)) for i in (a, b))
     return a in known and b in known and extent(a) == extent(b)
 
 
@@ -91,9 +91,7 @@ def _outer(factors: Sequence[Expr], free: Sequence[Idx], seeds: Sequence[Idx]) -
     """
 
     def passes(factor: Expr) -> bool:
-        return is_reference(factor) and all(
-            i in seeds or (i in free and not isinstance(extent(i), int)) for i in indices(factor)
-        )
+        return is_reference(factor) and all(i in seeds or (i in free and is_sample(i)) for i in indices(factor))
 
     candidates = [factor for factor in factors if passes(factor) and any(i in seeds for i in indices(factor))]
     elsewhere = set(indices(Mul(*[factor for factor in factors if factor not in candidates])))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.derive.blocks import Block, Blocks, blocks_along, dense, put_out
 from codegen.derive.forward import Tangents
-from codegen.derive.request import Named, Wrt, prepare, require_scalar
+from codegen.derive.requests.blocks import Block, Blocks, blocks_along, dense, put_out
+from codegen.derive.requests.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import adjoints, reverse
 from codegen.derive.seeds import Direction, array_seed
 from codegen.ir.graph import Graph, Variable
-from codegen.walk import fresh_name
+from codegen.ir.names import Names
 
 
 def jvp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
@@ -105,9 +105,6 @@ def along(graph: Graph, value: str, of: Sequence[str], wrt: Sequence[str]) -> Gr
 
 def _with_inputs(graph: Graph, names: Sequence[str]) -> tuple[Graph, list[Variable]]:
     """The graph with an input ``v_NAME`` for each of these variables."""
-    taken = set(graph.variables)
-    vectors = []
-    for name in names:
-        vectors.append(Variable(fresh_name(f"v_{name}", taken), graph.variable(name).shape))
-        taken.add(vectors[-1].name)
+    given = Names(graph.variables)
+    vectors = [Variable(given.new(f"v_{name}"), graph.variable(name).shape) for name in names]
     return Graph((*graph.inputs, *vectors), graph.equations, graph.outputs), vectors

@@ -1,0 +1,223 @@
+"""From a graph to a function, stage by stage, each timed.
+
+1. key: everything that shapes the code has a name; code of that name in this process or in the cache is loaded.
+2. passes: the graph with the same values, computed stably and with fewer operations.
+3. schedule: loops, tiles and products over named storage, and how each of the loops runs.
+4. write: the program as instructions, or as the readable module.
+5. LLVM: machine code, which the cache keeps; readable code is compiled by Numba.
+6. load: the addresses of its entry points, behind a function that checks what it is given.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
+
+from numpy.typing import DTypeLike
+
+from codegen.dtypes import Dtype, dtype_name
+from codegen.emit.externals import symbols
+from codegen.emit.layout import Layout, layout
+from codegen.emit.numba import emit
+from codegen.errors import EmitError
+from codegen.ir.graph import Graph, require_graph
+from codegen.ir.operations import count_operations
+from codegen.passes import PassReport, optimise
+from codegen.runtime.cache import Entry, entry, key
+from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
+from codegen.runtime.fingerprint import fingerprint
+from codegen.runtime.forks import compiled_property, compiling
+from codegen.runtime.function import CompiledFunction, CompileReport
+from codegen.runtime.machine import MachineCode, compile_module
+from codegen.runtime.stages import Stages, stage
+from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples
+from codegen.schedule import schedule as scheduled
+from codegen.schedule.program import Contract, Loop, Program, Samples
+
+if TYPE_CHECKING:
+    from codegen.emit.vector.table import Table
+
+EmitterName = Literal["auto", "vector", "numba"]
+STRAIGHT_OPERATIONS = 4000
+"""Straight-line code of up to so many operations is vector code too: 3,600 of 300 inputs take 9 s to compile, a third
+of what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What is worked out about a graph on the way to code, each part when it is first needed.
+
+    Its attributes raise :class:`EmitError` for what cannot be compiled as it is wished.
+    """
+
+    graph: Graph
+    layout: Layout
+    dtype: Dtype
+    schedule: ScheduleName
+    wish: EmitterName
+    stages: Stages = field(default_factory=Stages, compare=False, repr=False)
+
+    @property
+    @stage("key")
+    def key(self) -> str:
+        """The name of its code in the cache."""
+        slots = [
+            [s.name, [v.name for v in s.variables], s.packed] for s in (*self.layout.arguments, *self.layout.results)
+        ]
+        return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
+
+    @compiled_property
+    @stage("passes")
+    def optimised(self) -> tuple[Graph, PassReport]:
+        """The graph after the passes, and their report."""
+        return optimise(self.graph)
+
+    @compiled_property
+    @stage("schedule")
+    def program(self) -> Program:
+        """The scheduled graph."""
+        return scheduled(self.optimised[0], self.schedule)
+
+    @compiled_property
+    @stage("schedule")
+    def table(self) -> Table | None:
+        """The plan of vector code, or None where the readable program runs."""
+        if self.wish == "numba":
+            return None
+        from codegen.emit.vector.nodes import unsupported
+        from codegen.emit.vector.plan import fits, plan
+        from codegen.emit.vector.table import Table
+
+        program = self.program
+        missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
+        missing = missing or (None if fits(program) else "an equation over pairs of samples")
+        suits = missing is None and (self.wish == "vector" or _is_worth(program))
+        planned = plan(program, self.dtype) if suits else None
+        if planned is not None:
+            few = for_few_samples(self.optimised[0], program) if planned.samples_in_lanes else None
+            return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
+        if self.wish == "vector":
+            what = missing or "an array that holds vectors in one loop and numbers in another"
+            raise EmitError(f"{what} has no vector form")
+        return None
+
+    @compiled_property
+    def source(self) -> str:
+        """The readable program."""
+        if self.table is None:
+            return emit(self.program, self.layout, self.dtype)
+        from codegen.emit.vector.module import readable_source
+
+        return readable_source(self.table)
+
+    @compiled_property
+    def facts(self) -> Mapping[str, str]:
+        """The schedule, the emitter, the numbers in the workspace, and the functions of SciPy that the code calls."""
+        if self.table is None:
+            emitter, workspace = "numba", self.program.workspace
+        else:
+            emitter, workspace = "vector", self.table.plan.workspace
+        called = " ".join(symbols(self.program.graph))
+        return {"schedule": self.program.schedule, "emitter": emitter, "workspace": workspace, "calls": called}
+
+    def build(self) -> Entry:
+        """The machine code of vector code; nothing where the readable program runs."""
+        if self.table is None:
+            return Entry(self.facts, b"")
+        from codegen.emit.vector.module import native_module
+
+        with self.stages.stage("write"):
+            module = native_module(self.table)
+        with self.stages.stage("LLVM"):
+            return Entry(self.facts, compile_module(module))
+
+
+def _is_worth(program: Program) -> bool:
+    """Whether vector code has a loop to put in lanes, or little to write out."""
+    if any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements):
+        return True
+    return count_operations(program.graph).total() <= STRAIGHT_OPERATIONS
+
+
+_loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
+"""The machine code in this process that some function still holds."""
+
+
+@compiling()
+def load_code(compilation: Compilation, cache: bool) -> tuple[Code, Mapping[str, str]]:
+    """The code of a graph, and what is known about it; from this process or the cache if it is there."""
+    name = compilation.key
+    machine_code = _loaded.get(name)
+    if machine_code is not None:
+        return VectorCode(compilation, name, machine_code, True, cache), machine_code.facts
+    found, hit = entry(name, cache, compilation.build)
+    if not found.code:
+        return NumbaCode(compilation, cache), found.facts
+    with compilation.stages.stage("load"):
+        machine_code = load_machine_code(found)
+    _loaded[name] = machine_code
+    return VectorCode(compilation, name, machine_code, hit, cache), found.facts
+
+
+def compile(
+    graph: Graph,
+    *,
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    emitter: EmitterName = "auto",
+    cache: bool = True,
+    threads: int = 1,
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+) -> CompiledFunction:
+    """Compile a graph to a function of its inputs that returns its outputs.
+
+    ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``tiled`` (tiles of samples go
+    through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
+    ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
+    program itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on
+    chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
+    outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``
+    (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
+
+    Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
+    translation.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> f = compile(gradient(from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e"))
+    >>> f(2.0, 1.0)
+    (6.0, 2.0, 5.0)
+    """
+    require_graph(graph, EmitError)
+    if pack is not None and not isinstance(pack, Mapping):
+        raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
+    real = dtype_name(dtype)
+    if type(threads) is not int or threads < 1:
+        raise EmitError(f"threads: found {threads!r}, expected a whole number of at least 1")
+    if schedule not in ("auto", *SCHEDULES):
+        raise EmitError(f"unknown schedule {schedule!r}, expected one of auto, {', '.join(SCHEDULES)}")
+    if emitter not in ("auto", "vector", "numba"):
+        raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
+    started = time.perf_counter()
+    members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
+    convention = layout(graph, members)
+    compilation = Compilation(graph, convention, real, schedule, emitter)
+    code, facts = load_code(compilation, cache)
+    report = CompileReport(
+        schedule=facts["schedule"],
+        emitter=facts["emitter"],
+        dtype=real,
+        workspace=facts["workspace"],
+        seconds=time.perf_counter() - started,
+        cache_hit=code.cache_hit,
+        compilation=compilation,
+    )
+    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "cache": cache}
+    again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
+    return CompiledFunction(code, convention, report, threads, again)

@@ -1,0 +1,1 @@
+"""C99: the scheduled program as readable C that needs libm alone."""

@@ -1,0 +1,641 @@
+"""A scheduled graph as one C function: a second printer of the program, beside the Numba module; it decides nothing.
+
+Arrays are flat, in row-major order, and indexed by ``ptrdiff_t``. Local numbers are declared where they are first
+assigned, in the innermost block that holds all of their uses: the program is written twice, the first time to find out
+where these are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
+
+from codegen.dtypes import Dtype
+from codegen.emit.c.dialect import C_TYPES, dialect, literal
+from codegen.emit.c.names import Names, comment
+from codegen.emit.layout import Layout, Slot
+from codegen.emit.scalars import ExpressionWriter, product_factors
+from codegen.errors import EmitError
+from codegen.ir.graph import Reduction, Variable
+from codegen.schedule.program import (
+    Accumulate,
+    Contract,
+    Fill,
+    Kernel,
+    KernelKind,
+    Loop,
+    One,
+    Place,
+    Program,
+    Samples,
+    Set,
+    Statement,
+    Store,
+    walk,
+)
+from codegen.walk import Extent, base_name, elements, extent, is_fixed, is_reference, is_symbolic, subscripts
+
+Scope = Mapping[Idx, str]
+Path = tuple[tuple[int, int], ...]
+"""Where the writer stands: each block around, from the outside in, and the number of the statement in it."""
+
+SHORT = 8
+"""A sum of fewer products is a loop; functions for longer ones have so many totals."""
+
+
+@dataclass
+class CFunction:
+    """One function: its program, what its arguments hold, and its names in C.
+
+    ``constants`` are inputs whose values stand in the file.
+    """
+
+    program: Program
+    layout: Layout
+    dtype: Dtype
+    name: str
+    constants: Mapping[str, np.ndarray] = field(default_factory=dict)
+    work: tuple[tuple[Extent, ...], ...] | None = None
+    """The shapes of what the workspace holds, where it is not the program's own."""
+
+    def __post_init__(self) -> None:
+        self.work = self.program.work if self.work is None else self.work
+        names = Names({self.name})
+        self.extents = dict(zip(self.program.extents, names.all(map(str, self.program.extents))))
+        self.arguments = names.all(slot.name for slot in self.layout.arguments)
+        self.results = names.all(slot.name for slot in self.layout.results)
+        self.workspace = names.new("workspace")
+        self.arrays: dict[str, str] = {}
+        """What holds each variable that is an input or an output: an array, or a number."""
+        for slots, given in ((self.layout.arguments, self.arguments), (self.layout.results, self.results)):
+            for slot, name in zip(slots, given):
+                for variable in slot.variables:
+                    # An output that is an input is read where the input is.
+                    if slot.packed:
+                        self.arrays.setdefault(variable.name, names.new(variable.name))
+                    self.arrays.setdefault(variable.name, name)
+        for constant in self.constants:
+            self.arrays[constant] = names.new(f"{self.name}_{constant}")
+        self.names = names
+
+    @property
+    def real(self) -> str:
+        """The type of real numbers in C."""
+        return C_TYPES[self.dtype].name
+
+    def extent_name(self, n: Extent) -> str:
+        return str(n) if isinstance(n, int) else self.extents[n]
+
+    def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
+        """The number of elements of an array; in a macro extents are its arguments, in parentheses."""
+        extents = list(shape)
+        number = elements(extents)
+        symbols = [f"({self.extent_name(n)})" if macro else self.extent_name(n) for n in extents if is_symbolic(n)]
+        return "*".join([str(number)] * (number != 1 or not symbols) + symbols)
+
+    @property
+    def workspace_size(self) -> str:
+        """Numbers in the workspace, as the text of a macro."""
+        shapes = self.work or ()
+        fixed = sum(elements(w) for w in shapes if is_fixed(w))
+        varying = [self.size(w, macro=True) for w in shapes if not is_fixed(w)]
+        return " + ".join([str(fixed)] * (fixed > 0 or not varying) + varying)
+
+    @property
+    def parameters(self) -> list[tuple[str, str, str]]:
+        """The parameters in order: how each is declared without and with its name, and what it is."""
+        found = [("ptrdiff_t ", name, "an extent, at least 1") for name in self.extents.values()]
+        for slot, name in zip(self.layout.arguments, self.arguments):
+            kind = "int64_t" if slot.kind == "integer" else self.real
+            found.append((f"const {kind} *" if slot.shape else f"{kind} ", name, describe(slot)))
+        for slot, name in zip(self.layout.results, self.results):
+            found.append((f"{self.real} *", name, f"result: {describe(slot)}"))
+        if self.work:
+            found.append((f"{self.real} *", self.workspace, "workspace, its contents before and after do not matter"))
+        return found
+
+    # --- the function ---------------------------------------------------------------------------------------------
+
+    def definition(self) -> list[str]:
+        """The lines of the function."""
+        first = _Writer(self, {}, Counter())
+        list(first.lines())
+        return list(_Writer(self, first.declarations(), first.assigned).lines())
+
+    @property
+    def varies(self) -> bool:
+        """Whether the size of the workspace depends on an extent."""
+        return not all(map(is_fixed, self.work or ()))
+
+    def constant_arrays(self, text: str) -> Iterator[str]:
+        """Definitions of the inputs whose values stand in the file, of those that a text reads."""
+        for name, values in self.constants.items():
+            if not re.search(rf"\b{self.arrays[name]}\b", text):
+                continue
+            integers = values.dtype.kind == "i"
+            kind = "int64_t" if integers else self.real
+            texts = [f"INT64_C({v})" if integers else literal(v, self.dtype) for v in values.ravel().tolist()]
+            shape = f"[{values.size}]" if values.shape else ""
+            yield f"/* {comment(name)}{list(values.shape) if values.shape else ''} */"
+            if not values.shape:
+                yield f"static const {kind} {self.arrays[name]} = {texts[0]};"
+            else:
+                yield f"static const {kind} {self.arrays[name]}{shape} = {{"
+                yield from (f"    {', '.join(texts[n : n + 4])}," for n in range(0, len(texts), 4))
+                yield "};"
+            yield ""
+
+
+def describe(slot: Slot) -> str:
+    """What an argument or result holds, for a comment."""
+    limit = slot.variables[0].below
+    integers = f", integers from 0 to {limit - 1}" if limit is not None else ", integers" * (slot.kind == "integer")
+    if not slot.packed:
+        return comment(slot.name + _brackets(slot.variables[0])) + integers
+    parts = ", ".join(v.name + _brackets(v) for v in slot.variables)
+    return comment(f"{slot.name}[{slot.shape[0]}] = {parts}", 1000)
+
+
+def _brackets(variable: Variable) -> str:
+    return f"[{', '.join(map(str, variable.shape))}]" if variable.shape else ""
+
+
+@dataclass
+class _Writer:
+    """The text of one function.
+
+    ``declared`` says which local numbers begin at which statement of which block, ``assignments`` how often each is
+    assigned in the text.
+    """
+
+    function: CFunction
+    declared: Mapping[tuple[int, int], list[int]]
+    assignments: Counter[int]
+    temporaries: int = 0
+    tile: Idx | None = None
+    """The index of the samples inside a tile: there it counts from ``first``, and so do work arrays of the tile."""
+    blocks: list[list[int]] = field(default_factory=lambda: [[0, 0]])
+    """The blocks around, each with the number of the statement that is being written."""
+    opened: int = 0
+    touched: dict[int, list[Path]] = field(default_factory=dict)
+    """Where each local number is written or read."""
+    assigned: Counter[int] = field(default_factory=Counter)
+    labels: dict[tuple[str, int], str] = field(default_factory=dict)
+    """The names of indices, by how many of the loops around have the same."""
+
+    def __post_init__(self) -> None:
+        self.program = self.function.program
+        self.names = Names(set(self.function.names.taken))
+        self.dialect = dialect(self.function.dtype)
+
+    def declarations(self) -> Mapping[tuple[int, int], list[int]]:
+        """Each local number at the first of the statements that know it, in the innermost block around them all."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for local, paths in self.touched.items():
+            shared = [level for level in zip(*paths) if len({block for block, _ in level}) == 1]
+            depth = len(shared) - 1
+            found.setdefault((paths[0][depth][0], min(path[depth][1] for path in paths)), []).append(local)
+        return found
+
+    # --- the function ---------------------------------------------------------------------------------------------
+
+    def lines(self) -> Iterator[str]:
+        f = self.function
+        body = [*self.checks(), *self.block(self.program.statements, 1, {}), *self.scalars()]
+        code = "\n".join(line for line in body if not line.lstrip().startswith("//"))
+        used = set(re.findall(r"\w+", code))
+        views = [line for name, line in self.views() if name in used]
+        used.update(re.findall(r"\w+", "\n".join(views)))
+        yield f"int {f.name}("
+        ends = [","] * (len(f.parameters) - 1) + [")"]
+        for (kind, name, _), end in zip(f.parameters, ends):
+            yield f"    {kind}{'restrict ' if kind.endswith('*') else ''}{name}{end}"
+        yield "{"
+        yield from (f"    (void){name};" for _, name, _ in f.parameters if name not in used)
+        yield from (f"    {line}" for line in views)
+        yield from body
+        yield "    return 0;"
+        yield "}"
+
+    def checks(self) -> Iterator[str]:
+        """Parameters out of range end the function before it has written anything."""
+        f = self.function
+        number = {name: position for position, (_, name, _) in enumerate(f.parameters, 1)}
+        for name in f.extents.values():
+            yield f"    if ({name} < 1)"
+            yield f"        return {number[name]};"
+        for slot, name in zip(f.layout.arguments, f.arguments):
+            limit = slot.variables[0].below
+            if limit is not None:
+                element = f"{name}[place]" if slot.shape else name
+                pad = "        " if slot.shape else "    "
+                if slot.shape:
+                    yield f"    for (ptrdiff_t place = 0; place < {f.size(slot.shape)}; ++place)"
+                yield f"{pad}if ({element} < 0 || {element} >= {limit})"
+                yield f"{pad}    return {number[name]};"
+
+    def views(self) -> Iterator[tuple[str, str]]:
+        """Names for the parts of packed arrays and of the workspace."""
+        f = self.function
+        for slots, names, const in ((f.layout.arguments, f.arguments, "const "), (f.layout.results, f.results, "")):
+            for slot, name in zip(slots, names):
+                for variable, start in zip(slot.variables, slot.offsets) if slot.packed else ():
+                    part = f.arrays[variable.name]
+                    if variable.shape:
+                        yield part, f"{const}{f.real} *{part} = {name} + {start};"
+                    elif const:
+                        yield part, f"const {f.real} {part} = {name}[{start}];"
+        offset = 0
+        symbols: list[str] = []
+        for work, shape in enumerate(self.program.work):
+            place = " + ".join([str(offset)] * (offset > 0 or not symbols) + symbols)
+            yield f"w{work}", f"{f.real} *w{work} = {f.workspace} + {place};"
+            if is_fixed(shape):
+                offset += elements(shape)
+            else:
+                symbols.append(f.size(shape))
+
+    def scalars(self) -> Iterator[str]:
+        """Results that are numbers, stored at the end."""
+        f = self.function
+        self.step()
+        for slot, name in zip(f.layout.results, f.results):
+            if not slot.packed and not slot.shape:
+                yield f"    *{name} = {self.text_of(self.program.graph.variable(slot.name).symbol, {})};"
+            for variable, start in zip(slot.variables, slot.offsets) if slot.packed else ():
+                if not variable.shape:
+                    yield f"    // {comment(variable.name)}"
+                    yield f"    {name}[{start}] = {self.text_of(variable.symbol, {})};"
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def step(self) -> list[int]:
+        """Go to the next statement of the block; gives the local numbers that are declared there."""
+        self.blocks[-1][1] += 1
+        block, number = self.blocks[-1]
+        return list(self.declared.get((block, number), ()))
+
+    def braced(self, statements: Iterable[Statement], indent: int, scope: Scope) -> Iterator[str]:
+        """Statements in a block of their own, which has been opened, and its end."""
+        self.opened += 1
+        self.blocks.append([self.opened, 0])
+        yield from self.block(statements, indent + 1, scope)
+        self.blocks.pop()
+        yield f"{'    ' * indent}}}"
+
+    def block(self, statements: Iterable[Statement], indent: int, scope: Scope) -> Iterator[str]:
+        pad = "    " * indent
+        for statement in statements:
+            if isinstance(statement, Samples):
+                yield from self.samples(statement, indent, scope)
+                continue
+            begun = self.step()
+            if isinstance(statement, (Loop, Kernel)):
+                yield from (f"{pad}{self.function.real} t{local};" for local in begun)
+                if isinstance(statement, Loop):
+                    yield from self.loop(statement, indent, scope)
+                else:
+                    yield from self.kernel(statement, indent, scope)
+            else:
+                if not isinstance(statement, (Fill, Store)):
+                    yield f"{pad}// {comment(str(statement.equation))}"
+                yield from (f"{pad}{line}" for line in self.statement(statement, scope, begun))
+
+    def loop(self, loop: Loop, indent: int, scope: Scope) -> Iterator[str]:
+        pad = "    " * indent
+        name = self.index_name(loop.index, scope)
+        inner = {**scope, loop.index: name}
+        if isinstance(loop.mode, One):
+            in_tile = loop.index == self.tile
+            value = self.integer_text(loop.mode.value, scope) + (" - first" if in_tile else "")
+            if loop.certain and not in_tile:
+                yield f"{pad}{{"
+                yield f"{pad}    const ptrdiff_t {name} = {value};"
+                yield from self.braced(loop.body, indent, inner)
+                return
+            yield f"{pad}{{"
+            yield f"{pad}    const ptrdiff_t {name} = {value};"
+            yield f"{pad}    if (0 <= {name} && {name} < {self.stop(loop.index)}) {{"
+            yield from self.braced(loop.body, indent + 1, inner)
+            yield f"{pad}}}"
+            return
+        total = self.total(loop, scope)
+        if total is not None:
+            yield f"{pad}// {comment(str(loop.body[0].equation))}"  # type: ignore[union-attr]
+            yield f"{pad}{total}"
+            return
+        if self.is_independent(loop):
+            yield f"{pad}INDEPENDENT"
+        yield f"{pad}for (ptrdiff_t {name} = 0; {name} < {self.stop(loop.index)}; ++{name}) {{"
+        yield from self.braced(loop.body, indent, inner)
+
+    def stop(self, index: Idx) -> str:
+        return "size" if index == self.tile else self.function.extent_name(extent(index))
+
+    def index_name(self, index: Idx, scope: Scope) -> str:
+        """The index as the equations call it; another name where a loop around has taken that."""
+        label = str(index.label)
+        key = label, sum(str(other.label) == label for other in scope)
+        if key not in self.labels:
+            self.labels[key] = self.names.new(label)
+        return self.labels[key]
+
+    def is_independent(self, loop: Loop) -> bool:
+        """Whether no pass of a loop reads or writes what another pass writes, other loops in it being short sums."""
+        for statement, around in walk(loop.body):
+            if isinstance(statement, Loop):
+                if not isinstance(n := extent(statement.index), int) or n > SHORT:
+                    return False
+            elif not isinstance(statement, (Set, Accumulate, Fill)):
+                return False
+            elif self.is_local(statement.target):
+                if isinstance(statement, Accumulate) and not around:
+                    return False
+            elif loop.index not in self.key(statement.target):
+                return False
+        return True
+
+    def total(self, loop: Loop, scope: Scope) -> str | None:
+        """A sum along rows as a call; None where it has to be a loop."""
+        if len(loop.body) != 1 or not isinstance(statement := loop.body[0], Accumulate):
+            return None
+        n = extent(loop.index)
+        short = isinstance(n, int) and n < SHORT and loop.index != self.tile
+        if short or not statement.equation.is_sum or loop.index in self.key(statement.target):
+            return None
+        value = statement.value
+        factors = (value,) if is_reference(value) else product_factors(value) or ()
+        if len(factors) not in (1, 2) or not all(self.is_row(factor, loop.index) for factor in factors):
+            return None
+        rows = [self.address(factor, scope, (loop.index,)) for factor in factors]
+        call = "sum" if len(rows) == 1 else "dot"
+        return f"{self.text_of(statement.target, scope)} += {call}({', '.join([self.stop(loop.index), *rows])});"
+
+    def integer_text(self, value: Expr, scope: Scope) -> str:
+        """A sum of indices, lengths and integers."""
+
+        def factor(part: Expr) -> str:
+            if isinstance(part, Idx):
+                name = self.position(part, scope, Place.INPUT)
+                return f"({name})" if part == self.tile else name
+            return str(part) if isinstance(part, Integer) else self.function.extent_name(part)
+
+        products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
+        return " + ".join(sorted("*".join(product) for product in products))
+
+    def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
+        """The pass over the samples, in tiles if it has any."""
+        pad = "    " * indent
+        yield from self.block(samples.fills, indent, scope)
+        if samples.tile is None:
+            yield f"{pad}// samples"
+            yield from self.block(samples.body, indent, scope)
+        else:
+            n = self.function.extent_name(extent(samples.index))
+            yield from (f"{pad}{self.function.real} t{local};" for local in self.step())
+            yield f"{pad}// tiles of samples"
+            yield f"{pad}for (ptrdiff_t first = 0; first < {n}; first += {samples.tile}) {{"
+            yield f"{pad}    const ptrdiff_t size = {n} - first < {samples.tile} ? {n} - first : {samples.tile};"
+            self.tile = samples.index
+            yield from self.braced(samples.body, indent, scope)
+            self.tile = None
+        yield from self.block(samples.stores, indent, scope)
+
+    def kernel(self, kernel: Kernel, indent: int, scope: Scope) -> Iterator[str]:
+        """A product as calls of functions, where rows lie as these want them, and otherwise as loops."""
+        calls = self.calls(kernel, scope)
+        if calls is None:
+            yield from self.block(kernel.loops, indent, scope)
+            return
+        pad = "    " * indent
+        yield f"{pad}// {comment(str(kernel.equation))}"
+        yield from (f"{pad}{line}" for line in calls)
+
+    def calls(self, kernel: Kernel, scope: Scope) -> list[str] | None:
+        target, operands = kernel.equation.target, kernel.operands
+        if kernel.kind is KernelKind.TRANSPOSE:
+            rows, columns = subscripts(target)
+            if not (self.is_row(target, columns) and self.is_row(operands[0], rows)):
+                return None
+            parts = [
+                *(self.stop(rows), self.stop(columns)),
+                *(self.address(operands[0], scope, (rows, columns)), self.stride(operands[0], columns)),
+                *(self.address(target, scope, (rows, columns)), self.stride(target, rows)),
+            ]
+            return [f"transpose({', '.join(parts)});"]
+        (k,), free = kernel.equation.reduced, kernel.equation.free
+        i, j = free if len(free) == 2 else (None, free[0])
+        across = kernel.kind is KernelKind.ACROSS_LANES
+        everything = tuple(index for index in (i, j, k) if index is not None)
+        lines = []
+        if kernel.kind is KernelKind.OVER_LANES:
+            lines += self.zeros(target, [index for index in (i, j) if index is not None], scope)
+        for left, right in zip(operands[::2], operands[1::2]):
+            if not self.is_row(target, j) or not self.is_row(right, k if across else j):
+                return None
+            if across and not self.is_row(left, k):
+                return None
+            rows = "1" if i is None else self.stop(i)
+            first = self.address(left, scope, everything), "0" if i is None else self.stride(left, i)
+            last = self.address(target, scope, everything), "0" if i is None else self.stride(target, i)
+            second = self.address(right, scope, everything)
+            if across:
+                parts = [rows, self.stop(j), self.stop(k), *first, second, self.stride(right, j), *last]
+                lines.append(f"add_dots({', '.join(parts)});")
+            else:
+                parts = [rows, self.stop(k), self.stop(j), *first, self.stride(left, k)]
+                parts += [second, self.stride(right, k), *last]
+                lines.append(f"add_product({', '.join(parts)});")
+        return lines
+
+    def zeros(self, target: Expr, over: Iterable[Idx], scope: Scope) -> list[str]:
+        """Loops that fill a target with zeros."""
+        lines, inner = [], dict(scope)
+        for depth, index in enumerate(over):
+            inner[index] = self.index_name(index, inner)
+            name = inner[index]
+            lines.append(f"{'    ' * depth}for (ptrdiff_t {name} = 0; {name} < {self.stop(index)}; ++{name})")
+        lines.append(f"{'    ' * len(lines)}{self.text_of(target, inner)} = {self.number(0.0)};")
+        return lines
+
+    def statement(self, statement: Statement, scope: Scope, begun: list[int]) -> Iterator[str]:
+        if isinstance(statement, Contract):
+            raise EmitError("the schedule blas calls BLAS, which C code does without: choose another")
+        if isinstance(statement, Store):
+            variable = self.program.graph.variable(base_name(statement.target))
+            place = self.index_text(subscripts(statement.target), variable.shape, scope, Place.OUTPUT)
+            yield f"{self.function.arrays[variable.name]}[{place}] = {self.text_of(statement.target, scope)};"
+        elif isinstance(statement, Fill):
+            value = self.number(float(statement.equation.monoid.neutral))
+            yield from self.fill(statement, value, scope, begun)
+        elif isinstance(statement, (Set, Accumulate)):
+            lines, value = self.expression(statement.value, scope)
+            target = self.text_of(statement.target, scope)
+            yield from self.declaring(statement, begun)
+            yield from lines
+            if isinstance(statement, Set):
+                yield f"{self.assigning(statement.target, begun)}{target} = {value};"
+            else:
+                yield from ACCUMULATE[statement.equation.monoid](self, target, value)
+
+    def fill(self, statement: Fill, value: str, scope: Scope, begun: list[int]) -> Iterator[str]:
+        inner = dict(scope)
+        yield from self.declaring(statement, begun)
+        for depth, index in enumerate(statement.over):
+            inner[index] = self.index_name(index, inner)
+            name, stop = inner[index], self.function.extent_name(extent(index))
+            yield f"{'    ' * depth}for (ptrdiff_t {name} = 0; {name} < {stop}; ++{name})"
+        target = self.text_of(statement.target, inner)
+        yield f"{'    ' * len(statement.over)}{self.assigning(statement.target, begun, True)}{target} = {value};"
+
+    def declaring(self, statement: Set | Accumulate | Fill, begun: list[int]) -> Iterator[str]:
+        """Local numbers that begin here and are not what the statement assigns."""
+        own = None if isinstance(statement, Accumulate) else self.local(statement.target)
+        yield from (f"{self.function.real} t{local};" for local in begun if local != own)
+
+    def assigning(self, target: Expr, begun: list[int], again: bool = False) -> str:
+        """The type of a local number that begins with its assignment."""
+        local = self.local(target)
+        if local is None:
+            return ""
+        self.assigned[local] += 2 if again else 1
+        if local not in begun:
+            return ""
+        return f"{'const ' if self.assignments[local] == 1 else ''}{self.function.real} "
+
+    # --- references and expressions -------------------------------------------------------------------------------
+
+    def number(self, value: float) -> str:
+        return literal(value, self.function.dtype)
+
+    def temporary(self) -> str:
+        self.temporaries += 1
+        return f"u{self.temporaries}"
+
+    def expression(self, value: Expr, scope: Scope) -> tuple[list[str], str]:
+        lines: list[str] = []
+
+        def assign(text: str) -> str:
+            name = self.temporary()
+            lines.append(f"const {self.function.real} {name} = {text};")
+            return name
+
+        def name_of(node: Expr) -> str:
+            integer = integer_of(node)
+            if integer is None:
+                return self.text_of(node, scope)
+            return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
+
+        def integer_of(node: Expr) -> str | None:
+            if isinstance(node, Integer):
+                return str(int(node))
+            if isinstance(node, Idx):
+                return self.position(node, scope, Place.INPUT)
+            if isinstance(node, Symbol) and node.is_integer:
+                return self.function.extent_name(node)
+            if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
+                return self.text_of(node, scope)
+            return None
+
+        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect).write(value)
+        return lines, text
+
+    def local(self, reference: Expr) -> int | None:
+        """The number of a local, where a reference is one."""
+        storage = self.program.storage_of(reference)
+        return storage.number if storage.place is Place.LOCAL else None
+
+    def is_local(self, reference: Expr) -> bool:
+        return self.local(reference) is not None
+
+    def text_of(self, reference: Expr, scope: Scope) -> str:
+        """A reference or target as it is stored."""
+        local = self.local(reference)
+        if local is not None:
+            self.touched.setdefault(local, []).append(tuple((block, step) for block, step in self.blocks))
+            return f"t{local}"
+        storage = self.program.storage_of(reference)
+        if not storage.axes:
+            return self.array_of(reference)
+        place = self.index_text(self.key(reference), storage.shape, scope, storage.place)
+        return f"{self.array_of(reference)}[{place}]"
+
+    def key(self, reference: Expr) -> list[Expr]:
+        """The subscripts along the axes that are stored."""
+        return [subscripts(reference)[axis] for axis in self.program.storage_of(reference).axes]
+
+    def array_of(self, reference: Expr) -> str:
+        storage = self.program.storage_of(reference)
+        if storage.place in (Place.WORK, Place.TILE):
+            return f"w{storage.number}"
+        return self.function.arrays[base_name(reference)]
+
+    def strides(self, shape: Iterable[Extent]) -> list[str]:
+        """How far neighbours along each axis are from each other."""
+        extents = list(shape)
+        return [self.function.size(extents[axis + 1 :]) for axis in range(len(extents))]
+
+    def index_text(self, key: Iterable[Expr], shape: Iterable[Extent], scope: Scope, place: Place) -> str:
+        """The place of an element in a flat array."""
+        terms: list[str] = []
+        offset = 0
+        for subscript, stride in zip(key, self.strides(shape)):
+            position = self.position(subscript, scope, place)
+            if position.isdecimal() and stride.isdecimal():
+                offset += int(position) * int(stride)
+            elif position != "0":
+                factor = f"({position})" if " " in position else position
+                terms.append(position if stride == "1" else f"{stride}*{factor}")
+        return " + ".join([*terms, *[str(offset)] * (offset > 0 or not terms)])
+
+    def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
+        """A subscript; work arrays of a tile count samples from its first."""
+        if not isinstance(subscript, Idx):
+            return str(int(subscript))
+        name = scope[subscript]
+        if subscript != self.tile or place is Place.TILE:
+            return name
+        return "first" if name == "0" else f"first + {name}"
+
+    def address(self, reference: Expr, scope: Scope, along: Iterable[Idx]) -> str:
+        """Where the elements along some indices begin."""
+        storage = self.program.storage_of(reference)
+        start = self.index_text(
+            self.key(reference), storage.shape, {**scope, **dict.fromkeys(along, "0")}, storage.place
+        )
+        return self.array_of(reference) if start == "0" else f"{self.array_of(reference)} + {start}"
+
+    def stride(self, reference: Expr, index: Idx) -> str:
+        """How far elements are from each other along an index."""
+        shape = self.program.storage_of(reference).shape
+        return next((s for i, s in zip(self.key(reference), self.strides(shape)) if i == index), "0")
+
+    def is_row(self, reference: Expr, index: Idx) -> bool:
+        """Whether the elements of an array of real numbers along an index are neighbours."""
+        if self.is_local(reference) or self.program.graph.variable(base_name(reference)).kind == "integer":
+            return False
+        key = self.key(reference)
+        return bool(key) and key[-1] == index and key.count(index) == 1
+
+
+def _add(writer: _Writer, target: str, value: str) -> Iterator[str]:
+    yield f"{target} += {value};"
+
+
+def _keep_larger(writer: _Writer, target: str, value: str) -> Iterator[str]:
+    name = writer.temporary()
+    yield f"const {writer.function.real} {name} = {value};"
+    # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
+    yield f"{target} = (({name} > {target}) | ({name} != {name})) ? {name} : {target};"
+
+
+ACCUMULATE: Mapping[Reduction, Callable[[_Writer, str, str], Iterator[str]]] = {
+    Reduction.SUM: _add,
+    Reduction.MAX: _keep_larger,
+}
+"""The lines that combine a target with one more value."""

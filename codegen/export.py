@@ -1,0 +1,325 @@
+"""Graphs as source files for other languages, and as object files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from codegen.cached import cached_property
+from codegen.dtypes import DTYPES, Dtype, dtype_name
+from codegen.emit.layout import Layout, layout
+from codegen.errors import EmitError
+from codegen.ir.graph import Graph, Variable, require_graph
+from codegen.passes import optimise
+from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples, schedule
+from codegen.schedule.inward import samples_inside
+from codegen.schedule.program import Program
+from codegen.walk import Extent, postorder
+
+if TYPE_CHECKING:
+    from codegen.emit.c.writer import CFunction
+    from codegen.emit.vector.table import Table
+
+C_SCHEDULES = tuple(name for name in SCHEDULES if name != "blas")
+"""C has no BLAS."""
+
+Files = dict[str, str | bytes]
+"""What is to be written, by the names of the files."""
+
+
+def write_c(
+    graph: Graph,
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
+) -> tuple[Path, ...]:
+    """Write a graph as one C99 function, ``name.c`` and ``name.h``; gives the paths of the files.
+
+    The header says formulas, shapes, operations and how it is called: ``int name(extents, inputs, outputs,
+    workspace)``, arrays flat, numbers by value, outputs by pointer, labels int64. It needs libm alone and allocates
+    nothing. ``pack`` is as for :func:`codegen.compile`. ``constants`` are inputs whose values stand in the file.
+    ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares the function at
+    these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
+
+    All files are written, or none: what is there under their names stays until all texts are made. ``name`` and the
+    names in the graph are turned into identifiers that are safe. Raises :class:`EmitError` for what
+    :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions and others), and for
+    constants and examples that do not fit.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     header, source = write_c(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
+    ...     print(header.read_text().split("*/")[-1])
+    int product(
+        double a,
+        double b,
+        double *e,
+        double *de_da,
+        double *de_db);
+    <BLANKLINE>
+    #ifdef __cplusplus
+    }
+    #endif
+    <BLANKLINE>
+    #endif
+    <BLANKLINE>
+    """
+    return write_together(directory, c_files(Request(graph, name, dtype, schedule, pack, constants, example)))
+
+
+def write_object(
+    graph: Graph,
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
+    triple: str | None = None,
+) -> tuple[Path, ...]:
+    """Write the vector code of a graph as a relocatable object file, ``name.o`` and ``name.h``; no compiler is needed.
+
+    The function has the calling convention of C on that platform and the parameters that :func:`write_c` gives it; only
+    its workspace has another size. ``triple`` names another machine than the one at hand, with no more than the
+    instructions that every processor of its kind has: ``x86_64-…``, ``aarch64-…``, ``riscv64-…`` or ``wasm32-…``. Where
+    these have no fused multiply-add (x86_64, wasm32), libm's is called and the code is slow: C is better there. The
+    code is position-independent and calls at most functions of libm, ``memcpy``, ``memset`` and the run-time support of
+    the platform's compilers. Everything else is as for :func:`write_c`.
+
+    Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
+    that has no vector form, such as an equation over pairs of samples.
+    """
+    request = Request(graph, name, dtype, schedule, pack, constants, example)
+    return write_together(directory, object_files(request, triple))
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is to be written: the arguments of :func:`write_c`, and lines for the head of the header.
+
+    Its properties raise :class:`EmitError` for what is wrong with them.
+    """
+
+    graph: Graph
+    name: str = "model"
+    dtype: DTypeLike = "float64"
+    schedule: ScheduleName = "auto"
+    pack: Mapping[str, str | Sequence[str]] | None = None
+    constants: Mapping[str, ArrayLike] | None = None
+    example: Mapping[str, ArrayLike] | None = None
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        require_graph(self.graph, EmitError)
+
+    @cached_property
+    def real(self) -> Dtype:
+        """The type of real numbers."""
+        return dtype_name(self.dtype)
+
+    @cached_property
+    def optimised(self) -> Graph:
+        """The graph after the passes, which has no function that C does not have."""
+        optimised, _ = optimise(self.graph)
+        _require_forms(optimised)
+        return optimised
+
+    @cached_property
+    def packed(self) -> Mapping[str, Sequence[str]]:
+        return {key: [held] if isinstance(held, str) else list(held) for key, held in (self.pack or {}).items()}
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What arguments and results hold, constants among them."""
+        return layout(self.graph, self.packed)
+
+    @cached_property
+    def fixed(self) -> Mapping[str, np.ndarray]:
+        """The constants as arrays."""
+        return _values(self.graph, self.constants or {}, self.real, "constants")
+
+    def function(self, program: Program, work: tuple[tuple[Extent, ...], ...] | None = None) -> CFunction:
+        """The function by its program."""
+        from codegen.emit.c.names import Names
+        from codegen.emit.c.writer import CFunction
+
+        convention = _without(self.layout, self.fixed)
+        return CFunction(program, convention, self.real, Names().new(self.name), self.fixed, work)
+
+    def test(self, function: CFunction, cmake: str) -> Files:
+        """The self-test and what builds it, if there is an example."""
+        from codegen.emit.c import selftest
+
+        if self.example is None:
+            return {}
+        values = _values(self.graph, self.example, self.real, "example")
+        expected = _expected(self.graph, {**self.fixed, **values}, self.packed, self.real)
+        return {f"{function.name}_test.c": selftest.program(function, values, expected), "CMakeLists.txt": cmake}
+
+
+def c_files(request: Request) -> Files:
+    """The files of :func:`write_c`."""
+    from codegen.emit.c import module, selftest
+
+    function = request.function(_for_c(request.optimised, request.schedule))
+    files: Files = {
+        f"{function.name}.h": module.header(function.name, [function], request.notes),
+        f"{function.name}.c": module.source(function.name, [function]),
+    }
+    return files | request.test(function, selftest.cmake(function.name))
+
+
+def object_files(request: Request, triple: str | None = None) -> Files:
+    """The files of :func:`write_object`."""
+    from codegen.emit.c import module, selftest
+    from codegen.emit.vector import relocatable
+    from codegen.runtime.machine import Relocatable
+
+    machine = Relocatable(triple)
+    table = _vector_table(request, machine.register)
+    function = request.function(table.plan.program, relocatable.workspace(table))
+    text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
+    said = f"machine code for {machine.triple}; it calls at most libm, memcpy, memset and what compilers there call"
+    files: Files = {
+        f"{function.name}.h": module.header(function.name, [function], [said, *request.notes]),
+        f"{function.name}.o": machine.compile(text),
+    }
+    return files | request.test(function, selftest.cmake_object(function.name))
+
+
+def _vector_table(request: Request, register: int | None) -> Table:
+    """The vector code of a graph, for vector registers of so many bytes."""
+    from codegen.emit.vector.nodes import unsupported
+    from codegen.emit.vector.plan import fits, plan
+    from codegen.emit.vector.table import Table
+
+    program = schedule(request.optimised, request.schedule, C_SCHEDULES)
+    missing = next((found for e in program.graph.equations if (found := unsupported(e.body))), None)
+    planned = plan(program, request.real, register=register) if missing is None and fits(program) else None
+    if planned is None:
+        raise EmitError(f"{missing or 'an equation over pairs of samples'} has no vector form; write C instead")
+    few = for_few_samples(request.optimised, program) if planned.samples_in_lanes else None
+    return Table(planned, request.layout, None if few is None else plan(few, request.real, few=True, register=register))
+
+
+def _for_c(graph: Graph, name: ScheduleName) -> Program:
+    """The program for a compiler of C, which makes vectors of innermost loops.
+
+    ``auto`` leaves straight-line code to graphs without samples: their sums, added up in the order that is written, are
+    no vectors.
+    """
+    straight = name == "auto" and bool(graph.extents)
+    among = [chosen for chosen in C_SCHEDULES if not (straight and chosen == "unrolled")]
+    return samples_inside(schedule(graph, name, among))
+
+
+def _require_forms(graph: Graph) -> None:
+    from codegen.emit.c.dialect import refused
+
+    for equation in graph.equations:
+        for node in postorder(equation.body):
+            if not node.is_number and (function := refused(node)) is not None:
+                raise EmitError(f"{function} has no form in C: compiled functions call SciPy's")
+
+
+def _without(convention: Layout, constants: Mapping[str, np.ndarray]) -> Layout:
+    """The layout without the inputs that are constants."""
+    for slot in convention.arguments:
+        inside = [variable.name for variable in slot.variables if variable.name in constants]
+        if inside and slot.packed:
+            raise EmitError(f"constants: {inside[0]!r} is packed in {slot.name!r}; leave it out of the pack")
+    return replace(convention, arguments=tuple(s for s in convention.arguments if s.name not in constants))
+
+
+def _values(graph: Graph, given: Mapping[str, ArrayLike], dtype: Dtype, what: str) -> dict[str, np.ndarray]:
+    """Arrays for inputs by name, of the types that a compiled function takes."""
+    inputs = {variable.name: variable for variable in graph.inputs}
+    found: dict[str, np.ndarray] = {}
+    for name, value in given.items():
+        if name not in inputs:
+            raise EmitError(f"{what}: found {name!r}, expected inputs of the graph: {', '.join(inputs)}")
+        found[name] = _array(inputs[name], value, dtype, what)
+    return found
+
+
+def _array(variable: Variable, value: ArrayLike, dtype: Dtype, what: str) -> np.ndarray:
+    array = np.asarray(value)
+    integers = variable.kind == "integer"
+    if array.dtype.kind not in ("biu" if integers else "biuf"):
+        raise EmitError(f"{what}: {variable.name!r} is of {array.dtype}, expected {variable.kind} numbers")
+    fits = len(array.shape) == len(variable.shape) and all(
+        n == m or (what == "example" and not isinstance(m, int)) for n, m in zip(array.shape, variable.shape)
+    )
+    if not fits:
+        raise EmitError(f"{what}: {variable.name!r} has shape {array.shape}, expected {variable.shape}")
+    limit = variable.below
+    if limit is not None and array.size and not (array.min() >= 0 and array.max() < limit):
+        raise EmitError(f"{what}: {variable.name!r} has integers outside 0 … {limit - 1}")
+    return np.ascontiguousarray(array, dtype=np.int64 if integers else DTYPES[dtype]).reshape(array.shape)
+
+
+def _expected(
+    graph: Graph, values: Mapping[str, np.ndarray], pack: Mapping[str, Sequence[str]], dtype: Dtype
+) -> dict[str, np.ndarray]:
+    """The results of the compiled function, by the names of the slots."""
+    from codegen.compiler import compile
+
+    missing = [variable.name for variable in graph.inputs if variable.name not in values]
+    if missing:
+        raise EmitError(f"example: {missing[0]!r} is missing, expected a value for every input that is no constant")
+    results = {key: held for key, held in pack.items() if held[0] in graph.outputs}
+    function = compile(graph, dtype=dtype, pack=results)
+    found = function(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs])
+    names = [slot.name for slot in function.layout.results]
+    return {name: np.asarray(value) for name, value in zip(names, found if len(names) > 1 else [found])}
+
+
+def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
+    """Write several files into a directory: none is replaced before all have been written beside them.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.read_text() for path in write_together(folder, {"a": "one", "b": "two"})]
+    ['one', 'two']
+    """
+    folder = Path(directory)
+    written: list[tuple[str, Path]] = []
+    try:
+        for name, text in files.items():
+            descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=".part")
+            written.append((temporary, folder / name))
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(text.encode() if isinstance(text, str) else text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+        for temporary, path in written:
+            os.replace(temporary, path)
+    except BaseException:
+        for temporary, _ in written:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise
+    return tuple(path for _, path in written)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,407 @@
+"""C code computes what the graph says, without a warning, whatever names and numbers the graph has."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import And, Eq, Expr, Idx, IndexedBase, Not, Or, Piecewise, symbols
+
+import codegen
+from codegen import (
+    EmitError,
+    Equation,
+    Graph,
+    Index,
+    Reduction,
+    Variable,
+    from_expressions,
+    gradient,
+    write_c,
+    write_object,
+)
+from codegen import functions as f
+from codegen.compare.functions import FUNCTIONS
+from codegen.emit.c.dialect import literal
+from codegen.emit.c.names import RESERVED, Names, comment
+from codegen.emit.externals import FUNCTIONS as SPECIAL
+from codegen.export import Request, c_files, object_files
+from codegen.ir.graph import sample_extent
+from codegen.numeric import evaluate_exactly, rounded
+from codegen.runtime.machine import load_object
+from codegen.walk import Extent, postorder
+from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
+from tests.codegen.test_selection import PRUNED, X, w
+
+COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror"]
+needs_compiler = pytest.mark.skipif(not COMPILERS, reason="neither gcc nor clang is installed")
+
+S = sample_extent()
+s, i, j = Index("s", S), Index("i", 5), Index("j", 7)
+
+
+# --- graphs -------------------------------------------------------------------------------------------------------
+
+
+def derived(graph: Graph) -> Graph:
+    return gradient(graph, "loss", parameters(graph))
+
+
+def conditions() -> Graph:
+    a, b = symbols("a b")
+    k, r, x = Idx("k", symbols("n")), IndexedBase("r"), IndexedBase("x")
+    one = Piecewise((a, And(a > 0, b < a)), (b**2, Or(Not(a < b), Eq(b, 3))), (-a, True))
+    two = Piecewise((x[k], (x[k] > 0) & (k < 3)), (x[k] * k, x[k] >= -1))
+    return gradient(from_expressions({"c": one, r[k]: two, "d": one * a}, [a, b, x]), "d", ["a", "b"]).with_outputs(
+        "c", "r", "d", "dd/da", "dd/db"
+    )
+
+
+def extrema() -> Graph:
+    """Maxima with ties, over written-out numbers and over an index."""
+    a, b, c = symbols("a b c")
+    return codegen.partials(from_expressions({"e": sympy.Max(a, b, c) * sympy.Min(a, b)}, [a, b, c]))
+
+
+def largest() -> Graph:
+    x, m, total = Variable("x", (S, 5)), Variable("m", (S,)), Variable("total")
+    rows = Equation(m[s], x[s, i], Reduction.MAX, (i,))
+    return gradient(Graph((x,), (rows, Equation(total.symbol, m[s] ** 2, Reduction.SUM, (s,))), ("total",)), "total")
+
+
+def products() -> Graph:
+    """Sums of products without samples, along rows and across them."""
+    A, B, u, v = Variable("A", (5, 40)), Variable("B", (40, 7)), Variable("u", (40,)), Variable("v", (5,))
+    C, r, total, k = Variable("C", (5, 7)), Variable("r", (5,)), Variable("q"), Index("k", 40)
+    return Graph(
+        (A, B, u),
+        (
+            Equation(C[i, j], A[i, k] * B[k, j], Reduction.SUM, (k,)),
+            Equation(r[i], A[i, k] * u[k], Reduction.SUM, (k,)),
+            Equation(v[i], A[i, k] ** 2, Reduction.SUM, (k,)),
+            Equation(total.symbol, u[k], Reduction.SUM, (k,)),
+        ),
+        ("C", "r", "v", "q"),
+    )
+
+
+def empty() -> Graph:
+    """An output that is an input, one that is a number, and an input that nobody reads."""
+    a, b = Variable("a"), Variable("b", (3,))
+    return Graph((a, b), (Equation(Variable("two").symbol, sympy.Integer(2)),), ("a", "two"))
+
+
+def selected(case: str) -> Graph:
+    equations, of = PRUNED[case]
+    return Graph((X,) if any("X" in str(e.body) for e in equations) else (w,), tuple(equations), (of,))
+
+
+HOSTILE = ("*/ int x; /*", "int", "main", "x;}", "δ", "a b", "a/b", "t1", "f_exp", "NAN", "??/", "restrict", "\\", "1")
+
+
+def hostile() -> Graph:
+    inputs = [Variable(name) for name in HOSTILE]
+    names = [f"{name}\n" for name in HOSTILE[:-1]] + ["exp"]
+    row = Variable('"quoted"', (sample_extent("*/"), 3))
+    k, n = Index("*/", sample_extent("*/")), Index("while", 3)
+    equations = [Equation(Variable(new).symbol, sympy.exp(v.symbol)) for new, v in zip(names, inputs)]
+    equations.append(Equation(Variable("sum")[()], row[k, n], Reduction.SUM, (k, n)))
+    return Graph((*inputs, row), tuple(equations), (*names, "sum"))
+
+
+GRAPHS: Mapping[str, Graph] = {
+    "the lecture's": gradient(lecture(), "e"),
+    "2-5-3": derived(mlp([2, 5, 3])),
+    "20-17-13-3": derived(mlp([20, 17, 13, 3])),
+    "gelu": derived(mlp([3, 4, 3], f.gelu)),
+    "hinge": derived(mlp([3, 4, 3], f.relu, hinge)),
+    "conditions": conditions(),
+    "extrema": extrema(),
+    "the largest of a row": largest(),
+    "products": products(),
+    "empty": empty(),
+    "hostile": hostile(),
+    **{f"selected: {case}": selected(case) for case in PRUNED},
+}
+SCHEDULES = {"2-5-3": ("unrolled", "loops"), "gelu": ("loops",), "conditions": ("loops", "unrolled")}
+"""By which schedules a graph is written; others in tiles if they have samples, else as loops."""
+SAMPLES = 70
+
+
+# --- calling C ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Built:
+    """A function in a library."""
+
+    graph: Graph
+    dtype: str
+    function: Any
+
+    def __call__(self, values: Mapping[str, np.ndarray]) -> tuple[int, list[np.ndarray]]:
+        real = ctypes.c_double if self.dtype == "float64" else ctypes.c_float
+        extents: dict[Extent, int] = {}
+        given: list[Any] = []
+        held: list[np.ndarray] = []
+        for variable in self.graph.inputs:
+            value = values[variable.name]
+            extents.update(zip(variable.shape, value.shape))
+            integers = variable.kind == "integer"
+            if variable.shape:
+                held.append(np.ascontiguousarray(value, np.int64 if integers else self.dtype))
+                given.append(ctypes.c_void_p(held[-1].ctypes.data))
+            else:
+                given.append(ctypes.c_int64(int(value)) if integers else real(value))
+        shapes = [self.graph.variable(name).shape for name in self.graph.outputs]
+        found = [np.full([extents.get(n, n) for n in shape], np.nan, self.dtype) for shape in shapes]
+        lengths = [ctypes.c_ssize_t(extents[n]) for n in self.graph.extents]
+        results = [ctypes.c_void_p(array.ctypes.data) for array in (*found, np.empty(200_000, self.dtype))]
+        return self.function(*lengths, *given, *results), found
+
+
+def sources(folder: Path, rows: Sequence[tuple[Graph, str, str]]) -> list[Path]:
+    """Graphs by dtype and schedule as C files."""
+    for number, (graph, dtype, schedule) in enumerate(rows):
+        for name, text in c_files(Request(graph, f"g{number}", dtype, schedule)).items():  # type: ignore[arg-type]
+            (folder / name).write_text(str(text), encoding="utf-8")
+    return [folder / f"g{number}.c" for number in range(len(rows))]
+
+
+def built(rows: Sequence[tuple[Graph, str, str]], written: Sequence[Path], compiler: str, *flags: str) -> list[Built]:
+    """What was written as functions of one library, compiled by one call."""
+    library = written[0].parent / f"{'_'.join([compiler, *flags])}.so"
+    command = [compiler, *STRICT, *flags, "-shared", "-fPIC", "-o", library, *written, "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = ctypes.CDLL(str(library))
+    return [Built(graph, dtype, loaded[f"g{number}"]) for number, (graph, dtype, _) in enumerate(rows)]
+
+
+@needs_compiler
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_c_code_computes_what_the_graph_says(tmp_path: Path, compiler: str) -> None:
+    usual = {name: ("tiled",) if graph.extents else ("loops",) for name, graph in GRAPHS.items()}
+    rows = [(GRAPHS[name], "float64", chosen) for name, ways in {**usual, **SCHEDULES}.items() for chosen in ways]
+    rows += [(GRAPHS["20-17-13-3"], "float32", "tiled"), (GRAPHS["conditions"], "float32", "loops")]
+    for function in built(rows, sources(tmp_path, rows), compiler, "-O1"):
+        values = random_values(function.graph, samples=SAMPLES)
+        if function.dtype == "float32":
+            values = {k: v.astype(np.float32) if v.dtype == float else v for k, v in values.items()}
+        status, found = function(values)
+        assert status == 0
+        tolerance = 1e-13 if function.dtype == "float64" else 1e-5
+        expected = outputs(
+            function.graph, {k: np.asarray(v, float if v.dtype.kind == "f" else int) for k, v in values.items()}
+        )
+        assert distance([a.astype(float) for a in found], expected) <= tolerance, function.graph
+
+
+# --- functions ----------------------------------------------------------------------------------------------------
+
+
+def every_function() -> tuple[Graph, dict[str, np.ndarray]]:
+    """A row for each function that is not SciPy's, at ordinary and special points."""
+    inputs, equations, values = [], [], {}
+    for number, (_, tested) in enumerate(written()):
+        points = np.array([*tested.points, *tested.special])
+        x, r, at = Variable(f"x{number}", points.shape), Variable(f"r{number}", points.shape), Index("p", len(points))
+        inputs.append(x)
+        equations.append(Equation(r[at], f.canonical(tested.formula(x[at]))))
+        values[x.name] = points
+    return Graph(tuple(inputs), tuple(equations), tuple(e.name for e in equations)), values
+
+
+def kinds(expression: Expr) -> Iterator[type]:
+    """The functions in an expression, and in the formulas that they are."""
+    for node in postorder(expression):
+        yield type(node)
+        if isinstance(node, f.Composite):
+            yield from kinds(node.definition())
+
+
+@lru_cache(maxsize=1)
+def written() -> list[tuple[str, Any]]:
+    """The functions of the comparison that C has: all that do not call SciPy's."""
+    x = sympy.Symbol("x", real=True)
+    refused = {kind for kind, row in SPECIAL.items() if row.needs}
+    rows = ((name, tested, f.canonical(tested.formula(x))) for name, tested in FUNCTIONS.items())
+    return [(name, tested) for name, tested, formula in rows if refused.isdisjoint(kinds(formula))]
+
+
+@needs_compiler
+def test_every_function_by_libm_and_by_its_own_code(tmp_path: Path) -> None:
+    graph, values = every_function()
+    exact = evaluate_exactly(codegen.optimise(graph)[0], values)
+    rows = [(graph, "float64", "loops")]
+    files = sources(tmp_path, rows)
+    for flags in (["-O0"], ["-O0", "-march=native"]):
+        (function,) = built(rows, files, COMPILERS[0], *flags)
+        status, found = function(values)
+        assert status == 0
+        with np.errstate(invalid="ignore"):
+            for (name, _), result, output in zip(written(), found, graph.outputs):
+                assert distance([result], [np.asarray(rounded(exact[output]), float)]) <= 1e-13, (flags, name, result)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, row in SPECIAL.items() if row.needs])
+def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
+    x = Variable("x").symbol
+    body = kind(sympy.Integer(2), x) if SPECIAL[kind].arguments == 2 else kind(x)
+    with pytest.raises(EmitError, match=f"^{type(body).__name__} has no form in C: compiled functions call SciPy's$"):
+        c_files(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))))
+
+
+# --- what is refused, and what is written ---------------------------------------------------------------------------
+
+
+@needs_compiler
+def test_labels_out_of_range_are_reported_before_anything_is_written(tmp_path: Path) -> None:
+    y, x, picked = Variable("i", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
+    graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
+    rows = [(graph, "float64", "auto")]
+    (function,) = built(rows, sources(tmp_path, rows), COMPILERS[0])
+    values = random_values(graph)
+    assert function(values)[0] == 0
+    for wrong in (-1, 5, 2**62):
+        status, (found,) = function({**values, "i": np.array([0, 1, wrong, 2])})
+        assert (status, np.isnan(found).all()) == (3, True)  # the third parameter, after S and x
+
+
+@needs_compiler
+def test_the_self_test_ends_with_status_1_where_a_result_is_wrong(tmp_path: Path) -> None:
+    graph = GRAPHS["the lecture's"]
+    options: dict[str, Any] = {"name": "net", "constants": {"a": 2.0}, "example": {"b": 1.0}, "schedule": "unrolled"}
+    header, source, test, cmake = write_c(graph, tmp_path, **options)
+    assert [path.name for path in (header, source, test, cmake)] == ["net.h", "net.c", "net_test.c", "CMakeLists.txt"]
+
+    def status() -> int:
+        command = [COMPILERS[0], *STRICT, "-O2", str(source), str(test), "-o", str(tmp_path / "test"), "-lm"]
+        subprocess.run(command, check=True)
+        return subprocess.run([tmp_path / "test"], capture_output=True).returncode
+
+    assert status() == 0
+    source.write_text(source.read_text().replace("*e = t", "*e = 1.000001*t"))
+    assert status() == 1
+
+
+REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
+    "BLAS": ({"schedule": "blas"}, "unknown schedule 'blas', expected one of auto, unrolled, loops, tiled"),
+    "a dtype": ({"dtype": "int8"}, "unknown dtype 'int8'"),
+    "a constant by another name": ({"constants": {"c": 1}}, "constants: found 'c', expected inputs of the graph: a, b"),
+    "a constant of another shape": ({"constants": {"a": [1, 2]}}, r"constants: 'a' has shape \(2,\), expected \(\)"),
+    "a constant that is text": ({"constants": {"a": "one"}}, "constants: 'a' is of <U3, expected real numbers"),
+    "a packed constant": ({"constants": {"a": 1}, "pack": {"p": ["a", "b"]}}, "constants: 'a' is packed in 'p'"),
+    "an example that lacks an input": ({"example": {"a": 1.0}}, "example: 'b' is missing"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_written_leaves_no_file(what: str, tmp_path: Path) -> None:
+    options, message = REFUSED[what]
+    with pytest.raises(EmitError, match=message):
+        write_c(lecture(), tmp_path, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=25)
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_names_are_identifiers_that_nothing_else_has(names: list[str]) -> None:
+    found = Names().all(names)
+    assert len(set(found)) == len(names)
+    for name in found:
+        assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)
+        assert name not in RESERVED
+
+
+@settings(max_examples=25)
+@given(st.text(alphabet='*/?\\\n"a ', max_size=20))
+def test_no_comment_ends_early(text: str) -> None:
+    found = comment(text)
+    assert not any(part in found for part in ("*/", "/*", "??", "\n", "\\"))
+
+
+def test_constants_read_back_as_the_same_numbers() -> None:
+    for value in (0.1, -1e-310, 5e-324, 1.7976931348623157e308, 2.0, 1e22):
+        assert float(literal(value, "float64")) == value
+        with np.errstate(over="ignore"):
+            single = np.float32(value)
+        assert np.isinf(single) or np.float32(literal(value, "float32").removesuffix("f")) == single
+
+
+def test_the_c_of_a_small_network(golden: Callable[[str, str], None]) -> None:
+    graph = mlp([2, 3, 2])
+    pack = {"theta": parameters(graph), "gradient": [f"dloss/d{name}" for name in parameters(graph)]}
+    request = Request(gradient(graph, "loss", parameters(graph)), "network", schedule="tiled", pack=pack)
+    for name, text in c_files(request).items():
+        golden(f"c_{name}.txt", str(text))
+
+
+# --- object files ---------------------------------------------------------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.parametrize(("triple", "name"), [(None, "gelu"), ("x86_64-unknown-linux-gnu", "the largest of a row")])
+def test_an_object_file_computes_what_the_graph_says(triple: str | None, name: str, tmp_path: Path) -> None:
+    if triple is not None and (platform.machine(), platform.system()) != ("x86_64", "Linux"):
+        pytest.skip("machine code of another machine")
+    values = random_values(GRAPHS[name], samples=SAMPLES)
+    theta = {name: value for name, value in values.items() if name not in ("x", "y")}
+    rest = {name: value for name, value in values.items() if name not in theta}
+    options: dict[str, Any] = {"name": "net", "constants": theta, "example": rest, "schedule": "loops"}
+    _, code, test, _ = write_object(GRAPHS[name], tmp_path, triple=triple, **options)
+    program = tmp_path / "test"
+    subprocess.run([COMPILERS[0], *STRICT, str(test), str(code), "-o", str(program), "-lm"], check=True)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_object_refuses_labels_and_lengths_out_of_range(tmp_path: Path) -> None:
+    y, x, picked = Variable("y", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
+    graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
+    loaded = load_object(bytes(object_files(Request(graph, "pick"))["pick.o"]), ["pick"])
+    call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t, *[ctypes.c_void_p] * 4)(loaded.addresses["pick"])
+    rows, found, workspace = np.arange(15.0).reshape(3, 5), np.full(3, np.nan), np.empty(10_000)
+
+    def called(length: int, *labels: int) -> int:
+        arrays = (rows, np.array(labels, np.int64), found, workspace)
+        return int(call(length, *[array.ctypes.data for array in arrays]))
+
+    assert called(0, 1, 2, 3) == 1
+    assert (called(3, 1, 5, 3), called(3, 1, -1, 3), np.isnan(found).all()) == (3, 3, True)
+    assert (called(3, 1, 0, 4), found.tolist()) == (0, [1.0, 5.0, 14.0])
+
+
+OTHERS = {
+    "aarch64-unknown-linux-gnu": b"\x7fELF\x02\x01",
+    "riscv64-unknown-linux-gnu": b"\x7fELF\x02\x01",
+    "arm64-apple-darwin": b"\xcf\xfa\xed\xfe",
+    "wasm32-unknown-unknown": b"\x00asm",
+}
+
+
+@pytest.mark.parametrize("triple", OTHERS)
+def test_object_files_for_other_machines(triple: str) -> None:
+    files = object_files(Request(GRAPHS["the lecture's"], "net"), triple)
+    assert bytes(files["net.o"]).startswith(OTHERS[triple])
+    assert f"machine code for {triple}" in str(files["net.h"])
+
+
+@pytest.mark.parametrize("triple", ["", "z80-unknown-none", "/etc/passwd", "x86_64\n"])
+def test_a_triple_that_is_not_known_is_refused(triple: str) -> None:
+    with pytest.raises(EmitError, match=r"^triple: found [^\n]*, (expected one that begins with|which LLVM)"):
+        object_files(Request(lecture(), "net"), triple)
