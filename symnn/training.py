@@ -207,7 +207,7 @@ def train(
     with keeping:
         record = _started(model, data, settings, initial, keeping)
         if keeping.path is not None:
-            record.resume(settings, (*rows, *validation), resume)
+            record.resume(settings, (*rows, *validation, *test), resume)
         try:
             with _one_blas_thread(model):
                 stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)

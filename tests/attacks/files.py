@@ -14,7 +14,7 @@ import numpy as np
 import symnn
 from symnn import checkpoint
 
-SECONDS, MEGABYTES = 2.0, 512
+SECONDS, SECONDS_A_MEGABYTE, MEGABYTES = 2.0, 0.5, 512
 TOKENS = [b"\\0", b",", b";", b"\\n", b'"', b"nan", b"1e999", b"-", b"9" * 400, b"{", b"[" * 60, b"\\xff", b"null",
           b"{}", b"1e-320", b"<f8", b"True", b"(", b"descr", b"F64", b"shape", (2**63 - 1).to_bytes(8, "little")]
 
@@ -36,7 +36,8 @@ def mutated(data, chance):
             data[at:at] = chance.choice(TOKENS)
     return bytes(data)
 
-def attack(files, read, tries, seed, mutate=mutated):
+def attack(files, read, tries, seed, mutate=mutated, crafted={}):
+    # What is crafted comes first, each once, and may say what has to be called when it was read.
     # Whoever takes more than that is told so by the system, and says so with a MemoryError.
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = taken + MEGABYTES * 1_000_000
@@ -48,19 +49,29 @@ def attack(files, read, tries, seed, mutate=mutated):
             assert read(Path(folder, name)) == "", f"{name}, as it was: {read(Path(folder, name))}"
         for number in range(tries):
             name = chance.choice(list(files))
-            path = Path(folder, name)
-            path.write_bytes(mutate(files[name], chance))
+            path, let_go, allowed = Path(folder, name), None, SECONDS
+            if number < len(crafted):
+                name = list(crafted)[number]
+                path = Path(folder, f"{number}-{name}")
+                let_go = crafted[name](path)
+            else:
+                path.write_bytes(mutate(files[name], chance))
+                allowed += SECONDS_A_MEGABYTE * len(files[name]) / 1e6
             begun = time.process_time()
             try:
                 wrong = read(path)
                 accepted += 1
             except symnn.SymnnError as error:
                 wrong = "an error of several lines" if "\\n" in str(error) or len(str(error)) > 2000 else ""
+                if "ran out of memory" in str(error):
+                    wrong = str(error)
             except BaseException as error:
                 wrong = f"{type(error).__name__}: {str(error)[:200]}"
             seconds = time.process_time() - begun
+            if callable(let_go):
+                let_go()
             slowest = max(slowest, seconds)
-            if wrong or seconds > SECONDS:
+            if wrong or seconds > allowed:
                 failures.append(f"number {number}, {name}: {wrong or f'{seconds:.1f} s'}")
     print(json.dumps([failures, slowest, accepted]))
 """
@@ -68,6 +79,69 @@ def attack(files, read, tries, seed, mutate=mutated):
 DATA = (
     MUTATE
     + """
+import io, threading, zipfile
+
+def archive(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name + ".npy", content)
+
+def header(descr, shape):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+def numbers(descr, shape, size):
+    return header(descr, shape) + bytes(size)
+
+def claiming(path):
+    archive(path, {"y": numbers("<f8", (1,), 8), "a": numbers("<f8", (400_000_000,), 8)})
+    data = path.read_bytes()
+    sizes = data.rindex(b"PK\\1\\2") + 24
+    path.write_bytes(data[:sizes] + (3_200_000_128).to_bytes(4, "little") + data[sizes + 4 :])
+
+def growing(path):
+    path.write_text("a,y\\n" + "1,2\\n2,3\\n" * 20_000)
+    ended = threading.Event()
+    def grow():
+        with path.open("a") as file:
+            while not ended.is_set():
+                file.write("3,4\\n")
+                file.flush()
+    thread = threading.Thread(target=grow)
+    thread.start()
+    def let_go():
+        ended.set()
+        thread.join()
+    return let_go
+
+def wide(path, columns):
+    path.write_text(",".join(f"c{n}" for n in range(columns)) + ",y\\n" + ("1," * columns + "2\\n") * 3)
+
+CRAFTED = {
+    "device.csv": lambda path: path.symlink_to("/dev/zero"),
+    "fifo.csv": os.mkfifo,
+    "directory.csv": Path.mkdir,
+    "claims.npz": claiming,
+    "zeros.npz": lambda path: archive(path, {"y": numbers("<f8", (13_000_000,), 104_000_000)}),
+    "growing.csv": growing,
+    "nothing.npz": lambda path: archive(path, dict.fromkeys("ya", header("<U0", (20_000_000,)))),
+    "subarrays.npz": lambda path: archive(path, {"y": header([("f", "<f8", (0,))], (2**40,))}),
+    "columns.csv": lambda path: wide(path, 9_999),
+    "too-many.csv": lambda path: wide(path, 100_000),
+    "separators.csv": lambda path: path.write_text("a,y\\n1,2\\n" + "," * 9_000_000),
+    "blank.csv": lambda path: path.write_text(",".join(f"c{n}" for n in range(9_999)) + "\\n" * 8_500_000),
+    "arrays.npz": lambda path: archive(path, {f"c{n}": numbers("<f8", (3,), 24) for n in range(5_000)}),
+    "directory.npz": lambda path: path.write_bytes(b"PK\\1\\2".ljust(46, b"0") * 300_000),
+    "axis.npz": lambda path: archive(path, {"y": numbers("|u1", (3,), 3), "a": numbers("|u1", (3, 10**6), 3 * 10**6)}),
+    "words.csv": lambda path: path.write_text("y,a\\n" + "".join(f"1,w{n}\\n" for n in range(150_000))),
+    "names.csv": lambda path: path.write_text("x" * 9_000_000),
+    "bytes.npz": lambda path: archive(path, {"y": numbers("|i1", (30_000_000,), 30_000_000)}),
+}
+if sys.platform == "win32":
+    CRAFTED = {name: craft for name, craft in CRAFTED.items() if name not in ("device.csv", "fifo.csv")}
+os.environ["SYMNN_DATA_MEGABYTES"] = "100"  # three times as much are less than MEGABYTES
+
 def read(path):
     found = symnn.load_file(path, "y", missing="mean")
     parts = [part for split in (found.train, found.validation, found.test) for part in (split.x, split.y) if len(part)]
@@ -81,7 +155,28 @@ with tempfile.TemporaryDirectory() as folder:
     np.savez_compressed(Path(folder, "packed.npz"), a=rows.astype("f4"), b=rows[:, 1], y=np.array(["m", "n"] * 6))
     files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     files |= {"table.csv": text.encode(), "mixed.csv": mixed.encode(), "table.tsv": text.replace(",", "\\t").encode()}
-attack(files, read, int(sys.argv[1]), 0)
+tries = int(sys.argv[1])
+attack(files, read, tries, 0, crafted=CRAFTED)
+"""
+)
+
+LARGE = (
+    MUTATE
+    + """
+# From eight megabytes on a table is read by compiled code.
+rows = np.random.default_rng(0).normal(size=(70_000, 20)).round(3).tolist()
+text = ",".join("abcdefghijklmnopqrsy") + "\\n" + "".join(",".join(map(str, row)) + "\\n" for row in rows)
+assert len(text) > 8.4e6
+
+def read(path):
+    found = symnn.load_file(path, "y", task="regression", missing="mean")
+    return "" if np.isfinite(found.train.x).all() else "numbers that are not finite"
+
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder, "large.csv")
+    path.write_text(text)
+    read(path)  # compiles
+attack({"large.csv": text.encode()}, read, int(sys.argv[1]), 0)
 """
 )
 
@@ -135,8 +230,13 @@ attack(files, read, int(sys.argv[1]), 1, altered)
 
 
 def data(tries: int) -> Outcome:
-    """Tables of every kind with errors strewn in."""
-    return _mutated(DATA, tries)
+    """Tables that are crafted, and of every kind with errors strewn in, a thousandth of them large ones."""
+    small, large = _mutated(DATA, tries), tries // 1_000
+    if not large:
+        return small
+    found = _mutated(LARGE, large)
+    remark = f"{small.remark}; of {large:,} large ones {found.remark}"
+    return Outcome(tries + large, small.failures + found.failures, remark)
 
 
 def weights(tries: int) -> Outcome:

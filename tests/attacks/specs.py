@@ -1,4 +1,5 @@
-"""Hostile specs: each is loaded within two seconds and half a gigabyte, or refused in one line.
+"""Hostile specs: each is loaded within two seconds and half a gigabyte, or refused in one line; all of it is built
+from one that loads, its network, fingerprint, formulas and gradient, within stated limits too.
 
 They are generated from the number of the try, written to a file as YAML or JSON, and loaded in a child with limits on
 processor time and memory; the child says what it took.
@@ -10,6 +11,7 @@ import json
 import random
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,16 @@ from tests.attacks.outcome import SECONDS, Outcome, run
 
 PROCESSOR_SECONDS, MEGABYTES = 2.0, 512
 """What loading one spec may take, the imports apart."""
+BUILD_SECONDS, BUILD_MEGABYTES = 20.0, 2_000
+"""What it may take to build all that is made of one that loads: of 1,000 layers, and 20,000 characters of formulas."""
+ALL, SAMPLE_LAYERS = 500, 10
+"""Of fewer tries, only networks of so many layers are built: a thousand layers take seconds."""
 
 PROGRAM = """
 import pathlib, resource, sys, time
-from symnn import SpecError
+from codegen.runtime.fingerprint import fingerprint
+from symnn import Network, SpecError
+from symnn.inspect import formulas
 from symnn.spec import load_spec
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.RLIM_INFINITY))
 mark, status = pathlib.Path("/proc/self/clear_refs"), pathlib.Path("/proc/self/status")
@@ -33,18 +41,33 @@ def peak():
     if not mark.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return int(status.read_text().split("VmHWM:")[1].split()[0]) // 1024
-for path in sys.argv[1:]:
+most = int(sys.argv[1])
+for path in sys.argv[2:]:
     before, started = lowered(), time.process_time()
-    # Ten seconds of processor time, from now on.
-    resource.setrlimit(resource.RLIMIT_CPU, (int(started) + 11, resource.RLIM_INFINITY))
+    # A minute of processor time, from now on.
+    resource.setrlimit(resource.RLIMIT_CPU, (int(started) + 61, resource.RLIM_INFINITY))
+    spec, built = None, (0.0, 0)
     try:
-        load_spec(path)
+        spec = load_spec(path)
         answer = "loaded"
     except SpecError as error:
         answer = "refused in %d lines" % (str(error).count(chr(10)) + 1)
     except BaseException as error:
         answer = type(error).__name__
-    print(time.process_time() - started, peak() - before, answer, flush=True)
+    loaded = time.process_time() - started, peak() - before
+    if spec is not None and len(spec.layers) <= most:
+        before, started = lowered(), time.process_time()
+        try:
+            network = Network.from_spec(spec)
+            fingerprint(network.graph)
+            str(formulas(network))
+            network.gradient_graph
+        except SpecError as error:
+            answer = "refused in %d lines" % (str(error).count(chr(10)) + 1)
+        except BaseException as error:
+            answer = "loaded, but " + type(error).__name__
+        built = time.process_time() - started, peak() - before
+    print(*loaded, *built, answer, flush=True)
 """
 
 
@@ -150,31 +173,71 @@ KINDS: Sequence[Callable[[random.Random], str]] = (
 # --- the attack ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What loading a spec took and building what it says, in seconds and megabytes, and the outcome."""
+
+    seconds: float
+    megabytes: int
+    build_seconds: float
+    build_megabytes: int
+    said: str
+
+    @classmethod
+    def read(cls, line: str) -> Answer:
+        """What the child has printed."""
+        seconds, megabytes, build_seconds, build_megabytes, said = line.split(" ", 4)
+        return cls(float(seconds), int(megabytes), float(build_seconds), int(build_megabytes), said)
+
+    @property
+    def is_survived(self) -> bool:
+        """Whether it is as it should be, within the limits."""
+        return (
+            self.said in ("loaded", "refused in 1 lines")
+            and self.seconds <= PROCESSOR_SECONDS
+            and self.megabytes <= MEGABYTES
+            and self.build_seconds <= BUILD_SECONDS
+            and self.build_megabytes <= BUILD_MEGABYTES
+        )
+
+    def __str__(self) -> str:
+        built = f"{self.build_seconds:.2f} s and {self.build_megabytes} MB to build"
+        return f"{self.said}, {self.seconds:.2f} s and {self.megabytes} MB; {built}"
+
+
 def attack(tries: int) -> Outcome:
     """Load so many hostile specs, one after the other in a child; a new one follows a child that one has ended."""
-    answers: list[tuple[float, int, str]] = []
+    answers: list[Answer] = []
     with tempfile.TemporaryDirectory() as folder:
         good = Path(folder, "good.yaml")
         good.write_text(json.dumps(_network([{"dense": 1}])), encoding="utf-8")
         paths = [_written(Path(folder), number) for number in range(tries)]
         while len(answers) < tries:
-            answers += _answers(str(good), paths[len(answers) :])
-    failures = [text for number, answer in enumerate(answers) if (text := _failure(number, *answer))]
-    loaded = sum(answer == "loaded" for _, _, answer in answers)
-    worst, most = (max(column) for column in list(zip(*answers))[:2])
-    return Outcome(tries, tuple(failures), f"{loaded:,} loaded; at most {worst:.2f} s and {most} MB")
+            answers += _answers(SAMPLE_LAYERS if tries < ALL else 1_000, str(good), paths[len(answers) :])
+    failures = [
+        f"number {number} ({KINDS[number % len(KINDS)].__name__}): {found}"
+        for number, found in enumerate(answers)
+        if not found.is_survived
+    ]
+    most = Answer(
+        max(found.seconds for found in answers),
+        max(found.megabytes for found in answers),
+        max(found.build_seconds for found in answers),
+        max(found.build_megabytes for found in answers),
+        f"{sum(found.said == 'loaded' for found in answers):,} loaded; at most",
+    )
+    return Outcome(tries, tuple(failures), str(most).replace("most,", "most"))
 
 
-def _answers(good: str, paths: Sequence[str]) -> list[tuple[float, int, str]]:
-    """Seconds, megabytes and what became of each spec, up to the first that ends the child, which loads a good one."""
-    ended = run(PROGRAM, good, *paths, seconds=SECONDS + 10 * PROCESSOR_SECONDS * len(paths))
-    answers = [line.split(" ", 2) for line in ended.printed.splitlines()]
-    read = [(float(seconds), int(megabytes), answer) for seconds, megabytes, answer in answers]
+def _answers(built: int, good: str, paths: Sequence[str]) -> list[Answer]:
+    """What became of each spec, up to the first that ends the child, which loads a good one before."""
+    ended = run(PROGRAM, built, good, *paths, seconds=SECONDS + (PROCESSOR_SECONDS + BUILD_SECONDS) * len(paths))
+    read = [Answer.read(line) for line in ended.printed.splitlines()]
     if len(read) <= len(paths):
-        read.append((0.0, 0, str(ended)))
-    (_, _, answer), *found = read
-    if answer != "loaded":
-        raise RuntimeError(f"a good spec: {answer}")
+        read.append(Answer(0.0, 0, 0.0, 0, str(ended)))
+    first, *found = read
+    if first.said != "loaded":
+        raise RuntimeError(f"a good spec: {first.said}")
     return found
 
 
@@ -185,10 +248,3 @@ def _written(folder: Path, number: int) -> str:
     path = folder / f"{number}{r.choice(['.yaml', '.json'])}"
     path.write_text(text, encoding="utf-8")
     return str(path)
-
-
-def _failure(number: int, seconds: float, megabytes: int, answer: str) -> str:
-    """What is wrong with an answer, or nothing."""
-    if answer in ("loaded", "refused in 1 lines") and seconds <= PROCESSOR_SECONDS and megabytes <= MEGABYTES:
-        return ""
-    return f"number {number} ({KINDS[number % len(KINDS)].__name__}): {answer}, {seconds:.1f} s, {megabytes} MB"
