@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from codegen.cached import cached_property
 from codegen.compiler import compile
 from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
-from codegen.derive.request import Named, Wrt, name_of, names_of, require_scalar
+from codegen.derive.requests.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
+from codegen.masks import is_masked
 from codegen.runtime.function import CompiledFunction
 from codegen.walk import Extent, is_symbolic
 
@@ -334,7 +335,7 @@ class FlatFunction:
 
 def _real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Array:
     """An array of this type and the shape of the value, which has to hold real numbers."""
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise EmitError(f"{what} must hold real numbers, found a masked array; fill what is masked by .filled(…)")
     found = np.asarray(value)
     if found.dtype.kind not in "biuf":

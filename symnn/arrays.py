@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 def read_array(where: str, given: Any, refused: type[SymnnError]) -> NDArray[Any]:
     """What NumPy makes of an argument; raises an error of the type ``refused``, which begins with ``where``.
 
-    Of a masked array NumPy would take the masked entries too.
+    Of a masked array NumPy would take the masked entries too, also of one in a list.
 
     >>> read_array("x", [1, 2], SymnnError)
     array([1, 2])
@@ -27,7 +27,7 @@ def read_array(where: str, given: Any, refused: type[SymnnError]) -> NDArray[Any
     Traceback (most recent call last):
     symnn.errors.SymnnError: x: found a masked array, expected one without a mask: write x.filled(…)
     """
-    if isinstance(given, np.ma.MaskedArray):
+    if _is_masked(given):
         name = where.rpartition(": ")[-1]
         raise refused(f"{where}: found a masked array, expected one without a mask: write {name}.filled(…)")
     try:
@@ -36,6 +36,14 @@ def read_array(where: str, given: Any, refused: type[SymnnError]) -> NDArray[Any
         raise refused(f"{where}: found {quote(given)}, expected an array of numbers") from None
     except Exception as error:  # what __array__ of other libraries raises
         raise refused(f"{where}: cannot be read as an array: {' '.join(str(error).split())}") from None
+
+
+def _is_masked(given: Any) -> bool:
+    if not isinstance(given, (list, tuple)):
+        return isinstance(given, np.ma.MaskedArray)
+    from codegen.masks import is_masked  # tables alone need no compiler, whose import takes a while
+
+    return is_masked(given)
 
 
 def read_vector(where: str, given: Any, count: int, refused: type[SymnnError]) -> NDArray[Any]:

@@ -133,19 +133,19 @@ def train(
     say(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
     with _keeping(out and out / "model.safetensors", resume) as keeping:
         result = run(network, dataset, settings, model=network.compile(dtype.value), state=keeping, resume=resume)
-    if not result.improved:
-        _end(keeping, result.stopped)
-        say(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", sys.stderr)
-        raise typer.Exit(1)
-    say(_course(result))
-    if out is not None:
-        checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
-        _write_history(out / "history.csv", result)
-    for line in _held_out(result):
-        say(line)
-    if out is not None:
-        say(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
-        _end(keeping, result.stopped, out / "model.safetensors", out / "history.csv")
+        if not result.improved:
+            _end(keeping, result.stopped)
+            say(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", sys.stderr)
+            raise typer.Exit(1)
+        say(_course(result))
+        if out is not None:
+            checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
+            _write_history(out / "history.csv", result)
+        for line in _held_out(result):
+            say(line)
+        if out is not None:
+            say(f"saved {out / 'model.safetensors'} and {out / 'history.csv'}")
+            _end(keeping, result.stopped, out / "model.safetensors", out / "history.csv")
 
 
 @app.command(epilog="Example: [bold]symnn predict runs/iris/model.safetensors flowers.csv --out kinds.csv[/bold]")
@@ -208,17 +208,17 @@ def solve(
     say(f"{spec}: {count:,} parameters, points: {sizes}")
     with _keeping(out, resume) as keeping:
         found, losses = solve_spec(physics, settings, keeping, resume)
-    if out is not None:
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
-        write_atomically(out, buffer.getvalue())
-    say(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
-    for name, loss in losses.items():
-        weight = physics.spec.residuals[name].weight
-        say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
-    if out is not None:
-        say(f"saved {out}")
-        _end(keeping, found.stopped, out)
+        if out is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
+            write_atomically(out, buffer.getvalue())
+        say(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
+        for name, loss in losses.items():
+            weight = physics.spec.residuals[name].weight
+            say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+        if out is not None:
+            say(f"saved {out}")
+            _end(keeping, found.stopped, out)
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
@@ -419,8 +419,6 @@ def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
         yield Keeping(None)
         return
     path = state_path(output)
-    if resume:
-        say(f"going on from {path}" if path.exists() else f"there is no {path} to go on from: this is the beginning")
     asked = threading.Event()
     before = signal.getsignal(signal.SIGTERM)
     # Who has it ignored wants that; only the main thread may set handlers.
@@ -428,7 +426,11 @@ def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
     if handled:
         signal.signal(signal.SIGTERM, lambda *_: asked.set())
     try:
-        yield Keeping(path, asked=asked.is_set)
+        with Keeping(path, asked=asked.is_set) as keeping:
+            if resume:
+                none = f"there is no {path} to go on from: this is the beginning"
+                say(f"going on from {path}" if path.exists() else none)
+            yield keeping
     except Terminated:
         goes_on = f"the same command with --resume goes on, from {path}" if path.exists() else "before its first step"
         say(f"symnn: terminated: {goes_on}", sys.stderr)

@@ -32,7 +32,7 @@ from symnn.tables import (
     number_columns,
     read_table,
 )
-from symnn.tables.table import first, listed, require_column
+from symnn.tables.table import MAX_LABELS, Labels, find_columns, first, listed
 from symnn.tables.text import number_reader
 
 Task = Literal["auto", "classification", "regression"]
@@ -300,9 +300,9 @@ def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Cho
         raise DataError(f"{table.source}: no target is given, expected one of the columns {listed([*table.groups])}")
     target_names = tuple(column for target in targets for column in table.groups[target])
     ignored = names("ignore", choices.ignore, "columns", DataError)
-    for column in ignored:
-        require_column(f"{table.source}: ignore", column, table.names)
-    chosen = [column for column in table.names if column not in target_names and column not in ignored]
+    find_columns(f"{table.source}: ignore", ignored, table.names)
+    others = frozenset(target_names + ignored)
+    chosen = [column for column in table.names if column not in others]
     if not chosen:
         raise DataError(f"{table.source}: found only the target, expected at least one feature column beside it")
     count = len(table.rows)
@@ -319,15 +319,17 @@ def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Cho
         y, found = _labels(table, target_names, choices.classes)
     else:
         y, found = _values(table, target_names), None
+    source, dropped = table.source, count - len(table.rows)
+    del table  # what its numbers were copied from is not needed any more
     return _dataset(
         name,
-        table.source,
+        source,
         x,
         y,
         feature_names=features.inputs,
         classes=found,
         columns=features,
-        dropped=count - len(table.rows),
+        dropped=dropped,
         target_names=target_names,
         parts=choices.parts,
     )
@@ -359,11 +361,12 @@ def split_rows(
     if any(fraction > 0 and rows == 0 for fraction, rows in shares):
         held, test = np.zeros_like(held), np.zeros_like(test)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    rank = np.empty(len(labels), dtype=np.int64)  # of each row within its class
-    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    part = (rank < held[labels]).astype(np.int64) + (rank < test[labels])
-    train, validation, tested = (order[part[order] == p] for p in range(3))
+    # Of each class the first rows in that order are the test part, the next ones the validation part.
+    shares_by_class = np.column_stack([test, held - test, counts - held]).ravel()
+    part_by_class = np.repeat(np.tile(np.array([2, 1, 0], dtype=np.int8), len(counts)), shares_by_class)
+    part = np.empty_like(part_by_class)
+    part[np.argsort(labels[order], kind="stable") if len(counts) > 1 else slice(None)] = part_by_class
+    train, validation, tested = (order[part == p] for p in range(3))
     return train, validation, tested
 
 
@@ -413,16 +416,16 @@ def minibatches(count: int, batch_size: int, generator: np.random.Generator) -> 
 
 
 def _missing_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
-    if table.labels is None:
+    if table.labels is None or not table.labels.whole:
         return missing_rows(table, names)
-    return np.array([is_missing(cell) for cell in table.labels])
+    return np.array([is_missing(text) for text in table.labels.texts])[table.labels.codes]
 
 
 def _looks_like_labels(table: Table) -> bool:
-    if table.labels is None:
+    if table.labels is None or not table.labels.whole:
         return False
-    distinct = set(table.labels)
-    few = len(distinct) <= _MOST_CLASSES and 2 * len(distinct) < len(table.labels)
+    distinct = table.labels.texts
+    few = len(distinct) <= _MOST_CLASSES and 2 * len(distinct) < len(table.rows)
     # Text with numbers among it is more likely a column of numbers with a slip in it than labels:
     # taken for regression, the slip is reported by its row.
     return few and (_all_integers(distinct) or not any(map(_is_number, distinct)))
@@ -443,15 +446,16 @@ def _all_integers(cells: Iterable[str]) -> bool:
 def _values(table: Table, names: tuple[str, ...]) -> Floats:
     """Regression targets, float64 (S, T)."""
     hint = "; if these are labels, say task='classification'" if table.labels is not None else ""
-    return np.ascontiguousarray(number_columns(table, names, hint=hint))
+    return number_columns(table, names, hint=hint)
 
 
 def _labels(table: Table, names: tuple[str, ...], classes: Sequence[str] | None) -> tuple[Integers, tuple[str, ...]]:
     """Class numbers, int64 (S,), and the classes they count through."""
-    cells = _label_cells(table, names)
+    labels = _found_labels(table, names)
+    cells = labels.texts
     # Labels 1, +1 and 01 are one integer, but "01" is itself among labels such as "01" and "3a".
     if _all_integers(set(cells) if classes is None else [str(name) for name in classes]):
-        cells = [str(int(cell)) if _INTEGER.fullmatch(cell) else cell for cell in cells]
+        cells = tuple(str(int(cell)) if _INTEGER.fullmatch(cell) else cell for cell in cells)
     if classes is None:
         distinct = set(cells)
         known = tuple(sorted(distinct, key=int) if _all_integers(distinct) else sorted(distinct))
@@ -463,27 +467,33 @@ def _labels(table: Table, names: tuple[str, ...], classes: Sequence[str] | None)
             "expected at least two different ones"
         )
     numbers = {name: number for number, name in enumerate(known)}
-    for row, cell in enumerate(cells):
-        if cell not in numbers:
-            raise DataError(f"{table.where(row, names[0])}: found label {quote(cell)}, expected one of {listed(known)}")
-    return np.array([numbers[cell] for cell in cells], dtype=np.int64), known
+    found = np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64)[labels.codes]
+    if bad := first(found < 0):
+        label = quote(cells[labels.codes[bad]])
+        raise DataError(f"{table.where(bad[0], names[0])}: found label {label}, expected one of {listed(known)}")
+    return found, known
 
 
-def _label_cells(table: Table, names: tuple[str, ...]) -> list[str]:
-    """The target as the text of one label a row."""
+def _found_labels(table: Table, names: tuple[str, ...]) -> Labels:
+    """The target as one label a row."""
     if len(names) > 1:
         raise DataError(
             f"{table.source}: found {len(names)} target columns, expected one column of labels for classification"
         )
-    name, cells = names[0], table.labels
-    if cells is None:
+    name, labels = names[0], table.labels
+    if labels is None:
         values = number_columns(table, names)[:, 0]
         if bad := first(values != np.rint(values)):
             raise DataError(f"{table.where(bad[0], name)}: found {values[bad]}, expected a whole number as label")
-        return [str(int(value)) for value in values.tolist()]
-    if "" in cells:
-        raise DataError(f"{table.where(cells.index(''), name)}: found an empty cell, expected a label")
-    return cells
+        labels = Labels.of(str(int(value)) for value in values.tolist())
+    if not labels.whole:
+        raise DataError(
+            f"{table.source}: column {quote(name)}: found more than {MAX_LABELS:,} different labels, expected no more"
+        )
+    if "" in labels.texts:
+        row = int((labels.codes == labels.texts.index("")).argmax())
+        raise DataError(f"{table.where(row, name)}: found an empty cell, expected a label")
+    return labels
 
 
 def _checked_labels(y: Floats, targets: int, name: str) -> Integers:
@@ -527,22 +537,25 @@ def _dataset(
     dropped: int = 0,
     target_names: tuple[str, ...] = (),
 ) -> Dataset:
-    labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64)
+    labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64, copy=False)
     rows = split_rows(labels, parts.seed, parts.validation_fraction, parts.test_fraction)
     if columns is not None and columns.fills:
         x = _filled(x, rows[0], source, feature_names)
-    scaling = Scaling.of(x[rows[0]])
-    standardised = scaling.standardise(x)
+    features = [np.ascontiguousarray(x[part]) for part in rows]
+    scaling = Scaling.of(features[0])
+    for part in features:
+        scaling.standardise(part, out=part)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
     # hundreds of orders of magnitude outside the training part. A deviation overflows from 1e154 on.
-    if bad := first(~(np.isfinite(standardised) & scaling.is_representable)):
-        j = bad[1]
+    overflows = ~scaling.is_representable | ~np.all([np.isfinite(part).all(axis=0) for part in features], axis=0)
+    if bad := first(overflows):
+        (j,) = bad
         low, high = x[:, j].min(), x[:, j].max()
         raise DataError(
             f"{source}: column {quote(feature_names[j])}: found values from {low:g} to {high:g}, "
             "expected ones that can be standardised in float64"
         )
-    train, validation, test = (Split(np.ascontiguousarray(standardised[part]), y[part]) for part in rows)
+    train, validation, test = map(Split, features, (_rows_of(y, part) for part in rows))
     return Dataset(
         name,
         train,
@@ -552,11 +565,15 @@ def _dataset(
         classes,
         scaling.mean,
         scaling.scale,
-        target_scaling=None if classes is not None else Scaling.of(y[rows[0]].astype(np.float64)),
+        target_scaling=None if classes is not None else Scaling.of(train.y.astype(np.float64, copy=False)),
         columns=columns,
         dropped=dropped,
         target_names=target_names,
     )
+
+
+def _rows_of(y: NDArray[Any], rows: Integers) -> NDArray[Any]:
+    return np.ascontiguousarray(y[rows])
 
 
 def _filled(x: Floats, train: Integers, source: str, names: Sequence[str]) -> Floats:

@@ -32,6 +32,14 @@ SIZE_VARIABLE = "SYMNN_DATA_MEGABYTES"
 MEGABYTES = 1_000
 MEGABYTE = 1_000_000
 
+NUMBER_BYTES = 8
+"""What a number takes in memory, as a table has it, whatever it takes in a file."""
+
+COLUMNS_VARIABLE = "SYMNN_DATA_COLUMNS"
+"""The environment variable that says how many columns a table may have."""
+
+COLUMNS = 10_000
+
 _KINDS: Mapping[int, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe",
@@ -46,10 +54,23 @@ def size_limit(refused: type[SymnnError]) -> int:
     >>> size_limit(SymnnError)
     1000000000
     """
-    text = os.environ.get(SIZE_VARIABLE, str(MEGABYTES))
+    return MEGABYTE * _limit(SIZE_VARIABLE, MEGABYTES, "megabytes", refused)
+
+
+def column_limit(refused: type[SymnnError]) -> int:
+    """How many columns a table may have: ``$SYMNN_DATA_COLUMNS``, 10,000 unless it is set.
+
+    >>> column_limit(SymnnError)
+    10000
+    """
+    return _limit(COLUMNS_VARIABLE, COLUMNS, "columns", refused)
+
+
+def _limit(variable: str, usual: int, unit: str, refused: type[SymnnError]) -> int:
+    text = os.environ.get(variable, str(usual))
     if not text.isdecimal() or len(text) > 9:
-        raise refused(f"{SIZE_VARIABLE}: found {quote(text)}, expected a whole number of megabytes")
-    return int(text) * MEGABYTE
+        raise refused(f"{variable}: found {quote(text)}, expected a whole number of {unit}")
+    return int(text)
 
 
 def require_size(size: int, what: str, refused: type[SymnnError]) -> None:
@@ -60,6 +81,24 @@ def require_size(size: int, what: str, refused: type[SymnnError]) -> None:
         raise refused(
             f"{what}: found {found} million bytes, expected at most {allowed}, which {SIZE_VARIABLE} can change"
         )
+
+
+def require_columns(count: int, what: str, refused: type[SymnnError]) -> None:
+    """Refuse more columns than the user allows, before each takes its time."""
+    most = column_limit(refused)
+    if count > most:
+        raise refused(
+            f"{what}: found {count:,} columns, expected at most {most:,}, which {COLUMNS_VARIABLE} can change"
+        )
+
+
+def out_of_memory(what: str, size: int, refused: type[SymnnError]) -> SymnnError:
+    """What is said of a file that is not at fault: there is no room for what it holds.
+
+    >>> str(out_of_memory("a.npz", 3_200_000_000, SymnnError))
+    'a.npz: ran out of memory, with 3,200 million bytes to read'
+    """
+    return refused(f"{what}: ran out of memory, with {size / MEGABYTE:,.0f} million bytes to read")
 
 
 def read_regular(path: Path, refused: type[SymnnError], most: int | None = None) -> bytes:

@@ -1,7 +1,8 @@
 """The state of a run in a file beside what it makes, so that one that was killed goes on to the same bits.
 
-A state is numbers, as JSON, and tensors, in one safetensors file. It is untrusted like any other: nothing is unpickled,
-and every number and tensor is checked before it is used.
+A state is numbers, as JSON, and tensors, as a safetensors file, and a digest over both, which shows what damage the
+checks of the numbers may miss. It is untrusted like any other file: nothing is unpickled, and every number and tensor
+is checked before it is used.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from math import inf, isfinite, prod
@@ -23,10 +25,11 @@ from safetensors.numpy import save as to_bytes
 
 from symnn.errors import CheckpointError
 from symnn.files import file_path, read_regular, remove_leftovers, write_atomically
+from symnn.locks import Taken, locked
 from symnn.safetensors_header import CODES, header, header_end
 from symnn.suggest import quote
 
-FORMAT = "symnn state 1"
+FORMAT = "symnn state 2"
 INTERRUPTED: Final = "interrupted"
 """Why a run has stopped that Ctrl-C has broken off."""
 EVERY = 60.0
@@ -34,7 +37,11 @@ EVERY = 60.0
 MAX_NUMBER_BYTES = 1_000_000
 """What the JSON of a state may have, and the header of its tensors."""
 
-Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
+"""How often something has happened: far from where counting on would leave the numbers that a file may hold."""
+DIGEST_BYTES = 32
+"""A state ends in the digest of all before it: what differs from what was written in a single bit is no state."""
+
 Seconds: TypeAlias = Annotated[float, Field(ge=0)]
 Digest: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -103,7 +110,8 @@ class State:
     def to_bytes(self) -> bytes:
         """The content of the file."""
         text = json.dumps({"format": FORMAT, **self.numbers.model_dump()})
-        return to_bytes(dict(self.tensors), {"state": text})
+        data = to_bytes(dict(self.tensors), {"state": text})
+        return data + sha256(data).digest()
 
 
 class Terminated(Exception):  # noqa: N818 - no error
@@ -124,6 +132,27 @@ class Keeping:
         self._every = EVERY if every is None else every
         self._asked = asked
         self._next = monotonic() + self._every
+        self._inside, self._lock = 0, ExitStack()
+
+    def __enter__(self) -> Keeping:
+        """From now on no other run writes there, until this one and whoever began it are done.
+
+        Raises :class:`CheckpointError` where another one does.
+        """
+        if self._inside == 0 and self.path is not None:
+            try:
+                self._lock.enter_context(locked(self.path))
+            except Taken:
+                raise CheckpointError(
+                    f"{self.path}: found another process that is training into it, expected one at a time"
+                ) from None
+        self._inside += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inside -= 1
+        if self._inside == 0:
+            self._lock.close()
 
     def content(self, resume: bool, numbers: type[AnyNumbers], most: int) -> tuple[AnyNumbers, dict[str, Raw]] | None:
         """The checked numbers of the state that is there, and its tensors as they stand; None where none is.
@@ -137,7 +166,8 @@ class Keeping:
                 f"{self.path}: found the state of a run that has not ended, expected resume to go on with it, "
                 "or no such file to begin anew"
             )
-        return _parsed(read_regular(self.path, CheckpointError, most + 2 * MAX_NUMBER_BYTES), numbers, str(self.path))
+        content = read_regular(self.path, CheckpointError, most + 2 * MAX_NUMBER_BYTES + DIGEST_BYTES)
+        return _parsed(_whole(content, str(self.path)), numbers, str(self.path))
 
     def tensors(self, raw: Mapping[str, Raw], expected: Mapping[str, Expected]) -> dict[str, np.ndarray]:
         """The tensors as they should be, and no others."""
@@ -230,6 +260,17 @@ class Raw:
     code: str
     shape: tuple[int, ...]
     data: bytes
+
+
+def _whole(content: bytes, name: str) -> bytes:
+    """What a state is without its digest, which has to be right."""
+    data = content[:-DIGEST_BYTES]
+    if sha256(data).digest() != content[-DIGEST_BYTES:]:
+        raise CheckpointError(
+            f"{name}: found the state of a run that is damaged, or of another version: its digest is not that of its "
+            "content"
+        )
+    return data
 
 
 def _parsed(data: bytes, numbers: type[AnyNumbers], name: str) -> tuple[AnyNumbers, dict[str, Raw]]:

@@ -50,10 +50,10 @@ class Scaling:
         """
         return np.isfinite(self.mean) & np.isfinite(self.scale) & (self.scale >= SMALLEST)
 
-    def standardise(self, values: NDArray[Any]) -> Floats:
-        """(values − mean) / scale in float64; what overflows does so as IEEE says."""
+    def standardise(self, values: NDArray[Any], out: Floats | None = None) -> Floats:
+        """(values − mean) / scale in float64, in ``out`` if it is given; what overflows does so as IEEE says."""
         with np.errstate(all="ignore"):
-            standardised: Floats = np.subtract(values, self.mean, dtype=np.float64)
+            standardised: Floats = np.subtract(values, self.mean, out=out, dtype=np.float64)
             standardised /= self.scale
         return standardised
 

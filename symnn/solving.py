@@ -123,22 +123,23 @@ def _solve(
     resume: bool = False,
 ) -> Solution:
     keeping = keeping_for(state)
-    run = _begun(objective, settings, _start(objective, theta), keeping, resume)
-    try:
-        with reporting(progress) as report:
-            stopped = _descend(run, report, callback)
-    except _OutOfTime:
-        stopped = "out of time"
-    except KeyboardInterrupt:
-        stopped = INTERRUPTED
-        if (last := run.state()) is not None:
-            keeping.write(last)
-    except BaseException as error:
-        hand_over(error, "solution", run.solution("ended by an error"))
-        raise
-    if keeping is not state:  # else whoever keeps it has something to save first
-        keeping.end(stopped)
-    return run.solution(stopped)
+    with keeping:
+        run = _begun(objective, settings, _start(objective, theta), keeping, resume)
+        try:
+            with reporting(progress) as report:
+                stopped = _descend(run, report, callback)
+        except _OutOfTime:
+            stopped = "out of time"
+        except KeyboardInterrupt:
+            stopped = INTERRUPTED
+            if (last := run.state()) is not None:
+                keeping.write(last)
+        except BaseException as error:
+            hand_over(error, "solution", run.solution("ended by an error"))
+            raise
+        if keeping is not state:  # else whoever keeps it has something to save first
+            keeping.end(stopped)
+        return run.solution(stopped)
 
 
 def _begun(objective: ObjectiveLike, settings: SolverSpec, first: Iterate, keeping: Keeping, resume: bool) -> _Run:

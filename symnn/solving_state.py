@@ -139,7 +139,7 @@ Positive: TypeAlias = Annotated[float, Field(gt=0)]
 class AdamNumbers(Strict):
     """Those of :class:`AdamStanding`."""
 
-    step: Annotated[int, Field(ge=1, lt=2**63)]
+    step: Annotated[Count, Field(ge=1)]
     rate: Annotated[float, Field(ge=0)]
 
 

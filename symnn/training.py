@@ -204,26 +204,27 @@ def train(
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data)
     keeping = keeping_for(state)
-    record = _started(model, data, settings, initial, keeping)
-    if keeping.path is not None:
-        record.resume(settings, (*rows, *validation), resume)
-    try:
-        with _one_blas_thread(model):
-            stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
-    except KeyboardInterrupt:
-        stopped = INTERRUPTED
-        record.keep()
-    except BaseException as error:
-        hand_over(error, "result", record.result(INTERRUPTED))
-        raise
-    try:
-        with _one_blas_thread(model):
-            tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
-    except KeyboardInterrupt:
-        tested = None, None, None
-    if keeping is not state:  # else whoever keeps it has something to save first
-        keeping.end(stopped)
-    return record.result(stopped, *tested)
+    with keeping:
+        record = _started(model, data, settings, initial, keeping)
+        if keeping.path is not None:
+            record.resume(settings, (*rows, *validation), resume)
+        try:
+            with _one_blas_thread(model):
+                stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
+        except KeyboardInterrupt:
+            stopped = INTERRUPTED
+            record.keep()
+        except BaseException as error:
+            hand_over(error, "result", record.result(INTERRUPTED))
+            raise
+        try:
+            with _one_blas_thread(model):
+                tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
+        except KeyboardInterrupt:
+            tested = None, None, None
+        if keeping is not state:  # else whoever keeps it has something to save first
+            keeping.end(stopped)
+        return record.result(stopped, *tested)
 
 
 def _refuse(others: Mapping[str, object]) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from codegen.derive.hessian import gauss_newton, hessian
-from codegen.derive.jacobian import Mode, forward, jacobian
 from codegen.derive.local import local_derivatives
-from codegen.derive.mixed import mixed_partials
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
-from codegen.derive.per_sample import per_sample_gradients
-from codegen.derive.products import hvp, jvp, vjp
-from codegen.derive.request import Named, Wrt, prepare, require_scalar
+from codegen.derive.requests.hessian import gauss_newton, hessian
+from codegen.derive.requests.jacobian import Mode, forward, jacobian
+from codegen.derive.requests.mixed import mixed_partials
+from codegen.derive.requests.per_sample import per_sample_gradients
+from codegen.derive.requests.products import hvp, jvp, vjp
+from codegen.derive.requests.request import Named, Wrt, prepare, require_scalar
+from codegen.derive.requests.sparse import SparseJacobian, sparse_jacobian
 from codegen.derive.reverse import reverse
-from codegen.derive.sparse import SparseJacobian, sparse_jacobian
 from codegen.errors import DerivationError
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, require_graph

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Idx, Integer, Mul
 
-from codegen.derive.local import local_derivatives, ties
+from codegen.derive.accumulation import Terms
+from codegen.derive.local import local_derivatives
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.functions import equal
@@ -14,9 +15,6 @@ from codegen.ir.cells import overlap
 from codegen.ir.graph import Cell, Equation, Graph, cell_of
 from codegen.ir.summation import summand
 from codegen.walk import base_name, moved, subscripts
-
-Terms = tuple[Expr, ...]
-"""A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
 
 
 class Tangents:
@@ -31,7 +29,6 @@ class Tangents:
         self._definitions: dict[str, dict[Cell, Equation]] = {}
         self._defined = 0
         self._found: dict[tuple[Cell, Direction], Terms] = {}
-        self._shares: dict[Cell, Expr] = {}
 
     def sweep(self, equations: Iterable[Equation], direction: Direction) -> list[Equation]:
         """Differentiate these equations, each after what it reads; the equations that come of it."""
@@ -83,25 +80,16 @@ class Tangents:
         edges = local_derivatives(equation, active.keys()) if active else {}
         if not edges:
             return ()
-        share = self._share(equation)
+        portion = self.system.portion(equation)
         summands = [
             summand(factor * term, equation.reduced)
             for reference, local in edges.items()
-            for factor in [share * self.system.companion(equation, reference, local)]
+            for factor in [portion * self.system.factor(equation, reference, local)]
             for term in active[reference]
         ]
         within = (*equation.free, *direction.indices)
         wanted = direction.label(equation.name)
         return self.system.collect(wanted, equation.target, summands, direction.indices, within)
-
-    def _share(self, equation: Equation) -> Expr:
-        """The share of a tied argument in a maximum, counted once for all directions."""
-        if equation.cell not in self._shares:
-            share, counting = ties(equation, self.system.names.new)
-            for one in counting:
-                self.system.append(one)
-            self._shares[equation.cell] = share
-        return self._shares[equation.cell]
 
 
 def _element(reference: Expr, cell: Cell) -> dict[Idx, Integer] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
+from sympy import Add, Derivative, Expr, Idx, Mul, Subs, Symbol
 from sympy.core.basic import Basic
 
 from codegen.errors import DerivationError
@@ -15,12 +15,10 @@ from codegen.functions.kinks import Extremum
 from codegen.functions.special import WRITTEN, as_written
 from codegen.ir.cells import Cell
 from codegen.ir.constants import faulty_constant
-from codegen.ir.equation import Equation, called
-from codegen.ir.names import Names
+from codegen.ir.equation import Equation
 from codegen.ir.summation import Summand, summand
 from codegen.ir.validation import quote
 from codegen.walk import (
-    base_name,
     fresh_index,
     is_leaf,
     is_reference,
@@ -45,7 +43,7 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
     that terms of the same form, as the layers of a network have, are differentiated once.
     """
     found: dict[Expr, list[Expr]] = {}
-    if several := _written_out(equation):
+    if several := written_out(equation):
         for argument in several:
             if is_reference(argument) and (by is None or argument in by):
                 found.setdefault(argument, []).append(equal(argument, equation.target))
@@ -163,43 +161,7 @@ def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]
     return renamed
 
 
-def slope(of: str, wrt: str) -> str:
-    """The name of the total derivative d of/d wrt."""
-    return f"d{of}/d{wrt}"
-
-
-def accumulate(target: Expr, summands: Sequence[Summand], names: Names) -> list[Equation]:
-    """The equations that add up a derivative: one for a single sum or maps only, else one a sum, and their total."""
-    if len(summands) == 1:
-        return [Equation.total(target, summands[0])]
-    equations: list[Equation] = []
-    terms: list[Expr] = []
-    for term in summands:
-        if term.reduced:
-            part = called(names(f"{base_name(target)}#{len(equations) + 1}"), target)
-            equations.append(Equation.total(part, term))
-            terms.append(part)
-        else:
-            terms.append(term.body)
-    return [*equations, Equation(target, Add(*terms))]
-
-
-def ties(equation: Equation, name: Callable[[str], str]) -> tuple[Expr, list[Equation]]:
-    """The factor that shares the derivative of a maximum among its tied arguments, and the equation of their number.
-
-    Of a maximum of arguments that are written out, the local derivatives say which of them it is.
-    """
-    several = _written_out(equation)
-    if not equation.selects and not several:
-        return Integer(1), []
-    count = called(name(f"ties({equation.name})"), equation.target)
-    if several:
-        return 1 / count, [Equation(count, Add(*[equal(argument, equation.target) for argument in several]))]
-    bracket = equal(equation.body, equation.target)
-    return bracket / count, [Equation.total(count, Summand(bracket, equation.reduced))]
-
-
-def _written_out(equation: Equation) -> tuple[Expr, ...]:
+def written_out(equation: Equation) -> tuple[Expr, ...]:
     """The vertices and numbers, more than two, of which an equation takes the largest or the smallest."""
     body = equation.body
     plain = isinstance(body, Extremum) and equation.is_map and all(map(is_leaf, body.args))

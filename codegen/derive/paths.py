@@ -10,13 +10,13 @@ from math import log10
 
 from sympy import Expr, Integer
 
+from codegen.derive.accumulation import Totals, slope
 from codegen.derive.edges import active_edges
-from codegen.derive.local import accumulate, pull_back, slope, ties
-from codegen.derive.request import Named, Wrt, name_of, names_of
+from codegen.derive.local import pull_back
+from codegen.derive.requests.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
 from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph, Variable, require_graph
-from codegen.ir.names import Names
 from codegen.ir.summation import Summand
 from codegen.walk import references
 
@@ -82,22 +82,20 @@ def paths(graph: Graph, of: str, wrt: Sequence[str], limit: int = PATH_LIMIT) ->
             f"limit of {limit:,}; the reverse method touches {counted.edges:,} edges instead"
         )
     walk = _Walk(graph, of, wrt)
-    return graph.with_equations([*graph.equations, *walk.equations()], [of, *(walk.total(name) for name in wrt)])
+    return graph.with_equations(walk.equations(), [of, *(walk.total(name) for name in wrt)])
 
 
 class _Walk:
     """All paths, from ``of`` towards the inputs, depth first."""
 
     def __init__(self, graph: Graph, of: str, wrt: Sequence[str]) -> None:
-        self.graph, self.of, self.wrt, self.names = graph, of, wrt, Names(graph.variables)
+        self.graph, self.of, self.wrt, self.totals = graph, of, wrt, Totals(graph)
         self.edges, self.active = active_edges(graph, of, wrt)
         self.definition = {equation.cell: equation for equation in graph.equations}
         self.numbers = count(1)
-        self.derived: list[Equation] = []
-        self.shares: dict[Cell, Expr] = {}
 
     def total(self, name: str) -> str:
-        return self.names(slope(self.of, name))
+        return self.totals.named(slope(self.of, name))
 
     def equations(self) -> list[Equation]:
         ended: dict[Cell, list[Summand]] = defaultdict(list)
@@ -111,13 +109,13 @@ class _Walk:
         for name in self.wrt:
             variable = Variable(self.total(name), self.graph.variable(name).shape)
             for cell in self.graph.cells[name]:
-                self.derived.extend(accumulate(variable[self.graph.keys[cell]], ended[cell], self.names))
-        return self.derived
+                self.totals.total(variable[self.graph.keys[cell]], ended[cell])
+        return self.totals.equations
 
     def _steps(self, equation: Equation, product: Summand) -> Iterator[tuple[Cell, Summand]]:
         """The vertices that one vertex reads, each with the product of the path prolonged by that edge."""
         adjoint = self._adjoint(equation, product)
-        factor = adjoint * self._share(equation)
+        factor = adjoint * self.totals.portion(equation)
         for reference, local in self.edges[equation.cell].items():
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
@@ -125,22 +123,12 @@ class _Walk:
                     if term is not None:
                         yield cell, term
 
-    def _share(self, equation: Equation) -> Expr:
-        """The share of a tied argument in a maximum, counted once for all paths through it."""
-        if equation.cell not in self.shares:
-            share, counting = ties(equation, self.names)
-            self.derived.extend(counting)
-            self.shares[equation.cell] = share
-        return self.shares[equation.cell]
-
     def _adjoint(self, equation: Equation, product: Summand) -> Expr:
         """The product so far; a sum, or a long product, becomes a vertex."""
         if not product.reduced and len(references(product.body)) <= LONG_PRODUCT:
             return product.body
-        name = self.names(f"{self.total(equation.name)} on path {next(self.numbers)}")
-        target = called(name, equation.target)
-        self.derived.extend(accumulate(target, [product], self.names))
-        return target
+        name = self.totals.named(f"{self.total(equation.name)} on path {next(self.numbers)}")
+        return self.totals.total(called(name, equation.target), [product])
 
 
 def _number(n: int) -> str:

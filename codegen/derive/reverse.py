@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from sympy import Expr, Integer
+from sympy import Integer
 
+from codegen.derive.accumulation import Accumulator, Terms, Totals, slope
 from codegen.derive.edges import active_edges
-from codegen.derive.local import accumulate, pull_back, slope, ties
-from codegen.derive.seeds import Direction, Seed
+from codegen.derive.local import pull_back
+from codegen.derive.seeds import Direction
 from codegen.derive.system import System
-from codegen.ir.equation import called
-from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.names import Names
+from codegen.ir.graph import Cell, Graph
 from codegen.ir.summation import Summand
-from codegen.walk import base_name
-
-Terms = tuple[Expr, ...]
-Settle = Callable[[Expr, Sequence[Summand]], Terms]
-"""From a vertex and the contributions to its adjoint to the terms that the adjoint is."""
-Factor = Callable[[Equation, Expr, Expr], Expr]
-"""From an equation, a reference and the local derivative to what the adjoint is multiplied by."""
 
 
 def reverse(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
     """Append, for every vertex v between ``wrt`` and the scalar ``of``, the equation of d of/d v."""
-    names = Names(graph.variables)
-    derived: list[Equation] = []
-
-    def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
-        target = called(names(slope(of, base_name(vertex))), vertex)
-        derived.extend(accumulate(target, contributions, names))
-        return (target,)
-
-    def factor(equation: Equation, reference: Expr, local: Expr) -> Expr:
-        return local
-
-    def share(equation: Equation) -> Expr:
-        share, counting = ties(equation, names)
-        derived.extend(counting)
-        return share
-
-    propagate(graph, of, wrt, lambda reference: [Integer(1)], settle, factor, share)
-    return graph.with_equations([*graph.equations, *derived], [of, *(names(slope(of, name)) for name in wrt)])
+    totals = Totals(graph)
+    direction = Direction({of: lambda reference: [Integer(1)]}, (), lambda name: slope(of, name))
+    propagate(graph, of, wrt, direction, totals)
+    return graph.with_equations(totals.equations, [of, *(totals.named(slope(of, name)) for name in wrt)])
 
 
 def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) -> tuple[System, Mapping[Cell, Terms]]:
@@ -53,30 +31,10 @@ def adjoints(graph: Graph, of: str, wrt: Sequence[str], direction: Direction) ->
     index of ``of`` is one of the vertex is kept as that diagonal.
     """
     system = System(graph, keep=wrt)
-
-    def settle(vertex: Expr, contributions: Sequence[Summand]) -> Terms:
-        wanted, seeds = direction.label(base_name(vertex)), direction.indices
-        return system.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
-
-    def share(equation: Equation) -> Expr:
-        share, counting = ties(equation, system.names.new)
-        for one in counting:
-            system.append(one)
-        return share
-
-    found = propagate(graph, of, wrt, direction.seeds[of], settle, system.companion, share)
-    return system, found
+    return system, propagate(graph, of, wrt, direction, system)
 
 
-def propagate(
-    graph: Graph,
-    of: str,
-    wrt: Sequence[str],
-    seed: Seed,
-    settle: Settle,
-    factor: Factor,
-    share: Callable[[Equation], Expr],
-) -> dict[Cell, Terms]:
+def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, into: Accumulator) -> dict[Cell, Terms]:
     """The adjoints of ``wrt``.
 
     Vertices are visited in reverse order; each hands (its own derivative) × (local derivative) to the vertices it
@@ -85,12 +43,12 @@ def propagate(
     edges, active = active_edges(graph, of, wrt)
     pending: dict[Cell, list[Summand]] = defaultdict(list)
     for cell in graph.cells[of]:
-        pending[cell].extend(Summand(term) for term in seed(graph.variable(of)[graph.keys[cell]]))
+        pending[cell].extend(Summand(term) for term in direction.seeds[of](graph.variable(of)[graph.keys[cell]]))
     found: dict[Cell, Terms] = {}
 
     def visit(cell: Cell) -> Terms:
         """The adjoint of a vertex, now that all that reads it has been visited."""
-        found[cell] = settle(graph.variable(cell.name)[graph.keys[cell]], pending.pop(cell, []))
+        found[cell] = into.settle(graph.variable(cell.name)[graph.keys[cell]], pending.pop(cell, []), direction)
         return found[cell]
 
     for equation in reversed(graph.equations):
@@ -99,9 +57,9 @@ def propagate(
         adjoint = visit(equation.cell)
         if equation.cell not in edges or not adjoint:
             continue
-        shared = share(equation)
+        portion = into.portion(equation)
         for reference, local in edges[equation.cell].items():
-            multiplied = shared * factor(equation, reference, local)
+            multiplied = portion * into.factor(equation, reference, local)
             for cell in graph.resolve(reference):
                 if cell in active:
                     for term in adjoint:

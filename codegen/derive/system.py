@@ -8,12 +8,13 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
-from codegen.derive.structure import Structure, split
-from codegen.derive.sums import fewest
+from codegen.derive.accumulation import Accumulator, Terms
+from codegen.derive.seeds import Direction
+from codegen.derive.terms.fewest import fewest
+from codegen.derive.terms.structure import Structure, split
 from codegen.functions import equal
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
-from codegen.ir.names import Names
 from codegen.ir.summation import Summand
 from codegen.passes.patterns import Patterns, Vertex
 from codegen.walk import (
@@ -31,16 +32,15 @@ from codegen.walk import (
 )
 
 
-class System:
-    """Equations appended to those of a graph; what one of them computes already is not computed again.
+class System(Accumulator):
+    """What one of the equations computes already is not computed again.
 
     Vertices named in ``keep`` do not count: what is differentiated by a later on must not read a instead of what a is.
     """
 
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
+        super().__init__(graph)
         self._keep = frozenset(keep)
-        self.equations: list[Equation] = list(graph.equations)
-        self.names = Names(graph.variables)
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}
@@ -49,11 +49,15 @@ class System:
             self._register(equation)
 
     def append(self, equation: Equation) -> Expr:
-        """Add an equation as it is; its target."""
-        self.equations.append(equation)
-        self.names.add(equation.name)
         self._register(equation)
-        return equation.target
+        return super().append(equation)
+
+    def named(self, wanted: str) -> str:
+        return self.names.new(wanted)
+
+    def settle(self, vertex: Expr, contributions: Sequence[Summand], direction: Direction) -> Terms:
+        wanted, seeds = direction.label(base_name(vertex)), direction.indices
+        return self.collect(wanted, vertex, contributions, seeds, seeds, seeds_first=True)
 
     def collect(
         self,
@@ -64,7 +68,7 @@ class System:
         within: Collection[Idx] = (),
         *,
         seeds_first: bool = False,
-    ) -> tuple[Expr, ...]:
+    ) -> Terms:
         """Add up a derivative of the vertex ``target``: one vertex a structure, and the terms that they stand for.
 
         The axes are those of ``target``, then the seeds, or the other way round. Of two indices that are equal the
@@ -125,7 +129,7 @@ class System:
         self._assigned.add((wanted, pattern))
         return wanted
 
-    def companion(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
+    def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
         """A local derivative as a vertex, so that it is computed once for all directions and orders.
 
         Left as it is if it is a single reference or none. Brackets stay outside, to be carried out.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codegen.derive import gradient as derive
-from codegen.derive.request import Wrt, names_of
+from codegen.derive.requests.request import Wrt, names_of
 from codegen.errors import CheckError
 from codegen.ir.graph import Graph
 from codegen.numeric.branches import branches

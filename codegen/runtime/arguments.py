@@ -21,6 +21,7 @@ import numpy as np
 
 from codegen.emit.layout import Layout, Slot
 from codegen.errors import PrecisionWarning
+from codegen.masks import is_masked
 from codegen.walk import fresh_name
 
 NUMBERS = (int, float, np.integer, np.floating)
@@ -47,7 +48,7 @@ INSTEAD: Mapping[str, str] = {
 
 def describe(value: Any) -> str:
     """A value by its type, for a message."""
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         return "a masked array"
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
@@ -144,7 +145,7 @@ def _users_level() -> int:
 def _read(name: str, value: Any, wanted: np.dtype[Any]) -> np.ndarray:
     """A value as an array of real numbers, of whatever dtype."""
     expected = f"{name!r} must be a numpy array of {wanted}"
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         raise TypeError(f"{expected}, found a masked array; fill what is masked by {name}.filled(…)")
     try:
         foreign = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from sympy import Expr, Idx, Indexed, Mul
+from sympy import Idx, Indexed, Mul
 
-from codegen.ir.graph import Equation, Graph, Reduction, Variable
+from codegen.ir.equation import over
+from codegen.ir.graph import Equation, Graph
 from codegen.schedule.program import Accumulate, Fill, Loop, One, Program, Samples, Set, Statement
 from codegen.schedule.storage import allocate
 from codegen.walk import extent, fresh_names, indices, subscripts
@@ -101,10 +102,10 @@ class _Inward:
         """A sum over the samples of a row, or of a product of two; anything else becomes a row in the run."""
         factors = Mul.make_args(statement.value)
         rows = all(isinstance(factor, Indexed) and self.index in subscripts(factor) for factor in factors)
-        if statement.equation.reduction is not Reduction.SUM or (rows and len(factors) <= 2):
+        if not statement.equation.is_sum or (rows and len(factors) <= 2):
             return statement
         order = (*(i for i in indices(statement.value) if i != self.index), self.index)
-        row: Expr = Variable(next(self.names), tuple(extent(i) for i in order))[order]
+        row = over(next(self.names), order)
         equation = Equation(row, statement.value)
         self.summands.append(equation)
         run.append(Set(equation, row, statement.value))

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from sympy import Expr
 
-from codegen.derive.local import local_derivatives, ties
+from codegen.derive.accumulation import ties
+from codegen.derive.local import local_derivatives
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from symnn.inspect.notation import Text, derivative

@@ -12,8 +12,9 @@ from itertools import count
 
 from sympy import Add, Expr, Integer
 
+from codegen.derive.accumulation import slope, ties
 from codegen.derive.edges import active_edges
-from codegen.derive.local import pull_back, slope, ties
+from codegen.derive.local import pull_back
 from codegen.ir.equation import Equation, Variable, over
 from codegen.ir.graph import Cell, Graph, Index
 from codegen.ir.names import Names

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from symnn.arrays import Floats, as_array, real
 from symnn.errors import DataError
+from symnn.files import require_columns
 from symnn.suggest import quote
 from symnn.tables.frames import read_cells
-from symnn.tables.table import Table, Words, check_columns
+from symnn.tables.table import Labels, Table, Words, check_columns
 
 
 def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] = ()) -> Table:
@@ -23,13 +24,15 @@ def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] 
     >>> from_arrays("example", {"m": np.zeros((3, 2)), "kind": ["a", "b", "a"]}, ("kind",)).names
     ('m[0]', 'm[1]', 'kind')
     """
-    arrays = {name: as_array(f"{source}: array {quote(name)}", values) for name, values in given.items()}
+    return consumed(source, {name: as_array(_where(source, name), values) for name, values in given.items()}, targets)
+
+
+def consumed(source: str, arrays: dict[str, NDArray[Any]], targets: tuple[str, ...]) -> Table:
+    """The same of arrays that nobody else needs: one after the other is taken out, and makes room for the next."""
     check_columns(source, tuple(arrays), targets)
     for name, values in arrays.items():
         if values.ndim not in (1, 2):
-            raise DataError(
-                f"{source}: array {quote(name)} has shape {values.shape}, expected (rows,) or (rows, columns)"
-            )
+            raise DataError(f"{_where(source, name)} has shape {values.shape}, expected (rows,) or (rows, columns)")
     if not arrays:
         raise DataError(f"{source}: found no arrays, expected some")
     reference = targets[0] if targets else next(iter(arrays))
@@ -37,53 +40,54 @@ def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] 
     for name, values in arrays.items():
         if len(values) != rows:
             raise DataError(
-                f"{source}: array {quote(name)} has {len(values)} rows, "
+                f"{_where(source, name)} has {len(values)} rows, "
                 f"expected {rows} as in {'the target ' if targets else ''}{quote(reference)}"
             )
     if rows == 0:
         raise DataError(f"{source}: the arrays have no rows, expected at least one")
     words: dict[str, Words] = {}
-    columns = {
-        name: _text_column(source, name, values, words)
-        if name in targets and values.dtype.kind == "U" and values.size == rows
-        else _columns(source, name, values)
-        for name, values in arrays.items()
-    }
-    return Table(
-        source,
-        "row (from 0)",
-        range(rows),
-        tuple(name for names, _ in columns.values() for name in names),
-        np.hstack([values for _, values in columns.values()]),
-        words,
-        labels=_labels(arrays[targets[0]]) if len(targets) == 1 else None,
-        groups={name: names for name, (names, _) in columns.items()},
-    )
+    labels = _labels(arrays[targets[0]]) if len(targets) == 1 else None
+    require_columns(sum(values.size // rows for values in arrays.values()), source, DataError)
+    groups = {name: _names(source, name, values) for name, values in arrays.items()}
+    columns = tuple(name for names in groups.values() for name in names)
+    numbers, end = np.empty((rows, len(columns))), 0
+    for name, names in groups.items():
+        start, end = end, end + len(names)
+        values = arrays.pop(name)
+        is_text = name in targets and values.dtype.kind == "U" and values.size == rows
+        numbers[:, start:end] = (
+            _text_column(source, name, values, words)
+            if is_text
+            else real(_where(source, name), values).reshape(rows, -1)
+        )
+        del values
+    return Table(source, "row (from 0)", range(rows), columns, numbers, words, labels, groups)
 
 
-def _labels(values: NDArray[Any]) -> list[str] | None:
+def _where(source: str, name: str) -> str:
+    return f"{source}: array {quote(name)}"
+
+
+def _labels(values: NDArray[Any]) -> Labels | None:
     """A target of one column of whole numbers or text, as it is written."""
     if values.dtype.kind not in "biuU" or values.size != len(values):
         return None
     values = values.astype(np.int64) if values.dtype.kind == "b" else values
-    return [str(value).strip() for value in values.ravel().tolist()]
+    return Labels.of(str(value).strip() for value in values.ravel().tolist())
 
 
-def _text_column(
-    source: str, name: str, values: NDArray[Any], words: dict[str, Words]
-) -> tuple[tuple[str, ...], Floats]:
+def _text_column(source: str, name: str, values: NDArray[Any], words: dict[str, Words]) -> Floats:
     """The column that a target of text stands for; what is no number in it is put into ``words``."""
-    numbers, found = read_cells(f"{source}: array {quote(name)}", values.ravel())
+    numbers, found = read_cells(_where(source, name), values.ravel())
     if found is not None:
         words[name] = found
-    return (name,), numbers[:, None]
+    return numbers[:, None]
 
 
-def _columns(source: str, name: str, values: NDArray[Any]) -> tuple[tuple[str, ...], Floats]:
-    """The columns that an array stands for: their names, and float64 (S, number of names)."""
-    numbers = real(f"{source}: array {quote(name)}", values)
-    if numbers.ndim == 1:
-        return (name,), numbers[:, None]
-    if numbers.shape[1] == 0:
-        raise DataError(f"{source}: array {quote(name)} has shape {numbers.shape}, expected at least one column")
-    return tuple(f"{name}[{j}]" for j in range(numbers.shape[1])), numbers
+def _names(source: str, name: str, values: NDArray[Any]) -> tuple[str, ...]:
+    """Those of the columns that an array stands for."""
+    if values.ndim == 1:
+        return (name,)
+    if values.shape[1] == 0:
+        raise DataError(f"{_where(source, name)} has shape {values.shape}, expected at least one column")
+    return tuple(f"{name}[{j}]" for j in range(values.shape[1]))

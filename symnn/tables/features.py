@@ -7,7 +7,7 @@ is read by it, whatever the order of its columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from symnn.arrays import Floats
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.table import Table, check_columns, first, listed, require_column
+from symnn.tables.table import MAX_TEXTS, Table, check_columns, find_columns, first, listed
 
 Missing = Literal["refuse", "drop", "mean"]
 """What may be done about missing cells."""
@@ -91,9 +91,9 @@ class Features:
 
         A column of text is one without a number in it: text among numbers is a slip, which :meth:`encode` reports.
         """
-        for name in categorical:
-            require_column(f"{table.source}: categorical", name, names)
-        return cls(tuple(Column(name, _categories(table, name, name in categorical)) for name in names), fills)
+        find_columns(f"{table.source}: categorical", categorical, names)
+        said = frozenset(categorical)
+        return cls(tuple(Column(name, _categories(table, name, name in said)) for name in names), fills)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -108,8 +108,7 @@ class Features:
         nan.
         """
         check_columns(table.source, table.names, ())
-        for column in self.columns:
-            require_column(table.source, column.name, table.names)
+        find_columns(table.source, (column.name for column in self.columns), table.names)
         if all(column.categories is None for column in self.columns):
             return number_columns(table, [column.name for column in self.columns], self.fills, refused)
         wide = sum(len(column.categories or ()) for column in self.columns)
@@ -118,13 +117,16 @@ class Features:
                 f"{table.source}: found {wide:,} categories in {len(table.rows):,} rows, expected their product to be "
                 f"at most {MAX_CATEGORY_NUMBERS:,}"
             )
-        parts = [
-            number_columns(table, [column.name], self.fills, refused)
-            if column.categories is None
-            else _one_hot(table, column.name, column.categories, self.fills, refused)
-            for column in self.columns
-        ]
-        return np.hstack(parts)
+        inputs = np.empty((len(table.rows), len(self.inputs)))
+        end = 0
+        for column in self.columns:
+            start, end = end, end + len(column.inputs)
+            inputs[:, start:end] = (
+                number_columns(table, [column.name], self.fills, refused)
+                if column.categories is None
+                else _one_hot(table, column.name, column.categories, self.fills, refused)
+            )
+        return inputs
 
 
 def number_columns(
@@ -135,7 +137,7 @@ def number_columns(
     Raises :class:`DataError` naming row and column of the first cell that is no finite number, its message ending in
     ``hint``, after ``refused`` if it is missing; with ``fills`` a missing cell is nan.
     """
-    places = [table.names.index(name) for name in names]
+    places = [table.places[name] for name in names]
     # Columns side by side are a view.
     run = slice(places[0], places[0] + len(places))
     numbers = table.numbers[:, run] if places == list(range(run.start, run.stop)) else table.numbers[:, places]
@@ -143,8 +145,8 @@ def number_columns(
         numbers = numbers.copy()
         for j, name in enumerate(names):
             _put_words(table, name, numbers[:, j], hint)
-    bad = np.isinf(numbers) if fills else ~np.isfinite(numbers)
-    if (place := first(bad)) is None:
+    place = _first_bad(numbers, np.isinf if fills else _is_not_finite)
+    if place is None:
         return numbers
     row, j = place
     text = _text_at(table, names[j], row)
@@ -171,12 +173,30 @@ def is_missing(text: str) -> bool:
     return text.casefold() in _MISSING_TEXTS
 
 
+_PART_NUMBERS = 1 << 16
+
+
+def _first_bad(numbers: Floats, bad: Callable[[Floats], NDArray[np.bool_]]) -> tuple[int, ...] | None:
+    """The place of the first of the numbers (S, N) that are bad, some rows at a time."""
+    rows = max(1, _PART_NUMBERS // numbers.shape[1])
+    for start in range(0, len(numbers), rows):
+        if (place := first(bad(numbers[start : start + rows]))) is not None:
+            return start + place[0], *place[1:]
+    return None
+
+
+def _is_not_finite(numbers: Floats) -> NDArray[np.bool_]:
+    return ~np.isfinite(numbers)
+
+
 # --- one column ---------------------------------------------------------------------------------------------------
 
 
 def _missing(table: Table, name: str) -> NDArray[np.bool_]:
     missing = np.isnan(table.column(name))
     if (words := table.words.get(name)) is not None:
+        if not words.whole:
+            raise _too_many_texts(table, name, words.texts)
         said = np.array([is_missing(text) for text in words.texts])
         missing[words.rows] = said[words.codes]
     return missing
@@ -230,12 +250,18 @@ def _categories(table: Table, name: str, said: bool) -> tuple[str, ...] | None:
         distinct = np.unique(numbers[np.isfinite(numbers)])[: MAX_CATEGORIES + 1]
         texts = [*map(_number_text, distinct.tolist()), *sorted(present)]
     if not 1 <= len(texts) <= MAX_CATEGORIES:
-        shown = f", such as {quote(texts[0])}" if texts else ""
-        raise DataError(
-            f"{table.source}: column {quote(name)}: found {len(texts):,} different texts{shown}, expected numbers or "
-            f"at most {MAX_CATEGORIES} categories (ignore: leaves a column out)"
-        )
+        raise _too_many_texts(table, name, texts)
     return tuple(texts)
+
+
+def _too_many_texts(table: Table, name: str, texts: Sequence[str]) -> DataError:
+    """Too many, or none."""
+    count = f"{len(texts):,}" if len(texts) <= MAX_TEXTS else f"more than {MAX_TEXTS:,}"
+    shown = f", such as {quote(texts[0])}" if texts else ""
+    return DataError(
+        f"{table.source}: column {quote(name)}: found {count} different texts{shown}, expected numbers or at most "
+        f"{MAX_CATEGORIES} categories (ignore: leaves a column out)"
+    )
 
 
 def _number_text(value: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from symnn.errors import DataError
-from symnn.files import read_regular
+from symnn.files import out_of_memory, read_regular
 from symnn.tables.archive import read_npz
 from symnn.tables.frames import read_parquet
 from symnn.tables.table import Table
@@ -24,7 +24,10 @@ def read_table(path: str | os.PathLike[str], targets: tuple[str, ...] = (), layo
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(_READERS)}")
-    return read(str(path), read_regular(path, DataError), targets, layout or Layout())
+    try:
+        return read(str(path), read_regular(path, DataError), targets, layout or Layout())
+    except MemoryError:
+        raise out_of_memory(str(path), path.stat().st_size, DataError) from None
 
 
 def _read_tsv(source: str, data: bytes, targets: tuple[str, ...], layout: Layout) -> Table:
@@ -34,6 +37,6 @@ def _read_tsv(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
 _READERS: Mapping[str, Callable[[str, bytes, tuple[str, ...], Layout], Table]] = {
     ".csv": read_text,
     ".tsv": _read_tsv,
-    ".npz": lambda source, data, targets, _: read_npz(source, data, targets),
-    ".parquet": lambda source, data, targets, _: read_parquet(source, data, targets),
+    ".npz": read_npz,
+    ".parquet": read_parquet,
 }

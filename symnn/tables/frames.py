@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from symnn.arrays import Floats, plain, read_array
 from symnn.errors import DataError
-from symnn.files import require_size
+from symnn.files import NUMBER_BYTES, out_of_memory, require_columns, require_size
 from symnn.suggest import quote
-from symnn.tables.table import Table, WordList, Words, check_columns
-from symnn.tables.text import number_reader
+from symnn.tables.table import Labels, Table, WordList, Words, check_columns
+from symnn.tables.text import Layout, number_reader
 
 _DATES = "which are no numbers: write days since a first one, or year, month and day in columns of their own"
 _REFUSED = {"M": f"dates, {_DATES}", "m": "times that passed, expected them as numbers", "c": "complex numbers"}
@@ -49,6 +49,7 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
         raise DataError(f"{source}: found {type(frame).__name__}, expected a frame or a mapping from names to columns")
     keys = list(frame) if isinstance(frame, Mapping) else list(frame.columns)
     names = tuple(str(key) for key in keys)
+    require_columns(len(names), source, DataError)
     check_columns(source, names, targets)
     if not names:
         raise DataError(f"{source}: found no columns, expected some")
@@ -101,7 +102,7 @@ def read_cells(where: str, values: NDArray[Any], categorical: bool = False) -> t
     return found, words.words()
 
 
-def read_parquet(source: str, data: bytes, targets: tuple[str, ...]) -> Table:
+def read_parquet(source: str, data: bytes, targets: tuple[str, ...], layout: Layout) -> Table:
     """The table in the bytes of a Parquet file."""
     try:
         import pandas
@@ -111,16 +112,21 @@ def read_parquet(source: str, data: bytes, targets: tuple[str, ...]) -> Table:
             f"{source}: Parquet files are read by pandas and pyarrow, which are not installed: "
             "pip install 'symnn[frames]'"
         ) from None
+    size = len(data)
     try:
         groups = parquet.read_metadata(io.BytesIO(data))
-        # Eight bytes a cell besides: a column of one value in all rows takes next to nothing in the file.
+        require_columns(groups.num_columns, source, DataError)
+        # Besides the cells: a column of one value in all rows takes next to nothing in the file.
         cells = groups.num_rows * groups.num_columns
         unpacked = sum(groups.row_group(number).total_byte_size for number in range(groups.num_row_groups))
-        require_size(max(unpacked, 8 * cells), f"{source}: its columns", DataError)
+        size = max(unpacked, NUMBER_BYTES * cells)
+        require_size(size, f"{source}: its columns", DataError)
         frame = pandas.read_parquet(io.BytesIO(data), engine="pyarrow")
     except DataError:
         raise
-    except Exception as error:  # damaged bytes surface as ArrowInvalid, OSError, MemoryError, UnicodeDecodeError, …
+    except MemoryError:  # ArrowMemoryError is one too
+        raise out_of_memory(source, size, DataError) from None
+    except Exception as error:  # damaged bytes surface as ArrowInvalid, OSError, UnicodeDecodeError, …
         raise DataError(f"{source}: damaged, or not a Parquet file ({type(error).__name__})") from None
     return from_frame(frame, targets, source)
 
@@ -148,11 +154,11 @@ _CELLS: Mapping[type, Callable[[Any], float]] = {
 """The number of a cell, by its type."""
 
 
-def _labels(values: NDArray[Any]) -> list[str] | None:
+def _labels(values: NDArray[Any]) -> Labels | None:
     """The cells of a column as labels, or None if they are floats."""
     if values.dtype.kind not in "biuUO":
         return None
     cells = [plain(value) for value in values.tolist()]
     if any(isinstance(cell, float) and cell == cell for cell in cells):
         return None
-    return ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+    return Labels.of("" if cell is None or cell != cell else str(cell).strip() for cell in cells)

@@ -53,7 +53,8 @@ def scan(data: bytes, columns: int, separator: str, decimal: str, kept: int | No
     >>> found.numbers.tolist(), found.lines.tolist(), found.odd.tolist()
     ([[1.0, -2500.0], [0.1, nan]], [1, 2], [3])
     """
-    rows = data.count(b"\n") + (not data.endswith(b"\n"))
+    # A cell takes a byte at least, with what ends it, and blank lines are no rows; the last row may break off.
+    rows = min(data.count(b"\n"), (len(data) + 1) // columns) + 1
     cells = rows * columns
     numbers, lines = np.empty((rows, columns)), np.empty(rows, dtype=np.int64)
     # Memory that is not written to is never taken from the system.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -14,24 +17,64 @@ from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
 from symnn.suggest import quote, suggest
 
+MAX_TEXTS = 1_000
+"""Different words of one column that are kept: more than the categories that it may have, and less than memory."""
+
+MAX_LABELS = 100_000
+"""Different labels that are kept."""
+
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
 @dataclass(frozen=True, eq=False)
 class Words:
-    """The cells of one column that are no numbers: row ``rows[k]`` holds ``texts[codes[k]]``, no text twice."""
+    """The cells of one column that are no numbers: row ``rows[k]`` holds ``texts[codes[k]]``, no text twice.
+
+    whole: whether these are all, or only those up to the first text too many.
+    """
 
     rows: Integers
     codes: Integers
     texts: tuple[str, ...]
+    whole: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The cells of one column as they are written: row k holds ``texts[codes[k]]``, no text twice.
+
+    whole: whether these are all; of too many different ones there is none.
+
+    >>> labels = Labels.of(["b", "a", "b"])
+    >>> labels.codes.tolist(), labels.texts
+    ([0, 1, 0], ('b', 'a'))
+    """
+
+    codes: NDArray[np.int32]
+    texts: tuple[str, ...]
+    whole: bool = True
+
+    @classmethod
+    def of(cls, cells: Iterable[str]) -> Labels:
+        """Those of these cells."""
+        found = LabelList()
+        found.add(cells)
+        return found.labels()
+
+    def only(self, mask: NDArray[np.bool_]) -> Labels:
+        """Those of the rows where ``mask`` is true."""
+        if not self.whole:
+            return self
+        used, codes = np.unique(self.codes[mask], return_inverse=True)
+        return Labels(codes.astype(np.int32), tuple(self.texts[code] for code in used))
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """What a file or a frame holds, before anything is known about its use.
 
-    numbers: float64 (S, N), nan where a cell is a word or is missing. words: of the columns that have some. labels: the
-    cells of the single target as they are written, or None where there are several or they are floats. rows: where each
-    row stands in the source, counted in ``unit``. groups: what a user may call a target, and the columns it means.
+    numbers: float64 (S, N), nan where a cell is a word or is missing. words: of the columns that have some. labels:
+    those of the single target, or None where there are several or they are floats. rows: where each row stands in the
+    source, counted in ``unit``. groups: what a user may call a target, and the columns it means.
     """
 
     source: str
@@ -40,16 +83,21 @@ class Table:
     names: tuple[str, ...]
     numbers: Floats
     words: Mapping[str, Words] = field(default_factory=dict)
-    labels: list[str] | None = None
+    labels: Labels | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def where(self, row: int, column: str) -> str:
         """The place of a cell, as errors name it."""
         return f"{self.source}: {self.unit} {self.rows[row]}, column {quote(column)}"
 
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The number of each column."""
+        return {name: place for place, name in enumerate(self.names)}
+
     def column(self, name: str) -> Floats:
         """The numbers of a column, a view (S,)."""
-        return self.numbers[:, self.names.index(name)]
+        return self.numbers[:, self.places[name]]
 
     def only(self, mask: NDArray[np.bool_]) -> Table:
         """The table of the rows where ``mask`` is true."""
@@ -59,13 +107,13 @@ class Table:
             inside = mask[column.rows]
             used, codes = np.unique(column.codes[inside], return_inverse=True)
             texts = tuple(column.texts[code] for code in used)
-            words[name] = Words(number[column.rows[inside]], codes.astype(np.int64), texts)
+            words[name] = Words(number[column.rows[inside]], codes.astype(np.int64), texts, column.whole)
         return replace(
             self,
-            rows=np.asarray(self.rows)[mask],
+            rows=np.fromiter(compress(self.rows, mask), np.int64),
             numbers=self.numbers[mask],
             words={name: column for name, column in words.items() if len(column.rows)},
-            labels=None if self.labels is None else [cell for cell, stays in zip(self.labels, mask) if stays],
+            labels=None if self.labels is None else self.labels.only(mask),
         )
 
     def renamed(self, names: tuple[str, ...], where: str) -> Table:
@@ -99,18 +147,46 @@ class WordList:
     """The words of a column while it is being read."""
 
     def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
-        self._entries: list[tuple[int, int]] = []
+        self._numbers = _Numbers()
+        self._rows, self._codes = array("q"), array("q")
 
     def add(self, row: int, text: str) -> None:
-        self._entries.append((row, self._codes.setdefault(text, len(self._codes))))
+        if len(self._numbers) <= MAX_TEXTS:
+            self._rows.append(row)
+            self._codes.append(self._numbers[text])
 
     def words(self) -> Words | None:
         """What was added, or None if nothing was."""
-        if not self._entries:
+        if not self._rows:
             return None
-        rows, codes = np.array(self._entries, dtype=np.int64).T
-        return Words(np.ascontiguousarray(rows), np.ascontiguousarray(codes), tuple(self._codes))
+        whole = len(self._numbers) <= MAX_TEXTS
+        return Words(np.array(self._rows, np.int64), np.array(self._codes, np.int64), tuple(self._numbers), whole)
+
+
+class LabelList:
+    """The labels of a table while it is being read."""
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
+        self._codes: list[NDArray[np.int32]] = []
+
+    def add(self, cells: Iterable[str]) -> None:
+        if len(self._numbers) <= MAX_LABELS:
+            self._codes.append(np.fromiter(map(self._numbers.__getitem__, cells), np.int32))
+
+    def labels(self) -> Labels:
+        """What was added."""
+        if len(self._numbers) > MAX_LABELS:
+            return Labels(np.empty(0, np.int32), (), whole=False)
+        return Labels(np.concatenate([np.empty(0, np.int32), *self._codes]), tuple(self._numbers))
+
+
+class _Numbers(dict[str, int]):
+    """Texts in the order in which they are asked for."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = number = len(self)
+        return number
 
 
 def check_columns(where: str, names: Sequence[str], targets: Sequence[str]) -> None:
@@ -119,16 +195,17 @@ def check_columns(where: str, names: Sequence[str], targets: Sequence[str]) -> N
         for name, count in Counter(group).items():
             if count > 1:
                 raise DataError(f"{where}: found {sort} {quote(name)} {count} times, expected it once")
-    for target in targets:
-        require_column(where, target, names)
+    find_columns(where, targets, names)
 
 
-def require_column(where: str, name: str, names: Sequence[str]) -> None:
-    """The name is that of a column."""
-    if name not in names:
-        raise DataError(
-            f"{where}: found no column {quote(name)}, expected one of {listed(names)}{suggest(str(name), names)}"
-        )
+def find_columns(where: str, wanted: Iterable[str], names: Sequence[str]) -> None:
+    """Each name that is wanted is that of a column."""
+    known = frozenset(names)
+    for name in wanted:
+        if name not in known:
+            raise DataError(
+                f"{where}: found no column {quote(name)}, expected one of {listed(names)}{suggest(str(name), names)}"
+            )
 
 
 def listed(names: Sequence[str]) -> str:

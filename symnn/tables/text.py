@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import csv
 import io
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
+from symnn.files import COLUMNS_VARIABLE, column_limit, require_columns
 from symnn.suggest import quote
 from symnn.tables.scan import LARGE, scan
-from symnn.tables.table import Table, WordList, Words, check_columns
+from symnn.tables.table import LabelList, Labels, Table, WordList, Words, check_columns
 
 SEPARATORS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
 """What may stand between two cells, by name, in the order in which they are tried; "space" is any number of blanks."""
 
 _SAMPLE_LINES = 20
-_CHUNK_ROWS = 1_000
+_CHUNK_CELLS = 1 << 14
 _PART_CHARACTERS = 1 << 16
+_PART_BYTES = 1 << 18
+"""Of a large file, read at once by the compiled reader: what it notes of cells takes as much again as numbers."""
+
+_Lines: TypeAlias = Sequence[int] | Integers
+"""The line in the file of each row."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,13 @@ class Layout:
     def _character(self) -> str | None:
         return None if self.separator is None else SEPARATORS.get(self.separator, self.separator)
 
-    def separator_in(self, text: str) -> str:
+    def separator_in(self, source: str, text: str) -> str:
         """The separator that was said, or the one that the header and the first rows show.
 
-        >>> Layout().separator_in("a;b\\n1,5;2\\n")
+        >>> Layout().separator_in("example", "a;b\\n1,5;2\\n")
         ';'
         """
-        return self._character or _recognised(text, self.decimal)
+        return self._character or _recognised(source, text, self.decimal)
 
 
 _SEPARATORS_LISTED = ", ".join(f"{quote(character)} ({name})" for name, character in SEPARATORS.items())
@@ -66,24 +71,17 @@ def read_text(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
     """The table in the bytes of a file; from ``large`` bytes on by the compiled reader, where that can read it.
 
     >>> table = read_text("flowers.csv", b"width,kind\\n0.5,rose\\n1.5,lily\\n", ("kind",), Layout())
-    >>> table.numbers[:, 0].tolist(), table.labels
-    ([0.5, 1.5], ['rose', 'lily'])
+    >>> table.numbers[:, 0].tolist(), table.labels.texts
+    ([0.5, 1.5], ('rose', 'lily'))
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{source}: line {line}: found {error.reason}, expected UTF-8 text") from None
-    separator = layout.separator_in(text)
-    rows = _csv_rows(source, text, separator)
-    names = _header(source, next(rows, (1, []))[1])
+    names, separator = _head(source, _decoded(source, data), layout)
     check_columns(f"{source}: line 1", names, targets)
     label = names.index(targets[0]) if len(targets) == 1 else None
     columns = None
     if len(data) >= large and b'"' not in data and separator != " ":
         columns = _scanned(data, names, separator, layout.decimal, label)
     if columns is None:
-        columns = _collected(source, rows, names, layout.decimal, label, underscores="_" in text)
+        columns = _collected(source, _decoded(source, data), separator, names, layout.decimal, label)
     if not len(columns.lines):
         raise DataError(f"{source}: found a header but no rows, expected rows of data below it")
     return Table(
@@ -98,15 +96,29 @@ def read_text(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
     )
 
 
+def _decoded(source: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{source}: line {line}: found {error.reason}, expected UTF-8 text") from None
+
+
+def _head(source: str, text: str, layout: Layout) -> tuple[tuple[str, ...], str]:
+    """The names of the columns, and what separates them."""
+    separator = layout.separator_in(source, text)
+    return _header(source, next(_csv_rows(source, text, separator), (1, []))[1]), separator
+
+
 # --- separators ---------------------------------------------------------------------------------------------------
 
 
-def _recognised(text: str, decimal: str) -> str:
+def _recognised(source: str, text: str, decimal: str) -> str:
     """The first separator that cuts the header in two or more and the first rows alike; else the header's own."""
     cut = []
     for separator in SEPARATORS.values():
         if separator != decimal:
-            header, *widths = _widths(text, separator)
+            header, *widths = _widths(source, text, separator)
             if header > 1 and all(width == header for width in widths):
                 return separator
             if separator != " ":
@@ -115,14 +127,17 @@ def _recognised(text: str, decimal: str) -> str:
     return max(cut, key=lambda found: found[0])[1]
 
 
-def _widths(text: str, separator: str) -> list[int]:
+def _widths(source: str, text: str, separator: str) -> list[int]:
     """The cells of the header and of the rows after it, as far as the sample goes; the header's first."""
     sample = islice(_lines(text, separator), _SAMPLE_LINES)
+    widths = []
     try:
-        rows = [len(row) for row in _reader(sample, separator, strict=False) if row]
-    except csv.Error:
-        return [0]
-    return rows or [0]
+        for _, row in _rows(source, sample, separator, strict=False):
+            if row:
+                widths.append(len(row))
+    except DataError:  # not with this separator
+        widths.append(0)
+    return widths or [0]
 
 
 def _lines(text: str, separator: str) -> Iterator[str]:
@@ -135,9 +150,34 @@ def _lines(text: str, separator: str) -> Iterator[str]:
         start = end
 
 
-def _reader(lines: Iterable[str], separator: str, strict: bool) -> Any:
+def _rows(source: str, lines: Iterable[str], separator: str, strict: bool) -> Iterator[tuple[int, list[str]]]:
+    """Every row with its first line: a quoted cell may span several. No row has many more cells than are allowed."""
+    begun, found = 1, 0
+    # A quoted cell may hold separators, so a row may have more of them than cells.
+    most = _SEPARATORS_A_COLUMN * column_limit(DataError)
+
+    def counted() -> Iterator[str]:
+        nonlocal found
+        for line in lines:
+            found += line.count(separator)
+            if found > most:
+                raise DataError(
+                    f"{source}: line {begun}: found more than {most:,} separators, expected at most "
+                    f"{most // _SEPARATORS_A_COLUMN:,} columns, which {COLUMNS_VARIABLE} can change"
+                )
+            yield line
+
     # csv takes a run of blanks for one separator when those after the first are skipped.
-    return csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ", strict=strict)
+    reader = csv.reader(counted(), delimiter=separator, skipinitialspace=separator == " ", strict=strict)
+    try:
+        for row in reader:
+            yield begun, row
+            begun, found = reader.line_num + 1, 0
+    except csv.Error as error:
+        raise DataError(f"{source}: line {begun}: not valid CSV: {error}") from None
+
+
+_SEPARATORS_A_COLUMN = 16
 
 
 # --- the strict reader --------------------------------------------------------------------------------------------
@@ -145,31 +185,35 @@ def _reader(lines: Iterable[str], separator: str, strict: bool) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    lines: Sequence[int] | Integers
+    lines: _Lines
     numbers: Floats
     words: Mapping[str, Words]
-    labels: list[str] | None
+    labels: Labels | None
+
+
+def _joined(parts: Sequence[_Lines]) -> _Lines:
+    """The lines of rows, one part after the other; where each follows the one before, they take no memory.
+
+    >>> _joined([[2, 3], range(4, 9)]), _joined([[2, 3], [5]])
+    (range(2, 9), array([2, 3, 5]))
+    """
+    if not parts:
+        return range(0)
+    first, last = int(parts[0][0]), int(parts[-1][-1])
+    if last - first == sum(map(len, parts)) - 1:
+        return range(first, last + 1)
+    return np.concatenate([np.asarray(part, np.int64) for part in parts])
 
 
 def _csv_rows(source: str, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Every row with its first line: a quoted cell may span several."""
-    reader = _reader(_lines(text, separator), separator, strict=True)
-    line = 1
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise DataError(f"{source}: line {line}: not valid CSV: {error}") from None
-        if row is None:
-            return
-        yield line, row
-        line = reader.line_num + 1
+    return _rows(source, _lines(text, separator), separator, strict=True)
 
 
 def _header(source: str, header: list[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in header)
     if not names:
         raise DataError(f"{source}: line 1 is empty, expected a header with the names of the columns")
+    require_columns(len(names), f"{source}: line 1", DataError)
     if "" in names:
         raise DataError(
             f"{source}: line 1, column {names.index('') + 1} has no name, expected one "
@@ -179,54 +223,56 @@ def _header(source: str, header: list[str]) -> tuple[str, ...]:
 
 
 def _collected(
-    source: str,
-    rows: Iterator[tuple[int, list[str]]],
-    names: tuple[str, ...],
-    decimal: str,
-    label: int | None,
-    underscores: bool,
+    source: str, text: str, separator: str, names: tuple[str, ...], decimal: str, label: int | None
 ) -> _Columns:
-    """All rows, a thousand at a time, column by column."""
-    parse = float if decimal == "." and not underscores else number_reader(decimal)
-    columns = [_Collector(parse) for _ in names]
-    lines, labels = array("q"), []
+    """All rows, some thousand cells at a time, column by column."""
+    parse = float if decimal == "." and "_" not in text else number_reader(decimal)
+    ends = text.count("\n") + text.count("\r") - text.count("\r\n")
+    numbers = _room(ends, len(text), len(names))
+    words, labels, count = [WordList() for _ in names], LabelList(), 0
+    lines: list[_Lines] = []
+    rows = _csv_rows(source, text, separator)
+    next(rows, None)
     filled = ((line, row) for line, row in rows if row)  # the others are blank lines
-    while chunk := list(islice(filled, _CHUNK_ROWS)):
+    while chunk := list(islice(filled, max(1, _CHUNK_CELLS // len(names)))):
         for line, row in chunk:
             if len(row) != len(names):
                 raise DataError(f"{source}: line {line} has {len(row)} cells, expected {len(names)} as in line 1")
-            lines.append(line)
-        for column, cells in zip(columns, zip(*(row for _, row in chunk))):
-            column.add(cells)
-        if label is not None:
-            labels += [row[label].strip() for _, row in chunk]
-    numbers = np.empty((len(lines), len(names)))
-    for j, column in enumerate(columns):
-        numbers[:, j] = column.numbers
-    words = {name: found for name, column in zip(names, columns) if (found := column.words.words())}
-    return _Columns(lines, numbers, words, None if label is None else labels)
+        lines.append(_joined([[line for line, _ in chunk]]))
+        start, count = count, count + len(chunk)
+        for j, cells in enumerate(zip(*(row for _, row in chunk))):
+            numbers[start:count, j] = _numbers(cells, parse, words[j], start)
+            if j == label:
+                labels.add(map(str.strip, cells))
+    kept = None if label is None else labels.labels()
+    return _Columns(_joined(lines), numbers[:count], _by_name(names, words), kept)
 
 
-class _Collector:
-    """A column while it is being read."""
+def _room(ends: int, size: int, columns: int) -> Floats:
+    """Room for the numbers of a text of so many ends of lines and characters, or bytes.
 
-    def __init__(self, parse: Callable[[str], float]) -> None:
-        self.parse = parse
-        self.numbers = array("d")
-        self.words = WordList()
+    A cell takes one of them at least, with what ends it. Memory that is not written to is never taken from the system.
+    """
+    return np.empty((min(ends, (size + 1) // columns) + 1, columns))
 
-    def add(self, cells: Sequence[str]) -> None:
-        start = len(self.numbers)
-        try:
-            self.numbers.extend(map(self.parse, cells))
-        except ValueError:
-            del self.numbers[start:]
-            for row, cell in enumerate(cells, start):
-                try:
-                    self.numbers.append(self.parse(cell))
-                except ValueError:
-                    self.numbers.append(np.nan)
-                    self.words.add(row, cell.strip())
+
+def _numbers(cells: Sequence[str], parse: Callable[[str], float], words: WordList, start: int) -> Sequence[float]:
+    """The numbers of cells of a column, nan for what is none, which is added to the words; start: their first row."""
+    try:
+        return list(map(parse, cells))
+    except ValueError:
+        found = []
+        for row, cell in enumerate(cells, start):
+            try:
+                found.append(parse(cell))
+            except ValueError:
+                found.append(np.nan)
+                words.add(row, cell.strip())
+        return found
+
+
+def _by_name(names: Sequence[str], words: Sequence[WordList]) -> dict[str, Words]:
+    return {name: found for name, listed in zip(names, words) if (found := listed.words())}
 
 
 def number_reader(decimal: str = ".") -> Callable[[str], float]:
@@ -257,24 +303,32 @@ def _scanned(data: bytes, names: tuple[str, ...], separator: str, decimal: str, 
     # A carriage return alone ends a line for csv.
     if body == 0 or b"\r" in data[: body - 1].removesuffix(b"\r"):
         return None
-    data = data[body:]
-    found = scan(data, len(names), separator, decimal, label)
-    if found is None:
-        return None
-    parse, words = number_reader(decimal), [WordList() for _ in names]
-    flat = found.numbers.reshape(-1)
-    for place, start, end in zip(found.odd.tolist(), found.starts.tolist(), found.ends.tolist()):
-        cell = data[start:end].decode()
-        try:
-            flat[place] = parse(cell)
-        except ValueError:
-            row, column = divmod(place, len(names))
-            words[column].add(row, cell.strip())
-    labels = None
-    if label is not None:
-        bounds = zip(found.kept_starts.tolist(), found.kept_ends.tolist())
-        # Decoded at once: a call for each of 70,000 rows takes as long as the numbers.
-        cells = b"\n".join([data[start:end] for start, end in bounds]).decode().split("\n")
-        labels = [cell.strip() for cell in cells]
-    by_name = {name: column for name, listed in zip(names, words) if (column := listed.words())}
-    return _Columns(found.lines + 1, found.numbers, by_name, labels)
+    numbers = _room(data.count(b"\n"), len(data), len(names))
+    parse, words, labels = number_reader(decimal), [WordList() for _ in names], LabelList()
+    lines: list[_Lines] = []
+    count, line = 0, 1
+    while body < len(data):
+        end = data.find(b"\n", body + _PART_BYTES) + 1 or len(data)
+        part, body = data[body:end], end
+        found = scan(part, len(names), separator, decimal, label)
+        if found is None:
+            return None
+        start, count = count, count + len(found.numbers)
+        numbers[start:count] = found.numbers
+        if count > start:
+            lines.append(_joined([found.lines + line]))
+        line += part.count(b"\n")
+        flat = numbers[start:count].reshape(-1)
+        for place, first, last in zip(found.odd.tolist(), found.starts.tolist(), found.ends.tolist()):
+            cell = part[first:last].decode()
+            try:
+                flat[place] = parse(cell)
+            except ValueError:
+                row, column = divmod(place, len(names))
+                words[column].add(start + row, cell.strip())
+        if label is not None and count > start:
+            bounds = zip(found.kept_starts.tolist(), found.kept_ends.tolist())
+            # Decoded at once: a call for each of 70,000 rows takes as long as the numbers.
+            labels.add(map(str.strip, b"\n".join([part[first:last] for first, last in bounds]).decode().split("\n")))
+    kept = None if label is None else labels.labels()
+    return _Columns(_joined(lines), numbers[:count], _by_name(names, words), kept)

@@ -1,13 +1,11 @@
-"""Hostile files: data and checkpoints with errors strewn in, entries of the cache that somebody has been at.
+"""Hostile files: data and checkpoints with errors strewn in.
 
 What a reader makes of each is what it should be, or one error of one line, soon and in little memory.
 """
 
 from __future__ import annotations
 
-import tempfile
-
-from tests.attacks.outcome import Outcome, answer, child
+from tests.attacks.outcome import Outcome, answer
 
 MUTATE = """
 import json, os, random, resource, sys, tempfile, time
@@ -150,62 +148,3 @@ def _mutated(program: str, tries: int) -> Outcome:
     failures, slowest, accepted = answer(program, tries, seconds=3600)
     remark = f"{accepted:,} were still what they should be; the slowest took {slowest:.2f} s"
     return Outcome(tries, tuple(failures), remark)
-
-
-COMPILE = """
-import os, random, sys, warnings
-from pathlib import Path
-import codegen
-from sympy import symbols
-warnings.simplefilter("ignore")
-number, folder = int(sys.argv[1]), Path(os.environ["SYMNN_CACHE_DIR"])
-
-def compiled():
-    a, b = symbols("a b")
-    graph = codegen.gradient(codegen.from_expressions({"e": (a + b) * (b + 1)}, [a, b]), "e")
-    return codegen.compile(graph, emitter=("vector", "numba")[number % 2])
-
-def tamper(chance):
-    how = chance.randrange(6)
-    path = chance.choice(sorted(path for path in folder.rglob("*") if how in (3, 4) or path.is_file()))
-    if how == 0:
-        data = bytearray(path.read_bytes() or b"x")
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        path.write_bytes(data)
-    elif how == 1:
-        path.write_bytes(path.read_bytes()[:chance.randrange(path.stat().st_size + 1)])
-    elif how == 2:
-        path.unlink()
-        path.mkdir()
-    elif how == 3:
-        elsewhere = path.with_name("elsewhere")
-        path.rename(elsewhere)
-        path.symlink_to(elsewhere)
-    elif how == 4:
-        path.chmod(0o777)
-    else:
-        path.write_bytes(path.read_bytes() + b"raise SystemExit(3)")
-
-if sys.argv[2] == "tamper":
-    chance = random.Random(number)
-    for _ in range(chance.choice([1, 1, 3])):
-        tamper(chance)
-function = compiled()
-if function(2.0, 1.0) != (6.0, 2.0, 5.0):
-    sys.exit("wrong values")
-if sys.argv[2] == "find" and not function.report.cache_hit:
-    sys.exit("not found, although nobody has been at it")
-"""
-
-
-def cache(tries: int) -> Outcome:
-    """Entries of the cache with bits flipped, cut short, turned into directories and links, open to everyone."""
-    failures = []
-    for number in range(tries):
-        with tempfile.TemporaryDirectory() as folder:
-            # Of each kind of code, the even and the odd, one entry is found as it was.
-            for how in ("fill", *(["find"] if number < 2 else []), "tamper", "read"):
-                wrong = child(COMPILE, number, how, SYMNN_CACHE_DIR=folder)
-                if wrong:
-                    failures.append(f"number {number}, {how}: {wrong}")
-    return Outcome(tries, tuple(failures))

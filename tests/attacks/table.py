@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.attacks import files, growth, kill, machine, processes, specs
+from tests.attacks import cache, files, growth, kill, machine, processes, specs
 from tests.attacks.outcome import Outcome
 
 ATTACKS: Mapping[str, Callable[[int], Outcome]] = {
     **{name: partial(processes.attack, name) for name in processes.PROGRAMS},
     "data": files.data,
     "weights": files.weights,
-    "cache": files.cache,
+    "cache": cache.cache,
     "guard": machine.guard,
     "threads": machine.threads,
     "seeds": machine.seeds,

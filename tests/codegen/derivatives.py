@@ -20,7 +20,7 @@ from codegen import (
     Variable,
     gradient,
 )
-from codegen.derive.jacobian import Mode
+from codegen.derive.requests.jacobian import Mode
 from codegen.functions import equal, sigmoid
 from codegen.numeric.evaluate import Evaluator
 from codegen.numeric.inputs import bind

@@ -29,7 +29,7 @@ from codegen import (
     sparse_jacobian,
     vjp,
 )
-from codegen.derive.jacobian import Mode
+from codegen.derive.requests.jacobian import Mode
 from codegen.functions import sigmoid, silu
 from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate

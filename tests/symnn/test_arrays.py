@@ -38,6 +38,8 @@ WAYS: dict[str, Callable[[Path], object]] = {
     "check, theta": lambda _: check(NETWORK, X, Y[:, None], theta=masked(THETA)),
     "Descent": lambda _: Descent(NETWORK.compile(), masked(THETA), "gradient_descent", learning_rate=0.1),
     "solve": lambda _: solve(square, masked(THETA)),
+    "a row in a list": lambda _: Dataset.from_arrays([X[0], masked(X[1])], Y[:2]),
+    "an entry in lists": lambda _: train(NETWORK, [[1.0, 2.0], [1.0, np.ma.masked]], Y[:2]),
     "save": lambda path: checkpoint.save(path / "model", NETWORK, masked(THETA)),
 }
 
@@ -52,3 +54,8 @@ def test_a_checkpoint_predicts_no_masked_rows(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "model", NETWORK, THETA)
     with pytest.raises(SymnnError, match="x: found a masked array"):
         checkpoint.load(tmp_path / "model").predict(masked(X))
+    for rows in ([X[0], masked(X[1])], [[1.0, np.ma.masked]]):
+        with pytest.raises(SymnnError, match="x: found a masked array"):
+            checkpoint.load(tmp_path / "model").predict(rows)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="'x' must be a numpy array of float64, found a masked array"):
+            NETWORK.compile().predict(THETA, rows)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from symnn import checkpoint, files, load_file, load_spec
-from symnn.errors import SymnnError
-from symnn.files import SIZE_VARIABLE
+from symnn.errors import DataError, SymnnError
+from symnn.files import COLUMNS_VARIABLE, SIZE_VARIABLE
+from symnn.tables import archive as archive_module
+from symnn.tables import files as tables_files
 
 MEGABYTE = 1_000_000
 
@@ -91,6 +96,72 @@ LIES = {
     "a header that claims less": ((1,), 16, "array 'y': damaged, or not an .npz file"),
     "negative lengths": ((-1, -1), 8, "array 'y': damaged, or not an .npz file"),
 }
+
+
+def npz(path: Path, members: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.npy", content)
+    return path
+
+
+def header(descr: Any, shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("descr", ["<U0", "|S0", "|V0", [], [("f", "<f8", (0,))]], ids=str)
+def test_entries_of_no_width_are_refused_however_many_they_are(tmp_path: Path, descr: Any) -> None:
+    path = npz(tmp_path / "table.npz", {name: header(descr, (20_000_000,)) for name in "ya"})
+    assert "array 'y': found entries of no width" in refusal(path, path.name)
+
+
+def test_entries_are_counted_as_the_numbers_they_become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SIZE_VARIABLE, "20")
+    path = npz(tmp_path / "table.npz", {"y": header("|i1", (4 * MEGABYTE,)) + bytes(4 * MEGABYTE)})
+    assert "array 'y': its numbers: found 32 million bytes" in refusal(path, path.name)
+
+
+def test_a_directory_claims_no_more_than_can_be_packed(tmp_path: Path) -> None:
+    path = npz(tmp_path / "table.npz", {"y": header("<f8", (1,)) + bytes(8)})
+    data = path.read_bytes()
+    entry = data.rindex(b"PK\1\2") + 24
+    path.write_bytes(data[:entry] + (500 * MEGABYTE).to_bytes(4, "little") + data[entry + 4 :])
+    assert refusal(path, path.name) == f"{path}: damaged, or not an .npz file (ValueError)"
+
+
+def test_columns_are_counted_before_each_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(COLUMNS_VARIABLE, "100")
+    few, many = (",".join(f"c{n}" for n in range(count)) + ",y" for count in (99, 100))
+    (tmp_path / "few.csv").write_text(f"{few}\n{'1,' * 99}2\n")
+    assert load_file(tmp_path / "few.csv", "y").features == 99
+    (tmp_path / "wide.csv").write_text(f"{many}\n{'1,' * 100}2\n")
+    (tmp_path / "long.csv").write_text("a,y\n1,2\n" + "1," * 1_601)
+    np.savez(tmp_path / "arrays.npz", **dict.fromkeys(many.split(","), np.ones(3)))
+    np.savez(tmp_path / "wide.npz", x=np.ones((3, 100)), y=np.ones(3))
+    allowed = f"expected at most 100, which {COLUMNS_VARIABLE} can change"
+    for name, found in {
+        "wide.csv": f"line 1: found 101 columns, {allowed}",
+        "arrays.npz": f"its directory: found 101 columns, {allowed}",
+        "wide.npz": f"found 101 columns, {allowed}",
+        "long.csv": "line 3: found more than 1,600 separators, expected at most 100 columns",
+    }.items():
+        path = tmp_path / name
+        with pytest.raises(DataError, match=re.escape(f"{path}: {found}")):
+            load_file(path, "y")
+
+
+def test_where_memory_ends_the_file_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = npz(tmp_path / "table.npz", {"y": header("<f8", (4 * MEGABYTE,)) + bytes(32 * MEGABYTE)})
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(archive_module, "np", SimpleNamespace(lib=np.lib, empty=full))
+    assert refusal(path, path.name) == f"{path}: array 'y': ran out of memory, with 32 million bytes to read"
+    monkeypatch.setattr(tables_files, "read_regular", full)
+    assert refusal(path, path.name) == f"{path}: ran out of memory, with 0 million bytes to read"
 
 
 @pytest.mark.parametrize(("shape", "held", "words"), LIES.values(), ids=LIES)

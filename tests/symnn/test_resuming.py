@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,13 @@ import pytest
 import typer
 from safetensors.numpy import load, save
 
-from symnn import cli, descent, resuming
+from symnn import checkpoint, cli, descent, locks, resuming
 from symnn.data import Dataset
 from symnn.errors import CheckpointError, SymnnError
 from symnn.files import write_atomically
 from symnn.network import Model, Network, dense
 from symnn.optimisers import OPTIMISERS
-from symnn.resuming import Keeping, Terminated
+from symnn.resuming import DIGEST_BYTES, Keeping, Terminated, state_path
 from symnn.solving import Solution, solve
 from symnn.training import Epoch, TrainingResult, train
 from tests.attacks.kill import LINE
@@ -246,19 +249,88 @@ def test_a_solve_is_gone_on_with_by_none_but_its_like(
         solve(objective, **{**given, **changes}, state=path, resume=True)
 
 
+# ------------------------------------------------------------------------------------------- one at a time
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from symnn.locks import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that is training into it."""
+    command = [sys.executable, "-c", HOLDING, str(tmp_path / "state")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(locks.flock is None, reason="no locks")
+def test_a_state_is_one_process_s_as_long_as_that_lives(other: subprocess.Popen[str], tmp_path: Path) -> None:
+    path, part = tmp_path / "state", tmp_path / ".state-1234.part"
+    part.touch()
+    runs: list[Callable[[], object]] = [
+        lambda: train(NETWORK, DATA, SETTINGS, model=MODELS["float64"], state=path),
+        lambda: solve(valley, np.zeros(2), state=Keeping(path)),
+    ]
+    for run in runs:
+        with pytest.raises(CheckpointError, match=f"^{path}: found another process that is training into it, expected"):
+            run()
+    assert part.exists()
+    other.kill()
+    other.wait()
+    for run in runs:
+        run()
+    assert list(tmp_path.iterdir()) in ([], [part])
+
+
+@pytest.mark.skipif(locks.flock is None, reason="no locks")
+def test_nobody_else_begins_while_a_run_saves(
+    tmp_path: Path, specs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def save(path: Path, *_: object, **__: object) -> None:
+        with (
+            pytest.raises(CheckpointError, match=r"model.safetensors.state: found another process"),
+            Keeping(state_path(path)),
+        ):
+            pass
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    cli.app(["train", "train.yaml", "--out", "out"], standalone_mode=False)
+
+
+def test_where_there_are_no_locks_runs_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    for flock in (None, unsupported):
+        monkeypatch.setattr(locks, "flock", flock)
+        with Keeping(tmp_path / "state"), Keeping(tmp_path / "state"):
+            pass
+
+
 # ------------------------------------------------------------------------------------------- nothing hostile
 
 
 def edited(
     path: Path, tensors: Callable[[dict[str, Any]], object], numbers: Callable[[dict[str, Any]], object]
 ) -> None:
-    data = path.read_bytes()
+    data = path.read_bytes()[:-DIGEST_BYTES]
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     content, arrays = json.loads(header["__metadata__"]["state"]), load(data)
     arrays = {name: array.copy() for name, array in arrays.items()}
     tensors(arrays)
     numbers(content)
-    path.write_bytes(save(arrays, {"state": json.dumps(content)}))
+    data = save(arrays, {"state": json.dumps(content)})
+    path.write_bytes(data + sha256(data).digest())
 
 
 def nothing(_: dict[str, Any]) -> None:
@@ -276,11 +348,16 @@ HOSTILE: Mapping[str, tuple[Callable[[dict[str, Any]], object], Callable[[dict[s
     "no number": (nothing, lambda n: n.update(steps="5"), "steps: found '5'"),
     "below 0": (nothing, lambda n: n.update(rows=-8), "rows: found -8"),
     "beyond the rows": (nothing, lambda n: n.update(rows=24), "found 24 rows of an epoch of 20"),
+    "too many": (
+        nothing,
+        lambda n: n.update(samples=2**63 - 1),
+        "samples: found 9223372036854775807",
+    ),
     "infinite": (nothing, lambda n: n.update(total=float("inf")), "total: found inf"),
     "no odd number": (nothing, lambda n: n["generator"].update(inc=2), "an even increment"),
     "too many bits": (nothing, lambda n: n["generator"].update(state=2**128), "generator.state: found 3402"),
     "a surplus field": (nothing, lambda n: n.update(more=1), "more: found 1: Extra inputs"),
-    "a format": (nothing, lambda n: n.update(format="symnn 1"), "expected JSON with format 'symnn state 1'"),
+    "a format": (nothing, lambda n: n.update(format="symnn 1"), "expected JSON with format 'symnn state 2'"),
     "the other kind": (nothing, lambda n: n.update(method={}), "method: found {}"),
 }
 
@@ -296,21 +373,15 @@ def test_a_state_is_checked_before_it_is_used(what: str, tmp_path: Path) -> None
 
 
 def test_every_damage_ends_in_one_error(tmp_path: Path) -> None:
-    """Bits of the header changed, and the file cut off: an error, or a run that ends."""
+    """Bits changed anywhere, and the file cut off, also to what was a state before there were digests."""
     path = tmp_path / "state"
     broken_off(path)
     data = path.read_bytes()
-    header = 8 + int.from_bytes(data[:8], "little")
-    hostile = [data[:n] + bytes([data[n] ^ 1 << n % 8]) + data[n + 1 :] for n in range(0, header, 12)]
-    found = []
-    for content in [*hostile, *(data[:n] for n in range(0, len(data), 100)), b""]:
+    hostile = [data[:n] + bytes([data[n] ^ 1 << n % 8]) + data[n + 1 :] for n in range(0, len(data), 31)]
+    for content in [*hostile, *(data[:n] for n in range(0, len(data), 200)), data[:-DIGEST_BYTES], data + b" ", b""]:
         path.write_bytes(content)
-        try:
+        with pytest.raises(CheckpointError, match=f"^{path}: found the state of a run that is damaged, or .*[^\\n]$"):
             train(NETWORK, DATA, SETTINGS, model=MODELS["float64"], state=Keeping(path), resume=True)
-        except CheckpointError as error:
-            found.append(str(error))
-    assert len(found) > len(hostile) // 2
-    assert all(text.startswith(f"{path}: ") and "\n" not in text for text in found)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no named pipes")

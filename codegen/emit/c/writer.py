@@ -7,10 +7,9 @@ where these are.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,7 +38,7 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, extent, is_reference, subscripts
+from codegen.walk import Extent, base_name, elements, extent, is_fixed, is_reference, is_symbolic, subscripts
 
 Scope = Mapping[Idx, str]
 Path = tuple[tuple[int, int], ...]
@@ -95,18 +94,16 @@ class CFunction:
     def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
         """The number of elements of an array; in a macro extents are its arguments, in parentheses."""
         extents = list(shape)
-        number = math.prod(n for n in extents if isinstance(n, int))
-        symbols = [
-            f"({self.extent_name(n)})" if macro else self.extent_name(n) for n in extents if not isinstance(n, int)
-        ]
+        number = elements(extents)
+        symbols = [f"({self.extent_name(n)})" if macro else self.extent_name(n) for n in extents if is_symbolic(n)]
         return "*".join([str(number)] * (number != 1 or not symbols) + symbols)
 
     @property
     def workspace_size(self) -> str:
         """Numbers in the workspace, as the text of a macro."""
         shapes = self.work or ()
-        fixed = sum(math.prod(map(int, w)) for w in shapes if all(isinstance(n, int) for n in w))
-        varying = [self.size(w, macro=True) for w in shapes if any(not isinstance(n, int) for n in w)]
+        fixed = sum(elements(w) for w in shapes if is_fixed(w))
+        varying = [self.size(w, macro=True) for w in shapes if not is_fixed(w)]
         return " + ".join([str(fixed)] * (fixed > 0 or not varying) + varying)
 
     @property
@@ -133,7 +130,7 @@ class CFunction:
     @property
     def varies(self) -> bool:
         """Whether the size of the workspace depends on an extent."""
-        return any(not isinstance(n, int) for shape in self.work or () for n in shape)
+        return not all(map(is_fixed, self.work or ()))
 
     def constant_arrays(self, text: str) -> Iterator[str]:
         """Definitions of the inputs whose values stand in the file, of those that a text reads."""
@@ -258,8 +255,8 @@ class _Writer:
         for work, shape in enumerate(self.program.work):
             place = " + ".join([str(offset)] * (offset > 0 or not symbols) + symbols)
             yield f"w{work}", f"{f.real} *w{work} = {f.workspace} + {place};"
-            if all(isinstance(n, int) for n in shape):
-                offset += math.prod(map(int, shape))
+            if is_fixed(shape):
+                offset += elements(shape)
             else:
                 symbols.append(f.size(shape))
 
@@ -369,7 +366,7 @@ class _Writer:
             return None
         n = extent(loop.index)
         short = isinstance(n, int) and n < SHORT and loop.index != self.tile
-        if short or statement.equation.reduction is not Reduction.SUM or loop.index in self.key(statement.target):
+        if short or not statement.equation.is_sum or loop.index in self.key(statement.target):
             return None
         value = statement.value
         factors = (value,) if is_reference(value) else product_factors(value) or ()
@@ -474,7 +471,7 @@ class _Writer:
             place = self.index_text(subscripts(statement.target), variable.shape, scope, Place.OUTPUT)
             yield f"{self.function.arrays[variable.name]}[{place}] = {self.text_of(statement.target, scope)};"
         elif isinstance(statement, Fill):
-            value = self.number(0.0 if statement.equation.reduction is Reduction.SUM else -math.inf)
+            value = self.number(float(statement.equation.monoid.neutral))
             yield from self.fill(statement, value, scope, begun)
         elif isinstance(statement, (Set, Accumulate)):
             lines, value = self.expression(statement.value, scope)
@@ -483,13 +480,8 @@ class _Writer:
             yield from lines
             if isinstance(statement, Set):
                 yield f"{self.assigning(statement.target, begun)}{target} = {value};"
-            elif statement.equation.reduction is Reduction.SUM:
-                yield f"{target} += {value};"
             else:
-                name = self.temporary()
-                yield f"const {self.function.real} {name} = {value};"
-                # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
-                yield f"{target} = (({name} > {target}) | ({name} != {name})) ? {name} : {target};"
+                yield from ACCUMULATE[statement.equation.monoid](self, target, value)
 
     def fill(self, statement: Fill, value: str, scope: Scope, begun: list[int]) -> Iterator[str]:
         inner = dict(scope)
@@ -629,3 +621,21 @@ class _Writer:
             return False
         key = self.key(reference)
         return bool(key) and key[-1] == index and key.count(index) == 1
+
+
+def _add(writer: _Writer, target: str, value: str) -> Iterator[str]:
+    yield f"{target} += {value};"
+
+
+def _keep_larger(writer: _Writer, target: str, value: str) -> Iterator[str]:
+    name = writer.temporary()
+    yield f"const {writer.function.real} {name} = {value};"
+    # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
+    yield f"{target} = (({name} > {target}) | ({name} != {name})) ? {name} : {target};"
+
+
+ACCUMULATE: Mapping[Reduction, Callable[[_Writer, str, str], Iterator[str]]] = {
+    Reduction.SUM: _add,
+    Reduction.MAX: _keep_larger,
+}
+"""The lines that combine a target with one more value."""

@@ -8,7 +8,9 @@ from itertools import combinations_with_replacement
 
 from sympy import Add, Idx, Mul
 
-from codegen.derive.blocks import (
+from codegen.derive.edges import active_edges
+from codegen.derive.forward import Tangents
+from codegen.derive.requests.blocks import (
     Block,
     Blocks,
     axes_of,
@@ -19,9 +21,7 @@ from codegen.derive.blocks import (
     put_out,
     reverse_blocks,
 )
-from codegen.derive.edges import active_edges
-from codegen.derive.forward import Tangents
-from codegen.derive.request import Named, Wrt, name_of, prepare
+from codegen.derive.requests.request import Named, Wrt, name_of, prepare
 from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sympy import Expr, Mul
 
-from codegen.derive.blocks import Block, Blocks, dense, put_out
 from codegen.derive.forward import Tangents
-from codegen.derive.request import Named, prepare
+from codegen.derive.requests.blocks import Block, Blocks, dense, put_out
+from codegen.derive.requests.request import Named, prepare
 from codegen.derive.seeds import Direction, Seed
 from codegen.derive.steps import in_steps
 from codegen.errors import DerivationError

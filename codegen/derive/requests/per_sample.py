@@ -7,8 +7,8 @@ from itertools import chain
 
 from sympy import Add, Expr, Idx, Integer, Mul
 
-from codegen.derive.blocks import per_sample, put_out, reverse_blocks
-from codegen.derive.request import Named, Wrt, prepare
+from codegen.derive.requests.blocks import per_sample, put_out, reverse_blocks
+from codegen.derive.requests.request import Named, Wrt, prepare
 from codegen.errors import DerivationError
 from codegen.ir.cells import Cell
 from codegen.ir.graph import Equation, Graph, Reduction, Variable

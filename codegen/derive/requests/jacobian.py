@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
-from codegen.derive.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
-from codegen.derive.request import Named, Wrt, prepare
+from codegen.derive.requests.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
+from codegen.derive.requests.request import Named, Wrt, prepare
 from codegen.derive.system import System
 from codegen.errors import DerivationError
 from codegen.ir.graph import Graph

@@ -16,12 +16,12 @@ from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
-from codegen.derive.blocks import Blocks
-from codegen.derive.jacobian import MODES, Mode, cheapest
-from codegen.derive.request import Named, Wrt, prepare
-from codegen.derive.structure import split
+from codegen.derive.requests.blocks import Blocks
+from codegen.derive.requests.jacobian import MODES, Mode, cheapest
+from codegen.derive.requests.request import Named, Wrt, prepare
 from codegen.derive.system import System
-from codegen.derive.zeros import Zeros, integer_value
+from codegen.derive.terms.structure import split
+from codegen.derive.terms.zeros import Zeros, integer_value
 from codegen.errors import DerivationError
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Variable

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sympy import Add, Expr, Idx, Mul
 
-from codegen.derive.structure import Structure
+from codegen.derive.terms.structure import Structure
 from codegen.ir.summation import Summand, over_present
 from codegen.passes.contract import ASSUMED_SAMPLES
 from codegen.walk import indices, is_reference, is_sample, references, size

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.derive.blocks import Block, Blocks, blocks_along, dense, put_out
 from codegen.derive.forward import Tangents
-from codegen.derive.request import Named, Wrt, prepare, require_scalar
+from codegen.derive.requests.blocks import Block, Blocks, blocks_along, dense, put_out
+from codegen.derive.requests.request import Named, Wrt, prepare, require_scalar
 from codegen.derive.reverse import adjoints, reverse
 from codegen.derive.seeds import Direction, array_seed
 from codegen.ir.graph import Graph, Variable

@@ -1,0 +1,105 @@
+"""The equations of a derivative as they are made: accumulators, and the one that keeps every derivative."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from sympy import Add, Expr, Integer
+
+from codegen.derive.local import written_out
+from codegen.derive.seeds import Direction
+from codegen.functions import equal
+from codegen.ir.equation import Equation, called
+from codegen.ir.graph import Cell, Graph
+from codegen.ir.names import Names
+from codegen.ir.summation import Summand
+from codegen.walk import base_name
+
+Terms: TypeAlias = tuple[Expr, ...]
+"""A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
+
+
+class Accumulator(ABC):
+    """Equations appended to those of a graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.equations: list[Equation] = list(graph.equations)
+        self.names = Names(graph.variables)
+        self._portions: dict[Cell, Expr] = {}
+
+    def append(self, equation: Equation) -> Expr:
+        """Add an equation as it is; its target."""
+        self.equations.append(equation)
+        self.names.add(equation.name)
+        return equation.target
+
+    def portion(self, equation: Equation) -> Expr:
+        """The share of a tied argument in the derivative of a maximum, counted once; 1 of anything else."""
+        if equation.cell not in self._portions:
+            self._portions[equation.cell], counting = ties(equation, self.named)
+            for one in counting:
+                self.append(one)
+        return self._portions[equation.cell]
+
+    @abstractmethod
+    def named(self, wanted: str) -> str:
+        """A name for something new."""
+
+    @abstractmethod
+    def settle(self, vertex: Expr, contributions: Sequence[Summand], direction: Direction) -> Terms:
+        """Add up the contributions to the adjoint of a vertex: the terms that it is."""
+
+    @abstractmethod
+    def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
+        """What an adjoint is multiplied by on the way from an equation to a reference."""
+
+
+class Totals(Accumulator):
+    """Every derivative is a vertex, as the textbook writes it: nothing is looked for that has its value already."""
+
+    def total(self, target: Expr, summands: Sequence[Summand]) -> Expr:
+        """Add up a derivative: one equation for a single sum or maps only, else one a sum, and their total."""
+        if len(summands) == 1:
+            return self.append(Equation.total(target, summands[0]))
+        terms: list[Expr] = []
+        parts = 0
+        for term in summands:
+            if term.reduced:
+                parts += 1
+                part = called(self.named(f"{base_name(target)}#{parts}"), target)
+                terms.append(self.append(Equation.total(part, term)))
+            else:
+                terms.append(term.body)
+        return self.append(Equation(target, Add(*terms)))
+
+    def named(self, wanted: str) -> str:
+        """The elements of one variable share the names that they wish for."""
+        return self.names(wanted)
+
+    def settle(self, vertex: Expr, contributions: Sequence[Summand], direction: Direction) -> Terms:
+        return (self.total(called(self.named(direction.label(base_name(vertex))), vertex), contributions),)
+
+    def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
+        return local
+
+
+def slope(of: str, wrt: str) -> str:
+    """The name of the total derivative d of/d wrt."""
+    return f"d{of}/d{wrt}"
+
+
+def ties(equation: Equation, name: Callable[[str], str]) -> tuple[Expr, list[Equation]]:
+    """The factor that shares the derivative of a maximum among its tied arguments, and the equation of their number.
+
+    Of a maximum of arguments that are written out, the local derivatives say which of them it is.
+    """
+    several = written_out(equation)
+    if not equation.selects and not several:
+        return Integer(1), []
+    count = called(name(f"ties({equation.name})"), equation.target)
+    if several:
+        return 1 / count, [Equation(count, Add(*[equal(argument, equation.target) for argument in several]))]
+    bracket = equal(equation.body, equation.target)
+    return bracket / count, [Equation.total(count, Summand(bracket, equation.reduced))]

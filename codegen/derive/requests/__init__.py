@@ -1,0 +1,1 @@
+"""What can be asked for: gradients of samples, Jacobians, Hessians, products with them, partial derivatives."""
