@@ -15,6 +15,7 @@ MORE = {
     "guard": 1_000,
     "threads": 5,
     "seeds": 3,
+    "cache": 50,
     "batches": 30,
     "specs": 150,
     "growth": 60,
