@@ -155,6 +155,9 @@ with tempfile.TemporaryDirectory() as folder:
     np.savez_compressed(Path(folder, "packed.npz"), a=rows.astype("f4"), b=rows[:, 1], y=np.array(["m", "n"] * 6))
     files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
     files |= {"table.csv": text.encode(), "mixed.csv": mixed.encode(), "table.tsv": text.replace(",", "\\t").encode()}
+    large = Path(folder, "large.csv")
+    large.write_text("y,a\\n" + "1,2\\n0,3\\n" * 1_050_000)
+    read(large)  # compiles what reads large tables
 tries = int(sys.argv[1])
 attack(files, read, tries, 0, crafted=CRAFTED)
 """

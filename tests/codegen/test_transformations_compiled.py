@@ -16,7 +16,7 @@ from codegen import (
     per_sample_gradients,
     vjp,
 )
-from codegen.runtime.code import EmitterName
+from codegen.compiler import EmitterName
 from codegen.schedule import ScheduleName
 from tests.codegen.derivatives import (
     TX,
