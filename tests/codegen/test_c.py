@@ -98,6 +98,22 @@ def products() -> Graph:
     )
 
 
+def sums() -> Graph:
+    """Sums along rows of products whose factors are no elements, and the gradient of one over pairs."""
+    a, (x, y, X, C, r, q) = symbols("a"), map(IndexedBase, "xyXCrq")
+    n, m, d, k = Idx("n", symbols("N")), Idx("m", symbols("N")), Idx("d", 16), Idx("k", 3)
+    expressions = {
+        "e": sympy.Sum((x[n] - y[n]) ** 2, n),
+        "b": sympy.Sum((x[n] - a) ** 2, n),
+        "c": sympy.Sum((x[n] + 1) * (x[n] - 1), n),
+        "p": sympy.Sum(sympy.exp(-((x[n] - x[m]) ** 2)), n, m),
+        q[n, k]: sympy.Sum((X[n, d] - C[k, d]) ** 2, (d, 0, 15)),
+        r[n]: sympy.Sum(sympy.sin(X[n, d]) ** 2, (d, 0, 15)),
+    }
+    graph = from_expressions(expressions, [a, x, y, X, C])
+    return gradient(graph, "p", ["x"]).with_outputs(*graph.outputs, "dp/dx")
+
+
 def empty() -> Graph:
     """An output that is an input, one that is a number, and an input that nobody reads."""
     a, b = Variable("a"), Variable("b", (3,))
@@ -132,11 +148,17 @@ GRAPHS: Mapping[str, Graph] = {
     "extrema": extrema(),
     "the largest of a row": largest(),
     "products": products(),
+    "sums": sums(),
     "empty": empty(),
     "hostile": hostile(),
     **{f"selected: {case}": selected(case) for case in PRUNED},
 }
-SCHEDULES = {"2-5-3": ("unrolled", "loops"), "gelu": ("loops",), "conditions": ("loops", "unrolled")}
+SCHEDULES = {
+    "2-5-3": ("unrolled", "loops"),
+    "gelu": ("loops",),
+    "sums": ("loops",),
+    "conditions": ("loops", "unrolled"),
+}
 """By which schedules a graph is written; others in tiles if they have samples, else as loops."""
 SAMPLES = 70
 
