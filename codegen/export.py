@@ -157,11 +157,11 @@ class Request:
 
     def function(self, program: Program, work: tuple[tuple[Extent, ...], ...] | None = None) -> CFunction:
         """The function by its program."""
-        from codegen.emit.c.names import Names
+        from codegen.emit.c.names import file_name
         from codegen.emit.c.writer import CFunction
 
         convention = _without(self.layout, self.fixed)
-        return CFunction(program, convention, self.real, Names().new(self.name), self.fixed, work)
+        return CFunction(program, convention, self.real, file_name(self.name), self.fixed, work)
 
     def test(self, function: CFunction, cmake: str) -> Files:
         """The self-test and what builds it, if there is an example."""

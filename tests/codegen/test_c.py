@@ -36,7 +36,7 @@ from codegen import (
 from codegen import functions as f
 from codegen.compare.functions import FUNCTIONS
 from codegen.emit.c.dialect import literal
-from codegen.emit.c.names import RESERVED, Names, comment
+from codegen.emit.c.names import RESERVED, Names, comment, file_name
 from codegen.export import Request, c_files, object_files
 from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
@@ -347,6 +347,23 @@ def test_names_are_identifiers_that_nothing_else_has(names: list[str]) -> None:
     for name in found:
         assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)
         assert name not in RESERVED
+
+
+TAKEN = """
+    remove stdin strlen finite INT8_MAX INT64_MAX M_2_PI M_LOG2E PRId64 NAN read FILE size_t y1 B50 pthread_create
+"""
+FILE_NAMES = "test m math Math string stdio stdint features all clean install help package debug remove"
+
+
+def test_names_of_libraries_and_tools_get_an_ending() -> None:
+    assert Names().all(TAKEN.split()) == [f"{name}_" for name in TAKEN.split()]
+    assert [file_name(name) for name in FILE_NAMES.split()] == [f"{name}_" for name in FILE_NAMES.split()]
+    assert Names().all(["W1", "x", "b2", "loss"]) == ["W1", "x", "b2", "loss"]
+
+
+def test_names_that_differ_in_case_have_headers_of_their_own() -> None:
+    texts = [str(c_files(Request(lecture(), name))[f"{name}.h"]) for name in ("model", "Model", "mOdel")]
+    assert len({re.findall("#ifndef (.*)", text)[0] for text in texts}) == 3
 
 
 @settings(max_examples=25)

@@ -9,6 +9,7 @@ import numpy as np
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.module import macro
+from codegen.emit.c.names import macro_name
 from codegen.emit.c.writer import CFunction
 from codegen.emit.layout import Slot
 
@@ -121,13 +122,13 @@ endif()
 
 add_library({name} {name}.c)
 target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
-option({name.upper()}_NATIVE "Compile for this machine alone" ON)
+option({macro_name(name)}_NATIVE "Compile for this machine alone" ON)
 if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
     # Vectors of the machine at hand, and fused multiply-adds in them.
     include(CheckCCompilerFlag)
-    check_c_compiler_flag(-march=native HAS_NATIVE)
+    check_c_compiler_flag(-march=native HasMarchNative)
     target_compile_options({name} PRIVATE -Wall -Wextra -pedantic -O3 -ffp-contract=fast -fno-math-errno)
-    if({name.upper()}_NATIVE AND HAS_NATIVE)
+    if({macro_name(name)}_NATIVE AND HasMarchNative)
         target_compile_options({name} PRIVATE -march=native)
     endif()
 endif()
