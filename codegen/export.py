@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -294,16 +295,22 @@ def _expected(
 def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
     """Write several files into a directory: none is replaced before all have been written beside them.
 
+    Raises :class:`OSError`, with the path in question, where one of them cannot be written, and :class:`EmitError` for
+    a ``CMakeLists.txt`` that is there and somebody else's.
+
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.read_text() for path in write_together(folder, {"a": "one", "b": "two"})]
     ['one', 'two']
     """
     folder = Path(directory)
+    _require_writable(folder, files)
     written: list[tuple[str, Path]] = []
+    path = folder
     try:
         for name, text in files.items():
+            path = folder / name
             descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=".part")
-            written.append((temporary, folder / name))
+            written.append((temporary, path))
             with os.fdopen(descriptor, "wb") as handle:
                 handle.write(text.encode() if isinstance(text, str) else text)
                 handle.flush()
@@ -311,12 +318,38 @@ def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | 
             os.chmod(temporary, 0o666 & ~_umask())
         for temporary, path in written:
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         for temporary, _ in written:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _os_error(error.errno or errno.EIO, path) from None
         raise
     return tuple(path for _, path in written)
+
+
+def _require_writable(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    from codegen.emit.c.selftest import MARK
+
+    if not folder.is_dir():
+        raise _os_error(errno.ENOTDIR if folder.exists() else errno.ENOENT, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _os_error(errno.EACCES, folder)
+    for name in files:
+        if (folder / name).is_dir():
+            raise _os_error(errno.EISDIR, folder / name)
+    path = folder / "CMakeLists.txt"
+    if path.name in files and path.exists():
+        with path.open("rb") as handle:
+            if handle.readline(1000).rstrip() != MARK.encode():
+                raise EmitError(
+                    f"found {str(path)!r}, which was not generated: remove it, or write to another directory"
+                )
+
+
+def _os_error(number: int, path: Path) -> OSError:
+    """The error of the system about a path."""
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _umask() -> int:

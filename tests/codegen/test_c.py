@@ -349,6 +349,36 @@ def test_names_are_identifiers_that_nothing_else_has(names: list[str]) -> None:
         assert name not in RESERVED
 
 
+@pytest.mark.parametrize("in_the_way", ["net.c", "CMakeLists.txt"])
+def test_a_directory_in_the_way_leaves_every_file_as_it_was(in_the_way: str, tmp_path: Path) -> None:
+    (tmp_path / in_the_way).mkdir()
+    (tmp_path / "net.h").write_text("old")
+    with pytest.raises(IsADirectoryError) as caught:
+        write_c(lecture(), tmp_path, name="net", example={"a": 1.0, "b": 2.0})
+    assert caught.value.filename == str(tmp_path / in_the_way)
+    assert (tmp_path / "net.h").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([in_the_way, "net.h"])
+
+
+def test_what_is_no_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name, kind in (("missing", FileNotFoundError), ("file", NotADirectoryError)):
+        with pytest.raises(kind) as caught:
+            write_c(lecture(), tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+
+
+def test_the_build_file_of_somebody_else_stays(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"name": "net", "example": {"a": 1.0, "b": 2.0}}
+    for _ in range(2):  # one of ours is replaced
+        *_, cmake = write_c(lecture(), tmp_path, **options)
+    cmake.write_text("project(mine)")
+    (tmp_path / "net.c").unlink()
+    with pytest.raises(EmitError, match=r"^found '.*CMakeLists\.txt', which was not generated: .*$"):
+        write_c(lecture(), tmp_path, **options)
+    assert (cmake.read_text(), (tmp_path / "net.c").exists()) == ("project(mine)", False)
+
+
 TAKEN = """
     remove stdin strlen finite INT8_MAX INT64_MAX M_2_PI M_LOG2E PRId64 NAN read FILE size_t y1 B50 pthread_create
 """

@@ -103,13 +103,13 @@ PATTERNS = (
 )
 """Macros are in capitals, also with digits; what else is named alike in these headers."""
 HEADERS = """
-    aio aliases alloca ar assert byteswap complex cpio crypt ctype dirent dlfcn elf endian err errno error execinfo fcntl
-    features fenv float fmtmsg fnmatch fstab fts ftw getopt glob grp iconv ifaddrs inttypes io iso646 langinfo libgen
-    libintl limits link locale malloc math memory mntent monetary mqueue netdb nl_types obstack paths poll printf process
-    pthread pwd regex regexp resolv sched search semaphore setjmp sgtty shadow signal spawn stab stdalign stdarg stdatomic
-    stdbool stdckdint stdbit stddef stdint stdio stdlib stdnoreturn string strings stropts syscall sysexits syslog tar
-    termio termios tgmath threads time trace uchar ucontext ulimit unistd utime utmp utmpx values varargs wait wchar
-    wctype windows wordexp
+    aio aliases alloca ar assert byteswap complex cpio crypt ctype dirent dlfcn elf endian err errno error
+    execinfo fcntl features fenv float fmtmsg fnmatch fstab fts ftw getopt glob grp iconv ifaddrs inttypes io
+    iso646 langinfo libgen libintl limits link locale malloc math memory mntent monetary mqueue netdb nl_types
+    obstack paths poll printf process pthread pwd regex regexp resolv sched search semaphore setjmp sgtty shadow
+    signal spawn stab stdalign stdarg stdatomic stdbool stdckdint stdbit stddef stdint stdio stdlib stdnoreturn
+    string strings stropts syscall sysexits syslog tar termio termios tgmath threads time trace uchar ucontext
+    ulimit unistd utime utmp utmpx values varargs wait wchar wctype windows wordexp
 """
 """A file of that name beside the code would be found in place of the system's header."""
 TARGETS = """

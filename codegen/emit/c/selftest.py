@@ -17,6 +17,10 @@ TOLERANCE: Mapping[Dtype, float] = {"float64": 1e-12, "float32": 5e-4}
 """By how much a result may be missed: |found - expected| / max(1, |found|, |expected|)."""
 
 
+MARK = "# Generated from equations, for symnn and codegen to replace."
+"""The first line of a CMakeLists.txt that is ours."""
+
+
 def program(function: CFunction, inputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str:
     """The text of a program: exit status 0 if the function gives what is expected, else 1."""
     return "\n".join(_lines(function, inputs, expected))
@@ -110,6 +114,7 @@ def _array(function: CFunction, name: str, values: np.ndarray, slot: Slot) -> It
 def cmake(name: str) -> str:
     """The text of a CMakeLists.txt with a library and its test."""
     return f"""\
+{MARK}
 cmake_minimum_required(VERSION 3.10)
 project({name} C)
 
@@ -146,6 +151,7 @@ add_test(NAME {name} COMMAND {name}_test)
 def cmake_object(name: str) -> str:
     """The text of a CMakeLists.txt with an object file as a library, and its test."""
     return f"""\
+{MARK}
 cmake_minimum_required(VERSION 3.10)
 project({name} C)
 
