@@ -6,8 +6,9 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,8 @@ class Request:
 
     def __post_init__(self) -> None:
         require_graph(self.graph, EmitError)
+        if not isinstance(self.name, str):
+            raise EmitError(f"name: found {type(self.name).__name__}, expected text")
 
     @cached_property
     def real(self) -> Dtype:
@@ -139,7 +142,7 @@ class Request:
     def optimised(self) -> Graph:
         """The graph after the passes, which has no function that C does not have."""
         optimised, _ = optimise(self.graph)
-        _require_forms(optimised)
+        _require_forms(optimised, self.graph)
         return optimised
 
     @cached_property
@@ -231,13 +234,21 @@ def _for_c(graph: Graph, name: ScheduleName) -> Program:
     return samples_inside(schedule(graph, name, among))
 
 
-def _require_forms(graph: Graph) -> None:
+def _require_forms(optimised: Graph, written: Graph) -> None:
+    """Refuse functions that C does not have, by the equations as they were written where these have them."""
+    if next(_refused(optimised), None) is not None:
+        name, function = next(chain(_refused(written), _refused(optimised)))
+        raise EmitError(f"{function}, in the equation of {name!r}, has no form in C: compiled functions call SciPy's")
+
+
+def _refused(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Equations by name, with a function of each that has no form in C."""
     from codegen.emit.c.dialect import refused
 
     for equation in graph.equations:
         for node in postorder(equation.body):
             if not node.is_number and (function := refused(node)) is not None:
-                raise EmitError(f"{function} has no form in C: compiled functions call SciPy's")
+                yield equation.name, function
 
 
 def _without(convention: Layout, constants: Mapping[str, np.ndarray]) -> Layout:

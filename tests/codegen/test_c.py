@@ -38,9 +38,10 @@ from codegen.compare.functions import FUNCTIONS
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.names import RESERVED, Names, comment, file_name
 from codegen.export import Request, c_files, object_files
+from codegen.functions.special import written_name
 from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
-from codegen.runtime.machine import load_object
+from codegen.runtime.machine import Relocatable, load_object
 from codegen.walk import Extent, postorder
 from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
 from tests.codegen.test_selection import PRUNED, X, w
@@ -283,8 +284,16 @@ def test_every_function_by_libm_and_by_its_own_code(tmp_path: Path) -> None:
 def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
     x = Variable("x").symbol
     body = kind(sympy.Integer(2), x) if 2 in kind.nargs else kind(x)
-    with pytest.raises(EmitError, match=f"^{type(body).__name__} has no form in C: compiled functions call SciPy's$"):
+    expected = f"^{written_name(body)}, in the equation of 'e', has no form in C: compiled functions call SciPy's$"
+    with pytest.raises(EmitError, match=expected):
         c_files(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))))
+
+
+def test_a_refusal_says_what_was_written() -> None:
+    a, x = symbols("a x")
+    graph = from_expressions({"g": a * x, "e": 2 * sympy.lowergamma(a, x)}, [a, x])
+    with pytest.raises(EmitError, match=r"^lowergamma, in the equation of 'e', has no form in C"):
+        c_files(Request(graph))
 
 
 # --- what is refused, and what is written ---------------------------------------------------------------------------
@@ -458,6 +467,7 @@ OTHERS = {
     "aarch64-unknown-linux-gnu": b"\x7fELF\x02\x01",
     "riscv64-unknown-linux-gnu": b"\x7fELF\x02\x01",
     "arm64-apple-darwin": b"\xcf\xfa\xed\xfe",
+    "x86_64-w64-windows-gnu": b"\x64\x86",
     "wasm32-unknown-unknown": b"\x00asm",
 }
 
@@ -467,6 +477,29 @@ def test_object_files_for_other_machines(triple: str) -> None:
     files = object_files(Request(GRAPHS["the lecture's"], "net"), triple)
     assert bytes(files["net.o"]).startswith(OTHERS[triple])
     assert f"machine code for {triple}" in str(files["net.h"])
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    {"x86_64-w64-mingw32": "x86_64-w64-windows-gnu", "arm64-apple-macos": "arm64-apple-macosx"}.items(),
+)
+def test_the_other_names_of_systems(given: str, same: str) -> None:
+    assert Relocatable(given).triple == same
+
+
+@pytest.mark.parametrize(
+    "triple", ["x86_64", "x86_64-unknown-plan10", "x86_64-pc-linus-gnu", "wasm32-unknown-linux", "x86_64-a-unknown"]
+)
+def test_a_system_that_is_not_known_is_refused(triple: str) -> None:
+    with pytest.raises(EmitError, match=f"^triple: found '{triple}', expected an operating system "):
+        object_files(Request(lecture(), "net"), triple)
+
+
+@pytest.mark.parametrize("option", ["name", "triple"])
+def test_what_is_no_text_is_refused(option: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {option: 3}
+    with pytest.raises(EmitError, match=f"^{option}: found int, expected text"):
+        write_object(lecture(), tmp_path, **options)
 
 
 @pytest.mark.parametrize("triple", ["", "z80-unknown-none", "/etc/passwd", "x86_64\n"])
