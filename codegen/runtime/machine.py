@@ -121,11 +121,12 @@ SYSTEMS: Mapping[str, str] = {
     "mingw64": "windows-gnu",
     "win32": "windows",
     "wasi": "wasi",
+    "wasip": "wasip",
     "none": "none",
     "unknown": "unknown",
 }
 """The operating systems that a triple may name, without their versions, and what LLVM calls them."""
-_WEB_ASSEMBLY = ("unknown", "wasi")
+_WEB_ASSEMBLY = ("unknown", "wasi", "wasip")
 _SYSTEM = re.compile(r"(mingw32|mingw64|win32|[a-z]+)([0-9.]*)")
 _ENVIRONMENT = re.compile("(gnu|musl|elf|eabi|msvc|macho|threads)[A-Za-z0-9_]*")
 
