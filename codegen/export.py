@@ -56,8 +56,9 @@ def write_c(
     ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares the function at
     these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
 
-    All files are written, or none: what is there under their names stays until all texts are made. ``name`` and the
-    names in the graph are turned into identifiers that are safe. Raises :class:`EmitError` for what
+    All files are written, or none: what is there under their names stays until all texts are made, and so does a
+    ``CMakeLists.txt`` that is somebody else's. ``name`` and the names in the graph are turned into identifiers that
+    are safe: what C's libraries or CMake have gets an underscore behind it. Raises :class:`EmitError` for what
     :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions and others), and for
     constants and examples that do not fit.
 
