@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +56,9 @@ def write_c(
     ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares the function at
     these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
 
-    All files are written, or none: what is there under their names stays until all texts are made. ``name`` and the
-    names in the graph are turned into identifiers that are safe. Raises :class:`EmitError` for what
+    All files are written, or none: what is there under their names stays until all texts are made, and so does a
+    ``CMakeLists.txt`` that is somebody else's. ``name`` and the names in the graph are turned into identifiers that
+    are safe: what C's libraries or CMake have gets an underscore behind it. Raises :class:`EmitError` for what
     :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions and others), and for
     constants and examples that do not fit.
 
@@ -128,6 +131,8 @@ class Request:
 
     def __post_init__(self) -> None:
         require_graph(self.graph, EmitError)
+        if not isinstance(self.name, str):
+            raise EmitError(f"name: found {type(self.name).__name__}, expected text")
 
     @cached_property
     def real(self) -> Dtype:
@@ -138,7 +143,7 @@ class Request:
     def optimised(self) -> Graph:
         """The graph after the passes, which has no function that C does not have."""
         optimised, _ = optimise(self.graph)
-        _require_forms(optimised)
+        _require_forms(optimised, self.graph)
         return optimised
 
     @cached_property
@@ -157,11 +162,11 @@ class Request:
 
     def function(self, program: Program, work: tuple[tuple[Extent, ...], ...] | None = None) -> CFunction:
         """The function by its program."""
-        from codegen.emit.c.names import Names
+        from codegen.emit.c.names import file_name
         from codegen.emit.c.writer import CFunction
 
         convention = _without(self.layout, self.fixed)
-        return CFunction(program, convention, self.real, Names().new(self.name), self.fixed, work)
+        return CFunction(program, convention, self.real, file_name(self.name), self.fixed, work)
 
     def test(self, function: CFunction, cmake: str) -> Files:
         """The self-test and what builds it, if there is an example."""
@@ -230,13 +235,21 @@ def _for_c(graph: Graph, name: ScheduleName) -> Program:
     return samples_inside(schedule(graph, name, among))
 
 
-def _require_forms(graph: Graph) -> None:
+def _require_forms(optimised: Graph, written: Graph) -> None:
+    """Refuse functions that C does not have, by the equations as they were written where these have them."""
+    if next(_refused(optimised), None) is not None:
+        name, function = next(chain(_refused(written), _refused(optimised)))
+        raise EmitError(f"{function}, in the equation of {name!r}, has no form in C: compiled functions call SciPy's")
+
+
+def _refused(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Equations by name, with a function of each that has no form in C."""
     from codegen.emit.c.dialect import refused
 
     for equation in graph.equations:
         for node in postorder(equation.body):
             if not node.is_number and (function := refused(node)) is not None:
-                raise EmitError(f"{function} has no form in C: compiled functions call SciPy's")
+                yield equation.name, function
 
 
 def _without(convention: Layout, constants: Mapping[str, np.ndarray]) -> Layout:
@@ -294,16 +307,22 @@ def _expected(
 def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
     """Write several files into a directory: none is replaced before all have been written beside them.
 
+    Raises :class:`OSError`, with the path in question, where one of them cannot be written, and :class:`EmitError` for
+    a ``CMakeLists.txt`` that is there and somebody else's.
+
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.read_text() for path in write_together(folder, {"a": "one", "b": "two"})]
     ['one', 'two']
     """
     folder = Path(directory)
+    _require_writable(folder, files)
     written: list[tuple[str, Path]] = []
+    path = folder
     try:
         for name, text in files.items():
+            path = folder / name
             descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-", suffix=".part")
-            written.append((temporary, folder / name))
+            written.append((temporary, path))
             with os.fdopen(descriptor, "wb") as handle:
                 handle.write(text.encode() if isinstance(text, str) else text)
                 handle.flush()
@@ -311,12 +330,38 @@ def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | 
             os.chmod(temporary, 0o666 & ~_umask())
         for temporary, path in written:
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         for temporary, _ in written:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _os_error(error.errno or errno.EIO, path) from None
         raise
     return tuple(path for _, path in written)
+
+
+def _require_writable(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    from codegen.emit.c.selftest import MARK
+
+    if not folder.is_dir():
+        raise _os_error(errno.ENOTDIR if folder.exists() else errno.ENOENT, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _os_error(errno.EACCES, folder)
+    for name in files:
+        if (folder / name).is_dir():
+            raise _os_error(errno.EISDIR, folder / name)
+    path = folder / "CMakeLists.txt"
+    if path.name in files and path.exists():
+        with path.open("rb") as handle:
+            if handle.readline(1000).rstrip() != MARK.encode():
+                raise EmitError(
+                    f"found {str(path)!r}, which was not generated: remove it, or write to another directory"
+                )
+
+
+def _os_error(number: int, path: Path) -> OSError:
+    """The error of the system about a path."""
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _umask() -> int:

@@ -55,6 +55,7 @@ __all__ = [
     "sine_integral",
     "spherical_bessel",
     "wright_omega",
+    "written_name",
 ]
 
 
@@ -719,6 +720,21 @@ def as_written(expression: Expr) -> Expr:
     LambertW(x, -1) + lowergamma(a, x)
     """
     return rewrite(expression, lambda node: WRITTEN[node.func](*node.args) if node.func in WRITTEN else None)
+
+
+def written_name(node: Basic) -> str:
+    """What a user called the function that a node applies.
+
+    >>> a, x = sympy.symbols("a x", positive=True)
+    >>> written_name(regularised_lower_gamma(a, x)), written_name(sinc(x))
+    ('lowergamma', 'sinc')
+    """
+    if type(node) not in WRITTEN:
+        return type(node).__name__
+    arguments = [a if a.is_number else sympy.Dummy(positive=True) for a in node.args]
+    # A formula is over the function and what scales it, which has fewer arguments.
+    applied = WRITTEN[type(node)](*arguments).atoms(sympy.Function)
+    return max((len(part.args), type(part).__name__) for part in applied)[1]
 
 
 class Order(NamedTuple):

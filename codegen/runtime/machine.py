@@ -8,6 +8,7 @@ Numba's way 1.0), and calls take as long.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,11 +111,58 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 """By the first part of a triple."""
 
 
+SYSTEMS: Mapping[str, str] = {
+    "linux": "linux",
+    "darwin": "darwin",
+    "macos": "macosx",
+    "macosx": "macosx",
+    "windows": "windows",
+    "mingw32": "windows-gnu",
+    "mingw64": "windows-gnu",
+    "win32": "windows",
+    "wasi": "wasi",
+    "wasip": "wasip",
+    "none": "none",
+    "unknown": "unknown",
+}
+"""The operating systems that a triple may name, without their versions, and what LLVM calls them."""
+_WEB_ASSEMBLY = ("unknown", "wasi", "wasip")
+_SYSTEM = re.compile(r"(mingw32|mingw64|win32|[a-z]+)([0-9.]*)")
+_ENVIRONMENT = re.compile("(gnu|musl|elf|eabi|msvc|macho|threads)[A-Za-z0-9_]*")
+
+
+def _normalised(triple: str) -> tuple[Architecture, str]:
+    """What is known of the processor of a triple, and the triple as LLVM writes it.
+
+    LLVM takes what it does not know for nothing at all, and writes ELF.
+
+    >>> _normalised("x86_64-w64-mingw32")[1], _normalised("arm64-apple-macos14.0")[1]
+    ('x86_64-w64-windows-gnu', 'arm64-apple-macosx14.0')
+    """
+    if not isinstance(triple, str):
+        raise EmitError(f"triple: found {type(triple).__name__}, expected text such as 'aarch64-unknown-linux-gnu'")
+    shown = repr(" ".join(triple.split())[:60])
+    name, *rest = triple.split("-")
+    if name not in ARCHITECTURES:
+        raise EmitError(f"triple: found {shown}, expected one that begins with {', '.join(ARCHITECTURES)}")
+    # The third part, or the second where the vendor is left out.
+    for place in (1, 0):
+        found = _SYSTEM.fullmatch(rest[place]) if place < len(rest) else None
+        if found and found[1] in SYSTEMS and all(map(_ENVIRONMENT.fullmatch, rest[place + 1 :])):
+            break
+    else:
+        raise EmitError(f"triple: found {shown}, expected an operating system among {', '.join(SYSTEMS)}")
+    if found[1] != "none" and (found[1] in _WEB_ASSEMBLY) != (name == "wasm32"):
+        raise EmitError(f"triple: found {shown}, expected an operating system that there is for {name}")
+    written = [name, *rest[:place], SYSTEMS[found[1]] + found[2], *rest[place + 1 :]]
+    return ARCHITECTURES[name], "-".join(written)
+
+
 class Relocatable:
     """The machine that object files are for: the one at hand, or a named triple such as ``aarch64-unknown-linux-gnu``.
 
-    Raises :class:`EmitError` for an architecture that is not in :data:`ARCHITECTURES`, and a triple that LLVM does not
-    know.
+    Raises :class:`EmitError` for an architecture that is not in :data:`ARCHITECTURES`, a system that is not in
+    :data:`SYSTEMS`, and a triple that LLVM does not know.
 
     >>> Relocatable("aarch64-unknown-linux-gnu").pointer_bytes
     8
@@ -133,16 +181,10 @@ class Relocatable:
             features = llvm.get_host_cpu_features().flatten()
             options = {"cpu": llvm.get_host_cpu_name(), "features": features}
         else:
-            name = triple.split("-")[0]
-            if name not in ARCHITECTURES:
-                raise EmitError(
-                    f"triple: found {' '.join(triple.split())[:60]!r}, expected one that begins with "
-                    f"{', '.join(ARCHITECTURES)}"
-                )
+            known, self.triple = _normalised(triple)
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
-            known = ARCHITECTURES[name]
-            self.triple, self.register = triple, known.register
+            self.register = known.register
             options = {"features": known.features, "abiname": known.convention}
         try:
             target = llvm.Target.from_triple(self.triple)

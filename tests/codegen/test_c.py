@@ -36,11 +36,12 @@ from codegen import (
 from codegen import functions as f
 from codegen.compare.functions import FUNCTIONS
 from codegen.emit.c.dialect import literal
-from codegen.emit.c.names import RESERVED, Names, comment
+from codegen.emit.c.names import RESERVED, Names, comment, file_name
 from codegen.export import Request, c_files, object_files
+from codegen.functions.special import written_name
 from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
-from codegen.runtime.machine import load_object
+from codegen.runtime.machine import Relocatable, load_object
 from codegen.walk import Extent, postorder
 from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
 from tests.codegen.test_selection import PRUNED, X, w
@@ -98,6 +99,22 @@ def products() -> Graph:
     )
 
 
+def sums() -> Graph:
+    """Sums along rows of products whose factors are no elements, and the gradient of one over pairs."""
+    a, (x, y, X, C, r, q) = symbols("a"), map(IndexedBase, "xyXCrq")
+    n, m, d, k = Idx("n", symbols("N")), Idx("m", symbols("N")), Idx("d", 16), Idx("k", 3)
+    expressions = {
+        "e": sympy.Sum((x[n] - y[n]) ** 2, n),
+        "b": sympy.Sum((x[n] - a) ** 2, n),
+        "c": sympy.Sum((x[n] + 1) * (x[n] - 1), n),
+        "p": sympy.Sum(sympy.exp(-((x[n] - x[m]) ** 2)), n, m),
+        q[n, k]: sympy.Sum((X[n, d] - C[k, d]) ** 2, (d, 0, 15)),
+        r[n]: sympy.Sum(sympy.sin(X[n, d]) ** 2, (d, 0, 15)),
+    }
+    graph = from_expressions(expressions, [a, x, y, X, C])
+    return gradient(graph, "p", ["x"]).with_outputs(*graph.outputs, "dp/dx")
+
+
 def empty() -> Graph:
     """An output that is an input, one that is a number, and an input that nobody reads."""
     a, b = Variable("a"), Variable("b", (3,))
@@ -132,11 +149,17 @@ GRAPHS: Mapping[str, Graph] = {
     "extrema": extrema(),
     "the largest of a row": largest(),
     "products": products(),
+    "sums": sums(),
     "empty": empty(),
     "hostile": hostile(),
     **{f"selected: {case}": selected(case) for case in PRUNED},
 }
-SCHEDULES = {"2-5-3": ("unrolled", "loops"), "gelu": ("loops",), "conditions": ("loops", "unrolled")}
+SCHEDULES = {
+    "2-5-3": ("unrolled", "loops"),
+    "gelu": ("loops",),
+    "sums": ("loops",),
+    "conditions": ("loops", "unrolled"),
+}
 """By which schedules a graph is written; others in tiles if they have samples, else as loops."""
 SAMPLES = 70
 
@@ -261,8 +284,16 @@ def test_every_function_by_libm_and_by_its_own_code(tmp_path: Path) -> None:
 def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
     x = Variable("x").symbol
     body = kind(sympy.Integer(2), x) if 2 in kind.nargs else kind(x)
-    with pytest.raises(EmitError, match=f"^{type(body).__name__} has no form in C: compiled functions call SciPy's$"):
+    expected = f"^{written_name(body)}, in the equation of 'e', has no form in C: compiled functions call SciPy's$"
+    with pytest.raises(EmitError, match=expected):
         c_files(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))))
+
+
+def test_a_refusal_says_what_was_written() -> None:
+    a, x = symbols("a x")
+    graph = from_expressions({"g": a * x, "e": 2 * sympy.lowergamma(a, x)}, [a, x])
+    with pytest.raises(EmitError, match=r"^lowergamma, in the equation of 'e', has no form in C"):
+        c_files(Request(graph))
 
 
 # --- what is refused, and what is written ---------------------------------------------------------------------------
@@ -327,6 +358,53 @@ def test_names_are_identifiers_that_nothing_else_has(names: list[str]) -> None:
         assert name not in RESERVED
 
 
+@pytest.mark.parametrize("in_the_way", ["net.c", "CMakeLists.txt"])
+def test_a_directory_in_the_way_leaves_every_file_as_it_was(in_the_way: str, tmp_path: Path) -> None:
+    (tmp_path / in_the_way).mkdir()
+    (tmp_path / "net.h").write_text("old")
+    with pytest.raises(IsADirectoryError) as caught:
+        write_c(lecture(), tmp_path, name="net", example={"a": 1.0, "b": 2.0})
+    assert caught.value.filename == str(tmp_path / in_the_way)
+    assert (tmp_path / "net.h").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([in_the_way, "net.h"])
+
+
+def test_what_is_no_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for name, kind in (("missing", FileNotFoundError), ("file", NotADirectoryError)):
+        with pytest.raises(kind) as caught:
+            write_c(lecture(), tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+
+
+def test_the_build_file_of_somebody_else_stays(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"name": "net", "example": {"a": 1.0, "b": 2.0}}
+    for _ in range(2):  # one of ours is replaced
+        *_, cmake = write_c(lecture(), tmp_path, **options)
+    cmake.write_text("project(mine)")
+    (tmp_path / "net.c").unlink()
+    with pytest.raises(EmitError, match=r"^found '.*CMakeLists\.txt', which was not generated: .*$"):
+        write_c(lecture(), tmp_path, **options)
+    assert (cmake.read_text(), (tmp_path / "net.c").exists()) == ("project(mine)", False)
+
+
+TAKEN = """
+    remove stdin strlen finite INT8_MAX INT64_MAX M_2_PI M_LOG2E PRId64 NAN read FILE size_t y1 B50 pthread_create
+"""
+FILE_NAMES = "test m math Math string stdio stdint features all clean install help package debug remove"
+
+
+def test_names_of_libraries_and_tools_get_an_ending() -> None:
+    assert Names().all(TAKEN.split()) == [f"{name}_" for name in TAKEN.split()]
+    assert [file_name(name) for name in FILE_NAMES.split()] == [f"{name}_" for name in FILE_NAMES.split()]
+    assert Names().all(["W1", "x", "b2", "loss"]) == ["W1", "x", "b2", "loss"]
+
+
+def test_names_that_differ_in_case_have_headers_of_their_own() -> None:
+    texts = [str(c_files(Request(lecture(), name))[f"{name}.h"]) for name in ("model", "Model", "mOdel")]
+    assert len({re.findall("#ifndef (.*)", text)[0] for text in texts}) == 3
+
+
 @settings(max_examples=25)
 @given(st.text(alphabet='*/?\\\n"a ', max_size=20))
 def test_no_comment_ends_early(text: str) -> None:
@@ -389,6 +467,7 @@ OTHERS = {
     "aarch64-unknown-linux-gnu": b"\x7fELF\x02\x01",
     "riscv64-unknown-linux-gnu": b"\x7fELF\x02\x01",
     "arm64-apple-darwin": b"\xcf\xfa\xed\xfe",
+    "x86_64-w64-windows-gnu": b"\x64\x86",
     "wasm32-unknown-unknown": b"\x00asm",
 }
 
@@ -398,6 +477,29 @@ def test_object_files_for_other_machines(triple: str) -> None:
     files = object_files(Request(GRAPHS["the lecture's"], "net"), triple)
     assert bytes(files["net.o"]).startswith(OTHERS[triple])
     assert f"machine code for {triple}" in str(files["net.h"])
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    {"x86_64-w64-mingw32": "x86_64-w64-windows-gnu", "arm64-apple-macos": "arm64-apple-macosx"}.items(),
+)
+def test_the_other_names_of_systems(given: str, same: str) -> None:
+    assert Relocatable(given).triple == same
+
+
+@pytest.mark.parametrize(
+    "triple", ["x86_64", "x86_64-unknown-plan10", "x86_64-pc-linus-gnu", "wasm32-unknown-linux", "x86_64-a-unknown"]
+)
+def test_a_system_that_is_not_known_is_refused(triple: str) -> None:
+    with pytest.raises(EmitError, match=f"^triple: found '{triple}', expected an operating system "):
+        object_files(Request(lecture(), "net"), triple)
+
+
+@pytest.mark.parametrize("option", ["name", "triple"])
+def test_what_is_no_text_is_refused(option: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {option: 3}
+    with pytest.raises(EmitError, match=f"^{option}: found int, expected text"):
+        write_object(lecture(), tmp_path, **options)
 
 
 @pytest.mark.parametrize("triple", ["", "z80-unknown-none", "/etc/passwd", "x86_64\n"])

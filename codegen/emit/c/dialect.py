@@ -13,6 +13,7 @@ from sympy.core.basic import Basic
 from codegen import functions as f
 from codegen.dtypes import Dtype
 from codegen.emit.scalars import Dialect, Level, Text
+from codegen.functions.special import written_name
 
 
 @dataclass(frozen=True)
@@ -109,5 +110,5 @@ def dialect(dtype: Dtype) -> Dialect:
 
 
 def refused(node: Basic) -> str | None:
-    """The name of a function that has no form in C, or None."""
-    return type(node).__name__ if f.operation(type(node)).calls else None
+    """What a user calls a function that has no form in C, or None."""
+    return written_name(node) if f.operation(type(node)).calls else None

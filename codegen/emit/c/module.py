@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.emit.c import kernels, mathematics
-from codegen.emit.c.names import comment
+from codegen.emit.c.names import comment, macro_name
 from codegen.emit.c.writer import CFunction
 from codegen.ir.operations import count_operations, summary
 
@@ -15,7 +15,7 @@ SHOWN = 200
 
 def header(name: str, functions: Sequence[CFunction], notes: Sequence[str] = ()) -> str:
     """The text of ``name.h``: what each function computes, its parameters, its workspace and its declaration."""
-    guard = f"{name.upper()}_H"
+    guard = f"{macro_name(name)}_H"
     lines = [
         "/* Generated from equations; every array is flat, in row-major order, and overlaps no other.",
         "   A function returns 0, or the number of the first parameter that is out of its range: an extent below 1, an",
@@ -41,7 +41,7 @@ def header(name: str, functions: Sequence[CFunction], notes: Sequence[str] = ())
 
 def macro(function: CFunction) -> str:
     """The name of the size of a function's workspace."""
-    return f"{function.name.upper()}_WORKSPACE"
+    return f"{macro_name(function.name)}_WORKSPACE"
 
 
 def _description(function: CFunction) -> list[str]:

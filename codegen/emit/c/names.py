@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from zlib import crc32
 
+from codegen.emit.c.reserved import HEADERS, PATTERNS, PLATFORM, TARGETS
 from codegen.emit.text import escape
 
 KEYWORDS = """
@@ -37,7 +39,11 @@ OWN = """
 """What the code around the names uses."""
 
 _MATHEMATICS = {word + suffix for word in LIBRARY.split() for suffix in ("", "f", "l")}
-RESERVED = frozenset([*KEYWORDS.split(), *_MATHEMATICS, *OWN.split()])
+RESERVED = frozenset([*KEYWORDS.split(), *_MATHEMATICS, *PLATFORM.split(), *OWN.split()])
+FILES = frozenset([*HEADERS.split(), *TARGETS.split()])
+"""Names that a file or a target must not have, in small letters: there are systems where case makes no difference."""
+# f_… are functions, and a letter with a number what the code counts.
+_RESERVED = re.compile("|".join([*PATTERNS, "f_.*", "wide_.*", "[tuwvkp][0-9]+", "I"]))
 _LONGEST = 40
 
 
@@ -63,9 +69,26 @@ def sanitised(name: str) -> str:
     text = re.sub("_+", "_", text).strip("_")[:_LONGEST].rstrip("_") or "v"
     if text[0].isdigit() or name.startswith("_"):
         text = f"v_{text}"
-    # Macros are in capitals; f_… are functions, and a letter with a number what the code counts.
-    reserved = text in RESERVED or re.fullmatch("[A-Z][A-Z_]+[0-9]*|f_.*|wide_.*|[tuwvkp][0-9]+|I", text)
-    return f"{text}_" if reserved else text
+    return f"{text}_" if text in RESERVED or _RESERVED.fullmatch(text) else text
+
+
+def file_name(name: str) -> str:
+    """A name as that of a function and of its files and targets.
+
+    >>> [file_name(name) for name in ("model", "Math", "test", "m")]
+    ['model', 'Math_', 'test_', 'm_']
+    """
+    text = sanitised(name)
+    return f"{text}_" if text.lower() in FILES else text
+
+
+def macro_name(name: str) -> str:
+    """What the macros of a function begin with: in capitals, and another for each of the names in different cases.
+
+    >>> macro_name("model"), macro_name("Model")
+    ('MODEL', 'MODEL_16545DDD')
+    """
+    return name.upper() if name.islower() else f"{name.upper()}_{crc32(name.encode()):08X}"
 
 
 def _spelled(character: str) -> str:

@@ -9,11 +9,16 @@ import numpy as np
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.module import macro
+from codegen.emit.c.names import macro_name
 from codegen.emit.c.writer import CFunction
 from codegen.emit.layout import Slot
 
 TOLERANCE: Mapping[Dtype, float] = {"float64": 1e-12, "float32": 5e-4}
 """By how much a result may be missed: |found - expected| / max(1, |found|, |expected|)."""
+
+
+MARK = "# Generated from equations, for symnn and codegen to replace."
+"""The first line of a CMakeLists.txt that is ours."""
 
 
 def program(function: CFunction, inputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> str:
@@ -109,6 +114,7 @@ def _array(function: CFunction, name: str, values: np.ndarray, slot: Slot) -> It
 def cmake(name: str) -> str:
     """The text of a CMakeLists.txt with a library and its test."""
     return f"""\
+{MARK}
 cmake_minimum_required(VERSION 3.10)
 project({name} C)
 
@@ -121,13 +127,13 @@ endif()
 
 add_library({name} {name}.c)
 target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
-option({name.upper()}_NATIVE "Compile for this machine alone" ON)
+option({macro_name(name)}_NATIVE "Compile for this machine alone" ON)
 if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
     # Vectors of the machine at hand, and fused multiply-adds in them.
     include(CheckCCompilerFlag)
-    check_c_compiler_flag(-march=native HAS_NATIVE)
+    check_c_compiler_flag(-march=native HasMarchNative)
     target_compile_options({name} PRIVATE -Wall -Wextra -pedantic -O3 -ffp-contract=fast -fno-math-errno)
-    if({name.upper()}_NATIVE AND HAS_NATIVE)
+    if({macro_name(name)}_NATIVE AND HasMarchNative)
         target_compile_options({name} PRIVATE -march=native)
     endif()
 endif()
@@ -145,6 +151,7 @@ add_test(NAME {name} COMMAND {name}_test)
 def cmake_object(name: str) -> str:
     """The text of a CMakeLists.txt with an object file as a library, and its test."""
     return f"""\
+{MARK}
 cmake_minimum_required(VERSION 3.10)
 project({name} C)
 

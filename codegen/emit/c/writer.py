@@ -92,10 +92,12 @@ class CFunction:
         return str(n) if isinstance(n, int) else self.extents[n]
 
     def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
-        """The number of elements of an array; in a macro extents are its arguments, in parentheses."""
+        """The number of elements of an array; in a macro extents are its arguments, of any type of integers."""
         extents = list(shape)
         number = elements(extents)
-        symbols = [f"({self.extent_name(n)})" if macro else self.extent_name(n) for n in extents if is_symbolic(n)]
+        symbols = [
+            f"(size_t)({self.extent_name(n)})" if macro else self.extent_name(n) for n in extents if is_symbolic(n)
+        ]
         return "*".join([str(number)] * (number != 1 or not symbols) + symbols)
 
     @property
@@ -370,7 +372,7 @@ class _Writer:
             return None
         value = statement.value
         factors = (value,) if is_reference(value) else product_factors(value) or ()
-        if len(factors) not in (1, 2) or not all(self.is_row(factor, loop.index) for factor in factors):
+        if len(factors) not in (1, 2) or not all(is_reference(f) and self.is_row(f, loop.index) for f in factors):
             return None
         rows = [self.address(factor, scope, (loop.index,)) for factor in factors]
         call = "sum" if len(rows) == 1 else "dot"
