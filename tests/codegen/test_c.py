@@ -192,8 +192,10 @@ class Built:
         shapes = [self.graph.variable(name).shape for name in self.graph.outputs]
         found = [np.full([extents.get(n, n) for n in shape], np.nan, self.dtype) for shape in shapes]
         lengths = [ctypes.c_ssize_t(extents[n]) for n in self.graph.extents]
-        results = [ctypes.c_void_p(array.ctypes.data) for array in (*found, np.empty(200_000, self.dtype))]
-        return self.function(*lengths, *given, *results), found
+        workspace = np.empty(200_000, self.dtype)  # held while the function runs
+        results = [ctypes.c_void_p(array.ctypes.data) for array in (*found, workspace)]
+        status = self.function(*lengths, *given, *results)
+        return status, found
 
 
 def sources(folder: Path, rows: Sequence[tuple[Graph, str, str]]) -> list[Path]:
