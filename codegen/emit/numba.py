@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
+from sympy import Add, Expr, Idx, Integer, Mul
 
 from codegen.dtypes import Dtype
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.scalars import ExpressionWriter
 from codegen.emit.text import escape
+from codegen.emit.values import Scope, ValueWriter
 from codegen.ir.graph import Graph, Reduction, Variable
 from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
@@ -124,7 +124,7 @@ def functions(program: Program, layout: Layout, dtype: Dtype, prefix: str = "") 
 
 
 @dataclass
-class FunctionWriter:
+class FunctionWriter(ValueWriter):
     program: Program
     layout: Layout
     dtype: Dtype
@@ -263,7 +263,7 @@ class FunctionWriter:
 
     # --- statements -----------------------------------------------------------------------------------------------
 
-    def block(self, statements: Iterable[Statement], indent: int, scope: Mapping[Idx, str]) -> Iterator[str]:
+    def block(self, statements: Iterable[Statement], indent: int, scope: Scope) -> Iterator[str]:
         pad = "    " * indent
         for statement in statements:
             if isinstance(statement, Loop):
@@ -290,7 +290,7 @@ class FunctionWriter:
                     yield f"{pad}# {escape(str(statement.equation))}"
                 yield from (f"{pad}{line}" for line in self.statement(statement, scope))
 
-    def integer_text(self, value: Expr, scope: Mapping[Idx, str]) -> str:
+    def integer_text(self, value: Expr, scope: Scope) -> str:
         """A sum of indices, lengths and integers."""
 
         def factor(part: Expr) -> str:
@@ -302,7 +302,7 @@ class FunctionWriter:
         products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
         return " + ".join(sorted("*".join(product) for product in products))
 
-    def samples(self, samples: Samples, indent: int, scope: Mapping[Idx, str]) -> Iterator[str]:
+    def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""
         pad = "    " * indent
         yield from self.block(samples.fills, indent, scope)
@@ -319,7 +319,7 @@ class FunctionWriter:
             self.tile = None
         yield from self.block(samples.stores, indent, scope)
 
-    def statement(self, statement: Statement, scope: Mapping[Idx, str]) -> Iterator[str]:
+    def statement(self, statement: Statement, scope: Scope) -> Iterator[str]:
         if isinstance(statement, Contract):
             yield self.contraction(statement)
         elif isinstance(statement, Fill):
@@ -346,7 +346,7 @@ class FunctionWriter:
         ]
         return f"np.dot({', '.join(operands)}, {self.array_of(statement.equation.target)})"
 
-    def neutral(self, statement: Fill, scope: Mapping[Idx, str]) -> Iterator[str]:
+    def neutral(self, statement: Fill, scope: Scope) -> Iterator[str]:
         value = self.number(float(statement.equation.monoid.neutral))
         inner = dict(scope)
         for depth, index in enumerate(statement.over):
@@ -356,40 +356,14 @@ class FunctionWriter:
 
     # --- references and expressions -------------------------------------------------------------------------------
 
-    def temporary(self) -> str:
-        self.temporaries += 1
-        return f"u{self.temporaries}"
+    def setting(self, name: str, text: str) -> str:
+        return f"{name} = {text}"
 
-    def expression(self, value: Expr, scope: Mapping[Idx, str]) -> tuple[list[str], str]:
-        lines: list[str] = []
+    def as_real(self, integer: str) -> str:
+        # Numba computes with integers as such: n*n*n would overflow, and with float32 they would make float64.
+        return f"{'float' if self.dtype == 'float64' else 'np.float32'}({integer})"
 
-        def assign(text: str) -> str:
-            name = self.temporary()
-            lines.append(f"{name} = {text}")
-            return name
-
-        def name_of(node: Expr) -> str:
-            integer = integer_of(node)
-            if integer is None:
-                return self.text_of(node, scope)
-            # Numba computes with integers as such: n*n*n would overflow, and with float32 they would make float64.
-            return f"{'float' if self.dtype == 'float64' else 'np.float32'}({integer})"
-
-        def integer_of(node: Expr) -> str | None:
-            if isinstance(node, Integer):
-                return str(int(node))
-            if isinstance(node, Idx):
-                return self.position(node, scope, Place.INPUT)
-            if isinstance(node, Symbol) and node.is_integer:
-                return self.extent_name(node)
-            if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
-                return self.text_of(node, scope)
-            return None
-
-        text = ExpressionWriter(name_of, integer_of, self.number, assign).write(value)
-        return lines, text
-
-    def text_of(self, reference: Expr, scope: Mapping[Idx, str]) -> str:
+    def text_of(self, reference: Expr, scope: Scope) -> str:
         """A reference or target as it is stored."""
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
@@ -403,10 +377,10 @@ class FunctionWriter:
             return f"w{storage.number}"
         return self.array(self.program.graph.variable(base_name(reference)))
 
-    def subscript_text(self, key: Iterable[Expr], scope: Mapping[Idx, str], place: Place) -> str:
+    def subscript_text(self, key: Iterable[Expr], scope: Scope, place: Place) -> str:
         return "[" + ", ".join(self.position(i, scope, place) for i in key) + "]"
 
-    def position(self, subscript: Expr, scope: Mapping[Idx, str], place: Place) -> str:
+    def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
         """A subscript; work arrays of a tile count samples from its first."""
         if not isinstance(subscript, Idx):
             return str(int(subscript))

@@ -137,15 +137,7 @@ if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")
         target_compile_options({name} PRIVATE -march=native)
     endif()
 endif()
-if(UNIX)
-    target_link_libraries({name} PUBLIC m)
-endif()
-
-enable_testing()
-add_executable({name}_test {name}_test.c)
-target_link_libraries({name}_test {name})
-add_test(NAME {name} COMMAND {name}_test)
-"""
+{_cmake_test(name)}"""
 
 
 def cmake_object(name: str) -> str:
@@ -162,6 +154,12 @@ add_library({name} STATIC {name}.o)
 set_target_properties({name} PROPERTIES LINKER_LANGUAGE C)
 set_source_files_properties({name}.o PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
+{_cmake_test(name)}"""
+
+
+def _cmake_test(name: str) -> str:
+    """How a library is linked, and its test."""
+    return f"""\
 if(UNIX)
     target_link_libraries({name} PUBLIC m)
 endif()

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
+from sympy import Add, Expr, Idx, Integer, Mul
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
 from codegen.emit.c.names import Names, comment
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.scalars import ExpressionWriter, product_factors
+from codegen.emit.scalars import product_factors
+from codegen.emit.values import Scope, ValueWriter
 from codegen.errors import EmitError
 from codegen.ir.graph import Reduction, Variable
 from codegen.schedule.program import (
@@ -40,7 +41,6 @@ from codegen.schedule.program import (
 )
 from codegen.walk import Extent, base_name, elements, extent, is_fixed, is_reference, is_symbolic, subscripts
 
-Scope = Mapping[Idx, str]
 Path = tuple[tuple[int, int], ...]
 """Where the writer stands: each block around, from the outside in, and the number of the statement in it."""
 
@@ -168,7 +168,7 @@ def _brackets(variable: Variable) -> str:
 
 
 @dataclass
-class _Writer:
+class _Writer(ValueWriter):
     """The text of one function.
 
     ``declared`` says which local numbers begin at which statement of which block, ``assignments`` how often each is
@@ -515,37 +515,14 @@ class _Writer:
     def number(self, value: float) -> str:
         return literal(value, self.function.dtype)
 
-    def temporary(self) -> str:
-        self.temporaries += 1
-        return f"u{self.temporaries}"
+    def extent_name(self, n: Extent) -> str:
+        return self.function.extent_name(n)
 
-    def expression(self, value: Expr, scope: Scope) -> tuple[list[str], str]:
-        lines: list[str] = []
+    def setting(self, name: str, text: str) -> str:
+        return f"const {self.function.real} {name} = {text};"
 
-        def assign(text: str) -> str:
-            name = self.temporary()
-            lines.append(f"const {self.function.real} {name} = {text};")
-            return name
-
-        def name_of(node: Expr) -> str:
-            integer = integer_of(node)
-            if integer is None:
-                return self.text_of(node, scope)
-            return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
-
-        def integer_of(node: Expr) -> str | None:
-            if isinstance(node, Integer):
-                return str(int(node))
-            if isinstance(node, Idx):
-                return self.position(node, scope, Place.INPUT)
-            if isinstance(node, Symbol) and node.is_integer:
-                return self.function.extent_name(node)
-            if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
-                return self.text_of(node, scope)
-            return None
-
-        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect).write(value)
-        return lines, text
+    def as_real(self, integer: str) -> str:
+        return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
 
     def local(self, reference: Expr) -> int | None:
         """The number of a local, where a reference is one."""
