@@ -523,8 +523,8 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
     """The values of the network's inputs at one sample, scaled as the network was trained."""
     import numpy as np
 
-    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.inputs)]))
-    return {**trained.network.split(trained.theta), "x": x, "y": _target(trained, label, target)}
+    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.features)]))
+    return {**trained.network.unmerged(trained.theta), "x": x, "y": _target(trained, label, target)}
 
 
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:

@@ -34,7 +34,7 @@ def network_rows(
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
-    values = {**network.split(theta), **example(network, generator, samples)}
+    values = {**network.unmerged(theta), **example(network, generator, samples)}
     weights, small = tuple(network.layout), network.parameter_count <= DENSE_PARAMETERS
     kinds = [
         ("gradient", "loss", weights),

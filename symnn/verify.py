@@ -62,9 +62,9 @@ def check(
     return check_gradient(
         network.graph,
         "loss",
-        {**network.split(theta), **values},
+        {**network.unmerged(theta), **values},
         list(network.layout),
-        gradient=network.split(gradient),
+        gradient=network.unmerged(gradient),
         methods=methods,
         seed=seed,
         dtype=dtype,
@@ -73,7 +73,7 @@ def check(
 
 def example(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
     """Random inputs, and targets of the kind that the loss wants."""
-    x = generator.normal(size=(samples, network.inputs))
+    x = network.shaped(generator.normal(size=(samples, network.features)))
     if network.target.kind == "integer":
         return {"x": x, "y": generator.integers(0, network.outputs, samples)}
     rows = generator.uniform(0.05, 1.0, (samples, network.outputs))

@@ -141,7 +141,7 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
         "activation: expected a function of one number, found 'softmax', which is part of",
     ),
     "a misspelt activation": (lambda: dense(3, "tahn"), "unknown activation 'tahn'; did you mean 'tanh'?"),
-    "a misspelt parameter": (lambda: dense(3, {"elu": {"alhpa": 1}}), "activation: elu: unknown parameter 'alhpa'"),
+    "a misspelt parameter": (lambda: dense(3, {"elu": {"alhpa": 1}}), "activation.elu: unknown parameter 'alhpa'"),
     "a misspelt initialiser": (lambda: dense(3, initialiser="he_norml"), "unknown initialiser 'he_norml'; did you"),
     "no loss": (lambda: Network(2, (dense(1),), None), "loss: found None, expected the name of a loss"),  # type: ignore[arg-type]
     "no loss at all": (lambda: Network(4, [dense(3)]), "Network: loss is missing, expected Network(inputs, layers, lo"),  # type: ignore[call-arg]

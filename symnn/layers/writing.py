@@ -1,0 +1,232 @@
+"""Writing layers down: what flows between them, the parameters they ask for, and the place where one is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from sympy import Expr
+
+from codegen import Equation, Index, Variable
+from symnn.builder import Builder
+from symnn.choices import ActivationLike, is_identity, resolve_activation
+from symnn.initialisers import INITIALISERS
+from symnn.shapes import TIME, Axis, Shape
+
+
+@dataclass(frozen=True)
+class Value:
+    """A vertex over samples that flows from layer to layer, and an index for each of its axes, the samples first."""
+
+    variable: Variable
+    indices: tuple[Index, ...]
+
+    @property
+    def here(self) -> Expr:
+        """The element at the indices."""
+        return self.variable[self.indices]
+
+    def at(self, *subscripts: Expr | int) -> Expr:
+        """The element of the same sample at other subscripts."""
+        return self.variable[self.indices[0], *subscripts]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array that training finds: its axes, its first values, and whether weight decay counts it."""
+
+    axes: tuple[int | Axis, ...]
+    fill: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+    decays: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return tuple(int(axis.extent) if isinstance(axis, Axis) else axis for axis in self.axes)
+
+    @property
+    def unmerged(self) -> tuple[int, ...]:
+        """The shape in the graph, where an axis that was made of several is still these; in memory it is the same."""
+        parts = (axis.extents if isinstance(axis, Axis) else (axis,) for axis in self.axes)
+        return tuple(int(extent) for part in parts for extent in part)
+
+
+def weights(axes: tuple[int | Axis, ...], fans: tuple[int, int], initialiser: str | None, feeds: ActivationLike) -> Parameter:
+    """Random weights; ``fans`` are the numbers each output is made of and each input goes to.
+
+    Without an initialiser of its own a layer gets He's before relu and its relatives, otherwise Glorot's.
+    """
+    fan_in, fan_out = fans
+    row = INITIALISERS[initialiser or ("he_normal" if _is_rectifier(feeds) else "glorot_uniform")]
+    return Parameter(axes, lambda generator, shape: row(generator, fan_out, fan_in, shape), decays=True)
+
+
+def filled(axes: tuple[int | Axis, ...], value: float = 0.0) -> Parameter:
+    """An array that is the same number everywhere at first, such as a bias."""
+    return Parameter(axes, lambda _, shape: np.full(shape, value))
+
+
+RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})
+
+
+def _is_rectifier(activation: ActivationLike) -> bool:
+    return getattr(activation, "name", activation) in RECTIFIERS
+
+
+# --- layers in their order ----------------------------------------------------------------------------------------
+
+
+class Written(Protocol):
+    """A layer, as far as writing it down is concerned."""
+
+    @property
+    def applies(self) -> ActivationLike: ...
+
+    @property
+    def branches(self) -> Sequence[Sequence[Written]]: ...
+
+    def shape(self, given: Shape) -> Shape: ...
+
+    def parameters(self, given: Shape, feeds: ActivationLike) -> Mapping[str, Parameter]: ...
+
+    def write(self, place: Place, x: Value) -> Value: ...
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A layer in a network: its number, which is that of the last layer with parameters, and its own parameters."""
+
+    layer: Written
+    number: int
+    given: Shape
+    own: Mapping[str, Parameter]
+    """By letter; in the network each has the layer's number behind it."""
+
+    @property
+    def named(self) -> Iterator[tuple[str, Parameter]]:
+        """The parameters by their names in the network."""
+        return ((f"{letter}{self.number}", parameter) for letter, parameter in self.own.items())
+
+
+def placed(layers: Sequence[Written], given: Shape) -> Iterator[Placed]:
+    """The layers that hold no others, in the order in which they are written down.
+
+    Raises :class:`~symnn.errors.FieldError` where a shape does not fit.
+    """
+    number = 0
+    for layer, shape, feeds in _visited(layers, given):
+        own = layer.parameters(shape, feeds)
+        number += bool(own)
+        yield Placed(layer, number, shape, own)
+
+
+def _visited(layers: Sequence[Written], given: Shape) -> Iterator[tuple[Written, Shape, ActivationLike]]:
+    """Each layer, the shape of what it is given, and the activation that the next layer begins with."""
+    for layer, after in zip(layers, [*layers[1:], None]):
+        if layer.branches:
+            for branch in layer.branches:
+                yield from _visited(branch, given)
+        else:
+            yield layer, given, None if after is None else after.applies
+        given = layer.shape(given)
+
+
+# --- equations ----------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """The equations of layers, as they are written one after the other."""
+
+    def __init__(self, layers: Sequence[Written], given: Shape) -> None:
+        self.builder = Builder()
+        self.number = 0
+        self._taken: set[str] = set()
+        found = list(placed(layers, given))
+        self._next = iter(found)
+        self._letters = _letters(found)
+
+    def chain(self, layers: Iterable[Written], x: Value) -> Value:
+        """What comes out of the last layer, each taking what the one before it gives."""
+        for layer in layers:
+            if layer.branches:
+                x = layer.write(Place(self, (), {}, self._letters.get(self.number, "h")), x)
+                continue
+            here = next(self._next)
+            self.number = here.number
+            own = {
+                letter: self.builder.parameter(f"{letter}{here.number}", *parameter.unmerged)
+                for letter, parameter in here.own.items()
+            }
+            x = layer.write(Place(self, here.given, own, self._letters.get(here.number, "h")), x)
+        return x
+
+    def name(self, stem: str) -> str:
+        """A name with the number of the layer, and with primes where another vertex has it."""
+        name = f"{stem}{self.number}"
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return name
+
+    def called(self, name: str, value: Value) -> Value:
+        """The value under another name, as a whole that nothing else reads: the last vertex is renamed if it is it."""
+        last = self.builder.equations[-1] if self.builder.equations else None
+        if last is None or last.name != value.variable.name:
+            return Value(self.builder.map(name, value.indices, value.here), value.indices)
+        variable = Variable(name, value.variable.shape)
+        self.builder.equations[-1] = Equation(variable[value.indices], last.body, last.reduction, last.reduced)
+        return Value(variable, value.indices)
+
+
+def _letters(layers: Sequence[Placed]) -> Mapping[int, str]:
+    """The index of the units of each layer with weights: t of the last, h of a single hidden one, else h1, h2, …
+
+    Where t is time, the last has o.
+    """
+    output = "o" if any(axis.name == TIME for here in layers for axis in here.given) else "t"
+    numbers = [here.number for here in layers if "W" in here.own]
+    last = numbers[-1:]
+    return {number: output if number in last else "h" if len(numbers) == 2 else f"h{number}" for number in numbers}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a layer is written: what it is given, its parameters, the letter of its units, the vertices it adds."""
+
+    writer: Writer
+    given: Shape
+    parameters: Mapping[str, Variable]
+    letter: str
+
+    def unit(self, count: int) -> Index:
+        """The index of the units of this layer."""
+        return Index(self.letter, count)
+
+    def split(self, x: Value) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+        """The indices of what comes in: those in front, and those that make up the last axis, one or more."""
+        count = len(self.given[-1].extents)
+        return x.indices[:-count], x.indices[-count:]
+
+    def map(self, stem: str, indices: Sequence[Index], body: Expr) -> Value:
+        """The vertex ``stem[indices] = body``; the layer's number stands behind the stem."""
+        return Value(self.writer.builder.map(self.writer.name(stem), indices, body), tuple(indices))
+
+    def sum(self, stem: str, indices: Sequence[Index], body: Expr, over: Sequence[Index]) -> Value:
+        """The vertex ``stem[indices] = Σ_over body``."""
+        return Value(self.writer.builder.sum(self.writer.name(stem), indices, body, over), tuple(indices))
+
+    def max(self, stem: str, indices: Sequence[Index], body: Expr, over: Sequence[Index]) -> Value:
+        """The vertex ``stem[indices] = max_over body``."""
+        return Value(self.writer.builder.max(self.writer.name(stem), indices, body, over), tuple(indices))
+
+    def activated(self, x: Value, activation: ActivationLike) -> Value:
+        """The activation of every element; what it is given where there is none."""
+        if activation is None or is_identity(activation):
+            return x
+        return self.map("a", x.indices, resolve_activation(activation)(x.here))
+
+    def chain(self, layers: Iterable[Written], x: Value) -> Value:
+        """Layers inside this one."""
+        return self.writer.chain(layers, x)
