@@ -366,7 +366,9 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     first = next(iter(network.layout))
     code = file.get_slice(first).get_dtype() if first in found else "F64"
     if code not in CODES.values():
-        raise CheckpointError(f"{name}: tensor {first!r}: found dtype {code}, expected one of {', '.join(CODES.values())}")
+        raise CheckpointError(
+            f"{name}: tensor {first!r}: found dtype {code}, expected one of {', '.join(CODES.values())}"
+        )
     expected = _expected(network, code, found)
     if missing := [tensor for tensor in expected if tensor not in found]:
         raise CheckpointError(f"{name}: tensor {missing[0]!r} is missing, expected {_described(*expected[missing[0]])}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Literal, Protocol
@@ -77,11 +77,6 @@ class _Table:
 
     def _named(self, name: str, parameters: object) -> Choice:
         name = canonical(self.kind, name)
-        if name == "softmax":
-            raise FieldError(
-                "expected a function of one number, found 'softmax', which is part of the loss softmax_cross_entropy: "
-                "with it the last layer needs no activation"
-            )
         if name not in self.rows:
             raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
         known = self.rows[name].parameters
@@ -116,7 +111,18 @@ def _formula_problem(text: str, variables: tuple[str, ...]) -> str | None:
     return None
 
 
-ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
+@dataclass(frozen=True)
+class Together:
+    """An activation of all features of a sample, or of a step, together: several equations make it."""
+
+    name: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+TOGETHER: Mapping[str, Together] = {"softmax": Together("softmax")}
+"""Those, by name; :mod:`symnn.layers.writing` writes them down."""
+
+ACTIVATION = _Table("activation", {**ACTIVATIONS, **TOGETHER}, ("x",))
 LOSS = _Table("loss", LOSSES, ("output", "target"))
 TABLES: Mapping[str, _Table] = {table.kind: table for table in (ACTIVATION, LOSS)}
 
@@ -149,9 +155,15 @@ def given(kind: Literal["activation", "loss"], value: Any) -> Any:
     return value
 
 
+def name_of(activation: ActivationLike) -> str | None:
+    """The name of an activation, None of one without."""
+    found = getattr(activation, "name", activation)
+    return found if isinstance(found, str) else None
+
+
 def is_identity(activation: ActivationLike) -> bool:
     """Whether an activation leaves everything as it is."""
-    return getattr(activation, "name", activation) == "identity"
+    return name_of(activation) in (None, "identity") and not callable(activation)
 
 
 def resolve_activation(given: ActivationLike) -> Formula:

@@ -11,7 +11,7 @@ from codegen.compare.functions import FUNCTIONS, function_rows
 from codegen.compare.ways import PLAIN
 from codegen.dtypes import Dtype
 from symnn.network import Network, dense
-from symnn.verify import example
+from symnn.samples import example
 
 DENSE_PARAMETERS = 40
 """Up to so many parameters a network is small: whole Jacobians and Hessians, and all schedules, are compared too."""

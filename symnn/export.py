@@ -14,6 +14,7 @@ from codegen.functions import absolute, select
 from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
 from symnn.network import Network
+from symnn.samples import example
 from symnn.shapes import indices
 
 ROWS = 5
@@ -32,13 +33,9 @@ def gradient_request(network: Network, name: str, dtype: DTypeLike = "float64") 
     """
     graph = network.gradient_graph
     pack = {"theta": list(network.layout), "gradient": list(graph.outputs[1:])}
-    generator = np.random.Generator(np.random.PCG64(0))
-    x = network.shaped(generator.normal(size=(ROWS, network.features)))
-    rows = generator.uniform(0.0, 1.0, (ROWS, network.outputs))
-    labels = generator.integers(0, network.outputs, ROWS)
-    y = labels if network.target.kind == "integer" else rows
-    example = {**network.unmerged(network.initial_parameters(0)), "x": x, "y": y}
-    return Request(graph, name, dtype, pack=pack, example=example)
+    data = example(network, np.random.Generator(np.random.PCG64(0)), ROWS)
+    at = {**network.unmerged(network.initial_parameters(0)), **data}
+    return Request(graph, name, dtype, pack=pack, example=at)
 
 
 def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None = None) -> Request:

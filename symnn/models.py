@@ -83,9 +83,9 @@ def one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
 class PartError(ValueError):
     """What pydantic finds wrong with a part of a spec whose model only its content tells."""
 
-    def __init__(self, model: type[SpecModel], error: ValidationError) -> None:
+    def __init__(self, model: type[SpecModel], error: ValidationError, inside: Steps = ()) -> None:
         super().__init__(str(error))
-        self.model, self.error = model, error
+        self.model, self.error, self.inside = model, error, inside
 
 
 class _Mistake(NamedTuple):
@@ -112,10 +112,10 @@ def sentence(source: str, path: Steps, message: str) -> str:
     return f"{source}: {field}: {message}" if field else f"{source}: {message}"
 
 
-def describe(source: str, model: type[SpecModel], error: ValidationError) -> str:
+def describe(source: str, model: type[SpecModel], error: ValidationError, inside: Steps = ()) -> str:
     """The first error and the number of others; a misspelt field comes first, for it explains a missing one."""
     # A default that depends on a field which is wrong is none of the user's mistakes.
-    found = [one for one in _mistakes(model, (), error) if one.error["type"] != "default_factory_not_called"]
+    found = [one for one in _mistakes(model, inside, error) if one.error["type"] != "default_factory_not_called"]
     found.sort(key=lambda one: one.error["type"] != "extra_forbidden")
     path, message = _explain(found[0])
     others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -127,7 +127,7 @@ def _mistakes(model: type[SpecModel], within: Steps, error: ValidationError) -> 
     for one in error.errors(include_url=False):
         found = _Mistake(model, within, one)
         if isinstance(found.cause, PartError):
-            yield from _mistakes(found.cause.model, (*within, *one["loc"]), found.cause.error)
+            yield from _mistakes(found.cause.model, (*within, *one["loc"], *found.cause.inside), found.cause.error)
         else:
             yield found
 

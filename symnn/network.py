@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, prod
 from pathlib import Path
@@ -15,6 +15,7 @@ from sympy import Expr, Mul, Rational
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
+from codegen.passes import prune
 from codegen.schedule import ScheduleName
 from codegen.walk import elements, extent
 from symnn.activations import exact
@@ -23,8 +24,8 @@ from symnn.choices import Choice, LossLike, given, resolve_loss
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import called, constructed, whole_number
 from symnn.layers.dense import dense
-from symnn.layers.layer import Layer, shape_after
-from symnn.layers.writing import Parameter, Value, Writer, placed
+from symnn.layers.layer import Layer, require_scores, shape_after
+from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
 from symnn.models import sentence
 from symnn.objective import Objective
 from symnn.shapes import Inputs, Shape, described, extents, indices, input_shape, numbers, read_inputs
@@ -82,15 +83,16 @@ class Network:
             if not isinstance(layer, Layer):
                 raise SpecError(f"layers[{number}]: expected a layer, such as dense(8, 'tanh'), found {quote(layer)}")
         object.__setattr__(self, "inputs", _checked_inputs(self.inputs))
+        if self.loss is None:
+            raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
+        object.__setattr__(self, "loss", _checked_loss(self.loss))
         try:
             shape_after(self.layers, self.input_shape)
             if not self.layout:
                 raise FieldError("expected at least one layer with weights, such as dense(8), found none")
+            require_scores(self.layers, self.reading)
         except FieldError as error:
-            raise SpecError(sentence("layers", error.path, str(error)).replace("layers: [", "layers[", 1)) from None
-        if self.loss is None:
-            raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
-        object.__setattr__(self, "loss", _checked_loss(self.loss))
+            raise SpecError(sentence("Network", ("layers", *error.path), str(error))) from None
         decay = self.weight_decay
         if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay < inf:
             raise SpecError(f"weight_decay: found {quote(decay)}, expected a finite number of at least 0")
@@ -108,8 +110,50 @@ class Network:
 
     @cached_property
     def graph(self) -> Graph:
-        """Forward pass and loss."""
-        b, output = self._written()
+        """Forward pass and loss, as predictions are made: without dropout, with running averages."""
+        return self._with_loss(*self._written())
+
+    @cached_property
+    def training_graph(self) -> Graph:
+        """Forward pass and loss as gradients are taken of them; another graph where a layer has a form for training."""
+        return self._with_loss(*self._trained) if self.differs else self.graph
+
+    @cached_property
+    def forward_graph(self) -> Graph:
+        """The forward pass alone: ``output`` from the parameters and ``x``."""
+        writer, _ = self._written()
+        return Graph((*self._inputs, *self.input_variables), tuple(writer.builder.equations), ("output",))
+
+    @cached_property
+    def gradient_graph(self) -> Graph:
+        """The loss and its gradient with respect to every parameter, by backpropagation on the layer equations."""
+        return gradient(self.training_graph, "loss", [p.name for p in self.layout.values()])
+
+    @cached_property
+    def step_graph(self) -> Graph:
+        """The same with what running averages take from a batch in the place of their gradient, which is 0."""
+        graph, batch = self.gradient_graph, self._trained[0].batch if self.differs else {}
+        outputs = [batch[name].name if name in batch else found for name, found in zip(self.layout, graph.outputs[1:])]
+        return prune(graph.with_outputs(graph.outputs[0], *outputs)) if batch else graph
+
+    @property
+    def differs(self) -> bool:
+        """Whether a layer is written otherwise for training than for predictions."""
+        return any(layer.differs for layer in self.layers)
+
+    @property
+    def masks(self) -> Sequence[Mask]:
+        """The inputs of the training's form that are drawn for each step."""
+        return self._trained[0].masks if self.differs else ()
+
+    @property
+    def averages(self) -> slice:
+        """Where the running averages lie in theta: at its end."""
+        count = sum(prod(p.shape) for p in self._parameters.values() if p.averages)
+        return slice(self.parameter_count - count, self.parameter_count)
+
+    def _with_loss(self, writer: Writer, output: Value) -> Graph:
+        b = writer.builder
         loss, parameters = resolve_loss(self.loss)
         y = self.target
         *at, t = output.indices
@@ -123,18 +167,8 @@ class Network:
             squares = [_square(b, weights) for weights in decayed]
             total = mean.symbol + Mul(Rational(1, 2), exact(self.weight_decay), sum(squares[1:], squares[0]))
             b.map("loss", [], total)
-        return Graph((*b.parameters, self._x(b), y), tuple(b.equations), ("loss",))
-
-    @cached_property
-    def forward_graph(self) -> Graph:
-        """The forward pass alone: ``output`` from the parameters and ``x``."""
-        b, _ = self._written()
-        return Graph((*b.parameters, self._x(b)), tuple(b.equations), ("output",))
-
-    @cached_property
-    def gradient_graph(self) -> Graph:
-        """The loss and its gradient with respect to every parameter, by backpropagation on the layer equations."""
-        return gradient(self.graph, "loss", [p.name for p in self.layout.values()])
+        masks = [mask.variable for mask in writer.masks]
+        return Graph((*self._inputs, *self.input_variables, y, *masks), tuple(b.equations), ("loss",))
 
     @property
     def target(self) -> Variable:
@@ -148,8 +182,8 @@ class Network:
 
     @property
     def data(self) -> tuple[Variable, ...]:
-        """The variables that are given at each call: ``x`` and ``y``."""
-        return self.graph.inputs[len(self.layout) :]
+        """The variables that are given at each call of the gradient: ``x``, ``y`` and the masks of a training."""
+        return self.training_graph.inputs[len(self.layout) :]
 
     @property
     def outputs(self) -> int:
@@ -217,15 +251,27 @@ class Network:
         said = (layer.unbounded for layer in reversed(self.layers))
         return next((found for found in said if found is not None), True) and resolve_loss(self.loss)[0].of_difference
 
-    def _x(self, b: Builder) -> Variable:
-        return Variable("x", (b.S, *extents(self.input_shape)))
+    @property
+    def input_variables(self) -> tuple[Variable, ...]:
+        """The variables that predictions are made of: ``x``."""
+        return (Variable("x", (Builder().S, *extents(self.input_shape))),)
 
-    def _written(self) -> tuple[Builder, Value]:
+    @cached_property
+    def _trained(self) -> tuple[Writer, Value]:
+        return self._written(training=True)
+
+    def _written(self, training: bool = False) -> tuple[Writer, Value]:
         """The equations of the layers, the last of which is ``output``."""
-        writer = Writer(self.layers, self.input_shape)
-        b = writer.builder
-        x = Value(self._x(b), (b.s, *indices(self.input_shape)))
-        return b, writer.called("output", writer.chain(self.layers, x))
+        given = self.input_shape
+        writer = Writer(self.layers, given, training)
+        x = Value(self.input_variables[0], (writer.builder.s, *indices(given)))
+        output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
+        return writer, writer.called("output", output)
+
+    @property
+    def _inputs(self) -> tuple[Variable, ...]:
+        """The parameters as the graphs declare them, in the order of theta."""
+        return tuple(Variable(name, parameter.unmerged) for name, parameter in self._parameters.items())
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -246,7 +292,8 @@ class Network:
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:
         """By name, in the order of theta, as the graph declares them."""
-        return dict(named for here in placed(self.layers, self.input_shape) for named in here.named)
+        found = [named for here in placed(self.layers, self.input_shape) for named in here.named]
+        return dict(sorted(found, key=lambda named: named[1].averages))
 
     @property
     def parameter_count(self) -> int:
@@ -326,6 +373,13 @@ class Model:
         graph = self.network.gradient_graph
         return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
+    @cached_property
+    def step(self) -> CompiledFunction:
+        """The same, with what running averages take from a batch in the place of their gradient, which is 0."""
+        graph = self.network.step_graph
+        same = graph is self.network.gradient_graph
+        return self.value_and_grad if same else self._compile(graph, {"gradient": list(graph.outputs[1:])})
+
     @called(DataError)
     def objective(self, x: ArrayLike, y: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
@@ -339,6 +393,11 @@ class Model:
         >>> minimize(fun, np.zeros(2), jac=True, method="SLSQP").x.round(2)
         array([ 3., -1.])
         """
+        if self.network.differs:
+            raise DataError(
+                "objective: found a network with dropout or batch_norm, whose loss in training differs from "
+                "step to step; expected one without, or symnn.Descent"
+            )
         return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
 
     def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:

@@ -147,6 +147,8 @@ class Physics:
         for residual in self.residuals:
             if not isinstance(residual, Residual):
                 raise SpecError(f"residuals: expected Residual objects, found {quote(residual)}")
+        if self.network.differs:
+            raise SpecError("layers: found dropout or batch_norm, expected layers that are the same in training")
         if self.network.outputs != len(self.unknowns):
             found = f"{self.network.outputs} outputs for the unknowns {', '.join(self.unknowns)}"
             raise SpecError(f"layers: found {found}, expected one output an unknown")

@@ -20,12 +20,12 @@ import numpy as np
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
-from symnn.choices import LOSS, Choice
+from symnn.choices import LOSS, Choice, resolve_loss
 from symnn.data import BUILTIN, Task
 from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
 from symnn.given import called
-from symnn.layers.layer import Layer, read_layer, shape_after
+from symnn.layers.layer import Layer, LayersField, require_scores, shape_after
 from symnn.layers.writing import placed
 from symnn.models import SpecModel, Steps, describe, one_of, sentence
 from symnn.optimisers import OPTIMISERS
@@ -199,9 +199,7 @@ class DataSpec(SpecModel):
         return self
 
 
-Layers: TypeAlias = Annotated[
-    tuple[Annotated[Layer, BeforeValidator(read_layer)], ...], Field(strict=False), BeforeValidator(few_layers)
-]
+Layers: TypeAlias = Annotated[LayersField, BeforeValidator(few_layers)]
 """The entries of a spec that are its layers, one after the other."""
 
 
@@ -225,6 +223,11 @@ class Spec(SpecModel):
     @model_validator(mode="after")
     def _has_reasonable_size(self) -> Spec:
         count = checked_parameters(self.layers, input_shape(self.inputs))
+        reading = resolve_loss(self.loss)[0].reading
+        try:
+            require_scores(self.layers, reading)
+        except FieldError as error:
+            raise error.within("layers") from None
         if not count:
             raise FieldError("expected at least one layer with weights, such as 'dense', found none", ("layers",))
         return self

@@ -316,7 +316,7 @@ def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, 
 def _one_blas_thread(model: Model) -> Iterator[None]:
     """OpenBLAS's threads make a batch of 270 rows take 8 ms instead of 0.2 ms on two cores."""
     # Compiled first: the BLAS that their code calls, if it calls one, has to be loaded to be told.
-    _ = model.value_and_grad, model.loss_and_output
+    _ = model.step, model.loss_and_output
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
@@ -617,7 +617,9 @@ def _run(
     numbers = {name: getattr(settings, name) for name in OPTIMISERS[settings.optimiser].settings}
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     before = record.position
-    descent = Descent(model, record.best.theta if before is None else before.theta, settings.optimiser, **numbers)
+    descent = Descent(
+        model, record.best.theta if before is None else before.theta, settings.optimiser, seed=settings.seed, **numbers
+    )
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)

@@ -6,7 +6,12 @@ parameters with their initialisers and its equations; and the function of the ki
 
 KINDS = (
     "dense",
+    "residual",
     "flatten",
+    "layer_norm",
+    "batch_norm",
+    "dropout",
+    "scale",
     "activation",
 )
 """In the order in which the entry of a spec is searched for its kind: an activation stands beside others."""

@@ -25,7 +25,7 @@ class Activation(Layer):
         return self.activation
 
     def write(self, place: Place, x: Value) -> Value:
-        return place.activated(x, self.activation)
+        return place.activated(x, self.activation, place.together(x))
 
     @property
     def unbounded(self) -> bool | None:

@@ -39,11 +39,11 @@ class Dense(Layer):
         found = place.sum("z", (*outer, unit), W[unit, *features] * x.here, features)
         if self.bias:
             found = place.map("u", found.indices, found.here + place.parameters["b"][unit])
-        return place.activated(found, self.activation)
+        return place.activated(found, self.activation, [unit])
 
     @property
     def unbounded(self) -> bool | None:
-        return self.activation is None or is_identity(self.activation)
+        return is_identity(self.activation)
 
 
 @called(SpecError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
@@ -13,7 +13,7 @@ from sympy import Expr
 
 from symnn import layers as table
 from symnn.activations import ACTIVATIONS
-from symnn.choices import ActivationLike, Choice, given
+from symnn.choices import ActivationLike, Choice, given, name_of
 from symnn.errors import FieldError, SpecError
 from symnn.initialisers import INITIALISERS
 from symnn.layers.writing import Parameter, Place, Value
@@ -54,6 +54,9 @@ class Layer(SpecModel, metaclass=_Kinds):
         """The name of the kind: that of its module."""
         return cls.__module__.rpartition(".")[2]
 
+    two_forms: ClassVar[bool] = False
+    """Whether it is written otherwise for training than for predictions."""
+
     # --- what a kind says of itself -------------------------------------------------------------------------------
 
     def shape(self, given: Shape) -> Shape:
@@ -80,6 +83,11 @@ class Layer(SpecModel, metaclass=_Kinds):
         yield from () if own is None else (own,)
         for layer in (layer for branch in self.branches for layer in branch):
             yield from layer.activations
+
+    @property
+    def differs(self) -> bool:
+        """Whether it, or a layer inside, is written otherwise for training than for predictions."""
+        return self.two_forms or any(layer.differs for branch in self.branches for layer in branch)
 
     @property
     def branches(self) -> Sequence[Sequence[Layer]]:
@@ -161,7 +169,8 @@ def read_layer(value: object) -> Layer:
     try:
         return kind.model_validate(_fields(found[0], kind, value))
     except ValidationError as error:
-        raise PartError(kind, error) from None
+        inside = () if found[0] in kind.model_fields else (found[0],)
+        raise PartError(kind, error, inside) from None
 
 
 def _no_kind(value: Mapping[Any, Any]) -> str:
@@ -176,9 +185,7 @@ def _no_kind(value: Mapping[Any, Any]) -> str:
 def _fields(name: str, kind: type[Layer], value: Mapping[Any, Any]) -> object:
     """The fields of a kind: beside the one of its own name, or else in a mapping behind the name."""
     if name in kind.model_fields:
-        default = kind.model_fields[name].default
-        bare = value[name] is None and len(value) == 1 and not kind.model_fields[name].is_required()
-        return {name: default} if bare else value
+        return {} if value[name] is None and len(value) == 1 else value
     if others := [other for other in value if other != name]:
         known = [*kind.model_fields]
         inside = f"; expected {{{name}: {{{known[0]}: …}}}}" if known else ""
@@ -192,7 +199,7 @@ def _fields(name: str, kind: type[Layer], value: Mapping[Any, Any]) -> object:
 def refusal(source: str, error: FieldError | PartError) -> str:
     """The sentence about a layer that cannot be read."""
     if isinstance(error, PartError):
-        return describe(source, error.model, error.error)
+        return describe(source, error.model, error.error, error.inside)
     return sentence(source, error.path, str(error))
 
 
@@ -212,6 +219,16 @@ def shape_after(layers: Iterable[Layer], given: Shape) -> Shape:
         except FieldError as error:
             raise error.within(number) from None
     return given
+
+
+def require_scores(layers: Sequence[Layer], reading: str) -> None:
+    """Raise :class:`FieldError` for a softmax before a loss that has it already."""
+    if reading == "classes" and layers and name_of(getattr(layers[-1], "activation", None)) == "softmax":
+        raise FieldError(
+            "found the activation 'softmax' before a loss that is softmax_cross_entropy, of which it is part: with it "
+            "the last layer needs no activation",
+            (len(layers) - 1,),
+        )
 
 
 def misfit(kind: str, expected: str, given: Shape) -> FieldError:
@@ -241,3 +258,5 @@ ActivationField: TypeAlias = Annotated[ActivationLike, PlainValidator(_activatio
 """None, a row of the table or a formula, and in Python a function of a SymPy expression."""
 InitialiserField: TypeAlias = Annotated[str | None, one_of("initialiser", INITIALISERS)]
 """The name of one."""
+LayersField: TypeAlias = Annotated[tuple[Annotated[Layer, BeforeValidator(read_layer)], ...], Field(strict=False)]
+"""Layers one after the other."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol
 
 import numpy as np
-from sympy import Expr
+from sympy import Expr, Integer, exp
 
 from codegen import Equation, Index, Variable
+from codegen.functions import equal, select, stop_gradient
 from symnn.builder import Builder
-from symnn.choices import ActivationLike, is_identity, resolve_activation
+from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
-from symnn.shapes import TIME, Axis, Shape
+from symnn.shapes import CHANNEL, TIME, Axis, Shape
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Parameter:
     axes: tuple[int | Axis, ...]
     fill: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     decays: bool = False
+    averages: bool = False
+    """Whether it is no parameter but a running average of what each batch of a training has."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,26 +57,32 @@ class Parameter:
         return tuple(int(extent) for part in parts for extent in part)
 
 
-def weights(axes: tuple[int | Axis, ...], fans: tuple[int, int], initialiser: str | None, feeds: ActivationLike) -> Parameter:
+def weights(
+    axes: tuple[int | Axis, ...], fans: tuple[int, int], initialiser: str | None, feeds: ActivationLike
+) -> Parameter:
     """Random weights; ``fans`` are the numbers each output is made of and each input goes to.
 
     Without an initialiser of its own a layer gets He's before relu and its relatives, otherwise Glorot's.
     """
     fan_in, fan_out = fans
-    row = INITIALISERS[initialiser or ("he_normal" if _is_rectifier(feeds) else "glorot_uniform")]
+    row = INITIALISERS[initialiser or ("he_normal" if name_of(feeds) in RECTIFIERS else "glorot_uniform")]
     return Parameter(axes, lambda generator, shape: row(generator, fan_out, fan_in, shape), decays=True)
 
 
-def filled(axes: tuple[int | Axis, ...], value: float = 0.0) -> Parameter:
+def filled(axes: tuple[int | Axis, ...], value: float = 0.0, *, averages: bool = False) -> Parameter:
     """An array that is the same number everywhere at first, such as a bias."""
-    return Parameter(axes, lambda _, shape: np.full(shape, value))
+    return Parameter(axes, lambda _, shape: np.full(shape, value), averages=averages)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """An input of the training form, drawn anew for each step: 0 where a number is left out, else 1/(1 − rate)."""
+
+    variable: Variable
+    rate: float
 
 
 RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})
-
-
-def _is_rectifier(activation: ActivationLike) -> bool:
-    return getattr(activation, "name", activation) in RECTIFIERS
 
 
 # --- layers in their order ----------------------------------------------------------------------------------------
@@ -139,28 +149,34 @@ def _visited(layers: Sequence[Written], given: Shape) -> Iterator[tuple[Written,
 class Writer:
     """The equations of layers, as they are written one after the other."""
 
-    def __init__(self, layers: Sequence[Written], given: Shape) -> None:
+    def __init__(self, layers: Sequence[Written], given: Shape, training: bool = False) -> None:
         self.builder = Builder()
+        self.training = training
         self.number = 0
+        self.masks: list[Mask] = []
+        self.batch: dict[str, Variable] = {}
+        """What each running average takes from a batch, by its name."""
         self._taken: set[str] = set()
         found = list(placed(layers, given))
         self._next = iter(found)
         self._letters = _letters(found)
 
-    def chain(self, layers: Iterable[Written], x: Value) -> Value:
+    def chain(self, layers: Iterable[Written], x: Value, given: Shape) -> Value:
         """What comes out of the last layer, each taking what the one before it gives."""
         for layer in layers:
-            if layer.branches:
-                x = layer.write(Place(self, (), {}, self._letters.get(self.number, "h")), x)
-                continue
-            here = next(self._next)
-            self.number = here.number
-            own = {
-                letter: self.builder.parameter(f"{letter}{here.number}", *parameter.unmerged)
-                for letter, parameter in here.own.items()
-            }
-            x = layer.write(Place(self, here.given, own, self._letters.get(here.number, "h")), x)
+            own = {} if layer.branches else self._declared()
+            x = layer.write(Place(self, given, own, self._letters.get(self.number, "h")), x)
+            given = layer.shape(given)
         return x
+
+    def _declared(self) -> dict[str, Variable]:
+        """The parameters of the next layer that holds no others, by letter."""
+        here = next(self._next)
+        self.number = here.number
+        return {
+            letter: self.builder.parameter(f"{letter}{here.number}", *parameter.unmerged)
+            for letter, parameter in here.own.items()
+        }
 
     def name(self, stem: str) -> str:
         """A name with the number of the layer, and with primes where another vertex has it."""
@@ -209,6 +225,12 @@ class Place:
         count = len(self.given[-1].extents)
         return x.indices[:-count], x.indices[-count:]
 
+    def together(self, x: Value) -> tuple[Index, ...]:
+        """The indices of what a softmax or a normalisation goes over: features, and the channels of an image."""
+        if self.given[0].name == CHANNEL:
+            return x.indices[1:2]
+        return self.split(x)[1]
+
     def map(self, stem: str, indices: Sequence[Index], body: Expr) -> Value:
         """The vertex ``stem[indices] = body``; the layer's number stands behind the stem."""
         return Value(self.writer.builder.map(self.writer.name(stem), indices, body), tuple(indices))
@@ -221,12 +243,54 @@ class Place:
         """The vertex ``stem[indices] = max_over body``."""
         return Value(self.writer.builder.max(self.writer.name(stem), indices, body, over), tuple(indices))
 
-    def activated(self, x: Value, activation: ActivationLike) -> Value:
-        """The activation of every element; what it is given where there is none."""
-        if activation is None or is_identity(activation):
+    def activated(self, x: Value, activation: ActivationLike, over: Sequence[Index]) -> Value:
+        """The activation of every element, or of those at all values of ``over`` together; x where there is none."""
+        if is_identity(activation):
             return x
+        name = name_of(activation)
+        if name is not None and name in TOGETHER:
+            return TOGETHER[name](self, x, over)
         return self.map("a", x.indices, resolve_activation(activation)(x.here))
 
     def chain(self, layers: Iterable[Written], x: Value) -> Value:
         """Layers inside this one."""
-        return self.writer.chain(layers, x)
+        return self.writer.chain(layers, x, self.given)
+
+    def plain(self, x: Value, shape: Shape) -> Value:
+        """The value with one index for its last axis, also if several axes were made that one."""
+        if not (parts := shape[-1].parts):
+            return x
+        outer, over = x.indices[: -len(parts)], x.indices[-len(parts) :]
+        feature, place = Index("d", prod(parts)), Integer(0)
+        for index, extent in zip(over, parts):
+            place = extent * place + index
+        # Σ over all places of the one at which the feature is.
+        return self.sum("f", (*outer, feature), select(equal(feature, place), x.here, Integer(0)), over)
+
+    @property
+    def training(self) -> bool:
+        """Whether this is the form of a training, for layers that have one of their own."""
+        return self.writer.training
+
+    def mask(self, x: Value, rate: float) -> Expr:
+        """An element of an input that leaves out numbers at this rate."""
+        variable = Variable(f"mask{len(self.writer.masks) + 1}", x.variable.shape)
+        self.writer.masks.append(Mask(variable, rate))
+        return variable[x.indices]
+
+    def average(self, letter: str, batch: Value) -> None:
+        """Say what the running average of this letter takes from each batch."""
+        self.writer.batch[self.parameters[letter].name] = batch.variable
+
+
+def softmax(place: Place, x: Value, over: Sequence[Index]) -> Value:
+    """``a = exp(x − m)/Z``: the largest is taken out, and held constant under differentiation."""
+    outer = [index for index in x.indices if index not in over]
+    m = place.max("m", outer, stop_gradient(x.here), over)
+    e = place.map("e", x.indices, exp(x.here - m.here))
+    total = place.sum("Z", outer, e.here, over)
+    return place.map("a", x.indices, e.here / total.here)
+
+
+TOGETHER: Mapping[str, Callable[[Place, Value, Sequence[Index]], Value]] = {"softmax": softmax}
+"""Activations that several equations make."""

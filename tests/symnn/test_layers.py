@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn.errors import SpecError
+from symnn.masks import draw
 from symnn.network import Network
 
 Array = NDArray[Any]
@@ -71,7 +73,7 @@ class Blend(Layer):
     def write(self, place, x):
         _, features = place.split(x)
         z = place.map("z", x.indices, place.parameters["v"][features] * x.here)
-        return place.activated(z, self.activation)
+        return place.activated(z, self.activation, features)
 
 
 def blend(first, activation=None):
@@ -106,27 +108,170 @@ def test_a_new_kind_of_layer_is_a_file_and_a_row(tmp_path: Path, monkeypatch: py
         symnn.layers.layer.kind_of.cache_clear()
 
 
-# ------------------------------------------------------------------------------------------- shapes
+# ------------------------------------------------------------------------------------------- what each kind computes
+
+Given = Mapping[str, Array]
+STEPS = {"time": "any", "features": 3}
 
 
-def test_a_layer_without_weights_takes_arrays_of_any_shape() -> None:
-    found = network([2, 3, 4], {"activation": "sigmoid"}, "flatten", {"dense": 2})
-    theta, x = random().normal(size=50), random(1).normal(size=(5, 2, 3, 4))
-    p = found.split(theta)
-    expected = 1 / (1 + np.exp(-x.reshape(5, 24))) @ p["W1"].T + p["b1"]
-    assert p["W1"].shape == (2, 24)
-    np.testing.assert_allclose(output(found, theta, x), expected, rtol=1e-13)
+def normal(x: Array, axes: Any, g: Array, b: Array, epsilon: float = 1e-5) -> Array:
+    mean, variance = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    found: Array = g * (x - mean) / np.sqrt(variance + epsilon) + b
+    return found
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    e = np.exp(x)
+    found: Array = e / e.sum(axis=axis, keepdims=True)
+    return found
+
+
+def dense(p: Given, number: int, x: Array) -> Array:
+    found: Array = x @ p[f"W{number}"].T + p[f"b{number}"]
+    return found
+
+
+# A name, inputs, layers, and what comes out by NumPy.
+COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
+    ("dense", 3, [{"dense": 2, "activation": "tanh"}], lambda p, x: np.tanh(dense(p, 1, x))),
+    ("dense on steps", STEPS, [{"dense": 2}, {"dense": 4}], lambda p, x: dense(p, 2, dense(p, 1, x))),
+    ("activation", [2, 3, 4], [{"activation": "tanh"}, "flatten", {"dense": 2}],
+     lambda p, x: dense(p, 1, np.tanh(x.reshape(len(x), -1)))),
+    ("softmax", 3, [{"dense": 4, "activation": "softmax"}], lambda p, x: softmax(dense(p, 1, x))),
+    ("softmax of channels", [2, 3], [{"scale": 2.0, "learned": True}, {"activation": "softmax"}],
+     lambda p, x: softmax(p["g1"][:, None] * x, 1)),
+    ("softmax of what is flattened", [2, 3], [{"scale": 2.0, "learned": True}, "flatten", {"activation": "softmax"}],
+     lambda p, x: softmax((p["g1"][:, None] * x).reshape(len(x), -1))),
+    ("flatten at the end", [2, 3], [{"scale": 2.0, "learned": True}, "flatten"],
+     lambda p, x: (p["g1"][:, None] * x).reshape(len(x), -1)),
+    ("layer_norm", 4, ["layer_norm"], lambda p, x: normal(x, -1, p["g1"], p["b1"])),
+    ("layer_norm of steps", STEPS, [{"layer_norm": {"epsilon": 0.1}}],
+     lambda p, x: normal(x, -1, p["g1"], p["b1"], 0.1)),
+    ("layer_norm of images", [2, 3, 2], ["layer_norm"], lambda p, x: normal(x, (1, 2, 3), p["g1"], p["b1"])),
+    ("layer_norm of what is flattened", [2, 3], ["flatten", "layer_norm", {"dense": 1}],
+     lambda p, x: dense(p, 2, normal(x.reshape(len(x), -1), -1, p["g1"], p["b1"]))),
+    ("batch_norm", 4, ["batch_norm"],
+     lambda p, x: p["g1"] * (x - p["mean1"]) / np.sqrt(p["variance1"] + 1e-5) + p["b1"]),
+    ("batch_norm of channels", [2, 3, 2], ["batch_norm"],
+     lambda p, x: np.moveaxis(p["g1"] * (np.moveaxis(x, 1, -1) - p["mean1"]) / np.sqrt(p["variance1"] + 1e-5)
+                              + p["b1"], -1, 1)),
+    ("dropout", 3, [{"dense": 2}, {"dropout": 0.5}], lambda p, x: dense(p, 1, x)),
+    ("scale", 3, [{"dense": 2}, {"scale": 0.25}], lambda p, x: 0.25 * dense(p, 1, x)),
+    ("scale that is learnt", STEPS, [{"scale": 0.25, "learned": True}], lambda p, x: p["g1"] * x),
+    ("residual", 3, [{"residual": [{"dense": 5, "activation": "tanh"}, {"dense": 3}]}],
+     lambda p, x: x + dense(p, 2, np.tanh(dense(p, 1, x)))),
+    ("residual of residuals", 3, [{"residual": [{"dense": 3}, {"residual": [{"dense": 3}]}, "layer_norm"]}],
+     lambda p, x: x + normal(dense(p, 1, x) + dense(p, 2, dense(p, 1, x)), -1, p["g3"], p["b3"])),
+    ("residual of what is flattened", [2, 3], ["flatten", {"residual": [{"dense": 6}]}, {"dense": 1}],
+     lambda p, x: dense(p, 2, x.reshape(len(x), -1) + dense(p, 1, x.reshape(len(x), -1)))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "inputs", "layers", "expected"), COMPUTED, ids=lambda value: str(value)[:40])
+def test_a_layer_computes_its_formula_and_its_gradient_is_that_of_differences(
+    name: str, inputs: Any, layers: list[Any], expected: Callable[[Given, Array], Array]
+) -> None:
+    found = network(inputs, *layers)
+    generator = random(1)
+    theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
+    x = generator.normal(size=(5, *(n if isinstance(n, int) else 7 for n in found.input_variables[0].shape[1:])))
+    np.testing.assert_allclose(output(found, theta, x), expected(found.split(theta), x), rtol=1e-12, atol=1e-14)
     assert_gradient(found)
 
 
-def test_dense_layers_act_on_each_step_of_a_sequence() -> None:
-    for time in (7, "any"):
-        found = network({"time": time, "features": 3}, {"dense": 4, "activation": "tanh"}, {"dense": 2})
-        theta, x = random().normal(size=found.parameter_count), random(1).normal(size=(5, 7, 3))
-        p = found.split(theta)
-        expected = np.tanh(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"]
-        np.testing.assert_allclose(output(found, theta, x), expected, rtol=1e-13)
-    assert_gradient(found, 7)
+def test_every_kind_is_in_the_table_of_what_is_computed() -> None:
+    used = {
+        name
+        for _, _, layers, _ in COMPUTED
+        for layer in layers
+        for name in ([layer] if isinstance(layer, str) else layer)
+    }
+    assert set(symnn.layers.KINDS) <= used
+
+
+@pytest.mark.parametrize("layers", [layers for _, _, layers, _ in COMPUTED], ids=str)
+def test_a_layer_is_read_and_written_back(layers: list[Any]) -> None:
+    read = [symnn.layers.layer.read_layer(layer) for layer in layers]
+    assert [layer.to_plain() for layer in read] == layers
+
+
+# ------------------------------------------------------------------------------------------- forms of a training
+
+
+def test_in_training_a_batch_is_normalised_by_its_own_mean_and_variance() -> None:
+    found = network(3, {"dense": 2}, "batch_norm", {"dense": 1})
+    theta, x, y = found.initial_parameters(), random().normal(size=(6, 3)), np.zeros((6, 1))
+    p = found.split(theta)
+    assert p["variance2"].tolist() == [1, 1]
+    values = {**found.unmerged(theta), "x": x, "y": y}
+    z = dense(p, 1, x)
+    expected = dense(p, 3, normal(z, 0, p["g2"], p["b2"]))
+    at = evaluate(found.step_graph, values)
+    assert at["loss"] == pytest.approx((expected**2).mean(), rel=1e-12)
+    batch = [at[name] for name in found.step_graph.outputs[-2:]]
+    np.testing.assert_allclose(batch, [z.mean(axis=0), z.var(axis=0)], rtol=1e-12, atol=1e-15)
+    assert_gradient(found)
+    gradient = evaluate(found.gradient_graph, values)
+    assert [gradient[name].tolist() for name in found.gradient_graph.outputs[-2:]] == [[0, 0], [0, 0]]
+
+
+def test_running_averages_move_by_a_tenth_and_nothing_else_moves_them() -> None:
+    model = network(2, "batch_norm", {"dense": 1}).compile()
+    found, x, y = model.network, random().normal(size=(8, 2)), random(1).normal(size=(8, 1))
+    for optimiser, numbers in (("gradient_descent", {}), ("momentum", {"momentum": 0.9})):
+        descent = symnn.Descent(model, found.initial_parameters(), optimiser, learning_rate=0.1, **numbers)
+        for _ in range(3):
+            descent.epoch(x, y)
+        p = found.split(descent.theta)
+        np.testing.assert_allclose(p["mean1"], (1 - 0.9**3) * x.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(p["variance1"], 0.9**3 + (1 - 0.9**3) * x.var(axis=0), rtol=1e-12)
+        assert not np.array_equal(p["g1"], [1, 1])
+
+
+def test_masks_leave_out_a_fraction_and_depend_on_seed_layer_and_sample_alone() -> None:
+    found = network(3, {"dense": 30}, {"dropout": 0.25}, {"dense": 5}, {"dropout": 0.5}, {"dense": 1})
+    masks = draw(found.masks, 1000, seed=3)
+    assert [mask.shape for mask in masks] == [(1000, 30), (1000, 5)]
+    for mask, rate in zip(masks, (0.25, 0.5)):
+        assert set(np.unique(mask)) == {0, 1 / (1 - rate)}
+        assert (mask == 0).mean() == pytest.approx(rate, abs=0.02)
+    for first in (0, 1, 7, 500):
+        for whole, part in zip(masks, draw(found.masks, 100, seed=3, first=first)):
+            np.testing.assert_array_equal(part, whole[first : first + 100])
+    assert not np.array_equal(masks[0], draw(found.masks, 1000, seed=4)[0])
+
+
+def test_dropout_is_in_the_loss_of_a_training_alone() -> None:
+    found = network(3, {"dense": 4, "activation": "tanh"}, {"dropout": 0.5}, {"dense": 1})
+    theta, x, y = found.initial_parameters(), random().normal(size=(6, 3)), np.zeros((6, 1))
+    (mask,) = draw(found.masks, 6)
+    p, values = found.split(theta), {**found.unmerged(theta), "x": x, "y": y}
+    hidden = np.tanh(dense(p, 1, x))
+    in_training = evaluate(found.gradient_graph, {**values, "mask1": mask})["loss"]
+    assert in_training == pytest.approx((dense(p, 2, hidden * mask) ** 2).mean(), rel=1e-12)
+    assert evaluate(found.graph, values)["loss"] == pytest.approx((dense(p, 2, hidden) ** 2).mean(), rel=1e-12)
+    assert_gradient(found)
+
+
+def test_a_training_with_dropout_is_the_same_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network(2, {"dense": 3, "activation": "tanh"}, {"dropout": 0.5}, {"dense": 1}).compile()
+    x, y = random().normal(size=(40, 2)), random(1).normal(size=(40, 1))
+    found = []
+    for numbers in (2**22, 1):
+        monkeypatch.setattr("symnn.descent.MASK_NUMBERS", numbers)
+        descent = symnn.Descent(
+            model, model.network.initial_parameters(), "gradient_descent", seed=5, learning_rate=0.1
+        )
+        found.append([descent.epoch(x, y, batch_size=8) for _ in range(3)])
+        found[-1] += descent.theta.tolist()
+    assert found[0] == found[1]
+    masks = draw(model.network.masks, 8, seed=5)
+    first, _ = model.value_and_grad(model.network.initial_parameters(), x[:8], y[:8], *masks)
+    again = symnn.Descent(model, model.network.initial_parameters(), "gradient_descent", seed=5, learning_rate=0.1)
+    assert again.epoch(x[:8], y[:8]) == first
+
+
+# ------------------------------------------------------------------------------------------- shapes
 
 
 REFUSED: list[tuple[Any, list[Any], str]] = [
@@ -140,8 +285,17 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
     ({"time": "some"}, [{"dense": 3}], "inputs.time: expected a whole number or any, found 'some'"),
     ({"tiem": 3}, [{"dense": 3}], "inputs: unknown axis 'tiem'; did you mean 'time'?"),
     (3, ["flaten", {"dense": 3}], "layers[0]: unknown layer 'flaten'; did you mean 'flatten'?"),
-    (3, [{"flatten": {"axis": 1}}, {"dense": 3}], "layers[0]: unknown field 'axis' (known: none)"),
+    (3, [{"flatten": {"axis": 1}}, {"dense": 3}], "layers[0].flatten: unknown field 'axis' (known: none)"),
     (3, [{"flatten": 3}, {"dense": 3}], "layers[0].flatten: expected a mapping of fields, found 3"),
+    (3, [{"residual": [{"dense": 2}]}, {"dense": 1}], "layers[0]: residual adds what its layers give, values of shape "
+     "(feature 2), to what they are given, values of shape (feature 3); expected the same shape"),
+    ([1, 2, 2], [{"residual": ["flatten", {"dense": 2}]}], "layers[0]: residual adds"),
+    ([1, 2, 2], [{"residual": [{"dense": 2}]}], "layers[0].residual[0]: dense takes features last"),
+    (3, [{"residual": [{"dense": 3, "activation": "tahn"}]}], "layers[0].residual[0].activation: unknown activation"),
+    (3, [{"residual": {"dense": 3}}], "layers[0].residual: expected a list, found {'dense': 3}"),
+    (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
+    (3, [{"layer_norm": {"epsilon": 0}}], "layers[0].layer_norm.epsilon: expected a number above 0.0, found 0"),
+    (3, ["scale"], "layers[0]: missing field 'scale'; expected the factor"),
     (3, [{"dense": 3, "flatten": {}}], "layers[0]: found 'dense' and 'flatten', expected an entry of its own for each"),
 ]  # fmt: skip
 
@@ -163,11 +317,11 @@ def test_a_spec_says_shapes_and_reads_back() -> None:
 
 
 def test_images_are_trained_as_rows_of_a_table(tmp_path: Path) -> None:
-    digits = symnn.load_digits()
-    flat = Network(64, [symnn.dense(10)], "softmax_cross_entropy")
-    image = Network((1, 8, 8), [symnn.flatten(), symnn.dense(10)], "softmax_cross_entropy")
-    expected, found = (symnn.train(each, digits, {"epochs": 2}) for each in (flat, image))
+    x = random().normal(size=(40, 6))
+    flat = Network(6, [symnn.dense(1)], "mean_squared_error")
+    image = Network((1, 2, 3), [symnn.flatten(), symnn.dense(1)], "mean_squared_error")
+    expected, found = (symnn.train(each, x, x.sum(axis=1), {"epochs": 2}) for each in (flat, image))
     np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-9, atol=1e-12)
     found.save(tmp_path / "a.safetensors")
-    again, rows = symnn.load(tmp_path / "a.safetensors"), digits.test.x
-    np.testing.assert_array_equal(again.predict(rows.reshape(-1, 1, 8, 8)), found.predict(rows))
+    again = symnn.load(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(again.predict(x.reshape(-1, 1, 2, 3)), found.predict(x))
