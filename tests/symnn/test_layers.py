@@ -167,7 +167,7 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "inputs", "layers", "expected"), COMPUTED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("name", "inputs", "layers", "expected"), COMPUTED, ids=[row[0] for row in COMPUTED])
 def test_a_layer_computes_its_formula_and_its_gradient_is_that_of_differences(
     name: str, inputs: Any, layers: list[Any], expected: Callable[[Given, Array], Array]
 ) -> None:
@@ -189,7 +189,7 @@ def test_every_kind_is_in_the_table_of_what_is_computed() -> None:
     assert set(symnn.layers.KINDS) <= used
 
 
-@pytest.mark.parametrize("layers", [layers for _, _, layers, _ in COMPUTED], ids=str)
+@pytest.mark.parametrize("layers", [row[2] for row in COMPUTED], ids=[row[0] for row in COMPUTED])
 def test_a_layer_is_read_and_written_back(layers: list[Any]) -> None:
     read = [symnn.layers.layer.read_layer(layer) for layer in layers]
     assert [layer.to_plain() for layer in read] == layers
