@@ -24,7 +24,9 @@ from symnn.choices import Choice, LossLike, given, resolve_loss
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import called, constructed, whole_number
 from symnn.layers.dense import dense
+from symnn.layers.flatten import flatten
 from symnn.layers.layer import Layer, require_scores, shape_after
+from symnn.layers.summary import summary
 from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
 from symnn.models import sentence
 from symnn.objective import Objective
@@ -32,7 +34,7 @@ from symnn.shapes import Inputs, Shape, described, extents, indices, input_shape
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
-__all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense"]
+__all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,6 @@ class Network:
     def shaped(self, rows: np.ndarray) -> np.ndarray:
         """Rows of features (S, features) as the arrays that x holds.
 
-        >>> from symnn.layers.flatten import flatten
         >>> Network((1, 2, 3), (flatten(), dense(1)), "huber").shaped(np.arange(6.0)[None]).shape
         (1, 1, 2, 3)
         """
@@ -272,6 +273,20 @@ class Network:
     def _inputs(self) -> tuple[Variable, ...]:
         """The parameters as the graphs declare them, in the order of theta."""
         return tuple(Variable(name, parameter.unmerged) for name, parameter in self._parameters.items())
+
+    def summary(self) -> str:
+        """A table of the layers as predictions are made: the shapes between them, parameters, operations of a sample.
+
+        >>> print(Network((1, 4, 4), (flatten(), dense(3, "tanh"), dense(2)), "softmax_cross_entropy").summary())
+        layer                       values of a sample          parameters            operations
+        inputs                      channel 1, row 4, column 4
+        flatten                     feature 16                               0           0
+        dense: 3, activation: tanh  feature 3                   W1 3×16, b1 3  51        102
+        dense: 2                    feature 2                   W2 2×3, b2 2    8         14
+        total                                                                  59        116
+        """
+        writer, _ = self._written()
+        return summary(writer, self.input_shape)
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
