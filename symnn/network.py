@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, prod
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from sympy import Expr, Mul, Rational, Symbol
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
+from codegen.functions import absolute
 from codegen.schedule import ScheduleName
 from symnn.activations import ACTIVATIONS, exact
 from symnn.builder import Builder
@@ -86,7 +87,8 @@ class Network:
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
     …, weighted sums ``z1``, with the bias ``u1``, activations ``a1``, the last of them ``output``, and the scalar
-    ``loss`` = mean over the samples + weight_decay/2 · Σ W².
+    ``loss`` = mean over the samples + weight_decay/2 · Σ W² + l1 · Σ |W|. Where one of these numbers is None it is an
+    input of that name, and given with each call.
 
     >>> network = Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
     >>> print(network.forward_graph)
@@ -104,9 +106,12 @@ class Network:
     inputs: int
     layers: tuple[Layer, ...]
     loss: LossLike
-    weight_decay: float = 0.0
+    weight_decay: float | None = 0.0
     spec: Spec | None = None
     """The spec it came from, if it came from one."""
+    l1: float | None = 0.0
+    weighted: bool = False
+    """Whether the loss takes a weight for each sample, a further input w (S,): Σ_s w·ℓ / Σ_s w instead of Σ_s ℓ / S."""
 
     def __post_init__(self) -> None:
         if isinstance(self.layers, Layer) or not isinstance(self.layers, Iterable):
@@ -123,9 +128,11 @@ class Network:
         if self.loss is None:
             raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
         object.__setattr__(self, "loss", _checked("loss", self.loss, 2))
-        decay = self.weight_decay
-        if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay < inf:
-            raise SpecError(f"weight_decay: found {quote(decay)}, expected a finite number of at least 0")
+        for name, *_ in _PENALTIES:
+            value = getattr(self, name)
+            known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
+            if isinstance(value, bool) or not known:
+                raise SpecError(f"{name}: found {quote(value)}, expected a finite number of at least 0")
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -135,7 +142,7 @@ class Network:
         """
         spec = source if isinstance(source, Spec) else load_spec(source)
         layers = tuple(Layer(x.dense, x.activation, x.bias, x.initialiser) for x in spec.layers)
-        return cls(spec.inputs, layers, spec.loss, spec.weight_decay, spec)
+        return cls(spec.inputs, layers, spec.loss, spec.weight_decay, spec, spec.l1)
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
@@ -147,14 +154,34 @@ class Network:
         loss, parameters = resolve_loss(self.loss)
         y = self.target
         sample = loss.write(b, output, y, t, **{name: exact(value) for name, value in parameters.items()})
+        penalised = any(getattr(self, name) != 0 for name, *_ in _PENALTIES)
+        mean = b.sum("mean" if penalised else "loss", [], sample * self._share(b), [b.s])
+        if penalised:
+            b.map("loss", [], sum(self._penalties(b), mean.symbol))
+        rows = (self._x(b), y, self._w(b)) if self.weighted else (self._x(b), y)
+        numbers = (Variable(name) for name in self.numbers)
+        return Graph((*b.parameters, *rows, *numbers), tuple(b.equations), ("loss",))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers that the loss takes as inputs, behind the rows."""
+        return tuple(name for name, *_ in _PENALTIES if getattr(self, name) is None)
+
+    def _penalties(self, b: Builder) -> list[Expr]:
+        """What is added to the mean for the size of the weights."""
+        found = []
         weights = [p for p in b.parameters if p.name.startswith("W")]
-        decayed = bool(self.weight_decay)
-        mean = b.sum("mean" if decayed else "loss", [], sample / b.S, [b.s])
-        if decayed:
-            squares = [self._square(b, w) for w in weights]
-            total = mean.symbol + Mul(Rational(1, 2), exact(self.weight_decay), sum(squares[1:], squares[0]))
-            b.map("loss", [], total)
-        return Graph((*b.parameters, self._x(b), y), tuple(b.equations), ("loss",))
+        for name, vertex, factor, size in _PENALTIES:
+            strength = getattr(self, name)
+            if strength == 0:
+                continue
+            given = Variable(name).symbol if strength is None else exact(strength)
+            sizes = []
+            for w in weights:
+                i, j = Index("i", w.shape[0]), Index("j", w.shape[1])
+                sizes.append(b.sum(f"{vertex}{w.name[1:]}", [], size(w[i, j]), [i, j]).symbol)
+            found.append(Mul(factor, given, sum(sizes[1:], sizes[0])))
+        return found
 
     @cached_property
     def forward_graph(self) -> Graph:
@@ -206,6 +233,17 @@ class Network:
     def _x(self, b: Builder) -> Variable:
         return Variable("x", (b.S, self.inputs))
 
+    def _share(self, b: Builder) -> Expr:
+        """By how much the loss of sample s counts: 1/S, or its part of the weights."""
+        if not self.weighted:
+            return 1 / b.S
+        w = self._w(b)
+        return w[b.s] / b.sum("weight", [], w[b.s], [b.s]).symbol
+
+    @staticmethod
+    def _w(b: Builder) -> Variable:
+        return Variable("w", (b.S,))
+
     def _write_layers(self, b: Builder) -> tuple[Variable, Index]:
         count = sum(1 for layer in self.layers if layer.dense)
         steps = _steps(self.layers)
@@ -236,11 +274,6 @@ class Network:
             name += "'"
         taken.add(name)
         return name
-
-    @staticmethod
-    def _square(b: Builder, w: Variable) -> Expr:
-        i, j = Index("i", w.shape[0]), Index("j", w.shape[1])
-        return b.sum(f"norm{w.name[1:]}", [], w[i, j] ** 2, [i, j]).symbol
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -349,12 +382,25 @@ class Model:
         graph = self.network.gradient_graph
         return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
+    @cached_property
+    def weighted(self) -> Model:
+        """The same functions, each with a further argument after y: w (S,), how much each sample counts.
+
+        The loss is Σ_s w·ℓ / Σ_s w, so that weights 2 and 1 are rows given twice and once.
+
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile().weighted
+        >>> model.loss(np.array([0.0, 0.0]), [[0.0], [0.0]], [[1.0], [4.0]], [2.0, 1.0])
+        6.0
+        """
+        return replace(self, network=replace(self.network, weighted=True))
+
     @called(DataError)
-    def objective(self, x: ArrayLike, y: ArrayLike) -> Objective:
+    def objective(self, x: ArrayLike, y: ArrayLike, *others: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, also of a float32 model, and every call gives a new gradient. The rows are converted as in a
-        call of :attr:`value_and_grad`, which says what is refused, and copied, once.
+        others: what the loss takes besides, such as the weights for a :attr:`weighted` model. Both are float64, also of
+        a float32 model, and every call gives a new gradient. The rows are converted as in a call of
+        :attr:`value_and_grad`, which says what is refused, and copied, once.
 
         >>> from scipy.optimize import minimize
         >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
@@ -362,7 +408,7 @@ class Model:
         >>> minimize(fun, np.zeros(2), jac=True, method="SLSQP").x.round(2)
         array([ 3., -1.])
         """
-        return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
+        return Objective([(self.value_and_grad, (x, y, *others))], self.network.parameter_count, self.dtype)
 
     def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
@@ -453,5 +499,11 @@ def _name(activation: ActivationLike) -> str | None:
 def _default_initialiser(activation: ActivationLike) -> str:
     return "he_normal" if _name(activation) in _RECTIFIERS else "glorot_uniform"
 
+
+_PENALTIES: Sequence[tuple[str, str, Rational, Formula]] = (
+    ("weight_decay", "norm", Rational(1, 2), lambda w: w**2),
+    ("l1", "size", Rational(1), absolute),
+)
+"""Field, name of the vertex of each matrix, factor, and what is summed over its entries."""
 
 _RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})

@@ -409,6 +409,7 @@ class Spec(SpecModel):
     )
     loss: Annotated[Choice, BeforeValidator(_LOSS.choose)] = Field(description="the name of a loss or a formula")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    l1: Annotated[float, Field(ge=0)] = 0.0
     training: TrainingSpec = TrainingSpec()
     data: DataSpec | None = None
 
@@ -492,7 +493,7 @@ PURPOSES = (
     Purpose(
         "a network",
         "symnn train, formulas, check, compare, steps and compile",
-        frozenset({"loss", "weight_decay", "training", "data"}),
+        frozenset({"loss", "weight_decay", "l1", "training", "data"}),
     ),
     Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
 )
