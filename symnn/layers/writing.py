@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Protocol
 
@@ -64,14 +65,22 @@ def weights(
 
     Without an initialiser of its own a layer gets He's before relu and its relatives, otherwise Glorot's.
     """
-    fan_in, fan_out = fans
-    row = INITIALISERS[initialiser or ("he_normal" if name_of(feeds) in RECTIFIERS else "glorot_uniform")]
-    return Parameter(axes, lambda generator, shape: row(generator, fan_out, fan_in, shape), decays=True)
+    name = initialiser or ("he_normal" if name_of(feeds) in RECTIFIERS else "glorot_uniform")
+    return Parameter(axes, partial(_drawn, name, fans), decays=True)
 
 
 def filled(axes: tuple[int | Axis, ...], value: float = 0.0, *, averages: bool = False) -> Parameter:
     """An array that is the same number everywhere at first, such as a bias."""
-    return Parameter(axes, lambda _, shape: np.full(shape, value), averages=averages)
+    return Parameter(axes, partial(_constant, value), averages=averages)
+
+
+def _drawn(name: str, fans: tuple[int, int], generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    fan_in, fan_out = fans
+    return INITIALISERS[name](generator, fan_out, fan_in, shape)
+
+
+def _constant(value: float, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, value)
 
 
 @dataclass(frozen=True)
