@@ -16,7 +16,7 @@ from codegen.functions import equal, select, stop_gradient
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
-from symnn.shapes import CHANNEL, TIME, Axis, Shape
+from symnn.shapes import CHANNEL, TIME, Axis, Shape, indices
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,10 @@ class Place:
     def unit(self, count: int) -> Index:
         """The index of the units of this layer."""
         return Index(self.letter, count)
+
+    def indices(self, shape: Shape) -> tuple[Index, ...]:
+        """The indices of what this layer makes, named by its number."""
+        return indices(shape, self.writer.number)
 
     def split(self, x: Value) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
         """The indices of what comes in: those in front, and those that make up the last axis, one or more."""
