@@ -9,6 +9,7 @@ KINDS = (
     "convolution",
     "max_pool",
     "average_pool",
+    "concatenate",
     "residual",
     "flatten",
     "layer_norm",

@@ -243,6 +243,11 @@ class Place:
     equations: list[Equation] = field(default_factory=list)
     """Those that have been added here."""
 
+    @property
+    def number(self) -> int:
+        """The number of the last layer with parameters, which this one may be."""
+        return self.writer.number
+
     def unit(self, count: int) -> Index:
         """The index of the units of this layer."""
         return Index(self.letter, count)
