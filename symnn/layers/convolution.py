@@ -96,8 +96,8 @@ def convolution(
 
     >>> from symnn.network import Network, dense, flatten
     >>> layers = convolution(16, 3, "tanh", padding="same"), flatten(), dense(10)
-    >>> print(Network((1, 8, 8), layers, "softmax_cross_entropy").summary())
-    layer                                                    values of a sample           parameters               operations
+    >>> print(Network((1, 8, 8), layers, "softmax_cross_entropy").layout["W1"])
+    ParameterSlice(name='W1', where=slice(0, 144, None), shape=(16, 1, 3, 3))
     """
     return Convolution(
         convolution=whole_number("channels", channels, 1, refused=SpecError),

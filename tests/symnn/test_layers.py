@@ -183,7 +183,8 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: convolved(x, p["W1"], (2,), (1, 1)) + p["b1"][:, None]),
     ("convolution, same", [1, 4, 5], [{"convolution": 2, "kernel": [3, 2], "padding": "same", "bias": False}],
      lambda p, x: convolved(x, p["W1"], zeros=[(1, 1), (0, 1)])),
-    ("convolution, strides and zeros", [1, 6, 5], [{"convolution": 2, "kernel": 3, "stride": [2, 1], "padding": [2, 0]}],
+    ("convolution, strides and zeros", [1, 6, 5],
+     [{"convolution": 2, "kernel": 3, "stride": [2, 1], "padding": [2, 0]}],
      lambda p, x: convolved(x, p["W1"], (2, 1), [(2, 2), (0, 0)]) + p["b1"][:, None, None]),
     ("convolution, dilated", [1, 7, 6], [{"convolution": 2, "kernel": 2, "dilation": 3}],
      lambda p, x: convolved(x, p["W1"], dilation=3) + p["b1"][:, None, None]),
@@ -354,19 +355,19 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
      "values of shape (feature 64)"),
     ([1, 2, 4], [{"convolution": 3, "kernel": 3}], "layers[0]: convolution has a kernel that reaches over 3 places, "
      "found (channel 1, row 2, column 4)"),
-    ([1, 4, 4], [{"convolution": 3, "kernel": [3]}], "layers[0]: convolution has 1 numbers for kernel, found values of"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": [3]}], "layers[0]: convolution has 1 numbers for kernel, found"),
     ([1, 4, 4], [{"convolution": 3, "kernel": [3, 3.5]}], "layers[0].kernel: expected a whole number, found 3.5"),
     ([1, 4, 4], [{"convolution": 3, "kernel": 0}], "layers[0].kernel: expected a number of at least 1, found 0"),
     ([1, 4, 4], [{"convolution": 3}], "layers[0]: missing field 'kernel'; expected the size of the kernel, such as 3"),
     ([1, 4, 4], [{"convolution": 3, "kernel": 2, "padding": "some"}], "layers[0].padding: expected valid, same or a"),
     ([3, 4, 4], [{"convolution": 4, "kernel": 2, "groups": 2}], "layers[0]: convolution has 2 groups, found 3 channels "
      "that come in and 4 that come out; expected multiples of it"),
-    ([1, 4, 4], [{"convolution": 3, "kernel": 2}, {"max_pool": 4}], "layers[1]: max_pool has a kernel that reaches over "
-     "4 places, found (channel 3, row 3, column 3)"),
-    ([1, 4, 4], [{"concatenate": [[], ["flatten"]]}], "layers[0]: concatenate joins values that differ in one axis, found"
-     " shapes (channel 1, row 4, column 4) and (feature 16)"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 2}, {"max_pool": 4}], "layers[1]: max_pool has a kernel that reaches "
+     "over 4 places, found (channel 3, row 3, column 3)"),
+    ([1, 4, 4], [{"concatenate": [[], ["flatten"]]}], "layers[0]: concatenate joins values that differ in one axis, "
+     "found shapes (channel 1, row 4, column 4) and (feature 16)"),
     (3, [{"concatenate": [[{"dense": 2}], [{"max_pool": 2}]]}], "layers[0].concatenate[1][0]: max_pool takes an image"),
-    (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found {'dense': 2}"),
+    (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
     (3, [{"layer_norm": {"epsilon": 0}}], "layers[0].layer_norm.epsilon: expected a number above 0.0, found 0"),
     (3, ["scale"], "layers[0]: missing field 'scale'; expected the factor"),
