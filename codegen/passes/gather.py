@@ -11,8 +11,17 @@ from codegen.cached import once
 from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Graph
 from codegen.ir.reduction import Reduction
-from codegen.walk import fresh_index, fresh_names, indices, is_plain, is_plain_on, samples_first, shape, subscripts
-from codegen.walk import substitute
+from codegen.walk import (
+    fresh_index,
+    fresh_names,
+    indices,
+    is_plain,
+    is_plain_on,
+    samples_first,
+    shape,
+    subscripts,
+    substitute,
+)
 
 
 @once
