@@ -23,10 +23,9 @@ from numpy.typing import DTypeLike
 from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import symbols
 from codegen.emit.layout import Layout, layout
-from codegen.emit.numba import emit
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
-from codegen.ir.operations import count_operations
+from codegen.ir.operations import equation_operations
 from codegen.passes import PassReport, optimise
 from codegen.runtime.cache import Entry, entry, key
 from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
@@ -44,8 +43,8 @@ if TYPE_CHECKING:
 
 EmitterName = Literal["auto", "vector", "numba"]
 STRAIGHT_OPERATIONS = 4000
-"""Straight-line code of up to so many operations is vector code too: 3,600 of 300 inputs take 9 s to compile, a third
-of what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
+"""Straight-line code is vector code too if no vertex takes more operations: 2,400 of one vertex, a third of them sines
+that are written out, take 9 s to compile where Numba takes 7; of several it is cut in pieces."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +109,8 @@ class Compilation:
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
+            from codegen.emit.numba import emit
+
             return emit(self.program, self.layout, self.dtype)
         from codegen.emit.vector.module import readable_source
 
@@ -138,10 +139,11 @@ class Compilation:
 
 
 def _is_worth(program: Program) -> bool:
-    """Whether vector code has a loop to put in lanes, or little to write out."""
+    """Whether vector code has a loop to put in lanes, or little to write out for each vertex."""
     if any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements):
         return True
-    return count_operations(program.graph).total() <= STRAIGHT_OPERATIONS
+    longest = max(equation_operations(equation).total() for equation in program.graph.equations)
+    return longest <= STRAIGHT_OPERATIONS
 
 
 _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
