@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -59,6 +59,10 @@ class Formulas:
         """Whether all elements of these variables are assigned."""
         known = {cell.name for cell in self.assigned}
         return all(name in known for name in names)
+
+    def roots(self, names: Collection[str]) -> list[Node]:
+        """The nodes of all elements of these variables, each once."""
+        return list(dict.fromkeys(node for cell, node in self.assigned.items() if cell.name in names))
 
     def of_variable(self, name: str) -> list[Node]:
         """The nodes of the elements of a variable that is assigned, in row-major order."""

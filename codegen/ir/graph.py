@@ -55,10 +55,10 @@ class Graph(Fields):
 
     @staticmethod
     def of_formulas(inputs: Sequence[Variable], formulas: Formulas, outputs: Sequence[Variable]) -> Graph:
-        """The graph of formulas that assign these outputs; its equations are written when they are asked for."""
+        """The graph of formulas, of which some are outputs; its equations are written when they are asked for."""
         graph = object.__new__(Graph)
         graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(variable.name for variable in outputs))
-        graph.__dict__.update(formulas=formulas, ends={variable.name: variable for variable in (*inputs, *outputs)})
+        graph.__dict__.update(formulas=formulas, ends=formulas.variables)
         return graph
 
     def __getattr__(self, name: str) -> Any:

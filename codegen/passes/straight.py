@@ -36,24 +36,24 @@ def lowered(graph: Graph) -> Graph:
     """The graph with functions that emitters do not know written out."""
     formulas = graph.formulas
     assert formulas is not None
-    wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in graph.outputs}
-    old = formulas.nodes
-    roots = list(dict.fromkeys(wanted.values()))
+    outputs = set(graph.outputs)
+    wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in outputs}
+    old, roots = formulas.nodes, formulas.roots(outputs)
     if not any(_is_composite(old, node) for node in old.postorder(roots)):
         new, found = old, {node: node for node in roots}
     else:
         new = old.copy()
         found = _written_out(new, roots)
     assigned = {cell: found[node] for cell, node in wanted.items()}
-    outputs = [graph.variable(name) for name in graph.outputs]
-    return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, True), outputs)
+    variables = [graph.variable(name) for name in graph.outputs]
+    return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, stable=True), variables)
 
 
 def heads(graph: Graph) -> set[type[Basic]]:
     """The classes of the operations of a graph without indices."""
     formulas = graph.formulas
     assert formulas is not None
-    found = (formulas.nodes.heads[node] for node in formulas.nodes.postorder(list(formulas.assigned.values())))
+    found = (formulas.nodes.heads[node] for node in formulas.nodes.postorder(formulas.roots(graph.outputs)))
     return {head for head in found if isinstance(head, type)}
 
 
@@ -95,7 +95,7 @@ def count_nodes(graph: Graph) -> Operations:
     assert formulas is not None
     nodes = formulas.nodes
     total: Operations = Counter()
-    for node in nodes.postorder(list(dict.fromkeys(formulas.assigned.values()))):
+    for node in nodes.postorder(formulas.roots(graph.outputs)):
         head, operands = nodes.heads[node], nodes.operands[node]
         if isinstance(head, type):
             constants = tuple([nodes.constant(operand) for operand in operands])

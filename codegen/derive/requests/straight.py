@@ -65,12 +65,12 @@ class Straight:
 
     def derived(self) -> Graph:
         """The graph of the outputs."""
-        known = {variable.name: variable for variable in (*self.graph.inputs, *self.outputs)}
-        formulas = Formulas(self.nodes, known, self.assigned, stable=True)
+        known = {**self.found.variables, **{variable.name: variable for variable in self.outputs}}
+        formulas = Formulas(self.nodes, known, {**self.found.assigned, **self.assigned}, stable=True)
         return Graph.of_formulas(self.graph.inputs, formulas, self.outputs)
 
     def name(self, wanted: str) -> str:
-        return fresh_name(wanted, {*self.graph.ends, *self.found.variables, *(v.name for v in self.outputs)})
+        return fresh_name(wanted, {*self.found.variables, *(variable.name for variable in self.outputs)})
 
     def columns(self, wrt: Sequence[str]) -> list[tuple[Variable, tuple[int, ...]]]:
         """The elements of some inputs, one after the other."""
