@@ -16,7 +16,7 @@ from codegen.functions import equal, select, stop_gradient
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
-from symnn.shapes import CHANNEL, TIME, Axis, Shape
+from symnn.shapes import CHANNEL, TIME, Axis, Shape, indices
 
 
 @dataclass(frozen=True)
@@ -243,9 +243,18 @@ class Place:
     equations: list[Equation] = field(default_factory=list)
     """Those that have been added here."""
 
+    @property
+    def number(self) -> int:
+        """The number of the last layer with parameters, which this one may be."""
+        return self.writer.number
+
     def unit(self, count: int) -> Index:
         """The index of the units of this layer."""
         return Index(self.letter, count)
+
+    def indices(self, shape: Shape) -> tuple[Index, ...]:
+        """The indices of what this layer makes, named by its number."""
+        return indices(shape, self.writer.number)
 
     def split(self, x: Value) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
         """The indices of what comes in: those in front, and those that make up the last axis, one or more."""
