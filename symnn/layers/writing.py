@@ -16,7 +16,7 @@ from codegen.functions import equal, select, stop_gradient
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
-from symnn.shapes import CHANNEL, TIME, Axis, Shape, indices
+from symnn.shapes import CHANNEL, TIME, Axis, Shape, extents, indices
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ class Written(Protocol):
     @property
     def branches(self) -> Sequence[Sequence[Written]]: ...
 
+    def visits(self, given: Shape) -> Iterable[tuple[Sequence[Written], Shape]]: ...
+
     def shape(self, given: Shape) -> Shape: ...
 
     def parameters(self, given: Shape, feeds: ActivationLike) -> Mapping[str, Parameter]: ...
@@ -145,8 +147,8 @@ def _visited(layers: Sequence[Written], given: Shape) -> Iterator[tuple[Written,
     """Each layer, the shape of what it is given, and the activation that the next layer begins with."""
     for layer, after in zip(layers, [*layers[1:], None]):
         if layer.branches:
-            for branch in layer.branches:
-                yield from _visited(branch, given)
+            for branch, shape in layer.visits(given):
+                yield from _visited(branch, shape)
         else:
             yield layer, given, None if after is None else after.applies
         given = layer.shape(given)
@@ -180,17 +182,21 @@ class Writer:
         self.batch: dict[str, Variable] = {}
         """What each running average takes from a batch, by its name."""
         self._taken: set[str] = set()
-        found = list(placed(layers, given))
-        self._next = iter(found)
-        self._letters = _letters(found)
+        self._placed = list(placed(layers, given))
+        self._at = 0
+        self._letters = _letters(self._placed)
+        self._written: dict[int, int] = {}
+        """Where the parameters of a layer that was called begin, by its identity."""
 
     def chain(self, layers: Iterable[Written], x: Value, given: Shape) -> Value:
         """What comes out of the last layer, each taking what the one before it gives."""
         for layer in layers:
             span = Span(layer, self._depth, layer.shape(given), () if layer.branches else self._next_parameters())
             self.spans.append(span)
-            declared = {name: self.builder.parameter(name, *p.unmerged) for name, p in span.parameters}
-            own = {name.removesuffix(str(self.number)): variable for name, variable in declared.items()}
+            own = {
+                name.removesuffix(str(self.number)): Variable(name, parameter.unmerged)
+                for name, parameter in span.parameters
+            }
             self._depth += 1
             x = layer.write(Place(self, given, own, self._letters.get(self.number, "h"), span.own), x)
             self._depth -= 1
@@ -199,9 +205,22 @@ class Writer:
 
     def _next_parameters(self) -> tuple[tuple[str, Parameter], ...]:
         """Those of the next layer that holds no others, by name."""
-        here = next(self._next)
+        here = self._placed[self._at]
+        self._at += 1
         self.number = here.number
         return tuple(here.named)
+
+    def again(self, layer: Written, x: Value, given: Shape) -> Value:
+        """What comes out of a layer, which has the same parameters whenever it is written."""
+        begins, stands = self._written.setdefault(id(layer), self._at), self._at
+        self._at = begins
+        found = self.chain([layer], x, given)
+        self._at = max(stands, self._at)
+        return found
+
+    def input(self, name: str, shape: Shape) -> Value:
+        """An input of the network."""
+        return Value(Variable(name, (self.builder.S, *extents(shape))), (self.builder.s, *indices(shape)))
 
     def name(self, stem: str) -> str:
         """A name with the number of the layer, and with primes where another vertex has it."""

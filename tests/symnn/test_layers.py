@@ -270,6 +270,76 @@ def test_a_layer_is_read_and_written_back(layers: list[Any]) -> None:
     assert [layer.to_plain() for layer in read] == layers
 
 
+# ------------------------------------------------------------------------------------------- networks that are no chain
+
+
+def two_inputs() -> Network:
+    image, extra = symnn.inputs(image=(1, 3, 3), extra=4)
+    shared = symnn.dense(3, "tanh")
+    both = symnn.concatenate(shared(symnn.dense(4)(symnn.flatten()(image))), shared(extra), extra)
+    return Network.of(symnn.dense(2)(both), "mean_squared_error")
+
+
+def test_layers_are_called_on_named_inputs_and_share_their_weights() -> None:
+    found = two_inputs()
+    assert [variable.name for variable in found.data] == ["image", "extra", "y"]
+    assert [*found.layout] == ["W1", "b1", "W2", "b2", "W3", "b3"]
+    generator = random(1)
+    theta = generator.normal(size=found.parameter_count)
+    image, extra = generator.normal(size=(5, 1, 3, 3)), generator.normal(size=(5, 4))
+    p = found.split(theta)
+    one = np.tanh(dense(p, 2, dense(p, 1, image.reshape(5, 9))))
+    expected = dense(p, 3, np.hstack([one, np.tanh(dense(p, 2, extra)), extra]))
+    values = {**found.unmerged(theta), "image": image, "extra": extra}
+    np.testing.assert_allclose(evaluate(found.forward_graph, values)["output"], expected, rtol=1e-12)
+    assert_gradient(found)
+    assert "dense: 3, activation: tanh" in found.summary()
+
+
+def test_a_network_of_several_inputs_is_trained_by_arrays() -> None:
+    model, generator = two_inputs().compile(), random()
+    image, extra, y = (generator.normal(size=(8, *shape)) for shape in ((1, 3, 3), (4,), (2,)))
+    descent = symnn.Descent(model, model.network.initial_parameters(), "gradient_descent", learning_rate=0.1)
+    first = model.loss(model.network.initial_parameters(), image, extra, y)
+    assert descent.epoch((image, extra), y) == pytest.approx(first, rel=1e-12)
+    assert descent.epoch((image, extra), y) < first
+    with pytest.raises(
+        symnn.DataError, match="found 2 arrays of rows, expected 3, which the model takes: image, extra, y"
+    ):
+        descent.epoch(image, y)
+
+
+MISTAKES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: symnn.inputs(y=3), "inputs: found the name 'y', expected another one"),
+    (lambda: symnn.inputs(x=0), "inputs: x: expected a number of at least 1, found 0"),
+    (lambda: Network.of(symnn.dense(3), "huber"), "output: found Dense"),
+    (lambda: Network.of(sum_of(3, 4), "huber"), "found the sum of values of shapes (feature 3) and (feature 4)"),
+    (
+        lambda: Network.of(twice(symnn.dense(2)), "huber"),
+        "dense: found values of shapes (feature 3) and (feature 4) for",
+    ),
+    (lambda: symnn.train(two_inputs(), np.ones((5, 4)), np.ones(5)), "inputs: found several, image, extra; expected"),
+    (lambda: symnn.checkpoint.save("a", two_inputs(), np.ones(75)), "which specs do not have"),
+]
+
+
+def sum_of(*sizes: int) -> Any:
+    a, b = symnn.inputs(a=sizes[0], b=sizes[1])
+    return symnn.dense(1)(a + b)
+
+
+def twice(shared: Any) -> Any:
+    a, b = symnn.inputs(a=3, b=4)
+    return shared(a) + shared(b)
+
+
+@pytest.mark.parametrize(("make", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])
+def test_a_mistake_in_a_network_that_is_no_chain_is_one_sentence(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(symnn.SymnnError) as caught:
+        make()
+    assert message in str(caught.value)
+
+
 # ------------------------------------------------------------------------------------------- forms of a training
 
 
