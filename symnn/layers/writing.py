@@ -13,6 +13,7 @@ from sympy import Expr, Integer, exp
 
 from codegen import Equation, Index, Variable
 from codegen.functions import equal, select, stop_gradient
+from codegen.walk import base_name
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
@@ -232,8 +233,10 @@ class Writer:
 
     def called(self, name: str, value: Value) -> Value:
         """The value under another name, as a whole that nothing else reads: the last vertex is renamed if it is it."""
-        last = self.builder.equations[-1] if self.builder.equations else None
-        if last is None or last.name != value.variable.name:
+        equations, old = self.builder.equations, value.variable.name
+        last = equations[-1] if equations else None
+        read = {base_name(reference) for equation in equations for reference in equation.references}
+        if last is None or last.name != old or old in read:
             return Value(self.builder.map(name, value.indices, value.here), value.indices)
         variable = Variable(name, value.variable.shape)
         self.builder.equations[-1] = Equation(variable[value.indices], last.body, last.reduction, last.reduced)
