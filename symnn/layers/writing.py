@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from sympy import Expr, Integer, exp
 
-from codegen import Equation, Index, Variable
+from codegen import Equation, Index, Reduction, Variable
 from codegen.functions import equal, select, stop_gradient
-from codegen.walk import base_name
+from codegen.walk import base_name, extent
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
@@ -301,6 +301,16 @@ class Place:
         """The vertex ``stem[indices] = max_over body``."""
         return self._added(self.writer.builder.max(self.writer.name(stem), indices, body, over), indices)
 
+    def declared(self, stem: str, indices: Sequence[Index]) -> Value:
+        """A vertex that is read before :meth:`assign` says what it is: one that goes from step to step."""
+        return Value(Variable(self.writer.name(stem), tuple(map(extent, indices))), tuple(indices))
+
+    def assign(self, target: Expr, body: Expr, over: Sequence[Index] = ()) -> None:
+        """The equation ``target = body``, or ``target = Σ_over body``, of elements of a vertex that was declared."""
+        equation = Equation(target, body, Reduction.SUM if over else None, tuple(over))
+        self.writer.builder.equations.append(equation)
+        self.equations.append(equation)
+
     def _added(self, variable: Variable, indices: Sequence[Index]) -> Value:
         self.equations.append(self.writer.builder.equations[-1])
         return Value(variable, tuple(indices))
@@ -324,8 +334,8 @@ class Place:
             return x
         outer, over = x.indices[: -len(parts)], x.indices[-len(parts) :]
         feature, place = Index("d", prod(parts)), Integer(0)
-        for index, extent in zip(over, parts):
-            place = extent * place + index
+        for index, size in zip(over, parts):
+            place = size * place + index
         # Σ over all places of the one at which the feature is.
         return self.sum("f", (*outer, feature), select(equal(feature, place), x.here, Integer(0)), over)
 

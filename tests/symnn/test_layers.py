@@ -170,6 +170,43 @@ def attended(p: Given, x: Array, heads: int, causal: bool) -> Array:
     return found
 
 
+def sigmoid(x: Array) -> Array:
+    found: Array = 1 / (1 + np.exp(-x))
+    return found
+
+
+def stepped(x: Array, units: int, step: Callable[[Array, Array, Array], tuple[Array, Array]]) -> Array:
+    """What every step of a recurrence has; ``step(x[t], h, c)`` gives the new h and c."""
+    h = c = np.zeros((len(x), units))
+    found = []
+    for t in range(x.shape[1]):
+        h, c = step(x[:, t], h, c)
+        found.append(h)
+    return np.stack(found, axis=1)
+
+
+def lstm(p: Given, x: Array, units: int) -> Array:
+    def step(x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        i, f, g, o = np.split(x @ p["W1"].T + p["b1"] + h @ p["U1"].T, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+
+    return stepped(x, units, step)
+
+
+def gru(p: Given, x: Array, units: int) -> Array:
+    def step(x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        (a, b, n), (d, e, m) = (np.split(y, 3, axis=1) for y in (x @ p["W1"].T + p["b1"], h @ p["U1"].T + p["c1"]))
+        r, z = sigmoid(a + d), sigmoid(b + e)
+        return (1 - z) * np.tanh(n + r * m) + z * h, c
+
+    return stepped(x, units, step)
+
+
+def elman(p: Given, x: Array, units: int) -> Array:
+    return stepped(x, units, lambda x, h, c: (np.tanh(x @ p["W1"].T + p["b1"] + h @ p["U1"].T), c))
+
+
 # A name, inputs, layers, and what comes out by NumPy.
 COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("dense", 3, [{"dense": 2, "activation": "tanh"}], lambda p, x: np.tanh(dense(p, 1, x))),
@@ -206,6 +243,15 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 2), (2, 2), np.max)),
     ("average_pool", [2, 5, 6], [{"scale": 1.5, "learned": True}, {"average_pool": [2, 3], "stride": [1, 2]}],
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 3), (1, 2), np.mean)),
+    ("recurrent", {"time": 4, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
+    ("recurrent, all steps", STEPS, [{"recurrent": 3, "output": "all"}], lambda p, x: elman(p, x, 3)),
+    ("recurrent, one step", {"time": 1, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
+    ("lstm", {"time": 4, "features": 3}, [{"lstm": 2}, {"dense": 1}],
+     lambda p, x: dense(p, 2, lstm(p, x, 2)[:, -1])),
+    ("lstm, all steps", STEPS, [{"lstm": 2, "output": "all"}], lambda p, x: lstm(p, x, 2)),
+    ("gru", {"time": 4, "features": 3}, [{"gru": 2}], lambda p, x: gru(p, x, 2)[:, -1]),
+    ("gru, two of them", STEPS, [{"gru": 3, "output": "all"}, {"gru": 2}],
+     lambda p, x: gru({name[0] + "1": p[name] for name in ("W2", "U2", "b2", "c2")}, gru(p, x, 3), 2)[:, -1]),
     ("attention", {"time": 4, "features": 6}, [{"attention": 2}], lambda p, x: attended(p, x, 2, False)),
     ("attention, causal", {"time": 4, "features": 4}, [{"attention": 2, "causal": True}],
      lambda p, x: attended(p, x, 2, True)),
@@ -455,6 +501,8 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
      "found shapes (channel 1, row 4, column 4) and (feature 16)"),
     (3, [{"concatenate": [[{"dense": 2}], [{"max_pool": 2}]]}], "layers[0].concatenate[1][0]: max_pool takes an image"),
     (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
+    (3, [{"lstm": 2}], "layers[0]: lstm takes a sequence of features, found values of shape (feature 3)"),
+    (STEPS, [{"gru": 2, "output": "first"}], "layers[0].output: expected 'last' or 'all', found 'first'"),
     (3, [{"attention": 2}], "layers[0]: attention takes a sequence of features, found values of shape (feature 3)"),
     (STEPS, [{"attention": 2}], "layers[0]: attention has 2 heads, found feature 3; expected a multiple of it"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
