@@ -138,7 +138,7 @@ def _in_phases(
     stores: list[Store] = []
     body: list[Statement] = []
     for equations, plans in _stages(graph, found.inside, kernels, earliest):
-        for statement in nest(graph, equations):
+        for statement in nest(graph, equations, found.index):
             match statement:
                 case Fill():
                     fills.append(statement)
@@ -149,7 +149,7 @@ def _in_phases(
         for kernel in plans:
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
-            loops = tuple(s for s in nest(graph, [kernel.equation]) if not isinstance(s, Fill))
+            loops = tuple(s for s in nest(graph, [kernel.equation], found.index) if not isinstance(s, Fill))
             body.append(replace(kernel, loops=loops))
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))

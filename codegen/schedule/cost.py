@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from math import ceil, log2, prod
 
-from sympy import Expr, Idx
+from sympy import Expr, Idx, Integer
 from sympy.core.basic import Basic
 
 from codegen.functions import Price, operation
-from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of
+from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of, steps_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -76,9 +76,9 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 case One():
                     return 1
                 case Vector():
-                    return ceil(size([loop.index], samples) / width) * (width // native)
+                    return ceil(loop.passes(samples) / width) * (width // native)
                 case Serial():
-                    return size([loop.index], samples)
+                    return loop.passes(samples)
 
         return prod(map(passes, around))
 
@@ -144,10 +144,10 @@ def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
     storage = program.storage_of(reference)
     if storage.place is Place.LOCAL:
         return None
-    key = [subscripts(reference)[axis] for axis in storage.axes]
-    if lane is None or lane not in key or key[-1] == lane or is_gathered(program, reference, lane):
+    if lane is None or is_gathered(program, reference, lane):
         return "moved"
-    return "gathered"
+    steps = steps_of([subscripts(reference)[axis] for axis in storage.axes], {lane: Integer(1)})
+    return "moved" if not any(steps) or (not any(steps[:-1]) and abs(steps[-1]) == 1) else "gathered"
 
 
 SMALLEST_CHUNK = 64

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
 from sympy import Expr, Idx
 
 from codegen.ir.graph import Equation, Graph
 from codegen.ir.selection import Selection, selected
+from codegen.schedule.cut import Part, parts
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
 from codegen.walk import extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
-def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
+def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) -> tuple[Statement, ...]:
     """The statements that compute these equations, given in an order in which they can be evaluated.
 
     An equation joins the first loop over the same range that it can: it must not read, at another value of the loop's
-    index, what that loop computes, nor a reduction that the loop has not finished. The sample index is outermost.
+    index, what that loop computes, nor a reduction that the loop has not finished. The sample index is outermost. Loops
+    are cut where conditions on their index change, but for those over the index that stays ``whole``.
     """
-    return tuple(_level(graph, [_Item(e, e.target, e.body, _loop_order(e)) for e in equations]))
+    return tuple(_level(graph, [_Item(e, e.target, e.body, _loop_order(e)) for e in equations], whole))
 
 
 def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
     """Whether a sum is accumulated in a local: none of the loops to come runs along the target."""
-    return not any(i in remaining for i in subscripts(target))
+    return not any(i in remaining for i in indices(target))
 
 
 @dataclass
@@ -78,7 +80,7 @@ def _loop_order(equation: Equation) -> tuple[Idx, ...]:
     return tuple(sorted(equation.domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
 
 
-def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
+def _level(graph: Graph, items: Sequence[_Item], whole: Idx | None) -> Iterator[Statement]:
     for cluster in _clusters(graph, items):
         if cluster.index is None:
             for item in cluster.items:
@@ -93,13 +95,29 @@ def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
             chosen = item.selection()
             body = item.body if chosen is None else chosen.body
             inner.append(_Item(item.equation, item.target, body, rest, item.reducing or reducing))
-        mode = SERIAL if cluster.only is None else One(cluster.only)
-        yield Loop(cluster.index, tuple(_level(graph, inner)), mode)
+        if cluster.only is not None:
+            yield Loop(cluster.index, tuple(_level(graph, inner, whole)), One(cluster.only))
+        else:
+            yield from _parts(graph, cluster.index, inner, whole)
         for item in cluster.items:
             finished = cluster.index in item.reduced() and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
             if finished and stored and is_local(item.target, item.remaining):
                 yield Store(item.equation, item.target)
+
+
+def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None) -> Iterator[Loop]:
+    """The loop over an index, cut where conditions on it change; sums are left out where they add nothing."""
+    bodies = [(item.body, item.equation.is_sum and index not in indices(item.target)) for item in items]
+    # Bounds that differ from sample to sample would differ from lane to lane.
+    inside = {other for item in items for other in (*item.remaining, whole) if other is not None}
+    begun = False
+    for part in (Part(index),) if index == whole else parts(index, bodies, inside):
+        inner = [replace(item, body=part.at(item.body)) for item in items] if part.forms else items
+        inner = [item for item in inner if item.body != 0 or not item.equation.is_sum or not item.reducing]
+        if inner:
+            yield Loop(index, tuple(_level(graph, inner, whole)), SERIAL, part.start, part.stop, begun)
+            begun = True
 
 
 def _clusters(graph: Graph, items: Sequence[_Item]) -> list[_Cluster]:

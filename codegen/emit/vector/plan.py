@@ -26,7 +26,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import Extent, base_name, is_sample, references, subscripts
+from codegen.walk import Extent, base_name, indices, is_sample, references
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""
@@ -161,7 +161,7 @@ def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None
             cell = cell_of(statement.target)
             totals.add(cell)
             fill, outside = fills[cell]
-            if fill.over and lane_of(outside) is None and lane not in subscripts(statement.target):
+            if fill.over and lane_of(outside) is None and lane not in indices(statement.target):
                 sums[cell] = program.storage_of(statement.target).shape
     summed, modes = tuple(_sums(program)), [s.mode for s, _ in placed if isinstance(s, Loop)]
     return Plan(
