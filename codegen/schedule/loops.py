@@ -22,7 +22,7 @@ def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) 
     index, what that loop computes, nor a reduction that the loop has not finished. The sample index is outermost. Loops
     are cut where conditions on their index change, but for those over the index that stays ``whole``.
     """
-    return tuple(_level(graph, [_Item(e, e.target, e.body, _loop_order(e)) for e in equations], whole))
+    return tuple(_level(graph, [_Item(e, e.target, e.body, _loop_order(e), e.reduced) for e in equations], whole))
 
 
 def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
@@ -38,15 +38,13 @@ class _Item:
     target: Expr
     body: Expr
     remaining: tuple[Idx, ...]
+    reduced: tuple[Idx, ...]
+    """The indices it sums over, under their present names."""
     reducing: bool = False
-
-    def reduced(self) -> set[Idx]:
-        """The indices it sums over, under their present names."""
-        return set(indices(self.body)).difference(indices(self.target)) if self.equation.reduction else set()
 
     def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
-        if not self.equation.is_sum or not self.remaining or self.remaining[0] not in self.reduced():
+        if not self.equation.is_sum or not self.remaining or self.remaining[0] not in self.reduced:
             return None
         found = selected(self.body, self.remaining[0])
         return found if found is not None and not set(indices(found.value)) & set(self.remaining) else None
@@ -64,6 +62,7 @@ class _Item:
             reindex(self.target, renaming),
             reindex(self.body, renaming),
             tuple(renaming.get(i, i) for i in self.remaining),
+            tuple(renaming.get(i, i) for i in self.reduced),
             self.reducing,
         )
 
@@ -88,19 +87,19 @@ def _level(graph: Graph, items: Sequence[_Item], whole: Idx | None) -> Iterator[
             continue
         inner = []
         for item in cluster.items:
-            reducing = cluster.index in item.reduced()
+            reducing = cluster.index in item.reduced
             if reducing and not item.reducing:
                 yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
             rest = tuple(i for i in item.remaining if i != cluster.index)
             chosen = item.selection()
             body = item.body if chosen is None else chosen.body
-            inner.append(_Item(item.equation, item.target, body, rest, item.reducing or reducing))
+            inner.append(replace(item, body=body, remaining=rest, reducing=item.reducing or reducing))
         if cluster.only is not None:
             yield Loop(cluster.index, tuple(_level(graph, inner, whole)), One(cluster.only))
         else:
             yield from _parts(graph, cluster.index, inner, whole)
         for item in cluster.items:
-            finished = cluster.index in item.reduced() and not item.reducing
+            finished = cluster.index in item.reduced and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
             if finished and stored and is_local(item.target, item.remaining):
                 yield Store(item.equation, item.target)
@@ -108,7 +107,7 @@ def _level(graph: Graph, items: Sequence[_Item], whole: Idx | None) -> Iterator[
 
 def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None) -> Iterator[Loop]:
     """The loop over an index, cut where conditions on it change; sums are left out where they add nothing."""
-    bodies = [(item.body, item.equation.is_sum and index not in indices(item.target)) for item in items]
+    bodies = [(item.body, item.equation.is_sum and index in item.reduced) for item in items]
     # Bounds that differ from sample to sample would differ from lane to lane.
     inside = {other for item in items for other in (*item.remaining, whole) if other is not None}
     begun = False
@@ -183,7 +182,7 @@ def _fusable(producer: _Item, index: Idx | None, reference: Expr, head: Idx | No
     """Whether what the producer stores in one pass of its loop is what a pass of the reader's loop reads."""
     if index is None:
         return head is None
-    if index in producer.reduced():
+    if index in producer.reduced:
         return False
     return any(
         written == index and read == head for written, read in zip(subscripts(producer.target), subscripts(reference))
