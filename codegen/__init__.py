@@ -23,6 +23,7 @@ from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
 from codegen.read.custom import function
+from codegen.read.padding import padded
 from codegen.runtime.function import CompiledFunction, CompileReport
 from codegen.solvers import FlatFunction, low_level_callable
 
@@ -57,6 +58,7 @@ __all__ = [
     "low_level_callable",
     "mixed_partials",
     "optimise",
+    "padded",
     "partials",
     "per_sample_gradients",
     "sample_extent",

@@ -220,9 +220,7 @@ def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:
     return rewrite_leaves(expression, rule)
 
 
-def _subscript(
-    subscript: Expr, replacements: Mapping[Idx, Expr], rule: Callable[[Basic], Basic | None]
-) -> Expr:
+def _subscript(subscript: Expr, replacements: Mapping[Idx, Expr], rule: Callable[[Basic], Basic | None]) -> Expr:
     """A subscript with other indices, its products carried out: 2·(i + 1) is 2·i + 2."""
     if isinstance(subscript, Idx) or not subscript.args:
         return replacements.get(subscript, subscript)

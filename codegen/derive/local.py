@@ -183,7 +183,9 @@ def _solved(
     for subscript, wanted in sums:
         form = affine(reindex(reindex(subscript, renaming), solved))
         assert form is not None, subscript
-        index = max((i for i in form.indices if i in open_ and abs(form.coefficient(i)) == 1), key=_length, default=None)
+        index = max(
+            (i for i in form.indices if i in open_ and abs(form.coefficient(i)) == 1), key=_length, default=None
+        )
         value = None if index is None else form.solved(index, wanted)
         if index is None or value is None:
             brackets.append(equal(wanted, form.expression))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 
@@ -76,7 +76,9 @@ class Known:
     """What conditions say about indices: sums that are at least 0, and values that an index does not have."""
 
     forms: tuple[Affine, ...] = ()
-    excluded: tuple[tuple[Idx, Expr], ...] = ()
+    excluded: frozenset[tuple[Idx, Expr]] = frozenset()
+    ends: Mapping[tuple[Idx, int], Expr] = field(default_factory=dict)
+    """The least value of an index, under 1, and the greatest, under −1, where they are not those of its range."""
 
     @staticmethod
     def of(*conditions: Basic) -> Known:
@@ -88,7 +90,7 @@ class Known:
         """
         parts = [part for condition in conditions for part in conjuncts(condition)]
         forms = tuple(form for part in parts for form in forms_of(part) or ())
-        return Known(forms, tuple(pair for part in parts for pair in _excluded(part)))
+        return Known(forms, frozenset(pair for part in parts for pair in _excluded(part)), _bounds(forms))
 
     def says(self, form: Affine, natural: Callable[[Expr], bool] = is_natural) -> bool:
         """Whether a sum is known to be at least 0."""
@@ -117,11 +119,30 @@ def _difference(a: Affine, b: Affine) -> Affine:
 def _least_is_natural(form: Affine, known: Known, natural: Callable[[Expr], bool]) -> bool:
     terms = [form.constant]
     for index, factor in form.coefficients:
-        end, step = (Integer(0), 1) if factor > 0 else (index.upper, -1)
+        step = 1 if factor > 0 else -1
+        end = known.ends.get((index, step), Integer(0) if factor > 0 else index.upper)
         while (index, end) in known.excluded:
             end = end + step
         terms.append(factor * end)
     return natural(expand(Add(*terms)))
+
+
+def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
+    """The least value of an index, under 1, and the greatest, under −1, where some forms of it alone say so."""
+    found: dict[tuple[Idx, int], Expr] = {}
+    for form in forms:
+        if len(form.coefficients) != 1:
+            continue
+        ((index, factor),) = form.coefficients
+        step = 1 if factor > 0 else -1
+        if abs(factor) > 1 and not form.constant.is_Integer:
+            continue
+        # 3·i − 4 ≥ 0 from i = 2 on, 7 − 3·i up to i = 2.
+        value = -step * (form.constant // abs(factor) if abs(factor) > 1 else form.constant)
+        old = found.get((index, step), Integer(0) if step > 0 else index.upper)
+        if is_natural(expand(step * (value - old))):
+            found[index, step] = value
+    return found
 
 
 NOTHING = Known()
@@ -222,7 +243,7 @@ def guarded(value: Expr, *conditions: Basic) -> Expr:
             stack += reversed(Mul.make_args(inner[0]))
         else:
             bracket = isinstance(factor, equal) and not references(factor)
-            (outside if bracket or factor.is_number else inside).append(factor)
+            (outside if bracket else inside).append(factor)
     condition = simplified(found)
     if condition == False:  # noqa: E712 - a SymPy boolean
         return Integer(0)

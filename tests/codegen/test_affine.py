@@ -19,7 +19,13 @@ from tests.codegen.networks import Arrays, distance, random_values
 
 S, n = sample_extent("S"), sample_extent("n")
 s, t = Index("s", S), Index("t", n)
-x, w, y, A, X = Variable("x", (6,)), Variable("w", (3,)), Variable("y", (4,)), Variable("A", (5, 5)), Variable("X", (S, 6))
+x, w, y, A, X = (
+    Variable("x", (6,)),
+    Variable("w", (3,)),
+    Variable("y", (4,)),
+    Variable("A", (5, 5)),
+    Variable("X", (S, 6)),
+)
 i, j, k, a, b, c = Index("i", 4), Index("j", 6), Index("k", 3), Index("a", 3), Index("b", 2), Index("c", 2)
 u, z = Variable("u", (n,)), Variable("z", (6,))
 
@@ -77,6 +83,10 @@ GRAPHS: Mapping[str, Graph] = {
     ),
     "a maximum": of(Equation(y[i], x[i + a], Reduction.MAX, (a,))),
 }
+QUICK = ("a convolution", "one with every second element", "padded in a function", "two dimensions", "a band",
+         "an axis of any length", "an array assigned by elements")  # fmt: skip
+CASES = [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in GRAPHS]
+"""Every graph has its gradient in the quick suite; these have everything else."""
 FIXED = [name for name, graph in GRAPHS.items() if not graph.extents or n not in graph.extents]
 
 
@@ -105,7 +115,7 @@ def test_every_evaluator_has_the_value(case: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
-@pytest.mark.parametrize("case", GRAPHS)
+@pytest.mark.parametrize("case", CASES)
 def test_jacobians(case: str, mode: str) -> None:
     graph = GRAPHS[case]
     values, name, wrt = values_of(graph), graph.outputs[0], reals(graph)
@@ -115,9 +125,18 @@ def test_jacobians(case: str, mode: str) -> None:
     assert distance([found[output] for output in derived.outputs[1:]], expected) <= 1e-14
 
 
-@pytest.mark.parametrize("method", ["reverse", "forward", "paths"])
 @pytest.mark.parametrize("case", GRAPHS)
-def test_gradients(case: str, method: str) -> None:
+def test_gradients(case: str) -> None:
+    _check_gradient(case, "reverse")
+
+
+@pytest.mark.parametrize("method", ["forward", "paths"])
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_by_other_methods(case: str, method: str) -> None:
+    _check_gradient(case, method)
+
+
+def _check_gradient(case: str, method: str) -> None:
     graph = scalar(GRAPHS[case])
     values, wrt = values_of(graph), reals(graph)
     derived = codegen.gradient(graph, "L", wrt, method=method)  # type: ignore[arg-type]
@@ -126,11 +145,7 @@ def test_gradients(case: str, method: str) -> None:
     assert distance([found[output] for output in derived.outputs[1:]], expected) <= 1e-14
 
 
-def _hvp(graph: Graph, wrt: list[str], values: Arrays) -> tuple[Graph, Arrays]:
-    return codegen.hvp(graph, "L", wrt), {**values, **directions(graph, wrt, values)}
-
-
-@pytest.mark.parametrize("case", GRAPHS)
+@pytest.mark.parametrize("case", CASES)
 def test_second_derivatives(case: str) -> None:
     graph = scalar(GRAPHS[case])
     values, wrt = values_of(graph), reals(graph)
@@ -153,7 +168,9 @@ def _times(block: NDArray[np.float64], v: NDArray[np.float64], shape: tuple[int,
     return (block.reshape(int(np.prod(shape)), -1) @ v.reshape(-1)).reshape(shape)
 
 
-@pytest.mark.parametrize("case", ["a convolution", "samples of a layer", "padded", "an axis of any length"])
+@pytest.mark.parametrize(
+    "case", ["padded", *(pytest.param(c, marks=pytest.mark.slow) for c in GRAPHS if c != "padded")]
+)
 def test_what_is_compiled(case: str) -> None:
     graph = scalar(GRAPHS[case])
     values = values_of(graph)
