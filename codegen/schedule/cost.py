@@ -24,6 +24,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Scan,
     Serial,
     Set,
     Vector,
@@ -77,7 +78,7 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                     return 1
                 case Vector():
                     return ceil(loop.passes(samples) / width) * (width // native)
-                case Serial():
+                case Serial() | Scan():
                     return loop.passes(samples)
 
         return prod(map(passes, around))

@@ -48,6 +48,10 @@ class Part:
             if (factor := sign * form.coefficient(self.index)) > 0:
                 yield factor, form.without(self.index).expression
 
+    def says(self, form: Affine) -> bool:
+        """Whether a sum is at least 0 here."""
+        return Known(self.forms).says(form)
+
     def at(self, body: Expr) -> Expr:
         """A body with the conditions that hold here, or do not, left out.
 
@@ -72,22 +76,33 @@ class Part:
         return rewrite(body, rule)
 
 
-def parts(index: Idx, bodies: Iterable[tuple[Expr, bool]], inside: Collection[Idx]) -> tuple[Part, ...]:
+def parts(
+    index: Idx, bodies: Iterable[tuple[Expr, bool]], inside: Collection[Idx], ranges: Sequence[Affine] = ()
+) -> tuple[Part, ...]:
     """The parts of a range in each of which the conditions on the index hold or do not hold throughout.
 
     ``bodies`` come with whether each is a sum over the index. Conditions on indices of loops ``inside`` are left to
     these; a body that is no such sum, and can be evaluated wherever they do not hold, keeps its own.
+    The sums of ``ranges`` are at least 0 throughout a part or negative, however many parts there are.
     """
     found: dict[Affine, None] = {}
     for body, is_sum in bodies:
         if is_sum or _asks(body):
             found.update(dict.fromkeys(_thresholds(body, index, inside)))
-    if not found or len(found) > CONDITIONS:
-        return (Part(index),)
-    cuts = [Part(index)]
-    for form in found:
-        cuts = [part for cut in cuts for part in _halves(cut, form)]
-    return tuple(map(_shortest, cuts)) if len(cuts) <= PARTS else (Part(index),)
+    within = dict.fromkeys(form if form.coefficient(index) > 0 else _negated(form) for form in ranges)
+    cuts = _cuts(index, within)
+    if found and len(found) <= CONDITIONS:
+        more = _cuts(index, {**within, **found})
+        cuts = more if len(more) <= max(PARTS, len(cuts)) else cuts
+    return tuple(map(_shortest, cuts))
+
+
+def _cuts(index: Idx, forms: Iterable[Affine]) -> list[Part]:
+    """The parts of a range by the signs of sums."""
+    found = [Part(index)]
+    for form in forms:
+        found = [half for part in found for half in _halves(part, form)]
+    return found
 
 
 def is_guard(node: Basic) -> bool:

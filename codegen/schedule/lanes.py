@@ -18,6 +18,7 @@ from codegen.schedule.program import (
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Storage,
@@ -150,6 +151,10 @@ class _Choice:
                 chosen.append(replace(loops[0], body=inner[0][1]))
                 continue
             scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
+            if isinstance(loops[0].mode, Scan):
+                cost += scalar
+                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+                continue
             modes = [self.vector(loop) for loop in loops]
             lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
             cost += min(scalar, lanes)

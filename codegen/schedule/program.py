@@ -101,7 +101,14 @@ class One:
     value: Expr
 
 
-Mode = Serial | Vector | One
+@dataclass(frozen=True)
+class Scan:
+    """One value after the other, each from what those before it have left, backward for a ``step`` of −1."""
+
+    step: int
+
+
+Mode = Serial | Vector | One | Scan
 SERIAL = Serial()
 
 

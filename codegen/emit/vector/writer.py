@@ -33,6 +33,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Samples,
+    Scan,
     Serial,
     Set,
     Statement,
@@ -174,6 +175,12 @@ class Writer:
                 self.at_the_one(loop, value, n, scope)
             case Serial():
                 with self.range(*self.bounds(loop, n, scope), 1) as i:
+                    self.block(loop.body, {**scope, loop.index: Counter(i)})
+            case Scan(step):
+                first, last = self.bounds(loop, n, scope)
+                with self.range(first, last, 1) as i:
+                    if step < 0:
+                        i = self.builder.sub(self.builder.add(first, self.builder.sub(last, INT(1))), i)
                     self.block(loop.body, {**scope, loop.index: Counter(i)})
             case Vector(width):
                 self.in_vectors(loop, width, over_tile, self.bounds(loop, n, scope), scope)
