@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from sympy import Idx
+
 from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
@@ -16,8 +18,8 @@ from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
-from codegen.schedule.loops import nest
-from codegen.schedule.program import Fill, Kernel, Program, Samples, Statement, Store
+from codegen.schedule.loops import nest, within
+from codegen.schedule.program import Fill, Kernel, Loop, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
 from codegen.schedule.storage import allocate
@@ -149,14 +151,22 @@ def _in_phases(
         for kernel in plans:
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
-            loops = tuple(s for s in nest(graph, [kernel.equation], found.index) if not isinstance(s, Fill))
-            body.append(replace(kernel, loops=loops))
+            body.append(_with_loops(graph, kernel, found.index))
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])
     sums = sum(elements(shape(fill.target)) for fill in fills)
     over = replace(over, chunk=samples_a_chunk(program, sums))
     return replace(program, statements=(*before, over, *after))
+
+
+def _with_loops(graph: Graph, kernel: Kernel, index: Idx) -> Statement:
+    """A kernel with the loops that say the same, inside the loops over other indices of its target."""
+    inside = within(graph, kernel.equation, kernel.outer, index)
+    found: Statement = replace(kernel, loops=tuple(s for s in inside if not (kernel.kind.adds and isinstance(s, Fill))))
+    for outer in reversed(kernel.outer):
+        found = Loop(outer, (found,))
+    return found
 
 
 _T = TypeVar("_T")

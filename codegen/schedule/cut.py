@@ -12,8 +12,8 @@ from sympy.core.relational import Relational
 
 from codegen.functions import equal
 from codegen.ir.affine import Affine, affine
-from codegen.ir.ranges import Known, asked_of, forms_of
-from codegen.schedule.program import Bound
+from codegen.ir.ranges import Known, asked_of, conjuncts, forms_of
+from codegen.schedule.program import SERIAL, Bound, Loop
 from codegen.walk import is_plain, leaves, postorder, references, rewrite
 
 CONDITIONS, PARTS = 4, 6
@@ -103,6 +103,24 @@ def _cuts(index: Idx, forms: Iterable[Affine]) -> list[Part]:
     for form in forms:
         found = [half for part in found for half in _halves(part, form)]
     return found
+
+
+def sums_of(reduced: Sequence[Idx], condition: Basic, outside: Collection[Idx]) -> tuple[Loop, ...] | None:
+    """The loops over the indices of a sum where a condition holds; None where bounds do not say it.
+
+    >>> i, a = Idx("i", 9), Idx("a", 3)
+    >>> sums_of([a], (a <= i) & (i <= a + 6), [i])[0].starts
+    (Bound(over=0, divisor=1), Bound(over=i - 6, divisor=1))
+    """
+    found: dict[Idx, tuple[Affine, ...]] = dict.fromkeys(reduced, ())
+    for part in conjuncts(condition):
+        for form in forms_of(part) or (None,):
+            own = [] if form is None else [i for i in form.indices if i in found]
+            if form is None or len(own) != 1 or not {*form.indices} <= {*own, *outside}:
+                return None
+            found[own[0]] += (form,)
+    bounded = [_shortest(Part(index, forms)) for index, forms in found.items()]
+    return tuple(Loop(part.index, (), SERIAL, part.start, part.stop) for part in bounded)
 
 
 def is_guard(node: Basic) -> bool:

@@ -13,6 +13,7 @@ from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
     Accumulate,
+    Kernel,
     Loop,
     One,
     Place,
@@ -53,12 +54,15 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
         cheapest = choice.best(samples.body)[1]
         if not is_mixed(replace(program, statements=cheapest)):
             return cheapest
-        return tuple(
-            replace(step, mode=choice.vector(step))
-            if isinstance(step, Loop) and step.index == samples.index and step.mode == SERIAL
-            else step
-            for step in samples.body
-        )
+        return tuple(forced(step, samples.index) for step in samples.body)
+
+    def forced(step: Statement, index: Idx) -> Statement:
+        """A statement with its loops over the samples in lanes."""
+        if not isinstance(step, Loop):
+            return step
+        if step.index == index and step.mode == SERIAL:
+            return replace(step, mode=choice.vector(step))
+        return replace(step, body=tuple(forced(inner, index) for inner in step.body))
 
     return replace(
         program,
@@ -180,6 +184,8 @@ class _Choice:
         """The cost of statements inside a loop in lanes; infinite where the lanes of a loop inside differ in length."""
         total = 0.0
         for statement in statements:
+            if isinstance(statement, Kernel):
+                return inf
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)
             elif any(i in varying for bound in (*statement.start, *statement.stop) for i in indices(bound.over)):

@@ -36,6 +36,13 @@ def steps(graph: Graph, found: scan.Scan, whole: Idx | None = None) -> tuple[Sta
     return tuple(_level(graph, [item.entered(found.index) for item in items], whole))
 
 
+def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
+    """The statements of one equation inside loops over some of its target's indices."""
+    order = _loop_order([*indices(equation.target), *equation.reduced])
+    item = _Item(equation, equation.target, equation.body, tuple(i for i in order if i not in outer), equation.reduced)
+    return tuple(_level(graph, [item], whole))
+
+
 def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
     """Whether a sum is accumulated in a local: none of the loops to come runs along the target."""
     return not any(i in remaining for i in indices(target))

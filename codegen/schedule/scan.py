@@ -77,9 +77,7 @@ class Scan:
 def units(graph: Graph, equations: Sequence[Equation]) -> list[tuple[Equation, ...]]:
     """Equations in an order in which they can be evaluated, those together that depend on each other."""
     position = {equation.cell: n for n, equation in enumerate(equations)}
-    needs = [
-        sorted({position[c] for _, cells in graph.read_by(e) for c in cells if c in position}) for e in equations
-    ]
+    needs = [sorted({position[c] for _, cells in graph.read_by(e) for c in cells if c in position}) for e in equations]
     if all(n < own for own, read in enumerate(needs) for n in read):
         return [(equation,) for equation in equations]
     return [tuple(equations[n] for n in sorted(group)) for group in _components(needs)]

@@ -79,7 +79,8 @@ class Plan:
     def samples_in_lanes(self) -> bool:
         """Whether a loop over the samples runs in lanes, of which few samples fill few."""
         over = self.program.samples
-        return over is not None and any(lane_of([step]) is not None for step in over.body if isinstance(step, Loop))
+        steps = () if over is None else walk(over.body)
+        return any(isinstance(s, Loop) and s.index == over.index and lane_of([s]) is not None for s, _ in steps if over)
 
     @property
     def workspace(self) -> str:

@@ -49,7 +49,7 @@ class Forms:
     """How what is no statement is written: the value of an expression, a step on a tile, a product of whole arrays."""
 
     evaluate: Callable[[Writer, Expr, Scope], Value]
-    kernel: Callable[[Writer, Kernel], None]
+    kernel: Callable[[Writer, Kernel, Scope], None]
     contract: Callable[[Writer, Contract], None]
 
 
@@ -142,7 +142,7 @@ class Writer:
                 case Contract():
                     self._forms.contract(self, statement)
                 case Kernel():
-                    self._forms.kernel(self, statement)
+                    self._forms.kernel(self, statement, scope)
 
     def samples(self, samples: Samples, first: ir.Value, last: ir.Value) -> None:
         """The samples from ``first`` up to, but not including, ``last``."""
