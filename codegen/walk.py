@@ -310,7 +310,7 @@ def is_plain(reference: Expr) -> bool:
     >>> is_plain(x[Idx("j", 4)]), is_plain(x[i]), is_plain(x[i + 1])
     (True, False, False)
     """
-    return all([is_plain_on(i, n) for i, n in zip(subscripts(reference), shape(reference))])
+    return all(map(is_plain_on, subscripts(reference), shape(reference)))
 
 
 def is_plain_on(subscript: Expr, axis: Extent) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from sympy import Expr, Integer, Mul
 
 from codegen.derive.accumulation import Terms
+from codegen.derive.guards import Guards
 from codegen.derive.local import local_derivatives
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -27,6 +28,7 @@ class Tangents:
 
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
         self.graph, self.system = graph, System(graph, keep)
+        self._guards = Guards(self.system.equations)
         self._definitions: dict[str, dict[Cell, Equation]] = {}
         self._defined = 0
         self._found: dict[tuple[Cell, Direction], Terms] = {}
@@ -89,10 +91,11 @@ class Tangents:
             return ()
         portion = self.system.portion(equation)
         summands = [
-            summand(factor * term if is_plain(reference) else guarded(factor * term), equation.reduced)
+            summand(new if is_plain(reference) else guarded(new), equation.reduced)
             for reference, local in edges.items()
             for factor in [portion * self.system.factor(equation, reference, local)]
             for term in active[reference]
+            for new in [self._guards.product(local, factor, term)]
         ]
         within = (*equation.free, *direction.indices)
         wanted = direction.label(equation.name)

@@ -168,7 +168,7 @@ def _has_range_of(value: Expr, index: Idx) -> bool:
     """Whether a value is one of an index's, whatever it is."""
     n = extent(index)
     if isinstance(value, Idx):
-        return value.upper == index.upper
+        return extent(value) == n
     return isinstance(value, Integer) and isinstance(n, int) and 0 <= int(value) < n
 
 

@@ -9,6 +9,7 @@ from sympy import Integer
 
 from codegen.derive.accumulation import Accumulator, Terms, Totals, slope
 from codegen.derive.edges import active_edges
+from codegen.derive.guards import Guards
 from codegen.derive.local import pull_back
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -41,6 +42,7 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
     reads, summed over the indices that the reference lacks.
     """
     edges, active = active_edges(graph, of, wrt)
+    guards = Guards(into.equations)
     pending: dict[Cell, list[Summand]] = defaultdict(list)
     for cell in graph.cells[of]:
         pending[cell].extend(Summand(term) for term in direction.seeds[of](graph.variable(of)[graph.keys[cell]]))
@@ -60,10 +62,11 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
         portion = into.portion(equation)
         for reference, local in edges[equation.cell].items():
             multiplied = portion * into.factor(equation, reference, local)
+            products = [guards.product(local, multiplied, term) for term in adjoint]
             for cell in graph.resolve(reference):
                 if cell in active:
-                    for term in adjoint:
-                        new = pull_back(term * multiplied, equation.domain, reference, cell, graph.keys[cell])
+                    for body in products:
+                        new = pull_back(body, equation.domain, reference, cell, graph.keys[cell])
                         if new is not None:
                             pending[cell].append(new)
     for variable in graph.inputs:

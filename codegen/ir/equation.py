@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Subs, Symbol, sympify
+from sympy import Derivative, Expr, Idx, Indexed, IndexedBase, Lambda, Limit, Piecewise, Subs, Symbol, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 
@@ -262,6 +262,11 @@ class Equation(Fields):
     def reads(self) -> tuple[Access, ...]:
         """The references, taken apart."""
         return self.accesses[1:]
+
+    @cached_property
+    def branches(self) -> bool:
+        """Whether the body has branches."""
+        return any(isinstance(node, Piecewise) for node in postorder(self.body))
 
     @cached_property
     def fault(self) -> str | None:

@@ -8,16 +8,16 @@ from functools import lru_cache
 from itertools import combinations
 
 import sympy
-from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Symbol, expand
+from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Rational, expand, igcd, ilcm
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from codegen.functions import equal
 from codegen.ir.affine import Affine, affine
-from codegen.walk import Extent, extent, is_leaf, is_plain, postorder, references, rewrite_leaves, shape, subscripts
+from codegen.walk import Extent, is_leaf, is_plain, leaves, postorder, references, rewrite_leaves, shape, subscripts
 
 #: What a comparison of two sums says: these are at least 0, from their difference.
-FORMS = {
+FORMS: Mapping[type[Basic], Callable[[Expr], tuple[Expr, ...]]] = {
     sympy.GreaterThan: lambda d: (d,),
     sympy.StrictGreaterThan: lambda d: (d - 1,),
     sympy.LessThan: lambda d: (-d,),
@@ -32,6 +32,7 @@ FORMS = {
 def is_natural(number: Expr) -> bool:
     """Whether a sum of lengths and integers is at least 0 for all lengths from 1.
 
+    >>> from sympy import Symbol
     >>> n = Symbol("n", integer=True, positive=True)
     >>> is_natural(n - 1), is_natural(n - 2), is_natural(3 - n)
     (True, False, False)
@@ -61,14 +62,29 @@ def conjuncts(condition: Basic) -> tuple[Basic, ...]:
 
 @lru_cache(maxsize=16384)
 def forms_of(comparison: Basic) -> tuple[Affine, ...] | None:
-    """The sums of indices that are at least 0 where a comparison holds, and only there; None for anything else."""
+    """The sums of indices that are at least 0 where a comparison holds, and only there; None for anything else.
+
+    >>> i = Idx("i", 9)
+    >>> [form.expression for form in forms_of(2 * i <= 5)]
+    [2 - i]
+    """
     if type(comparison) not in FORMS:
         return None
-    difference = comparison.args[0] - comparison.args[1]
-    if affine(difference) is None:
+    difference = expand(comparison.args[0] - comparison.args[1])
+    numbers = [number for number in difference.as_coefficients_dict().values() if isinstance(number, Rational)]
+    whole = expand(difference * ilcm(1, 1, *(number.q for number in numbers)))  # SymPy turns 2·i ≤ 5 into i ≤ 5/2
+    if affine(whole) is None:
         return None
-    found = tuple(affine(form) for form in FORMS[type(comparison)](difference))
-    return tuple(form for form in found if form is not None)
+    found = (affine(form) for form in FORMS[type(comparison)](whole))
+    return tuple(form if isinstance(comparison, sympy.Eq) else _tight(form) for form in found if form is not None)
+
+
+def _tight(form: Affine) -> Affine:
+    """A form that is at least 0 for the same integers, its multiples of indices without a common factor."""
+    common = igcd(0, 0, *(factor for _, factor in form.coefficients))
+    if common < 2 or not form.constant.is_Integer:
+        return form
+    return Affine(form.constant // common, tuple((index, factor // common) for index, factor in form.coefficients))
 
 
 @dataclass(frozen=True)
@@ -214,6 +230,7 @@ def asked_of(reference: Expr, known: Known = NOTHING) -> tuple[Basic, ...] | Non
 def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
     """Value and condition of a choice that is 0 where conditions on indices alone do not hold.
 
+    >>> from sympy import Symbol
     >>> i, a = Idx("i", 5), Symbol("a", real=True)
     >>> guard_of(Piecewise((a, i > 2), (0, True)))
     (a, i > 2)
@@ -227,6 +244,7 @@ def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
 def guarded(value: Expr, *conditions: Basic) -> Expr:
     """The value where all conditions hold, else 0; those around its factors are taken to the front, brackets stay out.
 
+    >>> from sympy import Symbol
     >>> i, a = Idx("i", 5), Symbol("a", real=True)
     >>> guarded(a * Piecewise((a, i > 2), (0, True)), i < 4)
     Piecewise((a**2, (i > 2) & (i < 4)), (0, True))
@@ -269,7 +287,8 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
             return sympy.false
         known = Known.of(*kept, *parts[number + 1 :])
         if not all(known.says(form) for form in forms):
-            kept.append(part)
+            plain = all(leaf.is_integer is not False for leaf in leaves(part))
+            kept += [part] if plain else [comparison(form) for form in forms]
     return And(*kept)
 
 

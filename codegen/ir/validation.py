@@ -17,7 +17,7 @@ from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
 from codegen.ir.ranges import missing, occurrences, on_axis
-from codegen.walk import Extent, base_name, extent, is_plain, is_symbolic, postorder, shape, subscripts
+from codegen.walk import Extent, base_name, extent, is_plain_on, is_symbolic, postorder, shape, subscripts
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -172,7 +172,7 @@ def _subscript_fault(equation: Equation) -> str | None:
     for subscript, n in zip(subscripts(equation.target), equation.accesses[0].shape):
         if (fault := _target_fault(equation.target, subscript, n)) is not None:
             return fault
-    if all(is_plain(access.reference) and _is_within(access.reference) for access in equation.reads):
+    if all(map(_is_plainly_there, equation.reads)):
         return None
     for access in equation.reads:
         for subscript, n in zip(subscripts(access.reference), access.shape):
@@ -187,10 +187,12 @@ def _subscript_fault(equation: Equation) -> str | None:
     return None
 
 
-def _is_within(reference: Expr) -> bool:
-    """Whether the integers among plain subscripts are on their axes."""
-    pairs = zip(subscripts(reference), shape(reference))
-    return all(isinstance(i, Idx) or (isinstance(n, int) and 0 <= int(i) < n) for i, n in pairs)
+def _is_plainly_there(access: Access) -> bool:
+    """Whether every subscript is an index that runs along its axis, or an integer on it."""
+    for subscript, n in zip(subscripts(access.reference), access.shape):
+        if not is_plain_on(subscript, n) or not (isinstance(subscript, Idx) or 0 <= int(subscript) < n):
+            return False
+    return True
 
 
 def _target_fault(target: Expr, subscript: Expr, axis: Extent) -> str | None:

@@ -252,7 +252,8 @@ def _gatherer(reference: Expr, equation: Equation) -> Load:
         key = [
             np.clip(_places(form, axes, frame), 0, n - 1) for form, n in zip(forms, array.shape[1:]) if form is not None
         ]
-        return np.asarray(array[(slice(None), *key)])
+        everywhere: tuple[Any, ...] = (slice(None), *key)
+        return np.asarray(array[everywhere])
 
     return load
 

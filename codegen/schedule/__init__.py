@@ -19,7 +19,7 @@ from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
 from codegen.schedule.loops import nest, within
-from codegen.schedule.program import Fill, Kernel, Loop, Program, Samples, Statement, Store
+from codegen.schedule.program import Fill, Kernel, Loop, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
 from codegen.schedule.storage import allocate
@@ -37,6 +37,8 @@ takes as long, 784-512-256-10 a tenth longer."""
 LARGE = 2**18
 """A gradient of so many numbers leaves the second-level cache: a tile of twice the size passes over it half as often.
 784-512-256-10 gains 6 % in float64 and loses 2 % in float32."""
+TILED = 2**17
+"""A tile of more numbers leaves the second-level cache, 1 MB in float64; one of fewer samples goes through it."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
@@ -67,8 +69,12 @@ def tiled(graph: Graph) -> Program:
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
     added = [kernel.equation.free for kernel in kernels.values() if kernel.kind.adds]
-    sums = sum(map(size, added))
-    return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
+    if sum(map(size, added)) >= LARGE:
+        return _in_phases(again, "tiled", 2 * TILE, kernels, earliest)
+    program = _in_phases(again, "tiled", TILE, kernels, earliest)
+    each = sum(elements(program.work[n]) for n in {s.number for s in program.storage.values() if s.place is Place.TILE})
+    fitting = next((n for n in (TILE, TILE // 2) if each * n <= TILED * TILE), TILE // 4)
+    return program if fitting == TILE else _in_phases(again, "tiled", fitting, kernels, earliest)
 
 
 def blas(graph: Graph) -> Program:

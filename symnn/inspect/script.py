@@ -15,8 +15,8 @@ from typing import ClassVar, TypeAlias
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.ir.reduction import Reduction
 from codegen.ir.affine import affine
+from codegen.ir.reduction import Reduction
 from codegen.walk import base_name, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
 
