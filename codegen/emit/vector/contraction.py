@@ -153,19 +153,20 @@ def sum_across_lanes(
                 for r in range(down):
                     row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
                     place = _at(builder, out, _plus(builder, i, r), *before, j)
-                    _add_to(lanes, lanes.sums(row), place, out.steps[-1], across)
+                    _add_sums(lanes, row, place, out.steps[-1])
 
 
-def _add_to(lanes: Lanes, values: ir.Value, place: ir.Value, step: ir.Value | int, number: int) -> None:
-    """Add the first lanes of a vector to numbers in memory, so many apart."""
+def _add_sums(lanes: Lanes, vectors: Sequence[ir.Value], place: ir.Value, step: ir.Value | int) -> None:
+    """Add the sums of the lanes of some vectors to numbers in memory, so many apart."""
     builder = lanes.builder
     if step == 1:
-        masked = None if number == lanes.width else INT(number)
-        _store(lanes, lanes.add(_load(lanes, place, masked), values), place, masked)
+        masked = None if len(vectors) == lanes.width else INT(len(vectors))
+        _store(lanes, lanes.add(_load(lanes, place, masked), lanes.sums(vectors)), place, masked)
         return
-    for lane in range(number):
+    sums = lanes.sums(vectors)
+    for lane in range(len(vectors)):
         at = builder.gep(place, [_times(builder, INT(lane), step)])
-        value = builder.extract_element(values, ir.IntType(32)(lane))
+        value = builder.extract_element(sums, ir.IntType(32)(lane))
         builder.store(builder.fadd(builder.load(at), value), at)
 
 

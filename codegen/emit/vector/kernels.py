@@ -126,7 +126,7 @@ def _product(
         summed = () if sums is None else (ranges,)
         emit(lanes, BLOCKING[register_bytes()], *sizes, *summed, found[0], found[1:], samples)
 
-    flat = [n for part in sizes for n in (part if isinstance(part, list) else [part])]
+    flat = [n for part in sizes for n in (part if isinstance(part, Sequence) else [part])]
     numbers = [*flat, *(a.extent if w else "b" for a, w in zip(sums or (), whole)), *(n for _, s in arrays for n in s)]
     shape = "x".join(str(len(steps)) for _, steps in arrays)
     plain = [len(steps) for _, steps in arrays] == [2] * len(arrays)
