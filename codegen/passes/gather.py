@@ -8,10 +8,13 @@ import sympy
 from sympy import Eq, Expr, Idx, Integer, Piecewise
 
 from codegen.cached import once
+from codegen.errors import EmitError
 from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Graph
+from codegen.ir.order import written_out
 from codegen.ir.reduction import Reduction
 from codegen.walk import (
+    Extent,
     fresh_index,
     fresh_names,
     indices,
@@ -37,11 +40,19 @@ def gather(graph: Graph) -> Graph:
     y[i] = -g1[i] + g2[i]
     outputs y
     """
+    if graph.scans:
+        graph = graph.with_equations(one for step in graph.steps for one in written_out(step, _steps))
     if all(is_plain(reference) for equation in graph.equations for reference in equation.references):
         return graph
     names = fresh_names("g", graph.variables)
     found: dict[Expr, Expr] = {}
     return graph.with_equations(part for e in graph.equations for part in _with_gathers(e, names, found))
+
+
+def _steps(n: Extent) -> int:
+    if not isinstance(n, int):
+        raise EmitError(f"a recurrence over {n} steps is not compiled, expected a number of steps")
+    return n
 
 
 def _with_gathers(equation: Equation, names: Iterator[str], found: dict[Expr, Expr]) -> Iterator[Equation]:

@@ -8,11 +8,12 @@ from enum import Enum
 
 from sympy import Add, Expr, Idx, Mul, Symbol, expand
 
+from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.read.scope import ends
 from codegen.walk import Extent
 
-StorageKey = tuple[str, tuple[int | None, ...]]
+StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
 
 
