@@ -10,12 +10,13 @@ from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
 
 from codegen.cached import cached_property
 from codegen.ir.affine import affine
+from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.read.scope import ends
 from codegen.walk import Extent, leaves, size, substitute
 
-StorageKey = tuple[str, tuple[int | None, ...]]
+StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
 
 
