@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar, cast
 
@@ -42,6 +42,7 @@ from symnn.given import called
 from symnn.initialisers import INITIALISERS
 from symnn.losses import LOSSES
 from symnn.optimisers import OPTIMISERS
+from symnn.schedules import SCHEDULES
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables import SEPARATORS, Missing
 
@@ -146,7 +147,8 @@ class _Table:
 
     kind: str
     rows: Mapping[str, _Row]
-    variables: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    """None where there are no formulas."""
 
     def choose(self, value: object) -> object:
         """The :class:`Choice` that a value of a spec stands for; None stays None."""
@@ -158,9 +160,10 @@ class _Table:
             return self._named(value, {})
         if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value)), str):
             ((name, content),) = value.items()
-            return self._formula(content) if name == "formula" else self._named(name, content)
+            return self._formula(content) if name == "formula" and self.variables else self._named(name, content)
+        formula = " or {formula: text}" if self.variables else ""
         raise FieldError(
-            f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}} or {{formula: text}}, "
+            f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}}{formula}, "
             f"found {quote(value)}"
         )
 
@@ -176,7 +179,7 @@ class _Table:
                 "with it the last layer needs no activation"
             )
         if name not in self.rows:
-            raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
+            raise FieldError(unknown(self.kind, name, [*self.rows, *(["formula"] if self.variables else [])]))
         known = self.rows[name].parameters
         if not isinstance(parameters, Mapping):
             raise FieldError(f"expected a mapping of parameters, found {quote(parameters)}", (name,))
@@ -210,6 +213,7 @@ def _formula_problem(text: str, variables: tuple[str, ...]) -> str | None:
 
 
 _ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
+_SCHEDULE = _Table("schedule", SCHEDULES)
 _LOSS = _Table("loss", LOSSES, ("output", "target"))
 
 
@@ -283,6 +287,9 @@ def _listed_columns(value: object) -> object:
     return () if value == [] else (value,) if isinstance(value, str) else _columns(value)
 
 
+LBFGS = "lbfgs"
+"""The optimiser that is no rule for one batch."""
+
 # --- the models ---------------------------------------------------------------------------------------------------
 
 _Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
@@ -308,12 +315,40 @@ class LayerSpec(SpecModel):
 
 
 def _usual_rate(fields: Mapping[str, Any]) -> float:
-    """The optimiser's own; any will do where there is none of the name, which is refused."""
-    return OPTIMISERS[fields.get("optimiser", "nesterov")].learning_rate
+    """The optimiser's own; any will do where there is none of the name, which is refused, and none is needed."""
+    return OPTIMISERS[
+        fields.get("optimiser", "nesterov") if fields.get("optimiser") != LBFGS else "nesterov"
+    ].learning_rate
+
+
+def _sensible(schedule: Choice) -> Choice:
+    """Counts of epochs are at least 1, and no rate is below 0."""
+    for name, value in schedule.parameters:
+        least = 1 if name in ("every", "patience") else 0
+        if value < least:
+            raise FieldError(f"expected a number of at least {least}, found {value:g}", (schedule.name, name))
+    return schedule
+
+
+def _by_class(value: object) -> object:
+    """Names of classes may be written as numbers."""
+    if isinstance(value, Mapping):
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < inf:
+                raise FieldError(f"expected a number above 0, found {quote(weight)}", (str(name),))
+        return {str(name): float(weight) for name, weight in value.items()}
+    if value in (None, "balanced"):
+        return value
+    raise FieldError(f"expected 'balanced' or {{class: number}}, found {quote(value)}")
 
 
 class TrainingSpec(SpecModel):
     """How a network is trained. ``patience``: epochs without a better validation loss before training stops.
+
+    optimiser: a name of :data:`symnn.optimisers.OPTIMISERS`, or ``lbfgs``, whose epochs are steps on all rows at once.
+    gradient_clip: gradients that are longer are shortened to this length. schedule: of the learning rate, a name of
+    :data:`symnn.schedules.SCHEDULES`, or with parameters, as in ``{"step": {"every": 10, "factor": 0.5}}``.
+    class_weights: how much the rows of each class count, by its name; "balanced" makes all classes count as much.
 
     The learning rate is that of the optimiser's row in :data:`symnn.optimisers.OPTIMISERS` unless given.
 
@@ -321,12 +356,17 @@ class TrainingSpec(SpecModel):
     (0.05, 0.02)
     """
 
-    optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
+    optimiser: Annotated[str, _one_of("optimiser", {**OPTIMISERS, LBFGS: None})] = "nesterov"
     learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=_usual_rate)
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    rho: _Momentum = 0.9
+    decay: Annotated[float, Field(ge=0)] = 0.01
+    gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    schedule: Annotated[Choice, BeforeValidator(_SCHEDULE.choose), AfterValidator(_sensible)] = Choice(name="constant")
+    class_weights: Annotated[Literal["balanced"] | dict[str, float] | None, BeforeValidator(_by_class)] = None
     batch_size: Annotated[int, Field(ge=1)] = 32
     epochs: Annotated[int, Field(ge=1)] = 30
     seed: Annotated[int, Field(ge=0)] = 0
