@@ -86,6 +86,21 @@ class Optimiser:
 
 
 @lru_cache(maxsize=16)
+def averaging(optimiser: Optimiser) -> Optimiser:
+    """The same where entries are running averages: those with a ``share`` above 0 move by it towards g.
+
+    >>> print(averaging(OPTIMISERS["gradient_descent"]).graph.equations[0])
+    new theta[p] = select(share[p], (g[p] - theta[p])*share[p] + theta[p], -learning_rate*g[p] + theta[p])
+    """
+
+    def rule(theta: Expr, g: Expr, share: Expr, **rest: Expr) -> Mapping[str, Expr]:
+        new = optimiser.rule(theta=theta, g=g, **rest)
+        return {**new, "theta": select(share, theta + share * (g - theta), new["theta"]), "share": share}
+
+    return replace(optimiser, rule=rule, state=(*optimiser.state, "share"))
+
+
+@lru_cache(maxsize=16)
 def _compiled(optimiser: Optimiser, dtype: Dtype) -> CompiledFunction:
     return compile(optimiser.graph, dtype=dtype, schedule="loops")
 

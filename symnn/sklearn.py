@@ -232,7 +232,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
         }  # fmt: skip
         numbers = {name: given[name] for name in optimiser.settings if name in given}
         start = self.theta_
-        descent = Descent(model, start, optimiser, learning_rate=rate, weight_decay=self.alpha, **numbers)
+        descent = Descent(model, start, optimiser, seed=0, learning_rate=rate, weight_decay=self.alpha, **numbers)
         if passes and self._state is not None:
             descent.resume(self._state, *self._counts)
         count = len(rows.x)

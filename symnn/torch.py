@@ -13,11 +13,12 @@ import numpy as np
 
 from codegen import Graph
 from symnn.checkpoint import Checkpoint
+from symnn.choices import Choice, LossLike
 from symnn.derivatives import Differentiable
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.extras import extra
-from symnn.network import Layer, LossLike, Network, dense
-from symnn.spec import Choice
+from symnn.layers.activation import Activation
+from symnn.network import Layer, Network, dense
 
 torch = extra("torch", "torch", "PyTorch")
 
@@ -154,7 +155,7 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
             inputs = inputs or part.in_features
             layers.append(dense(part.out_features, bias=part.bias is not None))
         else:
-            layers.append(Layer(activation=_activation(name, part)))
+            layers.append(Activation(activation=_activation(name, part)))
     if not inputs:
         raise SpecError("module: found no Linear layer, expected at least one")
     network = Network(inputs, tuple(layers), loss)

@@ -19,10 +19,11 @@ from codegen.cached import Fields, cached_property
 from codegen.errors import CodegenError, GraphError
 from codegen.ir.cells import Cell, cell_of, overlap
 from codegen.ir.equation import Equation, Kind, Variable, sample_extent
+from codegen.ir.formulas import Formulas
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import in_order, known_names, validate
-from codegen.walk import is_symbolic, is_variable, subscripts
+from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, shape, subscripts
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,30 @@ class Graph(Fields):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         validate(self.inputs, self.equations, self.outputs)
         object.__setattr__(self, "equations", in_order(self.equations))
+
+    @staticmethod
+    def of_formulas(inputs: Sequence[Variable], formulas: Formulas, outputs: Sequence[Variable]) -> Graph:
+        """The graph of formulas, of which some are outputs; its equations are written when they are asked for."""
+        graph = object.__new__(Graph)
+        graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(variable.name for variable in outputs))
+        graph.__dict__.update(formulas=formulas, ends=formulas.variables)
+        return graph
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "equations" or "formulas" not in self.__dict__:
+            raise AttributeError(name)
+        return self.__dict__.setdefault(name, tuple(self.__dict__["formulas"].equations()))
+
+    @cached_property
+    def formulas(self) -> Formulas | None:
+        """The equations as interned nodes; None if one of them has an index, or reads integers."""
+        return Formulas.of(self.inputs, self.equations)
+
+    @cached_property
+    def ends(self) -> Mapping[str, Variable]:
+        """The inputs and outputs by name."""
+        names = {*self.outputs, *(variable.name for variable in self.inputs)}
+        return {name: variable for name, variable in self.variables.items() if name in names}
 
     @cached_property
     def variables(self) -> Mapping[str, Variable]:
@@ -87,7 +112,10 @@ class Graph(Fields):
                     whole[name].update([axis for axis, element in enumerate(pattern) if element is None])
         for name, uncut in whole.items():
             extents = self.variables[name].shape
-            axes = [range(n) if name in read and a not in uncut else (None,) for a, n in enumerate(extents)]
+            axes = [
+                range(n) if name in read and a not in uncut and isinstance(n, int) else (None,)
+                for a, n in enumerate(extents)
+            ]
             found[name] = tuple(Cell(name, pattern) for pattern in product(*axes))
         return found
 
@@ -101,11 +129,7 @@ class Graph(Fields):
         found = {e.cell: subscripts(e.target) for e in self.equations}
         for equation in self.equations:
             for reference, cell, *_ in equation.reads:
-                if cell in found:
-                    continue
-                key = subscripts(reference)
-                free = [i for i in key if isinstance(i, Index)]
-                if len(set(free)) == len(free):
+                if cell not in found and (key := _key_of(reference)) is not None:
                     found[cell] = key
         for variable in self.inputs:
             for cell in self.cells[variable.name]:
@@ -115,7 +139,7 @@ class Graph(Fields):
     @cached_property
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents, in order of first occurrence in the shapes of the inputs."""
-        found = dict.fromkeys(n for v in self.variables.values() for n in v.shape if is_symbolic(n))
+        found = dict.fromkeys(n for v in self.inputs for n in v.shape if is_symbolic(n))
         return tuple(found)
 
     @cached_property
@@ -150,6 +174,8 @@ class Graph(Fields):
 
     def variable(self, name: str) -> Variable:
         """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""
+        if name in self.ends:
+            return self.ends[name]
         if name not in self.variables:
             raise GraphError(f"the graph has no variable {name!r} (it has: {known_names(list(self.variables))})")
         return self.variables[name]
@@ -162,7 +188,9 @@ class Graph(Fields):
 
     def with_outputs(self, *names: str | Iterable[str]) -> Graph:
         """The same equations with other outputs: names, or one list of them."""
-        listed = (name for given in names for name in ([given] if isinstance(given, str) else given))
+        listed = [name for given in names for name in ([given] if isinstance(given, str) else given)]
+        if "equations" not in self.__dict__ and self.formulas is not None and self.formulas.has(listed):
+            return Graph.of_formulas(self.inputs, self.formulas, [self.variable(name) for name in listed])
         return Graph(self.inputs, self.equations, tuple(listed))
 
     def unroll(self, limit: int = 100_000) -> Graph:
@@ -195,6 +223,25 @@ def require_graph(given: Any, error: type[CodegenError]) -> None:
     if not isinstance(given, Graph):
         hint = "; write .graph after it" if isinstance(getattr(given, "graph", None), Graph) else ""
         raise error(f"graph: found a {type(given).__name__}, expected a Graph{hint}")
+
+
+def _key_of(reference: Expr) -> tuple[Expr, ...] | None:
+    """The subscripts of a reference, on an axis with a sum of indices one of these; None where one occurs twice."""
+    key = list(subscripts(reference))
+    if not is_plain(reference):
+        for axis, (subscript, n) in enumerate(zip(key, shape(reference))):
+            if not is_plain_on(subscript, n):
+                inside = indices(subscript)
+                if not inside:
+                    return None
+                key[axis] = Index(max(inside, key=_longest).name, n)
+    free = [i.name for i in key if isinstance(i, Index)]
+    return tuple(key) if len(set(free)) == len(free) else None
+
+
+def _longest(index: Index) -> tuple[bool, int]:
+    n = extent(index)
+    return is_symbolic(n), 0 if is_symbolic(n) else n
 
 
 def _plain_key(variable: Variable, cell: Cell) -> tuple[Expr, ...]:

