@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from symnn.errors import DataError
 from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
+from symnn.shown import Shown
 from symnn.suggest import quote
 from symnn.tables import (
     Column,
@@ -59,7 +60,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Shown):
     """A data set in three parts whose features are standardised: (raw − mean) / scale.
 
     mean, scale: float64 (D,), taken from the training part only, so that nothing of the validation and
@@ -70,6 +71,7 @@ class Dataset:
     theirs was missing. target_names: those of the columns of y, where they are known.
     """
 
+    shows: ClassVar[str] = "dataset_html"
     name: str
     train: Split
     validation: Split
@@ -123,6 +125,11 @@ class Dataset:
         choices = _Choices(task, classes, missing, ignore, categorical, parts)
         table, target = _array_table(name, x, y, feature_names)
         return _from_table(name, table, (target,), choices, _checked_weights(weights, len(table.rows)))
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(getattr(self, part).x):,} {part}" for part in ("train", "validation", "test"))
+        targets = f"{self.targets} targets" if self.classes is None else f"{len(self.classes)} classes"
+        return f"<Dataset {self.name}: {parts}, {self.features} features, {targets}>"
 
     @property
     def features(self) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from inspect import Parameter, signature
 from math import inf, isfinite, nan
 from time import perf_counter
-from typing import Any, Literal, overload
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,6 +34,7 @@ from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.schedules import SCHEDULES
+from symnn.shown import Shown
 from symnn.spec import LBFGS, TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables import is_frame
@@ -60,7 +62,7 @@ class Fit:
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
 @dataclass(frozen=True, eq=False)
-class TrainingResult:
+class TrainingResult(Shown):
     """The best parameters, and how they were found.
 
     theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones, which are
@@ -72,6 +74,7 @@ class TrainingResult:
     epoch was begun.
     """
 
+    shows: ClassVar[str] = "training_html"
     theta: np.ndarray
     history: tuple[Epoch, ...]
     best_epoch: int
@@ -83,6 +86,15 @@ class TrainingResult:
     model: Model = field(repr=False)
     dataset: Dataset = field(repr=False)
     position: Position | None = field(repr=False)
+
+    def __repr__(self) -> str:
+        figures = {"test loss": self.test_loss, "test accuracy": self.test_accuracy}
+        shown = [f"{name} {value:.4g}" for name, value in figures.items() if value is not None]
+        course = f"{self.stopped} after {len(self.history)} epochs, best epoch {self.best_epoch}"
+        return f"<TrainingResult {', '.join([course, *shown])}>"
+
+    def _repr_svg_(self) -> str:
+        return str(import_module("symnn.inspect.page").training_svg(self))
 
     @property
     def improved(self) -> bool:
