@@ -24,6 +24,7 @@ from codegen.ir.order import Scan, flat, in_steps
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
+from codegen.markup import preformatted
 from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, lengths_in, shape, subscripts
 
 
@@ -229,6 +230,14 @@ class Graph(Fields):
     def __str__(self) -> str:
         inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
         return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.inputs)} inputs, {len(self.equations)} equations"
+        outputs = ", ".join(self.outputs[:4]) + (", …" if len(self.outputs) > 4 else "")
+        return f"<Graph of {outputs}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
 
 def require_graph(given: Any, error: type[CodegenError]) -> None:
