@@ -352,8 +352,9 @@ READABLE = (
     "neighbours under a condition",
     "the ends of a symbolic axis",
     "a product without its first factor",
+    "a product of symbolic length for each sample",
 )
-"""Without vector form, as three others whose readable code is compiled in the quick suite: a second each."""
+"""Without vector form, as two others whose readable code is compiled in the quick suite: a second each."""
 WRITTEN = [
     *(pytest.param(name, compile, marks=pytest.mark.slow if name in READABLE else (), id=name) for name in FORMULAS),
     *(pytest.param(name, numpy_function, id=f"{name}, in NumPy") for name in READABLE),
