@@ -21,12 +21,13 @@ from weakref import WeakValueDictionary
 from numpy.typing import DTypeLike
 
 from codegen.dtypes import Dtype, dtype_name
-from codegen.emit.externals import symbols
+from codegen.emit.externals import called_by, symbols
 from codegen.emit.layout import Layout, layout
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
 from codegen.ir.operations import equation_operations
 from codegen.passes import PassReport, optimise
+from codegen.passes.straight import heads, is_large
 from codegen.runtime.cache import Entry, entry, key
 from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
 from codegen.runtime.fingerprint import fingerprint
@@ -39,6 +40,7 @@ from codegen.schedule import schedule as scheduled
 from codegen.schedule.program import Contract, Loop, Program, Samples
 
 if TYPE_CHECKING:
+    from codegen.emit.vector.plan import StraightPlan
     from codegen.emit.vector.table import Table
 
 EmitterName = Literal["auto", "vector", "numba"]
@@ -80,7 +82,18 @@ class Compilation:
     @stage("schedule")
     def program(self) -> Program:
         """The scheduled graph."""
-        return scheduled(self.optimised[0], self.schedule)
+        return scheduled(self.optimised[0], "unrolled" if self.straight is not None else self.schedule)
+
+    @compiled_property
+    def straight(self) -> StraightPlan | None:
+        """The plan of a large formula without loops; None for any other graph."""
+        best, _ = self.optimised
+        if self.schedule not in ("auto", "unrolled") or not is_large(best):
+            return None
+        from codegen.emit.vector.plan import StraightPlan
+        from codegen.emit.vector.straight import missing
+
+        return None if missing(heads(best)) else StraightPlan(best, self.dtype, lambda: self.program)
 
     @compiled_property
     @stage("schedule")
@@ -88,6 +101,10 @@ class Compilation:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
             return None
+        if (straight := self.straight) is not None:
+            from codegen.emit.vector.table import Table
+
+            return Table(straight, self.layout)
         from codegen.emit.vector.nodes import unsupported
         from codegen.emit.vector.plan import fits, plan
         from codegen.emit.vector.table import Table
@@ -123,8 +140,11 @@ class Compilation:
             emitter, workspace = "numba", self.program.workspace
         else:
             emitter, workspace = "vector", self.table.plan.workspace
-        called = " ".join(symbols(self.program.graph))
-        return {"schedule": self.program.schedule, "emitter": emitter, "workspace": workspace, "calls": called}
+        if self.straight is not None:
+            called, schedule = " ".join(called_by(heads(self.straight.graph))), "unrolled"
+        else:
+            called, schedule = " ".join(symbols(self.program.graph)), self.program.schedule
+        return {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
 
     def build(self) -> Entry:
         """The machine code of vector code; nothing where the readable program runs."""

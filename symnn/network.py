@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, prod
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ from sympy import Expr, Mul, Rational
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
+from codegen.functions import absolute
 from codegen.passes import prune
 from codegen.schedule import ScheduleName
 from codegen.walk import elements, extent
 from symnn.activations import exact
 from symnn.builder import Builder
-from symnn.choices import Choice, LossLike, given, resolve_loss
+from symnn.choices import Choice, Formula, LossLike, given, resolve_loss
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import called, constructed, whole_number
 from symnn.layers.dense import dense
+from symnn.layers.flatten import flatten
 from symnn.layers.layer import Layer, require_scores, shape_after
+from symnn.layers.summary import summary
 from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
 from symnn.models import sentence
 from symnn.objective import Objective
@@ -32,7 +35,7 @@ from symnn.shapes import Inputs, Shape, described, extents, indices, input_shape
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
-__all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense"]
+__all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Network:
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
     …, weighted sums ``z1``, with the bias ``u1``, activations ``a1``, the last of them ``output``, and the scalar
-    ``loss`` = mean over the samples + weight_decay/2 · Σ W².
+    ``loss`` = mean over the samples + weight_decay/2 · Σ W² + l1 · Σ |W|. Where one of these numbers is None it is an
+    input of that name, and given with each call.
 
     >>> network = Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
     >>> print(network.forward_graph)
@@ -69,9 +73,12 @@ class Network:
     inputs: Inputs
     layers: tuple[Layer, ...]
     loss: LossLike
-    weight_decay: float = 0.0
+    weight_decay: float | None = 0.0
     spec: Spec | None = None
     """The spec it came from, if it came from one."""
+    l1: float | None = 0.0
+    weighted: bool = False
+    """Whether the loss takes a weight for each sample, a further input w (S,): Σ_s w·ℓ / Σ_s w instead of Σ_s ℓ / S."""
 
     def __post_init__(self) -> None:
         if isinstance(self.layers, Layer) or not isinstance(self.layers, Iterable):
@@ -93,9 +100,11 @@ class Network:
             require_scores(self.layers, self.reading)
         except FieldError as error:
             raise SpecError(sentence("Network", ("layers", *error.path), str(error))) from None
-        decay = self.weight_decay
-        if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay < inf:
-            raise SpecError(f"weight_decay: found {quote(decay)}, expected a finite number of at least 0")
+        for name, *_ in _PENALTIES:
+            value = getattr(self, name)
+            known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
+            if isinstance(value, bool) or not known:
+                raise SpecError(f"{name}: found {quote(value)}, expected a finite number of at least 0")
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -104,7 +113,7 @@ class Network:
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, Spec) else load_spec(source)
-        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec)
+        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1)
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
@@ -157,18 +166,42 @@ class Network:
         loss, parameters = resolve_loss(self.loss)
         y = self.target
         *at, t = output.indices
-        numbers = {name: exact(value) for name, value in parameters.items()}
-        sample = loss.write(b, output.variable, y, tuple(at), t, **numbers)
+        settings = {name: exact(value) for name, value in parameters.items()}
+        sample = loss.write(b, output.variable, y, tuple(at), t, **settings)
         if steps := at[1:]:
             sample = b.sum("sample", [b.s], sample / Mul(*map(extent, steps)), steps)[b.s]
-        decayed = [p for p in b.parameters if self._parameters[p.name].decays] if self.weight_decay else []
-        mean = b.sum("mean" if decayed else "loss", [], sample / b.S, [b.s])
-        if decayed:
-            squares = [_square(b, weights) for weights in decayed]
-            total = mean.symbol + Mul(Rational(1, 2), exact(self.weight_decay), sum(squares[1:], squares[0]))
-            b.map("loss", [], total)
-        masks = [mask.variable for mask in writer.masks]
-        return Graph((*self._inputs, *self.input_variables, y, *masks), tuple(b.equations), ("loss",))
+        penalised = any(getattr(self, name) != 0 for name, *_ in _PENALTIES)
+        mean = b.sum("mean" if penalised else "loss", [], sample * self._share(b), [b.s])
+        if penalised:
+            b.map("loss", [], sum(self._penalties(b), mean.symbol))
+        rows = (*self.input_variables, y, *([_weight_of_samples(b)] if self.weighted else []))
+        given = [*rows, *(mask.variable for mask in writer.masks), *map(Variable, self.numbers)]
+        return Graph((*self._inputs, *given), tuple(b.equations), ("loss",))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers that the loss takes as inputs, behind the rows."""
+        return tuple(name for name, *_ in _PENALTIES if getattr(self, name) is None)
+
+    def _share(self, b: Builder) -> Expr:
+        """By how much the loss of sample s counts: 1/S, or its part of the weights."""
+        if not self.weighted:
+            return 1 / b.S
+        w = _weight_of_samples(b)
+        return w[b.s] / b.sum("weight", [], w[b.s], [b.s]).symbol
+
+    def _penalties(self, b: Builder) -> list[Expr]:
+        """What is added to the mean for the size of the weights."""
+        found = []
+        weights = [p for p in b.parameters if self._parameters[p.name].decays]
+        for name, vertex, factor, size in _PENALTIES:
+            strength = getattr(self, name)
+            if strength == 0:
+                continue
+            given = Variable(name).symbol if strength is None else exact(strength)
+            sizes = [_total(b, vertex, w, size) for w in weights]
+            found.append(Mul(factor, given, sum(sizes[1:], sizes[0])))
+        return found
 
     @property
     def target(self) -> Variable:
@@ -182,7 +215,7 @@ class Network:
 
     @property
     def data(self) -> tuple[Variable, ...]:
-        """The variables that are given at each call of the gradient: ``x``, ``y`` and the masks of a training."""
+        """The variables that are given at each call of the gradient: x, y, w, masks and numbers."""
         return self.training_graph.inputs[len(self.layout) :]
 
     @property
@@ -209,7 +242,6 @@ class Network:
     def shaped(self, rows: np.ndarray) -> np.ndarray:
         """Rows of features (S, features) as the arrays that x holds.
 
-        >>> from symnn.layers.flatten import flatten
         >>> Network((1, 2, 3), (flatten(), dense(1)), "huber").shaped(np.arange(6.0)[None]).shape
         (1, 1, 2, 3)
         """
@@ -272,6 +304,20 @@ class Network:
     def _inputs(self) -> tuple[Variable, ...]:
         """The parameters as the graphs declare them, in the order of theta."""
         return tuple(Variable(name, parameter.unmerged) for name, parameter in self._parameters.items())
+
+    def summary(self) -> str:
+        """A table of the layers as predictions are made: the shapes between them, parameters, operations of a sample.
+
+        >>> print(Network((1, 4, 4), (flatten(), dense(3, "tanh"), dense(2)), "softmax_cross_entropy").summary())
+        layer                       values of a sample          parameters            operations
+        inputs                      channel 1, row 4, column 4
+        flatten                     feature 16                               0           0
+        dense: 3, activation: tanh  feature 3                   W1 3×16, b1 3  51        102
+        dense: 2                    feature 2                   W2 2×3, b2 2    8         14
+        total                                                                  59        116
+        """
+        writer, _ = self._written()
+        return summary(writer, self.input_shape)
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -380,12 +426,25 @@ class Model:
         same = graph is self.network.gradient_graph
         return self.value_and_grad if same else self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
+    @cached_property
+    def weighted(self) -> Model:
+        """The same functions, each with a further argument after y: w (S,), how much each sample counts.
+
+        The loss is Σ_s w·ℓ / Σ_s w, so that weights 2 and 1 are rows given twice and once.
+
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile().weighted
+        >>> model.loss(np.array([0.0, 0.0]), [[0.0], [0.0]], [[1.0], [4.0]], [2.0, 1.0])
+        6.0
+        """
+        return replace(self, network=replace(self.network, weighted=True))
+
     @called(DataError)
-    def objective(self, x: ArrayLike, y: ArrayLike) -> Objective:
+    def objective(self, x: ArrayLike, y: ArrayLike, *others: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, also of a float32 model, and every call gives a new gradient. The rows are converted as in a
-        call of :attr:`value_and_grad`, which says what is refused, and copied, once.
+        others: what the loss takes besides, such as the weights for a :attr:`weighted` model. Both are float64, also of
+        a float32 model, and every call gives a new gradient. The rows are converted as in a call of
+        :attr:`value_and_grad`, which says what is refused, and copied, once.
 
         >>> from scipy.optimize import minimize
         >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
@@ -398,7 +457,7 @@ class Model:
                 "objective: found a network with dropout or batch_norm, whose loss in training differs from "
                 "step to step; expected one without, or symnn.Descent"
             )
-        return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
+        return Objective([(self.value_and_grad, (x, y, *others))], self.network.parameter_count, self.dtype)
 
     def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
@@ -429,7 +488,18 @@ def _checked_loss(loss: Any) -> LossLike:
     return found.name if isinstance(found, Choice) and isinstance(loss, str) else found
 
 
-def _square(b: Builder, weights: Variable) -> Expr:
-    """The sum of the squares of the weights."""
+def _weight_of_samples(b: Builder) -> Variable:
+    return Variable("w", (b.S,))
+
+
+def _total(b: Builder, vertex: str, weights: Variable, size: Formula) -> Expr:
+    """The sum of the sizes of weights."""
     over = [Index(letter, extent) for letter, extent in zip("ijklmnop", weights.shape)]
-    return b.sum(f"norm{weights.name.removeprefix('W')}", [], weights[tuple(over)] ** 2, over).symbol
+    return b.sum(f"{vertex}{weights.name.removeprefix('W')}", [], size(weights[tuple(over)]), over).symbol
+
+
+_PENALTIES: Sequence[tuple[str, str, Rational, Formula]] = (
+    ("weight_decay", "norm", Rational(1, 2), lambda w: w**2),
+    ("l1", "size", Rational(1), absolute),
+)
+"""Field, name of the vertex of each array of weights, factor, and what is summed over its entries."""

@@ -44,10 +44,18 @@ def spec_of(network: Network) -> Spec:
     layers = [layer.to_plain(write, ("layers", number)) for number, layer in enumerate(network.layers)]
     loss = _plain(network.loss, ("output", "target"), "loss")
     inputs = plain_inputs(network.inputs)
-    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, "weight_decay": float(network.weight_decay)})
+    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, **_penalties(network)})
     if callable(network.loss) and not isinstance(network.loss, Choice):
         _check_loss(network, Network.from_spec(spec))
     return spec
+
+
+def _penalties(network: Network) -> dict[str, float]:
+    found = {"weight_decay": network.weight_decay, "l1": network.l1}
+    for name, strength in found.items():
+        if strength is None:
+            raise SpecError(f"{name}: found None, expected a number: what is given with each call is in no spec")
+    return {name: float(strength) for name, strength in found.items() if strength}
 
 
 def write_formula(expression: Expr, where: str) -> str:

@@ -29,5 +29,8 @@ def example(network: Network, generator: np.random.Generator, samples: int) -> d
     else:
         rows = generator.uniform(0.05, 1.0, shape(y))
         found[y.name] = rows / rows.sum(axis=-1, keepdims=True) if network.reading == "classes" else rows
+    if network.weighted:
+        found["w"] = generator.uniform(0.5, 2.0, samples)
+    found |= {name: np.array(0.1) for name in network.numbers}
     masks = draw(network.masks, samples, steps=STEPS)
     return found | {mask.variable.name: values for mask, values in zip(network.masks, masks)}

@@ -217,6 +217,7 @@ class Spec(SpecModel):
     layers: Layers = Field(description="a list of layers")
     loss: Annotated[Choice, BeforeValidator(LOSS.choose)] = Field(description="the name of a loss or a formula")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    l1: Annotated[float, Field(ge=0)] = 0.0
     training: TrainingSpec = TrainingSpec()
     data: DataSpec | None = None
 
@@ -319,7 +320,7 @@ PURPOSES = (
     Purpose(
         "a network",
         "symnn train, formulas, check, compare, steps and compile",
-        frozenset({"loss", "weight_decay", "training", "data"}),
+        frozenset({"loss", "weight_decay", "l1", "training", "data"}),
     ),
     Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
 )

@@ -6,6 +6,10 @@ parameters with their initialisers and its equations; and the function of the ki
 
 KINDS = (
     "dense",
+    "convolution",
+    "max_pool",
+    "average_pool",
+    "concatenate",
     "residual",
     "flatten",
     "layer_norm",

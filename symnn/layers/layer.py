@@ -241,6 +241,20 @@ def misfit(kind: str, expected: str, given: Shape) -> FieldError:
     return FieldError(f"{kind} takes {expected}, found values of shape {described(given)}")
 
 
+def whole(value: object, least: int, most: int) -> int:
+    """A whole number of a spec.
+
+    Raises :class:`FieldError`.
+    """
+    value = _number(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(f"expected a whole number, found {quote(value)}")
+    if not least <= value <= most:
+        bound = f"at least {least}" if value < least else f"at most {most}"
+        raise FieldError(f"expected a number of {bound}, found {value}")
+    return value
+
+
 # --- fields that several kinds have -------------------------------------------------------------------------------
 
 

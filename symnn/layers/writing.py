@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from codegen.functions import equal, select, stop_gradient
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
-from symnn.shapes import CHANNEL, TIME, Axis, Shape
+from symnn.shapes import CHANNEL, TIME, Axis, Shape, indices
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,22 @@ def weights(
 
     Without an initialiser of its own a layer gets He's before relu and its relatives, otherwise Glorot's.
     """
-    fan_in, fan_out = fans
-    row = INITIALISERS[initialiser or ("he_normal" if name_of(feeds) in RECTIFIERS else "glorot_uniform")]
-    return Parameter(axes, lambda generator, shape: row(generator, fan_out, fan_in, shape), decays=True)
+    name = initialiser or ("he_normal" if name_of(feeds) in RECTIFIERS else "glorot_uniform")
+    return Parameter(axes, partial(_drawn, name, fans), decays=True)
 
 
 def filled(axes: tuple[int | Axis, ...], value: float = 0.0, *, averages: bool = False) -> Parameter:
     """An array that is the same number everywhere at first, such as a bias."""
-    return Parameter(axes, lambda _, shape: np.full(shape, value), averages=averages)
+    return Parameter(axes, partial(_constant, value), averages=averages)
+
+
+def _drawn(name: str, fans: tuple[int, int], generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    fan_in, fan_out = fans
+    return INITIALISERS[name](generator, fan_out, fan_in, shape)
+
+
+def _constant(value: float, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, value)
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,18 @@ def _visited(layers: Sequence[Written], given: Shape) -> Iterator[tuple[Written,
 # --- equations ----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Span:
+    """What a layer has become: what comes out, its parameters by name, and the equations of its own."""
+
+    layer: Written
+    depth: int
+    """In how many other layers it is."""
+    shape: Shape
+    parameters: tuple[tuple[str, Parameter], ...]
+    own: list[Equation] = field(default_factory=list)
+
+
 class Writer:
     """The equations of layers, as they are written one after the other."""
 
@@ -153,6 +174,8 @@ class Writer:
         self.builder = Builder()
         self.training = training
         self.number = 0
+        self.spans: list[Span] = []
+        self._depth = 0
         self.masks: list[Mask] = []
         self.batch: dict[str, Variable] = {}
         """What each running average takes from a batch, by its name."""
@@ -164,19 +187,21 @@ class Writer:
     def chain(self, layers: Iterable[Written], x: Value, given: Shape) -> Value:
         """What comes out of the last layer, each taking what the one before it gives."""
         for layer in layers:
-            own = {} if layer.branches else self._declared()
-            x = layer.write(Place(self, given, own, self._letters.get(self.number, "h")), x)
-            given = layer.shape(given)
+            span = Span(layer, self._depth, layer.shape(given), () if layer.branches else self._next_parameters())
+            self.spans.append(span)
+            declared = {name: self.builder.parameter(name, *p.unmerged) for name, p in span.parameters}
+            own = {name.removesuffix(str(self.number)): variable for name, variable in declared.items()}
+            self._depth += 1
+            x = layer.write(Place(self, given, own, self._letters.get(self.number, "h"), span.own), x)
+            self._depth -= 1
+            given = span.shape
         return x
 
-    def _declared(self) -> dict[str, Variable]:
-        """The parameters of the next layer that holds no others, by letter."""
+    def _next_parameters(self) -> tuple[tuple[str, Parameter], ...]:
+        """Those of the next layer that holds no others, by name."""
         here = next(self._next)
         self.number = here.number
-        return {
-            letter: self.builder.parameter(f"{letter}{here.number}", *parameter.unmerged)
-            for letter, parameter in here.own.items()
-        }
+        return tuple(here.named)
 
     def name(self, stem: str) -> str:
         """A name with the number of the layer, and with primes where another vertex has it."""
@@ -215,10 +240,21 @@ class Place:
     given: Shape
     parameters: Mapping[str, Variable]
     letter: str
+    equations: list[Equation] = field(default_factory=list)
+    """Those that have been added here."""
+
+    @property
+    def number(self) -> int:
+        """The number of the last layer with parameters, which this one may be."""
+        return self.writer.number
 
     def unit(self, count: int) -> Index:
         """The index of the units of this layer."""
         return Index(self.letter, count)
+
+    def indices(self, shape: Shape) -> tuple[Index, ...]:
+        """The indices of what this layer makes, named by its number."""
+        return indices(shape, self.writer.number)
 
     def split(self, x: Value) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
         """The indices of what comes in: those in front, and those that make up the last axis, one or more."""
@@ -233,15 +269,19 @@ class Place:
 
     def map(self, stem: str, indices: Sequence[Index], body: Expr) -> Value:
         """The vertex ``stem[indices] = body``; the layer's number stands behind the stem."""
-        return Value(self.writer.builder.map(self.writer.name(stem), indices, body), tuple(indices))
+        return self._added(self.writer.builder.map(self.writer.name(stem), indices, body), indices)
 
     def sum(self, stem: str, indices: Sequence[Index], body: Expr, over: Sequence[Index]) -> Value:
         """The vertex ``stem[indices] = Σ_over body``."""
-        return Value(self.writer.builder.sum(self.writer.name(stem), indices, body, over), tuple(indices))
+        return self._added(self.writer.builder.sum(self.writer.name(stem), indices, body, over), indices)
 
     def max(self, stem: str, indices: Sequence[Index], body: Expr, over: Sequence[Index]) -> Value:
         """The vertex ``stem[indices] = max_over body``."""
-        return Value(self.writer.builder.max(self.writer.name(stem), indices, body, over), tuple(indices))
+        return self._added(self.writer.builder.max(self.writer.name(stem), indices, body, over), indices)
+
+    def _added(self, variable: Variable, indices: Sequence[Index]) -> Value:
+        self.equations.append(self.writer.builder.equations[-1])
+        return Value(variable, tuple(indices))
 
     def activated(self, x: Value, activation: ActivationLike, over: Sequence[Index]) -> Value:
         """The activation of every element, or of those at all values of ``over`` together; x where there is none."""

