@@ -218,6 +218,7 @@ for emitter in ("vector", "numba"):
 """
 
 
+@pytest.mark.slow  # two processes, for readable code 3 s; test_cache has what is kept of other code
 def test_another_process_finds_the_functions_at_its_own_addresses(tmp_path: Path) -> None:
     environment = {**os.environ, "SYMNN_CACHE_DIR": str(tmp_path)}
     first, second = (
