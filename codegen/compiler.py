@@ -23,7 +23,6 @@ from numpy.typing import DTypeLike
 from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import called_by, symbols
 from codegen.emit.layout import Layout, layout
-from codegen.emit.numba import emit
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
 from codegen.passes import PassReport, optimise
@@ -129,6 +128,8 @@ class Compilation:
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
+            from codegen.emit.numba import emit
+
             return emit(self.program, self.layout, self.dtype)
         from codegen.emit.vector.module import readable_source
 

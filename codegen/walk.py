@@ -13,7 +13,7 @@ from math import prod
 from numbers import Integral
 from typing import TypeAlias, TypeGuard, TypeVar
 
-from sympy import Expr, Idx, Indexed, Symbol
+from sympy import Expr, Idx, Indexed, Symbol, expand
 from sympy.core.basic import Basic
 
 from codegen.errors import GraphError
@@ -156,9 +156,21 @@ def rewrite(expression: Expr, rule: Callable[[Basic], Basic | None]) -> Expr:
     return fold(expression, step)
 
 
+def rewrite_leaves(expression: Expr, rule: Callable[[Basic], Basic | None]) -> Expr:
+    """Rebuild with answers for leaves; of what comes of them none is looked at again: (i − 1) + 1 is i, for good."""
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        if not is_leaf(node):
+            return rebuild(node, arguments)
+        replacement = rule(node)
+        return node if replacement is None else replacement
+
+    return fold(expression, step)
+
+
 def substitute(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
     """Replace leaves (references, symbols) all at once."""
-    return rewrite(expression, lambda node: replacements.get(node) if is_leaf(node) else None)
+    return rewrite_leaves(expression, replacements.get)
 
 
 def replace(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
@@ -201,11 +213,19 @@ def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:
         if isinstance(node, Idx):
             return replacements.get(node)
         if isinstance(node, Indexed):
-            subscripts = tuple(replacements.get(i, i) for i in node.indices)
+            subscripts = tuple([_subscript(i, replacements, rule) for i in node.indices])
             return node if subscripts == node.indices else node.base[subscripts]
         return None
 
-    return rewrite(expression, rule)
+    return rewrite_leaves(expression, rule)
+
+
+def _subscript(subscript: Expr, replacements: Mapping[Idx, Expr], rule: Callable[[Basic], Basic | None]) -> Expr:
+    """A subscript with other indices, its products carried out: 2·(i + 1) is 2·i + 2."""
+    if isinstance(subscript, Idx) or not subscript.args:
+        return replacements.get(subscript, subscript)
+    new = rewrite_leaves(subscript, rule)
+    return new if is_leaf(new) else expand(new)
 
 
 def leaves(expression: Basic) -> tuple[Basic, ...]:
@@ -219,9 +239,17 @@ def leaves(expression: Basic) -> tuple[Basic, ...]:
             seen.add(id(node))
             if is_leaf(node):
                 found[node] = None
+                stack += [data for i in node.args[:0:-1] for data in data_in(i)] if isinstance(node, Indexed) else ()
             else:
                 stack += reversed(node.args)
     return tuple(found)
+
+
+def data_in(subscript: Expr) -> tuple[Indexed, ...]:
+    """The integers that are read for a subscript: of ``E[y[s] + 1, d]`` it is ``y[s]``."""
+    if not subscript.args or isinstance(subscript, Idx):
+        return ()
+    return tuple([leaf for leaf in leaves(subscript) if isinstance(leaf, Indexed)])
 
 
 def references(expression: Basic) -> tuple[Expr, ...]:
@@ -248,7 +276,15 @@ def leaf_indices(leaf: Basic) -> tuple[Idx, ...]:
     """The indices of one leaf: itself, or those among its subscripts."""
     if isinstance(leaf, Idx):
         return (leaf,)
-    return tuple([i for i in leaf.args if isinstance(i, Idx)]) if isinstance(leaf, Indexed) else ()
+    if not isinstance(leaf, Indexed):
+        return ()
+    found: list[Idx] = []
+    for subscript in leaf.args[1:]:
+        if isinstance(subscript, Idx):
+            found.append(subscript)
+        elif subscript.args:
+            found += indices(subscript)
+    return tuple(found)
 
 
 def base_name(reference: Expr) -> str:
@@ -264,6 +300,24 @@ def symbol_of(reference: Expr) -> Expr:
 def subscripts(reference: Expr) -> tuple[Expr, ...]:
     """The subscripts of a reference; none for a scalar."""
     return reference.args[1:] if isinstance(reference, Indexed) else ()
+
+
+def is_plain(reference: Expr) -> bool:
+    """Whether every subscript is an integer, or an index that runs along its whole axis.
+
+    >>> from sympy import IndexedBase
+    >>> i, x = Idx("i", 3), IndexedBase("x", shape=(4,))
+    >>> is_plain(x[Idx("j", 4)]), is_plain(x[i]), is_plain(x[i + 1])
+    (True, False, False)
+    """
+    return all(map(is_plain_on, subscripts(reference), shape(reference)))
+
+
+def is_plain_on(subscript: Expr, axis: Extent) -> bool:
+    """Whether a subscript is an integer or runs along its whole axis."""
+    if isinstance(subscript, Idx):
+        return extent(subscript) == axis
+    return subscript.is_Integer and isinstance(axis, int)
 
 
 def shape(reference: Expr) -> tuple[Extent, ...]:

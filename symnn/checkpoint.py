@@ -33,6 +33,7 @@ from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
+from symnn.shapes import extents
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
@@ -118,7 +119,7 @@ class Checkpoint:
         For a few rows: compiling takes 0.3 s, this some milliseconds.
         """
         graph = stabilise(self.network.forward_graph)
-        values = {**self.network.split(self.theta), "x": self.standardise(x)}
+        values = {**self.network.unmerged(self.theta), "x": self.standardise(x)}
         return self._restored(evaluate(graph, values, self.theta.dtype)[graph.outputs[0]])
 
     def _restored(self, outputs: np.ndarray) -> np.ndarray:
@@ -126,17 +127,19 @@ class Checkpoint:
         return outputs if self.target_scaling is None else self._narrow(self.target_scaling.restore(outputs))
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Raw inputs (S, inputs) as the network takes them, (x − mean) / scale in the dtype of ``theta``.
+        """Raw inputs (S, features), or of the shape of x, as the network takes them: (x − mean) / scale.
+
+        They are in the dtype of ``theta``.
 
         Raises :class:`DataError` as :meth:`predict` does.
         """
-        raw = _checked_rows("x", x, self.network.inputs)
+        raw = _checked_rows("x", as_rows(self.network, as_array("x", x)), self.network.features)
         if self.scaling is None:
-            return self._narrow(raw)
+            return self.network.shaped(self._narrow(raw))
         values = self.scaling.standardise(raw)
         if self.features is not None and self.features.fills:
             values[np.isnan(values)] = 0.0  # a missing cell is taken for the mean
-        return self._narrow(values)
+        return self.network.shaped(self._narrow(values))
 
     def standardise_targets(self, y: np.ndarray) -> np.ndarray:
         """Targets (S, outputs) as the loss takes them.
@@ -154,6 +157,12 @@ class Checkpoint:
 def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
     """By what the network's targets are standardised when it is trained on a data set; None where they are not."""
     return dataset.target_scaling if network.standardises_targets else None
+
+
+def as_rows(network: Network, x: np.ndarray) -> np.ndarray:
+    """Samples of the shape that the network takes as rows of features; any other array as it is."""
+    shape = extents(network.input_shape)
+    return x.reshape(len(x), network.features) if len(shape) > 1 and x.shape[1:] == shape else x
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
@@ -200,7 +209,7 @@ def save(
     _require(network, Network, "network")
     metadata = {"format": FORMAT, "spec": _spec_text(network, path)}
     checkpoint = _trained(path, network, theta, dataset, dtype)
-    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.inputs))
+    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.features))
     tensors = network.split(checkpoint.theta)
     if checkpoint.scaling is not None:
         x = checkpoint.scaling.restore(x)
@@ -260,8 +269,8 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
     if dataset is None:
         return Checkpoint(network, parameters)
     _require(dataset, Dataset, "dataset")
-    if dataset.features != network.inputs:
-        raise CheckpointError(f"{path}: dataset: {dataset.misfit(network.inputs)}")
+    if dataset.features != network.features:
+        raise CheckpointError(f"{path}: dataset: {dataset.misfit(network.features)}")
     return Checkpoint.of(network, parameters, dataset)
 
 
@@ -324,10 +333,10 @@ def _features(text: str, network: Network, name: str) -> Features:
         case _:
             raise CheckpointError(f"{where}: found {quote(content)}, expected 'columns' and 'fills'")
     names = [column.name for column in features.columns]
-    if len(features.inputs) != network.inputs or len(set(names)) != len(names):
+    if len(features.inputs) != network.features or len(set(names)) != len(names):
         raise CheckpointError(
-            f"{where}: found {len(features.inputs)} inputs in {len(set(names))} columns, expected {network.inputs} in "
-            f"{len(names)} of different names"
+            f"{where}: found {len(features.inputs)} inputs in {len(set(names))} columns, expected {network.features} "
+            f"in {len(names)} of different names"
         )
     return features
 
@@ -354,9 +363,12 @@ def _json(text: str | None, key: str, name: str, most: int = MAX_BYTES) -> objec
 def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     """Every tensor that belongs to the network, and no others, with the shapes and dtypes that they should have."""
     found = set(file.keys())
-    code = file.get_slice("W1").get_dtype() if "W1" in found else "F64"
+    first = next(iter(network.layout))
+    code = file.get_slice(first).get_dtype() if first in found else "F64"
     if code not in CODES.values():
-        raise CheckpointError(f"{name}: tensor 'W1': found dtype {code}, expected one of {', '.join(CODES.values())}")
+        raise CheckpointError(
+            f"{name}: tensor {first!r}: found dtype {code}, expected one of {', '.join(CODES.values())}"
+        )
     expected = _expected(network, code, found)
     if missing := [tensor for tensor in expected if tensor not in found]:
         raise CheckpointError(f"{name}: tensor {missing[0]!r} is missing, expected {_described(*expected[missing[0]])}")
@@ -383,9 +395,9 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
 def _expected(network: Network, code: str, found: Set[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The dtype and shape of each tensor of a checkpoint; one half of a scaling that is found asks for the other."""
     parameters = {p.name: (code, p.shape) for p in network.layout.values()}
-    widths = ((_INPUTS, network.inputs), (_TARGETS, network.outputs))
+    widths = ((_INPUTS, network.features), (_TARGETS, network.outputs))
     scalings = {tensor: ("F64", (width,)) for pair, width in widths if not found.isdisjoint(pair) for tensor in pair}
-    check = {_X: ("F64", (_CHECKED_ROWS, network.inputs)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
+    check = {_X: ("F64", (_CHECKED_ROWS, network.features)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
     return {**parameters, **scalings, **check}
 
 

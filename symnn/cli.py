@@ -1,4 +1,4 @@
-"""The command line: train, predict, solve, formulas, check, compare, steps, compile, cache.
+"""The command line: train, predict, solve, formulas, summary, check, compare, steps, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -231,6 +231,12 @@ def formulas(
     from symnn.inspect import formulas as render
 
     say(render(_network(spec), level=level.value, style=style.value))
+
+
+@app.command(epilog="Example: [bold]symnn summary examples/digits.yaml[/bold]")
+def summary(spec: SpecArgument) -> None:
+    """Print the layers, the shapes between them, their parameters and the operations of a prediction for one sample."""
+    say(_network(spec).summary())
 
 
 @app.command(epilog="Example: [bold]symnn check examples/digits.yaml[/bold]")
@@ -523,8 +529,8 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
     """The values of the network's inputs at one sample, scaled as the network was trained."""
     import numpy as np
 
-    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.inputs)]))
-    return {**trained.network.split(trained.theta), "x": x, "y": _target(trained, label, target)}
+    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.features)]))
+    return {**trained.network.unmerged(trained.theta), "x": x, "y": _target(trained, label, target)}
 
 
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:

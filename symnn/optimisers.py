@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +12,7 @@ from sympy import Expr, Symbol, sqrt
 
 from codegen import CompiledFunction, Equation, Graph, Index, Variable, compile
 from codegen.dtypes import Dtype, dtype_name
+from codegen.functions import select
 
 Rule = Callable[..., Mapping[str, Expr]]
 """``rule(theta, g, **symbols)`` gives the new theta and the new state, each an expression for one parameter."""
@@ -58,6 +59,21 @@ class Optimiser:
     def initial_state(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
         """One zero vector for each name of ``state``."""
         return tuple(np.zeros_like(theta) for _ in self.state)
+
+
+@lru_cache(maxsize=16)
+def averaging(optimiser: Optimiser) -> Optimiser:
+    """The same where entries are running averages: those with a ``share`` above 0 move by it towards g.
+
+    >>> print(averaging(OPTIMISERS["gradient_descent"]).graph.equations[0])
+    new theta[p] = select(share[p], (g[p] - theta[p])*share[p] + theta[p], -learning_rate*g[p] + theta[p])
+    """
+
+    def rule(theta: Expr, g: Expr, share: Expr, **rest: Expr) -> Mapping[str, Expr]:
+        new = optimiser.rule(theta=theta, g=g, **rest)
+        return {**new, "theta": select(share, theta + share * (g - theta), new["theta"]), "share": share}
+
+    return replace(optimiser, rule=rule, state=(*optimiser.state, "share"))
 
 
 @lru_cache(maxsize=16)

@@ -19,18 +19,20 @@ from numpy.typing import ArrayLike
 from codegen.runtime.fingerprint import fingerprint
 from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
-from symnn.checkpoint import Checkpoint, save, target_scaling
+from symnn.checkpoint import Checkpoint, as_rows, save, target_scaling
+from symnn.choices import resolve_loss
 from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.given import called, function
-from symnn.network import Model, Network, resolve_loss
+from symnn.network import Model, Network
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.spec import TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
+from symnn.tables import is_frame
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
@@ -270,6 +272,8 @@ def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
     numbers = values.dtype.kind in "biuf"
     whole = bool(not numbers or (values == np.rint(values)).all())
     labels = resolve_loss(network.loss)[0].target == "labels" or (network.reading == "logits" and single and whole)
+    if len(network.input_shape) > 1 and not is_frame(x):
+        x = as_rows(network, as_array("x", x))
     if not labels:
         return Dataset.from_arrays(x, y, task="regression")
     count = max(2, network.outputs)  # a single output tells two classes apart
@@ -312,7 +316,7 @@ def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, 
 def _one_blas_thread(model: Model) -> Iterator[None]:
     """OpenBLAS's threads make a batch of 270 rows take 8 ms instead of 0.2 ms on two cores."""
     # Compiled first: the BLAS that their code calls, if it calls one, has to be loaded to be told.
-    _ = model.value_and_grad, model.loss_and_output
+    _ = model.step, model.loss_and_output
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
@@ -358,14 +362,14 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
     Traceback (most recent call last):
     symnn.errors.DataError: digits: found 10 classes, expected 3, the outputs of the network
     """
-    if dataset.features != network.inputs:
-        raise DataError(f"{dataset.name}: {dataset.misfit(network.inputs)}")
+    if dataset.features != network.features:
+        raise DataError(f"{dataset.name}: {dataset.misfit(network.features)}")
     targets, encode = _encoding(network, dataset)
 
     def fit(part: Split, name: str) -> Split:
         if part.y.ndim != dataset.train.y.ndim:
             raise DataError(f"{name}: y has shape {part.y.shape}, expected as many axes as in the training part")
-        checked = check_split(part, network.inputs, targets, name)
+        checked = check_split(part, network.features, targets, name)
         return Split(checked.x, _in_range(network, encode(checked.y), name))
 
     return replace(
@@ -488,8 +492,7 @@ def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows
 
 def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
     """The rows, so many at a time that what their layers hold fits in a chunk's memory."""
-    width = model.network.inputs + sum(layer.units for layer in model.network.layers)
-    size = max(1, CHUNK_NUMBERS // width)
+    size = max(1, CHUNK_NUMBERS // model.network.width)
     x, y = rows
     for start in range(0, len(x), size):
         yield _cast(model, (x[start : start + size], y[start : start + size]), "evaluate")
@@ -512,7 +515,7 @@ def _cast(model: Model, rows: Rows, name: str) -> Rows:
         if not np.isfinite(found).all():
             largest = np.abs(wanted).max()
             raise DataError(f"{name}: {letter}: found {largest:g}, expected numbers that {found.dtype} can hold")
-    return x, y
+    return model.network.shaped(x), y
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------
@@ -614,7 +617,9 @@ def _run(
     numbers = {name: getattr(settings, name) for name in OPTIMISERS[settings.optimiser].settings}
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     before = record.position
-    descent = Descent(model, record.best.theta if before is None else before.theta, settings.optimiser, **numbers)
+    descent = Descent(
+        model, record.best.theta if before is None else before.theta, settings.optimiser, seed=settings.seed, **numbers
+    )
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from sympy import Expr, Idx, Integer, Mul
+from sympy import Expr, Integer, Mul
 
 from codegen.derive.accumulation import Terms
 from codegen.derive.guards import Guards
@@ -14,8 +14,9 @@ from codegen.derive.system import System
 from codegen.functions import equal
 from codegen.ir.cells import overlap
 from codegen.ir.graph import Cell, Equation, Graph, cell_of
+from codegen.ir.ranges import asked_of, guarded
 from codegen.ir.summation import summand
-from codegen.walk import base_name, moved, subscripts
+from codegen.walk import base_name, is_plain, moved, references, subscripts
 
 
 class Tangents:
@@ -55,8 +56,14 @@ class Tangents:
     def at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
         """The terms of the derivative of what a reference reads.
 
-        Where only some of the elements that it reads have a term, a bracket says which.
+        Where only some of the elements that it reads have a term, a bracket says which. Where the reference is under a
+        condition because it may not be there, so is each term.
         """
+        asked = asked_of(reference) or ()
+        for term in self._at(reference, direction):
+            yield guarded(term, *asked) if asked and references(term) else term
+
+    def _at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
         name, cell = base_name(reference), cell_of(reference)
         if name in direction.seeds:
             yield from (term for term in direction.seeds[name](reference) if term != 0)
@@ -68,7 +75,7 @@ class Tangents:
                 continue
             place = [element.get(i, i) for i in subscripts(reference)]
             own, picked = subscripts(cells[one].target), [equal(i, m) for i, m in element.items()]
-            yield from (Mul(moved(term, own, place), *picked) for term in terms)
+            yield from (new for term in terms if (new := Mul(moved(term, own, place), *picked)) != 0)
 
     def _cells(self, name: str) -> Mapping[Cell, Equation]:
         """The equations that assign a variable, those made since included."""
@@ -84,20 +91,21 @@ class Tangents:
             return ()
         portion = self.system.portion(equation)
         summands = [
-            summand(self._guards.product(local, factor, term), equation.reduced)
+            summand(new if is_plain(reference) else guarded(new), equation.reduced)
             for reference, local in edges.items()
             for factor in [portion * self.system.factor(equation, reference, local)]
             for term in active[reference]
+            for new in [self._guards.product(local, factor, term)]
         ]
         within = (*equation.free, *direction.indices)
         wanted = direction.label(equation.name)
         return self.system.collect(wanted, equation.target, summands, direction.indices, within)
 
 
-def _element(reference: Expr, cell: Cell) -> dict[Idx, Integer] | None:
-    """The values of a reference's indices at which it reads this vertex; None if a diagonal passes it by."""
-    values: dict[Idx, Integer] = {}
+def _element(reference: Expr, cell: Cell) -> dict[Expr, Integer] | None:
+    """The values of a reference's subscripts at which it reads this vertex; None if a diagonal passes it by."""
+    values: dict[Expr, Integer] = {}
     for index, m in zip(subscripts(reference), cell.pattern):
-        if isinstance(index, Idx) and m is not None and values.setdefault(index, Integer(m)) != m:
+        if not isinstance(index, Integer) and m is not None and values.setdefault(index, Integer(m)) != m:
             return None
     return values

@@ -15,6 +15,7 @@ from sympy.core.basic import Basic
 from codegen.derive.terms.support import Support
 from codegen.functions import Price, operation
 from codegen.ir.equation import Equation
+from codegen.ir.ranges import defined
 from codegen.walk import base_name, is_leaf, is_reference, postorder, references
 
 
@@ -41,7 +42,9 @@ class Guards:
         self._look()
         pairs = ((local, term), (term, local))
         condition = And(*[self._support.of(other) for one, other in pairs if self._may_be_infinite(one)])
-        return factor * term if condition == True else Piecewise((factor * term, condition), (0, True))  # noqa: E712
+        if condition == True:  # noqa: E712 - a SymPy boolean
+            return factor * term
+        return defined(Piecewise((factor * term, condition), (0, True)))
 
     def _look(self) -> None:
         """Note the equations that have been made since."""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sympy import Add, Derivative, Expr, Idx, Mul, Subs, Symbol
+from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
 from sympy.core.basic import Basic
 
 from codegen.errors import DerivationError
 from codegen.functions import canonical, equal
 from codegen.functions.kinks import Extremum
 from codegen.functions.special import WRITTEN, as_written
+from codegen.ir.affine import affine
 from codegen.ir.cells import Cell
 from codegen.ir.constants import faulty_constant
 from codegen.ir.equation import Equation
-from codegen.ir.summation import Summand, summand
+from codegen.ir.ranges import missing, on_axis
+from codegen.ir.summation import Summand, placed, summand
 from codegen.ir.validation import quote
 from codegen.walk import (
+    extent,
     fresh_index,
     is_leaf,
     is_reference,
@@ -132,12 +135,16 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
     """Align a contribution that arises at ``reference`` to the vertex ``cell``, written with the subscripts ``key``.
 
     Indices of the reference become those of the vertex; indices the reference lacks are summed; where one side has an
-    integer and the other an axis, an Iverson bracket picks the element. None if the two share no element.
+    integer and the other an axis, an Iverson bracket picks the element. A sum of indices is solved for one of them,
+    whose range is a condition then. None if the two share no element.
     """
     renaming: dict[Idx, Expr] = {}
     brackets: list[Expr] = []
+    sums: list[tuple[Expr, Expr]] = []
     for subscript, element, index in zip(subscripts(reference), cell.pattern, key):
-        if not isinstance(subscript, Idx):
+        if not isinstance(subscript, (Idx, Integer)):
+            sums.append((subscript, index))
+        elif not isinstance(subscript, Idx):
             if element is None:
                 brackets.append(equal(index, subscript))
             elif int(subscript) != element:
@@ -146,10 +153,56 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
             brackets.append(equal(index, renaming[subscript]))
         else:
             renaming[subscript] = index
+    ranges = [(value, index) for index, value in renaming.items() if not _has_range_of(value, index)]
     summed = [index for index in domain if index not in renaming]
     renaming.update(_set_apart(summed, domain, key))
+    if sums:
+        solved, rest = _solved(sums, summed, renaming)
+        brackets += rest
+        summed = [index for index in summed if renaming[index] not in solved]
+        renaming = {index: reindex(value, solved) for index, value in renaming.items()}
+        ranges += [(renaming[index], index) for index in domain if index not in summed]
+    conditions = missing(form for value, index in ranges for form in on_axis(value, extent(index)) or ())
+    if conditions is None or any(bracket == 0 for bracket in brackets):
+        return None
     changed = {old: new for old, new in renaming.items() if old != new}
-    return summand(Mul(reindex(body, changed), *brackets), [renaming[index] for index in summed])
+    return summand(Mul(placed(body, changed, conditions), *brackets), [renaming[index] for index in summed])
+
+
+def _has_range_of(value: Expr, index: Idx) -> bool:
+    """Whether a value is one of an index's, whatever it is."""
+    n = extent(index)
+    if isinstance(value, Idx):
+        return extent(value) == n
+    return isinstance(value, Integer) and isinstance(n, int) and 0 <= int(value) < n
+
+
+def _solved(
+    sums: Sequence[tuple[Expr, Expr]], free: Sequence[Idx], renaming: Mapping[Idx, Expr]
+) -> tuple[dict[Idx, Expr], list[Expr]]:
+    """The values of indices at which subscripts are those of a vertex; of what has none, a bracket says it.
+
+    Solved for is the longest index with the coefficient ±1: of x[i + a], a convolution, it is i, and the sum is over a.
+    """
+    open_, solved, brackets = [renaming[index] for index in free], dict[Idx, Expr](), list[Expr]()
+    for subscript, wanted in sums:
+        form = affine(reindex(reindex(subscript, renaming), solved))
+        assert form is not None, subscript
+        index = max(
+            (i for i in form.indices if i in open_ and abs(form.coefficient(i)) == 1), key=_length, default=None
+        )
+        value = None if index is None else form.solved(index, wanted)
+        if index is None or value is None:
+            brackets.append(equal(wanted, form.expression))
+        else:
+            solved = {i: reindex(v, {index: value}) for i, v in solved.items()} | {index: value}
+            open_.remove(index)
+    return solved, brackets
+
+
+def _length(index: Idx) -> tuple[bool, int]:
+    n = extent(index)
+    return (False, n) if isinstance(n, int) else (True, 0)
 
 
 def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]) -> dict[Idx, Idx]:

@@ -11,8 +11,9 @@ from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.scalars import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
+from codegen.ir.affine import affine
 from codegen.ir.graph import Equation, Graph
-from codegen.walk import Extent, base_name, extent, indices, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_plain, shape, subscripts
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -94,7 +95,9 @@ class _Module:
     def contraction(self, equation: Equation) -> str | None:
         """A sum over a product of references, as ``einsum``."""
         factors = Mul.make_args(equation.body)
-        plain = all(isinstance(f, Indexed) and self.graph.variable(base_name(f)).kind == "real" for f in factors)
+        plain = all(
+            isinstance(f, Indexed) and is_plain(f) and self.graph.variable(base_name(f)).kind == "real" for f in factors
+        )
         if not equation.is_sum or not plain or len(factors) < 2:
             return None
         letters = {index: LETTERS[n] for n, index in enumerate(equation.domain)}
@@ -116,6 +119,8 @@ class _Module:
                 return self.align(f"np.arange({self.extent(extent(node))})", (node,), domain)
             if isinstance(node, Symbol) and node.is_integer:
                 return self.extent(node)
+            if not is_plain(node):
+                return self.gathered(node, domain)
             free = tuple(i for i in subscripts(node) if isinstance(i, Idx))
             array = self.names[base_name(node)]
             return self.align(array + self.key(node), free, domain)
@@ -133,6 +138,25 @@ class _Module:
         parts = [str(int(i)) if isinstance(i, Integer) else ":" for i in subscripts(reference)]
         return f"[{', '.join(parts)}]" if set(parts) != {":"} and parts else ""
 
+    def gathered(self, reference: Expr, domain: Sequence[Idx]) -> str:
+        """Elements at sums of indices, with the axes of the domain; one that is not there is not asked for."""
+        key = [
+            f"np.clip({self.places(subscript, domain)}, 0, {self.extent(n)} - 1)"
+            for subscript, n in zip(subscripts(reference), shape(reference))
+        ]
+        return f"{self.names[base_name(reference)]}[{', '.join(key)}]"
+
+    def places(self, subscript: Expr, domain: Sequence[Idx]) -> str:
+        """The values of a sum of indices and lengths."""
+        form = affine(subscript)
+        assert form is not None
+        terms = [f"{factor}*n{self.graph.extents.index(n)}" for n, factor in _lengths(form.constant)]
+        terms += [
+            f"{factor}*" + self.align(f"np.arange({self.extent(extent(index))})", (index,), domain)
+            for index, factor in form.coefficients
+        ]
+        return " + ".join([str(form.constant.as_coeff_Add()[0]), *terms])
+
     def align(self, text: str, axes: Sequence[Idx], domain: Sequence[Idx]) -> str:
         """An array with these axes, transposed and broadcast to those of the domain."""
         if len(set(axes)) < len(axes):
@@ -145,6 +169,11 @@ class _Module:
         if axes and len(axes) < len(domain):
             text += "[" + ", ".join(":" if i in axes else "None" for i in domain) + "]"
         return text
+
+
+def _lengths(constant: Expr) -> list[tuple[Expr, int]]:
+    lengths = constant.as_coeff_Add()[1]
+    return [(n, int(factor)) for n, factor in lengths.as_coefficients_dict().items()] if lengths else []
 
 
 def _number(value: float) -> str:

@@ -15,6 +15,7 @@ from codegen.cached import Fields, cached_property
 from codegen.errors import GraphError
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.constants import faulty_constant
+from codegen.ir.ranges import defined
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.walk import (
@@ -24,6 +25,7 @@ from codegen.walk import (
     base_name,
     extent,
     indices,
+    is_plain,
     is_reference,
     leaf_indices,
     leaves,
@@ -155,9 +157,12 @@ class Equation(Fields):
 
     @staticmethod
     def vertex(name: str, body: Expr, order: Iterable[Idx]) -> Equation:
-        """A vertex of its own for an expression, with an axis for each index of ``order`` that it depends on."""
+        """A vertex of its own for an expression, with an axis for each index of ``order`` that it depends on.
+
+        Where the expression stood under conditions that say that what it reads is there, so does the vertex.
+        """
         used = indices(body)
-        return Equation(over(name, [i for i in order if i in used]), body)
+        return Equation(over(name, [i for i in order if i in used]), defined(body))
 
     def at(self, reference: Expr) -> Expr:
         """The body with the subscripts of a reference to the target."""
@@ -238,7 +243,10 @@ class Equation(Fields):
     @cached_property
     def lengths(self) -> tuple[Symbol, ...]:
         """The symbolic extents in the body."""
-        return tuple([leaf for leaf in self.leaves if isinstance(leaf, Symbol) and leaf.is_integer])
+        found = [leaf for leaf in self.leaves if isinstance(leaf, Symbol) and leaf.is_integer]
+        sums = [i for r in self.references if not is_plain(r) for i in subscripts(r)]
+        inside = [leaf for i in sums for leaf in leaves(i) if isinstance(leaf, Symbol) and not isinstance(leaf, Idx)]
+        return tuple(dict.fromkeys([*found, *(leaf for leaf in inside if leaf.is_integer)]))
 
     @cached_property
     def references(self) -> tuple[Expr, ...]:

@@ -23,7 +23,7 @@ from codegen.ir.formulas import Formulas
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import in_order, known_names, validate
-from codegen.walk import is_symbolic, is_variable, subscripts
+from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, shape, subscripts
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,10 @@ class Graph(Fields):
                     whole[name].update([axis for axis, element in enumerate(pattern) if element is None])
         for name, uncut in whole.items():
             extents = self.variables[name].shape
-            axes = [range(n) if name in read and a not in uncut else (None,) for a, n in enumerate(extents)]
+            axes = [
+                range(n) if name in read and a not in uncut and isinstance(n, int) else (None,)
+                for a, n in enumerate(extents)
+            ]
             found[name] = tuple(Cell(name, pattern) for pattern in product(*axes))
         return found
 
@@ -126,11 +129,7 @@ class Graph(Fields):
         found = {e.cell: subscripts(e.target) for e in self.equations}
         for equation in self.equations:
             for reference, cell, *_ in equation.reads:
-                if cell in found:
-                    continue
-                key = subscripts(reference)
-                free = [i for i in key if isinstance(i, Index)]
-                if len(set(free)) == len(free):
+                if cell not in found and (key := _key_of(reference)) is not None:
                     found[cell] = key
         for variable in self.inputs:
             for cell in self.cells[variable.name]:
@@ -224,6 +223,25 @@ def require_graph(given: Any, error: type[CodegenError]) -> None:
     if not isinstance(given, Graph):
         hint = "; write .graph after it" if isinstance(getattr(given, "graph", None), Graph) else ""
         raise error(f"graph: found a {type(given).__name__}, expected a Graph{hint}")
+
+
+def _key_of(reference: Expr) -> tuple[Expr, ...] | None:
+    """The subscripts of a reference, on an axis with a sum of indices one of these; None where one occurs twice."""
+    key = list(subscripts(reference))
+    if not is_plain(reference):
+        for axis, (subscript, n) in enumerate(zip(key, shape(reference))):
+            if not is_plain_on(subscript, n):
+                inside = indices(subscript)
+                if not inside:
+                    return None
+                key[axis] = Index(max(inside, key=_longest).name, n)
+    free = [i.name for i in key if isinstance(i, Index)]
+    return tuple(key) if len(set(free)) == len(free) else None
+
+
+def _longest(index: Index) -> tuple[bool, int]:
+    n = extent(index)
+    return is_symbolic(n), 0 if is_symbolic(n) else n
 
 
 def _plain_key(variable: Variable, cell: Cell) -> tuple[Expr, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr, Idx, Integer, Mul
+from sympy import Expr, Idx, Integer, Mul, Piecewise
+from sympy.core.basic import Basic
 
 from codegen.functions import equal
+from codegen.ir.ranges import guarded, missing, on_axis
+from codegen.ir.selection import selected
 from codegen.walk import extent, indices, reindex
 
 
@@ -26,6 +29,8 @@ def summand(body: Expr, reduced: Sequence[Idx]) -> Summand:
     >>> i, j, A = Idx("i", 4), Idx("j", 4), IndexedBase("A", shape=(4,))
     >>> summand(A[i] * equal(i, j), [i])
     Summand(body=A[j], reduced=())
+    >>> summand(A[j] * equal(i + 1, j), [j])
+    Summand(body=Piecewise((A[i + 1], i <= 2), (0, True)), reduced=())
     """
     remaining = list(reduced)
     for index in reduced:
@@ -35,7 +40,27 @@ def summand(body: Expr, reduced: Sequence[Idx]) -> Summand:
         if value is not None:
             body = reindex(Mul(*[f for f in factors if f is not bracket]), {index: value})
             remaining.remove(index)
+        elif (found := _chosen(body, index)) is not None:
+            body = found
+            remaining.remove(index)
     return over_present(body, remaining)
+
+
+def _chosen(body: Expr, index: Idx) -> Expr | None:
+    """What a sum over an index is whose terms are 0 but for the value that a bracket or a condition says."""
+    if not any(isinstance(f, (equal, Piecewise)) for f in Mul.make_args(body)):
+        return None
+    found = selected(body, index)
+    if found is None:
+        return None
+    within = missing(on_axis(found.value, extent(index)) or ())
+    return Integer(0) if within is None else placed(found.body, {index: found.value}, within)
+
+
+def placed(body: Expr, values: Mapping[Idx, Expr], conditions: Sequence[Basic]) -> Expr:
+    """A body with other values for indices, 0 but under the conditions that these need."""
+    new = reindex(body, values)
+    return guarded(new, *conditions) if conditions else new
 
 
 def over_present(body: Expr, reduced: Sequence[Idx]) -> Summand:

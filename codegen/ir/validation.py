@@ -13,9 +13,11 @@ from sympy import Expr, Idx, Integer, Rational, Symbol
 
 from codegen.cached import once
 from codegen.errors import GraphError
+from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
-from codegen.walk import Extent, base_name, extent, is_symbolic, postorder, subscripts
+from codegen.ir.ranges import missing, occurrences, on_axis
+from codegen.walk import Extent, base_name, extent, is_plain_on, is_symbolic, postorder, shape, subscripts
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -167,25 +169,56 @@ def _subscript_fault(equation: Equation) -> str | None:
     for reference, (_, pattern), _, axes in equation.accesses:
         if len(pattern) != len(axes):
             return f"{reference} has {len(pattern)} subscripts, expected {len(axes)}"
-        for subscript, n in zip(subscripts(reference), axes):
-            if (fault := _out_of_range(reference, subscript, n)) is not None:
-                return fault
+    for subscript, n in zip(subscripts(equation.target), equation.accesses[0].shape):
+        if (fault := _target_fault(equation.target, subscript, n)) is not None:
+            return fault
+    if all(map(_is_plainly_there, equation.reads)):
+        return None
+    for access in equation.reads:
+        for subscript, n in zip(subscripts(access.reference), access.shape):
+            if on_axis(subscript, n) is None:
+                return f"the subscript {subscript} of {access.reference} is no sum of multiples of indices and integers"
+            if isinstance(subscript, Integer) and isinstance(n, int) and not 0 <= int(subscript) < n:
+                return _outside(access.reference, subscript, n)
+    for reference, known in occurrences(equation.body):
+        for subscript, n in zip(subscripts(reference), shape(reference)):
+            if missing(on_axis(subscript, n) or (), known) != ():
+                return _outside(reference, subscript, n)
     return None
 
 
-def _out_of_range(reference: Expr, subscript: Expr, axis: Extent) -> str | None:
+def _is_plainly_there(access: Access) -> bool:
+    """Whether every subscript is an index that runs along its axis, or an integer on it."""
+    for subscript, n in zip(subscripts(access.reference), access.shape):
+        if not is_plain_on(subscript, n) or not (isinstance(subscript, Idx) or 0 <= int(subscript) < n):
+            return False
+    return True
+
+
+def _target_fault(target: Expr, subscript: Expr, axis: Extent) -> str | None:
     if isinstance(subscript, Idx):
         if extent(subscript) != axis:
-            found = f"in {reference} the index {subscript} has range {extent(subscript)}"
-            return f"{found}, but that axis of {base_name(reference)} has extent {axis}"
+            found = f"in {target} the index {subscript} has range {extent(subscript)}"
+            return f"{found}, but that axis of {base_name(target)} has extent {axis}"
     elif not isinstance(subscript, Integer):
-        return f"the subscript {subscript} of {reference} is neither an index nor an integer"
+        return f"the subscript {subscript} of {target} is neither an index nor an integer"
     elif is_symbolic(axis):
-        found = f"the subscript {subscript} of {reference} is an integer"
+        found = f"the subscript {subscript} of {target} is an integer"
         return f"{found}, but that axis has the symbolic extent {axis}, expected an index"
     elif not 0 <= int(subscript) < axis:
-        return f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}"
+        return f"the subscript {subscript} of {target} is outside 0 … {axis - 1}"
     return None
+
+
+def _outside(reference: Expr, subscript: Expr, axis: Extent) -> str:
+    found = affine(subscript)
+    assert found is not None
+    least, greatest = found.ends()
+    if isinstance(subscript, Integer) and not is_symbolic(axis):
+        return f"the subscript {subscript} of {reference} is outside 0 … {axis - 1}"
+    values = f"is {least}" if least == greatest else f"has values from {least} to {greatest}"
+    hint = "; a condition on indices around it, or padded(…), says where it is read" if found.indices else ""
+    return f"the subscript {subscript} of {reference} {values} on an axis of {axis}{hint}"
 
 
 def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> None:

@@ -17,11 +17,12 @@ from sympy import Basic, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
+from codegen.ir.affine import Affine, affine
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.numeric.elementwise import numpy_function
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
-from codegen.walk import Extent, base_name, extent, indices, is_variable, length, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, length, subscripts
 
 Array = NDArray[Any]
 
@@ -60,6 +61,10 @@ class Frame:
     def size(self, n: Extent) -> int:
         """The value of an extent."""
         return length(n, self.extents)
+
+    def value(self, number: Expr) -> int:
+        """The value of a sum of extents and integers."""
+        return int(number if number.is_Integer else number.xreplace(self.extents))
 
 
 Load = Callable[[Frame], Any]
@@ -237,6 +242,31 @@ def _loader(leaf: Basic, equation: Equation, dtype: np.dtype[Any]) -> Load:
     return lambda frame: constant
 
 
+def _gatherer(reference: Expr, equation: Equation) -> Load:
+    """Load elements at sums of indices; one that is not there is asked for under a condition that does not hold."""
+    name, forms = base_name(reference), [affine(subscript) for subscript in subscripts(reference)]
+    axes = {index: axis for axis, index in enumerate(equation.domain)}
+
+    def load(frame: Frame) -> Array:
+        array = frame.arrays[name]
+        key = [
+            np.clip(_places(form, axes, frame), 0, n - 1) for form, n in zip(forms, array.shape[1:]) if form is not None
+        ]
+        everywhere: tuple[Any, ...] = (slice(None), *key)
+        return np.asarray(array[everywhere])
+
+    return load
+
+
+def _places(form: Affine, axes: Mapping[Idx, int], frame: Frame) -> Array:
+    """The values of a sum of indices, with the axes of the domain."""
+    total = np.full((1,) * len(axes), frame.value(form.constant))
+    for index, factor in form.coefficients:
+        shape = [-1 if axis == axes[index] else 1 for axis in range(len(axes))]
+        total = total + factor * np.arange(frame.size(extent(index))).reshape(shape)
+    return total
+
+
 def _number(leaf: Basic, equation: Equation) -> float:
     if not leaf.is_number or leaf.is_extended_real is False:
         raise untranslated(leaf, equation, "real numbers")
@@ -250,6 +280,8 @@ def _number(leaf: Basic, equation: Equation) -> float:
 
 def _reader(reference: Expr, equation: Equation) -> Load:
     """Load a reference with its axes in the order of the domain, of length 1 where it lacks an index."""
+    if not is_plain(reference):
+        return _gatherer(reference, equation)
     name, key = base_name(reference), subscripts(reference)
     select = (slice(None), *(int(i) if isinstance(i, Integer) else slice(None) for i in key))
     free = [equation.domain.index(i) for i in key if isinstance(i, Idx)]

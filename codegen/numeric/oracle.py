@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
-from sympy import Add, And, Basic, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
+from sympy import Add, And, Basic, Expr, Idx, Indexed, Integer, Mul, Not, Or, Piecewise, Pow, Rational, Symbol
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
@@ -21,12 +21,13 @@ from codegen import functions
 from codegen.errors import CheckError
 from codegen.functions import Primitive, operation
 from codegen.functions.primitive import Approximation
+from codegen.ir.affine import Affine, affine
 from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
-from codegen.walk import base_name, extent, is_variable, length, subscripts
+from codegen.walk import base_name, extent, is_plain, is_variable, length, subscripts
 
 Objects = NDArray[np.object_]
 
@@ -156,12 +157,26 @@ class Oracle:
 
     def _loader(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
         if isinstance(leaf, Indexed) or is_variable(leaf):
+            if not is_plain(leaf):
+                return self._gatherer(leaf, equation, extents)
             return _reader(base_name(leaf), subscripts(leaf), equation)
         if isinstance(leaf, Idx):
             axis = equation.domain.index(leaf)
             return lambda found, element: self.ieee.mpf(element[axis])
         constant = self._constant(leaf, equation, extents)
         return lambda found, element: constant
+
+    def _gatherer(self, leaf: Expr, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
+        """Elements at sums of indices; one that is not there is nan, and under a condition that does not hold."""
+        name, nan = base_name(leaf), self.ieee.nan
+        parts = [_part(affine(subscript), equation, extents) for subscript in subscripts(leaf)]
+
+        def load(found: Mapping[str, Objects], element: Element) -> Any:
+            place = tuple(constant + sum(element[axis] * factor for axis, factor in terms) for constant, terms in parts)
+            array = found[name]
+            return array[place] if all(0 <= p < n for p, n in zip(place, array.shape)) else nan
+
+        return load
 
     def _constant(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Any:
         if isinstance(leaf, BooleanAtom):
@@ -192,6 +207,15 @@ def _run(steps: Sequence[Step], found: Mapping[str, Objects], element: Element) 
 def _reader(name: str, key: Sequence[Basic], equation: Equation) -> Load:
     parts = tuple((int(i), True) if isinstance(i, Integer) else (equation.domain.index(i), False) for i in key)
     return lambda found, element: found[name][tuple(n if fixed else element[n] for n, fixed in parts)]
+
+
+def _part(
+    form: Affine | None, equation: Equation, extents: Mapping[Symbol, int]
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The constant of a sum of indices, and the axes of the domain with their multiples."""
+    assert form is not None
+    constant = form.constant if form.constant.is_Integer else form.constant.xreplace(extents)
+    return int(constant), tuple((equation.domain.index(index), factor) for index, factor in form.coefficients)
 
 
 def _with_context(primitive: type[Primitive] | type[Approximation], ieee: Ieee) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from sympy import Expr, Idx, Indexed
 from sympy.core.basic import Basic
 from sympy.core.operations import AssocOp, LatticeOp
 
-from codegen.walk import fold, moved
+from codegen.walk import fold, is_leaf, moved
 
 
 class Patterns:
@@ -36,8 +36,17 @@ class Patterns:
         if key not in self._found:
             places = {index: (place, index.upper) for place, index in enumerate(order)}
 
+            def number(content: Hashable) -> int:
+                return self._numbers.setdefault(content, len(self._numbers))
+
+            def place(subscript: Expr) -> Hashable:
+                """An index by its place; a sum of indices by the number of its pattern."""
+                return places.get(subscript, subscript) if is_leaf(subscript) else fold(subscript, step)
+
             def step(node: Basic, arguments: list[int]) -> int:
-                return self._numbers.setdefault(_content(node, arguments, places), len(self._numbers))
+                if isinstance(node, Indexed):
+                    return number((Indexed, node.base, *map(place, node.indices)))
+                return number(_content(node, arguments, places))
 
             self._found[key] = fold(expression, step)
         return self._found[key]
@@ -45,8 +54,6 @@ class Patterns:
 
 def _content(node: Basic, arguments: list[int], places: Mapping[Expr, tuple[int, Expr]]) -> Hashable:
     """What nodes of one pattern have in common; sums and products are the same in any order."""
-    if isinstance(node, Indexed):
-        return Indexed, node.base, *(places.get(i, i) for i in node.indices)
     if isinstance(node, Idx):
         return Idx, places.get(node, node)
     if not node.args:
@@ -61,6 +68,6 @@ class Vertex:
     target: Expr
     order: tuple[Idx, ...]
 
-    def at(self, actual: Sequence[Idx]) -> Expr:
-        """The reference with other indices, in the same order."""
+    def at(self, actual: Sequence[Expr]) -> Expr:
+        """The reference with other subscripts, in the same order."""
         return moved(self.target, self.order, actual)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from sympy import Add, Expr, Idx, Mul, Piecewise, Pow
+from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
@@ -22,9 +22,9 @@ from codegen.walk import (
     indices,
     is_leaf,
     is_reference,
-    leaf_indices,
     postorder,
     rebuild,
+    subscripts,
     substitute,
 )
 
@@ -84,8 +84,13 @@ def _right_side(equation: Equation, patterns: Patterns) -> Hashable:
 
 def _follow(equation: Equation, alias: Mapping[Cell, Vertex]) -> Expr:
     """The body with references to the vertices that are left."""
-    hits = {r: alias[cell].at(leaf_indices(r)) for r, cell, *_ in equation.reads if cell in alias}
+    hits = {r: alias[cell].at(_moving(r)) for r, cell, *_ in equation.reads if cell in alias}
     return substitute(equation.body, hits) if hits else equation.body
+
+
+def _moving(reference: Expr) -> list[Expr]:
+    """The subscripts of a reference but for integers."""
+    return [i for i in subscripts(reference) if not isinstance(i, Integer)]
 
 
 def _read_across(graph: Graph) -> Iterator[Cell]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -32,7 +32,9 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
+from codegen.ir.affine import affine
 from codegen.ir.equation import Equation, Variable, over
+from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis, simplified
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
@@ -49,7 +51,10 @@ from codegen.walk import (
     extent,
     fresh_names,
     indices,
+    is_fixed,
     is_leaf,
+    is_plain,
+    is_plain_on,
     is_sample,
     moved,
     postorder,
@@ -67,9 +72,6 @@ BRANCH_SIZE, BRANCH_DEPTH = 200, 72
 """Up to this size and depth a branch of a ``Piecewise`` stays whole; SymPy fails on about 145 levels."""
 ELEMENTS = 1000
 """As many elements are written out one by one, for a product or for subscripts such as i*j."""
-WRITTEN_OUT = 32
-"""More elements at subscripts such as i + 1 are chosen by a condition: the derivatives of 500 that are written out take
-a minute, those of one equation 0.3 s."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Reader:
         if key not in self.vertices:
             found = [index for index in indices(body) if index not in reduced]
             target = over(next(self.fresh), samples_first(found))
-            self.equations.append(Equation.total(target, Summand(canonical(body), reduced)))
+            self.equations.append(Equation.total(target, Summand(defined(canonical(body)), reduced)))
             self.vertices[key] = target
         return self.vertices[key]
 
@@ -228,41 +230,51 @@ class Reader:
         return self.reference(base_name(node), [scope.value(i) for i in node.indices], str(node), scope)
 
     def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
-        """The element of a variable; where a subscript is not an index of that axis, of a vertex that has it so."""
+        """The element of a variable; where a subscript is no sum of indices, of a vertex that has it so."""
         variable = self.known.get(name) or self.arrays.get(name)
         if variable is None:
             raise self._unknown(shown, name, scope)
         if len(key) != len(variable.shape):
             found = f"{scope.place} contains {shown} with {len(key)} subscripts"
             raise GraphError(f"{found}, but {name} has {len(variable.shape)} axes")
-        key = [subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key]
-        plain = [_is_plain(subscript, n) for subscript, n in zip(key, variable.shape)]
-        return variable[tuple(key)] if all(plain) else self._gathered(variable, tuple(key), plain, shown, scope)
+        key = tuple(subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key)
+        if all(affine(subscript) is not None for subscript in key):
+            return self._shifted(variable, key, shown, scope)
+        return self._gathered(variable, key, shown, scope)
 
-    def _gathered(
-        self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
-    ) -> Expr:
-        """A vertex that holds x[i + 1] at i, its elements assigned one by one, or chosen by a condition if many."""
+    def _shifted(self, variable: Variable, key: tuple[Expr, ...], shown: str, scope: Scope) -> Expr:
+        """The element at sums of indices, which has to be there.
+
+        What is there for long axes alone, or for a reason that the graph does not see, is 0 where it is not.
+        """
+        element = variable[key]
+        if is_plain(element) or asked_of(element, Known.of(scope.guard)) == ():
+            return element
+        moving = tuple(dict.fromkeys(i for subscript in key for i in indices(subscript)))
+        if _is_small(moving) and is_fixed(variable.shape):
+            self._elements(variable, key, moving, _within(scope.guard, moving), f"{scope.place} contains {shown}")
+        else:
+            for subscript, n in zip(key, variable.shape):
+                _check_within(subscript, n, scope, shown)
+        return guarded(element, *(asked_of(element) or ()))
+
+    def _gathered(self, variable: Variable, key: tuple[Expr, ...], shown: str, scope: Scope) -> Expr:
+        """A vertex that holds x[i·j] at i and j, its elements assigned one by one."""
+        plain = [is_plain_on(subscript, n) for subscript, n in zip(key, variable.shape)]
         moving = tuple(dict.fromkeys(i for subscript, p in zip(key, plain) if not p for i in indices(subscript)))
         sizes = [extent(i) for i in moving]
-        if not all(isinstance(n, int) for n in (*sizes, *(n for n, p in zip(variable.shape, plain) if not p))):
-            return self._searched(variable, key, plain, shown, scope)
-        for subscript, p in zip(key, plain):
+        for subscript, n, p in zip(key, variable.shape, plain):
             if not p:
                 _check_subscript(subscript, f"{scope.place} contains {shown}")
-        affine = all(p or _is_affine(subscript) for subscript, p in zip(key, plain))
-        if prod(sizes) > ELEMENTS and affine:
-            return self._searched(variable, key, plain, shown, scope)
-        if prod(sizes) > ELEMENTS:
+            if not p and not is_fixed((n, *sizes)):
+                _check_within(subscript, n, scope, shown)
+        if not _is_small(moving):
             raise GraphError(f"{scope.place} contains {shown}: {prod(sizes):,} elements are more than {ELEMENTS:,}")
         still = tuple(i for i in dict.fromkeys(i for s in key for i in indices(s)) if i not in moving)
-        guard = scope.guard if set(indices(scope.guard)) <= {*moving, *still} else sympy.true
+        guard = _within(scope.guard, (*moving, *still))
         memo = (variable, key, guard)
         if memo not in self.vertices:
             elements = self._elements(variable, key, moving, guard, f"{scope.place} contains {shown}")
-            if len(elements) > WRITTEN_OUT and affine:
-                self.vertices[memo] = self._chosen(variable, key, plain, scope)
-                return self.vertices[memo]
             gathered = Variable(next(self.fresh), (*sizes, *(extent(i) for i in still)))
             for place, element in elements.items():
                 target = gathered[(*map(Integer, place), *still)]
@@ -288,26 +300,6 @@ class Reader:
                 raise GraphError(f"{found}: at {place} it is element {e} of an axis of {n}")
             elements[values] = None if outside else element
         return elements
-
-    def _searched(
-        self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], shown: str, scope: Scope
-    ) -> Expr:
-        """As :meth:`_chosen`, for axes of symbolic length or many elements: only the ends of subscripts are checked."""
-        for subscript, n, p in zip(key, variable.shape, plain):
-            if not p:
-                _check_within(subscript, n, scope, shown)
-        return self._chosen(variable, key, plain, scope)
-
-    def _chosen(self, variable: Variable, key: tuple[Expr, ...], plain: Sequence[bool], scope: Scope) -> Expr:
-        """A vertex that holds x[i + 1] at i, Σ_j {x[j] if j = i + 1, else 0}."""
-        element, found, conditions = list(key), list[Idx](), list[Expr]()
-        for axis, (subscript, n, p) in enumerate(zip(key, variable.shape, plain)):
-            if not p:
-                found.append(scope.fresh("j", n, [*found, *indices(sympy.Tuple(*key))]))
-                element[axis] = found[-1]
-                conditions.append(sympy.Eq(found[-1], subscript))
-        chosen = Piecewise((variable[tuple(element)], sympy.And(*conditions)), (Integer(0), True))
-        return self.vertex(chosen, tuple(found))
 
     # --- reductions -----------------------------------------------------------------------------------------------
 
@@ -365,7 +357,7 @@ class Reader:
         pairs = []
         passed: Expr = sympy.true
         for branch in node.args:
-            condition = self.body(branch.cond, scope)
+            condition = simplified([self.body(branch.cond, scope)])
             value = self.body(branch.expr, scope.guarded(sympy.And(passed, condition)))
             pairs.append((value, condition))
             passed = sympy.And(passed, Not(condition))
@@ -441,18 +433,15 @@ def _measured(expression: Basic) -> _Part:
     return _Part(expression, *annotate(expression, step)[id(expression)])
 
 
-def _is_plain(subscript: Expr, n: object) -> bool:
-    """Whether the graph takes a subscript as it is."""
-    if isinstance(subscript, Idx):
-        return extent(subscript) == n
-    return isinstance(subscript, Integer) and isinstance(n, int)
+def _is_small(moving: Sequence[Idx]) -> bool:
+    """Whether all values of indices can be gone through."""
+    sizes = [extent(i) for i in moving]
+    return is_fixed(sizes) and prod(sizes) <= ELEMENTS
 
 
-def _is_affine(subscript: Expr) -> bool:
-    """Whether a subscript is an integer and integer multiples of indices."""
-    factors = [subscript.coeff(i) for i in indices(subscript)]
-    rest = sympy.expand(subscript - sympy.Add(*[f * i for f, i in zip(factors, indices(subscript))]))
-    return all(isinstance(number, Integer) for number in (*factors, rest))
+def _within(guard: Expr, known: Collection[Idx]) -> Expr:
+    """A condition, if these are all of its indices."""
+    return guard if set(indices(guard)) <= {*known} else sympy.true
 
 
 def _check_subscript(subscript: Expr, found: str) -> None:
@@ -463,18 +452,14 @@ def _check_subscript(subscript: Expr, found: str) -> None:
 def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:
     """Raise :class:`GraphError` unless a subscript is known to be on its axis wherever its value is asked for."""
     found = f"{scope.place} contains {shown}: the subscript {subscript}"
-    limits = ends(subscript, scope.guard)
-    if limits is None:
+    limits, forms = ends(subscript, scope.guard), on_axis(subscript, n)
+    if limits is None or forms is None:
         raise GraphError(f"{found} of an axis of {n} is no sum of indices, lengths and numbers")
+    known, natural = Known.of(scope.guard), on_long_axes if indices(subscript) else is_natural
     least, greatest = limits
-    known = on_long_axes if indices(subscript) else _is_nonnegative
-    if not (known(least) and known(n - 1 - greatest)):
+    if not all(known.says(form, natural) or natural(end) for form, end in zip(forms, (least, n - 1 - greatest))):
         hint = "read it in a sum that stops before, or in a branch of a Piecewise whose condition bounds the index"
         raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {n}; {hint}")
-
-
-def _is_nonnegative(difference: Expr) -> bool:
-    return bool(sympy.expand(difference).is_nonnegative)
 
 
 def _is_sign_or_reciprocal(node: Basic) -> bool:

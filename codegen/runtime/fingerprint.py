@@ -106,6 +106,12 @@ def _node(node: Basic, numbers: dict[int, int]) -> str:
     return " ".join([type(node).__name__, *(str(numbers[id(a)]) for a in node.args)])
 
 
+def _subscript(subscript: Basic) -> str:
+    if is_leaf(subscript):
+        return _leaf(subscript)
+    return f"({type(subscript).__name__} {', '.join(map(_subscript, subscript.args))})"
+
+
 def _leaf(leaf: Basic) -> str:
     match leaf:
         case Integer():
@@ -117,7 +123,7 @@ def _leaf(leaf: Basic) -> str:
         case Idx():
             return f"index {leaf.name!r} {_shape((extent(leaf),))}"
         case Indexed():
-            return f"{str(leaf.base.label.name)!r}[{', '.join(_leaf(i) for i in leaf.indices)}]"
+            return f"{str(leaf.base.label.name)!r}[{', '.join(map(_subscript, leaf.indices))}]"
         case Symbol():
             return f"{'extent' if leaf.is_integer else 'variable'} {leaf.name!r}"
         case _:

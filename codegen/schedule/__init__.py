@@ -11,6 +11,7 @@ from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.unrolling import scalar_equations
+from codegen.passes.gather import gather
 from codegen.passes.hoist import hoist
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
@@ -41,7 +42,7 @@ NOMINAL_SAMPLES = 64
 
 def unrolled(graph: Graph) -> Program:
     """One straight line of scalar code, inside a single loop over the samples if there are any."""
-    return _in_phases(written_out(graph), "unrolled", None, {})
+    return _in_phases(gather(written_out(graph)), "unrolled", None, {})
 
 
 def written_out(graph: Graph) -> Graph:
@@ -56,7 +57,7 @@ def written_out(graph: Graph) -> Graph:
 @once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
-    return _in_phases(merge_sums(hoist(graph)), "loops", None, {})
+    return _in_phases(merge_sums(hoist(gather(graph))), "loops", None, {})
 
 
 def tiled(graph: Graph) -> Program:
@@ -64,7 +65,7 @@ def tiled(graph: Graph) -> Program:
 
     Raises :class:`EmitError` for a graph without samples, or whose samples depend on each other.
     """
-    found = tile_graph(hoist(graph))
+    found = tile_graph(hoist(gather(graph)))
     if found is None:
         raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
     merged, kernels = merge_sums(*found), found[1]
@@ -78,7 +79,7 @@ def tiled(graph: Graph) -> Program:
 
 def blas(graph: Graph) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
-    isolated, products = isolate(hoist(graph))
+    isolated, products = isolate(hoist(gather(graph)))
     if not products:
         return _in_phases(isolated, "blas", None, {})
     statements: list[Statement] = []

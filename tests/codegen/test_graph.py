@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from sympy import Idx, Indexed, Symbol
+from sympy import Idx, Indexed, Piecewise, Symbol
 
 from codegen import Equation, Graph, GraphError, Index, Reduction, Variable
 from codegen.emit import numba
@@ -58,12 +58,12 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
         "equation `w[i] = A[i]`: A[i] has 1 subscripts, expected 2",
     ),
     "an index with another range": (
-        lambda: graph(Equation(w[i], v[i])),
-        "equation `w[i] = v[i]`: in v[i] the index i has range 2, but that axis of v has extent 3",
+        lambda: graph(Equation(w[j], v[j])),
+        "equation `w[j] = v[j]`: in w[j] the index j has range 3, but that axis of w has extent 2",
     ),
     "an index over the samples where an integer is expected": (
         lambda: graph(Equation(y[s], v[s])),
-        "in v[s] the index s has range S, but that axis of v has extent 3",
+        "the subscript s of v[s] has values from 0 to S - 1 on an axis of 3; a condition on indices around it, or",
     ),
     "an index without a range": (
         lambda: graph(scalar(c, v[Idx("n")])),
@@ -79,16 +79,24 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a negative subscript": (lambda: graph(scalar(c, v[-1])), "the subscript -1 of v[-1] is outside 0 … 2"),
     "one sample of unknown many": (
-        lambda: graph(scalar(c, x[0, 1])),
-        "the subscript 0 of x[0, 1] is an integer, but that axis has the symbolic extent S, expected an index",
+        lambda: graph(scalar(c, x[1, 1])),
+        "the subscript 1 of x[1, 1] is 1 on an axis of S",
     ),
     "a target out of range": (
         lambda: graph(Equation(w[0], a.symbol), Equation(w[2], a.symbol)),
         "equation `w[2] = a`: the subscript 2 of w[2] is outside 0 … 1",
     ),
     "a subscript that is an expression": (
-        lambda: graph(Equation(w[i], v[i + 1])),
-        "equation `w[i] = v[i + 1]`: the subscript i + 1 of v[i + 1] is neither an index nor an integer",
+        lambda: graph(Equation(w[i], v[i * i])),
+        "equation `w[i] = v[i**2]`: the subscript i**2 of v[i**2] is no sum of multiples of indices and integers",
+    ),
+    "a sum of indices that is out of range": (
+        lambda: graph(Equation(w[i], v[2 * i + 1])),
+        "the subscript 2*i + 1 of v[2*i + 1] has values from 1 to 3 on an axis of 3; a condition on indices around it",
+    ),
+    "a condition that does not go far enough": (
+        lambda: graph(Equation(w[i], Piecewise((v[i - 1], i >= 0), (a.symbol, True)))),
+        "the subscript i - 1 of v[i - 1] has values from -1 to 0 on an axis of 3; a condition on indices around it",
     ),
     "an input assigned": (
         lambda: graph(scalar(a, b.symbol)),

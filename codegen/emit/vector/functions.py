@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -12,12 +13,12 @@ from codegen.cached import cached_property
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
 from codegen.emit.vector.nodes import evaluate
-from codegen.emit.vector.plan import Plan, StraightPlan, segments
+from codegen.emit.vector.plan import Plan, StraightPlan, pieces, segments
 from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
 from codegen.emit.vector.writer import COMBINED, Forms, Writer, lay_out, region_size
-from codegen.schedule.program import Place, Samples, Storage
+from codegen.schedule.program import Place, Samples, Statement, Storage
 
 FORMS = Forms(evaluate, emit_kernel, matrix_product)
 VOID = ir.VoidType()
@@ -54,7 +55,7 @@ class ProgramFunctions:
         self._before(builder, table)
         if (samples := self.plan.samples) is not None:
             self._all_samples(samples, builder, table)
-        builder.call(self.after, [table, results])
+        self._after(builder, table, results)
         builder.ret_void()
         return function
 
@@ -86,7 +87,7 @@ class ProgramFunctions:
             final = self._sum_places(builder, table)
             with cgutils.for_range_slice(builder, INT(1), chunks, INT(1), intp=INT) as (number, _):
                 builder.call(self.combine, [final, self._sums_of(builder, table, number, clear=False)])
-        builder.call(self.after, [table, results])
+        self._after(builder, table, results)
 
     def _sums_of(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, clear: bool) -> ir.Value:
         """Where the chunk of this number leaves its sums: in place for the first, else in scratch of its own."""
@@ -111,30 +112,44 @@ class ProgramFunctions:
 
     def _before(self, caller: ir.IRBuilder, table: ir.Value) -> None:
         """Call what comes before the samples, if anything does."""
-        if segments(self.plan.program)[0]:
-            caller.call(self.before, [table])
+        for piece in self.before:
+            caller.call(piece, [table])
+
+    def _after(self, caller: ir.IRBuilder, table: ir.Value, results: ir.Value) -> None:
+        """Call what comes after the samples, and leave the scalar results."""
+        *pieces, last = self.after
+        for piece in pieces:
+            caller.call(piece, [table])
+        caller.call(last, [table, results])
 
     @cached_property
-    def before(self) -> ir.Function:
-        """``before(table)``: the statements before the samples."""
-        function, builder = self._function("before", [INT.as_pointer()])
-        function.attributes.add(INLINE)
-        names = self.table.names(builder, function.args[0])
-        Writer(builder, self.plan, names, FORMS).block(segments(self.plan.program)[0], {})
-        builder.ret_void()
-        return function
+    def before(self) -> list[ir.Function]:
+        """``before(table)``, in pieces if they are many: the statements before the samples."""
+        return self._pieces("before", pieces(segments(self.plan.program)[0]))
 
     @cached_property
-    def after(self) -> ir.Function:
-        """``after(table, results)``: the statements after the samples, and the scalar results."""
+    def after(self) -> list[ir.Function]:
+        """The same of the statements after the samples; ``after(table, results)``, the last, has the scalar results."""
+        *first, last = pieces(segments(self.plan.program)[2]) or [()]
         function, builder = self._function("after", [INT.as_pointer(), self._real.as_pointer()])
         function.attributes.add(INLINE)
         table, results = function.args
         writer = Writer(builder, self.plan, self.table.names(builder, table), FORMS)
-        writer.block(segments(self.plan.program)[2], {})
+        writer.block(last, {})
         self._results(writer, results)
         builder.ret_void()
-        return function
+        return [*self._pieces("after", first), function]
+
+    def _pieces(self, name: str, found: Sequence[Sequence[Statement]]) -> list[ir.Function]:
+        functions = []
+        for number, statements in enumerate(found):
+            function, builder = self._function(f"{name}_{number}", [INT.as_pointer()])
+            function.attributes.add(INLINE if len(found) == 1 else "noinline")
+            names = self.table.names(builder, function.args[0])
+            Writer(builder, self.plan, names, FORMS).block(statements, {})
+            builder.ret_void()
+            functions.append(function)
+        return functions
 
     def _results(self, writer: Writer, results: ir.Value) -> None:
         """Scalar results to their places, alone or inside packed arrays."""

@@ -1,0 +1,340 @@
+"""Which values subscripts have: the range of a sum of indices where conditions hold, and what guards a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
+
+import sympy
+from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Rational, expand, igcd, ilcm
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+
+from codegen.functions import equal
+from codegen.ir.affine import Affine, affine
+from codegen.walk import Extent, is_leaf, is_plain, leaves, postorder, references, rewrite_leaves, shape, subscripts
+
+#: What a comparison of two sums says: these are at least 0, from their difference.
+FORMS: Mapping[type[Basic], Callable[[Expr], tuple[Expr, ...]]] = {
+    sympy.GreaterThan: lambda d: (d,),
+    sympy.StrictGreaterThan: lambda d: (d - 1,),
+    sympy.LessThan: lambda d: (-d,),
+    sympy.StrictLessThan: lambda d: (-d - 1,),
+    sympy.Eq: lambda d: (d, -d),
+}
+
+
+# --- sums of indices ----------------------------------------------------------------------------------------------
+
+
+def is_natural(number: Expr) -> bool:
+    """Whether a sum of lengths and integers is at least 0 for all lengths from 1.
+
+    >>> from sympy import Symbol
+    >>> n = Symbol("n", integer=True, positive=True)
+    >>> is_natural(n - 1), is_natural(n - 2), is_natural(3 - n)
+    (True, False, False)
+    """
+    constant, lengths = number.as_coeff_Add()
+    factors = lengths.as_coefficients_dict().values() if lengths else []
+    return all(factor > 0 for factor in factors) and constant + sum(factors) >= 0
+
+
+@lru_cache(maxsize=16384)
+def conjuncts(condition: Basic) -> tuple[Basic, ...]:
+    """The conditions that all hold where this one does.
+
+    >>> i = Idx("i", 9)
+    >>> conjuncts(~((i < 2) | (i > 5)))
+    (i <= 5, i >= 2)
+    """
+    if isinstance(condition, And):
+        return tuple(part for inner in condition.args for part in conjuncts(inner))
+    if isinstance(condition, Not):
+        denied = condition.args[0]
+        if isinstance(denied, Or):
+            return tuple(part for inner in denied.args for part in conjuncts(Not(inner)))
+        return (denied.negated,) if isinstance(denied, Relational) else (condition,)
+    return () if condition == True else (condition,)  # noqa: E712 - a SymPy boolean
+
+
+@lru_cache(maxsize=16384)
+def forms_of(comparison: Basic) -> tuple[Affine, ...] | None:
+    """The sums of indices that are at least 0 where a comparison holds, and only there; None for anything else.
+
+    >>> i = Idx("i", 9)
+    >>> [form.expression for form in forms_of(2 * i <= 5)]
+    [2 - i]
+    """
+    if type(comparison) not in FORMS:
+        return None
+    difference = expand(comparison.args[0] - comparison.args[1])
+    numbers = [number for number in difference.as_coefficients_dict().values() if isinstance(number, Rational)]
+    whole = expand(difference * ilcm(1, 1, *(number.q for number in numbers)))  # SymPy turns 2·i ≤ 5 into i ≤ 5/2
+    if affine(whole) is None:
+        return None
+    found = (affine(form) for form in FORMS[type(comparison)](whole))
+    return tuple(form if isinstance(comparison, sympy.Eq) else _tight(form) for form in found if form is not None)
+
+
+def _tight(form: Affine) -> Affine:
+    """A form that is at least 0 for the same integers, its multiples of indices without a common factor."""
+    common = igcd(0, 0, *(factor for _, factor in form.coefficients))
+    if common < 2 or not form.constant.is_Integer:
+        return form
+    return Affine(form.constant // common, tuple((index, factor // common) for index, factor in form.coefficients))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What conditions say about indices: sums that are at least 0, and values that an index does not have."""
+
+    forms: tuple[Affine, ...] = ()
+    excluded: frozenset[tuple[Idx, Expr]] = frozenset()
+    ends: Mapping[tuple[Idx, int], Expr] = field(default_factory=dict)
+    """The least value of an index, under 1, and the greatest, under −1, where they are not those of its range."""
+
+    @staticmethod
+    def of(*conditions: Basic) -> Known:
+        """What holds where all conditions do.
+
+        >>> i = Idx("i", 9)
+        >>> Known.of(i > 0).says(affine(i - 1)), Known.of(sympy.Ne(i, 0)).says(affine(i - 1))
+        (True, True)
+        """
+        parts = [part for condition in conditions for part in conjuncts(condition)]
+        forms = tuple(form for part in parts for form in forms_of(part) or ())
+        return Known(forms, frozenset(pair for part in parts for pair in _excluded(part)), _bounds(forms))
+
+    def says(self, form: Affine, natural: Callable[[Expr], bool] = is_natural) -> bool:
+        """Whether a sum is known to be at least 0."""
+        if _least_is_natural(form, self, natural):
+            return True
+        others = [_difference(form, other) for other in self.forms]
+        if any(_least_is_natural(rest, self, natural) for rest in others):
+            return True
+        pairs = (_difference(_difference(form, a), b) for a, b in combinations(self.forms, 2))
+        return any(_least_is_natural(rest, self, natural) for rest in pairs)
+
+
+def _excluded(part: Basic) -> Iterator[tuple[Idx, Expr]]:
+    if isinstance(part, sympy.Ne):
+        for index, value in (part.args, part.args[::-1]):
+            if isinstance(index, Idx):
+                yield index, value
+
+
+def _difference(a: Affine, b: Affine) -> Affine:
+    found = affine(a.expression - b.expression)
+    assert found is not None
+    return found
+
+
+def _least_is_natural(form: Affine, known: Known, natural: Callable[[Expr], bool]) -> bool:
+    terms = [form.constant]
+    for index, factor in form.coefficients:
+        step = 1 if factor > 0 else -1
+        end = known.ends.get((index, step), Integer(0) if factor > 0 else index.upper)
+        while (index, end) in known.excluded:
+            end = end + step
+        terms.append(factor * end)
+    return natural(expand(Add(*terms)))
+
+
+def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
+    """The least value of an index, under 1, and the greatest, under −1, where some forms of it alone say so."""
+    found: dict[tuple[Idx, int], Expr] = {}
+    for form in forms:
+        if len(form.coefficients) != 1:
+            continue
+        ((index, factor),) = form.coefficients
+        step = 1 if factor > 0 else -1
+        if abs(factor) > 1 and not form.constant.is_Integer:
+            continue
+        # 3·i − 4 ≥ 0 from i = 2 on, 7 − 3·i up to i = 2.
+        value = -step * (form.constant // abs(factor) if abs(factor) > 1 else form.constant)
+        old = found.get((index, step), Integer(0) if step > 0 else index.upper)
+        if is_natural(expand(step * (value - old))):
+            found[index, step] = value
+    return found
+
+
+NOTHING = Known()
+
+
+# --- subscripts ---------------------------------------------------------------------------------------------------
+
+
+def on_axis(subscript: Expr, axis: Extent) -> tuple[Affine, Affine] | None:
+    """What has to be at least 0 for a subscript to be on its axis; None for what is no sum of indices."""
+    low, high = affine(subscript), affine(axis - 1 - subscript)
+    return None if low is None or high is None else (low, high)
+
+
+def comparison(form: Affine) -> Basic:
+    """A sum being at least 0, written as a bound of one of its indices where one has the coefficient ±1.
+
+    >>> i, p = Idx("i", 9), Idx("p", 11)
+    >>> comparison(affine(i - 1)), comparison(affine(7 - p + i)), comparison(affine(p - 2 * i))
+    (i >= 1, p <= i + 7, p >= 2*i)
+    """
+    for index, factor in reversed(form.coefficients):
+        if abs(factor) == 1:
+            value = form.solved(index, Integer(0))
+            return sympy.Ge(index, value) if factor == 1 else sympy.Le(index, value)
+    rest = Add(*[factor * index for index, factor in form.coefficients])
+    return sympy.Ge(rest, -form.constant)
+
+
+def missing(forms: Iterable[Affine], known: Known = NOTHING) -> tuple[Basic, ...] | None:
+    """The comparisons that say what is not known to be at least 0; None if that can never be."""
+    found: dict[Basic, None] = {}
+    for form in forms:
+        if not known.says(form):
+            condition = comparison(form)
+            if condition == False or NOTHING.says(_negated(form)):  # noqa: E712 - a SymPy boolean
+                return None
+            if condition != True:  # noqa: E712
+                found[condition] = None
+    return tuple(found)
+
+
+def _negated(form: Affine) -> Affine:
+    """−form − 1, which is at least 0 where the form is not."""
+    found = affine(-form.expression - 1)
+    assert found is not None
+    return found
+
+
+def asked_of(reference: Expr, known: Known = NOTHING) -> tuple[Basic, ...] | None:
+    """The conditions under which a reference reads what is there, those that are known left out; None if it never does.
+
+    >>> from sympy import IndexedBase
+    >>> i, x = Idx("i", 5), IndexedBase("x", shape=(5,))
+    >>> asked_of(x[i + 1]), asked_of(x[i + 1], Known.of(i < 4)), asked_of(x[i + 7])
+    ((i <= 3,), (), None)
+    """
+    if is_plain(reference):
+        return ()
+    forms: list[Affine] = []
+    for subscript, axis in zip(subscripts(reference), shape(reference)):
+        forms += on_axis(subscript, axis) or ()
+    return missing(forms, known)
+
+
+# --- guards -------------------------------------------------------------------------------------------------------
+
+
+def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
+    """Value and condition of a choice that is 0 where conditions on indices alone do not hold.
+
+    >>> from sympy import Symbol
+    >>> i, a = Idx("i", 5), Symbol("a", real=True)
+    >>> guard_of(Piecewise((a, i > 2), (0, True)))
+    (a, i > 2)
+    """
+    if not isinstance(factor, Piecewise) or len(factor.args) != 2 or factor.args[1] != (0, True):
+        return None
+    value, condition = factor.args[0].args
+    return (value, condition) if not references(condition) else None
+
+
+def guarded(value: Expr, *conditions: Basic) -> Expr:
+    """The value where all conditions hold, else 0; those around its factors are taken to the front, brackets stay out.
+
+    >>> from sympy import Symbol
+    >>> i, a = Idx("i", 5), Symbol("a", real=True)
+    >>> guarded(a * Piecewise((a, i > 2), (0, True)), i < 4)
+    Piecewise((a**2, (i > 2) & (i < 4)), (0, True))
+    """
+    found = [part for condition in conditions for part in conjuncts(condition)]
+    inside: list[Expr] = []
+    outside: list[Expr] = []
+    stack = list(reversed(Mul.make_args(value)))
+    while stack:
+        factor = stack.pop()
+        inner = guard_of(factor)
+        if inner is not None:
+            found += conjuncts(inner[1])
+            stack += reversed(Mul.make_args(inner[0]))
+        else:
+            bracket = isinstance(factor, equal) and not references(factor)
+            (outside if bracket else inside).append(factor)
+    condition = simplified(found)
+    if condition == False:  # noqa: E712 - a SymPy boolean
+        return Integer(0)
+    core = Mul(*inside)
+    return Mul(*outside, core if condition == True else Piecewise((core, condition), (Integer(0), True)))  # noqa: E712
+
+
+def simplified(conditions: Iterable[Basic]) -> Basic:
+    """All conditions at once, without those that hold anyway; False if they cannot.
+
+    >>> i = Idx("i", 5)
+    >>> simplified([i >= 1, i <= 4, i >= 0]), simplified([i >= 5])
+    (i >= 1, False)
+    """
+    parts = list(dict.fromkeys(part for condition in conditions for part in conjuncts(condition)))
+    kept: list[Basic] = []
+    for number, part in enumerate(parts):
+        forms = forms_of(part)
+        if forms is None:
+            kept.append(part)
+            continue
+        if any(NOTHING.says(_negated(form)) for form in forms):
+            return sympy.false
+        known = Known.of(*kept, *parts[number + 1 :])
+        if not all(known.says(form) for form in forms):
+            plain = all(leaf.is_integer is not False for leaf in leaves(part))
+            kept += [part] if plain else [comparison(form) for form in forms]
+    return And(*kept)
+
+
+def occurrences(body: Basic) -> Iterator[tuple[Expr, Known]]:
+    """The references of an expression that are not plain, each with what is known where it is read."""
+    if all(is_plain(reference) for reference in references(body)):
+        return
+    stack: list[tuple[Basic, tuple[Basic, ...]]] = [(body, ())]
+    seen: set[tuple[int, tuple[Basic, ...]]] = set()
+    while stack:
+        node, conditions = stack.pop()
+        if (id(node), conditions) in seen:
+            continue
+        seen.add((id(node), conditions))
+        if is_leaf(node):
+            if subscripts(node) and not is_plain(node):
+                yield node, Known.of(*conditions)
+        elif isinstance(node, Piecewise):
+            passed = conditions
+            for value, condition in (pair.args for pair in node.args):
+                stack.append((condition, passed))
+                stack.append((value, (*passed, *conjuncts(condition))))
+                passed = (*passed, *conjuncts(Not(condition)))
+        else:
+            stack += [(argument, conditions) for argument in node.args]
+
+
+def defined(body: Expr) -> Expr:
+    """A body that stood under conditions as a value of its own: 0 where it would read what is not there.
+
+    >>> from sympy import IndexedBase
+    >>> i, x = Idx("i", 5), IndexedBase("x", shape=(5,))
+    >>> defined(x[i + 1] ** 2)
+    Piecewise((x[i + 1]**2, i <= 3), (0, True))
+    """
+    asked = {reference: asked_of(reference, known) for reference, known in occurrences(body)}
+    wanting = {reference: conditions for reference, conditions in asked.items() if conditions != ()}
+    if not wanting:
+        return body
+    if any(isinstance(node, Piecewise) for node in postorder(body)):
+        # A condition around the whole would hide the branches that do not read it.
+        return rewrite_leaves(body, lambda leaf: _or_zero(leaf, wanting[leaf]) if leaf in wanting else None)
+    if None in wanting.values():
+        return Integer(0)
+    return guarded(body, *(condition for conditions in wanting.values() for condition in conditions or ()))
+
+
+def _or_zero(reference: Expr, conditions: Sequence[Basic] | None) -> Expr:
+    return Integer(0) if conditions is None else guarded(reference, *conditions)
