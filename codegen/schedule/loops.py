@@ -29,6 +29,12 @@ def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) 
     return tuple(_level([item for unit in units(graph, equations) for item in _items(graph, unit)], graph, whole))
 
 
+def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Part, whole: Idx) -> tuple[Statement, ...]:
+    """The statements of some of a scan's equations for one step."""
+    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,))]
+    return tuple(_level([replace(item, body=part.at(item.body)) for item in items], graph, whole))
+
+
 def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
     """The statements of one equation inside loops over some of its target's indices."""
     order = _loop_order([*indices(equation.target), *equation.reduced])
@@ -111,11 +117,14 @@ class _Cluster:
 
 
 def _items(graph: Graph, unit: Sequence[Equation]) -> Iterator[_Item]:
-    scans = steps_of_scan(graph, unit)
+    return _items_of(graph, unit, steps_of_scan(graph, unit))
+
+
+def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) -> Iterator[_Item]:
     for equation in unit:
         form = scans[-1].equations[equation.cell] if scans else equation
-        order = _loop_order(form.domain)
-        yield _Item(equation, form.target, form.body, order, form.reduced, sources(graph, equation), scans=scans)
+        order, read = _loop_order(form.domain), sources(graph, equation)
+        yield _Item(equation, form.target, form.body, order, form.reduced, read, scans=scans)
 
 
 def _loop_order(domain: Sequence[Idx]) -> tuple[Idx, ...]:

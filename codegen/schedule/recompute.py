@@ -83,7 +83,14 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
 def _is_cheap(graph: Graph, equation: Equation) -> bool:
     nodes = [node for node in postorder(equation.body) if not is_leaf(node)]
     plain = all(isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and is_whole(n.exp) and n.exp > 0) for n in nodes)
-    return equation.is_map and equation.name not in graph.outputs and plain and 0 < sum(map(cost, nodes)) <= CHEAP
+    whole = len(graph.definitions[equation.name]) == 1
+    return (
+        equation.is_map
+        and whole
+        and equation.name not in graph.outputs
+        and plain
+        and 0 < sum(map(cost, nodes)) <= CHEAP
+    )
 
 
 def _reading_copies(

@@ -26,6 +26,8 @@ class Steps:
     """The axis of each variable along which it goes."""
     equations: Mapping[Cell, Equation]
     """Its equations in terms of the index, by what they assign."""
+    values: Mapping[Cell, Mapping[Idx, Expr]]
+    """What their own index is in terms of it."""
     forms: Mapping[Cell, tuple[Affine, ...]]
     """What is at least 0 at the steps at which each of them has a value."""
 
@@ -117,14 +119,15 @@ def _steps(scan: order.Scan, equations: Mapping[Cell, Equation], by_place: bool)
         name += "_"
     shifts = {cell: shift if by_place else Integer(0) for cell, (_, shift) in times.items()}
     index = Idx(name, _longest([Integer(0) + extent(time) + shifts[cell] for cell, (time, _) in times.items()]))
+    values = {cell: {time: expand(index - shifts[cell])} for cell, (time, _) in times.items()}
     moved: dict[Cell, Equation] = {}
     forms: dict[Cell, tuple[Affine, ...]] = {}
     for cell, (time, _) in times.items():
-        moved[cell] = order.moved_to(equations[cell], time, expand(index - shifts[cell]))
+        moved[cell] = order.moved_to(equations[cell], time, values[cell][time])
         ends = (index - shifts[cell], extent(time) - 1 + shifts[cell] - index)
         found = (affine(expand(end)) for end in ends)
         forms[cell] = tuple(form for form in found if form is not None and not NOTHING.says(form))
-    return Steps(index, scan.step, scan.axes, moved, forms)
+    return Steps(index, scan.step, scan.axes, moved, values, forms)
 
 
 def _time(equation: Equation, axis: int) -> tuple[Idx, Expr]:
