@@ -12,8 +12,8 @@ from codegen.ir import order
 from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Cell, overlap
 from codegen.ir.graph import Equation, Graph
-from codegen.ir.ranges import NOTHING, part_read
-from codegen.walk import Extent, as_extent, base_name, extent, is_plain, references, subscripts
+from codegen.ir.ranges import NOTHING, elements_read
+from codegen.walk import Extent, as_extent, base_name, extent, references, subscripts
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +75,11 @@ def sources(graph: Graph, equation: Equation) -> Mapping[str, frozenset[Cell]]:
     """The vertices that an equation reads, by the variables that they are of."""
     found: dict[str, frozenset[Cell]] = {}
     for reference, (name, pattern), *_ in equation.reads:
-        if is_plain(reference):
-            cells = graph.meeting(Cell(name, pattern))
-        else:
-            part = part_read(reference, NOTHING)
-            cells = tuple(cell for cell in graph.cells[name] if overlap(part, cell.pattern))
+        part = elements_read(reference)
+        whole = part == pattern
+        cells = (
+            graph.meeting(Cell(name, pattern)) if whole else [c for c in graph.cells[name] if overlap(part, c.pattern)]
+        )
         found[name] = found.get(name, frozenset()) | frozenset(cells)
     return found
 
@@ -111,30 +111,23 @@ def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
 
 
 def _steps(scan: order.Scan, equations: Mapping[Cell, Equation], by_place: bool) -> Steps:
-    """What equations compute at one value of their own index is one step, or at one place along the axis."""
-    times = {cell: _time(equation, scan.axes[equation.name]) for cell, equation in equations.items()}
-    names = {i.name for equation in equations.values() for i in equation.domain} - {t.name for t, _ in times.values()}
-    name = next(iter(times.values()))[0].name
+    """What equations compute at one value of their own index is one step, or at one place of the scan."""
+    times = {cell: scan.index(equation) for cell, equation in equations.items()}
+    names = {i.name for equation in equations.values() for i in equation.domain} - {t.name for t in times.values()}
+    name = next(iter(times.values())).name
     while name in names:
         name += "_"
-    shifts = {cell: shift if by_place else Integer(0) for cell, (_, shift) in times.items()}
-    index = Idx(name, _longest([Integer(0) + extent(time) + shifts[cell] for cell, (time, _) in times.items()]))
-    values = {cell: {time: expand(index - shifts[cell])} for cell, (time, _) in times.items()}
+    shifts = {cell: Integer(scan.shift(e) if by_place else 0) for cell, e in equations.items()}
+    index = Idx(name, _longest([extent(time) + shifts[cell] for cell, time in times.items()]))
+    values = {cell: {time: expand(index - shifts[cell])} for cell, time in times.items()}
     moved: dict[Cell, Equation] = {}
     forms: dict[Cell, tuple[Affine, ...]] = {}
-    for cell, (time, _) in times.items():
+    for cell, time in times.items():
         moved[cell] = order.moved_to(equations[cell], time, values[cell][time])
         ends = (index - shifts[cell], extent(time) - 1 + shifts[cell] - index)
         found = (affine(expand(end)) for end in ends)
         forms[cell] = tuple(form for form in found if form is not None and not NOTHING.says(form))
     return Steps(index, scan.step, scan.axes, moved, values, forms)
-
-
-def _time(equation: Equation, axis: int) -> tuple[Idx, Expr]:
-    """The index along an axis of what an equation assigns, and how far that is from its value."""
-    form = affine(subscripts(equation.target)[axis])
-    assert form is not None
-    return form.indices[0], form.constant
 
 
 def _longest(extents: Sequence[Expr]) -> Extent:
