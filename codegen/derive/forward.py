@@ -16,7 +16,7 @@ from codegen.functions import equal
 from codegen.ir.cells import overlap
 from codegen.ir.graph import Cell, Equation, Graph, cell_of
 from codegen.ir.order import Scan, in_steps
-from codegen.ir.ranges import asked_of, guarded, missing, on_axis
+from codegen.ir.ranges import asked_of, elements_read, guarded, missing, on_axis
 from codegen.ir.summation import Summand, summand
 from codegen.walk import base_name, extent, indices, is_plain, moved, references, subscripts
 
@@ -96,7 +96,7 @@ class Tangents:
         if name in direction.seeds:
             yield from (term for term in direction.seeds[name](reference) if term != 0)
         cells = self._cells(name)
-        for one in [cell] if cell in cells else [c for c in cells if overlap(cell.pattern, c.pattern)]:
+        for one in [cell] if cell in cells else [c for c in cells if overlap(elements_read(reference), c.pattern)]:
             terms = self.of(one, direction)
             element = _element(reference, one) if terms else None
             if element is None:

@@ -21,6 +21,7 @@ from codegen.ir.cells import Cell, cell_of, overlap
 from codegen.ir.equation import Equation, Kind, Variable, sample_extent
 from codegen.ir.formulas import Formulas
 from codegen.ir.order import Scan, flat, in_steps
+from codegen.ir.ranges import elements_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
@@ -153,11 +154,12 @@ class Graph(Fields):
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        return self.meeting(cell_of(reference))
+        cell = cell_of(reference)
+        return (cell,) if cell in self._vertices else self.meeting(Cell(cell.name, elements_read(reference)))
 
     def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
         """The references of an equation, each with the vertices that it reads."""
-        return ((access.reference, self.meeting(access.cell)) for access in equation.reads)
+        return ((access.reference, self.resolve(access.reference)) for access in equation.reads)
 
     def meeting(self, cell: Cell) -> tuple[Cell, ...]:
         """The vertices that share elements with this piece of a variable: itself, if it is one."""

@@ -13,27 +13,29 @@ from codegen.errors import GraphError
 from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, Pattern, overlap
 from codegen.ir.equation import Equation
-from codegen.ir.ranges import NOTHING, part_read
+from codegen.ir.ranges import elements_read
 from codegen.ir.validation import quote
-from codegen.walk import Extent, extent, is_plain, reindex, shape, subscripts
+from codegen.walk import Extent, as_extent, extent, reindex, subscripts
 
 
 @dataclass(frozen=True)
 class Scan:
     """Equations that are evaluated at one place of an axis, in order, then at the next: a recurrence.
 
-    ``axes`` says which axis of each variable it is; ``step`` is 1 from its beginning on, −1 from its end.
+    ``axes`` says which axis of each variable it is, and ``shifts`` the place of its first element; ``step`` is 1 from
+    the first place on, −1 from the last.
 
     >>> from codegen import Index, Variable, Graph
     >>> t, u = Index("t", 4), Variable("u", (5,))
     >>> graph = Graph((Variable("a"),), (Equation(u[0], Variable("a").symbol), Equation(u[t + 1], 2 * u[t])), ("u",))
     >>> scan = graph.steps[1]
     >>> scan.axes, scan.step, scan.index(graph.equations[1]), scan.shift(graph.equations[1]), scan.length
-    ({'u': 0}, 1, t, 1, 5)
+    ({'u': 0}, 1, t, 0, 4)
     """
 
     parts: tuple[Equation | Scan, ...]
     axes: Mapping[str, int]
+    shifts: Mapping[str, int]
     step: int
 
     @property
@@ -46,14 +48,14 @@ class Scan:
         return _form(equation.target, self.axes[equation.name])[0]
 
     def shift(self, equation: Equation) -> int:
-        """The place on the axis at which the index of an equation is 0."""
-        return _form(equation.target, self.axes[equation.name])[1]
+        """The place at which the index of an equation is 0."""
+        return _form(equation.target, self.axes[equation.name])[1] + self.shifts[equation.name]
 
     @property
     def length(self) -> Extent:
-        """The number of places: that of the longest axis."""
-        axes = [shape(equation.target)[self.axes[equation.name]] for equation in self.equations]
-        return max(axes, key=lambda n: n if isinstance(n, int) else int(n.as_coeff_Add()[0]))
+        """The number of places."""
+        ends = [as_extent(self.shift(e) + extent(self.index(e))) for e in self.equations]
+        return max(ends, key=lambda n: n if isinstance(n, int) else int(n.as_coeff_Add()[0]))
 
     def at(self, equation: Equation, place: Expr) -> Equation:
         """One of its equations at a place of the axis, which takes the index's."""
@@ -151,7 +153,7 @@ def _reads(equations: Sequence[Equation]) -> Iterator[_Read]:
             if pattern in cells:
                 yield _Read(position, reference, cells[pattern])
                 continue
-            part = pattern if is_plain(reference) else part_read(reference, NOTHING)
+            part = elements_read(reference)
             for other, read in cells.items():
                 if overlap(part, other):
                     yield _Read(position, reference, read)
@@ -217,15 +219,45 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
         if axes is None:
             continue
         offsets = [_offset(equations, read, axes) for read in reads]
+        names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
         for step in (1, -1):
-            if all(step * offset <= 0 for offset in offsets) and any(offsets):
-                left = [read for read, offset in zip(reads, offsets) if offset == 0]
-                return Scan(_ordered(equations, among, left), axes, step)
+            shifts = _shifts(names, offsets, step)
+            if shifts is None:
+                continue
+            left = [
+                read
+                for read, offset, (reader, other) in zip(reads, offsets, names)
+                if offset + shifts[other] == shifts[reader]
+            ]
+            if len(left) < len(reads):
+                first_place = min(
+                    _form(e.target, axes[e.name])[1] + shifts[e.name] for e in (equations[p] for p in among)
+                )
+                shifts = {name: shift - first_place for name, shift in shifts.items()}
+                return Scan(_ordered(equations, among, left), axes, shifts, step)
     one = next((read for read in reads if read.read <= read.reader), reads[0])
     target = equations[one.read].target
     group = ", ".join(str(equations[position].target) for position in among)
     why = f"; {group} read each other on both sides of every axis" if subscripts(target) else ""
     raise GraphError(f"equation {quote(equations[one.reader])}: cycle, {target} depends on itself{why}")
+
+
+def _shifts(names: Sequence[tuple[str, str]], offsets: Sequence[int], step: int) -> dict[str, int] | None:
+    """How far each variable is moved along the axis so that all reads look back; None if there is no way to.
+
+    A system of differences, σ(read) + offset ≤ σ(reader), solved by as many rounds as there are variables.
+    """
+    shifts = {name: 0 for pair in names for name in pair}
+    for _ in range(len(shifts) + 1):
+        changed = False
+        for (reader, other), offset in zip(names, offsets):
+            excess = step * (shifts[other] + offset - shifts[reader])
+            if excess > 0:
+                shifts[other] -= step * excess
+                changed = True
+        if not changed:
+            return shifts
+    return None
 
 
 def _aligned(

@@ -329,6 +329,13 @@ def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] |
     return tuple(found)
 
 
+def elements_read(reference: Expr) -> tuple[int | tuple[int, Extent] | None, ...]:
+    """Which elements of a variable a reference reads, whatever is known about its indices."""
+    if is_plain(reference):
+        return tuple(int(i) if isinstance(i, Integer) else None for i in subscripts(reference))
+    return part_read(reference, NOTHING)
+
+
 def is_not_plain(reference: Expr) -> bool:
     """Whether some subscript does not run along its whole axis."""
     return bool(subscripts(reference)) and not is_plain(reference)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from sympy import Idx
-
 from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
@@ -18,10 +16,12 @@ from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
-from codegen.schedule.loops import nest, within
-from codegen.schedule.program import Fill, Kernel, Loop, Place, Program, Samples, Statement, Store
+from codegen.schedule.loops import nest
+from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
+from codegen.schedule.scan import units
+from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import tile_graph
@@ -153,7 +153,10 @@ def _in_phases(
     stores: list[Store] = []
     body: list[Statement] = []
     for equations, plans in _stages(graph, found.inside, kernels, earliest):
-        for statement in nest(graph, equations, found.index):
+        here = {*(e.cell for e in equations), *(plan.equation.cell for plan in plans)}
+        scans = _with_kernels(graph, [e for e in found.inside if e.cell in here], kernels)
+        stepped = {equation.cell for scan in scans for equation in scan}
+        for statement in nest(graph, [e for e in equations if e.cell not in stepped], found.index):
             match statement:
                 case Fill():
                     fills.append(statement)
@@ -164,7 +167,10 @@ def _in_phases(
         for kernel in plans:
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
-            body.append(_with_loops(graph, kernel, found.index))
+            if kernel.equation.cell not in stepped:
+                body.append(inside_loops(graph, kernel, found.index))
+        for scan in scans:
+            body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])
@@ -173,13 +179,12 @@ def _in_phases(
     return replace(program, statements=(*before, over, *after))
 
 
-def _with_loops(graph: Graph, kernel: Kernel, index: Idx) -> Statement:
-    """A kernel with the loops that say the same, inside the loops over other indices of its target."""
-    inside = within(graph, kernel.equation, kernel.outer, index)
-    found: Statement = replace(kernel, loops=tuple(s for s in inside if not (kernel.kind.adds and isinstance(s, Fill))))
-    for outer in reversed(kernel.outer):
-        found = Loop(outer, (found,))
-    return found
+def _with_kernels(
+    graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]
+) -> list[tuple[Equation, ...]]:
+    """The scans among equations of which a part is computed by kernels."""
+    scans = [unit for unit in units(graph, equations) if unit[0].cell in graph.scans]
+    return [unit for unit in scans if any(equation.cell in kernels for equation in unit)]
 
 
 _T = TypeVar("_T")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
 from sympy import Expr, Idx
 
 from codegen.ir.affine import Affine
-from codegen.ir.graph import Equation, Graph
+from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.selection import Selection, selected
-from codegen.schedule import scan
 from codegen.schedule.cut import Part, parts
-from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, Mode, One, Scan, Set, Statement, Store
+from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
+from codegen.schedule.scan import Steps, sources, steps_of_scan, units
 from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
@@ -26,21 +26,20 @@ def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) 
     depend on each other share a loop over the steps of their scan, outside of all loops in which they are not
     independent.
     """
-    found = [item for unit in scan.units(graph, equations) for item in _items(graph, unit)]
-    return tuple(_level(graph, found, whole))
+    return tuple(_level([item for unit in units(graph, equations) for item in _items(graph, unit)], graph, whole))
 
 
-def steps(graph: Graph, found: scan.Scan, whole: Idx | None = None) -> tuple[Statement, ...]:
-    """The statements for one step of a scan."""
-    items = [_member(member, found) for member in found.members]
-    return tuple(_level(graph, [item.entered(found.index) for item in items], whole))
+def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Part, whole: Idx) -> tuple[Statement, ...]:
+    """The statements of some of a scan's equations for one step."""
+    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,))]
+    return tuple(_level([replace(item, body=part.at(item.body)) for item in items], graph, whole))
 
 
 def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
     """The statements of one equation inside loops over some of its target's indices."""
     order = _loop_order([*indices(equation.target), *equation.reduced])
-    item = _Item(equation, equation.target, equation.body, tuple(i for i in order if i not in outer), equation.reduced)
-    return tuple(_level(graph, [item], whole))
+    remaining = tuple(i for i in order if i not in outer)
+    return tuple(_level([_Item(equation, equation.target, equation.body, remaining, equation.reduced)], graph, whole))
 
 
 def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
@@ -58,27 +57,32 @@ class _Item:
     remaining: tuple[Idx, ...]
     reduced: tuple[Idx, ...]
     """The indices it sums over, under their present names."""
+    sources: Mapping[str, frozenset[Cell]] = field(default_factory=dict)
+    """The vertices that it reads, by their variables."""
     reducing: bool = False
-    scan: scan.Scan | None = None
-    forms: tuple[Affine, ...] = ()
-    """What is at least 0 at the steps of the scan at which it has a value."""
+    scans: tuple[Steps, ...] = ()
+    """The loops over the steps of the scan that it is in, from the outside in."""
 
     @property
-    def waits(self) -> bool:
-        """Whether it is one of several that depend on each other, and the loop over their steps is still to come."""
-        return self.scan is not None and self.scan.index in self.remaining
+    def waits(self) -> Steps | None:
+        """The next loop over the steps of what it is in, if there is one still to come."""
+        return next((steps for steps in self.scans if steps.index in self.remaining), None)
 
     def entered(self, index: Idx) -> _Item:
         """Inside the loop over an index."""
         return replace(self, remaining=tuple(i for i in self.remaining if i != index))
 
+    def forms(self, steps: Steps) -> tuple[Affine, ...]:
+        """What is at least 0 at the steps at which it has a value."""
+        return steps.forms[self.equation.cell]
+
     @property
-    def reads(self) -> tuple[Expr, ...]:
-        """What has to be computed before it: inside its scan not what other steps compute."""
-        found = references(self.body)
-        if self.scan is None or self.waits:
-            return found
-        return tuple(r for r in found if not self.scan.is_other_step(r))
+    def reads(self) -> Iterator[tuple[Expr, Cell]]:
+        """What has to be computed before it, by its references: inside its scan not what other steps compute."""
+        passed = [steps for steps in self.scans if steps.index not in self.remaining]
+        for reference in references(self.body):
+            if not any(steps.is_other_step(reference) for steps in passed):
+                yield from ((reference, cell) for cell in self.sources.get(base_name(reference), ()))
 
     def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
@@ -108,21 +112,19 @@ class _Item:
 class _Cluster:
     index: Idx | None
     only: Expr | None
-    scan: scan.Scan | None = None
+    steps: Steps | None = None
     items: list[_Item] = field(default_factory=list)
 
 
-def _items(graph: Graph, unit: Sequence[Equation]) -> list[_Item]:
-    found = scan.scan_of(graph, unit)
-    if found is not None:
-        return [_member(member, found) for member in found.members]
-    return [_Item(e, e.target, e.body, _loop_order(e.domain), e.reduced) for e in unit]
+def _items(graph: Graph, unit: Sequence[Equation]) -> Iterator[_Item]:
+    return _items_of(graph, unit, steps_of_scan(graph, unit))
 
 
-def _member(member: scan.Member, found: scan.Scan) -> _Item:
-    reduced = member.equation.reduced
-    order = _loop_order((*indices(member.target), *reduced))
-    return _Item(member.equation, member.target, member.body, order, reduced, False, found, member.forms)
+def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) -> Iterator[_Item]:
+    for equation in unit:
+        form = scans[-1].equations[equation.cell] if scans else equation
+        order, read = _loop_order(form.domain), sources(graph, equation)
+        yield _Item(equation, form.target, form.body, order, form.reduced, read, scans=scans)
 
 
 def _loop_order(domain: Sequence[Idx]) -> tuple[Idx, ...]:
@@ -130,8 +132,8 @@ def _loop_order(domain: Sequence[Idx]) -> tuple[Idx, ...]:
     return tuple(sorted(domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
 
 
-def _level(graph: Graph, items: Sequence[_Item], whole: Idx | None) -> Iterator[Statement]:
-    for cluster in _clusters(graph, items):
+def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[Statement]:
+    for cluster in _clusters(items):
         if cluster.index is None:
             for item in cluster.items:
                 yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
@@ -145,10 +147,9 @@ def _level(graph: Graph, items: Sequence[_Item], whole: Idx | None) -> Iterator[
             body = item.body if chosen is None else chosen.body
             inner.append(replace(item.entered(cluster.index), body=body, reducing=item.reducing or reducing))
         if cluster.only is not None:
-            yield Loop(cluster.index, tuple(_level(graph, inner, whole)), One(cluster.only))
+            yield Loop(cluster.index, tuple(_level(inner, graph, whole)), One(cluster.only))
         else:
-            mode = SERIAL if cluster.scan is None else Scan(cluster.scan.step)
-            yield from _parts(graph, cluster.index, inner, whole, mode)
+            yield from _parts(graph, cluster.index, inner, whole, cluster.steps)
         for item in cluster.items:
             finished = cluster.index in item.reduced and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
@@ -156,21 +157,22 @@ def _level(graph: Graph, items: Sequence[_Item], whole: Idx | None) -> Iterator[
                 yield Store(item.equation, item.target)
 
 
-def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None, mode: Mode) -> Iterator[Loop]:
+def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None, steps: Steps | None) -> Iterator[Loop]:
     """The loop over an index, cut where conditions on it change; sums are left out where they add nothing."""
     bodies = [(item.body, item.equation.is_sum and index in item.reduced) for item in items]
     # Bounds that differ from sample to sample would differ from lane to lane.
     inside = {other for item in items for other in (*item.remaining, whole) if other is not None}
-    ranges = [form for item in items for form in item.forms] if isinstance(mode, Scan) else []
+    ranges = [] if steps is None else [form for item in items for form in item.forms(steps)]
     found = (Part(index),) if index == whole else parts(index, bodies, inside, ranges)
+    mode = SERIAL if steps is None else Scan(steps.step)
     begun = False
-    for part in found if not isinstance(mode, Scan) or mode.step > 0 else found[::-1]:
+    for part in found if steps is None or steps.step > 0 else found[::-1]:
         inner = [replace(item, body=part.at(item.body)) for item in items] if part.forms else items
         inner = [item for item in inner if not _adds_nothing(item)]
-        if isinstance(mode, Scan):
-            inner = [item for item in inner if all(map(part.says, item.forms))]
+        if steps is not None:
+            inner = [item for item in inner if all(map(part.says, item.forms(steps)))]
         if inner:
-            yield Loop(index, tuple(_level(graph, inner, whole)), mode, part.start, part.stop, begun)
+            yield Loop(index, tuple(_level(inner, graph, whole)), mode, part.start, part.stop, begun)
             begun = True
 
 
@@ -178,30 +180,29 @@ def _adds_nothing(item: _Item) -> bool:
     return item.body == 0 and item.equation.is_sum and item.reducing
 
 
-def _clusters(graph: Graph, items: Sequence[_Item]) -> list[_Cluster]:
+def _clusters(items: Sequence[_Item]) -> list[_Cluster]:
     clusters: list[_Cluster] = []
     place: dict[object, tuple[int, _Item]] = {}
-    for unit in _scalars_first(graph, _units(items)):
-        together = unit[0].scan if unit[0].waits else None
-        if together is not None and not all(_is_apart(unit)):
-            unit = [replace(item, remaining=(together.index, *item.entered(together.index).remaining)) for item in unit]
+    for unit in _scalars_first(_units(items)):
+        steps = unit[0].waits
+        if steps is not None and not all(_is_apart(unit)):
+            unit = [replace(item, remaining=(steps.index, *item.entered(steps.index).remaining)) for item in unit]
+        head = unit[0].remaining[0] if unit[0].remaining else None
         lowest = 0
         for item in unit:
-            head = item.remaining[0] if item.remaining else None
-            for reference in item.reads:
-                for cell in graph.resolve(reference):
-                    if cell in place:
-                        number, producer = place[cell]
-                        fits = _fusable(producer, clusters[number].index, reference, head)
-                        lowest = max(lowest, number if fits else number + 1)
-        head = unit[0].remaining[0] if unit[0].remaining else None
-        at_steps = together if together is not None and head == together.index else None
+            own = item.remaining[0] if item.remaining else None
+            for reference, cell in item.reads:
+                if cell in place:
+                    number, producer = place[cell]
+                    fits = _fusable(producer, clusters[number].index, reference, own)
+                    lowest = max(lowest, number if fits else number + 1)
         chosen = unit[0].selection()
         only = None if chosen is None else chosen.value
-        numbers = range(lowest, len(clusters)) if at_steps is None else ()
+        alone = steps is not None and head == steps.index
+        numbers = () if alone else range(lowest, len(clusters))
         number = next((n for n in numbers if _matches(clusters[n], head, only)), len(clusters))
         if number == len(clusters):
-            clusters.append(_Cluster(head, only, at_steps))
+            clusters.append(_Cluster(head, only, steps if alone else None))
         index = clusters[number].index
         for item in unit:
             if index is not None:
@@ -215,16 +216,16 @@ def _units(items: Sequence[_Item]) -> list[list[_Item]]:
     """The items, those of a scan whose steps are still to come together."""
     found: dict[int, list[_Item]] = {}
     for item in items:
-        found.setdefault(id(item.scan) if item.waits else id(item), []).append(item)
+        found.setdefault(id(item.waits) if item.waits else id(item), []).append(item)
     return list(found.values())
 
 
 def _is_apart(unit: Sequence[_Item]) -> Iterator[bool]:
-    """Whether each value of the next index of a scan's members is independent of the others."""
+    """Whether each value of the next index of what is in a scan is independent of the others."""
     heads = {item.equation.name: item.remaining[0] for item in unit}
     for item in unit:
         head = item.remaining[0]
-        yield item.scan is not None and head != item.scan.index and head in subscripts(item.target)
+        yield not any(head == steps.index for steps in item.scans) and head in subscripts(item.target)
         yield extent(head) == extent(unit[0].remaining[0])
         for reference in references(item.body):
             for producer in unit:
@@ -233,14 +234,14 @@ def _is_apart(unit: Sequence[_Item]) -> Iterator[bool]:
                     yield any(written == heads[producer.equation.name] and read == head for written, read in pairs)
 
 
-def _scalars_first(graph: Graph, units: Sequence[list[_Item]]) -> Iterator[list[_Item]]:
+def _scalars_first(units: Sequence[list[_Item]]) -> Iterator[list[_Item]]:
     """The items in an order that respects what they read, those without a loop as early as they can be."""
     position = {item.equation.cell: n for n, unit in enumerate(units) for item in unit}
     waiting: list[int] = []
     readers: dict[int, list[int]] = {}
     ready: list[tuple[bool, int]] = []
     for n, unit in enumerate(units):
-        needs = {position[c] for item in unit for r in item.reads for c in graph.resolve(r) if c in position} - {n}
+        needs = {position[cell] for item in unit for _, cell in item.reads if cell in position} - {n}
         waiting.append(len(needs))
         for needed in needs:
             readers.setdefault(needed, []).append(n)
@@ -259,7 +260,7 @@ def _scalars_first(graph: Graph, units: Sequence[list[_Item]]) -> Iterator[list[
 def _matches(cluster: _Cluster, head: Idx | None, only: Expr | None) -> bool:
     if cluster.index is None or head is None:
         return cluster.index is head
-    return cluster.scan is None and extent(cluster.index) == extent(head) and cluster.only == only
+    return cluster.steps is None and extent(cluster.index) == extent(head) and cluster.only == only
 
 
 def _fusable(producer: _Item, index: Idx | None, reference: Expr, head: Idx | None) -> bool:

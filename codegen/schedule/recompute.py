@@ -12,7 +12,7 @@ from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.names import Names
 from codegen.passes.share import cost
-from codegen.schedule.scan import units
+from codegen.schedule.scan import sources, units
 from codegen.walk import base_name, is_leaf, postorder, subscripts, substitute
 
 CHEAP = 2
@@ -29,12 +29,11 @@ def stages(
     found: dict[Cell, int] = {}
     together: set[Cell] = set()
     for unit in units(graph, equations):
-        read = (cell for equation in unit for _, cells in graph.read_by(equation) for cell in cells if cell in found)
+        read = (c for equation in unit for cells in sources(graph, equation).values() for c in cells if c in found)
         before = max((found[cell] + (cell in steps or cell in together) for cell in read), default=0)
         level = max([before, *(earliest.get(equation.cell, 0) for equation in unit)])
         found.update(dict.fromkeys([equation.cell for equation in unit], level))
-        if len(unit) > 1:
-            together.update(equation.cell for equation in unit)
+        together.update(equation.cell for equation in unit if equation.cell in graph.scans)
     return found
 
 
@@ -60,9 +59,8 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
             read(equation, level[equation.cell])
     copied: dict[tuple[Cell, int], Equation] = {}
     names = Names(graph.variables)
-    together = {equation.cell for unit in units(graph, equations) if len(unit) > 1 for equation in unit}
     for equation in reversed(equations):
-        if not _is_cheap(graph, equation) or equation.cell in steps or equation.cell in together:
+        if not _is_cheap(graph, equation) or equation.cell in steps or equation.cell in graph.scans:
             continue
         operands = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in by_cell]
         for at in sorted(wanted[equation.cell] - {level[equation.cell]}):
@@ -85,7 +83,14 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
 def _is_cheap(graph: Graph, equation: Equation) -> bool:
     nodes = [node for node in postorder(equation.body) if not is_leaf(node)]
     plain = all(isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and is_whole(n.exp) and n.exp > 0) for n in nodes)
-    return equation.is_map and equation.name not in graph.outputs and plain and 0 < sum(map(cost, nodes)) <= CHEAP
+    whole = len(graph.definitions[equation.name]) == 1
+    return (
+        equation.is_map
+        and whole
+        and equation.name not in graph.outputs
+        and plain
+        and 0 < sum(map(cost, nodes)) <= CHEAP
+    )
 
 
 def _reading_copies(
