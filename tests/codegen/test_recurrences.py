@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pytest
 from sympy import Expr, Piecewise, sin, tanh
 
 import codegen
-from codegen import Equation, Graph, GraphError, Index, Reduction, Variable, sample_extent
+from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.ir.order import Scan
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
