@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from codegen import Index
-from symnn.choices import ActivationLike, resolve_activation
+from symnn.choices import ActivationLike, Choice, resolve_activation
 from symnn.errors import SpecError
 from symnn.given import called, whole_number
 from symnn.layers.layer import ActivationField, InitialiserField, Layer, UnitsField
@@ -24,7 +24,7 @@ class Recurrent(Layer):
 
     recurrent: UnitsField = Field(description="the number of units")
     output: Output = "last"
-    activation: ActivationField = "tanh"
+    activation: ActivationField = Choice(name="tanh")
     initialiser: InitialiserField = None
 
     def shape(self, given: Shape) -> Shape:
