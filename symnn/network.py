@@ -317,7 +317,25 @@ class Network(Shown):
     def input_variables(self) -> tuple[Variable, ...]:
         """The variables that predictions are made of: ``x``, or those of its inputs by their names."""
         given = self.inputs.each if isinstance(self.inputs, Named) else (("x", self.inputs),)
-        return tuple(Variable(name, (Builder().S, *extents(input_shape(each)))) for name, each in given)
+        shapes = {name: (Builder().S, *extents(input_shape(each))) for name, each in given}
+        below = self._below
+        return tuple(
+            Variable(name, shape, "integer", below[name]) if name in below else Variable(name, shape)
+            for name, shape in shapes.items()
+        )
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether x holds integers, which an embedding takes as they are."""
+        return "x" in self._below
+
+    @property
+    def _below(self) -> Mapping[str, int]:
+        """The inputs that are integers, and what they are below."""
+        first, *_ = self.layers
+        if isinstance(first, Flow):
+            return first.integers
+        return {} if first.below is None else {"x": first.below}
 
     @cached_property
     def _trained(self) -> tuple[Writer, Value]:
@@ -326,8 +344,8 @@ class Network(Shown):
     def _written(self, training: bool = False) -> tuple[Writer, Value]:
         """The equations of the layers, the last of which is ``output``."""
         given = self.input_shape
-        writer = Writer(self.layers, given, training)
-        x = writer.input("x", given)
+        writer = Writer(self.layers, given, self.input_variables, training)
+        x = writer.input(self.input_variables[0].name, given)
         output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
         return writer, writer.called("output", output)
 

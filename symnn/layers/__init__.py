@@ -9,6 +9,7 @@ KINDS = (
     "convolution",
     "max_pool",
     "average_pool",
+    "embedding",
     "recurrent",
     "lstm",
     "gru",

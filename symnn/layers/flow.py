@@ -45,6 +45,15 @@ class Flow(Layer):
         return [node for node in self.flow.order if not node.sources]
 
     @property
+    def integers(self) -> Mapping[str, int]:
+        """Those of its inputs that are integers, by name, and what they are below."""
+        found: dict[str, int] = {}
+        for node in self.flow.order:
+            if node.layer is not None and node.layer.below is not None:
+                found[node.sources[0].name] = node.layer.below
+        return found
+
+    @property
     def branches(self) -> Sequence[Sequence[Layer]]:
         seen: dict[int, Layer] = {}
         for node in self.flow.order:

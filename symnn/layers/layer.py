@@ -86,6 +86,11 @@ class Layer(SpecModel, metaclass=_Kinds):
             yield from layer.activations
 
     @property
+    def below(self) -> int | None:
+        """One more than the largest integer that this layer takes; None for one that takes real numbers."""
+        return None
+
+    @property
     def differs(self) -> bool:
         """Whether it, or a layer inside, is written otherwise for training than for predictions."""
         return self.two_forms or any(layer.differs for branch in self.branches for layer in branch)

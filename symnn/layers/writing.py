@@ -17,7 +17,7 @@ from codegen.walk import base_name, extent
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
-from symnn.shapes import CHANNEL, TIME, Axis, Shape, extents, indices
+from symnn.shapes import CHANNEL, TIME, Axis, Shape, indices
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ class Span:
 class Writer:
     """The equations of layers, as they are written one after the other."""
 
-    def __init__(self, layers: Sequence[Written], given: Shape, training: bool = False) -> None:
+    def __init__(self, layers: Sequence[Written], given: Shape, inputs: Iterable[Variable], training: bool) -> None:
+        self._inputs = {variable.name: variable for variable in inputs}
         self.builder = Builder()
         self.training = training
         self.number = 0
@@ -221,7 +222,7 @@ class Writer:
 
     def input(self, name: str, shape: Shape) -> Value:
         """An input of the network."""
-        return Value(Variable(name, (self.builder.S, *extents(shape))), (self.builder.s, *indices(shape)))
+        return Value(self._inputs[name], (self.builder.s, *indices(shape)))
 
     def name(self, stem: str) -> str:
         """A name with the number of the layer, and with primes where another vertex has it."""

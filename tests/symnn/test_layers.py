@@ -243,6 +243,9 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 2), (2, 2), np.max)),
     ("average_pool", [2, 5, 6], [{"scale": 1.5, "learned": True}, {"average_pool": [2, 3], "stride": [1, 2]}],
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 3), (1, 2), np.mean)),
+    ("embedding", {"time": 4}, [{"embedding": 3, "vocabulary": 5}, {"dense": 2}],
+     lambda p, x: dense(p, 2, p["E1"][x])),
+    ("embedding of any length", {"time": "any"}, [{"embedding": 2, "vocabulary": 3}], lambda p, x: p["E1"][x]),
     ("recurrent", {"time": 4, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
     ("recurrent, all steps", STEPS, [{"recurrent": 3, "output": "all"}], lambda p, x: elman(p, x, 3)),
     ("recurrent, one step", {"time": 1, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
@@ -295,7 +298,9 @@ def test_a_layer_computes_its_formula_and_its_gradient_is_that_of_differences(
     found = network(inputs, *layers)
     generator = random(1)
     theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
-    x = generator.normal(size=(5, *(n if isinstance(n, int) else 7 for n in found.input_variables[0].shape[1:])))
+    given = found.input_variables[0]
+    size = (5, *(n if isinstance(n, int) else 7 for n in given.shape[1:]))
+    x = generator.normal(size=size) if given.below is None else generator.integers(given.below, size=size)
     np.testing.assert_allclose(output(found, theta, x), expected(found.split(theta), x), rtol=1e-12, atol=1e-14)
     assert_gradient(found)
 
@@ -314,6 +319,19 @@ def test_every_kind_is_in_the_table_of_what_is_computed() -> None:
 def test_a_layer_is_read_and_written_back(layers: list[Any]) -> None:
     read = [symnn.layers.layer.read_layer(layer) for layer in layers]
     assert [layer.to_plain() for layer in read] == layers
+
+
+def test_sequences_of_integers_are_trained_as_rows_of_a_table(tmp_path: Path) -> None:
+    found = network({"time": 3}, {"embedding": 2, "vocabulary": 4}, "flatten", {"dense": 1})
+    x = random().integers(4, size=(40, 3))
+    result = symnn.train(found, x, (x == 2).sum(axis=1), {"epochs": 3})
+    assert result.improved
+    result.save(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(symnn.load(tmp_path / "a.safetensors").predict(x), result.predict(x))
+    with pytest.raises(
+        symnn.DataError, match=r"x, row 0 .from 0., column 2: found 4, expected a whole number from 0 to 3"
+    ):
+        result.predict([[0, 1, 4]])
 
 
 # ------------------------------------------------------------------------------------------- networks that are no chain
@@ -503,6 +521,8 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
     (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
     (3, [{"lstm": 2}], "layers[0]: lstm takes a sequence of features, found values of shape (feature 3)"),
     (STEPS, [{"gru": 2, "output": "first"}], "layers[0].output: expected 'last' or 'all', found 'first'"),
+    (3, [{"embedding": 2, "vocabulary": 5}], "layers[0]: embedding takes the inputs of a network that are said as "
+     "{time: 50}, without features, found values of shape (feature 3)"),
     (3, [{"attention": 2}], "layers[0]: attention takes a sequence of features, found values of shape (feature 3)"),
     (STEPS, [{"attention": 2}], "layers[0]: attention has 2 heads, found feature 3; expected a multiple of it"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
