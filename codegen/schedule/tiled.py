@@ -85,7 +85,7 @@ def _has_layout(graph: Graph, equation: Equation) -> bool:
 
 def _has_diagonal(equation: Equation, index: Idx) -> bool:
     """Whether an equation reads an array along the diagonal of two sample axes."""
-    return any(sum(index in indices(i) for i in subscripts(r)) > 1 for r in equation.references)
+    return any(subscripts(reference).count(index) > 1 for reference in equation.references)
 
 
 @dataclass

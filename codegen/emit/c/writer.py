@@ -437,7 +437,10 @@ class _Writer(ValueWriter):
                 *(self.address(target, scope, (rows, columns)), self.stride(target, rows)),
             ]
             return [f"transpose({', '.join(parts)});"]
-        (k,), free = kernel.equation.reduced, kernel.equation.free
+        free = kernel.equation.free
+        if scope or len(kernel.equation.reduced) > 1 or len(free) > 2:
+            return None
+        (k,) = kernel.equation.reduced
         i, j = free if len(free) == 2 else (None, free[0])
         across = kernel.kind is KernelKind.ACROSS_LANES
         everything = tuple(index for index in (i, j, k) if index is not None)
