@@ -113,7 +113,12 @@ def _template(skeleton: Skeleton) -> tuple[Basic, ...]:
 @lru_cache(maxsize=8192)
 def _derivative(skeleton: Skeleton, number: int) -> Expr | str | None:
     """The derivative by one placeholder; the constant in it that is no real number, or None if SymPy has none."""
-    derivative = canonical(canonical(_template(skeleton)[-1]).diff(_placeholder(number)))
+    return derivative_of(_template(skeleton)[-1], _placeholder(number))
+
+
+def derivative_of(expression: Expr, symbol: Symbol) -> Expr | str | None:
+    """SymPy's derivative; the constant in it that is no real number, or None if SymPy has none."""
+    derivative = canonical(canonical(expression).diff(symbol))
     if derivative.has(Derivative, Subs):
         return None
     return faulty_constant(derivative) or derivative

@@ -300,3 +300,12 @@ class Equation(Fields):
     def __str__(self) -> str:
         over = f"{self.reduction.sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
         return f"{self.target} = {over}{self.body}"
+
+    def __repr__(self) -> str:
+        return f"<Equation {self}>"
+
+    def _repr_latex_(self) -> str:
+        from sympy import latex
+
+        over = rf"\{self.reduction.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if self.reduction else ""
+        return f"$\\displaystyle {latex(self.target)} = {over}{latex(self.body)}$"

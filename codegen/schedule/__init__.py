@@ -45,9 +45,16 @@ NOMINAL_SAMPLES = 64
 
 def unrolled(graph: Graph) -> Program:
     """One straight line of scalar code, inside a single loop over the samples if there are any."""
+    return _in_phases(written_out(graph), "unrolled", None, {})
+
+
+def written_out(graph: Graph) -> Graph:
+    """The graph without indices but those of samples; one that has none as it is."""
+    if graph.formulas is not None:
+        return graph
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
     # Of an array of which some elements are read, the others go.
-    return _in_phases(prune(simplify(hoist(graph).unroll())), "unrolled", None, {})
+    return prune(simplify(hoist(graph).unroll()))
 
 
 @once
@@ -201,4 +208,13 @@ def _stages(
     return [found[number] for number in sorted(found)]
 
 
-__all__ = ["SCHEDULES", "TILE", "UNROLLED_STATEMENTS", "Program", "ScheduleName", "for_few_samples", "schedule"]
+__all__ = [
+    "SCHEDULES",
+    "TILE",
+    "UNROLLED_STATEMENTS",
+    "Program",
+    "ScheduleName",
+    "for_few_samples",
+    "schedule",
+    "written_out",
+]

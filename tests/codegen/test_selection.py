@@ -20,7 +20,6 @@ from codegen.emit.vector.table import Table
 from codegen.functions import equal
 from codegen.ir.graph import sample_extent
 from codegen.ir.selection import selected
-from codegen.passes import optimise
 from codegen.schedule import schedule
 from codegen.schedule.program import Loop, One, Program, Samples, Statement, walk
 from tests.codegen.networks import distance, outputs, random_values
@@ -116,8 +115,16 @@ PRUNED: dict[str, tuple[list[Equation], str]] = {
 }
 
 
-@pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])
-@pytest.mark.parametrize("case", PRUNED)
+TILED = [("reversed", "tiled"), ("one sample", "tiled")]
+WAYS = [
+    pytest.param(case, chosen, marks=() if chosen == "loops" or (case, chosen) in TILED else pytest.mark.slow)
+    for case in PRUNED
+    for chosen in ("unrolled", "loops", "tiled", "blas")
+]
+"""Loops are what the other schedules make of a selection too."""
+
+
+@pytest.mark.parametrize(("case", "chosen"), WAYS)
 def test_what_is_printed_is_what_runs(case: str, chosen: str) -> None:
     equations, of = PRUNED[case]
     inputs = (X,) if any("X" in str(equation.body) for equation in equations) else (w,)
