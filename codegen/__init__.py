@@ -18,7 +18,7 @@ from codegen.derive import (
     vjp,
 )
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
-from codegen.export import write_c, write_object
+from codegen.export import write_c, write_javascript, write_object
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -63,5 +63,6 @@ __all__ = [
     "sparse_jacobian",
     "vjp",
     "write_c",
+    "write_javascript",
     "write_object",
 ]
