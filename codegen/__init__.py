@@ -1,4 +1,12 @@
-"""A compiler from systems of SymPy equations to gradients and Numba functions."""
+"""A compiler from systems of SymPy equations to gradients and Numba functions.
+
+What writes C and what speaks to solvers is imported at its first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from codegen.compiler import compile
 from codegen.derive import (
@@ -18,13 +26,16 @@ from codegen.derive import (
     vjp,
 )
 from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
-from codegen.export import write_c, write_javascript, write_object
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
 from codegen.read.custom import function
+from codegen.read.padding import padded
 from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.solvers import FlatFunction, low_level_callable
+
+if TYPE_CHECKING:
+    from codegen.export import write_c, write_javascript, write_object
+    from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
     "CheckError",
@@ -57,6 +68,7 @@ __all__ = [
     "low_level_callable",
     "mixed_partials",
     "optimise",
+    "padded",
     "partials",
     "per_sample_gradients",
     "sample_extent",
@@ -66,3 +78,22 @@ __all__ = [
     "write_javascript",
     "write_object",
 ]
+
+
+_HOMES = {
+    "FlatFunction": "codegen.solvers",
+    "low_level_callable": "codegen.solvers",
+    "write_c": "codegen.export",
+    "write_javascript": "codegen.export",
+    "write_object": "codegen.export",
+}
+
+if not TYPE_CHECKING:  # a checker would believe every name
+
+    def __getattr__(name: str) -> object:
+        if f"codegen.{name}" in _HOMES.values():
+            return import_module(f"codegen.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return found

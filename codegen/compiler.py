@@ -21,31 +21,31 @@ from weakref import WeakValueDictionary
 from numpy.typing import DTypeLike
 
 from codegen.dtypes import Dtype, dtype_name
-from codegen.emit.externals import symbols
+from codegen.emit.externals import called_by, symbols
 from codegen.emit.layout import Layout, layout
-from codegen.emit.numba import emit
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
-from codegen.ir.operations import count_operations
 from codegen.passes import PassReport, optimise
+from codegen.passes.straight import heads, is_large
 from codegen.runtime.cache import Entry, entry, key
 from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
 from codegen.runtime.fingerprint import fingerprint
 from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.runtime.machine import MachineCode, compile_module
+from codegen.runtime.machine import TIERS, MachineCode
 from codegen.runtime.stages import Stages, stage
-from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples
+from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples, written_out
 from codegen.schedule import schedule as scheduled
-from codegen.schedule.program import Contract, Loop, Program, Samples
+from codegen.schedule.program import Program
 
 if TYPE_CHECKING:
+    from codegen.emit.vector.plan import StraightPlan
     from codegen.emit.vector.table import Table
 
 EmitterName = Literal["auto", "vector", "numba"]
-STRAIGHT_OPERATIONS = 4000
-"""Straight-line code of up to so many operations is vector code too: 3,600 of 300 inputs take 9 s to compile, a third
-of what Numba takes; 2,400 of one input, a third of them sines that are written out, 9 s where Numba takes 7."""
+TierName = Literal["full", "quick"]
+QUICK_INSTRUCTIONS = 30_000
+"""Straight lines of more instructions are compiled in the quick tier: LLVM takes 20 µs for one instead of 90."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Compilation:
     dtype: Dtype
     schedule: ScheduleName
     wish: EmitterName
+    tier: TierName = "full"
     stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
@@ -69,7 +70,8 @@ class Compilation:
         slots = [
             [s.name, [v.name for v in s.variables], s.packed] for s in (*self.layout.arguments, *self.layout.results)
         ]
-        return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
+        wished = [self.dtype, self.schedule, self.wish, self.tier]
+        return key("\n".join([fingerprint(self.graph), *wished, json.dumps(slots)]))
 
     @compiled_property
     @stage("passes")
@@ -81,7 +83,20 @@ class Compilation:
     @stage("schedule")
     def program(self) -> Program:
         """The scheduled graph."""
-        return scheduled(self.optimised[0], self.schedule)
+        return scheduled(self.optimised[0], "unrolled" if self.straight is not None else self.schedule)
+
+    @compiled_property
+    def straight(self) -> StraightPlan | None:
+        """The plan of a large formula without loops; None for any other graph."""
+        best, _ = self.optimised
+        if self.schedule == "unrolled" and not best.extents:
+            best = written_out(best)
+        if self.schedule in ("tiled", "blas") or not is_large(best):
+            return None
+        from codegen.emit.vector.plan import StraightPlan
+        from codegen.emit.vector.straight import missing
+
+        return None if missing(heads(best)) else StraightPlan(best, self.dtype, lambda: self.program)
 
     @compiled_property
     @stage("schedule")
@@ -89,6 +104,10 @@ class Compilation:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
             return None
+        if (straight := self.straight) is not None:
+            from codegen.emit.vector.table import Table
+
+            return Table(straight, self.layout)
         from codegen.emit.vector.nodes import unsupported
         from codegen.emit.vector.plan import fits, plan
         from codegen.emit.vector.table import Table
@@ -96,13 +115,12 @@ class Compilation:
         program = self.program
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
         missing = missing or (None if fits(program) else "an equation over pairs of samples")
-        suits = missing is None and (self.wish == "vector" or _is_worth(program))
-        planned = plan(program, self.dtype) if suits else None
+        planned = plan(program, self.dtype) if missing is None else None
         if planned is not None:
             few = for_few_samples(self.optimised[0], program) if planned.samples_in_lanes else None
             return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
+        what = missing or "an array that holds vectors in one loop and numbers in another"
         if self.wish == "vector":
-            what = missing or "an array that holds vectors in one loop and numbers in another"
             raise EmitError(f"{what} has no vector form")
         return None
 
@@ -110,6 +128,8 @@ class Compilation:
     def source(self) -> str:
         """The readable program."""
         if self.table is None:
+            from codegen.emit.numba import emit
+
             return emit(self.program, self.layout, self.dtype)
         from codegen.emit.vector.module import readable_source
 
@@ -122,8 +142,11 @@ class Compilation:
             emitter, workspace = "numba", self.program.workspace
         else:
             emitter, workspace = "vector", self.table.plan.workspace
-        called = " ".join(symbols(self.program.graph))
-        return {"schedule": self.program.schedule, "emitter": emitter, "workspace": workspace, "calls": called}
+        if self.straight is not None:
+            called, schedule = " ".join(called_by(heads(self.straight.graph))), "unrolled"
+        else:
+            called, schedule = " ".join(symbols(self.program.graph)), self.program.schedule
+        return {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
 
     def build(self) -> Entry:
         """The machine code of vector code; nothing where the readable program runs."""
@@ -133,15 +156,9 @@ class Compilation:
 
         with self.stages.stage("write"):
             module = native_module(self.table)
+        long = self.straight is not None and self.straight.line.size > QUICK_INSTRUCTIONS
         with self.stages.stage("LLVM"):
-            return Entry(self.facts, compile_module(module))
-
-
-def _is_worth(program: Program) -> bool:
-    """Whether vector code has a loop to put in lanes, or little to write out."""
-    if any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements):
-        return True
-    return count_operations(program.graph).total() <= STRAIGHT_OPERATIONS
+            return Entry(self.facts, TIERS["quick" if long else self.tier](module))
 
 
 _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
@@ -170,6 +187,7 @@ def compile(
     dtype: DTypeLike = "float64",
     schedule: ScheduleName = "auto",
     emitter: EmitterName = "auto",
+    tier: TierName = "full",
     cache: bool = True,
     threads: int = 1,
     pack: Mapping[str, str | Sequence[str]] | None = None,
@@ -179,8 +197,9 @@ def compile(
     ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``tiled`` (tiles of samples go
     through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
-    program itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on
-    chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
+    program itself), or ``auto``, vector wherever every function has a vector form. ``tier="quick"`` leaves the code as
+    it is written, with the same bits: large formulas compile in a fifth of the time. ``threads`` may work at one call,
+    on chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
     outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``
     (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
 
@@ -204,10 +223,12 @@ def compile(
         raise EmitError(f"unknown schedule {schedule!r}, expected one of auto, {', '.join(SCHEDULES)}")
     if emitter not in ("auto", "vector", "numba"):
         raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
+    if tier not in TIERS:
+        raise EmitError(f"unknown tier {tier!r}, expected one of {', '.join(TIERS)}")
     started = time.perf_counter()
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)
-    compilation = Compilation(graph, convention, real, schedule, emitter)
+    compilation = Compilation(graph, convention, real, schedule, emitter, tier)
     code, facts = load_code(compilation, cache)
     report = CompileReport(
         schedule=facts["schedule"],
@@ -218,6 +239,6 @@ def compile(
         cache_hit=code.cache_hit,
         compilation=compilation,
     )
-    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "cache": cache}
+    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache}
     again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
     return CompiledFunction(code, convention, report, threads, again)

@@ -123,14 +123,15 @@ def write_javascript(
     schedule: ScheduleName = "auto",
     pack: Mapping[str, str | Sequence[str]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[Path, ...]:
-    """Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the path of the file.
+    """Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.
 
     It exports the function ``name(extents, inputs, outputs, workspace)`` over flat typed arrays, outputs that are
     numbers in arrays of one; ``run({input: …})``, which makes the arrays and gives the outputs by name;
     ``ARGUMENTS``, ``RESULTS``, ``workspaceSize``. Arithmetic is in float64; with ``dtype="float32"`` arrays are
-    Float32Array, and what is stored in them is rounded. Everything else is as for :func:`write_c`, but that special
-    functions other than erf and erfc are refused too.
+    Float32Array, and what is stored in them is rounded. With ``example`` comes a self-test for Node, ``name_test.mjs``.
+    Everything else is as for :func:`write_c`, but that special functions other than erf and erfc are refused too.
 
     >>> from codegen import from_expressions, gradient
     >>> from sympy import symbols
@@ -154,7 +155,7 @@ def write_javascript(
     <BLANKLINE>
     <BLANKLINE>
     """
-    return write_together(directory, javascript_files(Request(graph, name, dtype, schedule, pack, constants)))
+    return write_together(directory, javascript_files(Request(graph, name, dtype, schedule, pack, constants, example)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,14 +215,18 @@ class Request:
         convention = _without(self.layout, self.fixed)
         return CFunction(program, convention, self.real, file_name(self.name), self.fixed, work)
 
+    def compared(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The values of the example, and the results for them."""
+        values = _values(self.graph, self.example or {}, self.real, "example")
+        return values, _expected(self.graph, {**self.fixed, **values}, self.packed, self.real)
+
     def test(self, function: CFunction, cmake: str) -> Files:
         """The self-test and what builds it, if there is an example."""
         from codegen.emit.c import selftest
 
         if self.example is None:
             return {}
-        values = _values(self.graph, self.example, self.real, "example")
-        expected = _expected(self.graph, {**self.fixed, **values}, self.packed, self.real)
+        values, expected = self.compared()
         return {f"{function.name}_test.c": selftest.program(function, values, expected), "CMakeLists.txt": cmake}
 
 
@@ -242,7 +247,7 @@ def javascript_files(request: Request) -> Files:
     from codegen.emit.c.names import file_name
     from codegen.emit.javascript.dialect import KEYWORDS, refused
     from codegen.emit.javascript.library import FUNCTIONS
-    from codegen.emit.javascript.module import module
+    from codegen.emit.javascript.module import module, self_test
     from codegen.emit.javascript.writer import JavaScriptFunction
 
     optimised, _ = optimise(request.graph)
@@ -252,7 +257,11 @@ def javascript_files(request: Request) -> Files:
     if name in KEYWORDS | FUNCTIONS:
         raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
     function = JavaScriptFunction(program, convention, request.real, name, request.fixed, keywords=KEYWORDS | FUNCTIONS)
-    return {f"{name}.mjs": module(function, request.notes)}
+    files: Files = {f"{name}.mjs": module(function, request.notes)}
+    if request.example is not None:
+        values, expected = request.compared()
+        files[f"{name}_test.mjs"] = self_test(function, values, expected)
+    return files
 
 
 def object_files(request: Request, triple: str | None = None) -> Files:

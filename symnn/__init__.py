@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import symnn.terminal  # noqa: F401 - what PYTHONIOENCODING may ask for is known from here on
+from symnn.layers import KINDS
 
 TYPE_CHECKING = False  # typing's own would cost its import
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from symnn.data import Dataset, Split, load_digits, load_file, load_frame
     from symnn.descent import Descent
     from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
-    from symnn.network import Layer, Model, Network, dense
+    from symnn.layers.activation import activation as activation
+    from symnn.layers.dense import dense as dense
+    from symnn.layers.layer import Layer
+    from symnn.network import Model, Network
     from symnn.physics import Physics, PhysicsModel, Residual
     from symnn.points import sample
     from symnn.solving import Solution, solve
@@ -37,7 +41,7 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data",
     "Descent": "descent",
-    "Layer": "network",
+    "Layer": "layers.layer",
     "Model": "network",
     "Network": "network",
     "Physics": "physics",
@@ -51,7 +55,6 @@ _HOMES = {
     "TrainingResult": "training",
     "TrainingSpec": "spec",
     "check": "verify",
-    "dense": "network",
     "load": "checkpoint",
     "load_digits": "data",
     "load_file": "data",
@@ -60,6 +63,7 @@ _HOMES = {
     "sample": "points",
     "solve": "solving",
     "train": "training",
+    **{kind: f"layers.{kind}" for kind in KINDS},
 }
 """The module of each public name."""
 
@@ -83,7 +87,6 @@ __all__ = [
     "TrainingResult",
     "TrainingSpec",
     "check",
-    "dense",
     "load",
     "load_digits",
     "load_file",
@@ -92,6 +95,7 @@ __all__ = [
     "sample",
     "solve",
     "train",
+    *KINDS,
 ]
 
 

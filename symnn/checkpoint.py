@@ -25,17 +25,20 @@ from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
 from symnn.arrays import Floats, as_array, read_vector
-from symnn.data import Dataset
+from symnn.data import Dataset, labels_of
 from symnn.errors import CheckpointError, DataError, SpecError
+from symnn.evaluation import ClassEvaluation, Evaluation, NumberEvaluation, probabilities
 from symnn.files import file_path, replacing, require_regular, write_synced
 from symnn.given import called
 from symnn.network import Model, Network
 from symnn.portable import spec_of
 from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
+from symnn.shapes import extents
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
-from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
+from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
+from symnn.tables.table import find_columns
 
 FORMAT = "symnn 1"
 
@@ -57,7 +60,8 @@ class Checkpoint:
     mean, scale: float64 (inputs,), those of the training data; None for inputs that are taken as they are.
     classes: the names of the labels in the order of their numbers, or None. target_scaling: float64 (outputs,), by
     which the targets it was trained on were standardised; None for outputs that are taken as they are. features: the
-    columns that the inputs are read from, or None for inputs that have no names.
+    columns that the inputs are read from, or None for inputs that have no names. target_names: the columns of the
+    targets, where they are known.
     """
 
     network: Network
@@ -67,12 +71,15 @@ class Checkpoint:
     classes: tuple[str, ...] | None = None
     target_scaling: Scaling | None = None
     features: Features | None = None
+    target_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, network: Network, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
         """The network as it was trained on a data set."""
         targets = target_scaling(network, dataset)
-        return cls(network, theta, dataset.mean, dataset.scale, dataset.classes, targets, dataset.columns)
+        return cls(
+            network, theta, dataset.mean, dataset.scale, dataset.classes, targets, dataset.columns, dataset.target_names
+        )
 
     @property
     def scaling(self) -> Scaling | None:
@@ -112,13 +119,69 @@ class Checkpoint:
         raw = self.read(x) if is_frame(x) or isinstance(x, Table | str | os.PathLike) else x
         return self._restored(cast(np.ndarray, self.model.predict(self.theta, self.standardise(raw))))
 
+    def predict_proba(self, x: Any) -> Floats:
+        """The probability of each class (S, classes), or of a yes for each of several questions (S, outputs).
+
+        x: as for :meth:`predict`. Raises :class:`DataError` for a network whose outputs are numbers.
+        """
+        if self.network.reading == "values":
+            raise DataError("predict_proba: found a network whose outputs are numbers, expected one of classes")
+        return probabilities(self.predict(x), self.network.reading)
+
+    def evaluate(self, x: Any, y: Any = None, *, targets: tuple[str, ...] = ()) -> Evaluation:
+        """How good the predictions for x are, given the classes, by name or number (S,), or the numbers (S, T), y.
+
+        x: as for :meth:`predict`. Without y the targets are columns of x, those of training unless ``targets`` says
+        which. Raises :class:`DataError` as :meth:`predict` does, for targets that cannot be read, and for classes that
+        the network does not know.
+
+        >>> from symnn.network import dense
+        >>> trained = Checkpoint(Network(1, (dense(2),), "softmax_cross_entropy"), np.array([0.0, 1.0, 0.0, 0.0]))
+        >>> trained.evaluate(np.array([[-1.0], [2.0], [3.0]]), [0, 1, 0]).confusion
+        array([[1, 1],
+               [0, 1]])
+        """
+        if y is not None:
+            given = from_arrays("evaluate", {"y": y}, ("y",))
+            return self._compared(self.predict(x), given, given.groups["y"])
+        names = targets or self.target_names
+        if not names:
+            raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
+        if isinstance(x, str | os.PathLike):
+            x = read_table(x, names)
+        table = x if isinstance(x, Table) else from_frame(x, names)
+        find_columns(table.source, names, table.names)
+        return self._compared(self.predict(table), table, names)
+
+    def _compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
+        """The predictions beside the targets in the columns of these names."""
+        network = self.network
+        if len(table.rows) != len(outputs):
+            raise DataError(f"y: found {len(table.rows)} rows, expected {len(outputs)}, as x has")
+        if network.reading == "values" and self.classes is None:
+            y = number_columns(table, names)
+            if y.shape != outputs.shape:
+                raise DataError(
+                    f"y: found {len(names)} columns, expected {network.outputs}, the outputs of the network"
+                )
+            mean = None if self.target_scaling is None else self.target_scaling.mean
+            return NumberEvaluation.of(self.target_names or names, y, outputs, mean)
+        chances = probabilities(outputs, network.reading)
+        if network.reading == "logits" and network.outputs > 1:
+            raise DataError("evaluate: found a network that answers several questions a row, expected one of classes")
+        classes = self.classes or tuple(map(str, range(chances.shape[1])))
+        truth, _ = labels_of(table, names, classes)
+        return ClassEvaluation.of(
+            classes, truth, chances.argmax(axis=1), None if network.reading == "values" else chances
+        )
+
     def evaluated(self, x: np.ndarray) -> np.ndarray:
         """What :meth:`predict` gives for an array, up to rounding: by NumPy, an equation at a time.
 
         For a few rows: compiling takes 0.3 s, this some milliseconds.
         """
         graph = stabilise(self.network.forward_graph)
-        values = {**self.network.split(self.theta), "x": self.standardise(x)}
+        values = {**self.network.unmerged(self.theta), "x": self.standardise(x)}
         return self._restored(evaluate(graph, values, self.theta.dtype)[graph.outputs[0]])
 
     def _restored(self, outputs: np.ndarray) -> np.ndarray:
@@ -126,17 +189,19 @@ class Checkpoint:
         return outputs if self.target_scaling is None else self._narrow(self.target_scaling.restore(outputs))
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Raw inputs (S, inputs) as the network takes them, (x − mean) / scale in the dtype of ``theta``.
+        """Raw inputs (S, features), or of the shape of x, as the network takes them: (x − mean) / scale.
+
+        They are in the dtype of ``theta``.
 
         Raises :class:`DataError` as :meth:`predict` does.
         """
-        raw = _checked_rows("x", x, self.network.inputs)
+        raw = _checked_rows("x", as_rows(self.network, as_array("x", x)), self.network.features)
         if self.scaling is None:
-            return self._narrow(raw)
+            return self.network.shaped(self._narrow(raw))
         values = self.scaling.standardise(raw)
         if self.features is not None and self.features.fills:
             values[np.isnan(values)] = 0.0  # a missing cell is taken for the mean
-        return self._narrow(values)
+        return self.network.shaped(self._narrow(values))
 
     def standardise_targets(self, y: np.ndarray) -> np.ndarray:
         """Targets (S, outputs) as the loss takes them.
@@ -154,6 +219,12 @@ class Checkpoint:
 def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
     """By what the network's targets are standardised when it is trained on a data set; None where they are not."""
     return dataset.target_scaling if network.standardises_targets else None
+
+
+def as_rows(network: Network, x: np.ndarray) -> np.ndarray:
+    """Samples of the shape that the network takes as rows of features; any other array as it is."""
+    shape = extents(network.input_shape)
+    return x.reshape(len(x), network.features) if len(shape) > 1 and x.shape[1:] == shape else x
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
@@ -200,7 +271,7 @@ def save(
     _require(network, Network, "network")
     metadata = {"format": FORMAT, "spec": _spec_text(network, path)}
     checkpoint = _trained(path, network, theta, dataset, dtype)
-    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.inputs))
+    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.features))
     tensors = network.split(checkpoint.theta)
     if checkpoint.scaling is not None:
         x = checkpoint.scaling.restore(x)
@@ -212,6 +283,8 @@ def save(
     if checkpoint.features is not None:
         columns = [[column.name, column.categories] for column in checkpoint.features.columns]
         metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
+    if checkpoint.target_names:
+        metadata["targets"] = json.dumps(checkpoint.target_names)
     data = canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.evaluated(x)}, metadata))
     try:
         with replacing(path) as temporary:
@@ -260,8 +333,8 @@ def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset |
     if dataset is None:
         return Checkpoint(network, parameters)
     _require(dataset, Dataset, "dataset")
-    if dataset.features != network.inputs:
-        raise CheckpointError(f"{path}: dataset: {dataset.misfit(network.inputs)}")
+    if dataset.features != network.features:
+        raise CheckpointError(f"{path}: dataset: {dataset.misfit(network.features)}")
     return Checkpoint.of(network, parameters, dataset)
 
 
@@ -292,7 +365,8 @@ def _checked(file: Any, name: str) -> Checkpoint:
     features = _features(metadata["features"], network, name) if "features" in metadata else None
     mean, scale = (tensors.get(tensor) for tensor in _INPUTS)
     targets = Scaling(*(tensors[tensor] for tensor in _TARGETS)) if _TARGETS[0] in tensors else None
-    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets, features)
+    names = _target_names(metadata["targets"], name) if "targets" in metadata else ()
+    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets, features, names)
     _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
     return checkpoint
 
@@ -315,6 +389,13 @@ def _classes(text: str, network: Network, name: str) -> tuple[str, ...]:
     return tuple(content)
 
 
+def _target_names(text: str, name: str) -> tuple[str, ...]:
+    content = _json(text, "targets", name, _MAX_FEATURE_BYTES)
+    if not isinstance(content, list) or not all(isinstance(column, str) for column in content):
+        raise CheckpointError(f"{name}: metadata 'targets': found {quote(content)}, expected a list of names")
+    return tuple(content)
+
+
 def _features(text: str, network: Network, name: str) -> Features:
     where = f"{name}: metadata 'features'"
     content = _json(text, "features", name, _MAX_FEATURE_BYTES)
@@ -324,10 +405,10 @@ def _features(text: str, network: Network, name: str) -> Features:
         case _:
             raise CheckpointError(f"{where}: found {quote(content)}, expected 'columns' and 'fills'")
     names = [column.name for column in features.columns]
-    if len(features.inputs) != network.inputs or len(set(names)) != len(names):
+    if len(features.inputs) != network.features or len(set(names)) != len(names):
         raise CheckpointError(
-            f"{where}: found {len(features.inputs)} inputs in {len(set(names))} columns, expected {network.inputs} in "
-            f"{len(names)} of different names"
+            f"{where}: found {len(features.inputs)} inputs in {len(set(names))} columns, expected {network.features} "
+            f"in {len(names)} of different names"
         )
     return features
 
@@ -354,9 +435,12 @@ def _json(text: str | None, key: str, name: str, most: int = MAX_BYTES) -> objec
 def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     """Every tensor that belongs to the network, and no others, with the shapes and dtypes that they should have."""
     found = set(file.keys())
-    code = file.get_slice("W1").get_dtype() if "W1" in found else "F64"
+    first = next(iter(network.layout))
+    code = file.get_slice(first).get_dtype() if first in found else "F64"
     if code not in CODES.values():
-        raise CheckpointError(f"{name}: tensor 'W1': found dtype {code}, expected one of {', '.join(CODES.values())}")
+        raise CheckpointError(
+            f"{name}: tensor {first!r}: found dtype {code}, expected one of {', '.join(CODES.values())}"
+        )
     expected = _expected(network, code, found)
     if missing := [tensor for tensor in expected if tensor not in found]:
         raise CheckpointError(f"{name}: tensor {missing[0]!r} is missing, expected {_described(*expected[missing[0]])}")
@@ -383,9 +467,9 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
 def _expected(network: Network, code: str, found: Set[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The dtype and shape of each tensor of a checkpoint; one half of a scaling that is found asks for the other."""
     parameters = {p.name: (code, p.shape) for p in network.layout.values()}
-    widths = ((_INPUTS, network.inputs), (_TARGETS, network.outputs))
+    widths = ((_INPUTS, network.features), (_TARGETS, network.outputs))
     scalings = {tensor: ("F64", (width,)) for pair, width in widths if not found.isdisjoint(pair) for tensor in pair}
-    check = {_X: ("F64", (_CHECKED_ROWS, network.inputs)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
+    check = {_X: ("F64", (_CHECKED_ROWS, network.features)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
     return {**parameters, **scalings, **check}
 
 

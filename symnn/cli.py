@@ -1,4 +1,4 @@
-"""The command line: train, predict, solve, formulas, check, compare, steps, compile, cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -59,6 +59,7 @@ class Target(StrEnum):
     python = "python"
     c = "c"
     object = "object"
+    javascript = "javascript"
 
 
 class Precision(StrEnum):
@@ -156,6 +157,7 @@ def predict(
         typer.Argument(metavar="FILE", help="A .csv, .tsv, .parquet or .npz file with the columns it was trained on."),
     ],
     out: Annotated[Path | None, typer.Option(help="A .csv file for the rows instead of printing them.")] = None,
+    proba: Annotated[bool, typer.Option("--proba/--no-proba", help="With the probability of each class.")] = True,
     separator: SeparatorOption = None,
     decimal: DecimalOption = None,
 ) -> None:
@@ -169,12 +171,40 @@ def predict(
         raise SpecError(f"--out: expected a file that ends in .csv in a directory that exists, found '{out}'")
     trained = checkpoint.load(model)
     names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".")))
+    if not proba and names[0] == "class":
+        names, rows = names[:1], [row[:1] for row in rows]
     text = as_csv(names, rows)
     if out is None:
         say(text.removesuffix("\n"))
     else:
         write_atomically(out, text.encode())
         say(f"wrote {out} ({len(rows):,} rows)")
+
+
+@app.command(epilog="Example: [bold]symnn evaluate runs/iris/model.safetensors flowers.csv[/bold]")
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network, model.safetensors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .csv, .tsv, .parquet or .npz file with the columns it was trained on."),
+    ],
+    target: Annotated[
+        list[str] | None, typer.Option(help="The column with the truth, unless it is called as in training.")
+    ] = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
+) -> None:
+    """Compare the predictions for a file with its target: by class, or R², errors and what the mean would give."""
+    from symnn import checkpoint
+    from symnn.tables import Layout, read_table
+
+    trained = checkpoint.load(model)
+    names = tuple(target or trained.target_names)
+    if not names:
+        raise DataError(f"{model}: does not say what was predicted, expected --target beside it")
+    table = read_table(file, names, Layout(separator, decimal or "."))
+    say(f"{file}: {len(table.rows):,} rows")
+    say(trained.evaluate(table, targets=names))
 
 
 @app.command(epilog="Example: [bold]symnn solve examples/burgers.yaml --out burgers.npz[/bold]")
@@ -231,6 +261,12 @@ def formulas(
     from symnn.inspect import formulas as render
 
     say(render(_network(spec), level=level.value, style=style.value))
+
+
+@app.command(epilog="Example: [bold]symnn summary examples/digits.yaml[/bold]")
+def summary(spec: SpecArgument) -> None:
+    """Print the layers, the shapes between them, their parameters and the operations of a prediction for one sample."""
+    say(_network(spec).summary())
 
 
 @app.command(epilog="Example: [bold]symnn check examples/digits.yaml[/bold]")
@@ -333,9 +369,11 @@ def steps(
 def compile_command(
     spec: SpecArgument,
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
-    target: Annotated[Target, typer.Option(help="A Python module, C99, or an object file.")] = Target.python,
+    target: Annotated[
+        Target, typer.Option(help="A Python module, C99, an object file, or a JavaScript module.")
+    ] = Target.python,
     model: Annotated[
-        Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into C or an object.")
+        Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into the code.")
     ] = None,
     dtype: Annotated[
         Precision | None, typer.Option(help="The type of real numbers; float64, or that of the model, unless given.")
@@ -345,10 +383,11 @@ def compile_command(
         typer.Option(help="Another machine for an object file, such as aarch64-linux-gnu."),
     ] = None,
 ) -> None:
-    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, or an object file.
+    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, or a
+    module of JavaScript.
 
-    The module has forward and value_and_grad. C and object files have one function: value and gradient, or with --model
-    the prediction for raw rows, scaled as in training.
+    The Python module has forward and value_and_grad, all others one function: value and gradient, or with --model the
+    prediction for raw rows, scaled as in training.
     """
     network = _network(spec)
     if triple is not None and target is not Target.object:
@@ -362,7 +401,8 @@ def compile_command(
 
     if model is not None:
         raise SpecError(
-            "--model: expected --target c or object beside it: a Python module takes its weights as an argument"
+            "--model: expected --target c, object or javascript beside it: a Python module takes its weights as an "
+            "argument"
         )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
@@ -382,8 +422,8 @@ def _export(
     target: Target,
     triple: str | None,
 ) -> None:
-    """Write C or an object file into a directory, which is made if everything that goes there can be."""
-    from codegen.export import c_files, object_files, write_together
+    """Write code into a directory, which is made if everything that goes there can be."""
+    from codegen.export import c_files, javascript_files, object_files, write_together
     from symnn.export import gradient_request, prediction_request
 
     if out.exists() and not out.is_dir():
@@ -393,12 +433,16 @@ def _export(
         request = gradient_request(network, name, chosen or "float64")
     else:
         request = prediction_request(trained, name, chosen)
-    files = c_files(request) if target is Target.c else object_files(request, triple)
+    writers = {Target.c: c_files, Target.javascript: javascript_files}
+    files = writers[target](request) if target in writers else object_files(request, triple)
     _make_directory(out)
     for path in write_together(out, files):
         content = files[path.name]
         size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
         say(f"wrote {path} ({size})")
+    if target is Target.javascript:
+        say(f"test: node {out / next(name for name in files if name.endswith('_test.mjs'))}")
+        return
     say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
 
 
@@ -523,8 +567,8 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
     """The values of the network's inputs at one sample, scaled as the network was trained."""
     import numpy as np
 
-    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.inputs)]))
-    return {**trained.network.split(trained.theta), "x": x, "y": _target(trained, label, target)}
+    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.features)]))
+    return {**trained.network.unmerged(trained.theta), "x": x, "y": _target(trained, label, target)}
 
 
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:

@@ -11,7 +11,7 @@ from codegen.compare.functions import FUNCTIONS, function_rows
 from codegen.compare.ways import PLAIN
 from codegen.dtypes import Dtype
 from symnn.network import Network, dense
-from symnn.verify import example
+from symnn.samples import example
 
 DENSE_PARAMETERS = 40
 """Up to so many parameters a network is small: whole Jacobians and Hessians, and all schedules, are compared too."""
@@ -34,7 +34,7 @@ def network_rows(
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
-    values = {**network.split(theta), **example(network, generator, samples)}
+    values = {**network.unmerged(theta), **example(network, generator, samples)}
     weights, small = tuple(network.layout), network.parameter_count <= DENSE_PARAMETERS
     kinds = [
         ("gradient", "loss", weights),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite, nan
 from time import perf_counter
 from typing import NamedTuple
@@ -12,12 +12,20 @@ from numpy.typing import ArrayLike
 
 from codegen.emit.layout import Slot
 from codegen.runtime.minibatches import Minibatches
+from codegen.walk import elements
 from symnn.arrays import read_array, read_vector
 from symnn.errors import DataError, SymnnError
 from symnn.given import constructed, whole_number
+from symnn.masks import draw
 from symnn.network import Model
-from symnn.optimisers import OPTIMISERS, Optimiser
+from symnn.optimisers import OPTIMISERS, Optimiser, averaging
 from symnn.suggest import canonical, quote, unknown
+
+AVERAGED = 0.1
+"""By what part of the difference a running average moves towards that of a batch."""
+
+MASK_NUMBERS = 2**22
+"""Of masks that are drawn at once: 32 MB in float64."""
 
 CALL_SECONDS = 0.05
 """About how long one call of compiled code may last: Ctrl-C has no effect, and no progress is told, before it ends."""
@@ -35,8 +43,10 @@ class Descent:
     """Minibatch descent from ``theta``: for each batch θ, state ← update(θ, ∇loss(θ), state).
 
     Between updates nothing returns to Python. ``theta`` is copied; ``optimiser`` is a name of ``OPTIMISERS`` or an
-    :class:`~symnn.optimisers.Optimiser`, and ``numbers`` are its settings, all of them. One thread at a time may use a
-    descent.
+    :class:`~symnn.optimisers.Optimiser`, and ``numbers`` are its settings, all of them, and those that the loss takes
+    (:attr:`~symnn.network.Network.numbers`). ``seed`` is that of dropout's masks. One thread at a time may use it.
+
+    Running averages, which batch_norm has, move by a tenth towards those of each batch, whatever the optimiser.
 
     Raises :class:`SymnnError` for parameters of another network, and for an optimiser or numbers that do not exist or
     are missing.
@@ -56,19 +66,22 @@ class Descent:
     (True, 211)
     """
 
-    def __init__(self, model: Model, theta: np.ndarray, optimiser: str | Optimiser, **numbers: float) -> None:
+    def __init__(
+        self, model: Model, theta: np.ndarray, optimiser: str | Optimiser, *, seed: int = 0, **numbers: float
+    ) -> None:
         if not isinstance(model, Model):
             raise SymnnError(f"model: found a {type(model).__name__}, expected a Model, as network.compile() gives it")
         self.model = model
         self.optimiser = _resolved(optimiser)
-        if set(numbers) != set(self.optimiser.settings):
-            found, expected = (", ".join(names) or "none" for names in (numbers, self.optimiser.settings))
+        settings = (*self.optimiser.settings, *model.network.numbers)
+        if set(numbers) != set(settings):
+            found, expected = (", ".join(names) or "none" for names in (numbers, settings))
             raise SymnnError(f"{self.optimiser.name}: found the numbers {found}, expected {expected}")
         for name, number in numbers.items():
             if isinstance(number, bool) or not isinstance(number, (int, float, np.number)) or not isfinite(number):
                 raise SymnnError(f"{name}: found {quote(number)}, expected a finite number")
         self.numbers: dict[str, float] = dict(numbers)
-        """The optimiser's settings; a change counts from the next call on."""
+        """The settings; a change counts from the next call on."""
         self.theta = checked_parameters(model, theta, "theta")
         """The parameters now, in the dtype of the model: always this array, changed in place."""
         self.state: Mapping[str, np.ndarray] = dict(
@@ -77,9 +90,13 @@ class Descent:
         """The optimiser's vectors by name, changed in place."""
         # In an array that compiled code counts in: with the parameters it is right whenever Ctrl-C comes.
         self._counters = np.zeros(2, np.int64)
-        update = self.optimiser.compile(model.dtype)
-        vectors = (self.theta, *self.state.values())
-        self._batches = Minibatches(model.value_and_grad, update, vectors, self._counters, model.cache)
+        self._seed, self._masks = whole_number("seed", seed, 0, 2**64 - 1), model.network.masks
+        vectors, update = (self.theta, *self.state.values()), self.optimiser
+        if len(self.theta[model.network.averages]):
+            share = np.zeros_like(self.theta)
+            share[model.network.averages] = AVERAGED
+            vectors, update = (*vectors, share), averaging(update)
+        self._batches = Minibatches(model.step, update.compile(model.dtype), vectors, self._counters, model.cache)
         self._batch_size = 0
         self._batches_a_call = 1
 
@@ -106,12 +123,14 @@ class Descent:
         order: np.ndarray | None = None,
         batch_size: int | None = None,
         *,
+        weights: np.ndarray | None = None,
         advance: Callable[[int], object] | None = None,
     ) -> float:
         """One pass over the rows ``order`` of x and y (all rows as they stand unless given), an update for each batch.
 
         x: (S, inputs) and y: int64 (S,) or (S, outputs), C-contiguous in the dtype of the model. order: row numbers, in
         any number and order. batch_size: rows an update, all at once unless given; the last batch may be smaller.
+        weights: (S,), for a :attr:`~symnn.network.Model.weighted` model: no batch may have weights of 0 alone.
         advance: called about every 50 ms with the number of rows done since the last time.
 
         Returns the mean over the rows of the loss before each update. At a loss that is not finite it stops, makes no
@@ -121,7 +140,7 @@ class Descent:
         Raises :class:`DataError` for arrays, row numbers or a batch size that do not fit.
         """
         before = 0
-        for passed in self.pieces(x, y, order, batch_size):
+        for passed in self.pieces(x, y, order, batch_size, weights=weights):
             if advance is not None and isfinite(passed.total):
                 advance(passed.rows - before)
             before = passed.rows
@@ -135,6 +154,8 @@ class Descent:
         order: np.ndarray | None = None,
         batch_size: int | None = None,
         begun: Passed = Passed(),  # noqa: B008 - immutable
+        *,
+        weights: np.ndarray | None = None,
     ) -> Iterator[Passed]:
         """The same pass piece by piece, each about 50 ms: how far it is after each.
 
@@ -143,20 +164,24 @@ class Descent:
         It ends after the last piece, and after one whose total is not finite. ``mean`` of the last is what
         :meth:`epoch` returns.
         """
-        self._check_rows(x, y)
+        data = (x, y) if weights is None else (x, y, weights)
+        self._check_rows(*data)
         order = _checked_order(order, len(x))
         batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
         batch_size = min(batch_size, len(order))
         if batch_size != self._batch_size:
-            self._batches.allocate((x, y), batch_size)
+            self._batches.allocate((*data, *draw(self._masks, 0, dtype=self.model.dtype)), batch_size)
             self._batch_size, self._batches_a_call = batch_size, 1  # how long they take is not known
-        numbers = [self.numbers[name] for name in self.optimiser.settings]
+        names = self.optimiser.settings, self.model.network.numbers
+        numbers, scalars = ([self.numbers[name] for name in part] for part in names)
+        width = sum(elements(mask.variable.shape[1:]) for mask in self._masks)
+        most = max(1, MASK_NUMBERS // (batch_size * width)) if width else len(order)
         rows, total = begun
         while rows < len(order):
-            piece = order[rows : rows + self._batches_a_call * batch_size]
+            piece = order[rows : rows + min(self._batches_a_call, most) * batch_size]
             started = perf_counter()
             # One sum from the first batch to the last: its bits do not depend on where pieces end.
-            total = self._batches.run((x, y), piece, numbers, total)
+            total = self._batches.run(*self._masked(data, piece), numbers, total, scalars)
             if isfinite(total):
                 batches = -(-len(piece) // batch_size)
                 self._batches_a_call = max(1, int(CALL_SECONDS * batches / (perf_counter() - started)))
@@ -165,13 +190,25 @@ class Descent:
             if not isfinite(total):
                 return
 
+    def _masked(self, data: Sequence[np.ndarray], piece: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """The arrays and the rows of them that are gone through: with masks, those of the piece one after the other."""
+        if not self._masks:
+            return tuple(data), piece
+        masks = draw(self._masks, len(piece), self._seed, self.samples, self.model.dtype)
+        return (*(np.ascontiguousarray(array[piece]) for array in data), *masks), np.arange(len(piece))
+
     def mean(self, passed: Passed) -> float:
         """The mean loss of a pass that has ended, nan if the last update left parameters that are not finite."""
         finite = not isfinite(passed.total) or np.isfinite(self.theta).all()
         return passed.total / passed.rows if finite else nan
 
-    def _check_rows(self, x: np.ndarray, y: np.ndarray) -> None:
-        for slot, rows in zip(self.model.value_and_grad.layout.arguments[1:], (x, y)):
+    def _check_rows(self, *data: np.ndarray) -> None:
+        x, masks = data[0], {mask.variable.name for mask in self._masks}
+        slots = [slot for slot in self.model.step.layout.arguments[1:] if slot.shape and slot.name not in masks]
+        if len(slots) != len(data):
+            found, expected = ("weights" if count == 3 else "no weights" for count in (len(data), len(slots)))
+            raise DataError(f"weights: found {found}, expected {expected}, as the model takes them")
+        for slot, rows in zip(slots, data):
             wanted = np.dtype(np.int64 if slot.kind == "integer" else self.model.dtype)
             if (
                 not isinstance(rows, np.ndarray)

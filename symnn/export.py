@@ -14,6 +14,8 @@ from codegen.functions import absolute, select
 from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
 from symnn.network import Network
+from symnn.samples import example
+from symnn.shapes import indices
 
 ROWS = 5
 """Of the example in the self-test."""
@@ -31,13 +33,9 @@ def gradient_request(network: Network, name: str, dtype: DTypeLike = "float64") 
     """
     graph = network.gradient_graph
     pack = {"theta": list(network.layout), "gradient": list(graph.outputs[1:])}
-    generator = np.random.Generator(np.random.PCG64(0))
-    x = generator.normal(size=(ROWS, network.inputs))
-    rows = generator.uniform(0.0, 1.0, (ROWS, network.outputs))
-    labels = generator.integers(0, network.outputs, ROWS)
-    y = labels if network.target.kind == "integer" else rows
-    example = {**network.split(network.initial_parameters(0)), "x": x, "y": y}
-    return Request(graph, name, dtype, pack=pack, example=example)
+    data = example(network, np.random.Generator(np.random.PCG64(0)), ROWS)
+    at = {**network.unmerged(network.initial_parameters(0)), **data}
+    return Request(graph, name, dtype, pack=pack, example=at)
 
 
 def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None = None) -> Request:
@@ -57,8 +55,8 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
         double *workspace)
     """
     found = _Prediction(trained)
-    x = np.random.Generator(np.random.PCG64(0)).normal(size=(ROWS, trained.network.inputs))
-    x = x if trained.scaling is None else trained.scaling.restore(x)
+    x = np.random.Generator(np.random.PCG64(0)).normal(size=(ROWS, trained.network.features))
+    x = trained.network.shaped(x if trained.scaling is None else trained.scaling.restore(x))
     real = trained.theta.dtype if dtype is None else dtype
     return Request(found.graph, name, real, constants=found.constants, example={"x": x}, notes=tuple(_notes(trained)))
 
@@ -74,23 +72,27 @@ class _Prediction:
     def __post_init__(self) -> None:
         network = self.trained.network
         forward = network.forward_graph
-        self.constants.update(network.split(self.trained.theta))
+        self.constants.update(network.unmerged(self.trained.theta))
         x, (output,) = forward.variable("x"), forward.outputs
         equations, inputs, outputs = list(forward.equations), list(forward.inputs), forward.outputs
-        s, d, t = Index("s", x.shape[0]), Index("d", network.inputs), Index("t", network.outputs)
+        s, t = Index("s", x.shape[0]), Index("t", network.outputs)
+        d = indices(network.input_shape)
         if (scaling := self.trained.scaling) is not None:
-            mean, scale = self._given("mean", scaling.mean), self._given("scale", scaling.scale)
+            mean, scale = (
+                self._given(name, values.reshape(x.shape[1:]))
+                for name, values in (("mean", scaling.mean), ("scale", scaling.scale))
+            )
             inputs += [mean, scale]
             standardised = Variable("standardised", x.shape)
-            value = (x[s, d] - mean[d]) / scale[d]
+            value = (x[s, *d] - mean[d]) / scale[d]
             features = self.trained.features
             if features is not None and features.fills:
                 given = Variable("given", x.shape)
                 # A missing cell is nan, for which every comparison is false: it is taken for the mean.
-                filled = Equation(standardised[s, d], select(absolute(given[s, d]), given[s, d], 0))
-                before = [Equation(given[s, d], value), filled]
+                filled = Equation(standardised[s, *d], select(absolute(given[s, *d]), given[s, *d], 0))
+                before = [Equation(given[s, *d], value), filled]
             else:
-                before = [Equation(standardised[s, d], value)]
+                before = [Equation(standardised[s, *d], value)]
             equations = [*before, *(_reading(equation, x, standardised) for equation in equations)]
         if (scaling := self.trained.target_scaling) is not None:
             mean, scale = self._given("target_mean", scaling.mean), self._given("target_scale", scaling.scale)

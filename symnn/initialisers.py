@@ -33,13 +33,15 @@ class Initialiser:
     variance: Callable[[int, int], float]
     parameters: Mapping[str, float] = field(default_factory=dict)
 
-    def __call__(self, generator: np.random.Generator, fan_out: int, fan_in: int) -> np.ndarray:
-        """Weights of shape (fan_out, fan_in).
+    def __call__(
+        self, generator: np.random.Generator, fan_out: int, fan_in: int, shape: tuple[int, ...] | None = None
+    ) -> np.ndarray:
+        """Weights of a shape, (fan_out, fan_in) unless given.
 
         >>> INITIALISERS["zeros"](np.random.default_rng(0), 1, 2)
         array([[0., 0.]])
         """
-        return self.draw(generator, self.variance(fan_in, fan_out), (fan_out, fan_in))
+        return self.draw(generator, self.variance(fan_in, fan_out), shape or (fan_out, fan_in))
 
 
 _TABLE = [

@@ -14,7 +14,7 @@ from sympy import Expr, Float, Integer, Symbol, exp, log
 
 from codegen import Index, Variable
 from codegen import functions as f
-from codegen.walk import postorder
+from codegen.walk import extent, postorder
 from symnn.builder import Builder
 
 TargetKind = Literal["labels", "rows"]
@@ -31,7 +31,8 @@ ElementLoss = Callable[..., Expr]
 class Loss:
     """A loss: what its target holds, how it is written down, and how its outputs are read.
 
-    ``write(builder, output, y, t, **parameters)`` appends equations and returns the loss of sample s.
+    ``write(builder, output, y, at, t, **parameters)`` appends equations and returns the loss at the indices ``at``: the
+    sample s, and the step of a sequence or the place in an array if the output has such axes before its last, t.
     """
 
     name: str
@@ -57,29 +58,31 @@ class Loss:
         return target not in postorder(self.formula(target + difference, target, **parameters))
 
 
-def _softmax(b: Builder, output: Variable, t: Index) -> Expr:
+Where = tuple[Index, ...]
+
+
+def _softmax(b: Builder, output: Variable, at: Where, t: Index) -> Expr:
     """Define p = softmax(output) and return log Σ exp(output), the largest logit taken out of both.
 
     The shift is held constant under differentiation: neither quantity depends on it.
     """
-    s = b.s
-    m = b.max("m", [s], f.stop_gradient(output[s, t]), [t])
-    e = b.map("e", [s, t], exp(output[s, t] - m[s]))
-    total = b.sum("Z", [s], e[s, t], [t])
-    b.map("p", [s, t], e[s, t] / total[s])
-    return b.map("lse", [s], m[s] + log(total[s]))[s]
+    m = b.max("m", at, f.stop_gradient(output[*at, t]), [t])
+    e = b.map("e", [*at, t], exp(output[*at, t] - m[at]))
+    total = b.sum("Z", at, e[*at, t], [t])
+    b.map("p", [*at, t], e[*at, t] / total[at])
+    return b.map("lse", at, m[at] + log(total[at]))[at]
 
 
-def _labels(b: Builder, output: Variable, y: Variable, t: Index) -> Expr:
-    log_sum = _softmax(b, output, t)
+def _labels(b: Builder, output: Variable, y: Variable, at: Where, t: Index) -> Expr:
+    log_sum = _softmax(b, output, at, t)
     # select, not a product: 0·∞ would be nan for an infinite logit of another class.
-    score = b.sum("score", [b.s], f.select(f.equal(y[b.s], t), output[b.s, t], Integer(0)), [t])
-    return log_sum - score[b.s]
+    score = b.sum("score", at, f.select(f.equal(y[at], t), output[*at, t], Integer(0)), [t])
+    return log_sum - score[at]
 
 
-def _rows(b: Builder, output: Variable, y: Variable, t: Index) -> Expr:
-    log_sum, s = _softmax(b, output, t), b.s
-    return b.sum("cross", [s], y[s, t] * (log_sum - output[s, t]), [t])[s]
+def _rows(b: Builder, output: Variable, y: Variable, at: Where, t: Index) -> Expr:
+    log_sum = _softmax(b, output, at, t)
+    return b.sum("cross", at, y[*at, t] * (log_sum - output[*at, t]), [t])[at]
 
 
 def element_loss(
@@ -90,9 +93,8 @@ def element_loss(
 ) -> Loss:
     """Lift a loss of one output and one target to the mean over the outputs."""
 
-    def write(b: Builder, output: Variable, y: Variable, t: Index, **parameters: Expr) -> Expr:
-        s, width = b.s, output.shape[1]
-        return b.sum("element", [s], formula(output[s, t], y[s, t], **parameters) / width, [t])[s]
+    def write(b: Builder, output: Variable, y: Variable, at: Where, t: Index, **parameters: Expr) -> Expr:
+        return b.sum("element", at, formula(output[*at, t], y[*at, t], **parameters) / extent(t), [t])[at]
 
     return Loss(name, "rows", write, parameters, reading, formula)
 

@@ -2,72 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
 from math import inf, prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
-from sympy import Expr, Mul, Rational, Symbol
+from sympy import Expr, Mul, Rational
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
+from codegen.functions import absolute
+from codegen.passes import prune
 from codegen.schedule import ScheduleName
-from symnn.activations import ACTIVATIONS, exact
+from codegen.walk import elements, extent
+from symnn.activations import exact
 from symnn.builder import Builder
-from symnn.errors import DataError, SpecError
-from symnn.formula import FUNCTIONS, parse_formula
+from symnn.choices import Choice, Formula, LossLike, given, resolve_loss
+from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import called, constructed, whole_number
-from symnn.initialisers import INITIALISERS
-from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
+from symnn.layers.dense import dense
+from symnn.layers.flatten import flatten
+from symnn.layers.layer import Layer, require_scores, shape_after
+from symnn.layers.summary import summary
+from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
+from symnn.models import sentence
 from symnn.objective import Objective
-from symnn.spec import Choice, Spec, choice, load_spec
-from symnn.suggest import quote, unknown
+from symnn.shapes import Inputs, Shape, described, extents, indices, input_shape, numbers, read_inputs
+from symnn.shown import Shown
+from symnn.spec import Spec, load_spec
+from symnn.suggest import quote
 
-Formula = Callable[[Expr], Expr]
-ActivationLike = str | Choice | Mapping[str, Any] | Formula | None
-LossLike = str | Choice | Mapping[str, Any] | ElementLoss
-
-
-@constructed(SpecError)
-@dataclass(frozen=True)
-class Layer:
-    """A dense layer of ``dense`` units, or none, followed by an activation, or none.
-
-    ``activation`` is a name, a :class:`Choice` with parameters, or a function of one SymPy expression.
-    """
-
-    dense: int | None = None
-    activation: ActivationLike = None
-    bias: bool = True
-    initialiser: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.dense is not None:
-            object.__setattr__(self, "dense", whole_number("dense", self.dense, 1, refused=SpecError))
-        if not isinstance(self.bias, bool):
-            raise SpecError(f"bias: found {quote(self.bias)}, expected True or False")
-        if self.initialiser is not None and str(self.initialiser) not in INITIALISERS:
-            raise SpecError(unknown("initialiser", str(self.initialiser), INITIALISERS))
-        object.__setattr__(self, "activation", _checked("activation", self.activation, 1))
-
-    @property
-    def units(self) -> int:
-        """The number of units, 0 for an activation alone."""
-        return self.dense or 0
-
-
-@called(SpecError)
-def dense(units: int, activation: ActivationLike = None, *, bias: bool = True, initialiser: str | None = None) -> Layer:
-    """``z = W·x``, ``u = z + b``, ``a = activation(u)``.
-
-    >>> dense(32, "tanh").dense
-    32
-    """
-    return Layer(units, activation, bias, initialiser)
+__all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 
 @dataclass(frozen=True)
@@ -81,12 +51,13 @@ class ParameterSlice:
 
 @constructed(SpecError)
 @dataclass(frozen=True)
-class Network:
-    """Layers and a loss over ``inputs`` features.
+class Network(Shown):
+    """Layers and a loss over ``inputs``: a number of features, ``(channels, rows, columns)``, or ``{"time": 50, …}``.
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
     …, weighted sums ``z1``, with the bias ``u1``, activations ``a1``, the last of them ``output``, and the scalar
-    ``loss`` = mean over the samples + weight_decay/2 · Σ W².
+    ``loss`` = mean over the samples + weight_decay/2 · Σ W² + l1 · Σ |W|. Where one of these numbers is None it is an
+    input of that name, and given with each call.
 
     >>> network = Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
     >>> print(network.forward_graph)
@@ -101,12 +72,16 @@ class Network:
     17
     """
 
-    inputs: int
+    shows: ClassVar[str] = "network_html"
+    inputs: Inputs
     layers: tuple[Layer, ...]
     loss: LossLike
-    weight_decay: float = 0.0
+    weight_decay: float | None = 0.0
     spec: Spec | None = None
     """The spec it came from, if it came from one."""
+    l1: float | None = 0.0
+    weighted: bool = False
+    """Whether the loss takes a weight for each sample, a further input w (S,): Σ_s w·ℓ / Σ_s w instead of Σ_s ℓ / S."""
 
     def __post_init__(self) -> None:
         if isinstance(self.layers, Layer) or not isinstance(self.layers, Iterable):
@@ -117,15 +92,22 @@ class Network:
         for number, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise SpecError(f"layers[{number}]: expected a layer, such as dense(8, 'tanh'), found {quote(layer)}")
-        if not any(layer.dense for layer in self.layers):
-            raise SpecError("a network needs at least one dense layer")
-        object.__setattr__(self, "inputs", whole_number("inputs", self.inputs, 1, refused=SpecError))
+        object.__setattr__(self, "inputs", _checked_inputs(self.inputs))
         if self.loss is None:
             raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
-        object.__setattr__(self, "loss", _checked("loss", self.loss, 2))
-        decay = self.weight_decay
-        if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 <= decay < inf:
-            raise SpecError(f"weight_decay: found {quote(decay)}, expected a finite number of at least 0")
+        object.__setattr__(self, "loss", _checked_loss(self.loss))
+        try:
+            shape_after(self.layers, self.input_shape)
+            if not self.layout:
+                raise FieldError("expected at least one layer with weights, such as dense(8), found none")
+            require_scores(self.layers, self.reading)
+        except FieldError as error:
+            raise SpecError(sentence("Network", ("layers", *error.path), str(error))) from None
+        for name, *_ in _PENALTIES:
+            value = getattr(self, name)
+            known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
+            if isinstance(value, bool) or not known:
+                raise SpecError(f"{name}: found {quote(value)}, expected a finite number of at least 0")
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -134,55 +116,155 @@ class Network:
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, Spec) else load_spec(source)
-        layers = tuple(Layer(x.dense, x.activation, x.bias, x.initialiser) for x in spec.layers)
-        return cls(spec.inputs, layers, spec.loss, spec.weight_decay, spec)
+        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1)
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
     @cached_property
     def graph(self) -> Graph:
-        """Forward pass and loss."""
-        b = Builder()
-        output, t = self._write_layers(b)
-        loss, parameters = resolve_loss(self.loss)
-        y = self.target
-        sample = loss.write(b, output, y, t, **{name: exact(value) for name, value in parameters.items()})
-        weights = [p for p in b.parameters if p.name.startswith("W")]
-        decayed = bool(self.weight_decay)
-        mean = b.sum("mean" if decayed else "loss", [], sample / b.S, [b.s])
-        if decayed:
-            squares = [self._square(b, w) for w in weights]
-            total = mean.symbol + Mul(Rational(1, 2), exact(self.weight_decay), sum(squares[1:], squares[0]))
-            b.map("loss", [], total)
-        return Graph((*b.parameters, self._x(b), y), tuple(b.equations), ("loss",))
+        """Forward pass and loss, as predictions are made: without dropout, with running averages."""
+        return self._with_loss(*self._written())
+
+    @cached_property
+    def training_graph(self) -> Graph:
+        """Forward pass and loss as gradients are taken of them; another graph where a layer has a form for training."""
+        return self._with_loss(*self._trained) if self.differs else self.graph
 
     @cached_property
     def forward_graph(self) -> Graph:
         """The forward pass alone: ``output`` from the parameters and ``x``."""
-        b = Builder()
-        self._write_layers(b)
-        return Graph((*b.parameters, self._x(b)), tuple(b.equations), ("output",))
+        writer, _ = self._written()
+        return Graph((*self._inputs, *self.input_variables), tuple(writer.builder.equations), ("output",))
 
     @cached_property
     def gradient_graph(self) -> Graph:
         """The loss and its gradient with respect to every parameter, by backpropagation on the layer equations."""
-        return gradient(self.graph, "loss", [p.name for p in self.layout.values()])
+        return gradient(self.training_graph, "loss", [p.name for p in self.layout.values()])
+
+    @cached_property
+    def step_graph(self) -> Graph:
+        """The same with what running averages take from a batch in the place of their gradient, which is 0."""
+        graph, batch = self.gradient_graph, self._trained[0].batch if self.differs else {}
+        outputs = [batch[name].name if name in batch else found for name, found in zip(self.layout, graph.outputs[1:])]
+        return prune(graph.with_outputs(graph.outputs[0], *outputs)) if batch else graph
+
+    @property
+    def differs(self) -> bool:
+        """Whether a layer is written otherwise for training than for predictions."""
+        return any(layer.differs for layer in self.layers)
+
+    @property
+    def masks(self) -> Sequence[Mask]:
+        """The inputs of the training's form that are drawn for each step."""
+        return self._trained[0].masks if self.differs else ()
+
+    @property
+    def averages(self) -> slice:
+        """Where the running averages lie in theta: at its end."""
+        count = sum(prod(p.shape) for p in self._parameters.values() if p.averages)
+        return slice(self.parameter_count - count, self.parameter_count)
+
+    def _with_loss(self, writer: Writer, output: Value) -> Graph:
+        b = writer.builder
+        loss, parameters = resolve_loss(self.loss)
+        y = self.target
+        *at, t = output.indices
+        settings = {name: exact(value) for name, value in parameters.items()}
+        sample = loss.write(b, output.variable, y, tuple(at), t, **settings)
+        if steps := at[1:]:
+            sample = b.sum("sample", [b.s], sample / Mul(*map(extent, steps)), steps)[b.s]
+        penalised = any(getattr(self, name) != 0 for name, *_ in _PENALTIES)
+        mean = b.sum("mean" if penalised else "loss", [], sample * self._share(b), [b.s])
+        if penalised:
+            b.map("loss", [], sum(self._penalties(b), mean.symbol))
+        rows = (*self.input_variables, y, *([_weight_of_samples(b)] if self.weighted else []))
+        given = [*rows, *(mask.variable for mask in writer.masks), *map(Variable, self.numbers)]
+        return Graph((*self._inputs, *given), tuple(b.equations), ("loss",))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers that the loss takes as inputs, behind the rows."""
+        return tuple(name for name, *_ in _PENALTIES if getattr(self, name) is None)
+
+    def _share(self, b: Builder) -> Expr:
+        """By how much the loss of sample s counts: 1/S, or its part of the weights."""
+        if not self.weighted:
+            return 1 / b.S
+        w = _weight_of_samples(b)
+        return w[b.s] / b.sum("weight", [], w[b.s], [b.s]).symbol
+
+    def _penalties(self, b: Builder) -> list[Expr]:
+        """What is added to the mean for the size of the weights."""
+        found = []
+        weights = [p for p in b.parameters if self._parameters[p.name].decays]
+        for name, vertex, factor, size in _PENALTIES:
+            strength = getattr(self, name)
+            if strength == 0:
+                continue
+            given = Variable(name).symbol if strength is None else exact(strength)
+            sizes = [_total(b, vertex, w, size) for w in weights]
+            found.append(Mul(factor, given, sum(sizes[1:], sizes[0])))
+        return found
 
     @property
     def target(self) -> Variable:
-        """The variable ``y``: integer labels (S,) or rows (S, outputs), as the loss wants it."""
-        b = Builder()
-        loss, _ = resolve_loss(self.loss)
-        return (
-            Variable("y", (b.S,), "integer", self.outputs)
-            if loss.target == "labels"
-            else Variable("y", (b.S, self.outputs))
-        )
+        """The variable ``y``: integer labels (S,) or rows (S, outputs), as the loss wants it.
+
+        Of a sequence a label or a row for each step.
+        """
+        shape = (Builder().S, *extents(self.output_shape))
+        labels = resolve_loss(self.loss)[0].target == "labels"
+        return Variable("y", shape[:-1], "integer", self.outputs) if labels else Variable("y", shape)
+
+    @property
+    def data(self) -> tuple[Variable, ...]:
+        """The variables that are given at each call of the gradient: x, y, w, masks and numbers."""
+        return self.training_graph.inputs[len(self.layout) :]
 
     @property
     def outputs(self) -> int:
-        """The number of outputs."""
-        return [layer.units for layer in self.layers if layer.dense][-1]
+        """The number of outputs; of an array of them, the length of its last axis."""
+        found = extents(self.output_shape)[-1]
+        assert isinstance(found, int)
+        return found
+
+    @property
+    def features(self) -> int:
+        """The numbers in one sample of x, which is as many columns as a table of samples has.
+
+        Raises :class:`DataError` where each call decides how long samples are.
+        """
+        found = numbers(self.input_shape)
+        if found is None:
+            expected = "arrays of one length, with Descent or the functions of compile()"
+            raise DataError(
+                f"inputs: found {described(self.input_shape)}, which no table of samples has; use {expected}"
+            )
+        return found
+
+    def shaped(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of features (S, features) as the arrays that x holds.
+
+        >>> Network((1, 2, 3), (flatten(), dense(1)), "huber").shaped(np.arange(6.0)[None]).shape
+        (1, 1, 2, 3)
+        """
+        return rows.reshape(len(rows), *extents(self.input_shape))
+
+    @property
+    def input_shape(self) -> Shape:
+        """The axes of one sample of x."""
+        return input_shape(self.inputs)
+
+    @cached_property
+    def output_shape(self) -> Shape:
+        """The axes of one sample of the output."""
+        return shape_after(self.layers, self.input_shape)
+
+    @cached_property
+    def width(self) -> int:
+        """The numbers that a sample has between all layers, a length that a call decides taken for 1."""
+        shapes = [here.given for here in placed(self.layers, self.input_shape)] + [self.output_shape]
+        return sum(elements(extents(shape)) for shape in shapes)
 
     @property
     def reading(self) -> str:
@@ -201,46 +283,54 @@ class Network:
         >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
         False
         """
-        return _steps(self.layers)[-1][0] != "activation" and resolve_loss(self.loss)[0].of_difference
+        said = (layer.unbounded for layer in reversed(self.layers))
+        return next((found for found in said if found is not None), True) and resolve_loss(self.loss)[0].of_difference
 
-    def _x(self, b: Builder) -> Variable:
-        return Variable("x", (b.S, self.inputs))
+    @property
+    def input_variables(self) -> tuple[Variable, ...]:
+        """The variables that predictions are made of: ``x``."""
+        return (Variable("x", (Builder().S, *extents(self.input_shape))),)
 
-    def _write_layers(self, b: Builder) -> tuple[Variable, Index]:
-        count = sum(1 for layer in self.layers if layer.dense)
-        steps = _steps(self.layers)
-        current, index, number = self._x(b), Index("d", self.inputs), 0
-        taken: set[str] = set()
-        for position, (kind, layer) in enumerate(steps):
-            if kind == "dense":
-                number += 1
-                letter = "t" if number == count else "h" if count == 2 else f"h{number}"
-                unit = Index(letter, layer.units)
-                w = b.parameter(f"W{number}", layer.units, current.shape[1])
-            name = self._vertex_name(kind, number, position == len(steps) - 1, taken)
-            if kind == "dense":
-                current = b.sum(name, [b.s, unit], w[unit, index] * current[b.s, index], [index])
-                index = unit
-            elif kind == "bias":
-                bias = b.parameter(f"b{number}", layer.units)
-                current = b.map(name, [b.s, index], current[b.s, index] + bias[index])
-            else:
-                activation = resolve_activation(layer.activation)
-                current = b.map(name, [b.s, index], activation(current[b.s, index]))
-        return current, index
+    @cached_property
+    def _trained(self) -> tuple[Writer, Value]:
+        return self._written(training=True)
 
-    @staticmethod
-    def _vertex_name(kind: str, number: int, last: bool, taken: set[str]) -> str:
-        name = "output" if last else f"{ {'dense': 'z', 'bias': 'u', 'activation': 'a'}[kind] }{number}"
-        while name in taken:
-            name += "'"
-        taken.add(name)
-        return name
+    def _written(self, training: bool = False) -> tuple[Writer, Value]:
+        """The equations of the layers, the last of which is ``output``."""
+        given = self.input_shape
+        writer = Writer(self.layers, given, training)
+        x = Value(self.input_variables[0], (writer.builder.s, *indices(given)))
+        output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
+        return writer, writer.called("output", output)
 
-    @staticmethod
-    def _square(b: Builder, w: Variable) -> Expr:
-        i, j = Index("i", w.shape[0]), Index("j", w.shape[1])
-        return b.sum(f"norm{w.name[1:]}", [], w[i, j] ** 2, [i, j]).symbol
+    @property
+    def _inputs(self) -> tuple[Variable, ...]:
+        """The parameters as the graphs declare them, in the order of theta."""
+        return tuple(Variable(name, parameter.unmerged) for name, parameter in self._parameters.items())
+
+    def summary(self) -> str:
+        """A table of the layers as predictions are made: the shapes between them, parameters, operations of a sample.
+
+        >>> print(Network((1, 4, 4), (flatten(), dense(3, "tanh"), dense(2)), "softmax_cross_entropy").summary())
+        layer                       values of a sample          parameters            operations
+        inputs                      channel 1, row 4, column 4
+        flatten                     feature 16                               0           0
+        dense: 3, activation: tanh  feature 3                   W1 3×16, b1 3  51        102
+        dense: 2                    feature 2                   W2 2×3, b2 2    8         14
+        total                                                                  59        116
+        """
+        writer, _ = self._written()
+        return summary(writer, self.input_shape)
+
+    def __repr__(self) -> str:
+        loss = getattr(self.loss, "name", self.loss)
+        named = loss if isinstance(loss, str) else getattr(loss, "__name__", "a loss of its own")
+        given = " ".join(map(str, extents(self.input_shape)))
+        sizes = f"{len(self.layers)} layers, {given} inputs, {self.outputs} outputs"
+        return f"<Network of {sizes}, {named}, {self.parameter_count:,} parameters>"
+
+    def _repr_latex_(self) -> str:
+        return str(import_module("symnn.inspect.page").network_latex(self))
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -253,23 +343,16 @@ class Network:
         """
         found: dict[str, ParameterSlice] = {}
         start = 0
-        for variable in self._parameters:
-            shape = tuple(int(n) for n in variable.shape)
-            found[variable.name] = ParameterSlice(variable.name, slice(start, start + prod(shape)), shape)
-            start += prod(shape)
+        for name, parameter in self._parameters.items():
+            stop = start + prod(parameter.shape)
+            found[name], start = ParameterSlice(name, slice(start, stop), parameter.shape), stop
         return found
 
-    @property
-    def _parameters(self) -> Iterator[Variable]:
-        """Weights and biases in the order of theta, as the graph declares them."""
-        fan_in, number = self.inputs, 0
-        for kind, layer in _steps(self.layers):
-            if kind == "dense":
-                number += 1
-                yield Variable(f"W{number}", (layer.units, fan_in))
-                fan_in = layer.units
-            elif kind == "bias":
-                yield Variable(f"b{number}", (layer.units,))
+    @cached_property
+    def _parameters(self) -> Mapping[str, Parameter]:
+        """By name, in the order of theta, as the graph declares them."""
+        found = [named for here in placed(self.layers, self.input_shape) for named in here.named]
+        return dict(sorted(found, key=lambda named: named[1].averages))
 
     @property
     def parameter_count(self) -> int:
@@ -280,6 +363,10 @@ class Network:
         """Views of the parameters inside a flat vector of theirs, or of their gradients."""
         return {p.name: theta[p.where].reshape(p.shape) for p in self.layout.values()}
 
+    def unmerged(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """The same views as the graphs take them: weights behind ``flatten`` have an axis for each that it made one."""
+        return {name: theta[self.layout[name].where].reshape(p.unmerged) for name, p in self._parameters.items()}
+
     def initial_parameters(self, seed: int = 0) -> np.ndarray:
         """Random weights by each layer's initialiser and zero biases, as one flat float64 vector.
 
@@ -288,12 +375,8 @@ class Network:
         generator = np.random.Generator(np.random.PCG64(whole_number("seed", seed)))
         theta = np.zeros(self.parameter_count)
         parameters = self.split(theta)
-        for number, (layer, activation) in enumerate(_dense_layers(self.layers), 1):
-            weights = parameters[f"W{number}"]
-            name = layer.initialiser or _default_initialiser(activation)
-            if name not in INITIALISERS:
-                raise SpecError(unknown("initialiser", name, INITIALISERS))
-            weights[...] = INITIALISERS[name](generator, *weights.shape)
+        for name, parameter in self._parameters.items():
+            parameters[name][...] = parameter.fill(generator, parameter.shape)
         return theta
 
     # --- compiled -------------------------------------------------------------------------------------------------
@@ -349,12 +432,32 @@ class Model:
         graph = self.network.gradient_graph
         return self._compile(graph, {"gradient": list(graph.outputs[1:])})
 
+    @cached_property
+    def step(self) -> CompiledFunction:
+        """The same, with what running averages take from a batch in the place of their gradient, which is 0."""
+        graph = self.network.step_graph
+        same = graph is self.network.gradient_graph
+        return self.value_and_grad if same else self._compile(graph, {"gradient": list(graph.outputs[1:])})
+
+    @cached_property
+    def weighted(self) -> Model:
+        """The same functions, each with a further argument after y: w (S,), how much each sample counts.
+
+        The loss is Σ_s w·ℓ / Σ_s w, so that weights 2 and 1 are rows given twice and once.
+
+        >>> model = Network(1, (dense(1),), "mean_squared_error").compile().weighted
+        >>> model.loss(np.array([0.0, 0.0]), [[0.0], [0.0]], [[1.0], [4.0]], [2.0, 1.0])
+        6.0
+        """
+        return replace(self, network=replace(self.network, weighted=True))
+
     @called(DataError)
-    def objective(self, x: ArrayLike, y: ArrayLike) -> Objective:
+    def objective(self, x: ArrayLike, y: ArrayLike, *others: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        Both are float64, also of a float32 model, and every call gives a new gradient. The rows are converted as in a
-        call of :attr:`value_and_grad`, which says what is refused, and copied, once.
+        others: what the loss takes besides, such as the weights for a :attr:`weighted` model. Both are float64, also of
+        a float32 model, and every call gives a new gradient. The rows are converted as in a call of
+        :attr:`value_and_grad`, which says what is refused, and copied, once.
 
         >>> from scipy.optimize import minimize
         >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
@@ -362,7 +465,12 @@ class Model:
         >>> minimize(fun, np.zeros(2), jac=True, method="SLSQP").x.round(2)
         array([ 3., -1.])
         """
-        return Objective([(self.value_and_grad, (x, y))], self.network.parameter_count, self.dtype)
+        if self.network.differs:
+            raise DataError(
+                "objective: found a network with dropout or batch_norm, whose loss in training differs from "
+                "step to step; expected one without, or symnn.Descent"
+            )
+        return Objective([(self.value_and_grad, (x, y, *others))], self.network.parameter_count, self.dtype)
 
     def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
@@ -375,83 +483,36 @@ class Model:
 # --- what is given in Python ---------------------------------------------------------------------------------------
 
 
-def _checked(kind: Literal["activation", "loss"], given: Any, arguments: int) -> Any:
-    """An activation or a loss: a name stays a name, a function has to be one of SymPy expressions."""
-    if callable(given) and not isinstance(given, Choice):
-        names = ["x"] if arguments == 1 else ["output", "target"]
-        where = f"{kind}: found the function {getattr(given, '__name__', quote(given))}"
-        expected = f"expected a name or a function of {' and '.join(names)} that gives a SymPy expression"
+def _checked_inputs(inputs: Any) -> Inputs:
+    if isinstance(inputs, (list, tuple, Mapping)):
         try:
-            body = given(*(Symbol(name, real=True) for name in names))
-        except Exception as error:  # whatever the function makes of a symbol, it is not a formula
-            name = getattr(given, "__name__", "")
-            by_name = f"; {name!r} is the name of one" if kind == "activation" and name in ACTIVATIONS else ""
-            raise SpecError(f"{where}, {expected}{by_name}") from error
-        if not isinstance(body, Expr):
-            raise SpecError(f"{where}, which gives a {type(body).__name__}, {expected}")
-        return given
-    found = choice(kind, given)
-    if isinstance(found, Choice) and isinstance(given, str):
-        return found.name
-    return found
+            return read_inputs(inputs)
+        except FieldError as error:
+            raise SpecError(sentence("inputs", error.path, str(error))) from None
+    return whole_number("inputs", inputs, 1, refused=SpecError)
 
 
-# --- resolving names ----------------------------------------------------------------------------------------------
+def _checked_loss(loss: Any) -> LossLike:
+    """A name stays a name, and a function has to be one of SymPy expressions."""
+    try:
+        found = given("loss", loss)
+    except FieldError as error:
+        raise SpecError(sentence("loss", error.path, str(error))) from None
+    return found.name if isinstance(found, Choice) and isinstance(loss, str) else found
 
 
-def _steps(layers: Sequence[Layer]) -> list[tuple[str, Layer]]:
-    """The vertices that the layers ask for: weighted sum, bias, activation."""
-    steps: list[tuple[str, Layer]] = []
-    for layer in layers:
-        if layer.dense:
-            steps += [("dense", layer)] + ([("bias", layer)] if layer.bias else [])
-        if layer.activation is not None and _name(layer.activation) != "identity":
-            steps.append(("activation", layer))
-    return steps
+def _weight_of_samples(b: Builder) -> Variable:
+    return Variable("w", (b.S,))
 
 
-def _dense_layers(layers: Sequence[Layer]) -> Iterator[tuple[Layer, ActivationLike]]:
-    """The layers with weights, each with the activation it feeds: its own, or that of the layer after it."""
-    for layer, after in zip(layers, [*layers[1:], Layer()]):
-        if layer.dense:
-            yield layer, after.activation if layer.activation is None and not after.dense else layer.activation
+def _total(b: Builder, vertex: str, weights: Variable, size: Formula) -> Expr:
+    """The sum of the sizes of weights."""
+    over = [Index(letter, extent) for letter, extent in zip("ijklmnop", weights.shape)]
+    return b.sum(f"{vertex}{weights.name.removeprefix('W')}", [], size(weights[tuple(over)]), over).symbol
 
 
-def resolve_activation(given: ActivationLike) -> Formula:
-    """The scalar function of a name, a choice with parameters, or a function as it is."""
-    if callable(given) and not isinstance(given, Choice):
-        return given
-    chosen = Choice(name=given) if isinstance(given, str) else given
-    assert isinstance(chosen, Choice)
-    if (formula := chosen.formula) is not None:
-        return lambda x: parse_formula(formula, {"x": x}, FUNCTIONS, "activation")
-    return lambda x: ACTIVATIONS[chosen.name](x, **dict(chosen.parameters))
-
-
-def resolve_loss(given: LossLike) -> tuple[Loss, Mapping[str, float]]:
-    """The loss of a name, a choice with parameters, or a function of output and target; and its parameters."""
-    if callable(given) and not isinstance(given, Choice):
-        return element_loss("custom", given), {}
-    chosen = Choice(name=given) if isinstance(given, str) else given
-    assert isinstance(chosen, Choice)
-    if chosen.formula is not None:
-        return element_loss("formula", _parsed_loss(chosen.formula)), {}
-    loss = LOSSES[chosen.name]
-    return loss, {**loss.parameters, **dict(chosen.parameters)}
-
-
-def _parsed_loss(text: str) -> ElementLoss:
-    return lambda output, target: parse_formula(text, {"output": output, "target": target}, FUNCTIONS, "loss")
-
-
-def _name(activation: ActivationLike) -> str | None:
-    """The activation's name in the table, or None for a function."""
-    choice = activation.name if isinstance(activation, Choice) else activation
-    return choice if isinstance(choice, str) else None
-
-
-def _default_initialiser(activation: ActivationLike) -> str:
-    return "he_normal" if _name(activation) in _RECTIFIERS else "glorot_uniform"
-
-
-_RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})
+_PENALTIES: Sequence[tuple[str, str, Rational, Formula]] = (
+    ("weight_decay", "norm", Rational(1, 2), lambda w: w**2),
+    ("l1", "size", Rational(1), absolute),
+)
+"""Field, name of the vertex of each array of weights, factor, and what is summed over its entries."""

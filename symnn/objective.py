@@ -32,7 +32,7 @@ class Objective:
 
     def _bound(self, part: CompiledFunction, arrays: Sequence[ArrayLike], gradient: np.ndarray) -> Callable[[], Any]:
         _, *converted = part.convert(self._theta, *arrays)
-        return part.bind(self._theta, *(array.copy() for array in converted), out=gradient)
+        return part.bind(self._theta, *(np.array(array) for array in converted), out=gradient)
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and its gradient at these parameters.

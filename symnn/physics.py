@@ -40,14 +40,15 @@ from codegen.dtypes import Dtype, dtype_name
 from codegen.schedule import ScheduleName
 from codegen.walk import fresh_name, replace, substitute
 from symnn.activations import exact
+from symnn.choices import ActivationLike, Choice
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import constructed
-from symnn.network import ActivationLike, Layer, Network, ParameterSlice
+from symnn.layers.layer import Layer
+from symnn.network import Network, ParameterSlice
 from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
-from symnn.spec import Choice
 from symnn.suggest import quote
 from symnn.sweep import sweep
 
@@ -146,6 +147,8 @@ class Physics:
         for residual in self.residuals:
             if not isinstance(residual, Residual):
                 raise SpecError(f"residuals: expected Residual objects, found {quote(residual)}")
+        if self.network.differs:
+            raise SpecError("layers: found dropout or batch_norm, expected layers that are the same in training")
         if self.network.outputs != len(self.unknowns):
             found = f"{self.network.outputs} outputs for the unknowns {', '.join(self.unknowns)}"
             raise SpecError(f"layers: found {found}, expected one output an unknown")
@@ -168,9 +171,8 @@ class Physics:
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
-        layers = tuple(Layer(x.dense, x.activation, x.bias, x.initialiser) for x in spec.layers)
         residuals = tuple(Residual(name, part.equations, part.weight) for name, part in spec.residuals.items())
-        return cls(tuple(spec.inputs), spec.unknowns, layers, residuals, spec=spec)
+        return cls(tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec=spec)
 
     def language(self, residual: Residual) -> Language:
         """What the equations of a residual are written in."""
@@ -271,7 +273,7 @@ class Physics:
 
     def _vanishing(self, names: list[str]) -> str:
         """Why derivatives are 0, whatever the parameters: the activations are pieces of polynomials of low degree."""
-        activations = [_activation_name(layer.activation) for layer in self.layers if layer.activation is not None]
+        activations = [_activation_name(activation) for layer in self.layers for activation in layer.activations]
         used = ", ".join(dict.fromkeys(activations)) or "none"
         verb = "is" if len(names) == 1 else "are"
         return (

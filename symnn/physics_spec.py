@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from symnn.errors import FieldError, SpecError
+from symnn.layers.layer import shape_after
+from symnn.models import SpecModel
 from symnn.points import checked_range, checked_values, few_values
 from symnn.residuals import Language, checked_name
-from symnn.spec import MAX_PARAMETERS, LayerSpec, SpecModel, few_layers, read_spec
+from symnn.shapes import features, numbers
+from symnn.spec import Layers, checked_parameters, read_spec
 from symnn.suggest import quote, unknown
 
 MAX_INPUTS = 4
@@ -78,13 +80,11 @@ class PhysicsSpec(SpecModel):
     (('u',), {'x': [0.0, 1.0]})
     """
 
-    models = {"layers": LayerSpec, "residuals": ResidualSpec, "solver": SolverSpec}  # noqa: RUF012
+    models: ClassVar = {"residuals": ResidualSpec, "solver": SolverSpec}
 
     inputs: Mapping[str, _Range] = Field(description="the range of each input, such as {x: [-1, 1]}")
     unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
-    layers: Annotated[tuple[LayerSpec, ...], Field(strict=False), BeforeValidator(few_layers)] = Field(
-        description="a list of layers"
-    )
+    layers: Layers = Field(description="a list of layers")
     residuals: Mapping[str, ResidualSpec] = Field(description="equations by name, each with its points")
     solver: SolverSpec = SolverSpec()
 
@@ -98,12 +98,11 @@ class PhysicsSpec(SpecModel):
         except SpecError as error:
             field, _, message = str(error).partition(": ")
             raise FieldError(message, (field,)) from None
-        widths = [len(self.inputs), *(layer.dense for layer in self.layers if layer.dense is not None)]
-        if len(widths) == 1 or widths[-1] != len(self.unknowns):
-            found = "none" if len(widths) == 1 else str(widths[-1])
+        given = features(len(self.inputs))
+        count = checked_parameters(self.layers, given)
+        found = numbers(shape_after(self.layers, given)) if count else "none"
+        if found != len(self.unknowns):
             raise FieldError(f"expected {len(self.unknowns)} units last, one an unknown, found {found}", ("layers",))
-        if (count := sum(a * b + b for a, b in pairwise(widths))) > MAX_PARAMETERS:
-            raise FieldError(f"expected at most {MAX_PARAMETERS:,} parameters, found {count:,}", ("layers",))
         for name, residual in self.residuals.items():
             self._check(name, residual, language)
         return self

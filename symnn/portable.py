@@ -14,10 +14,13 @@ from sympy.printing.str import StrPrinter
 from codegen import functions as real
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
+from symnn.choices import Choice
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, MAX_NODES, parse_formula
+from symnn.models import Steps, sentence
 from symnn.network import Network
-from symnn.spec import Choice, Spec, load_spec
+from symnn.shapes import plain_inputs
+from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
 TOLERANCE = 1e-12
@@ -34,22 +37,25 @@ def spec_of(network: Network) -> Spec:
     >>> spec_of(Network(2, layers, "mean_squared_error")).layers[0].activation.formula
     'x*tanh(softplus(x))'
     """
-    layers = []
-    for number, layer in enumerate(network.layers):
-        fields = {
-            "dense": layer.dense,
-            "bias": layer.bias if layer.dense is not None else None,
-            "activation": _plain(layer.activation, ("x",), f"layers[{number}].activation"),
-            "initialiser": layer.initialiser,
-        }
-        layers.append({name: value for name, value in fields.items() if value is not None})
+
+    def write(function: Callable[..., Expr], path: Steps) -> dict[str, str]:
+        return {"formula": _formula(function, ("x",), sentence("", path, "").strip(": "))}
+
+    layers = [layer.to_plain(write, ("layers", number)) for number, layer in enumerate(network.layers)]
     loss = _plain(network.loss, ("output", "target"), "loss")
-    spec = load_spec(
-        {"inputs": network.inputs, "layers": layers, "loss": loss, "weight_decay": float(network.weight_decay)}
-    )
+    inputs = plain_inputs(network.inputs)
+    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, **_penalties(network)})
     if callable(network.loss) and not isinstance(network.loss, Choice):
         _check_loss(network, Network.from_spec(spec))
     return spec
+
+
+def _penalties(network: Network) -> dict[str, float]:
+    found = {"weight_decay": network.weight_decay, "l1": network.l1}
+    for name, strength in found.items():
+        if strength is None:
+            raise SpecError(f"{name}: found None, expected a number: what is given with each call is in no spec")
+    return {name: float(strength) for name, strength in found.items() if strength}
 
 
 def write_formula(expression: Expr, where: str) -> str:
@@ -132,8 +138,7 @@ def _check_loss(network: Network, rebuilt: Network) -> None:
         return
     generator = np.random.Generator(np.random.PCG64(0))
     theta = network.initial_parameters()
-    x, y = generator.normal(size=(8, network.inputs)), generator.normal(size=(8, network.outputs))
-    values = {**network.split(theta), "x": x, "y": y}
+    values = {**network.unmerged(theta), **{v.name: generator.normal(size=(8, *v.shape[1:])) for v in network.data}}
     # By NumPy, which takes milliseconds; to compile both takes three seconds.
     graphs = (stabilise(each.graph) for each in (network, rebuilt))
     expected, found = (float(evaluate(graph, values)["loss"]) for graph in graphs)

@@ -33,13 +33,21 @@ class Scaling:
     scale: Floats
 
     @classmethod
-    def of(cls, values: Floats) -> Scaling:
-        """Mean and standard deviation of each column; a constant column has scale 1."""
+    def of(cls, values: Floats, weights: Floats | None = None) -> Scaling:
+        """Mean and standard deviation of each column, of rows that count by their weights; a constant one has scale 1.
+
+        >>> Scaling.of(np.array([[1.0], [4.0]]), np.array([2.0, 1.0])).mean
+        array([2.])
+        """
         # Compared, not measured: the rounded mean of a constant column gives it a deviation of 1e-17.
         constant = (values == values[0]).all(axis=0)
         with np.errstate(all="ignore"):
-            mean = np.where(constant, values[0], values.mean(axis=0))
-            return cls(mean, np.where(constant, 1.0, values.std(axis=0)))
+            if weights is None:
+                mean, deviation = values.mean(axis=0), values.std(axis=0)
+            else:
+                mean = np.average(values, axis=0, weights=weights)
+                deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
+            return cls(np.where(constant, values[0], mean), np.where(constant, 1.0, deviation))
 
     @property
     def is_representable(self) -> NDArray[np.bool_]:

@@ -12,37 +12,25 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
-from pydantic.fields import FieldInfo
-from sympy import Symbol
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
-from codegen.walk import postorder
-from symnn.activations import ACTIVATIONS
+from symnn.choices import LOSS, SCHEDULE, Choice, resolve_loss
 from symnn.data import BUILTIN, Task
 from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
-from symnn.formula import FUNCTIONS, parse_formula
 from symnn.given import called
-from symnn.initialisers import INITIALISERS
-from symnn.losses import LOSSES
+from symnn.layers.layer import Layer, LayersField, require_scores, shape_after
+from symnn.layers.writing import placed
+from symnn.models import SpecModel, Steps, describe, one_of, sentence
 from symnn.optimisers import OPTIMISERS
-from symnn.suggest import canonical, quote, unknown
+from symnn.shapes import Inputs, Shape, input_shape, plain_inputs, read_inputs
+from symnn.suggest import quote, unknown
 from symnn.tables import SEPARATORS, Missing
 
 MAX_BYTES = 1_000_000
@@ -52,187 +40,10 @@ MAX_VALUES = 20_000
 MAX_LAYERS = 1_000
 MAX_FORMULAS = 20_000
 """Characters of all different formulas of the layers: one of a thousand may take a tenth of a second."""
-MAX_UNITS = 1_000_000
 MAX_PARAMETERS = 100_000_000
 
-Steps = tuple[str | int, ...]
-"""The way to a field: ``("layers", 0, "activation")``."""
 
-
-# --- choices from tables ------------------------------------------------------------------------------------------
-
-
-if TYPE_CHECKING:
-    from pydantic._internal._model_construction import ModelMetaclass
-else:
-    ModelMetaclass = type(BaseModel)  # pydantic's metaclass has no public name
-
-
-class _InOurWords(ModelMetaclass):
-    """What is built in Python is refused in one sentence, as a spec is."""
-
-    def __call__(self, *positional: object, **fields: object) -> Any:
-        name = self.__name__
-        if positional:
-            raise SpecError(f"{name}: expected fields by name, found {quote(positional[0])}")
-        try:
-            return super().__call__(**fields)
-        except ValidationError as error:
-            raise SpecError(_describe(name, cast(type[SpecModel], self), error)) from None
-
-
-class SpecModel(BaseModel, metaclass=_InOurWords):
-    """A part of a spec; ``models`` are those of its fields that are models, in lists or mappings or alone."""
-
-    # strict: "32" is not a number and true is not 1
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    models: ClassVar[Mapping[str | int, type[BaseModel]]] = {}
-
-    def __setattr__(self, name: str, value: object) -> None:
-        self._refuse_change(name)
-
-    def __delattr__(self, name: str) -> None:
-        self._refuse_change(name)
-
-    def _refuse_change(self, name: str) -> NoReturn:
-        kind = type(self).__name__
-        raise SpecError(f"{kind}: {name}: expected no change; a {kind} with other fields is a new one")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_canonical_names(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        fields: dict[object, object] = {}
-        for key, item in value.items():
-            known = canonical("field", key) if isinstance(key, str) else key
-            name = known if known in cls.model_fields else key
-            if name in fields or (name != key and name in value):
-                raise FieldError(f"found {quote(key)} and {quote(name)}, which are the same; expected one of them")
-            fields[name] = item
-        return fields
-
-
-class Choice(SpecModel):
-    """A row of a table with parameters of one's own, or a formula.
-
-    A spec writes ``tanh``, ``{leaky_relu: {slope: 0.1}}`` or ``{formula: "x*sigmoid(x)"}``. Parameters that are not
-    given keep the table's defaults and are not listed; the name of a formula is ``formula``.
-
-    >>> Choice(name="leaky_relu", parameters=(("slope", 0.1),)).to_plain()
-    {'leaky_relu': {'slope': 0.1}}
-    """
-
-    name: str
-    parameters: tuple[tuple[str, float], ...] = ()
-    formula: str | None = None
-
-    @model_serializer
-    def to_plain(self) -> str | dict[str, Any]:
-        """The short form that specs are written in."""
-        if self.formula is not None:
-            return {"formula": self.formula}
-        return {self.name: dict(self.parameters)} if self.parameters else self.name
-
-
-class _Row(Protocol):
-    @property
-    def parameters(self) -> Mapping[str, float]: ...
-
-
-@dataclass(frozen=True)
-class _Table:
-    """What a choice is made from, and over which variables its formulas are; the first of them must occur."""
-
-    kind: str
-    rows: Mapping[str, _Row]
-    variables: tuple[str, ...]
-
-    def choose(self, value: object) -> object:
-        """The :class:`Choice` that a value of a spec stands for; None stays None."""
-        if value is None:
-            return None
-        if isinstance(value, Choice):
-            return self.choose(value.to_plain())
-        if isinstance(value, str):
-            return self._named(value, {})
-        if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value)), str):
-            ((name, content),) = value.items()
-            return self._formula(content) if name == "formula" else self._named(name, content)
-        raise FieldError(
-            f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}} or {{formula: text}}, "
-            f"found {quote(value)}"
-        )
-
-    @property
-    def _article(self) -> str:
-        return "an" if self.kind[0] in "aeiou" else "a"
-
-    def _named(self, name: str, parameters: object) -> Choice:
-        name = canonical(self.kind, name)
-        if name == "softmax":
-            raise FieldError(
-                "expected a function of one number, found 'softmax', which is part of the loss softmax_cross_entropy: "
-                "with it the last layer needs no activation"
-            )
-        if name not in self.rows:
-            raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
-        known = self.rows[name].parameters
-        if not isinstance(parameters, Mapping):
-            raise FieldError(f"expected a mapping of parameters, found {quote(parameters)}", (name,))
-        for parameter, value in parameters.items():
-            if parameter not in known:
-                raise FieldError(unknown("parameter", parameter, known), (name,))
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-                raise FieldError(f"expected a finite number, found {quote(value)}", (name, parameter))
-        return Choice(name=name, parameters=tuple((key, float(parameters[key])) for key in sorted(parameters)))
-
-    def _formula(self, text: object) -> Choice:
-        path = ("formula",)
-        if not isinstance(text, str):
-            raise FieldError(f"expected a formula in quotes, found {quote(text)}", path)
-        if (problem := _formula_problem(text, self.variables)) is not None:
-            raise FieldError(problem, path)
-        return Choice(name="formula", formula=text)
-
-
-@lru_cache(maxsize=256)
-def _formula_problem(text: str, variables: tuple[str, ...]) -> str | None:
-    """What is wrong with a formula in these variables, worked out once however many layers have it."""
-    symbols = {name: Symbol(name, real=True) for name in variables}
-    try:
-        expression = parse_formula(text, symbols, FUNCTIONS, "")
-    except SpecError as error:
-        return str(error).removeprefix(": ")
-    if symbols[variables[0]] not in postorder(expression):
-        return f"{quote(text)} does not depend on {variables[0]}; expected a formula in {variables[0]}"
-    return None
-
-
-_ACTIVATION = _Table("activation", ACTIVATIONS, ("x",))
-_LOSS = _Table("loss", LOSSES, ("output", "target"))
-
-
-def choice(kind: Literal["activation", "loss"], value: object) -> object:
-    """What a spec's value for an activation or a loss stands for, given in Python: a :class:`Choice`, or None.
-
-    >>> choice("activation", {"leaky_relu": {"slope": 0.1}}).parameters
-    (('slope', 0.1),)
-    """
-    try:
-        return (_ACTIVATION if kind == "activation" else _LOSS).choose(value)
-    except FieldError as error:
-        raise SpecError(_sentence(kind, error.path, str(error))) from None
-
-
-def _one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
-    def check(name: str | None) -> str | None:
-        name = name if name is None else canonical(kind, name)
-        if name is not None and name not in names:
-            raise FieldError(unknown(kind, name, names))
-        return name
-
-    return AfterValidator(check)
+# --- fields -------------------------------------------------------------------------------------------------------
 
 
 def _printable(text: str | None) -> str | None:
@@ -245,20 +56,33 @@ def few_layers(value: object) -> object:
     """Layers and formulas are counted before each is looked at, for a formula may take a tenth of a second."""
     if not isinstance(value, (list, tuple)):
         return value
-    if len(value) > MAX_LAYERS:
-        raise FieldError(f"expected at most {MAX_LAYERS:,} layers, found {len(value):,}")
-    characters = sum(len(text) for text in {text for layer in value for text in _formulas(layer)})
+    if (count := _count(value)) > MAX_LAYERS:
+        raise FieldError(f"expected at most {MAX_LAYERS:,} layers, found {count:,}")
+    characters = sum(len(text) for text in {text for layer in value for text in _texts(layer)})
     if characters > MAX_FORMULAS:
         raise FieldError(f"expected formulas of at most {MAX_FORMULAS:,} characters in all, found {characters:,}")
     return value
 
 
-def _formulas(layer: object) -> Iterator[str]:
-    """The texts in a layer that are formulas."""
-    activations = layer.values() if isinstance(layer, Mapping) else ()
-    for activation in activations:
-        if isinstance(activation, Mapping) and isinstance(text := activation.get("formula"), str):
+def _texts(layer: object) -> Iterator[str]:
+    """The texts in a layer, and in the layers inside, that are formulas."""
+    if isinstance(layer, Mapping):
+        if isinstance(text := layer.get("formula"), str):
             yield text
+        for content in layer.values():
+            yield from _texts(content)
+    elif isinstance(layer, (list, tuple)):
+        for content in layer:
+            yield from _texts(content)
+
+
+def _count(layers: object) -> int:
+    """How many layers there are in a list of them, those inside others too."""
+    if isinstance(layers, Mapping):
+        return 1 + sum(_count(content) for content in layers.values() if isinstance(content, (list, tuple)))
+    if isinstance(layers, (list, tuple)):
+        return sum(map(_count, layers))
+    return int(isinstance(layers, str))
 
 
 def _separator(text: str | None) -> str | None:
@@ -283,37 +107,50 @@ def _listed_columns(value: object) -> object:
     return () if value == [] else (value,) if isinstance(value, str) else _columns(value)
 
 
+LBFGS = "lbfgs"
+"""The optimiser that is no rule for one batch."""
+
 # --- the models ---------------------------------------------------------------------------------------------------
 
-_Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
 _Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
-class LayerSpec(SpecModel):
-    """A dense layer of ``dense`` units, an activation, or a dense layer followed by an activation."""
-
-    dense: _Units | None = None
-    bias: bool = True
-    activation: Annotated[Choice | None, BeforeValidator(_ACTIVATION.choose)] = None
-    initialiser: Annotated[str | None, _one_of("initialiser", INITIALISERS)] = None
-
-    @model_validator(mode="after")
-    def _is_something(self) -> LayerSpec:
-        if self.dense is None and self.activation is None:
-            raise FieldError("expected a layer with 'dense', 'activation' or both, found neither")
-        if self.dense is None and (self.initialiser is not None or not self.bias):
-            raise FieldError("found 'bias' or 'initialiser' without weights; expected them beside 'dense'")
-        return self
-
-
 def _usual_rate(fields: Mapping[str, Any]) -> float:
-    """The optimiser's own; any will do where there is none of the name, which is refused."""
-    return OPTIMISERS[fields.get("optimiser", "nesterov")].learning_rate
+    """The optimiser's own; any will do where there is none of the name, which is refused, and none is needed."""
+    return OPTIMISERS[
+        fields.get("optimiser", "nesterov") if fields.get("optimiser") != LBFGS else "nesterov"
+    ].learning_rate
+
+
+def _sensible(schedule: Choice) -> Choice:
+    """Counts of epochs are at least 1, and no rate is below 0."""
+    for name, value in schedule.parameters:
+        least = 1 if name in ("every", "patience") else 0
+        if value < least:
+            raise FieldError(f"expected a number of at least {least}, found {value:g}", (schedule.name, name))
+    return schedule
+
+
+def _by_class(value: object) -> object:
+    """Names of classes may be written as numbers."""
+    if isinstance(value, Mapping):
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < inf:
+                raise FieldError(f"expected a number above 0, found {quote(weight)}", (str(name),))
+        return {str(name): float(weight) for name, weight in value.items()}
+    if value in (None, "balanced"):
+        return value
+    raise FieldError(f"expected 'balanced' or {{class: number}}, found {quote(value)}")
 
 
 class TrainingSpec(SpecModel):
     """How a network is trained. ``patience``: epochs without a better validation loss before training stops.
+
+    optimiser: a name of :data:`symnn.optimisers.OPTIMISERS`, or ``lbfgs``, whose epochs are steps on all rows at once.
+    gradient_clip: gradients that are longer are shortened to this length. schedule: of the learning rate, a name of
+    :data:`symnn.schedules.SCHEDULES`, or with parameters, as in ``{"step": {"every": 10, "factor": 0.5}}``.
+    class_weights: how much the rows of each class count, by its name; "balanced" makes all classes count as much.
 
     The learning rate is that of the optimiser's row in :data:`symnn.optimisers.OPTIMISERS` unless given.
 
@@ -321,12 +158,17 @@ class TrainingSpec(SpecModel):
     (0.05, 0.02)
     """
 
-    optimiser: Annotated[str, _one_of("optimiser", OPTIMISERS)] = "nesterov"
+    optimiser: Annotated[str, one_of("optimiser", {**OPTIMISERS, LBFGS: None})] = "nesterov"
     learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=_usual_rate)
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    rho: _Momentum = 0.9
+    decay: Annotated[float, Field(ge=0)] = 0.01
+    gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    schedule: Annotated[Choice, BeforeValidator(SCHEDULE.choose), AfterValidator(_sensible)] = Choice(name="constant")
+    class_weights: Annotated[Literal["balanced"] | dict[str, float] | None, BeforeValidator(_by_class)] = None
     batch_size: Annotated[int, Field(ge=1)] = 32
     epochs: Annotated[int, Field(ge=1)] = 30
     seed: Annotated[int, Field(ge=0)] = 0
@@ -355,7 +197,7 @@ class DataSpec(SpecModel):
     'digits'
     """
 
-    name: Annotated[str | None, _one_of("data set", BUILTIN)] = None
+    name: Annotated[str | None, one_of("data set", BUILTIN)] = None
     file: Annotated[str | None, AfterValidator(_printable)] = None
     target: Annotated[str | tuple[str, ...] | None, BeforeValidator(_columns)] = None
     task: Task = "auto"
@@ -393,6 +235,10 @@ class DataSpec(SpecModel):
         return self
 
 
+Layers: TypeAlias = Annotated[LayersField, BeforeValidator(few_layers)]
+"""The entries of a spec that are its layers, one after the other."""
+
+
 class Spec(SpecModel):
     """A network, its loss and how to train it.
 
@@ -401,33 +247,32 @@ class Spec(SpecModel):
     ('tanh', 'nesterov', 9)
     """
 
-    models = {"layers": LayerSpec, "training": TrainingSpec, "data": DataSpec}
+    models: ClassVar = {"training": TrainingSpec, "data": DataSpec}
 
-    inputs: _Units = Field(description="the number of features of a sample")
-    layers: Annotated[tuple[LayerSpec, ...], Field(strict=False), BeforeValidator(few_layers)] = Field(
-        description="a list of layers"
-    )
-    loss: Annotated[Choice, BeforeValidator(_LOSS.choose)] = Field(description="the name of a loss or a formula")
+    inputs: Annotated[Inputs, PlainValidator(read_inputs)] = Field(description="the number of features of a sample")
+    layers: Layers = Field(description="a list of layers")
+    loss: Annotated[Choice, BeforeValidator(LOSS.choose)] = Field(description="the name of a loss or a formula")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    l1: Annotated[float, Field(ge=0)] = 0.0
     training: TrainingSpec = TrainingSpec()
     data: DataSpec | None = None
 
     @model_validator(mode="after")
     def _has_reasonable_size(self) -> Spec:
-        if all(layer.dense is None for layer in self.layers):
-            raise FieldError("expected at least one layer with 'dense', found none", ("layers",))
-        if self.parameter_count > MAX_PARAMETERS:
-            raise FieldError(
-                f"expected at most {MAX_PARAMETERS:,} parameters, found {self.parameter_count:,}", ("layers",)
-            )
+        count = checked_parameters(self.layers, input_shape(self.inputs))
+        reading = resolve_loss(self.loss)[0].reading
+        try:
+            require_scores(self.layers, reading)
+        except FieldError as error:
+            raise error.within("layers") from None
+        if not count:
+            raise FieldError("expected at least one layer with weights, such as 'dense', found none", ("layers",))
         return self
 
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases."""
-        dense = [layer for layer in self.layers if layer.dense is not None]
-        widths = [self.inputs, *(layer.dense or 0 for layer in dense)]
-        return sum((fan_in + layer.bias) * fan_out for layer, fan_in, fan_out in zip(dense, widths, widths[1:]))
+        return checked_parameters(self.layers, input_shape(self.inputs))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold and :func:`load_spec` reads back to an equal spec.
@@ -439,8 +284,27 @@ class Spec(SpecModel):
         >>> plain["layers"], plain["loss"], load_spec(plain) == spec
         ([{'dense': 1, 'bias': False}], 'huber', True)
         """
-        plain = self.model_dump(mode="json", exclude_none=True)
-        return {**plain, "layers": [layer.model_dump(mode="json", exclude_defaults=True) for layer in self.layers]}
+        rest = self.model_dump(mode="json", exclude_none=True, exclude={"inputs", "layers"})
+        return {
+            "inputs": plain_inputs(self.inputs),
+            "layers": [layer.to_plain(within=("layers", number)) for number, layer in enumerate(self.layers)],
+            **rest,
+        }
+
+
+def checked_parameters(layers: Sequence[Layer], given: Shape) -> int:
+    """The number of weights and biases of layers.
+
+    Raises :class:`FieldError` at the field ``layers`` for shapes that do not fit and for more than a hundred million.
+    """
+    try:
+        shape_after(layers, given)
+        count = sum(prod(p.shape) for here in placed(layers, given) for p in here.own.values())
+        if count > MAX_PARAMETERS:
+            raise FieldError(f"expected at most {MAX_PARAMETERS:,} parameters, found {count:,}")
+    except FieldError as error:
+        raise error.within("layers") from None
+    return count
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -474,9 +338,9 @@ def read_spec(model: type[_Read], source: str | Path | Mapping[str, Any], name: 
         _require_purpose(model, content)
         return model.model_validate(content)
     except FieldError as error:
-        raise SpecError(_sentence(name, error.path, str(error))) from None
+        raise SpecError(sentence(name, error.path, str(error))) from None
     except ValidationError as error:
-        raise SpecError(_describe(name, model, error)) from None
+        raise SpecError(describe(name, model, error)) from None
 
 
 @dataclass(frozen=True)
@@ -492,7 +356,7 @@ PURPOSES = (
     Purpose(
         "a network",
         "symnn train, formulas, check, compare, steps and compile",
-        frozenset({"loss", "weight_decay", "training", "data"}),
+        frozenset({"loss", "weight_decay", "l1", "training", "data"}),
     ),
     Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
 )
@@ -678,68 +542,4 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     ".yaml": _parse_yaml,
     ".yml": _parse_yaml,
     ".json": _parse_json,
-}
-
-
-# --- errors -------------------------------------------------------------------------------------------------------
-
-
-def _sentence(source: str, path: Steps, message: str) -> str:
-    """One line: file, field, message.
-
-    >>> _sentence("digits.yaml", ("layers", 0, "activation"), "unknown activation 'tahn'")
-    "digits.yaml: layers[0].activation: unknown activation 'tahn'"
-    """
-    steps = (f"[{step}]" if isinstance(step, int) else f".{quote(step)[1:-1]}" for step in path)
-    field = "".join(steps).removeprefix(".")
-    return f"{source}: {field}: {message}" if field else f"{source}: {message}"
-
-
-def _describe(source: str, model: type[SpecModel], error: ValidationError) -> str:
-    """The first error and the number of others; a misspelt field comes first, for it explains a missing one."""
-    # A default that depends on a field which is wrong is none of the user's mistakes.
-    errors = [one for one in error.errors(include_url=False) if one["type"] != "default_factory_not_called"]
-    errors.sort(key=lambda one: one["type"] != "extra_forbidden")
-    path, message = _explain(model, errors[0])
-    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return _sentence(source, path, message) + others
-
-
-def _explain(model: type[SpecModel], error: Mapping[str, Any]) -> tuple[Steps, str]:
-    """Where an error of pydantic's is, and our words for it."""
-    path: Steps = error["loc"]
-    context: Mapping[str, Any] = error.get("ctx", {})
-    cause = context.get("error")
-    if isinstance(cause, FieldError):
-        return (*path, *cause.path), str(cause)
-    if error["type"] == "extra_forbidden":
-        return path[:-1], unknown("field", str(path[-1]), _fields_at(model, path))
-    if error["type"] == "missing":
-        field = _fields_at(model, path)[str(path[-1])]
-        return path[:-1], f"missing field {quote(path[-1])}; expected {field.description}"
-    expected = EXPECTED.get(error["type"], "another value").format(**context)
-    return path, f"expected {expected}, found {quote(error['input'])}"
-
-
-def _fields_at(model: type[SpecModel], path: Sequence[str | int]) -> dict[str, FieldInfo]:
-    """The fields beside the last step of a path, by the names that a spec gives them."""
-    fields = (model.models.get(path[0], model) if len(path) > 1 else model).model_fields
-    return {field.alias or name: field for name, field in fields.items()}
-
-
-#: What pydantic's kinds of error expected, in the words of the spec.
-EXPECTED: Mapping[str, str] = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a text",
-    "tuple_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping of fields",
-    "model_attributes_type": "a mapping of fields",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number of at least {ge}",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number of at most {le}",
-    "literal_error": "{expected}",
 }

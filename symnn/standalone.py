@@ -12,6 +12,7 @@ from codegen.emit.numba import PREAMBLE, describe, functions
 from codegen.schedule import ScheduleName, schedule
 from symnn.errors import SpecError
 from symnn.network import Network
+from symnn.shapes import extents
 
 SELF_TEST = '''
 
@@ -19,9 +20,9 @@ def self_test(samples=5, seed=0):
     """The largest |analytic - numerical|/max(1, |analytic|, |numerical|) of the gradient, by central differences."""
     generator = np.random.Generator(np.random.PCG64(seed))
     theta = generator.normal(0.0, 0.5, PARAMETERS).astype(DTYPE)
-    x = generator.normal(size=(samples, INPUTS)).astype(DTYPE)
+    x = generator.normal(size=(samples, {inputs})).astype(DTYPE)
     y = {target}
-    loss, gradient = value_and_grad(theta, x, y)
+    loss, gradient = value_and_grad(theta, x, y{masks})
     assert np.isfinite(loss) and np.isfinite(gradient).all() and np.isfinite(forward(theta, x)).all()
     worst = 0.0
     entries = generator.permutation(PARAMETERS)[:200]
@@ -30,7 +31,8 @@ def self_test(samples=5, seed=0):
         above, below = theta.copy(), theta.copy()
         above[entry] += step
         below[entry] -= step
-        difference = (value_and_grad(above, x, y)[0] - value_and_grad(below, x, y)[0]) / (above[entry] - below[entry])
+        difference = value_and_grad(above, x, y{masks})[0] - value_and_grad(below, x, y{masks})[0]
+        difference /= above[entry] - below[entry]
         scale = max(1.0, abs(difference), abs(gradient[entry]))
         worst = max(worst, abs(difference - gradient[entry]) / scale)
     return worst, len(entries)
@@ -58,6 +60,10 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
         if network.target.kind == "integer"
         else ("generator.uniform(0.0, 1.0, (samples, OUTPUTS)).astype(DTYPE)")
     )
+    shape = extents(network.input_shape)
+    inputs = "INPUTS" if len(shape) == 1 else ", ".join(map(str, shape))
+    shapes = (", ".join(map(str, ("samples", *mask.variable.shape[1:]))) for mask in network.masks)
+    masks = "".join(f", np.ones(({shape}), DTYPE)" for shape in shapes)  # none of the numbers is left out
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     real = dtype_name(dtype)
     parts = [_part(network, network.forward_graph, real, chosen, "forward_")]
@@ -74,7 +80,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             "",
             PREAMBLE,
             f"DTYPE = np.{real}",
-            f"INPUTS, OUTPUTS, PARAMETERS = {network.inputs}, {network.outputs}, {network.parameter_count}",
+            f"INPUTS, OUTPUTS, PARAMETERS = {network.features}, {network.outputs}, {network.parameter_count}",
             f"PARAMETER_LAYOUT = {parameters!r}",
             "",
             *(text for _, text in parts),
@@ -82,7 +88,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             "forward = forward_kernel",
             "value_and_grad = gradient_kernel",
         ]
-    ) + SELF_TEST.format(target=target, tolerance=TOLERANCES[real])
+    ) + SELF_TEST.format(target=target, inputs=inputs, masks=masks, tolerance=TOLERANCES[real])
 
 
 def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, prefix: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from symnn.descent import checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.given import MOST, called, names, whole_number
 from symnn.network import Network
+from symnn.samples import example
 
 METHODS = ("forward", "central", "complex")
 
@@ -56,25 +57,16 @@ def check(
     theta = checked_parameters(model, theta, "theta").astype(np.float64)
     narrow = {name: value.astype(dtype) if value.dtype.kind == "f" else value for name, value in values.items()}
     try:
-        _, gradient = model.value_and_grad(theta.astype(dtype), narrow["x"], narrow["y"])
+        _, gradient = model.value_and_grad(theta.astype(dtype), *(narrow[variable.name] for variable in network.data))
     except (TypeError, ValueError) as error:  # the call says which array does not fit, and how
         raise DataError(str(error)) from None
     return check_gradient(
-        network.graph,
+        network.training_graph,
         "loss",
-        {**network.split(theta), **values},
+        {**network.unmerged(theta), **values},
         list(network.layout),
-        gradient=network.split(gradient),
+        gradient=network.unmerged(gradient),
         methods=methods,
         seed=seed,
         dtype=dtype,
     )
-
-
-def example(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
-    """Random inputs, and targets of the kind that the loss wants."""
-    x = generator.normal(size=(samples, network.inputs))
-    if network.target.kind == "integer":
-        return {"x": x, "y": generator.integers(0, network.outputs, samples)}
-    rows = generator.uniform(0.05, 1.0, (samples, network.outputs))
-    return {"x": x, "y": rows / rows.sum(axis=1, keepdims=True) if network.reading == "classes" else rows}

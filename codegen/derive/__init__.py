@@ -6,13 +6,15 @@ from typing import Literal
 
 from codegen.derive.local import local_derivatives
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
+from codegen.derive.requests import straight
 from codegen.derive.requests.hessian import gauss_newton, hessian
 from codegen.derive.requests.jacobian import Mode, forward, jacobian
 from codegen.derive.requests.mixed import mixed_partials
 from codegen.derive.requests.per_sample import per_sample_gradients
 from codegen.derive.requests.products import hvp, jvp, vjp
-from codegen.derive.requests.request import Named, Wrt, prepare, require_scalar
+from codegen.derive.requests.request import Named, Wrt, asked, prepare, require_scalar
 from codegen.derive.requests.sparse import SparseJacobian, sparse_jacobian
+from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import reverse
 from codegen.errors import DerivationError
 from codegen.ir.equation import over
@@ -54,8 +56,11 @@ def gradient(graph: Graph, of: Named, wrt: Wrt | None = None, method: Method = "
     """
     if method not in METHODS:
         raise DerivationError(f"unknown method {method!r}, expected one of {', '.join(METHODS)}")
+    vertex, names = asked(graph, of, wrt)
+    require_scalar(graph, vertex, "gradient")
+    if method == "reverse" and (formulas := Straight.of(graph, vertex, names)) is not None:
+        return straight.gradient(formulas, vertex, names)
     prepared, of, names = prepare(graph, of, wrt)
-    require_scalar(prepared, of, "gradient")
     return METHODS[method](prepared, of, names)
 
 

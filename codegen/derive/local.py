@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
+from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol, expand
 from sympy.core.basic import Basic
 
 from codegen.errors import DerivationError
@@ -14,7 +14,7 @@ from codegen.functions import canonical, equal
 from codegen.functions.kinks import Extremum
 from codegen.functions.special import WRITTEN, as_written
 from codegen.ir.affine import affine
-from codegen.ir.cells import Cell
+from codegen.ir.cells import Cell, overlap
 from codegen.ir.constants import faulty_constant
 from codegen.ir.equation import Equation
 from codegen.ir.ranges import missing, on_axis
@@ -23,6 +23,7 @@ from codegen.ir.validation import quote
 from codegen.walk import (
     extent,
     fresh_index,
+    indices,
     is_leaf,
     is_reference,
     leaves,
@@ -112,7 +113,12 @@ def _template(skeleton: Skeleton) -> tuple[Basic, ...]:
 @lru_cache(maxsize=8192)
 def _derivative(skeleton: Skeleton, number: int) -> Expr | str | None:
     """The derivative by one placeholder; the constant in it that is no real number, or None if SymPy has none."""
-    derivative = canonical(canonical(_template(skeleton)[-1]).diff(_placeholder(number)))
+    return derivative_of(_template(skeleton)[-1], _placeholder(number))
+
+
+def derivative_of(expression: Expr, symbol: Symbol) -> Expr | str | None:
+    """SymPy's derivative; the constant in it that is no real number, or None if SymPy has none."""
+    derivative = canonical(canonical(expression).diff(symbol))
     if derivative.has(Derivative, Subs):
         return None
     return faulty_constant(derivative) or derivative
@@ -140,10 +146,10 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
         if not isinstance(subscript, (Idx, Integer)):
             sums.append((subscript, index))
         elif not isinstance(subscript, Idx):
-            if element is None:
-                brackets.append(equal(index, subscript))
-            elif int(subscript) != element:
+            if not overlap((element,), (int(subscript),)):
                 return None
+            if not isinstance(element, int):
+                brackets.append(_bracket(index, subscript))
         elif subscript in renaming:
             brackets.append(equal(index, renaming[subscript]))
         else:
@@ -164,11 +170,17 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
     return summand(Mul(placed(body, changed, conditions), *brackets), [renaming[index] for index in summed])
 
 
+def _bracket(key: Expr, value: Expr) -> Expr:
+    """[t + 1 = 3], written as [t = 2]."""
+    index = indices(key)[0]
+    return equal(index, expand(value - (key - index)))
+
+
 def _has_range_of(value: Expr, index: Idx) -> bool:
     """Whether a value is one of an index's, whatever it is."""
     n = extent(index)
     if isinstance(value, Idx):
-        return value.upper == index.upper
+        return extent(value) == n
     return isinstance(value, Integer) and isinstance(n, int) and 0 <= int(value) < n
 
 
@@ -183,7 +195,9 @@ def _solved(
     for subscript, wanted in sums:
         form = affine(reindex(reindex(subscript, renaming), solved))
         assert form is not None, subscript
-        index = max((i for i in form.indices if i in open_ and abs(form.coefficient(i)) == 1), key=_length, default=None)
+        index = max(
+            (i for i in form.indices if i in open_ and abs(form.coefficient(i)) == 1), key=_length, default=None
+        )
         value = None if index is None else form.solved(index, wanted)
         if index is None or value is None:
             brackets.append(equal(wanted, form.expression))
@@ -200,7 +214,7 @@ def _length(index: Idx) -> tuple[bool, int]:
 
 def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]) -> dict[Idx, Idx]:
     """The summed indices under names that the vertex does not use."""
-    of_vertex = {index.name for index in key if isinstance(index, Idx)}
+    of_vertex = {index.name for subscript in key for index in indices(subscript)}
     taken = of_vertex | {index.name for index in domain}
     renamed: dict[Idx, Idx] = {}
     for index in summed:

@@ -12,6 +12,7 @@ from sympy import Expr, Integer
 
 from codegen.derive.accumulation import Totals, slope
 from codegen.derive.edges import active_edges
+from codegen.derive.guards import Guards
 from codegen.derive.local import pull_back
 from codegen.derive.requests.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
@@ -90,6 +91,7 @@ class _Walk:
 
     def __init__(self, graph: Graph, of: str, wrt: Sequence[str]) -> None:
         self.graph, self.of, self.wrt, self.totals = graph, of, wrt, Totals(graph)
+        self.guards = Guards(self.totals.equations)
         self.edges, self.active = active_edges(graph, of, wrt)
         self.definition = {equation.cell: equation for equation in graph.equations}
         self.numbers = count(1)
@@ -117,9 +119,10 @@ class _Walk:
         adjoint = self._adjoint(equation, product)
         factor = adjoint * self.totals.portion(equation)
         for reference, local in self.edges[equation.cell].items():
+            longer = self.guards.product(local, local, factor)
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
-                    term = pull_back(factor * local, equation.domain, reference, cell, self.graph.keys[cell])
+                    term = pull_back(longer, equation.domain, reference, cell, self.graph.keys[cell])
                     if term is not None:
                         yield cell, term
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,7 +40,12 @@ def operands(node: Expr) -> tuple[tuple[int, ...], tuple[Expr, ...]]:
 
 def symbols(graph: Graph) -> tuple[str, ...]:
     """The functions of SciPy that code of a graph calls, in order of their names."""
-    return tuple(sorted({name for kind in _special(graph) for name in operation(kind).calls or ()}))
+    return called_by(_special(graph))
+
+
+def called_by(kinds: Iterable[type[Basic]]) -> tuple[str, ...]:
+    """The functions of SciPy that code of these operations calls, in order of their names."""
+    return tuple(sorted({name for kind in kinds for name in operation(kind).calls or ()}))
 
 
 def uses_special(graph: Graph) -> bool:

@@ -28,6 +28,7 @@ from codegen.schedule.program import (
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Store,
@@ -292,11 +293,13 @@ class FunctionWriter(ValueWriter):
                 yield from (f"{pad}{line}" for line in self.statement(statement, scope))
 
     def range_text(self, loop: Loop, scope: Scope, stop: str) -> str:
-        """The bounds of a loop."""
+        """The bounds of a loop, the last value first where it goes backward."""
+        backward = isinstance(loop.mode, Scan) and loop.mode.step < 0
         if loop.is_whole:
-            return stop
+            return f"{stop} - 1, -1, -1" if backward else stop
         starts, stops = ([self.bound_text(b, scope) for b in bounds] for bounds in (loop.starts, loop.stops))
-        return f"{_extreme('max', starts)}, {_extreme('min', stops)}"
+        first, last = _extreme("max", starts), _extreme("min", stops)
+        return f"{last} - 1, {first} - 1, -1" if backward else f"{first}, {last}"
 
     def bound_text(self, bound: Bound, scope: Scope) -> str:
         text = self.integer_text(bound.over, scope)

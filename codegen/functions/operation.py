@@ -38,6 +38,12 @@ class Ends:
     limit: int | None = None
     """Beyond ±2^limit it has its value at ±inf."""
 
+    @property
+    def bounded(self) -> bool:
+        """Whether it is real everywhere and between two numbers."""
+        everywhere = self.low == -math.inf and self.high == math.inf and not self.poles
+        return everywhere and not any("inf" in end for end in (self.below, self.above))
+
 
 ORDINARY = (-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9, 4.4)
 WITH_ZERO = (-5.3, -1.7, -0.31, 0.0, 0.62, 1.9, 4.4)

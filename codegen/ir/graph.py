@@ -19,10 +19,14 @@ from codegen.cached import Fields, cached_property
 from codegen.errors import CodegenError, GraphError
 from codegen.ir.cells import Cell, cell_of, overlap
 from codegen.ir.equation import Equation, Kind, Variable, sample_extent
+from codegen.ir.formulas import Formulas
+from codegen.ir.order import Scan, flat, in_steps
+from codegen.ir.ranges import elements_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
-from codegen.ir.validation import in_order, known_names, validate
-from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, shape, subscripts
+from codegen.ir.validation import known_names, validate
+from codegen.markup import preformatted
+from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, lengths_in, shape, subscripts
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,33 @@ class Graph(Fields):
         for name in ("inputs", "equations", "outputs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         validate(self.inputs, self.equations, self.outputs)
-        object.__setattr__(self, "equations", in_order(self.equations))
+        steps = in_steps(self.equations)
+        object.__setattr__(self, "equations", flat(steps))
+        self.__dict__["steps"] = steps
+
+    @staticmethod
+    def of_formulas(inputs: Sequence[Variable], formulas: Formulas, outputs: Sequence[Variable]) -> Graph:
+        """The graph of formulas, of which some are outputs; its equations are written when they are asked for."""
+        graph = object.__new__(Graph)
+        graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(variable.name for variable in outputs))
+        graph.__dict__.update(formulas=formulas, ends=formulas.variables)
+        return graph
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "equations" or "formulas" not in self.__dict__:
+            raise AttributeError(name)
+        return self.__dict__.setdefault(name, tuple(self.__dict__["formulas"].equations()))
+
+    @cached_property
+    def formulas(self) -> Formulas | None:
+        """The equations as interned nodes; None if one of them has an index, or reads integers."""
+        return Formulas.of(self.inputs, self.equations)
+
+    @cached_property
+    def ends(self) -> Mapping[str, Variable]:
+        """The inputs and outputs by name."""
+        names = {*self.outputs, *(variable.name for variable in self.inputs)}
+        return {name: variable for name, variable in self.variables.items() if name in names}
 
     @cached_property
     def variables(self) -> Mapping[str, Variable]:
@@ -114,7 +144,7 @@ class Graph(Fields):
     @cached_property
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents, in order of first occurrence in the shapes of the inputs."""
-        found = dict.fromkeys(n for v in self.variables.values() for n in v.shape if is_symbolic(n))
+        found = dict.fromkeys(symbol for v in self.inputs for n in v.shape for symbol in lengths_in(n))
         return tuple(found)
 
     @cached_property
@@ -124,11 +154,12 @@ class Graph(Fields):
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        return self.meeting(cell_of(reference))
+        cell = cell_of(reference)
+        return (cell,) if cell in self._vertices else self.meeting(Cell(cell.name, elements_read(reference)))
 
     def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
         """The references of an equation, each with the vertices that it reads."""
-        return ((access.reference, self.meeting(access.cell)) for access in equation.reads)
+        return ((access.reference, self.resolve(access.reference)) for access in equation.reads)
 
     def meeting(self, cell: Cell) -> tuple[Cell, ...]:
         """The vertices that share elements with this piece of a variable: itself, if it is one."""
@@ -139,16 +170,33 @@ class Graph(Fields):
     def upstream(self, *names: str, through: Callable[[Equation], Iterable[Expr]] | None = None) -> set[Cell]:
         """The vertices that these variables are computed from, their own included; ``through`` some references only."""
         found = {cell for name in names for cell in self.cells[name]}
-        for equation in reversed(self.equations):
-            if equation.cell in found:
-                if through is None:
-                    found.update(cell for _, cells in self.read_by(equation) for cell in cells)
-                else:
-                    found.update(cell for reference in through(equation) for cell in self.resolve(reference))
+        before = 0
+        while len(found) > before:
+            before = len(found)
+            for equation in reversed(self.equations):
+                if equation.cell in found:
+                    if through is None:
+                        found.update(cell for _, cells in self.read_by(equation) for cell in cells)
+                    else:
+                        found.update(cell for reference in through(equation) for cell in self.resolve(reference))
+            if not self.scans:
+                break
         return found
+
+    @cached_property
+    def steps(self) -> tuple[Equation | Scan, ...]:
+        """The equations in order, those that depend on each other's earlier values as one scan."""
+        return in_steps(self.equations)
+
+    @cached_property
+    def scans(self) -> Mapping[Cell, Scan]:
+        """The scan that an equation is part of, by its vertex; none for most."""
+        return {equation.cell: step for step in self.steps if isinstance(step, Scan) for equation in step.equations}
 
     def variable(self, name: str) -> Variable:
         """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""
+        if name in self.ends:
+            return self.ends[name]
         if name not in self.variables:
             raise GraphError(f"the graph has no variable {name!r} (it has: {known_names(list(self.variables))})")
         return self.variables[name]
@@ -161,7 +209,9 @@ class Graph(Fields):
 
     def with_outputs(self, *names: str | Iterable[str]) -> Graph:
         """The same equations with other outputs: names, or one list of them."""
-        listed = (name for given in names for name in ([given] if isinstance(given, str) else given))
+        listed = [name for given in names for name in ([given] if isinstance(given, str) else given)]
+        if "equations" not in self.__dict__ and self.formulas is not None and self.formulas.has(listed):
+            return Graph.of_formulas(self.inputs, self.formulas, [self.variable(name) for name in listed])
         return Graph(self.inputs, self.equations, tuple(listed))
 
     def unroll(self, limit: int = 100_000) -> Graph:
@@ -182,6 +232,14 @@ class Graph(Fields):
     def __str__(self) -> str:
         inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
         return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.inputs)} inputs, {len(self.equations)} equations"
+        outputs = ", ".join(self.outputs[:4]) + (", …" if len(self.outputs) > 4 else "")
+        return f"<Graph of {outputs}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
 
 def require_graph(given: Any, error: type[CodegenError]) -> None:

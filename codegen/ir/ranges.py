@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 
 import sympy
-from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Symbol, expand
+from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Rational, expand, igcd, ilcm
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from codegen.functions import equal
 from codegen.ir.affine import Affine, affine
-from codegen.walk import Extent, extent, is_leaf, is_plain, postorder, references, rewrite_leaves, shape, subscripts
+from codegen.walk import (
+    Extent,
+    as_extent,
+    is_leaf,
+    is_plain,
+    is_reference,
+    leaves,
+    postorder,
+    references,
+    rewrite_leaves,
+    shape,
+    subscripts,
+)
 
 #: What a comparison of two sums says: these are at least 0, from their difference.
-FORMS = {
+FORMS: Mapping[type[Basic], Callable[[Expr], tuple[Expr, ...]]] = {
     sympy.GreaterThan: lambda d: (d,),
     sympy.StrictGreaterThan: lambda d: (d - 1,),
     sympy.LessThan: lambda d: (-d,),
@@ -32,6 +44,7 @@ FORMS = {
 def is_natural(number: Expr) -> bool:
     """Whether a sum of lengths and integers is at least 0 for all lengths from 1.
 
+    >>> from sympy import Symbol
     >>> n = Symbol("n", integer=True, positive=True)
     >>> is_natural(n - 1), is_natural(n - 2), is_natural(3 - n)
     (True, False, False)
@@ -61,14 +74,29 @@ def conjuncts(condition: Basic) -> tuple[Basic, ...]:
 
 @lru_cache(maxsize=16384)
 def forms_of(comparison: Basic) -> tuple[Affine, ...] | None:
-    """The sums of indices that are at least 0 where a comparison holds, and only there; None for anything else."""
+    """The sums of indices that are at least 0 where a comparison holds, and only there; None for anything else.
+
+    >>> i = Idx("i", 9)
+    >>> [form.expression for form in forms_of(2 * i <= 5)]
+    [2 - i]
+    """
     if type(comparison) not in FORMS:
         return None
-    difference = comparison.args[0] - comparison.args[1]
-    if affine(difference) is None:
+    difference = expand(comparison.args[0] - comparison.args[1])
+    numbers = [number for number in difference.as_coefficients_dict().values() if isinstance(number, Rational)]
+    whole = expand(difference * ilcm(1, 1, *(number.q for number in numbers)))  # SymPy turns 2·i ≤ 5 into i ≤ 5/2
+    if affine(whole) is None:
         return None
-    found = tuple(affine(form) for form in FORMS[type(comparison)](difference))
-    return tuple(form for form in found if form is not None)
+    found = (affine(form) for form in FORMS[type(comparison)](whole))
+    return tuple(form if isinstance(comparison, sympy.Eq) else _tight(form) for form in found if form is not None)
+
+
+def _tight(form: Affine) -> Affine:
+    """A form that is at least 0 for the same integers, its multiples of indices without a common factor."""
+    common = igcd(0, 0, *(factor for _, factor in form.coefficients))
+    if common < 2 or not form.constant.is_Integer:
+        return form
+    return Affine(form.constant // common, tuple((index, factor // common) for index, factor in form.coefficients))
 
 
 @dataclass(frozen=True)
@@ -76,7 +104,9 @@ class Known:
     """What conditions say about indices: sums that are at least 0, and values that an index does not have."""
 
     forms: tuple[Affine, ...] = ()
-    excluded: tuple[tuple[Idx, Expr], ...] = ()
+    excluded: frozenset[tuple[Idx, Expr]] = frozenset()
+    ends: Mapping[tuple[Idx, int], Expr] = field(default_factory=dict)
+    """The least value of an index, under 1, and the greatest, under −1, where they are not those of its range."""
 
     @staticmethod
     def of(*conditions: Basic) -> Known:
@@ -88,7 +118,7 @@ class Known:
         """
         parts = [part for condition in conditions for part in conjuncts(condition)]
         forms = tuple(form for part in parts for form in forms_of(part) or ())
-        return Known(forms, tuple(pair for part in parts for pair in _excluded(part)))
+        return Known(forms, frozenset(pair for part in parts for pair in _excluded(part)), _bounds(forms))
 
     def says(self, form: Affine, natural: Callable[[Expr], bool] = is_natural) -> bool:
         """Whether a sum is known to be at least 0."""
@@ -115,13 +145,37 @@ def _difference(a: Affine, b: Affine) -> Affine:
 
 
 def _least_is_natural(form: Affine, known: Known, natural: Callable[[Expr], bool]) -> bool:
+    return natural(_end(form, known, 1))
+
+
+def _end(form: Affine, known: Known, way: int) -> Expr:
+    """The least value of a sum of indices, or with −1 the greatest, as far as single indices are known."""
     terms = [form.constant]
     for index, factor in form.coefficients:
-        end, step = (Integer(0), 1) if factor > 0 else (index.upper, -1)
+        step = way if factor > 0 else -way
+        end = known.ends.get((index, step), Integer(0) if step > 0 else index.upper)
         while (index, end) in known.excluded:
             end = end + step
         terms.append(factor * end)
-    return natural(expand(Add(*terms)))
+    return expand(Add(*terms))
+
+
+def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
+    """The least value of an index, under 1, and the greatest, under −1, where some forms of it alone say so."""
+    found: dict[tuple[Idx, int], Expr] = {}
+    for form in forms:
+        if len(form.coefficients) != 1:
+            continue
+        ((index, factor),) = form.coefficients
+        step = 1 if factor > 0 else -1
+        if abs(factor) > 1 and not form.constant.is_Integer:
+            continue
+        # 3·i − 4 ≥ 0 from i = 2 on, 7 − 3·i up to i = 2.
+        value = -step * (form.constant // abs(factor) if abs(factor) > 1 else form.constant)
+        old = found.get((index, step), Integer(0) if step > 0 else index.upper)
+        if is_natural(expand(step * (value - old))):
+            found[index, step] = value
+    return found
 
 
 NOTHING = Known()
@@ -193,6 +247,7 @@ def asked_of(reference: Expr, known: Known = NOTHING) -> tuple[Basic, ...] | Non
 def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
     """Value and condition of a choice that is 0 where conditions on indices alone do not hold.
 
+    >>> from sympy import Symbol
     >>> i, a = Idx("i", 5), Symbol("a", real=True)
     >>> guard_of(Piecewise((a, i > 2), (0, True)))
     (a, i > 2)
@@ -206,6 +261,7 @@ def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
 def guarded(value: Expr, *conditions: Basic) -> Expr:
     """The value where all conditions hold, else 0; those around its factors are taken to the front, brackets stay out.
 
+    >>> from sympy import Symbol
     >>> i, a = Idx("i", 5), Symbol("a", real=True)
     >>> guarded(a * Piecewise((a, i > 2), (0, True)), i < 4)
     Piecewise((a**2, (i > 2) & (i < 4)), (0, True))
@@ -222,7 +278,7 @@ def guarded(value: Expr, *conditions: Basic) -> Expr:
             stack += reversed(Mul.make_args(inner[0]))
         else:
             bracket = isinstance(factor, equal) and not references(factor)
-            (outside if bracket or factor.is_number else inside).append(factor)
+            (outside if bracket else inside).append(factor)
     condition = simplified(found)
     if condition == False:  # noqa: E712 - a SymPy boolean
         return Integer(0)
@@ -248,13 +304,46 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
             return sympy.false
         known = Known.of(*kept, *parts[number + 1 :])
         if not all(known.says(form) for form in forms):
-            kept.append(part)
+            plain = all(leaf.is_integer is not False for leaf in leaves(part))
+            kept += [part] if plain else [comparison(form) for form in forms]
     return And(*kept)
 
 
-def occurrences(body: Basic) -> Iterator[tuple[Expr, Known]]:
-    """The references of an expression that are not plain, each with what is known where it is read."""
-    if all(is_plain(reference) for reference in references(body)):
+def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] | None, ...]:
+    """Which elements of a variable a reference may read, as a pattern of cells.
+
+    >>> from sympy import IndexedBase
+    >>> i, x = Idx("i", 4), IndexedBase("x", shape=(6,))
+    >>> part_read(x[i + 1], NOTHING), part_read(x[i + 1], Known.of(i > 0))
+    (((1, 5),), ((2, 5),))
+    """
+    found: list[int | tuple[int, Extent] | None] = []
+    for subscript, axis in zip(subscripts(reference), shape(reference)):
+        form = affine(subscript)
+        assert form is not None, reference
+        least, greatest = _end(form, known, 1), _end(form, known, -1)
+        start = int(least) if least.is_Integer and least > 0 else 0
+        stop = as_extent(greatest + 1) if is_natural(expand(axis - 1 - greatest)) else axis
+        whole = start == 0 and stop == axis
+        found.append(None if whole else int(subscript) if isinstance(subscript, Integer) else (start, stop))
+    return tuple(found)
+
+
+def elements_read(reference: Expr) -> tuple[int | tuple[int, Extent] | None, ...]:
+    """Which elements of a variable a reference reads, whatever is known about its indices."""
+    if is_plain(reference):
+        return tuple(int(i) if isinstance(i, Integer) else None for i in subscripts(reference))
+    return part_read(reference, NOTHING)
+
+
+def is_not_plain(reference: Expr) -> bool:
+    """Whether some subscript does not run along its whole axis."""
+    return bool(subscripts(reference)) and not is_plain(reference)
+
+
+def occurrences(body: Basic, wanted: Callable[[Expr], bool] = is_not_plain) -> Iterator[tuple[Expr, Known]]:
+    """The references of an expression that are wanted, each with what is known where it is read."""
+    if not any(map(wanted, references(body))):
         return
     stack: list[tuple[Basic, tuple[Basic, ...]]] = [(body, ())]
     seen: set[tuple[int, tuple[Basic, ...]]] = set()
@@ -264,7 +353,7 @@ def occurrences(body: Basic) -> Iterator[tuple[Expr, Known]]:
             continue
         seen.add((id(node), conditions))
         if is_leaf(node):
-            if subscripts(node) and not is_plain(node):
+            if is_reference(node) and wanted(node):
                 yield node, Known.of(*conditions)
         elif isinstance(node, Piecewise):
             passed = conditions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from codegen.cached import cached_property
 from codegen.errors import GraphError
@@ -15,6 +16,7 @@ from codegen.passes.prune import prune
 from codegen.passes.share import share
 from codegen.passes.simplify import simplify
 from codegen.passes.stabilise import stabilise
+from codegen.passes.straight import count_nodes, is_large, lowered, settled
 
 PASSES: Mapping[str, Callable[[Graph], Graph]] = {
     "stabilise": stabilise,
@@ -25,6 +27,9 @@ PASSES: Mapping[str, Callable[[Graph], Graph]] = {
     "prune": prune,
 }
 """The pipeline, in order."""
+
+ON_NODES: Mapping[str, Callable[[Graph], Graph]] = {"stabilise": settled, "lower": lowered}
+"""That of large formulas without indices: on nodes the others have nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class PassReport:
     @cached_property
     def counts(self) -> tuple[tuple[str, Operations], ...]:
         """Counted when somebody asks, by the passes anew: graphs that are kept keep all that was found about them."""
-        return tuple((name, count_operations(graph, self.samples)) for name, graph in _stages(self.graph))
+        count = count_nodes if is_large(self.graph) else partial(count_operations, samples=self.samples)
+        return tuple((name, count(graph)) for name, graph in _stages(self.graph))
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.counts)
@@ -65,7 +71,7 @@ def optimise(graph: Graph, samples: int = 1) -> tuple[Graph, PassReport]:
 def _stages(graph: Graph) -> Iterator[tuple[str, Graph]]:
     """The graph before the first pass and after each."""
     yield "derived", graph
-    for name, apply in PASSES.items():
+    for name, apply in (ON_NODES if is_large(graph) else PASSES).items():
         graph = apply(graph)
         yield name, graph
 

@@ -41,7 +41,29 @@ def contract(graph: Graph) -> Graph:
     outputs e
     """
     names = fresh_names("q", graph.variables)
-    return graph.with_equations(part for equation in graph.equations for part in _steps(equation, names))
+    return graph.with_equations(
+        step
+        for equation in graph.equations
+        for part in _without_brackets(equation, names)
+        for step in _steps(part, names)
+    )
+
+
+def _without_brackets(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
+    """A sum without the brackets that say for which elements of the target it is: there is one sum for all of them."""
+    apart, rest = list[Expr](), list[Expr]()
+    if equation.is_sum:
+        for factor in Mul.make_args(equation.body):
+            single = isinstance(factor, equal) and not set(indices(factor)) & set(equation.reduced)
+            (apart if single else rest).append(factor)
+    body = Mul(*rest)
+    if not apart or set(indices(body)) >= set(equation.domain):
+        yield equation
+        return
+    free = [i for i in indices(body) if i not in equation.reduced]
+    total = over(next(names), samples_first(i for i in equation.domain if i in free))
+    yield Equation.total(total, Summand(body, equation.reduced))
+    yield Equation(equation.target, Mul(*apart, total))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from sympy.core.basic import Basic
 from codegen.cached import once
 from codegen.functions import canonical
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.ranges import guard_of, guarded
 from codegen.ir.summation import summand
 from codegen.walk import indices, rewrite
 
@@ -40,6 +41,7 @@ def simplify(graph: Graph) -> Graph:
     outputs e, de/da, de/db
     """
     uses, whole = _uses(graph)
+    whole.difference_update(graph.scans)  # an equation before this one may read it, at an earlier step
     outputs = set(graph.outputs)
     inlined: dict[Cell, Equation] = {}
     kept: list[Equation] = []
@@ -106,7 +108,15 @@ def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
     if equation.is_sum:
         equation = Equation.total(equation.target, summand(equation.body, equation.reduced))
-    return equation.with_body(rewrite(equation.body, _factor))
+    return equation.with_body(rewrite(_in_front(equation.body), _factor))
+
+
+def _in_front(body: Expr) -> Expr:
+    """The conditions on indices around factors of a product around the whole of it."""
+    terms = Add.make_args(body)
+    if not any(isinstance(term, Mul) and any(map(guard_of, term.args)) for term in terms):
+        return body
+    return Add(*[guarded(term) if isinstance(term, Mul) else term for term in terms])
 
 
 def _factor(node: Basic) -> Basic | None:

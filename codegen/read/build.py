@@ -34,7 +34,7 @@ from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
 from codegen.ir.affine import affine
 from codegen.ir.equation import Equation, Variable, over
-from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis
+from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis, simplified
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
@@ -357,7 +357,7 @@ class Reader:
         pairs = []
         passed: Expr = sympy.true
         for branch in node.args:
-            condition = self.body(branch.cond, scope)
+            condition = simplified([self.body(branch.cond, scope)])
             value = self.body(branch.expr, scope.guarded(sympy.And(passed, condition)))
             pairs.append((value, condition))
             passed = sympy.And(passed, Not(condition))

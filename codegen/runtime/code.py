@@ -12,7 +12,6 @@ import numpy as np
 from codegen.dtypes import Dtype
 from codegen.emit.externals import require
 from codegen.emit.layout import Layout
-from codegen.emit.numba import emit_fill, emit_kernel
 from codegen.ir.graph import Graph
 from codegen.passes import PassReport
 from codegen.runtime.cache import Entry, key, load
@@ -161,6 +160,8 @@ class NumbaCode:
     """The readable module, called through Numba's own wrappers; its ``kernel`` is compiled when it is asked for."""
 
     def __init__(self, prepared: Prepared, cache: bool) -> None:
+        from codegen.emit.numba import emit_fill
+
         layout = prepared.layout
         with prepared.stages.stage("write"):
             source = emit_fill(prepared.program, layout, prepared.dtype)
@@ -191,6 +192,8 @@ class NumbaCode:
 
     @compiled_property
     def jitted(self) -> Any:
+        from codegen.emit.numba import emit_kernel
+
         prepared = self._prepared
         source = emit_kernel(prepared.program, self._layout, prepared.dtype, self._module)
         return load(source, self._cache, {"fill": self._fill}, ("fill", "kernel")).functions

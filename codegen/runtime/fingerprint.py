@@ -10,6 +10,7 @@ from sympy.core.basic import Basic
 from codegen.functions import Composite
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
+from codegen.passes.straight import is_large
 from codegen.walk import extent, is_leaf
 
 
@@ -31,9 +32,35 @@ def fingerprint(graph: Graph) -> str:
     output 'e'
     """
     lines = [f"input {v.name!r} {_shape(v.shape)} {v.kind} {v.below}" for v in graph.inputs]
-    for equation in graph.equations:
-        lines += _equation(equation)
+    if is_large(graph):
+        lines += _formulas(graph)
+    else:
+        for equation in graph.equations:
+            lines += _equation(equation)
     return "\n".join([*lines, *(f"output {name!r}" for name in graph.outputs)])
+
+
+def _formulas(graph: Graph) -> Iterator[str]:
+    """Interned nodes, and what is assigned to the elements of the outputs."""
+    formulas = graph.formulas
+    assert formulas is not None
+    nodes, outputs = formulas.nodes, set(graph.outputs)
+    assigned = [(cell, node) for cell, node in formulas.assigned.items() if cell.name in outputs]
+    numbers: dict[int, int] = {}
+    defined: set[type] = set()
+    for node in nodes.postorder(list(dict.fromkeys(node for _, node in assigned))):
+        head, operands = nodes.heads[node], nodes.operands[node]
+        numbers[node] = len(numbers)
+        if isinstance(head, Basic):
+            yield _leaf(head)
+            continue
+        if issubclass(head, Composite) and head not in defined:
+            defined.add(head)
+            symbols = [Symbol(f"_{place}", real=True) for place in range(len(operands))]
+            yield from _equation(Equation(Symbol(head.__name__, real=True), head.formula(*symbols)))
+        yield " ".join([head.__name__, *[str(numbers[operand]) for operand in operands]])
+    for cell, node in assigned:
+        yield f"{cell.name!r} {cell.pattern} = {numbers[node]}"
 
 
 def _shape(shape: tuple[object, ...]) -> str:
@@ -52,7 +79,7 @@ def _equation(equation: Equation) -> Iterator[str]:
         numbers[id(node)] = seen[text]
     reduced = ", ".join(_leaf(i) for i in equation.reduced)
     kind = equation.reduction and equation.reduction.value
-    subscripts = ", ".join(_leaf(i) for i in getattr(equation.target, "indices", ()))
+    subscripts = ", ".join(_subscript(i) for i in getattr(equation.target, "indices", ()))
     yield f"{equation.name!r} ({subscripts}) = {kind} ({reduced}) {numbers[id(equation.body)]}"
 
 

@@ -23,10 +23,10 @@ Loop = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctype
 class Minibatches:
     """For each batch of rows: value, gradient ← evaluate(θ, *rows), then θ, state ← update(θ, gradient, state).
 
-    ``evaluate(theta, *rows) -> (value, gradient)`` takes arrays with as many rows as there are samples, its only
-    symbolic extent. ``update(theta, gradient, *state, step, *numbers) -> (theta, *state)`` takes vectors of any length
-    and the number of the step, from 1. Both are of one dtype. ``vectors``, which are theta and the state, are changed
-    in place; so are ``counters``, int64: the steps made so far and the rows they were made on.
+    ``evaluate(theta, *rows, *scalars) -> (value, gradient)`` takes arrays with as many rows as there are samples, its
+    only symbolic extent, and then numbers. ``update(theta, gradient, *state, step, *numbers) -> (theta, *state)`` takes
+    vectors of any length and the number of the step, from 1. Both are of one dtype. ``vectors``, which are theta and
+    the state, are changed in place; so are ``counters``, int64: the steps made so far and the rows they were made on.
 
     >>> import codegen
     >>> from codegen.ir.graph import Equation, Index, Reduction, Variable
@@ -58,11 +58,13 @@ class Minibatches:
         cache: bool = True,
     ) -> None:
         theta = vectors[0]
-        gathered, numbers = len(evaluate.layout.arguments) - 1, len(update.layout.arguments) - 1 - len(vectors)
+        arguments = evaluate.layout.arguments[1:]
+        gathered = sum(1 for argument in arguments if argument.shape)
+        scalars, numbers = len(arguments) - gathered, len(update.layout.arguments) - 1 - len(vectors)
         self._functions = evaluate.c_function, update.c_function
         self._tables = tuple(np.zeros(function.words, np.int64) for function in self._functions)
         self._record = np.zeros(Batches.FIRST_SOURCE + 2 * gathered, np.int64)
-        self._code = _loop(evaluate.report.dtype, gathered, len(vectors), numbers, cache)
+        self._code = _loop(evaluate.report.dtype, gathered, scalars, len(vectors), numbers, cache)
         self._run = Loop(self._code.addresses[SYMBOL])
         self._sources = [int(Batches.FIRST_SOURCE) + 2 * n for n in range(gathered)]
         # Memory that compiled code finds by its address lives as long as this.
@@ -71,15 +73,15 @@ class Minibatches:
         self._batch: tuple[np.ndarray, ...] = ()
 
         evaluated, updated = self._tables
-        evaluated[0], evaluated[gathered + 1] = theta.ctypes.data, gradient.ctypes.data
+        evaluated[0], evaluated[len(arguments) + 1] = theta.ctypes.data, gradient.ctypes.data
         arrays = (theta, gradient, *vectors[1:])
         updated[: len(arrays)] = [array.ctypes.data for array in arrays]
         written = len(arrays) + numbers
         updated[written : written + len(new)] = [array.ctypes.data for array in new]
         updated[written + len(new)] = theta.size
         first = len(arrays) + 1  # behind the step
-        words = updated.view(theta.dtype)[:: updated.itemsize // theta.itemsize]  # a number is the beginning of a word
-        self._numbers = words[first : first + numbers - 1]
+        self._numbers = _words(updated, theta.dtype)[first : first + numbers - 1]
+        self._scalars = _words(evaluated, theta.dtype)[gathered + 1 : len(arguments) + 1]
 
         self._set_function(Batches.EVALUATE, 0)
         self._set_function(Batches.UPDATE, 1)
@@ -92,12 +94,19 @@ class Minibatches:
         self._batch = tuple(np.empty((size, *array.shape[1:]), array.dtype) for array in data)
         evaluated = self._tables[0]
         evaluated[1 : len(data) + 1] = [array.ctypes.data for array in self._batch]
-        evaluated[len(data) + 2] = size
+        evaluated[len(data) + len(self._scalars) + 2] = size
         self._work[0] = self._workspace(Batches.EVALUATE_WORKSPACE, 0)
         self._record[Batches.SIZE] = size
         self._record[[field + 1 for field in self._sources]] = [array[0].nbytes for array in self._batch]
 
-    def run(self, data: Sequence[np.ndarray], order: np.ndarray, numbers: Sequence[float], total: float) -> float:
+    def run(
+        self,
+        data: Sequence[np.ndarray],
+        order: np.ndarray,
+        numbers: Sequence[float],
+        total: float,
+        scalars: Sequence[float] = (),
+    ) -> float:
         """Go through the rows ``order``, int64, of C-contiguous arrays like those that memory was allocated for.
 
         Returns ``total`` + Σ value·rows over the batches, the value before each update; the last batch may be smaller.
@@ -108,7 +117,7 @@ class Minibatches:
         """
         for field, array in zip(self._sources, data):
             self._record[field] = array.ctypes.data
-        self._numbers[:] = numbers
+        self._numbers[:], self._scalars[:] = numbers, scalars
         found = float(self._run(self._record.ctypes.data, order.ctypes.data, len(order), total))
         if self._record[Batches.REFUSED]:
             raise ValueError("found integers out of range in a batch")
@@ -124,16 +133,21 @@ class Minibatches:
         return memory
 
 
+def _words(table: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The words of a table as numbers, each of which is the beginning of one."""
+    return table.view(dtype)[:: table.itemsize // dtype.itemsize]
+
+
 @lru_cache
 @compiling()
-def _loop(dtype: Dtype, gathered: int, vectors: int, numbers: int, cache: bool) -> MachineCode:
+def _loop(dtype: Dtype, gathered: int, scalars: int, vectors: int, numbers: int, cache: bool) -> MachineCode:
     """The machine code of the loop, from the cache if it is there."""
 
     def build() -> Entry:
         from codegen.emit.vector.minibatches import Shape, minibatches_module
 
         facts = {"schedule": "loops", "emitter": "vector", "workspace": "0", "calls": ""}
-        return Entry(facts, compile_module(minibatches_module(Shape(dtype, gathered, vectors, numbers))))
+        return Entry(facts, compile_module(minibatches_module(Shape(dtype, gathered, scalars, vectors, numbers))))
 
-    name = key(f"minibatches {dtype} {gathered} {vectors} {numbers}")
+    name = key(f"minibatches {dtype} {gathered} {scalars} {vectors} {numbers}")
     return load_object(entry(name, cache, build)[0].code, [SYMBOL])

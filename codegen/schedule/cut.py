@@ -12,8 +12,8 @@ from sympy.core.relational import Relational
 
 from codegen.functions import equal
 from codegen.ir.affine import Affine, affine
-from codegen.ir.ranges import Known, asked_of, forms_of
-from codegen.schedule.program import Bound
+from codegen.ir.ranges import Known, asked_of, conjuncts, forms_of
+from codegen.schedule.program import SERIAL, Bound, Loop
 from codegen.walk import is_plain, leaves, postorder, references, rewrite
 
 CONDITIONS, PARTS = 4, 6
@@ -48,6 +48,10 @@ class Part:
             if (factor := sign * form.coefficient(self.index)) > 0:
                 yield factor, form.without(self.index).expression
 
+    def says(self, form: Affine) -> bool:
+        """Whether a sum is at least 0 here."""
+        return Known(self.forms).says(form)
+
     def at(self, body: Expr) -> Expr:
         """A body with the conditions that hold here, or do not, left out.
 
@@ -72,22 +76,51 @@ class Part:
         return rewrite(body, rule)
 
 
-def parts(index: Idx, bodies: Iterable[tuple[Expr, bool]], inside: Collection[Idx]) -> tuple[Part, ...]:
+def parts(
+    index: Idx, bodies: Iterable[tuple[Expr, bool]], inside: Collection[Idx], ranges: Sequence[Affine] = ()
+) -> tuple[Part, ...]:
     """The parts of a range in each of which the conditions on the index hold or do not hold throughout.
 
     ``bodies`` come with whether each is a sum over the index. Conditions on indices of loops ``inside`` are left to
     these; a body that is no such sum, and can be evaluated wherever they do not hold, keeps its own.
+    The sums of ``ranges`` are at least 0 throughout a part or negative, however many parts there are.
     """
     found: dict[Affine, None] = {}
     for body, is_sum in bodies:
         if is_sum or _asks(body):
             found.update(dict.fromkeys(_thresholds(body, index, inside)))
-    if not found or len(found) > CONDITIONS:
-        return (Part(index),)
-    cuts = [Part(index)]
-    for form in found:
-        cuts = [part for cut in cuts for part in _halves(cut, form)]
-    return tuple(map(_shortest, cuts)) if len(cuts) <= PARTS else (Part(index),)
+    within = dict.fromkeys(form if form.coefficient(index) > 0 else _negated(form) for form in ranges)
+    cuts = _cuts(index, within)
+    if found and len(found) <= CONDITIONS:
+        more = _cuts(index, {**within, **found})
+        cuts = more if len(more) <= max(PARTS, len(cuts)) else cuts
+    return tuple(map(_shortest, cuts))
+
+
+def _cuts(index: Idx, forms: Iterable[Affine]) -> list[Part]:
+    """The parts of a range by the signs of sums."""
+    found = [Part(index)]
+    for form in forms:
+        found = [half for part in found for half in _halves(part, form)]
+    return found
+
+
+def sums_of(reduced: Sequence[Idx], condition: Basic, outside: Collection[Idx]) -> tuple[Loop, ...] | None:
+    """The loops over the indices of a sum where a condition holds; None where bounds do not say it.
+
+    >>> i, a = Idx("i", 9), Idx("a", 3)
+    >>> sums_of([a], (a <= i) & (i <= a + 6), [i])[0].starts
+    (Bound(over=0, divisor=1), Bound(over=i - 6, divisor=1))
+    """
+    found: dict[Idx, tuple[Affine, ...]] = dict.fromkeys(reduced, ())
+    for part in conjuncts(condition):
+        for form in forms_of(part) or (None,):
+            own = [] if form is None else [i for i in form.indices if i in found]
+            if form is None or len(own) != 1 or not {*form.indices} <= {*own, *outside}:
+                return None
+            found[own[0]] += (form,)
+    bounded = [_shortest(Part(index, forms)) for index, forms in found.items()]
+    return tuple(Loop(part.index, (), SERIAL, part.start, part.stop) for part in bounded)
 
 
 def is_guard(node: Basic) -> bool:

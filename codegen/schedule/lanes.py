@@ -13,11 +13,13 @@ from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
     Accumulate,
+    Kernel,
     Loop,
     One,
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Storage,
@@ -52,12 +54,15 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
         cheapest = choice.best(samples.body)[1]
         if not is_mixed(replace(program, statements=cheapest)):
             return cheapest
-        return tuple(
-            replace(step, mode=choice.vector(step))
-            if isinstance(step, Loop) and step.index == samples.index and step.mode == SERIAL
-            else step
-            for step in samples.body
-        )
+        return tuple(forced(step, samples.index) for step in samples.body)
+
+    def forced(step: Statement, index: Idx) -> Statement:
+        """A statement with its loops over the samples in lanes."""
+        if not isinstance(step, Loop):
+            return step
+        if step.index == index and step.mode == SERIAL:
+            return replace(step, mode=choice.vector(step))
+        return replace(step, body=tuple(forced(inner, index) for inner in step.body))
 
     return replace(
         program,
@@ -150,6 +155,10 @@ class _Choice:
                 chosen.append(replace(loops[0], body=inner[0][1]))
                 continue
             scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
+            if isinstance(loops[0].mode, Scan):
+                cost += scalar
+                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+                continue
             modes = [self.vector(loop) for loop in loops]
             lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
             cost += min(scalar, lanes)
@@ -175,6 +184,8 @@ class _Choice:
         """The cost of statements inside a loop in lanes; infinite where the lanes of a loop inside differ in length."""
         total = 0.0
         for statement in statements:
+            if isinstance(statement, Kernel):
+                return inf
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)
             elif any(i in varying for bound in (*statement.start, *statement.stop) for i in indices(bound.over)):

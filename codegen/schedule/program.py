@@ -10,12 +10,13 @@ from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
 
 from codegen.cached import cached_property
 from codegen.ir.affine import affine
+from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.read.scope import ends
 from codegen.walk import Extent, leaves, size, substitute
 
-StorageKey = tuple[str, tuple[int | None, ...]]
+StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
 
 
@@ -101,7 +102,14 @@ class One:
     value: Expr
 
 
-Mode = Serial | Vector | One
+@dataclass(frozen=True)
+class Scan:
+    """One value after the other, each from what those before it have left, backward for a ``step`` of −1."""
+
+    step: int
+
+
+Mode = Serial | Vector | One | Scan
 SERIAL = Serial()
 
 
@@ -185,11 +193,15 @@ class Contract:
 
 
 class KernelKind(Enum):
-    """What a :class:`Kernel` does with the samples ``s`` of a tile; the letters name axes in the order of memory."""
+    """What a :class:`Kernel` does with the samples ``s`` of a tile; the letters name axes in the order of memory.
+
+    ``k`` are any number of indices, and so are the ``j`` of what is summed across lanes; the operands' places depend on
+    them as sums do, and on the indices of the loops around.
+    """
 
     OVER_LANES = "target[j, s] = Σ_k left[j, k]·right[k, s]"
     OVER_SAMPLES = "target[i, j] += Σ_s left[i, s]·right[s, j]"
-    ACROSS_LANES = "target[i, j] += Σ_s (left[i, s]·right[j, s] + …)"
+    ACROSS_LANES = "target[i, j] += Σ_k,s (left[i, k, s]·right[j, k, s] + …)"
     TRANSPOSE = "target[j, s] = operand[s, j], or the other way round"
 
     @property
@@ -207,6 +219,13 @@ class Kernel:
     operands: tuple[Expr, ...]
     """What it reads: of products the left and the right factor, one product after the other."""
     loops: tuple[Statement, ...] = ()
+    rows: tuple[Idx, ...] = ()
+    """The index of the target's rows, if it has any."""
+    columns: tuple[Idx, ...] = ()
+    sums: tuple[Loop, ...] = ()
+    """The loops over what is summed, but for the samples in lanes, with their bounds and without bodies."""
+    outer: tuple[Idx, ...] = ()
+    """The indices of the target whose loops are around it."""
 
 
 @dataclass(frozen=True)

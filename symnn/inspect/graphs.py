@@ -12,7 +12,7 @@ from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
 from codegen.ir.summation import summand
 from codegen.ir.unrolling import scalar_equations
-from codegen.walk import base_name, extent, rewrite, shape, size, subscripts
+from codegen.walk import base_name, extent, rewrite_leaves, shape, size, subscripts
 
 
 def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
@@ -62,7 +62,9 @@ def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
 
 def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:
     def index(i: Expr) -> Expr:
-        return Idx(i.label, sizes[n]) if isinstance(i, Idx) and (n := extent(i)) in sizes else i
+        if isinstance(i, Idx):
+            return Idx(i.label, sizes[n]) if (n := extent(i)) in sizes else i
+        return rewrite_leaves(i, rule)
 
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, Indexed):
@@ -72,7 +74,7 @@ def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:
             return index(node)
         return Integer(sizes[node]) if isinstance(node, Symbol) and node in sizes else None
 
-    target, body = (rewrite(side, rule) for side in (equation.target, equation.body))
+    target, body = (rewrite_leaves(side, rule) for side in (equation.target, equation.body))
     reduced = tuple(index(i) for i in equation.reduced)
     if equation.is_sum:
         # With a number for S a factor such as S − 1 may vanish, and the indices with it.

@@ -15,6 +15,7 @@ from typing import ClassVar, TypeAlias
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
+from codegen.ir.affine import affine
 from codegen.ir.reduction import Reduction
 from codegen.walk import base_name, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
@@ -155,8 +156,18 @@ class Script(ABC):
         return Factor(text, binding, Rank.DERIVATIVE if derivative else Rank.REFERENCE)
 
     def subscript(self, index: Expr) -> str:
-        """One subscript."""
-        return self.plain(index.name) if isinstance(index, Idx) else str(index)
+        """One subscript: an index, an integer, or a sum of them, what is added first."""
+        form = None if isinstance(index, Idx) else affine(index)
+        if form is None:
+            return self.plain(index.name) if isinstance(index, Idx) else str(index)
+        number, lengths = form.constant.as_coeff_Add()
+        terms = [(factor, self.plain(index.name)) for index, factor in form.coefficients]
+        terms += [(factor, self.plain(n.name)) for n, factor in lengths.as_coefficients_dict().items() if lengths != 0]
+        written = [(f > 0, name if abs(f) == 1 else self.product([str(abs(f)), name])) for f, name in terms]
+        written += [(number > 0, str(abs(number)))] if number or not terms else []
+        written.sort(key=lambda term: not term[0])
+        text = "".join((self.plus.strip() if added else self.sign) + term for added, term in written)
+        return text.removeprefix(self.plus.strip()) if form.coefficients or lengths else str(index)
 
     # --- what is derived from these -------------------------------------------------------------------------------
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sympy import Expr, Piecewise, exp, sin, tanh
+from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, sin, tanh
 
 import codegen
-from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
+from codegen import Equation, Graph, Index, Reduction, Variable, padded, sample_extent
 from codegen.emit.numpy import numpy_function
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
@@ -19,7 +19,13 @@ from tests.codegen.networks import Arrays, distance, random_values
 
 S, n = sample_extent("S"), sample_extent("n")
 s, t = Index("s", S), Index("t", n)
-x, w, y, A, X = Variable("x", (6,)), Variable("w", (3,)), Variable("y", (4,)), Variable("A", (5, 5)), Variable("X", (S, 6))
+x, w, y, A, X = (
+    Variable("x", (6,)),
+    Variable("w", (3,)),
+    Variable("y", (4,)),
+    Variable("A", (5, 5)),
+    Variable("X", (S, 6)),
+)
 i, j, k, a, b, c = Index("i", 4), Index("j", 6), Index("k", 3), Index("a", 3), Index("b", 2), Index("c", 2)
 u, z = Variable("u", (n,)), Variable("z", (6,))
 
@@ -77,6 +83,10 @@ GRAPHS: Mapping[str, Graph] = {
     ),
     "a maximum": of(Equation(y[i], x[i + a], Reduction.MAX, (a,))),
 }
+QUICK = ("a convolution", "one with every second element", "padded in a function", "two dimensions", "a band",
+         "an axis of any length", "an array assigned by elements")  # fmt: skip
+CASES = [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in GRAPHS]
+"""Every graph has its gradient in the quick suite; these have everything else."""
 FIXED = [name for name, graph in GRAPHS.items() if not graph.extents or n not in graph.extents]
 
 
@@ -105,7 +115,7 @@ def test_every_evaluator_has_the_value(case: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
-@pytest.mark.parametrize("case", GRAPHS)
+@pytest.mark.parametrize("case", CASES)
 def test_jacobians(case: str, mode: str) -> None:
     graph = GRAPHS[case]
     values, name, wrt = values_of(graph), graph.outputs[0], reals(graph)
@@ -115,9 +125,18 @@ def test_jacobians(case: str, mode: str) -> None:
     assert distance([found[output] for output in derived.outputs[1:]], expected) <= 1e-14
 
 
-@pytest.mark.parametrize("method", ["reverse", "forward", "paths"])
 @pytest.mark.parametrize("case", GRAPHS)
-def test_gradients(case: str, method: str) -> None:
+def test_gradients(case: str) -> None:
+    _check_gradient(case, "reverse")
+
+
+@pytest.mark.parametrize("method", ["forward", "paths"])
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_by_other_methods(case: str, method: str) -> None:
+    _check_gradient(case, method)
+
+
+def _check_gradient(case: str, method: str) -> None:
     graph = scalar(GRAPHS[case])
     values, wrt = values_of(graph), reals(graph)
     derived = codegen.gradient(graph, "L", wrt, method=method)  # type: ignore[arg-type]
@@ -126,11 +145,7 @@ def test_gradients(case: str, method: str) -> None:
     assert distance([found[output] for output in derived.outputs[1:]], expected) <= 1e-14
 
 
-def _hvp(graph: Graph, wrt: list[str], values: Arrays) -> tuple[Graph, Arrays]:
-    return codegen.hvp(graph, "L", wrt), {**values, **directions(graph, wrt, values)}
-
-
-@pytest.mark.parametrize("case", GRAPHS)
+@pytest.mark.parametrize("case", CASES)
 def test_second_derivatives(case: str) -> None:
     graph = scalar(GRAPHS[case])
     values, wrt = values_of(graph), reals(graph)
@@ -153,7 +168,9 @@ def _times(block: NDArray[np.float64], v: NDArray[np.float64], shape: tuple[int,
     return (block.reshape(int(np.prod(shape)), -1) @ v.reshape(-1)).reshape(shape)
 
 
-@pytest.mark.parametrize("case", ["a convolution", "samples of a layer", "padded", "an axis of any length"])
+@pytest.mark.parametrize(
+    "case", ["padded", *(pytest.param(c, marks=pytest.mark.slow) for c in GRAPHS if c != "padded")]
+)
 def test_what_is_compiled(case: str) -> None:
     graph = scalar(GRAPHS[case])
     values = values_of(graph)
@@ -162,3 +179,67 @@ def test_what_is_compiled(case: str) -> None:
     for emitter in ("auto", "numba"):
         found = codegen.compile(derived, emitter=emitter)(*[values[v.name] for v in derived.inputs])  # type: ignore[arg-type]
         assert distance([np.asarray(f) for f in found], [expected[name] for name in derived.outputs]) <= 1e-13
+
+
+# --- formulas -----------------------------------------------------------------------------------------------------
+
+m = Symbol("i", integer=True)
+ROW, COLUMN = Idx("r", 3), Idx("q", 4)
+x_, W_, v_, r_ = IndexedBase("x", shape=(6,)), IndexedBase("W", shape=(3, 9)), IndexedBase("v"), IndexedBase("r")
+READ = {
+    "a sum of differences": ({"L": Sum((x_[m + 1] - x_[m]) ** 2, (m, 0, 4))}, [x_], ["L = Σ_i (x[i + 1] - x[i])**2"]),
+    "a slice": ({v_[ROW, COLUMN]: W_[ROW, COLUMN + 5]}, [W_], ["v[r, q] = W[r, q + 5]"]),
+    "padded": (
+        {r_[Idx("k", 6)]: padded(x_[Idx("k", 6) - 1], 2) + padded(x_[2 * Idx("k", 6)])},
+        [x_],
+        ["r[k] = Piecewise((x[2*k], k <= 2), (0, True)) + Piecewise((x[k - 1], k >= 1), (2, True))"],
+    ),
+    "a product of indices": (
+        {"L": Sum(x_[m] * x_[m**2], (m, 0, 2))},
+        [x_],
+        ["v1[0] = x[0]", "v1[1] = x[1]", "v1[2] = x[4]", "L = Σ_i v1[i]*x[i]"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_subscripts_are_kept(case: str) -> None:
+    outputs, inputs, expected = READ[case]
+    assert [*map(str, codegen.from_expressions(outputs, inputs).equations)] == expected
+
+
+@pytest.mark.parametrize("length", [6, 5000, Symbol("n")])
+def test_the_equations_do_not_depend_on_lengths(length: object) -> None:
+    x = IndexedBase("x", shape=(length,))
+    graph = codegen.from_expressions({"L": Sum((x[m + 1] - x[m]) ** 2, (m, 0, length - 2))}, [x])  # type: ignore[operator]
+    assert [e.name for e in codegen.optimise(codegen.gradient(graph, "L"))[0].equations] == ["L", "dL/dx"]
+
+
+def test_what_is_padded_has_a_shape() -> None:
+    with pytest.raises(codegen.GraphError, match="padded: found v, a IndexedBase, expected an element of an array"):
+        padded(v_)
+
+
+# --- what is printed ----------------------------------------------------------------------------------------------
+
+PRINTED = {
+    "a convolution": [
+        "dL/dx[i] = Σ_a Piecewise((w[a]*y[-a + i], (a <= i) & (i <= a + 3)), (0, True))",
+        "dL/dw[a] = Σ_i x[a + i]*y[i]",
+    ],
+    "one with every second element": [
+        "dL/dx[a] = Σ_b Piecewise(((1 - tanh(x[a])**2)*v[b]*w[a - 2*b], (a >= 2*b) & (a <= 2*b + 2)), (0, True))",
+        "dL/dw[a] = Σ_b c1[b, a]*v[b]",
+    ],
+    "a sum to an index": [
+        "dL/dx[k] = Σ_j Piecewise((w[k]*z[j], (k <= 2) & (j >= k)), (0, True))",
+        "dL/dw[k] = Σ_j Piecewise((x[k]*z[j], j >= k), (0, True))",
+    ],
+    "the last element": ["dL/du[t] = dL/du#1[t] + u[n - 1]*v[t]"],
+}
+
+
+@pytest.mark.parametrize("case", PRINTED)
+def test_gradients_as_they_are_printed(case: str) -> None:
+    derived = codegen.optimise(codegen.gradient(scalar(GRAPHS[case]), "L"))[0]
+    assert [str(e) for e in derived.equations if e.name in derived.outputs[1:]] == PRINTED[case]

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 import codegen
 from codegen import CompiledFunction, EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
-from codegen.emit.vector.plan import plan
+from codegen.emit.vector import plan as planning
+from codegen.emit.vector.plan import pieces, plan
 from codegen.passes import optimise
 from codegen.runtime.machine import compile_module
 from codegen.schedule import schedule
 from codegen.schedule.lanes import in_lanes
-from codegen.schedule.program import Loop, Vector, walk
+from codegen.schedule.program import Fill, Loop, Vector, walk
 from tests.codegen.networks import (
     S,
     cut,
@@ -171,6 +172,27 @@ def test_every_graph_is_compiled_or_refused(graph: Graph) -> None:
         found = function(*(values[variable.name] for variable in derived.inputs))
         arrays = [np.asarray(value) for value in (found if isinstance(found, tuple) else (found,))]
         assert distance(arrays, outputs(derived, values)) <= 1e-9
+
+
+def test_long_straight_line_code_is_several_functions_with_the_same_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    v, a, b, total = Variable("v", (5,)), Variable("a"), Variable("b"), Variable("total")
+    i = Index("i", 5)
+    first = (Equation(a.symbol, sympy.tanh(v[0] * v[1])), Equation(total.symbol, v[i] ** 2, Reduction.SUM, (i,)))
+    graph = Graph((v,), (*first, Equation(b.symbol, sympy.sin(a.symbol * total.symbol))), ("b",))
+    graph = gradient(gradient(graph, "b", ["v"]), "b", ["v"])
+    point = np.array([0.3, 0.4, -0.2, 1.1, 0.7])
+    whole = codegen.compile(graph, cache=False, emitter="vector")(point)
+    monkeypatch.setattr(planning, "PIECE", 1)
+    cut = codegen.compile(graph, cache=False, emitter="auto")
+    statements = cut.report.compilation.program.statements
+    parts = pieces(statements)
+    assert len(parts) > 3
+    assert sum(parts, ()) == tuple(statements)
+    for piece in parts:
+        kinds = [type(statement) for statement in piece]
+        assert Fill not in kinds or Loop in kinds[kinds.index(Fill) :]
+    for found, expected in zip(cut(point), whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_llvms_pass_managers_are_freed() -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from types import FrameType
 from typing import Any
@@ -37,7 +38,15 @@ LAYERS = (dense(5, "tanh"), dense(3))
 LABELS = Network(4, LAYERS, "softmax_cross_entropy")
 ROWS = Network(4, LAYERS, "mean_squared_error", weight_decay=0.01)
 SMALL = Network(1, (dense(1, bias=False),), "mean_squared_error")
-NUMBERS = {"learning_rate": 0.05, "momentum": 0.9, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-8}
+NUMBERS = {
+    "learning_rate": 0.05,
+    "momentum": 0.9,
+    "beta1": 0.8,
+    "beta2": 0.95,
+    "epsilon": 1e-8,
+    "decay": 0.1,
+    "rho": 0.9,
+}
 
 
 def data(model: Model, rows: int = 45) -> tuple[Array, Array]:
@@ -98,6 +107,25 @@ def test_an_epoch_is_its_steps_to_the_last_bit(optimiser: str, dtype: Dtype, net
         expected = by_steps(fused, x, y, minibatches(45, 8, batches))
         assert_same_bits(figures(fused.epoch(x, y, orders.permutation(45), 8), fused), expected)
         assert (fused.steps, fused.samples) == (6 * epoch, 45 * epoch)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_weights_of_rows_and_numbers_of_the_loss_go_along(dtype: Dtype) -> None:
+    network = replace(LABELS, weight_decay=None, l1=None, weighted=True)
+    model = compiled(network, dtype)
+    x, y = data(model)
+    w = np.random.Generator(np.random.PCG64(2)).uniform(0.5, 2, 45).astype(dtype)
+    start = network.initial_parameters(0)
+    found = Descent(model, start, "gradient_descent", learning_rate=0.25, weight_decay=0.125, l1=0.0625)
+    loss = found.epoch(x, y, batch_size=20, weights=w)
+    theta, total, rate = start.astype(dtype), 0.0, np.dtype(dtype).type(0.25)
+    for rows in (slice(0, 20), slice(20, 40), slice(40, 45)):
+        value, gradient = model.value_and_grad(theta, x[rows], y[rows], w[rows], 0.125, 0.0625)
+        theta, total = theta - rate * gradient, total + value * len(x[rows])
+    np.testing.assert_allclose(found.theta, theta, rtol=1e-14 if dtype == "float64" else 1e-6)
+    assert loss == pytest.approx(total / 45, rel=1e-12 if dtype == "float64" else 1e-6)
+    with pytest.raises(DataError, match="weights: found no weights, expected weights, as the model takes them"):
+        found.epoch(x, y)
 
 
 @given(

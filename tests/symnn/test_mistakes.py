@@ -136,12 +136,12 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "units in quotes": (lambda: dense("8"), "dense: found '8', expected a whole number of at least 1"),  # type: ignore[arg-type]
     "no units": (lambda: dense(0), "dense: found 0, expected a whole number of at least 1"),
     "inputs in quotes": (lambda: Network("2", (dense(1),), "mse"), "inputs: found '2', expected a whole number"),  # type: ignore[arg-type]
-    "softmax as activation": (
-        lambda: dense(3, "softmax"),
-        "activation: expected a function of one number, found 'softmax', which is part of",
+    "softmax before a loss that has it": (
+        lambda: Network(2, [dense(2), dense(3, "softmax")], "softmax_cross_entropy"),
+        "layers[1]: found the activation 'softmax' before a loss that is softmax_cross_entropy, of which it is part",
     ),
     "a misspelt activation": (lambda: dense(3, "tahn"), "unknown activation 'tahn'; did you mean 'tanh'?"),
-    "a misspelt parameter": (lambda: dense(3, {"elu": {"alhpa": 1}}), "activation: elu: unknown parameter 'alhpa'"),
+    "a misspelt parameter": (lambda: dense(3, {"elu": {"alhpa": 1}}), "activation.elu: unknown parameter 'alhpa'"),
     "a misspelt initialiser": (lambda: dense(3, initialiser="he_norml"), "unknown initialiser 'he_norml'; did you"),
     "no loss": (lambda: Network(2, (dense(1),), None), "loss: found None, expected the name of a loss"),  # type: ignore[arg-type]
     "no loss at all": (lambda: Network(4, [dense(3)]), "Network: loss is missing, expected Network(inputs, layers, lo"),  # type: ignore[call-arg]
@@ -151,10 +151,6 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
         "from_arrays: unknown argument 'names'; did you mean 'name'? (known: x, y, task, classes, missing, ignore, ",
     ),
     "an argument too many": (lambda: sample([], 1, 2, 3), "sample: too many positional arguments, expected sample("),  # type: ignore[call-arg]
-    "softmax in the middle": (
-        lambda: Network(2, [dense(3, "softmax"), dense(1)], "mse"),
-        "expected a function of one number, found 'softmax', which is part of the loss softmax_cross_entropy: with it",
-    ),
     "features of another number": (
         lambda: train(LINEAR, load_frame({"size": [*range(20)], "kind": ["a", "b"] * 10, "t": [*range(20)]}, "t")),
         "found 3 features, expected 2, the inputs of the network; they are 'size', 'kind=a', 'kind=b'",

@@ -130,7 +130,7 @@ def test_the_loss_says_what_targets_are_and_how_outputs_are_read(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Network(3, (Layer(activation="tanh"),), "huber"), "at least one dense layer"),
+        (lambda: Network(3, (Layer(activation="tanh"),), "huber"), "at least one layer with weights"),
         (lambda: Network(0, (dense(1),), "huber"), "inputs: found 0"),
         (lambda: Network(3, (dense(2), dense(-1)), "huber"), "dense: found -1"),
         (lambda: Network(3, (dense(2, "tahn"),), "huber").graph, "did you mean 'tanh'"),

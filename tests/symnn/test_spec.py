@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from symnn.activations import ACTIVATIONS
 from symnn.errors import SpecError
 from symnn.initialisers import INITIALISERS
+from symnn.layers.dense import Dense
+from symnn.layers.layer import Layer
 from symnn.losses import LOSSES
 from symnn.optimisers import OPTIMISERS
-from symnn.spec import MAX_BYTES, Choice, DataSpec, LayerSpec, Spec, TrainingSpec, load_spec
+from symnn.spec import MAX_BYTES, Choice, DataSpec, Spec, TrainingSpec, load_spec
 
 DIGITS = """
 inputs: 64
@@ -70,10 +72,10 @@ def test_a_yaml_file_becomes_a_spec(tmp_path: Path) -> None:
     assert load_spec(write(tmp_path, DIGITS)) == Spec(
         inputs=64,
         layers=(
-            LayerSpec(dense=32, activation=Choice(name="tanh"), initialiser="he_normal"),
-            LayerSpec(activation=Choice(name="leaky_relu", parameters=(("slope", 0.1),))),
-            LayerSpec(dense=16, bias=False, activation=Choice(name="formula", formula="x*sigmoid(1.702*x)")),
-            LayerSpec(dense=10),
+            Layer(dense=32, activation=Choice(name="tanh"), initialiser="he_normal"),
+            Layer(activation=Choice(name="leaky_relu", parameters=(("slope", 0.1),))),
+            Layer(dense=16, bias=False, activation=Choice(name="formula", formula="x*sigmoid(1.702*x)")),
+            Layer(dense=10),
         ),
         loss=Choice(name="softmax_cross_entropy"),
         weight_decay=0.0001,
@@ -142,7 +144,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({ACTIVATION: "ReLU"}, "did you mean 'relu'?"),
     ({"layers.0.initialiser": "he_norml"}, "layers[0].initialiser: unknown initialiser 'he_norml'; did you mean"),
     ({"loss": "msle"}, "spec: loss: unknown loss 'msle'"),
-    ({"training.optimiser": "adamw"}, "training.optimiser: unknown optimiser 'adamw'; did you mean 'adam'?"),
+    ({"training.optimiser": "adamv"}, "training.optimiser: unknown optimiser 'adamv'; did you mean 'adam'?"),
+    ({"training.schedule": "cosin"}, "training.schedule: unknown schedule 'cosin'; did you mean 'cosine'?"),
+    (
+        {"training.schedule": {"step": {"every": 0}}},
+        "training.schedule.step.every: expected a number of at least 1, found 0",
+    ),
+    ({"training.class_weights": {"a": 0}}, "training.class_weights.a: expected a number above 0, found 0"),
     ({"data": "digit"}, "data.name: unknown data set 'digit'; did you mean 'digits'?"),
     # fields
     ({"input": 64}, "spec: unknown field 'input'; did you mean 'inputs'?"),
@@ -165,8 +173,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"layers.0.bias": "no"}, "layers[0].bias: expected true or false, found 'no'"),
     ({"layers": {"dense": 3}}, "layers: expected a list, found {'dense': 3}"),
     ({"layers": "tanh"}, "layers: expected a list, found 'tanh'"),
-    ({"layers.0": "tanh"}, "layers[0]: expected a mapping of fields, found 'tanh'"),
-    ({"layers.0": 32}, "layers[0]: expected a mapping of fields, found 32"),
+    ({"layers.0": "tanh"}, "layers[0]: unknown layer 'tanh'; did you mean {activation: tanh}?"),
+    ({"layers.0": 32}, "layers[0]: expected a layer, such as {dense: 32, activation: tanh}, found 32"),
     ({"training": "adam"}, "training: expected a mapping of fields, found 'adam'"),
     ({"training": None}, "training: expected a mapping of fields, found None"),
     ({"layers.0.initialiser": 1}, "layers[0].initialiser: expected a text, found 1"),
@@ -193,12 +201,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"training.seed": 10**5000}, "training.seed: expected a whole number below 2**63"),
     ({"training.patience": 0}, "training.patience: expected a number of at least 1"),
     # layers
-    ({"layers": []}, "layers: expected at least one layer with 'dense', found none"),
-    ({"layers": [{"activation": "tanh"}]}, "layers: expected at least one layer with 'dense', found none"),
-    ({"layers.0": {}}, "layers[0]: expected a layer with 'dense', 'activation' or both, found neither"),
-    ({"layers.0": {"bias": False}}, "layers[0]: expected a layer with 'dense', 'activation' or both"),
-    ({"layers.0": {"activation": "tanh", "bias": False}}, "layers[0]: found 'bias' or 'initialiser' without weights"),
-    ({"layers.0": {"activation": "tanh", "initialiser": "zeros"}}, "layers[0]: found 'bias' or 'initialiser'"),
+    ({"layers": []}, "layers: expected at least one layer with weights, such as 'dense', found none"),
+    ({"layers": [{"activation": "tanh"}]}, "layers: expected at least one layer with weights, such as 'dense'"),
+    ({"layers.0": {}}, "layers[0]: expected a layer, such as {dense: 32, activation: tanh}, found {}"),
+    ({"layers.0": {"bias": False}}, "layers[0]: unknown layer 'bias' (known: dense, "),
+    ({"layers.0": {"activation": "tanh", "bias": False}}, "layers[0]: unknown field 'bias' (known: activation)"),
+    ({"layers.0": {"activation": "tanh", "initialiser": "zeros"}}, "layers[0]: unknown field 'initialiser'"),
     ({"layers": [{"dense": 1_000_000}, {"dense": 1_000_000}]}, "layers: expected at most 100,000,000 parameters"),
     ({"layers": [{"dense": 1}] * 1_001}, "layers: expected at most 1,000 layers, found 1,001"),
     (
@@ -496,7 +504,7 @@ PLAIN = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                [*Spec.model_fields, *LayerSpec.model_fields, *DataSpec.model_fields, "formula", "leaky_relu", "slope"]
+                [*Spec.model_fields, *Dense.model_fields, *DataSpec.model_fields, "formula", "leaky_relu", "slope"]
             ),
             inner,
             max_size=3,

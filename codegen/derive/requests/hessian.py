@@ -10,6 +10,7 @@ from sympy import Add, Idx, Mul
 
 from codegen.derive.edges import active_edges
 from codegen.derive.forward import Tangents
+from codegen.derive.requests import straight
 from codegen.derive.requests.blocks import (
     Block,
     Blocks,
@@ -21,7 +22,8 @@ from codegen.derive.requests.blocks import (
     put_out,
     reverse_blocks,
 )
-from codegen.derive.requests.request import Named, Wrt, name_of, prepare
+from codegen.derive.requests.request import Named, Wrt, asked, name_of, prepare
+from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import reverse
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -48,6 +50,9 @@ def hessian(graph: Graph, of: Named, wrt: Wrt | None = None, *, samples: bool = 
     >>> found.outputs
     ('e', 'dde/da/da', 'dde/da/db', 'dde/db/db')
     """
+    vertex, names = asked(graph, of, wrt)
+    if not graph.variable(vertex).shape and (formulas := Straight.of(graph, vertex, names)) is not None:
+        return straight.hessian(formulas, vertex, names)
     prepared, of, names = prepare(graph, of, wrt)
     form = per_sample if samples else dense
     if prepared.variable(of).shape:

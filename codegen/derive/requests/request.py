@@ -51,7 +51,13 @@ def names_of(given: Wrt, what: str = "wrt") -> list[str]:
 
 
 def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
-    """The graph, stabilised and narrow, the name of ``of``, and those to differentiate by: all real inputs by default.
+    """The graph, stabilised and narrow, and the names that are :func:`asked` for."""
+    vertex, names = asked(graph, of, wrt)
+    return narrow(plain_maxima(stabilise(graph, keep=[vertex, *names]))), vertex, names
+
+
+def asked(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[str, list[str]]:
+    """The name of ``of``, and those to differentiate by: all real inputs by default.
 
     Raises :class:`DerivationError` for what is no graph and a vertex that holds integers or is named twice, and
     :class:`~codegen.errors.GraphError` for one that is unknown.
@@ -66,7 +72,7 @@ def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[
             raise DerivationError(f"{name!r} holds integers: there is no derivative with respect to it")
     if len(set(names)) != len(names):
         raise DerivationError(f"wrt names a vertex twice: {', '.join(names)}")
-    return narrow(plain_maxima(stabilise(graph, keep=[vertex, *names]))), vertex, names
+    return vertex, names
 
 
 def require_scalar(graph: Graph, of: str, what: str) -> None:

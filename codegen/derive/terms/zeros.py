@@ -9,24 +9,25 @@ from itertools import product
 from typing import Any
 
 import sympy
-from sympy import Add, And, Eq, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Pow, Symbol
+from sympy import Add, And, Eq, Expr, Idx, Integer, Mul, Not, Or, Symbol
 from sympy.core.basic import Basic
-from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen.derive.narrow import WIDE
+from codegen.derive.terms.support import Support
 from codegen.functions import equal
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Equation
 from codegen.ir.graph import cell_of
 from codegen.ir.selection import selected
-from codegen.walk import fold, indices, is_reference, moved, postorder, references, subscripts
+from codegen.walk import fold, is_reference, moved, postorder, references, subscripts
 
 
 class Zeros:
     """The conditions on indices under which the vertices of some equations may not be 0.
 
     >>> from codegen.ir.equation import Variable
+    >>> from sympy import Piecewise
     >>> i, j, a, b = Idx("i", 5), Idx("j", 5), Variable("a", (5,)), Variable("b", (5, 5))
     >>> zeros = Zeros([Equation(b[i, j], equal(j, i + 1) * a[i])])
     >>> zeros.condition(b[i, j] * Piecewise((a[i], i > 2), (0, True))), zeros.opened(b[j, i] * a[i])
@@ -35,13 +36,11 @@ class Zeros:
 
     def __init__(self, equations: Iterable[Equation]) -> None:
         self._maps: dict[Cell, Equation] = {}
-        self._conditions: dict[Cell, Basic] = {}
+        self._support = Support(lambda condition: all(map(_is_known, postorder(condition))), _bracket)
         self._opened: dict[Cell, list[Expr]] = {}
         for equation in equations:
-            condition = self.condition(equation.body)
-            if not equation.is_linear or not set(indices(condition)) <= set(equation.free):
-                condition = sympy.true
-            self._maps[equation.cell], self._conditions[equation.cell] = equation, condition
+            self._support.add(equation)
+            self._maps[equation.cell] = equation
             if equation.is_map:
                 terms = [term for part in Add.make_args(equation.body) for term in self.opened(part)]
                 if len(terms) <= WIDE and all(_selects(term, equation.free) for term in terms):
@@ -49,7 +48,7 @@ class Zeros:
 
     def condition(self, expression: Basic) -> Basic:
         """Where an expression may not be 0: a condition on indices and lengths."""
-        return fold(expression, self._step)
+        return self._support.of(expression)
 
     def opened(self, body: Expr) -> list[Expr]:
         """A product as a sum of products in which vertices that are 0 but at one value of an index are written out."""
@@ -64,34 +63,9 @@ class Zeros:
         """What is said about a vertex in the indices of its equation, in those of a reference to it."""
         return moved(of, subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
 
-    def _step(self, node: Basic, arguments: list[Basic]) -> Basic:
-        if is_reference(node):
-            known = self._conditions.get(cell_of(node), sympy.true)
-            return self._at(known, node) if known not in (sympy.true, sympy.false) else known
-        if node == 0:
-            return sympy.false
-        if isinstance(node, equal) and not references(node):
-            return Eq(*node.args)
-        if isinstance(node, Piecewise):
-            return _branches(node, arguments)
-        if isinstance(node, ExprCondPair) or (isinstance(node, Pow) and node.exp.is_positive):
-            return arguments[0]
-        combine = next((combine for kind, combine in _COMBINED if isinstance(node, kind)), None)
-        return sympy.true if combine is None else combine(*arguments)
 
-
-_COMBINED: tuple[tuple[type[Basic], Callable[..., Basic]], ...] = ((Mul, And), (Add, Or))
-
-
-def _branches(node: Piecewise, values: Sequence[Basic]) -> Basic:
-    """Where a branch is taken that may not be 0; of a condition on values nothing is known."""
-    found: list[Basic] = []
-    passed: Basic = sympy.true
-    for (_, condition), value in zip(node.args, values):
-        known = all(_is_known(part) for part in postorder(condition))
-        found.append(And(passed, condition, value) if known else And(passed, value))
-        passed = And(passed, Not(condition)) if known else passed
-    return Or(*found)
+def _bracket(node: Basic) -> Basic | None:
+    return Eq(*node.args) if isinstance(node, equal) and not references(node) else None
 
 
 def _is_known(node: Basic) -> bool:

@@ -37,6 +37,7 @@ from codegen.schedule.program import (
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Store,
@@ -370,11 +371,14 @@ class Writer(ValueWriter):
             yield f"{pad}// {comment(str(loop.body[0].equation))}"  # type: ignore[union-attr]
             yield f"{pad}{total}"
             return
-        if self.independent and self.is_independent(loop):
+        if self.independent and not isinstance(loop.mode, Scan) and self.is_independent(loop):
             yield f"{pad}{self.independent}"
         first = self.bounds(loop.starts, ">", scope)
         stop = self.stop(loop.index) if loop.is_whole else self.bounds(loop.stops, "<", scope)
-        yield f"{pad}for ({self.words.counter} {name} = {first}; {name} < {stop}; ++{name}) {{"
+        if isinstance(loop.mode, Scan) and loop.mode.step < 0:
+            yield f"{pad}for ({self.words.counter} {name} = {stop} - 1; {name} >= {first}; --{name}) {{"
+        else:
+            yield f"{pad}for ({self.words.counter} {name} = {first}; {name} < {stop}; ++{name}) {{"
         yield from self.braced(loop.body, indent, inner)
 
     def bounds(self, bounds: Iterable[Bound], relation: str, scope: Scope) -> str:
@@ -418,7 +422,7 @@ class Writer(ValueWriter):
 
     def total(self, loop: Loop, scope: Scope) -> str | None:
         """A sum along rows as a call; None where it has to be a loop."""
-        if len(loop.body) != 1 or not isinstance(statement := loop.body[0], Accumulate):
+        if isinstance(loop.mode, Scan) or len(loop.body) != 1 or not isinstance(statement := loop.body[0], Accumulate):
             return None
         n = extent(loop.index)
         short = isinstance(n, int) and n < SHORT and loop.index != self.tile

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from codegen.emit.c.names import comment
+from codegen.emit.javascript.dialect import literal
 from codegen.emit.javascript.library import definitions
 from codegen.emit.javascript.writer import JavaScriptFunction
 from codegen.emit.layout import Slot
@@ -85,6 +88,50 @@ def module(function: JavaScriptFunction, notes: Sequence[str] = ()) -> str:
     )
     # A module may stand in a page.
     return re.sub("[\u2028\u2029]", " ", text).replace("</", "<\\/")
+
+
+TEST = """\
+import {run} from './NAME.mjs';
+
+const inputs = INPUTS;
+const expected = EXPECTED;
+const tolerance = TOLERANCE;
+const found = run(inputs);
+let failed = false;
+for (const [name, wanted] of Object.entries(expected)) {
+  const values = typeof found[name] === 'number' ? [found[name]] : found[name];
+  const worst = wanted.reduce((most, value, k) => {
+    const difference = Math.abs(values[k] - value)/Math.max(1, Math.abs(value));
+    return Object.is(values[k], value) || difference <= most ? most : difference;
+  }, 0);
+  const right = values.length === wanted.length && worst <= tolerance;
+  failed ||= !right;
+  console.log(`${right ? 'ok  ' : 'FAIL'} ${name}: largest deviation ${worst.toExponential(1)}`);
+}
+process.exit(failed ? 1 : 0);
+"""
+
+
+def self_test(
+    function: JavaScriptFunction, values: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+) -> str:
+    """The text of ``name_test.mjs``: the function at some values beside the results of the compiled one."""
+    inputs = []
+    for slot in function.layout.arguments:
+        text = _numbers(np.concatenate([np.ravel(values[variable.name]) for variable in slot.variables]))
+        inputs.append(f"  {_json(slot.name)}: {text if slot.shape else text[1:-1]},")
+    results = [f"  {_json(name)}: {_numbers(np.ravel(value))}," for name, value in expected.items()]
+    parts = {
+        "NAME": function.name,
+        "INPUTS": "\n".join(["{", *inputs, "}"]),
+        "EXPECTED": "\n".join(["{", *results, "}"]),
+        "TOLERANCE": "1e-10" if function.dtype == "float64" else "1e-4",
+    }
+    return re.sub("|".join(parts), lambda found: parts[found[0]], TEST)
+
+
+def _numbers(values: np.ndarray) -> str:
+    return f"[{', '.join(str(v) if isinstance(v, int) else literal(v) for v in values.tolist())}]"
 
 
 def _slots(slots: Iterable[Slot]) -> str:

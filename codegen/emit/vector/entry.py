@@ -19,8 +19,9 @@ from numba.core import cgutils
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
-from codegen.emit.vector.functions import ProgramFunctions
+from codegen.emit.vector.functions import ProgramFunctions, functions_of
 from codegen.emit.vector.interface import Record
+from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
@@ -53,7 +54,7 @@ class Entries:
     symbol: str
 
     def define(self) -> None:
-        functions = ProgramFunctions(self.module, self.table, self.symbol)
+        functions = functions_of(self.module, self.table, self.symbol)
         run = functions.run()
         call = self._call(run)
         self._keyword(call)
@@ -152,7 +153,7 @@ class Entries:
         self._python(builder, "Py_DecRef", result, result=ir.VoidType())
         builder.branch(other)
 
-    def _part(self, functions: ProgramFunctions) -> None:
+    def _part(self, functions: ProgramFunctions | StraightFunctions) -> None:
         """``part(n, private)`` on a bound record: what comes before the samples for −1, else one chunk of them.
 
         Checks integers for −1 and answers False if they do not fit. ``private`` is the address of a workspace.
@@ -173,7 +174,7 @@ class Entries:
         self._python(builder, "PyEval_RestoreThread", state, result=ir.VoidType())
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
 
-    def _finish_parts(self, functions: ProgramFunctions) -> None:
+    def _finish_parts(self, functions: ProgramFunctions | StraightFunctions) -> None:
         """``finish()`` on a bound record whose parts have all run: combines their sums and gives the results."""
         builder, (self_, _, _), (record, _) = self._entry("finish")
         words = builder.gep(record, [INT(Record.LAST)])
@@ -208,7 +209,7 @@ class Entries:
         builder.ret(INT(1))
 
     def _chunks(self, builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
-        samples = self.table.plan.program.samples
+        samples = self.table.plan.samples
         if samples is None:
             return INT(1)
         n, chunk = self.table.samples(builder, words), samples.chunk

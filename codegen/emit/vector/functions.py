@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -12,11 +13,12 @@ from codegen.cached import cached_property
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
 from codegen.emit.vector.nodes import evaluate
-from codegen.emit.vector.plan import segments
+from codegen.emit.vector.plan import Plan, StraightPlan, pieces, segments
+from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
 from codegen.emit.vector.writer import COMBINED, Forms, Writer, lay_out, region_size
-from codegen.schedule.program import Place, Samples, Storage
+from codegen.schedule.program import Place, Samples, Statement, Storage
 
 FORMS = Forms(evaluate, emit_kernel, matrix_product)
 VOID = ir.VoidType()
@@ -34,6 +36,12 @@ class ProgramFunctions:
     table: Table
     symbol: str
 
+    @property
+    def plan(self) -> Plan:
+        plan = self.table.plan
+        assert isinstance(plan, Plan)
+        return plan
+
     def run(self) -> ir.Function:
         """``run(table, results)``: everything; the scalar results go to ``results``."""
         function, builder = self._function("run", [INT.as_pointer(), self._real.as_pointer()])
@@ -45,9 +53,9 @@ class ProgramFunctions:
                 builder.call(few, [table, results])
                 builder.ret_void()
         self._before(builder, table)
-        if (samples := self.table.plan.program.samples) is not None:
+        if (samples := self.plan.samples) is not None:
             self._all_samples(samples, builder, table)
-        builder.call(self.after, [table, results])
+        self._after(builder, table, results)
         builder.ret_void()
         return function
 
@@ -55,7 +63,7 @@ class ProgramFunctions:
 
     def part(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, private: ir.Value) -> None:
         """What comes before the samples for −1, else the chunk of this number, its sums in a scratch of its own."""
-        samples = self.table.plan.program.samples
+        samples = self.plan.samples
         with builder.if_else(builder.icmp_signed("<", number, INT(0))) as (first, chunk):
             with first:
                 self._before(builder, table)
@@ -71,7 +79,7 @@ class ProgramFunctions:
 
     def finish(self, builder: ir.IRBuilder, table: ir.Value, results: ir.Value) -> None:
         """Add the sums of all chunks in their order, and what follows."""
-        samples = self.table.plan.program.samples
+        samples = self.plan.samples
         if samples is not None:
             chunks = builder.sdiv(
                 builder.add(self.table.samples(builder, table), INT(samples.chunk - 1)), INT(samples.chunk)
@@ -79,14 +87,14 @@ class ProgramFunctions:
             final = self._sum_places(builder, table)
             with cgutils.for_range_slice(builder, INT(1), chunks, INT(1), intp=INT) as (number, _):
                 builder.call(self.combine, [final, self._sums_of(builder, table, number, clear=False)])
-        builder.call(self.after, [table, results])
+        self._after(builder, table, results)
 
     def _sums_of(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, clear: bool) -> ir.Value:
         """Where the chunk of this number leaves its sums: in place for the first, else in scratch of its own."""
         places = cgutils.alloca_once_value(builder, self._sum_places(builder, table))
         with builder.if_then(builder.icmp_signed(">", number, INT(0))):
             size: ir.Value = INT(0)
-            for region in self.table.plan.scratch.values():
+            for region in self.plan.scratch.values():
                 size = builder.add(size, region_size(builder, region, {}))
             scratch = self.table.space(builder, table, "scratch")
             own = builder.gep(scratch, [builder.mul(size, builder.sub(number, INT(1)))])
@@ -95,7 +103,7 @@ class ProgramFunctions:
 
     @property
     def _real(self) -> ir.Type:
-        return FORMATS[self.table.plan.dtype].real
+        return FORMATS[self.plan.dtype].real
 
     def _function(self, name: str, parameters: list[ir.Type]) -> tuple[ir.Function, ir.IRBuilder]:
         function = ir.Function(self.module, ir.FunctionType(VOID, parameters), f"{self.symbol}_{name}")
@@ -104,34 +112,48 @@ class ProgramFunctions:
 
     def _before(self, caller: ir.IRBuilder, table: ir.Value) -> None:
         """Call what comes before the samples, if anything does."""
-        if segments(self.table.plan.program)[0]:
-            caller.call(self.before, [table])
+        for piece in self.before:
+            caller.call(piece, [table])
+
+    def _after(self, caller: ir.IRBuilder, table: ir.Value, results: ir.Value) -> None:
+        """Call what comes after the samples, and leave the scalar results."""
+        *pieces, last = self.after
+        for piece in pieces:
+            caller.call(piece, [table])
+        caller.call(last, [table, results])
 
     @cached_property
-    def before(self) -> ir.Function:
-        """``before(table)``: the statements before the samples."""
-        function, builder = self._function("before", [INT.as_pointer()])
-        function.attributes.add(INLINE)
-        names = self.table.names(builder, function.args[0])
-        Writer(builder, self.table.plan, names, FORMS).block(segments(self.table.plan.program)[0], {})
-        builder.ret_void()
-        return function
+    def before(self) -> list[ir.Function]:
+        """``before(table)``, in pieces if they are many: the statements before the samples."""
+        return self._pieces("before", pieces(segments(self.plan.program)[0]))
 
     @cached_property
-    def after(self) -> ir.Function:
-        """``after(table, results)``: the statements after the samples, and the scalar results."""
+    def after(self) -> list[ir.Function]:
+        """The same of the statements after the samples; ``after(table, results)``, the last, has the scalar results."""
+        *first, last = pieces(segments(self.plan.program)[2]) or [()]
         function, builder = self._function("after", [INT.as_pointer(), self._real.as_pointer()])
         function.attributes.add(INLINE)
         table, results = function.args
-        writer = Writer(builder, self.table.plan, self.table.names(builder, table), FORMS)
-        writer.block(segments(self.table.plan.program)[2], {})
+        writer = Writer(builder, self.plan, self.table.names(builder, table), FORMS)
+        writer.block(last, {})
         self._results(writer, results)
         builder.ret_void()
-        return function
+        return [*self._pieces("after", first), function]
+
+    def _pieces(self, name: str, found: Sequence[Sequence[Statement]]) -> list[ir.Function]:
+        functions = []
+        for number, statements in enumerate(found):
+            function, builder = self._function(f"{name}_{number}", [INT.as_pointer()])
+            function.attributes.add(INLINE if len(found) == 1 else "noinline")
+            names = self.table.names(builder, function.args[0])
+            Writer(builder, self.plan, names, FORMS).block(statements, {})
+            builder.ret_void()
+            functions.append(function)
+        return functions
 
     def _results(self, writer: Writer, results: ir.Value) -> None:
         """Scalar results to their places, alone or inside packed arrays."""
-        layout, graph = self.table.layout, self.table.plan.program.graph
+        layout, graph = self.table.layout, self.plan.program.graph
         for number, slot in enumerate(layout.scalars):
             value = writer.load(graph.variable(slot.name).symbol, {})
             writer.builder.store(value.llvm, writer.builder.gep(results, [INT(number)]))
@@ -145,12 +167,12 @@ class ProgramFunctions:
     @cached_property
     def some(self) -> ir.Function:
         """``some(table, first, last, private, sums)``: the samples from ``first`` to before ``last``."""
-        plan, number = self.table.plan, self._real.as_pointer()
+        plan, number = self.plan, self._real.as_pointer()
         function, builder = self._function("some", [INT.as_pointer(), INT, INT, number, number.as_pointer()])
         table, first, last, private, sums = function.args
         places = {s: builder.load(builder.gep(sums, [INT(n)])) for n, s in enumerate(plan.sums)}
         writer = Writer(builder, plan, self.table.names(builder, table, private), FORMS, places)
-        samples = plan.program.samples
+        samples = plan.samples
         assert samples is not None
         writer.samples(samples, first, last)
         builder.ret_void()
@@ -173,7 +195,7 @@ class ProgramFunctions:
 
     def _sum_places(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
         """Pointers to what the samples are summed into."""
-        plan = self.table.plan
+        plan = self.plan
         names = self.table.names(builder, table)
         shared = lay_out(builder, plan.shared, names.extents, names.shared)
         outputs = {s: name for (name, _), s in plan.program.storage.items() if s.place is Place.OUTPUT}
@@ -187,7 +209,7 @@ class ProgramFunctions:
 
     def _scratch_places(self, builder: ir.IRBuilder, scratch: ir.Value, clear: bool) -> ir.Value:
         """Pointers to the sums of another chunk; elements of theirs that nothing is summed into change nothing."""
-        plan = self.table.plan
+        plan = self.plan
         places = lay_out(builder, plan.scratch, {}, scratch)
         for storage in plan.sums if clear else ():
             neutral = Lanes(builder, 1, plan.dtype).real(float(plan.reduction(storage).neutral))
@@ -207,14 +229,14 @@ class ProgramFunctions:
         pointers = self._real.as_pointer().as_pointer()
         function, builder = self._function("combine", [pointers, pointers])
         function.attributes.add(INLINE)
-        for number, storage in enumerate(self.table.plan.sums):
+        for number, storage in enumerate(self.plan.sums):
             total, more = (builder.load(builder.gep(a, [INT(number)])) for a in function.args)
             self._add(builder, storage, total, more)
         builder.ret_void()
         return function
 
     def _add(self, builder: ir.IRBuilder, storage: Storage, total: ir.Value, more: ir.Value) -> None:
-        plan = self.table.plan
+        plan = self.plan
         size = _size(storage)
         whole = size - size % plan.native
         for lanes, first, last in ((plan.native, 0, whole), (1, whole, size)):
@@ -223,6 +245,12 @@ class ProgramFunctions:
             with cgutils.for_range_slice(builder, INT(first), INT(last), INT(lanes), intp=INT) as (i, _):
                 place, other = builder.gep(total, [i]), builder.gep(more, [i])
                 vector.store(combine(vector, vector.load(place), vector.load(other)), place)
+
+
+def functions_of(module: ir.Module, table: Table, symbol: str) -> ProgramFunctions | StraightFunctions:
+    """What defines the functions of a program."""
+    kind = StraightFunctions if isinstance(table.plan, StraightPlan) else ProgramFunctions
+    return kind(module, table, symbol)
 
 
 def _size(storage: Storage) -> int:

@@ -26,6 +26,8 @@ class Shape:
     dtype: Dtype
     gathered: int
     """Arrays whose rows are gathered: the arguments of the first function after the parameters."""
+    scalars: int
+    """Numbers that the first function takes behind those arrays."""
     vectors: int
     """The parameters, and what the second function carries along with them."""
     numbers: int
@@ -94,8 +96,8 @@ class _Loop:
     def _evaluate(self, rows: ir.Value) -> ir.Value:
         """The first function on a batch, its value added to the total; gives whether it is finite."""
         builder = self.builder
-        # Behind the parameters, the rows and the gradient.
-        self._put(self.evaluated, self.shape.gathered + 2, rows)
+        # Behind the parameters, the rows, the numbers and the gradient.
+        self._put(self.evaluated, self.shape.gathered + self.shape.scalars + 2, rows)
         fits = builder.icmp_signed("!=", self._call(Batches.EVALUATE, self.evaluated), INT(0))
         builder.store(builder.zext(builder.not_(fits), INT), builder.gep(self.record, [INT(Batches.REFUSED)]))
         value = builder.select(fits, builder.load(self.results), self.real(float("nan")))

@@ -132,7 +132,7 @@ def _program(module: ir.Module, table: Table, symbol: str) -> ir.Function:
     name = f"{symbol}_run"
     if name in module.globals:
         return module.globals[name]
-    return program_functions.ProgramFunctions(module, table, symbol).run()
+    return program_functions.functions_of(module, table, symbol).run()
 
 
 def _views(context: Any, builder: Any, table: Table, kinds: Any, values: Any) -> Iterator[View | None]:

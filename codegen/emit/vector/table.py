@@ -17,7 +17,7 @@ from sympy import Symbol
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.vector.interface import WORKSPACES, words
-from codegen.emit.vector.plan import ITEM, Plan
+from codegen.emit.vector.plan import ITEM, Plan, StraightPlan
 from codegen.emit.vector.values import INT
 from codegen.emit.vector.writer import Bindings, region_size
 
@@ -26,7 +26,7 @@ from codegen.emit.vector.writer import Bindings, region_size
 class Table:
     """The order of the words, and code that writes and reads them."""
 
-    plan: Plan
+    plan: Plan | StraightPlan
     layout: Layout
     few: Plan | None = None
     """How it runs for so few samples that lanes of them would be empty."""
@@ -38,7 +38,7 @@ class Table:
     @property
     def words(self) -> int:
         """The number of words."""
-        return words(len(self.plan.program.extents), self.layout)
+        return words(len(self.plan.extents), self.layout)
 
     @property
     def item(self) -> int:
@@ -62,7 +62,7 @@ class Table:
         builder.store(value, builder.gep(table, [INT(word)]))
 
     def put_extents(self, builder: ir.IRBuilder, table: ir.Value, extents: Mapping[Symbol, ir.Value]) -> None:
-        for word, symbol in enumerate(self.plan.program.extents, len(self.slots)):
+        for word, symbol in enumerate(self.plan.extents, len(self.slots)):
             self.put(builder, table, word, extents[symbol])
 
     def put_workspaces(self, builder: ir.IRBuilder, table: ir.Value, block: ir.Value) -> None:
@@ -76,7 +76,7 @@ class Table:
     # --- sizes ------------------------------------------------------------------------------------------------------
 
     @property
-    def plans(self) -> tuple[Plan, ...]:
+    def plans(self) -> tuple[Plan | StraightPlan, ...]:
         return (self.plan,) if self.few is None else (self.plan, self.few)
 
     def sizes(self, builder: ir.IRBuilder, table: ir.Value) -> list[ir.Value]:
@@ -90,7 +90,7 @@ class Table:
                     total = builder.add(total, region_size(builder, region, extents))
                 larger = builder.icmp_signed(">", total, sizes[number])
                 sizes[number] = builder.select(larger, total, sizes[number])
-        samples = self.plan.program.samples
+        samples = self.plan.samples
         if samples is not None:
             several = builder.icmp_signed(">", self.samples(builder, table), INT(samples.chunk))
             sizes[2] = builder.select(several, sizes[2], INT(0))
@@ -118,13 +118,12 @@ class Table:
 
     def extents(self, builder: ir.IRBuilder, table: ir.Value) -> dict[Symbol, ir.Value]:
         return {
-            symbol: self.word(builder, table, word)
-            for word, symbol in enumerate(self.plan.program.extents, len(self.slots))
+            symbol: self.word(builder, table, word) for word, symbol in enumerate(self.plan.extents, len(self.slots))
         }
 
     def samples(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
         """The number of samples."""
-        (symbol,) = self.plan.program.extents
+        (symbol,) = self.plan.extents
         return self.extents(builder, table)[symbol]
 
     def space(self, builder: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:

@@ -33,6 +33,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Samples,
+    Scan,
     Serial,
     Set,
     Statement,
@@ -48,7 +49,7 @@ class Forms:
     """How what is no statement is written: the value of an expression, a step on a tile, a product of whole arrays."""
 
     evaluate: Callable[[Writer, Expr, Scope], Value]
-    kernel: Callable[[Writer, Kernel], None]
+    kernel: Callable[[Writer, Kernel, Scope], None]
     contract: Callable[[Writer, Contract], None]
 
 
@@ -141,7 +142,7 @@ class Writer:
                 case Contract():
                     self._forms.contract(self, statement)
                 case Kernel():
-                    self._forms.kernel(self, statement)
+                    self._forms.kernel(self, statement, scope)
 
     def samples(self, samples: Samples, first: ir.Value, last: ir.Value) -> None:
         """The samples from ``first`` up to, but not including, ``last``."""
@@ -174,6 +175,12 @@ class Writer:
                 self.at_the_one(loop, value, n, scope)
             case Serial():
                 with self.range(*self.bounds(loop, n, scope), 1) as i:
+                    self.block(loop.body, {**scope, loop.index: Counter(i)})
+            case Scan(step):
+                first, last = self.bounds(loop, n, scope)
+                with self.range(first, last, 1) as i:
+                    if step < 0:
+                        i = self.builder.sub(self.builder.add(first, self.builder.sub(last, INT(1))), i)
                     self.block(loop.body, {**scope, loop.index: Counter(i)})
             case Vector(width):
                 self.in_vectors(loop, width, over_tile, self.bounds(loop, n, scope), scope)

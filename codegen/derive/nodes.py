@@ -1,0 +1,171 @@
+"""Derivatives of formulas as interned nodes: each edge touched once for each direction that passes it.
+
+What depends on few inputs, or leads to few results, has few derivatives: a node keeps its own by input (forward) or by
+result (reverse). Which of the two takes fewer steps is counted beforehand, on sets alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+from sympy import Add, Expr, Mul, Pow, Symbol
+from sympy.core.basic import Basic
+
+from codegen.derive.local import derivative_of
+from codegen.ir.nodes import Node, Nodes
+
+Slopes: TypeAlias = dict[int, Node]
+"""The derivatives of a node that are not 0: by the number of the input, or those of the results by it."""
+
+
+class Derivation:
+    """Derivatives of some results by some leaves, appended to a table."""
+
+    def __init__(self, nodes: Nodes, results: Sequence[Node], inputs: Sequence[Node]) -> None:
+        self.nodes, self.results, self.inputs = nodes, results, inputs
+        below = {node: 1 << number for number, node in enumerate(inputs)}
+        self.active: list[Node] = []
+        """What depends on the inputs, operands first."""
+        for node in sorted(nodes.postorder(results)):
+            own = below.get(node, 0)
+            for operand in nodes.operands[node]:
+                own |= below.get(operand, 0)
+            if own:
+                below[node] = own
+                self.active.append(node)
+        self.below = below
+        self._partials: dict[Node, list[tuple[Node, Node]]] = {}
+
+    # --- which way ------------------------------------------------------------------------------------------------
+
+    def work(self) -> dict[str, int]:
+        """The steps of each mode: an edge counts once for each derivative that passes it."""
+        above: dict[Node, int] = {}
+        for number, node in enumerate(self.results):
+            above[node] = above.get(node, 0) | 1 << number
+        forward = reverse = 0
+        for node in reversed(self.active):
+            own = above.get(node, 0)
+            for operand in self.nodes.operands[node]:
+                if operand in self.below:
+                    forward += self.below[operand].bit_count()
+                    reverse += own.bit_count()
+                    above[operand] = above.get(operand, 0) | own
+        return {"forward": forward, "reverse": reverse}
+
+    def slopes(self, mode: str) -> list[Slopes]:
+        """The derivatives of each result, by the number of the input."""
+        if mode == "auto":
+            work = self.work()
+            mode = min(work, key=work.__getitem__)
+        return self.forward() if mode == "forward" else self.reverse()
+
+    # --- accumulation ---------------------------------------------------------------------------------------------
+
+    def forward(self) -> list[Slopes]:
+        nodes = self.nodes
+        found: dict[Node, Slopes] = {node: {number: nodes.one} for number, node in enumerate(self.inputs)}
+        for node in self.active:
+            if node in found:
+                continue
+            terms: dict[int, list[Node]] = {}
+            for operand, local in self.partials(node):
+                for number, slope in found.get(operand, {}).items():
+                    terms.setdefault(number, []).append(nodes.product((local, slope)))
+            found[node] = self._totals(terms)
+        return [found.get(node, {}) for node in self.results]
+
+    def reverse(self) -> list[Slopes]:
+        nodes, inputs = self.nodes, {node: number for number, node in enumerate(self.inputs)}
+        pending: dict[Node, dict[int, list[Node]]] = {}
+        for number, node in enumerate(self.results):
+            pending.setdefault(node, {})[number] = [nodes.one]
+        found: list[Slopes] = [{} for _ in self.results]
+        for node in reversed(self.active):
+            adjoints = self._totals(pending.pop(node, {}))
+            if node in inputs:
+                for number, adjoint in adjoints.items():
+                    found[number][inputs[node]] = adjoint
+                continue
+            for operand, local in self.partials(node) if adjoints else ():
+                into = pending.setdefault(operand, {})
+                for number, adjoint in adjoints.items():
+                    into.setdefault(number, []).append(nodes.product((adjoint, local)))
+        return found
+
+    def _totals(self, terms: Mapping[int, list[Node]]) -> Slopes:
+        totals = {number: of[0] if len(of) == 1 else self.nodes.total(of) for number, of in terms.items()}
+        return {number: node for number, node in totals.items() if node != self.nodes.zero}
+
+    # --- local derivatives ----------------------------------------------------------------------------------------
+
+    def partials(self, node: Node) -> list[tuple[Node, Node]]:
+        """The local derivatives of a node by those of its operands that depend on the inputs."""
+        if node not in self._partials:
+            self._partials[node] = [
+                (operand, local)
+                for operand, local in partials(self.nodes, node, self.below)
+                if local != self.nodes.zero
+            ]
+        return self._partials[node]
+
+
+def partials(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
+    """The derivatives of a node by its operands, one after the other; an operand may occur twice."""
+    head, operands = nodes.heads[node], nodes.operands[node]
+    if head is Add:
+        return [(operand, nodes.one) for operand in operands if operand in active]
+    if head is Mul:
+        return _of_product(nodes, operands, active)
+    if head is Pow and (exponent := nodes.constant(operands[1])) is not None:
+        return [(operands[0], nodes.scaled(exponent, nodes.power(operands[0], exponent - 1)))]
+    return _of_function(nodes, node, active)
+
+
+def _of_product(nodes: Nodes, operands: Sequence[Node], active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
+    """The products of all factors but one, in a number of steps that is linear in theirs."""
+    if len(operands) <= SHORT:
+        return [
+            (operand, nodes.product([*operands[:place], *operands[place + 1 :]]))
+            for place, operand in enumerate(operands)
+            if operand in active
+        ]
+    before, after = [nodes.one], [nodes.one]
+    for operand in operands[:-1]:
+        before.append(nodes.product((before[-1], operand)))
+    for operand in operands[:0:-1]:
+        after.append(nodes.product((after[-1], operand)))
+    return [
+        (operand, nodes.product((before[place], after[-1 - place])))
+        for place, operand in enumerate(operands)
+        if operand in active
+    ]
+
+
+SHORT = 4
+"""The products of all factors but one of up to so many are written out."""
+
+
+def _of_function(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
+    head, operands = nodes.heads[node], nodes.operands[node]
+    assert isinstance(head, type)
+    found = []
+    constants = tuple([nodes.constant(operand) for operand in operands])
+    for place, operand in enumerate(operands):
+        if operand in active:
+            parts, derivative = _rule(head, constants, place)
+            known = {part: operands[number] for number, part in parts}
+            found.append((operand, nodes.read(derivative, known)))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _rule(
+    head: type[Basic], constants: tuple[Expr | None, ...], place: int
+) -> tuple[tuple[tuple[int, Symbol], ...], Expr]:
+    """SymPy's derivative of a function of symbols, by one of them."""
+    symbols = {n: Symbol(f"_{n}", real=True) for n, value in enumerate(constants) if value is None}
+    function = head(*[symbols.get(n, value) for n, value in enumerate(constants)])
+    return tuple(symbols.items()), derivative_of(function, symbols[place])

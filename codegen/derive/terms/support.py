@@ -1,0 +1,86 @@
+"""Where values may not be 0, as far as the branches and brackets that they are made of say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sympy
+from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow
+from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+
+from codegen.ir.cells import Cell
+from codegen.ir.equation import Equation
+from codegen.ir.graph import cell_of
+from codegen.walk import fold, indices, is_leaf, is_reference, moved, subscripts
+
+ALTERNATIVES = 64
+"""What has more comparisons in its condition than these counts as never known to be 0."""
+
+
+class Support:
+    """The conditions under which the vertices of equations, and expressions in them, may not be 0.
+
+    Of the conditions of branches those count that are ``known``; ``bracket`` may say it of a node.
+
+    >>> from sympy import Symbol
+    >>> n, m = Symbol("n", real=True), Symbol("m", real=True)
+    >>> support = Support(lambda condition: True)
+    >>> support.add(Equation(m, Piecewise((1 / n, n >= 1), (0, True))))
+    >>> support.of(n * m)
+    n >= 1
+    """
+
+    def __init__(
+        self, known: Callable[[Basic], bool], bracket: Callable[[Basic], Basic | None] = lambda node: None
+    ) -> None:
+        self._known, self._bracket = known, bracket
+        self._equations: dict[Cell, Equation] = {}
+        self._conditions: dict[Cell, Basic] = {}
+
+    def add(self, equation: Equation) -> None:
+        """Note the condition of a vertex; of what is summed over a condition says nothing about the sum."""
+        condition = self.of(equation.body)
+        if not equation.is_linear or not set(indices(condition)) <= set(equation.free):
+            condition = sympy.true
+        if condition != True:  # noqa: E712 - a SymPy boolean
+            self._equations[equation.cell], self._conditions[equation.cell] = equation, condition
+
+    def of(self, expression: Basic) -> Basic:
+        """Where an expression may not be 0."""
+        condition = fold(expression, self._step)
+        return condition if len(condition.atoms(Relational)) <= ALTERNATIVES else sympy.true
+
+    def _step(self, node: Basic, arguments: list[Basic]) -> Basic:
+        if is_reference(node):
+            cell = cell_of(node)
+            return self._at(self._conditions[cell], node) if cell in self._conditions else sympy.true
+        if node == 0:
+            return sympy.false
+        if (found := self._bracket(node)) is not None:
+            return found
+        if isinstance(node, Piecewise):
+            return self._branches(node, arguments)
+        if isinstance(node, ExprCondPair) or (isinstance(node, Pow) and node.exp.is_positive):
+            return arguments[0]
+        combine = next((combine for kind, combine in _COMBINED if isinstance(node, kind)), None)
+        return sympy.true if combine is None or is_leaf(node) else combine(*arguments)
+
+    def _at(self, condition: Any, reference: Expr) -> Any:
+        """What is said about a vertex in the indices of its equation, in those of a reference to it."""
+        return moved(condition, subscripts(self._equations[cell_of(reference)].target), subscripts(reference))
+
+    def _branches(self, node: Piecewise, values: Sequence[Basic]) -> Basic:
+        """Where a branch is taken that may not be 0; of a condition that is not known nothing is said."""
+        found: list[Basic] = []
+        passed: Basic = sympy.true
+        for (_, condition), value in zip(node.args, values):
+            known = self._known(condition)
+            found.append(And(passed, condition, value) if known else And(passed, value))
+            passed = And(passed, Not(condition)) if known else passed
+        return Or(*found)
+
+
+_COMBINED: tuple[tuple[type[Basic], Callable[..., Basic]], ...] = ((Mul, And), (Add, Or))

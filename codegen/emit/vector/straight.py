@@ -1,0 +1,302 @@
+"""Straight-line code as text in LLVM's language: a function a block, and one that calls them in order.
+
+An instruction takes some microseconds to write, where builders of instructions as objects take tens. Functions of one
+kind are called for a vector of numbers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+from sympy.core.basic import Basic
+
+from codegen.dtypes import Dtype
+from codegen.emit import special, vectormath
+from codegen.emit.lanes import FORMATS, Lanes
+from codegen.emit.vector.interface import WORKSPACES
+from codegen.emit.vector.plan import StraightPlan
+from codegen.emit.vector.table import Table
+from codegen.emit.vector.values import INT
+from codegen.functions import power
+from codegen.ir.cells import Cell
+from codegen.schedule.line import CALL, CALL_SIZE, CONSTANT, INPUT, TRUTH, WRITTEN, Group, Value, operands
+
+INLINED = 4000
+"""Functions are part of the code that calls them up to so many instructions in all."""
+
+
+PLAIN = "plain"
+"""The attribute of functions that only have arithmetic, where there is nothing for LLVM to simplify."""
+
+
+class _Written(ir.Function):  # type: ignore[misc]
+    """A function whose definition is text."""
+
+    text = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class StraightFunctions:
+    """Defines the functions of straight-line code in a module, as internal symbols that begin with ``symbol``."""
+
+    module: ir.Module
+    table: Table
+    symbol: str
+
+    def run(self) -> ir.Function:
+        """``run(table, results)``: everything; the scalar results go to ``results``."""
+        name = f"{self.symbol}_run"
+        if name in self.module.globals:
+            return self.module.globals[name]
+        plan = self.table.plan
+        assert isinstance(plan, StraightPlan)
+        real = FORMATS[plan.dtype].real
+        function = _Written(self.module, ir.FunctionType(ir.VoidType(), [INT.as_pointer(), real.as_pointer()]), name)
+        function.text = _Text(self.module, self.table, plan, self.symbol).text()
+        return function
+
+    def part(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, private: ir.Value) -> None:
+        """Nothing: there are no samples."""
+
+    def finish(self, builder: ir.IRBuilder, table: ir.Value, results: ir.Value) -> None:
+        builder.call(self.run(), [table, results])
+
+
+@dataclass(frozen=True)
+class _Element:
+    """A number in memory: what holds it, and its place there."""
+
+    base: str
+    offset: int
+
+
+class _Text:
+    """The blocks of a program and the function that calls them, as text."""
+
+    def __init__(self, module: ir.Module, table: Table, plan: StraightPlan, symbol: str) -> None:
+        self.module, self.table, self.line, self.symbol = module, table, plan.line, symbol
+        self.lanes = Lanes(None, 1, plan.dtype)
+        self.dtype, self.native = plan.dtype, plan.native
+        self.real = str(FORMATS[plan.dtype].real)
+        self.suffix = FORMATS[plan.dtype].suffix
+        self.places = _places(table)
+        calls = [g for block in plan.line.blocks for g in block if plan.line.code[g[0]][0] == CALL]
+        self.inlined = len(calls) * CALL_SIZE <= INLINED
+        self.arrays = [number for number, slot in enumerate(table.slots) if slot.shape]
+        self.block: list[str] = []
+        self.known: dict[Value, str] = {}
+        self.fresh = 0
+
+    def text(self) -> str:
+        """All functions."""
+        names = ["%words", "%work", "%results", *(f"%a{number}" for number in self.arrays)]
+        parameters = ", ".join(f"ptr noalias {name}" for name in names)
+        single = len(self.line.blocks) == 1
+        lines: list[str] = []
+        for number, block in enumerate(self.line.blocks):
+            attribute = "alwaysinline" if single else "noinline"
+            if not any(self.line.code[group[0]][0] == CALL for group in block):
+                attribute += f' "{PLAIN}"'
+            lines.append(f"define internal void @{self.symbol}_block{number}({parameters}) {attribute} nounwind {{")
+            lines += self.body(number, block)
+            lines.append("  ret void\n}")
+        words = self.table.words - len(WORKSPACES) + WORKSPACES.index("shared")
+        lines.append(f"define internal void @{self.symbol}_run(ptr %words, ptr %results) nounwind {{")
+        for name, word in [("%work", words), *((f"%a{number}", number) for number in self.arrays)]:
+            label = name[1:]
+            lines.append(f"  %p.{label} = getelementptr i64, ptr %words, i64 {word}")
+            lines.append(f"  %i.{label} = load i64, ptr %p.{label}")
+            lines.append(f"  {name} = inttoptr i64 %i.{label} to ptr")
+        arguments = ", ".join(f"ptr {name}" for name in names)
+        lines += [f"  call void @{self.symbol}_block{number}({arguments})" for number in range(len(self.line.blocks))]
+        lines.append("  ret void\n}")
+        return "\n".join(lines)
+
+    # --- a block --------------------------------------------------------------------------------------------------
+
+    def body(self, number: int, block: Sequence[Group]) -> list[str]:
+        """The instructions of one block."""
+        self.block, self.known, self.fresh = [], {}, 0
+        code, slots, stores = self.line.code, self.line.slots, self.line.stores
+        for group in block:
+            if code[group[0]][0] == CALL:
+                self.call(group)
+            elif code[group[0]][0] not in _LEAVES:
+                self.known[group[0]] = self.scalar(group[0])
+            for value in group:
+                if value in slots:
+                    self.store(self.as_real(value), _Element("%work", slots[value]))
+                for cell in stores.get(value, ()):
+                    self.store(self.of(value), self.element(cell))
+        return self.block
+
+    def of(self, value: Value) -> str:
+        """The name of a value in this block, or the constant; it is loaded if it comes from elsewhere."""
+        found = self.known.get(value)
+        if found is None:
+            found = self.known[value] = self.fetched(value)
+        return found
+
+    def fetched(self, value: Value) -> str:
+        instruction = self.line.code[value]
+        match instruction[0]:
+            case "constant":
+                return _literal(float.fromhex(instruction[1]), self.dtype)
+            case "truth":
+                return "true" if instruction[1] else "false"
+            case "input":
+                return self.load(self.element(instruction[1]))
+        number = self.load(_Element("%work", self.line.slots[value]))
+        return self.put(f"fcmp une {self.real} {number}, 0.0") if self.is_truth(value) else number
+
+    def is_truth(self, value: Value) -> bool:
+        return self.line.code[value][0] in _TRUTHS
+
+    def as_real(self, value: Value) -> str:
+        name = self.of(value)
+        return self.put(f"uitofp i1 {name} to {self.real}") if self.is_truth(value) else name
+
+    def put(self, text: str) -> str:
+        """An instruction; the name of its value."""
+        self.fresh += 1
+        self.block.append(f"  %t{self.fresh} = {text}")
+        return f"%t{self.fresh}"
+
+    def element(self, cell: Cell) -> _Element:
+        place = self.places[cell.name]
+        offset = 0
+        for n, size in zip(cell.pattern, place[1]):
+            assert isinstance(n, int)
+            offset = offset * size + n
+        return _Element(place[0].base, place[0].offset + offset * place[2])
+
+    def pointer(self, element: _Element) -> str:
+        if element.offset == 0:
+            return element.base
+        kind = "i64" if element.base == "%words" else self.real
+        return self.put(f"getelementptr {kind}, ptr {element.base}, i64 {element.offset}")
+
+    def load(self, element: _Element) -> str:
+        return self.put(f"load {self.real}, ptr {self.pointer(element)}")
+
+    def store(self, value: str, element: _Element) -> None:
+        pointer = self.pointer(element)
+        self.block.append(f"  store {self.real} {value}, ptr {pointer}")
+
+    def scalar(self, value: Value) -> str:
+        """One instruction."""
+        kind, *rest = self.line.code[value]
+        real = self.real
+        if kind in _ARITHMETIC:
+            a, b = map(self.of, rest)
+            return self.put(f"{_ARITHMETIC[kind]} {real} {a}, {b}")
+        match kind:
+            case "fma" | "fnma":
+                a, b, c = map(self.of, rest)
+                a = self.put(f"fneg {real} {a}") if kind == "fnma" else a
+                return self.put(f"call {real} {self.intrinsic('fma', 3)}({real} {a}, {real} {b}, {real} {c})")
+            case "neg":
+                return self.put(f"fneg {real} {self.of(rest[0])}")
+            case "sqrt":
+                return self.put(f"call {real} {self.intrinsic('sqrt', 1)}({real} {self.of(rest[0])})")
+            case "compare":
+                relation = _RELATIONS[rest[0]]
+                a, b = map(self.of, rest[1:])
+                return self.put(f"fcmp {relation} {real} {a}, {b}")
+            case "select":
+                condition, a, b = map(self.of, rest)
+                return self.put(f"select i1 {condition}, {real} {a}, {real} {b}")
+            case "not":
+                return self.put(f"xor i1 {self.of(rest[0])}, true")
+        a, b = map(self.of, rest)
+        return self.put(f"{kind} i1 {a}, {b}")
+
+    def intrinsic(self, name: str, arguments: int) -> str:
+        real = FORMATS[self.dtype].real
+        full = f"llvm.{name}.{self.suffix}"
+        cgutils.get_or_insert_function(self.module, ir.FunctionType(real, [real] * arguments), full)
+        return f"@{full}"
+
+    # --- functions ------------------------------------------------------------------------------------------------
+
+    def call(self, group: Group) -> None:
+        """A function of one number, or of a vector of numbers."""
+        code = self.line.code
+        (head, orders), count = code[group[0]][1], len(operands(code[group[0]]))
+        columns = [[self.of(operands(code[value])[n]) for value in group] for n in range(count)]
+        width = 1 if len(group) == 1 else self.native
+        kind = self.real if width == 1 else f"<{width} x {self.real}>"
+        arguments = [column[0] if width == 1 else self.vector(column, kind) for column in columns]
+        name = self.function(head, orders, width, count)
+        result = self.put(f"call {kind} @{name}({', '.join(f'{kind} {a}' for a in arguments)})")
+        for lane, value in enumerate(group):
+            self.known[value] = result if width == 1 else self.put(f"extractelement {kind} {result}, i32 {lane}")
+
+    def vector(self, numbers: Sequence[str], kind: str) -> str:
+        """Numbers in the first lanes of a vector, the first of them in all others."""
+        found = self.put(f"insertelement {kind} poison, {self.real} {numbers[0]}, i32 0")
+        if len(numbers) < self.native:
+            mask = f"<{self.native} x i32> zeroinitializer"
+            found = self.put(f"shufflevector {kind} {found}, {kind} poison, {mask}")
+        for lane, number in enumerate(numbers[1:], 1):
+            found = self.put(f"insertelement {kind} {found}, {self.real} {number}, i32 {lane}")
+        return found
+
+    def function(self, head: type[Basic], orders: tuple[int, ...], width: int, count: int) -> str:
+        """A function of the module, which is defined when it is first called."""
+        name = "_".join(["symnn", head.__name__, *map(str, orders), str(count), f"{width}x{self.suffix}"])
+        if name not in self.module.globals:
+            real = Lanes(None, width, self.dtype).real_type
+            function = ir.Function(self.module, ir.FunctionType(real, [real] * count), name)
+            function.linkage = "internal"
+            function.attributes.add("alwaysinline" if self.inlined else "noinline")
+            lanes = Lanes(ir.IRBuilder(function.append_basic_block("entry")), width, self.dtype)
+            lanes.builder.ret(_form(head, orders)(lanes, *function.args))
+        return name
+
+
+def _form(head: type[Basic], orders: tuple[int, ...]) -> Callable[..., ir.Value]:
+    if head in special.CODE:
+        return lambda lanes, *values: special.apply(head, lanes, orders, values)
+    return vectormath.power if head is power else vectormath.FORMS[head]
+
+
+def _places(table: Table) -> Mapping[str, tuple[_Element, tuple[int, ...], int]]:
+    """Where inputs and outputs begin, by name; their shapes, and how many words an element takes."""
+    found: dict[str, tuple[_Element, tuple[int, ...], int]] = {}
+    for number, slot in enumerate(table.slots):
+        if not slot.shape:
+            found[slot.variables[0].name] = _Element("%words", number), (), 1
+            continue
+        for variable, offset in zip(slot.variables, slot.offsets if slot.packed else (0,)):
+            shape = tuple(n for n in variable.shape if isinstance(n, int))
+            found[variable.name] = _Element(f"%a{number}", offset), shape, 1
+    for number, slot in enumerate(table.layout.scalars):
+        found[slot.name] = _Element("%results", number), (), 1
+    return found
+
+
+def _literal(value: float, dtype: Dtype) -> str:
+    """A constant, as the bits of a number of twice the length."""
+    rounded = np.float64(np.float32(value) if dtype == "float32" else value)
+    return f"0x{rounded.view(np.uint64):016X}"
+
+
+_LEAVES = frozenset({CONSTANT, INPUT, TRUTH})
+_TRUTHS = frozenset({"compare", "and", "or", "not", TRUTH})
+_ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_RELATIONS = {"==": "oeq", "!=": "une", "<": "olt", "<=": "ole", ">": "ogt", ">=": "oge"}
+
+
+def missing(heads: Iterable[type[Basic]]) -> str | None:
+    """The name of an operation that has no vector form, or None."""
+    called = (kind for kind in heads if not issubclass(kind, WRITTEN))
+    known = {*special.CODE, *vectormath.FORMS, power}
+    return next((kind.__name__ for kind in called if kind not in known), None)

@@ -1,0 +1,266 @@
+"""Formulas as interned nodes: every operation once, its operands by number.
+
+SymPy is read into a table once, each of its objects visited once, and written back for people and for rules that know
+SymPy. What walks formulas many times walks integers: a number is a node, a node comes after its operands, and two
+nodes are equal if their numbers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from sympy import Add, Expr, Indexed, Integer, Mul, Pow, Rational, S, Symbol
+from sympy.core.basic import Basic
+
+from codegen.walk import is_leaf
+
+Node: TypeAlias = int
+Head: TypeAlias = "type[Basic] | Basic"
+"""What a node is: the class of an operation, or a leaf: a reference, a symbol, a constant."""
+
+_EXACT = (Integer, Rational)
+
+
+class Nodes:
+    """A table of operations, to which only is added.
+
+    A product has its number in front, ``c·(x·y)`` with two operands, so that ``x·y`` is found whatever it is multiplied
+    by. Sums collect equal terms, products equal factors; operands of both keep the order in which they were first met.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> nodes = Nodes()
+    >>> nodes.read(2 * x * y) == nodes.scaled(S(2), nodes.product([nodes.read(y), nodes.read(x)]))
+    True
+    >>> nodes.written(nodes.total([nodes.read(x * y), nodes.read(y * x), nodes.number(-1)]))
+    2*x*y - 1
+    """
+
+    def __init__(self) -> None:
+        self.heads: list[Head] = []
+        self.operands: list[tuple[Node, ...]] = []
+        self._found: dict[Any, Node] = {}
+        self._read: dict[int, Node] = {}
+        self._held: list[Basic] = []
+        """What was read: while it lives, no other object has its identity."""
+        self.zero, self.one, self.minus_one = self.leaf(S.Zero), self.leaf(S.One), self.leaf(S.NegativeOne)
+
+    def copy(self) -> Nodes:
+        """A table of its own with the same nodes."""
+        new = object.__new__(Nodes)
+        new.heads, new.operands, new._found = self.heads.copy(), self.operands.copy(), self._found.copy()
+        new._read, new._held = self._read.copy(), self._held.copy()
+        new.zero, new.one, new.minus_one = self.zero, self.one, self.minus_one
+        return new
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    # --- making nodes ---------------------------------------------------------------------------------------------
+
+    def leaf(self, given: Basic) -> Node:
+        """A reference, a symbol or a constant."""
+        found = self._found.get(given)
+        if found is None:
+            found = self._found[given] = len(self.heads)
+            self.heads.append(given)
+            self.operands.append(())
+        return found
+
+    def operation(self, head: type[Basic], operands: tuple[Node, ...]) -> Node:
+        """The operation on these operands, as it is."""
+        key = (head, *(sorted(operands) if head in _COMMUTATIVE else operands))
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = len(self.heads)
+            self.heads.append(head)
+            self.operands.append(operands)
+        return found
+
+    def name(self, leaf: Basic, node: Node) -> None:
+        """From now on a leaf stands for a node."""
+        self._found[leaf] = node
+
+    def number(self, value: int | Expr) -> Node:
+        """A constant."""
+        return self.leaf(S(value))
+
+    def constant(self, node: Node) -> Expr | None:
+        """The value of a constant; None for any other node."""
+        head = self.heads[node]
+        return head if isinstance(head, Expr) and not isinstance(head, (Symbol, Indexed)) else None
+
+    def parted(self, node: Node) -> tuple[Expr, Node]:
+        """The number in front of a product, and the rest; a constant is a multiple of 1."""
+        if self.heads[node] is Mul:
+            first, *rest = self.operands[node]
+            if len(rest) == 1 and (value := self.constant(first)) is not None:
+                return value, rest[0]
+        elif not self.operands[node] and (value := self.constant(node)) is not None:
+            return value, self.one
+        return S.One, node
+
+    def scaled(self, factor: Expr, node: Node) -> Node:
+        """A multiple."""
+        if factor == 1:
+            return node
+        own, rest = self.parted(node)
+        factor = factor * own if own is not S.One else factor
+        if rest == self.one or factor == 0:
+            return self.leaf(factor)
+        return rest if factor == 1 else self.operation(Mul, (self.leaf(factor), rest))
+
+    def product(self, factors: Iterable[Node]) -> Node:
+        """The product, equal factors as powers, its number in front."""
+        number: Expr = S.One
+        powers: dict[Node, Expr] = {}
+        repeated = False
+        for factor in factors:
+            own, rest = self.parted(factor)
+            if own is not S.One:
+                number = number * own
+            if rest != self.one:
+                base, exponent = self.as_power(rest)
+                if base in powers:
+                    repeated = True
+                    powers[base] += exponent
+                else:
+                    powers[base] = exponent
+        if number == 0:
+            return self.zero
+        found = [self.power(base, exponent) for base, exponent in powers.items()]
+        if repeated:
+            found = [node for node in found if node != self.one]
+        if not found:
+            return self.leaf(number)
+        return self.scaled(number, found[0] if len(found) == 1 else self.operation(Mul, tuple(found)))
+
+    def as_power(self, node: Node) -> tuple[Node, Expr]:
+        """Base and exponent, where that is an exact number."""
+        if self.heads[node] is Pow:
+            base, power = self.operands[node]
+            if isinstance(exponent := self.heads[power], _EXACT):
+                return base, exponent
+        return node, S.One
+
+    def power(self, base: Node, exponent: Expr) -> Node:
+        """A power with a number for its exponent."""
+        if exponent == 1:
+            return base
+        if exponent == 0:
+            return self.one
+        if (value := self.constant(base)) is not None:
+            return self.leaf(value**exponent)
+        inner, own = self.as_power(base)
+        if isinstance(exponent, Integer) and own is not S.One:
+            base, exponent = inner, own * exponent
+        return self.operation(Pow, (base, self.leaf(exponent)))
+
+    def total(self, terms: Iterable[Node]) -> Node:
+        """The sum, equal terms as multiples."""
+        number: Expr = S.Zero
+        factors: dict[Node, Expr] = {}
+        for term in terms:
+            own, rest = self.parted(term)
+            if rest == self.one:
+                number += own
+            elif rest in factors:
+                factors[rest] += own
+            else:
+                factors[rest] = own
+        found = [self.scaled(factor, rest) for rest, factor in factors.items() if factor != 0]
+        if number != 0 or not found:
+            found.append(self.leaf(number))
+        return found[0] if len(found) == 1 else self.operation(Add, tuple(found))
+
+    def made(self, head: type[Basic], operands: tuple[Node, ...]) -> Node:
+        """An operation, simplified where its operands allow it."""
+        if head is Add:
+            return self.total(operands)
+        if head is Mul:
+            return self.product(operands)
+        if head is Pow and (exponent := self.constant(operands[1])) is not None:
+            return self.power(operands[0], exponent)
+        values = [self.constant(operand) for operand in operands]
+        return self.leaf(head(*values)) if operands and None not in values else self.operation(head, operands)
+
+    # --- SymPy in and out -----------------------------------------------------------------------------------------
+
+    def read(self, expression: Basic, known: Mapping[Basic, Node] | None = None) -> Node:
+        """The node of an expression; ``known`` are leaves that stand for nodes, with a memo for this call alone."""
+        memo: dict[int, Node] = self._read if known is None else {}
+        if id(expression) not in memo:
+            self._held.append(expression)
+        stack = [expression]
+        while stack:
+            node = stack[-1]
+            if id(node) in memo:
+                stack.pop()
+                continue
+            if is_leaf(node):
+                found = None if known is None else known.get(node)
+                memo[id(node)] = self.leaf(node) if found is None else found
+                stack.pop()
+                continue
+            arguments = node.args
+            waiting = [argument for argument in arguments if id(argument) not in memo]
+            if waiting:
+                stack += waiting[::-1]
+                continue
+            stack.pop()
+            operands = tuple([memo[id(argument)] for argument in arguments])
+            memo[id(node)] = (
+                self.made(node.func, operands)
+                if self._needs_care(node, operands, known)
+                else (self.operation(node.func, operands))
+            )
+        return memo[id(expression)]
+
+    def _needs_care(self, node: Basic, operands: tuple[Node, ...], known: object) -> bool:
+        """Whether SymPy has not brought it into the form that it has here."""
+        if known is not None or (node.func is Mul and not self.operands[operands[0]]):
+            return True
+        return all(not self.operands[operand] and self.constant(operand) is not None for operand in operands)
+
+    def written(self, node: Node, known: Callable[[Node], Expr | None] = lambda node: None) -> Expr:
+        """The expression of a node; ``known`` are parts that have names."""
+        found: dict[Node, Basic] = {}
+        for part in self.postorder([node], lambda part: part != node and known(part) is not None):
+            name = known(part) if part != node else None
+            head = self.heads[part]
+            if name is not None:
+                found[part] = name
+            elif isinstance(head, Basic):
+                found[part] = head
+            else:
+                found[part] = head(*[found[operand] for operand in self.operands[part]])
+        return found[node]
+
+    # --- walks ----------------------------------------------------------------------------------------------------
+
+    def postorder(self, roots: Sequence[Node], stop: Callable[[Node], bool] = lambda node: False) -> Iterator[Node]:
+        """The nodes that some are computed from, their own included, operands first, as a reader would meet them."""
+        seen: set[Node] = set()
+        stack = [~root for root in reversed(roots)]
+        while stack:
+            node = stack.pop()
+            if node >= 0:
+                yield node
+                continue
+            node = ~node
+            if node not in seen:
+                seen.add(node)
+                stack.append(node)
+                if not stop(node):
+                    stack += [~operand for operand in reversed(self.operands[node]) if operand not in seen]
+
+    def uses(self, nodes: Iterable[Node]) -> dict[Node, int]:
+        """How often each node is an operand of these."""
+        found: dict[Node, int] = {}
+        for node in nodes:
+            for operand in self.operands[node]:
+                found[operand] = found.get(operand, 0) + 1
+        return found
+
+
+_COMMUTATIVE = frozenset({Add, Mul})

@@ -1,0 +1,122 @@
+"""The passes on interned nodes: equal values are one already, what is left is to write functions out as formulas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from sympy import Add, Dummy, Expr, Mul
+from sympy.core.basic import Basic
+
+from codegen.functions import Composite, canonical
+from codegen.ir.formulas import Formulas, is_settled
+from codegen.ir.graph import Graph
+from codegen.ir.nodes import Node, Nodes
+from codegen.ir.operations import Operations, node_operations, reading
+from codegen.passes.stabilise import stabilise
+
+LARGE = 200
+"""Graphs of so many nodes without an index are worked on as nodes."""
+
+
+def is_large(graph: Graph) -> bool:
+    """Whether a graph has no index and so many operations that nobody reads them."""
+    formulas = graph.formulas
+    return formulas is not None and len(formulas.nodes) >= LARGE and formulas.has(graph.outputs)
+
+
+def settled(graph: Graph) -> Graph:
+    """The graph without unstable forms; rules that know SymPy are asked only where there may be one."""
+    formulas = graph.formulas
+    assert formulas is not None
+    return graph if formulas.stable or is_settled(formulas.nodes) else stabilise(graph)
+
+
+def lowered(graph: Graph) -> Graph:
+    """The graph with functions that emitters do not know written out."""
+    formulas = graph.formulas
+    assert formulas is not None
+    outputs = set(graph.outputs)
+    wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in outputs}
+    old, roots = formulas.nodes, formulas.roots(outputs)
+    if not any(_is_composite(old, node) for node in old.postorder(roots)):
+        new, found = old, {node: node for node in roots}
+    else:
+        new = old.copy()
+        found = _written_out(new, roots)
+    assigned = {cell: found[node] for cell, node in wanted.items()}
+    variables = [graph.variable(name) for name in graph.outputs]
+    return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, stable=True), variables)
+
+
+def heads(graph: Graph) -> set[type[Basic]]:
+    """The classes of the operations of a graph without indices."""
+    formulas = graph.formulas
+    assert formulas is not None
+    found = (formulas.nodes.heads[node] for node in formulas.nodes.postorder(formulas.roots(graph.outputs)))
+    return {head for head in found if isinstance(head, type)}
+
+
+def _is_composite(nodes: Nodes, node: Node) -> bool:
+    head = nodes.heads[node]
+    return isinstance(head, type) and issubclass(head, Composite)
+
+
+def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
+    """By node, what it is without composite functions."""
+    found: dict[Node, Node] = {}
+    for node in list(nodes.postorder(roots)):
+        head, operands = nodes.heads[node], nodes.operands[node]
+        given = tuple([found[operand] for operand in operands])
+        if not isinstance(head, type):
+            found[node] = node
+        elif _is_composite(nodes, node):
+            formula, symbols = _formula(head, tuple(nodes.constant(operand) for operand in given))
+            made = nodes.read(formula, {symbol: given[place] for place, symbol in symbols.items()})
+            found[node] = _written_out(nodes, [made])[made]
+        else:
+            found[node] = node if given == operands else nodes.made(head, given)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _formula(head: type[Basic], constants: tuple[Expr | None, ...]) -> tuple[Expr, dict[int, Expr]]:
+    symbols = {place: Dummy(real=True) for place, value in enumerate(constants) if value is None}
+    function = head(*[symbols.get(place, value) for place, value in enumerate(constants)])
+    return canonical(function.definition() if isinstance(function, Composite) else function), symbols
+
+
+# --- counting -----------------------------------------------------------------------------------------------------
+
+
+def count_nodes(graph: Graph) -> Operations:
+    """The operations of a graph without indices, each node once."""
+    formulas = graph.formulas
+    assert formulas is not None
+    nodes = formulas.nodes
+    total: Operations = Counter()
+    for node in nodes.postorder(formulas.roots(graph.outputs)):
+        head, operands = nodes.heads[node], nodes.operands[node]
+        if isinstance(head, type):
+            constants = tuple([nodes.constant(operand) for operand in operands])
+            if head in (Add, Mul):
+                # Their operands are alike, up to reciprocals.
+                inverse = sum(1 for o in operands if nodes.as_power(o)[1].is_negative)
+                for kind, number in _of_sum_or_product(head, len(operands), inverse).items():
+                    total[kind] += number
+            else:
+                for kind, number in _counted(head, constants).items():
+                    total[kind] += number
+    return total
+
+
+def _of_sum_or_product(head: type[Basic], count: int, inverse: int) -> dict[str, int]:
+    if head is Add:
+        return {"add": count - 1}
+    return {kind: n for kind, n in (("multiply", max(count - inverse - 1, 0)), ("divide", inverse)) if n}
+
+
+@lru_cache(maxsize=4096)
+def _counted(head: type[Basic], constants: tuple[Expr | None, ...]) -> dict[str, int]:
+    node = head(*[Dummy(real=True) if value is None else value for value in constants], evaluate=False)
+    return dict(node_operations(node, reading(node)))

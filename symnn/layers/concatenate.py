@@ -1,0 +1,92 @@
+"""``{concatenate: [[{dense: 8}], [{dense: 4}]]}``: what several branches make of the same input, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+from sympy import Piecewise
+
+from codegen import Index
+from symnn.errors import FieldError, SpecError
+from symnn.given import called
+from symnn.layers.layer import Layer, LayersField, shape_after
+from symnn.layers.writing import Place, Value
+from symnn.shapes import CHANNEL, FEATURE, Axis, Shape, described, extents, names
+
+
+class Concatenate(Layer):
+    """The features of all branches one after the other, or their channels; a branch without layers is the input."""
+
+    concatenate: Annotated[tuple[LayersField, ...], Field(strict=False)] = Field(
+        description="a list of branches, each a list of layers"
+    )
+
+    @property
+    def branches(self) -> Sequence[Sequence[Layer]]:
+        return self.concatenate
+
+    def _shapes(self, given: Shape) -> list[Shape]:
+        found = []
+        for number, branch in enumerate(self.concatenate):
+            try:
+                found.append(shape_after(branch, given))
+            except FieldError as error:
+                raise error.within("concatenate", number) from None
+        return found
+
+    def shape(self, given: Shape) -> Shape:
+        found = self._shapes(given)
+        if not found:
+            raise FieldError("concatenate: expected at least one branch, found none")
+        first, *_ = found
+        for other in found:
+            at = _joined(first)
+            alike = (extents(_without(shape, at)) for shape in (first, other))
+            if names(other) != names(first) or len(set(alike)) > 1:
+                both = f"{described(first)} and {described(other)}"
+                raise FieldError(f"concatenate joins values that differ in one axis, found shapes {both}")
+        at = _joined(first)
+        axis = Axis(first[at].name, sum(int(shape[at].extent) for shape in found))
+        return (*first[:at], axis, *first[at + 1 :])
+
+    def write(self, place: Place, x: Value) -> Value:
+        shapes = self._shapes(place.given)
+        parts = [place.plain(place.chain(b, x), shape) for b, shape in zip(self.concatenate, shapes)]
+        at = 1 + _joined(shapes[0])
+        whole = self.shape(place.given)[at - 1]
+        index = Index(f"{'c' if whole.name == CHANNEL else 'd'}{place.number}", whole.extent)
+        indices = (*parts[0].indices[:at], index, *parts[0].indices[at + 1 :])
+        pieces, start = [], 0
+        for part, shape in zip(parts, shapes):
+            stop = start + int(shape[at - 1].extent)
+            value = part.variable[(*indices[:at], index - start, *indices[at + 1 :])]
+            pieces.append((value, index < stop if stop < int(whole.extent) else True))
+            start = stop
+        return place.map("r", indices, Piecewise(*pieces))
+
+    @property
+    def unbounded(self) -> bool | None:
+        said = [next((u for u in (one.unbounded for one in reversed(b)) if u is not None), None) for b in self.branches]
+        return None if None in said else all(said)
+
+
+def _joined(shape: Shape) -> int:
+    """Which axis the branches are joined along."""
+    return next(place for place, axis in enumerate(shape) if axis.name in (CHANNEL, FEATURE))
+
+
+def _without(shape: Shape, at: int) -> Shape:
+    return (*shape[:at], *shape[at + 1 :])
+
+
+@called(SpecError)
+def concatenate(*branches: Sequence[Layer]) -> Concatenate:
+    """What several branches make of the same input, side by side.
+
+    >>> from symnn.layers.dense import dense
+    >>> concatenate([dense(8), dense(4)], []).to_plain()
+    {'concatenate': [[{'dense': 8}, {'dense': 4}], []]}
+    """
+    return Concatenate(concatenate=tuple(tuple(branch) for branch in branches))

@@ -1,0 +1,190 @@
+"""Shapes of what one sample has between layers: named axes, so that a layer can say what it expects and what it found.
+
+A table row has features; an image channels, rows and columns, a signal channels and positions, channels first; a
+sequence times and features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeAlias
+
+from sympy import Symbol
+
+from codegen import Index, sample_extent
+from codegen.walk import Extent
+from symnn.errors import FieldError
+from symnn.suggest import quote, unknown
+
+FEATURE, CHANNEL, TIME = "feature", "channel", "time"
+SPACES: Mapping[int, tuple[str, ...]] = {1: ("position",), 2: ("row", "column")}
+"""The axes behind the channels, by their number."""
+
+LETTERS: Mapping[str, str] = {FEATURE: "d", CHANNEL: "c", TIME: "t", "position": "i", "row": "i", "column": "j"}
+"""The index of each axis of the inputs; one of another layer has its number behind the letter."""
+
+ANY = "any"
+"""The length of a time axis that each call decides."""
+STEPS = sample_extent("T")
+"""That length."""
+
+MAX_NUMBERS = 100_000_000
+"""Of one sample between two layers."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named axis; its extent is a number, or the symbol of a length that each call decides.
+
+    ``parts``: the extents of the axes that were made one, which no equation does: where a layer sums over this axis it
+    sums over all of them.
+    """
+
+    name: str
+    extent: Extent
+    parts: tuple[int, ...] = ()
+
+    @property
+    def extents(self) -> tuple[Extent, ...]:
+        """Those of the arrays in the graph."""
+        return self.parts or (self.extent,)
+
+    def __str__(self) -> str:
+        return f"{self.name} {ANY if isinstance(self.extent, Symbol) else self.extent}"
+
+
+Shape: TypeAlias = tuple[Axis, ...]
+
+Inputs: TypeAlias = int | tuple[int, ...] | tuple[tuple[str, int | str], ...]
+"""How a network's inputs are said: features; channels and space; or ``(("time", 50), ("features", 16))``."""
+
+
+def described(shape: Shape) -> str:
+    """The axes with their extents.
+
+    >>> described((Axis("time", 50), Axis("feature", 16)))
+    '(time 50, feature 16)'
+    """
+    return f"({', '.join(map(str, shape))})"
+
+
+def extents(shape: Shape) -> tuple[Extent, ...]:
+    """The extents alone."""
+    return tuple(axis.extent for axis in shape)
+
+
+def numbers(shape: Shape) -> int | None:
+    """How many numbers a sample has; None where a call decides it.
+
+    >>> numbers((Axis("channel", 3), Axis("position", 100)))
+    300
+    """
+    sizes = [axis.extent for axis in shape if isinstance(axis.extent, int)]
+    return prod(sizes) if len(sizes) == len(shape) else None
+
+
+def names(shape: Shape) -> tuple[str, ...]:
+    """The names of the axes."""
+    return tuple(axis.name for axis in shape)
+
+
+def features(count: Extent) -> Shape:
+    """So many features."""
+    return (Axis(FEATURE, count),)
+
+
+def image(channels: Extent, space: tuple[Extent, ...]) -> Shape:
+    """Channels over one or two axes of space."""
+    return (Axis(CHANNEL, channels), *map(Axis, SPACES[len(space)], space))
+
+
+def indices(shape: Shape, number: int | None = None) -> tuple[Index, ...]:
+    """An index for each axis, named as those of the inputs, or with the number of a layer.
+
+    >>> indices(image(3, (8, 8))), indices(image(3, (8, 8)), 2)
+    ((c, i, j), (c2, i2, j2))
+    """
+    return tuple(Index(f"{LETTERS[axis.name]}{'' if number is None else number}", axis.extent) for axis in shape)
+
+
+# --- how inputs are said ------------------------------------------------------------------------------------------
+
+
+def read_inputs(given: object) -> Inputs:
+    """Inputs as a spec says them: a number of features, ``[1, 28, 28]``, or ``{time: 50, features: 16}``.
+
+    >>> read_inputs([1, 28, 28]), read_inputs({"time": "any", "features": 16})
+    ((1, 28, 28), (('time', 'any'), ('features', 16)))
+
+    Raises :class:`FieldError` for anything else.
+    """
+    if isinstance(given, Mapping):
+        return _sequence(given)
+    if isinstance(given, (list, tuple)):
+        if given and all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
+            return _sequence(dict(given))
+        return _channels_first(given)
+    return _whole(given)
+
+
+def _channels_first(given: Any) -> Inputs:
+    if not 2 <= len(given) <= 1 + max(SPACES):
+        expected = "channels and positions, such as [3, 100], or channels, rows and columns, such as [1, 28, 28]"
+        raise FieldError(f"expected {expected}, found {quote(given)}")
+    return tuple(_whole(extent, (place,)) for place, extent in enumerate(given))
+
+
+_LENGTHS = ("time", "features")
+
+
+def _sequence(given: Mapping[Any, Any]) -> Inputs:
+    for name in given:
+        if name not in _LENGTHS:
+            raise FieldError(unknown("axis", str(name), _LENGTHS))
+    if "time" not in given:
+        raise FieldError("expected 'time', the number of steps or any, beside 'features', found none")
+    time = given["time"]
+    found: list[tuple[str, int | str]] = [("time", ANY if time == ANY else _whole(time, ("time",), " or any"))]
+    if "features" in given:
+        found.append(("features", _whole(given["features"], ("features",))))
+    return tuple(found)
+
+
+def _whole(given: Any, path: tuple[str | int, ...] = (), other: str = "") -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise FieldError(f"expected a whole number{other}, found {quote(given)}", path)
+    if given < 1:
+        raise FieldError(f"expected a number of at least 1, found {given}", path)
+    if given > MAX_EXTENT:
+        raise FieldError(f"expected a number of at most {MAX_EXTENT}, found {given}", path)
+    return given
+
+
+MAX_EXTENT = 1_000_000
+"""Of an axis."""
+
+
+def plain_inputs(inputs: Inputs) -> Any:
+    """Inputs as a spec writes them."""
+    if isinstance(inputs, int):
+        return inputs
+    pairs = [pair for pair in inputs if isinstance(pair, tuple)]
+    return dict(pairs) if pairs else list(inputs)
+
+
+def input_shape(inputs: Inputs) -> Shape:
+    """The axes of inputs.
+
+    >>> described(input_shape((("time", "any"), ("features", 16))))
+    '(time any, feature 16)'
+    """
+    if isinstance(inputs, int):
+        return features(inputs)
+    found: list[Axis] = []
+    for entry in inputs:
+        if isinstance(entry, tuple):
+            name, length = entry
+            found.append(Axis(FEATURE if name == "features" else TIME, STEPS if isinstance(length, str) else length))
+    return tuple(found) or image(inputs[0], tuple(inputs[1:]))

@@ -1,0 +1,339 @@
+"""Large formulas: seconds to derive and to compile, microseconds a call: ``python -m tests.benchmarks.formulas``.
+
+Processor time of one process: reading the formula, deriving, and of the compilation the passes, the schedule, the
+writing and LLVM; then the least time of many bound calls. Names of cases, or parts of them, choose among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy import Expr, IndexedBase, Integer, Rational, Symbol, exp, log, sin, sqrt, tanh
+
+STAGES = ("key", "passes", "schedule", "write", "LLVM", "Numba")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A system of formulas and what is derived of it."""
+
+    read: Callable[[], Any]
+    """The graph."""
+    derive: Callable[[Any], Any]
+    """From the graph to that of the derivative."""
+    build: Callable[[], object] = lambda: None
+    """SymPy's own work, which is not timed."""
+
+
+def array(name: str, count: int) -> IndexedBase:
+    return IndexedBase(name, shape=(count,), real=True)
+
+
+def by_elements(name: str, values: list[Expr]) -> dict[Any, Expr]:
+    """An output array, element by element."""
+    target = array(name, len(values))
+    return {target[n]: value for n, value in enumerate(values)}
+
+
+def graph_of(build: Callable[[], tuple[dict[Any, Expr], list[Any]]], *outputs: str) -> Any:
+    import codegen
+
+    graph = codegen.from_expressions(*build())
+    return graph.with_outputs(*outputs) if outputs else graph
+
+
+def gradient(of: str, graph: Any) -> Any:
+    import codegen
+
+    return codegen.gradient(graph, of)
+
+
+def jacobian(of: str, wrt: str, graph: Any) -> Any:
+    import codegen
+
+    return codegen.jacobian(graph, of, [wrt])
+
+
+def hessian(of: str, graph: Any) -> Any:
+    import codegen
+
+    return codegen.hessian(graph, of)
+
+
+# --- formulas -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache
+def random_operations(count: int, inputs: int = 1000) -> tuple[dict[Any, Expr], list[Any]]:
+    """Each operation on two of the last values or inputs."""
+    draw = random.Random(count)
+    x = array("x", inputs)
+    values: list[Expr] = [x[n] for n in range(inputs)]
+    found: dict[Any, Expr] = {}
+    unused: dict[Expr, None] = dict.fromkeys(values)
+    for number in range(count):
+        a, b = (values[-1 - draw.randrange(min(len(values), inputs))] for _ in range(2))
+        kind = draw.randrange(8)
+        made = (a + b, a - b, a * b, a * b, a / (2 + b**2), sin(a), tanh(a), 0.5 * a + b**2)[kind]
+        name = f"t{number}"
+        found[name] = made
+        values.append(Symbol(name))
+        for leaf in (a, b):
+            unused.pop(leaf, None)
+        unused[values[-1]] = None
+    found["e"] = sympy.Add(*[tanh(value) for value in unused])
+    return found, [x]
+
+
+@lru_cache
+def mass_action(species: int, reactions: int) -> tuple[dict[Any, Expr], list[Any]]:
+    """Arrhenius rates, two reactants and two products each, every tenth with falloff by Troe."""
+    draw = random.Random(species)
+    c, temperature = array("c", species), Symbol("T", real=True)
+    change: list[list[Expr]] = [[] for _ in range(species)]
+    total = sum(c[n] for n in range(species))
+
+    def arrhenius() -> Expr:
+        power, activation = Rational(draw.randrange(-20, 20), 10), draw.randrange(100, 4000)
+        return draw.randrange(1, 1000) * temperature**power * exp(-Integer(activation) / temperature)
+
+    for number in range(reactions):
+        rate = arrhenius()
+        if number % 10 == 0:
+            reduced = arrhenius() * total / rate
+            broadening = Rational(6, 10) ** (1 / (1 + (log(reduced) / log(10)) ** 2))
+            rate = rate * reduced / (1 + reduced) * broadening
+        reactants, products = draw.sample(range(species), 2), draw.sample(range(species), 2)
+        orders = [draw.choice((1, 1, 2)) for _ in reactants]
+        for n, order in zip(reactants, orders):
+            rate = rate * c[n] ** order
+        for n, order in zip(reactants, orders):
+            change[n].append(-order * rate)
+        for n in products:
+            change[n].append(rate)
+    return by_elements("f", [sympy.Add(*terms) for terms in change]), [c, temperature]
+
+
+@lru_cache
+def arm(joints: int) -> tuple[dict[Any, Expr], list[Any]]:
+    """The residual M·u' − f of a chain of rods by Kane's method, joints turning about alternating axes."""
+    from sympy.physics import mechanics
+
+    time_ = mechanics.dynamicsymbols._t
+    q, u = (mechanics.dynamicsymbols(f"{name}:{joints}") for name in ("q", "u"))
+    ground = mechanics.ReferenceFrame("N")
+    origin = mechanics.Point("O")
+    origin.set_vel(ground, 0)
+    frame, joint, bodies, loads = ground, origin, [], []
+    for n in range(joints):
+        axis = (frame.x, frame.y, frame.z)[n % 3]
+        next_ = frame.orientnew(f"A{n}", "Axis", [q[n], axis])
+        next_.set_ang_vel(frame, u[n] * axis)
+        centre = joint.locatenew(f"C{n}", Rational(1, 2) * next_.x + Rational(1, 10) * next_.y)
+        centre.v2pt_theory(joint, ground, next_)
+        end = joint.locatenew(f"P{n}", next_.x)
+        end.v2pt_theory(joint, ground, next_)
+        inertia = mechanics.inertia(next_, Rational(1, 10), Rational(1, 8), Rational(1, 9))
+        bodies.append(mechanics.RigidBody(f"B{n}", centre, next_, Integer(1), (inertia, centre)))
+        loads.append((centre, -Rational(981, 100) * ground.z))
+        frame, joint = next_, end
+    kane = mechanics.KanesMethod(ground, q, u, kd_eqs=[u[n] - q[n].diff(time_) for n in range(joints)])
+    with_derivatives = kane.kanes_equations(bodies, loads)
+    residual = with_derivatives[0] + with_derivatives[1]
+    x, speed, rate = array("q", joints), array("u", joints), array("w", joints)
+    plain = {u[n].diff(time_): rate[n] for n in range(joints)}
+    plain.update({q[n]: x[n] for n in range(joints)} | {u[n]: speed[n] for n in range(joints)})
+    plain.update({q[n].diff(time_): speed[n] for n in range(joints)})
+    return by_elements("r", [_replaced(value, plain) for value in residual]), [x, speed, rate]
+
+
+def _replaced(expression: Expr, plain: Mapping[Any, Expr]) -> Expr:
+    from codegen.walk import fold, rebuild
+
+    def step(node: Any, arguments: list[Any]) -> Any:
+        return plain[node] if node in plain else rebuild(node, arguments)
+
+    return fold(expression, step, lambda node: node in plain or not node.args)
+
+
+@lru_cache
+def watson(count: int = 12) -> tuple[dict[Any, Expr], list[Any]]:
+    """The sum of squares of Moré, Garbow and Hillstrom."""
+    x = array("x", count)
+    residuals: list[Expr] = [x[0], x[1] - x[0] ** 2 - 1]
+    for i in range(1, 30):
+        t = Rational(i, 29)
+        slope = sympy.Add(*[j * x[j] * t ** (j - 1) for j in range(1, count)])
+        residuals.append(slope - sympy.Add(*[x[j] * t**j for j in range(count)]) ** 2 - 1)
+    return {"e": sympy.Add(*[residual**2 for residual in residuals])}, [x]
+
+
+@lru_cache
+def determinant(rows: int) -> tuple[dict[Any, Expr], list[Any]]:
+    """By minors, each of them written once."""
+    a = IndexedBase("a", shape=(rows, rows), real=True)
+
+    @cache
+    def minor(row: int, columns: tuple[int, ...]) -> Expr:
+        if len(columns) == 1:
+            return a[row, columns[0]]
+        rest = (columns[:n] + columns[n + 1 :] for n in range(len(columns)))
+        return sympy.Add(
+            *[(-1) ** n * a[row, column] * minor(row + 1, left) for n, (column, left) in enumerate(zip(columns, rest))]
+        )
+
+    return {"e": minor(0, tuple(range(rows)))}, [a]
+
+
+@lru_cache
+def written_out(inputs: int = 300) -> tuple[dict[Any, Expr], list[Any]]:
+    """A chain of Rosenbrock's valleys."""
+    x = array("x", inputs)
+    pairs = pairwise([x[n] for n in range(inputs)])
+    return {"e": sympy.Add(*[100 * (b - a**2) ** 2 + (1 - a) ** 2 for a, b in pairs])}, [x]
+
+
+@lru_cache
+def geopotential(degree: int = 6) -> tuple[dict[Any, Expr], list[Any]]:
+    """Spherical harmonics of the potential of a planet, by Cunningham's recursion."""
+    p = array("p", 3)
+    x, y, z = (p[n] for n in range(3))
+    r2 = x**2 + y**2 + z**2
+    v: dict[tuple[int, int], Expr] = {(0, 0): 1 / sqrt(r2)}
+    w: dict[tuple[int, int], Expr] = {(0, 0): Integer(0)}
+    for m in range(degree + 1):
+        if m:
+            a, b = v[m - 1, m - 1], w[m - 1, m - 1]
+            v[m, m], w[m, m] = (2 * m - 1) * (x * a - y * b) / r2, (2 * m - 1) * (x * b + y * a) / r2
+        for n in range(m + 1, degree + 1):
+            for table in (v, w):
+                before = table.get((n - 2, m), Integer(0))
+                table[n, m] = ((2 * n - 1) * z * table[n - 1, m] / r2 - (n + m - 1) * before / r2) / (n - m)
+    draw = random.Random(1)
+    terms = [draw.uniform(-1, 1) * table[key] for table in (v, w) for key in table]
+    return {"e": sympy.Add(*terms)}, [p]
+
+
+CASES: Mapping[str, Formula] = {
+    **{
+        f"random {n:,}": Formula(
+            partial(graph_of, partial(random_operations, n), "e"),
+            partial(gradient, "e"),
+            partial(random_operations, n),
+        )
+        for n in (1_000, 3_000, 10_000, 30_000, 100_000)
+    },
+    **{
+        f"mass action {n}/{m}": Formula(
+            partial(graph_of, partial(mass_action, n, m)), partial(jacobian, "f", "c"), partial(mass_action, n, m)
+        )
+        for n, m in ((10, 25), (20, 60), (40, 200))
+    },
+    **{
+        f"arm {n}": Formula(
+            partial(graph_of, partial(arm, n)),
+            lambda graph: __import__("codegen").jacobian(graph, "r", ["q", "u"]),
+            partial(arm, n),
+        )
+        for n in (3, 5, 6)
+    },
+    "watson 12 gradient": Formula(partial(graph_of, watson), partial(gradient, "e"), watson),
+    "watson 12 hessian": Formula(partial(graph_of, watson), partial(hessian, "e"), watson),
+    **{
+        f"determinant {n}": Formula(
+            partial(graph_of, partial(determinant, n)), partial(gradient, "e"), partial(determinant, n)
+        )
+        for n in (6, 7, 8, 9)
+    },
+    "written out 300": Formula(partial(graph_of, written_out), partial(gradient, "e"), written_out),
+    "geopotential gradient": Formula(partial(graph_of, geopotential), partial(gradient, "e"), geopotential),
+    "geopotential hessian": Formula(partial(graph_of, geopotential), partial(hessian, "e"), geopotential),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Seconds of processor time, and of a call."""
+
+    name: str
+    read: float
+    derive: float
+    compile: float
+    stages: Mapping[str, float]
+    call: float
+    how: str
+
+    def __str__(self) -> str:
+        stages = " ".join(f"{self.stages.get(name, 0.0):8.2f}" for name in STAGES)
+        total = f"{self.read:8.2f} {self.derive:8.2f} {self.compile:8.2f}"
+        return f"{self.name:24} {total} {stages} {self.call * 1e6:10.2f}  {self.how}"
+
+
+HEAD = f"{'seconds':24} {'read':>8} {'derive':>8} {'compile':>8} {' '.join(f'{s:>8}' for s in STAGES)} {'call/µs':>10}"
+
+
+def call_time(call: Callable[[], Any]) -> float:
+    """The least of some rounds, each of so many calls that the clock is fine enough."""
+    begun = time.perf_counter()
+    call()
+    number = max(1, min(10_000, int(0.005 / max(time.perf_counter() - begun, 1e-7))))
+
+    def once() -> float:
+        begun = time.perf_counter()
+        for _ in range(number):
+            call()
+        return (time.perf_counter() - begun) / number
+
+    return min(once() for _ in range(25))
+
+
+def measured(name: str, formula: Formula, tier: Any) -> Row:
+    import codegen
+
+    formula.build()
+    clock = time.process_time
+    times = [clock()]
+    graph = formula.read()
+    times.append(clock())
+    derived = formula.derive(graph)
+    times.append(clock())
+    function = codegen.compile(derived, tier=tier, cache=False)
+    times.append(clock())
+    draw = np.random.default_rng(0)
+    arguments = [draw.uniform(0.5, 1.5, slot.shape) if slot.shape else 1.1 for slot in function.layout.arguments]
+    call = function.bind(*arguments, out=[np.empty(slot.shape) for slot in function.layout.arrays])
+    read, derive, compile_ = (b - a for a, b in pairwise(times))
+    report = function.report
+    how = f"{report.schedule}, {report.emitter}"
+    return Row(name, read, derive, compile_, report.stages, call_time(call), how)
+
+
+def chosen(words: list[str]) -> Iterator[tuple[str, Formula]]:
+    return ((name, case) for name, case in CASES.items() if not words or any(word in name for word in words))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", help="names of cases or parts of them")
+    parser.add_argument("--tier", default="full")
+    import codegen
+
+    x = Symbol("x")
+    codegen.compile(codegen.from_expressions({"y": x**2}, [x]), cache=False)(1.0)  # what a process pays once
+    print(HEAD)
+    arguments = parser.parse_args()
+    for name, formula in chosen(arguments.cases):
+        print(measured(name, formula, arguments.tier), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a branch does not take contributes nothing, whether or not what it is made of has a name."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, log, sin, sqrt, symbols
+
+from codegen import Graph, from_expressions, gradient, hessian, hvp, jvp, vjp
+from codegen.emit.numpy import numpy_function
+
+a, b, n, m, k = symbols("a b n m k", real=True)
+
+Case = tuple[dict[str, Expr], tuple[float, float], tuple[float, float], list[float]]
+CASES: dict[str, Case] = {
+    "a direction at rest": (
+        {"n": sqrt(a**2 + b**2), "f": Piecewise((a / n, n >= 1e-4), (0, True))},
+        (0.0, 0.0),
+        (0.0, 0.0),
+        [0.0, 0.0, 0.0],
+    ),
+    "sin(n)/n at rest": (
+        {"n": sqrt(a**2 + b**2), "k": sin(n) / n, "f": Piecewise((k * b, n > 1e-8), (b, True))},
+        (0.0, 0.0),
+        (0.0, 1.0),
+        [0.0, 0.0, 0.0],
+    ),
+    "an exponential beyond all numbers": (
+        {"n": exp(a), "m": n * b, "f": Piecewise((m, a < 100), (a * b, True))},
+        (1000.0, 2.0),
+        (2.0, 1000.0),
+        [0.0, 1.0, 0.0],
+    ),
+    "a logarithm at 0": (
+        {"n": log(a), "m": n**2, "f": Piecewise((m, a > 0.5), (b**2, True))},
+        (0.0, 3.0),
+        (0.0, 6.0),
+        [0.0, 0.0, 2.0],
+    ),
+    "a root behind the branch": (
+        {"n": a * b, "m": Piecewise((n, n > 1), (0, True)), "f": sqrt(m) + a},
+        (0.5, 1.0),
+        (1.0, 0.0),
+        [0.0, 0.0, 0.0],
+    ),
+}
+"""Successive formulas, the point, the gradient there, and the second derivatives by aa, ab and bb."""
+
+
+@pytest.mark.parametrize("method", ["reverse", "forward", "paths"])
+@pytest.mark.parametrize("case", CASES)
+def test_first_derivatives_are_those_of_the_branch_that_is_taken(case: str, method: str) -> None:
+    formulas, at, slope, _ = CASES[case]
+    graph = gradient(from_expressions(formulas, [a, b]), "f", method=method)
+    assert list(map(float, evaluated(graph, at)[1:])) == list(slope)
+
+
+def _products(transform: Callable[..., Graph]) -> Callable[[Graph], Graph]:
+    return lambda graph: transform(graph, "f", ["a", "b"])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_second_derivatives_are_those_of_the_branch_that_is_taken(case: str) -> None:
+    formulas, at, _, second = CASES[case]
+    graph = hessian(from_expressions(formulas, [a, b]), "f")
+    assert list(map(float, evaluated(graph, at)[1:])) == second
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_products_are_those_of_the_branch_that_is_taken(case: str) -> None:
+    formulas, at, slope, (aa, ab, bb) = CASES[case]
+    graph = from_expressions(formulas, [a, b])
+    forward = evaluated(jvp(graph, "f", ["a", "b"]), (*at, 2.0, -1.0))
+    assert float(forward[-1]) == 2 * slope[0] - slope[1]
+    back = evaluated(vjp(graph, "f", ["a", "b"]), (*at, 3.0))
+    assert list(map(float, back[1:])) == [3 * slope[0], 3 * slope[1]]
+    twice = evaluated(hvp(graph, "f", ["a", "b"]), (*at, 2.0, -1.0))
+    assert list(map(float, twice[-2:])) == [2 * aa - ab, 2 * ab - bb]
+
+
+def test_each_row_has_its_own_branch() -> None:
+    size = Symbol("S", integer=True, positive=True)
+    s, d = Idx("s", size), Idx("d", 2)
+    x, length = IndexedBase("x", shape=(size, 2)), IndexedBase("r", shape=(size,))
+    formulas = {
+        length[s]: sqrt(Sum(x[s, d] ** 2, (d, 0, 1))),
+        "f": Sum(Piecewise((x[s, 0] / length[s], length[s] > 1e-3), (0, True)), (s, 0, size - 1)),
+    }
+    graph = gradient(from_expressions(formulas, [x]), "f")
+    found = evaluated(graph, (np.array([[0.0, 0.0], [3.0, 4.0]]),))[1]
+    assert np.allclose(found, [[0, 0], [16 / 125, -12 / 125]], rtol=1e-14, atol=0)
+
+
+def test_without_branches_nothing_is_guarded() -> None:
+    graph = gradient(from_expressions({"n": sqrt(a), "f": n * b}, [a, b]), "f")
+    assert not any(equation.branches for equation in graph.equations)
+
+
+def evaluated(graph: Graph, values: tuple[object, ...]) -> list[object]:
+    with np.errstate(all="ignore"):
+        return list(numpy_function(graph)(*map(np.asarray, values)))

@@ -1,0 +1,244 @@
+"""Interned nodes: derivatives of large formulas, and their straight-line code, beside SymPy, mpmath and each other."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import sympy
+from sympy import Expr, Integer, Piecewise, Pow, Rational, S, Symbol, cos, exp, log, sin, sqrt, symbols, tan, tanh
+
+import codegen
+from codegen.derive.nodes import Derivation
+from codegen.derive.requests.jacobian import chosen
+from codegen.derive.requests.straight import PLAIN, Straight
+from codegen.functions import (
+    absolute,
+    canonical,
+    clip,
+    maximum,
+    power,
+    relu,
+    select,
+    sigmoid,
+    sign,
+    silu,
+    softplus,
+    step,
+)
+from codegen.ir.cells import Cell
+from codegen.ir.nodes import Nodes
+from codegen.numeric import evaluate_exactly, rounded
+from codegen.passes import straight
+from codegen.passes.straight import count_nodes, is_large
+from codegen.schedule import line
+from codegen.solvers import FlatFunction
+
+x, y, z = symbols("x y z", real=True)
+POINT = {x: 0.7, y: 1.3, z: 0.4}
+
+FORMULAS: tuple[Expr, ...] = (
+    x * y * z + 3 * x * y - y / z,
+    (x + y) ** 5 / (x * y) + sqrt(x + 2 * y),
+    sin(x * y) * cos(y) - tan(z) * exp(-x / y),
+    log(x * y + z) ** 2 + tanh(x) * tanh(y),
+    sympy.asin(z) + sympy.acos(z * x) + sympy.atan2(x, y) + sympy.atan(x * y),
+    sympy.asinh(x) + sympy.acosh(1 + y) + sympy.atanh(z),
+    x * y * z * (x + 1) * (y + 2) * (z + 3),
+    Pow(x, Rational(5, 2)) * Pow(y, Rational(-3, 2)) + Pow(x, S(2) / 3),
+    2**x + power(x, y) + sigmoid(x * y) + softplus(z) + silu(x - z),
+    codegen.functions.hypot(x, y, z) + absolute(x - y) + codegen.functions.log1p(x * z),
+)
+
+
+def floats(expression: Expr) -> float:
+    return float(expression.subs(POINT).evalf(30))
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=str)
+def test_derivatives_of_nodes_are_those_of_sympy(formula: Expr) -> None:
+    nodes = Nodes()
+    root, inputs = nodes.read(formula), [x, y, z]
+    derivation = Derivation(nodes, [root], [nodes.leaf(symbol) for symbol in inputs])
+    forward, reverse = derivation.slopes("forward"), derivation.slopes("reverse")
+    for number, symbol in enumerate(inputs):
+        expected = floats(canonical(formula).diff(symbol))
+        for (row,) in (forward, reverse):
+            found = floats(nodes.written(row.get(number, nodes.zero)))
+            assert found == pytest.approx(expected, rel=1e-13, abs=1e-13)
+
+
+def test_the_formulas_have_every_plain_function() -> None:
+    present = {type(node) for formula in FORMULAS for node in sympy.preorder_traversal(formula)}
+    assert present | {codegen.functions.direction_cosine, codegen.functions.ratio} >= PLAIN  # they come of hypot
+
+
+def test_equal_values_are_one_node() -> None:
+    nodes = Nodes()
+    pairs = ((2 * x * y, y * x * 2), ((x + y) * z, z * (y + x)), (x / y, y**-1 * x), (S(1) / 2 + S(1) / 3, S(5) / 6))
+    assert all(nodes.read(a) == nodes.read(b) for a, b in pairs)
+    one, two = nodes.read(x * y), nodes.read(3 * x * y)
+    assert nodes.total([one, nodes.scaled(Integer(2), one)]) == two
+    assert nodes.product([nodes.read(x), nodes.read(1 / x)]) == nodes.one
+    assert nodes.operands[two][1] == one
+
+
+# --- systems ------------------------------------------------------------------------------------------------------
+
+A = sympy.IndexedBase("a", shape=(4, 5), real=True)
+
+
+@pytest.fixture(autouse=True)
+def small_formulas_count_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(straight, "LARGE", 20)
+
+
+def system(form) -> codegen.Graph:  # type: ignore[no-untyped-def]
+    """A chain of vertices, each some formulas of the last and of an element of an array."""
+    entries: dict[object, Expr] = {}
+    last: Expr = x
+    for n in range(4):
+        entries[f"t{n}"] = form(last, A[n % 4, n % 3], y)
+        last = Symbol(f"t{n}")
+    entries["e"] = last * y
+    return codegen.from_expressions(entries, [x, y, A]).with_outputs("e")
+
+
+SYSTEMS = {
+    "sines": lambda t, a, y: sin(t * a) + cos(a * y) * t - a / (2 + y**2) + Rational(1, 3) * t**2,
+    "powers": lambda t, a, y: 1 / (1 + t**2 + a**2) + (a + y) ** -3 + sqrt(1 + a * t**2) / (t**4 + 1),
+    "exponentials": lambda t, a, y: tanh(t) * exp(-a * y) + log(1 + a * t**2) + sigmoid(t * a),
+    "choices": lambda t, a, y: (
+        Piecewise((t * a, (t > y) & (a < 1)), (a - t, sympy.Or(t < 0, sympy.Ne(a, y))), (y, True)) / 2
+        + maximum(t, a, y) / 3
+        + select(t, a, y) * step(a - y)
+        + sign(a - t) * relu(t - a)
+        + clip(t, Integer(-1), Integer(1)) / 4
+    ),
+    "special": lambda t, a, y: sympy.erf(t) + sympy.gamma(a + 1) / 2 + codegen.functions.expm1(a * t) / 3,
+}
+
+
+def exactly(graph: codegen.Graph, values: dict[str, object]) -> dict[str, np.ndarray]:
+    return {name: rounded(np.asarray(value)) for name, value in evaluate_exactly(graph, values).items()}
+
+
+def arguments() -> list[object]:
+    return [0.3, 0.8, np.random.default_rng(3).uniform(0.2, 1.1, (4, 5))]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_straight_line_code_has_the_values_of_mpmath(name: str) -> None:
+    graph = system(SYSTEMS[name])
+    assert is_large(graph)
+    found = codegen.compile(graph, cache=False)
+    assert (found.report.schedule, found.report.emitter) == ("unrolled", "vector")
+    values = dict(zip(("x", "y", "a"), arguments()))
+    assert found(*arguments()) == pytest.approx(float(exactly(graph, values)["e"]), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["powers", "exponentials"])
+def test_large_gradients_jacobians_and_hessians(name: str) -> None:
+    graph = system(SYSTEMS[name])
+    values = dict(zip(("x", "y", "a"), arguments()))
+    derived = codegen.gradient(graph, "e")
+    assert "equations" not in vars(derived)  # nobody has asked for them
+    value, *slopes = codegen.compile(derived, cache=False)(*arguments())
+    exact = exactly(derived, values)  # the same equations, written back
+    small = codegen.gradient(graph, "e", method="forward")  # differentiated as equations
+    other = exactly(small, values)
+    for output, slope in zip(derived.outputs, (value, *slopes)):
+        np.testing.assert_allclose(slope, exact[output], rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(slope, other[output], rtol=1e-11, atol=1e-13)
+    again = codegen.compile(codegen.jacobian(graph, "e", mode="forward"), cache=False)(*arguments())
+    for one, slope in zip(again, (value, *slopes)):
+        np.testing.assert_allclose(one, slope, rtol=1e-11, atol=1e-13)
+    found = codegen.hessian(graph, "e", ["x", "a"])
+    assert found.outputs == ("e", "dde/dx/dx", "dde/dx/da", "dde/da/da")
+    _, _, mixed, second = codegen.compile(found, cache=False)(*arguments())
+    h = 1e-6
+    up, down = ([v if n != 0 else v + d for n, v in enumerate(arguments())] for d in (h, -h))  # type: ignore[operator]
+    gradient = codegen.compile(derived, cache=False)
+    np.testing.assert_allclose(mixed, (gradient(*up)[3] - gradient(*down)[3]) / (2 * h), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(second, second.transpose(2, 3, 0, 1))
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    derived = codegen.gradient(system(SYSTEMS["exponentials"]), "e")
+    whole = codegen.compile(derived, cache=False)
+    for size in (7, 60):
+        monkeypatch.setattr(line, "BLOCK", size)
+        cut = codegen.compile(derived, cache=False)
+        assert int(cut.report.workspace) > 0
+        for one, other in zip(whole(*arguments()), cut(*arguments())):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_single_precision_and_packed_arrays() -> None:
+    derived = codegen.gradient(system(SYSTEMS["sines"]), "e")
+    exact = codegen.compile(derived, cache=False)(*arguments())
+    function = codegen.compile(derived, dtype="float32", pack={"theta": ["y", "a"]}, cache=False)
+    given = [0.3, np.concatenate([[0.8], arguments()[2].ravel()]).astype(np.float32)]  # type: ignore[attr-defined]
+    found = dict(zip(derived.outputs, function(*given)))
+    for name, value in zip(derived.outputs, exact):
+        np.testing.assert_allclose(found[name], value, rtol=2e-4, atol=1e-5)
+
+
+def test_jitted_code_calls_straight_lines() -> None:
+    derived = codegen.gradient(system(SYSTEMS["powers"]), "e")
+    function = codegen.compile(derived, cache=False)
+    for one, other in zip(function(*arguments()), function.kernel(*arguments())):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_report_counts_nodes() -> None:
+    derived = codegen.gradient(system(SYSTEMS["sines"]), "e")
+    report = codegen.compile(derived, cache=False).report
+    names = [name for name, _ in report.passes.counts]
+    assert names == ["derived", "stabilise", "lower"]
+    assert count_nodes(derived)["sin"] == 8
+    assert "unrolled, vector code" in str(report)
+
+
+def test_sparse_jacobians_of_large_formulas() -> None:
+    count = 8
+    v = sympy.IndexedBase("v", shape=(count,), real=True)
+    f = sympy.IndexedBase("f", shape=(count,), real=True)
+    rows = {f[n]: sin(v[n]) * v[(n + 1) % count] + v[n] ** 2 for n in range(count)}
+    graph = codegen.from_expressions(rows, [v])
+    found = codegen.sparse_jacobian(graph, "f")
+    point = np.random.default_rng(5).uniform(0.2, 1.5, count)
+    matrix = found.assemble(*codegen.compile(found.graph, cache=False)(point))
+    assert matrix.nnz == 2 * count
+    _, dense = codegen.compile(codegen.jacobian(graph, "f"), cache=False)(point)
+    np.testing.assert_array_equal(matrix.toarray(), dense)
+    flat = FlatFunction(graph, "f", sparse=True, mode="reverse")
+    np.testing.assert_allclose(flat.jac(point).toarray(), dense, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("sizes", "mode"), [((3, 8, 30), "forward"), ((30, 8, 3), "reverse")])
+def test_the_mode_of_a_jacobian_follows_from_sizes(sizes: tuple[int, ...], mode: str) -> None:
+    graph = unrolled_network(sizes)
+    assert chosen(graph, "y", ["x"], "auto") == mode
+    straight_ = Straight.of(graph, "y", ["x"])
+    assert straight_ is not None
+    leaves = [straight_.found.leaves[Cell("x", (n,))] for n in range(sizes[0])]
+    work = Derivation(straight_.nodes, straight_.found.of_variable("y"), leaves).work()
+    assert min(work, key=work.__getitem__) == mode
+
+
+def unrolled_network(sizes: tuple[int, ...]) -> codegen.Graph:
+    """Layers of tanh, neuron by neuron."""
+    inputs: list[sympy.IndexedBase] = []
+    entries: dict[object, Expr] = {}
+    below: list[Expr] = [sympy.IndexedBase("x", shape=(sizes[0],), real=True)[n] for n in range(sizes[0])]
+    inputs.append(below[0].base)
+    for layer, (many, units) in enumerate(pairwise(sizes)):
+        w = sympy.IndexedBase(f"w{layer}", shape=(units, many), real=True)
+        name = "y" if layer == len(sizes) - 2 else f"h{layer}"
+        out = sympy.IndexedBase(name, shape=(units,), real=True)
+        inputs.append(w)
+        entries.update({out[i]: tanh(sympy.Add(*[w[i, j] * b for j, b in enumerate(below)])) for i in range(units)})
+        below = [out[i] for i in range(units)]
+    return codegen.from_expressions(entries, inputs).with_outputs("y")

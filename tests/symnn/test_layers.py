@@ -1,0 +1,421 @@
+"""Layers: what each kind computes, what shapes it takes, and that a new kind is one file and one row."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import symnn
+from codegen.numeric.evaluate import evaluate
+from symnn.errors import SpecError
+from symnn.masks import draw
+from symnn.network import Network
+
+Array = NDArray[Any]
+
+
+def random(seed: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def network(inputs: Any, *layers: Any, loss: Any = "mean_squared_error") -> Network:
+    return Network.from_spec({"inputs": inputs, "layers": list(layers), "loss": loss})
+
+
+def output(found: Network, theta: Array, x: Array) -> Array:
+    """The forward pass by NumPy, equation by equation: compiling takes a second."""
+    return evaluate(found.forward_graph, {**found.unmerged(theta), "x": x})["output"]
+
+
+def assert_gradient(found: Network, steps: int = 1) -> None:
+    """The derived gradient is that of differences, in three directions."""
+    generator, S = random(2), {"S": 4, "T": steps}
+    theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
+    shapes = {v.name: tuple(n if isinstance(n, int) else S[n.name] for n in v.shape) for v in found.data}
+    data = {
+        v.name: generator.integers(v.below, size=shapes[v.name]) if v.below else generator.normal(size=shapes[v.name])
+        for v in found.data
+    }
+
+    def value(theta: Array) -> dict[str, Array]:
+        return evaluate(found.gradient_graph, {**found.unmerged(theta), **data})
+
+    at = value(theta)
+    gradient = np.concatenate([at[name].ravel() for name in found.gradient_graph.outputs[1:]])
+    for _ in range(3):
+        direction = generator.normal(size=theta.shape)
+        above, below = (float(value(theta + h * direction)["loss"]) for h in (1e-6, -1e-6))
+        assert (above - below) / 2e-6 == pytest.approx(gradient @ direction, rel=2e-8, abs=2e-8)
+
+
+# ------------------------------------------------------------------------------------------- a kind of one's own
+
+BLEND = '''
+"""A kind that this package does not have: each feature times a weight of its own, and an activation."""
+
+from symnn.layers.layer import ActivationField, Layer
+from symnn.layers.writing import filled
+
+
+class Blend(Layer):
+    blend: float
+    activation: ActivationField = None
+
+    def parameters(self, given, feeds=None):
+        return {"v": filled((given[-1],), self.blend)}
+
+    def write(self, place, x):
+        _, features = place.split(x)
+        z = place.map("z", x.indices, place.parameters["v"][features] * x.here)
+        return place.activated(z, self.activation, features)
+
+
+def blend(first, activation=None):
+    return Blend(blend=first, activation=activation)
+'''
+
+
+def test_a_new_kind_of_layer_is_a_file_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In specs and in Python, trained, checked, saved and loaded, printed."""
+    (tmp_path / "blend.py").write_text(BLEND)
+    monkeypatch.setattr("symnn.layers.__path__", [*symnn.layers.__path__, str(tmp_path)])
+    monkeypatch.setattr("symnn.layers.KINDS", ("blend", *symnn.layers.KINDS))
+    try:
+        found = network(3, {"dense": 2}, {"blend": 0.5, "activation": "tanh"}, {"dense": 1})
+        from symnn.layers.blend import blend  # type: ignore[import-not-found]
+
+        built = Network(3, [symnn.dense(2), blend(0.5, "tanh"), symnn.dense(1)], "mean_squared_error")
+        assert found.graph == built.graph
+        assert [*found.layout] == ["W1", "b1", "v2", "W3", "b3"]
+        theta, x = found.initial_parameters(), random().normal(size=(5, 3))
+        p = found.split(theta)
+        expected = np.tanh((x @ p["W1"].T + p["b1"]) * 0.5) @ p["W3"].T + p["b3"]
+        np.testing.assert_allclose(output(found, theta, x), expected, rtol=1e-13)
+        result = symnn.train(built, x, x.sum(axis=1), {"epochs": 2})
+        result.save(tmp_path / "a.safetensors")
+        np.testing.assert_array_equal(symnn.load(tmp_path / "a.safetensors").predict(x), result.predict(x))
+        assert "tanh(z2[s,h])" in symnn.inspect.formulas(built)
+        with pytest.raises(SpecError, match=r"layers\[0\]: unknown field 'blnd'; did you mean 'blend'\?"):
+            network(3, {"blend": 1.0, "blnd": 2})
+    finally:
+        sys.modules.pop("symnn.layers.blend", None)
+        symnn.layers.layer.kind_of.cache_clear()
+
+
+# ------------------------------------------------------------------------------------------- what each kind computes
+
+Given = Mapping[str, Array]
+STEPS = {"time": "any", "features": 3}
+
+
+def normal(x: Array, axes: Any, g: Array, b: Array, epsilon: float = 1e-5) -> Array:
+    mean, variance = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    found: Array = g * (x - mean) / np.sqrt(variance + epsilon) + b
+    return found
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    e = np.exp(x)
+    found: Array = e / e.sum(axis=axis, keepdims=True)
+    return found
+
+
+def dense(p: Given, number: int, x: Array) -> Array:
+    found: Array = x @ p[f"W{number}"].T + p[f"b{number}"]
+    return found
+
+
+def convolved(
+    x: Array, W: Array, stride: tuple[int, ...] = (1, 1), zeros: Any = 0, dilation: int = 1, groups: int = 1
+) -> Array:
+    """Every window by itself; ``zeros`` are the numbers of them before and after each axis."""
+    space = x.ndim - 2
+    stride = stride[:space]
+    x = np.pad(x, [(0, 0), (0, 0), *np.broadcast_to(zeros, (space, 2)).tolist()])
+    reach = [dilation * (k - 1) + 1 for k in W.shape[2:]]
+    counts = [(n - r) // s + 1 for n, r, s in zip(x.shape[2:], reach, stride)]
+    found = np.zeros((len(x), len(W), *counts))
+    for at in np.ndindex(*counts):
+        where = tuple(slice(i * s, i * s + r, dilation) for i, s, r in zip(at, stride, reach))
+        for g in range(groups):
+            out = slice(g * len(W) // groups, (g + 1) * len(W) // groups)
+            channels = x[:, g * W.shape[1] : (g + 1) * W.shape[1]][(slice(None), slice(None), *where)]
+            axes = [*range(1, space + 2)]
+            found[(slice(None), out, *at)] = np.tensordot(channels, W[out], axes=(axes, axes))
+    return found
+
+
+def pooled(x: Array, size: tuple[int, int], stride: tuple[int, int], over: Callable[..., Array]) -> Array:
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], size, stride)]
+    found = np.zeros((*x.shape[:2], *counts))
+    for i, j in np.ndindex(*counts):
+        (p, q), (k, m) = (i * stride[0], j * stride[1]), size
+        found[..., i, j] = over(x[..., p : p + k, q : q + m], axis=(-2, -1))
+    return found
+
+
+def attended(p: Given, x: Array, heads: int, causal: bool) -> Array:
+    S, T, D = x.shape
+    q, k, v = (part.reshape(S, T, heads, -1).swapaxes(1, 2) for part in np.split(x @ p["W1"].T + p["b1"], 3, axis=-1))
+    match = q @ k.swapaxes(2, 3) / np.sqrt(D / heads)
+    if causal:
+        match = np.where(np.tri(T, dtype=bool), match, -np.inf)
+    found: Array = (softmax(match) @ v).swapaxes(1, 2).reshape(S, T, D) @ p["U1"].T + p["c1"]
+    return found
+
+
+# A name, inputs, layers, and what comes out by NumPy.
+COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
+    ("dense", 3, [{"dense": 2, "activation": "tanh"}], lambda p, x: np.tanh(dense(p, 1, x))),
+    ("dense on steps", STEPS, [{"dense": 2}, {"dense": 4}], lambda p, x: dense(p, 2, dense(p, 1, x))),
+    ("activation", [2, 3, 4], [{"activation": "tanh"}, "flatten", {"dense": 2}],
+     lambda p, x: dense(p, 1, np.tanh(x.reshape(len(x), -1)))),
+    ("softmax", 3, [{"dense": 4, "activation": "softmax"}], lambda p, x: softmax(dense(p, 1, x))),
+    ("softmax of channels", [2, 3], [{"scale": 2.0, "learned": True}, {"activation": "softmax"}],
+     lambda p, x: softmax(p["g1"][:, None] * x, 1)),
+    ("softmax of what is flattened", [2, 3], [{"scale": 2.0, "learned": True}, "flatten", {"activation": "softmax"}],
+     lambda p, x: softmax((p["g1"][:, None] * x).reshape(len(x), -1))),
+    ("flatten at the end", [2, 3], [{"scale": 2.0, "learned": True}, "flatten"],
+     lambda p, x: (p["g1"][:, None] * x).reshape(len(x), -1)),
+    ("convolution", [2, 5, 4], [{"convolution": 3, "kernel": 3, "activation": "tanh"}],
+     lambda p, x: np.tanh(convolved(x, p["W1"]) + p["b1"][:, None, None])),
+    ("convolution, two", [1, 5, 5], [{"convolution": 2, "kernel": [2, 3]}, {"convolution": 2, "kernel": 2}, "flatten",
+                                     {"dense": 2}],
+     lambda p, x: dense(p, 3, (convolved(convolved(x, p["W1"]) + p["b1"][:, None, None], p["W2"])
+                               + p["b2"][:, None, None]).reshape(len(x), -1))),
+    ("convolution of a signal", [2, 9], [{"convolution": 3, "kernel": 3, "stride": 2, "padding": "same"}],
+     lambda p, x: convolved(x, p["W1"], (2,), (1, 1)) + p["b1"][:, None]),
+    ("convolution, same", [1, 4, 5], [{"convolution": 2, "kernel": [3, 2], "padding": "same", "bias": False}],
+     lambda p, x: convolved(x, p["W1"], zeros=[(1, 1), (0, 1)])),
+    ("convolution, strides and zeros", [1, 6, 5],
+     [{"convolution": 2, "kernel": 3, "stride": [2, 1], "padding": [2, 0]}],
+     lambda p, x: convolved(x, p["W1"], (2, 1), [(2, 2), (0, 0)]) + p["b1"][:, None, None]),
+    ("convolution, dilated", [1, 7, 6], [{"convolution": 2, "kernel": 2, "dilation": 3}],
+     lambda p, x: convolved(x, p["W1"], dilation=3) + p["b1"][:, None, None]),
+    ("convolution in groups", [4, 3, 3], [{"convolution": 6, "kernel": 2, "groups": 2}],
+     lambda p, x: convolved(x, p["W1"], groups=2) + p["b1"][:, None, None]),
+    ("convolution of each channel", [3, 4, 3], [{"convolution": 3, "kernel": 2, "groups": 3}],
+     lambda p, x: convolved(x, p["W1"], groups=3) + p["b1"][:, None, None]),
+    ("max_pool", [2, 5, 4], [{"scale": 1.5, "learned": True}, {"max_pool": 2}],
+     lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 2), (2, 2), np.max)),
+    ("average_pool", [2, 5, 6], [{"scale": 1.5, "learned": True}, {"average_pool": [2, 3], "stride": [1, 2]}],
+     lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 3), (1, 2), np.mean)),
+    ("attention", {"time": 4, "features": 6}, [{"attention": 2}], lambda p, x: attended(p, x, 2, False)),
+    ("attention, causal", {"time": 4, "features": 4}, [{"attention": 2, "causal": True}],
+     lambda p, x: attended(p, x, 2, True)),
+    ("attention of any length", STEPS, [{"attention": 3, "causal": True}], lambda p, x: attended(p, x, 3, True)),
+    ("attention between others", {"time": 3, "features": 2}, [{"dense": 4}, {"attention": 2}, {"dense": 1}],
+     lambda p, x: dense(p, 3, attended({name[0] + "1": p[name] for name in ("W2", "b2", "U2", "c2")}, dense(p, 1, x), 2,
+                                       False))),
+    ("concatenate", 3, [{"concatenate": [[{"dense": 2, "activation": "tanh"}], [], [{"dense": 4}]]}, {"dense": 2}],
+     lambda p, x: dense(p, 3, np.hstack([np.tanh(dense(p, 1, x)), x, dense(p, 2, x)]))),
+    ("concatenate channels", [2, 3, 3], [{"concatenate": [[{"convolution": 1, "kernel": 1}], []]}],
+     lambda p, x: np.concatenate([convolved(x, p["W1"]) + p["b1"][:, None, None], x], axis=1)),
+    ("concatenate steps", STEPS, [{"concatenate": [[{"dense": 2}], [{"dense": 1}]]}],
+     lambda p, x: np.concatenate([dense(p, 1, x), dense(p, 2, x)], axis=-1)),
+    ("layer_norm", 4, ["layer_norm"], lambda p, x: normal(x, -1, p["g1"], p["b1"])),
+    ("layer_norm of steps", STEPS, [{"layer_norm": {"epsilon": 0.1}}],
+     lambda p, x: normal(x, -1, p["g1"], p["b1"], 0.1)),
+    ("layer_norm of images", [2, 3, 2], ["layer_norm"], lambda p, x: normal(x, (1, 2, 3), p["g1"], p["b1"])),
+    ("layer_norm of what is flattened", [2, 3], ["flatten", "layer_norm", {"dense": 1}],
+     lambda p, x: dense(p, 2, normal(x.reshape(len(x), -1), -1, p["g1"], p["b1"]))),
+    ("batch_norm", 4, ["batch_norm"],
+     lambda p, x: p["g1"] * (x - p["mean1"]) / np.sqrt(p["variance1"] + 1e-5) + p["b1"]),
+    ("batch_norm of channels", [2, 3, 2], ["batch_norm"],
+     lambda p, x: np.moveaxis(p["g1"] * (np.moveaxis(x, 1, -1) - p["mean1"]) / np.sqrt(p["variance1"] + 1e-5)
+                              + p["b1"], -1, 1)),
+    ("dropout", 3, [{"dense": 2}, {"dropout": 0.5}], lambda p, x: dense(p, 1, x)),
+    ("scale", 3, [{"dense": 2}, {"scale": 0.25}], lambda p, x: 0.25 * dense(p, 1, x)),
+    ("scale that is learnt", STEPS, [{"scale": 0.25, "learned": True}], lambda p, x: p["g1"] * x),
+    ("residual", 3, [{"residual": [{"dense": 5, "activation": "tanh"}, {"dense": 3}]}],
+     lambda p, x: x + dense(p, 2, np.tanh(dense(p, 1, x)))),
+    ("residual of residuals", 3, [{"residual": [{"dense": 3}, {"residual": [{"dense": 3}]}, "layer_norm"]}],
+     lambda p, x: x + normal(dense(p, 1, x) + dense(p, 2, dense(p, 1, x)), -1, p["g3"], p["b3"])),
+    ("residual of what is flattened", [2, 3], ["flatten", {"residual": [{"dense": 6}]}, {"dense": 1}],
+     lambda p, x: dense(p, 2, x.reshape(len(x), -1) + dense(p, 1, x.reshape(len(x), -1)))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "inputs", "layers", "expected"), COMPUTED, ids=[row[0] for row in COMPUTED])
+def test_a_layer_computes_its_formula_and_its_gradient_is_that_of_differences(
+    name: str, inputs: Any, layers: list[Any], expected: Callable[[Given, Array], Array]
+) -> None:
+    found = network(inputs, *layers)
+    generator = random(1)
+    theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
+    x = generator.normal(size=(5, *(n if isinstance(n, int) else 7 for n in found.input_variables[0].shape[1:])))
+    np.testing.assert_allclose(output(found, theta, x), expected(found.split(theta), x), rtol=1e-12, atol=1e-14)
+    assert_gradient(found)
+
+
+def test_every_kind_is_in_the_table_of_what_is_computed() -> None:
+    used = {
+        name
+        for _, _, layers, _ in COMPUTED
+        for layer in layers
+        for name in ([layer] if isinstance(layer, str) else layer)
+    }
+    assert set(symnn.layers.KINDS) <= used
+
+
+@pytest.mark.parametrize("layers", [row[2] for row in COMPUTED], ids=[row[0] for row in COMPUTED])
+def test_a_layer_is_read_and_written_back(layers: list[Any]) -> None:
+    read = [symnn.layers.layer.read_layer(layer) for layer in layers]
+    assert [layer.to_plain() for layer in read] == layers
+
+
+# ------------------------------------------------------------------------------------------- forms of a training
+
+
+def test_in_training_a_batch_is_normalised_by_its_own_mean_and_variance() -> None:
+    found = network(3, {"dense": 2}, "batch_norm", {"dense": 1})
+    theta, x, y = found.initial_parameters(), random().normal(size=(6, 3)), np.zeros((6, 1))
+    p = found.split(theta)
+    assert p["variance2"].tolist() == [1, 1]
+    values = {**found.unmerged(theta), "x": x, "y": y}
+    z = dense(p, 1, x)
+    expected = dense(p, 3, normal(z, 0, p["g2"], p["b2"]))
+    at = evaluate(found.step_graph, values)
+    assert at["loss"] == pytest.approx((expected**2).mean(), rel=1e-12)
+    batch = [at[name] for name in found.step_graph.outputs[-2:]]
+    np.testing.assert_allclose(batch, [z.mean(axis=0), z.var(axis=0)], rtol=1e-12, atol=1e-15)
+    assert_gradient(found)
+    gradient = evaluate(found.gradient_graph, values)
+    assert [gradient[name].tolist() for name in found.gradient_graph.outputs[-2:]] == [[0, 0], [0, 0]]
+
+
+def test_running_averages_move_by_a_tenth_and_nothing_else_moves_them() -> None:
+    model = network(2, "batch_norm", {"dense": 1}).compile()
+    found, x, y = model.network, random().normal(size=(8, 2)), random(1).normal(size=(8, 1))
+    for optimiser, numbers in (("gradient_descent", {}), ("momentum", {"momentum": 0.9})):
+        descent = symnn.Descent(model, found.initial_parameters(), optimiser, learning_rate=0.1, **numbers)
+        for _ in range(3):
+            descent.epoch(x, y)
+        p = found.split(descent.theta)
+        np.testing.assert_allclose(p["mean1"], (1 - 0.9**3) * x.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(p["variance1"], 0.9**3 + (1 - 0.9**3) * x.var(axis=0), rtol=1e-12)
+        assert not np.array_equal(p["g1"], [1, 1])
+
+
+def test_masks_leave_out_a_fraction_and_depend_on_seed_layer_and_sample_alone() -> None:
+    found = network(3, {"dense": 30}, {"dropout": 0.25}, {"dense": 5}, {"dropout": 0.5}, {"dense": 1})
+    masks = draw(found.masks, 1000, seed=3)
+    assert [mask.shape for mask in masks] == [(1000, 30), (1000, 5)]
+    for mask, rate in zip(masks, (0.25, 0.5)):
+        assert set(np.unique(mask)) == {0, 1 / (1 - rate)}
+        assert (mask == 0).mean() == pytest.approx(rate, abs=0.02)
+    for first in (0, 1, 7, 500):
+        for whole, part in zip(masks, draw(found.masks, 100, seed=3, first=first)):
+            np.testing.assert_array_equal(part, whole[first : first + 100])
+    assert not np.array_equal(masks[0], draw(found.masks, 1000, seed=4)[0])
+
+
+def test_dropout_is_in_the_loss_of_a_training_alone() -> None:
+    found = network(3, {"dense": 4, "activation": "tanh"}, {"dropout": 0.5}, {"dense": 1})
+    theta, x, y = found.initial_parameters(), random().normal(size=(6, 3)), np.zeros((6, 1))
+    (mask,) = draw(found.masks, 6)
+    p, values = found.split(theta), {**found.unmerged(theta), "x": x, "y": y}
+    hidden = np.tanh(dense(p, 1, x))
+    in_training = evaluate(found.gradient_graph, {**values, "mask1": mask})["loss"]
+    assert in_training == pytest.approx((dense(p, 2, hidden * mask) ** 2).mean(), rel=1e-12)
+    assert evaluate(found.graph, values)["loss"] == pytest.approx((dense(p, 2, hidden) ** 2).mean(), rel=1e-12)
+    assert_gradient(found)
+
+
+def test_a_training_with_dropout_is_the_same_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network(2, {"dense": 3, "activation": "tanh"}, {"dropout": 0.5}, {"dense": 1}).compile()
+    x, y = random().normal(size=(40, 2)), random(1).normal(size=(40, 1))
+    found = []
+    for numbers in (2**22, 1):
+        monkeypatch.setattr("symnn.descent.MASK_NUMBERS", numbers)
+        descent = symnn.Descent(
+            model, model.network.initial_parameters(), "gradient_descent", seed=5, learning_rate=0.1
+        )
+        found.append([descent.epoch(x, y, batch_size=8) for _ in range(3)])
+        found[-1] += descent.theta.tolist()
+    assert found[0] == found[1]
+    masks = draw(model.network.masks, 8, seed=5)
+    first, _ = model.value_and_grad(model.network.initial_parameters(), x[:8], y[:8], *masks)
+    again = symnn.Descent(model, model.network.initial_parameters(), "gradient_descent", seed=5, learning_rate=0.1)
+    assert again.epoch(x[:8], y[:8]) == first
+
+
+# ------------------------------------------------------------------------------------------- shapes
+
+
+REFUSED: list[tuple[Any, list[Any], str]] = [
+    ([1, 8, 8], [{"dense": 3}], "spec: layers[0]: dense takes features last, as 'flatten' makes them, found values of "
+     "shape (channel 1, row 8, column 8)"),
+    ({"time": "any", "features": 2}, ["flatten", {"dense": 3}], "layers[0]: flatten takes axes of known lengths, found "
+     "values of shape (time any, feature 2)"),
+    ([8], [{"dense": 3}], "inputs: expected channels and positions, such as [3, 100], or channels, rows and columns"),
+    ([1, 8.0], [{"dense": 3}], "inputs[1]: expected a whole number, found 8.0"),
+    ({"features": 3}, [{"dense": 3}], "inputs: expected 'time', the number of steps or any, beside 'features'"),
+    ({"time": "some"}, [{"dense": 3}], "inputs.time: expected a whole number or any, found 'some'"),
+    ({"tiem": 3}, [{"dense": 3}], "inputs: unknown axis 'tiem'; did you mean 'time'?"),
+    (3, ["flaten", {"dense": 3}], "layers[0]: unknown layer 'flaten'; did you mean 'flatten'?"),
+    (3, [{"flatten": {"axis": 1}}, {"dense": 3}], "layers[0].flatten: unknown field 'axis' (known: none)"),
+    (3, [{"flatten": 3}, {"dense": 3}], "layers[0].flatten: expected a mapping of fields, found 3"),
+    (3, [{"residual": [{"dense": 2}]}, {"dense": 1}], "layers[0]: residual adds what its layers give, values of shape "
+     "(feature 2), to what they are given, values of shape (feature 3); expected the same shape"),
+    ([1, 2, 2], [{"residual": ["flatten", {"dense": 2}]}], "layers[0]: residual adds"),
+    ([1, 2, 2], [{"residual": [{"dense": 2}]}], "layers[0].residual[0]: dense takes features last"),
+    (3, [{"residual": [{"dense": 3, "activation": "tahn"}]}], "layers[0].residual[0].activation: unknown activation"),
+    (3, [{"residual": {"dense": 3}}], "layers[0].residual: expected a list, found {'dense': 3}"),
+    (64, [{"convolution": 3, "kernel": 3}], "layers[0]: convolution takes an image or a signal, channels first, found "
+     "values of shape (feature 64)"),
+    ([1, 2, 4], [{"convolution": 3, "kernel": 3}], "layers[0]: convolution has a kernel that reaches over 3 places, "
+     "found (channel 1, row 2, column 4)"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": [3]}], "layers[0]: convolution has 1 numbers for kernel, found"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": [3, 3.5]}], "layers[0].kernel: expected a whole number, found 3.5"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 0}], "layers[0].kernel: expected a number of at least 1, found 0"),
+    ([1, 4, 4], [{"convolution": 3}], "layers[0]: missing field 'kernel'; expected the size of the kernel, such as 3"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 2, "padding": "some"}], "layers[0].padding: expected valid, same or a"),
+    ([3, 4, 4], [{"convolution": 4, "kernel": 2, "groups": 2}], "layers[0]: convolution has 2 groups, found 3 channels "
+     "that come in and 4 that come out; expected multiples of it"),
+    ([1, 4, 4], [{"convolution": 3, "kernel": 2}, {"max_pool": 4}], "layers[1]: max_pool has a kernel that reaches "
+     "over 4 places, found (channel 3, row 3, column 3)"),
+    ([1, 4, 4], [{"concatenate": [[], ["flatten"]]}], "layers[0]: concatenate joins values that differ in one axis, "
+     "found shapes (channel 1, row 4, column 4) and (feature 16)"),
+    (3, [{"concatenate": [[{"dense": 2}], [{"max_pool": 2}]]}], "layers[0].concatenate[1][0]: max_pool takes an image"),
+    (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
+    (3, [{"attention": 2}], "layers[0]: attention takes a sequence of features, found values of shape (feature 3)"),
+    (STEPS, [{"attention": 2}], "layers[0]: attention has 2 heads, found feature 3; expected a multiple of it"),
+    (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
+    (3, [{"layer_norm": {"epsilon": 0}}], "layers[0].layer_norm.epsilon: expected a number above 0.0, found 0"),
+    (3, ["scale"], "layers[0]: missing field 'scale'; expected the factor"),
+    (3, [{"dense": 3, "flatten": {}}], "layers[0]: found 'dense' and 'flatten', expected an entry of its own for each"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inputs", "layers", "message"), REFUSED)
+def test_what_does_not_fit_is_told_with_the_layer_and_the_shape(inputs: Any, layers: Any, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        network(inputs, *layers)
+    assert message in str(caught.value)
+
+
+def test_a_spec_says_shapes_and_reads_back() -> None:
+    for inputs in (3, [1, 4, 4], [2, 9], {"time": 5, "features": 2}, {"time": "any", "features": 2}):
+        layers = ["flatten", {"dense": 1}] if isinstance(inputs, list) else [{"dense": 1}]
+        spec = symnn.load_spec({"inputs": inputs, "layers": layers, "loss": "mean_squared_error"})
+        assert spec.to_dict()["inputs"] == inputs
+        assert spec.to_dict()["layers"] == layers
+        assert symnn.load_spec(spec.to_dict()) == spec
+
+
+def test_images_are_trained_as_rows_of_a_table(tmp_path: Path) -> None:
+    x = random().normal(size=(40, 6))
+    flat = Network(6, [symnn.dense(1)], "mean_squared_error")
+    image = Network((1, 2, 3), [symnn.flatten(), symnn.dense(1)], "mean_squared_error")
+    expected, found = (symnn.train(each, x, x.sum(axis=1), {"epochs": 2}) for each in (flat, image))
+    np.testing.assert_allclose(found.theta, expected.theta, rtol=1e-9, atol=1e-12)
+    found.save(tmp_path / "a.safetensors")
+    again = symnn.load(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(again.predict(x.reshape(-1, 1, 2, 3)), found.predict(x))
