@@ -34,7 +34,7 @@ from codegen.read.padding import padded
 from codegen.runtime.function import CompiledFunction, CompileReport
 
 if TYPE_CHECKING:
-    from codegen.export import write_c, write_object
+    from codegen.export import write_c, write_javascript, write_object
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "sparse_jacobian",
     "vjp",
     "write_c",
+    "write_javascript",
     "write_object",
 ]
 
@@ -83,6 +84,7 @@ _HOMES = {
     "FlatFunction": "codegen.solvers",
     "low_level_callable": "codegen.solvers",
     "write_c": "codegen.export",
+    "write_javascript": "codegen.export",
     "write_object": "codegen.export",
 }
 
