@@ -25,7 +25,6 @@ from codegen.emit.externals import called_by, symbols
 from codegen.emit.layout import Layout, layout
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
-from codegen.ir.operations import equation_operations
 from codegen.passes import PassReport, optimise
 from codegen.passes.straight import heads, is_large
 from codegen.runtime.cache import Entry, entry, key
@@ -33,20 +32,20 @@ from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
 from codegen.runtime.fingerprint import fingerprint
 from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.runtime.machine import MachineCode, compile_module
+from codegen.runtime.machine import TIERS, MachineCode
 from codegen.runtime.stages import Stages, stage
-from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples
+from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples, written_out
 from codegen.schedule import schedule as scheduled
-from codegen.schedule.program import Contract, Loop, Program, Samples
+from codegen.schedule.program import Program
 
 if TYPE_CHECKING:
     from codegen.emit.vector.plan import StraightPlan
     from codegen.emit.vector.table import Table
 
 EmitterName = Literal["auto", "vector", "numba"]
-STRAIGHT_OPERATIONS = 4000
-"""Straight-line code is vector code too if no vertex takes more operations: 2,400 of one vertex, a third of them sines
-that are written out, take 9 s to compile where Numba takes 7; of several it is cut in pieces."""
+TierName = Literal["full", "quick"]
+QUICK_INSTRUCTIONS = 30_000
+"""Straight lines of more instructions are compiled in the quick tier: LLVM takes 20 µs for one instead of 90."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ class Compilation:
     dtype: Dtype
     schedule: ScheduleName
     wish: EmitterName
+    tier: TierName = "full"
     stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
@@ -70,7 +70,8 @@ class Compilation:
         slots = [
             [s.name, [v.name for v in s.variables], s.packed] for s in (*self.layout.arguments, *self.layout.results)
         ]
-        return key("\n".join([fingerprint(self.graph), self.dtype, self.schedule, self.wish, json.dumps(slots)]))
+        wished = [self.dtype, self.schedule, self.wish, self.tier]
+        return key("\n".join([fingerprint(self.graph), *wished, json.dumps(slots)]))
 
     @compiled_property
     @stage("passes")
@@ -88,7 +89,9 @@ class Compilation:
     def straight(self) -> StraightPlan | None:
         """The plan of a large formula without loops; None for any other graph."""
         best, _ = self.optimised
-        if self.schedule not in ("auto", "unrolled") or not is_large(best):
+        if self.schedule == "unrolled" and not best.extents:
+            best = written_out(best)
+        if self.schedule in ("tiled", "blas") or not is_large(best):
             return None
         from codegen.emit.vector.plan import StraightPlan
         from codegen.emit.vector.straight import missing
@@ -112,13 +115,12 @@ class Compilation:
         program = self.program
         missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
         missing = missing or (None if fits(program) else "an equation over pairs of samples")
-        suits = missing is None and (self.wish == "vector" or _is_worth(program))
-        planned = plan(program, self.dtype) if suits else None
+        planned = plan(program, self.dtype) if missing is None else None
         if planned is not None:
             few = for_few_samples(self.optimised[0], program) if planned.samples_in_lanes else None
             return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
+        what = missing or "an array that holds vectors in one loop and numbers in another"
         if self.wish == "vector":
-            what = missing or "an array that holds vectors in one loop and numbers in another"
             raise EmitError(f"{what} has no vector form")
         return None
 
@@ -154,16 +156,9 @@ class Compilation:
 
         with self.stages.stage("write"):
             module = native_module(self.table)
+        long = self.straight is not None and self.straight.line.size > QUICK_INSTRUCTIONS
         with self.stages.stage("LLVM"):
-            return Entry(self.facts, compile_module(module))
-
-
-def _is_worth(program: Program) -> bool:
-    """Whether vector code has a loop to put in lanes, or little to write out for each vertex."""
-    if any(isinstance(s, (Loop, Samples, Contract)) for s in program.statements):
-        return True
-    longest = max(equation_operations(equation).total() for equation in program.graph.equations)
-    return longest <= STRAIGHT_OPERATIONS
+            return Entry(self.facts, TIERS["quick" if long else self.tier](module))
 
 
 _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
@@ -192,6 +187,7 @@ def compile(
     dtype: DTypeLike = "float64",
     schedule: ScheduleName = "auto",
     emitter: EmitterName = "auto",
+    tier: TierName = "full",
     cache: bool = True,
     threads: int = 1,
     pack: Mapping[str, str | Sequence[str]] | None = None,
@@ -201,8 +197,9 @@ def compile(
     ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``tiled`` (tiles of samples go
     through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
-    program itself), or ``auto``, vector wherever every function has a vector form. ``threads`` may work at one call, on
-    chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
+    program itself), or ``auto``, vector wherever every function has a vector form. ``tier="quick"`` leaves the code as
+    it is written, with the same bits: large formulas compile in a fifth of the time. ``threads`` may work at one call,
+    on chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
     outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``
     (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
 
@@ -226,10 +223,12 @@ def compile(
         raise EmitError(f"unknown schedule {schedule!r}, expected one of auto, {', '.join(SCHEDULES)}")
     if emitter not in ("auto", "vector", "numba"):
         raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
+    if tier not in TIERS:
+        raise EmitError(f"unknown tier {tier!r}, expected one of {', '.join(TIERS)}")
     started = time.perf_counter()
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)
-    compilation = Compilation(graph, convention, real, schedule, emitter)
+    compilation = Compilation(graph, convention, real, schedule, emitter, tier)
     code, facts = load_code(compilation, cache)
     report = CompileReport(
         schedule=facts["schedule"],
@@ -240,6 +239,6 @@ def compile(
         cache_hit=code.cache_hit,
         compilation=compilation,
     )
-    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "cache": cache}
+    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache}
     again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
     return CompiledFunction(code, convention, report, threads, again)

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from codegen.cached import cached_property
 from codegen.compiler import compile
-from codegen.derive import SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
+from codegen.derive import Mode, SparseJacobian, gradient, hessian, hvp, jacobian, sparse_jacobian
+from codegen.derive.requests.jacobian import require_mode
 from codegen.derive.requests.request import Named, Wrt, name_of, names_of, require_scalar
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
@@ -70,7 +71,8 @@ class FlatFunction:
     passes. Each call takes other values by name. A length that no data has is taken from that of x.
 
     ``of`` is a scalar, for ``scipy.optimize.minimize``, or an array, flattened, for ``least_squares``, ``root`` and
-    ``solve_ivp``; with ``sparse`` the Jacobian of an array is a ``scipy.sparse.csr_array``. Each function is derived
+    ``solve_ivp``; with ``sparse`` the Jacobian of an array is a ``scipy.sparse.csr_array``. ``mode`` is that of
+    :func:`~codegen.jacobian`. Each function is derived
     and compiled when it is first called. All derivatives are exact, and every call gives new arrays of values.
 
     Raises :class:`EmitError` for data that is missing, unknown or of the wrong shape, and for a length that neither
@@ -99,12 +101,14 @@ class FlatFunction:
         data: Mapping[Named, ArrayLike] | None = None,
         *,
         sparse: bool = False,
+        mode: Mode = "auto",
     ) -> None:
         require_graph(graph, EmitError)
+        require_mode(mode)
         given = {name_of(name, "data"): value for name, value in (data or {}).items()}
         self.of = name_of(of)
         self.graph = graph.with_outputs(self.of)
-        self.sparse = sparse
+        self.sparse, self.mode = sparse, mode
         inputs = {variable.name: variable for variable in graph.inputs}
         if wrt is None:
             wrt = [v.name for v in graph.inputs if v.kind == "real" and v.name not in given]
@@ -226,12 +230,13 @@ class FlatFunction:
 
     @cached_property
     def _first(self) -> Target:
-        derive = gradient if self._is_scalar else jacobian
-        return _compiled(derive(self.graph, self.of, self.wrt))
+        if self._is_scalar:
+            return _compiled(gradient(self.graph, self.of, self.wrt))
+        return _compiled(jacobian(self.graph, self.of, self.wrt, mode=self.mode))
 
     @cached_property
     def _sparse(self) -> tuple[SparseJacobian, Target]:
-        found = sparse_jacobian(self.graph, self.of, self.wrt)
+        found = sparse_jacobian(self.graph, self.of, self.wrt, mode=self.mode)
         return found, _compiled(found.graph)
 
     @cached_property

@@ -115,7 +115,8 @@ def places(variable: Variable) -> Iterator[tuple[int, ...]]:
 def _is_real(leaf: object, integers: set[str]) -> bool:
     """Whether a leaf is a constant, or a real scalar or element."""
     if isinstance(leaf, Indexed):
-        return str(leaf.base.label) not in integers and all(i.is_Integer for i in leaf.indices)
+        known = all(n.is_Integer for n in (*leaf.indices, *leaf.base.shape))
+        return known and str(leaf.base.label) not in integers
     if isinstance(leaf, Symbol):
         return not leaf.is_integer and leaf.name not in integers
     return not isinstance(leaf, Idx)

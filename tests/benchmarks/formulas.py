@@ -296,7 +296,7 @@ def call_time(call: Callable[[], Any]) -> float:
     return min(once() for _ in range(25))
 
 
-def measured(name: str, formula: Formula) -> Row:
+def measured(name: str, formula: Formula, tier: Any) -> Row:
     import codegen
 
     formula.build()
@@ -306,7 +306,7 @@ def measured(name: str, formula: Formula) -> Row:
     times.append(clock())
     derived = formula.derive(graph)
     times.append(clock())
-    function = codegen.compile(derived, cache=False)
+    function = codegen.compile(derived, tier=tier, cache=False)
     times.append(clock())
     draw = np.random.default_rng(0)
     arguments = [draw.uniform(0.5, 1.5, slot.shape) if slot.shape else 1.1 for slot in function.layout.arguments]
@@ -324,13 +324,15 @@ def chosen(words: list[str]) -> Iterator[tuple[str, Formula]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help="names of cases or parts of them")
+    parser.add_argument("--tier", default="full")
     import codegen
 
     x = Symbol("x")
     codegen.compile(codegen.from_expressions({"y": x**2}, [x]), cache=False)(1.0)  # what a process pays once
     print(HEAD)
-    for name, formula in chosen(parser.parse_args().cases):
-        print(measured(name, formula), flush=True)
+    arguments = parser.parse_args()
+    for name, formula in chosen(arguments.cases):
+        print(measured(name, formula, arguments.tier), flush=True)
 
 
 if __name__ == "__main__":

@@ -227,10 +227,10 @@ def test_formulas_show_the_textbook_gradient(arguments: list[str]) -> None:
 
 
 def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
-    result = symnn("solve", ROOT / "examples" / "burgers.yaml", "--iterations", 20, "--out", tmp_path / "u.npz")
+    result = symnn("solve", ROOT / "examples" / "burgers.yaml", "--iterations", 5, "--out", tmp_path / "u.npz")
     assert result.returncode == 0, result.stderr
     assert "921 parameters, points: interior 4,096, initial 256, boundary 256" in result.stdout
-    assert "after 20 iterations" in result.stdout
+    assert "after 5 iterations" in result.stdout
     assert result.stdout.count("root mean square of the residual") == 3
     with np.load(tmp_path / "u.npz") as saved:
         assert saved["W1"].shape == (20, 2)
@@ -570,11 +570,22 @@ residuals: {inside: {equation: "u_x = u", points: 5}}
 @pytest.mark.parametrize(
     ("rest", "status", "saved"),
     [
-        (["train", "{spec}", "--out", "{here}"], 0, "model.safetensors"),
-        (["train", "{spec}", "--out", "{here}", "--epochs", "1"], 1, None),
-        (["solve", "{here}/first.yaml", "--iterations", "2", "--out", "{here}/u.npz"], 0, "u.npz"),
+        pytest.param(["train", "{spec}", "--out", "{here}"], 0, "model.safetensors", id="train"),
+        pytest.param(
+            ["train", "{spec}", "--out", "{here}", "--epochs", "1"],
+            1,
+            None,
+            marks=pytest.mark.slow,
+            id="no improvement",
+        ),
+        pytest.param(
+            ["solve", "{here}/first.yaml", "--iterations", "2", "--out", "{here}/u.npz"],
+            0,
+            "u.npz",
+            marks=pytest.mark.slow,
+            id="solve",
+        ),
     ],
-    ids=["train", "no improvement", "solve"],
 )
 def test_nothing_is_lost_when_the_reader_has_gone(
     rest: list[object], status: int, saved: str | None, tmp_path: Path
@@ -665,6 +676,9 @@ def test_an_output_that_is_closed_from_the_start_is_no_failure() -> None:
 INTERRUPTED_WHILE_IMPORTING = """
 import os, signal, sys
 from symnn.__main__ import main
+
+# Whoever starts the tests in the background has them ignore the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Interrupt:
     def find_spec(self, name, path=None, target=None):

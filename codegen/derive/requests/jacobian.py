@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 from codegen.derive.requests import straight
 from codegen.derive.requests.blocks import Blocks, dense, forward_blocks, per_sample, put_out, reverse_blocks
@@ -11,11 +11,8 @@ from codegen.derive.requests.request import Named, Wrt, asked, prepare
 from codegen.derive.requests.straight import Straight
 from codegen.derive.system import System
 from codegen.errors import DerivationError
-from codegen.ir.graph import Graph
-from codegen.ir.operations import count_operations
-from codegen.passes import optimise
-
-T = TypeVar("T")
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.walk import elements, extent, is_sample, size
 
 Mode = Literal["auto", "forward", "reverse"]
 
@@ -38,9 +35,10 @@ def jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "a
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, of the shape of ``of`` followed by that of w.
 
     ``of`` and ``wrt`` are any vertices (``wrt`` all real inputs by default). ``mode`` is ``forward`` (tangents, a sweep
-    for each w), ``reverse`` (adjoints of all elements of ``of`` at once), or ``auto``: what takes fewer operations.
-    What is known to be 0 takes none: ``W[h, d]·x[s, d]`` is differentiated by ``x[s', d']`` for s = s' only.
-    ``samples=True`` leaves the axes of w out that are samples of ``of``: u[s, t] by x[s, d] has the shape (S, t, d).
+    for each w), ``reverse`` (adjoints of all elements of ``of`` at once), or ``auto``: by the number of equations and
+    elements that each passes. What is known to be 0 takes none: ``W[h, d]·x[s, d]`` is differentiated by ``x[s', d']``
+    for s = s' only. ``samples=True`` leaves the axes of w out that are samples of ``of``: u[s, t] by x[s, d] has the
+    shape (S, t, d).
 
     Raises :class:`DerivationError` for vertices that hold integers, and with ``samples`` where samples are mixed.
 
@@ -62,19 +60,49 @@ def jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "a
     prepared, of, names = prepare(graph, of, wrt)
     form = per_sample if samples else dense
 
-    def derive(name: str) -> Graph:
-        system, found = MODES[name](prepared, of, names)
-        return put_out(prepared, system, of, found, form)
-
-    return cheapest(derive, mode, lambda derived: derived)
+    system, found = MODES[chosen(prepared, of, names, mode)](prepared, of, names)
+    return put_out(prepared, system, of, found, form)
 
 
-def cheapest(derive: Callable[[str], T], mode: Mode, graph_of: Callable[[T], Graph]) -> T:
-    """What is derived in one mode, or in the one whose graph takes fewer operations."""
+def chosen(graph: Graph, of: str, wrt: Sequence[str], mode: Mode) -> str:
+    """The mode, or the one that takes less :func:`work`. Raises :class:`DerivationError` for one that is unknown."""
     require_mode(mode)
     if mode != "auto":
-        return derive(mode)
-    return min((derive(name) for name in MODES), key=lambda found: _work(graph_of(found)))
+        return mode
+    counted = work(graph, of, wrt)
+    return min(counted, key=counted.__getitem__)
+
+
+def work(graph: Graph, of: str, wrt: Sequence[str]) -> dict[str, int]:
+    """What each mode takes, about: an equation once for each element that it is differentiated by, or that reads it.
+
+    Samples meet their own only. The derivative by what an equation reads itself is there already.
+    """
+    reached: dict[str, set[Cell]] = {name: set(graph.cells[name]) for name in wrt}
+    needed, last = graph.upstream(of), set(graph.cells[of])
+    forward = reverse = 0
+    for equation in graph.equations:
+        if equation.cell not in needed:
+            continue
+        read = [set(cells) for _, cells in graph.read_by(equation)]
+        passes = size(equation.domain, COUNTED_SAMPLES)
+        active = False
+        for name in wrt:
+            if any(not cells.isdisjoint(reached[name]) for cells in read):
+                inputs = set(graph.cells[name])
+                if any(not cells.isdisjoint(reached[name] - inputs) for cells in read):
+                    forward += passes * _elements_beside(graph, name, equation)
+                reached[name].add(equation.cell)
+                active = True
+        if active and equation.cell not in last:
+            reverse += passes * _elements_beside(graph, of, equation)
+    return {"forward": forward, "reverse": reverse}
+
+
+def _elements_beside(graph: Graph, name: str, equation: Equation) -> int:
+    """The elements of a variable for each combination of the samples that an equation has."""
+    own = {extent(index) for index in equation.domain if is_sample(index)}
+    return elements([n for n in graph.variable(name).shape if n not in own], COUNTED_SAMPLES)
 
 
 def require_mode(mode: str) -> None:
@@ -87,7 +115,3 @@ def forward(graph: Graph, of: str, wrt: Sequence[str]) -> Graph:
     """The gradient of a scalar by forward accumulation, for a prepared graph."""
     system, found = forward_jacobian(graph, of, wrt)
     return put_out(graph, system, of, found, dense)
-
-
-def _work(graph: Graph) -> int:
-    return count_operations(optimise(graph)[0], COUNTED_SAMPLES).total()

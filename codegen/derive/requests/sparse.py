@@ -16,9 +16,11 @@ from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
+from codegen.derive.requests import straight
 from codegen.derive.requests.blocks import Blocks
-from codegen.derive.requests.jacobian import MODES, Mode, cheapest
-from codegen.derive.requests.request import Named, Wrt, prepare
+from codegen.derive.requests.jacobian import MODES, Mode, chosen, require_mode
+from codegen.derive.requests.request import Named, Wrt, asked, prepare
+from codegen.derive.requests.straight import Straight
 from codegen.derive.system import System
 from codegen.derive.terms.structure import split
 from codegen.derive.terms.zeros import Zeros, integer_value
@@ -63,6 +65,19 @@ class Nonzeros:
             return place
 
         return flat(self.rows, of), start + flat(self.columns, self.wrt), kept
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One array of values whose rows and columns are listed."""
+
+    wrt: Variable
+    rows: Integers
+    columns: Integers
+
+    def places(self, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
+        """Row and column of each value, and whether it is in the matrix, as all are."""
+        return self.rows, start + self.columns, np.ones(len(self.rows), bool)
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,7 @@ class SparseJacobian:
     graph: Graph
     of: Variable
     wrt: tuple[Variable, ...]
-    nonzeros: tuple[Nonzeros, ...]
+    nonzeros: tuple[Nonzeros | Listed, ...]
 
     def pattern(self, **extents: int) -> tuple[Integers, Integers]:
         """Row and column of every value, in the order of the outputs; symbolic extents by name, as in ``S=100``.
@@ -224,10 +239,25 @@ def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mo
     >>> found.assemble(*compile(found.graph)(np.array([1.0, 2.0, 3.0]))).toarray().tolist()
     [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
     """
+    require_mode(mode)
+    vertex, names = asked(graph, of, wrt)
+    if (formulas := Straight.of(graph, vertex, names)) is not None:
+        return _of_formulas(formulas, vertex, names, mode)
     prepared, of, names = prepare(graph, of, wrt)
-    return cheapest(
-        lambda name: _put_out(prepared, of, *MODES[name](prepared, of, names)), mode, lambda found: found.graph
-    )
+    return _put_out(prepared, of, *MODES[chosen(prepared, of, names, mode)](prepared, of, names))
+
+
+def _of_formulas(formulas: Straight, of: str, wrt: Sequence[str], mode: Mode) -> SparseJacobian:
+    """One array of values for each input."""
+    graph, target = formulas.graph, formulas.graph.variable(of)
+    parts: list[Listed] = []
+    for variable, entries in straight.entries(formulas, of, wrt, mode):
+        places = np.array([place for place, _ in entries], np.int64).reshape(len(entries), 2)
+        parts.append(Listed(variable, places[:, 0], places[:, 1]))
+        if entries:
+            values = Variable(formulas.name(f"values of d{of}/d{variable.name}"), (len(entries),))
+            formulas.put(values, [node for _, node in entries])
+    return SparseJacobian(formulas.derived(), target, tuple(map(graph.variable, wrt)), tuple(parts))
 
 
 def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> SparseJacobian:

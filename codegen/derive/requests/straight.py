@@ -110,6 +110,24 @@ def jacobian(straight: Straight, of: str, wrt: Sequence[str], mode: str) -> Grap
     return straight.derived()
 
 
+def entries(
+    straight: Straight, of: str, wrt: Sequence[str], mode: str
+) -> list[tuple[Variable, list[tuple[tuple[int, int], Node]]]]:
+    """For each input the derivatives of ``of`` by it that are not 0, each with its row and column."""
+    rows = straight.slopes(straight.found.of_variable(of), wrt, mode)
+    found = []
+    for variable, start in _pieces(straight, wrt):
+        columns = range(start, start + _size(variable))
+        own = [
+            ((n, column - start), row[column])
+            for n, row in enumerate(rows)
+            for column in sorted(row)
+            if column in columns
+        ]
+        found.append((variable, own))
+    return found
+
+
 def hessian(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:
     """The graph with outputs ``of`` and the blocks of its Hessian, a triangle of each that has two."""
     nodes = straight.nodes

@@ -29,6 +29,10 @@ INLINED = 4000
 """Functions are part of the code that calls them up to so many instructions in all."""
 
 
+PLAIN = "plain"
+"""The attribute of functions that only have arithmetic, where there is nothing for LLVM to simplify."""
+
+
 class _Written(ir.Function):  # type: ignore[misc]
     """A function whose definition is text."""
 
@@ -98,6 +102,8 @@ class _Text:
         lines: list[str] = []
         for number, block in enumerate(self.line.blocks):
             attribute = "alwaysinline" if single else "noinline"
+            if not any(self.line.code[group[0]][0] == CALL for group in block):
+                attribute += f' "{PLAIN}"'
             lines.append(f"define internal void @{self.symbol}_block{number}({parameters}) {attribute} nounwind {{")
             lines += self.body(number, block)
             lines.append("  ret void\n}")
@@ -167,7 +173,8 @@ class _Text:
         place = self.places[cell.name]
         offset = 0
         for n, size in zip(cell.pattern, place[1]):
-            offset = offset * size + (n or 0)
+            assert isinstance(n, int)
+            offset = offset * size + n
         return _Element(place[0].base, place[0].offset + offset * place[2])
 
     def pointer(self, element: _Element) -> str:
