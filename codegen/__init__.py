@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
+    "CFunc",
     "CheckError",
     "CodegenError",
     "CompileReport",
@@ -55,6 +57,7 @@ __all__ = [
     "Reduction",
     "SparseJacobian",
     "Variable",
+    "cfunc",
     "compile",
     "count_paths",
     "from_expressions",
