@@ -13,7 +13,7 @@ from math import prod
 from numbers import Integral
 from typing import TypeAlias, TypeGuard, TypeVar
 
-from sympy import Expr, Idx, Indexed, Symbol, expand
+from sympy import Add, Expr, Idx, Indexed, Symbol, expand
 from sympy.core.basic import Basic
 
 from codegen.errors import GraphError
@@ -21,7 +21,7 @@ from codegen.errors import GraphError
 T = TypeVar("T")
 
 Extent: TypeAlias = "int | Symbol"
-"""The number of values of an index: an integer, or the symbolic number of samples."""
+"""The number of values of an index: an integer, or the symbolic number of samples; of a part of those, T − 1."""
 
 
 @lru_cache(maxsize=4096)
@@ -63,9 +63,25 @@ def samples_first(of: Iterable[Idx]) -> tuple[Idx, ...]:
     return tuple(sorted(of, key=lambda index: not is_sample(index)))
 
 
-def length(n: Extent, known: Mapping[Symbol, T]) -> int | T:
-    """An extent that is a number, or what is known for the symbol that it is."""
-    return n if isinstance(n, int) else known[n]
+def length(n: Extent, known: Mapping[Symbol, int]) -> int:
+    """An extent that is a number, or what is known for the symbol that it is, or that is in it."""
+    if isinstance(n, int):
+        return n
+    return known[n] if isinstance(n, Symbol) else int(n.xreplace(known))
+
+
+def lengths_in(n: Extent) -> tuple[Symbol, ...]:
+    """The symbols of an extent: T of T − 1; none of what is no extent.
+
+    >>> T = Symbol("T", integer=True)
+    >>> lengths_in(T - 1), lengths_in(3), lengths_in(Symbol("r"))
+    ((T,), (), ())
+    """
+    if isinstance(n, int):
+        return ()
+    if isinstance(n, Symbol):
+        return (n,) if n.is_integer else ()
+    return tuple([leaf for leaf in leaves(n) if isinstance(leaf, Symbol)]) if n.is_integer else ()
 
 
 def size(of: Iterable[Idx], samples: int = 1) -> int:
@@ -188,14 +204,21 @@ def replace(expression: Expr, replacements: Mapping[Basic, Basic]) -> Expr:
 
 
 def moved(expression: Expr, old: Sequence[Expr], new: Sequence[Expr]) -> Expr:
-    """What is said with some subscripts, with others in their places.
+    """What is said with some subscripts, indices plus an integer perhaps, with others in their places.
 
     >>> from sympy import IndexedBase
     >>> i, j, A = Idx("i", 3), Idx("j", 3), IndexedBase("A")
     >>> moved(A[0, i] + i, (0, i), (0, j))
     j + A[0, j]
     """
-    return reindex(expression, {a: b for a, b in zip(old, new) if isinstance(a, Idx) and a != b})
+    values = [_unshifted(a, b) if isinstance(a, Add) else (a, b) for a, b in zip(old, new)]
+    return reindex(expression, {a: b for a, b in values if isinstance(a, Idx) and a != b})
+
+
+def _unshifted(subscript: Expr, value: Expr) -> tuple[Expr, Expr]:
+    """The index in t + 1, and what it is where that has a value."""
+    index = indices(subscript)[0]
+    return index, expand(value - (subscript - index))
 
 
 def reindex(expression: Expr, replacements: Mapping[Idx, Expr]) -> Expr:

@@ -25,8 +25,9 @@ from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
 from symnn.arrays import Floats, as_array, read_vector
-from symnn.data import Dataset
+from symnn.data import Dataset, labels_of
 from symnn.errors import CheckpointError, DataError, SpecError
+from symnn.evaluation import ClassEvaluation, Evaluation, NumberEvaluation, probabilities
 from symnn.files import file_path, replacing, require_regular, write_synced
 from symnn.given import called
 from symnn.network import Model, Network
@@ -36,7 +37,8 @@ from symnn.scaling import Scaling
 from symnn.shapes import extents
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
-from symnn.tables import Column, Features, Table, from_frame, is_frame, read_table
+from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
+from symnn.tables.table import find_columns
 
 FORMAT = "symnn 1"
 
@@ -58,7 +60,8 @@ class Checkpoint:
     mean, scale: float64 (inputs,), those of the training data; None for inputs that are taken as they are.
     classes: the names of the labels in the order of their numbers, or None. target_scaling: float64 (outputs,), by
     which the targets it was trained on were standardised; None for outputs that are taken as they are. features: the
-    columns that the inputs are read from, or None for inputs that have no names.
+    columns that the inputs are read from, or None for inputs that have no names. target_names: the columns of the
+    targets, where they are known.
     """
 
     network: Network
@@ -68,12 +71,15 @@ class Checkpoint:
     classes: tuple[str, ...] | None = None
     target_scaling: Scaling | None = None
     features: Features | None = None
+    target_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, network: Network, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
         """The network as it was trained on a data set."""
         targets = target_scaling(network, dataset)
-        return cls(network, theta, dataset.mean, dataset.scale, dataset.classes, targets, dataset.columns)
+        return cls(
+            network, theta, dataset.mean, dataset.scale, dataset.classes, targets, dataset.columns, dataset.target_names
+        )
 
     @property
     def scaling(self) -> Scaling | None:
@@ -112,6 +118,62 @@ class Checkpoint:
         """
         raw = self.read(x) if is_frame(x) or isinstance(x, Table | str | os.PathLike) else x
         return self._restored(cast(np.ndarray, self.model.predict(self.theta, self.standardise(raw))))
+
+    def predict_proba(self, x: Any) -> Floats:
+        """The probability of each class (S, classes), or of a yes for each of several questions (S, outputs).
+
+        x: as for :meth:`predict`. Raises :class:`DataError` for a network whose outputs are numbers.
+        """
+        if self.network.reading == "values":
+            raise DataError("predict_proba: found a network whose outputs are numbers, expected one of classes")
+        return probabilities(self.predict(x), self.network.reading)
+
+    def evaluate(self, x: Any, y: Any = None, *, targets: tuple[str, ...] = ()) -> Evaluation:
+        """How good the predictions for x are, given the classes, by name or number (S,), or the numbers (S, T), y.
+
+        x: as for :meth:`predict`. Without y the targets are columns of x, those of training unless ``targets`` says
+        which. Raises :class:`DataError` as :meth:`predict` does, for targets that cannot be read, and for classes that
+        the network does not know.
+
+        >>> from symnn.network import dense
+        >>> trained = Checkpoint(Network(1, (dense(2),), "softmax_cross_entropy"), np.array([0.0, 1.0, 0.0, 0.0]))
+        >>> trained.evaluate(np.array([[-1.0], [2.0], [3.0]]), [0, 1, 0]).confusion
+        array([[1, 1],
+               [0, 1]])
+        """
+        if y is not None:
+            given = from_arrays("evaluate", {"y": y}, ("y",))
+            return self._compared(self.predict(x), given, given.groups["y"])
+        names = targets or self.target_names
+        if not names:
+            raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
+        if isinstance(x, str | os.PathLike):
+            x = read_table(x, names)
+        table = x if isinstance(x, Table) else from_frame(x, names)
+        find_columns(table.source, names, table.names)
+        return self._compared(self.predict(table), table, names)
+
+    def _compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
+        """The predictions beside the targets in the columns of these names."""
+        network = self.network
+        if len(table.rows) != len(outputs):
+            raise DataError(f"y: found {len(table.rows)} rows, expected {len(outputs)}, as x has")
+        if network.reading == "values" and self.classes is None:
+            y = number_columns(table, names)
+            if y.shape != outputs.shape:
+                raise DataError(
+                    f"y: found {len(names)} columns, expected {network.outputs}, the outputs of the network"
+                )
+            mean = None if self.target_scaling is None else self.target_scaling.mean
+            return NumberEvaluation.of(self.target_names or names, y, outputs, mean)
+        chances = probabilities(outputs, network.reading)
+        if network.reading == "logits" and network.outputs > 1:
+            raise DataError("evaluate: found a network that answers several questions a row, expected one of classes")
+        classes = self.classes or tuple(map(str, range(chances.shape[1])))
+        truth, _ = labels_of(table, names, classes)
+        return ClassEvaluation.of(
+            classes, truth, chances.argmax(axis=1), None if network.reading == "values" else chances
+        )
 
     def evaluated(self, x: np.ndarray) -> np.ndarray:
         """What :meth:`predict` gives for an array, up to rounding: by NumPy, an equation at a time.
@@ -221,6 +283,8 @@ def save(
     if checkpoint.features is not None:
         columns = [[column.name, column.categories] for column in checkpoint.features.columns]
         metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
+    if checkpoint.target_names:
+        metadata["targets"] = json.dumps(checkpoint.target_names)
     data = canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.evaluated(x)}, metadata))
     try:
         with replacing(path) as temporary:
@@ -301,7 +365,8 @@ def _checked(file: Any, name: str) -> Checkpoint:
     features = _features(metadata["features"], network, name) if "features" in metadata else None
     mean, scale = (tensors.get(tensor) for tensor in _INPUTS)
     targets = Scaling(*(tensors[tensor] for tensor in _TARGETS)) if _TARGETS[0] in tensors else None
-    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets, features)
+    names = _target_names(metadata["targets"], name) if "targets" in metadata else ()
+    checkpoint = Checkpoint(network, theta, mean, scale, classes, targets, features, names)
     _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
     return checkpoint
 
@@ -321,6 +386,13 @@ def _classes(text: str, network: Network, name: str) -> tuple[str, ...]:
     count = max(2, network.outputs)  # a single output tells two classes apart
     if not isinstance(content, list) or not all(isinstance(label, str) for label in content) or len(content) != count:
         raise CheckpointError(f"{name}: metadata 'classes': found {quote(content)}, expected {count} names")
+    return tuple(content)
+
+
+def _target_names(text: str, name: str) -> tuple[str, ...]:
+    content = _json(text, "targets", name, _MAX_FEATURE_BYTES)
+    if not isinstance(content, list) or not all(isinstance(column, str) for column in content):
+        raise CheckpointError(f"{name}: metadata 'targets': found {quote(content)}, expected a list of names")
     return tuple(content)
 
 

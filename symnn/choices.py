@@ -17,6 +17,7 @@ from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.losses import LOSSES, ElementLoss, Loss, element_loss
 from symnn.models import SpecModel
+from symnn.schedules import SCHEDULES
 from symnn.suggest import canonical, quote, unknown
 
 
@@ -53,7 +54,8 @@ class _Table:
 
     kind: str
     rows: Mapping[str, _Row]
-    variables: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    """None where there are no formulas."""
 
     def choose(self, value: object) -> object:
         """The :class:`Choice` that a value of a spec stands for; None stays None."""
@@ -65,9 +67,10 @@ class _Table:
             return self._named(value, {})
         if isinstance(value, Mapping) and len(value) == 1 and isinstance(next(iter(value)), str):
             ((name, content),) = value.items()
-            return self._formula(content) if name == "formula" else self._named(name, content)
+            return self._formula(content) if name == "formula" and self.variables else self._named(name, content)
+        formula = " or {formula: text}" if self.variables else ""
         raise FieldError(
-            f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}} or {{formula: text}}, "
+            f"expected the name of {self._article} {self.kind}, {{name: {{parameter: number}}}}{formula}, "
             f"found {quote(value)}"
         )
 
@@ -78,7 +81,7 @@ class _Table:
     def _named(self, name: str, parameters: object) -> Choice:
         name = canonical(self.kind, name)
         if name not in self.rows:
-            raise FieldError(unknown(self.kind, name, [*self.rows, "formula"]))
+            raise FieldError(unknown(self.kind, name, [*self.rows, *(["formula"] if self.variables else [])]))
         known = self.rows[name].parameters
         if not isinstance(parameters, Mapping):
             raise FieldError(f"expected a mapping of parameters, found {quote(parameters)}", (name,))
@@ -124,6 +127,7 @@ TOGETHER: Mapping[str, Together] = {"softmax": Together("softmax")}
 
 ACTIVATION = _Table("activation", {**ACTIVATIONS, **TOGETHER}, ("x",))
 LOSS = _Table("loss", LOSSES, ("output", "target"))
+SCHEDULE = _Table("schedule", SCHEDULES)
 TABLES: Mapping[str, _Table] = {table.kind: table for table in (ACTIVATION, LOSS)}
 
 

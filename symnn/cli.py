@@ -1,4 +1,4 @@
-"""The command line: train, predict, solve, formulas, summary, check, compare, steps, compile, cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -156,6 +156,7 @@ def predict(
         typer.Argument(metavar="FILE", help="A .csv, .tsv, .parquet or .npz file with the columns it was trained on."),
     ],
     out: Annotated[Path | None, typer.Option(help="A .csv file for the rows instead of printing them.")] = None,
+    proba: Annotated[bool, typer.Option("--proba/--no-proba", help="With the probability of each class.")] = True,
     separator: SeparatorOption = None,
     decimal: DecimalOption = None,
 ) -> None:
@@ -169,12 +170,40 @@ def predict(
         raise SpecError(f"--out: expected a file that ends in .csv in a directory that exists, found '{out}'")
     trained = checkpoint.load(model)
     names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".")))
+    if not proba and names[0] == "class":
+        names, rows = names[:1], [row[:1] for row in rows]
     text = as_csv(names, rows)
     if out is None:
         say(text.removesuffix("\n"))
     else:
         write_atomically(out, text.encode())
         say(f"wrote {out} ({len(rows):,} rows)")
+
+
+@app.command(epilog="Example: [bold]symnn evaluate runs/iris/model.safetensors flowers.csv[/bold]")
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A trained network, model.safetensors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .csv, .tsv, .parquet or .npz file with the columns it was trained on."),
+    ],
+    target: Annotated[
+        list[str] | None, typer.Option(help="The column with the truth, unless it is called as in training.")
+    ] = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
+) -> None:
+    """Compare the predictions for a file with its target: by class, or R², errors and what the mean would give."""
+    from symnn import checkpoint
+    from symnn.tables import Layout, read_table
+
+    trained = checkpoint.load(model)
+    names = tuple(target or trained.target_names)
+    if not names:
+        raise DataError(f"{model}: does not say what was predicted, expected --target beside it")
+    table = read_table(file, names, Layout(separator, decimal or "."))
+    say(f"{file}: {len(table.rows):,} rows")
+    say(trained.evaluate(table, targets=names))
 
 
 @app.command(epilog="Example: [bold]symnn solve examples/burgers.yaml --out burgers.npz[/bold]")

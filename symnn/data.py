@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from symnn.errors import DataError
 from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
+from symnn.shown import Shown
 from symnn.suggest import quote
 from symnn.tables import (
     Column,
@@ -49,15 +50,17 @@ _MOST_CLASSES = 20
 class Split:
     """One part of a data set.
 
-    x: float64 (S, D), C-contiguous. y: int64 labels (S,), or float64 targets (S, T).
+    x: float64 (S, D), C-contiguous. y: int64 labels (S,), or float64 targets (S, T). weights: float64 (S,), how much
+    each row counts, or None where all count alike.
     """
 
     x: Floats
     y: Integers | Floats
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Shown):
     """A data set in three parts whose features are standardised: (raw − mean) / scale.
 
     mean, scale: float64 (D,), taken from the training part only, so that nothing of the validation and
@@ -68,6 +71,7 @@ class Dataset:
     theirs was missing. target_names: those of the columns of y, where they are known.
     """
 
+    shows: ClassVar[str] = "dataset_html"
     name: str
     train: Split
     validation: Split
@@ -94,6 +98,7 @@ class Dataset:
         ignore: Sequence[str] = (),
         categorical: Sequence[str] = (),
         feature_names: Sequence[str] | None = None,
+        weights: object = None,
         name: str = "arrays",
         seed: int = 0,
         validation_fraction: float = 0.15,
@@ -102,8 +107,8 @@ class Dataset:
         """The data set of raw features (S, D), or (S,) for one, and labels (S,) or targets (S,) or (S, T).
 
         Both are what NumPy makes an array of; x may be a frame or a mapping from names to columns too, with text in it.
-        feature_names: those of the columns of a frame, or ``x[0]``, ``x[1]``, …, unless given. The other arguments are
-        as :func:`load_file` takes them.
+        feature_names: those of the columns of a frame, or ``x[0]``, ``x[1]``, …, unless given. weights: how much each
+        row counts (S,), above 0. The other arguments are as :func:`load_file` takes them.
 
         Raises DataError naming the array, the row and the column.
 
@@ -119,7 +124,12 @@ class Dataset:
         parts = _Parts(seed, validation_fraction, test_fraction)
         choices = _Choices(task, classes, missing, ignore, categorical, parts)
         table, target = _array_table(name, x, y, feature_names)
-        return _from_table(name, table, (target,), choices)
+        return _from_table(name, table, (target,), choices, _checked_weights(weights, len(table.rows)))
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(getattr(self, part).x):,} {part}" for part in ("train", "validation", "test"))
+        targets = f"{self.targets} targets" if self.classes is None else f"{len(self.classes)} classes"
+        return f"<Dataset {self.name}: {parts}, {self.features} features, {targets}>"
 
     @property
     def features(self) -> int:
@@ -294,7 +304,21 @@ class _Choices:
         one_of("missing", self.missing, get_args(Missing), DataError)
 
 
-def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Choices) -> Dataset:
+def _checked_weights(given: object, rows: int) -> Floats | None:
+    """How much each row counts, if that is said."""
+    if given is None:
+        return None
+    weights = real("weights", given)
+    if weights.shape != (rows,):
+        raise DataError(f"weights: found an array with shape {weights.shape}, expected ({rows},), one for each row")
+    if bad := first(~((weights > 0) & np.isfinite(weights))):
+        raise DataError(f"weights, row {bad[0]} (from 0): found {weights[bad]:g}, expected a number above 0")
+    return weights
+
+
+def _from_table(
+    name: str, table: Table, targets: tuple[str, ...], choices: _Choices, weights: Floats | None = None
+) -> Dataset:
     """The columns of a table as features and targets, split and standardised."""
     if not targets:
         raise DataError(f"{table.source}: no target is given, expected one of the columns {listed([*table.groups])}")
@@ -307,7 +331,8 @@ def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Cho
         raise DataError(f"{table.source}: found only the target, expected at least one feature column beside it")
     count = len(table.rows)
     if choices.missing == "drop":
-        table = table.only(~missing_rows(table, chosen) & ~_missing_targets(table, target_names))
+        kept = ~missing_rows(table, chosen) & ~_missing_targets(table, target_names)
+        table, weights = table.only(kept), None if weights is None else weights[kept]
         if not len(table.rows):
             raise DataError(f"{table.source}: found a missing cell in every row, expected rows without")
     said = names("categorical", choices.categorical, "columns", DataError)
@@ -316,7 +341,7 @@ def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Cho
     y: Integers | Floats
     labelled = choices.classes is not None or choices.task == "classification"
     if labelled or (choices.task == "auto" and _looks_like_labels(table)):
-        y, found = _labels(table, target_names, choices.classes)
+        y, found = labels_of(table, target_names, choices.classes)
     else:
         y, found = _values(table, target_names), None
     source, dropped = table.source, count - len(table.rows)
@@ -332,6 +357,7 @@ def _from_table(name: str, table: Table, targets: tuple[str, ...], choices: _Cho
         dropped=dropped,
         target_names=target_names,
         parts=choices.parts,
+        weights=weights,
     )
 
 
@@ -397,7 +423,8 @@ def check_split(split: Split, features: int, targets: int, name: str) -> Split:
             raise DataError(
                 f"{name}: {letter}, row {bad[0]} (from 0){column}: found {values[bad]}, expected a finite number"
             )
-    return Split(x, y if y.ndim == 2 else _checked_labels(y, targets, name))
+    weights = _checked_weights(split.weights, len(x))
+    return Split(x, y if y.ndim == 2 else _checked_labels(y, targets, name), weights)
 
 
 def minibatches(count: int, batch_size: int, generator: np.random.Generator) -> Iterator[Integers]:
@@ -449,7 +476,7 @@ def _values(table: Table, names: tuple[str, ...]) -> Floats:
     return number_columns(table, names, hint=hint)
 
 
-def _labels(table: Table, names: tuple[str, ...], classes: Sequence[str] | None) -> tuple[Integers, tuple[str, ...]]:
+def labels_of(table: Table, names: tuple[str, ...], classes: Sequence[str] | None) -> tuple[Integers, tuple[str, ...]]:
     """Class numbers, int64 (S,), and the classes they count through."""
     labels = _found_labels(table, names)
     cells = labels.texts
@@ -536,13 +563,15 @@ def _dataset(
     columns: Features | None = None,
     dropped: int = 0,
     target_names: tuple[str, ...] = (),
+    weights: Floats | None = None,
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64, copy=False)
     rows = split_rows(labels, parts.seed, parts.validation_fraction, parts.test_fraction)
     if columns is not None and columns.fills:
         x = _filled(x, rows[0], source, feature_names)
     features = [np.ascontiguousarray(x[part]) for part in rows]
-    scaling = Scaling.of(features[0])
+    by_part = [None if weights is None else weights[part] for part in rows]
+    scaling = Scaling.of(features[0], by_part[0])
     for part in features:
         scaling.standardise(part, out=part)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
@@ -555,7 +584,7 @@ def _dataset(
             f"{source}: column {quote(feature_names[j])}: found values from {low:g} to {high:g}, "
             "expected ones that can be standardised in float64"
         )
-    train, validation, test = map(Split, features, (_rows_of(y, part) for part in rows))
+    train, validation, test = map(Split, features, (_rows_of(y, part) for part in rows), by_part)
     return Dataset(
         name,
         train,
@@ -565,7 +594,9 @@ def _dataset(
         classes,
         scaling.mean,
         scaling.scale,
-        target_scaling=None if classes is not None else Scaling.of(train.y.astype(np.float64, copy=False)),
+        target_scaling=None
+        if classes is not None
+        else Scaling.of(train.y.astype(np.float64, copy=False), train.weights),
         columns=columns,
         dropped=dropped,
         target_names=target_names,

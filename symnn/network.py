@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from math import inf, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -32,6 +33,7 @@ from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
 from symnn.models import sentence
 from symnn.objective import Objective
 from symnn.shapes import Inputs, Shape, described, extents, indices, input_shape, numbers, read_inputs
+from symnn.shown import Shown
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
@@ -49,7 +51,7 @@ class ParameterSlice:
 
 @constructed(SpecError)
 @dataclass(frozen=True)
-class Network:
+class Network(Shown):
     """Layers and a loss over ``inputs``: a number of features, ``(channels, rows, columns)``, or ``{"time": 50, …}``.
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
@@ -70,6 +72,7 @@ class Network:
     17
     """
 
+    shows: ClassVar[str] = "network_html"
     inputs: Inputs
     layers: tuple[Layer, ...]
     loss: LossLike
@@ -318,6 +321,16 @@ class Network:
         """
         writer, _ = self._written()
         return summary(writer, self.input_shape)
+
+    def __repr__(self) -> str:
+        loss = getattr(self.loss, "name", self.loss)
+        named = loss if isinstance(loss, str) else getattr(loss, "__name__", "a loss of its own")
+        given = " ".join(map(str, extents(self.input_shape)))
+        sizes = f"{len(self.layers)} layers, {given} inputs, {self.outputs} outputs"
+        return f"<Network of {sizes}, {named}, {self.parameter_count:,} parameters>"
+
+    def _repr_latex_(self) -> str:
+        return str(import_module("symnn.inspect.page").network_latex(self))
 
     # --- parameters -----------------------------------------------------------------------------------------------
 

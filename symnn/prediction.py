@@ -7,10 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from scipy.special import expit, softmax
-
 from symnn.checkpoint import Checkpoint
+from symnn.evaluation import probabilities
 
 Rows = Sequence[Sequence[object]]
 
@@ -22,6 +20,7 @@ def predictions(trained: Checkpoint, x: Any) -> tuple[tuple[str, ...], Rows]:
     column ``k`` with its probability, or with the output where the loss says nothing of probabilities. Logits of
     several yes-or-no questions: the probability of each yes. Otherwise the outputs, in the units of the targets.
 
+    >>> import numpy as np
     >>> from symnn.network import Network, dense
     >>> network = Network(1, (dense(2, bias=False),), "softmax_cross_entropy")
     >>> trained = Checkpoint(network, np.array([0.0, 1.0]), classes=("daisy", "rose"))
@@ -32,13 +31,9 @@ def predictions(trained: Checkpoint, x: Any) -> tuple[tuple[str, ...], Rows]:
     reading, classes = trained.network.reading, trained.classes
     if reading == "values" and classes is None:
         return _numbered("output", outputs.shape[1]), outputs.tolist()
-    if reading == "logits":
-        outputs = expit(outputs)
-        if outputs.shape[1] > 1:
-            return _numbered("yes", outputs.shape[1]), outputs.tolist()
-        outputs = np.hstack([1 - outputs, outputs])
-    elif reading == "classes":
-        outputs = softmax(outputs, axis=1)
+    outputs = probabilities(outputs, reading)
+    if reading == "logits" and trained.network.outputs > 1:
+        return _numbered("yes", outputs.shape[1]), outputs.tolist()
     names = classes or tuple(map(str, range(outputs.shape[1])))
     best = outputs.argmax(axis=1)
     return ("class", *names), [[names[k], *row] for k, row in zip(best, outputs.tolist())]

@@ -61,6 +61,9 @@ class Solution:
     seconds: float
     stopped: str
 
+    def __repr__(self) -> str:
+        return f"<Solution loss {self.loss:.4g} after {self.iterations:,} iterations, {self.stopped}>"
+
 
 @called(DataError)
 def solve(

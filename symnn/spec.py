@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import inf, isfinite, prod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeAlias, TypeVar
 
@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
-from symnn.choices import LOSS, Choice, resolve_loss
+from symnn.choices import LOSS, SCHEDULE, Choice, resolve_loss
 from symnn.data import BUILTIN, Task
 from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
@@ -107,6 +107,9 @@ def _listed_columns(value: object) -> object:
     return () if value == [] else (value,) if isinstance(value, str) else _columns(value)
 
 
+LBFGS = "lbfgs"
+"""The optimiser that is no rule for one batch."""
+
 # --- the models ---------------------------------------------------------------------------------------------------
 
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -114,12 +117,40 @@ _Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _usual_rate(fields: Mapping[str, Any]) -> float:
-    """The optimiser's own; any will do where there is none of the name, which is refused."""
-    return OPTIMISERS[fields.get("optimiser", "nesterov")].learning_rate
+    """The optimiser's own; any will do where there is none of the name, which is refused, and none is needed."""
+    return OPTIMISERS[
+        fields.get("optimiser", "nesterov") if fields.get("optimiser") != LBFGS else "nesterov"
+    ].learning_rate
+
+
+def _sensible(schedule: Choice) -> Choice:
+    """Counts of epochs are at least 1, and no rate is below 0."""
+    for name, value in schedule.parameters:
+        least = 1 if name in ("every", "patience") else 0
+        if value < least:
+            raise FieldError(f"expected a number of at least {least}, found {value:g}", (schedule.name, name))
+    return schedule
+
+
+def _by_class(value: object) -> object:
+    """Names of classes may be written as numbers."""
+    if isinstance(value, Mapping):
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < inf:
+                raise FieldError(f"expected a number above 0, found {quote(weight)}", (str(name),))
+        return {str(name): float(weight) for name, weight in value.items()}
+    if value in (None, "balanced"):
+        return value
+    raise FieldError(f"expected 'balanced' or {{class: number}}, found {quote(value)}")
 
 
 class TrainingSpec(SpecModel):
     """How a network is trained. ``patience``: epochs without a better validation loss before training stops.
+
+    optimiser: a name of :data:`symnn.optimisers.OPTIMISERS`, or ``lbfgs``, whose epochs are steps on all rows at once.
+    gradient_clip: gradients that are longer are shortened to this length. schedule: of the learning rate, a name of
+    :data:`symnn.schedules.SCHEDULES`, or with parameters, as in ``{"step": {"every": 10, "factor": 0.5}}``.
+    class_weights: how much the rows of each class count, by its name; "balanced" makes all classes count as much.
 
     The learning rate is that of the optimiser's row in :data:`symnn.optimisers.OPTIMISERS` unless given.
 
@@ -127,12 +158,17 @@ class TrainingSpec(SpecModel):
     (0.05, 0.02)
     """
 
-    optimiser: Annotated[str, one_of("optimiser", OPTIMISERS)] = "nesterov"
+    optimiser: Annotated[str, one_of("optimiser", {**OPTIMISERS, LBFGS: None})] = "nesterov"
     learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=_usual_rate)
     momentum: _Momentum = 0.9
     beta1: _Momentum = 0.9
     beta2: _Momentum = 0.999
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    rho: _Momentum = 0.9
+    decay: Annotated[float, Field(ge=0)] = 0.01
+    gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    schedule: Annotated[Choice, BeforeValidator(SCHEDULE.choose), AfterValidator(_sensible)] = Choice(name="constant")
+    class_weights: Annotated[Literal["balanced"] | dict[str, float] | None, BeforeValidator(_by_class)] = None
     batch_size: Annotated[int, Field(ge=1)] = 32
     epochs: Annotated[int, Field(ge=1)] = 30
     seed: Annotated[int, Field(ge=0)] = 0

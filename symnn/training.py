@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from inspect import Parameter, signature
 from math import inf, isfinite, nan
 from time import perf_counter
-from typing import Any, Literal, overload
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,11 +27,15 @@ from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.given import called, function
+from symnn.lbfgs import lbfgs
+from symnn.linesearch import Iterate
 from symnn.network import Model, Network
 from symnn.optimisers import OPTIMISERS
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
-from symnn.spec import TrainingSpec, read_spec
+from symnn.schedules import SCHEDULES
+from symnn.shown import Shown
+from symnn.spec import LBFGS, TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables import is_frame
 
@@ -57,7 +62,7 @@ class Fit:
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
 @dataclass(frozen=True, eq=False)
-class TrainingResult:
+class TrainingResult(Shown):
     """The best parameters, and how they were found.
 
     theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones, which are
@@ -69,6 +74,7 @@ class TrainingResult:
     epoch was begun.
     """
 
+    shows: ClassVar[str] = "training_html"
     theta: np.ndarray
     history: tuple[Epoch, ...]
     best_epoch: int
@@ -80,6 +86,15 @@ class TrainingResult:
     model: Model = field(repr=False)
     dataset: Dataset = field(repr=False)
     position: Position | None = field(repr=False)
+
+    def __repr__(self) -> str:
+        figures = {"test loss": self.test_loss, "test accuracy": self.test_accuracy}
+        shown = [f"{name} {value:.4g}" for name, value in figures.items() if value is not None]
+        course = f"{self.stopped} after {len(self.history)} epochs, best epoch {self.best_epoch}"
+        return f"<TrainingResult {', '.join([course, *shown])}>"
+
+    def _repr_svg_(self) -> str:
+        return str(import_module("symnn.inspect.page").training_svg(self))
 
     @property
     def improved(self) -> bool:
@@ -135,6 +150,7 @@ def train(
     settings: TrainingSpec | Mapping[str, Any] | None = None,
     *,
     model: Model | None = None,
+    weights: ArrayLike | None = None,
     initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
@@ -149,6 +165,7 @@ def train(
     settings: Any = None,
     *,
     model: Model | None = None,
+    weights: ArrayLike | None = None,
     initial: np.ndarray | TrainingResult | None = None,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
@@ -162,7 +179,9 @@ def train(
     :meth:`Dataset.from_arrays` makes one, or a frame x; ``result.predict`` takes these too.
 
     settings: a :class:`TrainingSpec` or a mapping of its fields; those of the network's spec, or the defaults, unless
-    given. model: the network, compiled; in float64 unless given.
+    given. model: the network, compiled; in float64 unless given. weights: how much each row of x counts (S,), as
+    :meth:`Dataset.from_arrays` takes them; the loss is Σ w·ℓ / Σ w, and rows that are right are counted by their
+    weights. ``class_weights`` of the settings multiply them.
     initial: the parameters to start from, instead of ``network.initial_parameters(settings.seed)``; or the result of a
     training with the same optimiser, which then goes on for ``settings.epochs`` more, with its optimiser's state,
     random numbers, history and best epoch: 10 epochs and 10 more on the same data are 20, to the bit.
@@ -171,6 +190,9 @@ def train(
 
     Targets of a regression are standardised as :attr:`Network.standardises_targets` says, by the mean and the standard
     deviation that the data set has of its training rows; the losses are then of those.
+
+    With the optimiser ``lbfgs`` an epoch is one step of L-BFGS on all training rows. It keeps no state: resumed it
+    begins anew, to the same bits.
 
     Training ends early after ``settings.patience`` epochs without a better :attr:`Epoch.score`, and at the first loss
     that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned. Any other
@@ -201,18 +223,20 @@ def train(
     _refuse(others)
     if on_epoch is not None:
         function("on_epoch", on_epoch, "a function of an Epoch")
-    data, given = _data_and_settings(network, data, y, settings)
+    data, given = _data_and_settings(network, data, y, settings, weights)
     settings = _settings(network, given)
     model = _checked_model(network, model)
-    rows, validation, test = _fitted(model, data)
+    rows, validation, test = _fitted(model, data, settings.class_weights)
+    trained = model if len(rows) == 2 else model.weighted
     keeping = keeping_for(state)
     with keeping:
         record = _started(model, data, settings, initial, keeping)
-        if keeping.path is not None:
+        if keeping.path is not None and settings.optimiser != LBFGS:
             record.resume(settings, (*rows, *validation, *test), resume)
         try:
-            with _one_blas_thread(model):
-                stopped = _run(model, rows, validation, settings, record, progress, on_epoch or _ignore)
+            with _one_blas_thread(trained):
+                run = _descend if settings.optimiser == LBFGS else _run
+                stopped = run(trained, rows, validation, settings, record, progress, on_epoch or _ignore)
         except KeyboardInterrupt:
             stopped = INTERRUPTED
             record.keep()
@@ -220,8 +244,11 @@ def train(
             hand_over(error, "result", record.result(INTERRUPTED))
             raise
         try:
-            with _one_blas_thread(model):
-                tested = *_evaluated(model, record.best.theta, test), _fit(model, record.best.theta, data, rows, test)
+            with _one_blas_thread(trained):
+                tested = (
+                    *_evaluated(trained, record.best.theta, test),
+                    _fit(trained, record.best.theta, data, rows, test),
+                )
         except KeyboardInterrupt:
             tested = None, None, None
         if keeping is not state:  # else whoever keeps it has something to save first
@@ -241,9 +268,13 @@ def _refuse(others: Mapping[str, object]) -> None:
         raise SymnnError(unknown("argument", name, known))
 
 
-def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tuple[Dataset, Any]:
+def _data_and_settings(network: Network, data: Any, y: Any, settings: Any, weights: Any) -> tuple[Dataset, Any]:
     """What stands behind the network: a data set and settings, or x, y and settings."""
     if isinstance(data, Dataset):
+        if weights is not None:
+            raise SymnnError(
+                "weights: found weights beside a data set, expected it to hold them, as from_arrays makes it"
+            )
         if y is not None and settings is not None:
             raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
         return data, settings if y is None else y
@@ -252,7 +283,7 @@ def _data_and_settings(network: Network, data: Any, y: Any, settings: Any) -> tu
         raise SymnnError(f"data: found {found}, expected a Dataset, or arrays: train(network, x, y)")
     if isinstance(y, (TrainingSpec, Mapping)):
         raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
-    return _from_arrays(network, data, y), settings
+    return _from_arrays(network, data, y, weights), settings
 
 
 def _settings(network: Network, given: Any) -> TrainingSpec:
@@ -265,7 +296,7 @@ def _settings(network: Network, given: Any) -> TrainingSpec:
     raise SymnnError(f"settings: found a {type(given).__name__}, expected a TrainingSpec or a mapping of its fields")
 
 
-def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
+def _from_arrays(network: Network, x: Any, y: Any, weights: Any) -> Dataset:
     """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
     values = as_array("y", y)
     single = values.ndim == 1 or values.shape[-1:] == (1,)
@@ -275,11 +306,11 @@ def _from_arrays(network: Network, x: Any, y: Any) -> Dataset:
     if len(network.input_shape) > 1 and not is_frame(x):
         x = as_rows(network, as_array("x", x))
     if not labels:
-        return Dataset.from_arrays(x, y, task="regression")
+        return Dataset.from_arrays(x, y, task="regression", weights=weights)
     count = max(2, network.outputs)  # a single output tells two classes apart
     counted = numbers and single and whole and values.size > 0 and values.min() >= 0 and values.max() < count
     classes = [str(number) for number in range(count)] if counted else None
-    return Dataset.from_arrays(x, y, task="classification", classes=classes)
+    return Dataset.from_arrays(x, y, task="classification", classes=classes, weights=weights)
 
 
 def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, keeping: Keeping) -> _Record:
@@ -339,7 +370,8 @@ def evaluate(model: Model, theta: np.ndarray, split: Split) -> tuple[float, floa
     """
     if len(split.x) == 0:
         raise DataError("evaluate: found a split without rows, expected at least one")
-    return _evaluate(model, np.ascontiguousarray(theta, dtype=model.dtype), (split.x, split.y))
+    chosen, rows = (model, (split.x, split.y)) if split.weights is None else (model.weighted, _parts(split))
+    return _evaluate(chosen, np.ascontiguousarray(theta, dtype=model.dtype), rows)
 
 
 def targets_for(network: Network, dataset: Dataset) -> Dataset:
@@ -370,7 +402,7 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
         if part.y.ndim != dataset.train.y.ndim:
             raise DataError(f"{name}: y has shape {part.y.shape}, expected as many axes as in the training part")
         checked = check_split(part, network.features, targets, name)
-        return Split(checked.x, _in_range(network, encode(checked.y), name))
+        return Split(checked.x, _in_range(network, encode(checked.y), name), checked.weights)
 
     return replace(
         dataset,
@@ -439,37 +471,43 @@ _RANGES: Mapping[str, tuple[float, float]] = {"classes": (0, inf), "logits": (0,
 """The least and the greatest target in a row, by how the loss reads its outputs."""
 
 
-def _class_hits(output: np.ndarray, y: np.ndarray) -> float:
+def _class_hits(output: np.ndarray, y: np.ndarray) -> np.ndarray:
     labels = y if y.ndim == 1 else y.argmax(axis=1)
-    return float((output.argmax(axis=1) == labels).sum())
+    return np.asarray(output.argmax(axis=1) == labels)
 
 
-def _logit_hits(output: np.ndarray, y: np.ndarray) -> float:
-    return float(((output > 0) == (y > 0.5)).mean(axis=1).sum())
+def _logit_hits(output: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(((output > 0) == (y > 0.5)).mean(axis=1))
 
 
-_HITS: Mapping[str, Callable[[np.ndarray, np.ndarray], float] | None] = {
+_HITS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
     "classes": _class_hits,
     "logits": _logit_hits,
     "values": None,
 }
-"""How many rows are right, by how the loss reads its outputs."""
+"""Which rows are right, by how the loss reads its outputs."""
 
 
 # --- arrays in the dtypes of the model -----------------------------------------------------------------------------
 
-Rows = tuple[np.ndarray, np.ndarray]
-"""Features and targets, row by row."""
+Rows = tuple[np.ndarray, ...]
+"""Features and targets, row by row, and how much each row counts where they do not count alike."""
+
+
+def _parts(split: Split) -> Rows:
+    return (split.x, split.y) if split.weights is None else (split.x, split.y, split.weights)
 
 
 def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float | None]:
     count_hits = _HITS[model.network.reading]
-    loss, hits, count = 0.0, 0.0, len(rows[0])
-    for x, y in _chunks(model, rows):
-        mean, output = model.loss_and_output(theta, x, y)
-        loss += mean * len(x)
+    loss, hits, count = 0.0, 0.0, 0.0
+    for x, y, *w in _chunks(model, rows):
+        mean, output = model.loss_and_output(theta, x, y, *w)
+        share = float(w[0].sum(dtype=np.float64)) if w else len(x)
+        loss, count = loss + mean * share, count + share
         if count_hits is not None:
-            hits += count_hits(output, y)
+            found = count_hits(output, y)
+            hits += float(w[0] @ found if w else found.sum())
     return loss / count, hits / count if count_hits is not None else None
 
 
@@ -478,44 +516,81 @@ def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows
     if model.network.reading != "values" or data.classes is not None or not len(test[0]):
         return None
     y = test[1].astype(np.float64)
+    weights, by_train = (rows[2] if len(rows) > 2 else None for rows in (test, train))
     output = np.concatenate([model.loss_and_output(theta, *rows)[1] for rows in _chunks(model, test)])
     output = output.astype(np.float64)
     with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
-        squares = ((y - output) ** 2).mean(axis=0)
-        spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
-        baseline = ((y - train[1].mean(axis=0, dtype=np.float64)) ** 2).mean(axis=0)
+        means = [_mean(rows, w) for rows, w in ((y, weights), (train[1].astype(np.float64), by_train))]
+        squares, spread, baseline = (_mean((y - of) ** 2, weights) for of in (output, *means))
         scaling = target_scaling(model.network, data)
         unit = 1.0 if scaling is None else scaling.scale
         r2 = np.where((y == y[0]).all(axis=0), nan, 1 - squares / spread)
         return Fit(r2, unit * np.sqrt(squares), unit * np.sqrt(baseline))
 
 
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Over the rows, by their weights."""
+    return values.mean(axis=0) if weights is None else np.average(values, axis=0, weights=weights.astype(np.float64))
+
+
 def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
     """The rows, so many at a time that what their layers hold fits in a chunk's memory."""
     size = max(1, CHUNK_NUMBERS // model.network.width)
-    x, y = rows
-    for start in range(0, len(x), size):
-        yield _cast(model, (x[start : start + size], y[start : start + size]), "evaluate")
+    for start in range(0, len(rows[0]), size):
+        yield _cast(model, tuple(part[start : start + size] for part in rows), "evaluate")
 
 
-def _fitted(model: Model, data: Dataset) -> tuple[Rows, Rows, Rows]:
+def _fitted(model: Model, data: Dataset, class_weights: ClassWeights) -> tuple[Rows, Rows, Rows]:
     """The three parts of the data with targets that fit the loss, cast once and for all."""
     fitted = targets_for(model.network, data)
+    by_class = _by_class(data, class_weights)
     parts = {"train": fitted.train, "validation": fitted.validation, "test": fitted.test}
-    train, validation, test = (_cast(model, (part.x, part.y), f"{data.name}: {name}") for name, part in parts.items())
+    rows = {name: _weighted(part, getattr(data, name).y, by_class) for name, part in parts.items()}
+    if any(len(arrays) == 3 for arrays in rows.values()):
+        rows = {name: arrays if arrays[2:] else (*arrays, np.ones(len(arrays[0]))) for name, arrays in rows.items()}
+    train, validation, test = (_cast(model, arrays, f"{data.name}: {name}") for name, arrays in rows.items())
     return train, validation, test
+
+
+ClassWeights = Literal["balanced"] | Mapping[str, float] | None
+
+
+def _by_class(data: Dataset, given: ClassWeights) -> np.ndarray | None:
+    """How much the rows of each class count, by its number."""
+    if given is None:
+        return None
+    if data.classes is None:
+        raise DataError(f"{data.name}: found targets that are numbers, expected classes for class_weights")
+    if given == "balanced":
+        counts = np.bincount(data.train.y.astype(np.int64), data.train.weights, len(data.classes))
+        present = counts > 0
+        found: np.ndarray = np.divide(counts.sum() / present.sum(), counts, where=present, out=np.ones(len(counts)))
+        return found
+    assert isinstance(given, Mapping)
+    for name in given:
+        if name not in data.classes:
+            raise DataError(f"class_weights: {unknown('class', name, data.classes)}")
+    return np.array([given.get(name, 1.0) for name in data.classes])
+
+
+def _weighted(part: Split, labels: np.ndarray, by_class: np.ndarray | None) -> Rows:
+    """The rows, each with its weight times that of its class."""
+    if by_class is None or not len(part.x):
+        return _parts(part)
+    weights = by_class[labels]
+    return part.x, part.y, weights if part.weights is None else weights * part.weights
 
 
 def _cast(model: Model, rows: Rows, name: str) -> Rows:
     """The arrays as the model's functions take them; nothing is copied that is so already."""
-    dtypes = (model.dtype, "int64" if rows[1].ndim == 1 else model.dtype)
+    dtypes = (model.dtype, "int64" if rows[1].ndim == 1 else model.dtype, model.dtype)
     with np.errstate(over="ignore"):  # reported below
-        x, y = (np.ascontiguousarray(values, dtype=dtype) for values, dtype in zip(rows, dtypes))
-    for letter, wanted, found in (("x", rows[0], x), ("y", rows[1], y)):
+        cast = tuple(np.ascontiguousarray(values, dtype=dtype) for values, dtype in zip(rows, dtypes))
+    for letter, wanted, found in zip("xyw", rows, cast):
         if not np.isfinite(found).all():
             largest = np.abs(wanted).max()
             raise DataError(f"{name}: {letter}: found {largest:g}, expected numbers that {found.dtype} can hold")
-    return model.network.shaped(x), y
+    return model.network.shaped(cast[0]), *cast[1:]
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------
@@ -614,17 +689,25 @@ def _run(
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
     count = len(rows[0])
-    numbers = {name: getattr(settings, name) for name in OPTIMISERS[settings.optimiser].settings}
+    optimiser = OPTIMISERS[settings.optimiser]
+    if settings.gradient_clip is not None:
+        optimiser = optimiser.clipped
+    numbers = {name: getattr(settings, name) for name in optimiser.settings}
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     before = record.position
-    descent = Descent(
-        model, record.best.theta if before is None else before.theta, settings.optimiser, seed=settings.seed, **numbers
-    )
+    start = record.best.theta if before is None else before.theta
+    descent = Descent(model, start, optimiser, seed=settings.seed, **numbers)
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)
     held = len(validation[0]) > 0
     scored = validation if held else rows
+    x, y, *w = rows
+    weights = w[0] if w else None
+    schedule = settings.schedule
+    rate, rates = SCHEDULES[schedule.name].start(
+        settings.learning_rate, record.last, (epoch.score for epoch in record.history), **dict(schedule.parameters)
+    )
     # Before the first epoch, so that no epoch's seconds hold compiling, and that only what is better is kept.
     loss, _ = _evaluate(model, descent.theta, scored)
     untrained = before.untrained if before else loss if isfinite(loss) else inf
@@ -643,8 +726,9 @@ def _run(
                 generator=generator.bit_generator.state,
                 untrained=untrained,
             )
+            descent.numbers["learning_rate"] = rate
             order = generator.permutation(count)
-            for passed in descent.pieces(*rows, order, settings.batch_size, begun=passed):  # noqa: B020
+            for passed in descent.pieces(x, y, order, settings.batch_size, passed, weights=weights):  # noqa: B020
                 progress.reach((number - 1) * count + passed.rows)
                 if isfinite(passed.total):
                     record.pause(partial(stood, passed=passed, begun=perf_counter() - started))
@@ -658,6 +742,7 @@ def _run(
             if isfinite(epoch.score):
                 generated = generator.bit_generator.state
                 record.position = stood(number=number, seconds=record.seconds, generator=generated)
+            rate = rates.send(epoch.score)
             progress.show(epoch)
             asked = asks_to_stop(on_epoch, epoch)
             if not isfinite(epoch.score):
@@ -668,6 +753,53 @@ def _run(
                 return "early"
     return "finished"
 
+
+def _descend(
+    model: Model,
+    rows: Rows,
+    validation: Rows,
+    settings: TrainingSpec,
+    record: _Record,
+    shown: bool | None,
+    on_epoch: Callable[[Epoch], object],
+) -> Stopped:
+    """The same by steps of L-BFGS, each on all rows."""
+    count, held = len(rows[0]), len(validation[0]) > 0
+    scored = validation if held else rows
+    objective = model.objective(*rows)
+    here = Iterate(record.best.theta.astype(np.float64), *objective(record.best.theta))
+    loss, _ = _evaluate(model, record.best.theta, scored)
+    record.best = replace(record.best, score=loss if isfinite(loss) else inf)
+    if not here.is_finite:
+        record.add(Epoch(1, here.loss, None, None, 0.0), record.best.theta)
+        return "diverged"
+    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), here, PAIRS)
+    with reporting(shown) as report:
+        progress = _Progress(report, settings.epochs, count)
+        for number in range(1, settings.epochs + 1):
+            started, before = perf_counter(), here
+            at = next(steps, None)
+            if at is None:
+                break
+            here = at.here
+            theta = here.theta.astype(model.dtype)
+            seconds = perf_counter() - started
+            record.samples, record.seconds = record.samples + count, record.seconds + seconds
+            found = _evaluate(model, theta, scored)
+            validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
+            epoch = Epoch(number, before.loss, *validated, seconds, *fitted)
+            record.add(epoch, theta)
+            progress.reach(number * count)
+            progress.show(epoch)
+            if asks_to_stop(on_epoch, epoch):
+                return "callback"
+            if settings.patience is not None and number - record.best.number >= settings.patience:
+                return "early"
+    return "finished"
+
+
+PAIRS = 10
+"""The pairs that L-BFGS keeps, as SciPy's does."""
 
 _NOTHING: tuple[float | None, float | None] = (None, None)
 """The loss and accuracy of rows that are not there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from sympy import Add, Expr, Integer
@@ -19,6 +19,8 @@ from codegen.walk import base_name
 
 Terms: TypeAlias = tuple[Expr, ...]
 """A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
+Together: TypeAlias = Callable[[Mapping[Cell, Terms]], Mapping[Cell, Sequence[Summand]]]
+"""From the derivatives of some vertices to what adds up to them."""
 
 
 class Accumulator(ABC):
@@ -52,6 +54,12 @@ class Accumulator(ABC):
         """Add up the contributions to the adjoint of a vertex: the terms that it is."""
 
     @abstractmethod
+    def settle_together(
+        self, vertices: Mapping[Cell, Expr], contributions: Together, direction: Direction
+    ) -> Mapping[Cell, Terms]:
+        """Add up the adjoints of vertices that depend on each other, from what is handed to them in terms of these."""
+
+    @abstractmethod
     def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
         """What an adjoint is multiplied by on the way from an equation to a reference."""
 
@@ -80,6 +88,16 @@ class Totals(Accumulator):
 
     def settle(self, vertex: Expr, contributions: Sequence[Summand], direction: Direction) -> Terms:
         return (self.total(called(self.named(direction.label(base_name(vertex))), vertex), contributions),)
+
+    def settle_together(
+        self, vertices: Mapping[Cell, Expr], contributions: Together, direction: Direction
+    ) -> Mapping[Cell, Terms]:
+        targets = {
+            cell: called(self.named(direction.label(base_name(vertex))), vertex) for cell, vertex in vertices.items()
+        }
+        for cell, summands in contributions({cell: (target,) for cell, target in targets.items()}).items():
+            self.total(targets[cell], summands)
+        return {cell: (target,) for cell, target in targets.items()}
 
     def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
         return local

@@ -21,11 +21,14 @@ def active_edges(graph: Graph, of: str, wrt: Sequence[str]) -> tuple[Edges, set[
     needed = graph.upstream(of)
     active = {cell for name in wrt for cell in graph.cells[name]}
     edges: Edges = {}
-    for equation in graph.equations:
-        if equation.cell not in needed:
-            continue
-        reading = {r for r, cells in graph.read_by(equation) if any(cell in active for cell in cells)}
-        if reading and (found := local_derivatives(equation, reading)):
-            edges[equation.cell] = found
-            active.add(equation.cell)
+    before = -1
+    while before < len(active):
+        before = len(active) if graph.scans else len(graph.equations) + len(active)
+        for equation in graph.equations:
+            if equation.cell not in needed:
+                continue
+            reading = {r for r, cells in graph.read_by(equation) if any(cell in active for cell in cells)}
+            if reading and (found := local_derivatives(equation, reading)):
+                edges[equation.cell] = found
+                active.add(equation.cell)
     return edges, active

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from sympy import Expr, Integer, Mul
+from sympy import Expr, Idx, Integer, Mul, expand
+from sympy.core.basic import Basic
 
 from codegen.derive.accumulation import Terms
 from codegen.derive.guards import Guards
@@ -14,9 +15,10 @@ from codegen.derive.system import System
 from codegen.functions import equal
 from codegen.ir.cells import overlap
 from codegen.ir.graph import Cell, Equation, Graph, cell_of
-from codegen.ir.ranges import asked_of, guarded
-from codegen.ir.summation import summand
-from codegen.walk import base_name, is_plain, moved, references, subscripts
+from codegen.ir.order import Scan, in_steps
+from codegen.ir.ranges import asked_of, elements_read, guarded, missing, on_axis
+from codegen.ir.summation import Summand, summand
+from codegen.walk import base_name, extent, indices, is_plain, moved, references, subscripts
 
 
 class Tangents:
@@ -31,6 +33,8 @@ class Tangents:
         self._guards = Guards(self.system.equations)
         self._definitions: dict[str, dict[Cell, Equation]] = {}
         self._defined = 0
+        self._looked_at = 0
+        self._in_scans: Mapping[Cell, Scan] = {}
         self._found: dict[tuple[Cell, Direction], Terms] = {}
 
     def sweep(self, equations: Iterable[Equation], direction: Direction) -> list[Equation]:
@@ -50,8 +54,32 @@ class Tangents:
         key = (cell, direction)
         if key not in self._found:
             equation = self._cells(cell.name).get(cell)
-            self._found[key] = () if equation is None else self._derivative(equation, direction)
+            if cell in self._scans():
+                self._together(self._scans()[cell], direction)
+            else:
+                self._found[key] = () if equation is None else self._derivative(equation, direction)
         return self._found[key]
+
+    def _scans(self) -> Mapping[Cell, Scan]:
+        """The scans that vertices are part of, those made since included."""
+        if self.graph.scans and self._looked_at < len(self.system.equations):
+            self._looked_at = len(self.system.equations)
+            steps = in_steps(tuple(self.system.equations))
+            self._in_scans = {e.cell: step for step in steps if isinstance(step, Scan) for e in step.equations}
+        return self._in_scans
+
+    def _together(self, scan: Scan, direction: Direction) -> None:
+        """The derivatives of equations that read each other: they read each other the same way."""
+
+        def contributions(terms: Mapping[Cell, Terms]) -> Mapping[Cell, Sequence[Summand]]:
+            self._found.update({(cell, direction): found for cell, found in terms.items()})
+            return {e.cell: self._summands(e, direction) for e in scan.equations}
+
+        wanted = {e.cell: (direction.label(e.name), e.target) for e in scan.equations}
+        found = self.system.collect_together(
+            wanted, contributions, direction.indices, lambda target: (*indices(target), *direction.indices), False
+        )
+        self._found.update({(cell, direction): terms for cell, terms in found.items()})
 
     def at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
         """The terms of the derivative of what a reference reads.
@@ -68,14 +96,17 @@ class Tangents:
         if name in direction.seeds:
             yield from (term for term in direction.seeds[name](reference) if term != 0)
         cells = self._cells(name)
-        for one in [cell] if cell in cells else [c for c in cells if overlap(cell.pattern, c.pattern)]:
+        for one in [cell] if cell in cells else [c for c in cells if overlap(elements_read(reference), c.pattern)]:
             terms = self.of(one, direction)
             element = _element(reference, one) if terms else None
             if element is None:
                 continue
             place = [element.get(i, i) for i in subscripts(reference)]
             own, picked = subscripts(cells[one].target), [equal(i, m) for i, m in element.items()]
-            yield from (new for term in terms if (new := Mul(moved(term, own, place), *picked)) != 0)
+            asked = _asked_of_cell(own, place)
+            if asked is not None:
+                new = (Mul(moved(term, own, place), *picked) for term in terms)
+                yield from (guarded(term, *asked) if asked else term for term in new if term != 0)
 
     def _cells(self, name: str) -> Mapping[Cell, Equation]:
         """The equations that assign a variable, those made since included."""
@@ -85,27 +116,44 @@ class Tangents:
         return self._definitions.get(name, {})
 
     def _derivative(self, equation: Equation, direction: Direction) -> Terms:
+        summands = self._summands(equation, direction)
+        within = (*equation.free, *direction.indices)
+        wanted = direction.label(equation.name)
+        return self.system.collect(wanted, equation.target, summands, direction.indices, within) if summands else ()
+
+    def _summands(self, equation: Equation, direction: Direction) -> list[Summand]:
         active = {r: found for r in equation.references if (found := list(self.at(r, direction)))}
         edges = local_derivatives(equation, active.keys()) if active else {}
         if not edges:
-            return ()
+            return []
         portion = self.system.portion(equation)
-        summands = [
+        return [
             summand(new if is_plain(reference) else guarded(new), equation.reduced)
             for reference, local in edges.items()
             for factor in [portion * self.system.factor(equation, reference, local)]
             for term in active[reference]
             for new in [self._guards.product(local, factor, term)]
         ]
-        within = (*equation.free, *direction.indices)
-        wanted = direction.label(equation.name)
-        return self.system.collect(wanted, equation.target, summands, direction.indices, within)
+
+
+def _asked_of_cell(own: Sequence[Expr], place: Sequence[Expr]) -> tuple[Basic, ...] | None:
+    """Where a reference with some subscripts reads a vertex that is written with others; None if it never does."""
+    asked: list[Basic] = []
+    for mine, other in zip(own, place):
+        index = mine if isinstance(mine, Idx) else next(iter(indices(mine)), None)
+        if index is None or (isinstance(other, Idx) and mine == index and extent(other) == extent(index)):
+            continue
+        found = missing(on_axis(expand(other - (mine - index)), extent(index)) or ())
+        if found is None:
+            return None
+        asked += found
+    return tuple(asked)
 
 
 def _element(reference: Expr, cell: Cell) -> dict[Expr, Integer] | None:
     """The values of a reference's subscripts at which it reads this vertex; None if a diagonal passes it by."""
     values: dict[Expr, Integer] = {}
     for index, m in zip(subscripts(reference), cell.pattern):
-        if not isinstance(index, Integer) and m is not None and values.setdefault(index, Integer(m)) != m:
+        if not isinstance(index, Integer) and isinstance(m, int) and values.setdefault(index, Integer(m)) != m:
             return None
     return values

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol
+from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol, expand
 from sympy.core.basic import Basic
 
 from codegen.errors import DerivationError
@@ -14,7 +14,7 @@ from codegen.functions import canonical, equal
 from codegen.functions.kinks import Extremum
 from codegen.functions.special import WRITTEN, as_written
 from codegen.ir.affine import affine
-from codegen.ir.cells import Cell
+from codegen.ir.cells import Cell, overlap
 from codegen.ir.constants import faulty_constant
 from codegen.ir.equation import Equation
 from codegen.ir.ranges import missing, on_axis
@@ -23,6 +23,7 @@ from codegen.ir.validation import quote
 from codegen.walk import (
     extent,
     fresh_index,
+    indices,
     is_leaf,
     is_reference,
     leaves,
@@ -145,10 +146,10 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
         if not isinstance(subscript, (Idx, Integer)):
             sums.append((subscript, index))
         elif not isinstance(subscript, Idx):
-            if element is None:
-                brackets.append(equal(index, subscript))
-            elif int(subscript) != element:
+            if not overlap((element,), (int(subscript),)):
                 return None
+            if not isinstance(element, int):
+                brackets.append(_bracket(index, subscript))
         elif subscript in renaming:
             brackets.append(equal(index, renaming[subscript]))
         else:
@@ -167,6 +168,12 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
         return None
     changed = {old: new for old, new in renaming.items() if old != new}
     return summand(Mul(placed(body, changed, conditions), *brackets), [renaming[index] for index in summed])
+
+
+def _bracket(key: Expr, value: Expr) -> Expr:
+    """[t + 1 = 3], written as [t = 2]."""
+    index = indices(key)[0]
+    return equal(index, expand(value - (key - index)))
 
 
 def _has_range_of(value: Expr, index: Idx) -> bool:
@@ -207,7 +214,7 @@ def _length(index: Idx) -> tuple[bool, int]:
 
 def _set_apart(summed: Sequence[Idx], domain: Sequence[Idx], key: Sequence[Expr]) -> dict[Idx, Idx]:
     """The summed indices under names that the vertex does not use."""
-    of_vertex = {index.name for index in key if isinstance(index, Idx)}
+    of_vertex = {index.name for subscript in key for index in indices(subscript)}
     taken = of_vertex | {index.name for index in domain}
     renamed: dict[Idx, Idx] = {}
     for index in summed:

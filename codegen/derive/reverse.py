@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sympy import Integer
 
@@ -13,7 +13,8 @@ from codegen.derive.guards import Guards
 from codegen.derive.local import pull_back
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
-from codegen.ir.graph import Cell, Graph
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.order import Scan
 from codegen.ir.summation import Summand
 
 
@@ -53,12 +54,10 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
         found[cell] = into.settle(graph.variable(cell.name)[graph.keys[cell]], pending.pop(cell, []), direction)
         return found[cell]
 
-    for equation in reversed(graph.equations):
-        if equation.cell not in pending and equation.name not in wrt:
-            continue
-        adjoint = visit(equation.cell)
+    def handed(equation: Equation, adjoint: Terms) -> Iterator[tuple[Cell, Summand]]:
+        """What an equation with this adjoint hands to the vertices that it reads."""
         if equation.cell not in edges or not adjoint:
-            continue
+            return
         portion = into.portion(equation)
         for reference, local in edges[equation.cell].items():
             multiplied = portion * into.factor(equation, reference, local)
@@ -68,7 +67,42 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
                     for body in products:
                         new = pull_back(body, equation.domain, reference, cell, graph.keys[cell])
                         if new is not None:
-                            pending[cell].append(new)
+                            yield cell, new
+
+    def visit_scan(scan: Scan) -> None:
+        """The adjoints of equations that read each other: they read each other the other way round."""
+        members = {e.cell for e in scan.equations if e.cell in pending or e.name in wrt}
+        inside = {e.cell for e in scan.equations}
+        reached = -1
+        while reached < len(members):
+            reached = len(members)
+            for cell in list(members):
+                read = (other for reference in edges.get(cell, ()) for other in graph.resolve(reference))
+                members.update(other for other in read if other in inside and other in active)
+        equations = [e for e in scan.equations if e.cell in members]
+        given = {cell: pending.pop(cell, []) for cell in members}
+
+        def contributions(adjoint: Mapping[Cell, Terms]) -> Mapping[Cell, Sequence[Summand]]:
+            total = {e.cell: list(given[e.cell]) for e in reversed(equations)}
+            for e in equations:
+                for cell, new in handed(e, adjoint[e.cell]):
+                    if cell in total:
+                        total[cell].append(new)
+            return total
+
+        vertices = {e.cell: e.target for e in reversed(equations)}
+        found.update(into.settle_together(vertices, contributions, direction))
+        for e in equations:
+            for cell, new in handed(e, found[e.cell]):
+                if cell not in members:
+                    pending[cell].append(new)
+
+    for step in reversed(graph.steps):
+        if isinstance(step, Scan):
+            visit_scan(step)
+        elif step.cell in pending or step.name in wrt:
+            for cell, new in handed(step, visit(step.cell)):
+                pending[cell].append(new)
     for variable in graph.inputs:
         if variable.name in wrt:
             for cell in graph.cells[variable.name]:

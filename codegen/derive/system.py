@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from sympy import Add, Expr, Idx, Integer, Mul
 from sympy.core.basic import Basic
 
-from codegen.derive.accumulation import Accumulator, Terms
+from codegen.derive.accumulation import Accumulator, Terms, Together
 from codegen.derive.seeds import Direction
 from codegen.derive.terms.fewest import fewest
 from codegen.derive.terms.structure import Structure, split
 from codegen.functions import equal
 from codegen.ir.equation import Equation, Variable
-from codegen.ir.graph import Graph
+from codegen.ir.graph import Cell, Graph
 from codegen.ir.summation import Summand
 from codegen.passes.patterns import Patterns, Vertex
 from codegen.walk import (
@@ -74,10 +74,8 @@ class System(Accumulator):
         The axes are those of ``target``, then the seeds, or the other way round. Of two indices that are equal the
         first is kept; what does not depend on an index has no axis for it.
         """
-        own = [*zip(subscripts(target), shape(target))]
-        new = [(i, extent(i)) for i in seeds]
-        axes = [*new, *own] if seeds_first else [*own, *new]
-        order = [i for i, _ in axes if isinstance(i, Idx)]
+        axes = _axes(target, seeds, seeds_first)
+        order = [index for subscript, _ in axes for index in indices(subscript)]
         groups: dict[Structure, list[Summand]] = defaultdict(list)
         for term in summands:
             found = split(term.body, order, seeds, within)
@@ -90,6 +88,89 @@ class System(Accumulator):
             if core != 0:
                 parts.append(structure.times(core))
         return tuple(parts)
+
+    def settle_together(
+        self, vertices: Mapping[Cell, Expr], contributions: Together, direction: Direction
+    ) -> Mapping[Cell, Terms]:
+        wanted = {cell: (direction.label(base_name(vertex)), vertex) for cell, vertex in vertices.items()}
+        return self.collect_together(wanted, contributions, direction.indices, lambda _: direction.indices, True)
+
+    def collect_together(
+        self,
+        wanted: Mapping[Cell, tuple[str, Expr]],
+        contributions: Together,
+        seeds: Sequence[Idx],
+        within: Callable[[Expr], Collection[Idx]],
+        seeds_first: bool,
+    ) -> Mapping[Cell, Terms]:
+        """Derivatives that depend on each other, each one vertex under the brackets that all parts of it have.
+
+        Which these are is found by going round: those of what comes from elsewhere, less those that do not come back.
+        """
+        axes = {cell: _axes(target, seeds, seeds_first) for cell, (_, target) in wanted.items()}
+        known: dict[Cell, frozenset[Expr] | None] = dict.fromkeys(wanted)
+
+        def parts(terms: Mapping[Cell, Terms]) -> dict[Cell, list[tuple[Structure, Summand]]]:
+            found: dict[Cell, list[tuple[Structure, Summand]]] = {}
+            for cell, summands in contributions(terms).items():
+                order = [index for subscript, _ in axes[cell] for index in indices(subscript)]
+                pieces = ((split(s.body, order, seeds, within(wanted[cell][1])), s.reduced) for s in summands)
+                found[cell] = [(piece[0], Summand(piece[1], reduced)) for piece, reduced in pieces if piece is not None]
+            return found
+
+        def vertex(cell: Cell, name: str) -> Expr:
+            structure = Structure(tuple(known[cell] or ()))
+            kept = [(i, n) for i, n in axes[cell] if not isinstance(i, Idx) or structure.value(i) == i]
+            return Variable(name, tuple(n for _, n in kept))[tuple(i for i, _ in kept)]
+
+        def terms_of(names: Mapping[Cell, str]) -> dict[Cell, Terms]:
+            return {
+                cell: () if known[cell] is None else (Mul(*(known[cell] or ()), vertex(cell, names[cell])),)
+                for cell in wanted
+            }
+
+        trial = {cell: f"?{number}" for number, cell in enumerate(wanted)}
+        while True:
+            found = parts(terms_of(trial))
+            new: dict[Cell, frozenset[Expr] | None] = {}
+            for cell in wanted:
+                brackets = [frozenset(structure.brackets) for structure, _ in found[cell]]
+                new[cell] = frozenset.intersection(*brackets) if brackets else None
+            if new == known:
+                break
+            known = new
+        names = {cell: self.names.new(label) for cell, (label, _) in wanted.items() if known[cell] is not None}
+        terms = terms_of(names)
+        for cell, pieces in parts(terms).items():
+            shared = known[cell]
+            if shared is not None:
+                target = vertex(cell, names[cell])
+                left = [
+                    Summand(
+                        Mul(*[b for b in structure.brackets if b not in shared], *structure.outer, s.body), s.reduced
+                    )
+                    for structure, s in pieces
+                ]
+                self._add_up(names[cell], target, Structure(tuple(shared)), axes[cell], left)
+        return terms
+
+    def _add_up(
+        self,
+        name: str,
+        target: Expr,
+        structure: Structure,
+        axes: Sequence[tuple[Expr, Extent]],
+        summands: Sequence[Summand],
+    ) -> None:
+        """The equation of a target that has its name already."""
+        if len(summands) == 1:
+            self.append(Equation.total(target, summands[0]))
+            return
+        parts = [
+            self._vertex(f"{name}#{n}", structure, axes, term) if term.reduced else term.body
+            for n, term in enumerate(summands, 1)
+        ]
+        self.append(Equation(target, Add(*parts)))
 
     def _total(
         self, wanted: str, structure: Structure, axes: Sequence[tuple[Expr, Extent]], terms: Sequence[Summand]
@@ -175,3 +256,10 @@ class System(Accumulator):
         free = [i for i in order if i not in term.reduced]
         summed = [i for i in order if i in term.reduced]
         return self._patterns(term.body, (*free, *summed)), len(summed)
+
+
+def _axes(target: Expr, seeds: Sequence[Idx], seeds_first: bool) -> list[tuple[Expr, Extent]]:
+    """Subscripts and lengths of a derivative's axes: those of the vertex and those of the direction."""
+    own = [*zip(subscripts(target), shape(target))]
+    new = [(i, extent(i)) for i in seeds]
+    return [*new, *own] if seeds_first else [*own, *new]

@@ -5,10 +5,10 @@ Every identifier is made here; names from the graph appear only in comments and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Add, Expr, Idx, Integer, Mul
+from sympy import Expr, Idx
 
 from codegen.dtypes import Dtype
 from codegen.emit.externals import symbols, uses_special
@@ -19,6 +19,7 @@ from codegen.ir.graph import Graph, Reduction, Variable
 from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
     Accumulate,
+    Bound,
     Contract,
     Fill,
     Kernel,
@@ -27,6 +28,7 @@ from codegen.schedule.program import (
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Store,
@@ -279,7 +281,7 @@ class FunctionWriter(ValueWriter):
                     yield f"{pad}if 0 <= {name} < {stop}:"
                 else:
                     lanes = f"  # in {statement.mode.width} lanes" if isinstance(statement.mode, Vector) else ""
-                    yield f"{pad}for {name} in range({stop}):{lanes}"
+                    yield f"{pad}for {name} in range({self.range_text(statement, scope, stop)}):{lanes}"
                 yield from self.block(statement.body, indent + 1, {**scope, statement.index: name})
             elif isinstance(statement, Samples):
                 yield from self.samples(statement, indent, scope)
@@ -290,17 +292,18 @@ class FunctionWriter(ValueWriter):
                     yield f"{pad}# {escape(str(statement.equation))}"
                 yield from (f"{pad}{line}" for line in self.statement(statement, scope))
 
-    def integer_text(self, value: Expr, scope: Scope) -> str:
-        """A sum of indices, lengths and integers."""
+    def range_text(self, loop: Loop, scope: Scope, stop: str) -> str:
+        """The bounds of a loop, the last value first where it goes backward."""
+        backward = isinstance(loop.mode, Scan) and loop.mode.step < 0
+        if loop.is_whole:
+            return f"{stop} - 1, -1, -1" if backward else stop
+        starts, stops = ([self.bound_text(b, scope) for b in bounds] for bounds in (loop.starts, loop.stops))
+        first, last = _extreme("max", starts), _extreme("min", stops)
+        return f"{last} - 1, {first} - 1, -1" if backward else f"{first}, {last}"
 
-        def factor(part: Expr) -> str:
-            if isinstance(part, Idx):
-                name = self.position(part, scope, Place.INPUT)
-                return f"({name})" if part == self.tile else name
-            return str(part) if isinstance(part, Integer) else self.extent_name(part)
-
-        products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
-        return " + ".join(sorted("*".join(product) for product in products))
+    def bound_text(self, bound: Bound, scope: Scope) -> str:
+        text = self.integer_text(bound.over, scope)
+        return text if bound.divisor == 1 else f"({text}) // {bound.divisor}"
 
     def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""
@@ -359,6 +362,15 @@ class FunctionWriter(ValueWriter):
     def setting(self, name: str, text: str) -> str:
         return f"{name} = {text}"
 
+    def beginning(self, name: str) -> list[str]:
+        return []
+
+    def changing(self, name: str, text: str) -> str:
+        return self.setting(name, text)
+
+    def choosing(self, condition: str, then: Sequence[str], otherwise: Sequence[str]) -> list[str]:
+        return [f"if {condition}:", *(f"    {line}" for line in then), "else:", *(f"    {line}" for line in otherwise)]
+
     def as_real(self, integer: str) -> str:
         # Numba computes with integers as such: n*n*n would overflow, and with float32 they would make float64.
         return f"{'float' if self.dtype == 'float64' else 'np.float32'}({integer})"
@@ -383,7 +395,7 @@ class FunctionWriter(ValueWriter):
     def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
         """A subscript; work arrays of a tile count samples from its first."""
         if not isinstance(subscript, Idx):
-            return str(int(subscript))
+            return str(int(subscript)) if subscript.is_Integer else self.integer_text(subscript, scope)
         name = scope[subscript]
         return f"first + {name}" if subscript == self.tile and place is not Place.TILE else name
 
@@ -452,6 +464,10 @@ class FunctionWriter(ValueWriter):
             yield f"    {', '.join(f'r{n}' for n in range(len(scalars)))} = {call}"
         names = [self.result(slot) if slot.shape else f"r{scalars.index(slot)}" for slot in self.layout.results]
         yield f"    return {', '.join(names)}"
+
+
+def _extreme(function: str, texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{function}({', '.join(texts)})"
 
 
 def _describe(slot: Slot) -> str:

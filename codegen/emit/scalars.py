@@ -21,6 +21,7 @@ from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.ir.constants import as_float
+from codegen.schedule.cut import is_guard
 from codegen.walk import is_leaf, postorder, rewrite
 
 
@@ -106,7 +107,8 @@ class ExpressionWriter:
     ``name_of`` gives the text of a reference, index or extent as a real number; ``integer_of`` that of one which holds
     an integer, as it is, and None for others; ``number`` that of a constant in the type of the computation; ``assign``
     stores a text in a new temporary and returns its name. Parts that occur twice, and arguments
-    that a choice would evaluate twice, go to temporaries.
+    that a choice would evaluate twice, go to temporaries. ``choose`` gives the name of the value of a choice whose
+    branches read what is there under their conditions alone; without it all branches are evaluated.
     """
 
     def __init__(
@@ -116,7 +118,9 @@ class ExpressionWriter:
         number: Callable[[float], str],
         assign: Callable[[str], str],
         dialect: Dialect = SCALAR,
+        choose: Callable[[Basic], str] | None = None,
     ) -> None:
+        self.choose = choose
         self.name_of, self.integer_of, self.number, self.assign = name_of, integer_of, number, assign
         self.dialect = dialect
         self._operators: tuple[tuple[type | tuple[type, ...], Callable[[Basic, _Texts], Text]], ...] = (
@@ -150,16 +154,23 @@ class ExpressionWriter:
     def write(self, expression: Expr) -> str:
         """The text of an expression, its temporaries assigned first."""
         expanded = rewrite(expression, lambda node: _expand(node, self.dialect))
-        uses = Counter(id(a) for node in postorder(expanded) if not is_leaf(node) for a in node.args)
+        nodes = list(postorder(expanded, self._ends))
+        uses = Counter(id(a) for node in nodes if not self._ends(node) for a in node.args)
         texts: dict[int, Text] = {}
-        for node in postorder(expanded):
+        for node in nodes:
             text = self._node(node, lambda part: texts[id(part)])
             if uses[id(node)] > 1 and text.level > Level.NAME and isinstance(node, Expr) and not is_inverse(node):
                 text = self._named(text)
             texts[id(node)] = text
         return texts[id(expanded)].text
 
+    def _ends(self, node: Basic) -> bool:
+        """Whether what a node consists of is not evaluated before it."""
+        return is_leaf(node) or (self.choose is not None and is_guard(node))
+
     def _node(self, node: Basic, of: _Texts) -> Text:
+        if self.choose is not None and is_guard(node):
+            return Text(self.choose(node), Level.NAME)
         if isinstance(node, Expr) and node.is_number:
             return Text(self.number(as_float(node)), Level.NAME)
         template = self.dialect.calls(type(node))
@@ -276,7 +287,8 @@ class ExpressionWriter:
         return result
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
-        left, right = (of(a).within(Level.SUM) for a in node.args)
+        integers = [self.integer_of(a) for a in node.args]
+        left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
         return Text(f"{left} {node.rel_op} {right}", Level.CHOICE)
 
 

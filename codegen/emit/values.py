@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sympy import Expr, Idx, Indexed, Integer, Symbol
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
+from sympy.core.basic import Basic
 
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter
+from codegen.schedule.cut import is_sum_of_indices
 from codegen.schedule.program import Place, Program
 from codegen.walk import Extent, base_name
 
@@ -20,6 +22,7 @@ class ValueWriter(ABC):
 
     program: Program
     temporaries: int
+    tile: Idx | None
     dialect: Dialect = SCALAR
 
     def temporary(self) -> str:
@@ -43,8 +46,24 @@ class ValueWriter(ABC):
             integer = integer_of(node)
             return self.text_of(node, scope) if integer is None else self.as_real(integer)
 
-        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect).write(value)
+        def choose(node: Basic) -> str:
+            name = self.temporary()
+            lines.extend([*self.beginning(name), *self.branches(name, list(node.args), scope)])
+            return name
+
+        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect, choose).write(value)
         return lines, text
+
+    def branches(self, name: str, branches: Sequence[Basic], scope: Scope) -> list[str]:
+        """The statements that set a name to one of several values, of which the others are not evaluated."""
+        value, condition = branches[0].args
+        lines, text = self.expression(value, scope)
+        then = [*lines, self.changing(name, text)]
+        if condition == True:  # noqa: E712 - a SymPy boolean
+            return then
+        before, test = self.expression(condition, scope)
+        rest = self.branches(name, branches[1:], scope) if branches[1:] else []
+        return [*before, *self.choosing(test, then, rest)]
 
     def integer_of(self, node: Expr, scope: Scope) -> str | None:
         """The text of an index, a length, an integer or an input of integers; None for what is real."""
@@ -54,13 +73,39 @@ class ValueWriter(ABC):
             return self.position(node, scope, Place.INPUT)
         if isinstance(node, Symbol) and node.is_integer:
             return self.extent_name(node)
+        if isinstance(node, (Add, Mul)) and is_sum_of_indices(node):
+            return self.integer_text(node, scope)
         if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
             return self.text_of(node, scope)
         return None
 
+    def integer_text(self, value: Expr, scope: Scope) -> str:
+        """A sum of indices, lengths and integers."""
+
+        def factor(part: Expr) -> str:
+            if isinstance(part, Idx):
+                name = self.position(part, scope, Place.INPUT)
+                return f"({name})" if part == self.tile else name
+            return str(part) if isinstance(part, Integer) else self.extent_name(part)
+
+        products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
+        return " + ".join(sorted("*".join(product) for product in products))
+
     @abstractmethod
     def setting(self, name: str, text: str) -> str:
         """The statement that sets a temporary."""
+
+    @abstractmethod
+    def beginning(self, name: str) -> list[str]:
+        """What stands before the statements that change a name."""
+
+    @abstractmethod
+    def changing(self, name: str, text: str) -> str:
+        """The statement that sets a name to something else."""
+
+    @abstractmethod
+    def choosing(self, condition: str, then: Sequence[str], otherwise: Sequence[str]) -> list[str]:
+        """Statements that are carried out where a condition holds, and where it does not."""
 
     @abstractmethod
     def as_real(self, integer: str) -> str:

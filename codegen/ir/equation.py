@@ -13,7 +13,7 @@ from sympy.core.basic import Basic
 
 from codegen.cached import Fields, cached_property
 from codegen.errors import GraphError
-from codegen.ir.cells import Cell, cell_of
+from codegen.ir.cells import Cell, cell_of, target_cell
 from codegen.ir.constants import faulty_constant
 from codegen.ir.ranges import defined
 from codegen.ir.reduction import Reduction
@@ -29,6 +29,7 @@ from codegen.walk import (
     is_reference,
     leaf_indices,
     leaves,
+    lengths_in,
     moved,
     postorder,
     shape,
@@ -71,7 +72,7 @@ class Variable(Fields):
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(as_extent(n) for n in self.shape))
         for n in self.shape:
-            if not (n >= 1 if isinstance(n, int) else isinstance(n, Symbol) and n.is_integer):
+            if not (n >= 1 if isinstance(n, int) else lengths_in(n)):
                 raise GraphError(
                     f"the variable {self.name!r} has shape {self.shape}: {n} is neither a positive integer nor an "
                     "integer symbol"
@@ -212,7 +213,7 @@ class Equation(Fields):
     @cached_property
     def free(self) -> tuple[Idx, ...]:
         """The indices of the target."""
-        return tuple(i for i in subscripts(self.target) if isinstance(i, Idx))
+        return leaf_indices(self.target)
 
     @cached_property
     def domain(self) -> tuple[Idx, ...]:
@@ -256,7 +257,8 @@ class Equation(Fields):
     @cached_property
     def accesses(self) -> tuple[Access, ...]:
         """The target, then the references."""
-        return tuple([Access(r, cell_of(r), symbol_of(r), shape(r)) for r in (self.target, *self.references)])
+        target = Access(self.target, target_cell(self.target), symbol_of(self.target), shape(self.target))
+        return target, *[Access(r, cell_of(r), symbol_of(r), shape(r)) for r in self.references]
 
     @property
     def reads(self) -> tuple[Access, ...]:
@@ -298,3 +300,12 @@ class Equation(Fields):
     def __str__(self) -> str:
         over = f"{self.reduction.sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
         return f"{self.target} = {over}{self.body}"
+
+    def __repr__(self) -> str:
+        return f"<Equation {self}>"
+
+    def _repr_latex_(self) -> str:
+        from sympy import latex
+
+        over = rf"\{self.reduction.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if self.reduction else ""
+        return f"$\\displaystyle {latex(self.target)} = {over}{latex(self.body)}$"

@@ -20,10 +20,13 @@ from codegen.errors import CodegenError, GraphError
 from codegen.ir.cells import Cell, cell_of, overlap
 from codegen.ir.equation import Equation, Kind, Variable, sample_extent
 from codegen.ir.formulas import Formulas
+from codegen.ir.order import Scan, flat, in_steps
+from codegen.ir.ranges import elements_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
-from codegen.ir.validation import in_order, known_names, validate
-from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, shape, subscripts
+from codegen.ir.validation import known_names, validate
+from codegen.markup import preformatted
+from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, lengths_in, shape, subscripts
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class Graph(Fields):
         for name in ("inputs", "equations", "outputs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         validate(self.inputs, self.equations, self.outputs)
-        object.__setattr__(self, "equations", in_order(self.equations))
+        steps = in_steps(self.equations)
+        object.__setattr__(self, "equations", flat(steps))
+        self.__dict__["steps"] = steps
 
     @staticmethod
     def of_formulas(inputs: Sequence[Variable], formulas: Formulas, outputs: Sequence[Variable]) -> Graph:
@@ -139,7 +144,7 @@ class Graph(Fields):
     @cached_property
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents, in order of first occurrence in the shapes of the inputs."""
-        found = dict.fromkeys(n for v in self.inputs for n in v.shape if is_symbolic(n))
+        found = dict.fromkeys(symbol for v in self.inputs for n in v.shape for symbol in lengths_in(n))
         return tuple(found)
 
     @cached_property
@@ -149,11 +154,12 @@ class Graph(Fields):
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        return self.meeting(cell_of(reference))
+        cell = cell_of(reference)
+        return (cell,) if cell in self._vertices else self.meeting(Cell(cell.name, elements_read(reference)))
 
     def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
         """The references of an equation, each with the vertices that it reads."""
-        return ((access.reference, self.meeting(access.cell)) for access in equation.reads)
+        return ((access.reference, self.resolve(access.reference)) for access in equation.reads)
 
     def meeting(self, cell: Cell) -> tuple[Cell, ...]:
         """The vertices that share elements with this piece of a variable: itself, if it is one."""
@@ -164,13 +170,28 @@ class Graph(Fields):
     def upstream(self, *names: str, through: Callable[[Equation], Iterable[Expr]] | None = None) -> set[Cell]:
         """The vertices that these variables are computed from, their own included; ``through`` some references only."""
         found = {cell for name in names for cell in self.cells[name]}
-        for equation in reversed(self.equations):
-            if equation.cell in found:
-                if through is None:
-                    found.update(cell for _, cells in self.read_by(equation) for cell in cells)
-                else:
-                    found.update(cell for reference in through(equation) for cell in self.resolve(reference))
+        before = 0
+        while len(found) > before:
+            before = len(found)
+            for equation in reversed(self.equations):
+                if equation.cell in found:
+                    if through is None:
+                        found.update(cell for _, cells in self.read_by(equation) for cell in cells)
+                    else:
+                        found.update(cell for reference in through(equation) for cell in self.resolve(reference))
+            if not self.scans:
+                break
         return found
+
+    @cached_property
+    def steps(self) -> tuple[Equation | Scan, ...]:
+        """The equations in order, those that depend on each other's earlier values as one scan."""
+        return in_steps(self.equations)
+
+    @cached_property
+    def scans(self) -> Mapping[Cell, Scan]:
+        """The scan that an equation is part of, by its vertex; none for most."""
+        return {equation.cell: step for step in self.steps if isinstance(step, Scan) for equation in step.equations}
 
     def variable(self, name: str) -> Variable:
         """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""
@@ -211,6 +232,14 @@ class Graph(Fields):
     def __str__(self) -> str:
         inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
         return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.inputs)} inputs, {len(self.equations)} equations"
+        outputs = ", ".join(self.outputs[:4]) + (", …" if len(self.outputs) > 4 else "")
+        return f"<Graph of {outputs}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
 
 def require_graph(given: Any, error: type[CodegenError]) -> None:

@@ -14,7 +14,19 @@ from sympy.core.relational import Relational
 
 from codegen.functions import equal
 from codegen.ir.affine import Affine, affine
-from codegen.walk import Extent, is_leaf, is_plain, leaves, postorder, references, rewrite_leaves, shape, subscripts
+from codegen.walk import (
+    Extent,
+    as_extent,
+    is_leaf,
+    is_plain,
+    is_reference,
+    leaves,
+    postorder,
+    references,
+    rewrite_leaves,
+    shape,
+    subscripts,
+)
 
 #: What a comparison of two sums says: these are at least 0, from their difference.
 FORMS: Mapping[type[Basic], Callable[[Expr], tuple[Expr, ...]]] = {
@@ -133,14 +145,19 @@ def _difference(a: Affine, b: Affine) -> Affine:
 
 
 def _least_is_natural(form: Affine, known: Known, natural: Callable[[Expr], bool]) -> bool:
+    return natural(_end(form, known, 1))
+
+
+def _end(form: Affine, known: Known, way: int) -> Expr:
+    """The least value of a sum of indices, or with −1 the greatest, as far as single indices are known."""
     terms = [form.constant]
     for index, factor in form.coefficients:
-        step = 1 if factor > 0 else -1
-        end = known.ends.get((index, step), Integer(0) if factor > 0 else index.upper)
+        step = way if factor > 0 else -way
+        end = known.ends.get((index, step), Integer(0) if step > 0 else index.upper)
         while (index, end) in known.excluded:
             end = end + step
         terms.append(factor * end)
-    return natural(expand(Add(*terms)))
+    return expand(Add(*terms))
 
 
 def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
@@ -292,9 +309,41 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
     return And(*kept)
 
 
-def occurrences(body: Basic) -> Iterator[tuple[Expr, Known]]:
-    """The references of an expression that are not plain, each with what is known where it is read."""
-    if all(is_plain(reference) for reference in references(body)):
+def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] | None, ...]:
+    """Which elements of a variable a reference may read, as a pattern of cells.
+
+    >>> from sympy import IndexedBase
+    >>> i, x = Idx("i", 4), IndexedBase("x", shape=(6,))
+    >>> part_read(x[i + 1], NOTHING), part_read(x[i + 1], Known.of(i > 0))
+    (((1, 5),), ((2, 5),))
+    """
+    found: list[int | tuple[int, Extent] | None] = []
+    for subscript, axis in zip(subscripts(reference), shape(reference)):
+        form = affine(subscript)
+        assert form is not None, reference
+        least, greatest = _end(form, known, 1), _end(form, known, -1)
+        start = int(least) if least.is_Integer and least > 0 else 0
+        stop = as_extent(greatest + 1) if is_natural(expand(axis - 1 - greatest)) else axis
+        whole = start == 0 and stop == axis
+        found.append(None if whole else int(subscript) if isinstance(subscript, Integer) else (start, stop))
+    return tuple(found)
+
+
+def elements_read(reference: Expr) -> tuple[int | tuple[int, Extent] | None, ...]:
+    """Which elements of a variable a reference reads, whatever is known about its indices."""
+    if is_plain(reference):
+        return tuple(int(i) if isinstance(i, Integer) else None for i in subscripts(reference))
+    return part_read(reference, NOTHING)
+
+
+def is_not_plain(reference: Expr) -> bool:
+    """Whether some subscript does not run along its whole axis."""
+    return bool(subscripts(reference)) and not is_plain(reference)
+
+
+def occurrences(body: Basic, wanted: Callable[[Expr], bool] = is_not_plain) -> Iterator[tuple[Expr, Known]]:
+    """The references of an expression that are wanted, each with what is known where it is read."""
+    if not any(map(wanted, references(body))):
         return
     stack: list[tuple[Basic, tuple[Basic, ...]]] = [(body, ())]
     seen: set[tuple[int, tuple[Basic, ...]]] = set()
@@ -304,7 +353,7 @@ def occurrences(body: Basic) -> Iterator[tuple[Expr, Known]]:
             continue
         seen.add((id(node), conditions))
         if is_leaf(node):
-            if subscripts(node) and not is_plain(node):
+            if is_reference(node) and wanted(node):
                 yield node, Known.of(*conditions)
         elif isinstance(node, Piecewise):
             passed = conditions

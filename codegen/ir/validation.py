@@ -5,19 +5,19 @@ Every error names the equation, what was found and what was expected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
-from sympy import Expr, Idx, Integer, Rational, Symbol
+from sympy import Expr, Idx, Integer, Rational, expand
 
 from codegen.cached import once
 from codegen.errors import GraphError
 from codegen.ir.affine import affine
-from codegen.ir.cells import Cell, Pattern, meet, overlap, show, size
+from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
-from codegen.ir.ranges import missing, occurrences, on_axis
-from codegen.walk import Extent, base_name, extent, is_plain_on, is_symbolic, postorder, shape, subscripts
+from codegen.ir.ranges import missing, occurrences, on_axis, part_read
+from codegen.walk import Extent, base_name, extent, is_plain_on, is_symbolic, lengths_in, postorder, shape, subscripts
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -46,7 +46,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         _check_disjoint(name, patterns)
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
-    extents = {n for variable in inputs for n in variable.shape if is_symbolic(n)}
+    extents = {symbol for variable in inputs for n in variable.shape for symbol in lengths_in(n)}
     for equation in equations:
         if (fault := _fault(equation)) is not None:
             raise _error(equation, fault)
@@ -95,7 +95,7 @@ def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> 
 
 def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
     # Patterns of one granularity are disjoint when they differ; only mixed ones need the test of every pair.
-    if len({tuple(m is None for m in pattern) for pattern in patterns}) > 1:
+    if len({tuple(map(type, pattern)) for pattern in patterns}) > 1 or any(tuple in map(type, p) for p in patterns):
         for one, other in combinations(patterns, 2):
             if overlap(one, other):
                 both = f"{name}{show(one)} and {name}{show(other)}"
@@ -119,8 +119,8 @@ def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tu
     """Whether these disjoint patterns together have every element of ``pattern``."""
     if pattern in patterns:
         return True
-    found = sum(size(meet(pattern, other), extents) for other in patterns if overlap(pattern, other))
-    return found == size(pattern, extents)
+    found = [size(meet(pattern, other), extents) for other in patterns if overlap(pattern, other)]
+    return bool(expand(sum(found) - size(pattern, extents)) == 0)
 
 
 # --- one equation -------------------------------------------------------------------------------------------------
@@ -145,9 +145,9 @@ def _fault(equation: Equation) -> str | None:
     return None
 
 
-def _check_extents(equation: Equation, extents: set[Symbol]) -> None:
+def _check_extents(equation: Equation, extents: Collection[Expr]) -> None:
     """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
-    for symbol in (*(n for n in equation.accesses[0].shape if is_symbolic(n)), *equation.lengths):
+    for symbol in (*(symbol for n in equation.accesses[0].shape for symbol in lengths_in(n)), *equation.lengths):
         if symbol not in extents:
             raise _error(equation, f"the integer {symbol} is not the extent of any input")
 
@@ -196,18 +196,17 @@ def _is_plainly_there(access: Access) -> bool:
 
 
 def _target_fault(target: Expr, subscript: Expr, axis: Extent) -> str | None:
-    if isinstance(subscript, Idx):
-        if extent(subscript) != axis:
-            found = f"in {target} the index {subscript} has range {extent(subscript)}"
-            return f"{found}, but that axis of {base_name(target)} has extent {axis}"
-    elif not isinstance(subscript, Integer):
-        return f"the subscript {subscript} of {target} is neither an index nor an integer"
-    elif is_symbolic(axis):
-        found = f"the subscript {subscript} of {target} is an integer"
-        return f"{found}, but that axis has the symbolic extent {axis}, expected an index"
-    elif not 0 <= int(subscript) < axis:
-        return f"the subscript {subscript} of {target} is outside 0 … {axis - 1}"
-    return None
+    if isinstance(subscript, Integer) and not is_symbolic(axis):
+        return (
+            None if 0 <= int(subscript) < axis else f"the subscript {subscript} of {target} is outside 0 … {axis - 1}"
+        )
+    form, forms = affine(subscript), on_axis(subscript, axis)
+    if form is None or forms is None or [factor for _, factor in form.coefficients] not in ([], [1]):
+        return f"the subscript {subscript} of {target} is neither an integer nor an index plus an integer"
+    if isinstance(subscript, Idx) and missing(forms) != ():
+        found = f"in {target} the index {subscript} has range {extent(subscript)}"
+        return f"{found}, but that axis of {base_name(target)} has extent {axis}"
+    return None if missing(forms) == () and form.constant.is_Integer else _outside(target, subscript, axis)
 
 
 def _outside(reference: Expr, subscript: Expr, axis: Extent) -> str:
@@ -223,8 +222,12 @@ def _outside(reference: Expr, subscript: Expr, axis: Extent) -> str:
 
 def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> None:
     name, pattern = access.cell
-    if name in assigned and not _covered(pattern, assigned[name], access.shape):
-        raise _error(equation, f"{access.reference} has elements that no equation assigns")
+    if name not in assigned or _covered(pattern, assigned[name], access.shape):
+        return
+    # Under a condition a part of an axis may be read alone.
+    for reference, known in occurrences(equation.body, lambda reference: reference == access.reference):
+        if not _covered(part_read(reference, known), assigned[name], access.shape):
+            raise _error(equation, f"{access.reference} has elements that no equation assigns")
 
 
 def _error(equation: Equation, message: str) -> GraphError:
@@ -238,65 +241,3 @@ def quote(equation: Equation) -> str:
     small = len(nodes) < QUOTED_NODES and not long
     text = str(equation) if small else f"{equation.target} = …"
     return f"`{text if len(text) <= QUOTED_CHARACTERS else text[: QUOTED_CHARACTERS - 1] + '…'}`"
-
-
-# --- order --------------------------------------------------------------------------------------------------------
-
-
-def in_order(equations: tuple[Equation, ...]) -> tuple[Equation, ...]:
-    """A stable topological order: as given where that works, otherwise each equation after what it reads."""
-    if _is_in_order(equations):
-        return equations
-    needs = _needs(equations)
-    if all(n < position for position, before in enumerate(needs) for n in before):
-        return equations
-    order: list[int] = []
-    under_way: set[int] = set()
-    placed: set[int] = set()
-    for start in range(len(needs)):
-        stack = [(start, False)]
-        while stack:
-            position, done = stack.pop()
-            if done:
-                placed.add(position)
-                order.append(position)
-            elif position not in under_way:
-                under_way.add(position)
-                stack.append((position, True))
-                for n in reversed(needs[position]):
-                    if n in under_way and n not in placed:
-                        target = equations[n].target
-                        raise _error(equations[position], f"cycle, {target} depends on itself")
-                    stack.append((n, False))
-    return tuple(equations[position] for position in order)
-
-
-def _is_in_order(equations: Sequence[Equation]) -> bool:
-    """Whether each equation reads inputs and whole vertices before it alone, as it does after most passes."""
-    there: set[Cell] = set()
-    assigned = {equation.name for equation in equations}
-    for equation in equations:
-        for access in equation.accesses[1:]:
-            if access.cell not in there and access.cell[0] in assigned:
-                return False
-        there.add(equation.cell)
-    return True
-
-
-def _needs(equations: Sequence[Equation]) -> list[list[int]]:
-    """The positions of the equations that each equation reads."""
-    positions: dict[str, dict[Pattern, int]] = {}
-    for position, equation in enumerate(equations):
-        name, pattern = equation.cell
-        positions.setdefault(name, {})[pattern] = position
-    return [
-        [position for access in equation.reads for position in _read(access.cell, positions)] for equation in equations
-    ]
-
-
-def _read(cell: Cell, positions: Mapping[str, Mapping[Pattern, int]]) -> list[int]:
-    name, pattern = cell
-    cells = positions.get(name, {})
-    if pattern in cells:
-        return [cells[pattern]]
-    return [position for other, position in cells.items() if overlap(pattern, other)]

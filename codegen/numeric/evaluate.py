@@ -7,7 +7,7 @@ points at once, and what does not depend on the point is computed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -19,6 +19,7 @@ from sympy.logic.boolalg import BooleanAtom
 from codegen.errors import CheckError
 from codegen.ir.affine import Affine, affine
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
+from codegen.ir.order import Scan
 from codegen.numeric.elementwise import numpy_function
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
@@ -87,13 +88,34 @@ class Plan:
     shape: tuple[Extent, ...]
     steps: tuple[Step, ...]
     factors: tuple[Factor, ...]
+    within: tuple[tuple[Symbol, int, Extent], ...] = ()
+    """The places of an axis, from the first on so many, at which an equation of a recurrence has values."""
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Itself."""
+        return (self,)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A recurrence, ready to run: its parts at one place of an axis, a symbol, then at the next."""
+
+    scan: Scan
+    place: Symbol
+    parts: tuple[Plan | Steps, ...]
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """Those of its parts."""
+        return tuple(plan for part in self.parts for plan in part.plans)
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluator:
     """A graph compiled for evaluation at many points; ``Evaluator.of(graph, dtype)`` makes one."""
 
-    plans: tuple[Plan, ...]
+    plans: tuple[Plan | Steps, ...]
     dtype: np.dtype[Any]
 
     @staticmethod
@@ -102,7 +124,7 @@ class Evaluator:
         chosen = np.dtype(dtype)
         if chosen not in DTYPES:
             raise CheckError(f"dtype: found {chosen}, expected one of {', '.join(map(str, DTYPES))}")
-        return Evaluator(tuple(_plan(graph, equation, chosen) for equation in graph.equations), chosen)
+        return Evaluator(tuple(_step(graph, step, chosen) for step in graph.steps), chosen)
 
     def __call__(self, extents: Mapping[Symbol, int], arrays: Mapping[str, Array]) -> dict[str, Array]:
         """All variables at the points; each array has an axis of points in front, of length 1 where they share it."""
@@ -112,25 +134,54 @@ class Evaluator:
         # Overflow, 0/0 and the branches that are not taken are part of IEEE arithmetic, not events to warn of.
         with np.errstate(all="ignore"):
             for plan in self.plans:
-                _assign(plan, frame, points)
+                _run(plan, frame, points)
         return frame.arrays
 
     def largest(self, extents: Mapping[Symbol, int]) -> int:
         """The number of elements of the largest array at one point; a contraction does not store its domain."""
         frame = Frame({}, extents, self.dtype)
-        stored = ([*map(extent, plan.equation.domain)] if len(plan.factors) == 1 else plan.shape for plan in self.plans)
+        plans = (plan for step in self.plans for plan in step.plans)
+        stored = ([*map(extent, plan.equation.domain)] if len(plan.factors) == 1 else plan.shape for plan in plans)
         return max((prod(map(frame.size, shape)) for shape in stored), default=1)
+
+
+def _run(step: Plan | Steps, frame: Frame, points: int) -> None:
+    if isinstance(step, Plan):
+        if all(first <= frame.extents[place] < first + frame.size(n) for place, first, n in step.within):
+            _assign(step, frame, points)
+        return
+    for plan in step.plans:  # under a condition values may be asked for that are not there yet
+        if plan.equation.name not in frame.arrays:
+            frame.arrays[plan.equation.name] = _nothing(plan, frame, points)
+    for place in range(frame.size(step.scan.length))[:: step.scan.step]:
+        here = replace(frame, extents={**frame.extents, step.place: place})
+        for part in step.parts:
+            _run(part, here, points)
 
 
 def _assign(plan: Plan, frame: Frame, points: int) -> None:
     value = _value(plan, frame)
-    equation, shape = plan.equation, tuple(frame.size(n) for n in plan.shape)
-    key = tuple(int(i) if isinstance(i, Integer) else slice(None) for i in subscripts(equation.target))
-    whole = all(isinstance(k, slice) for k in key)
+    equation = plan.equation
+    key = tuple(_elements(i, n, frame) for i, n in zip(subscripts(equation.target), plan.shape))
+    whole = all(k == slice(None) for k in key)
     if equation.name not in frame.arrays:
-        length = value.shape[0] if whole else points
-        frame.arrays[equation.name] = np.full((length, *shape), np.nan, frame.dtype)
+        frame.arrays[equation.name] = _nothing(plan, frame, value.shape[0] if whole else points)
     frame.arrays[equation.name][(slice(None), *key)] = value
+
+
+def _nothing(plan: Plan, frame: Frame, points: int) -> Array:
+    return np.full((points, *map(frame.size, plan.shape)), np.nan, frame.dtype)
+
+
+def _elements(subscript: Expr, axis: Extent, frame: Frame) -> int | slice:
+    """The elements along an axis that are assigned."""
+    form = affine(subscript)
+    assert form is not None, subscript
+    start = frame.value(form.constant)
+    if not form.coefficients:
+        return start
+    stop = start + frame.size(extent(form.indices[0]))
+    return slice(None) if start == 0 and stop == frame.size(axis) else slice(start, stop)
 
 
 def _value(plan: Plan, frame: Frame) -> Array:
@@ -181,6 +232,18 @@ def _contract(plan: Plan, registers: Sequence[Any], frame: Frame) -> Array:
 
 
 # --- compiling an equation ----------------------------------------------------------------------------------------
+
+
+def _step(
+    graph: Graph, step: Equation | Scan, dtype: np.dtype[Any], inside: tuple[tuple[Scan, Symbol], ...] = ()
+) -> Plan | Steps:
+    if isinstance(step, Scan):
+        place = Symbol(f"place {len(inside)}", integer=True, nonnegative=True)
+        return Steps(step, place, tuple(_step(graph, part, dtype, (*inside, (step, place))) for part in step.parts))
+    within = tuple((place, scan.shift(step), extent(scan.index(step))) for scan, place in inside)
+    for scan, place in inside:
+        step = scan.at(step, place)
+    return replace(_plan(graph, step, dtype), within=within)
 
 
 def _plan(graph: Graph, equation: Equation, dtype: np.dtype[Any]) -> Plan:

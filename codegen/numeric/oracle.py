@@ -23,6 +23,7 @@ from codegen.functions import Primitive, operation
 from codegen.functions.primitive import Approximation
 from codegen.ir.affine import Affine, affine
 from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.order import written_out
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
@@ -98,19 +99,23 @@ class Oracle:
         self.shapes = {
             name: tuple(length(n, extents) for n in variable.shape) for name, variable in graph.variables.items()
         }
-        self.plans = tuple(self._plan(equation, extents) for equation in graph.equations)
+        self.extents = extents
+        sizes = partial(length, known=extents)
+        self.plans = tuple(self._plan(one, extents) for step in graph.steps for one in written_out(step, sizes))
 
     def __call__(self, arrays: Mapping[str, Objects]) -> dict[str, Objects]:
         """All variables; the inputs are arrays of floats, integers or numbers of this oracle's own context."""
         found = {name: self.numbers(array) for name, array in arrays.items()}
         for plan in self.plans:
+            if plan.equation.name not in found:
+                found[plan.equation.name] = np.full(self.shapes[plan.equation.name], self.ieee.nan, object)
+        for plan in self.plans:
             name, key = plan.equation.name, subscripts(plan.equation.target)
-            if name not in found:
-                found[name] = np.full(self.shapes[name], self.ieee.nan, object)
-            places = [int(i) if isinstance(i, Integer) else None for i in key]
+            parts = [_part(affine(i), plan.equation, self.extents) for i in key]
             for outer in product(*map(range, plan.free)):
-                remaining = iter(outer)
-                place = tuple(next(remaining) if p is None else p for p in places)
+                place = tuple(
+                    constant + sum(outer[axis] * factor for axis, factor in terms) for constant, terms in parts
+                )
                 found[name][place] = self._element(plan, found, outer)
         return found
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.errors import CheckError
+from codegen.markup import preformatted
 
 DOUBLE = "float64"
 """The name under which float32 gradients are compared with float64 ones in the report."""
@@ -131,6 +132,9 @@ class CheckReport:
                 f"the gradient of {self.of!r} is undecided: no method is accurate enough at {_some(self.undecided)}"
             )
         raise CheckError(f"the gradient of {self.of!r} is undecided: every entry is on a kink, {_some(self.kinks)}")
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
     def __str__(self) -> str:
         lines = [HEADINGS, *(_cells(row) for row in self.rows)]

@@ -41,6 +41,7 @@ def simplify(graph: Graph) -> Graph:
     outputs e, de/da, de/db
     """
     uses, whole = _uses(graph)
+    whole.difference_update(graph.scans)  # an equation before this one may read it, at an earlier step
     outputs = set(graph.outputs)
     inlined: dict[Cell, Equation] = {}
     kept: list[Equation] = []

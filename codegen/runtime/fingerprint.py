@@ -79,7 +79,7 @@ def _equation(equation: Equation) -> Iterator[str]:
         numbers[id(node)] = seen[text]
     reduced = ", ".join(_leaf(i) for i in equation.reduced)
     kind = equation.reduction and equation.reduction.value
-    subscripts = ", ".join(_leaf(i) for i in getattr(equation.target, "indices", ()))
+    subscripts = ", ".join(_subscript(i) for i in getattr(equation.target, "indices", ()))
     yield f"{equation.name!r} ({subscripts}) = {kind} ({reduced}) {numbers[id(equation.body)]}"
 
 

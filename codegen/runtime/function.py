@@ -11,6 +11,7 @@ import numpy as np
 
 from codegen.dtypes import DTYPES
 from codegen.emit.layout import Layout, Slot
+from codegen.markup import folded, heading, preformatted
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
 from codegen.runtime.code import CFunction, Code, Prepared
@@ -337,6 +338,11 @@ class CompiledFunction:
         arguments = ", ".join(slot.name for slot in self.layout.arguments)
         results = ", ".join(slot.name for slot in self.layout.results)
         return f"<CompiledFunction ({arguments}) -> ({results}), {self.report.schedule}, {self.report.dtype}>"
+
+    def _repr_html_(self) -> str:
+        compilation = self.report.compilation
+        equations = folded("equations", str(compilation.graph))
+        return heading(repr(self)[1:-1]) + preformatted(str(self.report)) + equations + folded("source", self.source)
 
 
 def _shape(slot: Slot) -> str:

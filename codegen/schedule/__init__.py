@@ -11,16 +11,17 @@ from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.unrolling import scalar_equations
-from codegen.passes.gather import gather
 from codegen.passes.hoist import hoist
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
 from codegen.schedule.loops import nest
-from codegen.schedule.program import Fill, Kernel, Program, Samples, Statement, Store
+from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
+from codegen.schedule.scan import units
+from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import tile_graph
@@ -36,13 +37,15 @@ takes as long, 784-512-256-10 a tenth longer."""
 LARGE = 2**18
 """A gradient of so many numbers leaves the second-level cache: a tile of twice the size passes over it half as often.
 784-512-256-10 gains 6 % in float64 and loses 2 % in float32."""
+TILED = 2**17
+"""A tile of more numbers leaves the second-level cache, 1 MB in float64; one of fewer samples goes through it."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
 
 def unrolled(graph: Graph) -> Program:
     """One straight line of scalar code, inside a single loop over the samples if there are any."""
-    return _in_phases(gather(written_out(graph)), "unrolled", None, {})
+    return _in_phases(written_out(graph), "unrolled", None, {})
 
 
 def written_out(graph: Graph) -> Graph:
@@ -57,7 +60,7 @@ def written_out(graph: Graph) -> Graph:
 @once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
-    return _in_phases(merge_sums(hoist(gather(graph))), "loops", None, {})
+    return _in_phases(merge_sums(hoist(graph)), "loops", None, {})
 
 
 def tiled(graph: Graph) -> Program:
@@ -65,7 +68,7 @@ def tiled(graph: Graph) -> Program:
 
     Raises :class:`EmitError` for a graph without samples, or whose samples depend on each other.
     """
-    found = tile_graph(hoist(gather(graph)))
+    found = tile_graph(hoist(graph))
     if found is None:
         raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
     merged, kernels = merge_sums(*found), found[1]
@@ -73,13 +76,17 @@ def tiled(graph: Graph) -> Program:
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
     added = [kernel.equation.free for kernel in kernels.values() if kernel.kind.adds]
-    sums = sum(map(size, added))
-    return _in_phases(again, "tiled", TILE if sums < LARGE else 2 * TILE, kernels, earliest)
+    if sum(map(size, added)) >= LARGE:
+        return _in_phases(again, "tiled", 2 * TILE, kernels, earliest)
+    program = _in_phases(again, "tiled", TILE, kernels, earliest)
+    each = sum(elements(program.work[n]) for n in {s.number for s in program.storage.values() if s.place is Place.TILE})
+    fitting = next((n for n in (TILE, TILE // 2) if each * n <= TILED * TILE), TILE // 4)
+    return program if fitting == TILE else _in_phases(again, "tiled", fitting, kernels, earliest)
 
 
 def blas(graph: Graph) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
-    isolated, products = isolate(hoist(gather(graph)))
+    isolated, products = isolate(hoist(graph))
     if not products:
         return _in_phases(isolated, "blas", None, {})
     statements: list[Statement] = []
@@ -146,7 +153,10 @@ def _in_phases(
     stores: list[Store] = []
     body: list[Statement] = []
     for equations, plans in _stages(graph, found.inside, kernels, earliest):
-        for statement in nest(graph, equations):
+        here = {*(e.cell for e in equations), *(plan.equation.cell for plan in plans)}
+        scans = _with_kernels(graph, [e for e in found.inside if e.cell in here], kernels)
+        stepped = {equation.cell for scan in scans for equation in scan}
+        for statement in nest(graph, [e for e in equations if e.cell not in stepped], found.index):
             match statement:
                 case Fill():
                     fills.append(statement)
@@ -157,14 +167,24 @@ def _in_phases(
         for kernel in plans:
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
-            loops = tuple(s for s in nest(graph, [kernel.equation]) if not isinstance(s, Fill))
-            body.append(replace(kernel, loops=loops))
+            if kernel.equation.cell not in stepped:
+                body.append(inside_loops(graph, kernel, found.index))
+        for scan in scans:
+            body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     program = _program(graph, name, [*before, over, *after])
     sums = sum(elements(shape(fill.target)) for fill in fills)
     over = replace(over, chunk=samples_a_chunk(program, sums))
     return replace(program, statements=(*before, over, *after))
+
+
+def _with_kernels(
+    graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]
+) -> list[tuple[Equation, ...]]:
+    """The scans among equations of which a part is computed by kernels."""
+    scans = [unit for unit in units(graph, equations) if unit[0].cell in graph.scans]
+    return [unit for unit in scans if any(equation.cell in kernels for equation in unit)]
 
 
 _T = TypeVar("_T")

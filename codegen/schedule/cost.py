@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from math import ceil, log2, prod
 
-from sympy import Expr, Idx
+from sympy import Expr, Idx, Integer
 from sympy.core.basic import Basic
 
 from codegen.functions import Price, operation
-from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of
+from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of, steps_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -24,12 +24,13 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Scan,
     Serial,
     Set,
     Vector,
     walk,
 )
-from codegen.walk import extent, is_leaf, postorder, references, size, subscripts
+from codegen.walk import is_leaf, postorder, references, size, subscripts
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
@@ -76,18 +77,19 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 case One():
                     return 1
                 case Vector():
-                    return ceil(size([loop.index], samples) / width) * (width // native)
-                case Serial():
-                    return size([loop.index], samples)
+                    return ceil(loop.passes(samples) / width) * (width // native)
+                case Serial() | Scan():
+                    return loop.passes(samples)
 
         return prod(map(passes, around))
 
     for statement, around in walk(program.statements):
         match statement:
             case Kernel():
-                found["kernel"] += tiles
+                number = times(around)
+                found["kernel"] += tiles * number
                 kind = "transposed" if statement.kind is KernelKind.TRANSPOSE else "kernel_product"
-                found[kind] += _vectors(statement, samples, tiles, native)
+                found[kind] += _vectors(statement, samples, tiles, native) * number
             case Contract():
                 found["blas"] += 1
                 found["blas_product"] += size(statement.equation.domain, samples) / native
@@ -118,13 +120,16 @@ ACROSS = 22
 
 def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
     """The vectors that a kernel computes with; what lies across lanes is rounded up to whole ones."""
-    if kernel.kind.adds:
-        rows, columns = (int(extent(i)) for i in kernel.equation.free)
-        if kernel.kind is KernelKind.OVER_SAMPLES:
-            return rows * ceil(columns / native) * samples
-        products = len(kernel.operands) // 2
-        return rows * columns * (products * ceil(samples / native) + tiles * ACROSS / native)
-    return size(kernel.equation.domain) * ceil(samples / native)
+    if kernel.kind is KernelKind.TRANSPOSE:
+        return size(kernel.equation.domain) * ceil(samples / native)
+    rows, columns = size(kernel.rows), size(kernel.columns)
+    if kernel.kind is KernelKind.OVER_SAMPLES:
+        return rows * ceil(columns / native) * samples
+    each = prod(loop.passes(samples) for loop in kernel.sums)
+    if kernel.kind is KernelKind.OVER_LANES:
+        return rows * each * ceil(samples / native)
+    products = len(kernel.operands) // 2
+    return rows * columns * (products * each * ceil(samples / native) + tiles * ACROSS / native)
 
 
 def _nodes(statement: Set | Accumulate) -> tuple[int, int, int]:
@@ -144,10 +149,10 @@ def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
     storage = program.storage_of(reference)
     if storage.place is Place.LOCAL:
         return None
-    key = [subscripts(reference)[axis] for axis in storage.axes]
-    if lane is None or lane not in key or key[-1] == lane or is_gathered(program, reference, lane):
+    if lane is None or is_gathered(program, reference, lane):
         return "moved"
-    return "gathered"
+    steps = steps_of([subscripts(reference)[axis] for axis in storage.axes], {lane: Integer(1)})
+    return "moved" if not any(steps) or (not any(steps[:-1]) and abs(steps[-1]) == 1) else "gathered"
 
 
 SMALLEST_CHUNK = 64

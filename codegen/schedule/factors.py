@@ -10,7 +10,7 @@ from codegen.ir.graph import Graph
 from codegen.walk import base_name, indices
 
 
-def _uses(factors: Iterable[Expr]) -> set[Idx]:
+def uses(factors: Iterable[Expr]) -> set[Idx]:
     """The indices of some factors."""
     return {index for factor in factors for index in indices(factor)}
 
@@ -24,7 +24,7 @@ def parted(
         sides: tuple[list[Expr], list[Expr]] = ([], [])
         for factor in Mul.make_args(term):
             sides[is_right(set(indices(factor)))].append(factor)
-        if (_uses(sides[0]), _uses(sides[1])) != ({*left}, {*right}):
+        if (uses(sides[0]), uses(sides[1])) != ({*left}, {*right}):
             return None
         found.append(sides)
     return found

@@ -61,14 +61,14 @@ class _Inward:
         for statement in statements:
             if isinstance(statement, Loop) and not self.stays(statement):
                 yield from self.loop(run)
-                yield Loop(statement.index, tuple(self.inside(statement.body)), statement.mode)
+                yield replace(statement, body=tuple(self.inside(statement.body)))
             elif isinstance(statement, Fill) and statement.over:
                 yield from self.loop(run)
                 inner: Statement = Loop(self.index, (Fill(statement.equation, statement.target, ()),))
                 for index in reversed(statement.over):
                     inner = Loop(index, (inner,))
                 yield inner
-            elif isinstance(statement, Accumulate) and self.index not in subscripts(statement.target):
+            elif isinstance(statement, Accumulate) and self.index not in indices(statement.target):
                 sums = self.summed(statement, run)
                 yield from self.loop(run)
                 yield Loop(self.index, (sums,))
@@ -92,7 +92,7 @@ class _Inward:
             and n <= SHORT
             and all(
                 isinstance(statement, Accumulate)
-                and loop.index not in subscripts(statement.target)
+                and loop.index not in indices(statement.target)
                 and self.index in subscripts(statement.target)
                 for statement in loop.body
             )

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf, prod
 from typing import TypeAlias
 
-from sympy import Add, Expr, Idx, Integer, expand
+from sympy import Add, Expr, Idx, Integer, expand, oo
 
+from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
     Accumulate,
+    Kernel,
     Loop,
     One,
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Storage,
     Vector,
     walk,
 )
-from codegen.walk import base_name, is_leaf, postorder, references, size, subscripts
+from codegen.walk import base_name, indices, is_leaf, postorder, references, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
@@ -51,12 +54,15 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
         cheapest = choice.best(samples.body)[1]
         if not is_mixed(replace(program, statements=cheapest)):
             return cheapest
-        return tuple(
-            replace(step, mode=choice.vector(step))
-            if isinstance(step, Loop) and step.index == samples.index and step.mode == SERIAL
-            else step
-            for step in samples.body
-        )
+        return tuple(forced(step, samples.index) for step in samples.body)
+
+    def forced(step: Statement, index: Idx) -> Statement:
+        """A statement with its loops over the samples in lanes."""
+        if not isinstance(step, Loop):
+            return step
+        if step.index == index and step.mode == SERIAL:
+            return replace(step, mode=choice.vector(step))
+        return replace(step, body=tuple(forced(inner, index) for inner in step.body))
 
     return replace(
         program,
@@ -102,8 +108,23 @@ def is_gathered(program: Program, reference: Expr, lane: Idx) -> bool:
         and program.storage_of(reference).place is Place.INPUT
         and program.graph.variable(base_name(reference)).kind == "real"
         and len(key) > 1
-        and key[0] == lane not in key[1:]
+        and key[0] == lane
+        and not any(lane in indices(subscript) for subscript in key[1:])
     )
+
+
+def steps_of(key: Sequence[Expr], varying: Steps) -> list[Expr]:
+    """How much more each subscript is in each lane than in the one before.
+
+    >>> i, j = Idx("i", 5), Idx("j", 5)
+    >>> steps_of([i, 2 * i + j, j], {i: Integer(1)})
+    [1, 2, 0]
+    """
+    forms = (affine(subscript) for subscript in key)
+    return [
+        Add(*[factor * varying.get(index, 0) for index, factor in form.coefficients]) if form is not None else oo
+        for form in forms
+    ]
 
 
 def copied_columns(program: Program, names: Sequence[str]) -> int:
@@ -122,24 +143,36 @@ class _Choice:
         """The cost of statements, and the statements with loops in lanes."""
         cost = 0.0
         chosen: list[Statement] = []
-        for statement in statements:
-            if not isinstance(statement, Loop):
-                cost += self.instructions(statement, {})
-                chosen.append(statement)
+        for run in _runs(statements):
+            if not isinstance(run[0], Loop):
+                cost += self.instructions(run[0], {})
+                chosen.append(run[0])
                 continue
-            inner, body = self.best(statement.body)
-            if isinstance(statement.mode, One):
-                cost += inner + 1
-                chosen.append(replace(statement, body=body))
+            loops = [statement for statement in run if isinstance(statement, Loop)]
+            inner = [self.best(loop.body) for loop in loops]
+            if isinstance(loops[0].mode, One):
+                cost += inner[0][0] + 1
+                chosen.append(replace(loops[0], body=inner[0][1]))
                 continue
-            n, mode = size([statement.index], UNKNOWN_EXTENT), self.vector(statement)
-            copied = copied_columns(self.program, mode.copied) * (2.0 * self.width + 1)
-            scalar = n * (inner + 1)
-            lanes = ceil(n / self.width) * (self.in_lanes(statement.body, {statement.index: Integer(1)}) + copied + 1)
-            lanes += self.across(statement)
+            scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
+            if isinstance(loops[0].mode, Scan):
+                cost += scalar
+                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+                continue
+            modes = [self.vector(loop) for loop in loops]
+            lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
             cost += min(scalar, lanes)
-            chosen.append(replace(statement, mode=mode) if lanes < scalar else replace(statement, body=body))
+            if lanes < scalar:
+                chosen += [replace(loop, mode=mode) for loop, mode in zip(loops, modes)]
+            else:
+                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
         return cost, tuple(chosen)
+
+    def vectors(self, loop: Loop, mode: Vector) -> float:
+        """The cost of a loop in lanes."""
+        copied = copied_columns(self.program, mode.copied) * (2.0 * self.width + 1)
+        passes = ceil(loop.passes(UNKNOWN_EXTENT) / self.width)
+        return passes * (self.in_lanes(loop.body, {loop.index: Integer(1)}) + copied + 1)
 
     def vector(self, loop: Loop) -> Vector:
         """How a loop runs in lanes."""
@@ -148,24 +181,31 @@ class _Choice:
         return Vector(self.width, tuple(copied))
 
     def in_lanes(self, statements: Sequence[Statement], varying: Steps) -> float:
-        """The cost of statements inside a loop in lanes."""
+        """The cost of statements inside a loop in lanes; infinite where the lanes of a loop inside differ in length."""
         total = 0.0
         for statement in statements:
+            if isinstance(statement, Kernel):
+                return inf
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)
+            elif any(i in varying for bound in (*statement.start, *statement.stop) for i in indices(bound.over)):
+                return inf
             elif not isinstance(statement.mode, One):
-                total += size([statement.index], UNKNOWN_EXTENT) * (self.in_lanes(statement.body, varying) + 1)
+                total += statement.passes(UNKNOWN_EXTENT) * (self.in_lanes(statement.body, varying) + 1)
             else:
                 step = Add(*[expand(statement.mode.value).coeff(i) * step for i, step in varying.items()])
                 inside = {**varying, statement.index: step} if step != 0 else varying
                 total += self.in_lanes(statement.body, inside) + 1
         return total
 
-    def across(self, loop: Loop) -> float:
+    def across(self, loops: Sequence[Loop]) -> float:
         """What it costs to combine the lanes of sums that run along them."""
         steps = 2 * self.width.bit_length()
         found = {
-            s.target for s, _ in walk(loop.body) if isinstance(s, Accumulate) and loop.index not in subscripts(s.target)
+            s.target
+            for loop in loops
+            for s, _ in walk(loop.body)
+            if isinstance(s, Accumulate) and loop.index not in indices(s.target)
         }
         return steps * len(found)
 
@@ -187,14 +227,25 @@ class _Choice:
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
             return 0.0
-        subscript = subscripts(reference)
-        key = [subscript[axis] for axis in storage.axes]
-        along = [i for i in key if i in varying]
-        dropped = [i for axis, i in enumerate(subscript) if axis not in storage.axes and i in varying]
-        if set(dropped) & set(along):
+        steps = steps_of(subscripts(reference), varying)
+        along = [steps[axis] for axis in storage.axes]
+        dropped = {i for axis, i in enumerate(subscripts(reference)) if axis not in storage.axes and i in varying}
+        if dropped & {i for axis in storage.axes for i in indices(subscripts(reference)[axis])}:
             return inf
-        if not along or any(is_gathered(self.program, reference, index) for index in varying):
+        if not any(along) or any(is_gathered(self.program, reference, index) for index in varying):
             return 1.0
-        if len(along) == 1 and key[-1] == along[0] and abs(varying[along[0]]) == 1 and not dropped:
+        if not any(along[:-1]) and abs(along[-1]) == 1 and not dropped:
             return 1.0
         return 2.0 * self.width
+
+
+def _runs(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
+    """The parts of a range together, every other statement alone."""
+    run: list[Statement] = []
+    for statement in statements:
+        if run and not (isinstance(statement, Loop) and statement.follows):
+            yield run
+            run = []
+        run.append(statement)
+    if run:
+        yield run

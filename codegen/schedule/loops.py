@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
 from sympy import Expr, Idx
 
-from codegen.ir.graph import Equation, Graph
+from codegen.ir.affine import Affine
+from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.selection import Selection, selected
-from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Set, Statement, Store
-from codegen.walk import extent, fresh_index, indices, is_sample, references, reindex, subscripts
+from codegen.schedule.cut import Part, parts
+from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
+from codegen.schedule.scan import Steps, sources, steps_of_scan, units
+from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
-def nest(graph: Graph, equations: Sequence[Equation]) -> tuple[Statement, ...]:
+def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) -> tuple[Statement, ...]:
     """The statements that compute these equations, given in an order in which they can be evaluated.
 
     An equation joins the first loop over the same range that it can: it must not read, at another value of the loop's
-    index, what that loop computes, nor a reduction that the loop has not finished. The sample index is outermost.
+    index, what that loop computes, nor a reduction that the loop has not finished. The sample index is outermost. Loops
+    are cut where conditions on their index change, but for those over the index that stays ``whole``. Equations that
+    depend on each other share a loop over the steps of their scan, outside of all loops in which they are not
+    independent.
     """
-    return tuple(_level(graph, [_Item(e, e.target, e.body, _loop_order(e)) for e in equations]))
+    return tuple(_level([item for unit in units(graph, equations) for item in _items(graph, unit)], graph, whole))
+
+
+def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Part, whole: Idx) -> tuple[Statement, ...]:
+    """The statements of some of a scan's equations for one step."""
+    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,))]
+    return tuple(_level([replace(item, body=part.at(item.body)) for item in items], graph, whole))
+
+
+def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
+    """The statements of one equation inside loops over some of its target's indices."""
+    order = _loop_order([*indices(equation.target), *equation.reduced])
+    remaining = tuple(i for i in order if i not in outer)
+    return tuple(_level([_Item(equation, equation.target, equation.body, remaining, equation.reduced)], graph, whole))
 
 
 def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
     """Whether a sum is accumulated in a local: none of the loops to come runs along the target."""
-    return not any(i in remaining for i in subscripts(target))
+    return not any(i in remaining for i in indices(target))
 
 
 @dataclass
@@ -36,15 +55,38 @@ class _Item:
     target: Expr
     body: Expr
     remaining: tuple[Idx, ...]
+    reduced: tuple[Idx, ...]
+    """The indices it sums over, under their present names."""
+    sources: Mapping[str, frozenset[Cell]] = field(default_factory=dict)
+    """The vertices that it reads, by their variables."""
     reducing: bool = False
+    scans: tuple[Steps, ...] = ()
+    """The loops over the steps of the scan that it is in, from the outside in."""
 
-    def reduced(self) -> set[Idx]:
-        """The indices it sums over, under their present names."""
-        return set(indices(self.body)).difference(indices(self.target)) if self.equation.reduction else set()
+    @property
+    def waits(self) -> Steps | None:
+        """The next loop over the steps of what it is in, if there is one still to come."""
+        return next((steps for steps in self.scans if steps.index in self.remaining), None)
+
+    def entered(self, index: Idx) -> _Item:
+        """Inside the loop over an index."""
+        return replace(self, remaining=tuple(i for i in self.remaining if i != index))
+
+    def forms(self, steps: Steps) -> tuple[Affine, ...]:
+        """What is at least 0 at the steps at which it has a value."""
+        return steps.forms[self.equation.cell]
+
+    @property
+    def reads(self) -> Iterator[tuple[Expr, Cell]]:
+        """What has to be computed before it, by its references: inside its scan not what other steps compute."""
+        passed = [steps for steps in self.scans if steps.index not in self.remaining]
+        for reference in references(self.body):
+            if not any(steps.is_other_step(reference) for steps in passed):
+                yield from ((reference, cell) for cell in self.sources.get(base_name(reference), ()))
 
     def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
-        if not self.equation.is_sum or not self.remaining or self.remaining[0] not in self.reduced():
+        if not self.equation.is_sum or not self.remaining or self.remaining[0] not in self.reduced:
             return None
         found = selected(self.body, self.remaining[0])
         return found if found is not None and not set(indices(found.value)) & set(self.remaining) else None
@@ -57,12 +99,12 @@ class _Item:
         names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
         if new in self.remaining:
             renaming[new] = fresh_index(new, names | {new.name})
-        return _Item(
-            self.equation,
-            reindex(self.target, renaming),
-            reindex(self.body, renaming),
-            tuple(renaming.get(i, i) for i in self.remaining),
-            self.reducing,
+        return replace(
+            self,
+            target=reindex(self.target, renaming),
+            body=reindex(self.body, renaming),
+            remaining=tuple(renaming.get(i, i) for i in self.remaining),
+            reduced=tuple(renaming.get(i, i) for i in self.reduced),
         )
 
 
@@ -70,102 +112,162 @@ class _Item:
 class _Cluster:
     index: Idx | None
     only: Expr | None
+    steps: Steps | None = None
     items: list[_Item] = field(default_factory=list)
 
 
-def _loop_order(equation: Equation) -> tuple[Idx, ...]:
+def _items(graph: Graph, unit: Sequence[Equation]) -> Iterator[_Item]:
+    return _items_of(graph, unit, steps_of_scan(graph, unit))
+
+
+def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) -> Iterator[_Item]:
+    for equation in unit:
+        form = scans[-1].equations[equation.cell] if scans else equation
+        order, read = _loop_order(form.domain), sources(graph, equation)
+        yield _Item(equation, form.target, form.body, order, form.reduced, read, scans=scans)
+
+
+def _loop_order(domain: Sequence[Idx]) -> tuple[Idx, ...]:
     """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values."""
-    return tuple(sorted(equation.domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
+    return tuple(sorted(domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
 
 
-def _level(graph: Graph, items: Sequence[_Item]) -> Iterator[Statement]:
-    for cluster in _clusters(graph, items):
+def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[Statement]:
+    for cluster in _clusters(items):
         if cluster.index is None:
             for item in cluster.items:
                 yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
             continue
         inner = []
         for item in cluster.items:
-            reducing = cluster.index in item.reduced()
+            reducing = cluster.index in item.reduced
             if reducing and not item.reducing:
                 yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
-            rest = tuple(i for i in item.remaining if i != cluster.index)
             chosen = item.selection()
             body = item.body if chosen is None else chosen.body
-            inner.append(_Item(item.equation, item.target, body, rest, item.reducing or reducing))
-        mode = SERIAL if cluster.only is None else One(cluster.only)
-        yield Loop(cluster.index, tuple(_level(graph, inner)), mode)
+            inner.append(replace(item.entered(cluster.index), body=body, reducing=item.reducing or reducing))
+        if cluster.only is not None:
+            yield Loop(cluster.index, tuple(_level(inner, graph, whole)), One(cluster.only))
+        else:
+            yield from _parts(graph, cluster.index, inner, whole, cluster.steps)
         for item in cluster.items:
-            finished = cluster.index in item.reduced() and not item.reducing
+            finished = cluster.index in item.reduced and not item.reducing
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
             if finished and stored and is_local(item.target, item.remaining):
                 yield Store(item.equation, item.target)
 
 
-def _clusters(graph: Graph, items: Sequence[_Item]) -> list[_Cluster]:
+def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None, steps: Steps | None) -> Iterator[Loop]:
+    """The loop over an index, cut where conditions on it change; sums are left out where they add nothing."""
+    bodies = [(item.body, item.equation.is_sum and index in item.reduced) for item in items]
+    # Bounds that differ from sample to sample would differ from lane to lane.
+    inside = {other for item in items for other in (*item.remaining, whole) if other is not None}
+    ranges = [] if steps is None else [form for item in items for form in item.forms(steps)]
+    found = (Part(index),) if index == whole else parts(index, bodies, inside, ranges)
+    mode = SERIAL if steps is None else Scan(steps.step)
+    begun = False
+    for part in found if steps is None or steps.step > 0 else found[::-1]:
+        inner = [replace(item, body=part.at(item.body)) for item in items] if part.forms else items
+        inner = [item for item in inner if not _adds_nothing(item)]
+        if steps is not None:
+            inner = [item for item in inner if all(map(part.says, item.forms(steps)))]
+        if inner:
+            yield Loop(index, tuple(_level(inner, graph, whole)), mode, part.start, part.stop, begun)
+            begun = True
+
+
+def _adds_nothing(item: _Item) -> bool:
+    return item.body == 0 and item.equation.is_sum and item.reducing
+
+
+def _clusters(items: Sequence[_Item]) -> list[_Cluster]:
     clusters: list[_Cluster] = []
     place: dict[object, tuple[int, _Item]] = {}
-    for item in _scalars_first(graph, items):
-        head = item.remaining[0] if item.remaining else None
+    for unit in _scalars_first(_units(items)):
+        steps = unit[0].waits
+        if steps is not None and not all(_is_apart(unit)):
+            unit = [replace(item, remaining=(steps.index, *item.entered(steps.index).remaining)) for item in unit]
+        head = unit[0].remaining[0] if unit[0].remaining else None
         lowest = 0
-        for reference in _reads(item):
-            for cell in graph.resolve(reference):
+        for item in unit:
+            own = item.remaining[0] if item.remaining else None
+            for reference, cell in item.reads:
                 if cell in place:
                     number, producer = place[cell]
-                    fits = _fusable(producer, clusters[number].index, reference, head)
+                    fits = _fusable(producer, clusters[number].index, reference, own)
                     lowest = max(lowest, number if fits else number + 1)
-        chosen = item.selection()
+        chosen = unit[0].selection()
         only = None if chosen is None else chosen.value
-        numbers = range(lowest, len(clusters))
+        alone = steps is not None and head == steps.index
+        numbers = () if alone else range(lowest, len(clusters))
         number = next((n for n in numbers if _matches(clusters[n], head, only)), len(clusters))
         if number == len(clusters):
-            clusters.append(_Cluster(head, only))
+            clusters.append(_Cluster(head, only, steps if alone else None))
         index = clusters[number].index
-        if head is not None and index is not None:
-            item = item.renamed(head, index)
-        clusters[number].items.append(item)
-        place[item.equation.cell] = (number, item)
+        for item in unit:
+            if index is not None:
+                item = item.renamed(item.remaining[0], index)
+            clusters[number].items.append(item)
+            place[item.equation.cell] = (number, item)
     return clusters
 
 
-def _reads(item: _Item) -> tuple[Expr, ...]:
-    return references(item.body)
+def _units(items: Sequence[_Item]) -> list[list[_Item]]:
+    """The items, those of a scan whose steps are still to come together."""
+    found: dict[int, list[_Item]] = {}
+    for item in items:
+        found.setdefault(id(item.waits) if item.waits else id(item), []).append(item)
+    return list(found.values())
 
 
-def _scalars_first(graph: Graph, items: Sequence[_Item]) -> Iterator[_Item]:
+def _is_apart(unit: Sequence[_Item]) -> Iterator[bool]:
+    """Whether each value of the next index of what is in a scan is independent of the others."""
+    heads = {item.equation.name: item.remaining[0] for item in unit}
+    for item in unit:
+        head = item.remaining[0]
+        yield not any(head == steps.index for steps in item.scans) and head in subscripts(item.target)
+        yield extent(head) == extent(unit[0].remaining[0])
+        for reference in references(item.body):
+            for producer in unit:
+                if producer.equation.name == base_name(reference):
+                    pairs = zip(subscripts(producer.target), subscripts(reference))
+                    yield any(written == heads[producer.equation.name] and read == head for written, read in pairs)
+
+
+def _scalars_first(units: Sequence[list[_Item]]) -> Iterator[list[_Item]]:
     """The items in an order that respects what they read, those without a loop as early as they can be."""
-    position = {item.equation.cell: n for n, item in enumerate(items)}
+    position = {item.equation.cell: n for n, unit in enumerate(units) for item in unit}
     waiting: list[int] = []
     readers: dict[int, list[int]] = {}
     ready: list[tuple[bool, int]] = []
-    for n, item in enumerate(items):
-        needs = {position[c] for r in _reads(item) for c in graph.resolve(r) if c in position}
+    for n, unit in enumerate(units):
+        needs = {position[cell] for item in unit for _, cell in item.reads if cell in position} - {n}
         waiting.append(len(needs))
         for needed in needs:
             readers.setdefault(needed, []).append(n)
         if not needs:
-            ready.append((bool(item.remaining), n))
+            ready.append((bool(unit[0].remaining), n))
     heapify(ready)
     while ready:
         _, n = heappop(ready)
-        yield items[n]
+        yield units[n]
         for reader in readers.get(n, ()):
             waiting[reader] -= 1
             if not waiting[reader]:
-                heappush(ready, (bool(items[reader].remaining), reader))
+                heappush(ready, (bool(units[reader][0].remaining), reader))
 
 
 def _matches(cluster: _Cluster, head: Idx | None, only: Expr | None) -> bool:
     if cluster.index is None or head is None:
         return cluster.index is head
-    return extent(cluster.index) == extent(head) and cluster.only == only
+    return cluster.steps is None and extent(cluster.index) == extent(head) and cluster.only == only
 
 
 def _fusable(producer: _Item, index: Idx | None, reference: Expr, head: Idx | None) -> bool:
     """Whether what the producer stores in one pass of its loop is what a pass of the reader's loop reads."""
     if index is None:
         return head is None
-    if index in producer.reduced():
+    if index in producer.reduced:
         return False
     return any(
         written == index and read == head for written, read in zip(subscripts(producer.target), subscripts(reference))

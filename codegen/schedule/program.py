@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from sympy import Add, Expr, Idx, Mul, Symbol, expand
+from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
 
+from codegen.cached import cached_property
+from codegen.ir.affine import affine
+from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
+from codegen.ir.ranges import NOTHING
 from codegen.read.scope import ends
-from codegen.walk import Extent
+from codegen.walk import Extent, leaves, size, substitute
 
-StorageKey = tuple[str, tuple[int | None, ...]]
+StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
 
 
@@ -98,17 +102,66 @@ class One:
     value: Expr
 
 
-Mode = Serial | Vector | One
+@dataclass(frozen=True)
+class Scan:
+    """One value after the other, each from what those before it have left, backward for a ``step`` of −1."""
+
+    step: int
+
+
+Mode = Serial | Vector | One | Scan
 SERIAL = Serial()
 
 
 @dataclass(frozen=True)
+class Bound:
+    """An integer that a loop begins or ends at: a sum of indices outside it over a number, rounded towards 0."""
+
+    over: Expr
+    divisor: int = 1
+
+
+@dataclass(frozen=True)
 class Loop:
-    """``for index: body``."""
+    """``for index: body``, from the largest of ``start`` to before the smallest of ``stop``, and within the range."""
 
     index: Idx
     body: tuple[Statement, ...]
     mode: Mode = SERIAL
+    start: tuple[Bound, ...] = ()
+    stop: tuple[Bound, ...] = ()
+    follows: bool = False
+    """Whether it is a further part of the range that the loop before it has begun."""
+
+    @cached_property
+    def starts(self) -> tuple[Bound, ...]:
+        """The bounds below, with 0 where they may be less.
+
+        >>> i, j = Idx("i", 5), Idx("j", 9)
+        >>> Loop(j, (), start=(Bound(i + 1),)).starts, Loop(j, (), start=(Bound(i - 1),)).starts
+        ((Bound(over=i + 1, divisor=1),), (Bound(over=0, divisor=1), Bound(over=i - 1, divisor=1)))
+        """
+        inside = any(_is_natural(bound.over) for bound in self.start)
+        return self.start if inside else (Bound(Integer(0)), *self.start)
+
+    @cached_property
+    def stops(self) -> tuple[Bound, ...]:
+        """The bounds above, with the extent where they may be more."""
+        n = self.index.upper + 1
+        inside = any(_is_natural(bound.divisor * n + bound.divisor - 1 - bound.over) for bound in self.stop)
+        return self.stop if inside else (*self.stop, Bound(n))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it runs over all values of its index."""
+        return not self.start and not self.stop
+
+    def passes(self, samples: int) -> int:
+        """How often it runs, a symbolic extent taken for so many, every index outside in the middle of its range."""
+        if self.is_whole:
+            return size([self.index], samples)
+        first, last = (max(_middle(b, samples) for b in self.starts), min(_middle(b, samples) for b in self.stops))
+        return max(last - first, 1)
 
     @property
     def certain(self) -> bool:
@@ -140,11 +193,15 @@ class Contract:
 
 
 class KernelKind(Enum):
-    """What a :class:`Kernel` does with the samples ``s`` of a tile; the letters name axes in the order of memory."""
+    """What a :class:`Kernel` does with the samples ``s`` of a tile; the letters name axes in the order of memory.
+
+    ``k`` are any number of indices, and so are the ``j`` of what is summed across lanes; the operands' places depend on
+    them as sums do, and on the indices of the loops around.
+    """
 
     OVER_LANES = "target[j, s] = Σ_k left[j, k]·right[k, s]"
     OVER_SAMPLES = "target[i, j] += Σ_s left[i, s]·right[s, j]"
-    ACROSS_LANES = "target[i, j] += Σ_s (left[i, s]·right[j, s] + …)"
+    ACROSS_LANES = "target[i, j] += Σ_k,s (left[i, k, s]·right[j, k, s] + …)"
     TRANSPOSE = "target[j, s] = operand[s, j], or the other way round"
 
     @property
@@ -162,6 +219,13 @@ class Kernel:
     operands: tuple[Expr, ...]
     """What it reads: of products the left and the right factor, one product after the other."""
     loops: tuple[Statement, ...] = ()
+    rows: tuple[Idx, ...] = ()
+    """The index of the target's rows, if it has any."""
+    columns: tuple[Idx, ...] = ()
+    sums: tuple[Loop, ...] = ()
+    """The loops over what is summed, but for the samples in lanes, with their bounds and without bodies."""
+    outer: tuple[Idx, ...] = ()
+    """The indices of the target whose loops are around it."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +243,19 @@ class Samples:
     fills: tuple[Fill, ...]
     body: tuple[Statement, ...]
     stores: tuple[Store, ...] = ()
+
+
+def _is_natural(value: Expr) -> bool:
+    form = affine(value)
+    return form is not None and NOTHING.says(form)
+
+
+def _middle(bound: Bound, samples: int) -> int:
+    form = affine(bound.over)
+    assert form is not None
+    lengths = {leaf: samples for leaf in leaves(form.constant) if isinstance(leaf, Symbol)}
+    indices = sum(factor * ((size([index], samples) - 1) // 2) for index, factor in form.coefficients)
+    return int((int(substitute(form.constant, lengths)) + indices) / bound.divisor)
 
 
 Statement = Set | Accumulate | Fill | Store | Loop | Contract | Kernel | Samples

@@ -12,6 +12,7 @@ from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.names import Names
 from codegen.passes.share import cost
+from codegen.schedule.scan import sources, units
 from codegen.walk import base_name, is_leaf, postorder, subscripts, substitute
 
 CHEAP = 2
@@ -21,12 +22,18 @@ CHEAP = 2
 def stages(
     graph: Graph, equations: Sequence[Equation], steps: Collection[Cell], earliest: Mapping[Cell, int]
 ) -> dict[Cell, int]:
-    """The number of ``steps`` on the way to each equation, its own not counted, or more where ``earliest`` says so."""
+    """The number of ``steps`` on the way to each equation, its own not counted, or more where ``earliest`` says so.
+
+    Equations that depend on each other have one number, and are a step.
+    """
     found: dict[Cell, int] = {}
-    for equation in equations:
-        read = (cell for _, cells in graph.read_by(equation) for cell in cells if cell in found)
-        before = max((found[cell] + (cell in steps) for cell in read), default=0)
-        found[equation.cell] = max(before, earliest.get(equation.cell, 0))
+    together: set[Cell] = set()
+    for unit in units(graph, equations):
+        read = (c for equation in unit for cells in sources(graph, equation).values() for c in cells if c in found)
+        before = max((found[cell] + (cell in steps or cell in together) for cell in read), default=0)
+        level = max([before, *(earliest.get(equation.cell, 0) for equation in unit)])
+        found.update(dict.fromkeys([equation.cell for equation in unit], level))
+        together.update(equation.cell for equation in unit if equation.cell in graph.scans)
     return found
 
 
@@ -53,7 +60,7 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
     copied: dict[tuple[Cell, int], Equation] = {}
     names = Names(graph.variables)
     for equation in reversed(equations):
-        if not _is_cheap(graph, equation) or equation.cell in steps:
+        if not _is_cheap(graph, equation) or equation.cell in steps or equation.cell in graph.scans:
             continue
         operands = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in by_cell]
         for at in sorted(wanted[equation.cell] - {level[equation.cell]}):
@@ -76,7 +83,14 @@ def recompute(graph: Graph, equations: Sequence[Equation], steps: Collection[Cel
 def _is_cheap(graph: Graph, equation: Equation) -> bool:
     nodes = [node for node in postorder(equation.body) if not is_leaf(node)]
     plain = all(isinstance(n, (Add, Mul)) or (isinstance(n, Pow) and is_whole(n.exp) and n.exp > 0) for n in nodes)
-    return equation.is_map and equation.name not in graph.outputs and plain and 0 < sum(map(cost, nodes)) <= CHEAP
+    whole = len(graph.definitions[equation.name]) == 1
+    return (
+        equation.is_map
+        and whole
+        and equation.name not in graph.outputs
+        and plain
+        and 0 < sum(map(cost, nodes)) <= CHEAP
+    )
 
 
 def _reading_copies(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sympy import Idx
 
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.walk import fresh_index, is_sample, reindex
+from codegen.walk import fresh_index, is_plain_on, is_sample, is_symbolic, reindex, subscripts
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Phases:
 def phases(graph: Graph) -> Phases | None:
     """Split a graph whose samples depend on nothing but inputs and on what needs no samples; None for any other.
 
-    Others have several symbolic extents, equations over pairs of samples, or samples that depend on a sum over samples.
+    Others have several symbolic extents, equations over pairs of samples, samples that read others, or that depend on
+    a sum over samples.
     """
     index = _sample_index(graph)
     if index is None:
@@ -37,7 +38,7 @@ def phases(graph: Graph) -> Phases | None:
         read = [cell for _, cells in graph.read_by(equation) for cell in cells if cell in place]
         found = [place[cell] for cell in read]
         summed = any(_is_sum(graph, cell) for cell in read)
-        if len(own) > 1 or (own and (summed or any(where is after for where in found))):
+        if len(own) > 1 or (own and (summed or any(where is after for where in found))) or _reads_others(equation):
             return None
         if own:
             equation = _over(equation, own[0], index)
@@ -59,6 +60,17 @@ def _sample_index(graph: Graph) -> Idx | None:
 def _is_sum(graph: Graph, cell: Cell) -> bool:
     """Whether a vertex is a reduction over the samples."""
     return any(is_sample(i) for e in graph.definitions[cell.name] if e.cell == cell for i in e.reduced)
+
+
+def _reads_others(equation: Equation) -> bool:
+    """Whether an equation reads samples by anything else than an index along all of them."""
+    axes = (
+        (subscript, n)
+        for access in equation.accesses
+        for subscript, n in zip(subscripts(access.reference), access.shape)
+        if is_symbolic(n)
+    )
+    return any(not is_plain_on(subscript, n) for subscript, n in axes)
 
 
 def _over(equation: Equation, old: Idx, new: Idx) -> Equation:

@@ -155,12 +155,16 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
 
     def visit(block: Sequence[Statement], loops: Loops, inside: bool, top: bool) -> None:
         nonlocal order, step
+        last = 0
         for statement in block:
             order += 1
             step += top
             match statement:
                 case Loop():
-                    visit(statement.body, (*loops, (order, statement.index)), inside, False)
+                    # What a further part of a range reads, it has written before, as the first part has.
+                    first = last if statement.follows else order
+                    visit(statement.body, (*loops, (first, statement.index)), inside, False)
+                    last = first
                 case Samples():
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
                 case Contract() | Kernel():

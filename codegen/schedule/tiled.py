@@ -8,23 +8,30 @@ samples first, as inputs are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sympy import Add, Expr, Idx, Indexed, Mul
+from sympy import Add, Expr, Idx, Indexed, Mul, true
+from sympy.core.basic import Basic
 
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
-from codegen.schedule.factors import parted
+from codegen.ir.ranges import conjuncts, guard_of, guarded
+from codegen.schedule.cut import sums_of
+from codegen.schedule.factors import parted, uses
 from codegen.schedule.program import Kernel, KernelKind
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
 from codegen.walk import (
     base_name,
+    elements,
     extent,
     fresh_name,
     fresh_names,
+    indices,
     is_sample,
     references,
+    shape,
+    size,
     subscripts,
     substitute,
 )
@@ -58,7 +65,7 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     ['TRANSPOSE', 'OVER_LANES']
     """
     found = phases(graph)
-    if found is None or any(not _is_whole(e) or _has_diagonal(e, found.index) for e in found.inside):
+    if found is None or any(not _has_layout(graph, e) or _has_diagonal(e, found.index) for e in found.inside):
         return None
     apart = [equation.cell for equation in graph.equations if _factors(equation, found.index) is None]
     graph = merge_sums(graph, keep=apart)
@@ -70,14 +77,15 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     return graph.with_equations(equations), turning.kernels
 
 
-def _is_whole(equation: Equation) -> bool:
-    """Whether an equation assigns whole arrays; of others no array has a layout."""
-    return len(equation.free) == len(subscripts(equation.target))
+def _has_layout(graph: Graph, equation: Equation) -> bool:
+    """Whether an equation, or another of the same variable, assigns a range along every axis."""
+    definitions = graph.definitions[equation.name]
+    return any(not any(i.is_Integer for i in subscripts(one.target)) for one in definitions)
 
 
 def _has_diagonal(equation: Equation, index: Idx) -> bool:
     """Whether an equation reads an array along the diagonal of two sample axes."""
-    return any(subscripts(reference).count(index) > 1 for reference in equation.references)
+    return any(sum(index in indices(i) for i in subscripts(r)) > 1 for r in equation.references)
 
 
 @dataclass
@@ -148,29 +156,44 @@ class _SamplesLast:
     # --- sums of products ---------------------------------------------------------------------------------------------
 
     def over_lanes(self, equation: Equation) -> list[Equation] | None:
-        """``target[j, s] = Σ_k left[j, k]·right[k, s]``."""
-        if not equation.is_sum or len(equation.reduced) != 1 or self.index not in equation.free:
+        """``target[j, s] = Σ_k left[j, k]·right[k, s]``, at places that depend on the indices of loops around."""
+        body, condition = guard_of(equation.body) or (equation.body, true)
+        key = indices(equation.target)
+        if not equation.is_sum or self.index not in key or size(equation.reduced) < DEPTH:
             return None
-        (k,) = equation.reduced
-        free = [i for i in equation.free if i != self.index]
-        if len(free) > 1 or int(extent(k)) < DEPTH:
+        sides: tuple[list[Expr], list[Expr]] = ([], [])
+        for factor in Mul.make_args(body):
+            sides[self.index in indices(factor)].append(factor)
+        left, right = (uses(side) for side in sides)
+        if not {*equation.reduced} <= left & right:
             return None
-        found = parted([equation.body], lambda own: self.index in own, (*free, k), (k, self.index))
-        if found is None:
+        rows = [i for i in key if i not in right]
+        outer = (*(i for i in key if i in right and i != self.index), *rows[:-1])
+        sums = sums_of(equation.reduced, condition, outer)
+        if sums is None:
             return None
-        ((left, right),), target = found, self.turned(equation.target)
+        orders = (
+            tuple(i for i in (*key, *equation.reduced) if i in left),
+            (*(i for i in (*outer, *equation.reduced) if i in right), self.index),
+        )
+        if not all(self.is_compact(side, order, condition) for side, order in zip(sides, orders)):
+            return None
         new: list[Equation] = []
         operands = (
-            self.operand([self.lanes(f) for f in left], (*free, k), self.before),
-            self.operand([self.lanes(f) for f in right], (k, self.index), new),
+            self.operand([self.lanes(f) for f in sides[0]], orders[0], self.before),
+            self.operand([self.lanes(f) for f in sides[1]], orders[1], new),
         )
-        return [*new, self.kernel(KernelKind.OVER_LANES, equation, target, operands)]
+        kernel = self.kernel(KernelKind.OVER_LANES, equation, self.turned(equation.target), operands, condition)
+        self.kernels[kernel.cell] = replace(
+            self.kernels[kernel.cell], rows=tuple(rows[-1:]), columns=(self.index,), sums=sums, outer=outer
+        )
+        return [*new, kernel]
 
     def summed(self, equation: Equation) -> list[Equation] | None:
         """``target[i, j] += Σ_s (left[i, s]·right[j, s] + …)``, samples in lanes; for many rows columns in lanes."""
         products = _factors(equation, self.index)
         if products is None:
-            return None
+            return self.summed_over_more(equation)
         i, j = equation.free
         new: list[Equation] = []
         given = all(self.is_given(right, (self.index, j)) for _, right in products)
@@ -183,36 +206,73 @@ class _SamplesLast:
             else:
                 operands.append(self.operand([self.lanes(f) for f in right], (j, self.index), new))
         kind = KernelKind.OVER_SAMPLES if columns_in_lanes else KernelKind.ACROSS_LANES
-        return [*new, self.kernel(kind, equation, equation.target, operands)]
+        kernel = self.kernel(kind, equation, equation.target, operands)
+        self.kernels[kernel.cell] = replace(self.kernels[kernel.cell], rows=(i,), columns=(j,))
+        return [*new, kernel]
 
-    def kernel(self, kind: KernelKind, equation: Equation, target: Expr, operands: Sequence[Expr]) -> Equation:
+    def summed_over_more(self, equation: Equation) -> list[Equation] | None:
+        """``target[i, j] += Σ_k,s left[i, k, s]·right[j, k, s]``, at places that depend on indices of loops around."""
+        body, condition = guard_of(equation.body) or (equation.body, true)
+        if not equation.is_sum or self.index not in equation.reduced:
+            return None
+        key, reduced = indices(equation.target), tuple(i for i in equation.reduced if i != self.index)
+        factors = Mul.make_args(body)
+        if len(factors) != 2 or not all(self.index in indices(factor) for factor in factors):
+            return None
+        if not all(isinstance(f, Indexed) and self.graph.variable(base_name(f)).kind == "real" for f in factors):
+            return None
+        alone = [[i for i in key if i in indices(f) and i not in indices(g)] for f, g in (factors, factors[::-1])]
+        (rows, left), (columns, right) = sorted(zip(alone, factors), key=lambda side: len(side[0]))
+        outer = [*(i for i in key if i not in rows and i not in columns), *rows[:-1]]
+        bounding = {i for part in conjuncts(condition) for i in indices(part)}
+        outer += [i for i in (*rows[-1:], *columns) if i in bounding]
+        columns = [i for i in columns if i not in bounding]
+        sums = None if not columns else sums_of(reduced, condition, outer)
+        if sums is None or not rows or rows[-1] in outer or size((rows[-1], *columns)) < ROWS * COLUMNS:
+            return None
+        kernel = self.kernel(
+            KernelKind.ACROSS_LANES, equation, equation.target, (self.lanes(left), self.lanes(right)), condition
+        )
+        self.kernels[kernel.cell] = replace(
+            self.kernels[kernel.cell], rows=(rows[-1],), columns=tuple(columns), sums=sums, outer=tuple(outer)
+        )
+        return [kernel]
+
+    def kernel(
+        self, kind: KernelKind, equation: Equation, target: Expr, operands: Sequence[Expr], condition: Basic = true
+    ) -> Equation:
         products = [Mul(left, right) for left, right in zip(operands[::2], operands[1::2])]
-        new = Equation(target, Add(*products), equation.reduction, equation.reduced)
+        new = Equation(target, guarded(Add(*products), condition), equation.reduction, equation.reduced)
         self.kernels[new.cell] = Kernel(kind, new, tuple(operands))
         return new
 
     def operand(self, factors: Sequence[Expr], order: tuple[Idx, ...], new: list[Equation]) -> Expr:
         """One array for a product of factors: a factor itself, or a vertex for their product."""
-        if len(factors) == 1 and self.is_plain(factors[0], order):
+        if len(factors) == 1 and self.is_placed(factors[0]):
             return factors[0]
         vertex = over(next(self.names), order)
         new.append(Equation(vertex, Mul(*factors)))
         return vertex
 
-    def is_plain(self, factor: Expr, order: tuple[Idx, ...]) -> bool:
-        """Whether a factor is a whole array of real numbers over these indices, samples last if it has any."""
+    def is_placed(self, factor: Expr) -> bool:
+        """Whether a factor is an element of an array of real numbers, the samples as they are last if it has any."""
         key = subscripts(factor)
-        if not isinstance(factor, Indexed) or set(key) != set(order) or len(key) != len(order):
+        if not isinstance(factor, Indexed):
             return False
-        if self.index in key and key[-1] != self.index:
+        across = self.index in indices(factor)
+        if across and (key[-1] != self.index or any(self.index in indices(subscript) for subscript in key[:-1])):
             return False
         variable = self.graph.variables.get(base_name(factor))
         if variable is None:
             return True  # an input that has been turned
-        single = len(self.graph.definitions[variable.name]) <= 1
-        return (
-            variable.kind == "real" and single and not (self.index in key and not self.graph.definitions[variable.name])
-        )
+        return variable.kind == "real" and not (across and not self.graph.definitions[variable.name])
+
+    def is_compact(self, factors: Sequence[Expr], order: Sequence[Idx], condition: Basic) -> bool:
+        """Whether the product of factors is one array, or can be one that is no larger than those it is made of."""
+        if len(factors) == 1 and self.is_placed(self.lanes(factors[0])):
+            return True
+        largest = max((elements(shape(r)) for factor in factors for r in references(factor)), default=1)
+        return condition == True and size(order) <= largest  # noqa: E712 - a SymPy boolean
 
     def is_given(self, factors: Sequence[Expr], key: tuple[Idx, ...]) -> bool:
         """Whether a product is one input of real numbers over these indices in this order."""

@@ -9,6 +9,7 @@ KINDS = (
     "convolution",
     "max_pool",
     "average_pool",
+    "attention",
     "concatenate",
     "residual",
     "flatten",

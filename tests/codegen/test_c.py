@@ -159,6 +159,7 @@ SCHEDULES = {
     "gelu": ("loops",),
     "sums": ("loops",),
     "conditions": ("loops", "unrolled"),
+    "selected: one sample": ("loops",),
 }
 """By which schedules a graph is written; others in tiles if they have samples, else as loops."""
 SAMPLES = 70

@@ -71,11 +71,11 @@ BRANCHES: dict[str, tuple[Expr, tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-COMPILED: list[tuple[Any, Any, tuple[str, ...]]] = [
+COMPILED: list[Any] = [
     *(("vector", "float64", tuple(BRANCHES)[first : first + 4]) for first in range(0, len(BRANCHES), 4)),
     ("vector", "float32", ("−∞", "√−2", "x² + log(−2)", "1/∞", "a maximum")),
-    ("numba", "float64", ("x²·log(−2)",)),
-    ("numba", "float32", ("−∞",)),
+    pytest.param("numba", "float64", ("x²·log(−2)",), marks=pytest.mark.slow),
+    pytest.param("numba", "float32", ("−∞",), marks=pytest.mark.slow),
 ]
 """What is compiled how: readable code takes seconds a formula."""
 

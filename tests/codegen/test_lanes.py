@@ -24,7 +24,7 @@ LANES = {
     "a map of rows": {"i"},
     "a map of rows with a function": {"i"},
     "rows reversed": {"i"},
-    "neighbours in a row": {"i", "j"},
+    "neighbours in a row": {"i"},
     "sums of rows": {"i"},
     "sums of columns": {"i"},
     "rows divided by their sums": {"i"},

@@ -148,7 +148,7 @@ MISTAKES: dict[Callable[[Arrays], None], str] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize("activation", [tanh, f.relu], ids=str)
+@pytest.mark.parametrize("activation", [tanh, pytest.param(f.relu, marks=pytest.mark.slow)], ids=str)
 def test_planted_mistakes_are_found_by_every_method(
     mistake: Callable[[Arrays], None], method: str, activation: Callable[[Expr], Expr]
 ) -> None:

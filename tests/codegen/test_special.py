@@ -92,13 +92,16 @@ def test_digamma_for_positive_arguments() -> None:
     assert worst(lambda x: polygamma(0, x), mpmath.digamma, positive(), at_least_one) <= 2
 
 
-@pytest.mark.parametrize("order", [1, 2, 3, 4])
+BETWEEN = [pytest.param(order, marks=pytest.mark.slow) for order in (2, 3)]
+
+
+@pytest.mark.parametrize("order", [1, *BETWEEN, 4])
 def test_polygamma_for_positive_arguments(order: int) -> None:
     points = positive(10.0 ** (300 / (order + 1)))
     assert worst(lambda x: polygamma(order, x), lambda x: mpmath.psi(order, x), points, lambda _, v: abs(v)) <= 4
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("order", [0, 1, *BETWEEN, 4])
 def test_polygamma_for_negative_arguments(order: int) -> None:
     def larger(x: mpmath.mpf, value: mpmath.mpf) -> mpmath.mpf:
         return max(abs(value), abs(mpmath.psi(order, 1 - x)), 1 if order == 0 else 0)
@@ -190,7 +193,7 @@ def compiled(emitter: Literal["vector", "numba"], dtype: Literal["float64", "flo
     [
         ("vector", "float64"),
         ("vector", "float32"),
-        ("numba", "float64"),
+        pytest.param("numba", "float64", marks=pytest.mark.slow),
         pytest.param("numba", "float32", marks=pytest.mark.slow),
     ],
 )
@@ -215,6 +218,7 @@ for emitter in ("vector", "numba"):
 """
 
 
+@pytest.mark.slow  # two processes, for readable code 3 s; test_cache has what is kept of other code
 def test_another_process_finds_the_functions_at_its_own_addresses(tmp_path: Path) -> None:
     environment = {**os.environ, "SYMNN_CACHE_DIR": str(tmp_path)}
     first, second = (

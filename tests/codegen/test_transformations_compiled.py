@@ -42,8 +42,8 @@ COMPILED = {
 }
 
 
-READABLE = ("jacobian", "vjp")
-"""What the quick suite compiles as readable code, which takes seconds; the first has no other form."""
+READABLE = ("jacobian",)
+"""What the quick suite compiles as readable code, which takes seconds; it has no other form."""
 RUNS = [
     *((case, "loops", "vector") for case in COMPILED if case != "jacobian"),
     *(pytest.param(case, "loops", "numba", marks=() if case in READABLE else pytest.mark.slow) for case in COMPILED),

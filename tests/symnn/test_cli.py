@@ -190,6 +190,27 @@ def test_every_row_of_a_file_is_predicted_as_in_training(tmp_path: Path) -> None
     assert "found no column 'a', expected one of 'zip', 'colour'" in refused.stderr
 
 
+def test_predictions_are_compared_with_the_column_they_were_trained_on(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 5},{i % 3},{'few' if i % 5 < 2 else 'many'}\n" for i in range(60))
+    (tmp_path / "d.csv").write_text("a,b,kind\n" + rows)
+    layers = "[{dense: 4, activation: tanh}, {dense: 2}]"
+    spec = f"inputs: 2\nlayers: {layers}\nloss: softmax_cross_entropy\ndata: {{file: d.csv, target: kind}}\n"
+    (tmp_path / "s.yaml").write_text(spec)
+    invoke("train", tmp_path / "s.yaml", "--out", tmp_path)
+    model = tmp_path / "model.safetensors"
+    shown = invoke("evaluate", model, tmp_path / "d.csv")
+    assert shown.splitlines()[0].endswith("d.csv: 60 rows")
+    assert "accuracy 100.00%; always 'many': 60.00%" in shown
+    few, many = (line.split() for line in shown.splitlines()[-2:])
+    assert (few, many) == (["few", "24", "0"], ["many", "0", "36"])
+    (tmp_path / "e.csv").write_text("a,b,other\n4,1,many\n0,1,many\n")
+    assert "accuracy 50.00%" in invoke("evaluate", model, tmp_path / "e.csv", "--target", "other")
+    refused = symnn("evaluate", model, tmp_path / "e.csv")
+    assert refused.returncode == 2
+    assert "found no target 'kind'" in refused.stderr or "found no column 'kind'" in refused.stderr
+    assert invoke("predict", model, tmp_path / "e.csv", "--no-proba").splitlines() == ["class", "many", "few"]
+
+
 def test_a_regression_is_predicted_in_the_units_of_its_targets(tmp_path: Path) -> None:
     assert "R²" in invoke("train", line(tmp_path), "--out", tmp_path)
     header, price, *_ = invoke("predict", tmp_path / "model.safetensors", tmp_path / "d.csv").splitlines()
@@ -206,10 +227,10 @@ def test_formulas_show_the_textbook_gradient(arguments: list[str]) -> None:
 
 
 def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
-    result = symnn("solve", ROOT / "examples" / "burgers.yaml", "--iterations", 20, "--out", tmp_path / "u.npz")
+    result = symnn("solve", ROOT / "examples" / "burgers.yaml", "--iterations", 5, "--out", tmp_path / "u.npz")
     assert result.returncode == 0, result.stderr
     assert "921 parameters, points: interior 4,096, initial 256, boundary 256" in result.stdout
-    assert "after 20 iterations" in result.stdout
+    assert "after 5 iterations" in result.stdout
     assert result.stdout.count("root mean square of the residual") == 3
     with np.load(tmp_path / "u.npz") as saved:
         assert saved["W1"].shape == (20, 2)
@@ -549,11 +570,22 @@ residuals: {inside: {equation: "u_x = u", points: 5}}
 @pytest.mark.parametrize(
     ("rest", "status", "saved"),
     [
-        (["train", "{spec}", "--out", "{here}"], 0, "model.safetensors"),
-        (["train", "{spec}", "--out", "{here}", "--epochs", "1"], 1, None),
-        (["solve", "{here}/first.yaml", "--iterations", "2", "--out", "{here}/u.npz"], 0, "u.npz"),
+        pytest.param(["train", "{spec}", "--out", "{here}"], 0, "model.safetensors", id="train"),
+        pytest.param(
+            ["train", "{spec}", "--out", "{here}", "--epochs", "1"],
+            1,
+            None,
+            marks=pytest.mark.slow,
+            id="no improvement",
+        ),
+        pytest.param(
+            ["solve", "{here}/first.yaml", "--iterations", "2", "--out", "{here}/u.npz"],
+            0,
+            "u.npz",
+            marks=pytest.mark.slow,
+            id="solve",
+        ),
     ],
-    ids=["train", "no improvement", "solve"],
 )
 def test_nothing_is_lost_when_the_reader_has_gone(
     rest: list[object], status: int, saved: str | None, tmp_path: Path
@@ -644,6 +676,9 @@ def test_an_output_that_is_closed_from_the_start_is_no_failure() -> None:
 INTERRUPTED_WHILE_IMPORTING = """
 import os, signal, sys
 from symnn.__main__ import main
+
+# Whoever starts the tests in the background has them ignore the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Interrupt:
     def find_spec(self, name, path=None, target=None):

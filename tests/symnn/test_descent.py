@@ -38,7 +38,15 @@ LAYERS = (dense(5, "tanh"), dense(3))
 LABELS = Network(4, LAYERS, "softmax_cross_entropy")
 ROWS = Network(4, LAYERS, "mean_squared_error", weight_decay=0.01)
 SMALL = Network(1, (dense(1, bias=False),), "mean_squared_error")
-NUMBERS = {"learning_rate": 0.05, "momentum": 0.9, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-8}
+NUMBERS = {
+    "learning_rate": 0.05,
+    "momentum": 0.9,
+    "beta1": 0.8,
+    "beta2": 0.95,
+    "epsilon": 1e-8,
+    "decay": 0.1,
+    "rho": 0.9,
+}
 
 
 def data(model: Model, rows: int = 45) -> tuple[Array, Array]:

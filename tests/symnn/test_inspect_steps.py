@@ -18,6 +18,7 @@ from symnn.inspect.graphs import with_sizes
 from symnn.losses import LOSSES
 from symnn.network import Network, dense
 from tests.codegen.networks import ENDINGS, S, index_graphs, lecture, mlp, random_values, s
+from tests.properties import holds_for
 
 Arrays = Mapping[str, NDArray[np.float64]]
 
@@ -170,7 +171,7 @@ def test_maxima_and_naive_formulas(ending: Callable[..., object], samples: int) 
     assert_agrees(steps(graph, values), graph, "loss", values)
 
 
-@given(index_graphs())
+@holds_for(index_graphs(), quick=20, slow=100)
 def test_any_graph(graph: Graph) -> None:
     values = random_values(graph, samples=2)
     assert_agrees(steps(graph, values), graph, "L", values)

@@ -160,6 +160,16 @@ def pooled(x: Array, size: tuple[int, int], stride: tuple[int, int], over: Calla
     return found
 
 
+def attended(p: Given, x: Array, heads: int, causal: bool) -> Array:
+    S, T, D = x.shape
+    q, k, v = (part.reshape(S, T, heads, -1).swapaxes(1, 2) for part in np.split(x @ p["W1"].T + p["b1"], 3, axis=-1))
+    match = q @ k.swapaxes(2, 3) / np.sqrt(D / heads)
+    if causal:
+        match = np.where(np.tri(T, dtype=bool), match, -np.inf)
+    found: Array = (softmax(match) @ v).swapaxes(1, 2).reshape(S, T, D) @ p["U1"].T + p["c1"]
+    return found
+
+
 # A name, inputs, layers, and what comes out by NumPy.
 COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("dense", 3, [{"dense": 2, "activation": "tanh"}], lambda p, x: np.tanh(dense(p, 1, x))),
@@ -196,6 +206,13 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 2), (2, 2), np.max)),
     ("average_pool", [2, 5, 6], [{"scale": 1.5, "learned": True}, {"average_pool": [2, 3], "stride": [1, 2]}],
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 3), (1, 2), np.mean)),
+    ("attention", {"time": 4, "features": 6}, [{"attention": 2}], lambda p, x: attended(p, x, 2, False)),
+    ("attention, causal", {"time": 4, "features": 4}, [{"attention": 2, "causal": True}],
+     lambda p, x: attended(p, x, 2, True)),
+    ("attention of any length", STEPS, [{"attention": 3, "causal": True}], lambda p, x: attended(p, x, 3, True)),
+    ("attention between others", {"time": 3, "features": 2}, [{"dense": 4}, {"attention": 2}, {"dense": 1}],
+     lambda p, x: dense(p, 3, attended({name[0] + "1": p[name] for name in ("W2", "b2", "U2", "c2")}, dense(p, 1, x), 2,
+                                       False))),
     ("concatenate", 3, [{"concatenate": [[{"dense": 2, "activation": "tanh"}], [], [{"dense": 4}]]}, {"dense": 2}],
      lambda p, x: dense(p, 3, np.hstack([np.tanh(dense(p, 1, x)), x, dense(p, 2, x)]))),
     ("concatenate channels", [2, 3, 3], [{"concatenate": [[{"convolution": 1, "kernel": 1}], []]}],
@@ -368,6 +385,8 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
      "found shapes (channel 1, row 4, column 4) and (feature 16)"),
     (3, [{"concatenate": [[{"dense": 2}], [{"max_pool": 2}]]}], "layers[0].concatenate[1][0]: max_pool takes an image"),
     (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
+    (3, [{"attention": 2}], "layers[0]: attention takes a sequence of features, found values of shape (feature 3)"),
+    (STEPS, [{"attention": 2}], "layers[0]: attention has 2 heads, found feature 3; expected a multiple of it"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
     (3, [{"layer_norm": {"epsilon": 0}}], "layers[0].layer_norm.epsilon: expected a number above 0.0, found 0"),
     (3, ["scale"], "layers[0]: missing field 'scale'; expected the factor"),

@@ -16,7 +16,15 @@ from symnn.spec import TrainingSpec
 Vector = NDArray[np.float64]
 Gradient = Callable[[Vector], Vector]
 
-SETTINGS = {"learning_rate": 0.05, "momentum": 0.9, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-8}
+SETTINGS = {
+    "learning_rate": 0.05,
+    "momentum": 0.9,
+    "beta1": 0.8,
+    "beta2": 0.95,
+    "epsilon": 1e-8,
+    "decay": 0.1,
+    "rho": 0.9,
+}
 START = np.array([1.5, -0.5, 0.25, -2.0, 0.0])
 
 
@@ -83,7 +91,37 @@ def adam(gradient: Gradient, theta: Vector) -> Iterator[Vector]:
         yield theta
 
 
-TEXTBOOK = {"gradient_descent": gradient_descent, "momentum": momentum, "nesterov": nesterov, "adam": adam}
+def adamw(gradient: Gradient, theta: Vector) -> Iterator[Vector]:
+    """Adam's step, and a part of the parameters themselves."""
+    rate, beta1, beta2 = SETTINGS["learning_rate"], SETTINGS["beta1"], SETTINGS["beta2"]
+    m, v, t = np.zeros_like(theta), np.zeros_like(theta), 0
+    while True:
+        t += 1
+        g = gradient(theta)
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        theta = (1 - rate * SETTINGS["decay"]) * theta
+        theta = theta - rate * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + SETTINGS["epsilon"])
+        yield theta
+
+
+def rmsprop(gradient: Gradient, theta: Vector) -> Iterator[Vector]:
+    v = np.zeros_like(theta)
+    while True:
+        g = gradient(theta)
+        v = SETTINGS["rho"] * v + (1 - SETTINGS["rho"]) * g**2
+        theta = theta - SETTINGS["learning_rate"] * g / (np.sqrt(v) + SETTINGS["epsilon"])
+        yield theta
+
+
+TEXTBOOK = {
+    "gradient_descent": gradient_descent,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adam": adam,
+    "adamw": adamw,
+    "rmsprop": rmsprop,
+}
 
 
 def test_every_optimiser_has_a_textbook_loop() -> None:
@@ -96,6 +134,14 @@ def test_compiled_steps_are_the_textbooks(name: str, dtype: Dtype, tolerance: fl
     found = compiled_steps(OPTIMISERS[name], quartic, START, SETTINGS, dtype)
     for (theta, *_), expected in zip(found, TEXTBOOK[name](quartic, START)):
         np.testing.assert_allclose(theta, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 1e3])
+def test_a_gradient_longer_than_the_clip_is_shortened_to_it(scale: float) -> None:
+    clipped = OPTIMISERS["gradient_descent"].clipped
+    g = scale * np.array([3.0, -4.0])
+    theta = clipped.compile()(np.zeros(2), g, 1.0, 0.5, 2.0)
+    np.testing.assert_allclose(theta, -0.5 * g * min(1.0, 2.0 / (5 * scale or 1.0)), rtol=1e-15)
 
 
 @given(
@@ -130,7 +176,7 @@ def test_adams_first_step_is_the_learning_rate_against_the_sign_of_the_gradient(
 
 def test_a_gradient_of_zero_moves_nothing() -> None:
     for optimiser in OPTIMISERS.values():
-        for theta, *_ in compiled_steps(optimiser, np.zeros_like, START, SETTINGS):
+        for theta, *_ in compiled_steps(optimiser, np.zeros_like, START, {**SETTINGS, "decay": 0.0}):
             np.testing.assert_array_equal(theta, START)
 
 

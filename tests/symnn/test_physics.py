@@ -182,13 +182,16 @@ RESIDUALS: dict[str, Any] = {
     "pieces": Piecewise((Derivative(u, x), x > Rational(1, 5)), (u**2, True)) + Abs(u) + Heaviside(x - 2),
 }
 
+OFTEN = ("the value alone", "a constant in the unknown", "several equations")
+"""What every other test solves too."""
+
 
 @pytest.mark.parametrize(
     ("case", "layers"),
     [
-        ("Burgers", LAYERS),
-        *((case, FEW_LAYERS) for case in RESIDUALS),
-        *(pytest.param(case, LAYERS, marks=pytest.mark.slow) for case in RESIDUALS if case != "Burgers"),
+        *((case, FEW_LAYERS) for case in RESIDUALS if case not in OFTEN),
+        *(pytest.param(case, FEW_LAYERS, marks=pytest.mark.slow) for case in OFTEN),
+        *(pytest.param(case, LAYERS, marks=pytest.mark.slow) for case in RESIDUALS),
     ],
 )
 def test_loss_and_gradient_of_a_residual_are_right(case: str, layers: Sequence[symnn.Layer]) -> None:

@@ -109,6 +109,7 @@ def test_a_wrong_spec_is_one_line_that_names_the_field(case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_waves_run_round() -> None:
     plain = spec(
         inputs={"x": [-1, 1], "t": [0, 0.5]},

@@ -144,7 +144,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({ACTIVATION: "ReLU"}, "did you mean 'relu'?"),
     ({"layers.0.initialiser": "he_norml"}, "layers[0].initialiser: unknown initialiser 'he_norml'; did you mean"),
     ({"loss": "msle"}, "spec: loss: unknown loss 'msle'"),
-    ({"training.optimiser": "adamw"}, "training.optimiser: unknown optimiser 'adamw'; did you mean 'adam'?"),
+    ({"training.optimiser": "adamv"}, "training.optimiser: unknown optimiser 'adamv'; did you mean 'adam'?"),
+    ({"training.schedule": "cosin"}, "training.schedule: unknown schedule 'cosin'; did you mean 'cosine'?"),
+    (
+        {"training.schedule": {"step": {"every": 0}}},
+        "training.schedule.step.every: expected a number of at least 1, found 0",
+    ),
+    ({"training.class_weights": {"a": 0}}, "training.class_weights.a: expected a number above 0, found 0"),
     ({"data": "digit"}, "data.name: unknown data set 'digit'; did you mean 'digits'?"),
     # fields
     ({"input": 64}, "spec: unknown field 'input'; did you mean 'inputs'?"),

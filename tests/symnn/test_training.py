@@ -126,6 +126,70 @@ def test_a_run_is_the_textbooks_loop() -> None:
     np.testing.assert_allclose(result.theta, [*w.ravel(), *b], rtol=1e-12)
 
 
+def test_rows_that_weigh_two_are_rows_given_twice() -> None:
+    data, random = blobs(), generator(1)
+    weights = {name: random.integers(1, 3, len(getattr(data, name).x)) for name in ("train", "validation", "test")}
+
+    def parts(change: Callable[[Split, Array], Split]) -> Dataset:
+        return replace(data, **{name: change(getattr(data, name), w) for name, w in weights.items()})
+
+    twice = parts(lambda part, w: Split(part.x.repeat(w, axis=0), part.y.repeat(w)))
+    weighted = parts(lambda part, w: replace(part, weights=w.astype(float)))
+    one, other = (train(CLASSIFIER, found, settings(batch_size=100)) for found in (weighted, twice))
+    np.testing.assert_allclose(one.theta, other.theta, rtol=1e-12)
+    assert one.test_loss == pytest.approx(other.test_loss, rel=1e-12)
+    assert one.test_accuracy == pytest.approx(other.test_accuracy, rel=1e-12)
+    number = {"a": 2.0, "b": 0.5}
+    by_class = train(CLASSIFIER, data, settings(class_weights=number))
+    by_row = replace(data, train=replace(data.train, weights=np.array([2.0, 0.5])[data.train.y]))
+    np.testing.assert_array_equal(by_class.theta, train(CLASSIFIER, by_row, settings()).theta)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": np.ones(3)}, r"weights: found an array with shape \(3,\), expected \(40,\)"),
+        ({"weights": np.zeros(40)}, r"weights, row 0 \(from 0\): found 0, expected a number above 0"),
+        ({"settings": {"class_weights": {"left": 2.0}}}, "class_weights: unknown class 'left'"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        train(CLASSIFIER, POINTS, SIDES, **arguments)
+
+
+def test_a_schedule_says_the_rate_of_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[float] = []
+    mean = descent.Descent.mean
+
+    def noting(self: descent.Descent, passed: descent.Passed) -> float:
+        found.append(self.numbers["learning_rate"])
+        return mean(self, passed)
+
+    monkeypatch.setattr(descent.Descent, "mean", noting)
+    train(CLASSIFIER, blobs(), settings(learning_rate=0.8, schedule={"step": {"every": 2, "factor": 0.5}}))
+    assert found == [0.8, 0.8, 0.4, 0.4, 0.2]
+    for schedule in ("cosine", "plateau"):
+        assert train(CLASSIFIER, blobs(), settings(schedule=schedule)).stopped == "finished"
+    assert found[5:10] == pytest.approx([0.05 * (1 + np.cos(np.pi * k / 5)) / 2 for k in range(5)])
+
+
+def test_lbfgs_finds_the_least_squares() -> None:
+    data = plane()
+    result = train(REGRESSION, data, settings(optimiser="lbfgs", epochs=40))
+    assert result.test_loss is not None
+    assert result.test_loss < 1e-12
+    np.testing.assert_allclose(result.theta, [3, -1, 0.5], rtol=1e-6)
+    assert result.history[-1].training_loss < 1e-3 * result.history[0].training_loss
+
+
+def test_clipped_gradients_make_steps_that_are_no_longer() -> None:
+    clip: dict[str, Any] = {"optimiser": "gradient_descent", "learning_rate": 0.1, "epochs": 1, "batch_size": 40}
+    start = np.array([10.0, 10.0, 10.0])
+    theta = train(REGRESSION, plane((40, 0, 0)), settings(gradient_clip=0.5, **clip), initial=start).theta
+    assert np.linalg.norm(theta - start) == pytest.approx(0.05)
+
+
 @pytest.mark.parametrize(
     ("loss", "dtype"),
     [

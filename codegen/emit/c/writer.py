@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
-from sympy import Add, Expr, Idx, Integer, Mul
+from sympy import Expr, Idx, Integer
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
@@ -23,8 +24,10 @@ from codegen.emit.scalars import product_factors
 from codegen.emit.values import Scope, ValueWriter
 from codegen.errors import EmitError
 from codegen.ir.graph import Reduction, Variable
+from codegen.schedule.lanes import steps_of
 from codegen.schedule.program import (
     Accumulate,
+    Bound,
     Contract,
     Fill,
     Kernel,
@@ -34,12 +37,13 @@ from codegen.schedule.program import (
     Place,
     Program,
     Samples,
+    Scan,
     Set,
     Statement,
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, elements, extent, is_fixed, is_reference, is_symbolic, subscripts
+from codegen.walk import Extent, base_name, elements, extent, indices, is_fixed, is_reference, is_symbolic, subscripts
 
 Path = tuple[tuple[int, int], ...]
 """Where the writer stands: each block around, from the outside in, and the number of the statement in it."""
@@ -331,10 +335,24 @@ class _Writer(ValueWriter):
             yield f"{pad}// {comment(str(loop.body[0].equation))}"  # type: ignore[union-attr]
             yield f"{pad}{total}"
             return
-        if self.is_independent(loop):
+        if not isinstance(loop.mode, Scan) and self.is_independent(loop):
             yield f"{pad}INDEPENDENT"
-        yield f"{pad}for (ptrdiff_t {name} = 0; {name} < {self.stop(loop.index)}; ++{name}) {{"
+        first = self.bounds(loop.starts, ">", scope)
+        stop = self.stop(loop.index) if loop.is_whole else self.bounds(loop.stops, "<", scope)
+        if isinstance(loop.mode, Scan) and loop.mode.step < 0:
+            yield f"{pad}for (ptrdiff_t {name} = {stop} - 1; {name} >= {first}; --{name}) {{"
+        else:
+            yield f"{pad}for (ptrdiff_t {name} = {first}; {name} < {stop}; ++{name}) {{"
         yield from self.braced(loop.body, indent, inner)
+
+    def bounds(self, bounds: Iterable[Bound], relation: str, scope: Scope) -> str:
+        """The largest or the smallest of some bounds."""
+
+        def text(bound: Bound) -> str:
+            over = self.integer_text(bound.over, scope)
+            return over if bound.divisor == 1 else f"({over})/{bound.divisor}"
+
+        return reduce(lambda a, b: f"({a} {relation} {b} ? {a} : {b})", map(text, bounds))
 
     def stop(self, index: Idx) -> str:
         return "size" if index == self.tile else self.function.extent_name(extent(index))
@@ -358,17 +376,18 @@ class _Writer(ValueWriter):
             elif self.is_local(statement.target):
                 if isinstance(statement, Accumulate) and not around:
                     return False
-            elif loop.index not in self.key(statement.target):
+            elif not any(loop.index in indices(subscript) for subscript in self.key(statement.target)):
                 return False
         return True
 
     def total(self, loop: Loop, scope: Scope) -> str | None:
         """A sum along rows as a call; None where it has to be a loop."""
-        if len(loop.body) != 1 or not isinstance(statement := loop.body[0], Accumulate):
+        if isinstance(loop.mode, Scan) or len(loop.body) != 1 or not isinstance(statement := loop.body[0], Accumulate):
             return None
         n = extent(loop.index)
         short = isinstance(n, int) and n < SHORT and loop.index != self.tile
-        if short or not statement.equation.is_sum or loop.index in self.key(statement.target):
+        along = loop.index in indices(statement.target)
+        if short or not loop.is_whole or not statement.equation.is_sum or along:
             return None
         value = statement.value
         factors = (value,) if is_reference(value) else product_factors(value) or ()
@@ -377,18 +396,6 @@ class _Writer(ValueWriter):
         rows = [self.address(factor, scope, (loop.index,)) for factor in factors]
         call = "sum" if len(rows) == 1 else "dot"
         return f"{self.text_of(statement.target, scope)} += {call}({', '.join([self.stop(loop.index), *rows])});"
-
-    def integer_text(self, value: Expr, scope: Scope) -> str:
-        """A sum of indices, lengths and integers."""
-
-        def factor(part: Expr) -> str:
-            if isinstance(part, Idx):
-                name = self.position(part, scope, Place.INPUT)
-                return f"({name})" if part == self.tile else name
-            return str(part) if isinstance(part, Integer) else self.function.extent_name(part)
-
-        products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
-        return " + ".join(sorted("*".join(product) for product in products))
 
     def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""
@@ -521,6 +528,16 @@ class _Writer(ValueWriter):
     def setting(self, name: str, text: str) -> str:
         return f"const {self.function.real} {name} = {text};"
 
+    def beginning(self, name: str) -> list[str]:
+        return [f"{self.function.real} {name};"]
+
+    def changing(self, name: str, text: str) -> str:
+        return f"{name} = {text};"
+
+    def choosing(self, condition: str, then: Sequence[str], otherwise: Sequence[str]) -> list[str]:
+        inside = [*(f"    {line}" for line in then), "} else {", *(f"    {line}" for line in otherwise)]
+        return [f"if ({condition}) {{", *inside, "}"]
+
     def as_real(self, integer: str) -> str:
         return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
 
@@ -575,7 +592,7 @@ class _Writer(ValueWriter):
     def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
         """A subscript; work arrays of a tile count samples from its first."""
         if not isinstance(subscript, Idx):
-            return str(int(subscript))
+            return str(int(subscript)) if subscript.is_Integer else self.integer_text(subscript, scope)
         name = scope[subscript]
         if subscript != self.tile or place is Place.TILE:
             return name
@@ -592,14 +609,16 @@ class _Writer(ValueWriter):
     def stride(self, reference: Expr, index: Idx) -> str:
         """How far elements are from each other along an index."""
         shape = self.program.storage_of(reference).shape
-        return next((s for i, s in zip(self.key(reference), self.strides(shape)) if i == index), "0")
+        steps = steps_of(self.key(reference), {index: Integer(1)})
+        found = [s if step == 1 else f"{step}*{s}" for step, s in zip(steps, self.strides(shape)) if step != 0]
+        return " + ".join(found) or "0"
 
     def is_row(self, reference: Expr, index: Idx) -> bool:
         """Whether the elements of an array of real numbers along an index are neighbours."""
         if self.is_local(reference) or self.program.graph.variable(base_name(reference)).kind == "integer":
             return False
         key = self.key(reference)
-        return bool(key) and key[-1] == index and key.count(index) == 1
+        return bool(key) and key[-1] == index and not any(index in indices(other) for other in key[:-1])
 
 
 def _add(writer: _Writer, target: str, value: str) -> Iterator[str]:

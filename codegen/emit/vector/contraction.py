@@ -8,8 +8,10 @@ the lanes is contiguous along them, of the other one number is read at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -20,12 +22,15 @@ INT = ir.IntType(64)
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """The address of an element and how far apart neighbours are, in elements."""
+class Array:
+    """The address of an element and how far apart neighbours along each axis are, in elements."""
 
     pointer: ir.Value
-    row: ir.Value | int
-    column: ir.Value | int
+    steps: tuple[ir.Value | int, ...]
+
+
+Range: TypeAlias = tuple[ir.Value, ir.Value]
+"""The first value of an index, and the one that it ends before."""
 
 
 def balanced(total: int, most: int) -> tuple[tuple[int, int], ...]:
@@ -56,11 +61,17 @@ BLOCKING = {64: Blocking(24), 32: Blocking(12, 3), 16: Blocking(12, 3)}
 
 
 def product_over_lanes(
-    lanes: Lanes, blocking: Blocking, rows: int, depth: int, out: Matrix, operands: Sequence[Matrix], count: ir.Value
+    lanes: Lanes,
+    blocking: Blocking,
+    rows: int,
+    sums: Sequence[Range],
+    out: Array,
+    operands: Sequence[Array],
+    count: ir.Value,
 ) -> None:
     """``out[j, s] = Σ_k left[j, k]·right[k, s]`` for ``count`` samples s, rounded up to whole vectors.
 
-    out and right are contiguous along s.
+    k are as many indices as there are ``sums``; out and right are contiguous along s.
     """
     left, right = operands
     builder, width = lanes.builder, lanes.width
@@ -70,11 +81,11 @@ def product_over_lanes(
             start = builder.mul(vector, INT(width))
             for block, j in _blocks(builder, rows, blocking.rows(size)):
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(block * size)]
-                with steps(builder, INT(0), INT(depth), 1) as k:
-                    row = _at(builder, right, k, start)
+                with nested(builder, sums) as k:
+                    row = _at(builder, right, *k, start)
                     others = [lanes.load(builder.gep(row, [INT(v * width)])) for v in range(size)]
                     for r in range(block):
-                        factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), k)))
+                        factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), *k)))
                         for v, other in enumerate(others):
                             _add_product(lanes, totals[r * size + v], factor, other)
                 for r in range(block):
@@ -85,7 +96,7 @@ def product_over_lanes(
 
 
 def product_over_samples(
-    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Matrix, operands: Sequence[Matrix], count: ir.Value
+    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
 ) -> None:
     """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s.
 
@@ -109,30 +120,54 @@ SUMS = 8
 
 
 def sum_across_lanes(
-    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Matrix, operands: Sequence[Matrix], count: ir.Value
+    lanes: Lanes,
+    blocking: Blocking,
+    rows: int,
+    columns: Sequence[int],
+    sums: Sequence[Range],
+    out: Array,
+    operands: Sequence[Array],
+    count: ir.Value,
 ) -> None:
-    """``out[i, j] += Σ_s (left[i, s]·right[j, s] + …)`` over the first ``count`` samples s, a product for each pair.
+    """``out[i, j] += Σ_k,s (left[i, k, s]·right[j, k, s] + …)`` over the first ``count`` samples s, of each pair.
 
-    All operands are contiguous along s, and out along j. The lanes of a block of accumulators are added last.
+    j and k are as many indices as there are ``columns`` and ``sums``. All operands are contiguous along s. The lanes of
+    a block of accumulators are added last.
     """
     builder, width = lanes.builder, lanes.width
     whole = builder.and_(count, INT(-width))
     rest = builder.sub(count, whole)
-    for across, j in _blocks(builder, columns, min(SUMS, width)):
-        for down, i in _blocks(builder, rows, blocking.rows(across)):
-            totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
-            for left, right in zip(operands[::2], operands[1::2]):
-                lefts = [_at(builder, left, _plus(builder, i, r), INT(0)) for r in range(down)]
-                rights = [_at(builder, right, _plus(builder, j, c), INT(0)) for c in range(across)]
-                with steps(builder, INT(0), whole, width) as s:
-                    _add_products(lanes, totals, lefts, rights, s, None)
-                with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
-                    _add_products(lanes, totals, lefts, rights, whole, rest)
-            for r in range(down):
-                row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
-                place = _at(builder, out, _plus(builder, i, r), j)
-                masked = None if across == width else INT(across)
-                _store(lanes, lanes.add(_load(lanes, place, masked), lanes.sums(row)), place, masked)
+    *around, last = columns
+    with nested(builder, [(INT(0), INT(n)) for n in around]) as before:
+        for across, j in _blocks(builder, last, min(SUMS, width)):
+            for down, i in _blocks(builder, rows, blocking.rows(across)):
+                totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
+                for left, right in zip(operands[::2], operands[1::2]):
+                    with nested(builder, sums) as k:
+                        lefts = [_at(builder, left, _plus(builder, i, r), *k, INT(0)) for r in range(down)]
+                        rights = [_at(builder, right, *before, _plus(builder, j, c), *k, INT(0)) for c in range(across)]
+                        with steps(builder, INT(0), whole, width) as s:
+                            _add_products(lanes, totals, lefts, rights, s, None)
+                        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+                            _add_products(lanes, totals, lefts, rights, whole, rest)
+                for r in range(down):
+                    row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
+                    place = _at(builder, out, _plus(builder, i, r), *before, j)
+                    _add_sums(lanes, row, place, out.steps[-1])
+
+
+def _add_sums(lanes: Lanes, vectors: Sequence[ir.Value], place: ir.Value, step: ir.Value | int) -> None:
+    """Add the sums of the lanes of some vectors to numbers in memory, so many apart."""
+    builder = lanes.builder
+    if step == 1:
+        masked = None if len(vectors) == lanes.width else INT(len(vectors))
+        _store(lanes, lanes.add(_load(lanes, place, masked), lanes.sums(vectors)), place, masked)
+        return
+    sums = lanes.sums(vectors)
+    for lane in range(len(vectors)):
+        at = builder.gep(place, [_times(builder, INT(lane), step)])
+        value = builder.extract_element(sums, ir.IntType(32)(lane))
+        builder.store(builder.fadd(builder.load(at), value), at)
 
 
 def _add_products(
@@ -157,9 +192,9 @@ def _sum_over_samples(
     rows: int,
     strips: tuple[int, int, int],
     masked: ir.Value | None,
-    out: Matrix,
-    left: Matrix,
-    right: Matrix,
+    out: Array,
+    left: Array,
+    right: Array,
     count: ir.Value,
 ) -> None:
     """Some columns of :func:`product_over_samples`: the first, the number of strips and the vectors in each."""
@@ -308,6 +343,13 @@ def steps(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int) -> 
         yield i
 
 
+@contextmanager
+def nested(builder: ir.IRBuilder, ranges: Sequence[Range]) -> Iterator[list[ir.Value]]:
+    """Loops over some indices, the last innermost."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(steps(builder, first, last, 1)) for first, last in ranges]
+
+
 def _strips(builder: ir.IRBuilder, vectors: ir.Value, most: int) -> Iterator[tuple[int, ir.Value, ir.Value]]:
     """Strips of as many vectors as a block takes, then single ones: (vectors a strip, first vector, last)."""
     whole = builder.mul(builder.udiv(vectors, INT(most)), INT(most))
@@ -342,9 +384,9 @@ def _plus(builder: ir.IRBuilder, value: ir.Value, more: int) -> ir.Value:
     return builder.add(value, INT(more)) if more else value
 
 
-def _at(builder: ir.IRBuilder, matrix: Matrix, row: ir.Value, column: ir.Value) -> ir.Value:
-    offset = builder.add(_times(builder, row, matrix.row), _times(builder, column, matrix.column))
-    return builder.gep(matrix.pointer, [offset])
+def _at(builder: ir.IRBuilder, array: Array, *places: ir.Value) -> ir.Value:
+    offsets = [_times(builder, place, step) for place, step in zip(places, array.steps, strict=True)]
+    return builder.gep(array.pointer, [reduce(builder.add, offsets)])
 
 
 def _times(builder: ir.IRBuilder, value: ir.Value, factor: ir.Value | int) -> ir.Value:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from llvmlite import ir
 from numba.core import cgutils
-from sympy import Expr, Idx
+from sympy import Expr, Idx, Integer
 
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
     BLOCKING,
-    Matrix,
+    Array,
     narrow_to_lanes,
     product_over_lanes,
     product_over_samples,
@@ -20,73 +21,130 @@ from codegen.emit.vector.contraction import (
     transpose_to_lanes,
 )
 from codegen.emit.vector.plan import register_bytes
-from codegen.emit.vector.values import BYTE, INT
+from codegen.emit.vector.values import BYTE, INT, Counter, Scope
 from codegen.emit.vector.writer import Writer
-from codegen.schedule.program import Contract, Kernel, KernelKind, Place
-from codegen.walk import base_name, extent, subscripts
+from codegen.schedule.lanes import steps_of
+from codegen.schedule.program import Contract, Kernel, KernelKind, Loop, Place
+from codegen.walk import base_name, extent, size, subscripts
 
 NARROW = 4
 """Rows of up to so many numbers are taken apart as whole vectors; longer ones are transposed in squares."""
 
 
-def emit_kernel(writer: Writer, kernel: Kernel) -> None:
+def emit_kernel(writer: Writer, kernel: Kernel, scope: Scope) -> None:
     """Emit a kernel for the samples of the current tile."""
-    _KERNELS[kernel.kind](writer, kernel)
+    _KERNELS[kernel.kind](writer, kernel, scope)
 
 
-def _over_lanes(writer: Writer, kernel: Kernel) -> None:
-    (k,) = kernel.equation.reduced
-    *rows, s = kernel.equation.free
-    row = rows[0] if rows else None
-    count = 1 if row is None else int(extent(row))
-    _product(writer, kernel, product_over_lanes, (count, int(extent(k))), ((row, s), (row, k), (k, s)))
+def _over_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
+    target, left, right = kernel.equation.target, *kernel.operands
+    row, (s,) = kernel.rows[0] if kernel.rows else None, kernel.columns
+    sums = _collapsed(writer, kernel.sums, (left, right))
+    depth = [one.steps for one in sums]
+    arrays = [
+        (target, [_step(writer, target, row), _step(writer, target, s)]),
+        (left, [_step(writer, left, row), *(l for l, _ in depth)]),
+        (right, [*(r for _, r in depth), _step(writer, right, s)]),
+    ]
+    _product(writer, kernel, scope, product_over_lanes, [size(kernel.rows)], sums, arrays)
 
 
-def _across_lanes(writer: Writer, kernel: Kernel) -> None:
+def _across_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
+    target, operands = kernel.equation.target, kernel.operands
+    (i,), s = kernel.rows, writer.tile[0] if writer.tile else None
+    sums = _collapsed(writer, kernel.sums, operands)
+    columns = _collapsed(writer, [Loop(j, ()) for j in kernel.columns], (target, *operands[1::2]))
+    # Neighbours in the target are added to it as a vector.
+    columns.sort(key=lambda one: (one.steps[0] == 1, one.extent))
+    arrays = [(target, [_step(writer, target, i), *(one.steps[0] for one in columns)])]
+    for number, operand in enumerate(operands):
+        place, side = divmod(number, 2)
+        own = [one.steps[1 + place] for one in columns] if side else [_step(writer, operand, i)]
+        arrays.append((operand, [*own, *(one.steps[number] for one in sums), _step(writer, operand, s)]))
+    _product(writer, kernel, scope, sum_across_lanes, [size([i]), [one.extent for one in columns]], sums, arrays)
+
+
+def _over_samples(writer: Writer, kernel: Kernel, scope: Scope) -> None:
     i, j = kernel.equation.free
     (s,) = kernel.equation.reduced
-    pairs = [pair for _ in kernel.operands[::2] for pair in ((i, s), (j, s))]
-    _product(writer, kernel, sum_across_lanes, (int(extent(i)), int(extent(j))), ((i, j), *pairs))
+    references = (kernel.equation.target, *kernel.operands)
+    arrays = [
+        (reference, [_step(writer, reference, index) for index in pair])
+        for reference, pair in zip(references, ((i, j), (i, s), (s, j)))
+    ]
+    _product(writer, kernel, scope, product_over_samples, [size([i]), size([j])], None, arrays)
 
 
-def _over_samples(writer: Writer, kernel: Kernel) -> None:
-    i, j = kernel.equation.free
-    (s,) = kernel.equation.reduced
-    _product(writer, kernel, product_over_samples, (int(extent(i)), int(extent(j))), ((i, j), (i, s), (s, j)))
+@dataclass(frozen=True)
+class Axis:
+    """An index, or several that follow each other as one, and how far apart its neighbours are in some arrays."""
+
+    loop: Loop
+    extent: int
+    steps: tuple[int, ...]
+
+
+def _collapsed(writer: Writer, loops: Sequence[Loop], references: Sequence[Expr]) -> list[Axis]:
+    """Indices as axes; those that lie behind each other in all arrays as one."""
+    found: list[Axis] = []
+    for loop in loops:
+        n = size([loop.index])
+        axis = Axis(loop, n, tuple(_step(writer, reference, loop.index) for reference in references))
+        if found and loop.is_whole and found[-1].loop.is_whole:
+            before = found[-1]
+            if before.steps == tuple(n * step for step in axis.steps):
+                axis = Axis(loop, before.extent * n, axis.steps)
+                found.pop()
+        found.append(axis)
+    return found
 
 
 def _product(
     writer: Writer,
     kernel: Kernel,
+    scope: Scope,
     emit: Callable[..., None],
-    sizes: tuple[int, int],
-    axes: Sequence[tuple[Idx | None, Idx | None]],
+    sizes: Sequence[int | Sequence[int]],
+    sums: Sequence[Axis] | None,
+    arrays: Sequence[tuple[Expr, Sequence[int]]],
 ) -> None:
-    """Call the kernel ``emit`` of these sizes on target and operands, whose rows and columns ``axes`` name."""
-    references = (kernel.equation.target, *kernel.operands)
-    steps = [_static(writer, reference, pair) for reference, pair in zip(references, axes)]
+    """Call the kernel ``emit`` of these sizes on arrays, whose neighbours along its axes are so many apart."""
+    own = {*kernel.rows, *kernel.columns, *kernel.equation.reduced}
+    whole = [axis.loop.is_whole for axis in sums or ()]
+    bounds = [
+        end
+        for axis in sums or ()
+        if not axis.loop.is_whole
+        for end in writer.bounds(axis.loop, INT(axis.extent), scope)
+    ]
 
     def body(lanes: Lanes, arguments: Sequence[ir.Value]) -> None:
-        *pointers, samples = arguments
-        matrices = [Matrix(pointer, row, column) for pointer, (row, column) in zip(pointers, steps)]
-        emit(lanes, BLOCKING[register_bytes()], *sizes, matrices[0], matrices[1:], samples)
+        *given, samples = arguments
+        found = [Array(pointer, tuple(steps)) for pointer, (_, steps) in zip(given, arrays)]
+        ends = iter(given[len(arrays) :])
+        ranges = [(INT(0), INT(axis.extent)) if axis.loop.is_whole else (next(ends), next(ends)) for axis in sums or ()]
+        summed = () if sums is None else (ranges,)
+        emit(lanes, BLOCKING[register_bytes()], *sizes, *summed, found[0], found[1:], samples)
 
-    numbers = [*sizes, *(step for pair in steps for step in pair)]
-    _call(
-        writer, f"{emit.__name__}_{_name(*numbers)}", [*(_start(writer, r) for r in references), _count(writer)], body
-    )
+    flat = [n for part in sizes for n in (part if isinstance(part, Sequence) else [part])]
+    numbers = [*flat, *(a.extent if w else "b" for a, w in zip(sums or (), whole)), *(n for _, s in arrays for n in s)]
+    shape = "x".join(str(len(steps)) for _, steps in arrays)
+    plain = [len(steps) for _, steps in arrays] == [2] * len(arrays)
+    name = f"{emit.__name__}_{_name(*numbers)}" + ("" if plain else f"_{shape}")
+    starts = [_start(writer, reference, own, scope) for reference, _ in arrays]
+    _call(writer, name, [*starts, *bounds, _count(writer)], body)
 
 
-def _transpose(writer: Writer, kernel: Kernel) -> None:
+def _transpose(writer: Writer, kernel: Kernel, scope: Scope) -> None:
     target, source = kernel.equation.target, kernel.operands[0]
     assert writer.tile is not None
     to_lanes = subscripts(target)[-1] == writer.tile[0]
     feature = subscripts(target)[0 if to_lanes else 1]
     features = INT(int(extent(feature)))
     key = subscripts(target)
-    out, given = _static(writer, target, key)[0], _static(writer, source, key[::-1])[0]
+    out, given = _step(writer, target, key[0]), _step(writer, source, key[1])
     bounded = writer.program.storage_of(target).place is not Place.TILE
-    operands = [_start(writer, target), _start(writer, source)]
+    operands = [_start(writer, reference, {*key}, scope) for reference in (target, source)]
     arguments = [*operands, INT(out), INT(given), features, _count(writer)]
 
     if to_lanes and given == int(extent(feature)) <= NARROW:
@@ -107,7 +165,7 @@ def _transpose(writer: Writer, kernel: Kernel) -> None:
     _call(writer, name, arguments, body)
 
 
-_KERNELS: dict[KernelKind, Callable[[Writer, Kernel], None]] = {
+_KERNELS: dict[KernelKind, Callable[[Writer, Kernel, Scope], None]] = {
     KernelKind.OVER_LANES: _over_lanes,
     KernelKind.OVER_SAMPLES: _over_samples,
     KernelKind.ACROSS_LANES: _across_lanes,
@@ -120,11 +178,15 @@ def _count(writer: Writer) -> ir.Value:
     return writer.tile[2]
 
 
-def _start(writer: Writer, reference: Expr) -> ir.Value:
-    """The address of the element at index 0, at the first sample of the tile where samples are an axis."""
+def _start(writer: Writer, reference: Expr, own: Collection[Expr], scope: Scope) -> ir.Value:
+    """The address of the element where a kernel's ``own`` indices are 0, at the first sample of the tile."""
     storage, name = writer.program.storage_of(reference), base_name(reference)
     base = writer.base(storage, name)
     assert writer.tile is not None
+    key = [subscripts(reference)[axis] for axis in storage.axes]
+    if not all(subscript in own for subscript in key):
+        zeros = {index: Counter(INT(0)) for index in own if isinstance(index, Idx)}
+        return writer.builder.gep(base, [writer.offset(reference, storage, {**scope, **zeros})])
     if storage.place is Place.TILE or writer.tile[0] not in subscripts(reference):
         return base
     axis = subscripts(reference).index(writer.tile[0])
@@ -135,19 +197,20 @@ def _start(writer: Writer, reference: Expr) -> ir.Value:
     return writer.builder.gep(base, [offset])
 
 
-def _static(writer: Writer, reference: Expr, axes: Sequence[Idx | None]) -> list[int]:
-    """How far apart neighbours along each of these indices are, 0 for None; all but a first axis are integers."""
-    storage, key = writer.program.storage_of(reference), subscripts(reference)
-    steps: dict[Expr, int] = {}
-    step = 1
+def _step(writer: Writer, reference: Expr, index: Expr | None) -> int:
+    """How far apart neighbours along an index are, 0 without one; all but a first axis are integers."""
+    if index is None:
+        return 0
+    storage, found, step = writer.program.storage_of(reference), 0, 1
     for axis, n in reversed(list(zip(storage.axes, storage.shape))):
-        steps[key[axis]] = step
+        (more,) = steps_of([subscripts(reference)[axis]], {index: Integer(1)})
+        found += int(more) * step
         step *= n if isinstance(n, int) else 0
-    return [0 if index is None else steps[index] for index in axes]
+    return found
 
 
-def _name(*numbers: int) -> str:
-    return "_".join(map(str, numbers))
+def _name(*numbers: int | str) -> str:
+    return "_".join(str(number).replace("-", "m") for number in numbers)
 
 
 def _call(

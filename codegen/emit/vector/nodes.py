@@ -20,7 +20,8 @@ from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
 from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.ir.constants import as_float
-from codegen.walk import postorder
+from codegen.schedule.cut import is_guard, is_sum_of_indices
+from codegen.walk import is_leaf, postorder
 
 _Of = Callable[[Basic], Value]
 
@@ -28,9 +29,21 @@ _Of = Callable[[Basic], Value]
 def evaluate(w: Writer, expression: Expr, scope: Scope) -> Value:
     """The value of an expression that has been through the passes, each shared node computed once."""
     results: dict[int, Value] = {}
-    for node in postorder(expression):
-        results[id(node)] = _node(w, node, scope, lambda part: results[id(part)])
+    for node in postorder(expression, lambda node: is_leaf(node) or is_guard(node)):
+        if is_guard(node):
+            results[id(node)] = _branches(w, list(node.args), scope)
+        else:
+            results[id(node)] = _node(w, node, scope, lambda part: results[id(part)])
     return results[id(expression)]
+
+
+def _branches(w: Writer, branches: list[Basic], scope: Scope) -> Value:
+    """A choice of which each branch is evaluated under its condition alone."""
+    (value, condition), *rest = (branches[0].args, *branches[1:])
+    if condition == True:  # noqa: E712 - a SymPy boolean
+        return evaluate(w, value, scope)
+    otherwise = (lambda: _branches(w, rest, scope)) if rest else (lambda: w.real(float("nan")))
+    return w.where(evaluate(w, condition, scope), lambda: evaluate(w, value, scope), otherwise)
 
 
 def unsupported(expression: Expr) -> str | None:
@@ -124,6 +137,13 @@ def _equal(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     return w.choose(condition, w.real(1.0), w.real(0.0))
 
 
+def _relation(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    integers = [w.values(w.counter(a, scope)) for a in node.args if is_sum_of_indices(a)]
+    if len(integers) < 2:
+        return w.compare(node.rel_op, of(node.args[0]), of(node.args[1]))
+    return w.apply(lambda lanes, x, y: w.builder.icmp_signed(node.rel_op, x, y), *integers)
+
+
 def _clip(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     x, low, high = (of(a) for a in node.args)
     return w.choose(w.compare("<", x, low), low, w.choose(w.compare(">", x, high), high, x))
@@ -173,7 +193,7 @@ _NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of
     (f.select, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), of(n.args[1]), of(n.args[2]))),
     (Piecewise, _piecewise),
     (ExprCondPair, lambda w, node, scope, of: of(node.args[0])),
-    (Relational, lambda w, n, s, of: w.compare(n.rel_op, of(n.args[0]), of(n.args[1]))),
+    (Relational, _relation),
     (And, _logic("and_")),
     (Or, _logic("or_")),
     (Not, lambda w, node, scope, of: w.apply(lambda lanes, x: w.builder.not_(x), of(node.args[0]))),

@@ -27,7 +27,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import Extent, base_name, is_leaf, is_sample, postorder, references, subscripts
+from codegen.walk import Extent, base_name, indices, is_leaf, is_sample, postorder, references
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""
@@ -93,7 +93,8 @@ class Plan:
     def samples_in_lanes(self) -> bool:
         """Whether a loop over the samples runs in lanes, of which few samples fill few."""
         over = self.program.samples
-        return over is not None and any(lane_of([step]) is not None for step in over.body if isinstance(step, Loop))
+        steps = () if over is None else walk(over.body)
+        return any(isinstance(s, Loop) and s.index == over.index and lane_of([s]) is not None for s, _ in steps if over)
 
     @property
     def workspace(self) -> str:
@@ -235,7 +236,7 @@ def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None
             cell = cell_of(statement.target)
             totals.add(cell)
             fill, outside = fills[cell]
-            if fill.over and lane_of(outside) is None and lane not in subscripts(statement.target):
+            if fill.over and lane_of(outside) is None and lane not in indices(statement.target):
                 sums[cell] = program.storage_of(statement.target).shape
     summed, modes = tuple(_sums(program)), [s.mode for s, _ in placed if isinstance(s, Loop)]
     return Plan(

@@ -173,7 +173,8 @@ class _Text:
         place = self.places[cell.name]
         offset = 0
         for n, size in zip(cell.pattern, place[1]):
-            offset = offset * size + (n or 0)
+            assert isinstance(n, int)
+            offset = offset * size + n
         return _Element(place[0].base, place[0].offset + offset * place[2])
 
     def pointer(self, element: _Element) -> str:

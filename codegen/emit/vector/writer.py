@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
+from itertools import zip_longest
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -24,6 +25,7 @@ from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value
 from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.program import (
     Accumulate,
+    Bound,
     Contract,
     Fill,
     Kernel,
@@ -31,6 +33,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Samples,
+    Scan,
     Serial,
     Set,
     Statement,
@@ -38,7 +41,7 @@ from codegen.schedule.program import (
     Store,
     Vector,
 )
-from codegen.walk import Extent, base_name, extent, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_plain, subscripts
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Forms:
     """How what is no statement is written: the value of an expression, a step on a tile, a product of whole arrays."""
 
     evaluate: Callable[[Writer, Expr, Scope], Value]
-    kernel: Callable[[Writer, Kernel], None]
+    kernel: Callable[[Writer, Kernel, Scope], None]
     contract: Callable[[Writer, Contract], None]
 
 
@@ -119,7 +122,7 @@ class Writer:
     def block(self, statements: Sequence[Statement], scope: Scope) -> None:
         """The statements of one block; what they fill is finished after the loop that follows."""
         filled: list[Fill] = []
-        for statement in statements:
+        for statement, following in zip_longest(statements, statements[1:]):
             match statement:
                 case Set():
                     self.store(statement.target, self._forms.evaluate(self, statement.value, scope), scope)
@@ -130,15 +133,16 @@ class Writer:
                     filled.append(statement)
                 case Loop():
                     self.loop(statement, scope)
-                    for fill in filled:
-                        self.finish(fill, scope)
-                    filled = []
+                    if not _goes_on(following):
+                        for fill in filled:
+                            self.finish(fill, scope)
+                        filled = []
                 case Store():
                     self.store_output(statement, scope)
                 case Contract():
                     self._forms.contract(self, statement)
                 case Kernel():
-                    self._forms.kernel(self, statement)
+                    self._forms.kernel(self, statement, scope)
 
     def samples(self, samples: Samples, first: ir.Value, last: ir.Value) -> None:
         """The samples from ``first`` up to, but not including, ``last``."""
@@ -170,23 +174,56 @@ class Writer:
             case One(value):
                 self.at_the_one(loop, value, n, scope)
             case Serial():
-                with self.range(INT(0), n, 1) as i:
+                with self.range(*self.bounds(loop, n, scope), 1) as i:
+                    self.block(loop.body, {**scope, loop.index: Counter(i)})
+            case Scan(step):
+                first, last = self.bounds(loop, n, scope)
+                with self.range(first, last, 1) as i:
+                    if step < 0:
+                        i = self.builder.sub(self.builder.add(first, self.builder.sub(last, INT(1))), i)
                     self.block(loop.body, {**scope, loop.index: Counter(i)})
             case Vector(width):
-                self.in_vectors(loop, width, over_tile, n, scope)
+                self.in_vectors(loop, width, over_tile, self.bounds(loop, n, scope), scope)
 
-    def in_vectors(self, loop: Loop, width: int, over_tile: bool, n: ir.Value, scope: Scope) -> None:
+    def bounds(self, loop: Loop, n: ir.Value, scope: Scope) -> tuple[ir.Value, ir.Value]:
+        """Where a loop over a range of ``n`` values begins and what it ends before."""
+        if loop.is_whole:
+            return INT(0), n
+        starts, stops = ([self.bound(b, scope) for b in bounds] for bounds in (loop.starts, loop.stops))
+        return reduce(self.larger, starts), reduce(lambda a, b: self.larger(a, b, "<"), stops)
+
+    def bound(self, bound: Bound, scope: Scope) -> ir.Value:
+        over = self.counter(bound.over, scope).base
+        if bound.divisor == 1:
+            return over
+        if isinstance(over, ir.Constant):
+            return INT(int(over.constant / bound.divisor))
+        return self.builder.sdiv(over, INT(bound.divisor))
+
+    def larger(self, a: ir.Value, b: ir.Value, relation: str = ">") -> ir.Value:
+        """The larger of two integers, or with the other relation the smaller."""
+        if isinstance(a, ir.Constant) and isinstance(b, ir.Constant):
+            return a if (a.constant > b.constant) == (relation == ">") else b
+        return self.builder.select(self.builder.icmp_signed(relation, a, b), a, b)
+
+    def in_vectors(
+        self, loop: Loop, width: int, over_tile: bool, bounds: tuple[ir.Value, ir.Value], scope: Scope
+    ) -> None:
         """A loop ``width`` values at a time, the last of them masked."""
-        if not over_tile:
-            known = extent(loop.index)
-            full = isinstance(known, int) and known % width == 0
-            with self.range(INT(0), n, width) as i:
-                self.in_lanes(loop, i, None if full else self.builder.sub(n, i), scope)
+        first, last = bounds
+        if not over_tile and loop.is_whole and isinstance(known := extent(loop.index), int):
+            full = known % width == 0
+            with self.range(first, last, width) as i:
+                self.in_lanes(loop, i, None if full else self.builder.sub(last, i), scope)
             return
+        if not loop.is_whole:
+            last = self.larger(first, last)
+        n = last if loop.is_whole else self.builder.sub(last, first)
         whole = self.builder.and_(n, INT(-width))
-        with self.range(INT(0), whole, width) as i:
+        whole = whole if loop.is_whole else self.builder.add(first, whole)
+        with self.range(first, whole, width) as i:
             self.in_lanes(loop, i, None, scope)
-        rest = self.builder.sub(n, whole)
+        rest = self.builder.sub(last, whole)
         with self.builder.if_then(self.builder.icmp_signed(">", rest, INT(0)), likely=False):
             self.in_lanes(loop, whole, rest, scope)
 
@@ -272,14 +309,14 @@ class Writer:
             lanes = self.wide if total.lanes else self.scalar
             before = self.builder.load(total.slot)
             after = self.combined(statement, lanes, before, [self.spread_real(v, total.lanes) for v in values])
-            if self.mask is not None and (total.combine or self.some_lanes):
-                after = self.wide.select(self.mask, after, before)
+            if self.counting is not None and (total.combine or self.some_lanes):
+                after = self.wide.select(self.counting, after, before)
             self.builder.store(after, total.slot)
         elif key in self.plan.lane_sums:
             place = self.element(key, self.offset(statement.target, self.program.storage_of(statement.target), scope))
             sum_ = self.native.load(place)
             vectors = [self.spread_real(v, True) for v in values]
-            masks = [None] * self.plan.width if self.mask is None else list(self.parts(self.mask))
+            masks = [None] * self.plan.width if self.counting is None else list(self.parts(self.counting))
             for mask, *parts in zip(masks, *(self.parts(v) for v in vectors)):
                 added = self.combined(statement, self.native, sum_, parts)
                 sum_ = added if mask is None else self.native.select(mask, added, sum_)
@@ -293,6 +330,14 @@ class Writer:
             if self.some_lanes:
                 after = lanes.select(self.mask, after, before)
             self.store(statement.target, Value(after, in_lanes), scope)
+
+    @property
+    def counting(self) -> ir.Value | None:
+        """The lanes that count in a sum of all lanes: outside of lanes, where a part of it may be, the first."""
+        if self.lane is not None:
+            return self.mask
+        flags = [1] + [0] * (self.plan.width - 1)
+        return ir.Constant(ir.VectorType(ir.IntType(1), self.plan.width), flags)
 
     def summands(self, statement: Accumulate, scope: Scope) -> list[Value]:
         """What is added: a value, or the two factors of a product."""
@@ -373,7 +418,7 @@ class Writer:
     def position(self, subscript: Expr, scope: Scope, place: Place) -> ir.Value:
         """The value of a subscript, of the first lane if there are lanes; tiles count samples from their first."""
         if not isinstance(subscript, Idx):
-            return INT(int(subscript))
+            return INT(int(subscript)) if subscript.is_Integer else self.counter(subscript, scope).base
         here = scope[subscript].base
         if self.tile is not None and subscript == self.tile[0] and place is not Place.TILE:
             return self.builder.add(self.tile[1], here)
@@ -392,11 +437,16 @@ class Writer:
         stride: ir.Value | int = 0
         step: ir.Value | int = 1
         for axis, n in reversed(list(zip(storage.axes, storage.shape))):
-            subscript = subscripts(reference)[axis]
-            if isinstance(subscript, Idx) and scope[subscript].lanes:
-                stride = _add(self.builder, stride, _multiply(self.builder, scope[subscript].step, step))
+            if (apart := self.apart(subscripts(reference)[axis], scope)) != 0:
+                stride = _add(self.builder, stride, _multiply(self.builder, apart, step))
             step = _multiply(self.builder, step, n if isinstance(n, int) else self.extent(n))
         return stride
+
+    def apart(self, subscript: Expr, scope: Scope) -> ir.Value | int:
+        """How much more a subscript is in each lane than in the one before."""
+        if not any(scope[index].lanes for index in indices(subscript)):
+            return 0
+        return scope[subscript].step if isinstance(subscript, Idx) else self.counter(subscript, scope).step
 
     def address(self, reference: Expr, scope: Scope) -> Address:
         """Where a vertex is kept, of the first lane, and how its lanes lie."""
@@ -431,7 +481,7 @@ class Writer:
         found = self.address(reference, scope)
         element = INT if self.program.graph.variable(name).kind == "integer" else self.scalar.format.real
         # Where lanes have been chosen, the others may be anywhere.
-        apart = self.some_lanes and any(isinstance(i, Idx) and scope[i].lanes for i in subscripts(reference))
+        apart = self.some_lanes and (not is_plain(reference) or any(scope[i].lanes for i in indices(reference)))
         if found.stride == 0 and not apart:
             return Value(self.builder.load(found.pointer), False)
         if found.stride == -1:
@@ -605,8 +655,31 @@ class Writer:
     def choose(self, condition: Value, a: Value, b: Value) -> Value:
         return self.apply(lambda lanes, m, x, y: self.builder.select(m, x, y), condition, a, b)
 
+    def where(self, condition: Value, then: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
+        """One of two values, of which the other is not evaluated, or in no lane that counts."""
+        if not condition.lanes:
+            lanes = self.lane is not None
+            slot = cgutils.alloca_once(self.builder, (self.wide if lanes else self.scalar).real_type)
+            with self.builder.if_else(condition.llvm) as branches:
+                for branch, value in zip(branches, (then, otherwise)):
+                    with branch:
+                        self.builder.store(self.spread_real(value(), lanes), slot)
+            return Value(self.builder.load(slot), lanes)
+        outer = self.mask, self.some_lanes
+        values = []
+        for holds, value in ((condition.llvm, then), (self.builder.not_(condition.llvm), otherwise)):
+            self.mask, self.some_lanes = self.masked(holds), True
+            values.append(value())
+            self.mask, self.some_lanes = outer
+        return self.choose(condition, *values)
+
     def compare(self, relation: str, a: Value, b: Value) -> Value:
         return self.apply(lambda lanes, x, y: lanes.compare(relation, x, y), a, b)
+
+
+def _goes_on(following: Statement | None) -> bool:
+    """Whether the statement after a loop is a further part of its range."""
+    return isinstance(following, Loop) and following.follows
 
 
 def lay_out(

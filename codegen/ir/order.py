@@ -1,0 +1,297 @@
+"""An order in which equations can be evaluated; those that read each other's earlier values go step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple
+
+from sympy import Expr, Idx, Integer
+
+from codegen.errors import GraphError
+from codegen.ir.affine import affine
+from codegen.ir.cells import Cell, Pattern, overlap
+from codegen.ir.equation import Equation
+from codegen.ir.ranges import elements_read
+from codegen.ir.validation import quote
+from codegen.walk import Extent, as_extent, extent, reindex, subscripts
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Equations that are evaluated at one place of an axis, in order, then at the next: a recurrence.
+
+    ``axes`` says which axis of each variable it is, and ``shifts`` the place of its first element; ``step`` is 1 from
+    the first place on, −1 from the last.
+
+    >>> from codegen import Index, Variable, Graph
+    >>> t, u = Index("t", 4), Variable("u", (5,))
+    >>> graph = Graph((Variable("a"),), (Equation(u[0], Variable("a").symbol), Equation(u[t + 1], 2 * u[t])), ("u",))
+    >>> scan = graph.steps[1]
+    >>> scan.axes, scan.step, scan.index(graph.equations[1]), scan.shift(graph.equations[1]), scan.length
+    ({'u': 0}, 1, t, 0, 4)
+    """
+
+    parts: tuple[Equation | Scan, ...]
+    axes: Mapping[str, int]
+    shifts: Mapping[str, int]
+    step: int
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """The equations of all parts."""
+        return tuple(chain.from_iterable(p.equations if isinstance(p, Scan) else (p,) for p in self.parts))
+
+    def index(self, equation: Equation) -> Idx:
+        """The index of an equation that counts its steps."""
+        return _form(equation.target, self.axes[equation.name])[0]
+
+    def shift(self, equation: Equation) -> int:
+        """The place at which the index of an equation is 0."""
+        return _form(equation.target, self.axes[equation.name])[1] + self.shifts[equation.name]
+
+    @property
+    def length(self) -> Extent:
+        """The number of places."""
+        ends = [as_extent(self.shift(e) + extent(self.index(e))) for e in self.equations]
+        return max(ends, key=lambda n: n if isinstance(n, int) else int(n.as_coeff_Add()[0]))
+
+    def at(self, equation: Equation, place: Expr) -> Equation:
+        """One of its equations at a place of the axis, which takes the index's."""
+        return moved_to(equation, self.index(equation), place - self.shift(equation))
+
+
+def moved_to(equation: Equation, index: Idx, value: Expr) -> Equation:
+    """An equation with a value for one of its target's indices."""
+    at = {index: value}
+    return Equation(reindex(equation.target, at), reindex(equation.body, at), equation.reduction, equation.reduced)
+
+
+def written_out(step: Equation | Scan, size: Callable[[Extent], int]) -> Iterator[Equation]:
+    """An equation; of a scan those of each place, in order."""
+    if not isinstance(step, Scan):
+        yield step
+        return
+    for place in range(size(step.length))[:: step.step]:
+        for part in step.parts:
+            at_place = _at_place(step, part, place, size)
+            if at_place is not None:
+                yield from written_out(at_place, size)
+
+
+def _at_place(scan: Scan, part: Equation | Scan, place: int, size: Callable[[Extent], int]) -> Equation | Scan | None:
+    """A part at one place of the axis; None if it has no value there."""
+    if isinstance(part, Scan):
+        inner = [found for one in part.parts if (found := _at_place(scan, one, place, size)) is not None]
+        return replace(part, parts=tuple(inner)) if inner else None
+    first = scan.shift(part)
+    return scan.at(part, Integer(place)) if first <= place < first + size(extent(scan.index(part))) else None
+
+
+def _form(reference: Expr, axis: int) -> tuple[Idx, int]:
+    found = _step_of(reference, axis)
+    assert found is not None, reference
+    return found
+
+
+def _step_of(reference: Expr, axis: int) -> tuple[Idx, int] | None:
+    """Index and constant of t + 1; None for any other subscript."""
+    form = affine(subscripts(reference)[axis])
+    if form is None or [factor for _, factor in form.coefficients] != [1] or not form.constant.is_Integer:
+        return None
+    return form.indices[0], int(form.constant)
+
+
+class _Read(NamedTuple):
+    """An equation reads by a reference what another assigns."""
+
+    reader: int
+    reference: Expr
+    read: int
+
+
+def in_steps(equations: tuple[Equation, ...]) -> tuple[Equation | Scan, ...]:
+    """A stable topological order: as given where that works, otherwise each equation after what it reads.
+
+    Raises :class:`GraphError` for equations that depend on each other otherwise than step by step.
+    """
+    if _is_in_order(equations):
+        return equations
+    reads = list(_reads(equations))
+    if all(read.read < read.reader for read in reads):
+        return equations
+    return _ordered(equations, range(len(equations)), reads)
+
+
+def flat(steps: Sequence[Equation | Scan]) -> tuple[Equation, ...]:
+    """The equations of steps."""
+    return tuple(chain.from_iterable(step.equations if isinstance(step, Scan) else (step,) for step in steps))
+
+
+def _is_in_order(equations: Sequence[Equation]) -> bool:
+    """Whether each equation reads inputs and whole vertices before it alone, as it does after most passes."""
+    there: set[Cell] = set()
+    assigned = {equation.name for equation in equations}
+    for equation in equations:
+        for access in equation.accesses[1:]:
+            if access.cell not in there and access.cell[0] in assigned:
+                return False
+        there.add(equation.cell)
+    return True
+
+
+def _reads(equations: Sequence[Equation]) -> Iterator[_Read]:
+    """What each equation reads of the others, and of itself."""
+    positions: dict[str, dict[Pattern, int]] = {}
+    for position, equation in enumerate(equations):
+        name, pattern = equation.cell
+        positions.setdefault(name, {})[pattern] = position
+    for position, equation in enumerate(equations):
+        for reference, (name, pattern), *_ in equation.reads:
+            cells = positions.get(name, {})
+            if pattern in cells:
+                yield _Read(position, reference, cells[pattern])
+                continue
+            part = elements_read(reference)
+            for other, read in cells.items():
+                if overlap(part, other):
+                    yield _Read(position, reference, read)
+
+
+def _ordered(
+    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read]
+) -> tuple[Equation | Scan, ...]:
+    """These equations, each after what it reads; those that read each other as scans."""
+    needs: dict[int, list[int]] = {position: [] for position in among}
+    for read in reads:
+        needs[read.reader].append(read.read)
+    found: list[Equation | Scan] = []
+    for component in _components(needs):
+        if len(component) == 1 and component[0] not in needs[component[0]]:
+            found.append(equations[component[0]])
+        else:
+            inside = [read for read in reads if read.reader in component and read.read in component]
+            found.append(_scan(equations, sorted(component), inside))
+    return tuple(found)
+
+
+def _components(needs: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+    """Those that need each other, each group after what it needs (Tarjan 1972)."""
+    number: dict[int, int] = {}
+    lowest: dict[int, int] = {}
+    waiting: list[int] = []
+    placed: set[int] = set()
+    for start in needs:
+        if start in number:
+            continue
+        stack = [(start, iter(needs[start]))]
+        number[start] = lowest[start] = len(number)
+        waiting.append(start)
+        while stack:
+            position, remaining = stack[-1]
+            new = next((n for n in remaining if n not in placed), None)
+            if new is None:
+                stack.pop()
+                if stack:
+                    lowest[stack[-1][0]] = min(lowest[stack[-1][0]], lowest[position])
+                if lowest[position] == number[position]:
+                    component = waiting[waiting.index(position) :]
+                    del waiting[-len(component) :]
+                    placed.update(component)
+                    yield component
+            elif new in number:
+                lowest[position] = min(lowest[position], number[new])
+            else:
+                number[new] = lowest[new] = len(number)
+                waiting.append(new)
+                stack.append((new, iter(needs[new])))
+
+
+# --- scans --------------------------------------------------------------------------------------------------------
+
+
+def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read]) -> Scan:
+    """The equations as a scan along an axis on which all that they read of each other lies on one side."""
+    first = equations[among[0]]
+    for axis in range(len(subscripts(first.target))):
+        axes = _aligned(equations, among, reads, axis)
+        if axes is None:
+            continue
+        offsets = [_offset(equations, read, axes) for read in reads]
+        names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
+        for step in (1, -1):
+            shifts = _shifts(names, offsets, step)
+            if shifts is None:
+                continue
+            left = [
+                read
+                for read, offset, (reader, other) in zip(reads, offsets, names)
+                if offset + shifts[other] == shifts[reader]
+            ]
+            if len(left) < len(reads):
+                first_place = min(
+                    _form(e.target, axes[e.name])[1] + shifts[e.name] for e in (equations[p] for p in among)
+                )
+                shifts = {name: shift - first_place for name, shift in shifts.items()}
+                return Scan(_ordered(equations, among, left), axes, shifts, step)
+    one = next((read for read in reads if read.read <= read.reader), reads[0])
+    target = equations[one.read].target
+    group = ", ".join(str(equations[position].target) for position in among)
+    why = f"; {group} read each other on both sides of every axis" if subscripts(target) else ""
+    raise GraphError(f"equation {quote(equations[one.reader])}: cycle, {target} depends on itself{why}")
+
+
+def _shifts(names: Sequence[tuple[str, str]], offsets: Sequence[int], step: int) -> dict[str, int] | None:
+    """How far each variable is moved along the axis so that all reads look back; None if there is no way to.
+
+    A system of differences, σ(read) + offset ≤ σ(reader), solved by as many rounds as there are variables.
+    """
+    shifts = {name: 0 for pair in names for name in pair}
+    for _ in range(len(shifts) + 1):
+        changed = False
+        for (reader, other), offset in zip(names, offsets):
+            excess = step * (shifts[other] + offset - shifts[reader])
+            if excess > 0:
+                shifts[other] -= step * excess
+                changed = True
+        if not changed:
+            return shifts
+    return None
+
+
+def _aligned(
+    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read], axis: int
+) -> dict[str, int] | None:
+    """The axis of each variable that an axis of the first is, by what is read at the same index plus an integer."""
+    axes = {equations[among[0]].name: axis}
+    known = -1
+    while len(axes) > known:
+        known = len(axes)
+        for read in reads:
+            reader, other = equations[read.reader], equations[read.read].name
+            if reader.name in axes and (own := _step_of(reader.target, axes[reader.name])) is not None:
+                same = (a for a in range(len(subscripts(read.reference))) if _has(read.reference, a, own[0]))
+                place = next(same, None)
+                if place is not None:
+                    axes.setdefault(other, place)
+    steps = all(e.name in axes and _step_of(e.target, axes[e.name]) for e in (equations[p] for p in among))
+    return axes if steps and all(_offset_or_none(equations, read, axes) is not None for read in reads) else None
+
+
+def _has(reference: Expr, axis: int, index: Idx) -> bool:
+    found = _step_of(reference, axis)
+    return found is not None and found[0] == index
+
+
+def _offset(equations: Sequence[Equation], read: _Read, axes: Mapping[str, int]) -> int:
+    found = _offset_or_none(equations, read, axes)
+    assert found is not None
+    return found
+
+
+def _offset_or_none(equations: Sequence[Equation], read: _Read, axes: Mapping[str, int]) -> int | None:
+    """How many places from where an equation assigns it reads."""
+    reader = equations[read.reader]
+    own, other = _step_of(reader.target, axes[reader.name]), _step_of(read.reference, axes[equations[read.read].name])
+    return None if own is None or other is None or own[0] != other[0] else other[1] - own[1]

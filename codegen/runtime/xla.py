@@ -1,0 +1,224 @@
+"""Compiled functions as handlers of XLA's typed foreign-function interface, whose address JAX registers.
+
+The structures are those of xla/ffi/api/c_api.h, version 0.x: a pointer or a size is a word of 8 bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, cast
+
+from llvmlite import binding, ir
+from numba.core import cgutils
+
+from codegen.dtypes import dtype_name
+from codegen.emit.lanes import FORMATS
+from codegen.emit.layout import Slot
+from codegen.emit.vector.values import BYTE, INT
+from codegen.runtime.forks import compiling
+from codegen.runtime.function import CompiledFunction
+from codegen.runtime.machine import compile_module, load_object
+from codegen.walk import is_symbolic
+
+SYMBOL = "symnn_xla_handler"
+VERSION = 0, 3
+"""Of the interface that the handler is written for."""
+ALIGNMENT = 64
+INVALID_ARGUMENT = 3
+I32 = ir.IntType(32)
+_Foreign = ctypes.CFUNCTYPE(None).__mro__[1]
+"""What every function of ctypes is."""
+
+
+class Frame(IntEnum):
+    """The words of ``XLA_FFI_CallFrame``, and of what it points to."""
+
+    EXTENSION, API = 1, 2
+    ARGUMENTS, RESULTS = 9, 14
+    """Each the address of an array of the addresses of buffers."""
+
+
+class Buffer(IntEnum):
+    """The words of ``XLA_FFI_Buffer``."""
+
+    DATA, RANK, DIMENSIONS = 3, 4, 5
+
+
+class Api(IntEnum):
+    """The words of ``XLA_FFI_Api``."""
+
+    ERROR_CREATE = 6
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A handler by its address, and what lives as long as that is good."""
+
+    address: int
+    held: object
+
+
+@compiling()
+def handler(function: CompiledFunction) -> Handler:
+    """The handler of a function: its arguments are buffers in their order, its results in theirs.
+
+    Buffers may have further axes in front, the same in all: then it is called for each entry of those. That shapes and
+    types fit is the caller's promise; integers that are out of their range end as an error of XLA.
+    """
+    module = ir.Module("handler")
+    module.triple = binding.get_process_triple()
+    code = function.c_function
+    _Writer(module, function).write()
+    loaded = load_object(compile_module(str(module)), [SYMBOL])
+    return Handler(loaded.addresses[SYMBOL], (loaded, code))
+
+
+class _Writer:
+    def __init__(self, module: ir.Module, function: CompiledFunction) -> None:
+        self.module, self.code = module, function.c_function
+        self.layout, self.extents = function.layout, function.report.compilation.graph.extents
+        self.real = FORMATS[dtype_name(function.report.dtype)].real
+        signature = ir.FunctionType(BYTE, [INT.as_pointer()])
+        self.function = ir.Function(module, signature, SYMBOL)
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+
+    def write(self) -> None:
+        """``XLA_FFI_Error* handler(XLA_FFI_CallFrame*)``."""
+        builder, frame = self.builder, self.function.args[0]
+        extension = self._word(frame, Frame.EXTENSION)
+        with builder.if_then(builder.icmp_signed("!=", extension, INT(0)), likely=False):
+            self._answer_metadata(extension)
+        # Arguments and array results are words of one table; behind them the extents.
+        slots = (*self.layout.arguments, *self.layout.arrays)
+        table = builder.alloca(INT, self.code.words)
+        results = builder.alloca(self.real, max(1, len(self.layout.scalars)))
+        given = [self._buffer(frame, Frame.ARGUMENTS, n) for n in range(len(self.layout.arguments))]
+        made = {slot.name: self._buffer(frame, Frame.RESULTS, n) for n, slot in enumerate(self.layout.results)}
+        buffers = [*given, *(made[slot.name] for slot in self.layout.arrays)]
+        for number, extent in enumerate(self.extents):
+            self._put(table, len(slots) + number, self._extent(extent, given))
+        batch = self._batch(given[0], self.layout.arguments[0]) if given else INT(1)
+        for number, (slot, buffer) in enumerate(zip(slots, buffers)):
+            if slot.shape:
+                self._put(table, number, self._word(buffer, Buffer.DATA))
+        workspace = self._workspace
+        size = self._call(workspace, INT, [table]) if workspace else INT(0)
+        block, memory = self._memory(size)
+        error = cgutils.alloca_once_value(builder, ir.Constant(BYTE, None))
+        with cgutils.for_range(builder, batch, intp=INT) as loop:
+            for number, (slot, buffer) in enumerate(zip(slots, buffers)):
+                if slot.shape:
+                    first = self._word(buffer, Buffer.DATA)
+                    self._put(table, number, builder.add(first, builder.mul(loop.index, self._bytes(slot, table))))
+                else:
+                    self._copy_number(slot, buffer, loop.index, table, number)
+            fits = self._call(self.code.address, INT, [table, memory, results])
+            with builder.if_then(builder.icmp_signed("==", fits, INT(0)), likely=False):
+                builder.store(self._error(frame), error)
+                loop.do_break()
+            for number, slot in enumerate(self.layout.scalars):
+                value = builder.load(builder.gep(results, [INT(number)]))
+                target = builder.inttoptr(self._word(made[slot.name], Buffer.DATA), self.real.as_pointer())
+                builder.store(value, builder.gep(target, [loop.index]))
+        free = cgutils.get_or_insert_function(self.module, ir.FunctionType(ir.VoidType(), [BYTE]), "free")
+        builder.call(free, [block])
+        builder.ret(builder.load(error))
+
+    @property
+    def _workspace(self) -> int | None:
+        """The address of the function that tells the bytes of a workspace, where code needs one."""
+        tells = self.code.workspace
+        return ctypes.cast(cast(Any, tells), ctypes.c_void_p).value if isinstance(tells, _Foreign) else None
+
+    def _answer_metadata(self, extension: ir.Value) -> None:
+        """Tell the version of the interface: ``Metadata_Extension`` is three words and the address of ``Metadata``."""
+        builder = self.builder
+        place = builder.inttoptr(extension, INT.as_pointer())
+        kind = builder.trunc(self._word(place, 1), I32)
+        with builder.if_then(builder.icmp_signed("==", kind, I32(1))):
+            metadata = builder.inttoptr(self._word(place, 3), INT.as_pointer())
+            version = builder.bitcast(builder.gep(metadata, [INT(3)]), I32.as_pointer())
+            for number, value in enumerate((*VERSION, 0)):  # the traits behind it
+                builder.store(I32(value), builder.gep(version, [INT(number)]))
+            builder.ret(ir.Constant(BYTE, None))
+
+    def _batch(self, buffer: ir.Value, slot: Slot) -> ir.Value:
+        """The product of the axes in front of those of the slot."""
+        builder = self.builder
+        axes = builder.sub(self._word(buffer, Buffer.RANK), INT(len(slot.shape)))
+        total = cgutils.alloca_once_value(builder, INT(1))
+        dimensions = builder.inttoptr(self._word(buffer, Buffer.DIMENSIONS), INT.as_pointer())
+        with cgutils.for_range(builder, axes, intp=INT) as loop:
+            size = builder.load(builder.gep(dimensions, [loop.index]))
+            builder.store(builder.mul(builder.load(total), size), total)
+        return builder.load(total)
+
+    def _extent(self, extent: object, given: list[ir.Value]) -> ir.Value:
+        builder = self.builder
+        for buffer, slot in zip(given, self.layout.arguments):
+            if extent in slot.shape:
+                place = builder.add(
+                    self._word(buffer, Buffer.RANK),
+                    INT(slot.shape.index(extent) - len(slot.shape)),
+                )
+                dimensions = builder.inttoptr(self._word(buffer, Buffer.DIMENSIONS), INT.as_pointer())
+                return builder.load(builder.gep(dimensions, [place]))
+        raise AssertionError(f"{extent} is no extent of an argument")
+
+    def _bytes(self, slot: Slot, table: ir.Value) -> ir.Value:
+        """Those of one array of the slot."""
+        builder, slots = self.builder, len(self.layout.arguments) + len(self.layout.arrays)
+        size = INT(8 if slot.kind == "integer" or self.real == ir.DoubleType() else 4)
+        for n in slot.shape:
+            factor = self._word(table, slots + self.extents.index(n)) if is_symbolic(n) else INT(int(n))
+            size = builder.mul(size, factor)
+        return size
+
+    def _copy_number(self, slot: Slot, buffer: ir.Value, index: ir.Value, table: ir.Value, number: int) -> None:
+        """A number is the beginning of its word."""
+        builder = self.builder
+        kind = INT if slot.kind == "integer" else self.real
+        source = builder.inttoptr(self._word(buffer, Buffer.DATA), kind.as_pointer())
+        target = builder.bitcast(builder.gep(table, [INT(number)]), kind.as_pointer())
+        builder.store(builder.load(builder.gep(source, [index])), target)
+
+    def _memory(self, size: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """A block to be freed, and the aligned workspace in it."""
+        builder = self.builder
+        allocate = cgutils.get_or_insert_function(self.module, ir.FunctionType(BYTE, [INT]), "malloc")
+        block = builder.call(allocate, [builder.add(size, INT(ALIGNMENT))])
+        end = builder.add(builder.ptrtoint(block, INT), INT(ALIGNMENT - 1))
+        return block, builder.inttoptr(builder.and_(end, INT(-ALIGNMENT)), BYTE)
+
+    def _error(self, frame: ir.Value) -> ir.Value:
+        builder = self.builder
+        api = builder.inttoptr(self._word(frame, Frame.API), INT.as_pointer())
+        text = cgutils.global_constant(
+            self.module, "message", cgutils.make_bytearray(b"found integers out of their range\0")
+        )
+        arguments = builder.alloca(INT, 4)
+        self._put(arguments, 0, INT(28))
+        self._put(arguments, 1, INT(0))
+        self._put(arguments, 2, builder.ptrtoint(text, INT))
+        self._put(arguments, 3, INT(INVALID_ARGUMENT))
+        signature = ir.FunctionType(BYTE, [INT.as_pointer()])
+        create = builder.inttoptr(self._word(api, Api.ERROR_CREATE), signature.as_pointer())
+        return builder.call(create, [arguments])
+
+    # --- pieces -------------------------------------------------------------------------------------------------------
+
+    def _buffer(self, frame: ir.Value, field: Frame, number: int) -> ir.Value:
+        addresses = self.builder.inttoptr(self._word(frame, field), INT.as_pointer())
+        return self.builder.inttoptr(self._word(addresses, number), INT.as_pointer())
+
+    def _word(self, place: ir.Value, number: int) -> ir.Value:
+        return self.builder.load(self.builder.gep(place, [INT(number)]))
+
+    def _put(self, place: ir.Value, number: int, value: ir.Value) -> None:
+        self.builder.store(value, self.builder.gep(place, [INT(number)]))
+
+    def _call(self, address: int, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+        signature = ir.FunctionType(result, [value.type for value in arguments])
+        return self.builder.call(self.builder.inttoptr(INT(address), signature.as_pointer()), arguments)

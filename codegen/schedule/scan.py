@@ -1,0 +1,139 @@
+"""The loops of scans: what one step is of equations that read what earlier steps of theirs compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr, Idx, Integer, expand
+
+from codegen.cached import cached_property
+from codegen.ir import order
+from codegen.ir.affine import Affine, affine
+from codegen.ir.cells import Cell, overlap
+from codegen.ir.graph import Equation, Graph
+from codegen.ir.ranges import NOTHING, elements_read
+from codegen.walk import Extent, as_extent, base_name, extent, references, subscripts
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The loop of a scan, over ``index``, forward or for a ``step`` of −1 backward."""
+
+    index: Idx
+    step: int
+    axes: Mapping[str, int]
+    """The axis of each variable along which it goes."""
+    equations: Mapping[Cell, Equation]
+    """Its equations in terms of the index, by what they assign."""
+    values: Mapping[Cell, Mapping[Idx, Expr]]
+    """What their own index is in terms of it."""
+    forms: Mapping[Cell, tuple[Affine, ...]]
+    """What is at least 0 at the steps at which each of them has a value."""
+
+    @cached_property
+    def _written(self) -> frozenset[tuple[str, Expr]]:
+        return frozenset((e.name, self.place(e.target)) for e in self.equations.values())
+
+    def place(self, reference: Expr) -> Expr:
+        """The subscript along the axis of the scan."""
+        return subscripts(reference)[self.axes[base_name(reference)]]
+
+    def is_other_step(self, reference: Expr) -> bool:
+        """Whether a reference is to what another step has computed."""
+        name = base_name(reference)
+        return name in self.axes and (name, self.place(reference)) not in self._written
+
+    def keeps_order(self) -> bool:
+        """Whether no equation reads what a later step computes, or what one step cannot have computed yet."""
+        needs: dict[Cell, set[Cell]] = {}
+        for cell, equation in self.equations.items():
+            needs[cell] = set()
+            for reference in references(equation.body):
+                for other, source in self.equations.items():
+                    if base_name(reference) == source.name:
+                        back = expand(self.step * (self.place(source.target) - self.place(reference)))
+                        if back == 0:
+                            needs[cell].add(other)
+                        elif back.is_negative:
+                            return False
+        return _has_order(needs)
+
+
+def _has_order(needs: Mapping[Cell, set[Cell]]) -> bool:
+    left = dict(needs)
+    while left:
+        ready = [cell for cell, before in left.items() if not before & left.keys()]
+        if not ready:
+            return False
+        for cell in ready:
+            del left[cell]
+    return True
+
+
+def sources(graph: Graph, equation: Equation) -> Mapping[str, frozenset[Cell]]:
+    """The vertices that an equation reads, by the variables that they are of."""
+    found: dict[str, frozenset[Cell]] = {}
+    for reference, (name, pattern), *_ in equation.reads:
+        part = elements_read(reference)
+        whole = part == pattern
+        cells = (
+            graph.meeting(Cell(name, pattern)) if whole else [c for c in graph.cells[name] if overlap(part, c.pattern)]
+        )
+        found[name] = found.get(name, frozenset()) | frozenset(cells)
+    return found
+
+
+def units(graph: Graph, equations: Sequence[Equation]) -> Iterator[tuple[Equation, ...]]:
+    """The equations in their order, those of one scan together."""
+    run: list[Equation] = []
+    for equation in equations:
+        if run and graph.scans.get(run[-1].cell) is not graph.scans.get(equation.cell, equation):
+            yield tuple(run)
+            run = []
+        run.append(equation)
+    if run:
+        yield tuple(run)
+
+
+def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
+    """The loops of the scan that equations are, from the outside in; none for an equation that is in no scan."""
+    found = graph.scans.get(unit[0].cell)
+    equations = {equation.cell: equation for equation in unit}
+    loops: list[Steps] = []
+    while found is not None:
+        by_index = _steps(found, equations, by_place=False)
+        inner = [part for part in found.parts if isinstance(part, order.Scan)]
+        loops.append(by_index if not inner and by_index.keeps_order() else _steps(found, equations, by_place=True))
+        equations = dict(loops[-1].equations)
+        found = inner[0] if len(inner) == 1 and len(found.parts) == 1 else None
+    return tuple(loops)
+
+
+def _steps(scan: order.Scan, equations: Mapping[Cell, Equation], by_place: bool) -> Steps:
+    """What equations compute at one value of their own index is one step, or at one place of the scan."""
+    times = {cell: scan.index(equation) for cell, equation in equations.items()}
+    names = {i.name for equation in equations.values() for i in equation.domain} - {t.name for t in times.values()}
+    name = next(iter(times.values())).name
+    while name in names:
+        name += "_"
+    shifts = {cell: Integer(scan.shift(e) if by_place else 0) for cell, e in equations.items()}
+    index = Idx(name, _longest([extent(time) + shifts[cell] for cell, time in times.items()]))
+    values = {cell: {time: expand(index - shifts[cell])} for cell, time in times.items()}
+    moved: dict[Cell, Equation] = {}
+    forms: dict[Cell, tuple[Affine, ...]] = {}
+    for cell, time in times.items():
+        moved[cell] = order.moved_to(equations[cell], time, values[cell][time])
+        ends = (index - shifts[cell], extent(time) - 1 + shifts[cell] - index)
+        found = (affine(expand(end)) for end in ends)
+        forms[cell] = tuple(form for form in found if form is not None and not NOTHING.says(form))
+    return Steps(index, scan.step, scan.axes, moved, values, forms)
+
+
+def _longest(extents: Sequence[Expr]) -> Extent:
+    longest = extents[0]
+    for n in extents[1:]:
+        form = affine(expand(n - longest))
+        if form is not None and NOTHING.says(form):
+            longest = n
+    return as_extent(longest)

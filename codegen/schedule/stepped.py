@@ -1,0 +1,95 @@
+"""Kernels inside loops: over other indices of their target, and over the steps of a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sympy import Expr, Idx
+
+from codegen.ir.graph import Cell, Equation, Graph
+from codegen.schedule.cut import parts
+from codegen.schedule.loops import step_of, within
+from codegen.schedule.program import Bound, Fill, Kernel, Loop, Scan, Statement
+from codegen.schedule.scan import Steps, steps_of_scan
+from codegen.walk import base_name, indices, references, reindex
+
+
+def inside_loops(graph: Graph, kernel: Kernel, index: Idx) -> Statement:
+    """A kernel with the loops that say the same, inside the loops over other indices of its target."""
+    inside = within(graph, kernel.equation, kernel.outer, index)
+    found: Statement = replace(kernel, loops=tuple(s for s in inside if not (kernel.kind.adds and isinstance(s, Fill))))
+    for outer in reversed(kernel.outer):
+        found = Loop(outer, (found,))
+    return found
+
+
+def scan_steps(graph: Graph, unit: Sequence[Equation], kernels: Mapping[Cell, Kernel], index: Idx) -> Iterator[Loop]:
+    """The loop over the steps of a scan, at each of them what is computed by kernels and what by loops in turn."""
+    (steps,) = steps_of_scan(graph, unit)
+    bodies = [(equation.body, False) for equation in steps.equations.values()]
+    inside = {i for equation in steps.equations.values() for i in equation.domain} - {steps.index} | {index}
+    found = parts(steps.index, bodies, inside, [form for forms in steps.forms.values() for form in forms])
+    begun = False
+    for part in found[:: steps.step]:
+        alive = [equation for equation in unit if all(map(part.says, steps.forms[equation.cell]))]
+        body: list[Statement] = []
+        for ready, plans in _turns(steps, alive, kernels):
+            body += step_of(graph, ready, steps, part, index)
+            body += [_at_step(graph, plan, steps, index) for plan in plans]
+        if body:
+            yield Loop(steps.index, tuple(body), Scan(steps.step), part.start, part.stop, begun)
+            begun = True
+
+
+def _turns(
+    steps: Steps, unit: Sequence[Equation], kernels: Mapping[Cell, Kernel]
+) -> Iterator[tuple[list[Equation], list[Kernel]]]:
+    """The equations of one step by the number of kernels on the way to them."""
+    level: dict[Cell, int] = {}
+    left = list(unit)
+    while left:
+        for equation in left:
+            before = set(_needs(steps, equation, unit))
+            if before <= level.keys():
+                level[equation.cell] = max((level[cell] + (cell in kernels) for cell in before), default=0)
+                left.remove(equation)
+                break
+    for number in sorted(set(level.values())):
+        here = [equation for equation in unit if level[equation.cell] == number]
+        yield [e for e in here if e.cell not in kernels], [kernels[e.cell] for e in here if e.cell in kernels]
+
+
+def _needs(steps: Steps, equation: Equation, unit: Sequence[Equation]) -> Iterator[Cell]:
+    """What an equation reads of its own step."""
+    for reference in references(steps.equations[equation.cell].body):
+        if base_name(reference) in steps.axes and not steps.is_other_step(reference):
+            for other in unit:
+                target = steps.equations[other.cell].target
+                if other.name == base_name(reference) and steps.place(target) == steps.place(reference):
+                    yield other.cell
+
+
+def _at_step(graph: Graph, kernel: Kernel, steps: Steps, index: Idx) -> Statement:
+    """A kernel in terms of the index of the steps."""
+    cell = kernel.equation.cell
+    values = steps.values[cell]
+
+    def moved(expression: Expr) -> Expr:
+        return reindex(expression, values)
+
+    def bounds(found: tuple[Bound, ...]) -> tuple[Bound, ...]:
+        return tuple(replace(bound, over=moved(bound.over)) for bound in found)
+
+    there = replace(
+        kernel,
+        equation=steps.equations[cell],
+        operands=tuple(map(moved, kernel.operands)),
+        sums=tuple(replace(loop, start=bounds(loop.start), stop=bounds(loop.stop)) for loop in kernel.sums),
+        outer=tuple(i for i in kernel.outer if i not in values),
+    )
+    inside = within(graph, there.equation, (*there.outer, *indices(steps.index)), index)
+    found: Statement = replace(there, loops=inside)
+    for outer in reversed(there.outer):
+        found = Loop(outer, (found,))
+    return found

@@ -1,0 +1,175 @@
+"""How good predictions are: of classes, by a confusion matrix and what follows from it; of numbers, by their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from symnn.arrays import Floats, Integers
+
+
+def probabilities(outputs: np.ndarray, reading: str) -> Floats:
+    """The probability of each class (S, classes), from outputs that are scores of classes or logits; else as they are.
+
+    A single logit is that of the second of two classes; several are questions apart, each with its probability.
+
+    >>> probabilities(np.array([[0.0], [50.0]]), "logits").round(3)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    outputs = outputs.astype(np.float64)
+    if reading == "classes":
+        found: Floats = softmax(outputs, axis=1)
+        return found
+    if reading == "logits":
+        yes: Floats = expit(outputs)
+        return np.hstack([expit(-outputs), yes]) if outputs.shape[1] == 1 else yes
+    return outputs
+
+
+# eq=False: comparing arrays gives an array, so the generated == would raise.
+@dataclass(frozen=True, eq=False)
+class ClassEvaluation:
+    """How classes are told apart. confusion: (true class, predicted class), how many rows.
+
+    precision: of the rows predicted to be of a class, the part that is; recall: of those of a class, the part that is
+    predicted so; f1: their harmonic mean; (classes,) each, nan where it is 0/0. accuracy: the part of all rows that is
+    right; baseline: that of always saying the most frequent class of these rows. loss: the mean of −log of the
+    probability of the true class, None where outputs are no probabilities.
+
+    >>> print(ClassEvaluation.of(["no", "yes"], np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0])))
+    class  precision  recall     F1  rows
+    no         0.500   1.000  0.667     1
+    yes        1.000   0.667  0.800     3
+    accuracy 75.00%; always 'yes': 75.00%
+    <BLANKLINE>
+    true \\ predicted  no  yes
+    no                 1    0
+    yes                1    2
+    """
+
+    classes: tuple[str, ...]
+    confusion: Integers
+    loss: float | None = None
+
+    @classmethod
+    def of(
+        cls, classes: Sequence[str], truth: np.ndarray, predicted: np.ndarray, chances: np.ndarray | None = None
+    ) -> ClassEvaluation:
+        """From class numbers (S,) and, where they are known, probabilities (S, classes)."""
+        count = len(classes)
+        confusion = np.bincount(truth * count + predicted, minlength=count * count).reshape(count, count)
+        loss = None
+        if chances is not None:
+            with np.errstate(divide="ignore"):  # a class that was held impossible: infinite
+                loss = float(-np.log(chances[np.arange(len(truth)), truth]).mean())
+        return cls(tuple(classes), confusion, loss)
+
+    @property
+    def rows(self) -> Integers:
+        """How many rows each class has."""
+        counts: Integers = self.confusion.sum(axis=1)
+        return counts
+
+    @property
+    def precision(self) -> Floats:
+        """Right ÷ predicted, for each class."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(axis=0))
+
+    @property
+    def recall(self) -> Floats:
+        """Right ÷ true, for each class."""
+        return _ratio(np.diag(self.confusion), self.rows)
+
+    @property
+    def f1(self) -> Floats:
+        """2 · right ÷ (predicted + true), for each class."""
+        return _ratio(2 * np.diag(self.confusion), self.confusion.sum(axis=0) + self.rows)
+
+    @property
+    def accuracy(self) -> float:
+        """Right ÷ all."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def baseline(self) -> float:
+        """The accuracy of always saying the most frequent class."""
+        return float(self.rows.max() / self.confusion.sum())
+
+    def __str__(self) -> str:
+        columns = [
+            ["class", *self.classes],
+            *(
+                [name, *(f"{value:.3f}" for value in values)]
+                for name, values in (("precision", self.precision), ("recall", self.recall), ("F1", self.f1))
+            ),
+            ["rows", *(f"{count:,}" for count in self.rows)],
+        ]
+        most = self.classes[int(self.rows.argmax())]
+        loss = "" if self.loss is None else f"; mean −log probability {self.loss:.4g}"
+        line = f"accuracy {self.accuracy:.2%}; always {most!r}: {self.baseline:.2%}{loss}"
+        matrix = [["true \\ predicted", *self.classes]]
+        matrix += [[name, *(f"{row[k]:,}" for row in self.confusion)] for k, name in enumerate(self.classes)]
+        return "\n".join([*_table(columns), line, "", *_table(matrix)])
+
+
+@dataclass(frozen=True, eq=False)
+class NumberEvaluation:
+    """How near numbers come, each for one target (T,): r2 = 1 − Σ(y − output)²/Σ(y − mean y)², nan where y is constant.
+
+    mae: the mean of |y − output|; rmse: √ of the mean of (y − output)²; baseline: the rmse of the mean of the training
+    rows where it is known, else of these. They are in the units of y.
+
+    >>> y = np.array([[1.0], [2.0], [6.0]])
+    >>> print(NumberEvaluation.of(["price"], y, np.array([[1.0], [3.0], [5.0]])))
+    target     R²    MAE   RMSE  RMSE of the mean
+    price   0.857  0.667  0.816              2.16
+    """
+
+    targets: tuple[str, ...]
+    r2: Floats
+    mae: Floats
+    rmse: Floats
+    baseline: Floats
+
+    @classmethod
+    def of(
+        cls, targets: Sequence[str], y: np.ndarray, outputs: np.ndarray, mean: np.ndarray | None = None
+    ) -> NumberEvaluation:
+        """From targets and outputs (S, T); mean (T,): that of the training rows."""
+        with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says
+            error = y - outputs.astype(np.float64)
+            squares = (error**2).mean(axis=0)
+            spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
+            r2 = np.where((y == y[0]).all(axis=0), np.nan, 1 - squares / spread)
+            base = np.sqrt(((y - (y.mean(axis=0) if mean is None else mean)) ** 2).mean(axis=0))
+            return cls(tuple(targets), r2, np.abs(error).mean(axis=0), np.sqrt(squares), base)
+
+    def __str__(self) -> str:
+        columns = [["target", *self.targets]]
+        named = {"R²": self.r2, "MAE": self.mae, "RMSE": self.rmse, "RMSE of the mean": self.baseline}
+        columns += [[name, *(f"{value:.3g}" for value in values)] for name, values in named.items()]
+        return "\n".join(_table(columns))
+
+
+Evaluation = ClassEvaluation | NumberEvaluation
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> Floats:
+    with np.errstate(invalid="ignore"):
+        found: Floats = part / whole
+    return found
+
+
+def _table(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(
+            cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in zip(*columns)
+    ]

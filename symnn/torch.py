@@ -1,0 +1,233 @@
+"""Compiled graphs as functions of PyTorch, and dense networks from there and back.
+
+``function(graph)`` is differentiated by PyTorch, of any order, by graphs of its own; ``from_module`` and
+``load_state_dict`` take over what a ``torch.nn.Sequential`` has learnt, ``to_state_dict`` gives it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from codegen import Graph
+from symnn.checkpoint import Checkpoint
+from symnn.choices import Choice, LossLike
+from symnn.derivatives import Differentiable
+from symnn.errors import DataError, SpecError, SymnnError
+from symnn.extras import extra
+from symnn.layers.activation import Activation
+from symnn.network import Layer, Network, dense
+
+torch = extra("torch", "torch", "PyTorch")
+
+
+# --- functions ------------------------------------------------------------------------------------------------------
+
+
+def function(graph: Graph) -> Callable[..., Any]:
+    """The graph as a function of tensors on the CPU: its inputs in their order, its outputs, a single one by itself.
+
+    Its derivatives, also of derivatives, are graphs of their own, derived and compiled like all others: for
+    ``backward``, ``torch.autograd.grad`` with ``create_graph``, and ``torch.func``'s grad, jvp, vjp and vmap, which
+    goes through the entries one after the other in Python. Contiguous tensors of the right type are used where they
+    are. Real tensors are float64 or float32, all alike; numbers may be given as numbers.
+
+    Raises :class:`SymnnError` for tensors of the wrong number or type, and what a call of the compiled function raises.
+
+    >>> import codegen
+    >>> from sympy import symbols
+    >>> x, a = symbols("x a")
+    >>> f = function(codegen.from_expressions({"f": a * x**3}, [x, a]))
+    >>> x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    >>> (slope,) = torch.autograd.grad(f(x, 5.0), x, create_graph=True)
+    >>> slope.item(), torch.autograd.grad(slope, x)[0].item()  # 3·a·x², 6·a·x
+    (60.0, 60.0)
+    """
+    by_dtype = {torch.float64: Differentiable(graph, "float64"), torch.float32: Differentiable(graph, "float32")}
+
+    def called(*arguments: Any) -> Any:
+        inputs = graph.inputs
+        if len(arguments) != len(inputs):
+            names = ", ".join(v.name for v in inputs)
+            raise SymnnError(f"found {len(arguments)} arguments, expected {len(inputs)}: {names}")
+        floating = {t.dtype for t in arguments if isinstance(t, torch.Tensor) and t.is_floating_point()}
+        if len(floating) > 1 or not floating <= by_dtype.keys():
+            raise SymnnError(
+                f"found tensors of {', '.join(map(str, floating))}, expected float64 or float32, all alike"
+            )
+        dtype = next(iter(floating), torch.float64)
+        tensors = []
+        for variable, given in zip(inputs, arguments):
+            wanted = torch.int64 if variable.kind == "integer" else dtype
+            tensor = given if isinstance(given, torch.Tensor) else torch.as_tensor(given, dtype=wanted)
+            if tensor.device.type != "cpu":
+                raise SymnnError(f"{variable.name}: found a tensor on {tensor.device}, expected one on the CPU")
+            if variable.kind == "integer" and tensor.is_floating_point():
+                raise SymnnError(f"{variable.name}: found a tensor of {tensor.dtype}, expected integers")
+            tensors.append(tensor.to(wanted))
+        found = _Call.apply(by_dtype[dtype], *tensors)
+        return found if len(found) > 1 else found[0]
+
+    return called
+
+
+class _Call(torch.autograd.Function):  # type: ignore[misc,name-defined]
+    """``apply(function, *tensors)``: its derivatives are calls again, so that they have derivatives too."""
+
+    @staticmethod
+    def forward(function: Differentiable, *tensors: Any) -> tuple[Any, ...]:
+        found = function.compiled(*(_array(t) for t in tensors))
+        values = found if isinstance(found, tuple) else (found,)
+        # What is copied here is what a call must not give back as it is: an argument.
+        return tuple(torch.as_tensor(value, dtype=_TYPES[function.dtype]) for value in values)
+
+    @staticmethod
+    def setup_context(context: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        context.function = inputs[0]
+        context.save_for_backward(*inputs[1:])
+        context.save_for_forward(*inputs[1:])
+        context.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(context: Any, *cotangents: Any) -> tuple[Any, ...]:
+        function, tensors = context.function, context.saved_tensors
+        wanted = [v.name for v, needed in zip(function.graph.inputs, context.needs_input_grad[1:]) if needed]
+        sums: dict[str, Any] = {}
+        for of, cotangent in zip(function.graph.outputs, cotangents):
+            if cotangent is not None and wanted:
+                found = _Call.apply(function.pullback(of, wanted), *tensors, cotangent)
+                for name, part in zip(wanted, found):
+                    sums[name] = sums[name] + part if name in sums else part
+        return None, *(sums.get(v.name) for v in function.graph.inputs)
+
+    @staticmethod
+    def jvp(context: Any, _: None, *tangents: Any) -> tuple[Any, ...]:
+        function, tensors = context.function, context.saved_tensors
+        moving = {v.name: t for v, t in zip(function.graph.inputs, tangents) if t is not None and v.kind == "real"}
+        return tuple(
+            _Call.apply(function.pushforward(of, list(moving)), *tensors, *moving.values())[0]
+            for of in function.graph.outputs
+        )
+
+    @staticmethod
+    def vmap(info: Any, axes: tuple[Any, ...], function: Differentiable, *tensors: Any) -> tuple[Any, ...]:
+        entries = [
+            [t if axis is None else t.select(axis, number) for t, axis in zip(tensors, axes[1:])]
+            for number in range(info.batch_size)
+        ]
+        found = [_Call.apply(function, *entry) for entry in entries]
+        return tuple(torch.stack(parts) for parts in zip(*found)), (0,) * len(function.graph.outputs)
+
+
+_TYPES: Mapping[str, Any] = {"float64": torch.float64, "float32": torch.float32}
+
+
+def _array(tensor: Any) -> Any:
+    """A tensor as the compiled function takes it: its own memory, or a number."""
+    plain = tensor.detach()
+    return plain.contiguous().numpy() if plain.ndim else plain.item()
+
+
+# --- networks -------------------------------------------------------------------------------------------------------
+
+
+def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoint:
+    """The network of a ``Sequential`` of dense layers and activations, with its parameters.
+
+    Its outputs are those of the module in evaluation mode, up to rounding: a softplus of PyTorch is x above its
+    threshold of 20, and ours is not. loss: what it shall be trained by from here on.
+
+    Raises :class:`SpecError` naming the first layer that has no counterpart.
+
+    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)).double()
+    >>> trained = from_module(module)
+    >>> x = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
+    >>> bool(abs(trained.predict(x.numpy()) - module(x).detach().numpy()).max() < 1e-15)
+    True
+    """
+    found = [(name, part) for name, part in _leaves(module, "") if not _does_nothing(name, part)]
+    layers: list[Layer] = []
+    inputs = 0
+    for name, part in found:
+        if type(part) is torch.nn.Linear:
+            inputs = inputs or part.in_features
+            layers.append(dense(part.out_features, bias=part.bias is not None))
+        else:
+            layers.append(Activation(activation=_activation(name, part)))
+    if not inputs:
+        raise SpecError("module: found no Linear layer, expected at least one")
+    network = Network(inputs, tuple(layers), loss)
+    return Checkpoint(network, load_state_dict(network, module.state_dict()))
+
+
+def load_state_dict(network: Network, state: Mapping[str, Any]) -> np.ndarray:
+    """The parameters of a state_dict as theta of the network: taken in their order, which has to fit by shape.
+
+    theta is float32 where all of them are, else float64. Raises :class:`DataError` for another number or shape.
+    """
+    tensors = list(state.items())
+    slots = list(network.layout.values())
+    if len(tensors) != len(slots):
+        raise DataError(f"state_dict: found {len(tensors)} tensors, expected {len(slots)}: {', '.join(network.layout)}")
+    single = all(tensor.dtype == torch.float32 for _, tensor in tensors)
+    theta = np.empty(network.parameter_count, np.float32 if single else np.float64)
+    for (name, tensor), slot in zip(tensors, slots):
+        if tuple(tensor.shape) != slot.shape:
+            raise DataError(
+                f"state_dict: {name}: found shape {tuple(tensor.shape)}, expected {slot.shape} for {slot.name}"
+            )
+        theta[slot.where] = tensor.detach().to("cpu", torch.float64).numpy().ravel()
+    return theta
+
+
+def to_state_dict(network: Network, theta: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """The parameters as tensors of their own under these names, such as those of ``module.state_dict()``, in order."""
+    parts = network.split(np.asarray(theta))
+    if len(names) != len(parts):
+        raise DataError(f"names: found {len(names)}, expected {len(parts)}: one for each of {', '.join(parts)}")
+    return {name: torch.from_numpy(part.copy()) for name, part in zip(names, parts.values())}
+
+
+def _leaves(module: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if type(module) is not torch.nn.Sequential:
+        yield name or type(module).__name__, module
+        return
+    for key, part in module.named_children():
+        yield from _leaves(part, f"{name}.{key}" if name else key)
+
+
+def _does_nothing(name: str, part: Any) -> bool:
+    """Layers that change nothing of rows, as they are in evaluation mode."""
+    if type(part) is torch.nn.Dropout and part.training and part.p > 0:
+        raise SpecError(f"{name}: found Dropout in training mode, expected module.eval() before")
+    return type(part) in (torch.nn.Identity, torch.nn.Dropout, torch.nn.Flatten)
+
+
+def _activation(name: str, part: Any) -> Choice:
+    row = _ACTIVATIONS.get(type(part))
+    chosen = None if row is None else row(part)
+    if chosen is None:
+        known = ", ".join(sorted(kind.__name__ for kind in (torch.nn.Linear, *_ACTIVATIONS)))
+        raise SpecError(f"{name}: found {part}, expected one of {known}")
+    return chosen
+
+
+def _named(name: str, **parameters: float) -> Choice:
+    return Choice(name=name, parameters=tuple((key, float(value)) for key, value in parameters.items()))
+
+
+_ACTIVATIONS: Mapping[type, Callable[[Any], Choice | None]] = {
+    torch.nn.Tanh: lambda part: _named("tanh"),
+    torch.nn.Sigmoid: lambda part: _named("sigmoid"),
+    torch.nn.ReLU: lambda part: _named("relu"),
+    torch.nn.ReLU6: lambda part: _named("relu6"),
+    torch.nn.LeakyReLU: lambda part: _named("leaky_relu", slope=part.negative_slope),
+    torch.nn.ELU: lambda part: _named("elu", alpha=part.alpha),
+    torch.nn.SiLU: lambda part: _named("silu"),
+    torch.nn.GELU: lambda part: _named("gelu_tanh" if part.approximate == "tanh" else "gelu"),
+    torch.nn.Softplus: lambda part: _named("softplus") if (part.beta, part.threshold) == (1, 20) else None,
+    torch.nn.Hardtanh: lambda part: _named("hard_tanh") if (part.min_val, part.max_val) == (-1, 1) else None,
+}
+"""Ours for PyTorch's; None for parameters that ours do not have."""

@@ -1,0 +1,168 @@
+"""Layers against those of JAX and PyTorch, the weights carried over: values, first and second derivatives to 1e-12."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import codegen
+from codegen.numeric.evaluate import evaluate
+from symnn.network import Network
+from symnn.samples import example
+
+Array = NDArray[Any]
+TOLERANCE = 1e-12
+
+SEQUENCE = {"time": 5, "features": 4}
+
+# A name, inputs, layers, and the same in JAX (j is jax, n is jax.numpy) and in PyTorch (t is torch, f its functional).
+LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[..., Any] | None]] = [
+    ("dense", 3, [{"dense": 4, "activation": "tanh"}, {"dense": 2}],
+     lambda p, x, j, n: n.tanh(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"],
+     lambda p, x, t, f: f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])), p["W2"], p["b2"])),
+    ("convolution", [2, 6, 5], [{"convolution": 3, "kernel": 3, "activation": "tanh"}],
+     lambda p, x, j, n: n.tanh(j.lax.conv_general_dilated(x, p["W1"], (1, 1), "VALID") + p["b1"][:, None, None]),
+     lambda p, x, t, f: t.tanh(f.conv2d(x, p["W1"], p["b1"]))),
+    ("convolution, same", [2, 6, 5], [{"convolution": 3, "kernel": [3, 2], "padding": "same"}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (1, 1), "SAME") + p["b1"][:, None, None],
+     lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], padding="same")),
+    ("convolution, same with strides", [1, 6, 7], [{"convolution": 2, "kernel": 3, "stride": 2, "padding": "same"}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (2, 2), "SAME") + p["b1"][:, None, None], None),
+    ("convolution, strides, zeros, dilated", [2, 7, 6],
+     [{"convolution": 2, "kernel": 2, "stride": [2, 1], "padding": [1, 2], "dilation": 2}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(
+         x, p["W1"], (2, 1), [(1, 1), (2, 2)], rhs_dilation=(2, 2)) + p["b1"][:, None, None],
+     lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], stride=(2, 1), padding=(1, 2), dilation=2)),
+    ("convolution in groups", [4, 4, 3], [{"convolution": 6, "kernel": 2, "groups": 2}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(
+         x, p["W1"], (1, 1), "VALID", feature_group_count=2) + p["b1"][:, None, None],
+     lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], groups=2)),
+    ("convolution of a signal", [2, 9], [{"convolution": 3, "kernel": 3, "stride": 2, "padding": 1}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (2,), [(1, 1)]) + p["b1"][:, None],
+     lambda p, x, t, f: f.conv1d(x, p["W1"], p["b1"], stride=2, padding=1)),
+    ("pools", [1, 8, 8], [{"convolution": 2, "kernel": 3}, {"max_pool": 2}, {"average_pool": [2, 3], "stride": 1}],
+     lambda p, x, j, n: j.lax.reduce_window(
+         j.lax.reduce_window(
+             j.lax.conv_general_dilated(x, p["W1"], (1, 1), "VALID") + p["b1"][:, None, None],
+             -n.inf, j.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"),
+         0.0, j.lax.add, (1, 1, 2, 3), (1, 1, 1, 1), "VALID") / 6,
+     lambda p, x, t, f: f.avg_pool2d(f.max_pool2d(f.conv2d(x, p["W1"], p["b1"]), 2), (2, 3), stride=1)),
+    ("flatten", [1, 4, 4], [{"convolution": 2, "kernel": 2}, "flatten", {"dense": 3, "activation": "softmax"}],
+     lambda p, x, j, n: j.nn.softmax(
+         (j.lax.conv_general_dilated(x, p["W1"], (1, 1), "VALID") + p["b1"][:, None, None]).reshape(len(x), -1)
+         @ p["W2"].T + p["b2"]),
+     lambda p, x, t, f: t.softmax(f.linear(f.conv2d(x, p["W1"], p["b1"]).flatten(1), p["W2"], p["b2"]), 1)),
+    ("layer_norm", SEQUENCE, [{"dense": 3}, "layer_norm"],
+     lambda p, x, j, n: j.nn.standardize(x @ p["W1"].T + p["b1"], epsilon=1e-5) * p["g2"] + p["b2"],
+     lambda p, x, t, f: f.layer_norm(f.linear(x, p["W1"], p["b1"]), (3,), p["g2"], p["b2"])),
+    ("batch_norm", 3, [{"dense": 4}, "batch_norm", {"activation": "tanh"}, {"dense": 1}],
+     lambda p, x, j, n: n.tanh(j.nn.standardize(x @ p["W1"].T + p["b1"], axis=0, epsilon=1e-5) * p["g2"] + p["b2"])
+     @ p["W3"].T + p["b3"],
+     lambda p, x, t, f: f.linear(t.tanh(f.batch_norm(
+         f.linear(x, p["W1"], p["b1"]), None, None, p["g2"], p["b2"], training=True)), p["W3"], p["b3"])),
+    ("batch_norm of channels", [1, 4, 4], [{"convolution": 2, "kernel": 2}, "batch_norm"],
+     lambda p, x, j, n: j.nn.standardize(
+         j.lax.conv_general_dilated(x, p["W1"], (1, 1), "VALID"), axis=(0, 2, 3), epsilon=1e-5)
+     * p["g2"][:, None, None] + p["b2"][:, None, None],
+     lambda p, x, t, f: f.batch_norm(f.conv2d(x, p["W1"], p["b1"]), None, None, p["g2"], p["b2"], training=True)),
+    ("residual, scale, concatenate", 3,
+     [{"residual": [{"dense": 5, "activation": "tanh"}, {"dense": 3}, {"scale": 0.5}]},
+      {"concatenate": [[{"dense": 2}], []]}],
+     lambda p, x, j, n: (lambda r: n.hstack([r @ p["W3"].T + p["b3"], r]))(
+         x + 0.5 * (n.tanh(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"])),
+     lambda p, x, t, f: (lambda r: t.hstack([f.linear(r, p["W3"], p["b3"]), r]))(
+         x + 0.5 * f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])), p["W2"], p["b2"]))),
+    ("attention", SEQUENCE, [{"attention": 2}], None,
+     lambda p, x, t, f: _attention(p, x, t, f, None)),
+    ("attention, causal", SEQUENCE, [{"attention": 2, "causal": True}],
+     lambda p, x, j, n: _attention_by_jax(p, x, j, n),
+     lambda p, x, t, f: _attention(p, x, t, f, t.triu(t.ones(x.shape[1], x.shape[1], dtype=t.bool), 1))),
+]  # fmt: skip
+
+
+def _attention(p: Any, x: Any, t: Any, f: Any, mask: Any) -> Any:
+    x = x.transpose(0, 1)
+    found, _ = f.multi_head_attention_forward(
+        x, x, x, x.shape[-1], 2, p["W1"], p["b1"], None, None, False, 0.0, p["U1"], p["c1"],
+        attn_mask=mask, need_weights=True,  # its other way has no second derivative
+    )  # fmt: skip
+    return found.transpose(0, 1)
+
+
+def _attention_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
+    """Written out: jax.nn.dot_product_attention takes float64 and computes in float32."""
+    q, k, v = (part.reshape(*x.shape[:2], 2, -1) for part in n.split(x @ p["W1"].T + p["b1"], 3, axis=-1))
+    match = n.einsum("sthe,suhe->shtu", q, k) / q.shape[-1] ** 0.5
+    weight = j.nn.softmax(n.where(n.tri(x.shape[1], dtype=bool), match, -n.inf))
+    return n.einsum("shtu,suhe->sthe", weight, v).reshape(x.shape) @ p["U1"].T + p["c1"]
+
+
+def ours(found: Network, theta: Array, data: dict[str, Array], along: Array) -> list[Array]:
+    """Loss, gradient, and its derivative along a direction."""
+    graph, names = found.training_graph, list(found.layout)
+    directions = {f"v_{name}": part for name, part in found.unmerged(along).items()}
+    values = {**found.unmerged(theta), **data}
+    first = evaluate(found.gradient_graph, values)
+    derived = codegen.hvp(graph, "loss", names)
+    second = evaluate(derived, values | directions)
+    outputs = found.gradient_graph.outputs[1:], derived.outputs[-len(names) :]
+    return [
+        np.asarray(first["loss"]),
+        np.concatenate([first[name].ravel() for name in outputs[0]]),
+        np.concatenate([second[name].ravel() for name in outputs[1]]),
+    ]
+
+
+def by_jax(layer: Callable[..., Any], found: Network, theta: Array, data: dict[str, Array], along: Array) -> list[Any]:
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        numpy = jax.numpy
+
+        def loss(theta: Any) -> Any:
+            parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()}
+            return ((layer(parts, numpy.asarray(data["x"]), jax, numpy) - data["y"]) ** 2).mean()
+
+        gradient, curvature = jax.jvp(jax.grad(loss), (numpy.asarray(theta),), (numpy.asarray(along),))
+        return [np.asarray(part) for part in (loss(numpy.asarray(theta)), gradient, curvature)]
+
+
+def by_torch(
+    layer: Callable[..., Any], found: Network, theta: Array, data: dict[str, Array], along: Array
+) -> list[Any]:
+    torch = pytest.importorskip("torch")
+    x, y = (torch.tensor(data[name]) for name in "xy")
+
+    def loss(theta: Any) -> Any:
+        parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()}
+        return ((layer(parts, x, torch, torch.nn.functional) - y) ** 2).mean()
+
+    at = torch.tensor(theta, requires_grad=True)
+    value = loss(at)
+    (gradient,) = torch.autograd.grad(value, at, create_graph=True)
+    (curvature,) = torch.autograd.grad((gradient * torch.tensor(along)).sum(), at)
+    return [part.detach().numpy() for part in (value, gradient, curvature)]
+
+
+def cases() -> Iterable[Any]:
+    for name, inputs, layers, jax, torch in LAYERS:
+        for library, layer, run in (("jax", jax, by_jax), ("torch", torch, by_torch)):
+            if layer is not None:
+                yield pytest.param(inputs, layers, layer, run, id=f"{name} by {library}")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize(("inputs", "layers", "layer", "run"), [*cases()])
+def test_a_layer_is_that_of_the_library(inputs: Any, layers: Any, layer: Any, run: Any) -> None:
+    found = Network.from_spec({"inputs": inputs, "layers": layers, "loss": "mean_squared_error"})
+    generator = np.random.Generator(np.random.PCG64(0))
+    theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
+    along = generator.normal(size=theta.shape)
+    along[found.averages] = 0
+    data = example(found, generator, 6)
+    for one, other in zip(ours(found, theta, data, along), run(layer, found, theta, data, along)):
+        np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)

@@ -1,0 +1,116 @@
+"""PyTorch: our functions under its differentiation, and its dense networks as ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from symnn.errors import SpecError, SymnnError
+from symnn.network import Network, dense
+from symnn.torch import from_module, function, load_state_dict, to_state_dict
+
+NETWORK = Network(3, (dense(4, "tanh"), dense(2)), "softmax_cross_entropy")
+FUNCTION = function(NETWORK.graph)
+
+
+def reference(w1: Any, b1: Any, w2: Any, b2: Any, x: Any, y: Any) -> Any:
+    return torch.nn.functional.cross_entropy(torch.tanh(x @ w1.T + b1) @ w2.T + b2, y)
+
+
+def arguments(dtype: Any = torch.float64) -> list[Any]:
+    torch.manual_seed(0)
+    shapes = [(4, 3), (4,), (2, 4), (2,), (7, 3)]
+    return [*(torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes), torch.randint(0, 2, (7,))]
+
+
+def test_gradients_of_gradients_are_pytorchs() -> None:
+    *real, y = arguments()
+    assert torch.autograd.gradcheck(lambda *given: FUNCTION(*given, y), real)
+    assert torch.autograd.gradgradcheck(lambda *given: FUNCTION(*given, y), real)
+
+
+def test_a_penalty_on_the_gradient_is_differentiated_where_the_input_is_read_elsewhere_too() -> None:
+    """A backward that calls the kernel by itself loses ∂(gradient)/∂x here, without a word."""
+
+    def loss(f: Any) -> Any:
+        *real, y = arguments()
+        (slope,) = torch.autograd.grad(f(*real, y), real[4], create_graph=True)
+        return torch.autograd.grad((slope**2).sum() * (real[4] ** 2).sum(), real)
+
+    for one, other in zip(loss(FUNCTION), loss(reference)):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch about itself
+def test_func_transformations_are_pytorchs() -> None:
+    *real, y = (t.detach() for t in arguments())
+
+    def of(f: Any) -> Any:
+        return lambda b: f(real[0], b, *real[2:], y)
+
+    direction = torch.randn(4, dtype=torch.float64)
+    many = torch.randn(3, 4, dtype=torch.float64)
+    for transform in (
+        lambda f: torch.func.grad(f)(real[1]),
+        lambda f: torch.func.jvp(f, (real[1],), (direction,))[1],
+        lambda f: torch.func.jvp(torch.func.grad(f), (real[1],), (direction,))[1],
+        lambda f: torch.func.vmap(f)(many),
+        lambda f: torch.func.vmap(torch.func.grad(f))(many),
+        lambda f: torch.func.jacrev(torch.func.grad(f))(real[1]),
+    ):
+        torch.testing.assert_close(transform(of(FUNCTION)), transform(of(reference)))
+
+
+def test_float32_stays_float32_and_types_are_not_mixed() -> None:
+    *real, y = arguments(torch.float32)
+    assert FUNCTION(*real, y).dtype == torch.float32
+    with pytest.raises(SymnnError, match="all alike"):
+        FUNCTION(*real[:4], real[4].double(), y)
+    with pytest.raises(SymnnError, match="found 1 arguments, expected 6"):
+        FUNCTION(y)
+
+
+MODULES = {
+    "tanh": torch.nn.Tanh(),
+    "leaky": torch.nn.LeakyReLU(0.2),
+    "elu": torch.nn.ELU(0.7),
+    "gelu": torch.nn.GELU(),
+    "gelu_tanh": torch.nn.GELU(approximate="tanh"),
+    "softplus": torch.nn.Softplus(),
+    "hard_tanh": torch.nn.Hardtanh(),
+    "relu6": torch.nn.ReLU6(),
+    "silu": torch.nn.SiLU(),
+    "sigmoid": torch.nn.Sigmoid(),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_predicts_the_same_here(name: str) -> None:
+    torch.manual_seed(0)
+    inside = torch.nn.Sequential(torch.nn.Linear(3, 5, bias=False), MODULES[name], torch.nn.Dropout(0.5))
+    module = torch.nn.Sequential(torch.nn.Flatten(), inside, torch.nn.Linear(5, 2)).double().eval()
+    trained = from_module(module)
+    x = 10 * torch.randn(6, 3, dtype=torch.float64)
+    np.testing.assert_allclose(trained.evaluated(x.numpy()), module(x).detach().numpy(), rtol=1e-12, atol=1e-12)
+    state = to_state_dict(trained.network, trained.theta, list(module.state_dict()))
+    module.load_state_dict(state)
+    np.testing.assert_array_equal(load_state_dict(trained.network, module.state_dict()), trained.theta)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (torch.nn.Conv1d(1, 1, 1), "1: found Conv1d"),
+        (torch.nn.Softplus(beta=2), "1: found Softplus"),
+        (torch.nn.Dropout(0.5), "1: found Dropout in training mode"),
+    ],
+)
+def test_what_has_no_counterpart_is_named(layer: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        from_module(torch.nn.Sequential(torch.nn.Linear(2, 2), layer))
