@@ -26,7 +26,15 @@ from codegen.derive import (
     sparse_jacobian,
     vjp,
 )
-from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
+from codegen.errors import (
+    CheckError,
+    CodegenError,
+    DerivationError,
+    EmitError,
+    GraphError,
+    PrecisionWarning,
+    ReadableCodeWarning,
+)
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -54,6 +62,7 @@ __all__ = [
     "PassReport",
     "PathCount",
     "PrecisionWarning",
+    "ReadableCodeWarning",
     "Reduction",
     "SparseJacobian",
     "Variable",
