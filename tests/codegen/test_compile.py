@@ -670,3 +670,13 @@ def test_a_function_has_a_signature() -> None:
     lam, rate = symbols("lambda rate")
     function = codegen.compile(from_expressions({"e": lam * rate}, [lam, rate]))
     assert str(inspect.signature(function)) == "(argument0, rate, *, out=None)"
+
+
+def test_readable_code_says_why_it_runs() -> None:
+    n = codegen.sample_extent("n")
+    s, t, x, e = codegen.Index("s", n), codegen.Index("t", n), codegen.Variable("x", (n,)), codegen.Variable("e")
+    pairs = codegen.Equation(e.symbol, (x[s] - x[t]) ** 2, codegen.Reduction.SUM, (s, t))
+    with pytest.warns(codegen.ReadableCodeWarning, match="an equation over pairs of samples has no vector form"):
+        function = codegen.compile(codegen.Graph((x,), (pairs,), ("e",)))
+    assert function.report.reason == "an equation over pairs of samples"
+    assert "numba code (an equation over pairs of samples has no vector form)" in str(function.report)
