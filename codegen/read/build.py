@@ -99,11 +99,14 @@ class Reader:
         symbols to SymPy."""
         self.fresh = fresh_names("v", {*self.known, *names})
         self.vertices: dict[object, Expr] = {}
+        self.order: tuple[Idx, ...] = ()
+        """The order of the axes of vertices: that of a recurrence, whose steps lie one after the other."""
 
     def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
         """Append the equations of one entry."""
         expression = rewritten(made_real(expression))
         check(scope.place, expression)
+        self.order = indices(target) if any(base_name(r) == base_name(target) for r in references(expression)) else ()
         if isinstance(expression, Sum):
             body, reduced = self._sum(expression, scope)
             self.equations.append(Equation.over(target, canonical(body), Reduction.SUM, reduced))
@@ -169,7 +172,8 @@ class Reader:
         """A reference to the vertex that has this value, or the sum of it over the reduced indices."""
         key = (body, reduced)
         if key not in self.vertices:
-            found = [index for index in indices(body) if index not in reduced]
+            found = [index for index in self.order if index in indices(body)]
+            found += [index for index in indices(body) if index not in (*reduced, *found)]
             target = over(next(self.fresh), samples_first(found))
             self.equations.append(Equation.total(target, Summand(defined(canonical(body)), reduced)))
             self.vertices[key] = target
