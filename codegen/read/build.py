@@ -58,6 +58,7 @@ from codegen.walk import (
     is_sample,
     moved,
     postorder,
+    rebuild,
     references,
     reindex,
     samples_first,
@@ -155,7 +156,8 @@ class Reader:
         """What stands for a node that is not an operation on the values of its arguments."""
         for kind, value in VALUES:
             if isinstance(node, kind):
-                return value(self, node, scope)
+                found: Basic = value(self, node, scope)
+                return node if found == node else found  # what stands around it stays as it is
         return node
 
     def _is_cut(self, node: Basic, part: _Part, *, shared: bool, inlined: bool) -> bool:
@@ -417,7 +419,7 @@ def _rebuilt(node: Basic, arguments: list[_Part]) -> _Part:
         # SymPy compares every two arguments of a maximum, in 8 ms, which it has done when the formula was written.
         new = node.func(*expressions, evaluate=False)
     else:
-        new = node.func(*expressions)
+        new = rebuild(node, expressions)
     replacement = canonical_node(new)
     return _Part(
         new if replacement is None else replacement,
