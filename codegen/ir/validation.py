@@ -13,7 +13,7 @@ from sympy import Expr, Idx, Integer, Rational, expand
 
 from codegen.cached import once
 from codegen.errors import GraphError
-from codegen.ir.affine import affine
+from codegen.ir.affine import affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
 from codegen.ir.ranges import missing, occurrences, on_axis, part_read
@@ -57,6 +57,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
             raise _error(equation, fault)
         for access in equation.accesses:
             _check_assigned(equation, access, assigned)
+            _check_data(equation, access, {variable.name: variable for variable in inputs})
     _check_outputs(outputs, declared, assigned)
 
 
@@ -176,7 +177,7 @@ def _subscript_fault(equation: Equation) -> str | None:
         return None
     for access in equation.reads:
         for subscript, n in zip(subscripts(access.reference), access.shape):
-            if on_axis(subscript, n) is None:
+            if on_axis(subscript, n) is None and data_of(subscript) is None:
                 return f"the subscript {subscript} of {access.reference} is no sum of multiples of indices and integers"
             if isinstance(subscript, Integer) and isinstance(n, int) and not 0 <= int(subscript) < n:
                 return _outside(access.reference, subscript, n)
@@ -228,6 +229,26 @@ def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> N
     for reference, known in occurrences(equation.body, lambda reference: reference == access.reference):
         if not _covered(part_read(reference, known), assigned[name], access.shape):
             raise _error(equation, f"{access.reference} has elements that no equation assigns")
+
+
+def _check_data(equation: Equation, access: Access, inputs: Mapping[str, Variable]) -> None:
+    """What is read at integers that are read is there for all integers that these may be."""
+    for subscript, n in zip(subscripts(access.reference), access.shape):
+        found = None if isinstance(subscript, (Idx, Integer)) else data_of(subscript)
+        if found is None:
+            continue
+        data, rest = found
+        variable = inputs.get(base_name(data))
+        if variable is None or variable.kind != "integer":
+            raise _error(equation, f"the subscript {data} of {access.reference} is no input of integers")
+        least, greatest = rest.ends()
+        if (
+            variable.below is None
+            or missing(on_axis(least, n) or ())
+            or missing(on_axis(greatest + variable.below - 1, n) or ()) != ()
+        ):
+            limit = f"found {variable.name} below {variable.below}"
+            raise _error(equation, f"{access.reference} needs integers below {n - greatest} in {data}, {limit}")
 
 
 def _error(equation: Equation, message: str) -> GraphError:
