@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
@@ -25,7 +26,15 @@ from codegen.derive import (
     sparse_jacobian,
     vjp,
 )
-from codegen.errors import CheckError, CodegenError, DerivationError, EmitError, GraphError, PrecisionWarning
+from codegen.errors import (
+    CheckError,
+    CodegenError,
+    DerivationError,
+    EmitError,
+    GraphError,
+    PrecisionWarning,
+    ReadableCodeWarning,
+)
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -34,10 +43,11 @@ from codegen.read.padding import padded
 from codegen.runtime.function import CompiledFunction, CompileReport
 
 if TYPE_CHECKING:
-    from codegen.export import write_c, write_object
+    from codegen.export import write_c, write_javascript, write_object
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
+    "CFunc",
     "CheckError",
     "CodegenError",
     "CompileReport",
@@ -52,9 +62,11 @@ __all__ = [
     "PassReport",
     "PathCount",
     "PrecisionWarning",
+    "ReadableCodeWarning",
     "Reduction",
     "SparseJacobian",
     "Variable",
+    "cfunc",
     "compile",
     "count_paths",
     "from_expressions",
@@ -75,6 +87,7 @@ __all__ = [
     "sparse_jacobian",
     "vjp",
     "write_c",
+    "write_javascript",
     "write_object",
 ]
 
@@ -83,6 +96,7 @@ _HOMES = {
     "FlatFunction": "codegen.solvers",
     "low_level_callable": "codegen.solvers",
     "write_c": "codegen.export",
+    "write_javascript": "codegen.export",
     "write_object": "codegen.export",
 }
 

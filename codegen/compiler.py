@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ from numpy.typing import DTypeLike
 from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import called_by, symbols
 from codegen.emit.layout import Layout, layout
-from codegen.errors import EmitError
+from codegen.errors import EmitError, ReadableCodeWarning
 from codegen.ir.graph import Graph, require_graph
 from codegen.passes import PassReport, optimise
 from codegen.passes.straight import heads, is_large
@@ -88,6 +89,8 @@ class Compilation:
     @compiled_property
     def straight(self) -> StraightPlan | None:
         """The plan of a large formula without loops; None for any other graph."""
+        if self.wish == "numba":
+            return None
         best, _ = self.optimised
         if self.schedule == "unrolled" and not best.extents:
             best = written_out(best)
@@ -104,25 +107,33 @@ class Compilation:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
             return None
-        if (straight := self.straight) is not None:
-            from codegen.emit.vector.table import Table
-
-            return Table(straight, self.layout)
-        from codegen.emit.vector.nodes import unsupported
-        from codegen.emit.vector.plan import fits, plan
+        from codegen.emit.vector.plan import plan
         from codegen.emit.vector.table import Table
 
+        if (straight := self.straight) is not None:
+            return Table(straight, self.layout)
         program = self.program
-        missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
-        missing = missing or (None if fits(program) else "an equation over pairs of samples")
-        planned = plan(program, self.dtype) if missing is None else None
+        planned = plan(program, self.dtype) if self.obstacle is None else None
         if planned is not None:
             few = for_few_samples(self.optimised[0], program) if planned.samples_in_lanes else None
             return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
-        what = missing or "an array that holds vectors in one loop and numbers in another"
         if self.wish == "vector":
-            raise EmitError(f"{what} has no vector form")
+            raise EmitError(f"{self.without_vector_form} has no vector form")
         return None
+
+    @compiled_property
+    def obstacle(self) -> str | None:
+        """What in the program no vector code is known for; None if there is nothing."""
+        from codegen.emit.vector.nodes import unsupported
+        from codegen.emit.vector.plan import fits
+
+        missing = next((name for e in self.program.graph.equations if (name := unsupported(e.body))), None)
+        return missing or (None if fits(self.program) else "an equation over pairs of samples")
+
+    @property
+    def without_vector_form(self) -> str:
+        """Why a program that is no vector code is none."""
+        return self.obstacle or "an array that holds vectors in one loop and numbers in another"
 
     @compiled_property
     def source(self) -> str:
@@ -146,7 +157,10 @@ class Compilation:
             called, schedule = " ".join(called_by(heads(self.straight.graph))), "unrolled"
         else:
             called, schedule = " ".join(symbols(self.program.graph)), self.program.schedule
-        return {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
+        found = {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
+        if self.table is None and self.wish == "auto":
+            found["reason"] = self.without_vector_form
+        return found
 
     def build(self) -> Entry:
         """The machine code of vector code; nothing where the readable program runs."""
@@ -230,6 +244,10 @@ def compile(
     convention = layout(graph, members)
     compilation = Compilation(graph, convention, real, schedule, emitter, tier)
     code, facts = load_code(compilation, cache)
+    reason = str(facts.get("reason", ""))
+    if reason:
+        said = f"{reason} has no vector form: this graph runs as readable code, which Numba compiles"
+        warnings.warn(said, ReadableCodeWarning, stacklevel=2)
     report = CompileReport(
         schedule=facts["schedule"],
         emitter=facts["emitter"],
@@ -238,6 +256,7 @@ def compile(
         seconds=time.perf_counter() - started,
         cache_hit=code.cache_hit,
         compilation=compilation,
+        reason=reason,
     )
     options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache}
     again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))

@@ -25,5 +25,9 @@ class PrecisionWarning(UserWarning):
     """An argument of a call loses digits on its way into the dtype of the function; said once an argument."""
 
 
+class ReadableCodeWarning(UserWarning):
+    """A graph runs as readable code, which takes Numba long to compile, because something in it has no vector form."""
+
+
 class CacheError(CodegenError):
     """The cache of compiled code is set up in a way that cannot be."""

@@ -6,14 +6,15 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
+from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
 from codegen.dtypes import DTYPES, Dtype, dtype_name
@@ -113,6 +114,50 @@ def write_object(
     return write_together(directory, object_files(request, triple))
 
 
+def write_javascript(
+    graph: Graph,
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
+) -> tuple[Path, ...]:
+    """Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.
+
+    It exports the function ``name(extents, inputs, outputs, workspace)`` over flat typed arrays, outputs that are
+    numbers in arrays of one; ``run({input: …})``, which makes the arrays and gives the outputs by name;
+    ``ARGUMENTS``, ``RESULTS``, ``workspaceSize``. Arithmetic is in float64; with ``dtype="float32"`` arrays are
+    Float32Array, and what is stored in them is rounded. With ``example`` comes a self-test for Node, ``name_test.mjs``.
+    Everything else is as for :func:`write_c`, but that special functions other than erf and erfc are refused too.
+
+    >>> from codegen import from_expressions, gradient
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (module,) = write_javascript(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
+    ...     text = module.read_text()
+    >>> print(text[text.index("export function product") : text.index("/**\\n * The results")])
+    export function product(a, b, e, de_da, de_db) {
+        // e = a*b
+        const t0 = a*b;
+        // de/da = b
+        const t1 = b;
+        // de/db = a
+        const t2 = a;
+        e[0] = t0;
+        de_da[0] = t1;
+        de_db[0] = t2;
+        return 0;
+    }
+    <BLANKLINE>
+    <BLANKLINE>
+    """
+    return write_together(directory, javascript_files(Request(graph, name, dtype, schedule, pack, constants, example)))
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """What is to be written: the arguments of :func:`write_c`, and lines for the head of the header.
@@ -142,8 +187,10 @@ class Request:
     @cached_property
     def optimised(self) -> Graph:
         """The graph after the passes, which has no function that C does not have."""
+        from codegen.emit.c.dialect import refused
+
         optimised, _ = optimise(self.graph)
-        _require_forms(optimised, self.graph)
+        _require_forms(optimised, self.graph, refused, "C")
         return optimised
 
     @cached_property
@@ -168,14 +215,18 @@ class Request:
         convention = _without(self.layout, self.fixed)
         return CFunction(program, convention, self.real, file_name(self.name), self.fixed, work)
 
+    def compared(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The values of the example, and the results for them."""
+        values = _values(self.graph, self.example or {}, self.real, "example")
+        return values, _expected(self.graph, {**self.fixed, **values}, self.packed, self.real)
+
     def test(self, function: CFunction, cmake: str) -> Files:
         """The self-test and what builds it, if there is an example."""
         from codegen.emit.c import selftest
 
         if self.example is None:
             return {}
-        values = _values(self.graph, self.example, self.real, "example")
-        expected = _expected(self.graph, {**self.fixed, **values}, self.packed, self.real)
+        values, expected = self.compared()
         return {f"{function.name}_test.c": selftest.program(function, values, expected), "CMakeLists.txt": cmake}
 
 
@@ -189,6 +240,28 @@ def c_files(request: Request) -> Files:
         f"{function.name}.c": module.source(function.name, [function]),
     }
     return files | request.test(function, selftest.cmake(function.name))
+
+
+def javascript_files(request: Request) -> Files:
+    """The files of :func:`write_javascript`."""
+    from codegen.emit.c.names import file_name
+    from codegen.emit.javascript.dialect import KEYWORDS, refused
+    from codegen.emit.javascript.library import FUNCTIONS
+    from codegen.emit.javascript.module import module, self_test
+    from codegen.emit.javascript.writer import JavaScriptFunction
+
+    optimised, _ = optimise(request.graph)
+    _require_forms(optimised, request.graph, refused, "JavaScript")
+    program, convention = _for_c(optimised, request.schedule), _without(request.layout, request.fixed)
+    name = file_name(request.name)
+    if name in KEYWORDS | FUNCTIONS:
+        raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
+    function = JavaScriptFunction(program, convention, request.real, name, request.fixed, keywords=KEYWORDS | FUNCTIONS)
+    files: Files = {f"{name}.mjs": module(function, request.notes)}
+    if request.example is not None:
+        values, expected = request.compared()
+        files[f"{name}_test.mjs"] = self_test(function, values, expected)
+    return files
 
 
 def object_files(request: Request, triple: str | None = None) -> Files:
@@ -235,17 +308,21 @@ def _for_c(graph: Graph, name: ScheduleName) -> Program:
     return samples_inside(schedule(graph, name, among))
 
 
-def _require_forms(optimised: Graph, written: Graph) -> None:
-    """Refuse functions that C does not have, by the equations as they were written where these have them."""
-    if next(_refused(optimised), None) is not None:
-        name, function = next(chain(_refused(written), _refused(optimised)))
-        raise EmitError(f"{function}, in the equation of {name!r}, has no form in C: compiled functions call SciPy's")
+Refused: TypeAlias = Callable[[Basic], str | None]
+"""What a user calls a function that a language does not have, or None."""
 
 
-def _refused(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Equations by name, with a function of each that has no form in C."""
-    from codegen.emit.c.dialect import refused
+def _require_forms(optimised: Graph, written: Graph, refused: Refused, language: str) -> None:
+    """Refuse functions that a language does not have, by the equations as they were written where these have them."""
+    if next(_refused(optimised, refused), None) is not None:
+        name, function = next(chain(_refused(written, refused), _refused(optimised, refused)))
+        raise EmitError(
+            f"{function}, in the equation of {name!r}, has no form in {language}: compiled functions call SciPy's"
+        )
 
+
+def _refused(graph: Graph, refused: Refused) -> Iterator[tuple[str, str]]:
+    """Equations by name, with a function of each that has no form."""
     for equation in graph.equations:
         for node in postorder(equation.body):
             if not node.is_number and (function := refused(node)) is not None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from symnn.layers.activation import activation as activation
     from symnn.layers.dense import dense as dense
     from symnn.layers.layer import Layer
+    from symnn.layers.node import inputs
     from symnn.network import Model, Network
     from symnn.physics import Physics, PhysicsModel, Residual
     from symnn.points import sample
@@ -42,6 +43,7 @@ _HOMES = {
     "Dataset": "data",
     "Descent": "descent",
     "Layer": "layers.layer",
+    "inputs": "layers.node",
     "Model": "network",
     "Network": "network",
     "Physics": "physics",
@@ -87,6 +89,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSpec",
     "check",
+    "inputs",
     "load",
     "load_digits",
     "load_file",

@@ -11,18 +11,12 @@ from codegen.walk import extent
 
 
 class Builder:
-    """Parameters and equations in the order in which they are declared; ``S`` and ``s`` are the samples."""
+    """Equations in the order in which they are declared; ``S`` and ``s`` are the samples."""
 
     def __init__(self) -> None:
         self.S: Symbol = sample_extent("S")
         self.s = Index("s", self.S)
-        self.parameters: list[Variable] = []
         self.equations: list[Equation] = []
-
-    def parameter(self, name: str, *shape: int) -> Variable:
-        """Declare a parameter."""
-        self.parameters.append(Variable(name, shape))
-        return self.parameters[-1]
 
     def map(self, name: str, indices: Sequence[Index], body: Expr) -> Variable:
         """The vertex ``name[indices] = body``."""

@@ -77,9 +77,8 @@ class Checkpoint:
     def of(cls, network: Network, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
         """The network as it was trained on a data set."""
         targets = target_scaling(network, dataset)
-        return cls(
-            network, theta, dataset.mean, dataset.scale, dataset.classes, targets, dataset.columns, dataset.target_names
-        )
+        mean, scale = (None, None) if network.takes_integers else (dataset.mean, dataset.scale)
+        return cls(network, theta, mean, scale, dataset.classes, targets, dataset.columns, dataset.target_names)
 
     @property
     def scaling(self) -> Scaling | None:
@@ -196,6 +195,8 @@ class Checkpoint:
         Raises :class:`DataError` as :meth:`predict` does.
         """
         raw = _checked_rows("x", as_rows(self.network, as_array("x", x)), self.network.features)
+        if self.network.takes_integers:
+            return self.network.shaped(as_integers(self.network, raw))
         if self.scaling is None:
             return self.network.shaped(self._narrow(raw))
         values = self.scaling.standardise(raw)
@@ -225,6 +226,19 @@ def as_rows(network: Network, x: np.ndarray) -> np.ndarray:
     """Samples of the shape that the network takes as rows of features; any other array as it is."""
     shape = extents(network.input_shape)
     return x.reshape(len(x), network.features) if len(shape) > 1 and x.shape[1:] == shape else x
+
+
+def as_integers(network: Network, raw: np.ndarray) -> np.ndarray:
+    """Rows of integers that the network's embedding has."""
+    below = network.input_variables[0].below
+    bad = np.argwhere(~((raw >= 0) & (raw < below) & (raw == np.rint(raw))))
+    if len(bad):
+        row, column = (int(place) for place in bad[0])
+        raise DataError(
+            f"x, row {row} (from 0), column {column}: found {raw[row, column]}, expected a whole number from 0 to "
+            f"{below - 1 if below else 0}"
+        )
+    return raw.astype(np.int64)
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
@@ -272,6 +286,8 @@ def save(
     metadata = {"format": FORMAT, "spec": _spec_text(network, path)}
     checkpoint = _trained(path, network, theta, dataset, dtype)
     x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.features))
+    if network.takes_integers:
+        x = np.floor(np.abs(x) * 10) % (network.input_variables[0].below or 1)
     tensors = network.split(checkpoint.theta)
     if checkpoint.scaling is not None:
         x = checkpoint.scaling.restore(x)

@@ -59,6 +59,7 @@ class Target(StrEnum):
     python = "python"
     c = "c"
     object = "object"
+    javascript = "javascript"
 
 
 class Precision(StrEnum):
@@ -368,9 +369,11 @@ def steps(
 def compile_command(
     spec: SpecArgument,
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
-    target: Annotated[Target, typer.Option(help="A Python module, C99, or an object file.")] = Target.python,
+    target: Annotated[
+        Target, typer.Option(help="A Python module, C99, an object file, or a JavaScript module.")
+    ] = Target.python,
     model: Annotated[
-        Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into C or an object.")
+        Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into the code.")
     ] = None,
     dtype: Annotated[
         Precision | None, typer.Option(help="The type of real numbers; float64, or that of the model, unless given.")
@@ -380,10 +383,11 @@ def compile_command(
         typer.Option(help="Another machine for an object file, such as aarch64-linux-gnu."),
     ] = None,
 ) -> None:
-    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, or an object file.
+    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, or a
+    module of JavaScript.
 
-    The module has forward and value_and_grad. C and object files have one function: value and gradient, or with --model
-    the prediction for raw rows, scaled as in training.
+    The Python module has forward and value_and_grad, all others one function: value and gradient, or with --model the
+    prediction for raw rows, scaled as in training.
     """
     network = _network(spec)
     if triple is not None and target is not Target.object:
@@ -397,7 +401,8 @@ def compile_command(
 
     if model is not None:
         raise SpecError(
-            "--model: expected --target c or object beside it: a Python module takes its weights as an argument"
+            "--model: expected --target c, object or javascript beside it: a Python module takes its weights as an "
+            "argument"
         )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
@@ -417,8 +422,8 @@ def _export(
     target: Target,
     triple: str | None,
 ) -> None:
-    """Write C or an object file into a directory, which is made if everything that goes there can be."""
-    from codegen.export import c_files, object_files, write_together
+    """Write code into a directory, which is made if everything that goes there can be."""
+    from codegen.export import c_files, javascript_files, object_files, write_together
     from symnn.export import gradient_request, prediction_request
 
     if out.exists() and not out.is_dir():
@@ -428,12 +433,16 @@ def _export(
         request = gradient_request(network, name, chosen or "float64")
     else:
         request = prediction_request(trained, name, chosen)
-    files = c_files(request) if target is Target.c else object_files(request, triple)
+    writers = {Target.c: c_files, Target.javascript: javascript_files}
+    files = writers[target](request) if target in writers else object_files(request, triple)
     _make_directory(out)
     for path in write_together(out, files):
         content = files[path.name]
         size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
         say(f"wrote {path} ({size})")
+    if target is Target.javascript:
+        say(f"test: node {out / next(name for name in files if name.endswith('_test.mjs'))}")
+        return
     say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
 
 

@@ -118,7 +118,7 @@ class Descent:
 
     def epoch(
         self,
-        x: np.ndarray,
+        x: np.ndarray | tuple[np.ndarray, ...],
         y: np.ndarray,
         order: np.ndarray | None = None,
         batch_size: int | None = None,
@@ -128,8 +128,9 @@ class Descent:
     ) -> float:
         """One pass over the rows ``order`` of x and y (all rows as they stand unless given), an update for each batch.
 
-        x: (S, inputs) and y: int64 (S,) or (S, outputs), C-contiguous in the dtype of the model. order: row numbers, in
-        any number and order. batch_size: rows an update, all at once unless given; the last batch may be smaller.
+        x: (S, inputs), or a tuple of arrays where there are several inputs, and y: int64 (S,) or (S, outputs), all
+        C-contiguous in the dtype of the model. order: row numbers, in any number and order. batch_size: rows an update,
+        all at once unless given; the last batch may be smaller.
         weights: (S,), for a :attr:`~symnn.network.Model.weighted` model: no batch may have weights of 0 alone.
         advance: called about every 50 ms with the number of rows done since the last time.
 
@@ -149,7 +150,7 @@ class Descent:
 
     def pieces(
         self,
-        x: np.ndarray,
+        x: np.ndarray | tuple[np.ndarray, ...],
         y: np.ndarray,
         order: np.ndarray | None = None,
         batch_size: int | None = None,
@@ -164,9 +165,9 @@ class Descent:
         It ends after the last piece, and after one whose total is not finite. ``mean`` of the last is what
         :meth:`epoch` returns.
         """
-        data = (x, y) if weights is None else (x, y, weights)
+        data = (*(x if isinstance(x, tuple) else (x,)), y, *(() if weights is None else (weights,)))
         self._check_rows(*data)
-        order = _checked_order(order, len(x))
+        order = _checked_order(order, len(y))
         batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
         batch_size = min(batch_size, len(order))
         if batch_size != self._batch_size:
@@ -205,9 +206,12 @@ class Descent:
     def _check_rows(self, *data: np.ndarray) -> None:
         x, masks = data[0], {mask.variable.name for mask in self._masks}
         slots = [slot for slot in self.model.step.layout.arguments[1:] if slot.shape and slot.name not in masks]
-        if len(slots) != len(data):
+        if len(slots) != len(data) and len(self.model.network.input_variables) == 1:
             found, expected = ("weights" if count == 3 else "no weights" for count in (len(data), len(slots)))
             raise DataError(f"weights: found {found}, expected {expected}, as the model takes them")
+        if len(slots) != len(data):
+            names = ", ".join(slot.name for slot in slots)
+            raise DataError(f"found {len(data)} arrays of rows, expected {len(slots)}, which the model takes: {names}")
         for slot, rows in zip(slots, data):
             wanted = np.dtype(np.int64 if slot.kind == "integer" else self.model.dtype)
             if (

@@ -27,12 +27,14 @@ from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import called, constructed, whole_number
 from symnn.layers.dense import dense
 from symnn.layers.flatten import flatten
+from symnn.layers.flow import Flow
 from symnn.layers.layer import Layer, require_scores, shape_after
+from symnn.layers.node import Node
 from symnn.layers.summary import summary
 from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
 from symnn.models import sentence
 from symnn.objective import Objective
-from symnn.shapes import Inputs, Shape, described, extents, indices, input_shape, numbers, read_inputs
+from symnn.shapes import Inputs, Named, Shape, described, extents, input_shape, numbers, read_inputs
 from symnn.shown import Shown
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
@@ -73,7 +75,7 @@ class Network(Shown):
     """
 
     shows: ClassVar[str] = "network_html"
-    inputs: Inputs
+    inputs: Inputs | Named
     layers: tuple[Layer, ...]
     loss: LossLike
     weight_decay: float | None = 0.0
@@ -108,6 +110,26 @@ class Network(Shown):
             known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
             if isinstance(value, bool) or not known:
                 raise SpecError(f"{name}: found {quote(value)}, expected a finite number of at least 0")
+
+    @classmethod
+    def of(cls, output: Node, loss: LossLike, weight_decay: float | None = 0.0, *, l1: float | None = 0.0) -> Network:
+        """The network of a value that layers have been called for, which may be no chain of them.
+
+        Its inputs are those that the value is made of: :func:`symnn.inputs` makes them. A layer has the same weights
+        wherever it is called. Predictions take the inputs in the order in which the value meets them.
+
+        >>> from symnn.layers.node import inputs
+        >>> x, z = inputs(x=2, z=2)
+        >>> shared = dense(3, "tanh")
+        >>> network = Network.of(dense(1)(shared(x) + shared(z)), "mean_squared_error")
+        >>> network.parameter_count, [variable.name for variable in network.data]
+        (13, ['x', 'z', 'y'])
+        """
+        if not isinstance(output, Node):
+            raise SpecError(f"output: found {quote(output)}, expected what a layer gives that is called")
+        flow = Flow(flow=output)
+        inputs = Named(tuple((node.name, node.inputs) for node in flow.inputs))
+        return cls(inputs, (flow,), loss, weight_decay, l1=l1)
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -196,7 +218,7 @@ class Network(Shown):
     def _penalties(self, b: Builder) -> list[Expr]:
         """What is added to the mean for the size of the weights."""
         found = []
-        weights = [p for p in b.parameters if self._parameters[p.name].decays]
+        weights = [Variable(name, p.unmerged) for name, p in self._parameters.items() if p.decays]
         for name, vertex, factor, size in _PENALTIES:
             strength = getattr(self, name)
             if strength == 0:
@@ -234,6 +256,11 @@ class Network(Shown):
 
         Raises :class:`DataError` where each call decides how long samples are.
         """
+        if isinstance(self.inputs, Named):
+            names = ", ".join(name for name, _ in self.inputs.each)
+            raise DataError(
+                f"inputs: found several, {names}; expected arrays, with Descent or the functions of compile()"
+            )
         found = numbers(self.input_shape)
         if found is None:
             expected = "arrays of one length, with Descent or the functions of compile()"
@@ -252,8 +279,8 @@ class Network(Shown):
 
     @property
     def input_shape(self) -> Shape:
-        """The axes of one sample of x."""
-        return input_shape(self.inputs)
+        """The axes of one sample of x; none where there are several inputs."""
+        return () if isinstance(self.inputs, Named) else input_shape(self.inputs)
 
     @cached_property
     def output_shape(self) -> Shape:
@@ -288,8 +315,27 @@ class Network(Shown):
 
     @property
     def input_variables(self) -> tuple[Variable, ...]:
-        """The variables that predictions are made of: ``x``."""
-        return (Variable("x", (Builder().S, *extents(self.input_shape))),)
+        """The variables that predictions are made of: ``x``, or those of its inputs by their names."""
+        given = self.inputs.each if isinstance(self.inputs, Named) else (("x", self.inputs),)
+        shapes = {name: (Builder().S, *extents(input_shape(each))) for name, each in given}
+        below = self._below
+        return tuple(
+            Variable(name, shape, "integer", below[name]) if name in below else Variable(name, shape)
+            for name, shape in shapes.items()
+        )
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether x holds integers, which an embedding takes as they are."""
+        return "x" in self._below
+
+    @property
+    def _below(self) -> Mapping[str, int]:
+        """The inputs that are integers, and what they are below."""
+        first, *_ = self.layers
+        if isinstance(first, Flow):
+            return first.integers
+        return {} if first.below is None else {"x": first.below}
 
     @cached_property
     def _trained(self) -> tuple[Writer, Value]:
@@ -298,8 +344,8 @@ class Network(Shown):
     def _written(self, training: bool = False) -> tuple[Writer, Value]:
         """The equations of the layers, the last of which is ``output``."""
         given = self.input_shape
-        writer = Writer(self.layers, given, training)
-        x = Value(self.input_variables[0], (writer.builder.s, *indices(given)))
+        writer = Writer(self.layers, given, self.input_variables, training)
+        x = writer.input(self.input_variables[0].name, given)
         output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
         return writer, writer.called("output", output)
 
@@ -483,7 +529,9 @@ class Model:
 # --- what is given in Python ---------------------------------------------------------------------------------------
 
 
-def _checked_inputs(inputs: Any) -> Inputs:
+def _checked_inputs(inputs: Any) -> Inputs | Named:
+    if isinstance(inputs, Named):
+        return inputs
     if isinstance(inputs, (list, tuple, Mapping)):
         try:
             return read_inputs(inputs)

@@ -19,7 +19,7 @@ from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, MAX_NODES, parse_formula
 from symnn.models import Steps, sentence
 from symnn.network import Network
-from symnn.shapes import plain_inputs
+from symnn.shapes import Named, plain_inputs
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
@@ -43,6 +43,8 @@ def spec_of(network: Network) -> Spec:
 
     layers = [layer.to_plain(write, ("layers", number)) for number, layer in enumerate(network.layers)]
     loss = _plain(network.loss, ("output", "target"), "loss")
+    if isinstance(network.inputs, Named):
+        raise SpecError("inputs: found several inputs, or layers that are no chain, which specs do not have")
     inputs = plain_inputs(network.inputs)
     spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, **_penalties(network)})
     if callable(network.loss) and not isinstance(network.loss, Choice):

@@ -61,6 +61,13 @@ Inputs: TypeAlias = int | tuple[int, ...] | tuple[tuple[str, int | str], ...]
 """How a network's inputs are said: features; channels and space; or ``(("time", 50), ("features", 16))``."""
 
 
+@dataclass(frozen=True)
+class Named:
+    """Several inputs by their names."""
+
+    each: tuple[tuple[str, Inputs], ...]
+
+
 def described(shape: Shape) -> str:
     """The axes with their extents.
 

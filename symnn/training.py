@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from codegen.runtime.fingerprint import fingerprint
 from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
-from symnn.checkpoint import Checkpoint, as_rows, save, target_scaling
+from symnn.checkpoint import Checkpoint, as_integers, as_rows, save, target_scaling
 from symnn.choices import resolve_loss
 from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
@@ -402,7 +402,10 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
         if part.y.ndim != dataset.train.y.ndim:
             raise DataError(f"{name}: y has shape {part.y.shape}, expected as many axes as in the training part")
         checked = check_split(part, network.features, targets, name)
-        return Split(checked.x, _in_range(network, encode(checked.y), name), checked.weights)
+        x = checked.x
+        if network.takes_integers:  # a data set standardises all columns
+            x = as_integers(network, np.rint(x * dataset.scale + dataset.mean))
+        return Split(x, _in_range(network, encode(checked.y), name), checked.weights)
 
     return replace(
         dataset,
@@ -583,7 +586,11 @@ def _weighted(part: Split, labels: np.ndarray, by_class: np.ndarray | None) -> R
 
 def _cast(model: Model, rows: Rows, name: str) -> Rows:
     """The arrays as the model's functions take them; nothing is copied that is so already."""
-    dtypes = (model.dtype, "int64" if rows[1].ndim == 1 else model.dtype, model.dtype)
+    dtypes = (
+        "int64" if model.network.takes_integers else model.dtype,
+        "int64" if rows[1].ndim == 1 else model.dtype,
+        model.dtype,
+    )
     with np.errstate(over="ignore"):  # reported below
         cast = tuple(np.ascontiguousarray(values, dtype=dtype) for values, dtype in zip(rows, dtypes))
     for letter, wanted, found in zip("xyw", rows, cast):

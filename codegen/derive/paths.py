@@ -76,6 +76,11 @@ def paths(graph: Graph, of: str, wrt: Sequence[str], limit: int = PATH_LIMIT) ->
 
     Nothing is shared between paths that meet: that is the point. Raises :class:`DerivationError` above ``limit`` paths.
     """
+    if graph.scans:
+        one = next(iter(graph.scans)).name
+        raise DerivationError(
+            f"{one!r} reads its own earlier values: the paths are those of the written-out graph, unroll()"
+        )
     counted = count_paths(graph, of, wrt)
     if counted.paths > limit:
         raise DerivationError(

@@ -13,7 +13,8 @@ from codegen.emit.scalars import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
 from codegen.ir.affine import affine
 from codegen.ir.graph import Equation, Graph
-from codegen.walk import Extent, base_name, extent, indices, is_plain, shape, subscripts
+from codegen.ir.order import Scan
+from codegen.walk import Extent, base_name, extent, indices, is_plain, is_plain_on, shape, subscripts
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -56,6 +57,7 @@ class _Module:
         self.graph, self.dialect = graph, dialect
         self.names = {name: f"v{number}" for number, name in enumerate(graph.variables)}
         self.temporaries = 0
+        self.counters: list[Symbol] = []
 
     def lines(self) -> Iterator[str]:
         yield "import numpy as np"
@@ -67,21 +69,54 @@ class _Module:
             source, axis = next((v, v.shape.index(symbol)) for v in self.graph.inputs if symbol in v.shape)
             yield f"    n{number} = {self.names[source.name]}.shape[{axis}]"
         allocated: set[str] = set()
-        for equation in self.graph.equations:
-            if not self.is_whole(equation) and equation.name not in allocated:
-                shape = ", ".join(self.extent(n) for n in self.graph.variable(equation.name).shape)
-                yield f"    {self.names[equation.name]} = np.empty(({shape},))"
-                allocated.add(equation.name)
-            yield f"    # {escape(str(equation))}"
-            yield from (f"    {line}" for line in self.equation(equation))
+        for step in self.graph.steps:
+            for equation in step.equations if isinstance(step, Scan) else (step,):
+                whole = self.is_whole(equation) and not isinstance(step, Scan)
+                if not whole and equation.name not in allocated:
+                    shape = ", ".join(self.extent(n) for n in self.graph.variable(equation.name).shape)
+                    yield f"    {self.names[equation.name]} = np.empty(({shape},))"
+                    allocated.add(equation.name)
+            yield from (f"    {line}" for line in self.step(step))
         yield f"    return ({', '.join(self.names[name] for name in self.graph.outputs)},)"
 
+    def step(self, step: Equation | Scan, inside: tuple[tuple[Scan, Symbol], ...] = ()) -> Iterator[str]:
+        """An equation; a recurrence as a loop over the places of an axis."""
+        if isinstance(step, Scan):
+            place = Symbol(f"p{len(self.counters)}", integer=True, nonnegative=True)
+            self.counters.append(place)
+            places = f"range({self.extent(step.length)})"
+            yield f"for {place} in {places if step.step > 0 else f'reversed({places})'}:"
+            for part in step.parts:
+                yield from (f"    {line}" for line in self.step(part, (*inside, (step, place))))
+            return
+        yield f"# {escape(str(step))}"
+        conditions = [
+            f"{scan.shift(step)} <= {place} < {scan.shift(step)} + {self.extent(extent(scan.index(step)))}"
+            for scan, place in inside
+        ]
+        indent = "    " if conditions else ""
+        if conditions:
+            yield f"if {' and '.join(conditions)}:"
+        for scan, place in inside:
+            step = scan.at(step, place)
+        yield from (indent + line for line in self.equation(step))
+
     def extent(self, n: Extent) -> str:
-        return str(n) if isinstance(n, int) else f"n{self.graph.extents.index(n)}"
+        """A length, or another sum of lengths, places and integers."""
+        if isinstance(n, int):
+            return str(n)
+        number, lengths = n.as_coeff_Add()
+        terms = [self.symbol(s) if f == 1 else f"{f}*{self.symbol(s)}" for s, f in _lengths(n)] if lengths else []
+        return " + ".join([*terms, *([str(number)] if number or not terms else [])])
+
+    def symbol(self, symbol: Symbol) -> str:
+        """A length, or the place of a recurrence."""
+        return str(symbol) if symbol in self.counters else f"n{self.graph.extents.index(symbol)}"
 
     def is_whole(self, equation: Equation) -> bool:
         """Whether the right-hand side is the whole array: it has every axis, and no single element is assigned."""
-        return set(indices(equation.body)) == set(equation.domain) and all(m is None for m in equation.cell.pattern)
+        plain = is_plain(equation.target) and not any(isinstance(i, Integer) for i in subscripts(equation.target))
+        return plain and set(indices(equation.body)) == set(equation.domain)
 
     def equation(self, equation: Equation) -> Iterator[str]:
         lines: list[str] = []
@@ -135,8 +170,17 @@ class _Module:
 
     def key(self, reference: Expr) -> str:
         """Integer subscripts; nothing where the whole array is meant."""
-        parts = [str(int(i)) if isinstance(i, Integer) else ":" for i in subscripts(reference)]
+        parts = [self.elements(i, n) for i, n in zip(subscripts(reference), shape(reference))]
         return f"[{', '.join(parts)}]" if set(parts) != {":"} and parts else ""
+
+    def elements(self, subscript: Expr, axis: Extent) -> str:
+        """The elements along an axis that a target is, or a plain reference."""
+        if is_plain_on(subscript, axis):
+            return str(int(subscript)) if isinstance(subscript, Integer) else ":"
+        form = affine(subscript)
+        assert form is not None, subscript
+        start = self.extent(form.constant)
+        return f"{start}:{start} + {self.extent(extent(form.indices[0]))}" if form.indices else start
 
     def gathered(self, reference: Expr, domain: Sequence[Idx]) -> str:
         """Elements at sums of indices, with the axes of the domain; one that is not there is not asked for."""
@@ -150,7 +194,7 @@ class _Module:
         """The values of a sum of indices and lengths."""
         form = affine(subscript)
         assert form is not None
-        terms = [f"{factor}*n{self.graph.extents.index(n)}" for n, factor in _lengths(form.constant)]
+        terms = [f"{factor}*{self.symbol(n)}" for n, factor in _lengths(form.constant)]
         terms += [
             f"{factor}*" + self.align(f"np.arange({self.extent(extent(index))})", (index,), domain)
             for index, factor in form.coefficients

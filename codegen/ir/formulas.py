@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sympy import Add, Expr, Idx, Indexed, Mul, Pow, Symbol, acos, asin, atan, atan2, cos, sin, tan
+from sympy import Add, Expr, Idx, Indexed, Mul, Pow, Symbol, acos, asin, atan, atan2, cos, exp, log, sin, tan, tanh
 
 from codegen.cached import cached_property
+from codegen.functions import sigmoid
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.nodes import Node, Nodes
@@ -89,18 +90,55 @@ class Formulas:
                 yield Equation(targets[cell], nodes.written(node) if node not in named else named[node])
 
 
-SETTLED = frozenset({Add, Mul, Pow, sin, cos, tan, asin, acos, atan, atan2})
-"""Formulas of these alone have no unstable form, but for roots of sums of squares."""
+ALONE = frozenset({Add, Mul, Pow, sin, cos, tan, asin, acos, atan, atan2})
+"""What makes no formula unstable by itself."""
+EXPONENTIALS = frozenset({exp, tanh, sigmoid})
+"""These do together with others, or with a number: see :func:`is_settled`."""
 
 
 def is_settled(nodes: Nodes) -> bool:
-    """Whether no formula has an unstable form that there is a better one for."""
-    for head, operands in zip(nodes.heads, nodes.operands):
-        if isinstance(head, type) and head not in SETTLED:
-            return False
-        if head is Pow and nodes.heads[operands[0]] is Add and getattr(nodes.constant(operands[1]), "q", 1) != 1:
-            return False
-    return True
+    """Whether no formula may have an unstable form that there is a better one for; SymPy is not asked.
+
+    Not settled are sums and products that have several exponentials, or one and a number, powers of these, roots of
+    sums, logarithms of all but leaves, and whatever else is no sum, product, power or trigonometric function.
+
+    >>> from sympy import Symbol, exp
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> [is_settled(_table(formula)) for formula in (x * exp(-y) + y, 1 + exp(x), exp(x) * exp(exp(y)))]
+    [True, False, False]
+    """
+    return all(_is_settled(nodes, node) for node in range(len(nodes)) if nodes.operands[node])
+
+
+def _table(formula: Expr) -> Nodes:
+    nodes = Nodes()
+    nodes.read(formula)
+    return nodes
+
+
+def _is_settled(nodes: Nodes, node: Node) -> bool:
+    head, operands = nodes.heads[node], nodes.operands[node]
+    if head is Add:
+        exponentials = sum(_is_exponential(nodes, nodes.parted(operand)[1]) for operand in operands)
+        return exponentials == 0 or (exponentials == 1 and len(operands) > 2 and not _has_number(nodes, operands))
+    if head is Mul:
+        return sum(_is_exponential(nodes, operand) for operand in operands) < 2
+    if head is Pow:
+        base, exponent = operands
+        root = nodes.heads[base] is Add and getattr(nodes.constant(exponent), "q", 1) != 1
+        return not root and not _is_exponential(nodes, base)
+    if head is log:
+        return not nodes.operands[operands[0]]
+    return head in ALONE or head in EXPONENTIALS
+
+
+def _is_exponential(nodes: Nodes, node: Node) -> bool:
+    base = nodes.operands[node][0] if nodes.heads[node] is Pow else node
+    return nodes.heads[base] in EXPONENTIALS
+
+
+def _has_number(nodes: Nodes, operands: Iterable[Node]) -> bool:
+    return any(nodes.constant(operand) is not None for operand in operands)
 
 
 def places(variable: Variable) -> Iterator[tuple[int, ...]]:

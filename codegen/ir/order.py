@@ -238,7 +238,7 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
     one = next((read for read in reads if read.read <= read.reader), reads[0])
     target = equations[one.read].target
     group = ", ".join(str(equations[position].target) for position in among)
-    why = f"; {group} read each other on both sides of every axis" if subscripts(target) else ""
+    why = f"; there is no axis along which {group} read each other on one side alone" if subscripts(target) else ""
     raise GraphError(f"equation {quote(equations[one.reader])}: cycle, {target} depends on itself{why}")
 
 

@@ -11,7 +11,7 @@ from sympy.core.basic import Basic
 from codegen.functions import equal
 from codegen.ir.ranges import guarded, missing, on_axis
 from codegen.ir.selection import selected
-from codegen.walk import extent, indices, reindex
+from codegen.walk import extent, indices, is_sample, reindex
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def _chosen(body: Expr, index: Idx) -> Expr | None:
     if not any(isinstance(f, (equal, Piecewise)) for f in Mul.make_args(body)):
         return None
     found = selected(body, index)
-    if found is None:
-        return None
+    if found is None or (is_sample(index) and not any(map(is_sample, indices(found.value)))):
+        return None  # a sum over the samples is part of the pass over them, one sample read elsewhere is not
     within = missing(on_axis(found.value, extent(index)) or ())
     return Integer(0) if within is None else placed(found.body, {index: found.value}, within)
 

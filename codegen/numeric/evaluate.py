@@ -315,6 +315,8 @@ def _gatherer(reference: Expr, equation: Equation) -> Load:
         key = [
             np.clip(_places(form, axes, frame), 0, n - 1) for form, n in zip(forms, array.shape[1:]) if form is not None
         ]
+        if 0 in array.shape:  # an axis of T − 1 elements where T is 1
+            return np.full((array.shape[0], *np.broadcast_shapes(*(place.shape for place in key))), np.nan, frame.dtype)
         everywhere: tuple[Any, ...] = (slice(None), *key)
         return np.asarray(array[everywhere])
 

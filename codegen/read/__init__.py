@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import sympy
@@ -38,7 +38,9 @@ def from_expressions(
     symbolic length, that the element is there has to follow from the limits or a condition around it; in a branch of a
     ``Piecewise`` the earlier ones are conditions too. For an index what holds on long axes is enough: elements that a
     shorter one lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up to another index
-    goes over the whole axis.
+    goes over the whole axis. An entry may read its own array at earlier, or later, places of an axis, ``h[t, i]`` at
+    ``h[t - 1, j]``: an element that has an entry of its own, ``h[0, i]``, is left out of the general one, and a key may
+    be shifted, ``h[t + 1, i]``.
 
     Larger subexpressions that are used twice, all nested deeper than 24 levels, and sums become vertices ``v1``,
     ``v2``, … of their own, so that no later stage meets a body that is exponential or deep. ``decompose=True`` cuts
@@ -82,7 +84,7 @@ def from_expressions(
             reader.written[given.name] = given
     reader.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
     for key, value in entries.items():
-        _add(reader, key, value)
+        _add(reader, key, value, tuple(entries))
     return Graph(variables, tuple(reader.equations), tuple(assigned))
 
 
@@ -104,8 +106,10 @@ def _checked_outputs(outputs: Mapping[Key, object]) -> dict[str, Variable]:
     return arrays
 
 
-def _add(reader: Reader, key: Key, value: object) -> None:
-    scope = key_scope(key)
+def _add(reader: Reader, key: Key, value: object, keys: Sequence[Key]) -> None:
+    scope = key_scope(key, keys)
+    if scope is None:
+        return
     if isinstance(key, Indexed):
         target = reader.arrays[base_name(key)][tuple(scope.value(i) for i in key.indices)]
         reader.assign(target, _scalar(scope, value), scope)

@@ -58,6 +58,7 @@ from codegen.walk import (
     is_sample,
     moved,
     postorder,
+    rebuild,
     references,
     reindex,
     samples_first,
@@ -98,11 +99,14 @@ class Reader:
         symbols to SymPy."""
         self.fresh = fresh_names("v", {*self.known, *names})
         self.vertices: dict[object, Expr] = {}
+        self.order: tuple[Idx, ...] = ()
+        """The order of the axes of vertices: that of a recurrence, whose steps lie one after the other."""
 
     def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
         """Append the equations of one entry."""
         expression = rewritten(made_real(expression))
         check(scope.place, expression)
+        self.order = indices(target) if any(base_name(r) == base_name(target) for r in references(expression)) else ()
         if isinstance(expression, Sum):
             body, reduced = self._sum(expression, scope)
             self.equations.append(Equation.over(target, canonical(body), Reduction.SUM, reduced))
@@ -152,7 +156,8 @@ class Reader:
         """What stands for a node that is not an operation on the values of its arguments."""
         for kind, value in VALUES:
             if isinstance(node, kind):
-                return value(self, node, scope)
+                found: Basic = value(self, node, scope)
+                return node if found == node else found  # what stands around it stays as it is
         return node
 
     def _is_cut(self, node: Basic, part: _Part, *, shared: bool, inlined: bool) -> bool:
@@ -167,7 +172,8 @@ class Reader:
         """A reference to the vertex that has this value, or the sum of it over the reduced indices."""
         key = (body, reduced)
         if key not in self.vertices:
-            found = [index for index in indices(body) if index not in reduced]
+            found = [index for index in self.order if index in indices(body)]
+            found += [index for index in indices(body) if index not in (*reduced, *found)]
             target = over(next(self.fresh), samples_first(found))
             self.equations.append(Equation.total(target, Summand(defined(canonical(body)), reduced)))
             self.vertices[key] = target
@@ -413,7 +419,7 @@ def _rebuilt(node: Basic, arguments: list[_Part]) -> _Part:
         # SymPy compares every two arguments of a maximum, in 8 ms, which it has done when the formula was written.
         new = node.func(*expressions, evaluate=False)
     else:
-        new = node.func(*expressions)
+        new = rebuild(node, expressions)
     replacement = canonical_node(new)
     return _Part(
         new if replacement is None else replacement,

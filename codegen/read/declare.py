@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from sympy import Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
+from sympy import Add, Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
 from sympy.core.basic import Basic
 from sympy.matrices.matrixbase import MatrixBase
 
@@ -13,8 +13,8 @@ from codegen.errors import GraphError
 from codegen.ir.equation import Kind, Variable
 from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
 from codegen.read.motions import is_motion, motion_name
-from codegen.read.scope import Scope, axis_length
-from codegen.walk import Extent, base_name, is_fixed, is_leaf
+from codegen.read.scope import Scope, axis_length, with_extents
+from codegen.walk import Extent, as_extent, base_name, is_fixed, is_leaf, is_symbolic, lengths_in
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
@@ -71,10 +71,23 @@ def output_variables(outputs: Mapping[Key, object]) -> dict[str, Variable]:
     for key in outputs:
         if isinstance(key, Indexed):
             place = f"the output {str(key)!r}"
-            sizes = tuple(int(i) + 1 if isinstance(i, Integer) else key_extent(place, i) for i in key.indices)
+            sizes = tuple(int(i) + 1 if isinstance(i, Integer) else _last(place, i) + 1 for i in key.indices)
             declared = tuple(map(axis_length, key.base.shape)) if key.base.shape else None
             found.setdefault(base_name(key), []).append(declared or sizes)
     return {name: Variable(name, tuple(_largest(name, axis) for axis in zip(*sizes))) for name, sizes in found.items()}
+
+
+def _last(place: str, subscript: Expr) -> Expr:
+    """The greatest value of a key's subscript: of an index, or an index plus an integer."""
+    index, shift = _shifted(place, subscript)
+    return key_extent(place, index) - 1 + shift
+
+
+def _shifted(place: str, subscript: Expr) -> tuple[Expr, int]:
+    """The index of a key's subscript t + 1, and what is added."""
+    found = [leaf for leaf in subscript.args if isinstance(leaf, Idx)] if isinstance(subscript, Add) else []
+    rest = subscript - found[0] if len(found) == 1 else None
+    return (found[0], int(rest)) if isinstance(rest, Integer) and rest >= 0 else (subscript, 0)
 
 
 def key_extent(place: str, index: Expr) -> Extent:
@@ -85,11 +98,13 @@ def key_extent(place: str, index: Expr) -> Extent:
         raise GraphError(f"{place}: the index {index} has no range, expected Idx('{index}', n)")
     if index.lower != 0:
         raise GraphError(f"{place}: the index {index} runs from {index.lower}, expected one from 0")
-    return axis_length(index.upper + 1)
+    n = with_extents(index.upper + 1)
+    return n if lengths_in(n) and not isinstance(n, Symbol) else axis_length(index.upper + 1)
 
 
 def _largest(name: str, axis: Sequence[Extent]) -> Extent:
-    sizes = list(dict.fromkeys(axis))
+    sizes = list(dict.fromkeys(as_extent(n) for n in axis))
+    sizes = [n for n in sizes if is_symbolic(n)] or sizes
     if len(sizes) == 1:
         return sizes[0]
     if is_fixed(sizes):
@@ -124,7 +139,7 @@ def observed_shape(label: str, bodies: Mapping[Key, object]) -> tuple[Extent, ..
 
 def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, ...]]:
     """The lengths that each reference to an array shows, None on an axis where it shows none."""
-    scope = key_scope(key)
+    scope = key_scope(key) or Scope(str(key))
     parts = list(body.flat()) if isinstance(body, MatrixBase) else [body]
     stack: list[tuple[Basic, Scope]] = [(part, scope) for part in parts if isinstance(part, Basic)]
     seen: set[tuple[int, int]] = set()
@@ -147,11 +162,55 @@ def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, .
             stack.extend((argument, scope) for argument in node.args)
 
 
-def key_scope(key: Key) -> Scope:
-    """The scope of an entry: the indices of its key."""
+def key_scope(key: Key, others: Sequence[Key] = ()) -> Scope | None:
+    """The scope of an entry: the indices of its key, without the elements that others assign by themselves.
+
+    An index then counts from the first element that is left, and stands for a sum. None if none is left.
+    """
     scope = Scope(f"the output {str(key)!r}")
     if isinstance(key, Indexed):
-        for index in key.indices:
-            if not isinstance(index, Integer):
-                scope = scope.at(index, Idx(index.name, key_extent(scope.place, index)))
+        for axis, subscript in enumerate(key.indices):
+            if not isinstance(subscript, Integer):
+                index, shift = _shifted(scope.place, subscript)
+                n = key_extent(scope.place, index)
+                first, last = _left(
+                    range(shift, shift + n) if isinstance(n, int) else None, shift, _singles(key, axis, others)
+                )
+                count = as_extent(n - (first - shift) - last)
+                if count == 0:
+                    return None
+                scope = scope.at(index, Idx(index.name, count) + (first - shift))
     return scope
+
+
+def _singles(key: Indexed, axis: int, others: Sequence[Key]) -> set[int]:
+    """The elements along an axis that other keys, more special ones or earlier, assign by themselves."""
+    found: set[int] = set()
+    before = True
+    for other in others:
+        if other is key:
+            before = False
+        elif isinstance(other, Indexed) and base_name(other) == base_name(key) and other.rank == key.rank:
+            special = _integers(other) - _integers(key)
+            covers = all(
+                not isinstance(theirs, Integer) or theirs == own
+                for place, (theirs, own) in enumerate(zip(other.indices, key.indices))
+                if place != axis
+            )
+            if isinstance(other.indices[axis], Integer) and covers and (special > 0 or (special == 0 and before)):
+                found.add(int(other.indices[axis]))
+    return found
+
+
+def _integers(key: Indexed) -> int:
+    return sum(isinstance(subscript, Integer) for subscript in key.indices)
+
+
+def _left(elements: range | None, start: int, singles: set[int]) -> tuple[int, int]:
+    """The first element that is left, and how many are not at the end."""
+    first, last = start, 0
+    while first in singles:
+        first += 1
+    while elements and elements[-1] - last in singles and elements[-1] - last > first:
+        last += 1
+    return first, last

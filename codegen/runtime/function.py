@@ -33,6 +33,8 @@ class CompileReport:
     cache_hit: bool
     compilation: Prepared = field(repr=False)
     """What was worked out about the graph; nothing yet if its code came from the cache."""
+    reason: str = ""
+    """What has no vector form, if that is why readable code runs."""
 
     @property
     def stages(self) -> Mapping[str, float]:
@@ -46,9 +48,10 @@ class CompileReport:
         return self.compilation.optimised[1]
 
     def __str__(self) -> str:
+        why = f" ({self.reason} has no vector form)" if self.reason else ""
         origin = "loaded from the cache" if self.cache_hit else "compiled"
         return (
-            f"schedule {self.schedule}, {self.emitter} code, {self.dtype}, workspace {self.workspace} numbers\n"
+            f"schedule {self.schedule}, {self.emitter} code{why}, {self.dtype}, workspace {self.workspace} numbers\n"
             f"{origin} in {self.seconds * 1e3:.0f} ms: {self.compilation.stages}\n"
             f"operations for one sample, after each pass:\n{self.passes}"
         )

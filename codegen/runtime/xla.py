@@ -5,10 +5,8 @@ The structures are those of xla/ffi/api/c_api.h, version 0.x: a pointer or a siz
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, cast
 
 from llvmlite import binding, ir
 from numba.core import cgutils
@@ -17,6 +15,7 @@ from codegen.dtypes import dtype_name
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT
+from codegen.runtime.entry import aligned_memory, freed, workspace_address
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import compile_module, load_object
@@ -25,11 +24,8 @@ from codegen.walk import is_symbolic
 SYMBOL = "symnn_xla_handler"
 VERSION = 0, 3
 """Of the interface that the handler is written for."""
-ALIGNMENT = 64
 INVALID_ARGUMENT = 3
 I32 = ir.IntType(32)
-_Foreign = ctypes.CFUNCTYPE(None).__mro__[1]
-"""What every function of ctypes is."""
 
 
 class Frame(IntEnum):
@@ -103,9 +99,9 @@ class _Writer:
         for number, (slot, buffer) in enumerate(zip(slots, buffers)):
             if slot.shape:
                 self._put(table, number, self._word(buffer, Buffer.DATA))
-        workspace = self._workspace
+        workspace = workspace_address(self.code)
         size = self._call(workspace, INT, [table]) if workspace else INT(0)
-        block, memory = self._memory(size)
+        block, memory = aligned_memory(builder, self.module, size)
         error = cgutils.alloca_once_value(builder, ir.Constant(BYTE, None))
         with cgutils.for_range(builder, batch, intp=INT) as loop:
             for number, (slot, buffer) in enumerate(zip(slots, buffers)):
@@ -122,15 +118,8 @@ class _Writer:
                 value = builder.load(builder.gep(results, [INT(number)]))
                 target = builder.inttoptr(self._word(made[slot.name], Buffer.DATA), self.real.as_pointer())
                 builder.store(value, builder.gep(target, [loop.index]))
-        free = cgutils.get_or_insert_function(self.module, ir.FunctionType(ir.VoidType(), [BYTE]), "free")
-        builder.call(free, [block])
+        freed(builder, self.module, block)
         builder.ret(builder.load(error))
-
-    @property
-    def _workspace(self) -> int | None:
-        """The address of the function that tells the bytes of a workspace, where code needs one."""
-        tells = self.code.workspace
-        return ctypes.cast(cast(Any, tells), ctypes.c_void_p).value if isinstance(tells, _Foreign) else None
 
     def _answer_metadata(self, extension: ir.Value) -> None:
         """Tell the version of the interface: ``Metadata_Extension`` is three words and the address of ``Metadata``."""
@@ -183,14 +172,6 @@ class _Writer:
         source = builder.inttoptr(self._word(buffer, Buffer.DATA), kind.as_pointer())
         target = builder.bitcast(builder.gep(table, [INT(number)]), kind.as_pointer())
         builder.store(builder.load(builder.gep(source, [index])), target)
-
-    def _memory(self, size: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """A block to be freed, and the aligned workspace in it."""
-        builder = self.builder
-        allocate = cgutils.get_or_insert_function(self.module, ir.FunctionType(BYTE, [INT]), "malloc")
-        block = builder.call(allocate, [builder.add(size, INT(ALIGNMENT))])
-        end = builder.add(builder.ptrtoint(block, INT), INT(ALIGNMENT - 1))
-        return block, builder.inttoptr(builder.and_(end, INT(-ALIGNMENT)), BYTE)
 
     def _error(self, frame: ir.Value) -> ir.Value:
         builder = self.builder

@@ -105,22 +105,31 @@ def _cuts(index: Idx, forms: Iterable[Affine]) -> list[Part]:
     return found
 
 
-def sums_of(reduced: Sequence[Idx], condition: Basic, outside: Collection[Idx]) -> tuple[Loop, ...] | None:
-    """The loops over the indices of a sum where a condition holds; None where bounds do not say it.
+def sums_of(
+    reduced: Sequence[Idx], condition: Basic, outside: Collection[Idx]
+) -> tuple[tuple[Loop, ...], tuple[Affine, ...]] | None:
+    """The loops over the indices of a sum where a condition holds, and what has to be at least 0 besides.
+
+    None where bounds do not say it.
 
     >>> i, a = Idx("i", 9), Idx("a", 3)
-    >>> sums_of([a], (a <= i) & (i <= a + 6), [i])[0].starts
-    (Bound(over=0, divisor=1), Bound(over=i - 6, divisor=1))
+    >>> (loop,), rest = sums_of([a], (a <= i) & (i <= a + 6) & (i > 2), [i])
+    >>> loop.starts, rest
+    ((Bound(over=0, divisor=1), Bound(over=i - 6, divisor=1)), (Affine(constant=-3, coefficients=((i, 1),)),))
     """
     found: dict[Idx, tuple[Affine, ...]] = dict.fromkeys(reduced, ())
+    besides: list[Affine] = []
     for part in conjuncts(condition):
         for form in forms_of(part) or (None,):
             own = [] if form is None else [i for i in form.indices if i in found]
-            if form is None or len(own) != 1 or not {*form.indices} <= {*own, *outside}:
+            if form is None or len(own) > 1 or not {*form.indices} <= {*own, *outside}:
                 return None
-            found[own[0]] += (form,)
+            if own:
+                found[own[0]] += (form,)
+            else:
+                besides.append(form)
     bounded = [_shortest(Part(index, forms)) for index, forms in found.items()]
-    return tuple(Loop(part.index, (), SERIAL, part.start, part.stop) for part in bounded)
+    return tuple(Loop(part.index, (), SERIAL, part.start, part.stop) for part in bounded), tuple(besides)
 
 
 def is_guard(node: Basic) -> bool:

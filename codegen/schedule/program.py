@@ -9,7 +9,7 @@ from enum import Enum
 from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
 
 from codegen.cached import cached_property
-from codegen.ir.affine import affine
+from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
@@ -226,6 +226,8 @@ class Kernel:
     """The loops over what is summed, but for the samples in lanes, with their bounds and without bodies."""
     outer: tuple[Idx, ...] = ()
     """The indices of the target whose loops are around it."""
+    when: tuple[Affine, ...] = ()
+    """What is at least 0 where its sum has any terms: sums of indices of the loops around."""
 
 
 @dataclass(frozen=True)

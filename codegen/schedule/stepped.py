@@ -8,7 +8,7 @@ from dataclasses import replace
 from sympy import Expr, Idx
 
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.schedule.cut import parts
+from codegen.schedule.cut import Part, parts
 from codegen.schedule.loops import step_of, within
 from codegen.schedule.program import Bound, Fill, Kernel, Loop, Scan, Statement
 from codegen.schedule.scan import Steps, steps_of_scan
@@ -34,12 +34,20 @@ def scan_steps(graph: Graph, unit: Sequence[Equation], kernels: Mapping[Cell, Ke
     for part in found[:: steps.step]:
         alive = [equation for equation in unit if all(map(part.says, steps.forms[equation.cell]))]
         body: list[Statement] = []
-        for ready, plans in _turns(steps, alive, kernels):
+        summed = {
+            cell: kernels[cell] for e in alive if (cell := e.cell) in kernels and _has_terms(kernels[cell], steps, part)
+        }
+        for ready, plans in _turns(steps, alive, summed):
             body += step_of(graph, ready, steps, part, index)
-            body += [_at_step(graph, plan, steps, index) for plan in plans]
+            body += [_at_step(graph, plan, steps, part, index) for plan in plans]
         if body:
             yield Loop(steps.index, tuple(body), Scan(steps.step), part.start, part.stop, begun)
             begun = True
+
+
+def _has_terms(kernel: Kernel, steps: Steps, part: Part) -> bool:
+    """Whether the sum of a kernel has terms in a part of the steps: elsewhere it is 0."""
+    return all(part.says(form.at(steps.values[kernel.equation.cell])) for form in kernel.when)
 
 
 def _turns(
@@ -70,7 +78,7 @@ def _needs(steps: Steps, equation: Equation, unit: Sequence[Equation]) -> Iterat
                     yield other.cell
 
 
-def _at_step(graph: Graph, kernel: Kernel, steps: Steps, index: Idx) -> Statement:
+def _at_step(graph: Graph, kernel: Kernel, steps: Steps, part: Part, index: Idx) -> Statement:
     """A kernel in terms of the index of the steps."""
     cell = kernel.equation.cell
     values = steps.values[cell]
@@ -81,9 +89,10 @@ def _at_step(graph: Graph, kernel: Kernel, steps: Steps, index: Idx) -> Statemen
     def bounds(found: tuple[Bound, ...]) -> tuple[Bound, ...]:
         return tuple(replace(bound, over=moved(bound.over)) for bound in found)
 
+    equation = steps.equations[cell]
     there = replace(
         kernel,
-        equation=steps.equations[cell],
+        equation=replace(equation, body=part.at(equation.body)),
         operands=tuple(map(moved, kernel.operands)),
         sums=tuple(replace(loop, start=bounds(loop.start), stop=bounds(loop.stop)) for loop in kernel.sums),
         outer=tuple(i for i in kernel.outer if i not in values),

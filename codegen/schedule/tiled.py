@@ -85,7 +85,7 @@ def _has_layout(graph: Graph, equation: Equation) -> bool:
 
 def _has_diagonal(equation: Equation, index: Idx) -> bool:
     """Whether an equation reads an array along the diagonal of two sample axes."""
-    return any(sum(index in indices(i) for i in subscripts(r)) > 1 for r in equation.references)
+    return any(subscripts(reference).count(index) > 1 for reference in equation.references)
 
 
 @dataclass
@@ -169,8 +169,8 @@ class _SamplesLast:
             return None
         rows = [i for i in key if i not in right]
         outer = (*(i for i in key if i in right and i != self.index), *rows[:-1])
-        sums = sums_of(equation.reduced, condition, outer)
-        if sums is None:
+        found = sums_of(equation.reduced, condition, outer)
+        if found is None or (found[1] and equation.cell not in self.graph.scans):
             return None
         orders = (
             tuple(i for i in (*key, *equation.reduced) if i in left),
@@ -185,7 +185,12 @@ class _SamplesLast:
         )
         kernel = self.kernel(KernelKind.OVER_LANES, equation, self.turned(equation.target), operands, condition)
         self.kernels[kernel.cell] = replace(
-            self.kernels[kernel.cell], rows=tuple(rows[-1:]), columns=(self.index,), sums=sums, outer=outer
+            self.kernels[kernel.cell],
+            rows=tuple(rows[-1:]),
+            columns=(self.index,),
+            sums=found[0],
+            outer=outer,
+            when=found[1],
         )
         return [*new, kernel]
 
@@ -227,14 +232,14 @@ class _SamplesLast:
         bounding = {i for part in conjuncts(condition) for i in indices(part)}
         outer += [i for i in (*rows[-1:], *columns) if i in bounding]
         columns = [i for i in columns if i not in bounding]
-        sums = None if not columns else sums_of(reduced, condition, outer)
-        if sums is None or not rows or rows[-1] in outer or size((rows[-1], *columns)) < ROWS * COLUMNS:
+        found = sums_of(reduced, condition, outer) if columns else None
+        if found is None or found[1] or not rows or rows[-1] in outer or size((rows[-1], *columns)) < ROWS * COLUMNS:
             return None
         kernel = self.kernel(
             KernelKind.ACROSS_LANES, equation, equation.target, (self.lanes(left), self.lanes(right)), condition
         )
         self.kernels[kernel.cell] = replace(
-            self.kernels[kernel.cell], rows=(rows[-1],), columns=tuple(columns), sums=sums, outer=tuple(outer)
+            self.kernels[kernel.cell], rows=(rows[-1],), columns=tuple(columns), sums=found[0], outer=tuple(outer)
         )
         return [kernel]
 

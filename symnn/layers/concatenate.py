@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, overload
 
 from pydantic import Field
 from sympy import Piecewise
@@ -12,6 +12,7 @@ from codegen import Index
 from symnn.errors import FieldError, SpecError
 from symnn.given import called
 from symnn.layers.layer import Layer, LayersField, shape_after
+from symnn.layers.node import Node
 from symnn.layers.writing import Place, Value
 from symnn.shapes import CHANNEL, FEATURE, Axis, Shape, described, extents, names
 
@@ -37,39 +38,49 @@ class Concatenate(Layer):
         return found
 
     def shape(self, given: Shape) -> Shape:
-        found = self._shapes(given)
-        if not found:
-            raise FieldError("concatenate: expected at least one branch, found none")
-        first, *_ = found
-        for other in found:
-            at = _joined(first)
-            alike = (extents(_without(shape, at)) for shape in (first, other))
-            if names(other) != names(first) or len(set(alike)) > 1:
-                both = f"{described(first)} and {described(other)}"
-                raise FieldError(f"concatenate joins values that differ in one axis, found shapes {both}")
-        at = _joined(first)
-        axis = Axis(first[at].name, sum(int(shape[at].extent) for shape in found))
-        return (*first[:at], axis, *first[at + 1 :])
+        return joined_shape(self._shapes(given))
 
     def write(self, place: Place, x: Value) -> Value:
         shapes = self._shapes(place.given)
-        parts = [place.plain(place.chain(b, x), shape) for b, shape in zip(self.concatenate, shapes)]
-        at = 1 + _joined(shapes[0])
-        whole = self.shape(place.given)[at - 1]
-        index = Index(f"{'c' if whole.name == CHANNEL else 'd'}{place.number}", whole.extent)
-        indices = (*parts[0].indices[:at], index, *parts[0].indices[at + 1 :])
-        pieces, start = [], 0
-        for part, shape in zip(parts, shapes):
-            stop = start + int(shape[at - 1].extent)
-            value = part.variable[(*indices[:at], index - start, *indices[at + 1 :])]
-            pieces.append((value, index < stop if stop < int(whole.extent) else True))
-            start = stop
-        return place.map("r", indices, Piecewise(*pieces))
+        parts = [place.plain(place.chain(branch, x), shape) for branch, shape in zip(self.concatenate, shapes)]
+        return joined(place, parts, shapes)
 
     @property
     def unbounded(self) -> bool | None:
         said = [next((u for u in (one.unbounded for one in reversed(b)) if u is not None), None) for b in self.branches]
         return None if None in said else all(said)
+
+
+def joined_shape(shapes: Sequence[Shape]) -> Shape:
+    """The shape of values side by side.
+
+    Raises :class:`FieldError` where they differ in another axis than the one that they are joined along.
+    """
+    if not shapes:
+        raise FieldError("concatenate: expected at least one branch, found none")
+    first, *_ = shapes
+    at = _joined(first)
+    for other in shapes:
+        if names(other) != names(first) or extents(_without(other, at)) != extents(_without(first, at)):
+            both = f"{described(first)} and {described(other)}"
+            raise FieldError(f"concatenate joins values that differ in one axis, found shapes {both}")
+    axis = Axis(first[at].name, sum(int(shape[at].extent) for shape in shapes))
+    return (*first[:at], axis, *first[at + 1 :])
+
+
+def joined(place: Place, parts: Sequence[Value], shapes: Sequence[Shape]) -> Value:
+    """Values side by side: {a[d] if d < n, else b[d − n]}."""
+    at = 1 + _joined(shapes[0])
+    whole = joined_shape(shapes)[at - 1]
+    index = Index(f"{'c' if whole.name == CHANNEL else 'd'}{place.number}", whole.extent)
+    indices = (*parts[0].indices[:at], index, *parts[0].indices[at + 1 :])
+    pieces, start = [], 0
+    for part, shape in zip(parts, shapes):
+        stop = start + int(shape[at - 1].extent)
+        value = part.variable[(*indices[:at], index - start, *indices[at + 1 :])]
+        pieces.append((value, index < stop if stop < int(whole.extent) else True))
+        start = stop
+    return place.map("r", indices, Piecewise(*pieces))
 
 
 def _joined(shape: Shape) -> int:
@@ -81,12 +92,18 @@ def _without(shape: Shape, at: int) -> Shape:
     return (*shape[:at], *shape[at + 1 :])
 
 
+@overload
+def concatenate(*branches: Sequence[Layer]) -> Concatenate: ...
+@overload
+def concatenate(*branches: Node) -> Node: ...
 @called(SpecError)
-def concatenate(*branches: Sequence[Layer]) -> Concatenate:
-    """What several branches make of the same input, side by side.
+def concatenate(*branches: Any) -> Any:
+    """What several branches make of the same input, side by side; or values of a network that is no chain.
 
     >>> from symnn.layers.dense import dense
     >>> concatenate([dense(8), dense(4)], []).to_plain()
     {'concatenate': [[{'dense': 8}, {'dense': 4}], []]}
     """
+    if branches and all(isinstance(branch, Node) for branch in branches):
+        return Node(branches, joins=True)
     return Concatenate(concatenate=tuple(tuple(branch) for branch in branches))

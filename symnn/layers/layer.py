@@ -16,6 +16,7 @@ from symnn.activations import ACTIVATIONS
 from symnn.choices import ActivationLike, Choice, given, name_of
 from symnn.errors import FieldError, SpecError
 from symnn.initialisers import INITIALISERS
+from symnn.layers.node import Node
 from symnn.layers.writing import Parameter, Place, Value
 from symnn.models import InOurWords, PartError, SpecModel, Steps, describe, one_of, sentence
 from symnn.shapes import MAX_EXTENT, MAX_NUMBERS, Shape, described, numbers
@@ -85,9 +86,18 @@ class Layer(SpecModel, metaclass=_Kinds):
             yield from layer.activations
 
     @property
+    def below(self) -> int | None:
+        """One more than the largest integer that this layer takes; None for one that takes real numbers."""
+        return None
+
+    @property
     def differs(self) -> bool:
         """Whether it, or a layer inside, is written otherwise for training than for predictions."""
         return self.two_forms or any(layer.differs for branch in self.branches for layer in branch)
+
+    def visits(self, given: Shape) -> Iterable[tuple[Sequence[Layer], Shape]]:
+        """The layers inside that are written one after the other, and the shape of what the first is given."""
+        return ((branch, given) for branch in self.branches)
 
     @property
     def branches(self) -> Sequence[Sequence[Layer]]:
@@ -98,6 +108,10 @@ class Layer(SpecModel, metaclass=_Kinds):
     def unbounded(self) -> bool | None:
         """Whether what comes out can be any number whatever comes in; None: whether that can."""
         return None
+
+    def __call__(self, x: Node) -> Node:
+        """What the layer makes of a value, in a network that is no chain: the same weights at every call."""
+        return Node((x,), self)
 
     # --- plain values ---------------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 from sympy import Expr, Integer, exp
 
-from codegen import Equation, Index, Variable
+from codegen import Equation, Index, Reduction, Variable
 from codegen.functions import equal, select, stop_gradient
+from codegen.walk import base_name, extent
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.initialisers import INITIALISERS
@@ -106,6 +107,8 @@ class Written(Protocol):
     @property
     def branches(self) -> Sequence[Sequence[Written]]: ...
 
+    def visits(self, given: Shape) -> Iterable[tuple[Sequence[Written], Shape]]: ...
+
     def shape(self, given: Shape) -> Shape: ...
 
     def parameters(self, given: Shape, feeds: ActivationLike) -> Mapping[str, Parameter]: ...
@@ -145,8 +148,8 @@ def _visited(layers: Sequence[Written], given: Shape) -> Iterator[tuple[Written,
     """Each layer, the shape of what it is given, and the activation that the next layer begins with."""
     for layer, after in zip(layers, [*layers[1:], None]):
         if layer.branches:
-            for branch in layer.branches:
-                yield from _visited(branch, given)
+            for branch, shape in layer.visits(given):
+                yield from _visited(branch, shape)
         else:
             yield layer, given, None if after is None else after.applies
         given = layer.shape(given)
@@ -170,7 +173,8 @@ class Span:
 class Writer:
     """The equations of layers, as they are written one after the other."""
 
-    def __init__(self, layers: Sequence[Written], given: Shape, training: bool = False) -> None:
+    def __init__(self, layers: Sequence[Written], given: Shape, inputs: Iterable[Variable], training: bool) -> None:
+        self._inputs = {variable.name: variable for variable in inputs}
         self.builder = Builder()
         self.training = training
         self.number = 0
@@ -180,17 +184,21 @@ class Writer:
         self.batch: dict[str, Variable] = {}
         """What each running average takes from a batch, by its name."""
         self._taken: set[str] = set()
-        found = list(placed(layers, given))
-        self._next = iter(found)
-        self._letters = _letters(found)
+        self._placed = list(placed(layers, given))
+        self._at = 0
+        self._letters = _letters(self._placed)
+        self._written: dict[int, int] = {}
+        """Where the parameters of a layer that was called begin, by its identity."""
 
     def chain(self, layers: Iterable[Written], x: Value, given: Shape) -> Value:
         """What comes out of the last layer, each taking what the one before it gives."""
         for layer in layers:
             span = Span(layer, self._depth, layer.shape(given), () if layer.branches else self._next_parameters())
             self.spans.append(span)
-            declared = {name: self.builder.parameter(name, *p.unmerged) for name, p in span.parameters}
-            own = {name.removesuffix(str(self.number)): variable for name, variable in declared.items()}
+            own = {
+                name.removesuffix(str(self.number)): Variable(name, parameter.unmerged)
+                for name, parameter in span.parameters
+            }
             self._depth += 1
             x = layer.write(Place(self, given, own, self._letters.get(self.number, "h"), span.own), x)
             self._depth -= 1
@@ -199,9 +207,22 @@ class Writer:
 
     def _next_parameters(self) -> tuple[tuple[str, Parameter], ...]:
         """Those of the next layer that holds no others, by name."""
-        here = next(self._next)
+        here = self._placed[self._at]
+        self._at += 1
         self.number = here.number
         return tuple(here.named)
+
+    def again(self, layer: Written, x: Value, given: Shape) -> Value:
+        """What comes out of a layer, which has the same parameters whenever it is written."""
+        begins, stands = self._written.setdefault(id(layer), self._at), self._at
+        self._at = begins
+        found = self.chain([layer], x, given)
+        self._at = max(stands, self._at)
+        return found
+
+    def input(self, name: str, shape: Shape) -> Value:
+        """An input of the network."""
+        return Value(self._inputs[name], (self.builder.s, *indices(shape)))
 
     def name(self, stem: str) -> str:
         """A name with the number of the layer, and with primes where another vertex has it."""
@@ -213,8 +234,10 @@ class Writer:
 
     def called(self, name: str, value: Value) -> Value:
         """The value under another name, as a whole that nothing else reads: the last vertex is renamed if it is it."""
-        last = self.builder.equations[-1] if self.builder.equations else None
-        if last is None or last.name != value.variable.name:
+        equations, old = self.builder.equations, value.variable.name
+        last = equations[-1] if equations else None
+        read = {base_name(reference) for equation in equations for reference in equation.references}
+        if last is None or last.name != old or old in read:
             return Value(self.builder.map(name, value.indices, value.here), value.indices)
         variable = Variable(name, value.variable.shape)
         self.builder.equations[-1] = Equation(variable[value.indices], last.body, last.reduction, last.reduced)
@@ -279,6 +302,16 @@ class Place:
         """The vertex ``stem[indices] = max_over body``."""
         return self._added(self.writer.builder.max(self.writer.name(stem), indices, body, over), indices)
 
+    def declared(self, stem: str, indices: Sequence[Index]) -> Value:
+        """A vertex that is read before :meth:`assign` says what it is: one that goes from step to step."""
+        return Value(Variable(self.writer.name(stem), tuple(map(extent, indices))), tuple(indices))
+
+    def assign(self, target: Expr, body: Expr, over: Sequence[Index] = ()) -> None:
+        """The equation ``target = body``, or ``target = Σ_over body``, of elements of a vertex that was declared."""
+        equation = Equation(target, body, Reduction.SUM if over else None, tuple(over))
+        self.writer.builder.equations.append(equation)
+        self.equations.append(equation)
+
     def _added(self, variable: Variable, indices: Sequence[Index]) -> Value:
         self.equations.append(self.writer.builder.equations[-1])
         return Value(variable, tuple(indices))
@@ -302,8 +335,8 @@ class Place:
             return x
         outer, over = x.indices[: -len(parts)], x.indices[-len(parts) :]
         feature, place = Index("d", prod(parts)), Integer(0)
-        for index, extent in zip(over, parts):
-            place = extent * place + index
+        for index, size in zip(over, parts):
+            place = size * place + index
         # Σ over all places of the one at which the feature is.
         return self.sum("f", (*outer, feature), select(equal(feature, place), x.here, Integer(0)), over)
 

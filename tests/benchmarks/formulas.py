@@ -86,7 +86,7 @@ def random_operations(count: int, inputs: int = 1000) -> tuple[dict[Any, Expr], 
         made = (a + b, a - b, a * b, a * b, a / (2 + b**2), sin(a), tanh(a), 0.5 * a + b**2)[kind]
         name = f"t{number}"
         found[name] = made
-        values.append(Symbol(name))
+        values.append(Symbol(name, real=True))
         for leaf in (a, b):
             unused.pop(leaf, None)
         unused[values[-1]] = None

@@ -29,6 +29,7 @@ from codegen.emit.numpy import numpy_function
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
 from codegen.runtime.cache import Entry
+from codegen.runtime.machine import TIERS
 from codegen.schedule import SCHEDULES, ScheduleName
 from codegen.schedule import schedule as scheduled
 from tests.codegen.networks import (
@@ -521,7 +522,7 @@ def chain(levels: int) -> Graph:
 @pytest.mark.slow
 def test_the_stages_of_a_chain_take_time_in_proportion_to_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted in calls of functions, of which LLVM has none: for it the chain is cut into functions of one length."""
-    monkeypatch.setattr("codegen.compiler.compile_module", lambda text: text.encode())
+    monkeypatch.setattr("codegen.compiler.TIERS", dict.fromkeys(TIERS, str.encode))
 
     def built(graph: Graph) -> Entry:
         compilation = Compilation(graph, layout(graph, {}), "float64", "auto", "auto")
@@ -669,3 +670,13 @@ def test_a_function_has_a_signature() -> None:
     lam, rate = symbols("lambda rate")
     function = codegen.compile(from_expressions({"e": lam * rate}, [lam, rate]))
     assert str(inspect.signature(function)) == "(argument0, rate, *, out=None)"
+
+
+def test_readable_code_says_why_it_runs() -> None:
+    n = codegen.sample_extent("n")
+    s, t, x, e = codegen.Index("s", n), codegen.Index("t", n), codegen.Variable("x", (n,)), codegen.Variable("e")
+    pairs = codegen.Equation(e.symbol, (x[s] - x[t]) ** 2, codegen.Reduction.SUM, (s, t))
+    with pytest.warns(codegen.ReadableCodeWarning, match="an equation over pairs of samples has no vector form"):
+        function = codegen.compile(codegen.Graph((x,), (pairs,), ("e",)))
+    assert function.report.reason == "an equation over pairs of samples"
+    assert "numba code (an equation over pairs of samples has no vector form)" in str(function.report)

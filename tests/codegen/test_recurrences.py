@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
-from sympy import Expr, Piecewise, sin, tanh
+from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, sin, tanh
 
 import codegen
-from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
+from codegen import Equation, Graph, GraphError, Index, Reduction, Variable, sample_extent
+from codegen.emit.numpy import numpy_function
 from codegen.ir.order import Scan
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
@@ -157,3 +159,122 @@ def test_hessians(case: str) -> None:
     written = codegen.hessian(graph.unroll(), "L", wrt)
     found, expected = evaluate(codegen.optimise(derived)[0], values), evaluate(written, values)
     assert distance([found[n] for n in derived.outputs], [expected[n] for n in written.outputs]) <= 1e-13
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+def test_as_plain_numpy(case: str) -> None:
+    graph = codegen.gradient(scalar(GRAPHS[case]), "L")
+    values = values_of(graph)
+    expected = evaluate(graph, values)
+    found = numpy_function(graph)(*[values[variable.name] for variable in graph.inputs])
+    assert distance(list(found), [expected[name] for name in graph.outputs]) <= 1e-14
+
+
+def test_what_is_compiled() -> None:
+    graph = codegen.gradient(scalar(GRAPHS["two steps back"]), "L")
+    values = values_of(graph)
+    expected = evaluate(graph, values)
+    found = codegen.compile(graph)(*[values[variable.name] for variable in graph.inputs])
+    assert distance([np.asarray(f) for f in found], [expected[name] for name in graph.outputs]) <= 1e-13
+
+
+# --- formulas -----------------------------------------------------------------------------------------------------
+
+A, B, ROW = Idx("a", 4), Idx("b", 4), Idx("i", 2)
+Y, Q, V = IndexedBase("y", shape=(4,)), IndexedBase("q"), IndexedBase("u", shape=(4,))
+START, H = IndexedBase("h0", shape=(2,)), IndexedBase("h")
+READ = {
+    "a first value": ({Q[A]: Q[A - 1] + Y[A], Q[0]: Y[0]}, ["q[0] = y[0]", "q[a + 1] = q[a] + y[a + 1]"]),
+    "a shifted target": (
+        {Q[0]: Y[0], Q[Idx("a", 3) + 1]: Q[Idx("a", 3)] * 2},
+        ["q[0] = y[0]", "q[a + 1] = 2*q[a]"],
+    ),
+    "a last value": ({V[A]: V[A + 1] * Y[A], V[3]: Y[3]}, ["u[3] = y[3]", "u[a] = u[a + 1]*y[a]"]),
+    "two first values": (
+        {V[A]: V[A - 1] + V[A - 2], V[0]: Y[0], V[1]: Y[1]},
+        ["u[1] = y[1]", "u[0] = y[0]", "u[a + 2] = u[a + 1] + u[a]"],
+    ),
+    "the sides of a square": (
+        {Q[A, B]: Q[A - 1, B] + Q[A, B - 1], Q[0, B]: Y[B], Q[A, 0]: 2 * Y[A]},
+        ["q[a + 1, 0] = 2*y[a + 1]", "q[0, b] = y[b]", "q[a + 1, b + 1] = q[a + 1, b] + q[a, b + 1]"],
+    ),
+    "a condition": (
+        {Q[A]: Piecewise((Q[A - 1] * Y[A], A > 0), (1, True))},
+        ["q[a] = Piecewise((q[a - 1]*y[a], a > 0), (1, True))"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_formulas(case: str) -> None:
+    outputs, expected = READ[case]
+    assert [*map(str, codegen.from_expressions(outputs, [Y]).equations)] == expected
+
+
+REFUSED = {
+    "both ways": {V[A]: Piecewise((V[A - 1], A > 0), (0, True)) + Piecewise((V[A + 1], A < 3), (0, True))},
+    "from the other end": {V[A]: V[3 - A]},
+    "itself": {V[A]: V[A] + 1},
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_other_cycles_are_refused(case: str) -> None:
+    with pytest.raises(GraphError, match=r"cycle, u\[a\] depends on itself; there is no axis along which u\[a\] read"):
+        codegen.from_expressions(REFUSED[case], [Y])
+
+
+def test_paths_are_those_of_the_written_out_graph() -> None:
+    graph = scalar(GRAPHS["prefix sums"])
+    with pytest.raises(codegen.DerivationError, match="'u' reads its own earlier values"):
+        codegen.gradient(graph, "L", method="paths")
+
+
+def layer(steps: object, samples: object) -> Graph:
+    """A recurrent layer as formulas, and half the sum of its squares."""
+    given = IndexedBase("x", shape=(samples, steps)), IndexedBase("U", shape=(2, 2)), START
+    x, U, _ = given
+    s, t, j = Idx("s", samples), Idx("t", steps), Symbol("j", integer=True)
+    state = tanh(Sum(U[ROW, j] * H[s, t - 1, j], (j, 0, 1)) + x[s, t])
+    loss = Sum(H[s, t, ROW] ** 2 / 2, (s, 0, samples - 1), (t, 0, steps - 1), (ROW, 0, 1))  # type: ignore[operator]
+    return codegen.from_expressions({H[s, t, ROW]: state, H[s, 0, ROW]: START[ROW], "L": loss}, given)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_any_number_of_steps(steps: int) -> None:
+    general = layer(Symbol("T"), Symbol("S"))
+    written = layer(steps, Symbol("S")) if steps > 1 else None
+    values = {"x": np.sin(np.arange(3.0 * steps)).reshape(3, steps), "U": np.array([[0.5, -1.0], [0.25, 2.0]])}
+    values["h0"] = np.array([0.3, -0.7])
+    for transform in (codegen.gradient, codegen.hvp):
+        derived = transform(general, "L", ["U", "h0"])  # type: ignore[operator]
+        given = values | {"v_U": np.ones((2, 2)), "v_h0": np.ones(2)}
+        given = {name: given[name] for name in (variable.name for variable in derived.inputs)}
+        found = evaluate(codegen.optimise(derived)[0], given)
+        if written is not None:
+            plain = numpy_function(derived)(*given.values())
+            assert distance(list(plain), [found[name] for name in derived.outputs]) <= 1e-14
+            one = transform(written.unroll(), "L", ["U", "h0"])  # type: ignore[operator]
+            expected = evaluate(one, given)
+            assert distance([found[n] for n in derived.outputs], [expected[n] for n in one.outputs]) <= 1e-13
+
+
+def test_the_gradient_goes_the_other_way() -> None:
+    derived = codegen.optimise(codegen.gradient(layer(Symbol("T"), Symbol("S")), "L", ["U"]))[0]
+    assert [step.step for step in derived.steps if isinstance(step, Scan)] == [1, -1]
+    assert len(derived.equations) == len(
+        codegen.optimise(codegen.gradient(layer(9, Symbol("S")), "L", ["U"]))[0].equations
+    )
+
+
+def test_each_sample_has_its_own_steps() -> None:
+    graph = layer(4, Symbol("S"))
+    values = {"x": np.sin(np.arange(12.0)).reshape(3, 4), "U": np.array([[0.5, -1.0], [0.25, 2.0]])}
+    values["h0"] = np.array([0.3, -0.7])
+    rows = codegen.per_sample_gradients(graph, "L", ["U"])
+    slopes = codegen.jacobian(graph, "h", ["x"], mode="reverse", samples=True)
+    written = codegen.jacobian(graph, "h", ["x"], mode="reverse")
+    total_ = evaluate(codegen.gradient(graph, "L", ["U"]), values)["dL/dU"]
+    assert distance([evaluate(rows, values)[rows.outputs[1]].sum(axis=0)], [total_]) <= 1e-14
+    found, full = (evaluate(one, values)[one.outputs[1]] for one in (slopes, written))
+    assert distance([found], [np.einsum("stisp->stip", full)]) <= 1e-14

@@ -463,7 +463,10 @@ BAD = {
         ["compile", XOR, "--target", "object", "--out", "x", "--triple", "z80"],
         "triple: found 'z80', exp",
     ),
-    "weights for Python": (["compile", XOR, "--out", "x.py", "--model", "m"], "--model: expected --target c or object"),
+    "weights for Python": (
+        ["compile", XOR, "--out", "x.py", "--model", "m"],
+        "--model: expected --target c, object or javascript",
+    ),
     "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
     "weights that are none": (
         ["compile", XOR, "--target", "c", "--out", "x", "--model", XOR],

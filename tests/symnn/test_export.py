@@ -1,4 +1,4 @@
-"""A network in C predicts what it predicts here, from raw rows."""
+"""A network in C or JavaScript predicts what it predicts here, from raw rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.export import c_files
+from codegen.export import c_files, javascript_files
 from symnn import Network, dense
 from symnn.checkpoint import Checkpoint
 from symnn.export import gradient_request, prediction_request
@@ -59,3 +59,23 @@ def test_value_and_gradient_pass_their_self_test_in_float32(tmp_path: Path) -> N
     subprocess.run([*STRICT, tmp_path / "net.c", tmp_path / "net_test.c", "-o", program, "-lm"], check=True)
     done = subprocess.run([program], capture_output=True, text=True)
     assert (done.returncode, done.stdout.split(":")[0]) == (0, "self-test")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+@pytest.mark.parametrize("what", ["prediction", "value and gradient"])
+def test_modules_of_javascript_pass_their_self_test_and_fail_another(tmp_path: Path, what: str) -> None:
+    network = Network(2, (dense(3, "gelu"), dense(3)), "softmax_cross_entropy", weight_decay=0.01)
+    request = prediction_request(trained(), "net") if what == "prediction" else gradient_request(network, "net")
+    texts = javascript_files(request)
+    written(tmp_path, texts)
+    test = tmp_path / "net_test.mjs"
+
+    def status() -> int:
+        return subprocess.run(["node", test], capture_output=True).returncode
+
+    assert status() == 0
+    test.write_text(test.read_text(encoding="utf-8").replace("const found = run(", "const found = wrong("))
+    moved = "r[k].length ? r[k].map((v) => v + 1e-6) : r[k]"
+    spoilt = f"const wrong = (x) => {{ const r = run(x); for (const k in r) r[k] = {moved}; return r; }};"
+    test.write_text(test.read_text(encoding="utf-8").replace("const inputs", f"{spoilt}\nconst inputs"))
+    assert status() == 1

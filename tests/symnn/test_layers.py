@@ -170,6 +170,43 @@ def attended(p: Given, x: Array, heads: int, causal: bool) -> Array:
     return found
 
 
+def sigmoid(x: Array) -> Array:
+    found: Array = 1 / (1 + np.exp(-x))
+    return found
+
+
+def stepped(x: Array, units: int, step: Callable[[Array, Array, Array], tuple[Array, Array]]) -> Array:
+    """What every step of a recurrence has; ``step(x[t], h, c)`` gives the new h and c."""
+    h = c = np.zeros((len(x), units))
+    found = []
+    for t in range(x.shape[1]):
+        h, c = step(x[:, t], h, c)
+        found.append(h)
+    return np.stack(found, axis=1)
+
+
+def lstm(p: Given, x: Array, units: int) -> Array:
+    def step(x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        i, f, g, o = np.split(x @ p["W1"].T + p["b1"] + h @ p["U1"].T, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+
+    return stepped(x, units, step)
+
+
+def gru(p: Given, x: Array, units: int) -> Array:
+    def step(x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        (a, b, n), (d, e, m) = (np.split(y, 3, axis=1) for y in (x @ p["W1"].T + p["b1"], h @ p["U1"].T + p["c1"]))
+        r, z = sigmoid(a + d), sigmoid(b + e)
+        return (1 - z) * np.tanh(n + r * m) + z * h, c
+
+    return stepped(x, units, step)
+
+
+def elman(p: Given, x: Array, units: int) -> Array:
+    return stepped(x, units, lambda x, h, c: (np.tanh(x @ p["W1"].T + p["b1"] + h @ p["U1"].T), c))
+
+
 # A name, inputs, layers, and what comes out by NumPy.
 COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("dense", 3, [{"dense": 2, "activation": "tanh"}], lambda p, x: np.tanh(dense(p, 1, x))),
@@ -206,6 +243,18 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 2), (2, 2), np.max)),
     ("average_pool", [2, 5, 6], [{"scale": 1.5, "learned": True}, {"average_pool": [2, 3], "stride": [1, 2]}],
      lambda p, x: pooled(p["g1"][:, None, None] * x, (2, 3), (1, 2), np.mean)),
+    ("embedding", {"time": 4}, [{"embedding": 3, "vocabulary": 5}, {"dense": 2}],
+     lambda p, x: dense(p, 2, p["E1"][x])),
+    ("embedding of any length", {"time": "any"}, [{"embedding": 2, "vocabulary": 3}], lambda p, x: p["E1"][x]),
+    ("recurrent", {"time": 4, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
+    ("recurrent, all steps", STEPS, [{"recurrent": 3, "output": "all"}], lambda p, x: elman(p, x, 3)),
+    ("recurrent, one step", {"time": 1, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
+    ("lstm", {"time": 4, "features": 3}, [{"lstm": 2}, {"dense": 1}],
+     lambda p, x: dense(p, 2, lstm(p, x, 2)[:, -1])),
+    ("lstm, all steps", STEPS, [{"lstm": 2, "output": "all"}], lambda p, x: lstm(p, x, 2)),
+    ("gru", {"time": 4, "features": 3}, [{"gru": 2}], lambda p, x: gru(p, x, 2)[:, -1]),
+    ("gru, two of them", STEPS, [{"gru": 3, "output": "all"}, {"gru": 2}],
+     lambda p, x: gru({name[0] + "1": p[name] for name in ("W2", "U2", "b2", "c2")}, gru(p, x, 3), 2)[:, -1]),
     ("attention", {"time": 4, "features": 6}, [{"attention": 2}], lambda p, x: attended(p, x, 2, False)),
     ("attention, causal", {"time": 4, "features": 4}, [{"attention": 2, "causal": True}],
      lambda p, x: attended(p, x, 2, True)),
@@ -249,7 +298,9 @@ def test_a_layer_computes_its_formula_and_its_gradient_is_that_of_differences(
     found = network(inputs, *layers)
     generator = random(1)
     theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
-    x = generator.normal(size=(5, *(n if isinstance(n, int) else 7 for n in found.input_variables[0].shape[1:])))
+    given = found.input_variables[0]
+    size = (5, *(n if isinstance(n, int) else 7 for n in given.shape[1:]))
+    x = generator.normal(size=size) if given.below is None else generator.integers(given.below, size=size)
     np.testing.assert_allclose(output(found, theta, x), expected(found.split(theta), x), rtol=1e-12, atol=1e-14)
     assert_gradient(found)
 
@@ -268,6 +319,89 @@ def test_every_kind_is_in_the_table_of_what_is_computed() -> None:
 def test_a_layer_is_read_and_written_back(layers: list[Any]) -> None:
     read = [symnn.layers.layer.read_layer(layer) for layer in layers]
     assert [layer.to_plain() for layer in read] == layers
+
+
+def test_sequences_of_integers_are_trained_as_rows_of_a_table(tmp_path: Path) -> None:
+    found = network({"time": 3}, {"embedding": 2, "vocabulary": 4}, "flatten", {"dense": 1})
+    x = random().integers(4, size=(40, 3))
+    result = symnn.train(found, x, (x == 2).sum(axis=1), {"epochs": 3})
+    assert result.improved
+    result.save(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(symnn.load(tmp_path / "a.safetensors").predict(x), result.predict(x))
+    with pytest.raises(
+        symnn.DataError, match=r"x, row 0 .from 0., column 2: found 4, expected a whole number from 0 to 3"
+    ):
+        result.predict([[0, 1, 4]])
+
+
+# ------------------------------------------------------------------------------------------- networks that are no chain
+
+
+def two_inputs() -> Network:
+    image, extra = symnn.inputs(image=(1, 3, 3), extra=4)
+    shared = symnn.dense(3, "tanh")
+    both = symnn.concatenate(shared(symnn.dense(4)(symnn.flatten()(image))), shared(extra), extra)
+    return Network.of(symnn.dense(2)(both), "mean_squared_error")
+
+
+def test_layers_are_called_on_named_inputs_and_share_their_weights() -> None:
+    found = two_inputs()
+    assert [variable.name for variable in found.data] == ["image", "extra", "y"]
+    assert [*found.layout] == ["W1", "b1", "W2", "b2", "W3", "b3"]
+    generator = random(1)
+    theta = generator.normal(size=found.parameter_count)
+    image, extra = generator.normal(size=(5, 1, 3, 3)), generator.normal(size=(5, 4))
+    p = found.split(theta)
+    one = np.tanh(dense(p, 2, dense(p, 1, image.reshape(5, 9))))
+    expected = dense(p, 3, np.hstack([one, np.tanh(dense(p, 2, extra)), extra]))
+    values = {**found.unmerged(theta), "image": image, "extra": extra}
+    np.testing.assert_allclose(evaluate(found.forward_graph, values)["output"], expected, rtol=1e-12)
+    assert_gradient(found)
+    assert "dense: 3, activation: tanh" in found.summary()
+
+
+def test_a_network_of_several_inputs_is_trained_by_arrays() -> None:
+    model, generator = two_inputs().compile(), random()
+    image, extra, y = (generator.normal(size=(8, *shape)) for shape in ((1, 3, 3), (4,), (2,)))
+    descent = symnn.Descent(model, model.network.initial_parameters(), "gradient_descent", learning_rate=0.1)
+    first = model.loss(model.network.initial_parameters(), image, extra, y)
+    assert descent.epoch((image, extra), y) == pytest.approx(first, rel=1e-12)
+    assert descent.epoch((image, extra), y) < first
+    with pytest.raises(
+        symnn.DataError, match="found 2 arrays of rows, expected 3, which the model takes: image, extra, y"
+    ):
+        descent.epoch(image, y)
+
+
+MISTAKES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: symnn.inputs(y=3), "inputs: found the name 'y', expected another one"),
+    (lambda: symnn.inputs(x=0), "inputs: x: expected a number of at least 1, found 0"),
+    (lambda: Network.of(symnn.dense(3), "huber"), "output: found Dense"),
+    (lambda: Network.of(sum_of(3, 4), "huber"), "found the sum of values of shapes (feature 3) and (feature 4)"),
+    (
+        lambda: Network.of(twice(symnn.dense(2)), "huber"),
+        "dense: found values of shapes (feature 3) and (feature 4) for",
+    ),
+    (lambda: symnn.train(two_inputs(), np.ones((5, 4)), np.ones(5)), "inputs: found several, image, extra; expected"),
+    (lambda: symnn.checkpoint.save("a", two_inputs(), np.ones(75)), "which specs do not have"),
+]
+
+
+def sum_of(*sizes: int) -> Any:
+    a, b = symnn.inputs(a=sizes[0], b=sizes[1])
+    return symnn.dense(1)(a + b)
+
+
+def twice(shared: Any) -> Any:
+    a, b = symnn.inputs(a=3, b=4)
+    return shared(a) + shared(b)
+
+
+@pytest.mark.parametrize(("make", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])
+def test_a_mistake_in_a_network_that_is_no_chain_is_one_sentence(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(symnn.SymnnError) as caught:
+        make()
+    assert message in str(caught.value)
 
 
 # ------------------------------------------------------------------------------------------- forms of a training
@@ -385,6 +519,10 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
      "found shapes (channel 1, row 4, column 4) and (feature 16)"),
     (3, [{"concatenate": [[{"dense": 2}], [{"max_pool": 2}]]}], "layers[0].concatenate[1][0]: max_pool takes an image"),
     (3, [{"concatenate": [[{"dense": 2}], {"dense": 2}]}], "layers[0].concatenate[1]: expected a list, found"),
+    (3, [{"lstm": 2}], "layers[0]: lstm takes a sequence of features, found values of shape (feature 3)"),
+    (STEPS, [{"gru": 2, "output": "first"}], "layers[0].output: expected 'last' or 'all', found 'first'"),
+    (3, [{"embedding": 2, "vocabulary": 5}], "layers[0]: embedding takes the inputs of a network that are said as "
+     "{time: 50}, without features, found values of shape (feature 3)"),
     (3, [{"attention": 2}], "layers[0]: attention takes a sequence of features, found values of shape (feature 3)"),
     (STEPS, [{"attention": 2}], "layers[0]: attention has 2 heads, found feature 3; expected a multiple of it"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),

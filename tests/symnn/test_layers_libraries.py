@@ -17,6 +17,30 @@ from symnn.samples import example
 Array = NDArray[Any]
 TOLERANCE = 1e-12
 
+
+def _lstm_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
+    def step(state: Any, x: Any) -> Any:
+        h, c = state
+        i, f, g, o = n.split(x @ p["W1"].T + p["b1"] + h @ p["U1"].T, 4, axis=1)
+        c = j.nn.sigmoid(f) * c + j.nn.sigmoid(i) * n.tanh(g)
+        h = j.nn.sigmoid(o) * n.tanh(c)
+        return (h, c), h
+
+    zeros = n.zeros((len(x), p["U1"].shape[1]))
+    return j.lax.scan(step, (zeros, zeros), n.swapaxes(x, 0, 1))[1].swapaxes(0, 1)
+
+
+def _steps(t: Any, kind: Any, p: Any, x: Any, units: int, second: Any) -> Any:
+    """A recurrent layer of PyTorch with our weights in it as they are."""
+    layer = kind(x.shape[-1], units, batch_first=True, dtype=t.float64)
+    zeros = t.zeros_like(p["b1"])
+    given = {
+        "weight_ih_l0": p["W1"], "weight_hh_l0": p["U1"], "bias_ih_l0": p["b1"],
+        "bias_hh_l0": zeros if second is None else second,
+    }  # fmt: skip
+    return t.func.functional_call(layer, given, (x,))[0]
+
+
 SEQUENCE = {"time": 5, "features": 4}
 
 # A name, inputs, layers, and the same in JAX (j is jax, n is jax.numpy) and in PyTorch (t is torch, f its functional).
@@ -76,6 +100,12 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
          x + 0.5 * (n.tanh(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"])),
      lambda p, x, t, f: (lambda r: t.hstack([f.linear(r, p["W3"], p["b3"]), r]))(
          x + 0.5 * f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])), p["W2"], p["b2"]))),
+    ("recurrent", SEQUENCE, [{"recurrent": 3}, {"dense": 2}], None,
+     lambda p, x, t, f: f.linear(_steps(t, t.nn.RNN, p, x, 3, None)[:, -1], p["W2"], p["b2"])),
+    ("lstm", SEQUENCE, [{"lstm": 3, "output": "all"}], _lstm_by_jax,
+     lambda p, x, t, f: _steps(t, t.nn.LSTM, p, x, 3, None)),
+    ("gru", SEQUENCE, [{"gru": 3, "output": "all"}], None,
+     lambda p, x, t, f: _steps(t, t.nn.GRU, p, x, 3, p["c1"])),
     ("attention", SEQUENCE, [{"attention": 2}], None,
      lambda p, x, t, f: _attention(p, x, t, f, None)),
     ("attention, causal", SEQUENCE, [{"attention": 2, "causal": True}],

@@ -20,7 +20,7 @@ from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
 from codegen.emit.c.names import Names, comment
 from codegen.emit.layout import Layout, Slot
-from codegen.emit.scalars import product_factors
+from codegen.emit.scalars import Dialect, product_factors
 from codegen.emit.values import Scope, ValueWriter
 from codegen.errors import EmitError
 from codegen.ir.graph import Reduction, Variable
@@ -66,10 +66,12 @@ class CFunction:
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
     work: tuple[tuple[Extent, ...], ...] | None = None
     """The shapes of what the workspace holds, where it is not the program's own."""
+    keywords: frozenset[str] = frozenset()
+    """Names that are taken besides those of C."""
 
     def __post_init__(self) -> None:
         self.work = self.program.work if self.work is None else self.work
-        names = Names({self.name})
+        names = Names({self.name, *self.keywords})
         self.extents = dict(zip(self.program.extents, names.all(map(str, self.program.extents))))
         self.arguments = names.all(slot.name for slot in self.layout.arguments)
         self.results = names.all(slot.name for slot in self.layout.results)
@@ -129,9 +131,13 @@ class CFunction:
 
     def definition(self) -> list[str]:
         """The lines of the function."""
-        first = _Writer(self, {}, Counter())
+        first = self.writer({}, Counter())
         list(first.lines())
-        return list(_Writer(self, first.declarations(), first.assigned).lines())
+        return list(self.writer(first.declarations(), first.assigned).lines())
+
+    def writer(self, declared: Mapping[tuple[int, int], list[int]], assignments: Counter[int]) -> Writer:
+        """What writes the text of the function."""
+        return Writer(self, declared, assignments)
 
     @property
     def varies(self) -> bool:
@@ -171,8 +177,24 @@ def _brackets(variable: Variable) -> str:
     return f"[{', '.join(map(str, variable.shape))}]" if variable.shape else ""
 
 
+@dataclass(frozen=True)
+class Words:
+    """How the language of a writer declares what it names."""
+
+    counter: str
+    """The index of a loop."""
+    position: str
+    """An integer that is set once."""
+    variable: str
+    """A number that changes."""
+    constant: str
+    """One that is set once."""
+    result: str
+    """Around the name of a result that is a number: what is assigned."""
+
+
 @dataclass
-class _Writer(ValueWriter):
+class Writer(ValueWriter):
     """The text of one function.
 
     ``declared`` says which local numbers begin at which statement of which block, ``assignments`` how often each is
@@ -197,7 +219,20 @@ class _Writer(ValueWriter):
     def __post_init__(self) -> None:
         self.program = self.function.program
         self.names = Names(set(self.function.names.taken))
-        self.dialect = dialect(self.function.dtype)
+        self.dialect = self.language()
+        self.words = self.vocabulary()
+
+    independent = "INDEPENDENT"
+    """What stands before a loop whose passes read nothing that another pass writes, if anything does."""
+
+    def language(self) -> Dialect:
+        """How expressions are written."""
+        return dialect(self.function.dtype)
+
+    def vocabulary(self) -> Words:
+        """How names are declared."""
+        real = self.function.real
+        return Words("ptrdiff_t", "const ptrdiff_t", real, f"const {real}", "*{}")
 
     def declarations(self) -> Mapping[tuple[int, int], list[int]]:
         """Each local number at the first of the statements that know it, in the innermost block around them all."""
@@ -241,7 +276,7 @@ class _Writer(ValueWriter):
                 element = f"{name}[place]" if slot.shape else name
                 pad = "        " if slot.shape else "    "
                 if slot.shape:
-                    yield f"    for (ptrdiff_t place = 0; place < {f.size(slot.shape)}; ++place)"
+                    yield f"    for ({self.words.counter} place = 0; place < {f.size(slot.shape)}; ++place)"
                 yield f"{pad}if ({element} < 0 || {element} >= {limit})"
                 yield f"{pad}    return {number[name]};"
 
@@ -272,7 +307,8 @@ class _Writer(ValueWriter):
         self.step()
         for slot, name in zip(f.layout.results, f.results):
             if not slot.packed and not slot.shape:
-                yield f"    *{name} = {self.text_of(self.program.graph.variable(slot.name).symbol, {})};"
+                value = self.text_of(self.program.graph.variable(slot.name).symbol, {})
+                yield f"    {self.words.result.format(name)} = {value};"
             for variable, start in zip(slot.variables, slot.offsets) if slot.packed else ():
                 if not variable.shape:
                     yield f"    // {comment(variable.name)}"
@@ -302,7 +338,7 @@ class _Writer(ValueWriter):
                 continue
             begun = self.step()
             if isinstance(statement, (Loop, Kernel)):
-                yield from (f"{pad}{self.function.real} t{local};" for local in begun)
+                yield from (f"{pad}{self.words.variable} t{local};" for local in begun)
                 if isinstance(statement, Loop):
                     yield from self.loop(statement, indent, scope)
                 else:
@@ -321,11 +357,11 @@ class _Writer(ValueWriter):
             value = self.integer_text(loop.mode.value, scope) + (" - first" if in_tile else "")
             if loop.certain and not in_tile:
                 yield f"{pad}{{"
-                yield f"{pad}    const ptrdiff_t {name} = {value};"
+                yield f"{pad}    {self.words.position} {name} = {value};"
                 yield from self.braced(loop.body, indent, inner)
                 return
             yield f"{pad}{{"
-            yield f"{pad}    const ptrdiff_t {name} = {value};"
+            yield f"{pad}    {self.words.position} {name} = {value};"
             yield f"{pad}    if (0 <= {name} && {name} < {self.stop(loop.index)}) {{"
             yield from self.braced(loop.body, indent + 1, inner)
             yield f"{pad}}}"
@@ -335,14 +371,14 @@ class _Writer(ValueWriter):
             yield f"{pad}// {comment(str(loop.body[0].equation))}"  # type: ignore[union-attr]
             yield f"{pad}{total}"
             return
-        if not isinstance(loop.mode, Scan) and self.is_independent(loop):
-            yield f"{pad}INDEPENDENT"
+        if self.independent and not isinstance(loop.mode, Scan) and self.is_independent(loop):
+            yield f"{pad}{self.independent}"
         first = self.bounds(loop.starts, ">", scope)
         stop = self.stop(loop.index) if loop.is_whole else self.bounds(loop.stops, "<", scope)
         if isinstance(loop.mode, Scan) and loop.mode.step < 0:
-            yield f"{pad}for (ptrdiff_t {name} = {stop} - 1; {name} >= {first}; --{name}) {{"
+            yield f"{pad}for ({self.words.counter} {name} = {stop} - 1; {name} >= {first}; --{name}) {{"
         else:
-            yield f"{pad}for (ptrdiff_t {name} = {first}; {name} < {stop}; ++{name}) {{"
+            yield f"{pad}for ({self.words.counter} {name} = {first}; {name} < {stop}; ++{name}) {{"
         yield from self.braced(loop.body, indent, inner)
 
     def bounds(self, bounds: Iterable[Bound], relation: str, scope: Scope) -> str:
@@ -350,9 +386,13 @@ class _Writer(ValueWriter):
 
         def text(bound: Bound) -> str:
             over = self.integer_text(bound.over, scope)
-            return over if bound.divisor == 1 else f"({over})/{bound.divisor}"
+            return over if bound.divisor == 1 else self.quotient(over, bound.divisor)
 
         return reduce(lambda a, b: f"({a} {relation} {b} ? {a} : {b})", map(text, bounds))
+
+    def quotient(self, text: str, divisor: int) -> str:
+        """A natural number divided by another, rounded down."""
+        return f"({text})/{divisor}"
 
     def stop(self, index: Idx) -> str:
         return "size" if index == self.tile else self.function.extent_name(extent(index))
@@ -406,10 +446,10 @@ class _Writer(ValueWriter):
             yield from self.block(samples.body, indent, scope)
         else:
             n = self.function.extent_name(extent(samples.index))
-            yield from (f"{pad}{self.function.real} t{local};" for local in self.step())
+            yield from (f"{pad}{self.words.variable} t{local};" for local in self.step())
             yield f"{pad}// tiles of samples"
-            yield f"{pad}for (ptrdiff_t first = 0; first < {n}; first += {samples.tile}) {{"
-            yield f"{pad}    const ptrdiff_t size = {n} - first < {samples.tile} ? {n} - first : {samples.tile};"
+            yield f"{pad}for ({self.words.counter} first = 0; first < {n}; first += {samples.tile}) {{"
+            yield f"{pad}    {self.words.position} size = {n} - first < {samples.tile} ? {n} - first : {samples.tile};"
             self.tile = samples.index
             yield from self.braced(samples.body, indent, scope)
             self.tile = None
@@ -437,7 +477,10 @@ class _Writer(ValueWriter):
                 *(self.address(target, scope, (rows, columns)), self.stride(target, rows)),
             ]
             return [f"transpose({', '.join(parts)});"]
-        (k,), free = kernel.equation.reduced, kernel.equation.free
+        free = kernel.equation.free
+        if scope or len(kernel.equation.reduced) > 1 or len(free) > 2:
+            return None
+        (k,) = kernel.equation.reduced
         i, j = free if len(free) == 2 else (None, free[0])
         across = kernel.kind is KernelKind.ACROSS_LANES
         everything = tuple(index for index in (i, j, k) if index is not None)
@@ -468,7 +511,9 @@ class _Writer(ValueWriter):
         for depth, index in enumerate(over):
             inner[index] = self.index_name(index, inner)
             name = inner[index]
-            lines.append(f"{'    ' * depth}for (ptrdiff_t {name} = 0; {name} < {self.stop(index)}; ++{name})")
+            lines.append(
+                f"{'    ' * depth}for ({self.words.counter} {name} = 0; {name} < {self.stop(index)}; ++{name})"
+            )
         lines.append(f"{'    ' * len(lines)}{self.text_of(target, inner)} = {self.number(0.0)};")
         return lines
 
@@ -498,14 +543,14 @@ class _Writer(ValueWriter):
         for depth, index in enumerate(statement.over):
             inner[index] = self.index_name(index, inner)
             name, stop = inner[index], self.function.extent_name(extent(index))
-            yield f"{'    ' * depth}for (ptrdiff_t {name} = 0; {name} < {stop}; ++{name})"
+            yield f"{'    ' * depth}for ({self.words.counter} {name} = 0; {name} < {stop}; ++{name})"
         target = self.text_of(statement.target, inner)
         yield f"{'    ' * len(statement.over)}{self.assigning(statement.target, begun, True)}{target} = {value};"
 
     def declaring(self, statement: Set | Accumulate | Fill, begun: list[int]) -> Iterator[str]:
         """Local numbers that begin here and are not what the statement assigns."""
         own = None if isinstance(statement, Accumulate) else self.local(statement.target)
-        yield from (f"{self.function.real} t{local};" for local in begun if local != own)
+        yield from (f"{self.words.variable} t{local};" for local in begun if local != own)
 
     def assigning(self, target: Expr, begun: list[int], again: bool = False) -> str:
         """The type of a local number that begins with its assignment."""
@@ -515,7 +560,7 @@ class _Writer(ValueWriter):
         self.assigned[local] += 2 if again else 1
         if local not in begun:
             return ""
-        return f"{'const ' if self.assignments[local] == 1 else ''}{self.function.real} "
+        return f"{self.words.constant if self.assignments[local] == 1 else self.words.variable} "
 
     # --- references and expressions -------------------------------------------------------------------------------
 
@@ -526,10 +571,10 @@ class _Writer(ValueWriter):
         return self.function.extent_name(n)
 
     def setting(self, name: str, text: str) -> str:
-        return f"const {self.function.real} {name} = {text};"
+        return f"{self.words.constant} {name} = {text};"
 
     def beginning(self, name: str) -> list[str]:
-        return [f"{self.function.real} {name};"]
+        return [f"{self.words.variable} {name};"]
 
     def changing(self, name: str, text: str) -> str:
         return f"{name} = {text};"
@@ -604,7 +649,11 @@ class _Writer(ValueWriter):
         start = self.index_text(
             self.key(reference), storage.shape, {**scope, **dict.fromkeys(along, "0")}, storage.place
         )
-        return self.array_of(reference) if start == "0" else f"{self.array_of(reference)} + {start}"
+        return self.pointer(self.array_of(reference), start)
+
+    def pointer(self, array: str, start: str) -> str:
+        """What a function is given that goes through an array from some element on."""
+        return array if start == "0" else f"{array} + {start}"
 
     def stride(self, reference: Expr, index: Idx) -> str:
         """How far elements are from each other along an index."""
@@ -621,18 +670,18 @@ class _Writer(ValueWriter):
         return bool(key) and key[-1] == index and not any(index in indices(other) for other in key[:-1])
 
 
-def _add(writer: _Writer, target: str, value: str) -> Iterator[str]:
+def _add(writer: Writer, target: str, value: str) -> Iterator[str]:
     yield f"{target} += {value};"
 
 
-def _keep_larger(writer: _Writer, target: str, value: str) -> Iterator[str]:
+def _keep_larger(writer: Writer, target: str, value: str) -> Iterator[str]:
     name = writer.temporary()
-    yield f"const {writer.function.real} {name} = {value};"
+    yield f"{writer.words.constant} {name} = {value};"
     # `x != x` keeps nan; once the maximum is nan no comparison replaces it.
     yield f"{target} = (({name} > {target}) | ({name} != {name})) ? {name} : {target};"
 
 
-ACCUMULATE: Mapping[Reduction, Callable[[_Writer, str, str], Iterator[str]]] = {
+ACCUMULATE: Mapping[Reduction, Callable[[Writer, str, str], Iterator[str]]] = {
     Reduction.SUM: _add,
     Reduction.MAX: _keep_larger,
 }

@@ -133,16 +133,17 @@ class Writer:
                     filled.append(statement)
                 case Loop():
                     self.loop(statement, scope)
-                    if not _goes_on(following):
-                        for fill in filled:
-                            self.finish(fill, scope)
-                        filled = []
                 case Store():
                     self.store_output(statement, scope)
                 case Contract():
                     self._forms.contract(self, statement)
                 case Kernel():
                     self._forms.kernel(self, statement, scope)
+            # Where nothing is added to a sum, no loop follows.
+            if not isinstance(following, (Fill, Loop)) or (isinstance(statement, Loop) and not _goes_on(following)):
+                for fill in filled:
+                    self.finish(fill, scope)
+                filled = []
 
     def samples(self, samples: Samples, first: ir.Value, last: ir.Value) -> None:
         """The samples from ``first`` up to, but not including, ``last``."""
@@ -677,7 +678,7 @@ class Writer:
         return self.apply(lambda lanes, x, y: lanes.compare(relation, x, y), a, b)
 
 
-def _goes_on(following: Statement | None) -> bool:
+def _goes_on(following: Statement) -> bool:
     """Whether the statement after a loop is a further part of its range."""
     return isinstance(following, Loop) and following.follows
 

@@ -1,0 +1,156 @@
+"""A module of JavaScript from a function: formulas, what it takes and gives, and a way to call it by names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from codegen.emit.c.names import comment
+from codegen.emit.javascript.dialect import literal
+from codegen.emit.javascript.library import definitions
+from codegen.emit.javascript.writer import JavaScriptFunction
+from codegen.emit.layout import Slot
+from codegen.ir.operations import count_operations, summary
+from codegen.walk import is_symbolic
+
+SHOWN = 200
+"""Of so many equations at most the module shows the formulas."""
+
+RUN = """\
+/**
+ * The results by name, for arguments by name: flat arrays in row-major order, and numbers. Extents follow from the
+ * lengths of the arrays. Throws a RangeError that names the argument which does not fit.
+ */
+export function run(inputs) {
+  const extents = {};
+  for (const {name, shape} of ARGUMENTS) {
+    if (!(name in inputs)) throw new RangeError(`${name}: found nothing, expected a value`);
+    const symbols = shape.filter((n) => typeof n === 'string');
+    const fixed = shape.reduce((product, n) => typeof n === 'string' ? product : product*n, 1);
+    const length = shape.length ? inputs[name].length : 1;
+    const open = symbols.filter((n) => !(n in extents));
+    if (new Set(open).size === 1 && open.length === 1) {
+      extents[open[0]] = length/symbols.reduce((product, n) => n in extents ? product*extents[n] : product, fixed);
+    }
+    const size = symbols.reduce((product, n) => product*extents[n], fixed);
+    const whole = symbols.every((n) => Number.isInteger(extents[n]) && extents[n] > 0);
+    if (!whole || length !== size) {
+      throw new RangeError(`${name}: found ${length} numbers, expected an array of shape [${shape.join(', ')}]`);
+    }
+  }
+  const sizes = EXTENTS.map((n) => extents[n]);
+  const results = RESULTS.map(({shape}) => new Real(shape.reduce((product, n) => product*(extents[n] ?? n), 1)));
+  const workspace = WORKSPACE(...sizes) ? [new Real(WORKSPACE(...sizes))] : [];
+  const given = ARGUMENTS.map(({name, kind}) => {
+    return Array.isArray(inputs[name]) && kind === 'real' ? Real.from(inputs[name]) : inputs[name];
+  });
+  const fault = FUNCTION(...sizes, ...given, ...results, ...workspace);
+  if (fault) throw new RangeError(`${ARGUMENTS[fault - 1 - sizes.length].name}: found an integer outside its range`);
+  return Object.fromEntries(RESULTS.map(({name, shape}, k) => [name, shape.length ? results[k] : results[k][0]]));
+}
+"""
+
+
+def module(function: JavaScriptFunction, notes: Sequence[str] = ()) -> str:
+    """The text of ``name.mjs``."""
+    graph = function.program.graph
+    body = "\n".join(function.definition())
+    text = "\n".join(
+        [
+            "// Generated from equations; every array is flat, in row-major order, and overlaps no other. The function",
+            "// returns 0, or the number of the first parameter that is out of its range; it allocates nothing.",
+            *(f"// {comment(note)}" for note in notes),
+            "//",
+            *(f"//     {comment(str(equation))}" for equation in graph.equations[:SHOWN]),
+            *([f"//     ... and {len(graph.equations) - SHOWN} more"] if len(graph.equations) > SHOWN else []),
+            "//",
+            f"// {function.dtype}; operations for one sample: {summary(count_operations(graph))}",
+            "",
+            f"export const Real = {function.array_type};",
+            f"export const EXTENTS = {_json(list(map(str, function.extents)))};",
+            f"export const ARGUMENTS = {_slots(function.layout.arguments)};",
+            f"export const RESULTS = {_slots(function.layout.results)};",
+            "",
+            "/** The numbers in the workspace. */",
+            f"export function workspaceSize({', '.join(function.extents.values())}) {{",
+            f"    return {function.workspace_text};",
+            "}",
+            "",
+            *definitions(body),
+            *function.constant_arrays(body),
+            body,
+            "",
+            re.sub(r"\bFUNCTION\b", function.name, RUN.replace("WORKSPACE", "workspaceSize")),
+        ]
+    )
+    # A module may stand in a page.
+    return re.sub("[\u2028\u2029]", " ", text).replace("</", "<\\/")
+
+
+TEST = """\
+import {run} from './NAME.mjs';
+
+const inputs = INPUTS;
+const expected = EXPECTED;
+const tolerance = TOLERANCE;
+const found = run(inputs);
+let failed = false;
+for (const [name, wanted] of Object.entries(expected)) {
+  const values = typeof found[name] === 'number' ? [found[name]] : found[name];
+  const worst = wanted.reduce((most, value, k) => {
+    const difference = Math.abs(values[k] - value)/Math.max(1, Math.abs(value));
+    return Object.is(values[k], value) || difference <= most ? most : difference;
+  }, 0);
+  const right = values.length === wanted.length && worst <= tolerance;
+  failed ||= !right;
+  console.log(`${right ? 'ok  ' : 'FAIL'} ${name}: largest deviation ${worst.toExponential(1)}`);
+}
+process.exit(failed ? 1 : 0);
+"""
+
+
+def self_test(
+    function: JavaScriptFunction, values: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+) -> str:
+    """The text of ``name_test.mjs``: the function at some values beside the results of the compiled one."""
+    inputs = []
+    for slot in function.layout.arguments:
+        text = _numbers(np.concatenate([np.ravel(values[variable.name]) for variable in slot.variables]))
+        inputs.append(f"  {_json(slot.name)}: {text if slot.shape else text[1:-1]},")
+    results = [f"  {_json(name)}: {_numbers(np.ravel(value))}," for name, value in expected.items()]
+    parts = {
+        "NAME": function.name,
+        "INPUTS": "\n".join(["{", *inputs, "}"]),
+        "EXPECTED": "\n".join(["{", *results, "}"]),
+        "TOLERANCE": "1e-10" if function.dtype == "float64" else "1e-4",
+    }
+    return re.sub("|".join(parts), lambda found: parts[found[0]], TEST)
+
+
+def _numbers(values: np.ndarray) -> str:
+    return f"[{', '.join(str(v) if isinstance(v, int) else literal(v) for v in values.tolist())}]"
+
+
+def _slots(slots: Iterable[Slot]) -> str:
+    rows = [
+        {
+            "name": slot.name,
+            "shape": [str(n) if is_symbolic(n) else n for n in slot.shape],
+            "kind": slot.kind,
+            "parts": [
+                {"name": variable.name, "shape": list(variable.shape), "start": start}
+                for variable, start in zip(slot.variables, slot.offsets)
+            ]
+            if slot.packed
+            else [],
+        }
+        for slot in slots
+    ]
+    return "[\n" + "".join(f"  {_json(row)},\n" for row in rows) + "]"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value).replace("<", "\\u003c")

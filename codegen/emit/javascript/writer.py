@@ -1,0 +1,94 @@
+"""A scheduled graph as one function of JavaScript: what C's writer writes, with other declarations and no pointers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from codegen.emit.c.writer import CFunction, Words, Writer
+from codegen.emit.javascript.dialect import DIALECT, literal
+from codegen.emit.scalars import Dialect
+
+
+@dataclass
+class JavaScriptFunction(CFunction):
+    """One function: its program, what its arguments hold, and its names."""
+
+    def writer(self, declared: Mapping[tuple[int, int], list[int]], assignments: Counter[int]) -> Writer:
+        return JavaScriptWriter(self, declared, assignments)
+
+    @property
+    def array_type(self) -> str:
+        """The type of arrays of real numbers."""
+        return "Float64Array" if self.dtype == "float64" else "Float32Array"
+
+    @property
+    def workspace_text(self) -> str:
+        """The numbers in the workspace, as an expression of the extents."""
+        return " + ".join(map(self.size, self.work or ())) or "0"
+
+    def constant_arrays(self, text: str) -> Iterator[str]:
+        for name, values in self.constants.items():
+            if not re.search(rf"\b{self.arrays[name]}\b", text):
+                continue
+            texts = [str(v) if values.dtype.kind == "i" else literal(v) for v in values.ravel().tolist()]
+            if not values.shape:
+                yield f"const {self.arrays[name]} = {texts[0]};"
+            else:
+                yield f"const {self.arrays[name]} = [  // {list(values.shape)}"
+                yield from (f"  {', '.join(texts[n : n + 4])}," for n in range(0, len(texts), 4))
+                yield "];"
+            yield ""
+
+
+@dataclass
+class JavaScriptWriter(Writer):
+    """The text of one function."""
+
+    independent = ""
+
+    def language(self) -> Dialect:
+        return DIALECT
+
+    def vocabulary(self) -> Words:
+        return Words("let", "const", "let", "const", "{}[0]")
+
+    def lines(self) -> Iterator[str]:
+        f = self.function
+        body = [*self.checks(), *self.block(self.program.statements, 1, {}), *self.scalars()]
+        code = "\n".join(line for line in body if not line.lstrip().startswith("//"))
+        used = set(re.findall(r"\w+", code))
+        yield f"export function {f.name}({', '.join(name for _, name, _ in f.parameters)}) {{"
+        yield from (f"    {line}" for name, line in self.views() if name in used)
+        yield from body
+        yield "    return 0;"
+        yield "}"
+
+    def views(self) -> Iterator[tuple[str, str]]:
+        f = self.function
+        for slots, names in ((f.layout.arguments, f.arguments), (f.layout.results, f.results)):
+            for slot, name in zip(slots, names):
+                for variable, start, stop in zip(slot.variables, slot.offsets, slot.offsets[1:]) if slot.packed else ():
+                    part = f.arrays[variable.name]
+                    if variable.shape:
+                        yield part, f"const {part} = {name}.subarray({start}, {stop});"
+                    elif slots is f.layout.arguments:
+                        yield part, f"const {part} = {name}[{start}];"
+        end = "0"
+        for work, extents in enumerate(self.program.work):
+            begin, end = end, f.size(extents) if end == "0" else f"{end} + {f.size(extents)}"
+            yield f"w{work}", f"const w{work} = {f.workspace}.subarray({begin}, {end});"
+
+    def quotient(self, text: str, divisor: int) -> str:
+        return f"Math.trunc(({text})/{divisor})"
+
+    def pointer(self, array: str, start: str) -> str:
+        return f"{array}, {start}"
+
+    def number(self, value: float) -> str:
+        return literal(value)
+
+    def as_real(self, integer: str) -> str:
+        return f"({integer})" if " " in integer else integer

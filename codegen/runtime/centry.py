@@ -1,0 +1,195 @@
+"""A compiled function behind a C signature, in LLVM's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from llvmlite import binding, ir
+
+from codegen.emit.lanes import FORMATS
+from codegen.emit.layout import Slot
+from codegen.emit.vector.values import BYTE, INT
+from codegen.errors import EmitError
+from codegen.runtime.entry import aligned_memory, freed, workspace_address
+from codegen.runtime.function import CompiledFunction
+from codegen.runtime.machine import MachineCode, compile_module, load_object
+from codegen.walk import is_fixed, is_symbolic
+
+SYMBOL = "symnn_cfunc"
+TYPES: Mapping[str, ir.Type] = {
+    "void": ir.VoidType(),
+    "double": ir.DoubleType(),
+    "float": ir.FloatType(),
+    "int": ir.IntType(32),
+    "unsigned": ir.IntType(32),
+    "int64_t": INT,
+    "intptr_t": INT,
+    "npy_intp": INT,
+}
+
+
+class Parameter(Protocol):
+    """One parameter of a signature."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def pointer(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Signature(Protocol):
+    """A C function's: its text, the type that it returns, and its parameters."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def returns(self) -> str: ...
+    @property
+    def parameters(self) -> Sequence[Parameter]: ...
+
+
+def load_entry(signature: Signature, function: CompiledFunction) -> tuple[int, MachineCode]:
+    """The address of the function behind the signature, and what lives as long as it is good.
+
+    Raises :class:`EmitError` for a signature that does not fit.
+    """
+    module = ir.Module("cfunc")
+    module.triple = binding.get_process_triple()
+    Writer(module, signature, function).write()
+    loaded = load_object(compile_module(str(module)), [SYMBOL])
+    return loaded.addresses[SYMBOL], loaded
+
+
+class Writer:
+    """Writes the function into a module."""
+
+    def __init__(self, module: ir.Module, signature: Signature, function: CompiledFunction) -> None:
+        self.module, self.signature, self.code = module, signature, function.c_function
+        self.layout, self.extents = function.layout, function.report.compilation.graph.extents
+        self.dtype = function.report.dtype
+        self.real = FORMATS["float32" if self.dtype == "float32" else "float64"].real
+        types = [BYTE if p.pointer else TYPES[p.type] for p in signature.parameters]
+        self.function = ir.Function(module, ir.FunctionType(TYPES[signature.returns], types), SYMBOL)
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.given = {p.name: (p, value) for p, value in zip(signature.parameters, self.function.args)}
+
+    def write(self) -> None:
+        """Fill the table, call the function, hand on what it returns."""
+        builder = self.builder
+        slots = (*self.layout.arguments, *self.layout.arrays)
+        table = builder.alloca(INT, self.code.words)
+        results = builder.alloca(self.real, max(1, len(self.layout.scalars)))
+        for number, extent in enumerate(self.extents):
+            self._put(table, len(slots) + number, self._length(str(extent)))
+        for number, slot in enumerate(self.layout.arguments):
+            self._argument(table, number, slot)
+        returned = [slot for slot in self.layout.scalars if slot.name not in self.given]
+        self._check_results(returned)
+        unwanted = self._sizes(slots)
+        workspace = workspace_address(self.code)
+        size = self._call(workspace, INT, [table]) if workspace else INT(0)
+        block, memory = aligned_memory(builder, self.module, builder.add(size, INT(sum(unwanted.values()))))
+        place = builder.add(builder.ptrtoint(memory, INT), size)
+        for number, slot in enumerate(self.layout.arrays, len(self.layout.arguments)):
+            address = builder.ptrtoint(self._pointer(slot), INT)
+            if slot.name in unwanted:
+                address = builder.select(builder.icmp_signed("==", address, INT(0)), place, address)
+                place = builder.add(place, INT(unwanted[slot.name]))
+            self._put(table, number, address)
+        fits = self._call(self.code.address, INT, [table, memory, results])
+        for number, slot in enumerate(self.layout.scalars):
+            if slot.name in self.given:
+                target = builder.bitcast(self._pointer(slot), self.real.as_pointer())
+                with builder.if_then(builder.icmp_signed("!=", builder.ptrtoint(target, INT), INT(0))):
+                    builder.store(builder.load(builder.gep(results, [INT(number)])), target)
+        freed(builder, self.module, block)
+        self._return(fits, results, returned)
+
+    def _check_results(self, returned: Sequence[Slot]) -> None:
+        expected = 1 if self.signature.returns in ("double", "float") else 0
+        if len(returned) != expected:
+            names = ", ".join(repr(slot.name) for slot in returned) or "none"
+            raise EmitError(
+                f"signature: {self.signature.text!r} returns {self.signature.returns}, and scalar outputs without a "
+                f"parameter are {names}, expected {expected} of them"
+            )
+
+    def _return(self, fits: ir.Value, results: ir.Value, returned: Sequence[Slot]) -> None:
+        builder, kind = self.builder, self.function.ftype.return_type
+        if self.signature.returns == "void":
+            builder.ret_void()
+        elif isinstance(kind, ir.IntType):
+            builder.ret(builder.trunc(fits, kind) if kind.width < 64 else fits)
+        else:
+            value = builder.load(builder.gep(results, [INT(self.layout.scalars.index(returned[0]))]))
+            value = builder.select(builder.icmp_signed("!=", fits, INT(0)), value, self.real(float("nan")))
+            builder.ret(self._converted(value, kind))
+
+    def _converted(self, value: ir.Value, kind: ir.Type) -> ir.Value:
+        if value.type == kind:
+            return value
+        return self.builder.fpext(value, kind) if kind == ir.DoubleType() else self.builder.fptrunc(value, kind)
+
+    def _argument(self, table: ir.Value, number: int, slot: Slot) -> None:
+        builder = self.builder
+        if slot.shape:
+            self._put(table, number, builder.ptrtoint(self._pointer(slot), INT))
+            return
+        parameter, value = self._named(slot.name, "the input")
+        kind = INT if slot.kind == "integer" else self.real
+        if parameter.pointer:
+            raise EmitError(
+                f"signature: found a pointer for the scalar input {slot.name!r}, expected a number, or a pack"
+            )
+        if isinstance(kind, ir.IntType) != isinstance(value.type, ir.IntType):
+            raise EmitError(f"signature: found {parameter.type} for the {slot.kind} input {slot.name!r}")
+        wide = self._widened(value) if isinstance(value.type, ir.IntType) else self._converted(value, kind)
+        builder.store(wide, builder.bitcast(builder.gep(table, [INT(number)]), kind.as_pointer()))
+
+    def _length(self, name: str) -> ir.Value:
+        parameter, value = self._named(name, "the length")
+        if parameter.pointer or not isinstance(value.type, ir.IntType):
+            raise EmitError(f"signature: found {parameter.type} for the length {name!r}, expected a whole number")
+        return self._widened(value)
+
+    def _widened(self, value: ir.Value) -> ir.Value:
+        return value if value.type == INT else self.builder.sext(value, INT)
+
+    def _pointer(self, slot: Slot) -> ir.Value:
+        parameter, value = self._named(slot.name, "the array" if slot.shape else "the output")
+        wanted = "int64_t" if slot.kind == "integer" else "float" if self.dtype == "float32" else "double"
+        same = wanted == parameter.type or (wanted == "int64_t" and parameter.type in ("npy_intp", "intptr_t"))
+        if not (parameter.pointer and same):
+            star = " *" if parameter.pointer else " "
+            raise EmitError(
+                f"signature: found '{parameter.type}{star}{slot.name}', expected '{wanted} *{slot.name}', an array"
+            )
+        return value
+
+    def _named(self, name: str, what: str) -> tuple[Parameter, ir.Value]:
+        if name not in self.given:
+            raise EmitError(f"signature: {self.signature.text!r} has no parameter for {what} {name!r}")
+        found: tuple[Parameter, ir.Value] = self.given[name]
+        return found
+
+    def _sizes(self, slots: Sequence[Slot]) -> dict[str, int]:
+        """The bytes of results of a fixed size, in case they are not wanted."""
+        width = 4 if self.dtype == "float32" else 8
+        found = {}
+        for slot in self.layout.arrays:
+            if is_fixed(slot.shape) and not any(map(is_symbolic, slot.shape)):
+                size = width
+                for n in slot.shape:
+                    size *= int(n)
+                found[slot.name] = -(-size // 64) * 64
+        return found
+
+    def _put(self, place: ir.Value, number: int, value: ir.Value) -> None:
+        self.builder.store(value, self.builder.gep(place, [INT(number)]))
+
+    def _call(self, address: int, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+        kind = ir.FunctionType(result, [value.type for value in arguments])
+        return self.builder.call(self.builder.inttoptr(INT(address), kind.as_pointer()), arguments)

@@ -1,0 +1,66 @@
+"""``{gru: 32}``: gated recurrent units, which keep a part of what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+from sympy import tanh
+
+from codegen import Index
+from codegen.functions import sigmoid
+from symnn.choices import ActivationLike
+from symnn.errors import SpecError
+from symnn.given import called, whole_number
+from symnn.layers.layer import InitialiserField, Layer, UnitsField
+from symnn.layers.sequences import Output, carried, from_input, gate_axis, gates_of, put_out, recurrent_part, shape_of
+from symnn.layers.writing import Parameter, Place, Value, filled
+from symnn.shapes import Shape
+
+
+class Gru(Layer):
+    """``h[t] = (1 − z)·n + z·h[t − 1]``, h before the first step being 0 (Cho et al. 2014, reset after the product).
+
+    r and z are σ of ``W·x[t] + b + U·h[t − 1] + c``, and n is ``tanh(W·x[t] + b + r·(U·h[t − 1] + c))``. W1 (3·units,
+    features), U1 (3·units, units), b1 and c1 (3·units,) hold the gates in the order r z n, as PyTorch's do.
+    """
+
+    gru: UnitsField = Field(description="the number of units")
+    output: Output = "last"
+    initialiser: InitialiserField = None
+
+    def shape(self, given: Shape) -> Shape:
+        return shape_of("gru", given, self.gru, self.output)
+
+    def parameters(self, given: Shape, feeds: ActivationLike = None) -> Mapping[str, Parameter]:
+        return {**gates_of(given, self.gru, 3, self.initialiser), "c": filled((gate_axis(self.gru, 3),))}
+
+    def write(self, place: Place, x: Value) -> Value:
+        s, t, _ = x.indices
+        unit, bias = place.unit(self.gru), place.parameters["c"]
+        at, gate = (s, t, unit), Index("k", 3)
+        u = from_input(place, x, gate, unit)
+        h = place.declared("a", at)
+        v = recurrent_part(place, h, gate, unit)
+        r, z = (
+            place.map(name, at, sigmoid(u.at(t, number, unit) + v.at(t, number, unit) + bias[number, unit]))
+            for number, name in enumerate(("r", "keep"))
+        )
+        n = place.map("n", at, tanh(u.at(t, 2, unit) + r.here * (v.at(t, 2, unit) + bias[2, unit])))
+        before = carried(place, "before", at, lambda t: h.variable[s, t, unit])
+        place.assign(h.here, (1 - z.here) * n.here + z.here * before.here)
+        return put_out(place, h, self.output)
+
+    @property
+    def unbounded(self) -> bool | None:
+        return False
+
+
+@called(SpecError)
+def gru(units: int, *, output: Output = "last", initialiser: str | None = None) -> Gru:
+    """Gated recurrent units.
+
+    >>> gru(32).to_plain()
+    {'gru': 32}
+    """
+    return Gru(gru=whole_number("units", units, 1, refused=SpecError), output=output, initialiser=initialiser)

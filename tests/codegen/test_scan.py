@@ -1,0 +1,97 @@
+"""Scans: every writer computes what the unrolled graph does, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba.core.config
+import numpy as np
+import pytest
+from sympy import tanh
+
+import codegen
+from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
+from codegen.emit.layout import layout
+from codegen.emit.numba import emit
+from codegen.numeric.evaluate import evaluate
+from codegen.schedule import schedule
+from codegen.schedule.program import Kernel, Loop, Scan, walk
+from tests.codegen.networks import distance, random_values
+from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
+from tests.codegen.test_cut import by_python, inside_a_fence
+from tests.codegen.test_recurrences import GRAPHS, scalar
+
+S, T, H = sample_extent("S"), 5, 8
+s, t, w, i, j = Index("s", S), Index("t", T - 1), Index("w", T), Index("i", H), Index("j", H)
+x, U, b = Variable("x", (S, T, H)), Variable("U", (H, H)), Variable("b", (H,))
+h, v, L = Variable("h", (S, T, H)), Variable("v", (S, T - 1, H)), Variable("L")
+LAYER = Graph(
+    (x, U, b),
+    (
+        Equation(h[s, 0, i], tanh(x[s, 0, i])),
+        Equation(v[s, t, i], U[i, j] * h[s, t, j], Reduction.SUM, (j,)),
+        Equation(h[s, t + 1, i], tanh(v[s, t, i] + x[s, t + 1, i] + b[i])),
+        Equation(L.symbol, h[s, w, i] ** 2, Reduction.SUM, (s, w, i)),
+    ),
+    ("L",),
+)
+"""A layer that is large enough for kernels."""
+CASES = {
+    **{name: codegen.gradient(scalar(graph), "L") for name, graph in GRAPHS.items()},
+    "kernels": codegen.gradient(LAYER, "L"),
+}
+FEW = ("kernels", "in two directions")
+"""Cases that are compiled in every test run."""
+
+
+def expected(graph: Graph, values: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [np.asarray(evaluate(graph, values)[name]) for name in graph.outputs]
+
+
+@pytest.mark.parametrize("way", ["loops", "tiled"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_readable_program(case: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = codegen.optimise(CASES[case])[0]
+    if way == "tiled" and not graph.extents:
+        return
+    monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
+    values = random_values(graph, samples=3)
+    program = schedule(graph, way)  # type: ignore[arg-type]
+    assert any(isinstance(one, Loop) and isinstance(one.mode, Scan) for one, _ in walk(program.statements))
+    assert distance(by_python(program, values), expected(graph, values)) <= 1e-13
+
+
+@pytest.mark.parametrize("case", [c if c in FEW else pytest.param(c, marks=pytest.mark.slow) for c in CASES])
+def test_vector_code(case: str) -> None:
+    graph = CASES[case]
+    for way in ("tiled", "loops") if graph.extents else ("loops",):
+        function = codegen.compile(graph, schedule=way, emitter="vector", cache=False)  # type: ignore[arg-type]
+        for samples in (2, 7, 70) if graph.extents else (1,):
+            values = random_values(graph, samples=samples)
+            assert distance(inside_a_fence(function, values), expected(graph, values)) <= 1e-12, (way, samples)
+
+
+@needs_compiler
+def test_c_code(tmp_path: Path) -> None:
+    rows = [(CASES[case], "float64", "tiled" if CASES[case].extents else "loops") for case in FEW]
+    for function in built(rows, sources(tmp_path, rows), COMPILERS[0], "-O0", "-fsanitize=undefined"):
+        values = random_values(function.graph, samples=5)
+        status, found = function(values)
+        assert status == 0
+        assert distance([np.asarray(a) for a in found], expected(function.graph, values)) <= 1e-12
+
+
+def test_products_of_a_step_are_kernels_inside_its_loop() -> None:
+    program = schedule(codegen.optimise(CASES["kernels"])[0], "tiled")
+    found = [around[0].mode for one, around in walk(program.statements) if isinstance(one, Kernel) and around]
+    assert {mode.step for mode in found if isinstance(mode, Scan)} == {1, -1}
+
+
+def test_the_program_does_not_depend_on_the_number_of_steps() -> None:
+    texts = set()
+    for length in (3001, 5001):
+        u, y, n = Variable("u", (length,)), Variable("y", (length,)), Index("n", length - 1)
+        graph = Graph((y,), (Equation(u[0], y[0]), Equation(u[n + 1], u[n] * y[n + 1])), ("u",))
+        text = emit(schedule(graph, "loops"), layout(graph, {}), "float64")
+        texts.add(text.replace(str(length), "T").replace(str(length - 1), "T - 1").replace(f"{length - 1:,}", "T - 1"))
+    assert len(texts) == 1
