@@ -264,7 +264,7 @@ def leaves(expression: Basic) -> tuple[Basic, ...]:
                 found[node] = None
                 if isinstance(node, Indexed):
                     for subscript in node.args[:0:-1]:
-                        if subscript.args and not isinstance(subscript, Idx):
+                        if not isinstance(subscript, Idx) and subscript.args:
                             stack += data_in(subscript)
             else:
                 stack += reversed(node.args)
