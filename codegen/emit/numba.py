@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Expr, Idx
+from sympy import Expr, Idx, Symbol
 
 from codegen.dtypes import Dtype
 from codegen.emit.externals import symbols, uses_special
@@ -145,7 +145,9 @@ class FunctionWriter(ValueWriter):
         return f"o{self.layout.arrays.index(slot)}"
 
     def extent_name(self, n: Extent) -> str:
-        return str(n) if isinstance(n, int) else f"n{self.program.extents.index(n)}"
+        if isinstance(n, int):
+            return str(n)
+        return f"n{self.program.extents.index(n)}" if isinstance(n, Symbol) else f"({self.integer_text(n, {})})"
 
     def shape_text(self, shape: Iterable[Extent]) -> str:
         names = [self.extent_name(n) for n in shape]

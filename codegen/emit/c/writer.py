@@ -95,7 +95,12 @@ class CFunction:
         return C_TYPES[self.dtype].name
 
     def extent_name(self, n: Extent) -> str:
-        return str(n) if isinstance(n, int) else self.extents[n]
+        """A length: a number, the name of a symbol, or a sum of those."""
+        if isinstance(n, int) or n in self.extents:
+            return str(n) if isinstance(n, int) else self.extents[n]
+        constant, lengths = n.as_coeff_Add()
+        terms = [f"{factor}*{self.extents[symbol]}" for symbol, factor in lengths.as_coefficients_dict().items()]
+        return f"({' + '.join([*terms, str(constant)])})"
 
     def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
         """The number of elements of an array; in a macro extents are its arguments, of any type of integers."""

@@ -11,7 +11,8 @@ from sympy import Symbol
 
 from codegen.emit.layout import Slot
 from codegen.emit.vector.table import Table
-from codegen.emit.vector.values import INT
+from codegen.emit.vector.values import INT, length
+from codegen.walk import Extent
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,18 @@ class Checks:
         """
         builder = self.builder
         extents: dict[Symbol, ir.Value] = {}
+        sums: list[tuple[Extent, ir.Value]] = []
         for slot, view in zip(table.slots, views):
-            for n, length in zip(slot.shape, view.lengths if view else ()):
-                if isinstance(n, int):
-                    self.require(builder.icmp_signed("==", length, INT(n)))
-                elif n in extents:
-                    self.require(builder.icmp_signed("==", length, extents[n]))
+            for n, found in zip(slot.shape, view.lengths if view else ()):
+                if isinstance(n, int) or n in extents:
+                    self.require(builder.icmp_signed("==", found, length(builder, n, extents)))
+                elif isinstance(n, Symbol):
+                    extents[n] = found
+                    self.require(builder.icmp_signed(">", found, INT(0)))
                 else:
-                    extents[n] = length
-                    self.require(builder.icmp_signed(">", length, INT(0)))
+                    sums.append((n, found))
+        for n, found in sums:
+            self.require(builder.icmp_signed("==", found, length(builder, n, extents)))
         spans = [None if v is None else self._span(table, slot, v) for slot, v in zip(table.slots, views)]
         for number in range(len(table.layout.arguments), len(spans)):
             for other in spans[:number]:
@@ -64,8 +68,8 @@ class Checks:
     def _span(self, table: Table, slot: Slot, view: View) -> tuple[ir.Value, ir.Value]:
         """Where an array begins and ends."""
         size: ir.Value = INT(8 if slot.kind == "integer" else table.item)
-        for length in view.lengths:
-            size = self.builder.mul(size, length)
+        for along in view.lengths:
+            size = self.builder.mul(size, along)
         return view.address, self.builder.add(view.address, size)
 
     def integers(self, table: Table, words: ir.Value) -> None:
@@ -85,7 +89,7 @@ class Checks:
         extents = table.extents(builder, words)
         count: ir.Value = INT(1)
         for n in slot.shape:
-            count = builder.mul(count, INT(n) if isinstance(n, int) else extents[n])
+            count = builder.mul(count, length(builder, n, extents))
         data = builder.inttoptr(word, INT.as_pointer())
         self.require(builder.icmp_unsigned("<", _largest(builder, data, count), INT(limit)))
 

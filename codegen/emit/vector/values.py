@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from sympy import Idx
+from sympy import Idx, Symbol
+
+from codegen.walk import Extent
 
 INT = ir.IntType(64)
 BYTE = ir.IntType(8).as_pointer()
@@ -52,6 +54,20 @@ class Sum:
     lanes: bool
     combine: bool
     """Whether its lanes are combined to one number after the loop."""
+
+
+def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value]) -> ir.Value:
+    """An extent: a number, the value of a symbol, or a sum of those, T − 1."""
+    if isinstance(n, int):
+        return INT(n)
+    if n in extents:
+        return extents[n]
+    constant, lengths = n.as_coeff_Add()
+    total: ir.Value = INT(int(constant))
+    for symbol, factor in lengths.as_coefficients_dict().items():
+        part = extents[symbol] if factor == 1 else builder.mul(extents[symbol], INT(int(factor)))
+        total = builder.add(total, part)
+    return total
 
 
 Scope: TypeAlias = Mapping[Idx, Counter]

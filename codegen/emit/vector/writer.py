@@ -21,7 +21,7 @@ from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.contraction import steps
 from codegen.emit.vector.plan import ITEM, Plan, Region
-from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value
+from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value, length
 from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.program import (
     Accumulate,
@@ -115,7 +115,7 @@ class Writer:
         """The index of the samples, the first of the tile and how many there are."""
 
     def extent(self, n: Extent) -> ir.Value:
-        return INT(n) if isinstance(n, int) else self.names.extents[n]
+        return length(self.builder, n, self.names.extents)
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -702,7 +702,7 @@ def region_size(builder: ir.IRBuilder, region: Region, extents: Mapping[Symbol, 
         if isinstance(n, int):
             known *= n
         else:
-            unknown.append(extents[n])
+            unknown.append(length(builder, n, extents))
     if not unknown:
         return INT((known + 15) & -16)
     size = reduce(builder.mul, unknown, INT(known))
