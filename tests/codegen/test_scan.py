@@ -14,7 +14,7 @@ from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.emit.layout import layout
 from codegen.emit.numba import emit
 from codegen.numeric.evaluate import evaluate
-from codegen.schedule import schedule
+from codegen.schedule import contraction, schedule
 from codegen.schedule.program import Kernel, Loop, Scan, walk
 from tests.codegen.networks import distance, random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
@@ -46,6 +46,14 @@ FEW = ("kernels", "in two directions")
 
 def expected(graph: Graph, values: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(evaluate(graph, values)[name]) for name in graph.outputs]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_products_inside_a_scan_are_none_of_whole_arrays(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contraction, "BLAS_WORK", 1)
+    graph = codegen.optimise(CASES[case])[0]
+    isolated, products = contraction.isolate(graph)
+    assert set(isolated.scans).isdisjoint(products)
 
 
 @pytest.mark.parametrize("way", ["loops", "tiled"])
