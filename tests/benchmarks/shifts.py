@@ -196,14 +196,15 @@ def lenet() -> Any:
     return symnn.Network((1, 28, 28), layers, "softmax_cross_entropy")
 
 
-DIGITS, LENET = ("conv", "conv", "pool", "dense"), ("conv", "pool", "conv", "pool", "dense", "tanh", "dense", "tanh", "dense")
+DIGITS = ("conv", "conv", "pool", "dense")
+LENET = ("conv", "pool", "conv", "pool", "dense", "tanh", "dense", "tanh", "dense")
 
 
 def convolved_in_jax(kinds: Sequence[str], given: Mapping[str, Any]) -> Any:
     import jax
     from jax import lax
 
-    a, number, flattened = given["x"], 0, False
+    a, number = given["x"], 0
     for kind in kinds:
         if kind in ("conv", "dense"):
             number += 1
@@ -269,38 +270,40 @@ def lstm_arrays(features: int, units: int, steps: int, sequences: int) -> Arrays
 
 
 def lstm_graph(features: int, units: int, steps: int) -> Graph:
-    """The mean square of the last state; ``h[s, t]`` and ``c[s, t]`` are those before step t."""
+    """The mean square of the last state; ``h[s, t]`` and ``c[s, t]`` are those before step t.
+
+    Each gate's weights are vertices, so that their gradients are sums over all of their elements.
+    """
     from sympy import Integer, tanh
 
     from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
     from codegen.functions import sigmoid
 
     S, D, H, T = sample_extent(), features, units, steps
-    s, t, i, j, d, g = (Index(*one) for one in (("s", S), ("t", T), ("i", H), ("j", H), ("d", D), ("g", 4 * H)))
+    s, t, i, j, d = Index("s", S), Index("t", T), Index("i", H), Index("j", H), Index("d", D)
     W, U, b, x = Variable("W", (4 * H, D)), Variable("U", (4 * H, H)), Variable("b", (4 * H,)), Variable("x", (S, T, D))
-    z, v = Variable("z", (S, T, 4 * H)), Variable("v", (S, T, 4 * H))
-    h, c = Variable("h", (S, T + 1, H)), Variable("c", (S, T + 1, H))
-    gates = [Variable(name, (S, T, H)) for name in ("r", "f", "q", "o")]
-    r, f, q, o = (gate[s, t, i] for gate in gates)
-    functions = (sigmoid, sigmoid, tanh, sigmoid)
-    loss = Variable("loss")
-    return Graph(
-        (W, U, b, x),
-        (
-            Equation(z[s, t, g], W[g, d] * x[s, t, d], Reduction.SUM, (d,)),
-            Equation(h[s, 0, i], Integer(0)),
-            Equation(c[s, 0, i], Integer(0)),
-            Equation(v[s, t, g], U[g, j] * h[s, t, j], Reduction.SUM, (j,)),
-            *(
-                Equation(gate[s, t, i], function(z[s, t, i + k * H] + v[s, t, i + k * H] + b[i + k * H]))
-                for k, (gate, function) in enumerate(zip(gates, functions))
-            ),
-            Equation(c[s, t + 1, i], f * c[s, t, i] + r * q),
-            Equation(h[s, t + 1, i], o * tanh(c[s, t + 1, i])),
-            Equation(loss.symbol, h[s, T, i] ** 2 / (H * S), Reduction.SUM, (s, i)),
-        ),
-        ("loss",),
-    )
+    h, c, loss = Variable("h", (S, T + 1, H)), Variable("c", (S, T + 1, H)), Variable("loss")
+    equations, gates = [Equation(h[s, 0, i], Integer(0)), Equation(c[s, 0, i], Integer(0))], []
+    for number, (name, function) in enumerate((("i", sigmoid), ("f", sigmoid), ("g", tanh), ("o", sigmoid))):
+        w, r, v = Variable(f"W_{name}", (H, D)), Variable(f"U_{name}", (H, H)), Variable(f"b_{name}", (H,))
+        z, back, u, gate = (Variable(f"{stem}_{name}", (S, T, H)) for stem in ("z", "v", "u", "a"))
+        equations += [
+            Equation(w[i, d], W[i + number * H, d]),
+            Equation(r[i, j], U[i + number * H, j]),
+            Equation(v[i], b[i + number * H]),
+            Equation(z[s, t, i], w[i, d] * x[s, t, d], Reduction.SUM, (d,)),
+            Equation(back[s, t, i], r[i, j] * h[s, t, j], Reduction.SUM, (j,)),
+            Equation(u[s, t, i], z[s, t, i] + back[s, t, i] + v[i]),
+            Equation(gate[s, t, i], function(u[s, t, i])),
+        ]
+        gates.append(gate[s, t, i])
+    written, kept, change, put_out = gates
+    equations += [
+        Equation(c[s, t + 1, i], kept * c[s, t, i] + written * change),
+        Equation(h[s, t + 1, i], put_out * tanh(c[s, t + 1, i])),
+        Equation(loss.symbol, h[s, T, i] ** 2 / (H * S), Reduction.SUM, (s, i)),
+    ]
+    return Graph((W, U, b, x), tuple(equations), ("loss",))
 
 
 def lstm_in_jax(given: Mapping[str, Any]) -> Any:
@@ -430,8 +433,8 @@ def adbench_arrays(file: Path) -> Arrays:
     sizes, *lines = (line.split() for line in file.read_text(encoding="ascii").splitlines() if line.strip())
     layers, characters, bits = map(int, sizes)
     rows = [np.array(line, np.float64) for line in lines]
-    ends = np.cumsum([2 * layers, 3, 2 * layers, characters])
-    main, extra, state, text = (np.array(rows[end - len_ : end]) for end, len_ in zip(ends, (2 * layers, 3, 2 * layers, characters)))
+    counts = (2 * layers, 3, 2 * layers, characters)
+    main, extra, state, text = (np.array(rows[end - n : end]) for n, end in zip(counts, np.cumsum(counts)))
     if main.shape[1] != 4 * bits or text.shape != (characters, bits):
         raise ValueError(f"{file}: the rows do not have the lengths that its first line says")
     return {"main": main, "extra": extra, "state": state, "text": text}
@@ -450,17 +453,27 @@ def adbench_graph(layers: int, characters: int, bits: int) -> Graph:
     equations, below = [], text[t, i] * extra[0, i]
     for layer in range(layers):
         h, c = Variable(f"h{layer}", (T + 1, B)), Variable(f"c{layer}", (T + 1, B))
-        gates = [Variable(f"{name}{layer}", (T, B)) for name in ("forget", "ingate", "outgate", "change")]
-        read = (below, h[t, i], below, h[t, i])
-        functions = (sigmoid, sigmoid, sigmoid, tanh)
-        forget, ingate, outgate, change = (gate[t, i] for gate in gates)
+        equations += [Equation(h[0, i], state[2 * layer, i]), Equation(c[0, i], state[2 * layer + 1, i])]
+        gates = []
+        before = h[t, i]
+        parts = (
+            ("forget", below, sigmoid),
+            ("ingate", before, sigmoid),
+            ("outgate", below, sigmoid),
+            ("change", before, tanh),
+        )
+        for number, (name, x, function) in enumerate(parts):
+            w, v = Variable(f"w_{name}{layer}", (B,)), Variable(f"v_{name}{layer}", (B,))
+            u, gate = Variable(f"u_{name}{layer}", (T, B)), Variable(f"{name}{layer}", (T, B))
+            equations += [
+                Equation(w[i], main[2 * layer, i + number * B]),
+                Equation(v[i], main[2 * layer + 1, i + number * B]),
+                Equation(u[t, i], x * w[i] + v[i]),
+                Equation(gate[t, i], function(u[t, i])),
+            ]
+            gates.append(gate[t, i])
+        forget, ingate, outgate, change = gates
         equations += [
-            Equation(h[0, i], state[2 * layer, i]),
-            Equation(c[0, i], state[2 * layer + 1, i]),
-            *(
-                Equation(gate[t, i], function(x * main[2 * layer, i + k * B] + main[2 * layer + 1, i + k * B]))
-                for k, (gate, x, function) in enumerate(zip(gates, read, functions))
-            ),
             Equation(c[t + 1, i], c[t, i] * forget + ingate * change),
             Equation(h[t + 1, i], outgate * tanh(c[t + 1, i])),
         ]
@@ -534,11 +547,12 @@ def embedding_arrays(vocabulary: int) -> Arrays:
 
 
 def embedding_graph(vocabulary: int) -> Graph:
-    from codegen import Equation, Graph, Index, IntegerVariable, Reduction, Variable, sample_extent
+    from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
 
     S = sample_extent()
     s, d = Index("s", S), Index("d", 16)
-    E, w, y, loss = Variable("E", (vocabulary, 16)), Variable("w", (16,)), IntegerVariable("y", (S,), vocabulary), Variable("loss")
+    E, w, loss = Variable("E", (vocabulary, 16)), Variable("w", (16,)), Variable("loss")
+    y = Variable("y", (S,), "integer", vocabulary)
     body = (E[y[s], d] * w[d]) ** 2
     return Graph((E, w, y), (Equation(loss.symbol, body, Reduction.SUM, (s, d)),), ("loss",))
 
@@ -687,7 +701,7 @@ def measure(row: Row, dtype: Dtype, seconds: float, say: Callable[[str], None]) 
         if not (off := distance(found, expected)) <= TOLERANCE[dtype]:
             raise ArithmeticError(f"{row.name} ({row.what}), {dtype}: {name} differs from ours by {off:.1e}")
         ready[name] = one
-    times = interleaved({name: one.call for name, one in ready.items()}, seconds)
+    times = interleaved({name: one.call for name, one in ready.items()}, seconds, time.process_time)
     best = min((name for name in times if name != "symnn"), key=times.__getitem__, default=None)
     mine = ready["symnn"]
     return {
@@ -729,7 +743,8 @@ def sizes(rows: Mapping[str, Row]) -> list[dict[str, str]]:
 def symbolic_differences(n: int) -> Row:
     from codegen import sample_extent
 
-    return Row("S", "symbolic", 1, partial(differences_arrays, n), ("x",), partial(differences_graph, sample_extent("n")))
+    graph = partial(differences_graph, sample_extent("n"))
+    return Row("S", "symbolic", 1, partial(differences_arrays, n), ("x",), graph)
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
@@ -738,7 +753,8 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long each row is timed (4)")
     parser.add_argument("--rows", default="KLMNOPQRS", help="their letters (KLMNOPQRS)")
     parser.add_argument("--dtypes", nargs="+", choices=list(TOLERANCE), default=list(TOLERANCE))
-    parser.add_argument("--adbench", type=Path, help="the folder of ADBench's LSTM: lstm_l2_c1024.txt, lstm_frozen.json")
+    files = "lstm_l2_c1024.txt and lstm_frozen.json"
+    parser.add_argument("--adbench", type=Path, help=f"the folder of ADBench's LSTM: {files}")
     chosen = parser.parse_args(arguments)
     failed = False
     with tempfile.TemporaryDirectory() as caches:
