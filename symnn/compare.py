@@ -43,8 +43,9 @@ def network_rows(
         ("vjp", "output", (*weights, "x")),
         ("jacobian per sample", "output", ("x",)),
         ("sparse_jacobian", "output", ("x",)),
-        ("mixed_partials", "output", ("x",)),
     ]
+    if len(network.input_shape) == 1:  # their directions are columns
+        kinds.append(("mixed_partials", "output", ("x",)))
     if small:
         kinds += [
             ("gradient by tangents", "loss", weights),

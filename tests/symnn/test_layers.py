@@ -292,7 +292,12 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "inputs", "layers", "expected"), COMPUTED, ids=[row[0] for row in COMPUTED])
+SLOW = ("gru, two of them", "lstm, all steps", "recurrent, all steps", "attention between others",
+        "attention of any length", "convolution, two", "residual of residuals", "concatenate steps", "embedding of any length")  # fmt: skip
+CASES = [pytest.param(*row, id=row[0], marks=[pytest.mark.slow] * (row[0] in SLOW)) for row in COMPUTED]
+
+
+@pytest.mark.parametrize(("name", "inputs", "layers", "expected"), CASES)
 def test_a_layer_computes_its_formula_and_its_gradient_is_that_of_differences(
     name: str, inputs: Any, layers: list[Any], expected: Callable[[Given, Array], Array]
 ) -> None:
