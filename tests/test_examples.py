@@ -110,6 +110,26 @@ def test_heat_wave_and_poisson() -> None:
     assert all(float(error) <= 2.0 for _, error in errors)
 
 
+@pytest.mark.parametrize(("name", "parameters"), [("lenet", 1_898), ("rows", 4_362), ("lenet5", 61_706)])
+def test_a_spec_of_other_layers_is_a_network(name: str, parameters: int) -> None:
+    network = symnn.Network.from_spec(ROOT / "examples" / f"{name}.yaml")
+    assert network.parameter_count == parameters
+    assert network.gradient_graph.outputs[0] == "loss"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "least"), [("lenet", 95.0), ("rows", 97.0)])
+def test_other_layers_learn_the_digits(name: str, least: float) -> None:
+    text = process("-m", "symnn", "train", ROOT / "examples" / f"{name}.yaml")
+    assert float(text.split("accuracy ")[1].split("%")[0]) >= least
+
+
+@pytest.mark.slow
+def test_the_characters_are_learnt() -> None:
+    bits = re.findall(r"epoch [0-9]+: ([0-9.]+) bits", run("characters.py"))
+    assert float(bits[-1]) < 3.0 < float(bits[0])
+
+
 def test_the_demonstration() -> None:
     text = process("-m", "symnn.demo")
     assert "∂loss/∂W1[h,d] = Σ_s δ1[s,h]·x[s,d]" in text
