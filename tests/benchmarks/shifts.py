@@ -99,7 +99,7 @@ def ours(row: Row, values: Arrays, dtype: Dtype) -> Contender:
     seconds = lap()
     function = codegen.compile(derived, dtype=dtype, cache=False)
     arguments = [values[slot.name] for slot in function.layout.arguments]
-    out = [np.empty_like(values[name]) for name in row.parameters]
+    out = [np.empty_like(values[name]) for name in row.parameters if values[name].ndim]
     call = function.bind(*arguments, out=out)
     compiled = lap()
     report = function.report
