@@ -262,7 +262,10 @@ def leaves(expression: Basic) -> tuple[Basic, ...]:
             seen.add(id(node))
             if is_leaf(node):
                 found[node] = None
-                stack += [data for i in node.args[:0:-1] for data in data_in(i)] if isinstance(node, Indexed) else ()
+                if isinstance(node, Indexed):
+                    for subscript in node.args[:0:-1]:
+                        if not isinstance(subscript, Idx) and subscript.args:
+                            stack += data_in(subscript)
             else:
                 stack += reversed(node.args)
     return tuple(found)

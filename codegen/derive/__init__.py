@@ -36,6 +36,9 @@ def gradient(graph: Graph, of: Named, wrt: Wrt | None = None, method: Method = "
     The graph is stabilised first, because the derivative of an unstable formula is unstable: that of log Σ exp(u) is
     exp(u)/Σ exp(u), which is nan for large u. Vertices of ``wrt`` stay on the way from themselves to ``of``.
 
+    Large formulas without indices are derived as interned nodes (:mod:`codegen.ir.nodes`), where equal values are one:
+    their intermediate derivatives have no names, and equations are written when somebody asks for them.
+
     Raises :class:`DerivationError` for a vertex that is not scalar or integer valued, :class:`GraphError` for one that
     is unknown.
 

@@ -193,8 +193,11 @@ def _solved(
     """
     open_, solved, brackets = [renaming[index] for index in free], dict[Idx, Expr](), list[Expr]()
     for subscript, wanted in sums:
-        form = affine(reindex(reindex(subscript, renaming), solved))
-        assert form is not None, subscript
+        written = reindex(reindex(subscript, renaming), solved)
+        form = affine(written)
+        if form is None:  # an integer that is read
+            brackets.append(equal(wanted, written))
+            continue
         index = max(
             (i for i in form.indices if i in open_ and abs(form.coefficient(i)) == 1), key=_length, default=None
         )

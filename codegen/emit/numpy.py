@@ -11,7 +11,7 @@ from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
 
 from codegen.emit.scalars import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
-from codegen.ir.affine import affine
+from codegen.ir.affine import affine, data_of
 from codegen.ir.graph import Equation, Graph
 from codegen.ir.order import Scan
 from codegen.walk import Extent, base_name, extent, indices, is_plain, is_plain_on, shape, subscripts
@@ -192,13 +192,19 @@ class _Module:
 
     def places(self, subscript: Expr, domain: Sequence[Idx]) -> str:
         """The values of a sum of indices and lengths."""
-        form = affine(subscript)
+        read = data_of(subscript)
+        form = affine(subscript) if read is None else read[1]
         assert form is not None
         terms = [f"{factor}*{self.symbol(n)}" for n, factor in _lengths(form.constant)]
         terms += [
             f"{factor}*" + self.align(f"np.arange({self.extent(extent(index))})", (index,), domain)
             for index, factor in form.coefficients
         ]
+        if read is not None:
+            data = read[0]
+            free = tuple(i for i in subscripts(data) if isinstance(i, Idx))
+            whole = self.names[base_name(data)] + self.key(data)
+            terms.append(self.align(whole, free, domain) if is_plain(data) else self.gathered(data, domain))
         return " + ".join([str(form.constant.as_coeff_Add()[0]), *terms])
 
     def align(self, text: str, axes: Sequence[Idx], domain: Sequence[Idx]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol, expand
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,19 @@ class Affine:
 
 def _last(index: Idx) -> Expr:
     return index.upper
+
+
+def data_of(subscript: Expr) -> tuple[Indexed, Affine] | None:
+    """The integer that is read for a subscript, and what is added to it; None if there is no such reading.
+
+    >>> from sympy import IndexedBase
+    >>> s, y = Idx("s", 9), IndexedBase("y", integer=True)
+    >>> data_of(y[s] + 1), data_of(2 * y[s]), data_of(s + 1)
+    ((y[s], Affine(constant=1, coefficients=())), None, None)
+    """
+    data = [term for term in Add.make_args(subscript) if isinstance(term, Indexed)]
+    rest = affine(subscript - data[0]) if len(data) == 1 else None
+    return None if rest is None else (data[0], rest)
 
 
 @lru_cache(maxsize=65536)

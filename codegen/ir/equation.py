@@ -25,7 +25,6 @@ from codegen.walk import (
     base_name,
     extent,
     indices,
-    is_plain,
     is_reference,
     leaf_indices,
     leaves,
@@ -245,9 +244,9 @@ class Equation(Fields):
     def lengths(self) -> tuple[Symbol, ...]:
         """The symbolic extents in the body."""
         found = [leaf for leaf in self.leaves if isinstance(leaf, Symbol) and leaf.is_integer]
-        sums = [i for r in self.references if not is_plain(r) for i in subscripts(r)]
-        inside = [leaf for i in sums for leaf in leaves(i) if isinstance(leaf, Symbol) and not isinstance(leaf, Idx)]
-        return tuple(dict.fromkeys([*found, *(leaf for leaf in inside if leaf.is_integer)]))
+        sums = [i for r in self.references for i in subscripts(r) if not isinstance(i, Idx) and i.args]
+        inside = [leaf for i in sums for leaf in leaves(i) if isinstance(leaf, Symbol) and leaf.is_integer]
+        return tuple(dict.fromkeys([*found, *inside])) if inside else tuple(found)
 
     @cached_property
     def references(self) -> tuple[Expr, ...]:

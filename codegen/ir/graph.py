@@ -26,7 +26,18 @@ from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
 from codegen.markup import preformatted
-from codegen.walk import extent, indices, is_plain, is_plain_on, is_symbolic, is_variable, lengths_in, shape, subscripts
+from codegen.walk import (
+    data_in,
+    extent,
+    indices,
+    is_plain,
+    is_plain_on,
+    is_symbolic,
+    is_variable,
+    lengths_in,
+    shape,
+    subscripts,
+)
 
 
 @dataclass(frozen=True)
@@ -260,7 +271,7 @@ def _key_of(reference: Expr) -> tuple[Expr, ...] | None:
     if not is_plain(reference):
         for axis, (subscript, n) in enumerate(zip(key, shape(reference))):
             if not is_plain_on(subscript, n):
-                inside = indices(subscript)
+                inside = () if data_in(subscript) else indices(subscript)
                 if not inside:
                     return None
                 key[axis] = Index(max(inside, key=_longest).name, n)

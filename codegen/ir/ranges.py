@@ -320,7 +320,9 @@ def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] |
     found: list[int | tuple[int, Extent] | None] = []
     for subscript, axis in zip(subscripts(reference), shape(reference)):
         form = affine(subscript)
-        assert form is not None, reference
+        if form is None:  # data
+            found.append(None)
+            continue
         least, greatest = _end(form, known, 1), _end(form, known, -1)
         start = int(least) if least.is_Integer and least > 0 else 0
         stop = as_extent(greatest + 1) if is_natural(expand(axis - 1 - greatest)) else axis

@@ -13,7 +13,7 @@ from sympy import Expr, Idx, Integer, Rational, expand
 
 from codegen.cached import once
 from codegen.errors import GraphError
-from codegen.ir.affine import affine
+from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
 from codegen.ir.ranges import missing, occurrences, on_axis, part_read
@@ -57,6 +57,8 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
             raise _error(equation, fault)
         for access in equation.accesses:
             _check_assigned(equation, access, assigned)
+        for access, data, rest, n in _lookups(equation):
+            _check_data(equation, access, data, rest, n, inputs)
     _check_outputs(outputs, declared, assigned)
 
 
@@ -147,7 +149,8 @@ def _fault(equation: Equation) -> str | None:
 
 def _check_extents(equation: Equation, extents: Collection[Expr]) -> None:
     """The symbols in shapes and bodies are numbers that the inputs' shapes give."""
-    for symbol in (*(symbol for n in equation.accesses[0].shape for symbol in lengths_in(n)), *equation.lengths):
+    symbolic = [n for n in equation.accesses[0].shape if not isinstance(n, int)]
+    for symbol in (*(symbol for n in symbolic for symbol in lengths_in(n)), *equation.lengths):
         if symbol not in extents:
             raise _error(equation, f"the integer {symbol} is not the extent of any input")
 
@@ -176,7 +179,7 @@ def _subscript_fault(equation: Equation) -> str | None:
         return None
     for access in equation.reads:
         for subscript, n in zip(subscripts(access.reference), access.shape):
-            if on_axis(subscript, n) is None:
+            if on_axis(subscript, n) is None and data_of(subscript) is None:
                 return f"the subscript {subscript} of {access.reference} is no sum of multiples of indices and integers"
             if isinstance(subscript, Integer) and isinstance(n, int) and not 0 <= int(subscript) < n:
                 return _outside(access.reference, subscript, n)
@@ -196,6 +199,8 @@ def _is_plainly_there(access: Access) -> bool:
 
 
 def _target_fault(target: Expr, subscript: Expr, axis: Extent) -> str | None:
+    if isinstance(subscript, Idx) and extent(subscript) == axis:
+        return None
     if isinstance(subscript, Integer) and not is_symbolic(axis):
         return (
             None if 0 <= int(subscript) < axis else f"the subscript {subscript} of {target} is outside 0 … {axis - 1}"
@@ -228,6 +233,32 @@ def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> N
     for reference, known in occurrences(equation.body, lambda reference: reference == access.reference):
         if not _covered(part_read(reference, known), assigned[name], access.shape):
             raise _error(equation, f"{access.reference} has elements that no equation assigns")
+
+
+@once
+def _lookups(equation: Equation) -> tuple[tuple[Access, Expr, Affine, Extent], ...]:
+    """What an equation reads at integers that are read: these, what is added to them, and the length of the axis."""
+    found = []
+    for access in equation.reads:
+        for subscript, n in zip(subscripts(access.reference), access.shape):
+            read = None if isinstance(subscript, (Idx, Integer)) else data_of(subscript)
+            if read is not None:
+                found.append((access, *read, n))
+    return tuple(found)
+
+
+def _check_data(
+    equation: Equation, access: Access, data: Expr, rest: Affine, n: Extent, inputs: Sequence[Variable]
+) -> None:
+    """What is read at integers that are read is there for all integers that these may be."""
+    variable = next((variable for variable in inputs if variable.name == base_name(data)), None)
+    if variable is None or variable.kind != "integer":
+        raise _error(equation, f"the subscript {data} of {access.reference} is no input of integers")
+    least, greatest = rest.ends()
+    last = None if variable.below is None else on_axis(greatest + variable.below - 1, n)
+    if last is None or missing(last) != () or missing(on_axis(least, n) or ()) != ():
+        limit = f"found {variable.name} below {variable.below}"
+        raise _error(equation, f"{access.reference} needs integers below {n - greatest} in {data}, {limit}")
 
 
 def _error(equation: Equation, message: str) -> GraphError:

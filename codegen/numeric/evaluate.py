@@ -17,7 +17,7 @@ from sympy import Basic, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
-from codegen.ir.affine import Affine, affine
+from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.ir.order import Scan
 from codegen.numeric.elementwise import numpy_function
@@ -307,14 +307,21 @@ def _loader(leaf: Basic, equation: Equation, dtype: np.dtype[Any]) -> Load:
 
 def _gatherer(reference: Expr, equation: Equation) -> Load:
     """Load elements at sums of indices; one that is not there is asked for under a condition that does not hold."""
-    name, forms = base_name(reference), [affine(subscript) for subscript in subscripts(reference)]
+    name = base_name(reference)
+    read = [data_of(subscript) for subscript in subscripts(reference)]
+    data = [None if found is None else _reader(found[0], equation) for found in read]
+    forms = [affine(i) if found is None else found[1] for i, found in zip(subscripts(reference), read)]
     axes = {index: axis for axis, index in enumerate(equation.domain)}
 
     def load(frame: Frame) -> Array:
         array = frame.arrays[name]
-        key = [
-            np.clip(_places(form, axes, frame), 0, n - 1) for form, n in zip(forms, array.shape[1:]) if form is not None
-        ]
+        key = []
+        for form, integers, n in zip(forms, data, array.shape[1:]):
+            assert form is not None, reference
+            place = _places(form, axes, frame)
+            if integers is not None:
+                place = place + integers(frame)[0].real.astype(np.int64)
+            key.append(np.clip(place, 0, n - 1))
         if 0 in array.shape:  # an axis of T − 1 elements where T is 1
             return np.full((array.shape[0], *np.broadcast_shapes(*(place.shape for place in key))), np.nan, frame.dtype)
         everywhere: tuple[Any, ...] = (slice(None), *key)

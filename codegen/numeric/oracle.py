@@ -21,7 +21,7 @@ from codegen import functions
 from codegen.errors import CheckError
 from codegen.functions import Primitive, operation
 from codegen.functions.primitive import Approximation
-from codegen.ir.affine import Affine, affine
+from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.ir.order import written_out
 from codegen.numeric.evaluate import untranslated
@@ -174,10 +174,18 @@ class Oracle:
     def _gatherer(self, leaf: Expr, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
         """Elements at sums of indices; one that is not there is nan, and under a condition that does not hold."""
         name, nan = base_name(leaf), self.ieee.nan
-        parts = [_part(affine(subscript), equation, extents) for subscript in subscripts(leaf)]
+        read = [data_of(subscript) for subscript in subscripts(leaf)]
+        data = [None if known is None else self._loader(known[0], equation, extents) for known in read]
+        forms = (affine(i) if known is None else known[1] for i, known in zip(subscripts(leaf), read))
+        parts = [_part(form, equation, extents) for form in forms]
 
         def load(found: Mapping[str, Objects], element: Element) -> Any:
-            place = tuple(constant + sum(element[axis] * factor for axis, factor in terms) for constant, terms in parts)
+            place = tuple(
+                constant
+                + sum(element[axis] * factor for axis, factor in terms)
+                + (0 if integer is None else int(integer(found, element)))
+                for (constant, terms), integer in zip(parts, data)
+            )
             array = found[name]
             return array[place] if all(0 <= p < n for p, n in zip(place, array.shape)) else nan
 

@@ -41,7 +41,8 @@ class Patterns:
 
             def place(subscript: Expr) -> Hashable:
                 """An index by its place; a sum of indices by the number of its pattern."""
-                return places.get(subscript, subscript) if is_leaf(subscript) else fold(subscript, step)
+                plain = is_leaf(subscript) and not isinstance(subscript, Indexed)
+                return places.get(subscript, subscript) if plain else fold(subscript, step)
 
             def step(node: Basic, arguments: list[int]) -> int:
                 if isinstance(node, Indexed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import sympy
@@ -85,7 +86,13 @@ def from_expressions(
     reader.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
     for key, value in entries.items():
         _add(reader, key, value, tuple(entries))
-    return Graph(variables, tuple(reader.equations), tuple(assigned))
+    return Graph(tuple(_limited(v, reader.limits) for v in variables), tuple(reader.equations), tuple(assigned))
+
+
+def _limited(variable: Variable, limits: Mapping[str, int]) -> Variable:
+    """The variable with the least limit of its integers that is known."""
+    limit = limits.get(variable.name)
+    return variable if limit is None else replace(variable, below=min(limit, variable.below or limit))
 
 
 def _listed(inputs: Input | Iterable[Input]) -> list[Input]:

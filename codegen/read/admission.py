@@ -156,11 +156,12 @@ def _check(place: str, node: Basic) -> None:
 
 def check_subscripts(place: str, node: Indexed) -> None:
     """Raise :class:`GraphError` for an element at a place that is read from an array."""
-    data = next((leaf for i in node.indices for leaf in postorder(i) if isinstance(leaf, Indexed)), None)
+    read = (leaf for i in node.indices for leaf in postorder(i) if isinstance(leaf, Indexed))
+    data = next((leaf for leaf in read if not leaf.base.is_integer), None)
     if data is not None:
         raise GraphError(
-            f"{place} contains {node}: the subscript {data} is data, expected sums of indices, lengths and numbers; "
-            "an element is selected by a sum of Piecewise((x[j], Eq(j, …)), (0, True)) over j"
+            f"{place} contains {node}: the subscript {data} is real, expected sums of indices, lengths and numbers, or "
+            "an element of IndexedBase(…, integer=True)"
         )
 
 

@@ -32,7 +32,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
-from codegen.ir.affine import affine
+from codegen.ir.affine import affine, data_of
 from codegen.ir.equation import Equation, Variable, over
 from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis, simplified
 from codegen.ir.reduction import Reduction
@@ -61,6 +61,7 @@ from codegen.walk import (
     rebuild,
     references,
     reindex,
+    rewrite_leaves,
     samples_first,
     subscripts,
 )
@@ -99,6 +100,8 @@ class Reader:
         symbols to SymPy."""
         self.fresh = fresh_names("v", {*self.known, *names})
         self.vertices: dict[object, Expr] = {}
+        self.limits: dict[str, int] = {}
+        """What integers that are read for subscripts have to be below, by the name of their input."""
         self.order: tuple[Idx, ...] = ()
         """The order of the axes of vertices: that of a recurrence, whose steps lie one after the other."""
 
@@ -233,7 +236,15 @@ class Reader:
         for leaf in (leaf for i in node.indices for leaf in postorder(i)):
             if isinstance(leaf, Idx):
                 self._index(leaf, scope)
-        return self.reference(base_name(node), [scope.value(i) for i in node.indices], str(node), scope)
+        return self.reference(base_name(node), [self._subscript(i, scope) for i in node.indices], str(node), scope)
+
+    def _subscript(self, subscript: Expr, scope: Scope) -> Expr:
+        """A subscript in terms of the indices; the integers that are read for it are elements themselves."""
+
+        def rule(leaf: Basic) -> Basic | None:
+            return self._indexed(leaf, scope) if isinstance(leaf, Indexed) else scope.bound.get(leaf)
+
+        return rewrite_leaves(subscript, rule)
 
     def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
         """The element of a variable; where a subscript is no sum of indices, of a vertex that has it so."""
@@ -244,9 +255,22 @@ class Reader:
             found = f"{scope.place} contains {shown} with {len(key)} subscripts"
             raise GraphError(f"{found}, but {name} has {len(variable.shape)} axes")
         key = tuple(subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key)
-        if all(affine(subscript) is not None for subscript in key):
+        if all(affine(subscript) is not None or data_of(subscript) for subscript in key):
+            self._note_limits(variable, key, f"{scope.place} contains {shown}")
             return self._shifted(variable, key, shown, scope)
         return self._gathered(variable, key, shown, scope)
+
+    def _note_limits(self, variable: Variable, key: Sequence[Expr], found: str) -> None:
+        """Integers that are read for a subscript have to stay on its axis; compiled functions check it."""
+        for subscript, n in zip(key, variable.shape):
+            read = None if isinstance(subscript, Idx) else data_of(subscript)
+            if read is None:
+                continue
+            name, (least, greatest) = base_name(read[0]), read[1].ends()
+            limit = n - greatest
+            if not isinstance(limit, (int, Integer)) or limit < 1 or not is_natural(least):
+                raise GraphError(f"{found}: the subscript {subscript} is not on an axis of {n} whatever {read[0]} is")
+            self.limits[name] = min(self.limits.get(name, int(limit)), int(limit))
 
     def _shifted(self, variable: Variable, key: tuple[Expr, ...], shown: str, scope: Scope) -> Expr:
         """The element at sums of indices, which has to be there.

@@ -12,6 +12,7 @@ from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.unrolling import scalar_equations
 from codegen.passes.hoist import hoist
+from codegen.passes.lookup import without_lookups
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
@@ -54,13 +55,13 @@ def written_out(graph: Graph) -> Graph:
         return graph
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
     # Of an array of which some elements are read, the others go.
-    return prune(simplify(hoist(graph).unroll()))
+    return prune(simplify(hoist(without_lookups(graph)).unroll()))
 
 
 @once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
-    return _in_phases(merge_sums(hoist(graph)), "loops", None, {})
+    return _in_phases(merge_sums(hoist(without_lookups(graph))), "loops", None, {})
 
 
 def tiled(graph: Graph) -> Program:
@@ -68,7 +69,7 @@ def tiled(graph: Graph) -> Program:
 
     Raises :class:`EmitError` for a graph without samples, or whose samples depend on each other.
     """
-    found = tile_graph(hoist(graph))
+    found = tile_graph(hoist(without_lookups(graph)))
     if found is None:
         raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
     merged, kernels = merge_sums(*found), found[1]
@@ -86,7 +87,7 @@ def tiled(graph: Graph) -> Program:
 
 def blas(graph: Graph) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
-    isolated, products = isolate(hoist(graph))
+    isolated, products = isolate(hoist(without_lookups(graph)))
     if not products:
         return _in_phases(isolated, "blas", None, {})
     statements: list[Statement] = []

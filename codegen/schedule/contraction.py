@@ -22,7 +22,8 @@ def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Contract]]:
     equations: list[Equation] = []
     products: dict[Cell, Contract] = {}
     for equation in graph.equations:
-        sides = _sides(equation)
+        # A step of a scan needs the steps before it, which a product of whole arrays would not wait for.
+        sides = None if equation.cell in graph.scans else _sides(equation)
         if sides is None:
             equations.append(equation)
             continue

@@ -62,6 +62,8 @@ class _Item:
     reducing: bool = False
     scans: tuple[Steps, ...] = ()
     """The loops over the steps of the scan that it is in, from the outside in."""
+    range: tuple[Affine, ...] = ()
+    """For a sum over the steps of a scan that it is not in: what is at least 0 where it has terms."""
 
     @property
     def waits(self) -> Steps | None:
@@ -74,7 +76,25 @@ class _Item:
 
     def forms(self, steps: Steps) -> tuple[Affine, ...]:
         """What is at least 0 at the steps at which it has a value."""
-        return steps.forms[self.equation.cell]
+        return steps.forms.get(self.equation.cell, self.range)
+
+    def over_steps(self, steps: Steps) -> _Item | None:
+        """A sum over what the steps of a scan compute as one that each step adds to; None where it cannot be."""
+        if not self.equation.is_sum or self.scans:
+            return None
+        for index in self.reduced:
+            shift = steps.shift_of(self.body, index) if index in self.remaining else None
+            form = None if shift is None else steps.range_of(index, shift)
+            if shift is not None and form is not None:
+                rest = self.entered(index).remaining
+                return replace(
+                    self,
+                    body=reindex(self.body, {index: steps.index + shift}),
+                    remaining=(steps.index, *rest),
+                    reduced=tuple(steps.index if i == index else i for i in self.reduced),
+                    range=form,
+                )
+        return None
 
     @property
     def reads(self) -> Iterator[tuple[Expr, Cell]]:
@@ -196,6 +216,11 @@ def _clusters(items: Sequence[_Item]) -> list[_Cluster]:
                     number, producer = place[cell]
                     fits = _fusable(producer, clusters[number].index, reference, own)
                     lowest = max(lowest, number if fits else number + 1)
+        if (found := _at_steps(unit[0], clusters, place)) is not None:
+            number, item = found
+            clusters[number].items.append(item)
+            place[item.equation.cell] = (number, item)
+            continue
         chosen = unit[0].selection()
         only = None if chosen is None else chosen.value
         alone = steps is not None and head == steps.index
@@ -210,6 +235,19 @@ def _clusters(items: Sequence[_Item]) -> list[_Cluster]:
             clusters[number].items.append(item)
             place[item.equation.cell] = (number, item)
     return clusters
+
+
+def _at_steps(
+    item: _Item, clusters: Sequence[_Cluster], place: Mapping[object, tuple[int, _Item]]
+) -> tuple[int, _Item] | None:
+    """The scan whose steps can add to a sum, and the sum in its terms; what else it reads is computed before."""
+    for number, cluster in enumerate(clusters):
+        if cluster.steps is None or (moved := item.over_steps(cluster.steps)) is None:
+            continue
+        others = (place[cell][0] for _, cell in item.reads if cell in place and cell not in cluster.steps.equations)
+        if all(other < number for other in others):
+            return number, moved
+    return None
 
 
 def _units(items: Sequence[_Item]) -> list[list[_Item]]:

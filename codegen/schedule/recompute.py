@@ -24,7 +24,7 @@ def stages(
 ) -> dict[Cell, int]:
     """The number of ``steps`` on the way to each equation, its own not counted, or more where ``earliest`` says so.
 
-    Equations that depend on each other have one number, and are a step.
+    Equations that depend on each other have one number, and are a step if one of them is.
     """
     found: dict[Cell, int] = {}
     together: set[Cell] = set()
@@ -33,7 +33,8 @@ def stages(
         before = max((found[cell] + (cell in steps or cell in together) for cell in read), default=0)
         level = max([before, *(earliest.get(equation.cell, 0) for equation in unit)])
         found.update(dict.fromkeys([equation.cell for equation in unit], level))
-        together.update(equation.cell for equation in unit if equation.cell in graph.scans)
+        if unit[0].cell in graph.scans and any(equation.cell in steps for equation in unit):
+            together.update(equation.cell for equation in unit)
     return found
 
 

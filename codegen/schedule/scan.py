@@ -44,6 +44,31 @@ class Steps:
         name = base_name(reference)
         return name in self.axes and (name, self.place(reference)) not in self._written
 
+    def shift_of(self, body: Expr, index: Idx) -> Expr | None:
+        """How far an index is from that of the step that has all that a body reads; None if there is none."""
+        shift: Expr | None = None
+        for reference in references(body):
+            for equation in self.equations.values() if base_name(reference) in self.axes else ():
+                if equation.name != base_name(reference):
+                    continue
+                place, written = affine(self.place(reference)), self.place(equation.target)
+                if place is None or place.coefficients != ((index, 1),):
+                    return None
+                own = expand(written - self.index - place.constant)
+                if not own.is_Integer:
+                    return None
+                later = shift is None or self.step * (own - shift) < 0
+                shift = own if later else shift
+        return shift
+
+    def range_of(self, index: Idx, shift: Expr) -> tuple[Affine, ...] | None:
+        """What is at least 0 where an index so far from that of the steps has a value; None if some are missing."""
+        first, last = affine(-shift), affine(expand(self.index.upper - index.upper + shift))
+        if first is None or last is None or not (NOTHING.says(first) and NOTHING.says(last)):
+            return None
+        ends = (affine(expand(self.index + shift)), affine(expand(index.upper - self.index - shift)))
+        return tuple(form for form in ends if form is not None and not NOTHING.says(form))
+
     def keeps_order(self) -> bool:
         """Whether no equation reads what a later step computes, or what one step cannot have computed yet."""
         needs: dict[Cell, set[Cell]] = {}

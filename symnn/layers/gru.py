@@ -39,14 +39,16 @@ class Gru(Layer):
         s, t, _ = x.indices
         unit, bias = place.unit(self.gru), place.parameters["c"]
         at, gate = (s, t, unit), Index("k", 3)
-        u = from_input(place, x, gate, unit)
+        given = from_input(place, x, gate, unit)
+        u = place.map("u", given.indices, given.here + place.parameters["b"][gate, unit])
         h = place.declared("a", at)
-        v = recurrent_part(place, h, gate, unit)
+        product = recurrent_part(place, h, gate, unit)
+        v = place.map("w", product.indices, product.here + bias[gate, unit])
         r, z = (
-            place.map(name, at, sigmoid(u.at(t, number, unit) + v.at(t, number, unit) + bias[number, unit]))
+            place.map(name, at, sigmoid(u.at(t, number, unit) + v.at(t, number, unit)))
             for number, name in enumerate(("r", "keep"))
         )
-        n = place.map("n", at, tanh(u.at(t, 2, unit) + r.here * (v.at(t, 2, unit) + bias[2, unit])))
+        n = place.map("n", at, tanh(u.at(t, 2, unit) + r.here * v.at(t, 2, unit)))
         before = carried(place, "before", at, lambda t: h.variable[s, t, unit])
         place.assign(h.here, (1 - z.here) * n.here + z.here * before.here)
         return put_out(place, h, self.output)

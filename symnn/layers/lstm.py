@@ -41,11 +41,13 @@ class Lstm(Layer):
         s, t, _ = x.indices
         unit = place.unit(self.lstm)
         at, gate = (s, t, unit), Index("k", 4)
-        u = from_input(place, x, gate, unit)
+        z = from_input(place, x, gate, unit)
         h, c = place.declared("a", at), place.declared("c", at)
         v = recurrent_part(place, h, gate, unit)
+        # One vertex of all gates has one adjoint, a matrix that U, W and b share.
+        u = place.map("u", z.indices, z.here + v.here + place.parameters["b"][gate, unit])
         i, f, g, o = (
-            place.map(name, at, function(u.at(t, number, unit) + v.at(t, number, unit)))
+            place.map(name, at, function(u.at(t, number, unit)))
             for number, (name, function) in enumerate((("i", sigmoid), ("f", sigmoid), ("g", tanh), ("o", sigmoid)))
         )
         before = carried(place, "kept", at, lambda t: c.variable[s, t, unit])

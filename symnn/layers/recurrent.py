@@ -43,10 +43,10 @@ class Recurrent(Layer):
         unit, other = place.unit(self.recurrent), Index("j", self.recurrent)
         at = (s, t, unit)
         z = place.sum("z", at, p["W"][unit, feature] * x.here, [feature])
-        u = place.map("u", at, z.here + p["b"][unit])
         h = place.declared("a", at)
         v = carried(place, "v", at, lambda t: p["U"][unit, other] * h.variable[s, t, other], [other])
-        place.assign(h.here, resolve_activation(self.activation)(u.here + v.here))
+        u = place.map("u", at, z.here + v.here + p["b"][unit])
+        place.assign(h.here, resolve_activation(self.activation)(u.here))
         return put_out(place, h, self.output)
 
     @property

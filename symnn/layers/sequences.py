@@ -57,10 +57,9 @@ def _ones_in(gate: int, gates: int, _: np.random.Generator, shape: tuple[int, ..
 
 
 def from_input(place: Place, x: Value, gate: Index, unit: Index) -> Value:
-    """``u = W·x + b``, for each step and gate."""
-    (s, t, feature), p = x.indices, place.parameters
-    found = place.sum("z", (s, t, gate, unit), p["W"][gate, unit, feature] * x.here, [feature])
-    return place.map("u", found.indices, found.here + p["b"][gate, unit])
+    """``z = W·x``, for each step and gate."""
+    s, t, feature = x.indices
+    return place.sum("z", (s, t, gate, unit), place.parameters["W"][gate, unit, feature] * x.here, [feature])
 
 
 def carried(

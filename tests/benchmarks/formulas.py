@@ -103,8 +103,8 @@ def mass_action(species: int, reactions: int) -> tuple[dict[Any, Expr], list[Any
     total = sum(c[n] for n in range(species))
 
     def arrhenius() -> Expr:
-        power, activation = Rational(draw.randrange(-20, 20), 10), draw.randrange(100, 4000)
-        return draw.randrange(1, 1000) * temperature**power * exp(-Integer(activation) / temperature)
+        power, activation = Rational(draw.randrange(-20, 20), 10), Rational(draw.randrange(100, 4000), 1000)
+        return draw.randrange(1, 1000) * temperature**power * exp(-activation / temperature)
 
     for number in range(reactions):
         rate = arrhenius()

@@ -14,7 +14,7 @@ from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.emit.layout import layout
 from codegen.emit.numba import emit
 from codegen.numeric.evaluate import evaluate
-from codegen.schedule import schedule
+from codegen.schedule import contraction, schedule
 from codegen.schedule.program import Kernel, Loop, Scan, walk
 from tests.codegen.networks import distance, random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
@@ -36,7 +36,22 @@ LAYER = Graph(
     ("L",),
 )
 """A layer that is large enough for kernels."""
+W, V, start = Variable("W", (3, 2)), Variable("V", (2, 3)), Variable("start", (2,))
+r, z = Variable("r", (T, 2)), Variable("z", (T - 1, 3))
+k, d, e = Index("k", 3), Index("d", 2), Index("e", 2)
+ALONE = Graph(
+    (W, V, start),
+    (
+        Equation(r[0, d], start[d]),
+        Equation(z[t, k], W[k, d] * r[t, d], Reduction.SUM, (d,)),
+        Equation(r[t + 1, e], V[e, k] * tanh(z[t, k]), Reduction.SUM, (k,)),
+        Equation(L.symbol, r[T - 1, d] ** 2, Reduction.SUM, (d,)),
+    ),
+    ("L",),
+)
+"""Products with the axes of a matrix, one of which is that of the steps."""
 CASES = {
+    "alone": codegen.gradient(ALONE, "L"),
     **{name: codegen.gradient(scalar(graph), "L") for name, graph in GRAPHS.items()},
     "kernels": codegen.gradient(LAYER, "L"),
 }
@@ -46,6 +61,15 @@ FEW = ("kernels", "in two directions")
 
 def expected(graph: Graph, values: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(evaluate(graph, values)[name]) for name in graph.outputs]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_products_inside_a_scan_are_none_of_whole_arrays(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contraction, "BLAS_WORK", 1)
+    # With the limit where it is small cases would be no products at all.
+    graph = codegen.optimise(CASES[case])[0]
+    isolated, products = contraction.isolate(graph)
+    assert set(isolated.scans).isdisjoint(products)
 
 
 @pytest.mark.parametrize("way", ["loops", "tiled"])

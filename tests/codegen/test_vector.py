@@ -147,7 +147,7 @@ def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
 SCHEDULES = ("unrolled", "loops", "tiled", "blas")
 
 
-@pytest.mark.parametrize("chosen", SCHEDULES)
+@pytest.mark.parametrize("chosen", ["unrolled", "loops", "blas"])  # one sample is read: there are no tiles of them
 @pytest.mark.parametrize("samples", [1, 5, 200])
 def test_a_sum_that_nobody_reads_is_no_failure(chosen: str, samples: int) -> None:
     x, v, L, j = Variable("x", (S,)), Variable("v", (2,)), Variable("L"), Index("j", 2)
