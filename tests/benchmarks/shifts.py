@@ -196,7 +196,10 @@ def lenet() -> Any:
     return symnn.Network((1, 28, 28), layers, "softmax_cross_entropy")
 
 
-DIGITS, LENET = ("conv", "conv", "pool", "dense"), ("conv", "pool", "conv", "pool", "dense", "tanh", "dense", "tanh", "dense")
+DIGITS, LENET = (
+    ("conv", "conv", "pool", "dense"),
+    ("conv", "pool", "conv", "pool", "dense", "tanh", "dense", "tanh", "dense"),
+)
 
 
 def convolved_in_jax(kinds: Sequence[str], given: Mapping[str, Any]) -> Any:
@@ -431,7 +434,9 @@ def adbench_arrays(file: Path) -> Arrays:
     layers, characters, bits = map(int, sizes)
     rows = [np.array(line, np.float64) for line in lines]
     ends = np.cumsum([2 * layers, 3, 2 * layers, characters])
-    main, extra, state, text = (np.array(rows[end - len_ : end]) for end, len_ in zip(ends, (2 * layers, 3, 2 * layers, characters)))
+    main, extra, state, text = (
+        np.array(rows[end - len_ : end]) for end, len_ in zip(ends, (2 * layers, 3, 2 * layers, characters))
+    )
     if main.shape[1] != 4 * bits or text.shape != (characters, bits):
         raise ValueError(f"{file}: the rows do not have the lengths that its first line says")
     return {"main": main, "extra": extra, "state": state, "text": text}
@@ -538,7 +543,12 @@ def embedding_graph(vocabulary: int) -> Graph:
 
     S = sample_extent()
     s, d = Index("s", S), Index("d", 16)
-    E, w, y, loss = Variable("E", (vocabulary, 16)), Variable("w", (16,)), IntegerVariable("y", (S,), vocabulary), Variable("loss")
+    E, w, y, loss = (
+        Variable("E", (vocabulary, 16)),
+        Variable("w", (16,)),
+        IntegerVariable("y", (S,), vocabulary),
+        Variable("loss"),
+    )
     body = (E[y[s], d] * w[d]) ** 2
     return Graph((E, w, y), (Equation(loss.symbol, body, Reduction.SUM, (s, d)),), ("loss",))
 
@@ -729,7 +739,9 @@ def sizes(rows: Mapping[str, Row]) -> list[dict[str, str]]:
 def symbolic_differences(n: int) -> Row:
     from codegen import sample_extent
 
-    return Row("S", "symbolic", 1, partial(differences_arrays, n), ("x",), partial(differences_graph, sample_extent("n")))
+    return Row(
+        "S", "symbolic", 1, partial(differences_arrays, n), ("x",), partial(differences_graph, sample_extent("n"))
+    )
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
@@ -738,7 +750,9 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long each row is timed (4)")
     parser.add_argument("--rows", default="KLMNOPQRS", help="their letters (KLMNOPQRS)")
     parser.add_argument("--dtypes", nargs="+", choices=list(TOLERANCE), default=list(TOLERANCE))
-    parser.add_argument("--adbench", type=Path, help="the folder of ADBench's LSTM: lstm_l2_c1024.txt, lstm_frozen.json")
+    parser.add_argument(
+        "--adbench", type=Path, help="the folder of ADBench's LSTM: lstm_l2_c1024.txt, lstm_frozen.json"
+    )
     chosen = parser.parse_args(arguments)
     failed = False
     with tempfile.TemporaryDirectory() as caches:
