@@ -292,8 +292,10 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
 ]  # fmt: skip
 
 
-SLOW = ("gru, two of them", "lstm, all steps", "recurrent, all steps", "attention between others",
-        "attention of any length", "convolution, two", "residual of residuals", "concatenate steps", "embedding of any length")  # fmt: skip
+SLOW = (
+    "gru, two of them", "lstm, all steps", "recurrent, all steps", "attention between others", "concatenate steps",
+    "attention of any length", "convolution, two", "residual of residuals", "embedding of any length",
+)  # fmt: skip
 CASES = [pytest.param(*row, id=row[0], marks=[pytest.mark.slow] * (row[0] in SLOW)) for row in COMPUTED]
 
 
