@@ -313,8 +313,8 @@ compile_module = machine.compile_module
 def counted(text):
     compiled.append(text)
     return compile_module(text)
-for name in ("codegen.compiler", "codegen.runtime.minibatches"):
-    sys.modules[name].compile_module = counted
+sys.modules["codegen.runtime.minibatches"].compile_module = counted
+machine.TIERS["full"] = counted
 
 x = np.arange(5.0)[:, None]
 for width in map(int, sys.argv[1:]):
