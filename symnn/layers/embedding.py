@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydantic import Field
+from sympy import Integer
 
 from codegen import Index
+from codegen.functions import equal, select
 from symnn.choices import ActivationLike
 from symnn.errors import SpecError
 from symnn.given import called, whole_number
@@ -39,8 +41,9 @@ class Embedding(Layer):
         return {"E": weights(shape, (self.vocabulary, self.embedding), self.initialiser, None)}
 
     def write(self, place: Place, x: Value) -> Value:
-        feature = Index(f"d{place.number}", self.embedding)
-        return place.map("a", (*x.indices, feature), place.parameters["E"][x.here, feature])
+        row, feature = Index("v", self.vocabulary), Index(f"d{place.number}", self.embedding)
+        body = select(equal(x.here, row), place.parameters["E"][row, feature], Integer(0))
+        return place.sum("a", (*x.indices, feature), body, [row])
 
 
 @called(SpecError)
