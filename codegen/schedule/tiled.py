@@ -139,8 +139,10 @@ class _SamplesLast:
         name = fresh_name(f"{variable.name}ᵀ", self.graph.variables) if given else variable.name
         turned = Variable(name, tuple(variable.shape[a] for a in order))
         if is_input and name not in self.copies:
-            # An index of its own for each axis: the reference at hand may read a diagonal, or one column.
-            distinct = len(set(key)) == len(key) and all(isinstance(i, Idx) for i in key)
+            # An index of its own for each axis: the reference at hand may read a diagonal, one column, or some of them.
+            distinct = len(set(key)) == len(key) and all(
+                isinstance(i, Idx) and extent(i) == n for i, n in zip(key, variable.shape)
+            )
             free = [self.index if i == self.index else Idx(f"i{a}", variable.shape[a]) for a, i in enumerate(key)]
             whole = key if distinct else tuple(free)
             self.copies[name] = self.transpose(turned[tuple(whole[a] for a in order)], variable[tuple(whole)])
@@ -149,7 +151,7 @@ class _SamplesLast:
     def transpose(self, target: Expr, source: Expr) -> Equation:
         equation = Equation(target, source)
         key, other = subscripts(target), subscripts(source)
-        if len(key) == 2 and key == other[::-1] and len(set(key)) == 2:
+        if len(set(key)) == 2 and key == other[::-1] and all(isinstance(i, Idx) for i in key):
             self.kernels[equation.cell] = Kernel(KernelKind.TRANSPOSE, equation, (source,))
         return equation
 
