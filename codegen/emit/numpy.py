@@ -14,6 +14,7 @@ from codegen.emit.text import escape
 from codegen.ir.affine import affine, data_of
 from codegen.ir.graph import Equation, Graph
 from codegen.ir.order import Scan
+from codegen.ir.ranges import is_natural
 from codegen.walk import Extent, base_name, extent, indices, is_plain, is_plain_on, shape, subscripts
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -183,12 +184,19 @@ class _Module:
         return f"{start}:{start} + {self.extent(extent(form.indices[0]))}" if form.indices else start
 
     def gathered(self, reference: Expr, domain: Sequence[Idx]) -> str:
-        """Elements at sums of indices, with the axes of the domain; one that is not there is not asked for."""
+        """Elements at sums of indices, with the axes of the domain; one that is not there is not asked for.
+
+        Of an axis of n − 1 elements, where n is 1, that is every one.
+        """
         key = [
             f"np.clip({self.places(subscript, domain)}, 0, {self.extent(n)} - 1)"
             for subscript, n in zip(subscripts(reference), shape(reference))
         ]
-        return f"{self.names[base_name(reference)]}[{', '.join(key)}]"
+        array, lengths = self.names[base_name(reference)], shape(reference)
+        if not all(isinstance(n, int) or is_natural(n - 1) for n in lengths):
+            one = ", ".join(f"max({self.extent(n)}, 1)" for n in lengths)
+            array = f"({array} if {array}.size else np.full(({one},), np.nan))"
+        return f"{array}[{', '.join(key)}]"
 
     def places(self, subscript: Expr, domain: Sequence[Idx]) -> str:
         """The values of a sum of indices and lengths."""

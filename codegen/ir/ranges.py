@@ -49,9 +49,15 @@ def is_natural(number: Expr) -> bool:
     >>> is_natural(n - 1), is_natural(n - 2), is_natural(3 - n)
     (True, False, False)
     """
+    least = _for_all_lengths(number)
+    return least is not None and least >= 0
+
+
+def _for_all_lengths(number: Expr) -> Expr | None:
+    """The least value of a sum of lengths and integers, all lengths being from 1; None if there is none."""
     constant, lengths = number.as_coeff_Add()
     factors = lengths.as_coefficients_dict().values() if lengths else []
-    return all(factor > 0 for factor in factors) and constant + sum(factors) >= 0
+    return constant + sum(factors) if all(factor > 0 for factor in factors) else None
 
 
 @lru_cache(maxsize=16384)
@@ -316,6 +322,10 @@ def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] |
     >>> i, x = Idx("i", 4), IndexedBase("x", shape=(6,))
     >>> part_read(x[i + 1], NOTHING), part_read(x[i + 1], Known.of(i > 0))
     (((1, 5),), ((2, 5),))
+    >>> n = sympy.Symbol("n", integer=True, positive=True)
+    >>> y = IndexedBase("y", shape=(n,))
+    >>> part_read(y[n - 1], NOTHING), part_read(y[n - 1], Known.of(n >= 2))
+    ((None,), ((1, n),))
     """
     found: list[int | tuple[int, Extent] | None] = []
     for subscript, axis in zip(subscripts(reference), shape(reference)):
@@ -324,11 +334,18 @@ def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] |
             found.append(None)
             continue
         least, greatest = _end(form, known, 1), _end(form, known, -1)
-        start = int(least) if least.is_Integer and least > 0 else 0
+        start = _first(least, known)
         stop = as_extent(greatest + 1) if is_natural(expand(axis - 1 - greatest)) else axis
         whole = start == 0 and stop == axis
         found.append(None if whole else int(subscript) if isinstance(subscript, Integer) else (start, stop))
     return tuple(found)
+
+
+def _first(least: Expr, known: Known) -> int:
+    """The first place on an axis that a subscript of this least value may have; a condition such as n ≥ 2 moves it."""
+    lengths = [form.constant for form in known.forms if not form.coefficients]
+    found = [_for_all_lengths(expand(least - length)) for length in (0, *lengths)]
+    return max([0, *(int(value) for value in found if value is not None)])
 
 
 def elements_read(reference: Expr) -> tuple[int | tuple[int, Extent] | None, ...]:

@@ -251,12 +251,35 @@ def test_any_number_of_steps(steps: int) -> None:
         given = values | {"v_U": np.ones((2, 2)), "v_h0": np.ones(2)}
         given = {name: given[name] for name in (variable.name for variable in derived.inputs)}
         found = evaluate(codegen.optimise(derived)[0], given)
+        plain = numpy_function(derived)(*given.values())
+        assert distance(list(plain), [found[name] for name in derived.outputs]) <= 1e-14
         if written is not None:
-            plain = numpy_function(derived)(*given.values())
-            assert distance(list(plain), [found[name] for name in derived.outputs]) <= 1e-14
             one = transform(written.unroll(), "L", ["U", "h0"])  # type: ignore[operator]
             expected = evaluate(one, given)
             assert distance([found[n] for n in derived.outputs], [expected[n] for n in one.outputs]) <= 1e-13
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_last_of_any_number_of_steps(steps: int) -> None:
+    """Its second derivative reads what is there from two steps on."""
+
+    def last(n: object) -> Graph:
+        given = IndexedBase("y", shape=(n,)), IndexedBase("U", shape=(2, 2))
+        y, U = given
+        t, j = Idx("t", n), Symbol("j", integer=True)
+        state = tanh(Sum(U[ROW, j] * H[t - 1, j], (j, 0, 1)) + y[t])
+        loss = Sum(H[n - 1, ROW] ** 2, (ROW, 0, 1))  # type: ignore[operator]
+        return codegen.from_expressions({H[t, ROW]: state, H[0, ROW]: sin(y[0]) * U[ROW, 0], "L": loss}, given)
+
+    general = codegen.hvp(last(Symbol("T", integer=True)), "L")
+    values = {"y": np.sin(np.arange(1.0, steps + 1)), "U": np.array([[0.5, -1.0], [0.25, 2.0]])}
+    given = values | {f"v_{name}": np.cos(value) for name, value in values.items()}
+    found = evaluate(general, given)
+    written = codegen.hvp(last(steps).unroll(), "L")
+    expected = evaluate(written, given)
+    assert distance([found[n] for n in general.outputs], [expected[n] for n in written.outputs]) <= 1e-14
+    plain = numpy_function(general)(*[given[variable.name] for variable in general.inputs])
+    assert distance(list(plain), [found[name] for name in general.outputs]) <= 1e-14
 
 
 def test_the_gradient_goes_the_other_way() -> None:
