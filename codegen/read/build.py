@@ -116,6 +116,20 @@ class Reader:
         else:
             self.define(target, self.body(expression, scope))
 
+    def assign_by_parts(self, target: Expr, parts: Sequence[tuple[Expr, Scope]]) -> None:
+        """Append the equation of entries that are branches of one, each in its scope, whose guard says where it is."""
+        written = [(rewritten(made_real(expression)), scope) for expression, scope in parts]
+        for expression, scope in written:
+            check(scope.place, expression)
+        recurrent = any(base_name(r) == base_name(target) for expression, _ in written for r in references(expression))
+        self.order = indices(target) if recurrent else ()
+        pairs = []
+        passed: Expr = sympy.true
+        for expression, scope in written:
+            pairs.append((self.body(expression, scope.guarded(passed)), scope.guard))
+            passed = sympy.And(passed, Not(scope.guard))
+        self.define(target, Piecewise(*pairs))
+
     def define(self, target: Expr, body: Expr) -> None:
         """Append the equation of a value that has been built; a vertex that was made for it takes the name."""
         if not self._renamed(body, target):
