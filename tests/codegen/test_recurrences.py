@@ -65,6 +65,12 @@ GRAPHS: Mapping[str, Graph] = {
         Equation(u[0], a.symbol), Equation(u[1], y[1]), Equation(u[b + 2], u[b + 1] * u[b] + y[b]), output="u"
     ),
     "from the end": of(Equation(u[T - 1], a.symbol), Equation(u[t], u[t + 1] ** 2 + y[t]), output="u"),
+    "two steps from the end": of(
+        Equation(u[T - 1], a.symbol),
+        Equation(u[T - 2], y[0]),
+        Equation(u[b], u[b + 1] ** 2 + u[b + 2] ** 2 * y[b]),
+        output="u",
+    ),
     "by a condition": of(Equation(u[w], Piecewise((u[w - 1] * y[w], w > 0), (a.symbol, True))), output="u"),
     "in two directions": of(
         Equation(q[w, 0], y[w]),
@@ -87,7 +93,7 @@ GRAPHS: Mapping[str, Graph] = {
         output="u",
     ),
 }
-QUICK = ("a recurrent layer", "two steps back", "in two directions", "by a condition")
+QUICK = ("a recurrent layer", "two steps back", "two steps from the end", "in two directions", "by a condition")
 CASES = [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in GRAPHS]
 
 
@@ -159,6 +165,21 @@ def test_hessians(case: str) -> None:
     written = codegen.hessian(graph.unroll(), "L", wrt)
     found, expected = evaluate(codegen.optimise(derived)[0], values), evaluate(written, values)
     assert distance([found[n] for n in derived.outputs], [expected[n] for n in written.outputs]) <= 1e-13
+
+
+@pytest.mark.parametrize("case", ["prefix sums", "two steps from the end"])
+def test_matrices_of_elements_that_several_equations_assign(case: str) -> None:
+    graph = GRAPHS[case]
+    values, wrt, name = values_of(graph), reals(graph), graph.outputs[0]
+    slopes = [by_complex_step(graph, [name], one, values)[0].reshape(T, -1) for one in wrt]
+    for mode in ("forward", "reverse"):
+        found = codegen.sparse_jacobian(graph, name, wrt, mode=mode)  # type: ignore[arg-type]
+        computed = evaluate(found.graph, values)
+        assembled = found.assemble(*[computed[output] for output in found.graph.outputs])
+        assert distance([assembled.toarray()], [np.hstack(slopes)]) <= 1e-14
+    squared = codegen.gauss_newton(graph, name, wrt[:1])
+    product = evaluate(squared, values)[squared.outputs[1]].reshape(slopes[0].shape[1], -1)
+    assert distance([product], [slopes[0].T @ slopes[0]]) <= 1e-14
 
 
 @pytest.mark.parametrize("case", GRAPHS)
