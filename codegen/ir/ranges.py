@@ -139,9 +139,11 @@ class Known:
 
 def _excluded(part: Basic) -> Iterator[tuple[Idx, Expr]]:
     if isinstance(part, sympy.Ne):
-        for index, value in (part.args, part.args[::-1]):
-            if isinstance(index, Idx):
-                yield index, value
+        form = affine(part.args[0] - part.args[1])
+        if form is not None and len(form.coefficients) == 1:
+            value = form.solved(form.indices[0], Integer(0))  # n ≠ i + 1 is i ≠ n − 1
+            if value is not None:
+                yield form.indices[0], value
 
 
 def _difference(a: Affine, b: Affine) -> Affine:

@@ -42,7 +42,8 @@ class Patterns:
             def place(subscript: Expr) -> Hashable:
                 """An index by its place; a sum of indices by the number of its pattern."""
                 plain = is_leaf(subscript) and not isinstance(subscript, Indexed)
-                return places.get(subscript, subscript) if plain else fold(subscript, step)
+                # The number of a sum is no subscript: x[i + 2] is not x[5], whichever number i + 2 has.
+                return places.get(subscript, subscript) if plain else (Indexed, fold(subscript, step))
 
             def step(node: Basic, arguments: list[int]) -> int:
                 if isinstance(node, Indexed):

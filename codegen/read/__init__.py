@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -15,7 +15,16 @@ from codegen.errors import GraphError
 from codegen.ir.equation import Variable
 from codegen.ir.graph import Graph
 from codegen.read.build import BODY_DEPTH, Reader
-from codegen.read.declare import GivenKey, Key, by_name, input_variable, key_scope, output_variables
+from codegen.read.declare import (
+    GivenKey,
+    Key,
+    branches,
+    by_name,
+    input_variable,
+    is_branch,
+    key_scope,
+    output_variables,
+)
 from codegen.read.matrices import axis, entry, is_matrix
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.scope import Scope, axis_length
@@ -41,7 +50,8 @@ def from_expressions(
     shorter one lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up to another index
     goes over the whole axis. An entry may read its own array at earlier, or later, places of an axis, ``h[t, i]`` at
     ``h[t - 1, j]``: an element that has an entry of its own, ``h[0, i]``, is left out of the general one, and a key may
-    be shifted, ``h[t + 1, i]``.
+    be shifted, ``h[t + 1, i]``. One that a symbolic axis may lack, ``h[1, i]``, or that is counted from its end,
+    ``h[T - 1, i]``, becomes a branch of the general entry.
 
     Larger subexpressions that are used twice, all nested deeper than 24 levels, and sums become vertices ``v1``,
     ``v2``, … of their own, so that no later stage meets a body that is exponential or deep. ``decompose=True`` cuts
@@ -85,7 +95,7 @@ def from_expressions(
             reader.written[given.name] = given
     reader.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
     for key, value in entries.items():
-        _add(reader, key, value, tuple(entries))
+        _add(reader, key, value, entries)
     return Graph(tuple(_limited(v, reader.limits) for v in variables), tuple(reader.equations), tuple(assigned))
 
 
@@ -113,13 +123,21 @@ def _checked_outputs(outputs: Mapping[Key, object]) -> dict[str, Variable]:
     return arrays
 
 
-def _add(reader: Reader, key: Key, value: object, keys: Sequence[Key]) -> None:
+def _add(reader: Reader, key: Key, value: object, entries: Mapping[Key, object]) -> None:
+    keys = tuple(entries)
     scope = key_scope(key, keys)
     if scope is None:
         return
     if isinstance(key, Indexed):
-        target = reader.arrays[base_name(key)][tuple(scope.value(i) for i in key.indices)]
-        reader.assign(target, _scalar(scope, value), scope)
+        variable = reader.arrays[base_name(key)]
+        if is_branch(key, variable):
+            return  # of the entry that is general on that axis
+        target = variable[tuple(scope.value(i) for i in key.indices)]
+        parts = [(_scalar(inner, entries[other]), inner) for other, inner in branches(key, scope, variable, keys)]
+        if parts:
+            reader.assign_by_parts(target, [*parts, (_scalar(scope, value), scope)])
+        else:
+            reader.assign(target, _scalar(scope, value), scope)
     elif is_matrix(value):
         _add_matrix(reader, key, value, scope)
     else:

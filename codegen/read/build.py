@@ -116,6 +116,20 @@ class Reader:
         else:
             self.define(target, self.body(expression, scope))
 
+    def assign_by_parts(self, target: Expr, parts: Sequence[tuple[Expr, Scope]]) -> None:
+        """Append the equation of entries that are branches of one, each in its scope, whose guard says where it is."""
+        written = [(rewritten(made_real(expression)), scope) for expression, scope in parts]
+        for expression, scope in written:
+            check(scope.place, expression)
+        recurrent = any(base_name(r) == base_name(target) for expression, _ in written for r in references(expression))
+        self.order = indices(target) if recurrent else ()
+        pairs = []
+        passed: Expr = sympy.true
+        for expression, scope in written:
+            pairs.append((self.body(expression, scope.guarded(passed)), scope.guard))
+            passed = sympy.And(passed, Not(scope.guard))
+        self.define(target, Piecewise(*pairs))
+
     def define(self, target: Expr, body: Expr) -> None:
         """Append the equation of a value that has been built; a vertex that was made for it takes the name."""
         if not self._renamed(body, target):
@@ -137,7 +151,7 @@ class Reader:
 
     def body(self, expression: Basic, scope: Scope) -> Basic:
         """The expression over vertices and indices; its reductions and what is too large or deep are cut out."""
-        guarded = _guarded_branches(expression)
+        guarded = _guarded_branches(expression, self._may_be_absent)
 
         def stop(node: Basic) -> bool:
             return is_opaque(node) or id(node) in guarded
@@ -237,6 +251,15 @@ class Reader:
             if isinstance(leaf, Idx):
                 self._index(leaf, scope)
         return self.reference(base_name(node), [self._subscript(i, scope) for i in node.indices], str(node), scope)
+
+    def _may_be_absent(self, node: Indexed) -> bool:
+        """Whether an element is at a sum of indices, or at a place that an axis of symbolic length may lack."""
+        variable = self.known.get(base_name(node)) or self.arrays.get(base_name(node))
+        lengths = variable.shape if variable is not None and len(variable.shape) == node.rank else ()
+        return any(not is_leaf(subscript) for subscript in node.indices) or any(
+            isinstance(i, Integer) and not isinstance(n, int) and not is_natural(n - 1 - i)
+            for i, n in zip(node.indices, lengths)
+        )
 
     def _subscript(self, subscript: Expr, scope: Scope) -> Expr:
         """A subscript in terms of the indices; the integers that are read for it are elements themselves."""
@@ -508,12 +531,12 @@ def _inside_branches(nodes: Sequence[Basic], stop: Callable[[Basic], bool]) -> s
     return found
 
 
-def _guarded_branches(expression: Basic) -> set[int]:
-    """Each ``Piecewise`` with something inside that becomes a vertex: a sum, or an element at a shifted index."""
+def _guarded_branches(expression: Basic, may_be_absent: Callable[[Indexed], bool]) -> set[int]:
+    """Each ``Piecewise`` with something inside that becomes a vertex, a sum, or an element that may not be there."""
 
     def step(node: Basic, inside: list[bool]) -> bool:
         if isinstance(node, Indexed):
-            return any(not is_leaf(subscript) for subscript in node.indices)
+            return may_be_absent(node)
         return isinstance(node, OPAQUE) or any(inside)
 
     found = annotate(expression, step, is_opaque)

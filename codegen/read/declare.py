@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
-from sympy import Add, Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol
+from sympy import Add, And, Eq, Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol, expand
 from sympy.core.basic import Basic
 from sympy.matrices.matrixbase import MatrixBase
 
 from codegen.errors import GraphError
 from codegen.ir.equation import Kind, Variable
+from codegen.ir.ranges import Known, is_natural, missing, on_axis, simplified
 from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.scope import Scope, axis_length, with_extents
-from codegen.walk import Extent, as_extent, base_name, is_fixed, is_leaf, is_symbolic, lengths_in
+from codegen.walk import Extent, as_extent, base_name, indices, is_fixed, is_leaf, is_symbolic, lengths_in
 
 Key: TypeAlias = "str | Indexed"
 """What an entry of the outputs is filed under: a name, or the elements that it assigns."""
@@ -67,18 +68,20 @@ def _kind(base: IndexedBase) -> Kind:
 
 def output_variables(outputs: Mapping[Key, object]) -> dict[str, Variable]:
     """The arrays that entries with indexed keys assign, by name."""
-    found: dict[str, list[tuple[Extent, ...]]] = {}
+    found: dict[str, list[tuple[Extent | None, ...]]] = {}
     for key in outputs:
         if isinstance(key, Indexed):
             place = f"the output {str(key)!r}"
-            sizes = tuple(int(i) + 1 if isinstance(i, Integer) else _last(place, i) + 1 for i in key.indices)
+            sizes = tuple(None if is_from_end(i) else _last(place, i) + 1 for i in key.indices)
             declared = tuple(map(axis_length, key.base.shape)) if key.base.shape else None
             found.setdefault(base_name(key), []).append(declared or sizes)
     return {name: Variable(name, tuple(_largest(name, axis) for axis in zip(*sizes))) for name, sizes in found.items()}
 
 
 def _last(place: str, subscript: Expr) -> Expr:
-    """The greatest value of a key's subscript: of an index, or an index plus an integer."""
+    """The greatest value of a key's subscript: of an integer, an index, or an index plus an integer."""
+    if isinstance(subscript, Integer):
+        return subscript
     index, shift = _shifted(place, subscript)
     return key_extent(place, index) - 1 + shift
 
@@ -102,8 +105,10 @@ def key_extent(place: str, index: Expr) -> Extent:
     return n if lengths_in(n) and not isinstance(n, Symbol) else axis_length(index.upper + 1)
 
 
-def _largest(name: str, axis: Sequence[Extent]) -> Extent:
-    sizes = list(dict.fromkeys(as_extent(n) for n in axis))
+def _largest(name: str, axis: Sequence[Extent | None]) -> Extent:
+    sizes = list(dict.fromkeys(as_extent(n) for n in axis if n is not None))
+    if not sizes:
+        raise GraphError(f"an axis of {name} is assigned from its end alone, expected an entry with an index as well")
     sizes = [n for n in sizes if is_symbolic(n)] or sizes
     if len(sizes) == 1:
         return sizes[0]
@@ -170,12 +175,13 @@ def key_scope(key: Key, others: Sequence[Key] = ()) -> Scope | None:
     scope = Scope(f"the output {str(key)!r}")
     if isinstance(key, Indexed):
         for axis, subscript in enumerate(key.indices):
-            if not isinstance(subscript, Integer):
+            if not is_place(subscript):
                 index, shift = _shifted(scope.place, subscript)
                 n = key_extent(scope.place, index)
-                first, last = _left(
-                    range(shift, shift + n) if isinstance(n, int) else None, shift, _singles(key, axis, others)
-                )
+                singles = _singles(key, axis, others)
+                first, last = _left(range(shift, shift + n) if isinstance(n, int) else None, shift, singles)
+                while not isinstance(n, int) and first > 1 and first - 1 in singles:
+                    first -= 1  # an axis of symbolic length may lack it: a branch of the general entry
                 count = as_extent(n - (first - shift) - last)
                 if count == 0:
                     return None
@@ -190,8 +196,8 @@ def _singles(key: Indexed, axis: int, others: Sequence[Key]) -> set[int]:
     for other in others:
         if other is key:
             before = False
-        elif isinstance(other, Indexed) and base_name(other) == base_name(key) and other.rank == key.rank:
-            special = _integers(other) - _integers(key)
+        elif _is_of(other, key):
+            special = _places(other) - _places(key)
             covers = all(
                 not isinstance(theirs, Integer) or theirs == own
                 for place, (theirs, own) in enumerate(zip(other.indices, key.indices))
@@ -202,8 +208,84 @@ def _singles(key: Indexed, axis: int, others: Sequence[Key]) -> set[int]:
     return found
 
 
-def _integers(key: Indexed) -> int:
-    return sum(isinstance(subscript, Integer) for subscript in key.indices)
+def _is_of(other: Key, key: Indexed) -> TypeGuard[Indexed]:
+    """Whether two keys are of one array."""
+    return isinstance(other, Indexed) and base_name(other) == base_name(key) and other.rank == key.rank
+
+
+def _places(key: Indexed) -> int:
+    return sum(map(is_place, key.indices))
+
+
+def is_from_end(subscript: Expr) -> bool:
+    """Whether a key's subscript is a length less an integer, as the last place of an axis is.
+
+    >>> n = Symbol("n")
+    >>> is_from_end(n - 1), is_from_end(n), is_from_end(Integer(3)), is_from_end(Idx("i", n) + 1)
+    (True, False, False, False)
+    """
+    number, length = subscript.as_coeff_Add()
+    return (
+        isinstance(length, Symbol) and not isinstance(length, Idx) and isinstance(number, Integer) and int(number) < 0
+    )
+
+
+def is_place(subscript: Expr) -> bool:
+    """Whether a key's subscript is one place of an axis."""
+    return isinstance(subscript, Integer) or is_from_end(subscript)
+
+
+# --- entries that are branches of others ---------------------------------------------------------------------------
+
+
+def is_branch(key: Indexed, variable: Variable) -> bool:
+    """Whether an entry assigns a place that an axis of symbolic length may lack, or that is counted from its end.
+
+    Raises :class:`GraphError` where that is the end of another axis.
+    """
+    for subscript, n in zip(key.indices, variable.shape):
+        if is_from_end(subscript) and not {*lengths_in(with_extents(subscript))} <= {*lengths_in(n)}:
+            found = f"the output {str(key)!r}: the subscript {subscript} is neither an index nor an integer from 0"
+            raise GraphError(f"{found}, nor one less than the length {n} of the axis")
+    return any(
+        is_from_end(i) or (isinstance(i, Integer) and not isinstance(n, int) and not is_natural(n - 1 - i))
+        for i, n in zip(key.indices, variable.shape)
+    )
+
+
+def branches(key: Indexed, scope: Scope, variable: Variable, keys: Sequence[Key]) -> list[tuple[Indexed, Scope]]:
+    """The entries that are branches of this one, each with its indices and the condition under which it counts.
+
+    More special ones come first, of equally special ones the earlier.
+    """
+    mine = keys.index(key)
+    others = [(-_places(other), number, other) for number, other in enumerate(keys) if _is_of(other, key)]
+    prior = sorted(entry for entry in others if entry[:2] < (-_places(key), mine))
+    found = ((other, _branch(key, scope, other)) for _, _, other in prior if is_branch(other, variable))
+    return [(other, branch) for other, branch in found if branch is not None]
+
+
+def _branch(key: Indexed, scope: Scope, other: Indexed) -> Scope | None:
+    """The scope of one entry within another; None if they have no element in common."""
+    inner = Scope(f"the output {str(other)!r}", guard=scope.guard)
+    for own, theirs in zip(key.indices, other.indices):
+        value = with_extents(scope.value(own))
+        if is_place(theirs):
+            (index,) = indices(value) or (None,)
+            away = expand(with_extents(theirs) - value)
+            condition = Eq(away, 0) if index is None else Eq(index, expand(away + index))
+            if condition == False or simplified([condition]) == False:  # noqa: E712 - a SymPy boolean
+                return None
+            inner = inner.guarded(condition)
+        else:
+            index, shift = _shifted(inner.place, theirs)
+            n = key_extent(inner.place, index)
+            known = Known.of(scope.guard)
+            asked = missing(on_axis(expand(value - shift), n) or (), known)
+            if asked is None:
+                return None
+            inner = inner.at(index, expand(value - shift)).guarded(And(*asked))
+    return inner
 
 
 def _left(elements: range | None, start: int, singles: set[int]) -> tuple[int, int]:

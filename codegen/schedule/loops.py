@@ -163,7 +163,7 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
             reducing = cluster.index in item.reduced
             if reducing and not item.reducing:
                 yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
-            chosen = item.selection()
+            chosen = None if cluster.only is None else item.selection()  # a step of a scan is for others too
             body = item.body if chosen is None else chosen.body
             inner.append(replace(item.entered(cluster.index), body=body, reducing=item.reducing or reducing))
         if cluster.only is not None:

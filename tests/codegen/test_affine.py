@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, sin, tanh
 
 import codegen
-from codegen import Equation, Graph, Index, Reduction, Variable, padded, sample_extent
+from codegen import Equation, Graph, GraphError, Index, Reduction, Variable, padded, sample_extent
 from codegen.emit.numpy import numpy_function
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
@@ -243,3 +243,12 @@ PRINTED = {
 def test_gradients_as_they_are_printed(case: str) -> None:
     derived = codegen.optimise(codegen.gradient(scalar(GRAPHS[case]), "L"))[0]
     assert [str(e) for e in derived.equations if e.name in derived.outputs[1:]] == PRINTED[case]
+
+
+def test_a_condition_on_a_length_says_that_an_element_is_there() -> None:
+    n = Symbol("n")
+    y = IndexedBase("y", shape=(n,))
+    graph = codegen.from_expressions({"a": Piecewise((y[1], n > 1), (0, True))}, [y])
+    assert [float(evaluate(graph, {"y": np.arange(1.0, k)})["a"]) for k in (2, 4)] == [0, 2]
+    with pytest.raises(GraphError, match="has values from 1 to 1 on an axis of n"):
+        codegen.from_expressions({"a": Piecewise((y[1], y[0] > 1), (0, True))}, [y])

@@ -49,6 +49,7 @@ from codegen.ir.operations import count_operations
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import PASSES, lower, optimise, prune, share, simplify, stabilise
 from codegen.passes.hoist import hoist
+from codegen.passes.patterns import Patterns
 from codegen.walk import postorder
 from tests.codegen.networks import (
     ENDINGS,
@@ -703,3 +704,10 @@ def test_written_out_sums_of_exponentials_that_are_vertices_are_shifted() -> Non
 def test_names_of_shifts_avoid_those_in_use() -> None:
     graph = softmax_system(Equation(Variable("Z shift", (S,))[s], log(Z[s])))
     assert "Z shift'[s] = max_t stop_gradient(u[s, t])" in equations(stabilise(graph))
+
+
+def test_an_integer_subscript_is_no_sum_of_indices() -> None:
+    """x[5] is not x[i + 2], whichever number the pattern of i + 2 has."""
+    patterns, x = Patterns(), Variable("x", (40,))
+    shifted = {patterns(x[i + n], (i,)) for n in range(1, 9)}
+    assert shifted.isdisjoint(patterns(x[n], ()) for n in range(40))

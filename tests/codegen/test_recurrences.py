@@ -65,6 +65,12 @@ GRAPHS: Mapping[str, Graph] = {
         Equation(u[0], a.symbol), Equation(u[1], y[1]), Equation(u[b + 2], u[b + 1] * u[b] + y[b]), output="u"
     ),
     "from the end": of(Equation(u[T - 1], a.symbol), Equation(u[t], u[t + 1] ** 2 + y[t]), output="u"),
+    "two steps from the end": of(
+        Equation(u[T - 1], a.symbol),
+        Equation(u[T - 2], y[0]),
+        Equation(u[b], u[b + 1] ** 2 + u[b + 2] ** 2 * y[b]),
+        output="u",
+    ),
     "by a condition": of(Equation(u[w], Piecewise((u[w - 1] * y[w], w > 0), (a.symbol, True))), output="u"),
     "in two directions": of(
         Equation(q[w, 0], y[w]),
@@ -87,7 +93,7 @@ GRAPHS: Mapping[str, Graph] = {
         output="u",
     ),
 }
-QUICK = ("a recurrent layer", "two steps back", "in two directions", "by a condition")
+QUICK = ("a recurrent layer", "two steps back", "two steps from the end", "in two directions", "by a condition")
 CASES = [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in GRAPHS]
 
 
@@ -161,6 +167,21 @@ def test_hessians(case: str) -> None:
     assert distance([found[n] for n in derived.outputs], [expected[n] for n in written.outputs]) <= 1e-13
 
 
+@pytest.mark.parametrize("case", ["prefix sums", "two steps from the end"])
+def test_matrices_of_elements_that_several_equations_assign(case: str) -> None:
+    graph = GRAPHS[case]
+    values, wrt, name = values_of(graph), reals(graph), graph.outputs[0]
+    slopes = [by_complex_step(graph, [name], one, values)[0].reshape(T, -1) for one in wrt]
+    for mode in ("forward", "reverse"):
+        found = codegen.sparse_jacobian(graph, name, wrt, mode=mode)  # type: ignore[arg-type]
+        computed = evaluate(found.graph, values)
+        assembled = found.assemble(*[computed[output] for output in found.graph.outputs])
+        assert distance([assembled.toarray()], [np.hstack(slopes)]) <= 1e-14
+    squared = codegen.gauss_newton(graph, name, wrt[:1])
+    product = evaluate(squared, values)[squared.outputs[1]].reshape(slopes[0].shape[1], -1)
+    assert distance([product], [slopes[0].T @ slopes[0]]) <= 1e-14
+
+
 @pytest.mark.parametrize("case", GRAPHS)
 def test_as_plain_numpy(case: str) -> None:
     graph = codegen.gradient(scalar(GRAPHS[case]), "L")
@@ -180,7 +201,7 @@ def test_what_is_compiled() -> None:
 
 # --- formulas -----------------------------------------------------------------------------------------------------
 
-A, B, ROW = Idx("a", 4), Idx("b", 4), Idx("i", 2)
+A, B, ROW, B2 = Idx("a", 4), Idx("b", 4), Idx("i", 2), Idx("b", 2)
 Y, Q, V = IndexedBase("y", shape=(4,)), IndexedBase("q"), IndexedBase("u", shape=(4,))
 START, H = IndexedBase("h0", shape=(2,)), IndexedBase("h")
 READ = {
@@ -209,6 +230,57 @@ READ = {
 def test_formulas(case: str) -> None:
     outputs, expected = READ[case]
     assert [*map(str, codegen.from_expressions(outputs, [Y]).equations)] == expected
+
+
+NUMBER = Symbol("n")
+PLACE, LATER = Idx("a", NUMBER), Idx("a", NUMBER - 2)
+LONG = IndexedBase("y", shape=(NUMBER,))
+STARTS = {
+    "two first values": {Q[0]: LONG[0], Q[1]: 3 * LONG[1], Q[PLACE]: Q[PLACE - 1] / 2 + Q[PLACE - 2] + LONG[PLACE]},
+    "in another order": {Q[PLACE]: Q[PLACE - 1] / 2 + Q[PLACE - 2] + LONG[PLACE], Q[1]: 3 * LONG[1], Q[0]: LONG[0]},
+    "a shifted target": {Q[0]: LONG[0], Q[1]: 3 * LONG[1], Q[LATER + 2]: Q[LATER + 1] / 2 + Q[LATER] + LONG[LATER + 2]},
+}
+
+
+def _two_steps_back(y: np.ndarray) -> np.ndarray:
+    found = [y[0], *(3 * y[1:2])]
+    for value in y[2:]:
+        found.append(found[-1] / 2 + found[-2] + value)
+    return np.array(found)
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_first_values_of_any_number_of_steps(case: str) -> None:
+    graph = codegen.from_expressions(STARTS[case], [LONG])
+    assert [*map(str, graph.equations)][1] == (
+        "q[a + 1] = Piecewise((3*y[1], Eq(a, 0)), (q[a - 1] + q[a]/2 + y[a + 1], True))"
+    )
+    for steps in (1, 2, 3, 6):
+        y = np.sin(np.arange(1.0, steps + 1))
+        assert distance([evaluate(graph, {"y": y})["q"]], [_two_steps_back(y)]) <= 1e-15
+
+
+def test_values_from_the_end() -> None:
+    """Those that are counted from it, along with another axis whose index has another name."""
+    other = Idx("z", 2)
+    step = Sum(ROW * H[PLACE + 1, ROW], (ROW, 0, 1)) * START[B2] + H[PLACE + 2, B2]
+    entries = {
+        H[PLACE, B2]: sin(step) + LONG[PLACE],
+        H[NUMBER - 1, other]: START[other] * LONG[NUMBER - 1],
+        H[NUMBER - 2, other]: LONG[0] + other,
+    }
+    graph = codegen.from_expressions(entries, [LONG, START])
+    start = np.array([0.3, -0.7])
+    for steps in (1, 2, 5):
+        y = np.sin(np.arange(1.0, steps + 1))
+        rows = [start * y[-1], y[0] + np.arange(2.0)][:steps]
+        for t in range(steps - 3, -1, -1):
+            rows.append(np.sin(rows[-1][1] * start + rows[-2]) + y[t])
+        assert distance([evaluate(graph, {"y": y, "h0": start})["h"]], [np.array(rows[::-1])]) <= 1e-15
+    with pytest.raises(GraphError, match="assigned from its end alone"):
+        codegen.from_expressions({Q[NUMBER - 1]: LONG[0]}, [LONG])
+    with pytest.raises(GraphError, match="nor one less than the length n of the axis"):
+        codegen.from_expressions({Q[Symbol("m") - 1]: LONG[0], Q[PLACE]: LONG[PLACE]}, [LONG])
 
 
 REFUSED = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import numba.core.config
 import numpy as np
 import pytest
-from sympy import tanh
+from sympy import Eq, Piecewise, tanh
 
 import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
@@ -131,3 +131,12 @@ def test_the_program_does_not_depend_on_the_number_of_steps() -> None:
         text = emit(schedule(graph, "loops"), layout(graph, {}), "float64")
         texts.add(text.replace(str(length), "T").replace(str(length - 1), "T - 1").replace(f"{length - 1:,}", "T - 1"))
     assert len(texts) == 1
+
+
+def test_a_sum_that_steps_add_to_may_have_one_term() -> None:
+    """Σ_n {u[n + 1] if n = N − 2} of a scan: the other steps add nothing."""
+    last = Equation(Variable("e").symbol, Piecewise((u[n + 1], Eq(n, N - 2)), (0, True)), Reduction.SUM, (n,))
+    graph = Graph((y,), (*ANY_LENGTH.equations, last), ("L", "e"))
+    given = np.sin(np.arange(1.0, 6.0))
+    expected = evaluate(graph, {"y": given})
+    assert distance(list(codegen.compile(graph, schedule="loops")(given)), [expected["L"], expected["e"]]) <= 1e-14

@@ -15,7 +15,7 @@ from codegen.errors import DerivationError
 from codegen.functions import equal
 from codegen.ir.equation import called
 from codegen.ir.graph import Equation, Graph, Variable
-from codegen.walk import base_name, fresh_name, is_reference, is_symbolic, reindex, subscripts, substitute
+from codegen.walk import base_name, fresh_name, indices, is_reference, is_symbolic, reindex, subscripts, substitute
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ class Block:
     rows: tuple[Expr, ...]
     columns: tuple[Expr, ...]
     terms: tuple[Expr, ...]
+
+    @property
+    def row_indices(self) -> tuple[Idx, ...]:
+        """The indices of the rows: that of t + 1 is t."""
+        return tuple(index for subscript in self.rows for index in indices(subscript))
+
+    @property
+    def indices(self) -> tuple[Idx, ...]:
+        """The indices of rows and columns."""
+        return (*self.row_indices, *(index for subscript in self.columns for index in indices(subscript)))
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,8 @@ def forward_blocks(graph: Graph, pairs: Sequence[tuple[str, str]]) -> tuple[Syst
 
 def axes_of(graph: Graph, wrt: str) -> Direction:
     """All elements of a variable at once, an index for each of its axes."""
-    indices = seed_indices(graph, graph.variable(wrt))
-    return Direction({wrt: bracket_seed(indices)}, indices, lambda name: f"d{name}/d{wrt}")
+    seeds = seed_indices(graph, graph.variable(wrt))
+    return Direction({wrt: bracket_seed(seeds)}, seeds, lambda name: f"d{name}/d{wrt}")
 
 
 def blocks_along(tangents: Tangents, of: str, wrt: Variable, direction: Direction) -> Blocks:

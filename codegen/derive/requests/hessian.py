@@ -152,10 +152,9 @@ def _added_up(system: System, blocks: Blocks) -> Blocks:
     """The derivative of a scalar as one vertex: products of its terms with each other would be n² for each pair."""
 
     def added(block: Block) -> Block:
-        if len(block.terms) < 2 or any(isinstance(i, Idx) for i in block.rows):
+        if len(block.terms) < 2 or block.row_indices:
             return block
-        index = tuple(i for i in block.columns if isinstance(i, Idx))
-        target = over(system.names.new(blocks.name), index)
+        target = over(system.names.new(blocks.name), block.indices)
         return replace(block, terms=(system.append(Equation(target, Add(*block.terms))),))
 
     return replace(blocks, blocks=tuple(added(block) for block in blocks.blocks))
@@ -164,14 +163,13 @@ def _added_up(system: System, blocks: Blocks) -> Blocks:
 def _product(system: System, left: Blocks, right: Blocks) -> Blocks:
     """leftᵀ·right."""
     columns = left.blocks[0].columns
-    keys = [(*block.rows, *columns) for block in (*left.blocks, *right.blocks)]
-    names = Names(i.name for key in keys for i in key if isinstance(i, Idx))
+    names = Names(i.name for block in (*left.blocks, *right.blocks) for i in (*block.row_indices, *columns))
     renaming = {
         index: Idx(names.new(f"{index.name}'"), (index.lower, index.upper)) for index in right.blocks[0].columns
     }
     others = tuple(renaming.values())
     summands: list[Summand] = [
-        summand(Mul(a, reindex(b, renaming)), [i for i in one.rows if isinstance(i, Idx)])
+        summand(Mul(a, reindex(b, renaming)), one.row_indices)
         for one, other in zip(left.blocks, right.blocks)
         for a in one.terms
         for b in other.terms

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
-from sympy import Expr, Idx
+from sympy import Expr, Idx, expand
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
@@ -264,7 +264,7 @@ def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> 
     outputs, nonzeros, zeros = [of], [], Zeros(system.equations)
     for blocks in found:
         for block in blocks.blocks:
-            order = [i for i in (*block.rows, *block.columns) if isinstance(i, Idx)]
+            order = block.indices
             for term in block.terms:
                 parts = split(term, order, (), order)
                 if parts is None:
@@ -279,7 +279,7 @@ def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> 
                     system.append(Equation(over(name, kept), core))
                     outputs.append(name)
                     rows, columns = (
-                        tuple(places.get(i, i) if isinstance(i, Idx) else i for i in key)
+                        tuple(expand(reindex(subscript, places)) for subscript in key)
                         for key in (block.rows, block.columns)
                     )
                     nonzeros.append(Nonzeros(blocks.wrt, kept, rows, columns, condition))
