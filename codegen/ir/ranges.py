@@ -328,6 +328,9 @@ def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] |
     >>> y = IndexedBase("y", shape=(n,))
     >>> part_read(y[n - 1], NOTHING), part_read(y[n - 1], Known.of(n >= 2))
     ((None,), ((1, n),))
+    >>> k = Idx("k", 4)
+    >>> part_read(x[i - k], Known.of(k < i)), part_read(x[i + k], Known.of(k <= 3 - i))
+    (((1, 4),), ((0, 4),))
     """
     found: list[int | tuple[int, Extent] | None] = []
     for subscript, axis in zip(subscripts(reference), shape(reference)):
@@ -335,19 +338,26 @@ def part_read(reference: Expr, known: Known) -> tuple[int | tuple[int, Extent] |
         if form is None:  # data
             found.append(None)
             continue
-        least, greatest = _end(form, known, 1), _end(form, known, -1)
-        start = _first(least, known)
-        stop = as_extent(greatest + 1) if is_natural(expand(axis - 1 - greatest)) else axis
+        start = max([0, *(int(n) for bound in _lower(form, known) if (n := _for_all_lengths(bound)) is not None)])
+        stop = as_extent(axis - _spare(on_axis(subscript, axis), known))
         whole = start == 0 and stop == axis
         found.append(None if whole else int(subscript) if isinstance(subscript, Integer) else (start, stop))
     return tuple(found)
 
 
-def _first(least: Expr, known: Known) -> int:
-    """The first place on an axis that a subscript of this least value may have; a condition such as n ≥ 2 moves it."""
-    lengths = [form.constant for form in known.forms if not form.coefficients]
-    found = [_for_all_lengths(expand(least - length)) for length in (0, *lengths)]
-    return max([0, *(int(value) for value in found if value is not None)])
+def _lower(form: Affine, known: Known) -> Iterator[Expr]:
+    """What a sum of indices is known not to be below: by its indices, or as far as a known sum goes."""
+    yield _end(form, known, 1)
+    for other in known.forms:
+        yield _end(_difference(form, other), known, 1)
+
+
+def _spare(forms: tuple[Affine, Affine] | None, known: Known) -> Expr:
+    """How many places at the end of its axis a subscript is known not to have, from what says that it is on it."""
+    most: Expr = Integer(0)
+    for bound in () if forms is None else _lower(forms[1], known):
+        most = bound if is_natural(expand(bound - most)) else most
+    return most
 
 
 def elements_read(reference: Expr) -> tuple[int | tuple[int, Extent] | None, ...]:
@@ -394,8 +404,15 @@ def defined(body: Expr) -> Expr:
     >>> defined(x[i + 1] ** 2)
     Piecewise((x[i + 1]**2, i <= 3), (0, True))
     """
-    asked = {reference: asked_of(reference, known) for reference, known in occurrences(body)}
-    wanting = {reference: conditions for reference, conditions in asked.items() if conditions != ()}
+    asked: dict[Expr, set[tuple[Basic, ...] | None]] = {}
+    for reference, known in occurrences(body):
+        asked.setdefault(reference, set()).add(asked_of(reference, known))
+    # What is read in several branches, under more conditions here than there, takes all that it needs.
+    wanting = {
+        reference: next(iter(found)) if len(found) == 1 else asked_of(reference)
+        for reference, found in asked.items()
+        if found != {()}
+    }
     if not wanting:
         return body
     if any(isinstance(node, Piecewise) for node in postorder(body)):

@@ -12,6 +12,7 @@ from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, sin, tanh
 import codegen
 from codegen import Equation, Graph, GraphError, Index, Reduction, Variable, padded, sample_extent
 from codegen.emit.numpy import numpy_function
+from codegen.ir.ranges import defined
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from tests.codegen.derivatives import by_complex_step, directions, reals, second_by_complex_step
@@ -252,3 +253,15 @@ def test_a_condition_on_a_length_says_that_an_element_is_there() -> None:
     assert [float(evaluate(graph, {"y": np.arange(1.0, k)})["a"]) for k in (2, 4)] == [0, 2]
     with pytest.raises(GraphError, match="has values from 1 to 1 on an axis of n"):
         codegen.from_expressions({"a": Piecewise((y[1], y[0] > 1), (0, True))}, [y])
+
+
+@pytest.mark.parametrize("least", [1, 2, 3])
+def test_what_is_read_in_two_branches_is_there_in_both(least: int) -> None:
+    """A condition of one of them does not hold in the other."""
+    body = Piecewise((x[j - 1] * x[j - 2], j >= least), (x[j - 1] ** 2 + 1, True))
+    graph = Graph((x,), (Equation(z[j], defined(body)),), ("z",))
+    values = np.arange(1.0, 7.0)
+    back = {n: values[n - 1] if n else 0.0 for n in range(6)}
+    expected = [back[n] * back.get(n - 1, 0.0) if n >= least else back[n] ** 2 + 1 for n in range(6)]
+    expected[1] = 0.0 if least == 1 else expected[1]
+    assert evaluate(graph, {"x": values})["z"].tolist() == expected
