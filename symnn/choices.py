@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -125,7 +126,8 @@ class Together:
 TOGETHER: Mapping[str, Together] = {"softmax": Together("softmax")}
 """Those, by name; :mod:`symnn.layers.writing` writes them down."""
 
-ACTIVATION = _Table("activation", {**ACTIVATIONS, **TOGETHER}, ("x",))
+_BOTH: Mapping[str, Any] = ChainMap(TOGETHER, ACTIVATIONS)  # type: ignore[arg-type]  # only read
+ACTIVATION = _Table("activation", _BOTH, ("x",))
 LOSS = _Table("loss", LOSSES, ("output", "target"))
 SCHEDULE = _Table("schedule", SCHEDULES)
 TABLES: Mapping[str, _Table] = {table.kind: table for table in (ACTIVATION, LOSS)}
