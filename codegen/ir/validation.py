@@ -97,6 +97,8 @@ def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> 
 
 def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
     # Patterns of one granularity are disjoint when they differ; only mixed ones need the test of every pair.
+    if len(patterns) == 1:
+        return
     if len({tuple(map(type, pattern)) for pattern in patterns}) > 1 or any(tuple in map(type, p) for p in patterns):
         for one, other in combinations(patterns, 2):
             if overlap(one, other):
