@@ -175,6 +175,20 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_code_that_is_left_as_it_is_written_has_the_same_bits(name: str) -> None:
+    derived = codegen.gradient(system(SYSTEMS[name]), "e")
+    full, quick = (codegen.compile(derived, tier=tier, cache=False) for tier in ("full", "quick"))  # type: ignore[arg-type]
+    for one, other in zip(full(*arguments()), quick(*arguments())):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_tier_that_is_none_is_refused() -> None:
+    graph = codegen.from_expressions({"e": x**2}, [x])
+    with pytest.raises(codegen.EmitError, match="^unknown tier 'fast', expected one of full, quick$"):
+        codegen.compile(graph, tier="fast")  # type: ignore[arg-type]
+
+
 def test_single_precision_and_packed_arrays() -> None:
     derived = codegen.gradient(system(SYSTEMS["sines"]), "e")
     exact = codegen.compile(derived, cache=False)(*arguments())
