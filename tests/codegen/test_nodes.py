@@ -185,7 +185,7 @@ def test_code_that_is_left_as_it_is_written_has_the_same_bits(name: str) -> None
 
 def test_a_tier_that_is_none_is_refused() -> None:
     graph = codegen.from_expressions({"e": x**2}, [x])
-    with pytest.raises(codegen.EmitError, match="^unknown tier 'fast', expected one of full, quick$"):
+    with pytest.raises(codegen.EmitError, match=r"^unknown tier 'fast', expected one of full, quick$"):
         codegen.compile(graph, tier="fast")  # type: ignore[arg-type]
 
 
