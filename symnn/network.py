@@ -218,7 +218,7 @@ class Network(Shown):
     def _penalties(self, b: Builder) -> list[Expr]:
         """What is added to the mean for the size of the weights."""
         found = []
-        weights = [Variable(name, p.unmerged) for name, p in self._parameters.items() if p.decays]
+        weights = [variable for variable, p in zip(self._inputs, self._parameters.values()) if p.decays]
         for name, vertex, factor, size in _PENALTIES:
             strength = getattr(self, name)
             if strength == 0:
@@ -344,12 +344,12 @@ class Network(Shown):
     def _written(self, training: bool = False) -> tuple[Writer, Value]:
         """The equations of the layers, the last of which is ``output``."""
         given = self.input_shape
-        writer = Writer(self.layers, given, self.input_variables, training)
+        writer = Writer(self.layers, given, self.input_variables, self._inputs, training)
         x = writer.input(self.input_variables[0].name, given)
         output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
         return writer, writer.called("output", output)
 
-    @property
+    @cached_property
     def _inputs(self) -> tuple[Variable, ...]:
         """The parameters as the graphs declare them, in the order of theta."""
         return tuple(Variable(name, parameter.unmerged) for name, parameter in self._parameters.items())

@@ -148,6 +148,17 @@ SHORT = 4
 """The products of all factors but one of up to so many are written out."""
 
 
+def is_differentiable(nodes: Nodes, node: Node) -> bool:
+    """Whether a node has derivatives in real numbers, as (−2)^x and the conditions of branches have none."""
+    head, operands = nodes.heads[node], nodes.operands[node]
+    if not isinstance(head, type) or head in (Add, Mul) or (head is Pow and nodes.constant(operands[1]) is not None):
+        return True
+    if not issubclass(head, Expr):
+        return False
+    constants = tuple([nodes.constant(operand) for operand in operands])
+    return all(isinstance(_rule(head, constants, n)[1], Expr) for n, value in enumerate(constants) if value is None)
+
+
 def _of_function(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
     head, operands = nodes.heads[node], nodes.operands[node]
     assert isinstance(head, type)
@@ -156,16 +167,16 @@ def _of_function(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Ite
     for place, operand in enumerate(operands):
         if operand in active:
             parts, derivative = _rule(head, constants, place)
-            known = {part: operands[number] for number, part in parts}
-            found.append((operand, nodes.read(derivative, known)))
+            assert isinstance(derivative, Expr), head  # see is_differentiable
+            found.append((operand, nodes.read(derivative, {part: operands[number] for number, part in parts})))
     return found
 
 
 @lru_cache(maxsize=4096)
 def _rule(
     head: type[Basic], constants: tuple[Expr | None, ...], place: int
-) -> tuple[tuple[tuple[int, Symbol], ...], Expr]:
-    """SymPy's derivative of a function of symbols, by one of them."""
+) -> tuple[tuple[tuple[int, Symbol], ...], Expr | str | None]:
+    """Symbols for what is no constant, and the derivative of the function of these by one, as SymPy has it."""
     symbols = {n: Symbol(f"_{n}", real=True) for n, value in enumerate(constants) if value is None}
     function = head(*[symbols.get(n, value) for n, value in enumerate(constants)])
     return tuple(symbols.items()), derivative_of(function, symbols[place])

@@ -57,8 +57,8 @@ class Affine:
         >>> affine(3 - 2 * Idx("i", Symbol("n", integer=True))).ends()
         (5 - 2*n, 3)
         """
-        least = [self.constant, *[factor * _last(index) for index, factor in self.coefficients if factor < 0]]
-        greatest = [self.constant, *[factor * _last(index) for index, factor in self.coefficients if factor > 0]]
+        least = [self.constant, *[factor * index.upper for index, factor in self.coefficients if factor < 0]]
+        greatest = [self.constant, *[factor * index.upper for index, factor in self.coefficients if factor > 0]]
         return expand(Add(*least)), expand(Add(*greatest))
 
     def at(self, values: Mapping[Idx, Expr]) -> Affine:
@@ -66,10 +66,6 @@ class Affine:
         new = affine(Add(self.constant, *[factor * values.get(index, index) for index, factor in self.coefficients]))
         assert new is not None
         return new
-
-
-def _last(index: Idx) -> Expr:
-    return index.upper
 
 
 def data_of(subscript: Expr) -> tuple[Indexed, Affine] | None:

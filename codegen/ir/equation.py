@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -128,8 +129,12 @@ def called(name: str, reference: Expr) -> Expr:
     return Variable(name, shape(reference))[subscripts(reference)]
 
 
+@lru_cache(maxsize=1024)
 def sample_extent(name: str = "S") -> Symbol:
-    """The symbolic number of samples, a positive integer."""
+    """The symbolic number of samples, a positive integer.
+
+    The same object each time, whatever else SymPy's cache has had to keep since: two would be compared part by part.
+    """
     return Symbol(name, integer=True, positive=True)
 
 

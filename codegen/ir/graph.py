@@ -165,12 +165,14 @@ class Graph(Fields):
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        cell = cell_of(reference)
+        return self._resolved(reference, cell_of(reference))
+
+    def _resolved(self, reference: Expr, cell: Cell) -> tuple[Cell, ...]:
         return (cell,) if cell in self._vertices else self.meeting(Cell(cell.name, elements_read(reference)))
 
     def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
         """The references of an equation, each with the vertices that it reads."""
-        return ((access.reference, self.resolve(access.reference)) for access in equation.reads)
+        return ((reference, self._resolved(reference, cell)) for reference, cell, *_ in equation.reads)
 
     def meeting(self, cell: Cell) -> tuple[Cell, ...]:
         """The vertices that share elements with this piece of a variable: itself, if it is one."""

@@ -209,11 +209,8 @@ class Nodes:
                 continue
             stack.pop()
             operands = tuple([memo[id(argument)] for argument in arguments])
-            memo[id(node)] = (
-                self.made(node.func, operands)
-                if self._needs_care(node, operands, known)
-                else (self.operation(node.func, operands))
-            )
+            make = self.made if self._needs_care(node, operands, known) else self.operation
+            memo[id(node)] = make(node.func, operands)
         return memo[id(expression)]
 
     def _needs_care(self, node: Basic, operands: tuple[Node, ...], known: object) -> bool:
@@ -253,6 +250,11 @@ class Nodes:
                 stack.append(node)
                 if not stop(node):
                     stack += [~operand for operand in reversed(self.operands[node]) if operand not in seen]
+
+    def operations(self, roots: Sequence[Node]) -> set[type[Basic]]:
+        """The classes of the operations that some nodes are computed by."""
+        heads = (self.heads[node] for node in self.postorder(roots))
+        return {head for head in heads if isinstance(head, type)}
 
     def uses(self, nodes: Iterable[Node]) -> dict[Node, int]:
         """How often each node is an operand of these."""

@@ -51,12 +51,9 @@ def contract(graph: Graph) -> Graph:
 
 def _without_brackets(equation: Equation, names: Iterator[str]) -> Iterator[Equation]:
     """A sum without the brackets that say for which elements of the target it is: there is one sum for all of them."""
-    apart, rest = list[Expr](), list[Expr]()
-    if equation.is_sum:
-        for factor in Mul.make_args(equation.body):
-            single = isinstance(factor, equal) and not set(indices(factor)) & set(equation.reduced)
-            (apart if single else rest).append(factor)
-    body = Mul(*rest)
+    factors = Mul.make_args(equation.body) if equation.is_sum else ()
+    apart = [f for f in factors if isinstance(f, equal) and not set(indices(f)) & set(equation.reduced)]
+    body = Mul(*[factor for factor in factors if factor not in apart]) if apart else equation.body
     if not apart or set(indices(body)) >= set(equation.domain):
         yield equation
         return

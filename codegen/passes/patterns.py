@@ -36,19 +36,19 @@ class Patterns:
         if key not in self._found:
             places = {index: (place, index.upper) for place, index in enumerate(order)}
 
-            def number(content: Hashable) -> int:
-                return self._numbers.setdefault(content, len(self._numbers))
-
             def place(subscript: Expr) -> Hashable:
-                """An index by its place; a sum of indices by the number of its pattern."""
-                plain = is_leaf(subscript) and not isinstance(subscript, Indexed)
+                """What is no index of these: a sum of some by the number of its pattern, all else as it is."""
                 # The number of a sum is no subscript: x[i + 2] is not x[5], whichever number i + 2 has.
-                return places.get(subscript, subscript) if plain else (Indexed, fold(subscript, step))
+                plain = is_leaf(subscript) and not isinstance(subscript, Indexed)
+                return subscript if plain else (Indexed, fold(subscript, step))
 
             def step(node: Basic, arguments: list[int]) -> int:
+                content: Hashable
                 if isinstance(node, Indexed):
-                    return number((Indexed, node.base, *map(place, node.indices)))
-                return number(_content(node, arguments, places))
+                    content = Indexed, node.base, *[places.get(i) or place(i) for i in node.indices]
+                else:
+                    content = _content(node, arguments, places)
+                return self._numbers.setdefault(content, len(self._numbers))
 
             self._found[key] = fold(expression, step)
         return self._found[key]

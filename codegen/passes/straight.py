@@ -53,8 +53,7 @@ def heads(graph: Graph) -> set[type[Basic]]:
     """The classes of the operations of a graph without indices."""
     formulas = graph.formulas
     assert formulas is not None
-    found = (formulas.nodes.heads[node] for node in formulas.nodes.postorder(formulas.roots(graph.outputs)))
-    return {head for head in found if isinstance(head, type)}
+    return formulas.nodes.operations(formulas.roots(graph.outputs))
 
 
 def _is_composite(nodes: Nodes, node: Node) -> bool:

@@ -16,10 +16,12 @@ from codegen.ir.equation import Variable
 from codegen.ir.graph import Graph
 from codegen.read.build import BODY_DEPTH, Reader
 from codegen.read.declare import (
+    Entries,
     GivenKey,
     Key,
     branches,
     by_name,
+    entries_of,
     input_variable,
     is_branch,
     key_scope,
@@ -94,8 +96,12 @@ def from_expressions(
         if isinstance(given, Symbol):
             reader.written[given.name] = given
     reader.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
+    of_arrays = entries_of(arrays, entries)
     for key, value in entries.items():
-        _add(reader, key, value, entries)
+        if isinstance(key, Indexed):
+            _add_elements(reader, key, entries, of_arrays[base_name(key)])
+        else:
+            _add(reader, key, value)
     return Graph(tuple(_limited(v, reader.limits) for v in variables), tuple(reader.equations), tuple(assigned))
 
 
@@ -123,27 +129,26 @@ def _checked_outputs(outputs: Mapping[Key, object]) -> dict[str, Variable]:
     return arrays
 
 
-def _add(reader: Reader, key: Key, value: object, entries: Mapping[Key, object]) -> None:
-    keys = tuple(entries)
-    scope = key_scope(key, keys)
-    if scope is None:
-        return
-    if isinstance(key, Indexed):
-        variable = reader.arrays[base_name(key)]
-        if is_branch(key, variable):
-            return  # of the entry that is general on that axis
-        target = variable[tuple(scope.value(i) for i in key.indices)]
-        parts = [(_scalar(inner, entries[other]), inner) for other, inner in branches(key, scope, variable, keys)]
-        if parts:
-            reader.assign_by_parts(target, [*parts, (_scalar(scope, value), scope)])
-        else:
-            reader.assign(target, _scalar(scope, value), scope)
-    elif is_matrix(value):
-        _add_matrix(reader, key, value, scope)
+def _add_elements(reader: Reader, key: Indexed, values: Mapping[Key, object], entries: Entries) -> None:
+    scope, variable = key_scope(key, entries), entries.variable
+    if scope is None or is_branch(key, variable):
+        return  # all its elements have entries of their own, or it is a branch of the one that is general on that axis
+    target = variable[tuple(scope.value(i) for i in key.indices)]
+    parts = [(_scalar(inner, values[other]), inner) for other, inner in branches(key, scope, entries)]
+    if parts:
+        reader.assign_by_parts(target, [*parts, (_scalar(scope, values[key]), scope)])
     else:
-        variable = Variable(key)
+        reader.assign(target, _scalar(scope, values[key]), scope)
+
+
+def _add(reader: Reader, name: str, value: object) -> None:
+    scope = Scope(f"the output {name!r}")
+    if is_matrix(value):
+        _add_matrix(reader, name, value, scope)
+    else:
+        variable = Variable(name)
         reader.assign(variable.symbol, _scalar(scope, value), scope)
-        reader.known[key] = variable
+        reader.known[name] = variable
 
 
 def _scalar(scope: Scope, value: object) -> Expr:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias, TypeGuard
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from sympy import Add, And, Eq, Expr, Idx, Indexed, IndexedBase, Integer, MatrixSymbol, Symbol, expand
 from sympy.core.basic import Basic
 from sympy.matrices.matrixbase import MatrixBase
 
+from codegen.cached import cached_property
 from codegen.errors import GraphError
 from codegen.ir.equation import Kind, Variable
 from codegen.ir.ranges import Known, is_natural, missing, on_axis, simplified
@@ -167,7 +169,52 @@ def _uses(label: str, key: Key, body: object) -> Iterator[tuple[Extent | None, .
             stack.extend((argument, scope) for argument in node.args)
 
 
-def key_scope(key: Key, others: Sequence[Key] = ()) -> Scope | None:
+@dataclass(frozen=True)
+class Entries:
+    """The entries of one array: which assign one place of an axis by itself, and which may be branches of others."""
+
+    variable: Variable
+    keys: tuple[Indexed, ...]
+
+    @cached_property
+    def _numbers(self) -> Mapping[Indexed, int]:
+        return {key: number for number, key in enumerate(self.keys)}
+
+    def precedence(self, key: Indexed) -> tuple[int, int]:
+        """The lesser counts where two have an element in common: the more special, of equally special the earlier."""
+        return -sum(map(is_place, key.indices)), self._numbers[key]
+
+    @cached_property
+    def single(self) -> Mapping[int, Sequence[Indexed]]:
+        """By axis the keys with an integer there."""
+        found: dict[int, list[Indexed]] = {}
+        for key in self.keys:
+            for axis, subscript in enumerate(key.indices):
+                if isinstance(subscript, Integer):
+                    found.setdefault(axis, []).append(key)
+        return found
+
+    @cached_property
+    def partial(self) -> Sequence[Indexed]:
+        """The keys with a place that an axis may lack, or that is counted from its end, by precedence."""
+        found = [key for key in self.keys if any(map(_may_be_absent, key.indices, self.variable.shape))]
+        return sorted(found, key=self.precedence)
+
+
+def _may_be_absent(subscript: Expr, n: Extent) -> bool:
+    return is_from_end(subscript) or (isinstance(subscript, Integer) and is_symbolic(n))
+
+
+def entries_of(arrays: Mapping[str, Variable], keys: Iterable[Key]) -> dict[str, Entries]:
+    """The entries of each array, by its name."""
+    found: dict[str, list[Indexed]] = {name: [] for name in arrays}
+    for key in keys:
+        if isinstance(key, Indexed):
+            found[base_name(key)].append(key)
+    return {name: Entries(arrays[name], tuple(own)) for name, own in found.items()}
+
+
+def key_scope(key: Key, entries: Entries | None = None) -> Scope | None:
     """The scope of an entry: the indices of its key, without the elements that others assign by themselves.
 
     An index then counts from the first element that is left, and stands for a sum. None if none is left.
@@ -178,7 +225,7 @@ def key_scope(key: Key, others: Sequence[Key] = ()) -> Scope | None:
             if not is_place(subscript):
                 index, shift = _shifted(scope.place, subscript)
                 n = key_extent(scope.place, index)
-                singles = _singles(key, axis, others)
+                singles = set[int]() if entries is None else _singles(key, axis, entries)
                 first, last = _left(range(shift, shift + n) if isinstance(n, int) else None, shift, singles)
                 while not isinstance(n, int) and first > 1 and first - 1 in singles:
                     first -= 1  # an axis of symbolic length may lack it: a branch of the general entry
@@ -189,32 +236,19 @@ def key_scope(key: Key, others: Sequence[Key] = ()) -> Scope | None:
     return scope
 
 
-def _singles(key: Indexed, axis: int, others: Sequence[Key]) -> set[int]:
+def _singles(key: Indexed, axis: int, entries: Entries) -> set[int]:
     """The elements along an axis that other keys, more special ones or earlier, assign by themselves."""
     found: set[int] = set()
-    before = True
-    for other in others:
-        if other is key:
-            before = False
-        elif _is_of(other, key):
-            special = _places(other) - _places(key)
+    for other in entries.single.get(axis, ()):
+        if other.rank == key.rank and entries.precedence(other) < entries.precedence(key):
             covers = all(
                 not isinstance(theirs, Integer) or theirs == own
                 for place, (theirs, own) in enumerate(zip(other.indices, key.indices))
                 if place != axis
             )
-            if isinstance(other.indices[axis], Integer) and covers and (special > 0 or (special == 0 and before)):
+            if covers:
                 found.add(int(other.indices[axis]))
     return found
-
-
-def _is_of(other: Key, key: Indexed) -> TypeGuard[Indexed]:
-    """Whether two keys are of one array."""
-    return isinstance(other, Indexed) and base_name(other) == base_name(key) and other.rank == key.rank
-
-
-def _places(key: Indexed) -> int:
-    return sum(map(is_place, key.indices))
 
 
 def is_from_end(subscript: Expr) -> bool:
@@ -253,15 +287,11 @@ def is_branch(key: Indexed, variable: Variable) -> bool:
     )
 
 
-def branches(key: Indexed, scope: Scope, variable: Variable, keys: Sequence[Key]) -> list[tuple[Indexed, Scope]]:
-    """The entries that are branches of this one, each with its indices and the condition under which it counts.
-
-    More special ones come first, of equally special ones the earlier.
-    """
-    mine = keys.index(key)
-    others = [(-_places(other), number, other) for number, other in enumerate(keys) if _is_of(other, key)]
-    prior = sorted(entry for entry in others if entry[:2] < (-_places(key), mine))
-    found = ((other, _branch(key, scope, other)) for _, _, other in prior if is_branch(other, variable))
+def branches(key: Indexed, scope: Scope, entries: Entries) -> list[tuple[Indexed, Scope]]:
+    """The entries that are branches of this one, each with its indices and the condition under which it counts."""
+    mine = entries.precedence(key)
+    prior = (other for other in entries.partial if other.rank == key.rank and entries.precedence(other) < mine)
+    found = ((other, _branch(key, scope, other)) for other in prior if is_branch(other, entries.variable))
     return [(other, branch) for other, branch in found if branch is not None]
 
 

@@ -173,8 +173,16 @@ class Span:
 class Writer:
     """The equations of layers, as they are written one after the other."""
 
-    def __init__(self, layers: Sequence[Written], given: Shape, inputs: Iterable[Variable], training: bool) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Written],
+        given: Shape,
+        inputs: Iterable[Variable],
+        parameters: Iterable[Variable],
+        training: bool,
+    ) -> None:
         self._inputs = {variable.name: variable for variable in inputs}
+        self._parameters = {variable.name: variable for variable in parameters}
         self.builder = Builder()
         self.training = training
         self.number = 0
@@ -195,10 +203,7 @@ class Writer:
         for layer in layers:
             span = Span(layer, self._depth, layer.shape(given), () if layer.branches else self._next_parameters())
             self.spans.append(span)
-            own = {
-                name.removesuffix(str(self.number)): Variable(name, parameter.unmerged)
-                for name, parameter in span.parameters
-            }
+            own = {name.removesuffix(str(self.number)): self._parameters[name] for name, _ in span.parameters}
             self._depth += 1
             x = layer.write(Place(self, given, own, self._letters.get(self.number, "h"), span.own), x)
             self._depth -= 1

@@ -29,7 +29,7 @@ from codegen.functions import (
 )
 from codegen.ir.cells import Cell
 from codegen.ir.nodes import Nodes
-from codegen.numeric import evaluate_exactly, rounded
+from codegen.numeric import evaluate, evaluate_exactly, rounded
 from codegen.passes import straight
 from codegen.passes.straight import count_nodes, is_large
 from codegen.schedule import line
@@ -67,6 +67,29 @@ def test_derivatives_of_nodes_are_those_of_sympy(formula: Expr) -> None:
         for (row,) in (forward, reverse):
             found = floats(nodes.written(row.get(number, nodes.zero)))
             assert found == pytest.approx(expected, rel=1e-13, abs=1e-13)
+
+
+def test_a_large_formula_without_a_real_derivative_is_refused_as_a_small_one() -> None:
+    terms = sum(sin(n * y) * cos(z + n) for n in range(1, 80))
+    large = codegen.from_expressions({"f": Pow(-2, x) + terms}, [x, y, z])
+    assert is_large(large)
+    with pytest.raises(codegen.DerivationError, match=r"the derivative of \(-2\)\*\*x by x contains log\(2\) \+ I\*pi"):
+        codegen.gradient(large, "f", ["x"])
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=str)
+def test_second_derivatives_of_large_formulas_are_those_of_small_ones(formula: Expr) -> None:
+    many = sum(sin(n * z) * cos(z + n) for n in range(1, 80))
+    large, small = (codegen.from_expressions({"f": formula + rest}, [x, y, z]) for rest in (many, 0))
+    assert is_large(large)
+    given = {symbol.name: np.array(value) for symbol, value in POINT.items()}
+    found, expected = (_values(codegen.hessian(graph, "f", ["x", "y"]), given) for graph in (large, small))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def _values(graph: codegen.Graph, given: dict[str, np.ndarray]) -> list[float]:
+    values = evaluate(graph, given)
+    return [float(values[name]) for name in graph.outputs[1:]]
 
 
 def test_the_formulas_have_every_plain_function() -> None:

@@ -51,8 +51,9 @@ def hessian(graph: Graph, of: Named, wrt: Wrt | None = None, *, samples: bool = 
     ('e', 'dde/da/da', 'dde/da/db', 'dde/db/db')
     """
     vertex, names = asked(graph, of, wrt)
-    if not graph.variable(vertex).shape and (formulas := Straight.of(graph, vertex, names)) is not None:
-        return straight.hessian(formulas, vertex, names)
+    formulas = None if graph.variable(vertex).shape else Straight.of(graph, vertex, names)
+    if formulas is not None and (derived := straight.hessian(formulas, vertex, names)) is not None:
+        return derived
     prepared, of, names = prepare(graph, of, wrt)
     form = per_sample if samples else dense
     if prepared.variable(of).shape:

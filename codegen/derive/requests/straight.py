@@ -12,7 +12,7 @@ from math import prod
 from sympy import Add, Mul, Pow, acos, acosh, asin, asinh, atan, atan2, atanh, cos, exp, log, sin, tan, tanh
 
 from codegen.derive.accumulation import slope
-from codegen.derive.nodes import Derivation, Slopes
+from codegen.derive.nodes import Derivation, Slopes, is_differentiable
 from codegen.functions import absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
@@ -52,7 +52,7 @@ class Straight:
         if formulas is None or not is_fixed(graph.variable(of).shape):
             return None
         roots = formulas.of_variable(of)
-        if not all(head in PLAIN for head in operations(formulas.nodes, roots)):
+        if not PLAIN.issuperset(formulas.nodes.operations(roots)) or not _are_differentiable(formulas.nodes, roots):
             return None
         straight = Straight(graph, formulas)
         straight.put(graph.variable(of), roots)
@@ -86,9 +86,8 @@ class Straight:
         return [{numbers[n]: node for n, node in row.items()} for row in derivation.slopes(mode)]
 
 
-def operations(nodes: Nodes, roots: Sequence[Node]) -> set[object]:
-    """The classes of the operations that some nodes are computed by."""
-    return {nodes.heads[node] for node in nodes.postorder(roots) if nodes.operands[node]}
+def _are_differentiable(nodes: Nodes, roots: Sequence[Node]) -> bool:
+    return all(is_differentiable(nodes, node) for node in nodes.postorder(roots))
 
 
 def gradient(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:
@@ -128,10 +127,15 @@ def entries(
     return found
 
 
-def hessian(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:
-    """The graph with outputs ``of`` and the blocks of its Hessian, a triangle of each that has two."""
+def hessian(straight: Straight, of: str, wrt: Sequence[str]) -> Graph | None:
+    """The graph with outputs ``of`` and the blocks of its Hessian, a triangle of each that has two.
+
+    None where first derivatives have branches, as that of x^y by y has.
+    """
     nodes = straight.nodes
     (first,) = straight.slopes(straight.found.of_variable(of), wrt, "reverse")
+    if not _are_differentiable(nodes, list(first.values())):
+        return None
     elements = sorted(first)
     found = straight.slopes([first[element] for element in elements], wrt, "forward")
     second = dict(zip(elements, found))
