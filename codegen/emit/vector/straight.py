@@ -17,7 +17,6 @@ from sympy.core.basic import Basic
 from codegen.dtypes import Dtype
 from codegen.emit import special, vectormath
 from codegen.emit.lanes import FORMATS, Lanes
-from codegen.emit.vector.interface import WORKSPACES
 from codegen.emit.vector.plan import StraightPlan
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
@@ -105,9 +104,11 @@ class _Text:
             lines.append(f"define internal void @{self.symbol}_block{number}({parameters}) {attribute} nounwind {{")
             lines += self.body(block)
             lines.append("  ret void\n}")
-        words = self.table.words - len(WORKSPACES) + WORKSPACES.index("shared")
         lines.append(f"define internal void @{self.symbol}_run(ptr %words, ptr %results) nounwind {{")
-        for name, word in [("%work", words), *((f"%a{number}", number) for number in self.arrays)]:
+        for name, word in [
+            ("%work", self.table.workspace_word("shared")),
+            *((f"%a{number}", number) for number in self.arrays),
+        ]:
             label = name[1:]
             lines.append(f"  %p.{label} = getelementptr i64, ptr %words, i64 {word}")
             lines.append(f"  %i.{label} = load i64, ptr %p.{label}")
