@@ -126,17 +126,19 @@ class Writer:
             )
         if isinstance(kind, ir.IntType) != isinstance(value.type, ir.IntType):
             raise EmitError(f"signature: found {parameter.type} for the {slot.kind} input {slot.name!r}")
-        wide = self._widened(value) if isinstance(value.type, ir.IntType) else self._converted(value, kind)
+        wide = self._widened(parameter, value) if isinstance(value.type, ir.IntType) else self._converted(value, kind)
         builder.store(wide, builder.bitcast(builder.gep(table, [INT(number)]), kind.as_pointer()))
 
     def _length(self, name: str) -> ir.Value:
         parameter, value = self._named(name, "the length")
         if parameter.pointer or not isinstance(value.type, ir.IntType):
             raise EmitError(f"signature: found {parameter.type} for the length {name!r}, expected a whole number")
-        return self._widened(value)
+        return self._widened(parameter, value)
 
-    def _widened(self, value: ir.Value) -> ir.Value:
-        return value if value.type == INT else self.builder.sext(value, INT)
+    def _widened(self, parameter: Parameter, value: ir.Value) -> ir.Value:
+        if value.type == INT:
+            return value
+        return (self.builder.zext if parameter.type == "unsigned" else self.builder.sext)(value, INT)
 
     def _pointer(self, slot: Slot) -> ir.Value:
         parameter, value = self._named(slot.name, "the array" if slot.shape else "the output")
