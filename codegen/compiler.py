@@ -211,13 +211,14 @@ def compile(
     ``schedule`` is how: ``unrolled`` (straight-line code), ``loops`` (fused loops), ``tiled`` (tiles of samples go
     through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
-    program itself), or ``auto``, vector wherever every function has a vector form. ``tier="quick"`` leaves the code as
-    it is written, with the same bits: large formulas compile in a fifth of the time. ``threads`` may work at one call,
-    on chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists of inputs (or
-    outputs) that are passed as one flat array, laid end to end in that order. Real arrays have the ``dtype``
-    (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
+    program itself), or ``auto``, vector wherever every function has a vector form; a :class:`ReadableCodeWarning` says
+    what has none. ``tier="quick"`` leaves the code as it is written, with the same bits: large formulas compile in a
+    fifth of the time. ``threads`` may work at one call, on chunks of samples; the results are the same to the bit for
+    any number. ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end
+    in that order. Real arrays have the ``dtype`` (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64,
+    all C-contiguous.
 
-    Raises :class:`EmitError` for an unknown dtype, schedule or emitter, a bad pack, or a function that has no
+    Raises :class:`EmitError` for an unknown dtype, schedule, emitter or tier, a bad pack, or a function that has no
     translation.
 
     >>> from codegen import from_expressions, gradient

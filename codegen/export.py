@@ -189,9 +189,7 @@ class Request:
         """The graph after the passes, which has no function that C does not have."""
         from codegen.emit.c.dialect import refused
 
-        optimised, _ = optimise(self.graph)
-        _require_forms(optimised, self.graph, refused, "C")
-        return optimised
+        return _optimised(self.graph, refused, "C")
 
     @cached_property
     def packed(self) -> Mapping[str, Sequence[str]]:
@@ -250,8 +248,7 @@ def javascript_files(request: Request) -> Files:
     from codegen.emit.javascript.module import module, self_test
     from codegen.emit.javascript.writer import JavaScriptFunction
 
-    optimised, _ = optimise(request.graph)
-    _require_forms(optimised, request.graph, refused, "JavaScript")
+    optimised = _optimised(request.graph, refused, "JavaScript")
     program, convention = _for_c(optimised, request.schedule), _without(request.layout, request.fixed)
     name = file_name(request.name)
     if name in KEYWORDS | FUNCTIONS:
@@ -312,13 +309,18 @@ Refused: TypeAlias = Callable[[Basic], str | None]
 """What a user calls a function that a language does not have, or None."""
 
 
-def _require_forms(optimised: Graph, written: Graph, refused: Refused, language: str) -> None:
-    """Refuse functions that a language does not have, by the equations as they were written where these have them."""
+def _optimised(written: Graph, refused: Refused, language: str) -> Graph:
+    """The graph after the passes.
+
+    Functions that the language does not have are named by the equations as they were written where these have them.
+    """
+    optimised, _ = optimise(written)
     if next(_refused(optimised, refused), None) is not None:
         name, function = next(chain(_refused(written, refused), _refused(optimised, refused)))
         raise EmitError(
             f"{function}, in the equation of {name!r}, has no form in {language}: compiled functions call SciPy's"
         )
+    return optimised
 
 
 def _refused(graph: Graph, refused: Refused) -> Iterator[tuple[str, str]]:

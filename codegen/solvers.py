@@ -72,8 +72,8 @@ class FlatFunction:
 
     ``of`` is a scalar, for ``scipy.optimize.minimize``, or an array, flattened, for ``least_squares``, ``root`` and
     ``solve_ivp``; with ``sparse`` the Jacobian of an array is a ``scipy.sparse.csr_array``. ``mode`` is that of
-    :func:`~codegen.jacobian`. Each function is derived
-    and compiled when it is first called. All derivatives are exact, and every call gives new arrays of values.
+    :func:`~codegen.jacobian`. Each function is derived and compiled when it is first called. All derivatives are exact,
+    and every call gives new arrays of values.
 
     Raises :class:`EmitError` for data that is missing, unknown or of the wrong shape, and for a length that neither
     data nor x gives; :class:`DerivationError` where there is no derivative.

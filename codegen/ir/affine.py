@@ -33,6 +33,15 @@ class Affine:
         """The form as SymPy writes it."""
         return Add(self.constant, *[Integer(factor) * index for index, factor in self.coefficients])
 
+    @property
+    def negated(self) -> Affine:
+        """−form − 1, which is at least 0 where the form is not.
+
+        >>> affine(Idx("i", 9) - 3).negated.expression
+        2 - i
+        """
+        return Affine(-self.constant - 1, tuple((index, -factor) for index, factor in self.coefficients))
+
     def coefficient(self, index: Idx) -> int:
         """The multiple of an index, 0 if it has none."""
         return next((factor for other, factor in self.coefficients if other == index), 0)

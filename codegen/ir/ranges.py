@@ -219,18 +219,11 @@ def missing(forms: Iterable[Affine], known: Known = NOTHING) -> tuple[Basic, ...
     for form in forms:
         if not known.says(form):
             condition = comparison(form)
-            if condition == False or NOTHING.says(_negated(form)):  # noqa: E712 - a SymPy boolean
+            if condition == False or NOTHING.says(form.negated):  # noqa: E712 - a SymPy boolean
                 return None
             if condition != True:  # noqa: E712
                 found[condition] = None
     return tuple(found)
-
-
-def _negated(form: Affine) -> Affine:
-    """−form − 1, which is at least 0 where the form is not."""
-    found = affine(-form.expression - 1)
-    assert found is not None
-    return found
 
 
 def asked_of(reference: Expr, known: Known = NOTHING) -> tuple[Basic, ...] | None:
@@ -308,7 +301,7 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
         if forms is None:
             kept.append(part)
             continue
-        if any(NOTHING.says(_negated(form)) for form in forms):
+        if any(NOTHING.says(form.negated) for form in forms):
             return sympy.false
         known = Known.of(*kept, *parts[number + 1 :])
         if not all(known.says(form) for form in forms):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from llvmlite import binding, ir
 
+from codegen.dtypes import dtype_name
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
+from codegen.emit.vector.plan import ITEM
 from codegen.emit.vector.values import BYTE, INT
 from codegen.errors import EmitError
-from codegen.runtime.entry import aligned_memory, freed, workspace_address
+from codegen.runtime.csignature import Parameter, Signature
+from codegen.runtime.entry import ALIGNMENT, aligned_memory, called, freed, put, workspace_address
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import MachineCode, compile_module, load_object
-from codegen.walk import is_fixed, is_symbolic
+from codegen.walk import elements, is_fixed
 
 SYMBOL = "symnn_cfunc"
 TYPES: Mapping[str, ir.Type] = {
@@ -27,28 +29,6 @@ TYPES: Mapping[str, ir.Type] = {
     "intptr_t": INT,
     "npy_intp": INT,
 }
-
-
-class Parameter(Protocol):
-    """One parameter of a signature."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def pointer(self) -> bool: ...
-    @property
-    def name(self) -> str: ...
-
-
-class Signature(Protocol):
-    """A C function's: its text, the type that it returns, and its parameters."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def returns(self) -> str: ...
-    @property
-    def parameters(self) -> Sequence[Parameter]: ...
 
 
 def load_entry(signature: Signature, function: CompiledFunction) -> tuple[int, MachineCode]:
@@ -69,8 +49,8 @@ class Writer:
     def __init__(self, module: ir.Module, signature: Signature, function: CompiledFunction) -> None:
         self.module, self.signature, self.code = module, signature, function.c_function
         self.layout, self.extents = function.layout, function.report.compilation.graph.extents
-        self.dtype = function.report.dtype
-        self.real = FORMATS["float32" if self.dtype == "float32" else "float64"].real
+        self.dtype = dtype_name(function.report.dtype)
+        self.real = FORMATS[self.dtype].real
         types = [BYTE if p.pointer else TYPES[p.type] for p in signature.parameters]
         self.function = ir.Function(module, ir.FunctionType(TYPES[signature.returns], types), SYMBOL)
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
@@ -83,14 +63,14 @@ class Writer:
         table = builder.alloca(INT, self.code.words)
         results = builder.alloca(self.real, max(1, len(self.layout.scalars)))
         for number, extent in enumerate(self.extents):
-            self._put(table, len(slots) + number, self._length(str(extent)))
+            put(builder, table, len(slots) + number, self._length(str(extent)))
         for number, slot in enumerate(self.layout.arguments):
             self._argument(table, number, slot)
         returned = [slot for slot in self.layout.scalars if slot.name not in self.given]
         self._check_results(returned)
-        unwanted = self._sizes(slots)
+        unwanted = self._sizes()
         workspace = workspace_address(self.code)
-        size = self._call(workspace, INT, [table]) if workspace else INT(0)
+        size = called(builder, workspace, INT, [table]) if workspace else INT(0)
         block, memory = aligned_memory(builder, self.module, builder.add(size, INT(sum(unwanted.values()))))
         place = builder.add(builder.ptrtoint(memory, INT), size)
         for number, slot in enumerate(self.layout.arrays, len(self.layout.arguments)):
@@ -98,8 +78,8 @@ class Writer:
             if slot.name in unwanted:
                 address = builder.select(builder.icmp_signed("==", address, INT(0)), place, address)
                 place = builder.add(place, INT(unwanted[slot.name]))
-            self._put(table, number, address)
-        fits = self._call(self.code.address, INT, [table, memory, results])
+            put(builder, table, number, address)
+        fits = called(builder, self.code.address, INT, [table, memory, results])
         for number, slot in enumerate(self.layout.scalars):
             if slot.name in self.given:
                 target = builder.bitcast(self._pointer(slot), self.real.as_pointer())
@@ -136,7 +116,7 @@ class Writer:
     def _argument(self, table: ir.Value, number: int, slot: Slot) -> None:
         builder = self.builder
         if slot.shape:
-            self._put(table, number, builder.ptrtoint(self._pointer(slot), INT))
+            put(builder, table, number, builder.ptrtoint(self._pointer(slot), INT))
             return
         parameter, value = self._named(slot.name, "the input")
         kind = INT if slot.kind == "integer" else self.real
@@ -146,17 +126,19 @@ class Writer:
             )
         if isinstance(kind, ir.IntType) != isinstance(value.type, ir.IntType):
             raise EmitError(f"signature: found {parameter.type} for the {slot.kind} input {slot.name!r}")
-        wide = self._widened(value) if isinstance(value.type, ir.IntType) else self._converted(value, kind)
+        wide = self._widened(parameter, value) if isinstance(value.type, ir.IntType) else self._converted(value, kind)
         builder.store(wide, builder.bitcast(builder.gep(table, [INT(number)]), kind.as_pointer()))
 
     def _length(self, name: str) -> ir.Value:
         parameter, value = self._named(name, "the length")
         if parameter.pointer or not isinstance(value.type, ir.IntType):
             raise EmitError(f"signature: found {parameter.type} for the length {name!r}, expected a whole number")
-        return self._widened(value)
+        return self._widened(parameter, value)
 
-    def _widened(self, value: ir.Value) -> ir.Value:
-        return value if value.type == INT else self.builder.sext(value, INT)
+    def _widened(self, parameter: Parameter, value: ir.Value) -> ir.Value:
+        if value.type == INT:
+            return value
+        return (self.builder.zext if parameter.type == "unsigned" else self.builder.sext)(value, INT)
 
     def _pointer(self, slot: Slot) -> ir.Value:
         parameter, value = self._named(slot.name, "the array" if slot.shape else "the output")
@@ -175,21 +157,7 @@ class Writer:
         found: tuple[Parameter, ir.Value] = self.given[name]
         return found
 
-    def _sizes(self, slots: Sequence[Slot]) -> dict[str, int]:
-        """The bytes of results of a fixed size, in case they are not wanted."""
-        width = 4 if self.dtype == "float32" else 8
-        found = {}
-        for slot in self.layout.arrays:
-            if is_fixed(slot.shape) and not any(map(is_symbolic, slot.shape)):
-                size = width
-                for n in slot.shape:
-                    size *= int(n)
-                found[slot.name] = -(-size // 64) * 64
-        return found
-
-    def _put(self, place: ir.Value, number: int, value: ir.Value) -> None:
-        self.builder.store(value, self.builder.gep(place, [INT(number)]))
-
-    def _call(self, address: int, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-        kind = ir.FunctionType(result, [value.type for value in arguments])
-        return self.builder.call(self.builder.inttoptr(INT(address), kind.as_pointer()), arguments)
+    def _sizes(self) -> dict[str, int]:
+        """The bytes of results of a fixed size, in case they are not wanted: whole lines of memory."""
+        fixed = (slot for slot in self.layout.arrays if is_fixed(slot.shape))
+        return {slot.name: -(-elements(slot.shape) * ITEM[self.dtype] // ALIGNMENT) * ALIGNMENT for slot in fixed}

@@ -1,4 +1,4 @@
-"""What entry points of one's own share: the address of a workspace's size, and memory for it."""
+"""What entry points of one's own share: words of tables, calls by address, and memory for a workspace."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ STACK = 2048
 """Bytes that are taken from the stack."""
 _Foreign = ctypes.CFUNCTYPE(None).__mro__[1]
 """What every function of ctypes is."""
+
+
+def put(builder: ir.IRBuilder, table: ir.Value, number: int, value: ir.Value) -> None:
+    """Set a word of a table."""
+    builder.store(value, builder.gep(table, [INT(number)]))
+
+
+def called(builder: ir.IRBuilder, address: int, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+    """What the function at an address returns."""
+    signature = ir.FunctionType(result, [value.type for value in arguments])
+    return builder.call(builder.inttoptr(INT(address), signature.as_pointer()), arguments)
 
 
 def workspace_address(code: CFunction) -> int | None:

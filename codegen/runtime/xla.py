@@ -15,7 +15,7 @@ from codegen.dtypes import dtype_name
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT
-from codegen.runtime.entry import aligned_memory, freed, workspace_address
+from codegen.runtime.entry import aligned_memory, called, freed, put, workspace_address
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import compile_module, load_object
@@ -94,23 +94,23 @@ class _Writer:
         made = {slot.name: self._buffer(frame, Frame.RESULTS, n) for n, slot in enumerate(self.layout.results)}
         buffers = [*given, *(made[slot.name] for slot in self.layout.arrays)]
         for number, extent in enumerate(self.extents):
-            self._put(table, len(slots) + number, self._extent(extent, given))
+            put(builder, table, len(slots) + number, self._extent(extent, given))
         batch = self._batch(given[0], self.layout.arguments[0]) if given else INT(1)
         for number, (slot, buffer) in enumerate(zip(slots, buffers)):
             if slot.shape:
-                self._put(table, number, self._word(buffer, Buffer.DATA))
+                put(builder, table, number, self._word(buffer, Buffer.DATA))
         workspace = workspace_address(self.code)
-        size = self._call(workspace, INT, [table]) if workspace else INT(0)
+        size = called(builder, workspace, INT, [table]) if workspace else INT(0)
         block, memory = aligned_memory(builder, self.module, size)
         error = cgutils.alloca_once_value(builder, ir.Constant(BYTE, None))
         with cgutils.for_range(builder, batch, intp=INT) as loop:
             for number, (slot, buffer) in enumerate(zip(slots, buffers)):
                 if slot.shape:
                     first = self._word(buffer, Buffer.DATA)
-                    self._put(table, number, builder.add(first, builder.mul(loop.index, self._bytes(slot, table))))
+                    put(builder, table, number, builder.add(first, builder.mul(loop.index, self._bytes(slot, table))))
                 else:
                     self._copy_number(slot, buffer, loop.index, table, number)
-            fits = self._call(self.code.address, INT, [table, memory, results])
+            fits = called(builder, self.code.address, INT, [table, memory, results])
             with builder.if_then(builder.icmp_signed("==", fits, INT(0)), likely=False):
                 builder.store(self._error(frame), error)
                 loop.do_break()
@@ -180,10 +180,10 @@ class _Writer:
             self.module, "message", cgutils.make_bytearray(b"found integers out of their range\0")
         )
         arguments = builder.alloca(INT, 4)
-        self._put(arguments, 0, INT(28))
-        self._put(arguments, 1, INT(0))
-        self._put(arguments, 2, builder.ptrtoint(text, INT))
-        self._put(arguments, 3, INT(INVALID_ARGUMENT))
+        put(builder, arguments, 0, INT(28))
+        put(builder, arguments, 1, INT(0))
+        put(builder, arguments, 2, builder.ptrtoint(text, INT))
+        put(builder, arguments, 3, INT(INVALID_ARGUMENT))
         signature = ir.FunctionType(BYTE, [INT.as_pointer()])
         create = builder.inttoptr(self._word(api, Api.ERROR_CREATE), signature.as_pointer())
         return builder.call(create, [arguments])
@@ -196,10 +196,3 @@ class _Writer:
 
     def _word(self, place: ir.Value, number: int) -> ir.Value:
         return self.builder.load(self.builder.gep(place, [INT(number)]))
-
-    def _put(self, place: ir.Value, number: int, value: ir.Value) -> None:
-        self.builder.store(value, self.builder.gep(place, [INT(number)]))
-
-    def _call(self, address: int, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-        signature = ir.FunctionType(result, [value.type for value in arguments])
-        return self.builder.call(self.builder.inttoptr(INT(address), signature.as_pointer()), arguments)

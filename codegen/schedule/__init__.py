@@ -55,13 +55,18 @@ def written_out(graph: Graph) -> Graph:
         return graph
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
     # Of an array of which some elements are read, the others go.
-    return prune(simplify(hoist(without_lookups(graph)).unroll()))
+    return prune(simplify(_hoisted(graph).unroll()))
+
+
+def _hoisted(graph: Graph) -> Graph:
+    """What every schedule begins with: no lookups, and what depends on fewer indices by itself."""
+    return hoist(without_lookups(graph))
 
 
 @once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
-    return _in_phases(merge_sums(hoist(without_lookups(graph))), "loops", None, {})
+    return _in_phases(merge_sums(_hoisted(graph)), "loops", None, {})
 
 
 def tiled(graph: Graph) -> Program:
@@ -69,7 +74,7 @@ def tiled(graph: Graph) -> Program:
 
     Raises :class:`EmitError` for a graph without samples, or whose samples depend on each other.
     """
-    found = tile_graph(hoist(without_lookups(graph)))
+    found = tile_graph(_hoisted(graph))
     if found is None:
         raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
     merged, kernels = merge_sums(*found), found[1]
@@ -87,7 +92,7 @@ def tiled(graph: Graph) -> Program:
 
 def blas(graph: Graph) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
-    isolated, products = isolate(hoist(without_lookups(graph)))
+    isolated, products = isolate(_hoisted(graph))
     if not products:
         return _in_phases(isolated, "blas", None, {})
     statements: list[Statement] = []

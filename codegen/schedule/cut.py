@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy
-from sympy import Add, Expr, Idx, Integer
+from sympy import Expr, Idx, Integer
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
@@ -69,7 +69,7 @@ class Part:
             holds = isinstance(node, Relational)
             if all(map(known.says, forms)):
                 return sympy.true if holds else Integer(1)
-            if any(known.says(_negated(form)) for form in forms):
+            if any(known.says(form.negated) for form in forms):
                 return sympy.false if holds else Integer(0)
             return None
 
@@ -89,7 +89,7 @@ def parts(
     for body, is_sum in bodies:
         if is_sum or _asks(body):
             found.update(dict.fromkeys(_thresholds(body, index, inside)))
-    within = dict.fromkeys(form if form.coefficient(index) > 0 else _negated(form) for form in ranges)
+    within = dict.fromkeys(form if form.coefficient(index) > 0 else form.negated for form in ranges)
     cuts = _cuts(index, within)
     if found and len(found) <= CONDITIONS:
         more = _cuts(index, {**within, **found})
@@ -156,7 +156,7 @@ def _thresholds(body: Expr, index: Idx, inside: Collection[Idx]) -> Iterator[Aff
         for form in _forms(node):
             factor = form.coefficient(index)
             if factor and not set(form.indices) & set(inside):
-                yield form if factor > 0 else _negated(form)
+                yield form if factor > 0 else form.negated
 
 
 def _forms(node: Basic) -> tuple[Affine, ...]:
@@ -175,7 +175,7 @@ def is_sum_of_indices(side: Basic) -> bool:
 def _halves(part: Part, form: Affine) -> Iterator[Part]:
     """The values at which a sum is negative, and those at which it is not, where there may be any."""
     known = Known(part.forms)
-    for half, other in ((_negated(form), form), (form, _negated(form))):
+    for half, other in ((form.negated, form), (form, form.negated)):
         if not known.says(other):
             yield Part(part.index, part.forms if known.says(half) else (*part.forms, half))
 
@@ -187,10 +187,3 @@ def _shortest(part: Part) -> Part:
         others = tuple(other for other in forms if other != form)
         forms = others if Known(others).says(form) else forms
     return Part(part.index, tuple(forms))
-
-
-def _negated(form: Affine) -> Affine:
-    """−form − 1, which is at least 0 where the form is not."""
-    found = affine(Add(-form.expression, -1))
-    assert found is not None
-    return found

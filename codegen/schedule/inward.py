@@ -14,7 +14,7 @@ from sympy import Idx, Indexed, Mul
 
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph
-from codegen.schedule.program import Accumulate, Fill, Loop, One, Program, Samples, Set, Statement
+from codegen.schedule.program import Accumulate, Fill, Loop, One, Program, Samples, Set, Statement, nested
 from codegen.schedule.storage import allocate
 from codegen.walk import extent, fresh_names, indices, subscripts
 
@@ -64,10 +64,7 @@ class _Inward:
                 yield replace(statement, body=tuple(self.inside(statement.body)))
             elif isinstance(statement, Fill) and statement.over:
                 yield from self.loop(run)
-                inner: Statement = Loop(self.index, (Fill(statement.equation, statement.target, ()),))
-                for index in reversed(statement.over):
-                    inner = Loop(index, (inner,))
-                yield inner
+                yield nested((*statement.over, self.index), Fill(statement.equation, statement.target, ()))
             elif isinstance(statement, Accumulate) and self.index not in indices(statement.target):
                 sums = self.summed(statement, run)
                 yield from self.loop(run)

@@ -13,7 +13,6 @@ from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
-from codegen.read.scope import ends
 from codegen.walk import Extent, leaves, size, substitute
 
 StorageKey = tuple[str, Pattern]
@@ -171,10 +170,10 @@ class Loop:
         >>> [Loop(index, (), One(value)).certain for index, value in ((j, 4 - i), (j, i + 1), (k, i + 1))]
         [True, False, True]
         """
-        limits = ends(self.mode.value) if isinstance(self.mode, One) else None
-        if limits is None:
+        form = affine(self.mode.value) if isinstance(self.mode, One) else None
+        if form is None:
             return False
-        lowest, highest = limits
+        lowest, highest = form.ends()
         return bool(lowest.is_nonnegative and expand(self.index.upper - highest).is_nonnegative)
 
 
@@ -261,6 +260,13 @@ def _middle(bound: Bound, samples: int) -> int:
 
 
 Statement = Set | Accumulate | Fill | Store | Loop | Contract | Kernel | Samples
+
+
+def nested(outer: Sequence[Idx], statement: Statement) -> Statement:
+    """A statement inside loops over indices, the first of them outermost."""
+    for index in reversed(outer):
+        statement = Loop(index, (statement,))
+    return statement
 
 
 def walk(

@@ -10,9 +10,9 @@ from sympy import Expr, Idx, Integer, expand
 from codegen.cached import cached_property
 from codegen.ir import order
 from codegen.ir.affine import Affine, affine
-from codegen.ir.cells import Cell, overlap
+from codegen.ir.cells import Cell
 from codegen.ir.graph import Equation, Graph
-from codegen.ir.ranges import NOTHING, elements_read
+from codegen.ir.ranges import NOTHING
 from codegen.walk import Extent, as_extent, base_name, extent, references, subscripts
 
 
@@ -48,7 +48,7 @@ class Steps:
         """How far an index is from that of the step that has all that a body reads; None if there is none."""
         shift: Expr | None = None
         for reference in references(body):
-            for equation in self.equations.values() if base_name(reference) in self.axes else ():
+            for equation in self.equations.values():
                 if equation.name != base_name(reference):
                     continue
                 place, written = affine(self.place(reference)), self.place(equation.target)
@@ -66,8 +66,7 @@ class Steps:
         first, last = affine(-shift), affine(expand(self.index.upper - index.upper + shift))
         if first is None or last is None or not (NOTHING.says(first) and NOTHING.says(last)):
             return None
-        ends = (affine(expand(self.index + shift)), affine(expand(index.upper - self.index - shift)))
-        return tuple(form for form in ends if form is not None and not NOTHING.says(form))
+        return _within(self.index + shift, index.upper)
 
     def keeps_order(self) -> bool:
         """Whether no equation reads what a later step computes, or what one step cannot have computed yet."""
@@ -99,12 +98,8 @@ def _has_order(needs: Mapping[Cell, set[Cell]]) -> bool:
 def sources(graph: Graph, equation: Equation) -> Mapping[str, frozenset[Cell]]:
     """The vertices that an equation reads, by the variables that they are of."""
     found: dict[str, frozenset[Cell]] = {}
-    for reference, (name, pattern), *_ in equation.reads:
-        part = elements_read(reference)
-        whole = part == pattern
-        cells = (
-            graph.meeting(Cell(name, pattern)) if whole else [c for c in graph.cells[name] if overlap(part, c.pattern)]
-        )
+    for reference, cells in graph.read_by(equation):
+        name = base_name(reference)
         found[name] = found.get(name, frozenset()) | frozenset(cells)
     return found
 
@@ -149,10 +144,14 @@ def _steps(scan: order.Scan, equations: Mapping[Cell, Equation], by_place: bool)
     forms: dict[Cell, tuple[Affine, ...]] = {}
     for cell, time in times.items():
         moved[cell] = order.moved_to(equations[cell], time, values[cell][time])
-        ends = (index - shifts[cell], extent(time) - 1 + shifts[cell] - index)
-        found = (affine(expand(end)) for end in ends)
-        forms[cell] = tuple(form for form in found if form is not None and not NOTHING.says(form))
+        forms[cell] = _within(index - shifts[cell], extent(time) - 1)
     return Steps(index, scan.step, scan.axes, moved, values, forms)
+
+
+def _within(value: Expr, last: Expr) -> tuple[Affine, ...]:
+    """What has to be at least 0, and is not anyway, for a value to be from 0 to ``last``."""
+    ends = (affine(expand(value)), affine(expand(last - value)))
+    return tuple(form for form in ends if form is not None and not NOTHING.says(form))
 
 
 def _longest(extents: Sequence[Expr]) -> Extent:

@@ -10,26 +10,24 @@ from sympy import Expr, Idx
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.schedule.cut import Part, parts
 from codegen.schedule.loops import step_of, within
-from codegen.schedule.program import Bound, Fill, Kernel, Loop, Scan, Statement
+from codegen.schedule.program import Bound, Fill, Kernel, Loop, Scan, Statement, nested
 from codegen.schedule.scan import Steps, steps_of_scan
-from codegen.walk import base_name, indices, references, reindex
+from codegen.walk import base_name, references, reindex
 
 
 def inside_loops(graph: Graph, kernel: Kernel, index: Idx) -> Statement:
     """A kernel with the loops that say the same, inside the loops over other indices of its target."""
-    inside = within(graph, kernel.equation, kernel.outer, index)
-    found: Statement = replace(kernel, loops=tuple(s for s in inside if not (kernel.kind.adds and isinstance(s, Fill))))
-    for outer in reversed(kernel.outer):
-        found = Loop(outer, (found,))
-    return found
+    loops = within(graph, kernel.equation, kernel.outer, index)
+    loops = tuple(loop for loop in loops if not (kernel.kind.adds and isinstance(loop, Fill)))
+    return nested(kernel.outer, replace(kernel, loops=loops))
 
 
 def scan_steps(graph: Graph, unit: Sequence[Equation], kernels: Mapping[Cell, Kernel], index: Idx) -> Iterator[Loop]:
     """The loop over the steps of a scan, at each of them what is computed by kernels and what by loops in turn."""
     (steps,) = steps_of_scan(graph, unit)
     bodies = [(equation.body, False) for equation in steps.equations.values()]
-    inside = {i for equation in steps.equations.values() for i in equation.domain} - {steps.index} | {index}
-    found = parts(steps.index, bodies, inside, [form for forms in steps.forms.values() for form in forms])
+    other = {i for equation in steps.equations.values() for i in equation.domain} - {steps.index} | {index}
+    found = parts(steps.index, bodies, other, [form for forms in steps.forms.values() for form in forms])
     begun = False
     for part in found[:: steps.step]:
         alive = [equation for equation in unit if all(map(part.says, steps.forms[equation.cell]))]
@@ -97,8 +95,5 @@ def _at_step(graph: Graph, kernel: Kernel, steps: Steps, part: Part, index: Idx)
         sums=tuple(replace(loop, start=bounds(loop.start), stop=bounds(loop.stop)) for loop in kernel.sums),
         outer=tuple(i for i in kernel.outer if i not in values),
     )
-    inside = within(graph, there.equation, (*there.outer, *indices(steps.index)), index)
-    found: Statement = replace(there, loops=inside)
-    for outer in reversed(there.outer):
-        found = Loop(outer, (found,))
-    return found
+    loops = within(graph, there.equation, (*there.outer, steps.index), index)
+    return nested(there.outer, replace(there, loops=loops))

@@ -8,17 +8,18 @@ samples first, as inputs are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sympy import Add, Expr, Idx, Indexed, Mul, true
 from sympy.core.basic import Basic
 
+from codegen.ir.affine import Affine
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
 from codegen.ir.ranges import conjuncts, guard_of, guarded
 from codegen.schedule.cut import sums_of
 from codegen.schedule.factors import parted, uses
-from codegen.schedule.program import Kernel, KernelKind
+from codegen.schedule.program import Kernel, KernelKind, Loop
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
 from codegen.walk import (
@@ -185,9 +186,12 @@ class _SamplesLast:
             self.operand([self.lanes(f) for f in sides[0]], orders[0], self.before),
             self.operand([self.lanes(f) for f in sides[1]], orders[1], new),
         )
-        kernel = self.kernel(KernelKind.OVER_LANES, equation, self.turned(equation.target), operands, condition)
-        self.kernels[kernel.cell] = replace(
-            self.kernels[kernel.cell],
+        kernel = self.kernel(
+            KernelKind.OVER_LANES,
+            equation,
+            self.turned(equation.target),
+            operands,
+            condition,
             rows=tuple(rows[-1:]),
             columns=(self.index,),
             sums=found[0],
@@ -213,9 +217,7 @@ class _SamplesLast:
             else:
                 operands.append(self.operand([self.lanes(f) for f in right], (j, self.index), new))
         kind = KernelKind.OVER_SAMPLES if columns_in_lanes else KernelKind.ACROSS_LANES
-        kernel = self.kernel(kind, equation, equation.target, operands)
-        self.kernels[kernel.cell] = replace(self.kernels[kernel.cell], rows=(i,), columns=(j,))
-        return [*new, kernel]
+        return [*new, self.kernel(kind, equation, equation.target, operands, rows=(i,), columns=(j,))]
 
     def summed_over_more(self, equation: Equation) -> list[Equation] | None:
         """``target[i, j] += Σ_k,s left[i, k, s]·right[j, k, s]``, at places that depend on indices of loops around."""
@@ -238,19 +240,38 @@ class _SamplesLast:
         if found is None or found[1] or not rows or rows[-1] in outer or size((rows[-1], *columns)) < ROWS * COLUMNS:
             return None
         kernel = self.kernel(
-            KernelKind.ACROSS_LANES, equation, equation.target, (self.lanes(left), self.lanes(right)), condition
-        )
-        self.kernels[kernel.cell] = replace(
-            self.kernels[kernel.cell], rows=(rows[-1],), columns=tuple(columns), sums=found[0], outer=tuple(outer)
+            KernelKind.ACROSS_LANES,
+            equation,
+            equation.target,
+            (self.lanes(left), self.lanes(right)),
+            condition,
+            rows=(rows[-1],),
+            columns=tuple(columns),
+            sums=found[0],
+            outer=tuple(outer),
         )
         return [kernel]
 
     def kernel(
-        self, kind: KernelKind, equation: Equation, target: Expr, operands: Sequence[Expr], condition: Basic = true
+        self,
+        kind: KernelKind,
+        equation: Equation,
+        target: Expr,
+        operands: Sequence[Expr],
+        condition: Basic = true,
+        *,
+        rows: tuple[Idx, ...],
+        columns: tuple[Idx, ...],
+        sums: tuple[Loop, ...] = (),
+        outer: tuple[Idx, ...] = (),
+        when: tuple[Affine, ...] = (),
     ) -> Equation:
+        """The equation with products of operands for its body, where a condition holds, which a kernel computes."""
         products = [Mul(left, right) for left, right in zip(operands[::2], operands[1::2])]
         new = Equation(target, guarded(Add(*products), condition), equation.reduction, equation.reduced)
-        self.kernels[new.cell] = Kernel(kind, new, tuple(operands))
+        self.kernels[new.cell] = Kernel(
+            kind, new, tuple(operands), rows=rows, columns=columns, sums=sums, outer=outer, when=when
+        )
         return new
 
     def operand(self, factors: Sequence[Expr], order: tuple[Idx, ...], new: list[Equation]) -> Expr:

@@ -75,6 +75,12 @@ def test_integers_out_of_their_range_are_refused() -> None:
     assert np.isnan(f(3, pointer(weights)))
 
 
+@pytest.mark.parametrize(("kind", "given"), [("unsigned", 2**32 - 1), ("int", -1), ("int64_t", 2**40)])
+def test_whole_numbers_are_what_their_type_says(kind: str, given: int) -> None:
+    graph = Graph((Variable("k", (), "integer"),), (Equation(RESULT.symbol, 2 * Variable("k").symbol),), ("result",))
+    assert cfunc(graph, f"double ({kind} k)").ctypes(given) == 2 * given
+
+
 def test_a_large_array_takes_memory_of_its_own() -> None:
     f = cfunc(ENERGY, "double (const double *line, int64_t n)").ctypes
     line = np.random.default_rng(0).normal(size=100_000)

@@ -252,9 +252,7 @@ class Writer(ValueWriter):
 
     def lines(self) -> Iterator[str]:
         f = self.function
-        body = [*self.checks(), *self.block(self.program.statements, 1, {}), *self.scalars()]
-        code = "\n".join(line for line in body if not line.lstrip().startswith("//"))
-        used = set(re.findall(r"\w+", code))
+        body, used = self.body()
         views = [line for name, line in self.views() if name in used]
         used.update(re.findall(r"\w+", "\n".join(views)))
         yield f"int {f.name}("
@@ -267,6 +265,12 @@ class Writer(ValueWriter):
         yield from body
         yield "    return 0;"
         yield "}"
+
+    def body(self) -> tuple[list[str], set[str]]:
+        """What stands between the declarations and the end, and the words in it."""
+        lines = [*self.checks(), *self.block(self.program.statements, 1, {}), *self.scalars()]
+        code = "\n".join(line for line in lines if not line.lstrip().startswith("//"))
+        return lines, set(re.findall(r"\w+", code))
 
     def checks(self) -> Iterator[str]:
         """Parameters out of range end the function before it has written anything."""
@@ -512,15 +516,17 @@ class Writer(ValueWriter):
 
     def zeros(self, target: Expr, over: Iterable[Idx], scope: Scope) -> list[str]:
         """Loops that fill a target with zeros."""
-        lines, inner = [], dict(scope)
+        heads, inner = self.heads(over, scope)
+        return [*heads, f"{'    ' * len(heads)}{self.text_of(target, inner)} = {self.number(0.0)};"]
+
+    def heads(self, over: Iterable[Idx], scope: Scope) -> tuple[list[str], Scope]:
+        """Loops over indices, each inside the one before and without braces, and the names inside them."""
+        heads, inner = list[str](), dict(scope)
         for depth, index in enumerate(over):
-            inner[index] = self.index_name(index, inner)
-            name = inner[index]
-            lines.append(
-                f"{'    ' * depth}for ({self.words.counter} {name} = 0; {name} < {self.stop(index)}; ++{name})"
-            )
-        lines.append(f"{'    ' * len(lines)}{self.text_of(target, inner)} = {self.number(0.0)};")
-        return lines
+            name = inner[index] = self.index_name(index, inner)
+            head = f"for ({self.words.counter} {name} = 0; {name} < {self.stop(index)}; ++{name})"
+            heads.append("    " * depth + head)
+        return heads, inner
 
     def statement(self, statement: Statement, scope: Scope, begun: list[int]) -> Iterator[str]:
         if isinstance(statement, Contract):
@@ -543,14 +549,11 @@ class Writer(ValueWriter):
                 yield from ACCUMULATE[statement.equation.monoid](self, target, value)
 
     def fill(self, statement: Fill, value: str, scope: Scope, begun: list[int]) -> Iterator[str]:
-        inner = dict(scope)
         yield from self.declaring(statement, begun)
-        for depth, index in enumerate(statement.over):
-            inner[index] = self.index_name(index, inner)
-            name, stop = inner[index], self.function.extent_name(extent(index))
-            yield f"{'    ' * depth}for ({self.words.counter} {name} = 0; {name} < {stop}; ++{name})"
+        heads, inner = self.heads(statement.over, scope)
+        yield from heads
         target = self.text_of(statement.target, inner)
-        yield f"{'    ' * len(statement.over)}{self.assigning(statement.target, begun, True)}{target} = {value};"
+        yield f"{'    ' * len(heads)}{self.assigning(statement.target, begun, True)}{target} = {value};"
 
     def declaring(self, statement: Set | Accumulate | Fill, begun: list[int]) -> Iterator[str]:
         """Local numbers that begin here and are not what the statement assigns."""

@@ -57,9 +57,7 @@ class JavaScriptWriter(Writer):
 
     def lines(self) -> Iterator[str]:
         f = self.function
-        body = [*self.checks(), *self.block(self.program.statements, 1, {}), *self.scalars()]
-        code = "\n".join(line for line in body if not line.lstrip().startswith("//"))
-        used = set(re.findall(r"\w+", code))
+        body, used = self.body()
         yield f"export function {f.name}({', '.join(name for _, name, _ in f.parameters)}) {{"
         yield from (f"    {line}" for name, line in self.views() if name in used)
         yield from body

@@ -65,8 +65,7 @@ def _across_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
 
 
 def _over_samples(writer: Writer, kernel: Kernel, scope: Scope) -> None:
-    i, j = kernel.equation.free
-    (s,) = kernel.equation.reduced
+    (i,), (j,), (s,) = kernel.rows, kernel.columns, kernel.equation.reduced
     references = (kernel.equation.target, *kernel.operands)
     arrays = [
         (reference, [_step(writer, reference, index) for index in pair])

@@ -17,18 +17,15 @@ from sympy.core.basic import Basic
 from codegen.dtypes import Dtype
 from codegen.emit import special, vectormath
 from codegen.emit.lanes import FORMATS, Lanes
-from codegen.emit.vector.interface import WORKSPACES
 from codegen.emit.vector.plan import StraightPlan
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
 from codegen.functions import power
 from codegen.ir.cells import Cell
-from codegen.schedule.line import CALL, CALL_SIZE, CONSTANT, INPUT, TRUTH, WRITTEN, Group, Value, operands
+from codegen.schedule.line import CALL, CALL_SIZE, LEAVES, TRUTH, WRITTEN, Group, Value, operands
 
 INLINED = 4000
 """Functions are part of the code that calls them up to so many instructions in all."""
-
-
 PLAIN = "plain"
 """The attribute of functions that only have arithmetic, where there is nothing for LLVM to simplify."""
 
@@ -105,11 +102,13 @@ class _Text:
             if not any(self.line.code[group[0]][0] == CALL for group in block):
                 attribute += f' "{PLAIN}"'
             lines.append(f"define internal void @{self.symbol}_block{number}({parameters}) {attribute} nounwind {{")
-            lines += self.body(number, block)
+            lines += self.body(block)
             lines.append("  ret void\n}")
-        words = self.table.words - len(WORKSPACES) + WORKSPACES.index("shared")
         lines.append(f"define internal void @{self.symbol}_run(ptr %words, ptr %results) nounwind {{")
-        for name, word in [("%work", words), *((f"%a{number}", number) for number in self.arrays)]:
+        for name, word in [
+            ("%work", self.table.workspace_word("shared")),
+            *((f"%a{number}", number) for number in self.arrays),
+        ]:
             label = name[1:]
             lines.append(f"  %p.{label} = getelementptr i64, ptr %words, i64 {word}")
             lines.append(f"  %i.{label} = load i64, ptr %p.{label}")
@@ -121,14 +120,14 @@ class _Text:
 
     # --- a block --------------------------------------------------------------------------------------------------
 
-    def body(self, number: int, block: Sequence[Group]) -> list[str]:
+    def body(self, block: Sequence[Group]) -> list[str]:
         """The instructions of one block."""
         self.block, self.known, self.fresh = [], {}, 0
         code, slots, stores = self.line.code, self.line.slots, self.line.stores
         for group in block:
             if code[group[0]][0] == CALL:
                 self.call(group)
-            elif code[group[0]][0] not in _LEAVES:
+            elif code[group[0]][0] not in LEAVES:
                 self.known[group[0]] = self.scalar(group[0])
             for value in group:
                 if value in slots:
@@ -289,7 +288,6 @@ def _literal(value: float, dtype: Dtype) -> str:
     return f"0x{rounded.view(np.uint64):016X}"
 
 
-_LEAVES = frozenset({CONSTANT, INPUT, TRUTH})
 _TRUTHS = frozenset({"compare", "and", "or", "not", TRUTH})
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _RELATIONS = {"==": "oeq", "!=": "une", "<": "olt", "<=": "ole", ">": "ogt", ">=": "oge"}

@@ -45,6 +45,10 @@ class Table:
         """Bytes of a real number."""
         return ITEM[self.plan.dtype]
 
+    def workspace_word(self, name: str) -> int:
+        """The word that holds the address of a workspace."""
+        return self.words - len(WORKSPACES) + WORKSPACES.index(name)
+
     def element(self, slot: Slot) -> ir.Type:
         """The type of the numbers of a slot."""
         return INT if slot.kind == "integer" else FORMATS[self.plan.dtype].real
@@ -128,7 +132,7 @@ class Table:
 
     def space(self, builder: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
         """The address of a workspace."""
-        word = self.word(builder, table, self.words - len(WORKSPACES) + WORKSPACES.index(name))
+        word = self.word(builder, table, self.workspace_word(name))
         return builder.inttoptr(word, FORMATS[self.plan.dtype].real.as_pointer())
 
     def names(self, builder: ir.IRBuilder, table: ir.Value, private: ir.Value | None = None) -> Bindings:
