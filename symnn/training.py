@@ -780,7 +780,7 @@ def _descend(
     if not here.is_finite:
         record.add(Epoch(1, here.loss, None, None, 0.0), record.best.theta)
         return "diverged"
-    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), here, PAIRS)
+    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), here)
     with reporting(shown) as report:
         progress = _Progress(report, settings.epochs, count)
         for number in range(1, settings.epochs + 1):
@@ -804,9 +804,6 @@ def _descend(
                 return "early"
     return "finished"
 
-
-PAIRS = 10
-"""The pairs that L-BFGS keeps, as SciPy's does."""
 
 _NOTHING: tuple[float | None, float | None] = (None, None)
 """The loss and accuracy of rows that are not there."""
