@@ -102,6 +102,15 @@ def features(count: Extent) -> Shape:
     return (Axis(FEATURE, count),)
 
 
+def feature_axis(shape: Shape) -> Axis:
+    """The axis along which numbers mean different things: features, or the channels of an image.
+
+    >>> str(feature_axis(image(3, (8, 8))))
+    'channel 3'
+    """
+    return shape[0] if shape[0].name == CHANNEL else shape[-1]
+
+
 def image(channels: Extent, space: tuple[Extent, ...]) -> Shape:
     """Channels over one or two axes of space."""
     return (Axis(CHANNEL, channels), *map(Axis, SPACES[len(space)], space))
