@@ -235,6 +235,17 @@ def shape_after(layers: Iterable[Layer], given: Shape) -> Shape:
     return given
 
 
+def unbounded_after(layers: Sequence[Layer]) -> bool | None:
+    """Whether what comes out of the last layer can be any number whatever comes in; None: whether what goes in can.
+
+    >>> from symnn.layers.dense import dense
+    >>> from symnn.layers.flatten import flatten
+    >>> unbounded_after([dense(3), flatten()]), unbounded_after([flatten()])
+    (True, None)
+    """
+    return next((u for u in (layer.unbounded for layer in reversed(layers)) if u is not None), None)
+
+
 def require_scores(layers: Sequence[Layer], reading: str) -> None:
     """Raise :class:`FieldError` for a softmax before a loss that has it already."""
     if reading == "classes" and layers and name_of(getattr(layers[-1], "activation", None)) == "softmax":
