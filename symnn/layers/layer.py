@@ -266,24 +266,11 @@ def misfit(kind: str, expected: str, given: Shape) -> FieldError:
     return FieldError(f"{kind} takes {expected}, found values of shape {described(given)}")
 
 
-def whole(value: object, least: int, most: int) -> int:
-    """A whole number of a spec.
-
-    Raises :class:`FieldError`.
-    """
-    value = _number(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise FieldError(f"expected a whole number, found {quote(value)}")
-    if not least <= value <= most:
-        bound = f"at least {least}" if value < least else f"at most {most}"
-        raise FieldError(f"expected a number of {bound}, found {value}")
-    return value
-
-
 # --- fields that several kinds have -------------------------------------------------------------------------------
 
 
-def _number(value: object) -> object:
+def plain_number(value: object) -> object:
+    """A scalar of NumPy as Python's; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -291,7 +278,7 @@ def _activation(value: object) -> object:
     return given("activation", value)
 
 
-UnitsField: TypeAlias = Annotated[int, BeforeValidator(_number), Field(ge=1, le=MAX_EXTENT)]
+UnitsField: TypeAlias = Annotated[int, BeforeValidator(plain_number), Field(ge=1, le=MAX_EXTENT)]
 """A number of units."""
 ActivationField: TypeAlias = Annotated[ActivationLike, PlainValidator(_activation)]
 """None, a row of the table or a formula, and in Python a function of a SymPy expression."""

@@ -11,9 +11,9 @@ from sympy import And, Expr, Integer, Piecewise
 
 from codegen import Index
 from symnn.errors import FieldError
-from symnn.layers.layer import Layer, misfit, whole
+from symnn.layers.layer import Layer, misfit, plain_number
 from symnn.layers.writing import Place, Value
-from symnn.shapes import CHANNEL, SPACES, Shape, described, image
+from symnn.shapes import CHANNEL, SPACES, Shape, described, image, whole
 from symnn.suggest import quote
 
 Sizes: TypeAlias = int | tuple[int, ...]
@@ -34,7 +34,7 @@ def read_sizes(value: object, least: int = 1) -> Sizes:
     given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if not 1 <= len(given) <= max(SPACES):
         raise FieldError(f"expected a whole number, or one for each axis of space, found {quote(value)}")
-    found = tuple(whole(size, least, MOST) for size in given)
+    found = tuple(whole(plain_number(size), least, MOST) for size in given)
     return found if several else found[0]
 
 
