@@ -485,7 +485,10 @@ def _expected(network: Network, code: str, found: Set[str]) -> dict[str, tuple[s
     parameters = {p.name: (code, p.shape) for p in network.layout.values()}
     widths = ((_INPUTS, network.features), (_TARGETS, network.outputs))
     scalings = {tensor: ("F64", (width,)) for pair, width in widths if not found.isdisjoint(pair) for tensor in pair}
-    check = {_X: ("F64", (_CHECKED_ROWS, network.features)), _OUTPUT: (code, (_CHECKED_ROWS, network.outputs))}
+    check = {
+        _X: ("F64", (_CHECKED_ROWS, network.features)),
+        _OUTPUT: (code, (_CHECKED_ROWS, *extents(network.output_shape))),
+    }
     return {**parameters, **scalings, **check}
 
 

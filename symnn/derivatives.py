@@ -8,6 +8,22 @@ from dataclasses import dataclass, field
 from codegen import CompiledFunction, Graph, Variable, compile, jvp, vjp
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
+from symnn.errors import SymnnError
+
+
+def check_count(graph: Graph, arguments: Sequence[object]) -> None:
+    """Raise :class:`SymnnError` unless there is an argument for each input.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> check_count(from_expressions({"e": a * b}, [a, b]), [2.0])
+    Traceback (most recent call last):
+    symnn.errors.SymnnError: found 1 arguments, expected 2: a, b
+    """
+    if len(arguments) != len(graph.inputs):
+        names = ", ".join(v.name for v in graph.inputs)
+        raise SymnnError(f"found {len(arguments)} arguments, expected {len(graph.inputs)}: {names}")
 
 
 # eq=False: two of the same graph are two functions, each compiled when it is first called.
@@ -38,11 +54,6 @@ class Differentiable:
     def outputs(self) -> tuple[Variable, ...]:
         """The variables that it gives."""
         return tuple(self.graph.variable(name) for name in self.graph.outputs)
-
-    @property
-    def real_inputs(self) -> tuple[str, ...]:
-        """The inputs that it can be differentiated by."""
-        return tuple(v.name for v in self.graph.inputs if v.kind == "real")
 
     def pullback(self, of: str, wrt: Sequence[str]) -> Differentiable:
         """Of the inputs, and an array of the shape of the output ``of`` behind them: Σ v · ∂of/∂w for each w."""

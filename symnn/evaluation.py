@@ -137,22 +137,39 @@ class NumberEvaluation:
 
     @classmethod
     def of(
-        cls, targets: Sequence[str], y: np.ndarray, outputs: np.ndarray, mean: np.ndarray | None = None
+        cls,
+        targets: Sequence[str],
+        y: np.ndarray,
+        outputs: np.ndarray,
+        mean: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> NumberEvaluation:
-        """From targets and outputs (S, T); mean (T,): that of the training rows."""
-        with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says
-            error = y - outputs.astype(np.float64)
-            squares = (error**2).mean(axis=0)
-            spread = ((y - y.mean(axis=0)) ** 2).mean(axis=0)
+        """From targets and outputs (S, T); mean (T,): that of the training rows; weights (S,): how much rows count."""
+        with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
+            error, own = y - outputs.astype(np.float64), mean_of_rows(y, weights)
+            base = own if mean is None else mean
+            squares, spread, baseline = (mean_of_rows(e**2, weights) for e in (error, y - own, y - base))
             r2 = np.where((y == y[0]).all(axis=0), np.nan, 1 - squares / spread)
-            base = np.sqrt(((y - (y.mean(axis=0) if mean is None else mean)) ** 2).mean(axis=0))
-            return cls(tuple(targets), r2, np.abs(error).mean(axis=0), np.sqrt(squares), base)
+            mae = mean_of_rows(np.abs(error), weights)
+            return cls(tuple(targets), r2, mae, np.sqrt(squares), np.sqrt(baseline))
 
     def __str__(self) -> str:
         columns = [["target", *self.targets]]
         named = {"R²": self.r2, "MAE": self.mae, "RMSE": self.rmse, "RMSE of the mean": self.baseline}
         columns += [[name, *(f"{value:.3g}" for value in values)] for name, values in named.items()]
         return "\n".join(_table(columns))
+
+
+def mean_of_rows(values: np.ndarray, weights: np.ndarray | None = None) -> Floats:
+    """The mean over the first axis, where rows may count by weights (S,).
+
+    >>> mean_of_rows(np.array([[1.0], [4.0]]), np.array([2.0, 1.0]))
+    array([2.])
+    """
+    found: Floats = (
+        values.mean(axis=0) if weights is None else np.average(values, axis=0, weights=weights.astype(np.float64))
+    )
+    return found
 
 
 Evaluation = ClassEvaluation | NumberEvaluation

@@ -14,7 +14,7 @@ from codegen.functions import absolute, select
 from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
 from symnn.network import Network
-from symnn.samples import example
+from symnn.samples import example, example_inputs
 from symnn.shapes import indices
 
 ROWS = 5
@@ -55,8 +55,9 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
         double *workspace)
     """
     found = _Prediction(trained)
-    x = np.random.Generator(np.random.PCG64(0)).normal(size=(ROWS, trained.network.features))
-    x = trained.network.shaped(x if trained.scaling is None else trained.scaling.restore(x))
+    x = example_inputs(trained.network, np.random.Generator(np.random.PCG64(0)), ROWS)["x"]
+    if trained.scaling is not None:
+        x = trained.network.shaped(trained.scaling.restore(x.reshape(ROWS, -1)))
     real = trained.theta.dtype if dtype is None else dtype
     return Request(found.graph, name, real, constants=found.constants, example={"x": x}, notes=tuple(_notes(trained)))
 

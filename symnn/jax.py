@@ -24,7 +24,7 @@ from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
 from codegen.runtime.xla import handler
 from codegen.walk import is_symbolic
-from symnn.derivatives import Differentiable
+from symnn.derivatives import Differentiable, check_count
 from symnn.errors import SymnnError
 from symnn.extras import extra
 
@@ -75,18 +75,18 @@ class _Call:
         return name
 
     @cached_property
-    def _derived(self) -> dict[tuple[str, str, tuple[str, ...]], _Call]:
+    def _derived(self) -> dict[Differentiable, _Call]:
         return {}
 
     def pushforward(self, of: str, wrt: tuple[str, ...]) -> _Call:
-        if ("forward", of, wrt) not in self._derived:
-            self._derived["forward", of, wrt] = _Call(self.function.pushforward(of, wrt), (self, of, wrt))
-        return self._derived["forward", of, wrt]
+        """That of its function, always the same call: JAX compiles for each anew."""
+        function = self.function.pushforward(of, wrt)
+        return self._derived.setdefault(function, _Call(function, (self, of, wrt)))
 
     def pullback(self, of: str, wrt: tuple[str, ...]) -> _Call:
-        if ("back", of, wrt) not in self._derived:
-            self._derived["back", of, wrt] = _Call(self.function.pullback(of, wrt))
-        return self._derived["back", of, wrt]
+        """That of its function, always the same call."""
+        function = self.function.pullback(of, wrt)
+        return self._derived.setdefault(function, _Call(function))
 
 
 _held: list[Any] = []
@@ -102,14 +102,11 @@ def _capsule(address: int) -> Any:
 
 def _checked(program: _Call, arguments: Sequence[Any]) -> list[Any]:
     """The arguments as arrays of the right type, if their shapes fit each other."""
-    inputs = program.function.graph.inputs
-    if len(arguments) != len(inputs):
-        raise SymnnError(
-            f"found {len(arguments)} arguments, expected {len(inputs)}: {', '.join(v.name for v in inputs)}"
-        )
+    graph = program.function.graph
+    check_count(graph, arguments)
     extents: dict[Any, int] = {}
     found = []
-    for variable, given in zip(inputs, arguments):
+    for variable, given in zip(graph.inputs, arguments):
         array = jax.numpy.asarray(given)
         integer = variable.kind == "integer"
         if integer and not jax.config.jax_enable_x64:

@@ -22,9 +22,11 @@ PATIENCE = 20
 """So many steps in turn that a wall cuts short are enough: each comes ten times nearer to it, or creeps along it."""
 SMALLEST_GAIN = 1e-10
 """A wall is followed no further where that has gained no more than this part of the loss."""
+PAIRS = 10
+"""The pairs that are kept unless said, as SciPy's keeps."""
 
 
-def lbfgs(evaluate: Evaluate, start: Iterate | Standing, memory: int) -> Iterator[Standing]:
+def lbfgs(evaluate: Evaluate, start: Iterate | Standing, memory: int = PAIRS) -> Iterator[Standing]:
     """Where the descent stands after each iterate, from a finite ``start``; ``memory`` pairs are kept.
 
     Each iterate has a lower loss than the one before. They end at one that is stationary, and where no lower loss is

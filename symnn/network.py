@@ -28,7 +28,7 @@ from symnn.given import called, constructed, whole_number
 from symnn.layers.dense import dense
 from symnn.layers.flatten import flatten
 from symnn.layers.flow import Flow
-from symnn.layers.layer import Layer, require_scores, shape_after
+from symnn.layers.layer import Layer, require_scores, shape_after, unbounded_after
 from symnn.layers.node import Node
 from symnn.layers.summary import summary
 from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
@@ -310,8 +310,7 @@ class Network(Shown):
         >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
         False
         """
-        said = (layer.unbounded for layer in reversed(self.layers))
-        return next((found for found in said if found is not None), True) and resolve_loss(self.loss)[0].of_difference
+        return unbounded_after(self.layers) is not False and resolve_loss(self.loss)[0].of_difference
 
     @property
     def input_variables(self) -> tuple[Variable, ...]:

@@ -102,6 +102,15 @@ def features(count: Extent) -> Shape:
     return (Axis(FEATURE, count),)
 
 
+def feature_axis(shape: Shape) -> Axis:
+    """The axis along which numbers mean different things: features, or the channels of an image.
+
+    >>> str(feature_axis(image(3, (8, 8))))
+    'channel 3'
+    """
+    return shape[0] if shape[0].name == CHANNEL else shape[-1]
+
+
 def image(channels: Extent, space: tuple[Extent, ...]) -> Shape:
     """Channels over one or two axes of space."""
     return (Axis(CHANNEL, channels), *map(Axis, SPACES[len(space)], space))
@@ -159,14 +168,25 @@ def _sequence(given: Mapping[Any, Any]) -> Inputs:
     return tuple(found)
 
 
-def _whole(given: Any, path: tuple[str | int, ...] = (), other: str = "") -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise FieldError(f"expected a whole number{other}, found {quote(given)}", path)
-    if given < 1:
-        raise FieldError(f"expected a number of at least 1, found {given}", path)
-    if given > MAX_EXTENT:
-        raise FieldError(f"expected a number of at most {MAX_EXTENT}, found {given}", path)
-    return given
+def _whole(given: object, path: tuple[str | int, ...] = (), other: str = "") -> int:
+    return whole(given, 1, MAX_EXTENT, path, other)
+
+
+def whole(value: object, least: int, most: int, path: tuple[str | int, ...] = (), other: str = "") -> int:
+    """A whole number of a spec.
+
+    >>> whole(0, 1, 9)
+    Traceback (most recent call last):
+    symnn.errors.FieldError: expected a number of at least 1, found 0
+
+    Raises :class:`FieldError` at the path, which says that ``other`` would do too.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(f"expected a whole number{other}, found {quote(value)}", path)
+    if not least <= value <= most:
+        bound = f"at least {least}" if value < least else f"at most {most}"
+        raise FieldError(f"expected a number of {bound}, found {value}", path)
+    return value
 
 
 MAX_EXTENT = 1_000_000

@@ -64,10 +64,6 @@ except ImportError:
         return method
 
 
-MEMORY = 10
-"""The pairs that L-BFGS keeps, as SciPy's does."""
-
-
 @lru_cache(maxsize=64)
 def _model(network: Network, dtype: Dtype) -> Model:
     """One model for all estimators with such a network, which are thus compiled once in a search."""
@@ -86,48 +82,15 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
     _known: ClassVar[tuple[str, ...]] = ("network_", "scaling_", "n_features_in_", "n_outputs_")
     """What a fit knows from its beginning on, and predictions need."""
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any,
-        activation: Any,
-        *,
-        solver: str,
-        alpha: float,
-        batch_size: int | str,
-        learning_rate: str,
-        learning_rate_init: float | None,
-        max_iter: int,
-        tol: float,
-        n_iter_no_change: int,
-        early_stopping: bool,
-        validation_fraction: float,
-        momentum: float,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-        warm_start: bool,
-        dtype: Any,
-        random_state: Any,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.momentum = momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.warm_start = warm_start
-        self.dtype = dtype
-        self.random_state = random_state
+    batch_size: int | str
+    learning_rate_init: float | None
+
+    def _keep(self, given: Mapping[str, Any]) -> None:
+        """Keep the parameters, which are the local names of a constructor, unchecked until the fit.
+
+        They are spelt out in the constructor of each class: there scikit-learn reads them and their defaults.
+        """
+        self.__dict__.update({name: value for name, value in given.items() if name != "self"})
 
     # --- what they do apart -------------------------------------------------------------------------------------------
 
@@ -283,7 +246,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
             here = evaluate(self.theta_.astype(np.float64))
             if not here.is_finite:
                 raise ValueError(f"the loss is {here.loss} at the first parameters, expected a finite one")
-            path = lbfgs(evaluate, here, MEMORY)
+            path = lbfgs(evaluate, here)
             self.n_iter_ = 1
             for number in tasks.subtasks(self.max_iter):
                 at = next(path, None)
@@ -439,14 +402,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         dtype: Any = "float64",
         random_state: Any = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes, activation, solver=solver, alpha=alpha, batch_size=batch_size,
-            learning_rate=learning_rate, learning_rate_init=learning_rate_init, max_iter=max_iter, tol=tol,
-            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            momentum=momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, warm_start=warm_start, dtype=dtype,
-            random_state=random_state,
-        )  # fmt: skip
-        self.class_weight = class_weight
+        self._keep(locals())
 
     @available_if(_learns_in_parts)
     def partial_fit(
@@ -598,14 +554,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):  # type: ignore[misc]
         dtype: Any = "float64",
         random_state: Any = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes, activation, solver=solver, alpha=alpha, batch_size=batch_size,
-            learning_rate=learning_rate, learning_rate_init=learning_rate_init, max_iter=max_iter, tol=tol,
-            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping, validation_fraction=validation_fraction,
-            momentum=momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, warm_start=warm_start, dtype=dtype,
-            random_state=random_state,
-        )  # fmt: skip
-        self.loss = loss
+        self._keep(locals())
 
     def predict(self, X: Any) -> Floats:
         """The numbers (S,) or (S, T), as y had them."""

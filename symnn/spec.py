@@ -355,7 +355,7 @@ class Purpose:
 PURPOSES = (
     Purpose(
         "a network",
-        "symnn train, formulas, check, compare, steps and compile",
+        "symnn train, formulas, summary, check, compare, steps and compile",
         frozenset({"loss", "weight_decay", "l1", "training", "data"}),
     ),
     Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import DTypeLike
 
-from codegen import Graph, optimise
+from codegen import Graph, Variable, optimise
 from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import uses_special
 from codegen.emit.layout import layout
@@ -12,7 +12,6 @@ from codegen.emit.numba import PREAMBLE, describe, functions
 from codegen.schedule import ScheduleName, schedule
 from symnn.errors import SpecError
 from symnn.network import Network
-from symnn.shapes import extents
 
 SELF_TEST = '''
 
@@ -20,7 +19,7 @@ def self_test(samples=5, seed=0):
     """The largest |analytic - numerical|/max(1, |analytic|, |numerical|) of the gradient, by central differences."""
     generator = np.random.Generator(np.random.PCG64(seed))
     theta = generator.normal(0.0, 0.5, PARAMETERS).astype(DTYPE)
-    x = generator.normal(size=(samples, {inputs})).astype(DTYPE)
+    x = {inputs}
     y = {target}
     loss, gradient = value_and_grad(theta, x, y{masks})
     assert np.isfinite(loss) and np.isfinite(gradient).all() and np.isfinite(forward(theta, x)).all()
@@ -55,15 +54,12 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
     The default schedule calls no BLAS, which Numba would take from SciPy. Raises :class:`SpecError` for a network with
     special functions, which come from there too.
     """
-    target = (
-        "generator.integers(0, OUTPUTS, samples)"
-        if network.target.kind == "integer"
-        else ("generator.uniform(0.0, 1.0, (samples, OUTPUTS)).astype(DTYPE)")
-    )
-    shape = extents(network.input_shape)
-    inputs = "INPUTS" if len(shape) == 1 else ", ".join(map(str, shape))
-    shapes = (", ".join(map(str, ("samples", *mask.variable.shape[1:]))) for mask in network.masks)
-    masks = "".join(f", np.ones(({shape}), DTYPE)" for shape in shapes)  # none of the numbers is left out
+    x, y = network.input_variables[0], network.target
+    inputs = _drawn(x, f"normal(size={_shape(x)})")
+    target = _drawn(y, f"uniform(0.0, 1.0, {_shape(y)})")
+    # None of the numbers is left out.
+    masks = "".join(f", np.ones({_shape(mask.variable)}, DTYPE)" for mask in network.masks)
+    features = network.features  # refuses networks that are not one array's
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     real = dtype_name(dtype)
     parts = [_part(network, network.forward_graph, real, chosen, "forward_")]
@@ -80,7 +76,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             "",
             PREAMBLE,
             f"DTYPE = np.{real}",
-            f"INPUTS, OUTPUTS, PARAMETERS = {network.features}, {network.outputs}, {network.parameter_count}",
+            f"INPUTS, OUTPUTS, PARAMETERS = {features}, {network.outputs}, {network.parameter_count}",
             f"PARAMETER_LAYOUT = {parameters!r}",
             "",
             *(text for _, text in parts),
@@ -89,6 +85,17 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             "value_and_grad = gradient_kernel",
         ]
     ) + SELF_TEST.format(target=target, inputs=inputs, masks=masks, tolerance=TOLERANCES[real])
+
+
+def _drawn(variable: Variable, real: str) -> str:
+    """The code that draws random values of a variable, by the method ``real`` of the generator unless of integers."""
+    if variable.kind == "integer":
+        return f"generator.integers(0, {variable.below}, {_shape(variable)})"
+    return f"generator.{real}.astype(DTYPE)"
+
+
+def _shape(variable: Variable) -> str:
+    return f"({', '.join(['samples', *map(str, variable.shape[1:])])})"
 
 
 def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, prefix: str) -> tuple[str, str]:

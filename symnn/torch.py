@@ -14,7 +14,7 @@ import numpy as np
 from codegen import Graph
 from symnn.checkpoint import Checkpoint
 from symnn.choices import Choice, LossLike
-from symnn.derivatives import Differentiable
+from symnn.derivatives import Differentiable, check_count
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.extras import extra
 from symnn.layers.activation import Activation
@@ -48,10 +48,7 @@ def function(graph: Graph) -> Callable[..., Any]:
     by_dtype = {torch.float64: Differentiable(graph, "float64"), torch.float32: Differentiable(graph, "float32")}
 
     def called(*arguments: Any) -> Any:
-        inputs = graph.inputs
-        if len(arguments) != len(inputs):
-            names = ", ".join(v.name for v in inputs)
-            raise SymnnError(f"found {len(arguments)} arguments, expected {len(inputs)}: {names}")
+        check_count(graph, arguments)
         floating = {t.dtype for t in arguments if isinstance(t, torch.Tensor) and t.is_floating_point()}
         if len(floating) > 1 or not floating <= by_dtype.keys():
             raise SymnnError(
@@ -59,7 +56,7 @@ def function(graph: Graph) -> Callable[..., Any]:
             )
         dtype = next(iter(floating), torch.float64)
         tensors = []
-        for variable, given in zip(inputs, arguments):
+        for variable, given in zip(graph.inputs, arguments):
             wanted = torch.int64 if variable.kind == "integer" else dtype
             tensor = given if isinstance(given, torch.Tensor) else torch.as_tensor(given, dtype=wanted)
             if tensor.device.type != "cpu":

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
-from math import inf, isfinite, nan
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any, ClassVar, Literal, overload
 
@@ -26,6 +26,7 @@ from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
+from symnn.evaluation import NumberEvaluation, mean_of_rows
 from symnn.given import called, function
 from symnn.lbfgs import lbfgs
 from symnn.linesearch import Iterate
@@ -521,19 +522,12 @@ def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows
     y = test[1].astype(np.float64)
     weights, by_train = (rows[2] if len(rows) > 2 else None for rows in (test, train))
     output = np.concatenate([model.loss_and_output(theta, *rows)[1] for rows in _chunks(model, test)])
-    output = output.astype(np.float64)
-    with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says, and the spread of equal ones is 0
-        means = [_mean(rows, w) for rows, w in ((y, weights), (train[1].astype(np.float64), by_train))]
-        squares, spread, baseline = (_mean((y - of) ** 2, weights) for of in (output, *means))
+    with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says
+        mean = mean_of_rows(train[1].astype(np.float64), by_train)
+        found = NumberEvaluation.of(data.target_names, y, output, mean, weights)
         scaling = target_scaling(model.network, data)
         unit = 1.0 if scaling is None else scaling.scale
-        r2 = np.where((y == y[0]).all(axis=0), nan, 1 - squares / spread)
-        return Fit(r2, unit * np.sqrt(squares), unit * np.sqrt(baseline))
-
-
-def _mean(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Over the rows, by their weights."""
-    return values.mean(axis=0) if weights is None else np.average(values, axis=0, weights=weights.astype(np.float64))
+        return Fit(found.r2, unit * found.rmse, unit * found.baseline)
 
 
 def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
@@ -663,6 +657,10 @@ class _Record:
         if epoch.score < self.best.score:
             self.best = Best(theta.copy(), epoch.number, epoch.score)
 
+    def has_lost(self, patience: int | None) -> bool:
+        """Whether so many epochs in turn have not been better than the best."""
+        return patience is not None and self.history[-1].number - self.best.number >= patience
+
     def result(
         self,
         stopped: Stopped,
@@ -743,8 +741,7 @@ def _run(
             passed, begun = Passed(), 0.0
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
             found = _evaluate(model, descent.theta, scored) if isfinite(loss) else _NOTHING
-            validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
-            epoch = Epoch(number, loss, *validated, perf_counter() - started, *fitted)
+            epoch = _epoch(number, loss, found, held, perf_counter() - started)
             record.add(epoch, descent.theta)
             if isfinite(epoch.score):
                 generated = generator.bit_generator.state
@@ -756,7 +753,7 @@ def _run(
                 return "diverged"
             if asked:
                 return "callback"
-            if settings.patience is not None and number - record.best.number >= settings.patience:
+            if record.has_lost(settings.patience):
                 return "early"
     return "finished"
 
@@ -780,7 +777,7 @@ def _descend(
     if not here.is_finite:
         record.add(Epoch(1, here.loss, None, None, 0.0), record.best.theta)
         return "diverged"
-    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), here, PAIRS)
+    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), here)
     with reporting(shown) as report:
         progress = _Progress(report, settings.epochs, count)
         for number in range(1, settings.epochs + 1):
@@ -790,29 +787,32 @@ def _descend(
                 break
             here = at.here
             theta = here.theta.astype(model.dtype)
-            seconds = perf_counter() - started
-            record.samples, record.seconds = record.samples + count, record.seconds + seconds
+            record.samples, record.seconds = record.samples + count, record.seconds + perf_counter() - started
             found = _evaluate(model, theta, scored)
-            validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
-            epoch = Epoch(number, before.loss, *validated, seconds, *fitted)
+            epoch = _epoch(number, before.loss, found, held, perf_counter() - started)
             record.add(epoch, theta)
             progress.reach(number * count)
             progress.show(epoch)
             if asks_to_stop(on_epoch, epoch):
                 return "callback"
-            if settings.patience is not None and number - record.best.number >= settings.patience:
+            if record.has_lost(settings.patience):
                 return "early"
     return "finished"
 
 
-PAIRS = 10
-"""The pairs that L-BFGS keeps, as SciPy's does."""
+_Scores = tuple[float | None, float | None]
+"""A loss, and an accuracy where there is a notion of it."""
+_NOTHING: _Scores = (None, None)
+"""Those of rows that are not there."""
 
-_NOTHING: tuple[float | None, float | None] = (None, None)
-"""The loss and accuracy of rows that are not there."""
+
+def _epoch(number: int, loss: float, found: _Scores, held: bool, seconds: float) -> Epoch:
+    """An epoch whose parameters have been evaluated on the validation rows, or on those of training if none are."""
+    validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
+    return Epoch(number, loss, *validated, seconds, *fitted)
 
 
-def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float | None, float | None]:
+def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> _Scores:
     return _evaluate(model, theta, rows) if len(rows[0]) else _NOTHING
 
 

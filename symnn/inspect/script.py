@@ -157,17 +157,19 @@ class Script(ABC):
 
     def subscript(self, index: Expr) -> str:
         """One subscript: an index, an integer, or a sum of them, what is added first."""
-        form = None if isinstance(index, Idx) else affine(index)
-        if form is None:
-            return self.plain(index.name) if isinstance(index, Idx) else str(index)
+        if isinstance(index, Idx):
+            return self.plain(index.name)
+        form = affine(index)
+        if form is None or index.is_number:
+            return str(index)
         number, lengths = form.constant.as_coeff_Add()
         terms = [(factor, self.plain(index.name)) for index, factor in form.coefficients]
         terms += [(factor, self.plain(n.name)) for n, factor in lengths.as_coefficients_dict().items() if lengths != 0]
         written = [(f > 0, name if abs(f) == 1 else self.product([str(abs(f)), name])) for f, name in terms]
-        written += [(number > 0, str(abs(number)))] if number or not terms else []
+        written += [(number > 0, str(abs(number)))] if number else []
         written.sort(key=lambda term: not term[0])
-        text = "".join((self.plus.strip() if added else self.sign) + term for added, term in written)
-        return text.removeprefix(self.plus.strip()) if form.coefficients or lengths else str(index)
+        plus = self.plus.strip()
+        return "".join((plus if added else self.sign) + term for added, term in written).removeprefix(plus)
 
     # --- what is derived from these -------------------------------------------------------------------------------
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from pydantic import Field
+from sympy import Mul
 
+from codegen.walk import extent
 from symnn.errors import SpecError
 from symnn.given import called
-from symnn.layers.layer import Layer
-from symnn.layers.windows import Sizes, SizesField, Window, offsets, windows
+from symnn.layers.windows import Pool, Sizes, SizesField, Window, windows
 from symnn.layers.writing import Place, Value
-from symnn.shapes import Shape, image
+from symnn.shapes import Shape
 
 
-class AveragePool(Layer):
+class AveragePool(Pool):
     """``a[c, i, j] = Σ_p,q x[c, i·stride + p, j·stride + q] / (size of the window)``.
 
     The stride is the window's size unless said.
@@ -23,18 +22,12 @@ class AveragePool(Layer):
     average_pool: SizesField = Field(description="the size of the window, such as 2 or [2, 3]")
     stride: SizesField | None = None
 
-    def _windows(self, given: Shape) -> list[Window]:
+    def windows(self, given: Shape) -> list[Window]:
         return windows("average_pool", given, self.average_pool, self.stride or self.average_pool, "valid", 1)
 
-    def shape(self, given: Shape) -> Shape:
-        return image(given[0].extent, tuple(window.count for window in self._windows(given)))
-
     def write(self, place: Place, x: Value) -> Value:
-        found = self._windows(place.given)
-        channel, (_, *space), at = x.indices[1], place.indices(self.shape(place.given)), offsets(found)
-        reads = [window.place(i, p) for window, i, p in zip(found, space, at)]
-        size = prod(window.size for window in found)
-        return place.sum("p", (x.indices[0], channel, *space), x.at(channel, *reads) / size, at)
+        indices, element, inside = self.read(place, x)
+        return place.sum("p", indices, element / Mul(*map(extent, inside)), inside)
 
 
 @called(SpecError)

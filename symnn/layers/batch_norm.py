@@ -15,7 +15,7 @@ from symnn.errors import SpecError
 from symnn.given import called
 from symnn.layers.layer import Layer
 from symnn.layers.writing import Parameter, Place, Value, filled
-from symnn.shapes import CHANNEL, Axis, Shape
+from symnn.shapes import Shape, feature_axis
 
 
 class BatchNorm(Layer):
@@ -31,13 +31,13 @@ class BatchNorm(Layer):
     two_forms: ClassVar = True
 
     def parameters(self, given: Shape, feeds: ActivationLike = None) -> Mapping[str, Parameter]:
-        axes = (_kept(given),)
+        axes = (feature_axis(given),)
         averages = {"mean": filled(axes, averages=True), "variance": filled(axes, 1.0, averages=True)}
         return {"g": filled(axes, 1.0), "b": filled(axes), **averages}
 
     def write(self, place: Place, x: Value) -> Value:
         p = place.parameters
-        kept = x.indices[1:2] if place.given[0].name == CHANNEL else place.split(x)[1]
+        kept = place.together(x)
         mean, variance = p["mean"][kept], p["variance"][kept]
         if place.training:
             over = [index for index in x.indices if index not in kept]
@@ -53,11 +53,6 @@ class BatchNorm(Layer):
     @property
     def unbounded(self) -> bool | None:
         return True
-
-
-def _kept(given: Shape) -> Axis:
-    """The axis that has averages of its own for each of its values."""
-    return given[0] if given[0].name == CHANNEL else given[-1]
 
 
 @called(SpecError)

@@ -11,7 +11,7 @@ from sympy import Piecewise
 from codegen import Index
 from symnn.errors import FieldError, SpecError
 from symnn.given import called
-from symnn.layers.layer import Layer, LayersField, shape_after
+from symnn.layers.layer import Layer, LayersField, shape_after, unbounded_after
 from symnn.layers.node import Node
 from symnn.layers.writing import Place, Value
 from symnn.shapes import CHANNEL, FEATURE, Axis, Shape, described, extents, names
@@ -47,7 +47,7 @@ class Concatenate(Layer):
 
     @property
     def unbounded(self) -> bool | None:
-        said = [next((u for u in (one.unbounded for one in reversed(b)) if u is not None), None) for b in self.branches]
+        said = [unbounded_after(branch) for branch in self.branches]
         return None if None in said else all(said)
 
 

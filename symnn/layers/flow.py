@@ -26,7 +26,7 @@ from pydantic import ConfigDict
 
 from symnn.errors import FieldError
 from symnn.layers.concatenate import joined, joined_shape
-from symnn.layers.layer import Layer
+from symnn.layers.layer import Layer, unbounded_after
 from symnn.layers.node import Node
 from symnn.layers.writing import Place, Value
 from symnn.shapes import Shape, described, extents, input_shape, names
@@ -112,4 +112,8 @@ class Flow(Layer):
 
     @property
     def unbounded(self) -> bool | None:
-        return None if self.flow.layer is None else self.flow.layer.unbounded
+        layers, node = list[Layer](), self.flow
+        while node.layer is not None:
+            layers.insert(0, node.layer)
+            node = node.sources[0]
+        return unbounded_after(layers)

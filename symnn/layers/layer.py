@@ -235,6 +235,17 @@ def shape_after(layers: Iterable[Layer], given: Shape) -> Shape:
     return given
 
 
+def unbounded_after(layers: Sequence[Layer]) -> bool | None:
+    """Whether what comes out of the last layer can be any number whatever comes in; None: whether what goes in can.
+
+    >>> from symnn.layers.dense import dense
+    >>> from symnn.layers.flatten import flatten
+    >>> unbounded_after([dense(3), flatten()]), unbounded_after([flatten()])
+    (True, None)
+    """
+    return next((u for u in (layer.unbounded for layer in reversed(layers)) if u is not None), None)
+
+
 def require_scores(layers: Sequence[Layer], reading: str) -> None:
     """Raise :class:`FieldError` for a softmax before a loss that has it already."""
     if reading == "classes" and layers and name_of(getattr(layers[-1], "activation", None)) == "softmax":
@@ -255,24 +266,11 @@ def misfit(kind: str, expected: str, given: Shape) -> FieldError:
     return FieldError(f"{kind} takes {expected}, found values of shape {described(given)}")
 
 
-def whole(value: object, least: int, most: int) -> int:
-    """A whole number of a spec.
-
-    Raises :class:`FieldError`.
-    """
-    value = _number(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise FieldError(f"expected a whole number, found {quote(value)}")
-    if not least <= value <= most:
-        bound = f"at least {least}" if value < least else f"at most {most}"
-        raise FieldError(f"expected a number of {bound}, found {value}")
-    return value
-
-
 # --- fields that several kinds have -------------------------------------------------------------------------------
 
 
-def _number(value: object) -> object:
+def plain_number(value: object) -> object:
+    """A scalar of NumPy as Python's; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -280,7 +278,7 @@ def _activation(value: object) -> object:
     return given("activation", value)
 
 
-UnitsField: TypeAlias = Annotated[int, BeforeValidator(_number), Field(ge=1, le=MAX_EXTENT)]
+UnitsField: TypeAlias = Annotated[int, BeforeValidator(plain_number), Field(ge=1, le=MAX_EXTENT)]
 """A number of units."""
 ActivationField: TypeAlias = Annotated[ActivationLike, PlainValidator(_activation)]
 """None, a row of the table or a formula, and in Python a function of a SymPy expression."""

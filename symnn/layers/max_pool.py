@@ -6,29 +6,23 @@ from pydantic import Field
 
 from symnn.errors import SpecError
 from symnn.given import called
-from symnn.layers.layer import Layer
-from symnn.layers.windows import Sizes, SizesField, Window, offsets, windows
+from symnn.layers.windows import Pool, Sizes, SizesField, Window, windows
 from symnn.layers.writing import Place, Value
-from symnn.shapes import Shape, image
+from symnn.shapes import Shape
 
 
-class MaxPool(Layer):
+class MaxPool(Pool):
     """``a[c, i, j] = max_p,q x[c, i·stride + p, j·stride + q]``; the stride is the window's size unless said."""
 
     max_pool: SizesField = Field(description="the size of the window, such as 2 or [2, 3]")
     stride: SizesField | None = None
 
-    def _windows(self, given: Shape) -> list[Window]:
+    def windows(self, given: Shape) -> list[Window]:
         return windows("max_pool", given, self.max_pool, self.stride or self.max_pool, "valid", 1)
 
-    def shape(self, given: Shape) -> Shape:
-        return image(given[0].extent, tuple(window.count for window in self._windows(given)))
-
     def write(self, place: Place, x: Value) -> Value:
-        found = self._windows(place.given)
-        channel, (_, *space), at = x.indices[1], place.indices(self.shape(place.given)), offsets(found)
-        reads = [window.place(i, p) for window, i, p in zip(found, space, at)]
-        return place.max("p", (x.indices[0], channel, *space), x.at(channel, *reads), at)
+        indices, element, inside = self.read(place, x)
+        return place.max("p", indices, element, inside)
 
 
 @called(SpecError)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from symnn.errors import FieldError, SpecError
 from symnn.given import called
-from symnn.layers.layer import Layer, LayersField, shape_after
+from symnn.layers.layer import Layer, LayersField, shape_after, unbounded_after
 from symnn.layers.writing import Place, Value
 from symnn.shapes import Shape, described, extents, names
 
@@ -42,8 +42,7 @@ class Residual(Layer):
 
     @property
     def unbounded(self) -> bool | None:
-        said = (layer.unbounded for layer in reversed(self.residual))
-        return next((found for found in said if found is not None), None) or None
+        return unbounded_after(self.residual) or None
 
 
 @called(SpecError)

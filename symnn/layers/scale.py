@@ -12,7 +12,7 @@ from symnn.errors import SpecError
 from symnn.given import called
 from symnn.layers.layer import Layer
 from symnn.layers.writing import Parameter, Place, Value, filled
-from symnn.shapes import CHANNEL, Shape
+from symnn.shapes import Shape, feature_axis
 
 
 class Scale(Layer):
@@ -22,12 +22,10 @@ class Scale(Layer):
     learned: bool = False
 
     def parameters(self, given: Shape, feeds: ActivationLike = None) -> Mapping[str, Parameter]:
-        axis = given[0] if given[0].name == CHANNEL else given[-1]
-        return {"g": filled((axis,), self.scale)} if self.learned else {}
+        return {"g": filled((feature_axis(given),), self.scale)} if self.learned else {}
 
     def write(self, place: Place, x: Value) -> Value:
-        kept = x.indices[1:2] if place.given[0].name == CHANNEL else place.split(x)[1]
-        factor = place.parameters["g"][kept] if self.learned else exact(self.scale)
+        factor = place.parameters["g"][place.together(x)] if self.learned else exact(self.scale)
         return place.map("r", x.indices, factor * x.here)
 
 

@@ -11,7 +11,6 @@ from sympy import Expr, Integer
 
 from codegen import Index
 from codegen.walk import extent
-from symnn.choices import ActivationLike
 from symnn.layers.layer import misfit
 from symnn.layers.writing import Parameter, Place, Value, filled, weights
 from symnn.shapes import FEATURE, TIME, Axis, Shape, names
@@ -28,14 +27,12 @@ def shape_of(kind: str, given: Shape, units: int, output: Output) -> Shape:
     return (given[0], made) if output == "all" else (made,)
 
 
-def gates_of(
-    given: Shape, units: int, gates: int, initialiser: str | None, feeds: ActivationLike = None
-) -> dict[str, Parameter]:
+def gates_of(given: Shape, units: int, gates: int, initialiser: str | None) -> dict[str, Parameter]:
     """W (gates·units, features), U (gates·units, units) and b (gates·units,); the gates lie one below the other."""
     rows, count = gate_axis(units, gates), int(given[-1].extent)
     return {
-        "W": weights((rows, given[-1]), (count, units), initialiser, feeds),
-        "U": weights((rows, units), (units, units), initialiser, feeds),
+        "W": weights((rows, given[-1]), (count, units), initialiser, None),
+        "U": weights((rows, units), (units, units), initialiser, None),
         "b": filled((rows,)),
     }
 

@@ -11,8 +11,9 @@ from sympy import And, Expr, Integer, Piecewise
 
 from codegen import Index
 from symnn.errors import FieldError
-from symnn.layers.layer import misfit, whole
-from symnn.shapes import CHANNEL, SPACES, Shape, described
+from symnn.layers.layer import Layer, misfit, plain_number
+from symnn.layers.writing import Place, Value
+from symnn.shapes import CHANNEL, SPACES, Shape, described, image, whole
 from symnn.suggest import quote
 
 Sizes: TypeAlias = int | tuple[int, ...]
@@ -33,7 +34,7 @@ def read_sizes(value: object, least: int = 1) -> Sizes:
     given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if not 1 <= len(given) <= max(SPACES):
         raise FieldError(f"expected a whole number, or one for each axis of space, found {quote(value)}")
-    found = tuple(whole(size, least, MOST) for size in given)
+    found = tuple(whole(plain_number(size), least, MOST) for size in given)
     return found if several else found[0]
 
 
@@ -101,6 +102,25 @@ def windows(kind: str, given: Shape, size: Sizes, stride: Sizes, padding: Paddin
             raise FieldError(f"{kind} has a kernel that reaches over {reach} places{at}, found {described(given)}")
         found.append(Window(n, k, s, d, zeros, count))
     return found
+
+
+class Pool(Layer):
+    """What a layer has that makes one number of each window, of each channel; the stride is their size unless said."""
+
+    def windows(self, given: Shape) -> list[Window]:
+        """Those of this layer."""
+        raise NotImplementedError
+
+    def shape(self, given: Shape) -> Shape:
+        return image(given[0].extent, tuple(window.count for window in self.windows(given)))
+
+    def read(self, place: Place, x: Value) -> tuple[tuple[Index, ...], Expr, tuple[Index, ...]]:
+        """The indices of what comes out, what it reads of x, and the indices inside a window."""
+        found = self.windows(place.given)
+        (_, *space), at = place.indices(self.shape(place.given)), offsets(found)
+        channel = x.indices[1]
+        reads = [window.place(i, p) for window, i, p in zip(found, space, at)]
+        return (x.indices[0], channel, *space), x.at(channel, *reads), at
 
 
 def _each(kind: str, name: str, value: Sizes, given: Shape) -> tuple[int, ...]:

@@ -290,7 +290,7 @@ class Place:
         return x.indices[:-count], x.indices[-count:]
 
     def together(self, x: Value) -> tuple[Index, ...]:
-        """The indices of what a softmax or a normalisation goes over: features, and the channels of an image."""
+        """The indices of the features, or of the channels of an image: what a softmax goes over."""
         if self.given[0].name == CHANNEL:
             return x.indices[1:2]
         return self.split(x)[1]

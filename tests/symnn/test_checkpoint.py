@@ -23,6 +23,7 @@ from codegen import functions as real
 from symnn.checkpoint import Checkpoint, load, save
 from symnn.data import Dataset, Split
 from symnn.errors import CheckpointError, DataError, SpecError
+from symnn.layers.embedding import embedding
 from symnn.network import Network, dense
 from symnn.portable import spec_of
 from symnn.scaling import Scaling
@@ -72,6 +73,16 @@ def refusal(path: Path) -> str:
 
 
 # ------------------------------------------------------------------------------------------- round trip
+
+
+def test_a_network_of_sequences_comes_back(tmp_path: Path) -> None:
+    """Also where outputs have a row for each step."""
+    network = Network({"time": 3}, (embedding(2, vocabulary=4), dense(2)), "softmax_cross_entropy")
+    theta, x = network.initial_parameters(1), np.array([[0, 3, 1]])
+    save(tmp_path / "steps.safetensors", network, theta)
+    expected = Checkpoint(network, theta).evaluated(x)
+    assert expected.shape == (1, 3, 2)
+    np.testing.assert_array_equal(load(tmp_path / "steps.safetensors").evaluated(x), expected)
 
 
 def test_everything_comes_back(saved: Path) -> None:

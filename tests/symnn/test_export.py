@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from codegen.export import c_files, javascript_files
-from symnn import Network, dense
+from symnn import Network, dense, embedding
 from symnn.checkpoint import Checkpoint
 from symnn.export import gradient_request, prediction_request
 from symnn.scaling import Scaling
@@ -55,6 +55,16 @@ def test_raw_rows_go_in_and_predictions_in_the_units_of_the_targets_come_out(tmp
 def test_value_and_gradient_pass_their_self_test_in_float32(tmp_path: Path) -> None:
     network = Network(2, (dense(3, "relu"), dense(3)), "softmax_cross_entropy", weight_decay=0.01)
     written(tmp_path, c_files(gradient_request(network, "net", "float32")))
+    program = tmp_path / "test"
+    subprocess.run([*STRICT, tmp_path / "net.c", tmp_path / "net_test.c", "-o", program, "-lm"], check=True)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "self-test")
+
+
+@needs_gcc
+def test_sequences_of_integers_predict_for_each_step(tmp_path: Path) -> None:
+    network = Network({"time": 3}, (embedding(2, vocabulary=4), dense(2)), "mean_squared_error")
+    written(tmp_path, c_files(prediction_request(Checkpoint(network, network.initial_parameters()), "net")))
     program = tmp_path / "test"
     subprocess.run([*STRICT, tmp_path / "net.c", tmp_path / "net_test.c", "-o", program, "-lm"], check=True)
     done = subprocess.run([program], capture_output=True, text=True)

@@ -43,7 +43,7 @@ def test_networks_show_their_formulas_and_trainings_their_curves() -> None:
     shown = NETWORK._repr_html_()
     assert "∂loss/∂W1[h,d]" in shown
     assert shown.count("<rect") == len(NETWORK.forward_graph.variables)
-    assert NETWORK._repr_latex_().startswith("\\begin{align*}") or "align*" in NETWORK._repr_latex_()
+    assert "align*" in NETWORK._repr_latex_()
     assert RESULT._repr_svg_().count("<polyline") == 2  # training and validation
     assert "source" in FUNCTION._repr_html_()
     assert GRAPH.equations[0]._repr_latex_() == "$\\displaystyle c = a b$"

@@ -402,6 +402,13 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
+def test_targets_stay_as_they_are_behind_an_activation_in_a_network_that_is_no_chain_too() -> None:
+    (x,) = symnn.inputs(x=3)
+    last = {"plain": symnn.dense(1)(x), "bounded": symnn.dropout(0.1)(symnn.dense(1, "sigmoid")(x))}
+    found = {name: Network.of(value, "mean_squared_error").standardises_targets for name, value in last.items()}
+    assert found == {"plain": True, "bounded": False}
+
+
 def sum_of(*sizes: int) -> Any:
     a, b = symnn.inputs(a=sizes[0], b=sizes[1])
     return symnn.dense(1)(a + b)
