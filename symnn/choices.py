@@ -173,7 +173,9 @@ def is_identity(activation: ActivationLike) -> bool:
 
 
 def resolve_activation(given: ActivationLike) -> Formula:
-    """The scalar function of a name, a choice with parameters, or a function as it is."""
+    """The scalar function of a name, a choice with parameters, or a function as it is; of None x itself."""
+    if given is None:
+        return lambda x: x
     if callable(given) and not isinstance(given, Choice):
         return given
     chosen = Choice(name=given) if isinstance(given, str) else given

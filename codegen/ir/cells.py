@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 from sympy import Expr, Idx, Integer, Mul, expand
 
 from codegen.ir.affine import affine
 from codegen.ir.ranges import is_natural
-from codegen.walk import Extent, as_extent, base_name, extent, shape, subscripts
+from codegen.walk import Extent, as_extent, base_name, extent, is_fixed, shape, subscripts
 
 Part = tuple[int, Extent]
 """The subscripts from the first up to, and without, the second."""
@@ -62,6 +63,8 @@ def overlap(a: Pattern, b: Pattern) -> bool:
 
 
 def _meet(a: int | Part, b: int | Part) -> bool:
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
     (start, stop), (other, end) = _range(a), _range(b)
     return not _is_at_most(stop, other) and not _is_at_most(end, start)
 
@@ -94,7 +97,7 @@ def size(pattern: Pattern, extents: tuple[Extent, ...]) -> Extent:
     16
     """
     counts = [n if m is None else 1 if isinstance(m, int) else m[1] - m[0] for m, n in zip(pattern, extents)]
-    return as_extent(expand(Mul(*counts)))
+    return prod(counts) if is_fixed(counts) else as_extent(expand(Mul(*counts)))
 
 
 def show(pattern: Pattern) -> str:

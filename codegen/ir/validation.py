@@ -17,7 +17,18 @@ from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
 from codegen.ir.ranges import missing, occurrences, on_axis, part_read
-from codegen.walk import Extent, base_name, extent, is_plain_on, is_symbolic, lengths_in, postorder, shape, subscripts
+from codegen.walk import (
+    Extent,
+    base_name,
+    extent,
+    is_fixed,
+    is_plain_on,
+    is_symbolic,
+    lengths_in,
+    postorder,
+    shape,
+    subscripts,
+)
 
 QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
@@ -124,7 +135,8 @@ def _covered(pattern: Pattern, patterns: Mapping[Pattern, Equation], extents: tu
     if pattern in patterns:
         return True
     found = [size(meet(pattern, other), extents) for other in patterns if overlap(pattern, other)]
-    return bool(expand(sum(found) - size(pattern, extents)) == 0)
+    wanted = size(pattern, extents)
+    return sum(found) == wanted if is_fixed((wanted, *found)) else bool(expand(sum(found) - wanted) == 0)
 
 
 # --- one equation -------------------------------------------------------------------------------------------------

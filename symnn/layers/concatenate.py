@@ -11,7 +11,7 @@ from sympy import Piecewise
 from codegen import Index
 from symnn.errors import FieldError, SpecError
 from symnn.given import called
-from symnn.layers.layer import Layer, LayersField, shape_after, unbounded_after
+from symnn.layers.layer import Layer, LayersField, misfit, shape_after, unbounded_after
 from symnn.layers.node import Node
 from symnn.layers.writing import Place, Value
 from symnn.shapes import CHANNEL, FEATURE, Axis, Shape, described, extents, names
@@ -85,7 +85,10 @@ def joined(place: Place, parts: Sequence[Value], shapes: Sequence[Shape]) -> Val
 
 def _joined(shape: Shape) -> int:
     """Which axis the branches are joined along."""
-    return next(place for place, axis in enumerate(shape) if axis.name in (CHANNEL, FEATURE))
+    found = [place for place, axis in enumerate(shape) if axis.name in (CHANNEL, FEATURE)]
+    if not found:
+        raise misfit("concatenate", "features or channels", shape)
+    return found[0]
 
 
 def _without(shape: Shape, at: int) -> Shape:

@@ -41,6 +41,8 @@ class Embedding(Layer):
         return {"E": weights(shape, (self.vocabulary, self.embedding), self.initialiser, None)}
 
     def write(self, place: Place, x: Value) -> Value:
+        if x.variable.kind != "integer":  # of which it would silently make zeros
+            raise SpecError("embedding: found real numbers, expected the integers of inputs: it has to come first")
         row, feature = Index("v", self.vocabulary), Index(f"d{place.number}", self.embedding)
         body = select(equal(x.here, row), place.parameters["E"][row, feature], Integer(0))
         return place.sum("a", (*x.indices, feature), body, [row])

@@ -13,7 +13,7 @@ from sympy import Expr
 
 from symnn import layers as table
 from symnn.activations import ACTIVATIONS
-from symnn.choices import ActivationLike, Choice, given, name_of
+from symnn.choices import TOGETHER, ActivationLike, Choice, given, name_of
 from symnn.errors import FieldError, SpecError
 from symnn.initialisers import INITIALISERS
 from symnn.layers.node import Node
@@ -278,10 +278,19 @@ def _activation(value: object) -> object:
     return given("activation", value)
 
 
+def _element_activation(value: object) -> object:
+    found = given("activation", value)
+    if (name := name_of(found)) in TOGETHER:
+        raise FieldError(f"expected a function of one number, found {quote(name)}, which is of all features together")
+    return found
+
+
 UnitsField: TypeAlias = Annotated[int, BeforeValidator(plain_number), Field(ge=1, le=MAX_EXTENT)]
 """A number of units."""
 ActivationField: TypeAlias = Annotated[ActivationLike, PlainValidator(_activation)]
 """None, a row of the table or a formula, and in Python a function of a SymPy expression."""
+ElementActivationField: TypeAlias = Annotated[ActivationLike, PlainValidator(_element_activation)]
+"""The same without those of several numbers together."""
 InitialiserField: TypeAlias = Annotated[str | None, one_of("initialiser", INITIALISERS)]
 """The name of one."""
 LayersField: TypeAlias = Annotated[tuple[Annotated[Layer, BeforeValidator(read_layer)], ...], Field(strict=False)]

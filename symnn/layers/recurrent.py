@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from codegen import Index
-from symnn.choices import ActivationLike, Choice, resolve_activation
+from symnn.choices import ActivationLike, Choice, is_identity, resolve_activation
 from symnn.errors import SpecError
 from symnn.given import called, whole_number
-from symnn.layers.layer import ActivationField, InitialiserField, Layer, UnitsField
+from symnn.layers.layer import ElementActivationField, InitialiserField, Layer, UnitsField
 from symnn.layers.sequences import Output, carried, put_out, shape_of
 from symnn.layers.writing import Parameter, Place, Value, filled, weights
 from symnn.shapes import Shape
@@ -24,7 +24,7 @@ class Recurrent(Layer):
 
     recurrent: UnitsField = Field(description="the number of units")
     output: Output = "last"
-    activation: ActivationField = Choice(name="tanh")
+    activation: ElementActivationField = Choice(name="tanh")
     initialiser: InitialiserField = None
 
     def shape(self, given: Shape) -> Shape:
@@ -51,7 +51,7 @@ class Recurrent(Layer):
 
     @property
     def unbounded(self) -> bool | None:
-        return False
+        return is_identity(self.activation)
 
 
 @called(SpecError)

@@ -16,6 +16,7 @@ from codegen.functions import equal, select, stop_gradient
 from codegen.walk import base_name, extent
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
+from symnn.errors import FieldError
 from symnn.initialisers import INITIALISERS
 from symnn.shapes import CHANNEL, TIME, Axis, Shape, indices
 
@@ -46,6 +47,11 @@ class Parameter:
     decays: bool = False
     averages: bool = False
     """Whether it is no parameter but a running average of what each batch of a training has."""
+
+    def __post_init__(self) -> None:
+        for axis in self.axes:
+            if isinstance(axis, Axis) and not isinstance(axis.extent, int):
+                raise FieldError(f"found parameters for each {axis.name}, of which each call decides the number")
 
     @property
     def shape(self) -> tuple[int, ...]:

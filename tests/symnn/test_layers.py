@@ -254,6 +254,8 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: dense(p, 2, lstm(p, x, 2)[:, -1])),
     ("lstm, all steps", STEPS, [{"lstm": 2, "output": "all"}], lambda p, x: lstm(p, x, 2)),
     ("gru", {"time": 4, "features": 3}, [{"gru": 2}], lambda p, x: gru(p, x, 2)[:, -1]),
+    ("recurrent without an activation", {"time": 2, "features": 3}, [{"recurrent": 2, "activation": None}],
+     lambda p, x: x[:, 1] @ p["W1"].T + p["b1"] + (x[:, 0] @ p["W1"].T + p["b1"]) @ p["U1"].T),
     ("gru, two of them", STEPS, [{"gru": 3, "output": "all"}, {"gru": 2}],
      lambda p, x: gru({name[0] + "1": p[name] for name in ("W2", "U2", "b2", "c2")}, gru(p, x, 3), 2)[:, -1]),
     ("attention", {"time": 4, "features": 6}, [{"attention": 2}], lambda p, x: attended(p, x, 2, False)),
@@ -550,6 +552,12 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
     (STEPS, [{"attention": 2}], "layers[0]: attention has 2 heads, found feature 3; expected a multiple of it"),
     (3, [{"dropout": 1}], "layers[0].dropout: expected a number below 1.0, found 1"),
     (3, [{"layer_norm": {"epsilon": 0}}], "layers[0].layer_norm.epsilon: expected a number above 0.0, found 0"),
+    ({"time": 3, "features": 2}, [{"recurrent": 2, "activation": "softmax"}], "layers[0].activation: expected a "
+     "function of one number, found 'softmax', which is of all features together"),
+    ({"time": "any"}, ["layer_norm", {"embedding": 2, "vocabulary": 3}], "layers: found parameters for each time, of "
+     "which each call decides the number"),
+    ({"time": 3}, [{"concatenate": [[], []]}, "flatten", {"dense": 1}], "layers[0]: concatenate takes features or "
+     "channels, found values of shape (time 3)"),
     (3, ["scale"], "layers[0]: missing field 'scale'; expected the factor"),
     (3, [{"dense": 3, "flatten": {}}], "layers[0]: found 'dense' and 'flatten', expected an entry of its own for each"),
 ]  # fmt: skip
@@ -560,6 +568,14 @@ def test_what_does_not_fit_is_told_with_the_layer_and_the_shape(inputs: Any, lay
     with pytest.raises(SpecError) as caught:
         network(inputs, *layers)
     assert message in str(caught.value)
+
+
+def test_an_embedding_of_anything_but_inputs_is_refused() -> None:
+    """Its inputs would be real numbers, of which no row is that of a whole one."""
+    rows = {"embedding": 2, "vocabulary": 3}
+    for layers in ([{"dropout": 0.5}, {"scale": 2.0}, rows], [{"concatenate": [[rows], [rows]]}]):
+        with pytest.raises(SpecError, match="embedding: found real numbers, expected the integers of inputs"):
+            _ = network({"time": 4}, *layers, {"dense": 1}).graph
 
 
 def test_a_spec_says_shapes_and_reads_back() -> None:
