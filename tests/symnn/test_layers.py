@@ -18,6 +18,8 @@ from symnn.errors import SpecError
 from symnn.masks import draw
 from symnn.network import Network
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 
 
