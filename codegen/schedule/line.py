@@ -93,7 +93,7 @@ class Instructions:
         if head is not Mul:
             return ()
         operands = self.nodes.operands[term]
-        if any([self._power(operand)[1] < 0 for operand in operands]):
+        if any(self._power(operand)[1] < 0 for operand in operands):
             return ()
         rest = self.nodes.parted(term)[1]
         inside = self._fused(rest) if rest != term and self._uses.get(rest) == 1 else ()
