@@ -45,8 +45,8 @@ def from_expressions(
     integer or a symbol. The value under a name may be a matrix, whose shape is that of the array it becomes (1 × 1 is a
     scalar). Inputs are symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or
     variables of a graph; subscripts count from 0. Functions q(t) and their derivatives by t are inputs too, the
-    variables q, q_t, q_tt. ``Sum`` and ``Product`` take any limits that are sums of numbers,
-    lengths and indices outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of
+    variables q, q_t, q_tt. ``Sum``, ``Product`` and ``codegen.Maximum`` and ``Minimum`` take any limits that are sums of
+    numbers, lengths and indices outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of
     symbolic length, that the element is there has to follow from the limits or a condition around it; in a branch of a
     ``Piecewise`` the earlier ones are conditions too. For an index what holds on long axes is enough: elements that a
     shorter one lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up to another index
