@@ -349,6 +349,10 @@ class Writer:
         return [reduce(lambda a, b: self.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading), last]
 
     def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
+        if len(new) == 2 and new[0] is new[1]:
+            # Of a square only an addition waits for the total of the step before: 3 cycles on Zen 3 instead of 4, which
+            # is what a sum of squares takes.
+            return lanes.add(total, lanes.mul(*new))
         if len(new) == 2:
             return lanes.fma(new[0], new[1], total)
         return COMBINED[statement.equation.monoid].accumulate(lanes, total, new[0])
