@@ -574,7 +574,7 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:
     import numpy as np
 
-    network = trained.network
+    network = trained.layered
     if network.target.kind == "integer":
         return [_class(trained, label)]
     if target is None:

@@ -390,6 +390,37 @@ def test_a_network_of_several_inputs_is_trained_by_arrays() -> None:
         descent.epoch(image, y)
 
 
+def test_several_inputs_are_arrays_by_name_each_scaled_and_split_as_rows() -> None:
+    left, code = symnn.inputs(left=2, code={"time": 1})
+    embedded = symnn.flatten()(symnn.embedding(2, vocabulary=5)(code))
+    network = Network.of(symnn.dense(1)(symnn.concatenate(left, embedded)), "mean_squared_error")
+    generator = random(3)
+    x = {"code": generator.integers(5, size=(40, 1)), "left": generator.normal(5.0, 2.0, size=(40, 2))}
+    y = x["left"][:, 0] + x["code"][:, 0]
+    result = symnn.train(network, x, y, {"epochs": 5, "optimiser": "gradient_descent"}, progress=False)
+    data = symnn.training.targets_for(network, result.dataset)
+    train = data.train.x
+    np.testing.assert_allclose([train[:, :2].mean(axis=0), train[:, :2].std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
+    assert {*train[:, 2]} == {0.0, 1.0, 2.0, 3.0, 4.0}
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([p.x[:, 2] for p in (data.train, data.validation, data.test)])), np.sort(x["code"][:, 0])
+    )
+    scale, shift = result.dataset.target_scaling.scale, result.dataset.target_scaling.mean  # type: ignore[union-attr]
+    inputs = (x["left"] - result.dataset.arranged([("left", 2), ("code", 1)]).mean[:2]) / result.dataset.scale[1:]
+    values = {**network.unmerged(result.theta), "left": inputs, "code": x["code"]}
+    expected = shift + scale * evaluate(network.forward_graph, values)["output"]
+    np.testing.assert_allclose(result.predict(x), expected, rtol=1e-12)
+    assert result.history[-1].training_loss < result.history[0].training_loss
+    table = symnn.Dataset.from_arrays(x, y, standardise=["left"])
+    assert table.inputs == (("code", 1), ("left", 2))
+    again = symnn.train(network, table, {"epochs": 5, "optimiser": "gradient_descent"}, progress=False)
+    np.testing.assert_array_equal(again.theta, result.theta)
+    with pytest.raises(
+        symnn.DataError, match=r"code, row 0 \(from 0\), column 0: found 7.0, expected a whole number from 0"
+    ):
+        result.predict({"left": x["left"], "code": np.full((40, 1), 7)})
+
+
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.inputs(y=3), "inputs: found the name 'y', expected another one"),
     (lambda: symnn.inputs(x=0), "inputs: x: expected a number of at least 1, found 0"),
@@ -399,7 +430,18 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         lambda: Network.of(twice(symnn.dense(2)), "huber"),
         "dense: found values of shapes (feature 3) and (feature 4) for",
     ),
-    (lambda: symnn.train(two_inputs(), np.ones((5, 4)), np.ones(5)), "inputs: found several, image, extra; expected"),
+    (
+        lambda: symnn.train(two_inputs(), np.ones((5, 4)), np.ones((5, 2))),
+        "found the features x of 4, expected the inputs image of 9, extra of 4",
+    ),
+    (
+        lambda: symnn.train(two_inputs(), {"image": np.ones((5, 1, 3, 3)), "extra": np.ones((4, 4))}, np.ones((5, 2))),
+        "column 'extra[0]' has 4 rows, expected 5",
+    ),
+    (
+        lambda: symnn.checkpoint.Checkpoint(two_inputs(), np.zeros(75)).predict({"image": np.ones((2, 9)), "extra": 1}),
+        "image: found shape (2, 9), expected (S, 1, 3, 3)",
+    ),
     (lambda: symnn.checkpoint.save("a", two_inputs(), np.ones(75)), "which specs do not have"),
 ]
 
