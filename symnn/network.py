@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sympy import Expr, Mul, Rational
+from sympy import Expr, Integer, Mul, Rational
 
 from codegen import Graph, Index, Variable
 from codegen.cached import cached_property
-from codegen.functions import absolute
+from codegen.functions import absolute, select
 from codegen.walk import elements, extent
 from symnn.activations import exact
 from symnn.builder import Builder
@@ -31,7 +31,7 @@ from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
 from symnn.losses import Loss
 from symnn.models import sentence
 from symnn.parametrised import Model, ParameterSlice, Parametrised
-from symnn.shapes import Inputs, Named, Shape, extents, input_shape, read_inputs
+from symnn.shapes import Counting, Inputs, Named, Shape, check_steps, extents, input_shape, read_inputs
 from symnn.shown import Shown
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
@@ -70,6 +70,8 @@ class Network(Parametrised, Shown):
     spec: Spec | None = None
     """The spec it came from, if it came from one."""
     l1: float | None = 0.0
+    steps: Counting = "all"
+    """Which steps of a sequence count: all, as much as a further input mask (S, T) says, or the first lengths (S,)."""
     weighted: bool = False
     """Whether the loss takes a weight for each sample, a further input w (S,): Σ_s w·ℓ / Σ_s w instead of Σ_s ℓ / S."""
 
@@ -98,9 +100,21 @@ class Network(Parametrised, Shown):
             known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
             if isinstance(value, bool) or not known:
                 raise SpecError(f"{name}: found {quote(value)}, expected a finite number of at least 0")
+        try:
+            check_steps(self.steps, self.output_shape)
+        except FieldError as error:
+            raise SpecError(f"steps: {error}") from None
 
     @classmethod
-    def of(cls, output: Node, loss: LossLike, weight_decay: float | None = 0.0, *, l1: float | None = 0.0) -> Network:
+    def of(
+        cls,
+        output: Node,
+        loss: LossLike,
+        weight_decay: float | None = 0.0,
+        *,
+        l1: float | None = 0.0,
+        steps: Counting = "all",
+    ) -> Network:
         """The network of a value that layers have been called for, which may be no chain of them.
 
         Its inputs are those that the value is made of: :func:`symnn.inputs` makes them. A layer has the same weights
@@ -117,7 +131,7 @@ class Network(Parametrised, Shown):
             raise SpecError(f"output: found {quote(output)}, expected what a layer gives that is called")
         flow = Flow(flow=output)
         inputs = Named(tuple((node.name, node.inputs) for node in flow.inputs))
-        return cls(inputs, (flow,), loss, weight_decay, l1=l1)
+        return cls(inputs, (flow,), loss, weight_decay, l1=l1, steps=steps)
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -126,7 +140,7 @@ class Network(Parametrised, Shown):
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, Spec) else load_spec(source)
-        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1)
+        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1, spec.steps)
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
@@ -167,13 +181,20 @@ class Network(Parametrised, Shown):
         *at, t = output.indices
         settings = {name: exact(value) for name, value in parameters.items()}
         sample = loss.write(b, output.variable, y, tuple(at), t, **settings)
-        if steps := at[1:]:
-            sample = b.sum("sample", [b.s], sample / Mul(*map(extent, steps)), steps)[b.s]
         penalised = any(getattr(self, name) != 0 for name, *_ in _PENALTIES)
-        mean = b.sum("mean" if penalised else "loss", [], sample * self._share(b), [b.s])
+        result, steps = "mean" if penalised else "loss", at[1:]
+        if self.steps == "all":
+            if steps:
+                sample = b.sum("sample", [b.s], sample / Mul(*map(extent, steps)), steps)[b.s]
+            mean = b.sum(result, [], sample * self._share(b), [b.s])
+        else:
+            count = self._counted(b, at)
+            # select, not a product alone: what padding makes of the outputs may be infinite.
+            total = b.sum("total", [], select(count, count * sample, Integer(0)), at)
+            mean = b.map(result, [], total.symbol / b.sum("steps", [], count, at).symbol)
         if penalised:
             b.map("loss", [], sum(self._penalties(b), mean.symbol))
-        rows = (*self.input_variables, y, *([_weight_of_samples(b)] if self.weighted else []))
+        rows = (*self.input_variables, *self.target_variables, *([_weight_of_samples(b)] if self.weighted else []))
         given = [*rows, *(mask.variable for mask in writer.masks), *map(Variable, self.numbers)]
         return Graph((*self._inputs, *given), tuple(b.equations), ("loss",))
 
@@ -188,6 +209,14 @@ class Network(Parametrised, Shown):
             return 1 / b.S
         w = _weight_of_samples(b)
         return w[b.s] / b.sum("weight", [], w[b.s], [b.s]).symbol
+
+    def _counted(self, b: Builder, at: Sequence[Index]) -> Expr:
+        """How much a step counts: as the mask says, or 1 for so many of the first, times the weight of the sample."""
+        s, t = at
+        which = self.target_variables[1]
+        found = which[s, t] if self.steps == "mask" else select(which[s] - t, Integer(1), Integer(0))
+        weight = _weight_of_samples(b)[s] if self.weighted else Integer(1)
+        return found if found.is_Indexed and not self.weighted else b.map("counts", at, found * weight)[s, t]
 
     def _penalties(self, b: Builder) -> list[Expr]:
         """What is added to the mean for the size of the weights."""
@@ -204,7 +233,14 @@ class Network(Parametrised, Shown):
 
     @property
     def target_variables(self) -> tuple[Variable, ...]:
-        return (self.target,)
+        """``y``, and what says which of its steps count."""
+        y = self.target
+        if self.steps == "mask":
+            return y, Variable("mask", y.shape[:2])
+        if self.steps == "lengths":
+            time = y.shape[1]
+            return y, Variable("lengths", y.shape[:1], "integer", time + 1 if isinstance(time, int) else None)
+        return (y,)
 
     @property
     def target(self) -> Variable:
@@ -255,13 +291,20 @@ class Network(Parametrised, Shown):
     def plain_targets(self) -> bool:
         return len(self.output_shape) == 1
 
+    def counts(self, targets: Sequence[np.ndarray], weights: np.ndarray | None = None) -> np.ndarray:
+        if self.steps == "all":
+            return super().counts(targets, weights)
+        y, which = targets
+        steps = which if self.steps == "mask" else np.arange(y.shape[1]) < which[:, None]
+        return steps.astype(np.float64) if weights is None else steps * weights[:, None]
+
     @property
     def is_mean(self) -> bool:
         return True
 
     @property
     def standardises_inputs(self) -> bool:
-        return True
+        return self.steps == "all"  # what pads the others would count
 
     @cached_property
     def standardises_targets(self) -> bool:
@@ -275,7 +318,7 @@ class Network(Parametrised, Shown):
         >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
         False
         """
-        return unbounded_after(self.layers) is not False and self.loss_row.of_difference
+        return self.plain_targets and unbounded_after(self.layers) is not False and self.loss_row.of_difference
 
     @property
     def input_variables(self) -> tuple[Variable, ...]:

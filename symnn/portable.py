@@ -47,7 +47,7 @@ def spec_of(network: Network) -> Spec:
     if isinstance(network.inputs, Named):
         raise SpecError("inputs: found several inputs, or layers that are no chain, which specs do not have")
     inputs = plain_inputs(network.inputs)
-    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, **_penalties(network)})
+    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, "steps": network.steps, **_penalties(network)})
     if callable(network.loss) and not isinstance(network.loss, Choice):
         _check_loss(network, Network.from_spec(spec))
     return spec

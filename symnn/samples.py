@@ -51,11 +51,19 @@ def _drawn(variables: Iterable[Variable], generator: np.random.Generator, sample
 
 
 def _targets(network: Network, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
-    y = network.target
+    y, *which = network.target_variables
+    found = {variable.name: _counted(variable, _shape(y, samples)[:2]) for variable in which}
     if y.kind == "integer":
-        return {y.name: generator.integers(0, network.outputs, _shape(y, samples))}
+        return found | {y.name: generator.integers(0, network.outputs, _shape(y, samples))}
     rows = generator.uniform(0.05, 1.0, _shape(y, samples))
-    return {y.name: rows / rows.sum(axis=-1, keepdims=True) if network.reading == "classes" else rows}
+    return found | {y.name: rows / rows.sum(axis=-1, keepdims=True) if network.reading == "classes" else rows}
+
+
+def _counted(variable: Variable, shape: tuple[int, ...]) -> np.ndarray:
+    """As many steps as there are of the first sample, one less of the next, and so on: as a mask, or in numbers."""
+    samples, steps = shape
+    lengths = steps - np.arange(samples) % steps
+    return lengths if variable.kind == "integer" else (np.arange(steps) < lengths[:, None]).astype(np.float64)
 
 
 def _shape(variable: Variable, samples: int) -> tuple[int, ...]:

@@ -413,7 +413,9 @@ def test_several_inputs_are_arrays_by_name_each_scaled_and_split_as_rows() -> No
     assert result.history[-1].training_loss < result.history[0].training_loss
     table = symnn.Dataset.from_arrays(x, y, standardise=["left"])
     assert table.inputs == (("code", 1), ("left", 2))
-    again = symnn.train(network, table, {"epochs": 5, "optimiser": "gradient_descent"}, progress=False)
+    again = symnn.train(
+        network, table, {"epochs": 5, "optimiser": "gradient_descent"}, progress=False, model=result.model
+    )
     np.testing.assert_array_equal(again.theta, result.theta)
     with pytest.raises(
         symnn.DataError, match=r"code, row 0 \(from 0\), column 0: found 7.0, expected a whole number from 0"
@@ -468,6 +470,64 @@ def test_a_mistake_in_a_network_that_is_no_chain_is_one_sentence(make: Callable[
     with pytest.raises(symnn.SymnnError) as caught:
         make()
     assert message in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------- sequences of unequal lengths
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mean_squared_error"])
+def test_sequences_of_unequal_lengths_are_together_what_they_are_alone(loss: str) -> None:
+    layers = (symnn.recurrent(2, output="all"), symnn.dense(2))
+    generator, lengths = random(4), np.array([3, 2])
+    x = generator.normal(size=(2, 3, 2))
+    y = generator.integers(2, size=(2, 3)) if "softmax" in loss else generator.normal(size=(2, 3, 2))
+    networks = {which: Network({"time": 3, "features": 2}, layers, loss, steps=which) for which in ("mask", "lengths")}
+    theta = networks["mask"].initial_parameters() + 0.1
+
+    def derived(network: Network, **data: np.ndarray) -> list[np.ndarray]:
+        found = evaluate(network.gradient_graph, {**network.unmerged(theta), **data})
+        return [found[name] for name in network.gradient_graph.outputs]
+
+    parts = []
+    for number, length in enumerate(lengths):
+        alone = Network({"time": int(length), "features": 2}, layers, loss)
+        rows = slice(number, number + 1)
+        parts.append(derived(alone, x=x[rows, :length], y=y[rows, :length]))
+    expected = [sum(n * part for n, part in zip(lengths, each)) / lengths.sum() for each in zip(*parts)]
+    mask = np.arange(3) < lengths[:, None]
+    x[~mask], y[~mask] = 1e3, 1
+    for which, given in (("mask", mask.astype(float)), ("lengths", lengths)):
+        for found, wanted in zip(derived(networks[which], x=x, y=y, **{which: given}), expected):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_steps_that_count_are_weighed_scored_and_kept(tmp_path: Path) -> None:
+    spec = {
+        "inputs": {"time": 3, "features": 1},
+        "layers": [{"dense": 2}],
+        "loss": "softmax_cross_entropy",
+        "steps": "lengths",
+    }
+    network, generator = Network.from_spec(spec), random(5)
+    x, lengths = generator.normal(size=(30, 3, 1)), 1 + np.arange(30) % 3
+    y = (x[..., 0] > 0).astype(int)
+    with pytest.raises(symnn.DataError, match=r"y: found 'y', expected by name what the loss takes: 'y', 'lengths'"):
+        symnn.train(network, x, y)
+    with pytest.raises(symnn.DataError, match=r"column 3: found 9.0, expected a number from 0 to 3"):
+        symnn.train(network, x, {"y": y, "lengths": np.full(30, 9)})
+    settings = {"optimiser": "adam", "learning_rate": 0.2, "epochs": 40}
+    result = symnn.train(network, x, {"y": y, "lengths": lengths}, settings, progress=False)
+    rows = symnn.training.targets_for(network, result.dataset).test
+    hits = result.predict(rows.x.reshape(-1, 3, 1)).argmax(axis=-1) == rows.y[:, :3]
+    counts = np.arange(3) < rows.y[:, 3:]
+    assert result.test_accuracy == pytest.approx(hits[counts].mean())
+    assert result.test_accuracy > 0.8
+    result.save(tmp_path / "steps.safetensors")
+    read = symnn.load(tmp_path / "steps.safetensors")
+    assert read.network == network
+    np.testing.assert_allclose(read.predict_proba(x).sum(axis=-1), 1)
+    with pytest.raises(symnn.SpecError, match=r"steps: found 'mask' for outputs \(feature 2\), expected those of each"):
+        Network(3, (symnn.dense(2),), "softmax_cross_entropy", steps="mask")
 
 
 # ------------------------------------------------------------------------------------------- forms of a training
@@ -621,7 +681,7 @@ def test_an_embedding_of_anything_but_inputs_is_refused() -> None:
 
 
 def test_a_spec_says_shapes_and_reads_back() -> None:
-    for inputs in (3, [1, 4, 4], [2, 9], {"time": 5, "features": 2}, {"time": "any", "features": 2}):
+    for inputs in (3, [1, 4, 4], [2, 9], {"time": 3, "features": 2}, {"time": "any", "features": 2}):
         layers = ["flatten", {"dense": 1}] if isinstance(inputs, list) else [{"dense": 1}]
         spec = symnn.load_spec({"inputs": inputs, "layers": layers, "loss": "mean_squared_error"})
         assert spec.to_dict()["inputs"] == inputs
