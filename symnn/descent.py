@@ -71,6 +71,7 @@ class Descent:
     ) -> None:
         if not isinstance(model, Model):
             raise SymnnError(f"model: found a {type(model).__name__}, expected a Model, as network.compile() gives it")
+        model.network.require_samples()
         self.model = model
         self.optimiser = _resolved(optimiser)
         settings = (*self.optimiser.settings, *model.network.numbers)

@@ -20,7 +20,7 @@ from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
 from codegen.passes import prune
 from codegen.schedule import ScheduleName
-from codegen.walk import base_name, elements
+from codegen.walk import base_name, elements, is_plain_on, is_symbolic, lengths_in, shape, subscripts
 from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import DataError, SymnnError
@@ -103,6 +103,9 @@ class Parametrised(ABC):
     def is_mean(self) -> bool:
         """Whether the loss is a mean over samples, so that the losses of parts, by what counts, make that of all."""
         return False
+
+    def require_samples(self) -> None:  # noqa: B027 - layers are written over samples
+        """Raise :class:`DataError` unless the data are samples, each of which is one by itself."""
 
     @property
     def has_output(self) -> bool:
@@ -399,12 +402,12 @@ class Model:
         return replace(self, network=self.network.with_weights)
 
     @called(DataError)
-    def objective(self, x: ArrayLike, y: ArrayLike, *others: ArrayLike) -> Objective:
+    def objective(self, x: ArrayLike, y: ArrayLike | None = None, *others: ArrayLike) -> Objective:
         """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
 
-        others: what the loss takes besides, such as the weights for a :attr:`weighted` model. Both are float64, also of
-        a float32 model, and every call gives a new gradient. The rows are converted as in a call of
-        :attr:`value_and_grad`, which says what is refused, and copied, once.
+        y: not where the loss has no targets. others: what it takes besides, such as the weights for a :attr:`weighted`
+        model. Both are float64, also of a float32 model, and every call gives a new gradient. The rows are converted as
+        in a call of :attr:`value_and_grad`, which says what is refused, and copied, once.
 
         >>> from scipy.optimize import minimize
         >>> from symnn.network import Network, dense
@@ -418,7 +421,8 @@ class Model:
                 "objective: found a network with dropout or batch_norm, whose loss in training differs from "
                 "step to step; expected one without, or symnn.Descent"
             )
-        return Objective([(self.value_and_grad, (x, y, *others))], self.network.parameter_count, self.dtype)
+        arrays = (x, *(() if y is None else (y,)), *others)
+        return Objective([(self.value_and_grad, arrays)], self.network.parameter_count, self.dtype)
 
     def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
@@ -534,6 +538,21 @@ class GivenGraph(Parametrised):
     def width(self) -> int:
         cells = sum(elements(equation.variable.shape) for equation in self.stated.equations)
         return cells + sum(elements(variable.shape) for variable in self.data)
+
+    def require_samples(self) -> None:
+        """A series may be cut into batches as little as the rows of a matrix: only first axes in common are samples."""
+        rows = [variable for variable in self.data if variable.shape]
+        firsts = {variable.name: variable.shape[0] for variable in rows}
+        found = ", ".join(f"{variable.name}[{', '.join(map(str, variable.shape))}]" for variable in rows) or "none"
+        instead = "expected samples along the first axis of all data; objective() gives a function for any minimiser"
+        if len({*firsts.values()}) != 1 or not all(is_symbolic(n) for n in firsts.values()):
+            raise DataError(f"data: found {found}, {instead}")
+        (samples,) = {*firsts.values()}
+        for equation in self.stated.equations:
+            for reference in (equation.target, *equation.references):
+                for subscript, n in zip(subscripts(reference), shape(reference)):
+                    if samples in lengths_in(n) and not is_plain_on(subscript, n):
+                        raise DataError(f"equation {equation.target}: found {reference}, {instead}")
 
     @property
     def has_output(self) -> bool:

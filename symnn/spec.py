@@ -361,7 +361,7 @@ PURPOSES = (
     Purpose(
         "a network",
         "symnn train, formulas, summary, check, compare, steps and compile",
-        frozenset({"loss", "weight_decay", "l1", "training", "data"}),
+        frozenset({"loss", "weight_decay", "l1", "steps", "training", "data"}),
     ),
     Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
 )

@@ -229,6 +229,7 @@ def train(
         network, model = network.network, network if model is None else model
     if not isinstance(network, Parametrised):
         raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+    network.require_samples()
     _refuse(others)
     if on_epoch is not None:
         function("on_epoch", on_epoch, "a function of an Epoch")

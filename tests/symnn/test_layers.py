@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn.errors import SpecError
+from symnn.evaluation import probabilities
 from symnn.masks import draw
 from symnn.network import Network
 
@@ -409,7 +410,8 @@ def test_several_inputs_are_arrays_by_name_each_scaled_and_split_as_rows() -> No
     inputs = (x["left"] - result.dataset.arranged([("left", 2), ("code", 1)]).mean[:2]) / result.dataset.scale[1:]
     values = {**network.unmerged(result.theta), "left": inputs, "code": x["code"]}
     expected = shift + scale * evaluate(network.forward_graph, values)["output"]
-    np.testing.assert_allclose(result.predict(x), expected, rtol=1e-12)
+    trained = symnn.Checkpoint.of(network, result.theta, result.dataset)
+    np.testing.assert_allclose(trained.evaluated(x), expected, rtol=1e-12)
     assert result.history[-1].training_loss < result.history[0].training_loss
     table = symnn.Dataset.from_arrays(x, y, standardise=["left"])
     assert table.inputs == (("code", 1), ("left", 2))
@@ -518,14 +520,14 @@ def test_steps_that_count_are_weighed_scored_and_kept(tmp_path: Path) -> None:
     settings = {"optimiser": "adam", "learning_rate": 0.2, "epochs": 40}
     result = symnn.train(network, x, {"y": y, "lengths": lengths}, settings, progress=False)
     rows = symnn.training.targets_for(network, result.dataset).test
-    hits = result.predict(rows.x.reshape(-1, 3, 1)).argmax(axis=-1) == rows.y[:, :3]
+    trained = symnn.Checkpoint.of(network, result.theta, result.dataset)
+    hits = trained.evaluated(rows.x).argmax(axis=-1) == rows.y[:, :3]
     counts = np.arange(3) < rows.y[:, 3:]
     assert result.test_accuracy == pytest.approx(hits[counts].mean())
     assert result.test_accuracy > 0.8
     result.save(tmp_path / "steps.safetensors")
-    read = symnn.load(tmp_path / "steps.safetensors")
-    assert read.network == network
-    np.testing.assert_allclose(read.predict_proba(x).sum(axis=-1), 1)
+    assert symnn.load(tmp_path / "steps.safetensors").network == network
+    assert probabilities(trained.evaluated(x), "classes").sum(axis=-1) == pytest.approx(np.ones((30, 3)))
     with pytest.raises(symnn.SpecError, match=r"steps: found 'mask' for outputs \(feature 2\), expected those of each"):
         Network(3, (symnn.dense(2),), "softmax_cross_entropy", steps="mask")
 

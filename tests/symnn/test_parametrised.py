@@ -162,6 +162,13 @@ def test_what_has_no_text_is_refused_by_its_equation(tmp_path: Path) -> None:
 
 
 graph = decay()
+SERIES = symnn.Model.from_graph(
+    from_expressions({h[0]: x[0], h[s]: a * h[s - 1] + x[s], "loss": Sum(h[s] ** 2, s)}, [a, x]),
+    ["a"],
+    ["x"],
+    output="h",
+)
+FIXED = symnn.Model.from_graph(from_expressions({"loss": Sum((x[j] - a) ** 2, j)}, [a, x]), ["a"], ["x"])
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.Model.from_graph(3, ["a"], []), "graph: found a int, expected a Graph"),
     (lambda: symnn.Model.from_graph(graph, ["c"], ["x"]), "parameters: unknown input of the graph 'c'"),
@@ -176,7 +183,18 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.train(model(), {"x": [1.0] * 9}, [1.0] * 9), "found the features x of 1, expected the inputs x of"),
     (lambda: symnn.train(model(), {"x": np.ones(9), "z": np.ones((9, 3))}, {"q": [1.0] * 9}), "y: found 'q', expected"),
     (lambda: symnn.train(model(), {"x": np.ones(9), "z": np.ones((9, 3))}), "data: found a dict"),
+    (lambda: symnn.train(SERIES, np.ones(9)), "equation h[s + 1]: found h[s + 1], expected samples"),
+    (lambda: symnn.Descent(FIXED, np.ones(1), "adam"), "data: found x[3], expected samples along the first axis"),
 ]  # fmt: skip
+
+
+def test_a_series_without_samples_has_a_gradient_and_an_objective(tmp_path: Path) -> None:
+    series = np.array([1.0, 2.0, 0.5])
+    loss, gradient = SERIES.value_and_grad(np.array([0.5]), series)
+    assert (loss, gradient[0]) == (1 + 2.5**2 + 1.75**2, 2 * 2.5 + 2 * 1.75 * 3)
+    assert SERIES.objective(series)(np.array([0.5]))[0] == loss
+    symnn.checkpoint.save(tmp_path / "m.safetensors", FIXED, [0.5])  # type: ignore[arg-type]
+    assert symnn.load(tmp_path / "m.safetensors").network == FIXED.network
 
 
 @pytest.mark.parametrize(("make", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])
