@@ -13,8 +13,9 @@ from math import ceil, log2, prod
 from sympy import Expr, Idx, Integer
 from sympy.core.basic import Basic
 
+from codegen.dtypes import ITEM
 from codegen.functions import Price, operation
-from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of, steps_of
+from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, steps_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -30,11 +31,10 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import is_leaf, postorder, references, size, subscripts
+from codegen.walk import elements, is_leaf, postorder, references, shape, size, subscripts
 
-LANES = {"float64": 8, "float32": 16}
-"""Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
-
+REGISTER = 64
+"""Bytes of the vectors that prices are for: one of half the size takes half the time, as the same units work at it."""
 PRICES: Mapping[str, float] = {
     "call": 135.0,
     "kernel": 24.6,
@@ -55,16 +55,23 @@ for a vector or a number, an operation and a function, a loop in lanes inside an
 call of BLAS, a vector of products in it. A function of SciPy takes from 10 (Si) to 250 (J₂)."""
 
 
-def estimate(program: Program, samples: int, dtype: str) -> float:
+OF_VECTORS = frozenset({"kernel_product", "transposed", "lane_operation", "lane_function", "blas_product"})
+"""The prices that are of a vector."""
+
+
+def estimate(program: Program, samples: int) -> float:
     """Nanoseconds for one call with so many samples."""
-    return sum(PRICES[kind] * number for kind, number in counts(program, samples, dtype).items())
+    return sum(PRICES[kind] * number for kind, number in counts(program, samples).items())
 
 
-def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
+def counts(program: Program, samples: int) -> dict[str, float]:
     """What a call does, by the kinds of :data:`PRICES`."""
-    native = LANES[dtype]
-    width = native * (2 if program.samples is not None and program.schedule != "unrolled" else 1)
-    program = in_lanes(program, width)
+    share = program.native * ITEM[program.dtype] / REGISTER
+    return {kind: number * (share if kind in OF_VECTORS else 1.0) for kind, number in _counts(program, samples).items()}
+
+
+def _counts(program: Program, samples: int) -> dict[str, float]:
+    native, width = program.native, program.width
     over = program.samples
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
     found: dict[str, float] = defaultdict(float, call=1.0)
@@ -156,7 +163,7 @@ def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
 
 
 SMALLEST_CHUNK = 64
-"""Samples; every tile is a divisor of it."""
+"""Samples."""
 BREAK_EVEN = 50_000.0
 """Nanoseconds of work that are worth a thread of their own: waking it takes 5 to 20 µs."""
 COMBINING = 50
@@ -165,9 +172,11 @@ COMBINED = 0.25
 """Nanoseconds to add one number of the sums of a chunk, which no longer lie in cache if they are many."""
 
 
-def samples_a_chunk(program: Program, sums: int) -> int:
-    """Samples a chunk, a power of two: worth a thread, and their ``sums`` cheap to add to those of other chunks."""
-    many = 1024
-    each = (estimate(program, many, "float64") - PRICES["call"]) / many
+def samples_a_chunk(program: Program) -> int:
+    """Samples a chunk, a power of two: worth a thread, their sums cheap to add to those of others, and whole tiles."""
+    over, many = program.samples, 1024
+    assert over is not None
+    each = (estimate(program, many) - PRICES["call"]) / many
+    sums = sum(elements(shape(fill.target)) for fill in over.fills)
     wanted = max(BREAK_EVEN, COMBINING * COMBINED * sums) / each
-    return max(SMALLEST_CHUNK, 1 << max(0, ceil(log2(wanted))))
+    return max(SMALLEST_CHUNK, over.tile or 1, 1 << max(0, ceil(log2(wanted))))

@@ -38,7 +38,7 @@ Steps: TypeAlias = Mapping[Idx, Expr]
 
 
 def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Program:
-    """The program with loops in lanes: of each nest the cheapest level.
+    """The program with loops in lanes, so many: of each nest the cheapest level.
 
     Samples are apart in memory where features are neighbours, so that a loop over the samples runs in lanes where it
     computes more than it moves, and loops inside it do elsewhere. Few samples do not fill the lanes.
@@ -66,6 +66,7 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
 
     return replace(
         program,
+        width=width,
         statements=tuple(
             replace(statement, body=over_samples(statement))
             if isinstance(statement, Samples)
@@ -73,6 +74,20 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
             for statement in program.statements
         ),
     )
+
+
+def in_turn(program: Program) -> Program:
+    """The program without lanes."""
+
+    def serial(statement: Statement) -> Statement:
+        if isinstance(statement, Loop):
+            mode = SERIAL if isinstance(statement.mode, Vector) else statement.mode
+            return replace(statement, mode=mode, body=tuple(map(serial, statement.body)))
+        return (
+            replace(statement, body=tuple(map(serial, statement.body))) if isinstance(statement, Samples) else statement
+        )
+
+    return replace(program, statements=tuple(map(serial, program.statements)))
 
 
 def is_mixed(program: Program) -> bool:

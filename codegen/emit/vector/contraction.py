@@ -17,6 +17,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from codegen.emit.lanes import Lanes
+from codegen.schedule.target import Target
 
 INT = ir.IntType(64)
 
@@ -44,25 +45,9 @@ def balanced(total: int, most: int) -> tuple[tuple[int, int], ...]:
     return tuple((size, count) for size, count in ((small + 1, larger), (small, blocks - larger)) if count)
 
 
-@dataclass(frozen=True)
-class Blocking:
-    """How many accumulators a block may hold, and how many vectors of them a row."""
-
-    accumulators: int
-    vectors: int = 4
-
-    def rows(self, vectors: int) -> int:
-        """The rows of a block of this many vectors."""
-        return max(1, self.accumulators // vectors)
-
-
-BLOCKING = {64: Blocking(24), 32: Blocking(12, 3), 16: Blocking(12, 3)}
-"""By bytes of a register: 32 registers with AVX-512, 16 otherwise; the rest holds operands."""
-
-
 def product_over_lanes(
     lanes: Lanes,
-    blocking: Blocking,
+    target: Target,
     rows: int,
     sums: Sequence[Range],
     out: Array,
@@ -76,10 +61,10 @@ def product_over_lanes(
     left, right = operands
     builder, width = lanes.builder, lanes.width
     vectors = builder.udiv(builder.add(count, INT(width - 1)), INT(width))
-    for size, first, last in _strips(builder, vectors, blocking.vectors):
+    for size, first, last in _strips(builder, vectors, target.vectors_a_row):
         with steps(builder, first, last, size) as vector:
             start = builder.mul(vector, INT(width))
-            for block, j in _blocks(builder, rows, blocking.rows(size)):
+            for block, j in _blocks(builder, rows, target.rows(size)):
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(block * size)]
                 with nested(builder, sums) as k:
                     row = _at(builder, right, *k, start)
@@ -96,7 +81,7 @@ def product_over_lanes(
 
 
 def product_over_samples(
-    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
+    lanes: Lanes, target: Target, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
 ) -> None:
     """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s.
 
@@ -105,14 +90,14 @@ def product_over_samples(
     left, right = operands
     builder, whole = lanes.builder, columns // lanes.width
     column: int = 0
-    for size, number in balanced(whole, blocking.vectors) if whole else ():
-        _sum_over_samples(lanes, blocking, rows, (column, number, size), None, out, left, right, count)
+    for size, number in balanced(whole, target.vectors_a_row) if whole else ():
+        _sum_over_samples(lanes, target, rows, (column, number, size), None, out, left, right, count)
         column += size * number * lanes.width
     if (rest := columns - column) > 0:
         # The narrowest register that holds the rest: half of one takes half the time on some processors.
         narrow = Lanes(builder, min(lanes.width, 1 << (rest - 1).bit_length()), lanes.dtype)
         masked = None if rest == narrow.width else INT(rest)
-        _sum_over_samples(narrow, blocking, rows, (column, 1, 1), masked, out, left, right, count)
+        _sum_over_samples(narrow, target, rows, (column, 1, 1), masked, out, left, right, count)
 
 
 SUMS = 8
@@ -121,7 +106,7 @@ SUMS = 8
 
 def sum_across_lanes(
     lanes: Lanes,
-    blocking: Blocking,
+    target: Target,
     rows: int,
     columns: Sequence[int],
     sums: Sequence[Range],
@@ -140,7 +125,7 @@ def sum_across_lanes(
     *around, last = columns
     with nested(builder, [(INT(0), INT(n)) for n in around]) as before:
         for across, j in _blocks(builder, last, min(SUMS, width)):
-            for down, i in _blocks(builder, rows, blocking.rows(across)):
+            for down, i in _blocks(builder, rows, target.rows(across)):
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
                 for left, right in zip(operands[::2], operands[1::2]):
                     with nested(builder, sums) as k:
@@ -188,7 +173,7 @@ def _add_products(
 
 def _sum_over_samples(
     lanes: Lanes,
-    blocking: Blocking,
+    target: Target,
     rows: int,
     strips: tuple[int, int, int],
     masked: ir.Value | None,
@@ -201,7 +186,7 @@ def _sum_over_samples(
     builder, width = lanes.builder, lanes.width
     column, number, size = strips
     with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
-        for block, i in _blocks(builder, rows, blocking.rows(size)):
+        for block, i in _blocks(builder, rows, target.rows(size)):
             places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
             totals = [
                 _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
