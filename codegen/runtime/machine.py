@@ -64,34 +64,25 @@ def host() -> Target:
         features = llvm.get_host_cpu_features().flatten()
     register = next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
     many = register == 64 or platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
-    size = caches()
-    return Target(register, 32 if many else 16, size.get("first", Target.first), size.get("second", Target.second))
+    return Target(register, 32 if many else 16, cache_of_a_core() or Target.cache)
 
 
 FOLDER = Path("/sys/devices/system/cpu/cpu0")
 """What Linux says of the first processor."""
+PLAUSIBLE = range(2**17, 2**24)
+"""Bytes of a second-level cache; a virtual machine may say anything."""
 
 
-def caches(folder: Path = FOLDER) -> dict[str, int]:
-    """The bytes of the first and the second level of cache for data that one core has, as far as they can be read.
-
-    Of a level that cores share each has its part.
-    """
-    found: dict[str, int] = {}
+def cache_of_a_core(folder: Path = FOLDER) -> int | None:
+    """The bytes of the second-level cache that one core has, its part of one that cores share; None if nobody says."""
     for place in sorted((folder / "cache").glob("index*")):
-        level, kind = (_line(place / name) for name in ("level", "type"))
-        name = {"1": "first", "2": "second"}.get(level)
         size = re.fullmatch(r"(\d{1,9})([KM])", _line(place / "size"))
-        if name is None or kind == "Instruction" or size is None:
-            continue
-        threads = _count(_line(folder / "topology" / "thread_siblings_list"))
-        cores = max(_count(_line(place / "shared_cpu_list")) // threads, 1)
-        found[name] = int(size[1]) * {"K": 2**10, "M": 2**20}[size[2]] // cores
-    return {name: size for name, size in found.items() if PLAUSIBLE[name][0] <= size <= PLAUSIBLE[name][1]}
-
-
-PLAUSIBLE = {"first": (2**13, 2**18), "second": (2**17, 2**24)}
-"""Bytes; a virtual machine may say anything."""
+        if _line(place / "level") == "2" and _line(place / "type") != "Instruction" and size is not None:
+            threads = _count(_line(folder / "topology" / "thread_siblings_list"))
+            cores = max(_count(_line(place / "shared_cpu_list")) // threads, 1)
+            found = int(size[1]) * {"K": 2**10, "M": 2**20}[size[2]] // cores
+            return found if found in PLAUSIBLE else None
+    return None
 
 
 def _line(path: Path) -> str:
@@ -168,7 +159,7 @@ class Architecture:
 
     features: str
     target: Target
-    """A register of the bytes of one number where there are none of vectors."""
+    """Where there are no registers of vectors, pairs of others stand for them."""
     convention: str = ""
     """How functions are called, where the name of the machine leaves it open."""
 
@@ -177,7 +168,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "x86_64": Architecture("", Target(register=16, registers=16)),
     "aarch64": Architecture("", Target(register=16, registers=32)),
     "arm64": Architecture("", Target(register=16, registers=32)),
-    "riscv64": Architecture("+m,+a,+f,+d,+c", Target(register=8, registers=32), "lp64d"),
+    "riscv64": Architecture("+m,+a,+f,+d,+c", Target(register=16, registers=16), "lp64d"),
     "wasm32": Architecture("+simd128", Target(register=16, registers=16)),
 }
 """By the first part of a triple."""

@@ -99,7 +99,9 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 found[kind] += _vectors(statement, samples, tiles, native) * number
             case Contract():
                 found["blas"] += 1
-                found["blas_product"] += size(statement.equation.domain, samples) / native
+                *rows, last = statement.equation.free
+                number = size([*rows, *statement.equation.reduced], samples) * ceil(size([last], samples) / native)
+                found["blas_product"] += number
             case Loop(mode=Vector()) if around:
                 found["lane_loop"] += times(around)
             case Loop(mode=Vector(copied=copied)):

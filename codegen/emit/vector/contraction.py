@@ -17,9 +17,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from codegen.emit.lanes import Lanes
+from codegen.emit.vector.values import BYTE, INT
 from codegen.schedule.target import Target
-
-INT = ir.IntType(64)
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,13 @@ def product_over_samples(
     builder, whole = lanes.builder, columns // lanes.width
     column: int = 0
     for size, number in balanced(whole, target.vectors_a_row) if whole else ():
-        _sum_over_samples(lanes, target, rows, (column, number, size), None, out, left, right, count)
+        _sum_over_samples(lanes, target, rows, columns, (column, number, size), None, out, left, right, count)
         column += size * number * lanes.width
     if (rest := columns - column) > 0:
         # The narrowest register that holds the rest: half of one takes half the time on some processors.
         narrow = Lanes(builder, min(lanes.width, 1 << (rest - 1).bit_length()), lanes.dtype)
         masked = None if rest == narrow.width else INT(rest)
-        _sum_over_samples(narrow, target, rows, (column, 1, 1), masked, out, left, right, count)
+        _sum_over_samples(narrow, target, rows, columns, (column, 1, 1), masked, out, left, right, count)
 
 
 SUMS = 8
@@ -175,6 +174,7 @@ def _sum_over_samples(
     lanes: Lanes,
     target: Target,
     rows: int,
+    columns: int,
     strips: tuple[int, int, int],
     masked: ir.Value | None,
     out: Array,
@@ -182,12 +182,18 @@ def _sum_over_samples(
     right: Array,
     count: ir.Value,
 ) -> None:
-    """Some columns of :func:`product_over_samples`: the first, the number of strips and the vectors in each."""
+    """Some of the ``columns`` of :func:`product_over_samples`: the first, the strips and the vectors in each of them.
+
+    A block of sums that may lie far away is fetched while the one before it is computed.
+    """
     builder, width = lanes.builder, lanes.width
     column, number, size = strips
     with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
         for block, i in _blocks(builder, rows, target.rows(size)):
             places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
+            if target.is_far(rows * columns * lanes.size):
+                for r in range(block):
+                    _fetch(builder, _at(builder, out, _plus(builder, i, block + r), start), size * width * lanes.size)
             totals = [
                 _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
                 for place in places
@@ -367,6 +373,19 @@ def _add_product(lanes: Lanes, slot: ir.Value, a: ir.Value, b: ir.Value) -> None
 
 def _plus(builder: ir.IRBuilder, value: ir.Value, more: int) -> ir.Value:
     return builder.add(value, INT(more)) if more else value
+
+
+LINE = 64
+"""Bytes of a line of cache."""
+
+
+def _fetch(builder: ir.IRBuilder, place: ir.Value, size: int) -> None:
+    """Have so many bytes brought to the first-level cache, to be changed; nothing happens where there are none."""
+    flag, place = ir.IntType(32), builder.bitcast(place, BYTE)
+    signature = ir.FunctionType(ir.VoidType(), [BYTE, flag, flag, flag])
+    function = builder.module.declare_intrinsic("llvm.prefetch", (BYTE,), signature)
+    for offset in range(0, size, LINE):
+        builder.call(function, [builder.gep(place, [INT(offset)]), flag(1), flag(3), flag(1)])
 
 
 def _at(builder: ir.IRBuilder, array: Array, *places: ir.Value) -> ir.Value:
