@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from math import ceil, log2, prod
 
 from sympy import Expr, Idx, Integer
-from sympy.core.basic import Basic
 
 from codegen.dtypes import ITEM
-from codegen.functions import Price, operation
-from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, steps_of
+from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, steps_of, work
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -31,7 +29,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import elements, is_leaf, postorder, references, shape, size, subscripts
+from codegen.walk import elements, shape, size, subscripts
 
 REGISTER = 64
 """Bytes of the vectors that prices are for: one of half the size takes half the time, as the same units work at it."""
@@ -109,11 +107,11 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
             case Set() | Accumulate():
                 lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
-                functions, calls, operations = _nodes(statement)
-                found[f"{kind}_function"] += functions * number
-                found["external_function"] += calls * number * (1 if lane is None else native)
-                found[f"{kind}_operation"] += operations * number
-                for reference in (*references(statement.value), statement.target):
+                done = work(statement)
+                found[f"{kind}_function"] += done.functions * number
+                found["external_function"] += done.calls * number * (1 if lane is None else native)
+                found[f"{kind}_operation"] += (done.operations + isinstance(statement, Accumulate)) * number
+                for reference in done.moved:
                     if (move := _move(program, reference, lane)) is not None:
                         found[move if move == "gathered" else f"{kind}_operation"] += number * (
                             native if move == "gathered" else 1
@@ -139,18 +137,6 @@ def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
         return rows * each * ceil(samples / native)
     products = len(kernel.operands) // 2
     return rows * columns * (products * each * ceil(samples / native) + tiles * ACROSS / native)
-
-
-def _nodes(statement: Set | Accumulate) -> tuple[int, int, int]:
-    """Functions, those that are called for one number after the other, and other operations of a statement."""
-    nodes = [node for node in postorder(statement.value) if not is_leaf(node)]
-    calls = sum(1 for node in nodes if operation(type(node)).calls)
-    functions = sum(1 for node in nodes if _is_function(node)) - calls
-    return functions, calls, len(nodes) - functions - calls + isinstance(statement, Accumulate)
-
-
-def _is_function(node: Basic) -> bool:
-    return bool(node.is_Function) and operation(type(node)).price is Price.FUNCTION
 
 
 def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
