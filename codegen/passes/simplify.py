@@ -136,7 +136,7 @@ def _in_front(body: Expr) -> Expr:
 
 def _scaled(node: Basic) -> Basic | None:
     """2·{a if x > 0, else b} of numbers a and b → {2·a if x > 0, else 2·b}."""
-    if not isinstance(node, Mul) or not isinstance(node.args[0], Number):
+    if not isinstance(node, Mul) or not isinstance(node.args[0], Number) or node.args[0] == -1:
         return None
     number, *factors = node.args
     scaled = ((n, new) for n, f in enumerate(factors) if (new := _times(number, f)) is not None)
