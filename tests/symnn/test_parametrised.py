@@ -183,7 +183,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.train(model(), {"x": [1.0] * 9}, [1.0] * 9), "found the features x of 1, expected the inputs x of"),
     (lambda: symnn.train(model(), {"x": np.ones(9), "z": np.ones((9, 3))}, {"q": [1.0] * 9}), "y: found 'q', expected"),
     (lambda: symnn.train(model(), {"x": np.ones(9), "z": np.ones((9, 3))}), "data: found a dict"),
-    (lambda: symnn.train(SERIES, np.ones(9)), "equation h[s + 1]: found h[s + 1], expected samples"),
+    (lambda: symnn.train(SERIES, np.ones(9)), "equation h[0]: found h[0], expected samples"),
     (lambda: symnn.Descent(FIXED, np.ones(1), "adam"), "data: found x[3], expected samples along the first axis"),
 ]  # fmt: skip
 
