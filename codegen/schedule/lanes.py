@@ -94,9 +94,13 @@ def lane_of(around: Sequence[Loop]) -> Idx | None:
 
 
 def holds_vectors(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
-    """Whether an element is a vector: the lane index is an axis that needs no storage."""
-    key = subscripts(reference)
-    return lane is not None and lane in key and key.index(lane) not in storage.axes
+    """Whether an element is a vector: the lane index is along an axis that needs no storage."""
+    return lane is not None and any(lane in indices(subscript) for subscript in _not_stored(storage, reference))
+
+
+def _not_stored(storage: Storage, reference: Expr) -> Iterator[Expr]:
+    """The subscripts along the axes that need no storage."""
+    return (subscript for axis, subscript in enumerate(subscripts(reference)) if axis not in storage.axes)
 
 
 def is_gathered(program: Program, reference: Expr, lane: Idx) -> bool:
@@ -229,7 +233,7 @@ class _Choice:
             return 0.0
         steps = steps_of(subscripts(reference), varying)
         along = [steps[axis] for axis in storage.axes]
-        dropped = {i for axis, i in enumerate(subscripts(reference)) if axis not in storage.axes and i in varying}
+        dropped = {i for subscript in _not_stored(storage, reference) for i in indices(subscript) if i in varying}
         if dropped & {i for axis in storage.axes for i in indices(subscripts(reference)[axis])}:
             return inf
         if not any(along) or any(is_gathered(self.program, reference, index) for index in varying):
