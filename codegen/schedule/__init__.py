@@ -21,11 +21,11 @@ from codegen.schedule.loops import nest
 from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
-from codegen.schedule.scan import units
 from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import tile_graph
+from codegen.schedule.units import Unit, is_scan, units
 from codegen.walk import elements, shape, size
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
@@ -176,6 +176,8 @@ def _in_phases(
             if kernel.equation.cell not in stepped:
                 body.append(inside_loops(graph, kernel, found.index))
         for scan in scans:
+            sums = [e for e in scan if e.cell not in kernels and e.is_sum and found.index in e.reduced]
+            fills += [Fill(e, e.target, e.free) for e in sums]
             body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
@@ -185,11 +187,9 @@ def _in_phases(
     return replace(program, statements=(*before, over, *after))
 
 
-def _with_kernels(
-    graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]
-) -> list[tuple[Equation, ...]]:
+def _with_kernels(graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]) -> list[Unit]:
     """The scans among equations of which a part is computed by kernels."""
-    scans = [unit for unit in units(graph, equations) if unit[0].cell in graph.scans]
+    scans = [unit for unit in units(graph, equations, kernels) if is_scan(graph, unit)]
     return [unit for unit in scans if any(equation.cell in kernels for equation in unit)]
 
 
