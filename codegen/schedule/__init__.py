@@ -25,6 +25,7 @@ from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.tiled import tile_graph
+from codegen.schedule.turned import turned
 from codegen.schedule.units import Unit, is_scan, units
 from codegen.walk import elements, shape, size
 
@@ -66,7 +67,7 @@ def _hoisted(graph: Graph) -> Graph:
 @once
 def loops(graph: Graph) -> Program:
     """Fused loops alone."""
-    return _in_phases(merge_sums(_hoisted(graph)), "loops", None, {})
+    return _in_phases(merge_sums(turned(_hoisted(graph))), "loops", None, {})
 
 
 def tiled(graph: Graph) -> Program:
@@ -94,7 +95,7 @@ def blas(graph: Graph) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
     isolated, products = isolate(_hoisted(graph))
     if not products:
-        return _in_phases(isolated, "blas", None, {})
+        return replace(loops(graph), schedule="blas")
     statements: list[Statement] = []
     for equations, contractions in _stages(isolated, isolated.equations, products):
         statements += nest(isolated, equations)

@@ -13,6 +13,7 @@ from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
     Accumulate,
+    Fill,
     Kernel,
     Loop,
     One,
@@ -148,29 +149,53 @@ class _Choice:
         cost = 0.0
         chosen: list[Statement] = []
         for run in _runs(statements):
-            if not isinstance(run[0], Loop):
-                cost += self.instructions(run[0], {})
-                chosen.append(run[0])
-                continue
-            loops = [statement for statement in run if isinstance(statement, Loop)]
-            inner = [self.best(loop.body) for loop in loops]
-            if isinstance(loops[0].mode, One):
-                cost += inner[0][0] + 1
-                chosen.append(replace(loops[0], body=inner[0][1]))
-                continue
-            scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
-            if isinstance(loops[0].mode, Scan):
-                cost += scalar
-                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
-                continue
-            modes = [self.vector(loop) for loop in loops]
-            lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
-            cost += min(scalar, lanes)
-            if lanes < scalar:
-                chosen += [replace(loop, mode=mode) for loop, mode in zip(loops, modes)]
-            else:
-                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+            split = self.split(run[0]) if len(run) == 1 and isinstance(run[0], Loop) else None
+            ways = [self.of_run(run)] if split is None else [self.of_run(run), self.best(split)]
+            each, cheapest = min(ways, key=lambda way: way[0])
+            cost += each
+            chosen += cheapest
         return cost, tuple(chosen)
+
+    def of_run(self, run: Sequence[Statement]) -> tuple[float, Sequence[Statement]]:
+        """The cost of one statement, or of the loops over the parts of one range, with loops in lanes."""
+        loops = [statement for statement in run if isinstance(statement, Loop)]
+        if not loops:
+            return self.instructions(run[0], {}), run
+        inner = [self.best(loop.body) for loop in loops]
+        serial = [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+        if isinstance(loops[0].mode, One):
+            return inner[0][0] + 1, serial
+        scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
+        if isinstance(loops[0].mode, Scan):
+            return scalar, serial
+        modes = [self.vector(loop) for loop in loops]
+        lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
+        if lanes < scalar:
+            return lanes, [replace(loop, mode=mode) for loop, mode in zip(loops, modes)]
+        return scalar, serial
+
+    def split(self, loop: Loop) -> tuple[Loop, Loop] | None:
+        """A loop as two, the second for matrices that its rows are added to: these have their columns in lanes.
+
+        None where there are none, or where the second would read what the first does not keep for all rows.
+        """
+        own = [isinstance(statement, Loop) and _adds_to_rows(statement, loop.index) for statement in loop.body]
+        if loop.mode != SERIAL or not any(own) or all(own):
+            return None
+        first, second = (tuple(s for s, is_own in zip(loop.body, own) if is_own == which) for which in (False, True))
+        written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill))}
+        names = {base_name(target) for target in written}
+        for statement, _ in walk(second):
+            if not isinstance(statement, Accumulate):
+                continue
+            if base_name(statement.target) in names:
+                return None
+            for reference in references(statement.value):
+                storage = self.program.storage_of(reference)
+                kept = storage.place is not Place.LOCAL and not holds_vectors(storage, reference, loop.index)
+                if base_name(reference) in names and not kept:
+                    return None
+        return replace(loop, body=first), replace(loop, body=second)
 
     def vectors(self, loop: Loop, mode: Vector) -> float:
         """The cost of a loop in lanes."""
@@ -241,6 +266,13 @@ class _Choice:
         if not any(along[:-1]) and abs(along[-1]) == 1 and not dropped:
             return 1.0
         return 2.0 * self.width
+
+
+def _adds_to_rows(loop: Loop, row: Idx) -> bool:
+    """Whether a loop is over the columns of matrices whose rows it adds to, and nothing else."""
+    return all(
+        isinstance(s, Accumulate) and {row, loop.index} <= {*indices(s.target)} for s, _ in walk(loop.body)
+    )
 
 
 def _runs(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
