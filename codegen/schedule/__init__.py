@@ -88,7 +88,7 @@ def tiled(graph: Graph) -> Program:
     program = _in_phases(again, "tiled", TILE, kernels, earliest)
     each = sum(elements(program.work[n]) for n in {s.number for s in program.storage.values() if s.place is Place.TILE})
     fitting = next((n for n in (TILE, TILE // 2) if each * n <= TILED * TILE), TILE // 4)
-    return program if fitting == TILE else _in_phases(again, "tiled", fitting, kernels, earliest)
+    return program if fitting == TILE else _with_tile(program, fitting)
 
 
 def blas(graph: Graph) -> Program:
@@ -122,21 +122,23 @@ def schedule(graph: Graph, name: ScheduleName = "auto", among: Iterable[str] = S
     Raises :class:`EmitError` for a name that is not one of them.
     """
     if name == "auto":
-        return _cheapest(graph, among)
+        return _in_chunks(_cheapest(graph, among))
     if name not in among:
         raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(among)}")
-    return SCHEDULES[name](graph)
+    return _in_chunks(SCHEDULES[name](graph))
 
 
 def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
     """The program that costs least by the cost model, among the schedules that suit a graph."""
     names = [name for name in among if name != "unrolled" or scalar_equations(graph.equations) <= UNROLLED_STATEMENTS]
-    programs = []
+    programs: list[Program] = []
     for name in names:
         try:
-            programs.append(SCHEDULES[name](graph))
+            program = SCHEDULES[name](graph)
         except EmitError:
             continue  # samples that depend on each other are not tiled
+        if all(program.statements is not other.statements for other in programs):
+            programs.append(program)
     return min(programs, key=lambda program: estimate(program, NOMINAL_SAMPLES, "float64"))
 
 
@@ -159,10 +161,11 @@ def _in_phases(
     fills: list[Fill] = []
     stores: list[Store] = []
     body: list[Statement] = []
+    with_kernels = _with_kernels(graph, found.inside, kernels)
+    stepped = {equation.cell for scan in with_kernels for equation in scan}
     for equations, plans in _stages(graph, found.inside, kernels, earliest):
         here = {*(e.cell for e in equations), *(plan.equation.cell for plan in plans)}
-        scans = _with_kernels(graph, [e for e in found.inside if e.cell in here], kernels)
-        stepped = {equation.cell for scan in scans for equation in scan}
+        scans = [scan for scan in with_kernels if scan[0].cell in here]
         for statement in nest(graph, [e for e in equations if e.cell not in stepped], found.index):
             match statement:
                 case Fill():
@@ -182,10 +185,23 @@ def _in_phases(
             body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
-    program = _program(graph, name, [*before, over, *after])
-    sums = sum(elements(shape(fill.target)) for fill in fills)
-    over = replace(over, chunk=samples_a_chunk(program, sums))
-    return replace(program, statements=(*before, over, *after))
+    return _program(graph, name, [*before, over, *after])
+
+
+def _with_tile(program: Program, tile: int) -> Program:
+    """The program with another number of samples a tile."""
+    statements = [replace(s, tile=tile) if isinstance(s, Samples) else s for s in program.statements]
+    return _program(program.graph, program.schedule, statements)
+
+
+def _in_chunks(program: Program) -> Program:
+    """The program with chunks of samples that are worth a thread."""
+    if program.samples is None:
+        return program
+    sums = sum(elements(shape(fill.target)) for fill in program.samples.fills)
+    chunk = samples_a_chunk(program, sums)
+    statements = (replace(s, chunk=chunk) if isinstance(s, Samples) else s for s in program.statements)
+    return replace(program, statements=tuple(statements))
 
 
 def _with_kernels(graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]) -> list[Unit]:

@@ -30,7 +30,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import is_leaf, postorder, references, size, subscripts
+from codegen.walk import is_leaf, postorder, size, subscripts
 
 LANES = {"float64": 8, "float32": 16}
 """Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
@@ -104,7 +104,7 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 found[f"{kind}_function"] += functions * number
                 found["external_function"] += calls * number * (1 if lane is None else native)
                 found[f"{kind}_operation"] += operations * number
-                for reference in (*references(statement.value), statement.target):
+                for reference in statement.moved:
                     if (move := _move(program, reference, lane)) is not None:
                         found[move if move == "gathered" else f"{kind}_operation"] += number * (
                             native if move == "gathered" else 1

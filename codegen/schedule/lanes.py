@@ -27,7 +27,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import base_name, indices, is_leaf, postorder, references, subscripts
+from codegen.walk import base_name, indices, is_leaf, postorder, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
@@ -82,7 +82,7 @@ def is_mixed(program: Program) -> bool:
     for statement, around in walk(program.statements):
         lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
-            for reference in (*references(statement.value), statement.target):
+            for reference in statement.moved:
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
                     lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
@@ -125,11 +125,14 @@ def steps_of(key: Sequence[Expr], varying: Steps) -> list[Expr]:
     >>> steps_of([i, 2 * i + j, j], {i: Integer(1)})
     [1, 2, 0]
     """
-    forms = (affine(subscript) for subscript in key)
-    return [
-        Add(*[factor * varying.get(index, 0) for index, factor in form.coefficients]) if form is not None else oo
-        for form in forms
-    ]
+
+    def step(subscript: Expr) -> Expr:
+        if isinstance(subscript, Idx):
+            return varying.get(subscript, Integer(0))
+        form = affine(subscript)
+        return oo if form is None else Add(*[factor * varying.get(index, 0) for index, factor in form.coefficients])
+
+    return [step(subscript) for subscript in key]
 
 
 def copied_columns(program: Program, names: Sequence[str]) -> int:
@@ -190,7 +193,7 @@ class _Choice:
                 continue
             if base_name(statement.target) in names:
                 return None
-            for reference in references(statement.value):
+            for reference in statement.moved[:-1]:
                 storage = self.program.storage_of(reference)
                 kept = storage.place is not Place.LOCAL and not holds_vectors(storage, reference, loop.index)
                 if base_name(reference) in names and not kept:
@@ -205,7 +208,7 @@ class _Choice:
 
     def vector(self, loop: Loop) -> Vector:
         """How a loop runs in lanes."""
-        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in references(s.value))
+        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in s.moved[:-1])
         copied = dict.fromkeys(base_name(r) for r in read if is_gathered(self.program, r, loop.index))
         return Vector(self.width, tuple(copied))
 
@@ -245,8 +248,7 @@ class _Choice:
         operations = sum(
             1 if not node.is_Function else FUNCTION_COST for node in postorder(statement.value) if not is_leaf(node)
         )
-        moved = [*references(statement.value), statement.target]
-        return operations + sum(self.moves(reference, varying) for reference in moved)
+        return operations + sum(self.moves(reference, varying) for reference in statement.moved)
 
     def moves(self, reference: Expr, varying: Steps) -> float:
         """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other.
@@ -270,9 +272,7 @@ class _Choice:
 
 def _adds_to_rows(loop: Loop, row: Idx) -> bool:
     """Whether a loop is over the columns of matrices whose rows it adds to, and nothing else."""
-    return all(
-        isinstance(s, Accumulate) and {row, loop.index} <= {*indices(s.target)} for s, _ in walk(loop.body)
-    )
+    return all(isinstance(s, Accumulate) and {row, loop.index} <= {*indices(s.target)} for s, _ in walk(loop.body))
 
 
 def _runs(statements: Sequence[Statement]) -> Iterator[list[Statement]]:

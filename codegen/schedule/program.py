@@ -13,7 +13,7 @@ from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
-from codegen.walk import Extent, leaves, size, substitute
+from codegen.walk import Extent, leaves, references, size, substitute
 
 StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -53,6 +53,11 @@ class Set:
     target: Expr
     value: Expr
 
+    @cached_property
+    def moved(self) -> tuple[Expr, ...]:
+        """What it reads, and last its target."""
+        return (*references(self.value), self.target)
+
 
 @dataclass(frozen=True)
 class Accumulate:
@@ -61,6 +66,11 @@ class Accumulate:
     equation: Equation
     target: Expr
     value: Expr
+
+    @cached_property
+    def moved(self) -> tuple[Expr, ...]:
+        """What it reads besides its target, and last its target."""
+        return (*references(self.value), self.target)
 
 
 @dataclass(frozen=True)

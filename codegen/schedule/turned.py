@@ -55,6 +55,7 @@ def _across(graph: Graph, equation: Equation) -> Iterator[tuple[Expr, Idx, Idx]]
         return
     for reference in equation.references:
         column = subscripts(reference)[-1] if isinstance(reference, Indexed) else None
-        if column in equation.reduced and {*indices(reference)} == {row, column}:
-            if not graph.definitions[base_name(reference)] and graph.variable(base_name(reference)).kind == "real":
-                yield reference, row, column
+        variable = graph.variable(base_name(reference))
+        given = variable.kind == "real" and not graph.definitions[variable.name]
+        if given and column in equation.reduced and {*indices(reference)} == {row, column}:
+            yield reference, row, column

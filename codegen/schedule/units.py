@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from codegen.cached import once
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.schedule.scan import Steps, steps_of_scan
 from codegen.walk import is_sample
@@ -20,7 +21,7 @@ def units(graph: Graph, equations: Sequence[Equation], kernels: Collection[Cell]
     cache. After them stand, where ``kernels`` compute a part of a scan, the sums over samples that its steps add to.
     """
     found = _by_scan(graph, equations)
-    if not graph.scans:
+    if not any(is_scan(graph, unit) for unit in found):
         return found
     around = _Around(graph, [unit[0] for unit in found if unit[0].cell not in graph.scans], _readers(graph))
     joined: dict[int, Unit] = {}
@@ -48,6 +49,7 @@ def _by_scan(graph: Graph, equations: Sequence[Equation]) -> list[Unit]:
     return found
 
 
+@once
 def _readers(graph: Graph) -> Mapping[Cell, set[Cell]]:
     found: dict[Cell, set[Cell]] = defaultdict(set)
     for equation in graph.equations:

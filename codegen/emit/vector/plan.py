@@ -228,7 +228,7 @@ def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None
         lane = lane_of(around)
         if not isinstance(statement, (Set, Accumulate)) or lane is None:
             continue
-        for reference in (*references(statement.value), statement.target):
+        for reference in statement.moved:
             storage = program.storage_of(reference)
             if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane):
                 elements.add(storage.number)
