@@ -8,7 +8,10 @@ from math import ceil, inf, prod
 from typing import TypeAlias
 
 from sympy import Add, Expr, Idx, Integer, expand, oo
+from sympy.core.function import Application
 
+from codegen.cached import once
+from codegen.functions import Price, operation
 from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
@@ -27,19 +30,41 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import base_name, indices, is_leaf, postorder, subscripts
+from codegen.walk import base_name, indices, is_leaf, postorder, references, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
 UNKNOWN_EXTENT = 64
 """What a symbolic extent is taken for."""
 
+
+@dataclass(frozen=True)
+class Work:
+    """What a statement does: functions, those that are called for one number after the other, and other operations."""
+
+    functions: int
+    calls: int
+    operations: int
+    moved: tuple[Expr, ...]
+    """What it reads and writes."""
+
+
+@once
+def work(statement: Set | Accumulate) -> Work:
+    """What one pass through a statement does."""
+    heads = [type(node) for node in postorder(statement.value) if not is_leaf(node)]
+    called = [operation(head) for head in heads if issubclass(head, Application)]
+    calls = sum(1 for one in called if one.calls)
+    functions = sum(1 for one in called if one.price is Price.FUNCTION and not one.calls)
+    return Work(functions, calls, len(heads) - functions - calls, (*references(statement.value), statement.target))
+
+
 Steps: TypeAlias = Mapping[Idx, Expr]
 """How much more an index is in each lane than in the one before: the indices that differ between lanes."""
 
 
 def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Program:
-    """The program with loops in lanes: of each nest the cheapest level.
+    """The program with loops in lanes, so many: of each nest the cheapest level.
 
     Samples are apart in memory where features are neighbours, so that a loop over the samples runs in lanes where it
     computes more than it moves, and loops inside it do elsewhere. Few samples do not fill the lanes.
@@ -67,13 +92,31 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
 
     return replace(
         program,
+        width=width,
         statements=tuple(
-            replace(statement, body=over_samples(statement))
-            if isinstance(statement, Samples)
-            else choice.best([statement])[1][0]
+            chosen
             for statement in program.statements
+            for chosen in (
+                [replace(statement, body=over_samples(statement))]
+                if isinstance(statement, Samples)
+                else choice.best([statement])[1]
+            )
         ),
     )
+
+
+def in_turn(program: Program) -> Program:
+    """The program without lanes."""
+
+    def serial(statement: Statement) -> Statement:
+        if isinstance(statement, Loop):
+            mode = SERIAL if isinstance(statement.mode, Vector) else statement.mode
+            return replace(statement, mode=mode, body=tuple(map(serial, statement.body)))
+        return (
+            replace(statement, body=tuple(map(serial, statement.body))) if isinstance(statement, Samples) else statement
+        )
+
+    return replace(program, statements=tuple(map(serial, program.statements)))
 
 
 def is_mixed(program: Program) -> bool:
@@ -82,7 +125,7 @@ def is_mixed(program: Program) -> bool:
     for statement, around in walk(program.statements):
         lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
-            for reference in statement.moved:
+            for reference in work(statement).moved:
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
                     lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
@@ -183,7 +226,7 @@ class _Choice:
         None where there are none, or where the second would read what the first does not keep for all rows.
         """
         own = [isinstance(statement, Loop) and _adds_to_rows(statement, loop.index) for statement in loop.body]
-        if loop.mode != SERIAL or not any(own) or all(own):
+        if loop.mode != SERIAL or loop.follows or not any(own) or all(own):
             return None
         first, second = (tuple(s for s, is_own in zip(loop.body, own) if is_own == which) for which in (False, True))
         written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill))}
@@ -193,7 +236,7 @@ class _Choice:
                 continue
             if base_name(statement.target) in names:
                 return None
-            for reference in statement.moved[:-1]:
+            for reference in work(statement).moved[:-1]:
                 storage = self.program.storage_of(reference)
                 kept = storage.place is not Place.LOCAL and not holds_vectors(storage, reference, loop.index)
                 if base_name(reference) in names and not kept:
@@ -208,7 +251,7 @@ class _Choice:
 
     def vector(self, loop: Loop) -> Vector:
         """How a loop runs in lanes."""
-        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in s.moved[:-1])
+        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in work(s).moved[:-1])
         copied = dict.fromkeys(base_name(r) for r in read if is_gathered(self.program, r, loop.index))
         return Vector(self.width, tuple(copied))
 
@@ -245,10 +288,9 @@ class _Choice:
         """Instructions for one pass through a statement."""
         if not isinstance(statement, (Set, Accumulate)):
             return 1.0
-        operations = sum(
-            1 if not node.is_Function else FUNCTION_COST for node in postorder(statement.value) if not is_leaf(node)
-        )
-        return operations + sum(self.moves(reference, varying) for reference in statement.moved)
+        done = work(statement)
+        instructions = done.operations + FUNCTION_COST * (done.functions + done.calls)
+        return instructions + sum(self.moves(reference, varying) for reference in done.moved)
 
     def moves(self, reference: Expr, varying: Steps) -> float:
         """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other.
