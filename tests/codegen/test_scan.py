@@ -153,7 +153,8 @@ def test_what_only_one_step_needs_is_kept_for_one_step() -> None:
 
 def test_few_samples_gather_nothing_at_each_step() -> None:
     few = schedule(codegen.optimise(CASES["wide"])[0], "tiled", Target()).few
-    assert few is not None and few.samples is not None
+    assert few is not None
+    assert few.samples is not None
     assert counts(replace(few, statements=(few.samples,)), 1).get("gathered", 0) == 0
 
 
