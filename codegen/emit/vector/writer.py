@@ -214,9 +214,12 @@ class Writer:
         """A loop ``width`` values at a time, the last of them masked."""
         first, last = bounds
         if not over_tile and loop.is_whole and isinstance(known := extent(loop.index), int):
-            full = known % width == 0
-            with self.range(first, last, width) as i:
-                self.in_lanes(loop, i, None if full else self.builder.sub(last, i), scope)
+            rest = known % width
+            if known > rest:
+                with self.range(first, INT(known - rest), width) as i:
+                    self.in_lanes(loop, i, None, scope)
+            if rest:
+                self.in_lanes(loop, INT(known - rest), INT(rest), scope)
             return
         if not loop.is_whole:
             last = self.larger(first, last)
