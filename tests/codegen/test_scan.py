@@ -24,6 +24,8 @@ from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
 from tests.codegen.test_recurrences import GRAPHS, scalar
 
+pytestmark = pytest.mark.values
+
 S, T, H = sample_extent("S"), 5, 8
 s, t, w, i, j = Index("s", S), Index("t", T - 1), Index("w", T), Index("i", H), Index("j", H)
 x, U, b = Variable("x", (S, T, H)), Variable("U", (H, H)), Variable("b", (H,))
