@@ -35,12 +35,14 @@ from codegen.errors import (
     PrecisionWarning,
     ReadableCodeWarning,
 )
+from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
 from codegen.read.custom import function
 from codegen.read.padding import padded
 from codegen.runtime.function import CompiledFunction, CompileReport
+from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object
@@ -59,13 +61,18 @@ __all__ = [
     "Graph",
     "GraphError",
     "Index",
+    "Maximum",
+    "Minimum",
     "PassReport",
     "PathCount",
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
     "SparseJacobian",
+    "Target",
     "Variable",
+    "argmax",
+    "argmin",
     "cfunc",
     "compile",
     "count_paths",

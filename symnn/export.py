@@ -13,7 +13,7 @@ from codegen.export import Request
 from codegen.functions import absolute, select
 from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
-from symnn.network import Network
+from symnn.parametrised import Parametrised
 from symnn.samples import example, example_inputs
 from symnn.shapes import indices
 
@@ -23,11 +23,11 @@ SHOWN = 100
 """Features and classes that the header names at most."""
 
 
-def gradient_request(network: Network, name: str, dtype: DTypeLike = "float64") -> Request:
-    """``loss, gradient`` of theta, x and y, with a few random rows as the example of its self-test.
+def gradient_request(network: Parametrised, name: str, dtype: DTypeLike = "float64") -> Request:
+    """``loss, gradient`` of theta, x and y, or of what a graph takes, with a few random rows in its self-test.
 
     >>> from codegen.export import c_files
-    >>> from symnn.network import dense
+    >>> from symnn.network import Network, dense
     >>> sorted(c_files(gradient_request(Network(2, (dense(1),), "mean_squared_error"), "line")))
     ['CMakeLists.txt', 'line.c', 'line.h', 'line_test.c']
     """
@@ -44,7 +44,7 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
     Unless it is given, the dtype is that of the weights.
 
     >>> from codegen.export import c_files
-    >>> from symnn.network import dense
+    >>> from symnn.network import Network, dense
     >>> network = Network(2, (dense(1),), "mean_squared_error")
     >>> files = c_files(prediction_request(Checkpoint(network, np.ones(3)), "line"))
     >>> print("int line(" + files["line.h"].split("int line(")[1].split(";")[0])
@@ -55,9 +55,10 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
         double *workspace)
     """
     found = _Prediction(trained)
-    x = example_inputs(trained.network, np.random.Generator(np.random.PCG64(0)), ROWS)["x"]
+    network = trained.layered
+    x = example_inputs(network, np.random.Generator(np.random.PCG64(0)), ROWS)["x"]
     if trained.scaling is not None:
-        x = trained.network.shaped(trained.scaling.restore(x.reshape(ROWS, -1)))
+        x = network.shaped(trained.scaling.restore(x.reshape(ROWS, -1)))
     real = trained.theta.dtype if dtype is None else dtype
     return Request(found.graph, name, real, constants=found.constants, example={"x": x}, notes=tuple(_notes(trained)))
 
@@ -71,7 +72,7 @@ class _Prediction:
     """The inputs of the graph but for x."""
 
     def __post_init__(self) -> None:
-        network = self.trained.network
+        network = self.trained.layered
         forward = network.forward_graph
         self.constants.update(network.unmerged(self.trained.theta))
         x, (output,) = forward.variable("x"), forward.outputs

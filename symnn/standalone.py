@@ -59,6 +59,10 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
     target = _drawn(y, f"uniform(0.0, 1.0, {_shape(y)})")
     # None of the numbers is left out.
     masks = "".join(f", np.ones({_shape(mask.variable)}, DTYPE)" for mask in network.masks)
+    if network.steps != "all":
+        raise SpecError(
+            f"steps: found {network.steps!r}, expected a loss of all steps, or another target of the compiler"
+        )
     features = network.features  # refuses networks that are not one array's
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     real = dtype_name(dtype)
@@ -105,5 +109,5 @@ def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, pr
     optimised, _ = optimise(graph)
     if uses_special(optimised):
         raise SpecError("the network has special functions, which a file that needs only NumPy and Numba cannot have")
-    program, convention = schedule(optimised, chosen), layout(optimised, pack)
+    program, convention = schedule(optimised, chosen, dtype=dtype), layout(optimised, pack)
     return describe(program, convention, dtype), functions(program, convention, dtype, prefix)
