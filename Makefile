@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PEERS := $(VENV)/peers
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# A single test that takes longer says where it is, and ends: the longest takes two minutes.
+# A single test that takes longer says where it is, and its process ends; the longest takes one minute.
 HANGS := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
 .DEFAULT_GOAL := help
