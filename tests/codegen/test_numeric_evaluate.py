@@ -21,6 +21,8 @@ from codegen.numeric import check_gradient, complex_step, evaluate, evaluate_exa
 from tests.codegen.networks import index_graphs, lecture, mlp, random_values
 from tests.properties import holds_for
 
+pytestmark = pytest.mark.values
+
 INF, NAN = np.inf, np.nan
 TINY = 5e-324
 

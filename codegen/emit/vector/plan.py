@@ -10,7 +10,7 @@ from sympy import Add, Expr, Mul, Symbol
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
-from codegen.schedule.lanes import holds_vectors, lane_of
+from codegen.schedule.lanes import holds_vectors, lane_of, work
 from codegen.schedule.line import Line, line
 from codegen.schedule.program import (
     Accumulate,
@@ -196,7 +196,7 @@ def plan(program: Program) -> Plan:
         lane = lane_of(around)
         if not isinstance(statement, (Set, Accumulate)) or lane is None:
             continue
-        for reference in (*references(statement.value), statement.target):
+        for reference in work(statement).moved:
             storage = program.storage_of(reference)
             if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane):
                 elements.add(storage.number)
