@@ -17,6 +17,7 @@ from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
+from codegen.schedule.lookups import looks_up
 from codegen.schedule.loops import nest
 from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
@@ -129,7 +130,7 @@ def schedule(graph: Graph, name: ScheduleName = "auto", among: Iterable[str] = S
 
 def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
     """The program that costs least by the cost model, among the schedules that suit a graph."""
-    names = [name for name in among if name != "unrolled" or scalar_equations(graph.equations) <= UNROLLED_STATEMENTS]
+    names = [name for name in among if name != "unrolled" or _is_short(without_lookups(graph))]
     programs = []
     for name in names:
         try:
@@ -137,6 +138,12 @@ def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
         except EmitError:
             continue  # samples that depend on each other are not tiled
     return min(programs, key=lambda program: estimate(program, NOMINAL_SAMPLES, "float64"))
+
+
+def _is_short(graph: Graph) -> bool:
+    """Whether there are few equations of single elements, and no row of a table is read, of which all would be."""
+    tables = any(looks_up(equation, graph.integers) for equation in graph.equations)
+    return not tables and scalar_equations(graph.equations) <= UNROLLED_STATEMENTS
 
 
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:

@@ -7,14 +7,14 @@ They belong to one machine; what is decided by them are ratios, which differ les
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import ceil, log2, prod
 
-from sympy import Expr, Idx, Integer
+from sympy import Expr, Idx, Integer, oo
 from sympy.core.basic import Basic
 
 from codegen.functions import Price, operation
-from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of, steps_of
+from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of, said_by_data, steps_of
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -105,7 +105,7 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 found["external_function"] += calls * number * (1 if lane is None else native)
                 found[f"{kind}_operation"] += operations * number
                 for reference in (*references(statement.value), statement.target):
-                    if (move := _move(program, reference, lane)) is not None:
+                    if (move := _move(program, reference, lane, said_by_data(around))) is not None:
                         found[move if move == "gathered" else f"{kind}_operation"] += number * (
                             native if move == "gathered" else 1
                         )
@@ -144,14 +144,15 @@ def _is_function(node: Basic) -> bool:
     return bool(node.is_Function) and operation(type(node)).price is Price.FUNCTION
 
 
-def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
-    """How a vertex is loaded or stored; None for one that stays in a register."""
+def _move(program: Program, reference: Expr, lane: Idx | None, said: Collection[Idx]) -> str | None:
+    """How a vertex is loaded or stored, ``said`` the indices that data say; None for one that stays in a register."""
     storage = program.storage_of(reference)
     if storage.place is Place.LOCAL:
         return None
     if lane is None or is_gathered(program, reference, lane):
         return "moved"
-    steps = steps_of([subscripts(reference)[axis] for axis in storage.axes], {lane: Integer(1)})
+    varying = {lane: Integer(1), **dict.fromkeys(said, oo)}
+    steps = steps_of([subscripts(reference)[axis] for axis in storage.axes], varying)
     return "moved" if not any(steps) or (not any(steps[:-1]) and abs(steps[-1]) == 1) else "gathered"
 
 

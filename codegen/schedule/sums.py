@@ -8,13 +8,14 @@ from collections.abc import Collection
 from sympy import Add, Expr, Idx
 
 from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.schedule.lookups import looks_up
 from codegen.walk import base_name, is_reference, subscripts
 
 
 def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
     """Write a + b, where a and b are sums over the same indices that nobody else reads, as one sum of both bodies.
 
-    Sums in ``keep`` stay as they are.
+    Sums in ``keep`` stay as they are, and so do those of which the data say which terms there are.
 
     >>> from codegen.ir.graph import Index, Variable
     >>> i, x, y, a, b, c = Index("i", 3), Variable("x", (3,)), Variable("y", (3,)), *map(Variable, "abc")
@@ -34,6 +35,8 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
             return None
         definitions = graph.definitions[base_name(term)]
         if len(definitions) != 1 or not definitions[0].is_sum or definitions[0].cell in keep:
+            return None
+        if looks_up(definitions[0], graph.integers):
             return None
         return definitions[0] if all(isinstance(i, Idx) for i in subscripts(term)) else None
 
