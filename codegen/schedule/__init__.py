@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from codegen.cached import once
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import looks_up
 from codegen.ir.unrolling import scalar_equations
 from codegen.passes.hoist import hoist
 from codegen.passes.lookup import without_lookups
@@ -17,7 +18,6 @@ from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
-from codegen.schedule.lookups import looks_up
 from codegen.schedule.loops import nest
 from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages

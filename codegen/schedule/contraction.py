@@ -8,8 +8,8 @@ from sympy import Expr, Idx, Mul
 
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import looks_up
 from codegen.schedule.factors import is_whole, parted
-from codegen.schedule.lookups import looks_up
 from codegen.schedule.program import Contract
 from codegen.walk import fresh_names, samples_first, size, subscripts
 

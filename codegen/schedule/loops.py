@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
-from sympy import Expr, Idx
+from sympy import Add, Expr, Idx
 
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
-from codegen.schedule.lookups import lookup
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
 from codegen.schedule.scan import Steps, sources, steps_of_scan, units
 from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
@@ -113,6 +113,14 @@ class _Item:
             if not any(steps.is_other_step(reference) for steps in passed):
                 yield from ((reference, cell) for cell in self.sources.get(base_name(reference), ()))
 
+    def terms(self) -> tuple[_Item, ...]:
+        """The terms that are added to elements which the data say, each by itself; anything else as it is."""
+        terms = Add.make_args(self.body)
+        if len(terms) == 1 or not self.reducing or not self.remaining:
+            return (self,)
+        apart = is_told(self.body, self.remaining[0], self.integers)
+        return tuple(replace(self, body=term) for term in terms) if apart else (self,)
+
     def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
         if not self.equation.is_sum or not self.remaining:
@@ -164,7 +172,7 @@ def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
 
     Inside of them all is what the data say; where they say which element is added to, the sum is outside.
     """
-    said = [i for i in equation.domain if equation.is_sum and lookup(equation.body, i, graph.integers)]
+    said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
     outside = equation.reduced if set(said) & set(equation.free) else ()
     domain = [*(i for i in equation.domain if i not in said), *said]
     order = sorted(domain, key=lambda i: (i in said, not is_sample(i), i not in outside, extent(i) == 1))
@@ -172,7 +180,7 @@ def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
 
 
 def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[Statement]:
-    for cluster in _clusters(items):
+    for cluster in _clusters([part for item in items for part in item.terms()]):
         if cluster.index is None:
             for item in cluster.items:
                 yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)

@@ -16,10 +16,10 @@ from sympy.core.basic import Basic
 from codegen.ir.affine import Affine
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
+from codegen.ir.lookups import looks_up
 from codegen.ir.ranges import conjuncts, guard_of, guarded
 from codegen.schedule.cut import sums_of
 from codegen.schedule.factors import parted, uses
-from codegen.schedule.lookups import looks_up
 from codegen.schedule.program import Kernel, KernelKind, Loop
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums

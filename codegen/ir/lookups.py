@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sympy import Expr, Idx
+from sympy import Add, Expr, Idx
 
 from codegen.ir.equation import Equation
 from codegen.ir.selection import Selection, looked_up
@@ -24,8 +24,13 @@ def lookup(body: Expr, index: Idx, integers: Collection[str]) -> Selection | Non
     return looked_up(body, index, integers) if is_symbolic(n) or n >= LONG else None
 
 
+def is_told(body: Expr, index: Idx, integers: Collection[str]) -> bool:
+    """Whether the data say one value of an index for each of the terms that are added up."""
+    return all(lookup(term, index, integers) is not None for term in Add.make_args(body))
+
+
 def looks_up(equation: Equation, integers: Collection[str]) -> bool:
-    """Whether the data say one value of some index of a sum.
+    """Whether the data say the values of some index of a sum.
 
     >>> from codegen.ir.graph import Index, Reduction, Variable
     >>> s, j, y, E = Index("s", 2), Index("j", 50), Variable("y", (2,), "integer", 50), Variable("E", (50,))
@@ -33,4 +38,4 @@ def looks_up(equation: Equation, integers: Collection[str]) -> bool:
     >>> looks_up(Equation(Variable("z", (2,))[s], equal(y[s], j) * E[j], Reduction.SUM, (j,)), ["y"])
     True
     """
-    return equation.is_sum and any(lookup(equation.body, i, integers) is not None for i in equation.domain)
+    return equation.is_sum and any(is_told(equation.body, index, integers) for index in equation.domain)
