@@ -125,15 +125,15 @@ class Compilation:
     def obstacle(self) -> str | None:
         """What in the program no vector code is known for; None if there is nothing."""
         from codegen.emit.vector.nodes import unsupported
-        from codegen.emit.vector.plan import fits
 
-        missing = next((name for e in self.program.graph.equations if (name := unsupported(e.body))), None)
-        return missing or (None if fits(self.program) else "an equation over pairs of samples")
+        return next((name for e in self.program.graph.equations if (name := unsupported(e.body))), None)
 
     @property
     def without_vector_form(self) -> str:
         """Why a program that is no vector code is none."""
-        return self.obstacle or "an array that holds vectors in one loop and numbers in another"
+        from codegen.emit.vector.plan import MIXED
+
+        return self.obstacle or MIXED
 
     @compiled_property
     def source(self) -> str:

@@ -108,7 +108,7 @@ def write_object(
     the platform's compilers. Everything else is as for :func:`write_c`.
 
     Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
-    that has no vector form, such as an equation over pairs of samples.
+    that has no vector form.
     """
     request = Request(graph, name, dtype, schedule, pack, constants, example)
     return write_together(directory, object_files(request, triple))
@@ -282,14 +282,14 @@ def object_files(request: Request, triple: str | None = None) -> Files:
 def _vector_table(request: Request, register: int | None) -> Table:
     """The vector code of a graph, for vector registers of so many bytes."""
     from codegen.emit.vector.nodes import unsupported
-    from codegen.emit.vector.plan import fits, plan
+    from codegen.emit.vector.plan import MIXED, plan
     from codegen.emit.vector.table import Table
 
     program = schedule(request.optimised, request.schedule, C_SCHEDULES)
     missing = next((found for e in program.graph.equations if (found := unsupported(e.body))), None)
-    planned = plan(program, request.real, register=register) if missing is None and fits(program) else None
+    planned = plan(program, request.real, register=register) if missing is None else None
     if planned is None:
-        raise EmitError(f"{missing or 'an equation over pairs of samples'} has no vector form; write C instead")
+        raise EmitError(f"{missing or MIXED} has no vector form; write C instead")
     few = for_few_samples(request.optimised, program) if planned.samples_in_lanes else None
     return Table(planned, request.layout, None if few is None else plan(few, request.real, few=True, register=register))
 

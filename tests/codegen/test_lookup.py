@@ -120,10 +120,17 @@ def test_rows_of_a_long_table_are_read_and_added_to(case: str) -> None:
     graph = codegen.gradient(long(case), "L", [variable.name for variable in LONG[case][0][:2]])
     values = long_values(graph)
     expected = [evaluate(graph, values)[name] for name in graph.outputs]
-    for schedule, emitter in (("loops", "vector"), ("tiled", "vector"), ("loops", "numba")):
-        function = codegen.compile(graph, schedule=schedule, emitter=emitter)  # type: ignore[arg-type]
-        assert function.report.emitter == emitter
+    for schedule in ("loops", "tiled"):
+        function = codegen.compile(graph, schedule=schedule, emitter="vector")  # type: ignore[arg-type]
         assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
+
+
+def test_the_readable_program_reads_and_adds_to_rows() -> None:
+    graph = codegen.gradient(long("rows beside each other"), "L", ["E"])
+    values = long_values(graph)
+    function = codegen.compile(graph, schedule="loops", emitter="numba")
+    expected = [evaluate(graph, values)[name] for name in graph.outputs]
+    assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
 
 
 @pytest.mark.parametrize("case", LONG)

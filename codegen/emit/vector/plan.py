@@ -27,10 +27,12 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import Extent, base_name, indices, is_leaf, is_sample, postorder, references
+from codegen.walk import Extent, base_name, indices, is_leaf, postorder, references
 
 ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
 """Bytes of a number."""
+MIXED = "an array that holds vectors in one loop and numbers in another"
+"""What :func:`plan` has no storage for."""
 PIECE = 500
 """Operations of straight-line code in one function: 2,700 compile in 4 s instead of 10, and 10,800 in 16 s instead of
 86; calls take as long."""
@@ -198,15 +200,6 @@ class StraightPlan:
     @property
     def samples_in_lanes(self) -> bool:
         return False
-
-
-def fits(program: Program) -> bool:
-    """Whether the writer knows how to run every equation in lanes.
-
-    It does not know pairs of samples, where a loop over one symbolic extent lies inside the lanes of another.
-    """
-    domains = (equation.domain for equation in program.graph.equations)
-    return all(sum(1 for i in domain if is_sample(i)) <= 1 for domain in domains)
 
 
 def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None = None) -> Plan | None:
