@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from codegen.emit.vector.table import Table
 
 EmitterName = Literal["auto", "vector", "numba"]
-TierName = Literal["full", "quick"]
+TierName = Literal["full", "light", "quick"]
 QUICK_INSTRUCTIONS = 30_000
 """Straight lines of more instructions are compiled in the quick tier: LLVM takes 20 µs for one instead of 90."""
 
@@ -212,8 +212,8 @@ def compile(
     through the whole graph, with matrix kernels), ``blas`` (whole-batch matrix products, fused loops between them), or
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
     program itself), or ``auto``, vector wherever every function has a vector form; a :class:`ReadableCodeWarning` says
-    what has none. ``tier="quick"`` leaves the code as it is written, with the same bits: large formulas compile in a
-    fifth of the time. ``threads`` may work at one call, on chunks of samples; the results are the same to the bit for
+    what has none. ``tier`` is how much time LLVM may take, for the same bits: ``light`` leaves out half of its passes,
+    ``quick`` leaves the code as it is written, and large formulas compile in a fifth of the time. ``threads`` may work at one call, on chunks of samples; the results are the same to the bit for
     any number. ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end
     in that order. Real arrays have the ``dtype`` (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64,
     all C-contiguous.

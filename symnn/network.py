@@ -15,6 +15,7 @@ from sympy import Expr, Mul, Rational
 
 from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
 from codegen.cached import cached_property
+from codegen.compiler import TierName
 from codegen.dtypes import Dtype, dtype_name
 from codegen.functions import absolute
 from codegen.passes import prune
@@ -469,7 +470,8 @@ class Model:
                [7.]]))
         """
         graph, (output,) = self.network.graph, self.network.forward_graph.outputs
-        return self._compile(graph.with_outputs(*graph.outputs, output))
+        # Called once an epoch: what LLVM's passes on loops take would not come back.
+        return self._compile(graph.with_outputs(*graph.outputs, output), tier="light")
 
     @cached_property
     def value_and_grad(self) -> CompiledFunction:
@@ -517,12 +519,13 @@ class Model:
             )
         return Objective([(self.value_and_grad, (x, y, *others))], self.network.parameter_count, self.dtype)
 
-    def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
+    def _compile(
+        self, graph: Graph, results: Mapping[str, list[str]] | None = None, tier: TierName = "full"
+    ) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
         pack = {"theta": list(self.network.layout), **(results or {})}
-        return compile(
-            graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, threads=self.threads, pack=pack
-        )
+        options: dict[str, Any] = {"schedule": self.schedule, "cache": self.cache, "threads": self.threads}
+        return compile(graph, dtype=self.dtype, tier=tier, pack=pack, **options)
 
 
 # --- what is given in Python ---------------------------------------------------------------------------------------

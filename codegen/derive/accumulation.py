@@ -10,12 +10,12 @@ from sympy import Add, Expr, Integer
 
 from codegen.derive.local import written_out
 from codegen.derive.seeds import Direction
-from codegen.functions import equal
+from codegen.functions import equal, nought, select
 from codegen.ir.equation import Equation, called
 from codegen.ir.graph import Cell, Graph
 from codegen.ir.names import Names
 from codegen.ir.summation import Summand
-from codegen.walk import base_name
+from codegen.walk import base_name, rewrite
 
 Terms: TypeAlias = tuple[Expr, ...]
 """A derivative: terms that add up, each a product of brackets, outer factors and a vertex."""
@@ -29,7 +29,7 @@ class Accumulator(ABC):
     def __init__(self, graph: Graph) -> None:
         self.equations: list[Equation] = list(graph.equations)
         self.names = Names(graph.variables)
-        self._portions: dict[Cell, Expr] = {}
+        self._shares: dict[Cell, Expr] = {}
 
     def append(self, equation: Equation) -> Expr:
         """Add an equation as it is; its target."""
@@ -37,13 +37,19 @@ class Accumulator(ABC):
         self.names.add(equation.name)
         return equation.target
 
-    def portion(self, equation: Equation) -> Expr:
-        """The share of a tied argument in the derivative of a maximum, counted once; 1 of anything else."""
-        if equation.cell not in self._portions:
-            self._portions[equation.cell], counting = ties(equation, self.named)
+    def multiplier(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
+        """What an adjoint is multiplied by on the way from an equation to a reference.
+
+        That is the local derivative; of a maximum the share of a tied argument, which is counted once.
+        """
+        if equation.cell not in self._shares:
+            self._shares[equation.cell], counting = ties(equation, self.named)
             for one in counting:
                 self.append(one)
-        return self._portions[equation.cell]
+        share = self._shares[equation.cell]
+        if written_out(equation):
+            return self.factor(equation, reference, granted(equation, share, local))
+        return share * self.factor(equation, reference, local)
 
     @abstractmethod
     def named(self, wanted: str) -> str:
@@ -61,7 +67,7 @@ class Accumulator(ABC):
 
     @abstractmethod
     def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
-        """What an adjoint is multiplied by on the way from an equation to a reference."""
+        """A local derivative as it is used: as it is, or as a vertex."""
 
 
 class Totals(Accumulator):
@@ -109,15 +115,28 @@ def slope(of: str, wrt: str) -> str:
 
 
 def ties(equation: Equation, name: Callable[[str], str]) -> tuple[Expr, list[Equation]]:
-    """The factor that shares the derivative of a maximum among its tied arguments, and the equation of their number.
+    """The factor that shares the derivative of a maximum among its tied arguments, and the equation that counts them.
 
-    Of a maximum of arguments that are written out, the local derivatives say which of them it is.
+    Of a maximum of arguments that are written out, the local derivatives say which of them it is; their share is a
+    vertex, so that all of them take one division.
     """
-    several = written_out(equation)
-    if not equation.selects and not several:
+    if several := written_out(equation):
+        share = called(name(f"share({equation.name})"), equation.target)
+        return share, [Equation(share, 1 / Add(*[equal(argument, equation.target) for argument in several]))]
+    if not equation.selects:
         return Integer(1), []
     count = called(name(f"ties({equation.name})"), equation.target)
-    if several:
-        return 1 / count, [Equation(count, Add(*[equal(argument, equation.target) for argument in several]))]
     bracket = equal(equation.body, equation.target)
     return bracket / count, [Equation.total(count, Summand(bracket, equation.reduced))]
+
+
+def granted(equation: Equation, share: Expr, local: Expr) -> Expr:
+    """The local derivative of an equation with the share of its tied arguments.
+
+    Of a maximum of arguments that are written out it is chosen: the share, else nothing. That is an instruction less
+    than a product, and where the share is used once the argument's own comparison is not made again to count it.
+    """
+    if not written_out(equation):
+        return share * local
+    none = nought(equation.target)
+    return rewrite(local, lambda node: select(node, share, none) if isinstance(node, equal) else None)

@@ -126,11 +126,10 @@ class Tangents:
         edges = local_derivatives(equation, active.keys()) if active else {}
         if not edges:
             return []
-        portion = self.system.portion(equation)
         return [
             summand(new if is_plain(reference) else guarded(new), equation.reduced)
             for reference, local in edges.items()
-            for factor in [portion * self.system.factor(equation, reference, local)]
+            for factor in [self.system.multiplier(equation, reference, local)]
             for term in active[reference]
             for new in [self._guards.product(local, factor, term)]
         ]

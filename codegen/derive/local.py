@@ -52,9 +52,9 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
             if is_reference(argument) and (by is None or argument in by):
                 found.setdefault(argument, []).append(equal(argument, equation.target))
         return {argument: Add(*brackets) for argument, brackets in found.items()}
+    if not _moves(equation.body):
+        return {}
     for term in Add.make_args(equation.body):
-        if isinstance(term, equal):
-            continue  # the number of ties of n arguments has n² derivatives, all of them 0
         for reference, derivative in _of_term(term, by):
             if derivative is None:
                 written = equation.with_body(as_written(equation.body))
@@ -64,7 +64,18 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
                 raise DerivationError(f"equation {quote(equation)}: {message}")
             if derivative != 0:
                 found.setdefault(reference, []).append(derivative)
-    return {reference: total for reference, terms in found.items() if (total := Add(*terms)) != 0}
+    own = {equation.body: equation.target} if equation.is_map and isinstance(equation.body, Extremum) else {}
+    totals = {reference: replace(Add(*terms), own) for reference, terms in found.items()}
+    return {reference: total for reference, total in totals.items() if total != 0}
+
+
+def _moves(body: Expr) -> bool:
+    """Whether a body reads anything outside of brackets.
+
+    Without it the number of ties of n arguments would have n² derivatives, all of them 0.
+    """
+    outside = postorder(body, lambda node: is_leaf(node) or isinstance(node, equal))
+    return any(is_reference(node) for node in outside)
 
 
 def _without_derivative(term: Expr, reference: Expr) -> str:

@@ -52,9 +52,10 @@ def _with_extrema_cut(equation: Equation, names: Names) -> list[Equation]:
     parts = Parts(equation, names)
 
     def plain(node: Basic) -> Basic:
-        """A maximum of vertices and constants."""
+        """A maximum of vertices and constants, or of a constant and a minimum that keep a vertex between two."""
         kept = [a if is_leaf(a) or not references(a) else parts.vertex(a, "argument") for a in node.args]
-        return rebuild(node, kept)
+        inner = parts.definition(kept[-1])
+        return rebuild(node, [*kept[:-1], inner if node.limited(inner) else kept[-1]])
 
     def cut(node: Basic) -> Basic | None:
         if not isinstance(node, Extremum) or not references(node):

@@ -14,7 +14,7 @@ from sympy import Add, Expr, Mul, Pow, Symbol
 from sympy.core.basic import Basic
 
 from codegen.derive.local import derivative_of
-from codegen.ir.nodes import Node, Nodes
+from codegen.ir.nodes import Node, Nodes, Pattern, pattern
 
 Slopes: TypeAlias = dict[int, Node]
 """The derivatives of a node that are not 0: by the number of the input, or those of the results by it."""
@@ -156,7 +156,7 @@ def is_differentiable(nodes: Nodes, node: Node) -> bool:
     if not issubclass(head, Expr):
         return False
     constants = tuple([nodes.constant(operand) for operand in operands])
-    return all(isinstance(_rule(head, constants, n)[1], Expr) for n, value in enumerate(constants) if value is None)
+    return all(_rule(head, constants, n) is not None for n, value in enumerate(constants) if value is None)
 
 
 def _of_function(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
@@ -164,19 +164,19 @@ def _of_function(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Ite
     assert isinstance(head, type)
     found = []
     constants = tuple([nodes.constant(operand) for operand in operands])
+    varying = [operand for operand, value in zip(operands, constants) if value is None]
     for place, operand in enumerate(operands):
         if operand in active:
-            parts, derivative = _rule(head, constants, place)
-            assert isinstance(derivative, Expr), head  # see is_differentiable
-            found.append((operand, nodes.read(derivative, {part: operands[number] for number, part in parts})))
+            rule = _rule(head, constants, place)
+            assert rule is not None, head  # see is_differentiable
+            found.append((operand, nodes.filled(rule, varying)))
     return found
 
 
 @lru_cache(maxsize=4096)
-def _rule(
-    head: type[Basic], constants: tuple[Expr | None, ...], place: int
-) -> tuple[tuple[tuple[int, Symbol], ...], Expr | str | None]:
-    """Symbols for what is no constant, and the derivative of the function of these by one, as SymPy has it."""
+def _rule(head: type[Basic], constants: tuple[Expr | None, ...], place: int) -> Pattern | None:
+    """The derivative of a function by one of its arguments, of those that are no constants; None if it has none."""
     symbols = {n: Symbol(f"_{n}", real=True) for n, value in enumerate(constants) if value is None}
     function = head(*[symbols.get(n, value) for n, value in enumerate(constants)])
-    return tuple(symbols.items()), derivative_of(function, symbols[place])
+    derivative = derivative_of(function, symbols[place])
+    return pattern(derivative, list(symbols.values())) if isinstance(derivative, Expr) else None

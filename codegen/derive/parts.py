@@ -7,7 +7,7 @@ from sympy import Expr, Piecewise
 from codegen.functions import select
 from codegen.ir.equation import Equation
 from codegen.ir.names import Names
-from codegen.walk import postorder
+from codegen.walk import postorder, references
 
 
 class Parts:
@@ -24,9 +24,18 @@ class Parts:
             self.found[part] = Equation.vertex(name, part, self.equation.domain)
         return self.found[part].target
 
+    def definition(self, reference: Expr) -> Expr:
+        """What stands for a part, or the reference itself."""
+        return next((part for part, equation in self.found.items() if equation.target == reference), reference)
+
     def equations(self, body: Expr) -> list[Equation]:
-        """The parts, then the equation with the body that is left."""
-        return [*self.found.values(), self.equation.with_body(body)]
+        """The parts that are read, then the equation with the body that is left."""
+        kept, read = [self.equation.with_body(body)], {*references(body)}
+        for equation in reversed(self.found.values()):
+            if equation.target in read:
+                kept.append(equation)
+                read.update(equation.references)
+        return kept[::-1]
 
 
 def chooses(body: Expr) -> bool:

@@ -122,9 +122,8 @@ class _Walk:
     def _steps(self, equation: Equation, product: Summand) -> Iterator[tuple[Cell, Summand]]:
         """The vertices that one vertex reads, each with the product of the path prolonged by that edge."""
         adjoint = self._adjoint(equation, product)
-        factor = adjoint * self.totals.portion(equation)
         for reference, local in self.edges[equation.cell].items():
-            longer = self.guards.product(local, local, factor)
+            longer = self.guards.product(local, self.totals.multiplier(equation, reference, local), adjoint)
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
                     term = pull_back(longer, equation.domain, reference, cell, self.graph.keys[cell])

@@ -58,9 +58,8 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
         """What an equation with this adjoint hands to the vertices that it reads."""
         if equation.cell not in edges or not adjoint:
             return
-        portion = into.portion(equation)
         for reference, local in edges[equation.cell].items():
-            multiplied = portion * into.factor(equation, reference, local)
+            multiplied = into.multiplier(equation, reference, local)
             products = [guards.product(local, multiplied, term) for term in adjoint]
             for cell in graph.resolve(reference):
                 if cell in active:

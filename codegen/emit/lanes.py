@@ -7,9 +7,10 @@ whatever the width and the lane. A product and a sum are fused where :meth:`Lane
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 from llvmlite import ir
@@ -155,6 +156,10 @@ class Lanes:
     def is_nan(self, a: Operand) -> Value:
         return self.builder.fcmp_unordered("uno", self.real(a), self.real(a))
 
+    def nan_where(self, mask: Value) -> Value:
+        """nan where the mask holds, else 0: its bits are those of the mask."""
+        return self.builder.bitcast(self.builder.sext(mask, self.integer_type), self.real_type)
+
     def select(self, mask: Value, a: Operand, b: Operand) -> Value:
         """a where the mask holds, else b."""
         return self.builder.select(mask, self.real(a), self.real(b))
@@ -195,11 +200,22 @@ class Lanes:
 
     def larger(self, a: Operand, b: Operand) -> Value:
         """The larger of two, the first of equals; nan wins."""
-        return self.select(self.either(self.compare(">", b, a), self.is_nan(b)), b, a)
+        return self.extreme(">", [b, a])
 
     def smaller(self, a: Operand, b: Operand) -> Value:
         """The smaller of two, the first of equals; nan wins."""
-        return self.select(self.either(self.compare("<", b, a), self.is_nan(b)), b, a)
+        return self.extreme("<", [b, a])
+
+    def extreme(self, relation: str, numbers: Sequence[Operand]) -> Value:
+        """The largest (">") or the smallest ("<") of some numbers, the last of equals; nan wins.
+
+        A comparison with nan gives the second number, one instruction where the processor has a maximum like that. So
+        only the last cannot be lost, and whether one of the others is nan is asked of two at a time, once for all.
+        """
+        best = reduce(lambda best, other: self.select(self.compare(relation, best, other), best, other), numbers)
+        others = list(map(self.real, numbers[:-1]))
+        undefined = (self.builder.fcmp_unordered("uno", a, b) for a, b in zip(others[::2], [*others[1::2], others[-1]]))
+        return self.select(reduce(self.either, undefined), math.nan, best)
 
     # --- bits and integers ----------------------------------------------------------------------------------------
 

@@ -139,6 +139,7 @@ class ExpressionWriter:
             (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
             (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
             (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
+            (f.nought, lambda node, of: self._choice("{0} == {0}", "0", "{0}", node, of)),
             (f.sign, self._sign),
             (f.clip, self._clip),
             (f.maximum, lambda node, of: self._extremum(node, of, ">")),

@@ -1097,6 +1097,11 @@ def modulo(lanes: Lanes, x: Value, y: Value) -> Value:
     return lanes.select(lanes.compare("==", rest, 0.0), lanes.copysign(0.0, y), moved)
 
 
+@form(f.nought)
+def nought(lanes: Lanes, x: Value) -> Value:
+    return lanes.nan_where(lanes.is_nan(x))
+
+
 @form(f.stop_gradient)
 def stop_gradient(lanes: Lanes, x: Value) -> Value:
     return x
@@ -1104,12 +1109,12 @@ def stop_gradient(lanes: Lanes, x: Value) -> Value:
 
 @form(f.maximum)
 def maximum(lanes: Lanes, *arguments: Value) -> Value:
-    return reduce(lambda best, other: lanes.larger(other, best), arguments)
+    return lanes.extreme(">", arguments)
 
 
 @form(f.minimum)
 def minimum(lanes: Lanes, *arguments: Value) -> Value:
-    return reduce(lambda best, other: lanes.smaller(other, best), arguments)
+    return lanes.extreme("<", arguments)
 
 
 # --- libm ---------------------------------------------------------------------------------------------------------

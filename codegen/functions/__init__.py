@@ -7,7 +7,8 @@ Value and derivative stand side by side; ``value`` is the definition that the mp
 Kinks follow one convention: relu'(0) = 0, leaky_relu'(0) = slope, |x|'(0) = 0, clip'(low) = clip'(high) = 0,
 a tie of k arguments of ``maximum`` gives each 1/k, sign' = floor' = ceiling' = 0, frac' = 1 and x mod y by x 1, also
 where they jump; hypot'(0, 0) = 0, so x/hypot is 0 there too, xlogy' by y = 0 at x = y = 0. Comparisons with nan are
-false: there relu' is 0, and the maximum of two, which is nan, has the derivative of its second argument.
+false: there relu' is 0, and the maximum of two, which is nan, has the derivative of its second argument; that of more
+is nan.
 """
 
 from codegen.functions.admitted import CANONICAL, SUPPORTED, SYMPY_FUNCTIONS, canonical, canonical_node
@@ -60,6 +61,7 @@ from codegen.functions.kinks import (
     maximum,
     minimum,
     modulo,
+    nought,
     relu,
     select,
     sign,
@@ -125,6 +127,7 @@ __all__ = [
     "minimum",
     "modulo",
     "normal_cdf",
+    "nought",
     "operation",
     "operations",
     "power",

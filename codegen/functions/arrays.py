@@ -196,6 +196,11 @@ def equal(a: Array, b: Array) -> Any:
     return (a.real == b.real).astype(np.result_type(a, b))
 
 
+def nought(x: Array) -> Any:
+    """0, and nan where x is nan."""
+    return np.where(np.isnan(x.real), np.nan, 0).astype(x.dtype)
+
+
 def maximum(a: Array, b: Array) -> Any:
     """The larger one; nan wins."""
     return np.where((a.real >= b.real) | np.isnan(a.real), a, b)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
-from sympy import Add, Expr, Integer
+from sympy import Add, Expr, Integer, Rational
 
 from codegen.functions import arrays
 from codegen.functions.operation import EVERYWHERE, Operation, Points, Price
 from codegen.functions.primitive import Primitive
+
+HALF = Rational(1, 2)
 
 
 def _sign(node: Expr) -> list[Expr]:
@@ -170,10 +173,25 @@ class equal(Primitive):  # noqa: N801
         return mp.mpf(1) if a == b else mp.mpf(0)
 
 
+class nought(Primitive):  # noqa: N801
+    """0 of a number, and nan of nan: what is not chosen for the reason that nothing can be."""
+
+    nargs = 1
+    row = Operation(arrays.nought, price=Price.COMPARISON)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.mpf(0) if x == x else mp.nan
+
+
 class Extremum(Primitive):
     """An n-ary maximum or minimum; k tied arguments share the derivative, 1/k each; nan wins.
 
-    The derivative of two is selected, which takes no division, and what is not chosen leaks nothing.
+    The derivative of two is selected, which takes no division, and what is not chosen leaks nothing. Where a number is
+    kept between two others, one choice tells whether it is the result, and another whether that is one of the ends.
     """
 
     sense: int
@@ -183,9 +201,23 @@ class Extremum(Primitive):
         ties = [equal(argument, self) for argument in self.args]
         return ties[argindex - 1] / Add(*ties)
 
+    def limited(self, inner: Expr) -> bool:
+        """Whether with ``inner`` for its second argument this is min(max(x, low), high) of numbers low < high."""
+        bound = self.args[0]
+        if len(self.args) != 2 or not isinstance(inner, Extremum) or inner.sense == self.sense:
+            return False
+        other = inner.args[0]
+        numbers = len(inner.args) == 2 and bound.is_number and other.is_number
+        return bool(numbers and self.sense * (other - bound) > 0)
+
     def _eval_derivative(self, symbol: Expr) -> Expr:
         if len(self.args) != 2:
             return super()._eval_derivative(symbol)
+        if self.limited(self.args[1]):
+            x = self.args[1].args[1]
+            ends = [self.args[0], self.args[1].args[0]]
+            slope = reduce(lambda inside, end: select(equal(self, end), HALF, inside), ends, Integer(1))
+            return select(absolute(x - self), Integer(0), slope) * x.diff(symbol)
         slopes = [argument.diff(symbol) for argument in self.args]
         if slopes[0] == slopes[1]:
             return slopes[0]

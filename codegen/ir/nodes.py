@@ -7,13 +7,13 @@ nodes are equal if their numbers are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from sympy import Add, Expr, Indexed, Integer, Mul, Pow, Rational, S, Symbol
 from sympy.core.basic import Basic
 
-from codegen.walk import is_leaf
+from codegen.walk import is_leaf, postorder
 
 Node: TypeAlias = int
 Head: TypeAlias = "type[Basic] | Basic"
@@ -186,9 +186,9 @@ class Nodes:
 
     # --- SymPy in and out -----------------------------------------------------------------------------------------
 
-    def read(self, expression: Basic, known: Mapping[Basic, Node] | None = None) -> Node:
-        """The node of an expression; ``known`` are leaves that stand for nodes, with a memo for this call alone."""
-        memo: dict[int, Node] = self._read if known is None else {}
+    def read(self, expression: Basic) -> Node:
+        """The node of an expression."""
+        memo = self._read
         if id(expression) not in memo:
             self._held.append(expression)
         stack = [expression]
@@ -198,8 +198,7 @@ class Nodes:
                 stack.pop()
                 continue
             if is_leaf(node):
-                found = None if known is None else known.get(node)
-                memo[id(node)] = self.leaf(node) if found is None else found
+                memo[id(node)] = self.leaf(node)
                 stack.pop()
                 continue
             arguments = node.args
@@ -209,15 +208,29 @@ class Nodes:
                 continue
             stack.pop()
             operands = tuple([memo[id(argument)] for argument in arguments])
-            make = self.made if self._needs_care(node, operands, known) else self.operation
+            make = self.made if self._needs_care(node, operands) else self.operation
             memo[id(node)] = make(node.func, operands)
         return memo[id(expression)]
 
-    def _needs_care(self, node: Basic, operands: tuple[Node, ...], known: object) -> bool:
+    def _needs_care(self, node: Basic, operands: tuple[Node, ...]) -> bool:
         """Whether SymPy has not brought it into the form that it has here."""
-        if known is not None or (node.func is Mul and not self.operands[operands[0]]):
+        if node.func is Mul and not self.operands[operands[0]]:
             return True
         return all(not self.operands[operand] and self.constant(operand) is not None for operand in operands)
+
+    def filled(self, pattern: Pattern, given: Sequence[Node]) -> Node:
+        """The node of a pattern, in which nodes stand for its symbols."""
+        found: list[Node] = []
+        for head, operands in pattern:
+            if isinstance(head, int):
+                found.append(given[head])
+            elif operands:
+                assert isinstance(head, type)
+                found.append(self.made(head, tuple([found[operand] for operand in operands])))
+            else:
+                assert isinstance(head, Basic)
+                found.append(self.leaf(head))
+        return found[-1]
 
     def written(self, node: Node, known: Callable[[Node], Expr | None] = lambda node: None) -> Expr:
         """The expression of a node; ``known`` are parts that have names."""
@@ -263,6 +276,30 @@ class Nodes:
             for operand in self.operands[node]:
                 found[operand] = found.get(operand, 0) + 1
         return found
+
+
+Pattern: TypeAlias = "tuple[tuple[Head | int, tuple[int, ...]], ...]"
+"""A formula of some nodes: what each operation is, or the number of the node that stands there, and its operands."""
+
+
+def pattern(formula: Expr, symbols: Sequence[Expr]) -> Pattern:
+    """The pattern of a formula of symbols, by their number.
+
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> nodes = Nodes()
+    >>> nodes.written(nodes.filled(pattern(x**2 + y, [x, y]), [nodes.read(y), nodes.read(x + 1)]))
+    x + y**2 + 1
+    """
+    numbers = {symbol: number for number, symbol in enumerate(symbols)}
+    found: dict[int, int] = {}
+    steps: list[tuple[Head | int, tuple[int, ...]]] = []
+    for node in postorder(formula):
+        found[id(node)] = len(steps)
+        if is_leaf(node):
+            steps.append((numbers.get(node, node), ()))
+        else:
+            steps.append((node.func, tuple([found[id(argument)] for argument in node.args])))
+    return tuple(steps)
 
 
 _COMMUTATIVE = frozenset({Add, Mul})

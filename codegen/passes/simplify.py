@@ -8,7 +8,8 @@ from sympy import Add, Expr, Integer, Mul, Number, Pow
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.functions import canonical
+from codegen.functions import canonical, equal, select
+from codegen.functions.powers import is_inverse
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.ranges import guard_of, guarded
 from codegen.ir.summation import summand
@@ -25,8 +26,8 @@ FACTOR_TERMS = 32
 def simplify(graph: Graph) -> Graph:
     """Write trivial vertices into their users, carry out sums over brackets, take common factors out of sums.
 
-    A vertex is written into its users if it is a constant, another vertex or its negative, or a short product with a
-    single user. Outputs keep their equations.
+    A vertex is written into its users if it is a constant, another vertex or its negative, or a short product or the
+    share of a maximum with a single user. Outputs keep their equations.
 
     >>> from codegen import from_expressions, gradient
     >>> from sympy import symbols
@@ -78,7 +79,12 @@ def _is_trivial(equation: Equation, uses: int) -> bool:
         return True
     factors = Mul.make_args(body)
     plain = all(f in references or _is_moderate(f) or _is_power(f, references) for f in factors)
-    return uses == 1 and plain and len(references) <= INLINE_REFERENCES
+    return uses == 1 and ((plain and len(references) <= INLINE_REFERENCES) or _is_share(body))
+
+
+def _is_share(body: Expr) -> bool:
+    """Whether a value is 1 divided by how many of some brackets hold."""
+    return is_inverse(body) and all(isinstance(term, equal) for term in Add.make_args(body.base))
 
 
 def _is_moderate(factor: Expr) -> bool:
@@ -100,7 +106,16 @@ def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
         return equation
     replacements = {reference: source.at(reference) for reference, source in hits.items()}
     # A square written into a root becomes SymPy's Abs.
-    return equation.with_body(canonical(rewrite(equation.body, replacements.get)))
+    return equation.with_body(rewrite(canonical(rewrite(equation.body, replacements.get)), _decided))
+
+
+def _decided(node: Basic) -> Basic | None:
+    """A choice by a bracket, which holds in one branch and not in the other."""
+    if not isinstance(node, select) or not isinstance(node.args[0], equal):
+        return None
+    bracket, *branches = node.args
+    given = (rewrite(b, {bracket: Integer(holds)}.get) for b, holds in zip(branches, (1, 0)))
+    return select(bracket, *given)
 
 
 @once
@@ -108,7 +123,7 @@ def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
     if equation.is_sum:
         equation = Equation.total(equation.target, summand(equation.body, equation.reduced))
-    return equation.with_body(rewrite(_in_front(equation.body), _factor))
+    return equation.with_body(rewrite(rewrite(_in_front(equation.body), _factor), _scaled))
 
 
 def _in_front(body: Expr) -> Expr:
@@ -117,6 +132,25 @@ def _in_front(body: Expr) -> Expr:
     if not any(isinstance(term, Mul) and any(map(guard_of, term.args)) for term in terms):
         return body
     return Add(*[guarded(term) if isinstance(term, Mul) else term for term in terms])
+
+
+def _scaled(node: Basic) -> Basic | None:
+    """2·{a if x > 0, else b} of numbers a and b → {2·a if x > 0, else 2·b}."""
+    if not isinstance(node, Mul) or not isinstance(node.args[0], Number):
+        return None
+    number, *factors = node.args
+    scaled = ((n, new) for n, f in enumerate(factors) if (new := _times(number, f)) is not None)
+    place, new = next(scaled, (None, None))
+    return None if place is None else Mul(*factors[:place], new, *factors[place + 1 :])
+
+
+def _times(number: Expr, choice: Expr) -> Expr | None:
+    """A number times a choice among numbers, None for anything else."""
+    if not isinstance(choice, select):
+        return None
+    condition, *branches = choice.args
+    products = [number * b if isinstance(b, Number) else _times(number, b) for b in branches]
+    return None if None in products else select(condition, *products)
 
 
 def _factor(node: Basic) -> Basic | None:

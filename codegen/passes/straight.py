@@ -11,7 +11,7 @@ from sympy.core.basic import Basic
 from codegen.functions import Composite, canonical
 from codegen.ir.formulas import Formulas, is_settled
 from codegen.ir.graph import Graph
-from codegen.ir.nodes import Node, Nodes
+from codegen.ir.nodes import Node, Nodes, Pattern, pattern
 from codegen.ir.operations import Operations, node_operations, reading
 from codegen.passes.stabilise import stabilise
 
@@ -70,8 +70,9 @@ def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
         if not isinstance(head, type):
             found[node] = node
         elif _is_composite(nodes, node):
-            formula, symbols = _formula(head, tuple(nodes.constant(operand) for operand in given))
-            made = nodes.read(formula, {symbol: given[place] for place, symbol in symbols.items()})
+            constants = tuple([nodes.constant(operand) for operand in given])
+            varying = [operand for operand, value in zip(given, constants) if value is None]
+            made = nodes.filled(_formula(head, constants), varying)
             found[node] = _written_out(nodes, [made])[made]
         else:
             found[node] = node if given == operands else nodes.made(head, given)
@@ -79,10 +80,12 @@ def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
 
 
 @lru_cache(maxsize=1024)
-def _formula(head: type[Basic], constants: tuple[Expr | None, ...]) -> tuple[Expr, dict[int, Expr]]:
+def _formula(head: type[Basic], constants: tuple[Expr | None, ...]) -> Pattern:
+    """What a composite function is, of those of its arguments that are no constants."""
     symbols = {place: Dummy(real=True) for place, value in enumerate(constants) if value is None}
     function = head(*[symbols.get(place, value) for place, value in enumerate(constants)])
-    return canonical(function.definition() if isinstance(function, Composite) else function), symbols
+    formula = canonical(function.definition() if isinstance(function, Composite) else function)
+    return pattern(formula, list(symbols.values()))
 
 
 # --- counting -----------------------------------------------------------------------------------------------------

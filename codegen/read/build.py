@@ -44,6 +44,7 @@ from codegen.read.complex_forms import made_real
 from codegen.read.motions import motion_name
 from codegen.read.rewriting import rewritten
 from codegen.read.scope import Limits, Scope, axis_length, ends, on_long_axes, with_extents
+from codegen.read.simple import is_simple
 from codegen.walk import (
     Extent,
     annotate,
@@ -100,6 +101,8 @@ class Reader:
         symbols to SymPy."""
         self.fresh = fresh_names("v", {*self.known, *names})
         self.vertices: dict[object, Expr] = {}
+        self.elements: dict[Indexed, Expr] = {}
+        """What stands for elements at known places."""
         self.limits: dict[str, int] = {}
         """What integers that are read for subscripts have to be below, by the name of their input."""
         self.order: tuple[Idx, ...] = ()
@@ -107,9 +110,11 @@ class Reader:
 
     def assign(self, target: Expr, expression: Expr, scope: Scope) -> None:
         """Append the equations of one entry."""
-        expression = rewritten(made_real(expression))
-        check(scope.place, expression)
-        self.order = indices(target) if any(base_name(r) == base_name(target) for r in references(expression)) else ()
+        if not is_simple(expression):
+            expression = rewritten(made_real(expression))
+            check(scope.place, expression)
+        own = indices(target)
+        self.order = own if own and any(base_name(r) == base_name(target) for r in references(expression)) else ()
         if isinstance(expression, Sum):
             body, reduced = self._sum(expression, scope)
             self.equations.append(Equation.over(target, canonical(body), Reduction.SUM, reduced))
@@ -151,12 +156,14 @@ class Reader:
 
     def body(self, expression: Basic, scope: Scope) -> Basic:
         """The expression over vertices and indices; its reductions and what is too large or deep are cut out."""
-        guarded = _guarded_branches(expression, self._may_be_absent)
+        nodes = list(postorder(expression, is_opaque))
+        guarded = _guarded_branches(expression, nodes, self._may_be_absent)
 
         def stop(node: Basic) -> bool:
             return is_opaque(node) or id(node) in guarded
 
-        nodes = list(postorder(expression, stop))
+        if guarded:
+            nodes = list(postorder(expression, stop))
         uses = Counter(id(argument) for node in nodes if not stop(node) for argument in node.args)
         inlined = _inside_branches(nodes, stop)
 
@@ -247,6 +254,13 @@ class Reader:
     # --- references -----------------------------------------------------------------------------------------------
 
     def _indexed(self, node: Indexed, scope: Scope) -> Expr:
+        if scope.guard is not sympy.true or not all(isinstance(place, Integer) for place in node.indices):
+            return self._element_at(node, scope)
+        if node not in self.elements:
+            self.elements[node] = self._element_at(node, scope)
+        return self.elements[node]
+
+    def _element_at(self, node: Indexed, scope: Scope) -> Expr:
         for leaf in (leaf for i in node.indices for leaf in postorder(i)):
             if isinstance(leaf, Idx):
                 self._index(leaf, scope)
@@ -531,8 +545,13 @@ def _inside_branches(nodes: Sequence[Basic], stop: Callable[[Basic], bool]) -> s
     return found
 
 
-def _guarded_branches(expression: Basic, may_be_absent: Callable[[Indexed], bool]) -> set[int]:
+def _guarded_branches(
+    expression: Basic, nodes: Sequence[Basic], may_be_absent: Callable[[Indexed], bool]
+) -> Collection[int]:
     """Each ``Piecewise`` with something inside that becomes a vertex, a sum, or an element that may not be there."""
+    choices = [node for node in nodes if isinstance(node, Piecewise)]
+    if not choices:
+        return ()
 
     def step(node: Basic, inside: list[bool]) -> bool:
         if isinstance(node, Indexed):
@@ -540,4 +559,4 @@ def _guarded_branches(expression: Basic, may_be_absent: Callable[[Indexed], bool
         return isinstance(node, OPAQUE) or any(inside)
 
     found = annotate(expression, step, is_opaque)
-    return {id(node) for node in postorder(expression, is_opaque) if isinstance(node, Piecewise) and found[id(node)]}
+    return {id(node) for node in choices if found[id(node)]}

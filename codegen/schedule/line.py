@@ -51,6 +51,7 @@ class Instructions:
         self._cells = {node: cell for cell, node in formulas.leaves.items()}
         self._found: dict[Instruction, Value] = {}
         self.values: dict[Node, Value] = {}
+        self._factors: dict[Node, tuple[Node, ...]] = {}
         order = list(self.nodes.postorder(roots))
         self._uses = self.nodes.uses(order)
         self._divisors = self._counted_divisors(order)
@@ -72,15 +73,26 @@ class Instructions:
 
     def _power(self, node: Node) -> tuple[Node, int]:
         """Base and exponent of a whole power that is multiplied out; a node to the power of 1 otherwise."""
+        if self.nodes.heads[node] is not Pow:
+            return node, 1
         base, exponent = self.nodes.as_power(node)
         return (base, int(exponent)) if is_multiplied(exponent) else (node, 1)
 
     def _fused(self, term: Node) -> tuple[Node, ...]:
         """The factors of a term that a sum multiplies and adds at once; none of other terms."""
-        if self.nodes.heads[term] is Pow:
+        found = self._factors.get(term)
+        if found is None:
+            found = self._factors[term] = self._fused_factors(term)
+        return found
+
+    def _fused_factors(self, term: Node) -> tuple[Node, ...]:
+        head = self.nodes.heads[term]
+        if head is Pow:
             base, exponent = self._power(term)
             return (base, base) if exponent == 2 else ()
-        operands = self.nodes.operands[term] if self.nodes.heads[term] is Mul else ()
+        if head is not Mul:
+            return ()
+        operands = self.nodes.operands[term]
         if any(self._power(operand)[1] < 0 for operand in operands):
             return ()
         rest = self.nodes.parted(term)[1]

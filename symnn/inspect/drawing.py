@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sympy import Expr
 
-from codegen.derive.accumulation import ties
+from codegen.derive.accumulation import granted, ties
 from codegen.derive.local import local_derivatives
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
@@ -63,7 +63,7 @@ def _lines(graph: Graph, script: Text) -> Iterator[str]:
         share, _ = ties(equation, str)
         local = local_derivatives(equation)
         for reference in equation.references:
-            formula = local[reference] * share if reference in local else None
+            formula = granted(equation, share, local[reference]) if reference in local else None
             look = _edge(equation, reference, formula, script)
             for source in graph.resolve(reference):
                 yield f"  v{numbers[source]} -> v{numbers[equation.cell]} [{look}]"

@@ -246,7 +246,7 @@ def _at(text: str, place: str) -> str:
 
 
 def _ties(script: Latex, name: Ties, subscripts: list[str]) -> Written:
-    return called_in_latex(r"\operatorname{ties}", [script.name(name.maximum, subscripts)[0]]), Binding.ATOM
+    return called_in_latex(rf"\operatorname{{{name.word}}}", [script.name(name.maximum, subscripts)[0]]), Binding.ATOM
 
 
 def _noted(script: Latex, name: Noted, subscripts: list[str]) -> Written:

@@ -200,7 +200,7 @@ def _printed(subscripts: str) -> list[str]:
 
 
 def _ties(script: Text, name: Ties, subscripts: list[str]) -> str:
-    return f"ties({script.name(name.maximum, subscripts)[0]})"
+    return f"{name.word}({script.name(name.maximum, subscripts)[0]})"
 
 
 def _noted(script: Text, name: Noted, subscripts: list[str]) -> str:

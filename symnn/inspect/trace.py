@@ -12,7 +12,7 @@ from itertools import count
 
 from sympy import Add, Expr, Integer
 
-from codegen.derive.accumulation import slope, ties
+from codegen.derive.accumulation import granted, slope, ties
 from codegen.derive.edges import active_edges
 from codegen.derive.local import pull_back
 from codegen.ir.equation import Equation, Variable, over
@@ -109,8 +109,9 @@ def trace(graph: Graph, of: str, wrt: Sequence[str]) -> Trace:
         share, counting = ties(equation, names)
         derived.extend(counting if cell in found else ())
         for reference, local in found.get(cell, {}).items():
-            value = define("local", Summand(share * local), indices(share * local))
-            edge = Edge(equation, reference, share * local, value.name)
+            slope_of_edge = granted(equation, share, local)
+            value = define("local", Summand(slope_of_edge), indices(slope_of_edge))
+            edge = Edge(equation, reference, slope_of_edge, value.name)
             edges[cell].append(edge)
             for source in graph.resolve(reference):
                 if source in active:

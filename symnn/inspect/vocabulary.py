@@ -50,8 +50,9 @@ class Partial:
 
 @dataclass(frozen=True)
 class Ties:
-    """The number of arguments that share a maximum."""
+    """The number of arguments that are equal to a maximum, or the share that each of them has in its derivative."""
 
+    word: str
     maximum: Name
 
 
@@ -164,9 +165,9 @@ def _partial(vocabulary: Vocabulary, name: str) -> Name | None:
 
 
 def _ties(vocabulary: Vocabulary, name: str) -> Name | None:
-    """``ties(m)``: as many arguments of the maximum m are equal to it."""
-    m = re.fullmatch(r"ties\((.+)\)'*", name, re.DOTALL)
-    return Ties(vocabulary.read(m[1])) if m and _is_known(vocabulary, m[1]) else None
+    """``ties(m)``: as many arguments of the maximum m are equal to it; ``share(m)``: 1 divided by that."""
+    m = re.fullmatch(r"(ties|share)\((.+)\)'*", name, re.DOTALL)
+    return Ties(m[1], vocabulary.read(m[2])) if m and _is_known(vocabulary, m[2]) else None
 
 
 def _noted(vocabulary: Vocabulary, name: str) -> Name | None:

@@ -224,6 +224,7 @@ NAMES = [
         r"\left.\frac{\partial \mathcal{L}}{\partial u^{(1)}_{s,h}}\right|_{\text{path 3}}",
     ),
     ("ties(m)", "s", "ties(m[s])", r"\operatorname{ties}\left(m_{s}\right)"),
+    ("share(m)", "s", "share(m[s])", r"\operatorname{share}\left(m_{s}\right)"),
     (
         "∂u1[s, h]/∂W2[i, j]",
         "shij",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import pairwise
 
 from llvmlite import ir
 from sympy import Add, And, Expr, Idx, Indexed, Mul, Not, Number, Or, Piecewise, Pow, Symbol
@@ -24,6 +26,9 @@ from codegen.schedule.cut import is_guard, is_sum_of_indices
 from codegen.walk import is_leaf, postorder
 
 _Of = Callable[[Basic], Value]
+
+CHOSEN = 5
+"""Up to so many brackets are counted by n(n + 1)/2 choices among reciprocals; more are added, 1 is divided by that."""
 
 
 def evaluate(w: Writer, expression: Expr, scope: Scope) -> Value:
@@ -108,6 +113,8 @@ def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 
 def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
+    if is_inverse(node) and (counted := _counted(node.base)) is not None:
+        return _inverse_count(w, counted[0], list(map(of, counted[1])))
     base, exponent = of(node.base), node.exp
     if is_root(exponent):
         value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
@@ -116,6 +123,23 @@ def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     else:
         return w.apply(vectormath.power, base, of(exponent))
     return value if exponent > 0 else w.apply(lambda lanes, x: lanes.div(1.0, x), value)
+
+
+def _counted(total: Basic) -> tuple[int, Sequence[Basic]] | None:
+    """A whole number and the few brackets that are added to it."""
+    first, terms = total.as_coeff_Add()
+    brackets = Add.make_args(terms)
+    few = len(brackets) <= CHOSEN and first in (0, 1)
+    return (int(first), brackets) if few and all(isinstance(term, f.equal) for term in brackets) else None
+
+
+def _inverse_count(w: Writer, first: int, brackets: Sequence[Value]) -> Value:
+    """1/(first + a + b + …) of numbers that are 0 or 1, chosen among the possible ones by one after the other."""
+    found = [w.real(1 / n if n else math.inf) for n in range(first, first + len(brackets) + 1)]
+    for bracket in brackets:
+        holds = w.compare(">", bracket, w.real(0.0))
+        found = [w.choose(holds, more, as_many) for as_many, more in pairwise(found)]
+    return found[0]
 
 
 def _integer_power(w: Writer, base: Value, exponent: int) -> Value:
@@ -157,13 +181,23 @@ def _sign(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
     """node > 0; a > b for the difference of two, which with subnormal numbers and infinities says the same."""
-    if isinstance(node, Add) and len(node.args) == 2:
-        for a, negated in (node.args, node.args[::-1]):
-            if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
-                return w.compare(">", of(a), of(negated.args[1]))
-        if isinstance(node.args[0], Number):
-            return w.compare(">", of(node.args[1]), w.real(as_float(-node.args[0])))
+    if (pair := _difference(w, node, of)) is not None:
+        return w.compare(">", *pair)
+    if isinstance(node, f.absolute) and (pair := _difference(w, node.args[0], of)) is not None:
+        return w.apply(lambda lanes, x, y: lanes.builder.fcmp_ordered("!=", x, y), *pair)
     return w.compare(">", of(node), w.real(0.0))
+
+
+def _difference(w: Writer, node: Basic, of: _Of) -> tuple[Value, Value] | None:
+    """a and b of a − b."""
+    if not isinstance(node, Add) or len(node.args) != 2:
+        return None
+    for a, negated in (node.args, node.args[::-1]):
+        if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
+            return of(a), of(negated.args[1])
+    if isinstance(node.args[0], Number):
+        return of(node.args[1]), w.real(as_float(-node.args[0]))
+    return None
 
 
 def _piecewise(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
