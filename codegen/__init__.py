@@ -41,6 +41,7 @@ from codegen.read import from_expressions
 from codegen.read.custom import function
 from codegen.read.padding import padded
 from codegen.runtime.function import CompiledFunction, CompileReport
+from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object
@@ -65,6 +66,7 @@ __all__ = [
     "ReadableCodeWarning",
     "Reduction",
     "SparseJacobian",
+    "Target",
     "Variable",
     "cfunc",
     "compile",

@@ -14,7 +14,7 @@ import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
@@ -33,10 +33,11 @@ from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
 from codegen.runtime.fingerprint import fingerprint
 from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.runtime.machine import TIERS, MachineCode
+from codegen.runtime.machine import TIERS, MachineCode, host
 from codegen.runtime.stages import Stages, stage
-from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples, written_out
+from codegen.schedule import SCHEDULES, ScheduleName, Target, written_out
 from codegen.schedule import schedule as scheduled
+from codegen.schedule.lanes import in_turn
 from codegen.schedule.program import Program
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Compilation:
     schedule: ScheduleName
     wish: EmitterName
     tier: TierName = "full"
+    target: Target = field(default_factory=host)
     stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
@@ -71,7 +73,7 @@ class Compilation:
         slots = [
             [s.name, [v.name for v in s.variables], s.packed] for s in (*self.layout.arguments, *self.layout.results)
         ]
-        wished = [self.dtype, self.schedule, self.wish, self.tier]
+        wished = [self.dtype, self.schedule, self.wish, self.tier, repr(self.target)]
         return key("\n".join([fingerprint(self.graph), *wished, json.dumps(slots)]))
 
     @compiled_property
@@ -82,9 +84,23 @@ class Compilation:
 
     @compiled_property
     @stage("schedule")
+    def decided(self) -> tuple[Program, str | None]:
+        """The scheduled graph, and what in it no vector code is known for."""
+        best = self.optimised[0]
+        if self.wish == "numba":
+            return scheduled(best, self.schedule, replace(self.target, vectors=False), self.dtype), None
+        if self.straight is not None:
+            return scheduled(best, "unrolled", self.target, self.dtype), None
+        from codegen.emit.vector.nodes import obstacle
+
+        found = scheduled(best, self.schedule, self.target, self.dtype)
+        reason = obstacle(found)
+        return (found if reason is None else in_turn(found)), reason
+
+    @property
     def program(self) -> Program:
         """The scheduled graph."""
-        return scheduled(self.optimised[0], "unrolled" if self.straight is not None else self.schedule)
+        return self.decided[0]
 
     @compiled_property
     def straight(self) -> StraightPlan | None:
@@ -99,7 +115,7 @@ class Compilation:
         from codegen.emit.vector.plan import StraightPlan
         from codegen.emit.vector.straight import missing
 
-        return None if missing(heads(best)) else StraightPlan(best, self.dtype, lambda: self.program)
+        return None if missing(heads(best)) else StraightPlan(best, self.dtype, self.target, lambda: self.program)
 
     @compiled_property
     @stage("schedule")
@@ -107,33 +123,16 @@ class Compilation:
         """The plan of vector code, or None where the readable program runs."""
         if self.wish == "numba":
             return None
-        from codegen.emit.vector.plan import plan
-        from codegen.emit.vector.table import Table
+        from codegen.emit.vector.table import Table, table
 
         if (straight := self.straight) is not None:
             return Table(straight, self.layout)
-        program = self.program
-        planned = plan(program, self.dtype) if self.obstacle is None else None
-        if planned is not None:
-            few = for_few_samples(self.optimised[0], program) if planned.samples_in_lanes else None
-            return Table(planned, self.layout, None if few is None else plan(few, self.dtype, few=True))
+        program, obstacle = self.decided
+        if obstacle is None:
+            return table(program, self.layout)
         if self.wish == "vector":
-            raise EmitError(f"{self.without_vector_form} has no vector form")
+            raise EmitError(f"{obstacle} has no vector form")
         return None
-
-    @compiled_property
-    def obstacle(self) -> str | None:
-        """What in the program no vector code is known for; None if there is nothing."""
-        from codegen.emit.vector.nodes import unsupported
-
-        return next((name for e in self.program.graph.equations if (name := unsupported(e.body))), None)
-
-    @property
-    def without_vector_form(self) -> str:
-        """Why a program that is no vector code is none."""
-        from codegen.emit.vector.plan import MIXED
-
-        return self.obstacle or MIXED
 
     @compiled_property
     def source(self) -> str:
@@ -159,7 +158,7 @@ class Compilation:
             called, schedule = " ".join(symbols(self.program.graph)), self.program.schedule
         found = {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
         if self.table is None and self.wish == "auto":
-            found["reason"] = self.without_vector_form
+            found["reason"] = str(self.decided[1])
         return found
 
     def build(self) -> Entry:
@@ -205,6 +204,7 @@ def compile(
     cache: bool = True,
     threads: int = 1,
     pack: Mapping[str, str | Sequence[str]] | None = None,
+    target: Target | None = None,
 ) -> CompiledFunction:
     """Compile a graph to a function of its inputs that returns its outputs.
 
@@ -213,10 +213,11 @@ def compile(
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
     program itself), or ``auto``, vector wherever every function has a vector form; a :class:`ReadableCodeWarning` says
     what has none. ``tier`` is how much time LLVM may take, for the same bits: ``light`` leaves out half of its passes,
-    ``quick`` leaves the code as it is written, and large formulas compile in a fifth of the time. ``threads`` may work at one call, on chunks of samples; the results are the same to the bit for
-    any number. ``pack`` maps names to lists of inputs (or outputs) that are passed as one flat array, laid end to end
-    in that order. Real arrays have the ``dtype`` (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64,
-    all C-contiguous.
+    ``quick`` leaves the code as it is written, and large formulas compile in a fifth of the time. ``threads`` may work
+    at one call, on chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists
+    of inputs (or outputs) that are passed as one flat array, laid end to end in that order. ``target`` are the sizes of
+    registers and caches to decide for, if not this machine's; the instructions are. Real arrays have the ``dtype``
+    (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
 
     Raises :class:`EmitError` for an unknown dtype, schedule, emitter or tier, a bad pack, or a function that has no
     translation.
@@ -240,10 +241,13 @@ def compile(
         raise EmitError(f"unknown emitter {emitter!r}, expected one of auto, vector, numba")
     if tier not in TIERS:
         raise EmitError(f"unknown tier {tier!r}, expected one of {', '.join(TIERS)}")
+    if target is not None and not isinstance(target, Target):
+        raise EmitError(f"target: found a {type(target).__name__}, expected a codegen.Target")
     started = time.perf_counter()
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)
-    compilation = Compilation(graph, convention, real, schedule, emitter, tier)
+    machine = host() if target is None else target
+    compilation = Compilation(graph, convention, real, schedule, emitter, tier, machine)
     code, facts = load_code(compilation, cache)
     reason = str(facts.get("reason", ""))
     if reason:
@@ -259,6 +263,8 @@ def compile(
         compilation=compilation,
         reason=reason,
     )
-    options: dict[str, Any] = {"dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache}
+    options: dict[str, Any] = {
+        "dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache, "target": target
+    }  # fmt: skip
     again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
     return CompiledFunction(code, convention, report, threads, again)

@@ -12,6 +12,8 @@ from codegen.errors import EmitError
 
 Dtype = Literal["float64", "float32"]
 DTYPES: Mapping[str, type[np.generic]] = {"float64": np.float64, "float32": np.float32}
+ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
+"""Bytes of a number."""
 
 
 def dtype_name(given: DTypeLike) -> Dtype:

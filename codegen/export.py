@@ -22,7 +22,7 @@ from codegen.emit.layout import Layout, layout
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes import optimise
-from codegen.schedule import SCHEDULES, ScheduleName, for_few_samples, schedule
+from codegen.schedule import PORTABLE, ScheduleName, Target, schedule
 from codegen.schedule.inward import samples_inside
 from codegen.schedule.program import Program
 from codegen.walk import Extent, postorder
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from codegen.emit.c.writer import CFunction
     from codegen.emit.vector.table import Table
 
-C_SCHEDULES = tuple(name for name in SCHEDULES if name != "blas")
+C_WAYS = tuple(name for name in PORTABLE.ways if name != "blas")
 """C has no BLAS."""
 
 Files = dict[str, str | bytes]
@@ -232,7 +232,7 @@ def c_files(request: Request) -> Files:
     """The files of :func:`write_c`."""
     from codegen.emit.c import module, selftest
 
-    function = request.function(_for_c(request.optimised, request.schedule))
+    function = request.function(_for_c(request.optimised, request.schedule, request.real))
     files: Files = {
         f"{function.name}.h": module.header(function.name, [function], request.notes),
         f"{function.name}.c": module.source(function.name, [function]),
@@ -249,7 +249,7 @@ def javascript_files(request: Request) -> Files:
     from codegen.emit.javascript.writer import JavaScriptFunction
 
     optimised = _optimised(request.graph, refused, "JavaScript")
-    program, convention = _for_c(optimised, request.schedule), _without(request.layout, request.fixed)
+    program, convention = _for_c(optimised, request.schedule, request.real), _without(request.layout, request.fixed)
     name = file_name(request.name)
     if name in KEYWORDS | FUNCTIONS:
         raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
@@ -268,7 +268,7 @@ def object_files(request: Request, triple: str | None = None) -> Files:
     from codegen.runtime.machine import Relocatable
 
     machine = Relocatable(triple)
-    table = _vector_table(request, machine.register)
+    table = _vector_table(request, machine.target)
     function = request.function(table.plan.program, relocatable.workspace(table))
     text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
     said = f"machine code for {machine.triple}; it calls at most libm, memcpy, memset and what compilers there call"
@@ -279,30 +279,26 @@ def object_files(request: Request, triple: str | None = None) -> Files:
     return files | request.test(function, selftest.cmake_object(function.name))
 
 
-def _vector_table(request: Request, register: int | None) -> Table:
-    """The vector code of a graph, for vector registers of so many bytes."""
-    from codegen.emit.vector.nodes import unsupported
-    from codegen.emit.vector.plan import MIXED, plan
-    from codegen.emit.vector.table import Table
+def _vector_table(request: Request, target: Target) -> Table:
+    """The vector code of a graph."""
+    from codegen.emit.vector.nodes import obstacle
+    from codegen.emit.vector.table import table
 
-    program = schedule(request.optimised, request.schedule, C_SCHEDULES)
-    missing = next((found for e in program.graph.equations if (found := unsupported(e.body))), None)
-    planned = plan(program, request.real, register=register) if missing is None else None
-    if planned is None:
-        raise EmitError(f"{missing or MIXED} has no vector form; write C instead")
-    few = for_few_samples(request.optimised, program) if planned.samples_in_lanes else None
-    return Table(planned, request.layout, None if few is None else plan(few, request.real, few=True, register=register))
+    program = schedule(request.optimised, request.schedule, replace(target, ways=C_WAYS), request.real)
+    if (found := obstacle(program)) is not None:
+        raise EmitError(f"{found} has no vector form; write C instead")
+    return table(program, request.layout)
 
 
-def _for_c(graph: Graph, name: ScheduleName) -> Program:
+def _for_c(graph: Graph, name: ScheduleName, dtype: Dtype) -> Program:
     """The program for a compiler of C, which makes vectors of innermost loops.
 
     ``auto`` leaves straight-line code to graphs without samples: their sums, added up in the order that is written, are
     no vectors.
     """
     straight = name == "auto" and bool(graph.extents)
-    among = [chosen for chosen in C_SCHEDULES if not (straight and chosen == "unrolled")]
-    return samples_inside(schedule(graph, name, among))
+    ways = tuple(chosen for chosen in C_WAYS if not (straight and chosen == "unrolled"))
+    return samples_inside(schedule(graph, name, replace(PORTABLE, ways=ways), dtype))
 
 
 Refused: TypeAlias = Callable[[Basic], str | None]

@@ -105,5 +105,5 @@ def _part(network: Network, graph: Graph, dtype: Dtype, chosen: ScheduleName, pr
     optimised, _ = optimise(graph)
     if uses_special(optimised):
         raise SpecError("the network has special functions, which a file that needs only NumPy and Numba cannot have")
-    program, convention = schedule(optimised, chosen), layout(optimised, pack)
+    program, convention = schedule(optimised, chosen, dtype=dtype), layout(optimised, pack)
     return describe(program, convention, dtype), functions(program, convention, dtype, prefix)

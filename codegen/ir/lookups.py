@@ -20,6 +20,8 @@ LONG = 16
 
 def lookup(body: Expr, index: Idx, integers: Collection[str]) -> Selection | None:
     """The one value of an index at which a term of a sum is not 0, by the data, where looking it up is worth it."""
+    if not integers:
+        return None
     n = extent(index)
     return looked_up(body, index, integers) if is_symbolic(n) or n >= LONG else None
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from llvmlite import binding, ir
 
-from codegen.dtypes import dtype_name
+from codegen.dtypes import ITEM, dtype_name
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
-from codegen.emit.vector.plan import ITEM
 from codegen.emit.vector.values import BYTE, INT
 from codegen.errors import EmitError
 from codegen.runtime.csignature import Parameter, Signature

@@ -8,17 +8,20 @@ Numba's way 1.0), and calls take as long.
 
 from __future__ import annotations
 
+import platform
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi, newpassmanagers
 
 from codegen.errors import EmitError
+from codegen.schedule.target import Target
 
 _lock = threading.RLock()
 
@@ -49,6 +52,54 @@ def _target_machine(level: int = 2) -> Any:
     target = llvm.Target.from_default_triple()
     cpu = llvm.get_host_cpu_name() if name in (None, "host") else name
     return target.create_target_machine(cpu=cpu, features=features, opt=level, codemodel="jitdefault", jit=True)
+
+
+@lru_cache(maxsize=1)
+def host() -> Target:
+    """The machine at hand; what cannot be read of it is as :class:`Target` has it."""
+    from numba.core import config
+
+    features = getattr(config, "CPU_FEATURES", None)
+    if features is None and getattr(config, "CPU_NAME", None) in (None, "host"):
+        features = llvm.get_host_cpu_features().flatten()
+    register = next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
+    many = register == 64 or platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
+    return Target(register, 32 if many else 16, cache_of_a_core() or Target.cache)
+
+
+FOLDER = Path("/sys/devices/system/cpu/cpu0")
+"""What Linux says of the first processor."""
+PLAUSIBLE = range(2**17, 2**24)
+"""Bytes of a second-level cache; a virtual machine may say anything."""
+
+
+def cache_of_a_core(folder: Path = FOLDER) -> int | None:
+    """The bytes of the second-level cache that one core has, its part of one that cores share; None if nobody says."""
+    for place in sorted((folder / "cache").glob("index*")):
+        size = re.fullmatch(r"(\d{1,9})([KM])", _line(place / "size"))
+        if _line(place / "level") == "2" and _line(place / "type") != "Instruction" and size is not None:
+            threads = _count(_line(folder / "topology" / "thread_siblings_list"))
+            cores = max(_count(_line(place / "shared_cpu_list")) // threads, 1)
+            found = int(size[1]) * {"K": 2**10, "M": 2**20}[size[2]] // cores
+            return found if found in PLAUSIBLE else None
+    return None
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _count(numbers: str) -> int:
+    """How many there are in a list as Linux writes it; 1 if it says nothing.
+
+    >>> _count("0-3,8"), _count("")
+    (5, 1)
+    """
+    ranges = re.findall(r"(\d+)(?:-(\d+))?", numbers)
+    return sum(int(last or first) - int(first) + 1 for first, last in ranges) or 1
 
 
 def compile_module(text: str) -> bytes:
@@ -132,18 +183,18 @@ class Architecture:
     """What is taken for granted of a processor that is named, but not at hand."""
 
     features: str
-    register: int
-    """Bytes of a vector register; those of one number where there is none."""
+    target: Target
+    """Where there are no registers of vectors, pairs of others stand for them."""
     convention: str = ""
     """How functions are called, where the name of the machine leaves it open."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "x86_64": Architecture("", 16),
-    "aarch64": Architecture("", 16),
-    "arm64": Architecture("", 16),
-    "riscv64": Architecture("+m,+a,+f,+d,+c", 8, "lp64d"),
-    "wasm32": Architecture("+simd128", 16),
+    "x86_64": Architecture("", Target(register=16, registers=16)),
+    "aarch64": Architecture("", Target(register=16, registers=32)),
+    "arm64": Architecture("", Target(register=16, registers=32)),
+    "riscv64": Architecture("+m,+a,+f,+d,+c", Target(register=16, registers=16), "lp64d"),
+    "wasm32": Architecture("+simd128", Target(register=16, registers=16)),
 }
 """By the first part of a triple."""
 
@@ -206,22 +257,21 @@ class Relocatable:
     """
 
     triple: str
-    register: int | None
-    """Bytes of a vector register; None for those of the machine at hand."""
+    target: Target
 
     def __init__(self, triple: str | None = None) -> None:
         free_pass_managers()
         if triple is None:
             llvm.initialize_native_target()
             llvm.initialize_native_asmprinter()
-            self.triple, self.register = llvm.get_process_triple(), None
+            self.triple, self.target = llvm.get_process_triple(), host()
             features = llvm.get_host_cpu_features().flatten()
             options = {"cpu": llvm.get_host_cpu_name(), "features": features}
         else:
             known, self.triple = _normalised(triple)
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
-            self.register = known.register
+            self.target = known.target
             options = {"features": known.features, "abiname": known.convention}
         try:
             target = llvm.Target.from_triple(self.triple)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from codegen.cached import once
+from codegen.dtypes import ITEM, Dtype
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import looks_up
@@ -18,6 +19,7 @@ from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
 from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
+from codegen.schedule.lanes import in_lanes, in_turn, is_mixed
 from codegen.schedule.loops import nest
 from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
@@ -26,72 +28,98 @@ from codegen.schedule.scan import units
 from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
+from codegen.schedule.target import PORTABLE, TILE, Target
 from codegen.schedule.tiled import tile_graph
-from codegen.walk import elements, shape, size
+from codegen.walk import elements, size
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
-TILE = 64
-"""Samples a tile. 32 leave more of a network in the first-level cache, but twice the passes over the gradient: 64-32-10
-takes as long, 784-512-256-10 a tenth longer."""
-LARGE = 2**18
-"""A gradient of so many numbers leaves the second-level cache: a tile of twice the size passes over it half as often.
-784-512-256-10 gains 6 % in float64 and loses 2 % in float32."""
-TILED = 2**17
-"""A tile of more numbers leaves the second-level cache, 1 MB in float64; one of fewer samples goes through it."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
 
-def unrolled(graph: Graph) -> Program:
+def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABLE, dtype: Dtype = "float64") -> Program:
+    """The program of a graph for a machine and a dtype, by the schedule of this name or by the one that costs least.
+
+    Raises :class:`EmitError` for a schedule that the target does not have or that does not suit the graph.
+    """
+    if name == "auto":
+        found = min(_suitable(graph, target, dtype), key=lambda program: estimate(program, NOMINAL_SAMPLES))
+    elif name not in target.ways:
+        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(target.ways)}")
+    elif (made := SCHEDULES[name](graph, target, dtype)) is None:
+        raise EmitError(f"the {name} schedule needs one symbolic extent, over which the samples are independent")
+    else:
+        found = _decided(made, target, dtype)
+    return replace(found, few=_for_few_samples(graph, found)) if target.vectors else in_turn(found)
+
+
+def _suitable(graph: Graph, target: Target, dtype: Dtype) -> Iterator[Program]:
+    """The programs of a graph by each schedule that suits it."""
+    for name in target.ways:
+        if name != "unrolled" or _is_short(without_lookups(graph)):
+            made = SCHEDULES[name](graph, target, dtype)
+            if made is not None:
+                yield _decided(made, target, dtype)
+
+
+def _decided(program: Program, target: Target, dtype: Dtype) -> Program:
+    """The program with its loops in lanes and its samples in chunks. Two registers hide the latency of a chain."""
+    several = 2 if program.samples is not None and program.schedule != "unrolled" else 1
+    program = in_lanes(replace(program, target=target, dtype=dtype), several * target.lanes(dtype))
+    over = program.samples
+    return program if over is None else _with_samples(program, replace(over, chunk=samples_a_chunk(program)))
+
+
+def _for_few_samples(graph: Graph, program: Program) -> Program | None:
+    """The program for so few samples that features are better in lanes; None where that makes no difference."""
+    if program.schedule == "unrolled" or not program.samples_in_lanes:
+        return None
+    found = in_lanes(replace(_loops(graph), target=program.target, dtype=program.dtype), program.native, False)
+    return None if is_mixed(found) else found
+
+
+# --- the schedules ----------------------------------------------------------------------------------------------------
+
+
+def unrolled(graph: Graph, target: Target, dtype: Dtype) -> Program:
     """One straight line of scalar code, inside a single loop over the samples if there are any."""
     return _in_phases(written_out(graph), "unrolled", None, {})
 
 
-def written_out(graph: Graph) -> Graph:
-    """The graph without indices but those of samples; one that has none as it is."""
-    if graph.formulas is not None:
-        return graph
-    # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
-    # Of an array of which some elements are read, the others go.
-    return prune(simplify(_hoisted(graph).unroll()))
-
-
-def _hoisted(graph: Graph) -> Graph:
-    """What every schedule begins with: no lookups, and what depends on fewer indices by itself."""
-    return hoist(without_lookups(graph))
-
-
-@once
-def loops(graph: Graph) -> Program:
+def loops(graph: Graph, target: Target, dtype: Dtype) -> Program:
     """Fused loops alone."""
-    return _in_phases(merge_sums(_hoisted(graph)), "loops", None, {})
+    return _loops(graph)
 
 
-def tiled(graph: Graph) -> Program:
+def tiled(graph: Graph, target: Target, dtype: Dtype) -> Program | None:
     """Tiles of samples, each through the whole graph with matrix kernels of our own.
 
-    Raises :class:`EmitError` for a graph without samples, or whose samples depend on each other.
+    None for a graph without samples, or whose samples depend on each other.
     """
     found = tile_graph(_hoisted(graph))
     if found is None:
-        raise EmitError("the tiled schedule needs one symbolic extent, over which the samples are independent")
+        return None
     merged, kernels = merge_sums(*found), found[1]
     inside = phases(merged)
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
-    added = [kernel.equation.free for kernel in kernels.values() if kernel.kind.adds]
-    if sum(map(size, added)) >= LARGE:
-        return _in_phases(again, "tiled", 2 * TILE, kernels, earliest)
     program = _in_phases(again, "tiled", TILE, kernels, earliest)
-    each = sum(elements(program.work[n]) for n in {s.number for s in program.storage.values() if s.place is Place.TILE})
-    fitting = next((n for n in (TILE, TILE // 2) if each * n <= TILED * TILE), TILE // 4)
-    return program if fitting == TILE else _in_phases(again, "tiled", fitting, kernels, earliest)
+    over = program.samples
+    assert over is not None
+    places = {storage.number for storage in program.storage.values() if storage.place is Place.TILE}
+    numbers = sum(elements(program.work[n]) for n in places)
+    sums = sum(size(kernel.equation.free) for kernel in kernels.values() if kernel.kind.adds)
+    tile = target.tile(numbers * ITEM[dtype] // TILE, sums * ITEM[dtype])
+    if tile == TILE:
+        return program
+    program = _with_samples(program, replace(over, tile=tile))
+    return _program(again, "tiled", program.statements)
 
 
-def blas(graph: Graph) -> Program:
+def blas(graph: Graph, target: Target, dtype: Dtype) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
     isolated, products = isolate(_hoisted(graph))
     if not products:
@@ -103,7 +131,7 @@ def blas(graph: Graph) -> Program:
     return _program(isolated, "blas", statements)
 
 
-SCHEDULES: Mapping[str, Callable[[Graph], Program]] = {
+SCHEDULES: Mapping[str, Callable[[Graph, Target, Dtype], Program | None]] = {
     "unrolled": unrolled,
     "loops": loops,
     "tiled": tiled,
@@ -111,33 +139,24 @@ SCHEDULES: Mapping[str, Callable[[Graph], Program]] = {
 }
 
 
-def for_few_samples(graph: Graph, program: Program) -> Program | None:
-    """The program for so few samples that features are better in lanes; None where that makes no difference."""
-    return loops(graph) if program.samples is not None and program.schedule != "unrolled" else None
+def written_out(graph: Graph) -> Graph:
+    """The graph without indices but those of samples; one that has none as it is."""
+    if graph.formulas is not None:
+        return graph
+    # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
+    # Of an array of which some elements are read, the others go.
+    return prune(simplify(_hoisted(graph).unroll()))
 
 
-def schedule(graph: Graph, name: ScheduleName = "auto", among: Iterable[str] = SCHEDULES) -> Program:
-    """Schedule a graph by name, or by what it costs; ``among`` are the schedules that a target has.
-
-    Raises :class:`EmitError` for a name that is not one of them.
-    """
-    if name == "auto":
-        return _cheapest(graph, among)
-    if name not in among:
-        raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(among)}")
-    return SCHEDULES[name](graph)
+@once
+def _hoisted(graph: Graph) -> Graph:
+    """What every schedule begins with: no lookups, and what depends on fewer indices by itself."""
+    return hoist(without_lookups(graph))
 
 
-def _cheapest(graph: Graph, among: Iterable[str]) -> Program:
-    """The program that costs least by the cost model, among the schedules that suit a graph."""
-    names = [name for name in among if name != "unrolled" or _is_short(without_lookups(graph))]
-    programs = []
-    for name in names:
-        try:
-            programs.append(SCHEDULES[name](graph))
-        except EmitError:
-            continue  # samples that depend on each other are not tiled
-    return min(programs, key=lambda program: estimate(program, NOMINAL_SAMPLES, "float64"))
+@once
+def _loops(graph: Graph) -> Program:
+    return _in_phases(merge_sums(_hoisted(graph)), "loops", None, {})
 
 
 def _is_short(graph: Graph) -> bool:
@@ -149,6 +168,11 @@ def _is_short(graph: Graph) -> bool:
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:
     storage, work, locals_ = allocate(graph, statements)
     return Program(graph, name, tuple(statements), storage, work, locals_)
+
+
+def _with_samples(program: Program, samples: Samples) -> Program:
+    """The program with another statement over its samples."""
+    return replace(program, statements=tuple(samples if isinstance(s, Samples) else s for s in program.statements))
 
 
 def _in_phases(
@@ -186,10 +210,7 @@ def _in_phases(
             body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
-    program = _program(graph, name, [*before, over, *after])
-    sums = sum(elements(shape(fill.target)) for fill in fills)
-    over = replace(over, chunk=samples_a_chunk(program, sums))
-    return replace(program, statements=(*before, over, *after))
+    return _program(graph, name, [*before, over, *after])
 
 
 def _with_kernels(
@@ -222,12 +243,13 @@ def _stages(
 
 
 __all__ = [
+    "PORTABLE",
     "SCHEDULES",
     "TILE",
     "UNROLLED_STATEMENTS",
     "Program",
     "ScheduleName",
-    "for_few_samples",
+    "Target",
     "schedule",
     "written_out",
 ]

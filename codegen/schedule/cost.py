@@ -11,10 +11,9 @@ from collections.abc import Collection, Mapping
 from math import ceil, log2, prod
 
 from sympy import Expr, Idx, Integer, oo
-from sympy.core.basic import Basic
 
-from codegen.functions import Price, operation
-from codegen.schedule.lanes import copied_columns, in_lanes, is_gathered, lane_of, said_by_data, steps_of
+from codegen.dtypes import ITEM
+from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, said_by_data, steps_of, work
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -30,11 +29,10 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import is_leaf, postorder, references, size, subscripts
+from codegen.walk import elements, shape, size, subscripts
 
-LANES = {"float64": 8, "float32": 16}
-"""Numbers in a vector register of 64 bytes; smaller registers make all vector code slower alike."""
-
+REGISTER = 64
+"""Bytes of the vectors that prices are for: one of half the size takes half the time, as the same units work at it."""
 PRICES: Mapping[str, float] = {
     "call": 135.0,
     "kernel": 24.6,
@@ -55,16 +53,23 @@ for a vector or a number, an operation and a function, a loop in lanes inside an
 call of BLAS, a vector of products in it. A function of SciPy takes from 10 (Si) to 250 (J₂)."""
 
 
-def estimate(program: Program, samples: int, dtype: str) -> float:
+OF_VECTORS = frozenset({"kernel_product", "transposed", "lane_operation", "lane_function", "blas_product"})
+"""The prices that are of a vector."""
+
+
+def estimate(program: Program, samples: int) -> float:
     """Nanoseconds for one call with so many samples."""
-    return sum(PRICES[kind] * number for kind, number in counts(program, samples, dtype).items())
+    return sum(PRICES[kind] * number for kind, number in counts(program, samples).items())
 
 
-def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
+def counts(program: Program, samples: int) -> dict[str, float]:
     """What a call does, by the kinds of :data:`PRICES`."""
-    native = LANES[dtype]
-    width = native * (2 if program.samples is not None and program.schedule != "unrolled" else 1)
-    program = in_lanes(program, width)
+    share = program.native * ITEM[program.dtype] / REGISTER
+    return {kind: number * (share if kind in OF_VECTORS else 1.0) for kind, number in _counts(program, samples).items()}
+
+
+def _counts(program: Program, samples: int) -> dict[str, float]:
+    native, width = program.native, program.width
     over = program.samples
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
     found: dict[str, float] = defaultdict(float, call=1.0)
@@ -92,7 +97,9 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
                 found[kind] += _vectors(statement, samples, tiles, native) * number
             case Contract():
                 found["blas"] += 1
-                found["blas_product"] += size(statement.equation.domain, samples) / native
+                *rows, last = statement.equation.free
+                number = size([*rows, *statement.equation.reduced], samples) * ceil(size([last], samples) / native)
+                found["blas_product"] += number
             case Loop(mode=Vector()) if around:
                 found["lane_loop"] += times(around)
             case Loop(mode=Vector(copied=copied)):
@@ -100,12 +107,13 @@ def counts(program: Program, samples: int, dtype: str) -> dict[str, float]:
             case Set() | Accumulate():
                 lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
-                functions, calls, operations = _nodes(statement)
-                found[f"{kind}_function"] += functions * number
-                found["external_function"] += calls * number * (1 if lane is None else native)
-                found[f"{kind}_operation"] += operations * number
-                for reference in (*references(statement.value), statement.target):
-                    if (move := _move(program, reference, lane, said_by_data(around))) is not None:
+                done = work(statement)
+                said = said_by_data(around)
+                found[f"{kind}_function"] += done.functions * number
+                found["external_function"] += done.calls * number * (1 if lane is None else native)
+                found[f"{kind}_operation"] += (done.operations + isinstance(statement, Accumulate)) * number
+                for reference in done.moved:
+                    if (move := _move(program, reference, lane, said)) is not None:
                         found[move if move == "gathered" else f"{kind}_operation"] += number * (
                             native if move == "gathered" else 1
                         )
@@ -132,18 +140,6 @@ def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
     return rows * columns * (products * each * ceil(samples / native) + tiles * ACROSS / native)
 
 
-def _nodes(statement: Set | Accumulate) -> tuple[int, int, int]:
-    """Functions, those that are called for one number after the other, and other operations of a statement."""
-    nodes = [node for node in postorder(statement.value) if not is_leaf(node)]
-    calls = sum(1 for node in nodes if operation(type(node)).calls)
-    functions = sum(1 for node in nodes if _is_function(node)) - calls
-    return functions, calls, len(nodes) - functions - calls + isinstance(statement, Accumulate)
-
-
-def _is_function(node: Basic) -> bool:
-    return bool(node.is_Function) and operation(type(node)).price is Price.FUNCTION
-
-
 def _move(program: Program, reference: Expr, lane: Idx | None, said: Collection[Idx]) -> str | None:
     """How a vertex is loaded or stored, ``said`` the indices that data say; None for one that stays in a register."""
     storage = program.storage_of(reference)
@@ -157,7 +153,7 @@ def _move(program: Program, reference: Expr, lane: Idx | None, said: Collection[
 
 
 SMALLEST_CHUNK = 64
-"""Samples; every tile is a divisor of it."""
+"""Samples."""
 BREAK_EVEN = 50_000.0
 """Nanoseconds of work that are worth a thread of their own: waking it takes 5 to 20 µs."""
 COMBINING = 50
@@ -166,9 +162,11 @@ COMBINED = 0.25
 """Nanoseconds to add one number of the sums of a chunk, which no longer lie in cache if they are many."""
 
 
-def samples_a_chunk(program: Program, sums: int) -> int:
-    """Samples a chunk, a power of two: worth a thread, and their ``sums`` cheap to add to those of other chunks."""
-    many = 1024
-    each = (estimate(program, many, "float64") - PRICES["call"]) / many
+def samples_a_chunk(program: Program) -> int:
+    """Samples a chunk, a power of two: worth a thread, their sums cheap to add to those of others, and whole tiles."""
+    over, many = program.samples, 1024
+    assert over is not None
+    each = (estimate(program, many) - PRICES["call"]) / many
+    sums = sum(elements(shape(fill.target)) for fill in over.fills)
     wanted = max(BREAK_EVEN, COMBINING * COMBINED * sums) / each
-    return max(SMALLEST_CHUNK, 1 << max(0, ceil(log2(wanted))))
+    return max(SMALLEST_CHUNK, over.tile or 1, 1 << max(0, ceil(log2(wanted))))

@@ -35,7 +35,7 @@ def samples_inside(program: Program) -> Program:
     statements = tuple(replace(s, body=body) if isinstance(s, Samples) else s for s in program.statements)
     graph = program.graph.with_equations([*program.graph.equations, *inward.summands])
     storage, work, locals_ = allocate(graph, statements)
-    return Program(graph, program.schedule, statements, storage, work, locals_)
+    return replace(program, graph=graph, statements=statements, storage=storage, work=work, locals=locals_)
 
 
 @dataclass

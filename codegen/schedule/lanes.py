@@ -8,7 +8,10 @@ from math import ceil, inf, prod
 from typing import TypeAlias
 
 from sympy import Add, Expr, Idx, Integer, expand, oo
+from sympy.core.function import Application
 
+from codegen.cached import once
+from codegen.functions import Price, operation
 from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
@@ -33,12 +36,34 @@ FUNCTION_COST = 20
 UNKNOWN_EXTENT = 64
 """What a symbolic extent is taken for."""
 
+
+@dataclass(frozen=True)
+class Work:
+    """What a statement does: functions, those that are called for one number after the other, and other operations."""
+
+    functions: int
+    calls: int
+    operations: int
+    moved: tuple[Expr, ...]
+    """What it reads and writes."""
+
+
+@once
+def work(statement: Set | Accumulate) -> Work:
+    """What one pass through a statement does."""
+    heads = [type(node) for node in postorder(statement.value) if not is_leaf(node)]
+    called = [operation(head) for head in heads if issubclass(head, Application)]
+    calls = sum(1 for one in called if one.calls)
+    functions = sum(1 for one in called if one.price is Price.FUNCTION and not one.calls)
+    return Work(functions, calls, len(heads) - functions - calls, (*references(statement.value), statement.target))
+
+
 Steps: TypeAlias = Mapping[Idx, Expr]
 """How much more an index is in each lane than in the one before: the indices that differ between lanes."""
 
 
 def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Program:
-    """The program with loops in lanes: of each nest the cheapest level.
+    """The program with loops in lanes, so many: of each nest the cheapest level.
 
     Samples are apart in memory where features are neighbours, so that a loop over the samples runs in lanes where it
     computes more than it moves, and loops inside it do elsewhere. Few samples do not fill the lanes.
@@ -66,6 +91,7 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
 
     return replace(
         program,
+        width=width,
         statements=tuple(
             replace(statement, body=over_samples(statement))
             if isinstance(statement, Samples)
@@ -73,6 +99,20 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
             for statement in program.statements
         ),
     )
+
+
+def in_turn(program: Program) -> Program:
+    """The program without lanes."""
+
+    def serial(statement: Statement) -> Statement:
+        if isinstance(statement, Loop):
+            mode = SERIAL if isinstance(statement.mode, Vector) else statement.mode
+            return replace(statement, mode=mode, body=tuple(map(serial, statement.body)))
+        return (
+            replace(statement, body=tuple(map(serial, statement.body))) if isinstance(statement, Samples) else statement
+        )
+
+    return replace(program, statements=tuple(map(serial, program.statements)))
 
 
 def is_mixed(program: Program) -> bool:
@@ -231,11 +271,9 @@ class _Choice:
         """Instructions for one pass through a statement."""
         if not isinstance(statement, (Set, Accumulate)):
             return 1.0
-        operations = sum(
-            1 if not node.is_Function else FUNCTION_COST for node in postorder(statement.value) if not is_leaf(node)
-        )
-        moved = [*references(statement.value), statement.target]
-        return operations + sum(self.moves(reference, varying) for reference in moved)
+        done = work(statement)
+        instructions = done.operations + FUNCTION_COST * (done.functions + done.calls)
+        return instructions + sum(self.moves(reference, varying) for reference in done.moved)
 
     def moves(self, reference: Expr, varying: Steps) -> float:
         """Instructions to load or store a vertex: two a lane where lanes do not lie next to each other.

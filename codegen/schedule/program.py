@@ -9,10 +9,12 @@ from enum import Enum
 from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
 
 from codegen.cached import cached_property
+from codegen.dtypes import Dtype
 from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
+from codegen.schedule.target import PORTABLE, Target
 from codegen.walk import Extent, leaves, size, substitute
 
 StorageKey = tuple[str, Pattern]
@@ -293,6 +295,12 @@ class Program:
     """The shapes of the work arrays; vertices whose lives do not overlap share one."""
     locals: int
     """The number of local scalars."""
+    target: Target = PORTABLE
+    dtype: Dtype = "float64"
+    width: int = 1
+    """Lanes of a loop in lanes."""
+    few: Program | None = None
+    """The same for so few samples that lanes of them would be empty, if that makes a difference."""
 
     def storage_of(self, reference: Expr) -> Storage:
         """Where the vertex that a reference or target names is kept."""
@@ -311,6 +319,19 @@ class Program:
         return self.graph.extents
 
     @property
+    def native(self) -> int:
+        """Lanes of a register."""
+        return self.target.lanes(self.dtype)
+
+    @property
     def samples(self) -> Samples | None:
         """The statement over the samples, if the program has one."""
         return next((s for s in self.statements if isinstance(s, Samples)), None)
+
+    @property
+    def samples_in_lanes(self) -> bool:
+        """Whether a loop over the samples runs in lanes, of which few samples fill few."""
+        over = self.samples
+        inside = () if over is None else walk(over.body)
+        loops = (statement for statement, _ in inside if isinstance(statement, Loop))
+        return any(over is not None and s.index == over.index and isinstance(s.mode, Vector) for s in loops)

@@ -19,7 +19,8 @@ import numpy as np  # noqa: E402
 from scipy.optimize import nnls  # noqa: E402
 
 from codegen import compile, optimise  # noqa: E402
-from codegen.schedule import SCHEDULES  # noqa: E402
+from codegen.runtime.machine import host  # noqa: E402
+from codegen.schedule import schedule  # noqa: E402
 from codegen.schedule.cost import PRICES, counts  # noqa: E402
 from symnn import Network, dense  # noqa: E402
 from tests.benchmarks.timing import interleaved  # noqa: E402
@@ -76,10 +77,10 @@ def rows() -> Iterator[tuple[str, dict[str, float], float]]:
     """What each network costs by each schedule: a name, what it does, and its nanoseconds."""
     for sizes in NETWORKS:
         graph, _ = optimise(network(sizes).gradient_graph)
-        programs = {name: SCHEDULES[name](graph) for name in ("loops", "tiled", "blas")}
+        programs = {name: schedule(graph, name, host()) for name in ("loops", "tiled", "blas")}  # type: ignore[arg-type]
         for samples in SAMPLES:
             for name, nanoseconds in measured(sizes, samples, tuple(programs)).items():
-                yield f"{sizes} × {samples} {name}", counts(programs[name], samples, "float64"), nanoseconds
+                yield f"{sizes} × {samples} {name}", counts(programs[name], samples), nanoseconds
 
 
 def main() -> None:

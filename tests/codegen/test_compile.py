@@ -26,7 +26,7 @@ from codegen.compiler import Compilation
 from codegen.emit.layout import layout
 from codegen.emit.numba import emit
 from codegen.emit.numpy import numpy_function
-from codegen.emit.vector import plan as planning
+from codegen.emit.vector import nodes
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
 from codegen.runtime.cache import Entry
@@ -674,12 +674,13 @@ def test_a_function_has_a_signature() -> None:
 
 
 def test_readable_code_says_why_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "plan", lambda *_, **__: None)
+    monkeypatch.setattr(nodes, "is_mixed", lambda _: True)
+    reason = "an array that holds vectors in one loop and numbers in another"
     graph = from_expressions({"e": x**2 + x}, [x])
-    with pytest.warns(codegen.ReadableCodeWarning, match=f"{planning.MIXED} has no vector form"):
+    with pytest.warns(codegen.ReadableCodeWarning, match=f"{reason} has no vector form"):
         function = codegen.compile(graph, cache=False)
-    assert function.report.reason == planning.MIXED
-    assert f"numba code ({planning.MIXED} has no vector form)" in str(function.report)
+    assert function.report.reason == reason
+    assert f"numba code ({reason} has no vector form)" in str(function.report)
 
 
 @pytest.mark.parametrize("samples", [1, 5, 37])

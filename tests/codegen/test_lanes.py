@@ -10,12 +10,12 @@ import pytest
 import codegen
 from codegen.emit.layout import layout
 from codegen.emit.vector.module import native_module
-from codegen.emit.vector.plan import plan
-from codegen.emit.vector.table import Table
+from codegen.emit.vector.table import table
 from codegen.passes import optimise
-from codegen.schedule import ScheduleName, schedule
+from codegen.runtime.machine import host
+from codegen.schedule import ScheduleName, Target, schedule
 from codegen.schedule.cost import counts, estimate
-from codegen.schedule.lanes import in_lanes
+from codegen.schedule.lanes import in_lanes, in_turn
 from tests.benchmarks.emitters import GRAPHS, ROWS, SAMPLES, SCHEDULES, suits
 from tests.codegen.networks import distance, indices_in_lanes, outputs, random_values
 from tests.codegen.test_compile import NETWORKS
@@ -43,11 +43,9 @@ def test_lanes_hold_neighbours(case: str) -> None:
 
 @pytest.mark.parametrize("case", [name for name, lanes in LANES.items() if "s" not in lanes])
 def test_nothing_is_gathered_that_lies_in_rows(case: str) -> None:
-    program = schedule(optimise(ROWS[case])[0])
-    planned = plan(program, "float64")
-    assert planned is not None
-    assert not re.search(r"masked\.(gather|scatter)", native_module(Table(planned, layout(program.graph, {}))))
-    assert counts(program, 64, "float64").get("gathered", 0) == 0
+    program = schedule(optimise(ROWS[case])[0], target=host())
+    assert not re.search(r"masked\.(gather|scatter)", native_module(table(program, layout(program.graph, {}))))
+    assert counts(program, 64).get("gathered", 0) == 0
 
 
 CASES = [(case, chosen) for case, graph in GRAPHS.items() for chosen in ("auto", *SCHEDULES) if suits(graph, chosen)]
@@ -55,15 +53,11 @@ CASES = [(case, chosen) for case, graph in GRAPHS.items() for chosen in ("auto",
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("case", "chosen"), CASES)
-def test_lanes_take_at_most_twice_the_work_of_one_number_after_the_other(
-    case: str, chosen: ScheduleName, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lanes_take_at_most_twice_the_work_of_one_number_after_the_other(case: str, chosen: ScheduleName) -> None:
     """Counted and priced, not timed: ``python -m tests.benchmarks.emitters`` times it. A row of five numbers in vectors
     of sixteen is the worst."""
-    program = schedule(optimise(GRAPHS[case])[0], chosen)
-    in_vectors = estimate(program, SAMPLES, "float64")
-    monkeypatch.setattr("codegen.schedule.cost.in_lanes", lambda program, width: program)
-    assert in_vectors <= 2 * estimate(program, SAMPLES, "float64")
+    program = schedule(optimise(GRAPHS[case])[0], chosen, Target())
+    assert estimate(program, SAMPLES) <= 2 * estimate(in_turn(program), SAMPLES)
 
 
 @pytest.mark.slow

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from sympy import Expr, Idx, IndexedBase, Sum, Symbol, sin
+from sympy import Expr, Idx, IndexedBase, Sum, Symbol, exp, sin
 
 import codegen
 from codegen import Equation, Graph, GraphError, Reduction, Variable, from_expressions
@@ -15,8 +16,9 @@ from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from codegen.passes.lookup import without_lookups
 from codegen.schedule import schedule as scheduled
-from codegen.schedule.lanes import in_lanes, said_by_data
+from codegen.schedule.lanes import said_by_data
 from codegen.schedule.program import Accumulate, One, walk
+from codegen.schedule.target import PORTABLE
 from tests.codegen.derivatives import by_complex_step
 from tests.codegen.networks import distance
 
@@ -75,6 +77,7 @@ def test_the_gradient_is_a_sum_over_what_reads_a_row() -> None:
 N, ROWS, D = codegen.sample_extent(), 40, 6
 n, f, t, h = Idx("n", N), Idx("f", D), Idx("t", 3), Idx("h", 8)
 table, weights, mixing = Variable("E", (ROWS, D)), Variable("w", (D,)), Variable("W", (8, D))
+g, narrow, pair = Idx("g", 2), Variable("E", (ROWS, 2)), Variable("w", (2,))
 label, steps = Variable("y", (N,), "integer", ROWS), Variable("y", (N, 3), "integer", ROWS)
 below, mixed, loss = Variable("y", (N,), "integer", ROWS - 1), Variable("z", (N, 8)), Variable("L")
 
@@ -83,21 +86,20 @@ def summed(body: Expr, *over: Idx) -> Equation:
     return Equation(loss.symbol, body, Reduction.SUM, over)
 
 
-LONG: dict[str, tuple[tuple[Variable, ...], tuple[Equation, ...], bool]] = {
-    "rows": ((table, weights, label), (summed((table[label[n], f] * weights[f]) ** 2, n, f),), False),
+LONG: dict[str, tuple[tuple[Variable, ...], tuple[Equation, ...]]] = {
+    "rows": ((table, weights, label), (summed((table[label[n], f] * weights[f]) ** 2, n, f),)),
     "rows beside each other": (
         (table, weights, below),
         (summed(sin(table[below[n] + 1, f] * table[below[n], f]) * weights[f], n, f),),
-        False,
     ),
-    "rows of steps": ((table, weights, steps), (summed(sin(table[steps[n, t], f]) * weights[f], n, t, f),), True),
+    "rows of steps": ((table, weights, steps), (summed(sin(table[steps[n, t], f]) * weights[f], n, t, f),)),
+    "short rows": ((narrow, pair, label), (summed(sin(exp(narrow[label[n], g]) * pair[g]), n, g),)),
     "rows of a product": (
         (table, mixing, label),
         (Equation(mixed[n, h], mixing[h, f] * table[label[n], f], Reduction.SUM, (f,)), summed(sin(mixed[n, h]), n, h)),
-        True,
     ),
 }
-"""Inputs, equations, and whether the gradient is added up with the samples in lanes."""
+"""Inputs and equations."""
 
 
 def long_values(graph: Graph, samples: int = 21) -> dict[str, np.ndarray]:
@@ -111,7 +113,7 @@ def long_values(graph: Graph, samples: int = 21) -> dict[str, np.ndarray]:
 
 
 def long(case: str) -> Graph:
-    inputs, equations, _ = LONG[case]
+    inputs, equations = LONG[case]
     return Graph(inputs, equations, ("L",))
 
 
@@ -136,12 +138,19 @@ def test_the_readable_program_reads_and_adds_to_rows() -> None:
 @pytest.mark.parametrize("case", LONG)
 def test_a_table_is_not_gone_through(case: str) -> None:
     graph = codegen.optimise(codegen.gradient(long(case), "L", ["E"]))[0]
-    statements = list(walk(in_lanes(scheduled(graph, "loops"), 8).statements))
+    statements = list(walk(scheduled(graph, "loops").statements))
     loops = [loop for _, around in statements for loop in around if loop.index.upper + 1 == ROWS]
     assert loops
     assert all(isinstance(loop.mode, One) for loop in loops)
-    said = {bool(said_by_data(a)) for s, a in statements if isinstance(s, Accumulate) and "dL/dE" in str(s.target)}
-    assert said == {LONG[case][2]}
+
+
+def test_rows_are_added_to_with_features_in_lanes_and_with_samples_in_lanes() -> None:
+    said = set[bool]()
+    for case in ("rows", "short rows"):
+        graph = codegen.optimise(codegen.gradient(long(case), "L", ["E"]))[0]
+        placed = walk(scheduled(graph, "loops", replace(PORTABLE, vectors=True)).statements)
+        said |= {bool(said_by_data(a)) for s, a in placed if isinstance(s, Accumulate) and "dL/dE" in str(s.target)}
+    assert said == {False, True}
 
 
 def test_second_derivatives_have_no_vertex_for_all_rows_of_all_samples() -> None:

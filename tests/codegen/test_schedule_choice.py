@@ -6,7 +6,7 @@ import pytest
 from sympy import symbols, tanh
 
 from codegen import Graph, from_expressions, gradient, optimise
-from codegen.schedule import SCHEDULES, schedule
+from codegen.schedule import SCHEDULES, Target, schedule
 from codegen.schedule.cost import ACROSS, PRICES, SMALLEST_CHUNK, counts, estimate
 from tests.codegen.networks import mlp, parameters
 
@@ -18,7 +18,7 @@ def derived(*sizes: int) -> Graph:
 
 def test_a_kernel_counts_the_vectors_that_it_multiplies() -> None:
     """64-32-10 has five products: forward and of the weights in both layers, and of the hidden layer's derivative."""
-    found = counts(schedule(derived(64, 32, 10), "tiled"), 64, "float64")
+    found = counts(schedule(derived(64, 32, 10), "tiled", Target()), 64)
     across = ACROSS * 32 * 10 / 8  # the sums of lanes for the weights of the last layer, which has few rows
     assert found["kernel_product"] == 64 // 8 * (2 * 64 * 32 + 3 * 32 * 10) + across
     assert found["call"] == 1
@@ -27,15 +27,15 @@ def test_a_kernel_counts_the_vectors_that_it_multiplies() -> None:
 def test_every_count_has_a_price() -> None:
     for name in SCHEDULES:
         if name != "unrolled":
-            assert set(counts(schedule(derived(20, 17, 3), name), 100, "float64")) <= set(PRICES)  # type: ignore[arg-type]
+            assert set(counts(schedule(derived(20, 17, 3), name, Target()), 100)) <= set(PRICES)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sizes", [(2, 16, 3), (64, 32, 10), (784, 128, 10)])
 def test_costs_grow_with_the_samples_and_are_less_in_single_precision(sizes: tuple[int, ...]) -> None:
-    program = schedule(derived(*sizes), "tiled")
-    costs = [estimate(program, samples, "float64") for samples in (16, 64, 1024)]
+    program = schedule(derived(*sizes), "tiled", Target())
+    costs = [estimate(program, samples) for samples in (16, 64, 1024)]
     assert costs == sorted(costs)
-    assert estimate(program, 1024, "float32") < costs[-1]
+    assert estimate(schedule(derived(*sizes), "tiled", Target(), "float32"), 1024) < costs[-1]
 
 
 @pytest.mark.parametrize(("sizes", "name"), [((64, 32, 10), "tiled"), ((784, 512, 256, 10), "tiled")])

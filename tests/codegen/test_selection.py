@@ -15,12 +15,12 @@ import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
 from codegen.emit.layout import layout
 from codegen.emit.vector.module import native_module
-from codegen.emit.vector.plan import plan
-from codegen.emit.vector.table import Table
+from codegen.emit.vector.table import table
 from codegen.functions import equal
 from codegen.ir.graph import sample_extent
 from codegen.ir.selection import selected
 from codegen.schedule import schedule
+from codegen.schedule.lanes import in_lanes
 from codegen.schedule.program import Loop, One, Program, Samples, Statement, walk
 from tests.codegen.networks import distance, outputs, random_values
 
@@ -151,9 +151,7 @@ def test_vector_code_has_no_loop_over_a_selected_index(case: str) -> None:
     program = schedule(Graph((X,), tuple(equations), (of,)), "loops")
 
     def loops(program: Program) -> int:
-        planned = plan(program, "float64")
-        assert planned is not None
-        text = native_module(Table(planned, layout(program.graph, {})))
+        text = native_module(table(in_lanes(program, program.native), layout(program.graph, {})))
         return len(re.findall(r'^"?for\.cond[.\d]*"?:', text, re.MULTILINE))
 
     selecting = [loop for loop, _ in walk(program.statements) if isinstance(loop, Loop) and isinstance(loop.mode, One)]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 import codegen
 from codegen import CompiledFunction, EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
 from codegen.emit.vector import plan as planning
-from codegen.emit.vector.plan import pieces, plan
+from codegen.emit.vector.plan import pieces
 from codegen.passes import optimise
 from codegen.runtime.machine import compile_module
-from codegen.schedule import schedule
+from codegen.schedule import Target, schedule
 from codegen.schedule.lanes import in_lanes
 from codegen.schedule.program import Fill, Loop, Vector, walk
 from tests.codegen.networks import (
@@ -135,9 +135,8 @@ def test_a_loop_copies_only_the_inputs_that_it_reads() -> None:
     from symnn.network import Network, dense
 
     network = Network(3, (dense(40, "tanh"), dense(2)), "softmax_cross_entropy", weight_decay=0.1)
-    program = schedule(optimise(network.gradient_graph)[0], "loops")
-    planned = plan(program, "float64")
-    modes = [(str(s.index), s.mode) for s, _ in walk(planned.program.statements) if isinstance(s, Loop)]
+    program = schedule(optimise(network.gradient_graph)[0], "loops", Target())
+    modes = [(str(s.index), s.mode) for s, _ in walk(program.statements) if isinstance(s, Loop)]
     copied = {index: mode.copied for index, mode in modes if isinstance(mode, Vector)}
     assert (copied["s"], copied["j"]) == (("x",), ())
 

@@ -17,8 +17,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from codegen.emit.lanes import Lanes
-
-INT = ir.IntType(64)
+from codegen.emit.vector.values import BYTE, INT
+from codegen.schedule.target import Target
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,9 @@ def balanced(total: int, most: int) -> tuple[tuple[int, int], ...]:
     return tuple((size, count) for size, count in ((small + 1, larger), (small, blocks - larger)) if count)
 
 
-@dataclass(frozen=True)
-class Blocking:
-    """How many accumulators a block may hold, and how many vectors of them a row."""
-
-    accumulators: int
-    vectors: int = 4
-
-    def rows(self, vectors: int) -> int:
-        """The rows of a block of this many vectors."""
-        return max(1, self.accumulators // vectors)
-
-
-BLOCKING = {64: Blocking(24), 32: Blocking(12, 3), 16: Blocking(12, 3)}
-"""By bytes of a register: 32 registers with AVX-512, 16 otherwise; the rest holds operands."""
-
-
 def product_over_lanes(
     lanes: Lanes,
-    blocking: Blocking,
+    target: Target,
     rows: int,
     sums: Sequence[Range],
     out: Array,
@@ -76,10 +60,10 @@ def product_over_lanes(
     left, right = operands
     builder, width = lanes.builder, lanes.width
     vectors = builder.udiv(builder.add(count, INT(width - 1)), INT(width))
-    for size, first, last in _strips(builder, vectors, blocking.vectors):
+    for size, first, last in _strips(builder, vectors, target.vectors_a_row):
         with steps(builder, first, last, size) as vector:
             start = builder.mul(vector, INT(width))
-            for block, j in _blocks(builder, rows, blocking.rows(size)):
+            for block, j in _blocks(builder, rows, target.rows(size)):
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(block * size)]
                 with nested(builder, sums) as k:
                     row = _at(builder, right, *k, start)
@@ -96,7 +80,7 @@ def product_over_lanes(
 
 
 def product_over_samples(
-    lanes: Lanes, blocking: Blocking, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
+    lanes: Lanes, target: Target, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
 ) -> None:
     """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s.
 
@@ -105,14 +89,14 @@ def product_over_samples(
     left, right = operands
     builder, whole = lanes.builder, columns // lanes.width
     column: int = 0
-    for size, number in balanced(whole, blocking.vectors) if whole else ():
-        _sum_over_samples(lanes, blocking, rows, (column, number, size), None, out, left, right, count)
+    for size, number in balanced(whole, target.vectors_a_row) if whole else ():
+        _sum_over_samples(lanes, target, rows, columns, (column, number, size), None, out, left, right, count)
         column += size * number * lanes.width
     if (rest := columns - column) > 0:
         # The narrowest register that holds the rest: half of one takes half the time on some processors.
         narrow = Lanes(builder, min(lanes.width, 1 << (rest - 1).bit_length()), lanes.dtype)
         masked = None if rest == narrow.width else INT(rest)
-        _sum_over_samples(narrow, blocking, rows, (column, 1, 1), masked, out, left, right, count)
+        _sum_over_samples(narrow, target, rows, columns, (column, 1, 1), masked, out, left, right, count)
 
 
 SUMS = 8
@@ -121,7 +105,7 @@ SUMS = 8
 
 def sum_across_lanes(
     lanes: Lanes,
-    blocking: Blocking,
+    target: Target,
     rows: int,
     columns: Sequence[int],
     sums: Sequence[Range],
@@ -140,7 +124,7 @@ def sum_across_lanes(
     *around, last = columns
     with nested(builder, [(INT(0), INT(n)) for n in around]) as before:
         for across, j in _blocks(builder, last, min(SUMS, width)):
-            for down, i in _blocks(builder, rows, blocking.rows(across)):
+            for down, i in _blocks(builder, rows, target.rows(across)):
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
                 for left, right in zip(operands[::2], operands[1::2]):
                     with nested(builder, sums) as k:
@@ -188,8 +172,9 @@ def _add_products(
 
 def _sum_over_samples(
     lanes: Lanes,
-    blocking: Blocking,
+    target: Target,
     rows: int,
+    columns: int,
     strips: tuple[int, int, int],
     masked: ir.Value | None,
     out: Array,
@@ -197,12 +182,18 @@ def _sum_over_samples(
     right: Array,
     count: ir.Value,
 ) -> None:
-    """Some columns of :func:`product_over_samples`: the first, the number of strips and the vectors in each."""
+    """Some of the ``columns`` of :func:`product_over_samples`: the first, the strips and the vectors in each of them.
+
+    A block of sums that may lie far away is fetched while the one before it is computed.
+    """
     builder, width = lanes.builder, lanes.width
     column, number, size = strips
     with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
-        for block, i in _blocks(builder, rows, blocking.rows(size)):
+        for block, i in _blocks(builder, rows, target.rows(size)):
             places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
+            if target.is_far(rows * columns * lanes.size):
+                for r in range(block):
+                    _fetch(builder, _at(builder, out, _plus(builder, i, block + r), start), size * width * lanes.size)
             totals = [
                 _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
                 for place in places
@@ -382,6 +373,19 @@ def _add_product(lanes: Lanes, slot: ir.Value, a: ir.Value, b: ir.Value) -> None
 
 def _plus(builder: ir.IRBuilder, value: ir.Value, more: int) -> ir.Value:
     return builder.add(value, INT(more)) if more else value
+
+
+LINE = 64
+"""Bytes of a line of cache."""
+
+
+def _fetch(builder: ir.IRBuilder, place: ir.Value, size: int) -> None:
+    """Have so many bytes brought to the first-level cache, to be changed; nothing happens where there are none."""
+    flag, place = ir.IntType(32), builder.bitcast(place, BYTE)
+    signature = ir.FunctionType(ir.VoidType(), [BYTE, flag, flag, flag])
+    function = builder.module.declare_intrinsic("llvm.prefetch", (BYTE,), signature)
+    for offset in range(0, size, LINE):
+        builder.call(function, [builder.gep(place, [INT(offset)]), flag(1), flag(3), flag(1)])
 
 
 def _at(builder: ir.IRBuilder, array: Array, *places: ir.Value) -> ir.Value:

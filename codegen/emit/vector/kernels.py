@@ -11,7 +11,6 @@ from sympy import Expr, Idx, Integer
 
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
-    BLOCKING,
     Array,
     narrow_to_lanes,
     product_over_lanes,
@@ -20,7 +19,6 @@ from codegen.emit.vector.contraction import (
     transpose_from_lanes,
     transpose_to_lanes,
 )
-from codegen.emit.vector.plan import register_bytes
 from codegen.emit.vector.values import BYTE, INT, Counter, Scope
 from codegen.emit.vector.writer import Writer
 from codegen.schedule.lanes import steps_of
@@ -123,7 +121,7 @@ def _product(
         ends = iter(given[len(arrays) :])
         ranges = [(INT(0), INT(axis.extent)) if axis.loop.is_whole else (next(ends), next(ends)) for axis in sums or ()]
         summed = () if sums is None else (ranges,)
-        emit(lanes, BLOCKING[register_bytes()], *sizes, *summed, found[0], found[1:], samples)
+        emit(lanes, writer.program.target, *sizes, *summed, found[0], found[1:], samples)
 
     flat = [n for part in sizes for n in (part if isinstance(part, Sequence) else [part])]
     numbers = [*flat, *(a.extent if w else "b" for a, w in zip(sums or (), whole)), *(n for _, s in arrays for n in s)]

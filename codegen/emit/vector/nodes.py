@@ -23,6 +23,8 @@ from codegen.errors import EmitError
 from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.ir.constants import as_float
 from codegen.schedule.cut import is_guard, is_sum_of_indices
+from codegen.schedule.lanes import is_mixed
+from codegen.schedule.program import Program
 from codegen.walk import is_leaf, postorder
 
 _Of = Callable[[Basic], Value]
@@ -49,6 +51,14 @@ def _branches(w: Writer, branches: list[Basic], scope: Scope) -> Value:
         return evaluate(w, value, scope)
     otherwise = (lambda: _branches(w, rest, scope)) if rest else (lambda: w.real(float("nan")))
     return w.where(evaluate(w, condition, scope), lambda: evaluate(w, value, scope), otherwise)
+
+
+def obstacle(program: Program) -> str | None:
+    """What in a program no vector code is known for; None if there is nothing."""
+    missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
+    if missing is not None:
+        return missing
+    return "an array that holds vectors in one loop and numbers in another" if is_mixed(program) else None
 
 
 def unsupported(expression: Expr) -> str | None:

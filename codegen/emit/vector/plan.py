@@ -1,17 +1,16 @@
-"""What the vector emitter decides before it writes: which loops run in lanes, and what the workspace holds."""
+"""What the workspace of a program in lanes holds, and what becomes a function each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sympy import Add, Expr, Mul, Symbol
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
-from codegen.schedule.lanes import holds_vectors, in_lanes, is_mixed, lane_of, said_by_data
+from codegen.schedule.lanes import holds_vectors, lane_of, said_by_data
 from codegen.schedule.line import Line, line
 from codegen.schedule.program import (
     Accumulate,
@@ -27,27 +26,12 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
+from codegen.schedule.target import Target
 from codegen.walk import Extent, base_name, indices, is_leaf, postorder, references
 
-ITEM: Mapping[Dtype, int] = {"float64": 8, "float32": 4}
-"""Bytes of a number."""
-MIXED = "an array that holds vectors in one loop and numbers in another"
-"""What :func:`plan` has no storage for."""
 PIECE = 500
 """Operations of straight-line code in one function: 2,700 compile in 4 s instead of 10, and 10,800 in 16 s instead of
 86; calls take as long."""
-
-
-@lru_cache(maxsize=1)
-def register_bytes() -> int:
-    """The size of a vector register of the processor that the code is for."""
-    from llvmlite import binding
-    from numba.core import config
-
-    features = getattr(config, "CPU_FEATURES", None)
-    if features is None and getattr(config, "CPU_NAME", None) in (None, "host"):
-        features = binding.get_host_cpu_features().flatten()
-    return next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
 
 
 @dataclass(frozen=True)
@@ -63,11 +47,6 @@ class Plan:
     """How a program runs in lanes."""
 
     program: Program
-    dtype: Dtype
-    width: int
-    """Lanes of a loop: two registers hide the latency of a chain of operations."""
-    native: int
-    """Lanes of a register."""
     lane_elements: frozenset[int]
     """Work arrays whose elements are vectors: the lane index is one of the axes that need no storage."""
     lane_sums: Mapping[Cell, tuple[Extent, ...]]
@@ -82,6 +61,20 @@ class Plan:
     """What the pass over the samples adds to, in the order in which chunks of samples are combined."""
 
     @property
+    def dtype(self) -> Dtype:
+        return self.program.dtype
+
+    @property
+    def width(self) -> int:
+        """Lanes of a loop."""
+        return self.program.width
+
+    @property
+    def native(self) -> int:
+        """Lanes of a register."""
+        return self.program.native
+
+    @property
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents."""
         return self.program.extents
@@ -90,13 +83,6 @@ class Plan:
     def samples(self) -> Samples | None:
         """The statement over the samples, if the program has one."""
         return self.program.samples
-
-    @property
-    def samples_in_lanes(self) -> bool:
-        """Whether a loop over the samples runs in lanes, of which few samples fill few."""
-        over = self.program.samples
-        steps = () if over is None else walk(over.body)
-        return any(isinstance(s, Loop) and s.index == over.index and lane_of([s]) is not None for s, _ in steps if over)
 
     @property
     def workspace(self) -> str:
@@ -149,6 +135,7 @@ class StraightPlan:
     graph: Graph
     """After the passes."""
     dtype: Dtype
+    target: Target
     readable: Callable[[], Program]
 
     @cached_property
@@ -160,7 +147,7 @@ class StraightPlan:
     @property
     def native(self) -> int:
         """Lanes of a register."""
-        return register_bytes() // ITEM[self.dtype]
+        return self.target.lanes(self.dtype)
 
     @property
     def width(self) -> int:
@@ -197,21 +184,9 @@ class StraightPlan:
     def scratch(self) -> Mapping[object, Region]:
         return {}
 
-    @property
-    def samples_in_lanes(self) -> bool:
-        return False
 
-
-def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None = None) -> Plan | None:
-    """Choose the loops that run in lanes and lay out the workspace; None if the storage does not suit the lanes.
-
-    With ``few`` samples lanes lie inside the loop over them.
-    """
-    native = (register or register_bytes()) // ITEM[dtype]
-    width = native * (2 if program.samples is not None and program.schedule != "unrolled" and not few else 1)
-    program = in_lanes(program, width, not few)
-    if is_mixed(program):
-        return None
+def plan(program: Program) -> Plan:
+    """Lay out the workspace of a program, whose loops in lanes are marked."""
     placed = list(walk(program.statements))
     fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
     elements: set[int] = set()
@@ -235,9 +210,6 @@ def plan(program: Program, dtype: Dtype, few: bool = False, register: int | None
     summed, modes = tuple(_sums(program)), [s.mode for s, _ in placed if isinstance(s, Loop)]
     return Plan(
         program=program,
-        dtype=dtype,
-        width=width,
-        native=native,
         lane_elements=frozenset(elements),
         lane_sums=sums,
         lane_totals=frozenset(totals),

@@ -14,12 +14,14 @@ from math import prod
 from llvmlite import ir
 from sympy import Symbol
 
+from codegen.dtypes import ITEM
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.vector.interface import WORKSPACES, words
-from codegen.emit.vector.plan import ITEM, Plan, StraightPlan
+from codegen.emit.vector.plan import Plan, StraightPlan, plan
 from codegen.emit.vector.values import INT
 from codegen.emit.vector.writer import Bindings, region_size
+from codegen.schedule.program import Program
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Table:
         """The numbers in each workspace; a single chunk of samples needs no scratch."""
         extents = self.extents(builder, table)
         sizes: list[ir.Value] = [INT(0)] * len(WORKSPACES)
-        for plan in self.plans:
-            for number, regions in enumerate((plan.shared, plan.private, plan.scratch)):
+        for one in self.plans:
+            for number, regions in enumerate((one.shared, one.private, one.scratch)):
                 total: ir.Value = INT(0)
                 for region in regions.values():
                     total = builder.add(total, region_size(builder, region, extents))
@@ -151,6 +153,11 @@ class Table:
         shared = self.space(builder, table, "shared")
         own = self.space(builder, table, "private") if private is None else private
         return Bindings(found, self.extents(builder, table), shared, own)
+
+
+def table(program: Program, layout: Layout) -> Table:
+    """The table of a program in lanes."""
+    return Table(plan(program), layout, None if program.few is None else plan(program.few))
 
 
 def _from_bits(builder: ir.IRBuilder, word: ir.Value, element: ir.Type) -> ir.Value:

@@ -17,10 +17,11 @@ from numba.core import cgutils
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.core.basic import Basic
 
+from codegen.dtypes import ITEM
 from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.contraction import steps
-from codegen.emit.vector.plan import ITEM, Plan, Region
+from codegen.emit.vector.plan import Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Places, Scope, Sum, Value, length
 from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.program import (
