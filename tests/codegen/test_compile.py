@@ -683,6 +683,14 @@ def test_readable_code_says_why_it_runs(monkeypatch: pytest.MonkeyPatch) -> None
     assert f"numba code ({reason} has no vector form)" in str(function.report)
 
 
+def test_a_length_that_no_array_has_is_refused() -> None:
+    n = codegen.sample_extent("n")
+    i, W = Index("i", n), Variable("W", (2 * n,))
+    graph = Graph((W,), (Equation(Variable("e").symbol, W[i + n] * W[i], Reduction.SUM, (i,)),), ("e",))
+    with pytest.raises(EmitError, match=r"no axis of an input has the length n that W\[2\*n\] is made of"):
+        codegen.compile(graph)
+
+
 @pytest.mark.parametrize("samples", [1, 5, 37])
 def test_two_symbolic_extents_and_pairs_are_vector_code(samples: int) -> None:
     n, m = codegen.sample_extent("n"), codegen.sample_extent("m")
