@@ -85,6 +85,13 @@ LARGE = "20-17-13-3, large enough for BLAS"
 """It compiles that one as vectors by every schedule, and the others as ``blas`` vectors."""
 
 
+MUCH_ALIKE = {
+    *("silu", "elu"),
+    *(f"ending {ending.__name__}" for ending in ENDINGS if ending.__name__ != "hinge"),
+}
+"""Networks that the quick suite compiles by no schedule: each differs from one that it does in a function."""
+
+
 def ways() -> list[object]:
     """Every network by every schedule, two of them as readable code too, most of it slow."""
     found: list[object] = []
@@ -96,7 +103,7 @@ def ways() -> list[object]:
                 if emitter == "numba" and schedule != "loops" and name not in (EVERY_WAY, LARGE):
                     continue  # random graphs go through these too, and most of a network is the same in all of them
                 quick = name == EVERY_WAY and (emitter == "vector" or schedule == "tiled")
-                quick |= (schedule, emitter) == ("blas", "vector")
+                quick |= (schedule, emitter) == ("blas", "vector") and name not in MUCH_ALIKE
                 quick |= name == LARGE and emitter == "vector"
                 of_values = () if name == EVERY_WAY else (pytest.mark.values,)
                 marks = of_values if quick else (pytest.mark.slow,)

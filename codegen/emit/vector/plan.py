@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Add, Expr, Mul, Symbol
 
@@ -142,7 +142,9 @@ class StraightPlan:
     def line(self) -> Line:
         formulas = self.graph.formulas
         assert formulas is not None
-        return line(formulas, self.native)
+        # What is written out of arrays assigns those between too, which have no place in memory.
+        results = {cell: node for cell, node in formulas.assigned.items() if cell.name in self.graph.outputs}
+        return line(replace(formulas, assigned=results), self.native)
 
     @property
     def native(self) -> int:
