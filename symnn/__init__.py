@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from symnn.layers.dense import dense as dense
     from symnn.layers.layer import Layer
     from symnn.layers.node import inputs
-    from symnn.network import Model, Network
+    from symnn.network import Network
+    from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
     from symnn.points import sample
     from symnn.solving import Solution, solve
@@ -44,7 +45,7 @@ _HOMES = {
     "Descent": "descent",
     "Layer": "layers.layer",
     "inputs": "layers.node",
-    "Model": "network",
+    "Model": "parametrised",
     "Network": "network",
     "Physics": "physics",
     "PhysicsModel": "physics",

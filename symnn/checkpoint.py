@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from codegen import CodegenError, Variable
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
 from codegen.errors import EmitError
@@ -26,19 +27,21 @@ from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
 from symnn.arrays import Floats, as_array, read_vector
 from symnn.data import Dataset, labels_of
-from symnn.errors import CheckpointError, DataError, SpecError
+from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.evaluation import ClassEvaluation, Evaluation, NumberEvaluation, probabilities
 from symnn.files import file_path, replacing, require_regular, write_synced
 from symnn.given import called
-from symnn.network import Model, Network
+from symnn.graph_text import plain_graph, read_graph
+from symnn.network import Network
+from symnn.parametrised import GivenGraph, Model, Parametrised, columns
 from symnn.portable import spec_of
 from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
-from symnn.shapes import extents
+from symnn.shapes import Named
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
-from symnn.tables.table import find_columns
+from symnn.tables.table import find_columns, listed
 
 FORMAT = "symnn 1"
 
@@ -64,7 +67,7 @@ class Checkpoint:
     targets, where they are known.
     """
 
-    network: Network
+    network: Parametrised
     theta: np.ndarray
     mean: Floats | None = None
     scale: Floats | None = None
@@ -74,16 +77,26 @@ class Checkpoint:
     target_names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, network: Network, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
+    def of(cls, network: Parametrised, theta: np.ndarray, dataset: Dataset) -> Checkpoint:
         """The network as it was trained on a data set."""
         targets = target_scaling(network, dataset)
-        mean, scale = (None, None) if network.takes_integers else (dataset.mean, dataset.scale)
+        dataset = network.arranged(dataset)
+        scaled = Scaling(dataset.mean, dataset.scale).only(~network.whole)
+        mean, scale = (None, None) if network.whole.all() else (scaled.mean, scaled.scale)
         return cls(network, theta, mean, scale, dataset.classes, targets, dataset.columns, dataset.target_names)
 
     @property
     def scaling(self) -> Scaling | None:
         """``mean`` and ``scale``."""
         return Scaling(self.mean, self.scale) if self.mean is not None and self.scale is not None else None
+
+    @property
+    def layered(self) -> Network:
+        """The network of layers. Raises :class:`DataError` for a graph, and for a network of several inputs."""
+        if isinstance(self.network, Network) and not isinstance(self.network.inputs, Named):
+            return self.network
+        what = "several inputs" if isinstance(self.network, Network) else "a graph"
+        raise DataError(f"found {what}, expected a network of layers with one input")
 
     @cached_property
     def model(self) -> Model:
@@ -112,11 +125,14 @@ class Checkpoint:
     def predict(self, x: Any) -> np.ndarray:
         """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.
 
-        x: an array, or whatever :meth:`read` takes. Raises :class:`DataError` for an array of another shape, or one
-        that does not hold real numbers.
+        x: an array, several of them by name, or whatever :meth:`read` takes. Raises :class:`DataError` for an array of
+        another shape, or one that does not hold real numbers.
         """
-        raw = self.read(x) if is_frame(x) or isinstance(x, Table | str | os.PathLike) else x
-        return self._restored(cast(np.ndarray, self.model.predict(self.theta, self.standardise(raw))))
+        by_name = isinstance(x, Mapping) and {*x} == {variable.name for variable in self.network.input_variables}
+        reads = is_frame(x) or isinstance(x, Table | str | os.PathLike)
+        raw = self.read(x) if reads and not (by_name and self.features is None) else x
+        arrays = self.arrays(raw)  # before anything is compiled
+        return self._restored(cast(np.ndarray, self.model.predict(self.theta, *arrays)))
 
     def predict_proba(self, x: Any) -> Floats:
         """The probability of each class (S, classes), or of a yes for each of several questions (S, outputs).
@@ -180,7 +196,8 @@ class Checkpoint:
         For a few rows: compiling takes 0.3 s, this some milliseconds.
         """
         graph = stabilise(self.network.forward_graph)
-        values = {**self.network.unmerged(self.theta), "x": self.standardise(x)}
+        names = [variable.name for variable in self.network.input_variables]
+        values = {**self.network.unmerged(self.theta), **dict(zip(names, self.arrays(x)))}
         return self._restored(evaluate(graph, values, self.theta.dtype)[graph.outputs[0]])
 
     def _restored(self, outputs: np.ndarray) -> np.ndarray:
@@ -194,15 +211,22 @@ class Checkpoint:
 
         Raises :class:`DataError` as :meth:`predict` does.
         """
-        raw = _checked_rows("x", as_rows(self.network, as_array("x", x)), self.network.features)
-        if self.network.takes_integers:
-            return self.network.shaped(as_integers(self.network, raw))
-        if self.scaling is None:
-            return self.network.shaped(self._narrow(raw))
-        values = self.scaling.standardise(raw)
+        (x,) = self.arrays(x)
+        return x
+
+    def arrays(self, x: Any) -> tuple[np.ndarray, ...]:
+        """The same for as many inputs as there are, an array (S, features), or arrays by name.
+
+        Raises :class:`DataError` as :meth:`predict` does.
+        """
+        network = self.network
+        raw = _checked_rows("x", as_rows(network, x), network.features)
+        check_integers(network, raw)
+        values = raw if self.scaling is None else self.scaling.standardise(raw)
         if self.features is not None and self.features.fills:
-            values[np.isnan(values)] = 0.0  # a missing cell is taken for the mean
-        return self.network.shaped(self._narrow(values))
+            values = np.where(np.isnan(values), 0.0, values)  # a missing cell is taken for the mean
+        with np.errstate(all="ignore"):  # infinite and huge numbers go through as IEEE says
+            return network.inputs_of(values, self.theta.dtype)
 
     def standardise_targets(self, y: np.ndarray) -> np.ndarray:
         """Targets (S, outputs) as the loss takes them.
@@ -217,28 +241,56 @@ class Checkpoint:
             return np.ascontiguousarray(values, dtype=self.theta.dtype)
 
 
-def target_scaling(network: Network, dataset: Dataset) -> Scaling | None:
+def target_scaling(network: Parametrised, dataset: Dataset) -> Scaling | None:
     """By what the network's targets are standardised when it is trained on a data set; None where they are not."""
     return dataset.target_scaling if network.standardises_targets else None
 
 
-def as_rows(network: Network, x: np.ndarray) -> np.ndarray:
-    """Samples of the shape that the network takes as rows of features; any other array as it is."""
-    shape = extents(network.input_shape)
-    return x.reshape(len(x), network.features) if len(shape) > 1 and x.shape[1:] == shape else x
+def as_rows(network: Parametrised, x: Any) -> np.ndarray:
+    """Samples of the shapes that the network takes, or arrays of them by name, as rows of features.
+
+    Any other array stays as it is.
+    """
+    if isinstance(x, Mapping):
+        names = [variable.name for variable in network.input_variables]
+        if {*x} != {*names}:
+            raise DataError(f"x: found {listed([*map(str, x)])}, expected the inputs by name: {listed(names)}")
+        parts = [_flat(variable, as_array(variable.name, x[variable.name])) for variable in network.input_variables]
+        if len({len(part) for part in parts}) > 1:
+            found = ", ".join(f"{name} of {len(part)}" for name, part in zip(names, parts))
+            raise DataError(f"x: found {found} rows, expected as many")
+        return np.concatenate(parts, axis=1)
+    values = as_array("x", x)
+    if len(network.input_variables) != 1 or not values.ndim:
+        return values
+    (variable,) = network.input_variables
+    return _flat(variable, values) if values.shape[1:] == variable.shape[1:] else values
 
 
-def as_integers(network: Network, raw: np.ndarray) -> np.ndarray:
-    """Rows of integers that the network's embedding has."""
-    below = network.input_variables[0].below
-    bad = np.argwhere(~((raw >= 0) & (raw < below) & (raw == np.rint(raw))))
-    if len(bad):
-        row, column = (int(place) for place in bad[0])
+def _flat(variable: Variable, values: np.ndarray) -> np.ndarray:
+    if values.shape[1:] != variable.shape[1:]:
+        shape = ", ".join(map(str, variable.shape))
         raise DataError(
-            f"x, row {row} (from 0), column {column}: found {raw[row, column]}, expected a whole number from 0 to "
-            f"{below - 1 if below else 0}"
+            f"{variable.name}: found shape {values.shape}, expected ({shape}{',' * (len(variable.shape) == 1)})"
         )
-    return raw.astype(np.int64)
+    return values.reshape(len(values), columns(variable))
+
+
+def check_integers(network: Parametrised, rows: np.ndarray) -> None:
+    """Refuse rows of features that have other numbers where an input has whole ones, below what its embedding has."""
+    ends = np.cumsum([columns(variable) for variable in network.input_variables])
+    for variable, raw in zip(network.input_variables, np.split(rows, ends[:-1], axis=1)):
+        if variable.kind != "integer":
+            continue
+        below = np.inf if variable.below is None else variable.below
+        bad = np.argwhere(~((raw >= (0 if variable.below else -np.inf)) & (raw < below) & (raw == np.rint(raw))))
+        if len(bad):
+            row, column = (int(place) for place in bad[0])
+            limits = "" if variable.below is None else f" from 0 to {variable.below - 1}"
+            raise DataError(
+                f"{variable.name}, row {row} (from 0), column {column}: found {raw[row, column]}, expected a whole "
+                f"number{limits}"
+            )
 
 
 def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
@@ -254,7 +306,7 @@ def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
 @called(CheckpointError)
 def save(
     path: str | os.PathLike[str],
-    network: Network,
+    network: Parametrised,
     theta: np.ndarray,
     *,
     dataset: Dataset | None = None,
@@ -268,10 +320,11 @@ def save(
     with their outputs, ``check.x`` and ``check.output``; its metadata the format, the spec, the classes and the
     features as JSON. The same arguments give the same bytes.
 
-    A network built in Python is saved by the spec that :func:`symnn.portable.spec_of` finds for it.
+    A network built in Python is saved by the spec that :func:`symnn.portable.spec_of` finds for it, a graph by the
+    text of its equations that :func:`symnn.graph_text.plain_graph` finds.
 
-    Raises :class:`CheckpointError` for a network that no spec describes, for parameters or a data set that do not fit
-    it, for numbers that are not finite, and for a path that cannot be written.
+    Raises :class:`CheckpointError` for a network that no spec describes, or a graph that no such text does, for
+    parameters or a data set that do not fit it, for numbers that are not finite, and for a path that cannot be written.
 
     >>> from tempfile import TemporaryDirectory
     >>> spec = {"inputs": 2, "layers": [{"dense": 1, "bias": False}], "loss": "mean_squared_error"}
@@ -282,15 +335,12 @@ def save(
     array([[5.]])
     """
     path = file_path(path, CheckpointError)
-    _require(network, Network, "network")
-    metadata = {"format": FORMAT, "spec": _spec_text(network, path)}
+    network = network.network if isinstance(network, Model) else network
+    if not isinstance(network, Parametrised):
+        raise CheckpointError(f"network: found {quote(network)}, expected a Network")
+    metadata = {"format": FORMAT, **_written(network, path)}
     checkpoint = _trained(path, network, theta, dataset, dtype)
-    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.features))
-    if network.takes_integers:
-        x = np.floor(np.abs(x) * 10) % (network.input_variables[0].below or 1)
     tensors = network.split(checkpoint.theta)
-    if checkpoint.scaling is not None:
-        x = checkpoint.scaling.restore(x)
     for names, scaling in ((_INPUTS, checkpoint.scaling), (_TARGETS, checkpoint.target_scaling)):
         if scaling is not None:
             tensors |= dict(zip(names, (scaling.mean, scaling.scale), strict=True))
@@ -301,7 +351,7 @@ def save(
         metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
     if checkpoint.target_names:
         metadata["targets"] = json.dumps(checkpoint.target_names)
-    data = canonical(to_bytes({**tensors, _X: x, _OUTPUT: checkpoint.evaluated(x)}, metadata))
+    data = canonical(to_bytes({**tensors, **_example(checkpoint)}, metadata))
     try:
         with replacing(path) as temporary:
             write_synced(temporary, data)
@@ -324,21 +374,46 @@ def _require(given: object, kind: type, name: str) -> None:
         raise CheckpointError(f"{name}: found {quote(given)}, expected a {kind.__name__}")
 
 
+def _example(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """A few raw rows and their outputs; nothing where nothing is predicted of rows."""
+    network = checkpoint.network
+    if not _is_checked(network):
+        return {}
+    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.features))
+    below = np.repeat([v.below or 1 for v in network.input_variables], [*map(columns, network.input_variables)])
+    x = np.where(network.whole, np.floor(np.abs(x) * 10) % below, x)
+    if checkpoint.scaling is not None:
+        x = checkpoint.scaling.restore(x)
+    return {_X: x, _OUTPUT: checkpoint.evaluated(x)}
+
+
+def _is_checked(network: Parametrised) -> bool:
+    """Whether the file holds outputs."""
+    return isinstance(network, Network) or (network.has_output and network.takes_rows)
+
+
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _spec_text(network: Network, path: Path) -> str:
-    if network.spec is None:
-        try:
-            return json.dumps(spec_of(network).to_dict())
-        except SpecError as error:
-            raise CheckpointError(f"{path}: found a network that no spec describes: {error}") from None
+def _written(network: Parametrised, path: Path) -> dict[str, str]:
+    """What says which equations these are: a spec, or a graph."""
+    try:
+        if isinstance(network, GivenGraph):
+            return {"graph": json.dumps(plain_graph(network))}
+        assert isinstance(network, Network)
+        if network.spec is None:
+            return {"spec": json.dumps(spec_of(network).to_dict())}
+    except SpecError as error:
+        what = "graph that cannot be written" if isinstance(network, GivenGraph) else "network that no spec describes"
+        raise CheckpointError(f"{path}: found a {what}: {error}") from None
     if Network.from_spec(network.spec) != network:
         raise CheckpointError(f"{path}: found a network that differs from its spec, expected one as its spec says")
-    return json.dumps(network.spec.to_dict())
+    return {"spec": json.dumps(network.spec.to_dict())}
 
 
-def _trained(path: Path, network: Network, theta: np.ndarray, dataset: Dataset | None, dtype: DTypeLike) -> Checkpoint:
+def _trained(
+    path: Path, network: Parametrised, theta: np.ndarray, dataset: Dataset | None, dtype: DTypeLike
+) -> Checkpoint:
     try:
         dtype = dtype_name(dtype)
     except EmitError:
@@ -374,7 +449,7 @@ def _checked(file: Any, name: str) -> Checkpoint:
     metadata: Mapping[str, str] = file.metadata() or {}
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{name}: metadata 'format': found {quote(metadata.get('format'))}, expected {FORMAT!r}")
-    network = _network(metadata.get("spec"), name)
+    network = _given(metadata["graph"], name) if "graph" in metadata else _network(metadata.get("spec"), name)
     classes = _classes(metadata["classes"], network, name) if "classes" in metadata else None
     tensors = _tensors(file, network, name)
     theta = np.concatenate([tensors[parameter].ravel() for parameter in network.layout])
@@ -383,8 +458,17 @@ def _checked(file: Any, name: str) -> Checkpoint:
     targets = Scaling(*(tensors[tensor] for tensor in _TARGETS)) if _TARGETS[0] in tensors else None
     names = _target_names(metadata["targets"], name) if "targets" in metadata else ()
     checkpoint = Checkpoint(network, theta, mean, scale, classes, targets, features, names)
-    _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
+    if _X in tensors:
+        _check_outputs(checkpoint, tensors[_X], tensors[_OUTPUT], name)
     return checkpoint
+
+
+def _given(text: str, name: str) -> GivenGraph:
+    content = _json(text, "graph", name)
+    try:
+        return read_graph(content)
+    except (SymnnError, CodegenError) as error:
+        raise CheckpointError(f"{name}: metadata 'graph': {error}") from None
 
 
 def _network(text: str | None, name: str) -> Network:
@@ -397,7 +481,7 @@ def _network(text: str | None, name: str) -> Network:
         raise CheckpointError(f"{name}: metadata 'spec': {str(error).removeprefix('spec: ')}") from None
 
 
-def _classes(text: str, network: Network, name: str) -> tuple[str, ...]:
+def _classes(text: str, network: Parametrised, name: str) -> tuple[str, ...]:
     content = _json(text, "classes", name)
     count = max(2, network.outputs)  # a single output tells two classes apart
     if not isinstance(content, list) or not all(isinstance(label, str) for label in content) or len(content) != count:
@@ -412,7 +496,7 @@ def _target_names(text: str, name: str) -> tuple[str, ...]:
     return tuple(content)
 
 
-def _features(text: str, network: Network, name: str) -> Features:
+def _features(text: str, network: Parametrised, name: str) -> Features:
     where = f"{name}: metadata 'features'"
     content = _json(text, "features", name, _MAX_FEATURE_BYTES)
     match content:
@@ -448,7 +532,7 @@ def _json(text: str | None, key: str, name: str, most: int = MAX_BYTES) -> objec
         raise CheckpointError(f"{name}: metadata {key!r}: found {quote(text)}, expected JSON") from None
 
 
-def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
+def _tensors(file: Any, network: Parametrised, name: str) -> dict[str, np.ndarray]:
     """Every tensor that belongs to the network, and no others, with the shapes and dtypes that they should have."""
     found = set(file.keys())
     first = next(iter(network.layout))
@@ -480,14 +564,16 @@ def _tensors(file: Any, network: Network, name: str) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _expected(network: Network, code: str, found: Set[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _expected(network: Parametrised, code: str, found: Set[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The dtype and shape of each tensor of a checkpoint; one half of a scaling that is found asks for the other."""
     parameters = {p.name: (code, p.shape) for p in network.layout.values()}
+    if not _is_checked(network):
+        return parameters
     widths = ((_INPUTS, network.features), (_TARGETS, network.outputs))
     scalings = {tensor: ("F64", (width,)) for pair, width in widths if not found.isdisjoint(pair) for tensor in pair}
     check = {
         _X: ("F64", (_CHECKED_ROWS, network.features)),
-        _OUTPUT: (code, (_CHECKED_ROWS, *extents(network.output_shape))),
+        _OUTPUT: (code, (_CHECKED_ROWS, *network.output_variable.shape[1:])),
     }
     return {**parameters, **scalings, **check}
 

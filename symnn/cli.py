@@ -538,7 +538,7 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
 
 def _task(network: Network) -> Literal["classification", "regression"]:
     """What the loss wants of the target column: 0, 1, 2 … may be classes or numbers."""
-    return "regression" if network.reading == "values" else "classification"
+    return "classification" if network.plain_targets and network.reading != "values" else "regression"
 
 
 def _trained(path: Path, network: Network) -> Checkpoint:
@@ -574,7 +574,7 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:
     import numpy as np
 
-    network = trained.network
+    network = trained.layered
     if network.target.kind == "integer":
         return [_class(trained, label)]
     if target is None:

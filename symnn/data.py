@@ -3,8 +3,8 @@
 import gzip
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from symnn.arrays import Floats, Integers, real
+from symnn.arrays import Floats, Integers, as_array, real
 from symnn.errors import DataError
 from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
@@ -68,7 +68,8 @@ class Dataset(Shown):
     regression. Its targets stand here as they are; ``target_scaling``, of the training part too, is what
     training standardises them by where the loss allows it, None where it shall not. columns: how the features
     are read from a table, None for features that come from none. dropped: the rows left out because a cell of
-    theirs was missing. target_names: those of the columns of y, where they are known.
+    theirs was missing. target_names: those of the columns of y, where they are known. inputs: the arrays or columns
+    that the features were given as, by name, and how many features each has.
     """
 
     shows: ClassVar[str] = "dataset_html"
@@ -84,13 +85,14 @@ class Dataset(Shown):
     columns: Features | None = None
     dropped: int = 0
     target_names: tuple[str, ...] = ()
+    inputs: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     @called(DataError)
     def from_arrays(
         cls,
         x: object,
-        y: object,
+        y: object = None,
         *,
         task: Task = "auto",
         classes: Sequence[str] | None = None,
@@ -99,6 +101,7 @@ class Dataset(Shown):
         categorical: Sequence[str] = (),
         feature_names: Sequence[str] | None = None,
         weights: object = None,
+        standardise: bool | Sequence[str] = True,
         name: str = "arrays",
         seed: int = 0,
         validation_fraction: float = 0.15,
@@ -107,6 +110,9 @@ class Dataset(Shown):
         """The data set of raw features (S, D), or (S,) for one, and labels (S,) or targets (S,) or (S, T).
 
         Both are what NumPy makes an array of; x may be a frame or a mapping from names to columns too, with text in it.
+        Arrays in a mapping may have several axes, the first of them the rows: ``{"x": …, "z": …}`` are the inputs of a
+        network that has several, and a mapping y the targets of one whose loss takes several. Without y there are none.
+        standardise: whether the features are, or those of them that are.
         feature_names: those of the columns of a frame, or ``x[0]``, ``x[1]``, …, unless given. weights: how much each
         row counts (S,), above 0. The other arguments are as :func:`load_file` takes them.
 
@@ -120,11 +126,15 @@ class Dataset(Shown):
         (13, 1)
         >>> Dataset.from_arrays({"size": x[:, 0], "colour": ["red", "blue"] * 10}, x[:, 1]).feature_names
         ('size', 'colour=blue', 'colour=red')
+        >>> Dataset.from_arrays({"left": x, "right": x[:, 0]}, x[:, 1]).inputs
+        (('left', 2), ('right', 1))
         """
         parts = _Parts(seed, validation_fraction, test_fraction)
         choices = _Choices(task, classes, missing, ignore, categorical, parts)
-        table, target = _array_table(name, x, y, feature_names)
-        return _from_table(name, table, (target,), choices, _checked_weights(weights, len(table.rows)))
+        table, targets = _array_table(name, x, y, feature_names)
+        return _from_table(
+            name, table, targets, choices, _checked_weights(weights, len(table.rows)), _standardised(standardise)
+        )
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(getattr(self, part).x):,} {part}" for part in ("train", "validation", "test"))
@@ -135,6 +145,43 @@ class Dataset(Shown):
     def features(self) -> int:
         """D, the number of inputs of a network for this data."""
         return len(self.feature_names)
+
+    def arranged(self, inputs: Sequence[tuple[str, int]]) -> "Dataset":
+        """The same, the features in the order of these inputs, each a name and a number of features.
+
+        Raises DataError unless they are those of the data set.
+
+        >>> x = np.arange(20.0).reshape(10, 2)
+        >>> both = Dataset.from_arrays({"x": x, "z": x[:, 0]}, x[:, 1])
+        >>> both.arranged([("z", 1), ("x", 2)]).feature_names
+        ('z', 'x[0]', 'x[1]')
+        """
+        if tuple(inputs) == self.inputs:
+            return self
+        ends = np.cumsum([count for _, count in self.inputs]).tolist()
+        places = {name: range(end - count, end) for (name, count), end in zip(self.inputs, ends)}
+        found = {name: len(place) for name, place in places.items()}
+        if found != dict(inputs):
+            expected, had = (
+                ", ".join(f"{name} of {count}" for name, count in pairs) for pairs in (inputs, found.items())
+            )
+            raise DataError(f"{self.name}: found the features {had or 'without names'}, expected the inputs {expected}")
+        order = [place for name, _ in inputs for place in places[name]]
+
+        def part(split: Split) -> Split:
+            return replace(split, x=np.ascontiguousarray(split.x[:, order]))
+
+        return replace(
+            self,
+            train=part(self.train),
+            validation=part(self.validation),
+            test=part(self.test),
+            feature_names=tuple(self.feature_names[place] for place in order),
+            mean=self.mean[order],
+            scale=self.scale[order],
+            columns=None if self.columns is None else self.columns.arranged([name for name, _ in inputs]),
+            inputs=tuple(inputs),
+        )
 
     def misfit(self, inputs: int) -> str:
         """What is wrong with it for a network of so many inputs."""
@@ -233,7 +280,7 @@ def load_file(
     path = file_path(path, DataError)
     choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
     targets = names("target", target, "columns", DataError)
-    return _from_table(path.stem, read_table(path, targets, Layout(separator, decimal)), targets, choices)
+    return _predicting(path.stem, read_table(path, targets, Layout(separator, decimal)), targets, choices)
 
 
 @called(DataError)
@@ -259,20 +306,43 @@ def load_frame(
     """
     choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
     targets = names("target", target, "columns", DataError)
-    return _from_table(name, from_frame(frame, targets, name), targets, choices)
+    return _predicting(name, from_frame(frame, targets, name), targets, choices)
 
 
-def _array_table(source: str, x: object, y: object, feature_names: Sequence[str] | None) -> tuple[Table, str]:
-    """The columns of x and those of y behind them, and what the target is called: y, or another name if x has that."""
+def _array_table(
+    source: str, x: object, y: object, feature_names: Sequence[str] | None
+) -> tuple[Table, tuple[str, ...]]:
+    """The columns of x and those of y behind them, and the names of the targets, others where x has them too."""
     features = from_frame(x, source=source) if is_frame(x) else from_arrays(source, {"x": x})
     if feature_names is not None:
         if isinstance(feature_names, str) or not isinstance(feature_names, Iterable):
             raise DataError(f"feature_names: found {quote(feature_names)}, expected a list of names")
         features = features.renamed(tuple(map(str, feature_names)), "feature_names")
-    target = "y"
-    while any(name == target or name.startswith(f"{target}[") for name in features.names):
-        target += "'"
-    return features.beside(from_arrays(source, {target: y}, (target,))), target
+    if y is None:
+        return features, ()
+    given = {name: _rows(values) for name, values in y.items()} if isinstance(y, Mapping) else {"y": y}
+    targets = {_fresh(str(name), features.names): values for name, values in given.items()}
+    return features.beside(from_arrays(source, targets, (*targets,))), (*targets,)
+
+
+def _fresh(name: str, taken: Sequence[str]) -> str:
+    while any(other == name or other.startswith(f"{name}[") for other in taken):
+        name += "'"
+    return name
+
+
+def _rows(values: object) -> NDArray[Any]:
+    """An array of more axes as rows of numbers."""
+    array = as_array("y", values)
+    return array.reshape(len(array), -1) if array.ndim > 2 else array
+
+
+def _standardised(given: object) -> Callable[[str], bool]:
+    """Whether the features of this name are standardised."""
+    if isinstance(given, bool):
+        return lambda _: given
+    chosen = frozenset(names("standardise", given, "inputs", DataError))
+    return chosen.__contains__
 
 
 @dataclass(frozen=True)
@@ -316,12 +386,22 @@ def _checked_weights(given: object, rows: int) -> Floats | None:
     return weights
 
 
-def _from_table(
-    name: str, table: Table, targets: tuple[str, ...], choices: _Choices, weights: Floats | None = None
-) -> Dataset:
-    """The columns of a table as features and targets, split and standardised."""
+def _predicting(name: str, table: Table, targets: tuple[str, ...], choices: _Choices) -> Dataset:
+    """The columns of a table, some of which are to be predicted."""
     if not targets:
         raise DataError(f"{table.source}: no target is given, expected one of the columns {listed([*table.groups])}")
+    return _from_table(name, table, targets, choices)
+
+
+def _from_table(
+    name: str,
+    table: Table,
+    targets: tuple[str, ...],
+    choices: _Choices,
+    weights: Floats | None = None,
+    standardised: Callable[[str], bool] = lambda _: True,
+) -> Dataset:
+    """The columns of a table as features and targets, split and standardised."""
     target_names = tuple(column for target in targets for column in table.groups[target])
     ignored = names("ignore", choices.ignore, "columns", DataError)
     find_columns(f"{table.source}: ignore", ignored, table.names)
@@ -345,6 +425,7 @@ def _from_table(
     else:
         y, found = _values(table, target_names), None
     source, dropped = table.source, count - len(table.rows)
+    inputs = _inputs(table, features)
     del table  # what its numbers were copied from is not needed any more
     return _dataset(
         name,
@@ -358,7 +439,20 @@ def _from_table(
         target_names=target_names,
         parts=choices.parts,
         weights=weights,
+        inputs=inputs,
+        standardised=np.repeat([standardised(name) for name, _ in inputs], [count for _, count in inputs]),
     )
+
+
+def _inputs(table: Table, features: Features) -> tuple[tuple[str, int], ...]:
+    """What the features were given as, by name, and how many features each has."""
+    counts = {column.name: len(column.inputs) for column in features.columns}
+    found = {
+        group: sum(counts.pop(name, 0) for name in members)
+        for group, members in table.groups.items()
+        if not counts.keys().isdisjoint(members)
+    }
+    return tuple(found.items())
 
 
 def split_rows(
@@ -472,6 +566,8 @@ def _all_integers(cells: Iterable[str]) -> bool:
 
 def _values(table: Table, names: tuple[str, ...]) -> Floats:
     """Regression targets, float64 (S, T)."""
+    if not names:
+        return np.empty((len(table.rows), 0))
     hint = "; if these are labels, say task='classification'" if table.labels is not None else ""
     return number_columns(table, names, hint=hint)
 
@@ -564,6 +660,8 @@ def _dataset(
     dropped: int = 0,
     target_names: tuple[str, ...] = (),
     weights: Floats | None = None,
+    inputs: tuple[tuple[str, int], ...] = (),
+    standardised: NDArray[np.bool_] | None = None,
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64, copy=False)
     rows = split_rows(labels, parts.seed, parts.validation_fraction, parts.test_fraction)
@@ -571,7 +669,7 @@ def _dataset(
         x = _filled(x, rows[0], source, feature_names)
     features = [np.ascontiguousarray(x[part]) for part in rows]
     by_part = [None if weights is None else weights[part] for part in rows]
-    scaling = Scaling.of(features[0], by_part[0])
+    scaling = Scaling.of(features[0], by_part[0]).only(standardised)
     for part in features:
         scaling.standardise(part, out=part)
     # Values near 1e308 or 1e-308 overflow here, though each is finite; so does a test row that lies
@@ -600,6 +698,7 @@ def _dataset(
         columns=columns,
         dropped=dropped,
         target_names=target_names,
+        inputs=inputs,
     )
 
 

@@ -71,6 +71,7 @@ class Descent:
     ) -> None:
         if not isinstance(model, Model):
             raise SymnnError(f"model: found a {type(model).__name__}, expected a Model, as network.compile() gives it")
+        model.network.require_samples()
         self.model = model
         self.optimiser = _resolved(optimiser)
         settings = (*self.optimiser.settings, *model.network.numbers)
@@ -119,7 +120,7 @@ class Descent:
     def epoch(
         self,
         x: np.ndarray | tuple[np.ndarray, ...],
-        y: np.ndarray,
+        y: np.ndarray | tuple[np.ndarray, ...],
         order: np.ndarray | None = None,
         batch_size: int | None = None,
         *,
@@ -128,9 +129,9 @@ class Descent:
     ) -> float:
         """One pass over the rows ``order`` of x and y (all rows as they stand unless given), an update for each batch.
 
-        x: (S, inputs), or a tuple of arrays where there are several inputs, and y: int64 (S,) or (S, outputs), all
-        C-contiguous in the dtype of the model. order: row numbers, in any number and order. batch_size: rows an update,
-        all at once unless given; the last batch may be smaller.
+        x: (S, inputs), or a tuple of arrays where there are several inputs, and y: int64 (S,) or (S, outputs), or a
+        tuple of what the loss takes, all C-contiguous in the dtype of the model. order: row numbers, in any number and
+        order. batch_size: rows an update, all at once unless given; the last batch may be smaller.
         weights: (S,), for a :attr:`~symnn.network.Model.weighted` model: no batch may have weights of 0 alone.
         advance: called about every 50 ms with the number of rows done since the last time.
 
@@ -151,7 +152,7 @@ class Descent:
     def pieces(
         self,
         x: np.ndarray | tuple[np.ndarray, ...],
-        y: np.ndarray,
+        y: np.ndarray | tuple[np.ndarray, ...],
         order: np.ndarray | None = None,
         batch_size: int | None = None,
         begun: Passed = Passed(),  # noqa: B008 - immutable
@@ -165,9 +166,9 @@ class Descent:
         It ends after the last piece, and after one whose total is not finite. ``mean`` of the last is what
         :meth:`epoch` returns.
         """
-        data = (*(x if isinstance(x, tuple) else (x,)), y, *(() if weights is None else (weights,)))
+        data = (*_several(x), *_several(y), *(() if weights is None else (weights,)))
         self._check_rows(*data)
-        order = _checked_order(order, len(y))
+        order = _checked_order(order, len(data[0]))
         batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
         batch_size = min(batch_size, len(order))
         if batch_size != self._batch_size:
@@ -206,7 +207,8 @@ class Descent:
     def _check_rows(self, *data: np.ndarray) -> None:
         x, masks = data[0], {mask.variable.name for mask in self._masks}
         slots = [slot for slot in self.model.step.layout.arguments[1:] if slot.shape and slot.name not in masks]
-        if len(slots) != len(data) and len(self.model.network.input_variables) == 1:
+        network = self.model.network
+        if len(slots) != len(data) and len(network.input_variables) == len(network.target_variables) == 1:
             found, expected = ("weights" if count == 3 else "no weights" for count in (len(data), len(slots)))
             raise DataError(f"weights: found {found}, expected {expected}, as the model takes them")
         if len(slots) != len(data):
@@ -240,6 +242,10 @@ def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:
             f"{name}: entry {entry}: found {array[entry]:g}, expected a number that {model.dtype} can hold"
         )
     return theta
+
+
+def _several(given: np.ndarray | tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    return given if isinstance(given, tuple) else (given,)
 
 
 def _resolved(optimiser: str | Optimiser) -> Optimiser:

@@ -14,6 +14,8 @@ from symnn.arrays import Floats, Integers
 def probabilities(outputs: np.ndarray, reading: str) -> Floats:
     """The probability of each class (S, classes), from outputs that are scores of classes or logits; else as they are.
 
+    Of sequences that of each step (S, T, classes).
+
     A single logit is that of the second of two classes; several are questions apart, each with its probability.
 
     >>> probabilities(np.array([[0.0], [50.0]]), "logits").round(3)
@@ -22,11 +24,11 @@ def probabilities(outputs: np.ndarray, reading: str) -> Floats:
     """
     outputs = outputs.astype(np.float64)
     if reading == "classes":
-        found: Floats = softmax(outputs, axis=1)
+        found: Floats = softmax(outputs, axis=-1)
         return found
     if reading == "logits":
         yes: Floats = expit(outputs)
-        return np.hstack([expit(-outputs), yes]) if outputs.shape[1] == 1 else yes
+        return np.concatenate([expit(-outputs), yes], axis=-1) if outputs.shape[-1] == 1 else yes
     return outputs
 
 

@@ -55,9 +55,10 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
         double *workspace)
     """
     found = _Prediction(trained)
-    x = example_inputs(trained.network, np.random.Generator(np.random.PCG64(0)), ROWS)["x"]
+    network = trained.layered
+    x = example_inputs(network, np.random.Generator(np.random.PCG64(0)), ROWS)["x"]
     if trained.scaling is not None:
-        x = trained.network.shaped(trained.scaling.restore(x.reshape(ROWS, -1)))
+        x = network.shaped(trained.scaling.restore(x.reshape(ROWS, -1)))
     real = trained.theta.dtype if dtype is None else dtype
     return Request(found.graph, name, real, constants=found.constants, example={"x": x}, notes=tuple(_notes(trained)))
 
@@ -71,7 +72,7 @@ class _Prediction:
     """The inputs of the graph but for x."""
 
     def __post_init__(self) -> None:
-        network = self.trained.network
+        network = self.trained.layered
         forward = network.forward_graph
         self.constants.update(network.unmerged(self.trained.theta))
         x, (output,) = forward.variable("x"), forward.outputs

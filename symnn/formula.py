@@ -60,11 +60,19 @@ class FormulaFunction:
     arity: tuple[int, int]
 
 
+Array = Callable[[tuple[Expr, ...]], Expr]
+"""The element of an array at subscripts."""
+
+
 def parse_formula(
-    text: str, variables: Mapping[str, Expr], functions: Mapping[str, FormulaFunction], where: str
+    text: str,
+    variables: Mapping[str, Expr],
+    functions: Mapping[str, FormulaFunction],
+    where: str,
+    arrays: Mapping[str, Array] = MappingProxyType({}),
 ) -> Expr:
-    """The expression that ``text`` writes, over ``variables`` (symbols or references, all of them real), ``pi`` and
-    ``functions``.
+    """The expression that ``text`` writes, over ``variables`` (symbols or references, all of them real), ``pi``,
+    ``functions`` and elements ``x[i, j + 1]`` of ``arrays``.
 
     Integers stay exact, so 1/3 is a rational number; numbers with a point or an exponent become 53-bit floats, and so
     do other constants, such as sqrt(2/pi).
@@ -81,7 +89,7 @@ def parse_formula(
             finite real number; the message begins with ``where`` and quotes the piece with its column.
     """
     line = "".join(" " if character in "\t\r\n" else character for character in text)
-    reader = _Reader(line, variables, functions, where)
+    reader = _Reader(line, variables, functions, where, arrays)
     _check_characters(reader)
     tree = _parse(reader)
     _check_size(reader, tree)
@@ -99,6 +107,7 @@ class _Reader:
     variables: Mapping[str, Expr]
     functions: Mapping[str, FormulaFunction]
     where: str
+    arrays: Mapping[str, Array]
 
     def error(self, node: ast.expr, problem: str) -> SpecError:
         """An error about the piece of text that ``node`` came from."""
@@ -239,6 +248,16 @@ def _build_call(reader: _Reader, node: ast.expr) -> Expr:
     return _evaluate(reader, node, function.build, *[_build(reader, argument) for argument in node.args])
 
 
+def _build_element(reader: _Reader, node: ast.expr) -> Expr:
+    assert isinstance(node, ast.Subscript)
+    if not reader.arrays:
+        raise reader.error(node, f"takes an element; {_EXPECTED}")
+    if not isinstance(node.value, ast.Name) or node.value.id not in reader.arrays:
+        raise reader.error(node.value, f"is no array {listing(reader.arrays)}")
+    places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    return _evaluate(reader, node, reader.arrays[node.value.id], tuple(_build(reader, place) for place in places))
+
+
 def _count(number: int) -> str:
     return f"{number} argument" if number == 1 else f"{number} arguments"
 
@@ -320,6 +339,7 @@ _BUILDERS: Mapping[type[ast.expr], Callable[[_Reader, ast.expr], Expr]] = {
     ast.UnaryOp: _build_unary,
     ast.BinOp: _build_binary,
     ast.Call: _build_call,
+    ast.Subscript: _build_element,
 }
 
 _OPERATOR_HINTS: Mapping[type[ast.operator], str] = {
@@ -342,7 +362,6 @@ _FORBIDDEN: Mapping[type[ast.expr], str] = {
     ast.IfExp: "is a condition; kinks are written with maximum, minimum, relu, abs or sign",
     ast.BoolOp: "is a condition; kinks are written with maximum, minimum, relu, abs or sign",
     ast.Attribute: "reads an attribute",
-    ast.Subscript: "takes an element",
     ast.Lambda: "is a lambda",
     ast.NamedExpr: "is an assignment",
     ast.JoinedStr: "is a text",

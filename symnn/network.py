@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from math import inf, prod
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
-from sympy import Expr, Mul, Rational
+from sympy import Expr, Integer, Mul, Rational
 
-from codegen import CompiledFunction, Graph, Index, Variable, compile, gradient
+from codegen import Graph, Index, Variable
 from codegen.cached import cached_property
-from codegen.compiler import TierName
-from codegen.dtypes import Dtype, dtype_name
-from codegen.functions import absolute
-from codegen.passes import prune
-from codegen.schedule import ScheduleName
+from codegen.functions import absolute, select
 from codegen.walk import elements, extent
 from symnn.activations import exact
 from symnn.builder import Builder
 from symnn.choices import Choice, Formula, LossLike, given, resolve_loss
-from symnn.errors import DataError, FieldError, SpecError
-from symnn.given import called, constructed, whole_number
+from symnn.errors import FieldError, SpecError
+from symnn.given import constructed, whole_number
 from symnn.layers.dense import dense
 from symnn.layers.flatten import flatten
 from symnn.layers.flow import Flow
@@ -33,9 +28,10 @@ from symnn.layers.layer import Layer, require_scores, shape_after, unbounded_aft
 from symnn.layers.node import Node
 from symnn.layers.summary import summary
 from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
+from symnn.losses import Loss
 from symnn.models import sentence
-from symnn.objective import Objective
-from symnn.shapes import Inputs, Named, Shape, described, extents, input_shape, numbers, read_inputs
+from symnn.parametrised import Model, ParameterSlice, Parametrised
+from symnn.shapes import Counting, Inputs, Named, Shape, check_steps, extents, input_shape, read_inputs
 from symnn.shown import Shown
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
@@ -43,18 +39,9 @@ from symnn.suggest import quote
 __all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 
-@dataclass(frozen=True)
-class ParameterSlice:
-    """Where a parameter lies in the flat vector."""
-
-    name: str
-    where: slice
-    shape: tuple[int, ...]
-
-
 @constructed(SpecError)
 @dataclass(frozen=True)
-class Network(Shown):
+class Network(Parametrised, Shown):
     """Layers and a loss over ``inputs``: a number of features, ``(channels, rows, columns)``, or ``{"time": 50, …}``.
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
@@ -83,6 +70,8 @@ class Network(Shown):
     spec: Spec | None = None
     """The spec it came from, if it came from one."""
     l1: float | None = 0.0
+    steps: Counting = "all"
+    """Which steps of a sequence count: all, as much as a further input mask (S, T) says, or the first lengths (S,)."""
     weighted: bool = False
     """Whether the loss takes a weight for each sample, a further input w (S,): Σ_s w·ℓ / Σ_s w instead of Σ_s ℓ / S."""
 
@@ -111,9 +100,21 @@ class Network(Shown):
             known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
             if isinstance(value, bool) or not known:
                 raise SpecError(f"{name}: found {quote(value)}, expected a finite number of at least 0")
+        try:
+            check_steps(self.steps, self.output_shape)
+        except FieldError as error:
+            raise SpecError(f"steps: {error}") from None
 
     @classmethod
-    def of(cls, output: Node, loss: LossLike, weight_decay: float | None = 0.0, *, l1: float | None = 0.0) -> Network:
+    def of(
+        cls,
+        output: Node,
+        loss: LossLike,
+        weight_decay: float | None = 0.0,
+        *,
+        l1: float | None = 0.0,
+        steps: Counting = "all",
+    ) -> Network:
         """The network of a value that layers have been called for, which may be no chain of them.
 
         Its inputs are those that the value is made of: :func:`symnn.inputs` makes them. A layer has the same weights
@@ -130,7 +131,7 @@ class Network(Shown):
             raise SpecError(f"output: found {quote(output)}, expected what a layer gives that is called")
         flow = Flow(flow=output)
         inputs = Named(tuple((node.name, node.inputs) for node in flow.inputs))
-        return cls(inputs, (flow,), loss, weight_decay, l1=l1)
+        return cls(inputs, (flow,), loss, weight_decay, l1=l1, steps=steps)
 
     @classmethod
     def from_spec(cls, source: str | Path | Mapping[str, Any] | Spec) -> Network:
@@ -139,7 +140,7 @@ class Network(Shown):
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, Spec) else load_spec(source)
-        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1)
+        return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1, spec.steps)
 
     # --- the graph ------------------------------------------------------------------------------------------------
 
@@ -159,18 +160,6 @@ class Network(Shown):
         writer, _ = self._written()
         return Graph((*self._inputs, *self.input_variables), tuple(writer.builder.equations), ("output",))
 
-    @cached_property
-    def gradient_graph(self) -> Graph:
-        """The loss and its gradient with respect to every parameter, by backpropagation on the layer equations."""
-        return gradient(self.training_graph, "loss", [p.name for p in self.layout.values()])
-
-    @cached_property
-    def step_graph(self) -> Graph:
-        """The same with what running averages take from a batch in the place of their gradient, which is 0."""
-        graph, batch = self.gradient_graph, self._trained[0].batch if self.differs else {}
-        outputs = [batch[name].name if name in batch else found for name, found in zip(self.layout, graph.outputs[1:])]
-        return prune(graph.with_outputs(graph.outputs[0], *outputs)) if batch else graph
-
     @property
     def differs(self) -> bool:
         """Whether a layer is written otherwise for training than for predictions."""
@@ -182,10 +171,8 @@ class Network(Shown):
         return self._trained[0].masks if self.differs else ()
 
     @property
-    def averages(self) -> slice:
-        """Where the running averages lie in theta: at its end."""
-        count = sum(prod(p.shape) for p in self._parameters.values() if p.averages)
-        return slice(self.parameter_count - count, self.parameter_count)
+    def averaged(self) -> Mapping[str, str]:
+        return {name: vertex.name for name, vertex in self._trained[0].batch.items()} if self.differs else {}
 
     def _with_loss(self, writer: Writer, output: Value) -> Graph:
         b = writer.builder
@@ -194,13 +181,20 @@ class Network(Shown):
         *at, t = output.indices
         settings = {name: exact(value) for name, value in parameters.items()}
         sample = loss.write(b, output.variable, y, tuple(at), t, **settings)
-        if steps := at[1:]:
-            sample = b.sum("sample", [b.s], sample / Mul(*map(extent, steps)), steps)[b.s]
         penalised = any(getattr(self, name) != 0 for name, *_ in _PENALTIES)
-        mean = b.sum("mean" if penalised else "loss", [], sample * self._share(b), [b.s])
+        result, steps = "mean" if penalised else "loss", at[1:]
+        if self.steps == "all":
+            if steps:
+                sample = b.sum("sample", [b.s], sample / Mul(*map(extent, steps)), steps)[b.s]
+            mean = b.sum(result, [], sample * self._share(b), [b.s])
+        else:
+            count = self._counted(b, at)
+            # select, not a product alone: what padding makes of the outputs may be infinite.
+            total = b.sum("total", [], select(count, count * sample, Integer(0)), at)
+            mean = b.map(result, [], total.symbol / b.sum("steps", [], count, at).symbol)
         if penalised:
             b.map("loss", [], sum(self._penalties(b), mean.symbol))
-        rows = (*self.input_variables, y, *([_weight_of_samples(b)] if self.weighted else []))
+        rows = (*self.input_variables, *self.target_variables, *([_weight_of_samples(b)] if self.weighted else []))
         given = [*rows, *(mask.variable for mask in writer.masks), *map(Variable, self.numbers)]
         return Graph((*self._inputs, *given), tuple(b.equations), ("loss",))
 
@@ -216,6 +210,14 @@ class Network(Shown):
         w = _weight_of_samples(b)
         return w[b.s] / b.sum("weight", [], w[b.s], [b.s]).symbol
 
+    def _counted(self, b: Builder, at: Sequence[Index]) -> Expr:
+        """How much a step counts: as the mask says, or 1 for so many of the first, times the weight of the sample."""
+        s, t = at
+        which = self.target_variables[1]
+        found = which[s, t] if self.steps == "mask" else select(which[s] - t, Integer(1), Integer(0))
+        weight = _weight_of_samples(b)[s] if self.weighted else Integer(1)
+        return found if found.is_Indexed and not self.weighted else b.map("counts", at, found * weight)[s, t]
+
     def _penalties(self, b: Builder) -> list[Expr]:
         """What is added to the mean for the size of the weights."""
         found = []
@@ -230,44 +232,31 @@ class Network(Shown):
         return found
 
     @property
+    def target_variables(self) -> tuple[Variable, ...]:
+        """``y``, and what says which of its steps count."""
+        y = self.target
+        if self.steps == "mask":
+            return y, Variable("mask", y.shape[:2])
+        if self.steps == "lengths":
+            time = y.shape[1]
+            return y, Variable("lengths", y.shape[:1], "integer", time + 1 if isinstance(time, int) else None)
+        return (y,)
+
+    @property
     def target(self) -> Variable:
         """The variable ``y``: integer labels (S,) or rows (S, outputs), as the loss wants it.
 
         Of a sequence a label or a row for each step.
         """
         shape = (Builder().S, *extents(self.output_shape))
-        labels = resolve_loss(self.loss)[0].target == "labels"
+        labels = self.loss_row.target == "labels"
         return Variable("y", shape[:-1], "integer", self.outputs) if labels else Variable("y", shape)
-
-    @property
-    def data(self) -> tuple[Variable, ...]:
-        """The variables that are given at each call of the gradient: x, y, w, masks and numbers."""
-        return self.training_graph.inputs[len(self.layout) :]
 
     @property
     def outputs(self) -> int:
         """The number of outputs; of an array of them, the length of its last axis."""
         found = extents(self.output_shape)[-1]
         assert isinstance(found, int)
-        return found
-
-    @property
-    def features(self) -> int:
-        """The numbers in one sample of x, which is as many columns as a table of samples has.
-
-        Raises :class:`DataError` where each call decides how long samples are.
-        """
-        if isinstance(self.inputs, Named):
-            names = ", ".join(name for name, _ in self.inputs.each)
-            raise DataError(
-                f"inputs: found several, {names}; expected arrays, with Descent or the functions of compile()"
-            )
-        found = numbers(self.input_shape)
-        if found is None:
-            expected = "arrays of one length, with Descent or the functions of compile()"
-            raise DataError(
-                f"inputs: found {described(self.input_shape)}, which no table of samples has; use {expected}"
-            )
         return found
 
     def shaped(self, rows: np.ndarray) -> np.ndarray:
@@ -295,9 +284,27 @@ class Network(Shown):
         return sum(elements(extents(shape)) for shape in shapes)
 
     @property
-    def reading(self) -> str:
-        """How outputs become predictions: ``classes``, ``logits`` or ``values``."""
-        return resolve_loss(self.loss)[0].reading
+    def loss_row(self) -> Loss:
+        return resolve_loss(self.loss)[0]
+
+    @property
+    def plain_targets(self) -> bool:
+        return len(self.output_shape) == 1
+
+    def counts(self, targets: Sequence[np.ndarray], weights: np.ndarray | None = None) -> np.ndarray:
+        if self.steps == "all":
+            return super().counts(targets, weights)
+        y, which = targets
+        steps = which if self.steps == "mask" else np.arange(y.shape[1]) < which[:, None]
+        return steps.astype(np.float64) if weights is None else steps * weights[:, None]
+
+    @property
+    def is_mean(self) -> bool:
+        return True
+
+    @property
+    def standardises_inputs(self) -> bool:
+        return self.steps == "all"  # what pads the others would count
 
     @cached_property
     def standardises_targets(self) -> bool:
@@ -311,7 +318,7 @@ class Network(Shown):
         >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
         False
         """
-        return unbounded_after(self.layers) is not False and resolve_loss(self.loss)[0].of_difference
+        return self.plain_targets and unbounded_after(self.layers) is not False and self.loss_row.of_difference
 
     @property
     def input_variables(self) -> tuple[Variable, ...]:
@@ -349,11 +356,6 @@ class Network(Shown):
         output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
         return writer, writer.called("output", output)
 
-    @cached_property
-    def _inputs(self) -> tuple[Variable, ...]:
-        """The parameters as the graphs declare them, in the order of theta."""
-        return tuple(Variable(name, parameter.unmerged) for name, parameter in self._parameters.items())
-
     def summary(self) -> str:
         """A table of the layers as predictions are made: the shapes between them, parameters, operations of a sample.
 
@@ -378,154 +380,14 @@ class Network(Shown):
     def _repr_latex_(self) -> str:
         return str(import_module("symnn.inspect.page").network_latex(self))
 
-    # --- parameters -----------------------------------------------------------------------------------------------
-
-    @cached_property
-    def layout(self) -> Mapping[str, ParameterSlice]:
-        """Where each parameter lies in the flat vector theta, by name and in order.
-
-        >>> Network(2, (dense(3),), "mean_squared_error").layout["b1"]
-        ParameterSlice(name='b1', where=slice(6, 9, None), shape=(3,))
-        """
-        found: dict[str, ParameterSlice] = {}
-        start = 0
-        for name, parameter in self._parameters.items():
-            stop = start + prod(parameter.shape)
-            found[name], start = ParameterSlice(name, slice(start, stop), parameter.shape), stop
-        return found
-
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:
-        """By name, in the order of theta, as the graph declares them."""
         found = [named for here in placed(self.layers, self.input_shape) for named in here.named]
         return dict(sorted(found, key=lambda named: named[1].averages))
 
     @property
-    def parameter_count(self) -> int:
-        """The length of theta."""
-        return sum(prod(p.shape) for p in self.layout.values())
-
-    def split(self, theta: np.ndarray) -> dict[str, np.ndarray]:
-        """Views of the parameters inside a flat vector of theirs, or of their gradients."""
-        return {p.name: theta[p.where].reshape(p.shape) for p in self.layout.values()}
-
-    def unmerged(self, theta: np.ndarray) -> dict[str, np.ndarray]:
-        """The same views as the graphs take them: weights behind ``flatten`` have an axis for each that it made one."""
-        return {name: theta[self.layout[name].where].reshape(p.unmerged) for name, p in self._parameters.items()}
-
-    def initial_parameters(self, seed: int = 0) -> np.ndarray:
-        """Random weights by each layer's initialiser and zero biases, as one flat float64 vector.
-
-        A layer without an initialiser of its own gets He's before relu and its relatives, otherwise Glorot's.
-        """
-        generator = np.random.Generator(np.random.PCG64(whole_number("seed", seed)))
-        theta = np.zeros(self.parameter_count)
-        parameters = self.split(theta)
-        for name, parameter in self._parameters.items():
-            parameters[name][...] = parameter.fill(generator, parameter.shape)
-        return theta
-
-    # --- compiled -------------------------------------------------------------------------------------------------
-
-    def compile(
-        self, dtype: DTypeLike = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
-    ) -> Model:
-        """The compiled functions of this network; each is compiled when it is first used.
-
-        ``threads`` may work at one call on large batches; the results are the same to the bit for any number.
-        """
-        return Model(self, dtype_name(dtype), schedule, cache, threads)
-
-
-@dataclass(frozen=True)
-class Model:
-    """The functions of a network, each a :class:`codegen.CompiledFunction` with a ``.kernel`` for jitted code.
-
-    ``theta`` is the flat parameter vector, ``x`` is (S, inputs), ``y`` is int64 (S,) or real (S, outputs).
-    """
-
-    network: Network
-    dtype: Dtype = "float64"
-    schedule: ScheduleName = "auto"
-    cache: bool = True
-    threads: int = 1
-
-    @cached_property
-    def predict(self) -> CompiledFunction:
-        """``predict(theta, x) -> output``, the outputs (S, outputs): class scores, logits or values."""
-        return self._compile(self.network.forward_graph)
-
-    @cached_property
-    def loss(self) -> CompiledFunction:
-        """``loss(theta, x, y) -> float``."""
-        return self._compile(self.network.graph)
-
-    @cached_property
-    def loss_and_output(self) -> CompiledFunction:
-        """``loss_and_output(theta, x, y) -> (loss, output)``, both from one pass over the network.
-
-        >>> model = Network(1, (dense(1),), "mean_squared_error").compile()
-        >>> model.loss_and_output(np.array([2.0, 1.0]), np.array([[1.0], [3.0]]), np.array([[3.0], [5.0]]))
-        (2.0, array([[3.],
-               [7.]]))
-        """
-        graph, (output,) = self.network.graph, self.network.forward_graph.outputs
-        # Called once an epoch: what LLVM's passes on loops take would not come back.
-        return self._compile(graph.with_outputs(*graph.outputs, output), tier="light")
-
-    @cached_property
-    def value_and_grad(self) -> CompiledFunction:
-        """``value_and_grad(theta, x, y, out=None) -> (loss, gradient)``, the gradient laid out like theta."""
-        graph = self.network.gradient_graph
-        return self._compile(graph, {"gradient": list(graph.outputs[1:])})
-
-    @cached_property
-    def step(self) -> CompiledFunction:
-        """The same, with what running averages take from a batch in the place of their gradient, which is 0."""
-        graph = self.network.step_graph
-        same = graph is self.network.gradient_graph
-        return self.value_and_grad if same else self._compile(graph, {"gradient": list(graph.outputs[1:])})
-
-    @cached_property
-    def weighted(self) -> Model:
-        """The same functions, each with a further argument after y: w (S,), how much each sample counts.
-
-        The loss is Σ_s w·ℓ / Σ_s w, so that weights 2 and 1 are rows given twice and once.
-
-        >>> model = Network(1, (dense(1),), "mean_squared_error").compile().weighted
-        >>> model.loss(np.array([0.0, 0.0]), [[0.0], [0.0]], [[1.0], [4.0]], [2.0, 1.0])
-        6.0
-        """
-        return replace(self, network=replace(self.network, weighted=True))
-
-    @called(DataError)
-    def objective(self, x: ArrayLike, y: ArrayLike, *others: ArrayLike) -> Objective:
-        """``fun(theta) -> (loss, gradient)`` on these rows, for ``scipy.optimize.minimize(fun, theta, jac=True)``.
-
-        others: what the loss takes besides, such as the weights for a :attr:`weighted` model. Both are float64, also of
-        a float32 model, and every call gives a new gradient. The rows are converted as in a call of
-        :attr:`value_and_grad`, which says what is refused, and copied, once.
-
-        >>> from scipy.optimize import minimize
-        >>> model = Network(1, (dense(1),), "mean_squared_error").compile("float32")
-        >>> fun = model.objective([[0], [1], [2]], [[-1], [2], [5]])
-        >>> minimize(fun, np.zeros(2), jac=True, method="SLSQP").x.round(2)
-        array([ 3., -1.])
-        """
-        if self.network.differs:
-            raise DataError(
-                "objective: found a network with dropout or batch_norm, whose loss in training differs from "
-                "step to step; expected one without, or symnn.Descent"
-            )
-        return Objective([(self.value_and_grad, (x, y, *others))], self.network.parameter_count, self.dtype)
-
-    def _compile(
-        self, graph: Graph, results: Mapping[str, list[str]] | None = None, tier: TierName = "full"
-    ) -> CompiledFunction:
-        """The graph as a function of theta; ``results`` are those that are laid end to end."""
-        pack = {"theta": list(self.network.layout), **(results or {})}
-        options: dict[str, Any] = {"schedule": self.schedule, "cache": self.cache, "threads": self.threads}
-        return compile(graph, dtype=self.dtype, tier=tier, pack=pack, **options)
+    def with_weights(self) -> Network:
+        return replace(self, weighted=True)
 
 
 # --- what is given in Python ---------------------------------------------------------------------------------------

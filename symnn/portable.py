@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
@@ -46,7 +47,7 @@ def spec_of(network: Network) -> Spec:
     if isinstance(network.inputs, Named):
         raise SpecError("inputs: found several inputs, or layers that are no chain, which specs do not have")
     inputs = plain_inputs(network.inputs)
-    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, **_penalties(network)})
+    spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, "steps": network.steps, **_penalties(network)})
     if callable(network.loss) and not isinstance(network.loss, Choice):
         _check_loss(network, Network.from_spec(spec))
     return spec
@@ -60,8 +61,8 @@ def _penalties(network: Network) -> dict[str, float]:
     return {name: float(strength) for name, strength in found.items() if strength}
 
 
-def write_formula(expression: Expr, where: str) -> str:
-    """The text that :func:`~symnn.formula.parse_formula` reads as the expression.
+def write_formula(expression: Expr, where: str, others: Mapping[Any, str] = MappingProxyType({})) -> str:
+    """The text that :func:`~symnn.formula.parse_formula` reads as the expression; ``others`` are further functions.
 
     Raises :class:`SpecError`, its message beginning with ``where``, for what formulas do not have.
 
@@ -73,19 +74,25 @@ def write_formula(expression: Expr, where: str) -> str:
     symnn.errors.SpecError: layers[0].activation: found besselj(…), which formulas of a spec do not have
     """
     # From the outside in, so that what is named is what the user wrote; and no further than a formula may be long.
-    for count, node in enumerate(sympy.preorder_traversal(expression)):
+    names = {**_NAMES, **others}
+    walk = sympy.preorder_traversal(expression)
+    for count, node in enumerate(walk):
+        if isinstance(node, (sympy.Indexed, sympy.Idx)):
+            walk.skip()
         if count == MAX_NODES:
             raise SpecError(f"{where}: found a formula of more than {MAX_NODES} parts, expected at most so many")
-        if not (isinstance(node, _ARITHMETIC) or node is sympy.pi or node.func in _NAMES):
+        if not (isinstance(node, _ARITHMETIC) or node is sympy.pi or node.func in names):
             raise SpecError(f"{where}: found {type(node).__name__}(…), which formulas of a spec do not have")
-    return str(_Printer().doprint(expression))
+    return str(_Printer({"names": names}).doprint(expression))
 
 
 class _Printer(StrPrinter):  # type: ignore[misc]  # SymPy has no types
     """SymPy's notation with the names of formulas, and floats to the last digit."""
 
+    _default_settings: ClassVar = {**StrPrinter._default_settings, "names": {}}
+
     def _print_Function(self, expression: Basic) -> str:
-        return f"{_NAMES[expression.func]}({', '.join(map(self.doprint, expression.args))})"
+        return f"{self._settings['names'][expression.func]}({', '.join(map(self.doprint, expression.args))})"
 
     # SymPy has printers of its own for these.
     _print_Abs = _print_Max = _print_Min = _print_ExpBase = _print_exp = _print_Function  # noqa: N815
@@ -97,7 +104,17 @@ class _Printer(StrPrinter):  # type: ignore[misc]  # SymPy has no types
         return repr(float(number))
 
 
-_ARITHMETIC = (Symbol, sympy.Add, sympy.Mul, sympy.Pow, sympy.Rational, sympy.Float, type(sympy.E))
+_ARITHMETIC = (
+    Symbol,
+    sympy.Add,
+    sympy.Mul,
+    sympy.Pow,
+    sympy.Rational,
+    sympy.Float,
+    type(sympy.E),
+    sympy.Indexed,
+    sympy.Idx,
+)
 
 _NAMES: Mapping[type[Basic], str] = {
     **{

@@ -49,6 +49,16 @@ class Scaling:
                 deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
             return cls(np.where(constant, values[0], mean), np.where(constant, 1.0, deviation))
 
+    def only(self, columns: NDArray[np.bool_] | None) -> Scaling:
+        """The same for these columns (D,), all unless given; the others stay as they are.
+
+        >>> Scaling(np.array([3.0, 5.0]), np.array([2.0, 4.0])).only(np.array([True, False]))
+        Scaling(mean=array([3., 0.]), scale=array([2., 1.]))
+        """
+        if columns is None or columns.all():
+            return self
+        return Scaling(np.where(columns, self.mean, 0.0), np.where(columns, self.scale, 1.0))
+
     @property
     def is_representable(self) -> NDArray[np.bool_]:
         """Which columns have a mean and a deviation that float64 can hold, (D,): else all would be 0, or nan.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from sympy import Symbol
 
@@ -187,6 +187,19 @@ def whole(value: object, least: int, most: int, path: tuple[str | int, ...] = ()
         bound = f"at least {least}" if value < least else f"at most {most}"
         raise FieldError(f"expected a number of {bound}, found {value}", path)
     return value
+
+
+Counting: TypeAlias = Literal["all", "mask", "lengths"]
+"""Which steps of a sequence count in a loss."""
+
+
+def check_steps(steps: object, output: Shape) -> None:
+    """Raise :class:`FieldError` unless these may be the steps that count in a loss of such an output."""
+    if steps not in get_args(Counting):
+        raise FieldError(f"found {quote(steps)}, expected one of {', '.join(get_args(Counting))}")
+    if steps != "all" and names(output)[:-1] != (TIME,):
+        found = f"found {quote(steps)} for outputs {described(output)}"
+        raise FieldError(f"{found}, expected those of each step, as output: all of a recurrent layer gives them")
 
 
 MAX_EXTENT = 1_000_000

@@ -29,7 +29,7 @@ from symnn.layers.layer import Layer, LayersField, require_scores, shape_after
 from symnn.layers.writing import placed
 from symnn.models import SpecModel, Steps, describe, one_of, sentence
 from symnn.optimisers import OPTIMISERS
-from symnn.shapes import Inputs, Shape, input_shape, plain_inputs, read_inputs
+from symnn.shapes import Counting, Inputs, Shape, check_steps, input_shape, plain_inputs, read_inputs
 from symnn.suggest import quote, unknown
 from symnn.tables import SEPARATORS, Missing
 
@@ -254,6 +254,7 @@ class Spec(SpecModel):
     loss: Annotated[Choice, BeforeValidator(LOSS.choose)] = Field(description="the name of a loss or a formula")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     l1: Annotated[float, Field(ge=0)] = 0.0
+    steps: Counting = "all"
     training: TrainingSpec = TrainingSpec()
     data: DataSpec | None = None
 
@@ -265,6 +266,10 @@ class Spec(SpecModel):
             require_scores(self.layers, reading)
         except FieldError as error:
             raise error.within("layers") from None
+        try:
+            check_steps(self.steps, shape_after(self.layers, input_shape(self.inputs)))
+        except FieldError as error:
+            raise error.within("steps") from None
         if not count:
             raise FieldError("expected at least one layer with weights, such as 'dense', found none", ("layers",))
         return self
@@ -356,7 +361,7 @@ PURPOSES = (
     Purpose(
         "a network",
         "symnn train, formulas, summary, check, compare, steps and compile",
-        frozenset({"loss", "weight_decay", "l1", "training", "data"}),
+        frozenset({"loss", "weight_decay", "l1", "steps", "training", "data"}),
     ),
     Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
 )

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
-from math import inf, isfinite
+from math import inf, isfinite, prod
 from time import perf_counter
 from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from codegen import Variable
 from codegen.runtime.fingerprint import fingerprint
 from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
-from symnn.checkpoint import Checkpoint, as_integers, as_rows, save, target_scaling
-from symnn.choices import resolve_loss
+from symnn.checkpoint import Checkpoint, as_rows, check_integers, save, target_scaling
 from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
@@ -30,8 +30,9 @@ from symnn.evaluation import NumberEvaluation, mean_of_rows
 from symnn.given import called, function
 from symnn.lbfgs import lbfgs
 from symnn.linesearch import Iterate
-from symnn.network import Model, Network
+from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
+from symnn.parametrised import Model, Parametrised, apart, columns
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.schedules import SCHEDULES
@@ -39,6 +40,7 @@ from symnn.shown import Shown
 from symnn.spec import LBFGS, TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables import is_frame
+from symnn.tables.table import listed
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
@@ -103,7 +105,7 @@ class TrainingResult(Shown):
         return self.best_epoch > 0
 
     def predict(self, x: Any) -> np.ndarray:
-        """The outputs (S, outputs) for raw inputs (S, inputs), or a frame or file of them, read and scaled as
+        """The outputs (S, outputs) for raw inputs (S, inputs), several by name, or a frame or file, read and scaled as
         :meth:`~symnn.checkpoint.Checkpoint.predict` does, which a saved network gives to the bit.
 
         Raises :class:`DataError` for an array of another shape, one that does not hold real numbers, and columns that
@@ -120,7 +122,7 @@ class TrainingResult(Shown):
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> import symnn
-        >>> network = Network(1, (symnn.dense(1),), "mean_squared_error")
+        >>> network = symnn.Network(1, (symnn.dense(1),), "mean_squared_error")
         >>> result = train(network, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], {"epochs": 100})
         >>> with TemporaryDirectory() as folder:
         ...     result.save(Path(folder, "line.safetensors"))
@@ -132,7 +134,7 @@ class TrainingResult(Shown):
 
 @overload
 def train(
-    network: Network,
+    network: Parametrised | Model,
     data: Dataset,
     settings: TrainingSpec | Mapping[str, Any] | None = None,
     *,
@@ -145,7 +147,7 @@ def train(
 ) -> TrainingResult: ...
 @overload
 def train(
-    network: Network,
+    network: Parametrised | Model,
     data: ArrayLike,
     y: ArrayLike,
     settings: TrainingSpec | Mapping[str, Any] | None = None,
@@ -160,7 +162,7 @@ def train(
 ) -> TrainingResult: ...
 @called(SymnnError)  # type: ignore[misc]  # mypy wants one name for the third, which is settings or y
 def train(
-    network: Network,
+    network: Any,
     data: Any = None,
     y: Any = None,
     settings: Any = None,
@@ -177,7 +179,11 @@ def train(
     """Minimise the loss over the training rows. The same arguments give the same bits.
 
     ``train(network, data, settings)`` takes a :class:`Dataset`, ``train(network, x, y, settings)`` raw arrays, of which
-    :meth:`Dataset.from_arrays` makes one, or a frame x; ``result.predict`` takes these too.
+    :meth:`Dataset.from_arrays` makes one, or a frame x; ``result.predict`` takes these too. Several inputs are arrays
+    by name, ``train(network, {"x": …, "z": …}, y)``, and so is y where the loss takes more than one target.
+
+    network: a network, or a model, of a network or of any graph over samples (:meth:`Model.from_graph`). A graph is
+    taken as it is: neither its inputs nor its targets are standardised.
 
     settings: a :class:`TrainingSpec` or a mapping of its fields; those of the network's spec, or the defaults, unless
     given. model: the network, compiled; in float64 unless given. weights: how much each row of x counts (S,), as
@@ -219,8 +225,11 @@ def train(
     >>> train(xor, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], state="xor.state", resume=True).stopped
     'finished'
     """
-    if not isinstance(network, Network):
+    if isinstance(network, Model):
+        network, model = network.network, network if model is None else model
+    if not isinstance(network, Parametrised):
         raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+    network.require_samples()
     _refuse(others)
     if on_epoch is not None:
         function("on_epoch", on_epoch, "a function of an Epoch")
@@ -228,12 +237,12 @@ def train(
     settings = _settings(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data, settings.class_weights)
-    trained = model if len(rows) == 2 else model.weighted
+    trained = model if rows.w is None else model.weighted
     keeping = keeping_for(state)
     with keeping:
         record = _started(model, data, settings, initial, keeping)
         if keeping.path is not None and settings.optimiser != LBFGS:
-            record.resume(settings, (*rows, *validation, *test), resume)
+            record.resume(settings, (*rows.arrays, *validation.arrays, *test.arrays), resume)
         try:
             with _one_blas_thread(trained):
                 run = _descend if settings.optimiser == LBFGS else _run
@@ -269,7 +278,7 @@ def _refuse(others: Mapping[str, object]) -> None:
         raise SymnnError(unknown("argument", name, known))
 
 
-def _data_and_settings(network: Network, data: Any, y: Any, settings: Any, weights: Any) -> tuple[Dataset, Any]:
+def _data_and_settings(network: Parametrised, data: Any, y: Any, settings: Any, weights: Any) -> tuple[Dataset, Any]:
     """What stands behind the network: a data set and settings, or x, y and settings."""
     if isinstance(data, Dataset):
         if weights is not None:
@@ -279,15 +288,15 @@ def _data_and_settings(network: Network, data: Any, y: Any, settings: Any, weigh
         if y is not None and settings is not None:
             raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
         return data, settings if y is None else y
-    if y is None:
+    if y is None and network.target_variables:
         found = "none" if data is None else f"a {type(data).__name__}"
         raise SymnnError(f"data: found {found}, expected a Dataset, or arrays: train(network, x, y)")
-    if isinstance(y, (TrainingSpec, Mapping)):
+    if isinstance(y, TrainingSpec) or (isinstance(y, Mapping) and {*map(str, y)} <= {*TrainingSpec.model_fields}):
         raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
     return _from_arrays(network, data, y, weights), settings
 
 
-def _settings(network: Network, given: Any) -> TrainingSpec:
+def _settings(network: Parametrised, given: Any) -> TrainingSpec:
     if given is None:
         return network.spec.training if network.spec else TrainingSpec()
     if isinstance(given, TrainingSpec):
@@ -297,21 +306,36 @@ def _settings(network: Network, given: Any) -> TrainingSpec:
     raise SymnnError(f"settings: found a {type(given).__name__}, expected a TrainingSpec or a mapping of its fields")
 
 
-def _from_arrays(network: Network, x: Any, y: Any, weights: Any) -> Dataset:
+def _from_arrays(network: Parametrised, x: Any, y: Any, weights: Any) -> Dataset:
     """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
+    if not is_frame(x):
+        x = as_rows(network, as_array("x", x))
+    reals = [variable.name for variable in network.input_variables if variable.kind == "real"]
+    standardise = network.standardises_inputs and (reals if len(network.input_variables) > 1 else True)
+    if not isinstance(network, Network) or not network.plain_targets:
+        return Dataset.from_arrays(x, _targets(network, y), task="regression", weights=weights, standardise=standardise)
     values = as_array("y", y)
     single = values.ndim == 1 or values.shape[-1:] == (1,)
     numbers = values.dtype.kind in "biuf"
     whole = bool(not numbers or (values == np.rint(values)).all())
-    labels = resolve_loss(network.loss)[0].target == "labels" or (network.reading == "logits" and single and whole)
-    if len(network.input_shape) > 1 and not is_frame(x):
-        x = as_rows(network, as_array("x", x))
+    labels = network.loss_row.target == "labels" or (network.reading == "logits" and single and whole)
     if not labels:
-        return Dataset.from_arrays(x, y, task="regression", weights=weights)
+        return Dataset.from_arrays(x, y, task="regression", weights=weights, standardise=standardise)
     count = max(2, network.outputs)  # a single output tells two classes apart
     counted = numbers and single and whole and values.size > 0 and values.min() >= 0 and values.max() < count
     classes = [str(number) for number in range(count)] if counted else None
-    return Dataset.from_arrays(x, y, task="classification", classes=classes, weights=weights)
+    return Dataset.from_arrays(x, y, task="classification", classes=classes, weights=weights, standardise=standardise)
+
+
+def _targets(network: Parametrised, y: Any) -> Mapping[str, Any] | None:
+    """What the loss takes, by name and in its order."""
+    names = [variable.name for variable in network.target_variables]
+    if y is None and not names:
+        return None
+    given = y if isinstance(y, Mapping) else {"y" if len(names) != 1 else names[0]: y}
+    if set(given) != set(names):
+        raise DataError(f"y: found {listed([*map(str, given)])}, expected by name what the loss takes: {listed(names)}")
+    return {name: given[name] for name in names}
 
 
 def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, keeping: Keeping) -> _Record:
@@ -348,7 +372,7 @@ def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, 
 def _one_blas_thread(model: Model) -> Iterator[None]:
     """OpenBLAS's threads make a batch of 270 rows take 8 ms instead of 0.2 ms on two cores."""
     # Compiled first: the BLAS that their code calls, if it calls one, has to be loaded to be told.
-    _ = model.step, model.loss_and_output
+    _ = model.step, model.loss_and_output if model.network.has_output else model.loss
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
@@ -371,12 +395,14 @@ def evaluate(model: Model, theta: np.ndarray, split: Split) -> tuple[float, floa
     """
     if len(split.x) == 0:
         raise DataError("evaluate: found a split without rows, expected at least one")
-    chosen, rows = (model, (split.x, split.y)) if split.weights is None else (model.weighted, _parts(split))
-    return _evaluate(chosen, np.ascontiguousarray(theta, dtype=model.dtype), rows)
+    chosen = model if split.weights is None else model.weighted
+    return _evaluate(chosen, np.ascontiguousarray(theta, dtype=model.dtype), _cast(chosen, split, "evaluate"))
 
 
-def targets_for(network: Network, dataset: Dataset) -> Dataset:
+def targets_for(network: Parametrised, dataset: Dataset) -> Dataset:
     """The data set with targets as the network's loss takes them: labels (S,), or rows (S, outputs).
+
+    What else a loss takes, such as the steps of a sequence and a mask, stands side by side in the rows.
 
     Labels become one-hot rows for a loss over rows, and one column of 0 and 1 for ``binary_cross_entropy`` with two
     classes and a single output. Targets of a regression are standardised by the data set's ``target_scaling`` where
@@ -395,8 +421,10 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
     Traceback (most recent call last):
     symnn.errors.DataError: digits: found 10 classes, expected 3, the outputs of the network
     """
+    dataset = network.arranged(dataset)
     if dataset.features != network.features:
         raise DataError(f"{dataset.name}: {dataset.misfit(network.features)}")
+    whole = network.whole
     targets, encode = _encoding(network, dataset)
 
     def fit(part: Split, name: str) -> Split:
@@ -404,8 +432,9 @@ def targets_for(network: Network, dataset: Dataset) -> Dataset:
             raise DataError(f"{name}: y has shape {part.y.shape}, expected as many axes as in the training part")
         checked = check_split(part, network.features, targets, name)
         x = checked.x
-        if network.takes_integers:  # a data set standardises all columns
-            x = as_integers(network, np.rint(x * dataset.scale + dataset.mean))
+        if whole.any():  # a data set standardises all columns
+            x = np.where(whole, np.rint(x * dataset.scale + dataset.mean), x)
+            check_integers(network, x)
         return Split(x, _in_range(network, encode(checked.y), name), checked.weights)
 
     return replace(
@@ -423,9 +452,21 @@ Encode = Callable[[np.ndarray], np.ndarray]
 _NO_ROWS = Split(np.empty((0, 0)), np.empty(0))
 
 
-def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
+def _encoding(network: Parametrised, dataset: Dataset) -> tuple[int, Encode]:
     """How many classes (or columns) the targets have to have, and what makes of them what the loss takes."""
-    name, outputs, loss = dataset.name, network.outputs, resolve_loss(network.loss)[0]
+    if isinstance(network, Network) and network.plain_targets:
+        return _plain_encoding(network, dataset)
+    if dataset.train.y.ndim == 1:  # whole numbers may be what the only target is
+        return max(2, dataset.targets), lambda y: y[:, None].astype(np.float64)
+    count, found = sum(map(columns, network.target_variables)), dataset.train.y.shape[1]
+    if found != count:
+        taken = ", ".join(f"{variable.name} of {columns(variable)}" for variable in network.target_variables)
+        raise DataError(f"{dataset.name}: found {found} columns of targets, expected {count}: {taken or 'none'}")
+    return count, lambda y: y
+
+
+def _plain_encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
+    name, outputs, loss = dataset.name, network.outputs, network.loss_row
     y: np.ndarray = dataset.train.y
     if y.ndim != 1:
         columns = y.shape[-1]
@@ -458,17 +499,41 @@ def _encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
     return outputs, (lambda y: y) if loss.target == "labels" else (lambda y: np.eye(outputs)[y])
 
 
-def _in_range(network: Network, y: np.ndarray, name: str) -> np.ndarray:
+def _in_range(network: Parametrised, y: np.ndarray, name: str) -> np.ndarray:
     """Targets of losses that fall without end when a target lies outside their range."""
-    low, high = _RANGES[network.reading]
-    bad = np.argwhere(~((y >= low) & (y <= high)))  # no labels: they have been checked
+    if y.ndim == 1:  # labels: they have been checked
+        return y
+    low, high = _limits(network)
+    bad = np.argwhere(~((y >= low) & (y <= high)))
     if len(bad):
         row, column = (int(i) for i in bad[0])
         raise DataError(
-            f"{name}: y, row {row} (from 0), column {column}: found {y[row, column]}, expected a number from {low:g} "
-            f"to {high:g} for the loss {resolve_loss(network.loss)[0].name}"
+            f"{name}: y, row {row} (from 0), column {column}: found {y[row, column]}, expected a number from "
+            f"{low[column]:g} to {high[column]:g} for the loss {network.loss_row.name}"
         )
+    targets = network.target_variables
+    whole = np.repeat(np.array([v.kind == "integer" for v in targets], np.bool_), _widths(targets))
+    if not (y[:, whole] == np.rint(y[:, whole])).all():
+        row, column = (int(i) for i in np.argwhere(whole & (y != np.rint(y)))[0])
+        found = f"{name}: y, row {row} (from 0), column {column}: found {y[row, column]}"
+        raise DataError(f"{found}, expected a whole number")
     return y
+
+
+def _widths(variables: Sequence[Variable]) -> np.ndarray:
+    return np.array([columns(variable) for variable in variables], np.int64)
+
+
+def _limits(network: Parametrised) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest number in each column of the targets."""
+    found = [
+        _RANGES["values" if number else network.reading]
+        if variable.kind == "real"
+        else (0.0 if variable.below else -inf, inf if variable.below is None else variable.below - 1)
+        for number, variable in enumerate(network.target_variables)
+    ]
+    low, high = np.repeat(np.array(found).reshape(-1, 2).T, _widths(network.target_variables), axis=1)
+    return low, high
 
 
 _RANGES: Mapping[str, tuple[float, float]] = {"classes": (0, inf), "logits": (0, 1), "values": (-inf, inf)}
@@ -476,12 +541,12 @@ _RANGES: Mapping[str, tuple[float, float]] = {"classes": (0, inf), "logits": (0,
 
 
 def _class_hits(output: np.ndarray, y: np.ndarray) -> np.ndarray:
-    labels = y if y.ndim == 1 else y.argmax(axis=1)
-    return np.asarray(output.argmax(axis=1) == labels)
+    labels = y if y.ndim < output.ndim else y.argmax(axis=-1)
+    return np.asarray(output.argmax(axis=-1) == labels)
 
 
 def _logit_hits(output: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.asarray(((output > 0) == (y > 0.5)).mean(axis=1))
+    return np.asarray(((output > 0) == (y > 0.5)).mean(axis=-1))
 
 
 _HITS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
@@ -489,41 +554,61 @@ _HITS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
     "logits": _logit_hits,
     "values": None,
 }
-"""Which rows are right, by how the loss reads its outputs."""
+"""Which rows, or steps, are right, by how the loss reads its outputs."""
 
 
 # --- arrays in the dtypes of the model -----------------------------------------------------------------------------
 
-Rows = tuple[np.ndarray, ...]
-"""Features and targets, row by row, and how much each row counts where they do not count alike."""
 
+@dataclass(frozen=True)
+class Rows:
+    """Inputs and targets, row by row, and how much each row counts where they do not count alike."""
 
-def _parts(split: Split) -> Rows:
-    return (split.x, split.y) if split.weights is None else (split.x, split.y, split.weights)
+    x: tuple[np.ndarray, ...]
+    y: tuple[np.ndarray, ...]
+    w: np.ndarray | None = None
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All of them, as the loss takes them."""
+        return (*self.x, *self.y, *(() if self.w is None else (self.w,)))
+
+    def __len__(self) -> int:
+        return len(self.x[0])
+
+    def part(self, which: slice) -> Rows:
+        """Some of the rows."""
+        w = None if self.w is None else self.w[which]
+        return Rows(tuple(array[which] for array in self.x), tuple(array[which] for array in self.y), w)
 
 
 def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float | None]:
     count_hits = _HITS[model.network.reading]
     loss, hits, count = 0.0, 0.0, 0.0
-    for x, y, *w in _chunks(model, rows):
-        mean, output = model.loss_and_output(theta, x, y, *w)
-        share = float(w[0].sum(dtype=np.float64)) if w else len(x)
+    for part in _chunks(model, rows):
+        counts = model.network.counts(part.y, part.w) if part.y else np.ones(len(part))
+        if model.network.has_output:
+            mean, output = model.loss_and_output(theta, *part.arrays)
+        else:
+            mean, output = model.loss(theta, *part.arrays), None
+        share = float(counts.sum(dtype=np.float64))
         loss, count = loss + mean * share, count + share
         if count_hits is not None:
-            found = count_hits(output, y)
-            hits += float(w[0] @ found if w else found.sum())
+            found = count_hits(output, part.y[0]).reshape(*counts.shape, -1).mean(axis=-1)
+            hits += float(np.vdot(counts, found))
     return loss / count, hits / count if count_hits is not None else None
 
 
 def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows) -> Fit | None:
     """How well the test rows of a regression are predicted; None for other data, and without test rows."""
-    if model.network.reading != "values" or data.classes is not None or not len(test[0]):
+    network = model.network
+    if network.reading != "values" or not network.plain_targets or data.classes is not None or not len(test):
         return None
-    y = test[1].astype(np.float64)
-    weights, by_train = (rows[2] if len(rows) > 2 else None for rows in (test, train))
-    output = np.concatenate([model.loss_and_output(theta, *rows)[1] for rows in _chunks(model, test)])
+    y = test.y[0].astype(np.float64)
+    weights, by_train = test.w, train.w
+    output = np.concatenate([model.loss_and_output(theta, *rows.arrays)[1] for rows in _chunks(model, test)])
     with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says
-        mean = mean_of_rows(train[1].astype(np.float64), by_train)
+        mean = mean_of_rows(train.y[0].astype(np.float64), by_train)
         found = NumberEvaluation.of(data.target_names, y, output, mean, weights)
         scaling = target_scaling(model.network, data)
         unit = 1.0 if scaling is None else scaling.scale
@@ -531,10 +616,10 @@ def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows
 
 
 def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
-    """The rows, so many at a time that what their layers hold fits in a chunk's memory."""
-    size = max(1, CHUNK_NUMBERS // model.network.width)
-    for start in range(0, len(rows[0]), size):
-        yield _cast(model, tuple(part[start : start + size] for part in rows), "evaluate")
+    """The rows, so many at a time that what their layers hold fits in a chunk's memory; all where no parts can be."""
+    size = max(1, CHUNK_NUMBERS // model.network.width) if model.network.is_mean else len(rows)
+    for start in range(0, len(rows), size):
+        yield rows.part(slice(start, start + size))
 
 
 def _fitted(model: Model, data: Dataset, class_weights: ClassWeights) -> tuple[Rows, Rows, Rows]:
@@ -542,11 +627,16 @@ def _fitted(model: Model, data: Dataset, class_weights: ClassWeights) -> tuple[R
     fitted = targets_for(model.network, data)
     by_class = _by_class(data, class_weights)
     parts = {"train": fitted.train, "validation": fitted.validation, "test": fitted.test}
-    rows = {name: _weighted(part, getattr(data, name).y, by_class) for name, part in parts.items()}
-    if any(len(arrays) == 3 for arrays in rows.values()):
-        rows = {name: arrays if arrays[2:] else (*arrays, np.ones(len(arrays[0]))) for name, arrays in rows.items()}
-    train, validation, test = (_cast(model, arrays, f"{data.name}: {name}") for name, arrays in rows.items())
+    splits = {name: _weighted(part, getattr(data, name).y, by_class) for name, part in parts.items()}
+    if any(split.weights is not None for split in splits.values()):
+        splits = {name: split if split.weights is not None else _alike(split) for name, split in splits.items()}
+    train, validation, test = (_cast(model, split, f"{data.name}: {name}") for name, split in splits.items())
     return train, validation, test
+
+
+def _alike(split: Split) -> Split:
+    """Rows that all count as much."""
+    return replace(split, weights=np.ones(len(split.x)))
 
 
 ClassWeights = Literal["balanced"] | Mapping[str, float] | None
@@ -570,28 +660,31 @@ def _by_class(data: Dataset, given: ClassWeights) -> np.ndarray | None:
     return np.array([given.get(name, 1.0) for name in data.classes])
 
 
-def _weighted(part: Split, labels: np.ndarray, by_class: np.ndarray | None) -> Rows:
+def _weighted(part: Split, labels: np.ndarray, by_class: np.ndarray | None) -> Split:
     """The rows, each with its weight times that of its class."""
     if by_class is None or not len(part.x):
-        return _parts(part)
+        return part
     weights = by_class[labels]
-    return part.x, part.y, weights if part.weights is None else weights * part.weights
+    return replace(part, weights=weights if part.weights is None else weights * part.weights)
 
 
-def _cast(model: Model, rows: Rows, name: str) -> Rows:
-    """The arrays as the model's functions take them; nothing is copied that is so already."""
-    dtypes = (
-        "int64" if model.network.takes_integers else model.dtype,
-        "int64" if rows[1].ndim == 1 else model.dtype,
-        model.dtype,
-    )
+def _cast(model: Model, rows: Split, name: str) -> Rows:
+    """The rows as the model's functions take them."""
+    network, dtype = model.network, model.dtype
+    x, y = rows.x, rows.y
+    if not len(x):  # a part without rows has no columns either
+        x, y = x.reshape(0, network.features), y.reshape(0, _widths(network.target_variables).sum())
     with np.errstate(over="ignore"):  # reported below
-        cast = tuple(np.ascontiguousarray(values, dtype=dtype) for values, dtype in zip(rows, dtypes))
-    for letter, wanted, found in zip("xyw", rows, cast):
-        if not np.isfinite(found).all():
-            largest = np.abs(wanted).max()
-            raise DataError(f"{name}: {letter}: found {largest:g}, expected numbers that {found.dtype} can hold")
-    return model.network.shaped(cast[0]), *cast[1:]
+        inputs = network.inputs_of(x, dtype)
+        targets = apart(y.reshape(len(y), prod(y.shape[1:])), network.target_variables, dtype)
+        weights = None if rows.weights is None else rows.weights.astype(dtype)
+    found = Rows(inputs, targets, weights)
+    for variable, array in zip(network.data, found.arrays):
+        if not np.isfinite(array).all():
+            given = rows.weights if array is weights else x if any(array is one for one in inputs) else y
+            largest = np.inf if given is None else np.abs(given).max()
+            raise DataError(f"{name}: {variable.name}: found {largest:g}, expected numbers that {dtype} can hold")
+    return found
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------
@@ -693,7 +786,7 @@ def _run(
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
-    count = len(rows[0])
+    count = len(rows)
     optimiser = OPTIMISERS[settings.optimiser]
     if settings.gradient_clip is not None:
         optimiser = optimiser.clipped
@@ -705,10 +798,8 @@ def _run(
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)
-    held = len(validation[0]) > 0
+    held = len(validation) > 0
     scored = validation if held else rows
-    x, y, *w = rows
-    weights = w[0] if w else None
     schedule = settings.schedule
     rate, rates = SCHEDULES[schedule.name].start(
         settings.learning_rate, record.last, (epoch.score for epoch in record.history), **dict(schedule.parameters)
@@ -733,7 +824,7 @@ def _run(
             )
             descent.numbers["learning_rate"] = rate
             order = generator.permutation(count)
-            for passed in descent.pieces(x, y, order, settings.batch_size, passed, weights=weights):  # noqa: B020
+            for passed in descent.pieces(rows.x, rows.y, order, settings.batch_size, passed, weights=rows.w):  # noqa: B020
                 progress.reach((number - 1) * count + passed.rows)
                 if isfinite(passed.total):
                     record.pause(partial(stood, passed=passed, begun=perf_counter() - started))
@@ -768,9 +859,9 @@ def _descend(
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """The same by steps of L-BFGS, each on all rows."""
-    count, held = len(rows[0]), len(validation[0]) > 0
+    count, held = len(rows), len(validation) > 0
     scored = validation if held else rows
-    objective = model.objective(*rows)
+    objective = model.objective(*rows.arrays)
     here = Iterate(record.best.theta.astype(np.float64), *objective(record.best.theta))
     loss, _ = _evaluate(model, record.best.theta, scored)
     record.best = replace(record.best, score=loss if isfinite(loss) else inf)
@@ -813,10 +904,10 @@ def _epoch(number: int, loss: float, found: _Scores, held: bool, seconds: float)
 
 
 def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> _Scores:
-    return _evaluate(model, theta, rows) if len(rows[0]) else _NOTHING
+    return _evaluate(model, theta, rows) if len(rows) else _NOTHING
 
 
-def _checked_model(network: Network, model: Model | None) -> Model:
+def _checked_model(network: Parametrised, model: Model | None) -> Model:
     model = network.compile() if model is None else model
     if not isinstance(model, Model):
         raise SymnnError(f"model: found {quote(model)}, expected a Model, as network.compile() gives it")

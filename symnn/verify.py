@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from codegen import Variable
 from codegen.dtypes import dtype_name
 from codegen.numeric import CheckReport, check_gradient
 from symnn.arrays import read_array
 from symnn.descent import checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.given import MOST, called, names, whole_number
-from symnn.network import Network
+from symnn.parametrised import Model, Parametrised
 from symnn.samples import example
 
 METHODS = ("forward", "central", "complex")
@@ -21,9 +22,9 @@ METHODS = ("forward", "central", "complex")
 
 @called(SymnnError)
 def check(
-    network: Network,
-    x: ArrayLike | None = None,
-    y: ArrayLike | None = None,
+    network: Parametrised | Model,
+    x: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    y: ArrayLike | Mapping[str, ArrayLike] | None = None,
     theta: ArrayLike | None = None,
     *,
     methods: Sequence[str] = METHODS,
@@ -33,15 +34,16 @@ def check(
 ) -> CheckReport:
     """Hold the compiled gradient to numerical derivatives of the graph, parameter by parameter.
 
-    ``x`` and ``y`` are ``samples`` random ones unless given; ``theta`` is a random point near the initial parameters,
-    with biases that are not 0, since errors hide at 0. Every entry is checked up to 2,000 parameters, above that 64
-    entries and 8 directions.
+    ``x`` and ``y`` are ``samples`` random ones unless given, several of them by name; ``theta`` is a random point near
+    the initial parameters, with biases that are not 0, since errors hide at 0. Every entry is checked up to
+    2,000 parameters, above that 64 entries and 8 directions.
 
-    >>> from symnn.network import dense
+    >>> from symnn.network import Network, dense
     >>> check(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")).passed
     True
     """
-    if not isinstance(network, Network):
+    network = network.network if isinstance(network, Model) else network
+    if not isinstance(network, Parametrised):
         raise SymnnError(
             f"network: found a {type(network).__name__}, expected a Network; "
             "codegen.numeric.check_gradient checks the gradient of a graph"
@@ -50,7 +52,7 @@ def check(
     methods, dtype = names("methods", methods, "methods"), dtype_name(dtype)
     model = network.compile(dtype)
     generator = np.random.Generator(np.random.PCG64(seed))
-    given = {name: read_array(name, value, DataError) for name, value in (("x", x), ("y", y)) if value is not None}
+    given = _named(network.input_variables, x) | _named(network.target_variables, y)
     values = example(network, generator, samples) | given
     if theta is None:
         theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
@@ -62,7 +64,7 @@ def check(
         raise DataError(str(error)) from None
     return check_gradient(
         network.training_graph,
-        "loss",
+        network.graph.outputs[0],
         {**network.unmerged(theta), **values},
         list(network.layout),
         gradient=network.unmerged(gradient),
@@ -70,3 +72,11 @@ def check(
         seed=seed,
         dtype=dtype,
     )
+
+
+def _named(variables: Sequence[Variable], given: ArrayLike | Mapping[str, ArrayLike] | None) -> dict[str, np.ndarray]:
+    """What is given of these variables, by name; one array is the first."""
+    if given is None:
+        return {}
+    arrays = given if isinstance(given, Mapping) else {variable.name: given for variable in variables[:1]}
+    return {name: read_array(name, value, DataError) for name, value in arrays.items()}

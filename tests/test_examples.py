@@ -130,6 +130,31 @@ def test_the_characters_are_learnt() -> None:
     assert float(bits[-1]) < 3.0 < float(bits[0])
 
 
+def test_the_noise_of_a_kalman_filter_is_learnt() -> None:
+    text = run("kalman.py")
+    assert float(re.findall(r"differs by (\S+)", text)[0]) <= 1e-12
+    pairs = re.findall(r"∂loss/∂\w+ = (\S+), by differences (\S+)", text)
+    assert [float(ours) for ours, _ in pairs] == pytest.approx([float(found) for _, found in pairs], abs=1e-8)
+    found = [float(value) for value in re.findall(r"a = (\S+), q = (\S+), r = (\S+);", text)[0]]
+    assert found == pytest.approx([0.95, 0.25, 1.0], abs=0.15)
+    assert float(re.findall(r"known to (\S+);", text)[0]) < 0.65
+
+
+@pytest.mark.slow
+def test_a_neural_differential_equation_goes_on_beyond_what_it_was_trained_on() -> None:
+    text = run("neural_ode.py")
+    assert "24 equations for 20 steps, 24 for 200" in text
+    assert float(re.findall(r"over 200 steps: largest error (\S+)", text)[0]) < 0.2
+
+
+@pytest.mark.slow
+def test_the_next_sample_of_an_electroencephalogram() -> None:
+    pytest.importorskip("matplotlib")
+    text = run("eeg.py")
+    before, network = (float(re.findall(rf"{name}: (\S+)", text)[0]) for name in ("sample before", "recurrent unit"))
+    assert network < 0.9 * before
+
+
 def test_the_demonstration() -> None:
     text = process("-m", "symnn.demo")
     assert "∂loss/∂W1[h,d] = Σ_s δ1[s,h]·x[s,d]" in text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -99,6 +99,15 @@ class Features:
     def inputs(self) -> tuple[str, ...]:
         """The names of the network's inputs, in order."""
         return tuple(name for column in self.columns for name in column.inputs)
+
+    def arranged(self, groups: Sequence[str]) -> Features:
+        """The same columns in the order of what they are part of: the column of a group has its name, or ``m[0]``."""
+
+        def place(column: Column) -> int:
+            group, bracket, _ = column.name.rpartition("[")
+            return groups.index(column.name if column.name in groups or not bracket else group)
+
+        return replace(self, columns=tuple(sorted(self.columns, key=place)))
 
     def encode(self, table: Table, refused: str = REFUSED) -> Floats:
         """The inputs (S, D) of every row of a table that has all the columns; others may be there and are not read.

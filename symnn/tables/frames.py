@@ -38,6 +38,7 @@ def is_frame(value: object) -> bool:
 def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the frame") -> Table:
     """The table in a frame of pandas or polars, or in a mapping from names to columns.
 
+    In a mapping an array ``m`` of several axes, the first of them the rows, has the columns ``m[0]``, ``m[1]``, …
     Numbers and truths are numbers; text is read as in a file, but a categorical column is words even where these are
     numbers. None, NaN and NA are missing.
 
@@ -48,12 +49,14 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
     if not is_frame(frame):
         raise DataError(f"{source}: found {type(frame).__name__}, expected a frame or a mapping from names to columns")
     keys = list(frame) if isinstance(frame, Mapping) else list(frame.columns)
-    names = tuple(str(key) for key in keys)
+    parts = [(str(key), _spread(str(key), frame[key], isinstance(frame, Mapping))) for key in keys]
+    check_columns(source, [name for name, _ in parts], ())
+    columns = [(name, column) for _, part in parts for name, column in part.items()]
+    names = tuple(name for name, _ in columns)
     require_columns(len(names), source, DataError)
     check_columns(source, names, targets)
     if not names:
         raise DataError(f"{source}: found no columns, expected some")
-    columns = [(name, frame[key]) for name, key in zip(names, keys)]
     for name, column in columns:
         if isinstance(column, str) or not hasattr(column, "__len__"):
             raise DataError(f"{source}: column {quote(name)}: found {quote(column)}, expected a number or text a row")
@@ -73,8 +76,18 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
             words[name] = found
         if targets == (name,):
             labels = _labels(values)
-    groups = {name: (name,) for name in names}
+    groups = {name: tuple(part) for name, part in parts}
     return Table(source, "row (from 0)", range(rows), names, numbers, words, labels, groups)
+
+
+def _spread(name: str, given: Any, spreads: bool) -> Mapping[str, Any]:
+    """The columns by name that a column is, which is itself unless it is an array of several axes."""
+    axes = getattr(given, "ndim", 1)
+    if not spreads or axes < 2:
+        return {name: given}
+    values = read_array(name, given, DataError)
+    rows = values.reshape(len(values), -1)
+    return {f"{name}[{number}]": rows[:, number] for number in range(rows.shape[1])}
 
 
 def read_cells(where: str, values: NDArray[Any], categorical: bool = False) -> tuple[Floats, Words | None]:

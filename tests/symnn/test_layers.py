@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn.errors import SpecError
+from symnn.evaluation import probabilities
 from symnn.masks import draw
 from symnn.network import Network
 
@@ -390,6 +391,40 @@ def test_a_network_of_several_inputs_is_trained_by_arrays() -> None:
         descent.epoch(image, y)
 
 
+def test_several_inputs_are_arrays_by_name_each_scaled_and_split_as_rows() -> None:
+    left, code = symnn.inputs(left=2, code={"time": 1})
+    embedded = symnn.flatten()(symnn.embedding(2, vocabulary=5)(code))
+    network = Network.of(symnn.dense(1)(symnn.concatenate(left, embedded)), "mean_squared_error")
+    generator = random(3)
+    x = {"code": generator.integers(5, size=(40, 1)), "left": generator.normal(5.0, 2.0, size=(40, 2))}
+    y = x["left"][:, 0] + x["code"][:, 0]
+    result = symnn.train(network, x, y, {"epochs": 5, "optimiser": "gradient_descent"}, progress=False)
+    data = symnn.training.targets_for(network, result.dataset)
+    train = data.train.x
+    np.testing.assert_allclose([train[:, :2].mean(axis=0), train[:, :2].std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
+    assert {*train[:, 2]} == {0.0, 1.0, 2.0, 3.0, 4.0}
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([p.x[:, 2] for p in (data.train, data.validation, data.test)])), np.sort(x["code"][:, 0])
+    )
+    scale, shift = result.dataset.target_scaling.scale, result.dataset.target_scaling.mean  # type: ignore[union-attr]
+    inputs = (x["left"] - result.dataset.arranged([("left", 2), ("code", 1)]).mean[:2]) / result.dataset.scale[1:]
+    values = {**network.unmerged(result.theta), "left": inputs, "code": x["code"]}
+    expected = shift + scale * evaluate(network.forward_graph, values)["output"]
+    trained = symnn.Checkpoint.of(network, result.theta, result.dataset)
+    np.testing.assert_allclose(trained.evaluated(x), expected, rtol=1e-12)
+    assert result.history[-1].training_loss < result.history[0].training_loss
+    table = symnn.Dataset.from_arrays(x, y, standardise=["left"])
+    assert table.inputs == (("code", 1), ("left", 2))
+    again = symnn.train(
+        network, table, {"epochs": 5, "optimiser": "gradient_descent"}, progress=False, model=result.model
+    )
+    np.testing.assert_array_equal(again.theta, result.theta)
+    with pytest.raises(
+        symnn.DataError, match=r"code, row 0 \(from 0\), column 0: found 7.0, expected a whole number from 0"
+    ):
+        result.predict({"left": x["left"], "code": np.full((40, 1), 7)})
+
+
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.inputs(y=3), "inputs: found the name 'y', expected another one"),
     (lambda: symnn.inputs(x=0), "inputs: x: expected a number of at least 1, found 0"),
@@ -399,7 +434,18 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         lambda: Network.of(twice(symnn.dense(2)), "huber"),
         "dense: found values of shapes (feature 3) and (feature 4) for",
     ),
-    (lambda: symnn.train(two_inputs(), np.ones((5, 4)), np.ones(5)), "inputs: found several, image, extra; expected"),
+    (
+        lambda: symnn.train(two_inputs(), np.ones((5, 4)), np.ones((5, 2))),
+        "found the features x of 4, expected the inputs image of 9, extra of 4",
+    ),
+    (
+        lambda: symnn.train(two_inputs(), {"image": np.ones((5, 1, 3, 3)), "extra": np.ones((4, 4))}, np.ones((5, 2))),
+        "column 'extra[0]' has 4 rows, expected 5",
+    ),
+    (
+        lambda: symnn.checkpoint.Checkpoint(two_inputs(), np.zeros(75)).predict({"image": np.ones((2, 9)), "extra": 1}),
+        "image: found shape (2, 9), expected (S, 1, 3, 3)",
+    ),
     (lambda: symnn.checkpoint.save("a", two_inputs(), np.ones(75)), "which specs do not have"),
 ]
 
@@ -426,6 +472,64 @@ def test_a_mistake_in_a_network_that_is_no_chain_is_one_sentence(make: Callable[
     with pytest.raises(symnn.SymnnError) as caught:
         make()
     assert message in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------- sequences of unequal lengths
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mean_squared_error"])
+def test_sequences_of_unequal_lengths_are_together_what_they_are_alone(loss: str) -> None:
+    layers = (symnn.recurrent(2, output="all"), symnn.dense(2))
+    generator, lengths = random(4), np.array([3, 2])
+    x = generator.normal(size=(2, 3, 2))
+    y = generator.integers(2, size=(2, 3)) if "softmax" in loss else generator.normal(size=(2, 3, 2))
+    networks = {which: Network({"time": 3, "features": 2}, layers, loss, steps=which) for which in ("mask", "lengths")}
+    theta = networks["mask"].initial_parameters() + 0.1
+
+    def derived(network: Network, **data: np.ndarray) -> list[np.ndarray]:
+        found = evaluate(network.gradient_graph, {**network.unmerged(theta), **data})
+        return [found[name] for name in network.gradient_graph.outputs]
+
+    parts = []
+    for number, length in enumerate(lengths):
+        alone = Network({"time": int(length), "features": 2}, layers, loss)
+        rows = slice(number, number + 1)
+        parts.append(derived(alone, x=x[rows, :length], y=y[rows, :length]))
+    expected = [sum(n * part for n, part in zip(lengths, each)) / lengths.sum() for each in zip(*parts)]
+    mask = np.arange(3) < lengths[:, None]
+    x[~mask], y[~mask] = 1e3, 1
+    for which, given in (("mask", mask.astype(float)), ("lengths", lengths)):
+        for found, wanted in zip(derived(networks[which], x=x, y=y, **{which: given}), expected):
+            np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_steps_that_count_are_weighed_scored_and_kept(tmp_path: Path) -> None:
+    spec = {
+        "inputs": {"time": 3, "features": 1},
+        "layers": [{"dense": 2}],
+        "loss": "softmax_cross_entropy",
+        "steps": "lengths",
+    }
+    network, generator = Network.from_spec(spec), random(5)
+    x, lengths = generator.normal(size=(30, 3, 1)), 1 + np.arange(30) % 3
+    y = (x[..., 0] > 0).astype(int)
+    with pytest.raises(symnn.DataError, match=r"y: found 'y', expected by name what the loss takes: 'y', 'lengths'"):
+        symnn.train(network, x, y)
+    with pytest.raises(symnn.DataError, match=r"column 3: found 9.0, expected a number from 0 to 3"):
+        symnn.train(network, x, {"y": y, "lengths": np.full(30, 9)})
+    settings = {"optimiser": "adam", "learning_rate": 0.2, "epochs": 40}
+    result = symnn.train(network, x, {"y": y, "lengths": lengths}, settings, progress=False)
+    rows = symnn.training.targets_for(network, result.dataset).test
+    trained = symnn.Checkpoint.of(network, result.theta, result.dataset)
+    hits = trained.evaluated(rows.x).argmax(axis=-1) == rows.y[:, :3]
+    counts = np.arange(3) < rows.y[:, 3:]
+    assert result.test_accuracy == pytest.approx(hits[counts].mean())
+    assert result.test_accuracy > 0.8
+    result.save(tmp_path / "steps.safetensors")
+    assert symnn.load(tmp_path / "steps.safetensors").network == network
+    assert probabilities(trained.evaluated(x), "classes").sum(axis=-1) == pytest.approx(np.ones((30, 3)))
+    with pytest.raises(symnn.SpecError, match=r"steps: found 'mask' for outputs \(feature 2\), expected those of each"):
+        Network(3, (symnn.dense(2),), "softmax_cross_entropy", steps="mask")
 
 
 # ------------------------------------------------------------------------------------------- forms of a training
@@ -579,7 +683,7 @@ def test_an_embedding_of_anything_but_inputs_is_refused() -> None:
 
 
 def test_a_spec_says_shapes_and_reads_back() -> None:
-    for inputs in (3, [1, 4, 4], [2, 9], {"time": 5, "features": 2}, {"time": "any", "features": 2}):
+    for inputs in (3, [1, 4, 4], [2, 9], {"time": 3, "features": 2}, {"time": "any", "features": 2}):
         layers = ["flatten", {"dense": 1}] if isinstance(inputs, list) else [{"dense": 1}]
         spec = symnn.load_spec({"inputs": inputs, "layers": layers, "loss": "mean_squared_error"})
         assert spec.to_dict()["inputs"] == inputs

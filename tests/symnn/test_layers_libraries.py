@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import codegen
+import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn.network import Network
 from symnn.samples import example
@@ -196,3 +197,44 @@ def test_a_layer_is_that_of_the_library(inputs: Any, layers: Any, layer: Any, ru
     data = example(found, generator, 6)
     for one, other in zip(ours(found, theta, data, along), run(layer, found, theta, data, along)):
         np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("loss", "steps"), [("softmax_cross_entropy", "lengths"), ("mean_squared_error", "mask")])
+def test_the_loss_of_the_steps_that_count_and_its_gradient_are_those_of_jax(loss: str, steps: Any) -> None:
+    jax = pytest.importorskip("jax")
+    numpy = jax.numpy
+    layers = (symnn.recurrent(3, output="all"), symnn.dense(2))
+    network = Network({"time": 4, "features": 2}, layers, loss, steps=steps, weighted=steps == "mask")
+    generator = np.random.Generator(np.random.PCG64(0))
+    theta = network.initial_parameters() + 0.1 * generator.normal(size=network.parameter_count)
+    values = example(network, generator, 5)
+    lengths = 4 - np.arange(5) % 4
+    given = lengths if steps == "lengths" else np.arange(4) < lengths[:, None]
+    np.testing.assert_array_equal(values[steps], given)
+
+    def masked(theta: Any) -> Any:
+        p = network.split(theta)
+        states = [numpy.zeros((5, 3))]
+        for t in range(4):
+            states.append(numpy.tanh(values["x"][:, t] @ p["W1"].T + p["b1"] + states[-1] @ p["U1"].T))
+        output, y = numpy.stack(states[1:], axis=1) @ p["W2"].T + p["b2"], values["y"]
+        if loss == "mean_squared_error":
+            each = ((output - y) ** 2).mean(axis=-1)
+        else:
+            each = -numpy.take_along_axis(jax.nn.log_softmax(output), y[..., None], axis=-1)[..., 0]
+        counts = (np.arange(4) < lengths[:, None]) * values.get("w", np.ones(5))[:, None]
+        return (counts * each).sum() / counts.sum()
+
+    with jax.enable_x64(True):
+        expected, slope = jax.value_and_grad(masked)(numpy.asarray(theta))
+    model = network.compile()
+    found, gradient = model.value_and_grad(theta, *(values[variable.name] for variable in network.data))
+    assert found == pytest.approx(float(expected), rel=TOLERANCE)
+    np.testing.assert_allclose(gradient, slope, rtol=TOLERANCE, atol=TOLERANCE)
+    # What padding holds makes no difference at all.
+    padded = np.arange(4) >= lengths[:, None]
+    values["x"][padded], values["y"][padded] = 1e6, 1
+    again = model.value_and_grad(theta, *(values[variable.name] for variable in network.data))
+    assert again[0] == found
+    np.testing.assert_array_equal(again[1], gradient)

@@ -145,7 +145,7 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "a misspelt initialiser": (lambda: dense(3, initialiser="he_norml"), "unknown initialiser 'he_norml'; did you"),
     "no loss": (lambda: Network(2, (dense(1),), None), "loss: found None, expected the name of a loss"),  # type: ignore[arg-type]
     "no loss at all": (lambda: Network(4, [dense(3)]), "Network: loss is missing, expected Network(inputs, layers, lo"),  # type: ignore[call-arg]
-    "no rows": (lambda: LINEAR.compile().objective(), "objective: x, y are missing, expected objective(x, y)"),  # type: ignore[call-arg]
+    "no rows": (lambda: LINEAR.compile().objective(), "objective: x is missing, expected objective(x, y=…)"),  # type: ignore[call-arg]
     "an unknown option": (
         lambda: Dataset.from_arrays(POINTS, POINTS[:, 0], names=["a"]),  # type: ignore[call-arg]
         "from_arrays: unknown argument 'names'; did you mean 'name'? (known: x, y, task, classes, missing, ignore, ",
