@@ -37,6 +37,8 @@ ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
+FEW = 3
+"""Up to so many samples run one after the other with features in lanes."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
@@ -79,7 +81,8 @@ def _for_few_samples(graph: Graph, program: Program) -> Program | None:
     if program.schedule == "unrolled" or not program.samples_in_lanes:
         return None
     found = in_lanes(replace(_loops(graph), target=program.target, dtype=program.dtype), program.native, False)
-    return None if is_mixed(found) else found
+    over = found.samples
+    return None if over is None or is_mixed(found) else _with_samples(found, replace(over, most=FEW))
 
 
 # --- the schedules ----------------------------------------------------------------------------------------------------
