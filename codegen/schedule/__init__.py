@@ -11,6 +11,7 @@ from codegen.cached import once
 from codegen.dtypes import ITEM, Dtype
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import looks_up
 from codegen.ir.unrolling import scalar_equations
 from codegen.passes.hoist import hoist
 from codegen.passes.lookup import without_lookups
@@ -36,6 +37,8 @@ ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
+FEW = 3
+"""Up to so many samples run one after the other with features in lanes."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
@@ -59,7 +62,7 @@ def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABL
 def _suitable(graph: Graph, target: Target, dtype: Dtype) -> Iterator[Program]:
     """The programs of a graph by each schedule that suits it."""
     for name in target.ways:
-        if name != "unrolled" or scalar_equations(graph.equations) <= UNROLLED_STATEMENTS:
+        if name != "unrolled" or _is_short(without_lookups(graph)):
             made = SCHEDULES[name](graph, target, dtype)
             if made is not None:
                 yield _decided(made, target, dtype)
@@ -78,7 +81,8 @@ def _for_few_samples(graph: Graph, program: Program) -> Program | None:
     if program.schedule == "unrolled" or not program.samples_in_lanes:
         return None
     found = in_lanes(replace(_loops(graph), target=program.target, dtype=program.dtype), program.native, False)
-    return None if is_mixed(found) else found
+    over = found.samples
+    return None if over is None or is_mixed(found) else _with_samples(found, replace(over, most=FEW))
 
 
 # --- the schedules ----------------------------------------------------------------------------------------------------
@@ -157,6 +161,12 @@ def _hoisted(graph: Graph) -> Graph:
 @once
 def _loops(graph: Graph) -> Program:
     return _in_phases(merge_sums(turned(_hoisted(graph))), "loops", None, {})
+
+
+def _is_short(graph: Graph) -> bool:
+    """Whether there are few equations of single elements, and no row of a table is read, of which all would be."""
+    tables = any(looks_up(equation, graph.integers) for equation in graph.equations)
+    return not tables and scalar_equations(graph.equations) <= UNROLLED_STATEMENTS
 
 
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:

@@ -147,6 +147,24 @@ def _not_stored(storage: Storage, reference: Expr) -> Iterator[Expr]:
     return (subscript for axis, subscript in enumerate(subscripts(reference)) if axis not in storage.axes)
 
 
+def said_by_data(around: Sequence[Loop]) -> frozenset[Idx]:
+    """The indices of which data say the one value of each lane."""
+    varying: Steps = {}
+    for loop in around:
+        if isinstance(loop.mode, Vector):
+            varying = {loop.index: Integer(1)}
+        elif isinstance(loop.mode, One) and (step := _step(loop.mode.value, varying)) != 0:
+            varying = {**varying, loop.index: step}
+    return frozenset(index for index, step in varying.items() if step == oo)
+
+
+def _step(value: Expr, varying: Steps) -> Expr:
+    """How much more a sum of integers is in each lane than in the one before, ∞ where data say it."""
+    if any(i in varying for reference in references(value) for i in indices(reference)):
+        return oo
+    return Add(*[expand(value).coeff(i) * step for i, step in varying.items()])
+
+
 def is_gathered(program: Program, reference: Expr, lane: Idx) -> bool:
     """Whether a loop over samples in lanes reads an input across its rows, features inside: it copies them first."""
     samples, key = program.samples, subscripts(reference)
@@ -268,7 +286,7 @@ class _Choice:
             elif not isinstance(statement.mode, One):
                 total += statement.passes(UNKNOWN_EXTENT) * (self.in_lanes(statement.body, varying) + 1)
             else:
-                step = Add(*[expand(statement.mode.value).coeff(i) * step for i, step in varying.items()])
+                step = _step(statement.mode.value, varying)
                 inside = {**varying, statement.index: step} if step != 0 else varying
                 total += self.in_lanes(statement.body, inside) + 1
         return total

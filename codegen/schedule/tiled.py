@@ -16,6 +16,7 @@ from sympy.core.basic import Basic
 from codegen.ir.affine import Affine
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
+from codegen.ir.lookups import looks_up
 from codegen.ir.ranges import conjuncts, guard_of, guarded
 from codegen.schedule.cut import sums_of
 from codegen.schedule.factors import parted, uses
@@ -114,7 +115,7 @@ class _SamplesLast:
 
     def equations(self, equation: Equation) -> Iterator[Equation]:
         """What one equation becomes: operands that need a vertex of their own, itself, a copy if it is an output."""
-        kernel = self.over_lanes(equation) or self.summed(equation)
+        kernel = None if looks_up(equation, self.graph.integers) else self.over_lanes(equation) or self.summed(equation)
         if kernel is not None:
             yield from kernel
         else:

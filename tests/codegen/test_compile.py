@@ -27,6 +27,7 @@ from codegen.compiler import Compilation
 from codegen.emit.layout import layout
 from codegen.emit.numba import emit
 from codegen.emit.numpy import numpy_function
+from codegen.emit.vector import nodes
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
 from codegen.runtime.cache import Entry
@@ -579,7 +580,7 @@ def test_the_derivative_of_a_maximum_of_products_is_not_lost() -> None:
         assert np.abs(found).sum() == pytest.approx(2 * 1.3 * np.abs(point["x"]).max())
 
 
-def test_pairs_of_samples_are_left_to_the_readable_code() -> None:
+def test_pairs_of_samples_are_not_tiled() -> None:
     S = codegen.sample_extent()
     s, r, h = Index("s", S), Index("r", S), Index("h", 3)
     x_, K, loss = Variable("x", (S, 3)), Variable("K", (S, S)), Variable("loss")
@@ -588,9 +589,9 @@ def test_pairs_of_samples_are_left_to_the_readable_code() -> None:
         Equation(loss.symbol, sympy.tanh(K[s, s]), Reduction.SUM, (s,)),
     )
     graph = gradient(Graph((x_,), equations, ("loss",)), "loss")
-    values = random_values(graph, samples=5)
+    values = random_values(graph, samples=21)
     for schedule in ("unrolled", "loops", "blas"):
-        assert distance(run(graph, values, schedule=schedule), outputs(graph, values)) <= 1e-12
+        assert distance(run(graph, values, schedule=schedule, emitter="vector"), outputs(graph, values)) <= 1e-12
     with pytest.raises(EmitError, match="over which the samples are independent"):
         codegen.compile(graph, schedule="tiled")
 
@@ -686,11 +687,35 @@ def test_a_function_has_a_signature() -> None:
     assert str(inspect.signature(function)) == "(argument0, rate, *, out=None)"
 
 
-def test_readable_code_says_why_it_runs() -> None:
+def test_readable_code_says_why_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "is_mixed", lambda _: True)
+    reason = "an array that holds vectors in one loop and numbers in another"
+    graph = from_expressions({"e": x**2 + x}, [x])
+    with pytest.warns(codegen.ReadableCodeWarning, match=f"{reason} has no vector form"):
+        function = codegen.compile(graph, cache=False)
+    assert function.report.reason == reason
+    assert f"numba code ({reason} has no vector form)" in str(function.report)
+
+
+def test_a_length_that_no_array_has_is_refused() -> None:
     n = codegen.sample_extent("n")
-    s, t, x, e = codegen.Index("s", n), codegen.Index("t", n), codegen.Variable("x", (n,)), codegen.Variable("e")
-    pairs = codegen.Equation(e.symbol, (x[s] - x[t]) ** 2, codegen.Reduction.SUM, (s, t))
-    with pytest.warns(codegen.ReadableCodeWarning, match="an equation over pairs of samples has no vector form"):
-        function = codegen.compile(codegen.Graph((x,), (pairs,), ("e",)))
-    assert function.report.reason == "an equation over pairs of samples"
-    assert "numba code (an equation over pairs of samples has no vector form)" in str(function.report)
+    i, W = Index("i", n), Variable("W", (2 * n,))
+    graph = Graph((W,), (Equation(Variable("e").symbol, W[i + n] * W[i], Reduction.SUM, (i,)),), ("e",))
+    with pytest.raises(EmitError, match=r"no axis of an input has the length n that W\[2\*n\] is made of"):
+        codegen.compile(graph)
+
+
+@pytest.mark.parametrize("samples", [1, 5, 37])
+def test_two_symbolic_extents_and_pairs_are_vector_code(samples: int) -> None:
+    n, m = codegen.sample_extent("n"), codegen.sample_extent("m")
+    s, r, t = codegen.Index("s", n), codegen.Index("r", n), codegen.Index("t", m - 1)
+    X, h, e = codegen.Variable("X", (n, m)), codegen.Variable("h", (n, m)), codegen.Variable("e")
+    equations = (
+        codegen.Equation(h[s, 0], X[s, 0]),
+        codegen.Equation(h[s, t + 1], sympy.tanh(h[s, t] + X[s, t + 1])),
+        codegen.Equation(e.symbol, (h[s, t] - h[r, t]) ** 2, codegen.Reduction.SUM, (s, r, t)),
+    )
+    graph = gradient(codegen.Graph((X,), equations, ("e",)), "e")
+    values = {"X": np.random.default_rng(samples).normal(size=(samples, 6))}
+    found = codegen.compile(graph, emitter="vector")(**values)
+    assert distance([np.asarray(part) for part in found], outputs(graph, values)) <= 1e-13

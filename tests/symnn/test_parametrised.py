@@ -195,6 +195,11 @@ def test_a_series_without_samples_has_a_gradient_and_an_objective(tmp_path: Path
     assert SERIES.objective(series)(np.array([0.5]))[0] == loss
     symnn.checkpoint.save(tmp_path / "m.safetensors", FIXED, [0.5])  # type: ignore[arg-type]
     assert symnn.load(tmp_path / "m.safetensors").network == FIXED.network
+    pooled = from_expressions({h[j]: a * Sum(x[s, j], s), "loss": Sum(h[j], j)}, [a, x])
+    for inputs in (["x"], []):  # what is predicted is not one row for each
+        found = symnn.Model.from_graph(pooled, ["a"], inputs, output="h" if inputs else None).network
+        symnn.checkpoint.save(tmp_path / "m.safetensors", found, np.array([0.5]))
+        assert symnn.load(tmp_path / "m.safetensors").network == found
 
 
 @pytest.mark.parametrize(("make", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])

@@ -10,7 +10,7 @@ from sympy import Add, Expr, Mul, Symbol
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
-from codegen.schedule.lanes import holds_vectors, lane_of, work
+from codegen.schedule.lanes import holds_vectors, lane_of, said_by_data, work
 from codegen.schedule.line import Line, line
 from codegen.schedule.program import (
     Accumulate,
@@ -206,7 +206,8 @@ def plan(program: Program) -> Plan:
             cell = cell_of(statement.target)
             totals.add(cell)
             fill, outside = fills[cell]
-            if fill.over and lane_of(outside) is None and lane not in indices(statement.target):
+            target = set(indices(statement.target))
+            if fill.over and lane_of(outside) is None and lane not in target and not target & said_by_data(around):
                 sums[cell] = program.storage_of(statement.target).shape
     summed, modes = tuple(_sums(program)), [s.mode for s, _ in placed if isinstance(s, Loop)]
     return Plan(
