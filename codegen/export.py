@@ -108,7 +108,7 @@ def write_object(
     the platform's compilers. Everything else is as for :func:`write_c`.
 
     Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
-    that has no vector form, such as an equation over pairs of samples.
+    that has no vector form.
     """
     request = Request(graph, name, dtype, schedule, pack, constants, example)
     return write_together(directory, object_files(request, triple))

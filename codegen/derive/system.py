@@ -41,6 +41,7 @@ class System(Accumulator):
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
         super().__init__(graph)
         self._keep = frozenset(keep)
+        self._integers = graph.integers
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}
@@ -213,11 +214,12 @@ class System(Accumulator):
     def factor(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
         """A local derivative as a vertex, so that it is computed once for all directions and orders.
 
-        Left as it is if it is a single reference or none. Brackets stay outside, to be carried out.
+        Left as it is if it is a single reference or none. Brackets stay outside, to be carried out; so do those of
+        integers in the data, where a vertex would hold a whole table of zeros for each.
         """
         local = self._with_vertices(local)
         factors = Mul.make_args(local)
-        outside = [f for f in factors if f.is_number or (isinstance(f, equal) and not references(f))]
+        outside = [f for f in factors if f.is_number or (isinstance(f, equal) and self._is_of_integers(f))]
         rest = Mul(*[f for f in factors if f not in outside])
         if is_reference(rest) or not references(rest):
             return local
@@ -226,6 +228,10 @@ class System(Accumulator):
             return Mul(*outside, existing.at(indices(rest)))
         name = self.names.new(f"∂{base_name(equation.target)}/∂{base_name(reference)}")
         return Mul(*outside, self.append(Equation.vertex(name, rest, equation.domain)))
+
+    def _is_of_integers(self, bracket: equal) -> bool:
+        """Whether what it compares are indices and inputs of integers."""
+        return all(base_name(reference) in self._integers for reference in references(bracket))
 
     def _with_vertices(self, expression: Expr) -> Expr:
         """The expression with references in place of what vertices have the value of."""

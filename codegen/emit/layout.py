@@ -8,7 +8,7 @@ from math import prod
 
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Kind, Variable
-from codegen.walk import Extent, is_fixed
+from codegen.walk import Extent, is_fixed, lengths_in
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Layout:
 def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
     """The layout of a graph; ``pack`` maps the name of a flat array to the inputs or outputs it holds.
 
-    Raises :class:`EmitError` for a pack of unknown, mixed, integer or sample-sized variables, and for an array that is
-    an input and an output.
+    Raises :class:`EmitError` for a pack of unknown, mixed, integer or sample-sized variables, for an array that is
+    an input and an output, and for a symbolic extent that is in the lengths of axes but is that of none.
 
     >>> from codegen.ir.graph import Equation
     >>> a, b, c = Variable("a", (2,)), Variable("b"), Variable("c")
@@ -74,6 +74,11 @@ def layout(graph: Graph, pack: Mapping[str, Sequence[str]]) -> Layout:
             raise EmitError(
                 f"the output {variable.name!r} is an input: give the copy a name and an equation of its own"
             )
+    for extent in graph.extents:
+        if not any(extent in variable.shape for variable in graph.inputs):
+            named = next(v for v in graph.inputs if any(extent in lengths_in(n) for n in v.shape))
+            lengths = ", ".join(map(str, named.shape))
+            raise EmitError(f"no axis of an input has the length {extent} that {named.name}[{lengths}] is made of")
     _validate(pack, [v.name for v in (*graph.inputs, *outputs)])
     claimed: set[str] = set()
     slots: list[dict[str, Slot]] = [{}, {}]

@@ -80,9 +80,11 @@ class ValueWriter(ABC):
         return None
 
     def integer_text(self, value: Expr, scope: Scope) -> str:
-        """A sum of indices, lengths and integers."""
+        """A sum of indices, lengths and integers, also of those that are data."""
 
         def factor(part: Expr) -> str:
+            if isinstance(part, Indexed):
+                return self.text_of(part, scope)
             if isinstance(part, Idx):
                 name = self.position(part, scope, Place.INPUT)
                 return f"({name})" if part == self.tile else name

@@ -159,6 +159,11 @@ class Graph(Fields):
         return tuple(found)
 
     @cached_property
+    def integers(self) -> frozenset[str]:
+        """The names of the inputs of integers."""
+        return frozenset(variable.name for variable in self.inputs if variable.kind == "integer")
+
+    @cached_property
     def index_names(self) -> frozenset[str]:
         """The names of all indices in use."""
         return frozenset(i.name for e in self.equations for i in e.domain)

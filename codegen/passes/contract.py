@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -13,6 +13,7 @@ from sympy import Expr, Idx, Mul
 from codegen.functions import equal
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Reduction
+from codegen.ir.lookups import lookup
 from codegen.ir.summation import Summand
 from codegen.walk import fresh_names, indices, is_leaf, references, samples_first, size
 
@@ -45,7 +46,7 @@ def contract(graph: Graph) -> Graph:
         step
         for equation in graph.equations
         for part in _without_brackets(equation, names)
-        for step in _steps(part, names)
+        for step in _to_rows(part, names, graph.integers)
     )
 
 
@@ -61,6 +62,25 @@ def _without_brackets(equation: Equation, names: Iterator[str]) -> Iterator[Equa
     total = over(next(names), samples_first(i for i in equation.domain if i in free))
     yield Equation.total(total, Summand(body, equation.reduced))
     yield Equation(equation.target, Mul(*apart, total))
+
+
+def _to_rows(equation: Equation, names: Iterator[str], integers: Collection[str]) -> Iterator[Equation]:
+    """A sum that is added to the elements that data say stays one of what is added, itself summed before."""
+    said = next((i for i in equation.free if equation.is_sum and lookup(equation.body, i, integers)), None)
+    if said is None:
+        yield from _steps(equation, names)
+        return
+    factors = Mul.make_args(equation.body)
+    brackets = [factor for factor in factors if said in indices(factor)]
+    rest, over_rows = Mul(*[f for f in factors if f not in brackets]), {i for b in brackets for i in indices(b)}
+    before = tuple(i for i in equation.reduced if i not in over_rows)
+    if before:
+        own = indices(rest)
+        target = over(next(names), samples_first(i for i in equation.domain if i in own and i not in before))
+        yield from _steps(Equation.total(target, Summand(rest, before)), names)
+        left = tuple(i for i in equation.reduced if i not in before)
+        equation = Equation.over(equation.target, Mul(*brackets, target), Reduction.SUM, left)
+    yield equation
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from sympy import Expr, Idx, Mul
 
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import looks_up
 from codegen.schedule.factors import is_whole, parted
 from codegen.schedule.program import Contract
 from codegen.walk import fresh_names, samples_first, size, subscripts
@@ -23,7 +24,8 @@ def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Contract]]:
     products: dict[Cell, Contract] = {}
     for equation in graph.equations:
         # A step of a scan needs the steps before it, which a product of whole arrays would not wait for.
-        sides = None if equation.cell in graph.scans else _sides(equation)
+        # What the data say is a row of a table, not a product with it.
+        sides = None if equation.cell in graph.scans or looks_up(equation, graph.integers) else _sides(equation)
         if sides is None:
             equations.append(equation)
             continue

@@ -7,13 +7,13 @@ They belong to one machine; what is decided by them are ratios, which differ les
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import ceil, log2, prod
 
-from sympy import Expr, Idx, Integer
+from sympy import Expr, Idx, Integer, oo
 
 from codegen.dtypes import ITEM
-from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, steps_of, work
+from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, said_by_data, steps_of, work
 from codegen.schedule.program import (
     Accumulate,
     Contract,
@@ -108,11 +108,12 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
                 done = work(statement)
+                said = said_by_data(around)
                 found[f"{kind}_function"] += done.functions * number
                 found["external_function"] += done.calls * number * (1 if lane is None else native)
                 found[f"{kind}_operation"] += (done.operations + isinstance(statement, Accumulate)) * number
                 for reference in done.moved:
-                    if (move := _move(program, reference, lane)) is not None:
+                    if (move := _move(program, reference, lane, said)) is not None:
                         found[move if move == "gathered" else f"{kind}_operation"] += number * (
                             native if move == "gathered" else 1
                         )
@@ -139,14 +140,15 @@ def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
     return rows * columns * (products * each * ceil(samples / native) + tiles * ACROSS / native)
 
 
-def _move(program: Program, reference: Expr, lane: Idx | None) -> str | None:
-    """How a vertex is loaded or stored; None for one that stays in a register."""
+def _move(program: Program, reference: Expr, lane: Idx | None, said: Collection[Idx]) -> str | None:
+    """How a vertex is loaded or stored, ``said`` the indices that data say; None for one that stays in a register."""
     storage = program.storage_of(reference)
     if storage.place is Place.LOCAL:
         return None
     if lane is None or is_gathered(program, reference, lane):
         return "moved"
-    steps = steps_of([subscripts(reference)[axis] for axis in storage.axes], {lane: Integer(1)})
+    varying = {lane: Integer(1), **dict.fromkeys(said, oo)}
+    steps = steps_of([subscripts(reference)[axis] for axis in storage.axes], varying)
     return "moved" if not any(steps) or (not any(steps[:-1]) and abs(steps[-1]) == 1) else "gathered"
 
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
-from sympy import Expr, Idx
+from sympy import Add, Expr, Idx
 
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
-from codegen.schedule.scan import Steps, sources, steps_of_scan, units
+from codegen.schedule.scan import Steps, sources, steps_of_scan
+from codegen.schedule.units import units
 from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
@@ -37,9 +39,15 @@ def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Par
 
 def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
     """The statements of one equation inside loops over some of its target's indices."""
-    order = _loop_order([*indices(equation.target), *equation.reduced])
+    order = _loop_order(graph, equation)
     remaining = tuple(i for i in order if i not in outer)
-    return tuple(_level([_Item(equation, equation.target, equation.body, remaining, equation.reduced)], graph, whole))
+    return tuple(
+        _level(
+            [_Item(equation, equation.target, equation.body, remaining, equation.reduced, integers=graph.integers)],
+            graph,
+            whole,
+        )
+    )
 
 
 def is_local(target: Expr, remaining: Sequence[Idx]) -> bool:
@@ -62,6 +70,8 @@ class _Item:
     reducing: bool = False
     scans: tuple[Steps, ...] = ()
     """The loops over the steps of the scan that it is in, from the outside in."""
+    integers: frozenset[str] = frozenset()
+    """The inputs of integers."""
     range: tuple[Affine, ...] = ()
     """For a sum over the steps of a scan that it is not in: what is at least 0 where it has terms."""
 
@@ -104,11 +114,22 @@ class _Item:
             if not any(steps.is_other_step(reference) for steps in passed):
                 yield from ((reference, cell) for cell in self.sources.get(base_name(reference), ()))
 
+    def terms(self) -> tuple[_Item, ...]:
+        """The terms that are added to elements which the data say, each by itself; anything else as it is."""
+        terms = Add.make_args(self.body)
+        if len(terms) == 1 or not self.reducing or not self.remaining:
+            return (self,)
+        apart = is_told(self.body, self.remaining[0], self.integers)
+        return tuple(replace(self, body=term) for term in terms) if apart else (self,)
+
     def selection(self) -> Selection | None:
         """The one value of the next loop's index at which it adds anything, if the loops around say which."""
-        if not self.equation.is_sum or not self.remaining or self.remaining[0] not in self.reduced:
+        if not self.equation.is_sum or not self.remaining:
             return None
-        found = selected(self.body, self.remaining[0])
+        index = self.remaining[0]
+        found = selected(self.body, index) if index in self.reduced else None
+        if found is None and (self.reducing or index in self.reduced):
+            found = lookup(self.body, index, self.integers)
         return found if found is not None and not set(indices(found.value)) & set(self.remaining) else None
 
     def renamed(self, old: Idx, new: Idx) -> _Item:
@@ -143,17 +164,26 @@ def _items(graph: Graph, unit: Sequence[Equation]) -> Iterator[_Item]:
 def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) -> Iterator[_Item]:
     for equation in unit:
         form = scans[-1].equations[equation.cell] if scans else equation
-        order, read = _loop_order(form.domain), sources(graph, equation)
-        yield _Item(equation, form.target, form.body, order, form.reduced, read, scans=scans)
+        order, read = _loop_order(graph, form), sources(graph, equation)
+        # A sum that the steps add to has been begun before them.
+        begun = bool(scans) and scans[-1].index in form.reduced
+        yield _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
 
 
-def _loop_order(domain: Sequence[Idx]) -> tuple[Idx, ...]:
-    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values."""
-    return tuple(sorted(domain, key=lambda i: (not is_sample(i), extent(i) == 1)))
+def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
+    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values.
+
+    Inside of them all is what the data say; where they say which element is added to, the sum is outside.
+    """
+    said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
+    outside = equation.reduced if set(said) & set(equation.free) else ()
+    domain = [*(i for i in equation.domain if i not in said), *said]
+    order = sorted(domain, key=lambda i: (i in said, not is_sample(i), i not in outside, extent(i) == 1))
+    return tuple(dict.fromkeys(order))
 
 
 def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[Statement]:
-    for cluster in _clusters(items):
+    for cluster in _clusters([part for item in items for part in item.terms()]):
         if cluster.index is None:
             for item in cluster.items:
                 yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
@@ -162,7 +192,7 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
         for item in cluster.items:
             reducing = cluster.index in item.reduced
             if reducing and not item.reducing:
-                yield Fill(item.equation, item.target, tuple(i for i in item.remaining if i in indices(item.target)))
+                yield Fill(item.equation, item.target, tuple(i for i in indices(item.target) if i in item.remaining))
             chosen = None if cluster.only is None else item.selection()  # a step of a scan is for others too
             body = item.body if chosen is None else chosen.body
             inner.append(replace(item.entered(cluster.index), body=body, reducing=item.reducing or reducing))

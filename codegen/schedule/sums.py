@@ -8,13 +8,14 @@ from collections.abc import Collection
 from sympy import Add, Expr, Idx
 
 from codegen.ir.graph import Cell, Equation, Graph, Reduction
+from codegen.ir.lookups import looks_up
 from codegen.walk import base_name, is_reference, subscripts
 
 
 def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
     """Write a + b, where a and b are sums over the same indices that nobody else reads, as one sum of both bodies.
 
-    Sums in ``keep`` stay as they are.
+    Sums in ``keep`` stay as they are. Those whose terms the data say become one with others of the kind.
 
     >>> from codegen.ir.graph import Index, Variable
     >>> i, x, y, a, b, c = Index("i", 3), Variable("x", (3,)), Variable("y", (3,)), *map(Variable, "abc")
@@ -44,6 +45,10 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
             reduced = {one.reduced for one in sums if one is not None}
             if len(reduced) == 1:
                 parts = [one.at(term) for term, one in zip(terms, sums) if one is not None]
-                found[equation.cell] = Equation(equation.target, Add(*parts), Reduction.SUM, next(iter(reduced)))
-                merged.update(one.cell for one in sums if one is not None)
+                new = Equation(equation.target, Add(*parts), Reduction.SUM, next(iter(reduced)))
+                if {looks_up(one, graph.integers) for one in sums if one is not None} == {
+                    looks_up(new, graph.integers)
+                }:
+                    found[equation.cell] = new
+                    merged.update(one.cell for one in sums if one is not None)
     return graph.with_equations(found.get(e.cell, e) for e in graph.equations if e.cell not in merged)

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
 
-from codegen.ir.affine import affine
+from codegen.ir.affine import affine, data_of
 from codegen.ir.reduction import Reduction
 from codegen.walk import base_name, subscripts
 from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
@@ -156,14 +156,15 @@ class Script(ABC):
         return Factor(text, binding, Rank.DERIVATIVE if derivative else Rank.REFERENCE)
 
     def subscript(self, index: Expr) -> str:
-        """One subscript: an index, an integer, or a sum of them, what is added first."""
+        """One subscript: an index, an integer, one that is read, or a sum of them, what is added first."""
         if isinstance(index, Idx):
             return self.plain(index.name)
-        form = affine(index)
+        data, form = data_of(index) or (None, affine(index))
         if form is None or index.is_number:
             return str(index)
         number, lengths = form.constant.as_coeff_Add()
-        terms = [(factor, self.plain(index.name)) for index, factor in form.coefficients]
+        terms = [] if data is None else [(1, self.reference(data).text)]
+        terms += [(factor, self.plain(index.name)) for index, factor in form.coefficients]
         terms += [(factor, self.plain(n.name)) for n, factor in lengths.as_coefficients_dict().items() if lengths != 0]
         written = [(f > 0, name if abs(f) == 1 else self.product([str(abs(f)), name])) for f, name in terms]
         written += [(number > 0, str(abs(number)))] if number else []

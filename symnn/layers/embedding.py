@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydantic import Field
-from sympy import Integer
 
 from codegen import Index
-from codegen.functions import equal, select
 from symnn.choices import ActivationLike
 from symnn.errors import SpecError
 from symnn.given import called, whole_number
@@ -43,9 +41,8 @@ class Embedding(Layer):
     def write(self, place: Place, x: Value) -> Value:
         if x.variable.kind != "integer":  # of which it would silently make zeros
             raise SpecError("embedding: found real numbers, expected the integers of inputs: it has to come first")
-        row, feature = Index("v", self.vocabulary), Index(f"d{place.number}", self.embedding)
-        body = select(equal(x.here, row), place.parameters["E"][row, feature], Integer(0))
-        return place.sum("a", (*x.indices, feature), body, [row])
+        feature = Index(f"d{place.number}", self.embedding)
+        return place.map("a", (*x.indices, feature), place.parameters["E"][x.here, feature])
 
 
 @called(SpecError)

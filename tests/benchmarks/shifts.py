@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -634,6 +634,30 @@ def differences_of(given: Mapping[str, Any]) -> Any:
     return ((x[1:] - x[:-1]) ** 2).sum()
 
 
+def slices_arrays(n: int) -> Arrays:
+    rng = np.random.default_rng(6)
+    return {"W": rng.normal(size=(8, 2 * n)), "v": rng.normal(size=n)}
+
+
+def slices_graph(extent: Any) -> Graph:
+    """Σ v[i]·(W[w, i + n] − W[w, i])² of eight rows, as it is read from a formula."""
+    from sympy import Sum
+
+    import codegen
+    from codegen import Index, Variable
+
+    W, v = Variable("W", (8, 2 * extent)), Variable("v", (extent,))
+    w, i = Index("w", 8), Index("i", extent)
+    body = v[i] * (W[w, i + extent] - W[w, i]) ** 2
+    return codegen.from_expressions({"loss": Sum(body, (w, 0, 7), (i, 0, extent - 1))}, [W, v])
+
+
+def slices_of(given: Mapping[str, Any]) -> Any:
+    W, v = given["W"], given["v"]
+    n = v.shape[0]
+    return (v * (W[:, n:] - W[:, :n]) ** 2).sum()
+
+
 ROWS = (
     convolutional("K", "digits 8×8, two convolutions, batch 64", 4, digits, 8, DIGITS),
     convolutional("L", "LeNet-5 on 28×28, batch 64", 3, lenet, 28, LENET),
@@ -661,6 +685,16 @@ ROWS = (
         partial(differences_graph, 2500),
         differences_of,
         differences_of,
+    ),
+    Row(
+        "S",
+        "slices W[w, i + n] of 8 rows, n = 500",
+        1,
+        partial(slices_arrays, 500),
+        ("W",),
+        partial(slices_graph, 500),
+        slices_of,
+        slices_of,
     ),
 )
 
@@ -740,11 +774,11 @@ def sizes(rows: Mapping[str, Row]) -> list[dict[str, str]]:
     ]
 
 
-def symbolic_differences(n: int) -> Row:
+def of_symbolic_length(row: Row, graph: Callable[[Any], Graph]) -> Row:
+    """The same row, its length one of each call."""
     from codegen import sample_extent
 
-    graph = partial(differences_graph, sample_extent("n"))
-    return Row("S", "symbolic", 1, partial(differences_arrays, n), ("x",), graph)
+    return replace(row, graph=partial(graph, sample_extent("n")))
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
@@ -783,7 +817,12 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         say(table(lines))
         say("\nThe same recurrence of few and of many steps, the same formula of integer and of symbolic length.\n")
         steps = {f"LSTM 16-32 of {n:,} steps": lstm("M", 1, 16, 32, n, 4) for n in (30, 3000)}
-        lengths = {"Σ(x[i+1] − x[i])², n = 2,500": ROWS[-1], "of symbolic length": symbolic_differences(2500)}
+        lengths = {
+            "Σ(x[i+1] − x[i])², n = 2,500": ROWS[-2],
+            "of symbolic length": of_symbolic_length(ROWS[-2], differences_graph),
+            "slices W[w, i + n], n = 500": ROWS[-1],
+            "slices of symbolic length": of_symbolic_length(ROWS[-1], slices_graph),
+        }
         say(table(sizes({**steps, **lengths})))
     return int(failed)
 

@@ -115,6 +115,17 @@ def sums() -> Graph:
     return gradient(graph, "p", ["x"]).with_outputs(*graph.outputs, "dp/dx")
 
 
+def rows_of_a_table() -> Graph:
+    """Steps of rows of a table, through a layer that mixes them, and the gradient by the table."""
+    E, W, y = Variable("E", (40, 5)), Variable("W", (7, 5)), Variable("y", (S, 3), "integer", 40)
+    z, loss, t = Variable("z", (S, 3, 7)), Variable("loss"), Index("t", 3)
+    equations = (
+        Equation(z[s, t, j], W[j, i] * E[y[s, t], i], Reduction.SUM, (i,)),
+        Equation(loss.symbol, sympy.tanh(z[s, t, j]) * (t + 1), Reduction.SUM, (s, t, j)),
+    )
+    return derived(Graph((E, W, y), equations, ("loss",)))
+
+
 def empty() -> Graph:
     """An output that is an input, one that is a number, and an input that nobody reads."""
     a, b = Variable("a"), Variable("b", (3,))
@@ -150,6 +161,7 @@ GRAPHS: Mapping[str, Graph] = {
     "the largest of a row": largest(),
     "products": products(),
     "sums": sums(),
+    "rows of a table": rows_of_a_table(),
     "empty": empty(),
     "hostile": hostile(),
     **{f"selected: {case}": selected(case) for case in PRUNED},
@@ -158,6 +170,7 @@ SCHEDULES = {
     "2-5-3": ("unrolled", "loops"),
     "gelu": ("loops",),
     "sums": ("loops",),
+    "rows of a table": ("tiled", "loops"),
     "conditions": ("loops", "unrolled"),
     "selected: one sample": ("loops",),
 }

@@ -9,6 +9,7 @@ import math
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from codegen.compiler import Compilation
 from codegen.emit.layout import layout
 from codegen.emit.numba import emit
 from codegen.emit.numpy import numpy_function
+from codegen.emit.vector import nodes
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
 from codegen.runtime.cache import Entry
@@ -71,11 +73,23 @@ NETWORKS = {
 }
 
 
+@cache
+def gradient_of(name: str) -> Graph:
+    return gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+
+
 EVERY_WAY = "2-5-3"
 """The network that the quick suite compiles by every schedule, as readable code in tiles; of readable loops
 test_transformations_compiled has one."""
 LARGE = "20-17-13-3, large enough for BLAS"
 """It compiles that one as vectors by every schedule, and the others as ``blas`` vectors."""
+
+
+MUCH_ALIKE = {
+    *("silu", "elu"),
+    *(f"ending {ending.__name__}" for ending in ENDINGS if ending.__name__ != "hinge"),
+}
+"""Networks that the quick suite compiles by no schedule: each differs from one that it does in a function."""
 
 
 def ways() -> list[object]:
@@ -89,16 +103,17 @@ def ways() -> list[object]:
                 if emitter == "numba" and schedule != "loops" and name not in (EVERY_WAY, LARGE):
                     continue  # random graphs go through these too, and most of a network is the same in all of them
                 quick = name == EVERY_WAY and (emitter == "vector" or schedule == "tiled")
-                quick |= (schedule, emitter) == ("blas", "vector")
+                quick |= (schedule, emitter) == ("blas", "vector") and name not in MUCH_ALIKE
                 quick |= name == LARGE and emitter == "vector"
-                marks = () if quick else (pytest.mark.slow,)
+                of_values = () if name == EVERY_WAY else (pytest.mark.values,)
+                marks = of_values if quick else (pytest.mark.slow,)
                 found.append(pytest.param(name, schedule, emitter, marks=marks))
     return found
 
 
 @pytest.mark.parametrize(("name", "schedule", "emitter"), ways())
 def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str, emitter: str) -> None:
-    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    graph = gradient_of(name)
     values = random_values(graph, samples=7)
     emitter = "auto" if name == "ending hinge" and emitter == "vector" else emitter  # the derivative of a maximum
     assert distance(run(graph, values, schedule=schedule, emitter=emitter), outputs(graph, values)) <= 1e-12
@@ -106,7 +121,7 @@ def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str,
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_numpy_emitter_agrees(name: str) -> None:
-    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    graph = gradient_of(name)
     values = random_values(graph, samples=5)
     found = numpy_function(graph)(*[values[v.name] for v in graph.inputs])
     assert distance(found, outputs(graph, values)) <= 1e-12
@@ -114,7 +129,7 @@ def test_the_numpy_emitter_agrees(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["2-5-3", "20-17-13-3, large enough for BLAS", "gelu"])
 def test_float32_is_within_rounding_of_float64(name: str) -> None:
-    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    graph = gradient_of(name)
     values = random_values(graph, samples=7)
     single = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in values.items()}
     found = run(graph, single, dtype="float32")
@@ -565,7 +580,7 @@ def test_the_derivative_of_a_maximum_of_products_is_not_lost() -> None:
         assert np.abs(found).sum() == pytest.approx(2 * 1.3 * np.abs(point["x"]).max())
 
 
-def test_pairs_of_samples_are_left_to_the_readable_code() -> None:
+def test_pairs_of_samples_are_not_tiled() -> None:
     S = codegen.sample_extent()
     s, r, h = Index("s", S), Index("r", S), Index("h", 3)
     x_, K, loss = Variable("x", (S, 3)), Variable("K", (S, S)), Variable("loss")
@@ -574,9 +589,9 @@ def test_pairs_of_samples_are_left_to_the_readable_code() -> None:
         Equation(loss.symbol, sympy.tanh(K[s, s]), Reduction.SUM, (s,)),
     )
     graph = gradient(Graph((x_,), equations, ("loss",)), "loss")
-    values = random_values(graph, samples=5)
+    values = random_values(graph, samples=21)
     for schedule in ("unrolled", "loops", "blas"):
-        assert distance(run(graph, values, schedule=schedule), outputs(graph, values)) <= 1e-12
+        assert distance(run(graph, values, schedule=schedule, emitter="vector"), outputs(graph, values)) <= 1e-12
     with pytest.raises(EmitError, match="over which the samples are independent"):
         codegen.compile(graph, schedule="tiled")
 
@@ -672,11 +687,35 @@ def test_a_function_has_a_signature() -> None:
     assert str(inspect.signature(function)) == "(argument0, rate, *, out=None)"
 
 
-def test_readable_code_says_why_it_runs() -> None:
+def test_readable_code_says_why_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "is_mixed", lambda _: True)
+    reason = "an array that holds vectors in one loop and numbers in another"
+    graph = from_expressions({"e": x**2 + x}, [x])
+    with pytest.warns(codegen.ReadableCodeWarning, match=f"{reason} has no vector form"):
+        function = codegen.compile(graph, cache=False)
+    assert function.report.reason == reason
+    assert f"numba code ({reason} has no vector form)" in str(function.report)
+
+
+def test_a_length_that_no_array_has_is_refused() -> None:
     n = codegen.sample_extent("n")
-    s, t, x, e = codegen.Index("s", n), codegen.Index("t", n), codegen.Variable("x", (n,)), codegen.Variable("e")
-    pairs = codegen.Equation(e.symbol, (x[s] - x[t]) ** 2, codegen.Reduction.SUM, (s, t))
-    with pytest.warns(codegen.ReadableCodeWarning, match="an equation over pairs of samples has no vector form"):
-        function = codegen.compile(codegen.Graph((x,), (pairs,), ("e",)))
-    assert function.report.reason == "an equation over pairs of samples"
-    assert "numba code (an equation over pairs of samples has no vector form)" in str(function.report)
+    i, W = Index("i", n), Variable("W", (2 * n,))
+    graph = Graph((W,), (Equation(Variable("e").symbol, W[i + n] * W[i], Reduction.SUM, (i,)),), ("e",))
+    with pytest.raises(EmitError, match=r"no axis of an input has the length n that W\[2\*n\] is made of"):
+        codegen.compile(graph)
+
+
+@pytest.mark.parametrize("samples", [1, 5, 37])
+def test_two_symbolic_extents_and_pairs_are_vector_code(samples: int) -> None:
+    n, m = codegen.sample_extent("n"), codegen.sample_extent("m")
+    s, r, t = codegen.Index("s", n), codegen.Index("r", n), codegen.Index("t", m - 1)
+    X, h, e = codegen.Variable("X", (n, m)), codegen.Variable("h", (n, m)), codegen.Variable("e")
+    equations = (
+        codegen.Equation(h[s, 0], X[s, 0]),
+        codegen.Equation(h[s, t + 1], sympy.tanh(h[s, t] + X[s, t + 1])),
+        codegen.Equation(e.symbol, (h[s, t] - h[r, t]) ** 2, codegen.Reduction.SUM, (s, r, t)),
+    )
+    graph = gradient(codegen.Graph((X,), equations, ("e",)), "e")
+    values = {"X": np.random.default_rng(samples).normal(size=(samples, 6))}
+    found = codegen.compile(graph, emitter="vector")(**values)
+    assert distance([np.asarray(part) for part in found], outputs(graph, values)) <= 1e-13

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from sympy import Idx, IndexedBase, Sum, Symbol, sin
+from sympy import Expr, Idx, IndexedBase, Sum, Symbol, exp, sin
 
 import codegen
-from codegen import Equation, Graph, GraphError, Variable, from_expressions
+from codegen import Equation, Graph, GraphError, Reduction, Variable, from_expressions
 from codegen.emit.numpy import numpy_function
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
+from codegen.passes.lookup import without_lookups
+from codegen.schedule import schedule as scheduled
+from codegen.schedule.lanes import said_by_data
+from codegen.schedule.program import Accumulate, One, walk
+from codegen.schedule.target import PORTABLE
 from tests.codegen.derivatives import by_complex_step
 from tests.codegen.networks import distance
+
+pytestmark = pytest.mark.values
 
 S, d = Symbol("S"), Idx("d", 2)
 s, k = Idx("s", S), Idx("k", 2)
@@ -66,6 +74,112 @@ def test_the_gradient_is_a_sum_over_what_reads_a_row() -> None:
     derived = codegen.optimise(codegen.gradient(graph_of("a row"), "L", ["E"]))[0]
     rows = [str(equation) for equation in derived.equations if equation.is_sum]
     assert rows[1:] == ["q1[i0, i1] = Σ_s cos(E[y[s], i1])*equal(i0, y[s])*z[s, i1]"]
+
+
+N, ROWS, D = codegen.sample_extent(), 40, 6
+n, f, t, h = Idx("n", N), Idx("f", D), Idx("t", 3), Idx("h", 8)
+table, weights, mixing = Variable("E", (ROWS, D)), Variable("w", (D,)), Variable("W", (8, D))
+g, narrow, pair = Idx("g", 2), Variable("E", (ROWS, 2)), Variable("w", (2,))
+label, steps = Variable("y", (N,), "integer", ROWS), Variable("y", (N, 3), "integer", ROWS)
+below, mixed, loss = Variable("y", (N,), "integer", ROWS - 1), Variable("z", (N, 8)), Variable("L")
+
+
+def summed(body: Expr, *over: Idx) -> Equation:
+    return Equation(loss.symbol, body, Reduction.SUM, over)
+
+
+LONG: dict[str, tuple[tuple[Variable, ...], tuple[Equation, ...]]] = {
+    "rows": ((table, weights, label), (summed((table[label[n], f] * weights[f]) ** 2, n, f),)),
+    "rows beside each other": (
+        (table, weights, below),
+        (summed(sin(table[below[n] + 1, f] * table[below[n], f]) * weights[f], n, f),),
+    ),
+    "rows of steps": ((table, weights, steps), (summed(sin(table[steps[n, t], f]) * weights[f], n, t, f),)),
+    "short rows": ((narrow, pair, label), (summed(sin(exp(narrow[label[n], g]) * pair[g]), n, g),)),
+    "rows of a product": (
+        (table, mixing, label),
+        (Equation(mixed[n, h], mixing[h, f] * table[label[n], f], Reduction.SUM, (f,)), summed(sin(mixed[n, h]), n, h)),
+    ),
+}
+"""Inputs and equations."""
+
+
+def long_values(graph: Graph, samples: int = 21) -> dict[str, np.ndarray]:
+    """Random numbers, of the rows some several times."""
+    generator = np.random.default_rng(5)
+    shapes = {v: tuple(m if isinstance(m, int) else samples for m in v.shape) for v in graph.inputs}
+    return {
+        v.name: 4 * generator.integers(0, 10, shape) % ROWS if v.kind == "integer" else generator.normal(size=shape)
+        for v, shape in shapes.items()
+    }
+
+
+def long(case: str) -> Graph:
+    inputs, equations = LONG[case]
+    return Graph(inputs, equations, ("L",))
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_rows_of_a_long_table_are_read_and_added_to(case: str) -> None:
+    graph = codegen.gradient(long(case), "L", [variable.name for variable in LONG[case][0][:2]])
+    values = long_values(graph)
+    expected = [evaluate(graph, values)[name] for name in graph.outputs]
+    for schedule in ("loops", "tiled"):
+        function = codegen.compile(graph, schedule=schedule, emitter="vector")  # type: ignore[arg-type]
+        assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
+
+
+def test_the_readable_program_reads_and_adds_to_rows() -> None:
+    graph = codegen.gradient(long("rows beside each other"), "L", ["E"])
+    values = long_values(graph)
+    function = codegen.compile(graph, schedule="loops", emitter="numba")
+    expected = [evaluate(graph, values)[name] for name in graph.outputs]
+    assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_a_table_is_not_gone_through(case: str) -> None:
+    graph = codegen.optimise(codegen.gradient(long(case), "L", ["E"]))[0]
+    statements = list(walk(scheduled(graph, "loops").statements))
+    loops = [loop for _, around in statements for loop in around if loop.index.upper + 1 == ROWS]
+    assert loops
+    assert all(isinstance(loop.mode, One) for loop in loops)
+
+
+def test_rows_are_added_to_with_features_in_lanes_and_with_samples_in_lanes() -> None:
+    said = set[bool]()
+    for case in ("rows", "short rows"):
+        graph = codegen.optimise(codegen.gradient(long(case), "L", ["E"]))[0]
+        placed = walk(scheduled(graph, "loops", replace(PORTABLE, vectors=True)).statements)
+        said |= {bool(said_by_data(a)) for s, a in placed if isinstance(s, Accumulate) and "dL/dE" in str(s.target)}
+    assert said == {False, True}
+
+
+def test_second_derivatives_have_no_vertex_for_all_rows_of_all_samples() -> None:
+    graph = codegen.hvp(long("rows of a product"), "L", ["E"])
+    assert max(len(variable.shape) for variable in graph.variables.values()) == 2
+
+
+def test_second_derivatives_of_rows() -> None:
+    graph = codegen.hvp(long("rows of a product"), "L", ["E"])
+    values = long_values(graph)
+    found = codegen.compile(graph)(**values)
+    assert distance([np.asarray(part) for part in found], [evaluate(graph, values)[n] for n in graph.outputs]) <= 1e-13
+
+
+def test_rows_are_added_to_in_one_order_for_any_number_of_threads() -> None:
+    graph = codegen.gradient(long("rows of a product"), "L", ["E", "W"])
+    values = long_values(graph, 20_000)
+    one, two = (codegen.compile(graph, threads=threads)(**values) for threads in (1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two))
+
+
+def test_what_several_equations_read_is_looked_up_once() -> None:
+    again = Equation(Variable("k").symbol, table[label[n], f] ** 2, Reduction.SUM, (n, f))
+    graph = Graph((table, mixing, label), (*long("rows of a product").equations, again), ("L", "k"))
+    assert [str(e) for e in without_lookups(graph).equations if "equal" in str(e)] == [
+        "l1[n, f] = Σ_j equal(y[n], j)*E[j, f]"
+    ]
 
 
 T, i = Variable("T", (5,)), Idx("i", 3)

@@ -35,6 +35,9 @@ def lines(statements: Sequence[Statement], depth: int = 0) -> Iterator[str]:
                 yield f"{'  ' * depth}{statement.target} {word}"
 
 
+E, V, place = Variable("E", (50, 3)), Variable("V", (50, 2)), Variable("place", (S,), "integer", 50)
+row, few = Index("row", 50), Index("few", 3)
+
 NESTS: dict[str, tuple[list[Variable], list[Equation], str]] = {
     "maps over one range share a loop": (
         [x],
@@ -55,6 +58,21 @@ NESTS: dict[str, tuple[list[Variable], list[Equation], str]] = {
         [x],
         [total(m.symbol, x[i], i), total(n.symbol, x[j] ** 2, j)],
         "m = 0 | n = 0 | i: | m += | n +=",
+    ),
+    "a row that the data say is read where it is": (
+        [E, place],
+        [total(U[s, h], equal(place[s], row) * E[row, h], row)],
+        "s: | h: | U[s, h] = 0 | row = place[s]: | U[s, h] += | U[s, h] stored",
+    ),
+    "a row that the data say is added to where it is": (
+        [X, place],
+        [total(V[row, d], equal(row, place[s]) * X[s, d], s)],
+        "V[row, d] = 0 | s: | d: | row = place[s]: | V[row, d] +=",
+    ),
+    "one of a few is told by its bracket": (
+        [U, place],
+        [total(m.symbol, equal(few, place[s]) * U[s, few], s, few)],
+        "m = 0 | s: | few: | m +=",
     ),
     "numbers come before the loops that do not need them": (
         [x, t],

@@ -25,7 +25,7 @@ from codegen.ir.constants import as_float
 from codegen.schedule.cut import is_guard, is_sum_of_indices
 from codegen.schedule.lanes import is_mixed
 from codegen.schedule.program import Program
-from codegen.walk import is_leaf, is_sample, postorder
+from codegen.walk import is_leaf, postorder
 
 _Of = Callable[[Basic], Value]
 
@@ -58,9 +58,6 @@ def obstacle(program: Program) -> str | None:
     missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
     if missing is not None:
         return missing
-    # A loop over one symbolic extent would lie inside the lanes of another.
-    if any(sum(map(is_sample, equation.domain)) > 1 for equation in program.graph.equations):
-        return "an equation over pairs of samples"
     return "an array that holds vectors in one loop and numbers in another" if is_mixed(program) else None
 
 

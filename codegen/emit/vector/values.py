@@ -25,15 +25,19 @@ class Value:
 
 @dataclass(frozen=True)
 class Counter:
-    """The value of a loop index in the first lane, and how much more it is in each that follows: 0 for a scalar."""
+    """The value of a loop index in the first lane, and how much more it is in each that follows: 0 for a scalar.
+
+    Where integers in the data say it, it is ``each``, a vector with the value of every lane.
+    """
 
     base: ir.Value
     step: ir.Value | int = 0
+    each: ir.Value | None = None
 
     @property
     def lanes(self) -> bool:
         """Whether it differs from lane to lane."""
-        return not (isinstance(self.step, int) and self.step == 0)
+        return self.each is not None or not (isinstance(self.step, int) and self.step == 0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ class Address:
     stride: ir.Value | int
     whole: bool
     """Whether a whole vector may be read and written there, whatever the number of lanes that count."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the values of the lanes are kept that lie where data say: a vector of pointers."""
+
+    pointers: ir.Value
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.contraction import steps
 from codegen.emit.vector.plan import Plan, Region
-from codegen.emit.vector.values import INT, Address, Counter, Scope, Sum, Value, length
+from codegen.emit.vector.values import INT, Address, Counter, Places, Scope, Sum, Value, length
 from codegen.ir.graph import Cell, Reduction, cell_of
 from codegen.schedule.program import (
     Accumulate,
@@ -214,9 +214,12 @@ class Writer:
         """A loop ``width`` values at a time, the last of them masked."""
         first, last = bounds
         if not over_tile and loop.is_whole and isinstance(known := extent(loop.index), int):
-            full = known % width == 0
-            with self.range(first, last, width) as i:
-                self.in_lanes(loop, i, None if full else self.builder.sub(last, i), scope)
+            rest = known % width
+            if known > rest:
+                with self.range(first, INT(known - rest), width) as i:
+                    self.in_lanes(loop, i, None, scope)
+            if rest:
+                self.in_lanes(loop, INT(known - rest), INT(rest), scope)
             return
         if not loop.is_whole:
             last = self.larger(first, last)
@@ -246,7 +249,7 @@ class Writer:
     def at_the_one(self, loop: Loop, value: Expr, n: ir.Value, scope: Scope) -> None:
         """The body of a loop at one value of its index, where that is in the range; lanes have one value each."""
         where = self.counter(value, scope)
-        if self.tile is not None and self.tile[0] == loop.index:
+        if self.tile is not None and self.tile[0] == loop.index and where.each is None:
             where = Counter(self.builder.sub(where.base, self.tile[1]), where.step)
         elif loop.certain:
             self.block(loop.body, {**scope, loop.index: where})
@@ -323,6 +326,8 @@ class Writer:
                 added = self.combined(statement, self.native, sum_, parts)
                 sum_ = added if mask is None else self.native.select(mask, added, sum_)
             self.native.store(sum_, place)
+        elif self.is_said_by_data(statement.target, self.program.storage_of(statement.target), scope):
+            self.one_after_the_other(statement, [self.spread_real(v, True) for v in values], scope)
         else:
             old = self.load(statement.target, scope)
             in_lanes = self.some_lanes or old.lanes or any(v.lanes for v in values)
@@ -332,6 +337,20 @@ class Writer:
             if self.some_lanes:
                 after = lanes.select(self.mask, after, before)
             self.store(statement.target, Value(after, in_lanes), scope)
+
+    def one_after_the_other(self, statement: Accumulate, values: Sequence[ir.Value], scope: Scope) -> None:
+        """Add what each lane has to an element of its own, in the order of the lanes: several may have the same."""
+        width, nowhere = self.plan.width, cgutils.alloca_once(self.builder, self.scalar.real_type)
+        places = self.address(statement.target, scope)
+        assert isinstance(places, Places)
+        pointers = places.pointers
+        if self.mask is not None:
+            self.builder.store(self.scalar.real(0.0), nowhere)
+            pointers = self.builder.select(self.mask, pointers, self.spread(nowhere, width))
+        for lane in range(width):
+            here = ir.IntType(32)(lane)
+            place, *new = (self.builder.extract_element(vector, here) for vector in (pointers, *values))
+            self.builder.store(self.combined(statement, self.scalar, self.builder.load(place), new), place)
 
     @property
     def counting(self) -> ir.Value | None:
@@ -454,21 +473,54 @@ class Writer:
             return 0
         return scope[subscript].step if isinstance(subscript, Idx) else self.counter(subscript, scope).step
 
-    def address(self, reference: Expr, scope: Scope) -> Address:
+    def is_said_by_data(self, reference: Expr, storage: Storage, scope: Scope) -> bool:
+        """Whether each lane has an element of its own."""
+        key = (subscripts(reference)[axis] for axis in storage.axes)
+        return any(scope[index].each is not None for subscript in key for index in indices(subscript))
+
+    def offsets(self, reference: Expr, storage: Storage, scope: Scope) -> ir.Value | None:
+        """The position of each lane's element in row-major order, where data say it; None where they do not."""
+        if not self.is_said_by_data(reference, storage, scope):
+            return None
+        position: ir.Value | None = None
+        for axis, n in zip(storage.axes, storage.shape):
+            subscript = subscripts(reference)[axis]
+            here = self.spread_real(self.values(self.placed(subscript, scope, storage.place)), True)
+            if position is not None:
+                here = self.builder.add(self.builder.mul(position, self.spread(self.extent(n), self.plan.width)), here)
+            position = here
+        return position
+
+    def places(self, base: ir.Value, offsets: ir.Value) -> Places:
+        """So many numbers from where an array begins, in each lane."""
+        width = self.plan.width
+        size, _ = self.layout_of(base.type.pointee)
+        start = self.spread(self.builder.ptrtoint(base, INT), width)
+        distance = self.builder.mul(offsets, self.spread(INT(size), width))
+        pointers = ir.VectorType(base.type, width)
+        return Places(self.builder.inttoptr(self.builder.add(start, distance), pointers))
+
+    def address(self, reference: Expr, scope: Scope) -> Address | Places:
         """Where a vertex is kept, of the first lane, and how its lanes lie."""
         storage, name = self.program.storage_of(reference), base_name(reference)
         if name in self.plan.private and self.lane is not None and subscripts(reference)[0] == self.lane:
             return self.vector_address(name, reference, storage.row, scope)
         if storage.number in self.plan.lane_elements and storage.place in (Place.WORK, Place.TILE):
             return self.vector_address(storage.number, reference, storage, scope)
+        if (offsets := self.offsets(reference, storage, scope)) is not None:
+            return self.places(self.base(storage, name), offsets)
         offset = self.offset(reference, storage, scope)
         stride = self.stride(reference, storage, scope)
         # A tile is whole vectors long.
         whole = storage.place is Place.TILE and self.tile is not None and self.lane == self.tile[0]
         return Address(self.builder.gep(self.base(storage, name), [offset]), stride, whole)
 
-    def vector_address(self, key: object, reference: Expr, storage: Storage, scope: Scope) -> Address:
+    def vector_address(self, key: object, reference: Expr, storage: Storage, scope: Scope) -> Address | Places:
         """Where a vertex is kept whose elements are vectors; each lane may be in another one."""
+        if (offsets := self.offsets(reference, storage, scope)) is not None:
+            width = self.plan.width
+            first = self.builder.mul(offsets, self.spread(INT(self.region(key).lanes), width))
+            return self.places(self.pointers[key], self.builder.add(first, self.iota(width)))
         apart = _multiply(self.builder, self.stride(reference, storage, scope), self.region(key).lanes)
         place = self.element(key, self.offset(reference, storage, scope))
         return Address(place, _add(self.builder, apart, 1), whole=True)
@@ -486,6 +538,8 @@ class Writer:
             return Value(self.names.arrays[name], False)
         found = self.address(reference, scope)
         element = INT if self.program.graph.variable(name).kind == "integer" else self.scalar.format.real
+        if isinstance(found, Places):
+            return Value(self.gathered(found.pointers, element), True)
         # Where lanes have been chosen, the others may be anywhere.
         apart = self.some_lanes and (not is_plain(reference) or any(scope[i].lanes for i in indices(reference)))
         if found.stride == 0 and not apart:
@@ -546,8 +600,10 @@ class Writer:
         pointer = self.builder.gep(self.base(storage, name), [self.offset(statement.target, storage, scope)])
         self.write(Address(pointer, self.stride(statement.target, storage, scope), False), value)
 
-    def write(self, place: Address, value: Value) -> None:
-        if place.stride == 0:
+    def write(self, place: Address | Places, value: Value) -> None:
+        if isinstance(place, Places):
+            self.scattered(self.spread_real(value, True), place.pointers)
+        elif place.stride == 0:
             self.builder.store(value.llvm, place.pointer)
         elif place.stride != 1:
             self.scatter(self.spread_real(value, True), place.pointer, _value(place.stride))
@@ -566,14 +622,20 @@ class Writer:
 
     def gather(self, pointer: ir.Value, stride: ir.Value, element: ir.Type) -> ir.Value:
         """Every ``stride``-th element, one a lane; for lanes that do not count nothing is read."""
-        size, _ = self.layout_of(element)
+        return self.gathered(self.lane_pointers(pointer, stride, self.layout_of(element)[0]), element)
+
+    def gathered(self, pointers: ir.Value, element: ir.Type) -> ir.Value:
+        """What is in each place; for lanes that do not count nothing is read."""
         vector = ir.VectorType(element, self.plan.width)
         zero = ir.Constant(vector, [element(0)] * self.plan.width)
-        return self._masked("gather", vector, self.lane_pointers(pointer, stride, size), size, element, (), (zero,))
+        return self._masked("gather", vector, pointers, self.layout_of(element)[0], element, (), (zero,))
 
     def scatter(self, value: ir.Value, pointer: ir.Value, stride: ir.Value) -> None:
+        self.scattered(value, self.lane_pointers(pointer, stride, ITEM[self.plan.dtype]))
+
+    def scattered(self, value: ir.Value, pointers: ir.Value) -> None:
         size, element = ITEM[self.plan.dtype], self.scalar.format.real
-        self._masked("scatter", ir.VoidType(), self.lane_pointers(pointer, stride, size), size, element, (value,), ())
+        self._masked("scatter", ir.VoidType(), pointers, size, element, (value,), ())
 
     def _masked(
         self,
@@ -622,36 +684,60 @@ class Writer:
         if isinstance(node, Integer):
             return Value(INT(int(node)), False)
         if isinstance(node, Idx):
-            return self.values(Counter(self.position(node, scope, Place.INPUT), scope[node].step))
+            return self.values(self.placed(node, scope, Place.INPUT))
         if isinstance(node, Symbol) and node.is_integer:
             return Value(self.names.extents[node], False)
         return self.load(node, scope) if self.is_integer(node) else None
 
     def counter(self, value: Expr, scope: Scope) -> Counter:
-        """A sum of indices, lengths and integers."""
+        """A sum of indices, lengths and integers, also of those that are data."""
         base: ir.Value | int = 0
         step: ir.Value | int = 0
+        each: list[ir.Value] = []
         for term in Add.make_args(value):
             here, more = 1, 0
-            for factor in sorted(Mul.make_args(term), key=lambda factor: isinstance(factor, Idx)):
-                if isinstance(factor, Idx):
-                    more = _multiply(self.builder, here, scope[factor].step)
-                    number = self.position(factor, scope, Place.INPUT)
+            for factor in sorted(Mul.make_args(term), key=lambda factor: isinstance(factor, (Idx, Indexed))):
+                if isinstance(factor, (Idx, Indexed)):
+                    where = self.placed(factor, scope, Place.INPUT)
+                    if where.each is not None:
+                        every = self.spread(_value(here), self.plan.width)
+                        each.append(self.builder.mul(every, where.each))
+                        here = 0
+                        continue
+                    more, number = _multiply(self.builder, here, where.step), where.base
                 else:
                     number = int(factor) if isinstance(factor, Integer) else self.extent(factor)
                 here = _multiply(self.builder, here, number)
             base, step = _add(self.builder, base, here), _add(self.builder, step, more)
-        return Counter(_value(base), step)
+        if not each:
+            return Counter(_value(base), step)
+        rest = self.spread_real(self.values(Counter(_value(base), step)), True)
+        return Counter(_value(base), step, reduce(self.builder.add, each, rest))
+
+    def placed(self, subscript: Expr, scope: Scope, place: Place) -> Counter:
+        """A subscript, or an integer of the data, in all lanes."""
+        if isinstance(subscript, Indexed):
+            read = self.load(subscript, scope)
+            return Counter(INT(0), 0, read.llvm) if read.lanes else Counter(read.llvm)
+        if isinstance(subscript, Idx):
+            return Counter(self.position(subscript, scope, place), scope[subscript].step, scope[subscript].each)
+        return self.counter(subscript, scope)
 
     def values(self, counter: Counter) -> Value:
         """The value of an index, as an integer or as one a lane."""
         if not counter.lanes:
             return Value(counter.base, False)
+        if counter.each is not None:
+            return Value(counter.each, True)
         width = self.plan.width
-        iota: ir.Value = ir.Constant(ir.VectorType(INT, width), list(range(width)))
+        iota = self.iota(width)
         if counter.step != 1:
             iota = self.builder.mul(iota, self.spread(_value(counter.step), width))
         return Value(self.builder.add(self.spread(counter.base, width), iota), True)
+
+    def iota(self, width: int) -> ir.Value:
+        """The numbers of the lanes."""
+        return ir.Constant(ir.VectorType(INT, width), list(range(width)))
 
     def as_real(self, value: Value) -> Value:
         return Value(

@@ -1,0 +1,43 @@
+"""Sums of which integers in the data say one term, or the one element that a term is added to.
+
+E[y[s], d] is written Σ_j [y[s] = j]·E[j, d]; its derivative adds Σ_s [i = y[s]]·δ[s, d] to row i. All schedules keep
+both as they are, for loops that run at the one value: nothing of the table is read or written but the rows of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sympy import Add, Expr, Idx
+
+from codegen.ir.equation import Equation
+from codegen.ir.selection import Selection, looked_up
+from codegen.walk import extent, is_symbolic
+
+LONG = 16
+"""Of fewer values brackets cost no more than reading at an address that differs from lane to lane."""
+
+
+def lookup(body: Expr, index: Idx, integers: Collection[str]) -> Selection | None:
+    """The one value of an index at which a term of a sum is not 0, by the data, where looking it up is worth it."""
+    if not integers:
+        return None
+    n = extent(index)
+    return looked_up(body, index, integers) if is_symbolic(n) or n >= LONG else None
+
+
+def is_told(body: Expr, index: Idx, integers: Collection[str]) -> bool:
+    """Whether the data say one value of an index for each of the terms that are added up."""
+    return all(lookup(term, index, integers) is not None for term in Add.make_args(body))
+
+
+def looks_up(equation: Equation, integers: Collection[str]) -> bool:
+    """Whether the data say the values of some index of a sum.
+
+    >>> from codegen.ir.graph import Index, Reduction, Variable
+    >>> s, j, y, E = Index("s", 2), Index("j", 50), Variable("y", (2,), "integer", 50), Variable("E", (50,))
+    >>> from codegen.functions import equal
+    >>> looks_up(Equation(Variable("z", (2,))[s], equal(y[s], j) * E[j], Reduction.SUM, (j,)), ["y"])
+    True
+    """
+    return equation.is_sum and any(is_told(equation.body, index, integers) for index in equation.domain)
