@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 PEERS := $(VENV)/peers
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# A single test that takes longer says where it is, and ends: the longest takes two minutes.
+HANGS := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
+
 .DEFAULT_GOAL := help
 .PHONY: help test slow demo bench fmt clean
 .DELETE_ON_ERROR:
@@ -24,7 +27,7 @@ test: $(VENV)/.dev ## lint, types, import contracts, tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 slow: $(VENV)/.dev ## the exhaustive sweeps that `make test` leaves out
-	$(BIN)/python -m pytest -m slow -n auto --dist worksteal
+	$(BIN)/python -m pytest -m slow -n auto --dist worksteal $(HANGS)
 
 demo: $(VENV)/.demo ## a network from formula to trained, step by step
 	$(BIN)/python -m symnn.demo

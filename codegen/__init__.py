@@ -35,6 +35,7 @@ from codegen.errors import (
     PrecisionWarning,
     ReadableCodeWarning,
 )
+from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -60,6 +61,8 @@ __all__ = [
     "Graph",
     "GraphError",
     "Index",
+    "Maximum",
+    "Minimum",
     "PassReport",
     "PathCount",
     "PrecisionWarning",
@@ -68,6 +71,8 @@ __all__ = [
     "SparseJacobian",
     "Target",
     "Variable",
+    "argmax",
+    "argmin",
     "cfunc",
     "compile",
     "count_paths",

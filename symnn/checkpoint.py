@@ -31,7 +31,7 @@ from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.evaluation import ClassEvaluation, Evaluation, NumberEvaluation, probabilities
 from symnn.files import file_path, replacing, require_regular, write_synced
 from symnn.given import called
-from symnn.graph_text import plain_graph, read_graph
+from symnn.graph_text import is_quick, plain_graph, read_graph
 from symnn.network import Network
 from symnn.parametrised import GivenGraph, Model, Parametrised, columns
 from symnn.portable import spec_of
@@ -171,6 +171,9 @@ class Checkpoint:
     def _compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
         """The predictions beside the targets in the columns of these names."""
         network = self.network
+        outputs = outputs if network.plain_targets else outputs.reshape(len(outputs), -1)
+        if network.reading != "values" and not network.plain_targets:
+            raise DataError("evaluate: found a network of labels for each step, expected one of classes")
         if len(table.rows) != len(outputs):
             raise DataError(f"y: found {len(table.rows)} rows, expected {len(outputs)}, as x has")
         if network.reading == "values" and self.classes is None:
@@ -389,7 +392,9 @@ def _example(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
 
 def _is_checked(network: Parametrised) -> bool:
     """Whether the file holds outputs."""
-    return isinstance(network, Network) or (network.has_output and network.takes_rows)
+    if isinstance(network, Network):
+        return True
+    return network.has_output and network.takes_rows and is_quick(network.forward_graph)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -575,6 +575,8 @@ def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:
     import numpy as np
 
     network = trained.layered
+    if network.steps != "all":
+        raise DataError(f"steps: found {network.steps!r}, expected a network whose loss takes all steps")
     if network.target.kind == "integer":
         return [_class(trained, label)]
     if target is None:

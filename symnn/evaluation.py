@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from symnn.arrays import Floats, Integers
 
@@ -22,6 +21,8 @@ def probabilities(outputs: np.ndarray, reading: str) -> Floats:
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
+    from scipy.special import expit, softmax  # which whoever only saves or loads a network does not need
+
     outputs = outputs.astype(np.float64)
     if reading == "classes":
         found: Floats = softmax(outputs, axis=-1)

@@ -13,7 +13,7 @@ from codegen.export import Request
 from codegen.functions import absolute, select
 from codegen.walk import base_name, references, subscripts, substitute
 from symnn.checkpoint import Checkpoint
-from symnn.network import Network
+from symnn.parametrised import Parametrised
 from symnn.samples import example, example_inputs
 from symnn.shapes import indices
 
@@ -23,11 +23,11 @@ SHOWN = 100
 """Features and classes that the header names at most."""
 
 
-def gradient_request(network: Network, name: str, dtype: DTypeLike = "float64") -> Request:
-    """``loss, gradient`` of theta, x and y, with a few random rows as the example of its self-test.
+def gradient_request(network: Parametrised, name: str, dtype: DTypeLike = "float64") -> Request:
+    """``loss, gradient`` of theta, x and y, or of what a graph takes, with a few random rows in its self-test.
 
     >>> from codegen.export import c_files
-    >>> from symnn.network import dense
+    >>> from symnn.network import Network, dense
     >>> sorted(c_files(gradient_request(Network(2, (dense(1),), "mean_squared_error"), "line")))
     ['CMakeLists.txt', 'line.c', 'line.h', 'line_test.c']
     """
@@ -44,7 +44,7 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
     Unless it is given, the dtype is that of the weights.
 
     >>> from codegen.export import c_files
-    >>> from symnn.network import dense
+    >>> from symnn.network import Network, dense
     >>> network = Network(2, (dense(1),), "mean_squared_error")
     >>> files = c_files(prediction_request(Checkpoint(network, np.ones(3)), "line"))
     >>> print("int line(" + files["line.h"].split("int line(")[1].split(";")[0])

@@ -26,9 +26,15 @@ from symnn.portable import write_formula
 from symnn.shapes import MAX_EXTENT
 from symnn.suggest import quote
 
-MAX_EQUATIONS = 1_000
+MAX_EQUATIONS = 300
+MAX_NAME = 60
+MAX_CHARACTERS = 40_000
+"""Of all equations together, which SymPy takes 1.5 s to build."""
 MAX_CELLS = 10_000_000
 """Elements that all equations have together, where each call decides a length that of a few."""
+
+MAX_STEPS = 5_000
+"""Of all recurrences together, for outputs to be worth the time that evaluating them takes, 0.15 ms a step."""
 
 SAMPLES = 4
 """For a length that each call decides."""
@@ -62,8 +68,8 @@ def plain_graph(given: GivenGraph) -> dict[str, Any]:
     """
     graph = given.stated
     for name in (*graph.variables, *map(str, graph.extents)):
-        if not name.isidentifier() or not name.isascii() or name in _FUNCTIONS or name == "pi":
-            raise SpecError(f"found the name {quote(name)}, expected one of letters and digits that means nothing else")
+        if not _is_name(name) or name in _FUNCTIONS or name == "pi":
+            raise SpecError(f"found the name {quote(name)}, expected letters and digits that mean nothing else")
     assigned = [name for name, equations in graph.definitions.items() if equations]
     found = {
         "lengths": [str(symbol) for symbol in graph.extents],
@@ -122,6 +128,16 @@ def _check_loss(given: GivenGraph, rebuilt: GivenGraph) -> None:
         raise SpecError(f"{loss}: found {found} by its formulas, expected {expected} as the graph gives")
 
 
+def is_quick(graph: Graph) -> bool:
+    """Whether evaluating a graph that may be a stranger's is a matter of a second."""
+    steps = [
+        max((n for n in map(extent, equation.domain) if isinstance(n, int)), default=1)
+        for equation in graph.equations
+        if equation.cell in graph.scans
+    ]
+    return sum(steps) <= MAX_STEPS
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
@@ -140,15 +156,19 @@ def read_graph(content: object) -> GivenGraph:
     listed = _list(plain["equations"], "equations")
     if len(listed) > MAX_EQUATIONS:
         raise SpecError(f"equations: found {len(listed):,}, expected at most {MAX_EQUATIONS:,}")
+    if (characters := len(str(listed))) > MAX_CHARACTERS:
+        raise SpecError(f"equations: found {characters:,} characters, expected at most {MAX_CHARACTERS:,}")
     equations = [_read_equation(item, f"equations[{number}]", lengths, known) for number, item in enumerate(listed)]
     cells = sum(prod(_few(extent(index)) for index in equation.domain) for equation in equations)
     if cells > MAX_CELLS:
         raise SpecError(f"equations: found {cells:,} elements, expected at most {MAX_CELLS:,}")
     loss, output = plain["loss"], plain["output"]
-    if not isinstance(loss, str) or not (output is None or isinstance(output, str)):
+    if not _is_name(loss) or not (output is None or _is_name(output)):
         raise SpecError(f"loss, output: found {quote(loss)} and {quote(output)}, expected names")
     graph = Graph(tuple(inputs), tuple(equations), (loss, *([] if output is None else [output])))
-    return GivenGraph.of(graph, _initial(plain["parameters"]), _texts(plain["predicts_from"], "inputs"), loss, output)
+    return GivenGraph.of(
+        graph, _initial(plain["parameters"]), _identifiers(plain["predicts_from"], "inputs"), loss, output
+    )
 
 
 _FIELDS = ("lengths", "inputs", "vertices", "equations", "parameters", "predicts_from", "loss", "output")
@@ -163,7 +183,7 @@ def _few(n: Extent) -> int:
 def _read_variable(content: object, where: str, lengths: Mapping[str, Symbol]) -> Variable:
     plain = _mapping(content, ("name", "shape", "kind", "below"), where)
     name, kind, below = plain["name"], plain["kind"], plain["below"]
-    if not isinstance(name, str) or not name.isidentifier() or kind not in ("real", "integer"):
+    if not _is_name(name) or kind not in ("real", "integer"):
         raise SpecError(f"{where}: found {quote(content)}, expected a name and its kind")
     if below is not None and (isinstance(below, bool) or not isinstance(below, int) or not 1 <= below <= MOST):
         raise SpecError(f"{where}: below: found {quote(below)}, expected a whole number")
@@ -211,7 +231,7 @@ def _read_equation(
 def _initial(content: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in _list(content, "parameters"):
-        if not (isinstance(item, list) and len(item) == 2 and isinstance(item[0], str)):
+        if not (isinstance(item, list) and len(item) == 2 and _is_name(item[0])):
             raise SpecError(f"parameters: found {quote(item)}, expected a name and its first value")
         found[item[0]] = item[1]
     return found
@@ -239,6 +259,10 @@ def _texts(content: object, where: str) -> list[str]:
 def _identifiers(content: object, where: str) -> list[str]:
     found = _texts(content, where)
     for name in found:
-        if not name.isidentifier() or not name.isascii():
-            raise SpecError(f"{where}: found {quote(name)}, expected a name of letters and digits")
+        if not _is_name(name):
+            raise SpecError(f"{where}: found {quote(name)}, expected a name of at most {MAX_NAME} letters and digits")
     return found
+
+
+def _is_name(text: object) -> bool:
+    return isinstance(text, str) and text.isidentifier() and text.isascii() and len(text) <= MAX_NAME

@@ -21,7 +21,7 @@ from codegen.compiler import TierName
 from codegen.dtypes import Dtype, dtype_name
 from codegen.passes import prune
 from codegen.schedule import ScheduleName
-from codegen.walk import base_name, elements, is_plain_on, is_symbolic, lengths_in, shape, subscripts
+from codegen.walk import elements, is_plain_on, is_symbolic, lengths_in, shape, subscripts
 from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import DataError, SymnnError
@@ -198,11 +198,11 @@ class Parametrised(ABC):
 
     @property
     def takes_rows(self) -> bool:
-        """Whether all inputs have samples, of as many numbers as every call says."""
-        shapes = [variable.shape for variable in self.input_variables]
-        return all(shape and not isinstance(shape[0], int) for shape in shapes) and all(
-            isinstance(n, int) for shape in shapes for n in shape[1:]
-        )
+        """Whether inputs and output are of samples, each of as many numbers in every call."""
+        shapes = [variable.shape for variable in (*self.input_variables, self.output_variable)]
+        samples = {shape[0] if shape else 1 for shape in shapes}
+        fixed = all(isinstance(n, int) for shape in shapes for n in shape[1:])
+        return len(shapes) > 1 and fixed and len(samples) == 1 and not any(isinstance(n, int) for n in samples)
 
     @property
     def whole(self) -> np.ndarray:
@@ -486,9 +486,14 @@ class GivenGraph(Parametrised):
         ordered = Graph(tuple(known[n] for n in (*initial, *taken, *targets, *numbers)), graph.equations, ends[:1])
         found = cls(ordered, tuple((name, _plain(value)) for name, value in initial.items()), taken, ends[1])
         _ = found._parameters  # refuses those that no parameters can be
-        if ends[1] is not None:
-            _ = found.forward_graph
-        return found
+        if (foreign := found._foreign) is None:
+            return found
+        if output is None:  # what is left of the outputs was no prediction
+            return replace(found, output=None)
+        raise SymnnError(
+            f"output: {quote(output)} is made of {quote(foreign)}, expected the inputs alone: "
+            f"{', '.join(taken) or 'there are none'}"
+        )
 
     @property
     def graph(self) -> Graph:
@@ -497,20 +502,20 @@ class GivenGraph(Parametrised):
 
     @cached_property
     def forward_graph(self) -> Graph:
-        """What the output needs. Raises :class:`SymnnError` where there is none, or where it needs targets."""
+        """What the output needs. Raises :class:`SymnnError` where there is none."""
         if self.output is None:
             raise SymnnError("output: found none, expected the name of a vertex of the graph to predict")
-        pruned = prune(self.stated.with_outputs(self.output))
         inputs = self.stated.inputs[: len(self.initial) + len(self.inputs)]
-        known = {variable.name for variable in self.stated.inputs} - {variable.name for variable in inputs}
-        for equation in pruned.equations:
-            for reference in equation.references:
-                if (name := base_name(reference)) in known:
-                    raise SymnnError(
-                        f"output: {quote(self.output)} is made of {quote(name)}, expected the inputs alone: "
-                        f"{', '.join(self.inputs) or 'there are none'}"
-                    )
-        return Graph(inputs, pruned.equations, (self.output,))
+        return Graph(inputs, prune(self.stated.with_outputs(self.output)).equations, (self.output,))
+
+    @property
+    def _foreign(self) -> str | None:
+        """A target, or a number, that the output is made of, which no prediction knows."""
+        if self.output is None:
+            return None
+        needed = self.stated.upstream(self.output)
+        beside = self._rest[len(self.inputs) :]
+        return next((variable.name for variable in beside if any(cell.name == variable.name for cell in needed)), None)
 
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:
@@ -584,7 +589,7 @@ def columns(variable: Variable) -> int:
         raise DataError(f"{variable.name}: found shape {variable.shape}, expected samples, as many as each call gives")
     if not all(isinstance(n, int) for n in others):
         found = f"{variable.name}: found shape ({', '.join(map(str, variable.shape))}), which no table of samples has"
-        raise DataError(f"{found}; use arrays of one length, with Descent or the functions of compile()")
+        raise DataError(f"{found}; train with a number: the parameters are those of any length, and predict any")
     return elements(others)
 
 

@@ -18,7 +18,8 @@ def predictions(trained: Checkpoint, x: Any) -> tuple[tuple[str, ...], Rows]:
 
     Of a classifier: ``class``, the name of the likeliest, or its number where it has no names; and for each class k a
     column ``k`` with its probability, or with the output where the loss says nothing of probabilities. Logits of
-    several yes-or-no questions: the probability of each yes. Otherwise the outputs, in the units of the targets.
+    several yes-or-no questions: the probability of each yes. Otherwise the outputs, in the units of the targets, those
+    of all steps side by side.
 
     >>> import numpy as np
     >>> from symnn.network import Network, dense
@@ -29,6 +30,9 @@ def predictions(trained: Checkpoint, x: Any) -> tuple[tuple[str, ...], Rows]:
     """
     outputs = trained.predict(x)
     reading, classes = trained.network.reading, trained.classes
+    if not trained.network.plain_targets:
+        outputs = outputs.reshape(len(outputs), -1)
+        return _numbered("output", outputs.shape[1]), outputs.tolist()
     if reading == "values" and classes is None:
         return _numbered("output", outputs.shape[1]), outputs.tolist()
     outputs = probabilities(outputs, reading)

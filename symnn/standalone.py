@@ -59,6 +59,10 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
     target = _drawn(y, f"uniform(0.0, 1.0, {_shape(y)})")
     # None of the numbers is left out.
     masks = "".join(f", np.ones({_shape(mask.variable)}, DTYPE)" for mask in network.masks)
+    if network.steps != "all":
+        raise SpecError(
+            f"steps: found {network.steps!r}, expected a loss of all steps, or another target of the compiler"
+        )
     features = network.features  # refuses networks that are not one array's
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     real = dtype_name(dtype)

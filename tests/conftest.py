@@ -1,4 +1,4 @@
-"""What every test shares: golden files, the slow marker, a cache of its own, hypothesis settings."""
+"""What every test shares: golden files, the markers, a cache of its own, hypothesis settings."""
 
 import difflib
 import gc
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import codegen
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -69,6 +71,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if recorded:
         ulp, row = max(recorded)
         terminalreporter.write_line(f"comparison: {len(recorded)} tables, worst {ulp:.3g} ULP, {row}")
+
+
+@pytest.fixture(autouse=True)
+def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has tests that are marked ``values`` compiled in the quick tier, unless they are slow.
+
+    The bits are the same, as test_nodes tells, and LLVM takes a third of the time. The slow suite, and all that is not
+    marked, has the full tier.
+    """
+    if request.node.get_closest_marker("values") and not request.node.get_closest_marker("slow"):
+        monkeypatch.setitem(codegen.compile.__kwdefaults__, "tier", "quick")
 
 
 @pytest.fixture

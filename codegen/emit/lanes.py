@@ -338,13 +338,33 @@ class Lanes:
         return self.builder.call(function, [self._as_vector(pointer), ir.IntType(32)(self.size), mask, self.real(0.0)])
 
     def store_first(self, a: Operand, pointer: ir.Value, count: ir.Value) -> None:
-        """Store the first ``count`` lanes; nothing beyond them is touched."""
+        """Store the first ``count`` lanes; nothing beyond them is touched.
+
+        Of a number that is known as vectors and numbers of their own: masked stores take some processors 20 times as
+        long (AMD up to Zen 4).
+        """
+        if isinstance(count, ir.Constant):
+            self._store_parts(self.real(a), pointer, int(count.constant))
+            return
         mask = self._first(count)
         signature = ir.FunctionType(
             ir.VoidType(), [self.real_type, self.real_type.as_pointer(), ir.IntType(32), mask.type]
         )
         function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.store.{self._masked}")
         self.builder.call(function, [self.real(a), self._as_vector(pointer), ir.IntType(32)(self.size), mask])
+
+    def _store_parts(self, vector: ir.Value, pointer: ir.Value, count: int) -> None:
+        first, index = 0, ir.IntType(32)
+        while first < count:
+            part = Lanes(self.builder, 1 << ((count - first).bit_length() - 1), self.dtype)
+            place = self.builder.gep(pointer, [ir.IntType(64)(first)])
+            if part.width == 1:
+                value = self.builder.extract_element(vector, index(first))
+            else:
+                places = ir.Constant(ir.VectorType(index, part.width), list(range(first, first + part.width)))
+                value = self.builder.shuffle_vector(vector, vector, places)
+            part.store(value, place)
+            first += part.width
 
     @property
     def size(self) -> int:

@@ -20,6 +20,7 @@ from sympy.core.function import ArgumentIndexError
 from codegen.functions import special_arrays as arrays
 from codegen.functions.arrays import Function
 from codegen.functions.borrowed import BORROWED
+from codegen.functions.kinks import select
 from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.special_arrays import BRANCH_POINT, to_first_order
@@ -485,16 +486,17 @@ class reciprocal_gamma(Primitive):  # noqa: N801
 
     nargs = 1
     row = _row(
-        to_first_order(
-            lambda s, x: s.rgamma(x), lambda s, x: arrays.crossing(s, x) - s.rgamma(x) * arrays.regular_digamma(s, x)
-        ),
+        to_first_order(lambda s, x: s.rgamma(x), arrays.slope_of_reciprocal_gamma),
         "reciprocal_gamma",
         numpy="special.rgamma",
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
+        # Left of ½ of Γ(1 − x)·sin(π·x)/π: near a pole of ψ nothing is left of the digits of −ψ(x)/Γ(x).
         (x,) = self.args
-        return reciprocal_gamma_crossing(x) - self * regular_digamma(x)
+        left = Rational(1, 2) - x
+        crossing = select(left, gamma(select(left, 1 - x, Integer(1))) * cos(pi * x), Integer(0))
+        return crossing - self * polygamma(0, select(left, 1 - x, x))
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:

@@ -160,6 +160,13 @@ def crossing(special: Any, x: Array) -> Any:
     return np.where(_is_pole(x), np.cos(np.pi * x) * special.gamma(1 - x), 0)
 
 
+def slope_of_reciprocal_gamma(special: Any, x: Array) -> Any:
+    left = x < 0.5
+    there = np.where(left, 1 - x, x)
+    crossing = np.where(left, special.gamma(np.where(left, there, 1)) * np.cos(np.pi * x), 0)
+    return crossing - special.rgamma(x) * special.digamma(there)
+
+
 def beta_crossing(special: Any, a: Array, b: Array) -> Any:
     return np.where(_is_pole(a + b), special.gamma(a) * special.gamma(b) * crossing(special, a + b), 0)
 

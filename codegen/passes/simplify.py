@@ -13,7 +13,7 @@ from codegen.functions.powers import is_inverse
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.ranges import guard_of, guarded
 from codegen.ir.summation import summand
-from codegen.walk import indices, rewrite
+from codegen.walk import base_name, indices, rewrite
 
 INLINE_REFERENCES = 4
 """A product of up to this many references is written into the one equation that uses it."""
@@ -42,16 +42,21 @@ def simplify(graph: Graph) -> Graph:
     outputs e, de/da, de/db
     """
     uses, whole = _uses(graph)
-    whole.difference_update(graph.scans)  # an equation before this one may read it, at an earlier step
     outputs = set(graph.outputs)
     inlined: dict[Cell, Equation] = {}
     kept: list[Equation] = []
     for equation in graph.equations:
         new = tidy(_inline(equation, inlined))
-        if equation.name not in outputs and equation.cell in whole and _is_trivial(new, uses[equation.cell]):
+        if equation.cell in graph.scans:  # elsewhere a product would be computed at another step
+            goes = _is_plain(new) and not any(base_name(reference) == equation.name for reference in new.references)
+        else:
+            goes = _is_trivial(new, uses[equation.cell])
+        if goes and equation.name not in outputs and equation.cell in whole:
             inlined[equation.cell] = new
         else:
             kept.append(new)
+    if inlined.keys() & graph.scans.keys():  # an equation before an alias may read it, at an earlier step
+        kept = [tidy(_inline(equation, inlined)) for equation in kept]
     return graph.with_equations(kept)
 
 
@@ -70,21 +75,27 @@ def _uses(graph: Graph) -> tuple[Counter[Cell], set[Cell]]:
 
 
 def _is_trivial(equation: Equation, uses: int) -> bool:
-    if not equation.is_map:
-        return False
-    references, body = equation.references, equation.body
-    if not references:
-        return not indices(body)
-    if body == references[0] or body == -references[0]:
+    if _is_plain(equation):
         return True
-    factors = Mul.make_args(body)
+    references = equation.references
+    if not equation.is_map or not references:
+        return False
+    factors = Mul.make_args(equation.body)
     plain = all(f in references or _is_moderate(f) or _is_power(f, references) for f in factors)
-    return uses == 1 and ((plain and len(references) <= INLINE_REFERENCES) or _is_share(body))
+    return uses == 1 and ((plain and len(references) <= INLINE_REFERENCES) or _is_share(equation.body))
 
 
 def _is_share(body: Expr) -> bool:
     """Whether a value is 1 divided by how many of some brackets hold."""
     return is_inverse(body) and all(isinstance(term, equal) for term in Add.make_args(body.base))
+
+
+def _is_plain(equation: Equation) -> bool:
+    """Whether a vertex is a constant, another one, or its negative."""
+    references, body = equation.references, equation.body
+    if not equation.is_map:
+        return False
+    return body in (references[0], -references[0]) if references else not indices(body)
 
 
 def _is_moderate(factor: Expr) -> bool:
@@ -101,12 +112,12 @@ def _is_power(factor: Expr, references: tuple[Expr, ...]) -> bool:
 
 
 def _inline(equation: Equation, inlined: dict[Cell, Equation]) -> Equation:
-    hits = {access.reference: inlined[access.cell] for access in equation.reads if access.cell in inlined}
-    if not hits:
-        return equation
-    replacements = {reference: source.at(reference) for reference, source in hits.items()}
-    # A square written into a root becomes SymPy's Abs.
-    return equation.with_body(rewrite(canonical(rewrite(equation.body, replacements.get)), _decided))
+    while hits := {access.reference: inlined[access.cell] for access in equation.reads if access.cell in inlined}:
+        replacements = {reference: source.at(reference) for reference, source in hits.items()}
+        # A square written into a root becomes SymPy's Abs.
+        written = canonical(rewrite(equation.body, replacements.get))
+        equation = equation.with_body(rewrite(written, _decided))
+    return equation
 
 
 def _decided(node: Basic) -> Basic | None:
@@ -136,7 +147,7 @@ def _in_front(body: Expr) -> Expr:
 
 def _scaled(node: Basic) -> Basic | None:
     """2·{a if x > 0, else b} of numbers a and b → {2·a if x > 0, else 2·b}."""
-    if not isinstance(node, Mul) or not isinstance(node.args[0], Number):
+    if not isinstance(node, Mul) or not isinstance(node.args[0], Number) or node.args[0] == -1:
         return None
     number, *factors = node.args
     scaled = ((n, new) for n, f in enumerate(factors) if (new := _times(number, f)) is not None)

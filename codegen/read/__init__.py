@@ -45,15 +45,15 @@ def from_expressions(
     integer or a symbol. The value under a name may be a matrix, whose shape is that of the array it becomes (1 × 1 is a
     scalar). Inputs are symbols, arrays (``IndexedBase`` with a shape or without, ``x[i]``), ``MatrixSymbol``, or
     variables of a graph; subscripts count from 0. Functions q(t) and their derivatives by t are inputs too, the
-    variables q, q_t, q_tt. ``Sum`` and ``Product`` take any limits that are sums of numbers,
-    lengths and indices outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an axis is of
-    symbolic length, that the element is there has to follow from the limits or a condition around it; in a branch of a
-    ``Piecewise`` the earlier ones are conditions too. For an index what holds on long axes is enough: elements that a
-    shorter one lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up to another index
-    goes over the whole axis. An entry may read its own array at earlier, or later, places of an axis, ``h[t, i]`` at
-    ``h[t - 1, j]``: an element that has an entry of its own, ``h[0, i]``, is left out of the general one, and a key may
-    be shifted, ``h[t + 1, i]``. One that a symbolic axis may lack, ``h[1, i]``, or that is counted from its end,
-    ``h[T - 1, i]``, becomes a branch of the general entry.
+    variables q, q_t, q_tt. ``Sum``, ``Product`` and ``codegen.Maximum`` and ``Minimum`` take any limits that are sums
+    of numbers, lengths and indices outside them. Subscripts are such sums as well: ``x[i + 1]``, ``x[n - 1]``; where an
+    axis is of symbolic length, that the element is there has to follow from the limits or a condition around it; in a
+    branch of a ``Piecewise`` the earlier ones are conditions too. For an index what holds on long axes is enough:
+    elements that a shorter one lacks, such as ``x[i + 1]`` for ``i < 1`` on an axis of one, count as 0. There a sum up
+    to another index goes over the whole axis. An entry may read its own array at earlier, or later, places of an axis,
+    ``h[t, i]`` at ``h[t - 1, j]``: an element that has an entry of its own, ``h[0, i]``, is left out of the general
+    one, and a key may be shifted, ``h[t + 1, i]``. One that a symbolic axis may lack, ``h[1, i]``, or that is counted
+    from its end, ``h[T - 1, i]``, becomes a branch of the general entry.
 
     Larger subexpressions that are used twice, all nested deeper than 24 levels, and sums become vertices ``v1``,
     ``v2``, … of their own, so that no later stage meets a body that is exponential or deep. ``decompose=True`` cuts

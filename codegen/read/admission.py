@@ -32,13 +32,14 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import SUPPORTED
+from codegen.functions.extrema import Maximum, Minimum
 from codegen.functions.special import ORDERS
 from codegen.ir.constants import faulty_constant, is_undefined, parted
 from codegen.read.motions import is_motion
 from codegen.read.suggestions import suggestion
 from codegen.walk import is_large, is_leaf, postorder
 
-REDUCTIONS = (Sum, Product)
+REDUCTIONS = (Sum, Product, Maximum, Minimum)
 """Nodes with variables of their own."""
 CONSTANTS = (Number, NumberSymbol, ComplexInfinity, ImaginaryUnit)
 CONDITIONS = "conditions are relations such as a > 0, joined by And, Or, Not, Xor and ITE"

@@ -24,6 +24,7 @@ from sympy import (
     Sum,
     Symbol,
     Trace,
+    oo,
 )
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
@@ -32,6 +33,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
+from codegen.functions.extrema import Maximum, Minimum
 from codegen.ir.affine import affine, data_of
 from codegen.ir.equation import Equation, Variable, over
 from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis, simplified
@@ -145,7 +147,7 @@ class Reader:
         if not self.equations or self.equations[-1].target != vertex or set(indices(vertex)) != set(indices(target)):
             return False
         last = self.equations[-1]
-        memo = (last.body, last.reduced)
+        memo = (last.body, last.reduced, last.reduction)
         if self.vertices.get(memo) != vertex:
             return False
         del self.vertices[memo]
@@ -192,14 +194,16 @@ class Reader:
         operation = self.decompose and not _is_sign_or_reciprocal(node)
         return operation or (shared and part.size >= SHARED_SIZE) or part.depth >= BODY_DEPTH
 
-    def vertex(self, body: Expr, reduced: tuple[Idx, ...] = ()) -> Expr:
+    def vertex(self, body: Expr, reduced: tuple[Idx, ...] = (), reduction: Reduction = Reduction.SUM) -> Expr:
         """A reference to the vertex that has this value, or the sum of it over the reduced indices."""
-        key = (body, reduced)
+        key = (body, reduced, reduction if reduced else None)
         if key not in self.vertices:
             found = [index for index in self.order if index in indices(body)]
             found += [index for index in indices(body) if index not in (*reduced, *found)]
             target = over(next(self.fresh), samples_first(found))
-            self.equations.append(Equation.total(target, Summand(defined(canonical(body)), reduced)))
+            value = defined(canonical(body))
+            total = Equation.total(target, Summand(value, reduced))
+            self.equations.append(total if reduction is Reduction.SUM else Equation(target, value, reduction, reduced))
             self.vertices[key] = target
         return self.vertices[key]
 
@@ -383,6 +387,21 @@ class Reader:
     def _summed(self, node: Sum, scope: Scope) -> Expr:
         return self.summed(*self._sum(node, scope))
 
+    def _maximum(self, node: Maximum, scope: Scope) -> Expr:
+        return self._largest(node, scope, Integer(1))
+
+    def _minimum(self, node: Minimum, scope: Scope) -> Expr:
+        return -self._largest(node, scope, Integer(-1))
+
+    def _largest(self, node: Maximum | Minimum, scope: Scope, sign: Integer) -> Expr:
+        """The largest value of a body, or of its negative; over indices that it does not have it is the body."""
+        inner, new = scope.bind(node.limits)
+        if any(extent(index) == 0 for index in new):
+            raise GraphError(f"{scope.place} contains a {type(node).__name__} of no values")
+        body = canonical(self.guarded(sign * self.body(node.function, inner), inner, -oo))
+        reduced = tuple(index for index in new if index in indices(body))
+        return self.vertex(body, reduced, Reduction.MAX) if reduced else body
+
     def _product(self, node: Product, scope: Scope) -> Expr:
         """A chain of partial products: backpropagation through it multiplies what is before and behind each factor.
 
@@ -466,6 +485,8 @@ VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]]
     (Indexed, Reader._indexed),
     (Sum, Reader._summed),
     (Product, Reader._product),
+    (Maximum, Reader._maximum),
+    (Minimum, Reader._minimum),
     (MatrixElement, Reader._element),
     (Trace, Reader._trace),
     (Determinant, Reader._determinant),

@@ -24,18 +24,21 @@ from codegen.schedule.loops import nest
 from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
 from codegen.schedule.recompute import recompute, stages
 from codegen.schedule.samples import phases
-from codegen.schedule.scan import units
 from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
 from codegen.schedule.target import PORTABLE, TILE, Target
 from codegen.schedule.tiled import tile_graph
+from codegen.schedule.turned import turned
+from codegen.schedule.units import Unit, is_scan, units
 from codegen.walk import elements, size
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
+FEW = 3
+"""Up to so many samples run one after the other with features in lanes."""
 NOMINAL_SAMPLES = 64
 """The number of samples for which ``auto`` decides."""
 
@@ -78,7 +81,8 @@ def _for_few_samples(graph: Graph, program: Program) -> Program | None:
     if program.schedule == "unrolled" or not program.samples_in_lanes:
         return None
     found = in_lanes(replace(_loops(graph), target=program.target, dtype=program.dtype), program.native, False)
-    return None if is_mixed(found) else found
+    over = found.samples
+    return None if over is None or is_mixed(found) else _with_samples(found, replace(over, most=FEW))
 
 
 # --- the schedules ----------------------------------------------------------------------------------------------------
@@ -123,7 +127,7 @@ def blas(graph: Graph, target: Target, dtype: Dtype) -> Program:
     """Matrix products over the whole batch by BLAS, everything between them in fused loops."""
     isolated, products = isolate(_hoisted(graph))
     if not products:
-        return _in_phases(isolated, "blas", None, {})
+        return replace(_loops(graph), schedule="blas")
     statements: list[Statement] = []
     for equations, contractions in _stages(isolated, isolated.equations, products):
         statements += nest(isolated, equations)
@@ -156,7 +160,7 @@ def _hoisted(graph: Graph) -> Graph:
 
 @once
 def _loops(graph: Graph) -> Program:
-    return _in_phases(merge_sums(_hoisted(graph)), "loops", None, {})
+    return _in_phases(merge_sums(turned(_hoisted(graph))), "loops", None, {})
 
 
 def _is_short(graph: Graph) -> bool:
@@ -189,10 +193,11 @@ def _in_phases(
     fills: list[Fill] = []
     stores: list[Store] = []
     body: list[Statement] = []
+    with_kernels = _with_kernels(graph, found.inside, kernels)
+    stepped = {equation.cell for scan in with_kernels for equation in scan}
     for equations, plans in _stages(graph, found.inside, kernels, earliest):
         here = {*(e.cell for e in equations), *(plan.equation.cell for plan in plans)}
-        scans = _with_kernels(graph, [e for e in found.inside if e.cell in here], kernels)
-        stepped = {equation.cell for scan in scans for equation in scan}
+        scans = [scan for scan in with_kernels if scan[0].cell in here]
         for statement in nest(graph, [e for e in equations if e.cell not in stepped], found.index):
             match statement:
                 case Fill():
@@ -207,17 +212,17 @@ def _in_phases(
             if kernel.equation.cell not in stepped:
                 body.append(inside_loops(graph, kernel, found.index))
         for scan in scans:
+            sums = [e for e in scan if e.cell not in kernels and e.is_sum and found.index in e.reduced]
+            fills += [Fill(e, e.target, e.free) for e in sums]
             body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
     over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
     return _program(graph, name, [*before, over, *after])
 
 
-def _with_kernels(
-    graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]
-) -> list[tuple[Equation, ...]]:
+def _with_kernels(graph: Graph, equations: Sequence[Equation], kernels: Mapping[Cell, Kernel]) -> list[Unit]:
     """The scans among equations of which a part is computed by kernels."""
-    scans = [unit for unit in units(graph, equations) if unit[0].cell in graph.scans]
+    scans = [unit for unit in units(graph, equations, kernels) if is_scan(graph, unit)]
     return [unit for unit in scans if any(equation.cell in kernels for equation in unit)]
 
 

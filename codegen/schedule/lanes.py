@@ -16,6 +16,7 @@ from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
     Accumulate,
+    Fill,
     Kernel,
     Loop,
     One,
@@ -93,10 +94,13 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
         program,
         width=width,
         statements=tuple(
-            replace(statement, body=over_samples(statement))
-            if isinstance(statement, Samples)
-            else choice.best([statement])[1][0]
+            chosen
             for statement in program.statements
+            for chosen in (
+                [replace(statement, body=over_samples(statement))]
+                if isinstance(statement, Samples)
+                else choice.best([statement])[1]
+            )
         ),
     )
 
@@ -121,7 +125,7 @@ def is_mixed(program: Program) -> bool:
     for statement, around in walk(program.statements):
         lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
-            for reference in (*references(statement.value), statement.target):
+            for reference in work(statement).moved:
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
                     lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
@@ -134,9 +138,13 @@ def lane_of(around: Sequence[Loop]) -> Idx | None:
 
 
 def holds_vectors(storage: Storage, reference: Expr, lane: Idx | None) -> bool:
-    """Whether an element is a vector: the lane index is an axis that needs no storage."""
-    key = subscripts(reference)
-    return lane is not None and lane in key and key.index(lane) not in storage.axes
+    """Whether an element is a vector: the lane index is along an axis that needs no storage."""
+    return lane is not None and any(lane in indices(subscript) for subscript in _not_stored(storage, reference))
+
+
+def _not_stored(storage: Storage, reference: Expr) -> Iterator[Expr]:
+    """The subscripts along the axes that need no storage."""
+    return (subscript for axis, subscript in enumerate(subscripts(reference)) if axis not in storage.axes)
 
 
 def said_by_data(around: Sequence[Loop]) -> frozenset[Idx]:
@@ -178,11 +186,14 @@ def steps_of(key: Sequence[Expr], varying: Steps) -> list[Expr]:
     >>> steps_of([i, 2 * i + j, j], {i: Integer(1)})
     [1, 2, 0]
     """
-    forms = (affine(subscript) for subscript in key)
-    return [
-        Add(*[factor * varying.get(index, 0) for index, factor in form.coefficients]) if form is not None else oo
-        for form in forms
-    ]
+
+    def step(subscript: Expr) -> Expr:
+        if isinstance(subscript, Idx):
+            return varying.get(subscript, Integer(0))
+        form = affine(subscript)
+        return oo if form is None else Add(*[factor * varying.get(index, 0) for index, factor in form.coefficients])
+
+    return [step(subscript) for subscript in key]
 
 
 def copied_columns(program: Program, names: Sequence[str]) -> int:
@@ -202,29 +213,53 @@ class _Choice:
         cost = 0.0
         chosen: list[Statement] = []
         for run in _runs(statements):
-            if not isinstance(run[0], Loop):
-                cost += self.instructions(run[0], {})
-                chosen.append(run[0])
-                continue
-            loops = [statement for statement in run if isinstance(statement, Loop)]
-            inner = [self.best(loop.body) for loop in loops]
-            if isinstance(loops[0].mode, One):
-                cost += inner[0][0] + 1
-                chosen.append(replace(loops[0], body=inner[0][1]))
-                continue
-            scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
-            if isinstance(loops[0].mode, Scan):
-                cost += scalar
-                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
-                continue
-            modes = [self.vector(loop) for loop in loops]
-            lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
-            cost += min(scalar, lanes)
-            if lanes < scalar:
-                chosen += [replace(loop, mode=mode) for loop, mode in zip(loops, modes)]
-            else:
-                chosen += [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+            split = self.split(run[0]) if len(run) == 1 and isinstance(run[0], Loop) else None
+            ways = [self.of_run(run)] if split is None else [self.of_run(run), self.best(split)]
+            each, cheapest = min(ways, key=lambda way: way[0])
+            cost += each
+            chosen += cheapest
         return cost, tuple(chosen)
+
+    def of_run(self, run: Sequence[Statement]) -> tuple[float, Sequence[Statement]]:
+        """The cost of one statement, or of the loops over the parts of one range, with loops in lanes."""
+        loops = [statement for statement in run if isinstance(statement, Loop)]
+        if not loops:
+            return self.instructions(run[0], {}), run
+        inner = [self.best(loop.body) for loop in loops]
+        serial = [replace(loop, body=body) for loop, (_, body) in zip(loops, inner)]
+        if isinstance(loops[0].mode, One):
+            return inner[0][0] + 1, serial
+        scalar = sum(loop.passes(UNKNOWN_EXTENT) * (each + 1) for loop, (each, _) in zip(loops, inner))
+        if isinstance(loops[0].mode, Scan):
+            return scalar, serial
+        modes = [self.vector(loop) for loop in loops]
+        lanes = sum(self.vectors(loop, mode) for loop, mode in zip(loops, modes)) + self.across(loops)
+        if lanes < scalar:
+            return lanes, [replace(loop, mode=mode) for loop, mode in zip(loops, modes)]
+        return scalar, serial
+
+    def split(self, loop: Loop) -> tuple[Loop, Loop] | None:
+        """A loop as two, the second for matrices that its rows are added to: these have their columns in lanes.
+
+        None where there are none, or where the second would read what the first does not keep for all rows.
+        """
+        own = [isinstance(statement, Loop) and _adds_to_rows(statement, loop.index) for statement in loop.body]
+        if loop.mode != SERIAL or loop.follows or not any(own) or all(own):
+            return None
+        first, second = (tuple(s for s, is_own in zip(loop.body, own) if is_own == which) for which in (False, True))
+        written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill))}
+        names = {base_name(target) for target in written}
+        for statement, _ in walk(second):
+            if not isinstance(statement, Accumulate):
+                continue
+            if base_name(statement.target) in names:
+                return None
+            for reference in work(statement).moved[:-1]:
+                storage = self.program.storage_of(reference)
+                kept = storage.place is not Place.LOCAL and not holds_vectors(storage, reference, loop.index)
+                if base_name(reference) in names and not kept:
+                    return None
+        return replace(loop, body=first), replace(loop, body=second)
 
     def vectors(self, loop: Loop, mode: Vector) -> float:
         """The cost of a loop in lanes."""
@@ -234,7 +269,7 @@ class _Choice:
 
     def vector(self, loop: Loop) -> Vector:
         """How a loop runs in lanes."""
-        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in references(s.value))
+        read = (r for s, _ in walk(loop.body) if isinstance(s, (Set, Accumulate)) for r in work(s).moved[:-1])
         copied = dict.fromkeys(base_name(r) for r in read if is_gathered(self.program, r, loop.index))
         return Vector(self.width, tuple(copied))
 
@@ -285,7 +320,7 @@ class _Choice:
             return 0.0
         steps = steps_of(subscripts(reference), varying)
         along = [steps[axis] for axis in storage.axes]
-        dropped = {i for axis, i in enumerate(subscripts(reference)) if axis not in storage.axes and i in varying}
+        dropped = {i for subscript in _not_stored(storage, reference) for i in indices(subscript) if i in varying}
         if dropped & {i for axis in storage.axes for i in indices(subscripts(reference)[axis])}:
             return inf
         if not any(along) or any(is_gathered(self.program, reference, index) for index in varying):
@@ -293,6 +328,11 @@ class _Choice:
         if not any(along[:-1]) and abs(along[-1]) == 1 and not dropped:
             return 1.0
         return 2.0 * self.width
+
+
+def _adds_to_rows(loop: Loop, row: Idx) -> bool:
+    """Whether a loop is over the columns of matrices whose rows it adds to, and nothing else."""
+    return all(isinstance(s, Accumulate) and {row, loop.index} <= {*indices(s.target)} for s, _ in walk(loop.body))
 
 
 def _runs(statements: Sequence[Statement]) -> Iterator[list[Statement]]:

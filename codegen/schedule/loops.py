@@ -14,7 +14,8 @@ from codegen.ir.lookups import is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
 from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
-from codegen.schedule.scan import Steps, sources, steps_of_scan, units
+from codegen.schedule.scan import Steps, sources, steps_of_scan
+from codegen.schedule.units import units
 from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
 
 
@@ -164,7 +165,9 @@ def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) 
     for equation in unit:
         form = scans[-1].equations[equation.cell] if scans else equation
         order, read = _loop_order(graph, form), sources(graph, equation)
-        yield _Item(equation, form.target, form.body, order, form.reduced, read, scans=scans, integers=graph.integers)
+        # A sum that the steps add to has been begun before them.
+        begun = bool(scans) and scans[-1].index in form.reduced
+        yield _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
 
 
 def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:

@@ -246,6 +246,8 @@ class Samples:
     fills: tuple[Fill, ...]
     body: tuple[Statement, ...]
     stores: tuple[Store, ...] = ()
+    most: int | None = None
+    """The most samples that it is run for, if not any number."""
 
 
 def _is_natural(value: Expr) -> bool:
@@ -300,7 +302,7 @@ class Program:
     width: int = 1
     """Lanes of a loop in lanes."""
     few: Program | None = None
-    """The same for so few samples that lanes of them would be empty, if that makes a difference."""
+    """The same for so few samples, at most those of its ``most``, that lanes of them would be empty."""
 
     def storage_of(self, reference: Expr) -> Storage:
         """Where the vertex that a reference or target names is kept."""

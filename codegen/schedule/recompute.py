@@ -12,7 +12,7 @@ from codegen.ir.equation import called
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.names import Names
 from codegen.passes.share import cost
-from codegen.schedule.scan import units
+from codegen.schedule.units import is_scan, units
 from codegen.walk import base_name, is_leaf, postorder, subscripts, substitute
 
 CHEAP = 2
@@ -28,12 +28,12 @@ def stages(
     """
     found: dict[Cell, int] = {}
     together: set[Cell] = set()
-    for unit in units(graph, equations):
+    for unit in units(graph, equations, steps):
         read = (c for equation in unit for _, cells in graph.read_by(equation) for c in cells if c in found)
         before = max((found[cell] + (cell in steps or cell in together) for cell in read), default=0)
         level = max([before, *(earliest.get(equation.cell, 0) for equation in unit)])
         found.update(dict.fromkeys([equation.cell for equation in unit], level))
-        if unit[0].cell in graph.scans and any(equation.cell in steps for equation in unit):
+        if is_scan(graph, unit) and any(equation.cell in steps for equation in unit):
             together.update(equation.cell for equation in unit)
     return found
 

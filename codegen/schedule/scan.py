@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sympy import Expr, Idx, Integer, expand
 
@@ -13,7 +13,7 @@ from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Cell
 from codegen.ir.graph import Equation, Graph
 from codegen.ir.ranges import NOTHING
-from codegen.walk import Extent, as_extent, base_name, extent, references, subscripts
+from codegen.walk import Extent, as_extent, base_name, extent, indices, is_sample, references, reindex, subscripts
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Steps:
 
     @cached_property
     def _written(self) -> frozenset[tuple[str, Expr]]:
-        return frozenset((e.name, self.place(e.target)) for e in self.equations.values())
+        return frozenset((e.name, self.place(e.target)) for e in self.equations.values() if e.name in self.axes)
 
     def place(self, reference: Expr) -> Expr:
         """The subscript along the axis of the scan."""
@@ -67,6 +67,46 @@ class Steps:
         if first is None or last is None or not (NOTHING.says(first) and NOTHING.says(last)):
             return None
         return _within(self.index + shift, index.upper)
+
+    def with_sum(self, equation: Equation) -> Steps | None:
+        """With a sum over the samples and over these steps, to which each of them adds; None for anything else."""
+        over_samples = equation.is_sum and any(map(is_sample, equation.reduced))
+        if not over_samples or any(map(is_sample, indices(equation.target))):
+            return None
+        for index in equation.reduced:
+            shift = self.shift_of(equation.body, index)
+            form = None if shift is None else self.range_of(index, shift)
+            if shift is not None and form is not None:
+                value = self.index + shift
+                body = reindex(equation.body, {index: value})
+                reduced = tuple(self.index if i == index else i for i in equation.reduced)
+                moved = Equation(equation.target, body, equation.reduction, reduced)
+                return self._with(equation, moved, {index: value}, form)
+        return None
+
+    def with_part(self, equation: Equation) -> Steps | None:
+        """With an equation of which each step reads what is at one place; None for any other."""
+        read = [r for e in self.equations.values() for r in references(e.body) if base_name(r) == equation.name]
+        for axis, index in enumerate(subscripts(equation.target)):
+            first, *others = {subscripts(reference)[axis] for reference in read}
+            shift = expand(first - self.index)
+            if isinstance(index, Idx) and not is_sample(index) and not others and shift.is_Integer:
+                value = self.index + shift
+                moved = order.moved_to(equation, index, value)
+                steps = self._with(equation, moved, {index: value}, _within(value, index.upper))
+                return replace(steps, axes={**self.axes, equation.name: axis})
+        return None
+
+    def _with(
+        self, equation: Equation, moved: Equation, values: Mapping[Idx, Expr], forms: tuple[Affine, ...]
+    ) -> Steps:
+        cell = equation.cell
+        return replace(
+            self,
+            equations={**self.equations, cell: moved},
+            values={**self.values, cell: values},
+            forms={**self.forms, cell: forms},
+        )
 
     def keeps_order(self) -> bool:
         """Whether no equation reads what a later step computes, or what one step cannot have computed yet."""
@@ -104,22 +144,17 @@ def sources(graph: Graph, equation: Equation) -> Mapping[str, frozenset[Cell]]:
     return found
 
 
-def units(graph: Graph, equations: Sequence[Equation]) -> Iterator[tuple[Equation, ...]]:
-    """The equations in their order, those of one scan together."""
-    run: list[Equation] = []
-    for equation in equations:
-        if run and graph.scans.get(run[-1].cell) is not graph.scans.get(equation.cell, equation):
-            yield tuple(run)
-            run = []
-        run.append(equation)
-    if run:
-        yield tuple(run)
-
-
 def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
-    """The loops of the scan that equations are, from the outside in; none for an equation that is in no scan."""
-    found = graph.scans.get(unit[0].cell)
-    equations = {equation.cell: equation for equation in unit}
+    """The loops of the scan that equations are, from the outside in; none for an equation that is in no scan.
+
+    What stands before the equations of the scan is read by its steps, what stands after them is what these add to.
+    """
+    members = [place for place, equation in enumerate(unit) if equation.cell in graph.scans]
+    if not members:
+        return ()
+    first, last = members[0], members[-1]
+    found: order.Scan | None = graph.scans[unit[first].cell]
+    equations = {equation.cell: equation for equation in unit[first : last + 1]}
     loops: list[Steps] = []
     while found is not None:
         by_index = _steps(found, equations, by_place=False)
@@ -127,6 +162,10 @@ def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
         loops.append(by_index if not inner and by_index.keeps_order() else _steps(found, equations, by_place=True))
         equations = dict(loops[-1].equations)
         found = inner[0] if len(inner) == 1 and len(found.parts) == 1 else None
+    for equation in (*unit[last + 1 :], *unit[:first][::-1]):
+        joined = loops[-1].with_sum(equation) or loops[-1].with_part(equation)
+        assert joined is not None
+        loops[-1] = joined
     return tuple(loops)
 
 

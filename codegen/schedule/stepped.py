@@ -15,9 +15,9 @@ from codegen.schedule.scan import Steps, steps_of_scan
 from codegen.walk import base_name, references, reindex
 
 
-def inside_loops(graph: Graph, kernel: Kernel, index: Idx) -> Statement:
+def inside_loops(graph: Graph, kernel: Kernel, index: Idx, *around: Idx) -> Statement:
     """A kernel with the loops that say the same, inside the loops over other indices of its target."""
-    loops = within(graph, kernel.equation, kernel.outer, index)
+    loops = within(graph, kernel.equation, (*kernel.outer, *around), index)
     loops = tuple(loop for loop in loops if not (kernel.kind.adds and isinstance(loop, Fill)))
     return nested(kernel.outer, replace(kernel, loops=loops))
 
@@ -92,8 +92,11 @@ def _at_step(graph: Graph, kernel: Kernel, steps: Steps, part: Part, index: Idx)
         kernel,
         equation=replace(equation, body=part.at(equation.body)),
         operands=tuple(map(moved, kernel.operands)),
-        sums=tuple(replace(loop, start=bounds(loop.start), stop=bounds(loop.stop)) for loop in kernel.sums),
+        sums=tuple(
+            replace(loop, start=bounds(loop.start), stop=bounds(loop.stop))
+            for loop in kernel.sums
+            if loop.index not in values
+        ),
         outer=tuple(i for i in kernel.outer if i not in values),
     )
-    loops = within(graph, there.equation, (*there.outer, steps.index), index)
-    return nested(there.outer, replace(there, loops=loops))
+    return inside_loops(graph, there, index, steps.index)

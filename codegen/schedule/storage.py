@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sympy import Expr, Idx
+from sympy import Expr, Idx, expand
 
 from codegen.ir.graph import Graph, cell_of
 from codegen.schedule.program import (
@@ -18,6 +18,7 @@ from codegen.schedule.program import (
     Loop,
     Place,
     Samples,
+    Scan,
     Set,
     Statement,
     Storage,
@@ -25,20 +26,22 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, elements, is_fixed, references, subscripts
+from codegen.walk import Extent, base_name, elements, indices, is_fixed, references, subscripts
 
-Loops: TypeAlias = tuple[tuple[int, Idx], ...]
-"""The loops around a statement: where each begins in the text, and its index."""
+Loops: TypeAlias = tuple[tuple[int, Idx, int], ...]
+"""The loops around a statement: where each begins in the text, its index, and its step if it is a scan, else 0."""
 
 
 @dataclass(frozen=True)
 class _Access:
-    """One read or write: in which loops (number and index), in which step, whether inside the pass over the samples.
+    """One read or write: in which loops, in which step, whether inside the pass over the samples.
 
-    A step is a statement at the top level or at that of the samples; ``order`` is the rank in the text.
+    A step is a statement at the top level or at that of the samples; ``order`` is the rank in the text. ``parts`` are
+    where the parts of the loops begin that it is in.
     """
 
     loops: Loops
+    parts: tuple[int, ...]
     statement: int
     order: int
     reference: Expr
@@ -145,13 +148,15 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
 
     def reads(reference: Expr, loops: Loops, inside: bool) -> _Life:
         life = lives[key_of(reference)]
-        life.reads.append(_Access(loops, step, order, reference, inside))
+        life.reads.append(_Access(loops, tuple(parts), step, order, reference, inside))
         return life
 
     def writes(reference: Expr, loops: Loops, inside: bool) -> _Life:
         life = lives[key_of(reference)]
-        life.writes.append(_Access(loops, step, order, reference, inside))
+        life.writes.append(_Access(loops, tuple(parts), step, order, reference, inside))
         return life
+
+    parts: list[int] = []
 
     def visit(block: Sequence[Statement], loops: Loops, inside: bool, top: bool) -> None:
         nonlocal order, step
@@ -163,7 +168,10 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                 case Loop():
                     # What a further part of a range reads, it has written before, as the first part has.
                     first = last if statement.follows else order
-                    visit(statement.body, (*loops, (first, statement.index)), inside, False)
+                    pace = statement.mode.step if isinstance(statement.mode, Scan) else 0
+                    parts.append(order)
+                    visit(statement.body, (*loops, (first, statement.index, pace)), inside, False)
+                    parts.pop()
                     last = first
                 case Samples():
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
@@ -188,24 +196,60 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
     for name in outputs:
         if not graph.variable(name).shape and (name, ()) in lives:
             # A scalar result is read once more, on return.
-            lives[name, ()].reads.append(_Access((), step + 1, order + 1, graph.variable(name).symbol, False))
+            lives[name, ()].reads.append(_Access((), (), step + 1, order + 1, graph.variable(name).symbol, False))
     return lives
 
 
 def _axes(graph: Graph, key: StorageKey, life: _Life) -> tuple[int, ...]:
-    """The axes that need storage: not those fixed by the pattern, nor those of a loop that holds every access."""
+    """The axes that need storage: not those fixed by the pattern, nor those of a loop that holds every access.
+
+    Neither that of a scan each of whose steps reads what it has written itself, or, before that, the step before it.
+    """
     accesses = [*life.writes, *life.reads]
     shared = accesses[0].loops
     for access in accesses:
         shared = tuple(a for a, b in zip(shared, access.loops) if a == b)
-    inside = {index for _, index in shared}
+    inside = {index for _, index, _ in shared}
     rank = len(graph.variable(key[0]).shape)
     pattern = key[1] or (None,) * rank
-    return tuple(
-        axis
-        for axis in range(rank)
-        if pattern[axis] is None and not all(subscripts(a.reference)[axis] in inside for a in accesses)
-    )
+
+    def in_one_pass(axis: int) -> bool:
+        first, *others = {subscripts(a.reference)[axis] for a in accesses}
+        return not others and bool(indices(first)) and inside.issuperset(indices(first))
+
+    axes = tuple(axis for axis in range(rank) if pattern[axis] is None and not in_one_pass(axis))
+    for depth, (_, index, step) in enumerate(shared):
+        left = tuple(axis for axis in axes if step == 0 or not _is_carried(life, axis, depth, index, step))
+        axes = left or axes  # a number that one step leaves to the next is an array of one
+    return axes
+
+
+def _is_carried(life: _Life, axis: int, depth: int, index: Idx, step: int) -> bool:
+    """Whether the steps of a scan leave each other what is in one place along an axis.
+
+    A step reads what the one before it has left before it writes the same element, or all of that kind, anew.
+    """
+    first, *others = {subscripts(a.reference)[axis] for a in life.writes}
+    if others or index not in indices(first):
+        return False
+    for read in life.reads:
+        ago = expand(step * (first - subscripts(read.reference)[axis]))
+        if ago not in (0, 1):
+            return False
+        for write in life.writes if ago == 1 else ():
+            if write.parts[: depth + 1] != read.parts[: depth + 1]:
+                continue
+            together = read.parts[depth + 1 :][:1] == write.parts[depth + 1 :][:1] != ()
+            same = _others(read.reference, axis) == _others(write.reference, axis)
+            if read.order > write.order or (not same and (together or read.order == write.order)):
+                return False
+    return True
+
+
+def _others(reference: Expr, axis: int) -> tuple[Expr, ...]:
+    """The subscripts along the other axes."""
+    key = subscripts(reference)
+    return (*key[:axis], *key[axis + 1 :])
 
 
 def _dead(old: _Life, new: _Life) -> bool:

@@ -45,6 +45,10 @@ ROWS, COLUMNS = 3, 4
 TRANSPOSING = 12
 """A gradient of one product with more rows has its columns in lanes, for which an operand is transposed; elsewhere
 lanes hold samples and are summed at the end of each tile, which is the more work the more rows there are."""
+WIDE = 8
+"""A gradient that each step of a scan adds to has its columns in lanes from so many on."""
+SMALL = 256
+"""One with narrower rows and no more numbers is kept as so many vectors, one for each, whose lanes are samples."""
 
 
 def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
@@ -101,8 +105,8 @@ class _SamplesLast:
     before: list[Equation] = field(default_factory=list)
     """Operands that no sample changes."""
     kernels: dict[Cell, Kernel] = field(default_factory=dict)
-    samples_first_of: dict[Cell, Variable] = field(default_factory=dict)
-    """Copies with their samples first, by the vertex that has them last."""
+    samples_first_of: dict[Cell | Expr, Variable] = field(default_factory=dict)
+    """Copies with their samples first, by the vertex that has them last, or the place in it that a step reads."""
 
     def __post_init__(self) -> None:
         self.names = fresh_names("factor", self.graph.variables)
@@ -152,9 +156,9 @@ class _SamplesLast:
 
     def transpose(self, target: Expr, source: Expr) -> Equation:
         equation = Equation(target, source)
-        key, other = subscripts(target), subscripts(source)
-        if len(set(key)) == 2 and key == other[::-1] and all(isinstance(i, Idx) for i in key):
-            self.kernels[equation.cell] = Kernel(KernelKind.TRANSPOSE, equation, (source,))
+        *outer, i, j = subscripts(target)
+        if list(subscripts(source)) == [*outer, j, i] and i != j and isinstance(i, Idx) and isinstance(j, Idx):
+            self.kernels[equation.cell] = Kernel(KernelKind.TRANSPOSE, equation, (source,), outer=tuple(outer))
         return equation
 
     # --- sums of products ---------------------------------------------------------------------------------------------
@@ -205,7 +209,8 @@ class _SamplesLast:
         """``target[i, j] += Σ_s (left[i, s]·right[j, s] + …)``, samples in lanes; for many rows columns in lanes."""
         products = _factors(equation, self.index)
         if products is None:
-            return self.summed_over_more(equation)
+            sides = self.at_steps(equation)
+            return self.summed_over_more(equation) if sides is None else self.summed_at_steps(equation, *sides)
         i, j = equation.free
         new: list[Equation] = []
         given = all(self.is_given(right, (self.index, j)) for _, right in products)
@@ -219,6 +224,53 @@ class _SamplesLast:
                 operands.append(self.operand([self.lanes(f) for f in right], (j, self.index), new))
         kind = KernelKind.OVER_SAMPLES if columns_in_lanes else KernelKind.ACROSS_LANES
         return [*new, self.kernel(kind, equation, equation.target, operands, rows=(i,), columns=(j,))]
+
+    def at_steps(self, equation: Equation) -> tuple[Expr, Expr] | None:
+        """The factors of ``target[i, j] = Σ_t,s left[t, i, s]·right[t, j, s]`` of what the steps t of a scan compute.
+
+        None for a sum of another form, or one that each step adds to no faster than all of them at once.
+        """
+        factors, free = Mul.make_args(equation.body), equation.free
+        if not equation.is_sum or len(factors) != 2 or len(free) != 2 or len(equation.reduced) != 2:
+            return None
+        if not any(cell in self.graph.scans for _, cells in self.graph.read_by(equation) for cell in cells):
+            return None
+        if not all(isinstance(f, Indexed) and self.graph.variable(base_name(f)).kind == "real" for f in factors):
+            return None
+        i, j = free
+        for left, right in (factors, factors[::-1]):
+            if all({*subscripts(f)} == {*equation.reduced, own} for f, own in ((left, i), (right, j))):
+                small = size(free) <= SMALL
+                return (left, right) if small or self.is_wide(left, right, equation) else None
+        return None
+
+    def is_wide(self, left: Expr, right: Expr, equation: Equation) -> bool:
+        """Whether the columns of a sum that steps add to are better in lanes than its samples."""
+        i, j = equation.free
+        return int(extent(j)) >= WIDE and (self.has_rows(right, j) or int(extent(i)) > TRANSPOSING)
+
+    def has_rows(self, operand: Expr, j: Idx) -> bool:
+        """Whether an operand is an input of which each sample has the values of an index side by side."""
+        given = not self.graph.definitions[base_name(operand)]
+        return given and subscripts(operand)[0] == self.index and subscripts(operand)[-1] == j
+
+    def summed_at_steps(self, equation: Equation, left: Expr, right: Expr) -> list[Equation] | None:
+        """``target[i, j] += Σ_s left[i, s]·right[s, j]`` at each step; None where lanes hold samples."""
+        if not self.is_wide(left, right, equation):
+            return None
+        i, j = equation.free
+        (t,) = (index for index in equation.reduced if index != self.index)
+        new: list[Equation] = []
+        if not self.has_rows(right, j):
+            source = self.lanes(right)
+            if source not in self.samples_first_of:
+                copy = Variable(next(self.names), (extent(t), extent(self.index), extent(j)))
+                self.samples_first_of[source] = copy
+                new.append(self.transpose(copy[t, self.index, j], source))
+            right = self.samples_first_of[source][t, self.index, j]
+        operands = (self.lanes(left), right)
+        kind = KernelKind.OVER_SAMPLES
+        return [*new, self.kernel(kind, equation, equation.target, operands, rows=(i,), columns=(j,), outer=(t,))]
 
     def summed_over_more(self, equation: Equation) -> list[Equation] | None:
         """``target[i, j] += Σ_k,s left[i, k, s]·right[j, k, s]``, at places that depend on indices of loops around."""

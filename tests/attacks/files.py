@@ -202,14 +202,15 @@ def altered(data, chance):
         field = chance.choice(["dtype", "shape", "data_offsets"])
         header[name][field] = chance.choice(["F32", "I64", [3], [], [2**62, 4], [0, 0], [0, 8], [3, 2], -1, None])
     elif kind == 3:
-        words = json.loads(header["__metadata__"]["spec"])
+        said = "spec" if "spec" in header["__metadata__"] else "graph"
+        words = json.loads(header["__metadata__"][said])
         inside = words
         while isinstance(inside, (dict, list)) and inside:
             holder, place = inside, chance.choice(list(inside) if isinstance(inside, dict) else range(len(inside)))
             inside = holder[place]
         holder[place] = chance.choice([None, -1, 0, 10**9, 1e308, "tanh", "x" * 5000, "x*" * 400 + "x", [1] * 100, {},
                                        "gelu(" * 30 + "x" + ")" * 30, "exp(" * 90 + "x" + ")" * 90, "x**x**x", "1/0*x"])
-        header["__metadata__"]["spec"] = json.dumps(words)
+        header["__metadata__"][said] = json.dumps(words)
     else:
         name = chance.choice(list(header["__metadata__"]))
         text = header["__metadata__"][name].encode()
@@ -221,12 +222,21 @@ def read(path):
     found = checkpoint.load(path)
     return "" if np.isfinite(found.theta).all() else "parameters that are not finite"
 
+from codegen import from_expressions
+from sympy import Idx, IndexedBase, Sum, Symbol, tanh
+
 spec = {"inputs": 2, "layers": [{"dense": 3, "activation": {"formula": "x*tanh(x)"}}, {"dense": 1}], "loss": "huber"}
 network = symnn.Network.from_spec(spec)
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "small.safetensors")
     checkpoint.save(path, network, network.initial_parameters(0))
     files = {path.name: path.read_bytes()}
+    s, t, x, h, y, a = Idx("s", Symbol("S")), Idx("t", 5), *map(IndexedBase, "xhy"), Symbol("a")
+    steps = {h[s, 0]: x[s, 0], h[s, t]: tanh(a*h[s, t - 1] + x[s, t]), "loss": Sum((h[s, t] - y[s, t])**2, s, t)}
+    model = symnn.Model.from_graph(from_expressions(steps, [a, x, y]), {"a": 0.5}, ["x"], output="h", loss="loss")
+    path = Path(folder, "graph.safetensors")
+    checkpoint.save(path, model.network, [0.5])
+    files[path.name] = path.read_bytes()
 attack(files, read, int(sys.argv[1]), 1, altered)
 """
 )

@@ -6,7 +6,7 @@ import pytest
 
 from tests.attacks.table import ATTACKS, tried
 
-SAMPLES = {"data": 100, "weights": 100, "guard": 50, "specs": 18, "cache": 1, "kill": 1}
+SAMPLES = {"data": 40, "weights": 60, "guard": 16, "specs": 18, "cache": 1, "kill": 1}
 """How many tries a sample has. Those of data begin with what is crafted; kill adds refusals."""
 
 MORE = {

@@ -18,6 +18,8 @@ from codegen.numeric.oracle import evaluate_exactly, rounded
 from tests.codegen.derivatives import by_complex_step, directions, reals, second_by_complex_step
 from tests.codegen.networks import Arrays, distance, random_values
 
+pytestmark = pytest.mark.values
+
 S, n = sample_extent("S"), sample_extent("n")
 s, t = Index("s", S), Index("t", n)
 x, w, y, A, X = (

@@ -9,6 +9,7 @@ import math
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,23 @@ NETWORKS = {
 }
 
 
+@cache
+def gradient_of(name: str) -> Graph:
+    return gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+
+
 EVERY_WAY = "2-5-3"
 """The network that the quick suite compiles by every schedule, as readable code in tiles; of readable loops
 test_transformations_compiled has one."""
 LARGE = "20-17-13-3, large enough for BLAS"
 """It compiles that one as vectors by every schedule, and the others as ``blas`` vectors."""
+
+
+MUCH_ALIKE = {
+    *("silu", "elu"),
+    *(f"ending {ending.__name__}" for ending in ENDINGS if ending.__name__ != "hinge"),
+}
+"""Networks that the quick suite compiles by no schedule: each differs from one that it does in a function."""
 
 
 def ways() -> list[object]:
@@ -90,16 +103,17 @@ def ways() -> list[object]:
                 if emitter == "numba" and schedule != "loops" and name not in (EVERY_WAY, LARGE):
                     continue  # random graphs go through these too, and most of a network is the same in all of them
                 quick = name == EVERY_WAY and (emitter == "vector" or schedule == "tiled")
-                quick |= (schedule, emitter) == ("blas", "vector")
+                quick |= (schedule, emitter) == ("blas", "vector") and name not in MUCH_ALIKE
                 quick |= name == LARGE and emitter == "vector"
-                marks = () if quick else (pytest.mark.slow,)
+                of_values = () if name == EVERY_WAY else (pytest.mark.values,)
+                marks = of_values if quick else (pytest.mark.slow,)
                 found.append(pytest.param(name, schedule, emitter, marks=marks))
     return found
 
 
 @pytest.mark.parametrize(("name", "schedule", "emitter"), ways())
 def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str, emitter: str) -> None:
-    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    graph = gradient_of(name)
     values = random_values(graph, samples=7)
     emitter = "auto" if name == "ending hinge" and emitter == "vector" else emitter  # the derivative of a maximum
     assert distance(run(graph, values, schedule=schedule, emitter=emitter), outputs(graph, values)) <= 1e-12
@@ -107,7 +121,7 @@ def test_a_compiled_gradient_is_the_evaluated_gradient(name: str, schedule: str,
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_numpy_emitter_agrees(name: str) -> None:
-    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    graph = gradient_of(name)
     values = random_values(graph, samples=5)
     found = numpy_function(graph)(*[values[v.name] for v in graph.inputs])
     assert distance(found, outputs(graph, values)) <= 1e-12
@@ -115,7 +129,7 @@ def test_the_numpy_emitter_agrees(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["2-5-3", "20-17-13-3, large enough for BLAS", "gelu"])
 def test_float32_is_within_rounding_of_float64(name: str) -> None:
-    graph = gradient(NETWORKS[name], "loss", parameters(NETWORKS[name]))
+    graph = gradient_of(name)
     values = random_values(graph, samples=7)
     single = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in values.items()}
     found = run(graph, single, dtype="float32")

@@ -39,6 +39,8 @@ from codegen.functions import select
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 
+pytestmark = pytest.mark.values
+
 n = Symbol("n", integer=True, positive=True)
 i, x = Idx("i", n), IndexedBase("x", shape=(n,), real=True)
 X = x[i]

@@ -27,6 +27,8 @@ from sympy import (
 from codegen import GraphError, compile, from_expressions, function, gradient
 from codegen.numeric import check_gradient, evaluate
 
+pytestmark = pytest.mark.values
+
 a, b = symbols("a b")
 n = Symbol("n")
 i, x = Idx("i", n), IndexedBase("x", shape=(n,))

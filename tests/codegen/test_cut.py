@@ -23,6 +23,8 @@ from tests.codegen.networks import Arrays, distance, random_values
 from tests.codegen.test_affine import GRAPHS, scalar
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 
+pytestmark = pytest.mark.values
+
 S, n = sample_extent("S"), sample_extent("n")
 s, t, i, j, p = Index("s", S), Index("t", n), Index("i", 7), Index("j", 7), Index("p", 14)
 X, A, v, y, x = (

@@ -13,6 +13,8 @@ from codegen import Equation, Graph, Index, Variable, compile, mixed_partials, s
 from codegen.functions import canonical, sigmoid, softplus
 from codegen.numeric.oracle import evaluate_exactly, rounded
 
+pytestmark = pytest.mark.values
+
 SIZES = (1e-200, 1e-110, 1e-30, 1e-5, 0.5, 2.0, 30.0, 89.0, 110.0, 355.0, 400.0, 709.5, 711.0, 746.0, 800.0, 1e3, 1e4)
 FAR = np.array(sorted({sign * size for size in SIZES for sign in (1, -1)}))
 

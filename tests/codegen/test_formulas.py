@@ -45,6 +45,8 @@ from codegen import Graph, GraphError, Variable, compile, from_expressions, grad
 from codegen.emit.numpy import numpy_function
 from codegen.numeric import check_gradient, evaluate, evaluate_exactly, rounded
 
+pytestmark = pytest.mark.values
+
 a, b, c = symbols("a b c")
 n, k, m = Symbol("n"), Symbol("k", integer=True), Symbol("m", integer=True)
 i, j = Idx("i", n), Idx("j", 3)

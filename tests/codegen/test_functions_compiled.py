@@ -28,6 +28,8 @@ from sympy import (
 from codegen import compile, from_expressions, gradient, partials
 from codegen.numeric import evaluate_exactly, rounded
 
+pytestmark = pytest.mark.values
+
 n, k = Symbol("n"), Symbol("k", integer=True)
 i = Idx("i", n)
 x, y, r = (IndexedBase(name) for name in "xyr")

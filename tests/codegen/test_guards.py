@@ -9,6 +9,8 @@ from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, log, sin,
 from codegen import Graph, from_expressions, gradient, hessian, hvp, jvp, vjp
 from codegen.emit.numpy import numpy_function
 
+pytestmark = pytest.mark.values
+
 a, b, n, m, k = symbols("a b n m k", real=True)
 
 Case = tuple[dict[str, Expr], tuple[float, float], tuple[float, float], list[float]]

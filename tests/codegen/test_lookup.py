@@ -23,6 +23,8 @@ from codegen.schedule.target import PORTABLE
 from tests.codegen.derivatives import by_complex_step
 from tests.codegen.networks import distance
 
+pytestmark = pytest.mark.values
+
 S, d = Symbol("S"), Idx("d", 2)
 s, k = Idx("s", S), Idx("k", 2)
 E, W = IndexedBase("E", shape=(5, 2)), IndexedBase("W", shape=(2, 2))

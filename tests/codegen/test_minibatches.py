@@ -16,6 +16,8 @@ from codegen.dtypes import Dtype
 from codegen.runtime.minibatches import Minibatches
 from tests.codegen.networks import S, linear_classifier, parameters
 
+pytestmark = pytest.mark.values
+
 Emitter = Literal["vector", "numba"]
 Array = NDArray[Any]
 

@@ -45,6 +45,8 @@ from tests.codegen.networks import (
     squared_error,
 )
 
+pytestmark = pytest.mark.values
+
 SUM, MAX = Reduction.SUM, Reduction.MAX
 a = symbols("a", real=True)
 

@@ -19,6 +19,8 @@ from sympy.utilities.lambdify import lambdify
 import codegen
 from codegen import FlatFunction, GraphError, from_expressions, gradient, jacobian
 
+pytestmark = pytest.mark.values
+
 t = dynamicsymbols._t
 q1, q2, u1, u2 = dynamicsymbols("q1 q2 u1 u2")
 q = Function("q")

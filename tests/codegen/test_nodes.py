@@ -36,6 +36,8 @@ from codegen.passes import straight
 from codegen.passes.straight import count_nodes, is_large
 from codegen.schedule import line
 from codegen.solvers import FlatFunction
+from tests.codegen.derivatives import ARRAYS, reals, total_of_squares
+from tests.codegen.networks import random_values
 
 x, y, z = symbols("x y z", real=True)
 POINT = {x: 0.7, y: 1.3, z: 0.4}
@@ -207,6 +209,16 @@ def test_every_tier_has_the_same_bits(name: str) -> None:
     for found in others:
         for one, other in zip(full, found):
             np.testing.assert_array_equal(one, other)
+
+
+def test_what_lies_between_arrays_that_are_written_out_has_no_place_in_memory() -> None:
+    graph = total_of_squares(ARRAYS["a matrix product"])
+    derived = codegen.hvp(graph, "half", reals(graph))
+    values = random_values(derived)
+    function = codegen.compile(derived, schedule="unrolled", emitter="vector", tier="quick", cache=False)
+    found = function(*[values[variable.name] for variable in derived.inputs])
+    for one, name in zip(found, derived.outputs):
+        np.testing.assert_allclose(one, evaluate(derived, values)[name], rtol=1e-12, atol=1e-12)
 
 
 def test_a_tier_that_is_none_is_refused() -> None:

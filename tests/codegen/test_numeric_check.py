@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 
 import numpy as np
 import pytest
@@ -146,16 +148,24 @@ MISTAKES: dict[Callable[[Arrays], None], str] = {
 }
 
 
+@cache
+def passed(activation: Callable[[Expr], Expr], method: str) -> tuple[Graph, Arrays, Arrays]:
+    """A network, its values and its gradient, which is right by the method."""
+    graph = mlp([2, 3, 3], activation)
+    values = random_values(graph, seed=5, samples=2 if method == "exact" else 4)
+    right = claim(graph, values)
+    assert check_gradient(graph, "loss", values, gradient=right, methods=[method]).passed
+    return graph, values, right
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("activation", [tanh, pytest.param(f.relu, marks=pytest.mark.slow)], ids=str)
 def test_planted_mistakes_are_found_by_every_method(
     mistake: Callable[[Arrays], None], method: str, activation: Callable[[Expr], Expr]
 ) -> None:
-    graph = mlp([2, 3, 3], activation)
-    values = random_values(graph, seed=5, samples=2 if method == "exact" else 4)
-    wrong = claim(graph, values)
-    assert check_gradient(graph, "loss", values, gradient=wrong, methods=[method]).passed
+    graph, values, right = passed(activation, method)
+    wrong = deepcopy(right)
     mistake(wrong)
     report = check_gradient(graph, "loss", values, gradient=wrong, methods=[method])
     assert not report.passed
@@ -166,17 +176,25 @@ def test_planted_mistakes_are_found_by_every_method(
         report.raise_if_failed()
 
 
+@cache
+def passed_by_directions(method: str) -> tuple[Graph, Arrays, Arrays]:
+    """A network of 2,410 parameters, its values and its gradient, which is right by the method."""
+    graph = mlp([64, 32, 10])
+    values = random_values(graph, samples=3)
+    values["W1"] *= 0.1
+    right = claim(graph, values)
+    report = check_gradient(graph, "loss", values, gradient=right, methods=[method])
+    assert report.passed, str(report)
+    assert sum(row.entries for row in report.rows) == 64 + 8
+    return graph, values, right
+
+
 @pytest.mark.parametrize("method", ["central", "complex"])
 @pytest.mark.parametrize("place", [("W1", (17, 33)), ("b1", (5,)), ("W2", (3, 20)), ("b2", (9,))], ids=str)
 def test_one_wrong_entry_among_2410_is_found_and_named(method: str, place: tuple[str, tuple[int, ...]]) -> None:
     """Among more than 2,000 parameters the random directions find it, and halving them names it."""
-    graph = mlp([64, 32, 10])
-    values = random_values(graph, samples=3)
-    values["W1"] *= 0.1
-    wrong = claim(graph, values)
-    report = check_gradient(graph, "loss", values, gradient=wrong, methods=[method])
-    assert report.passed, str(report)
-    assert sum(row.entries for row in report.rows) == 64 + 8
+    graph, values, right = passed_by_directions(method)
+    wrong = deepcopy(right)
     name, index = place
     wrong[name][index] += 1e-3 * max(1e-2, abs(wrong[name][index]))
     report = check_gradient(graph, "loss", values, gradient=wrong, methods=[method])

@@ -245,6 +245,7 @@ def test_every_function_of_the_forward_pass_is_evaluated_once() -> None:
 
 e, q = Variable("e", (3,)), Variable("q", (3,))
 r = Variable("r", (3, 3))
+n, p = Index("n", 2), Variable("p", (2,))
 
 
 def system(*given: Equation, output: str | None = None) -> Graph:
@@ -283,6 +284,19 @@ SIMPLIFIED: dict[str, tuple[Graph, list[str]]] = {
     "an element goes the same way": (
         system(Equation(e[0], v[1]), Equation(e[1], v[2]), Equation(e[2], v[0] + 1), Equation(L.symbol, e[0] * e[1])),
         ["e[2] = v[0] + 1", "L = v[1]*v[2]"],
+    ),
+    "another name in a recurrence goes, too": (
+        system(
+            Equation(e[0], v[0]),
+            Equation(p[n], e[n]),
+            Equation(e[n + 1], p[n] * v[n + 1]),
+            Equation(L.symbol, e[2] ** 2),
+        ),
+        ["e[0] = v[0]", "e[n + 1] = e[n]*v[n + 1]", "L = e[2]**2"],
+    ),
+    "but for a name of itself": (
+        system(Equation(e[0], v[0]), Equation(p[n], e[n]), Equation(e[n + 1], p[n]), Equation(L.symbol, e[2] ** 2)),
+        ["e[0] = v[0]", "e[n + 1] = e[n]", "L = e[2]**2"],
     ),
     "a sum over a bracket is its only term": (
         system(Equation(e[i], equal(i, j) * A[j, 0] * v[j], SUM, (j,))),

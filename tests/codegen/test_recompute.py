@@ -15,6 +15,8 @@ from codegen.schedule.sums import merge_sums
 from tests.codegen.derivatives import TX, of_two_inputs
 from tests.codegen.networks import S, distance, mlp, outputs, random_values, s
 
+pytestmark = pytest.mark.values
+
 
 def residual_gradient(sizes: list[int]) -> Graph:
     """The gradient of the mean of (u_t + u·u_x − u_xx/100)²."""

@@ -17,6 +17,8 @@ from codegen.numeric.oracle import evaluate_exactly, rounded
 from tests.codegen.derivatives import by_complex_step, directions, reals
 from tests.codegen.networks import Arrays, distance, random_values
 
+pytestmark = pytest.mark.values
+
 S = sample_extent("S")
 s, T = Index("s", S), 4
 t, w, i, j, b = Index("t", T - 1), Index("w", T), Index("i", 2), Index("j", 2), Index("b", T - 2)

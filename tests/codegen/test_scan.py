@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numba.core.config
 import numpy as np
 import pytest
+import sympy
 from sympy import Eq, Piecewise, tanh
 
 import codegen
@@ -14,12 +16,15 @@ from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.emit.layout import layout
 from codegen.emit.numba import emit
 from codegen.numeric.evaluate import evaluate
-from codegen.schedule import contraction, schedule
+from codegen.schedule import Target, contraction, schedule
+from codegen.schedule.cost import counts
 from codegen.schedule.program import Kernel, Loop, Scan, walk
 from tests.codegen.networks import distance, random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
 from tests.codegen.test_recurrences import GRAPHS, scalar
+
+pytestmark = pytest.mark.values
 
 S, T, H = sample_extent("S"), 5, 8
 s, t, w, i, j = Index("s", S), Index("t", T - 1), Index("w", T), Index("i", H), Index("j", H)
@@ -36,6 +41,23 @@ LAYER = Graph(
     ("L",),
 )
 """A layer that is large enough for kernels."""
+G, D = 13, 9
+g, f, p = Index("g", G), Index("f", G), Index("p", D)
+A, B, X = Variable("A", (G, D)), Variable("B", (G, G)), Variable("X", (S, T - 1, D))
+q, o, a, c = Variable("q", (S, T, G)), *(Variable(name, (S, T - 1, G)) for name in "oac")
+WIDE = Graph(
+    (X, A, B),
+    (
+        Equation(q[s, 0, g], sympy.Integer(0)),
+        Equation(o[s, t, g], A[g, p] * X[s, t, p], Reduction.SUM, (p,)),
+        Equation(a[s, t, g], B[g, f] * q[s, t, f], Reduction.SUM, (f,)),
+        Equation(c[s, t, g], a[s, t, g]),
+        Equation(q[s, t + 1, g], tanh(o[s, t, g] + c[s, t, g])),
+        Equation(L.symbol, q[s, T - 1, g] ** 2, Reduction.SUM, (s, g)),
+    ),
+    ("L",),
+)
+"""Whose gradients have columns in lanes, and rows that do not fill them; each step alone needs what it reads of X."""
 W, V, start = Variable("W", (3, 2)), Variable("V", (2, 3)), Variable("start", (2,))
 r, z = Variable("r", (T, 2)), Variable("z", (T - 1, 3))
 k, d, e = Index("k", 3), Index("d", 2), Index("e", 2)
@@ -65,9 +87,10 @@ CASES = {
     "alone": codegen.gradient(ALONE, "L"),
     **{name: codegen.gradient(scalar(graph), "L") for name, graph in GRAPHS.items()},
     "kernels": codegen.gradient(LAYER, "L"),
+    "wide": codegen.gradient(WIDE, "L", ["A", "B"]),
     "any length": codegen.gradient(ANY_LENGTH, "L"),
 }
-FEW = ("kernels", "in two directions", "any length")
+FEW = ("kernels", "wide", "in two directions", "any length")
 """Cases that are compiled in every test run."""
 
 
@@ -121,6 +144,20 @@ def test_products_of_a_step_are_kernels_inside_its_loop() -> None:
     program = schedule(codegen.optimise(CASES["kernels"])[0], "tiled")
     found = [around[0].mode for one, around in walk(program.statements) if isinstance(one, Kernel) and around]
     assert {mode.step for mode in found if isinstance(mode, Scan)} == {1, -1}
+
+
+def test_what_only_one_step_needs_is_kept_for_one_step() -> None:
+    program = schedule(codegen.optimise(CASES["wide"])[0], "tiled")
+    kept = {name for (name, _), where in program.storage.items() if {T, T - 1} & {*where.shape}}
+    assert kept == {"q", "X"}
+    assert all(around or isinstance(one, Loop) for one, around in walk(program.statements) if isinstance(one, Kernel))
+
+
+def test_few_samples_gather_nothing_at_each_step() -> None:
+    few = schedule(codegen.optimise(CASES["wide"])[0], "tiled", Target()).few
+    assert few is not None
+    assert few.samples is not None
+    assert counts(replace(few, statements=(few.samples,)), 1).get("gathered", 0) == 0
 
 
 def test_the_program_does_not_depend_on_the_number_of_steps() -> None:

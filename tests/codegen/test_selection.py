@@ -24,6 +24,8 @@ from codegen.schedule.lanes import in_lanes
 from codegen.schedule.program import Loop, One, Program, Samples, Statement, walk
 from tests.codegen.networks import distance, outputs, random_values
 
+pytestmark = pytest.mark.values
+
 n = sample_extent("n")
 i, j, k = Index("i", n), Index("j", n), Index("k", 7)
 x, y = Variable("x", (n,)), Variable("y", (n,), "integer")

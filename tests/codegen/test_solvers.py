@@ -15,6 +15,8 @@ from sympy import Idx, IndexedBase, MatrixSymbol, Sum, Symbol, cos, exp, sin, sq
 
 from codegen import DerivationError, EmitError, FlatFunction, from_expressions, low_level_callable
 
+pytestmark = pytest.mark.values
+
 a, b, c, t = symbols("a b c t")
 n, k, m = Symbol("n"), Symbol("k", integer=True), Symbol("m", integer=True)
 i, j = Idx("i", n), Idx("j", Symbol("l"))

@@ -25,6 +25,8 @@ from codegen.functions import special as special_functions
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly
 
+pytestmark = pytest.mark.values
+
 INF, NAN = math.inf, math.nan
 ULP = 2.0**-52
 ROOT = 1.4616321449683622
@@ -291,6 +293,7 @@ AT_POLES: dict[str, tuple[sympy.Expr, Callable[..., Any], list[tuple[float, floa
     "(x)ₖ": (RisingFactorial(X, Y), mpmath.rf, [(-2, 3), (0.5, 2.5), (-0.5, 3)]),
     "x₍ₖ₎": (FallingFactorial(X, Y), mpmath.ff, [(2, 3), (0.5, 1.5), (4.5, 2)]),
     "1/Γ²": (X / gamma(Y) ** 2, lambda x, y: x * mpmath.rgamma(y) ** 2, [(2, -3), (2, 0), (2, 1.5), (2, -1.5)]),
+    "1/Γ": (X / gamma(Y), lambda x, y: x * mpmath.rgamma(y), [(2, -2), (2, 1e-8), (2, 1e-8 - 2), (2, 0.5), (2, -1e-4)]),
 }
 """Where a denominator has a pole and the function crosses 0, and elsewhere."""
 

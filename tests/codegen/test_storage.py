@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sympy import Expr, tanh
+from sympy import Expr, Piecewise, tanh
 
 from codegen import Equation, Graph, Index, Reduction, Variable, gradient, optimise, sample_extent
 from codegen.schedule import TILE, schedule
@@ -53,6 +53,36 @@ def test_an_array_that_is_returned_is_where_it_is_returned() -> None:
     found = program(Equation(a[i], x[i] ** 2), outputs=("a",))
     assert place(found, "a") == (Place.OUTPUT, (4,))
     assert found.work == ()
+
+
+t, j, w = Index("t", 9), Index("j", 4), Index("w", 9)
+X, q, v, L, M = *(Variable(name, (9, 4)) for name in "Xqv"), Variable("L"), Variable("M", (4, 4))
+
+
+def past(body: Expr, steps: int = 1) -> Expr:
+    return Piecewise((body, t >= steps), (0, True))
+
+
+LEFT: dict[str, tuple[tuple[Equation, ...], tuple[int, ...]]] = {
+    "the same element": ((Equation(q[t, i], past(q[t - 1, i]) + X[t, i]),), (4,)),
+    "others, of which some have been written anew": (
+        (
+            Equation(v[t, i], past(M[i, j] * q[t - 1, j]), Reduction.SUM, (j,)),
+            Equation(q[t, i], tanh(v[t, i] + X[t, i])),
+        ),
+        (9, 4),
+    ),
+    "two steps ago": ((Equation(q[t, i], past(q[t - 2, i], 2) + X[t, i]),), (9, 4)),
+}
+"""What a step of a recurrence reads of those before it, and the shape of what is kept."""
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_what_a_step_leaves_to_the_next_is_kept_for_one_step(case: str) -> None:
+    equations, shape = LEFT[case]
+    found = Equation(L.symbol, q[w, i] * X[w, i], Reduction.SUM, (w, i))
+    program = schedule(Graph((X, M), (*equations, found), ("L",)), "loops")
+    assert place(program, "q") == (Place.WORK, shape)
 
 
 SHARED: dict[str, tuple[tuple[Equation, ...], bool]] = {

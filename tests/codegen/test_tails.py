@@ -34,6 +34,8 @@ from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from codegen.passes.stable_forms import stable
 
+pytestmark = pytest.mark.values
+
 x, y, u, z = symbols("x y u z", real=True)
 S, K, T, r, sigma = symbols("S K T r sigma", real=True)
 
@@ -183,13 +185,19 @@ TOLERANCE = {"float64": 1e-12, "float32": 5e-4}
 def test_value_and_derivatives_are_right_over_the_whole_range(name: str, way: Any, dtype: Any) -> None:
     formula, points = FORMULAS[name]
     if dtype == "float32":
-        # What is left of the truth is within the range of float32, parts of its second derivative included.
         points = points[(np.abs(points) < 1e15) & ((points == 0) | (np.abs(points) > 1e-9))]
     graph, points = derived(formula), points.astype(dtype)
     # The graph as it was derived is stable: at more digits it is the truth.
     exact = evaluate_exactly(graph, {"a": points.astype(float)}, digits=80)
-    for output, found in zip(graph.outputs, way(graph, points, dtype)):
-        apart = errors(name, found.astype(float), rounded(exact[output]), dtype)
+    truths = [rounded(exact[output]) for output in graph.outputs]
+    if dtype == "float32":
+        # What is left is within the range of float32, and so are the parts of the second derivative: of
+        # (exp(x) − 1)/x these are exp(x), x times as large, and at 90 beyond it where their quotient is not.
+        parts = np.max(np.abs(truths), axis=0) * np.maximum(1, np.abs(points.astype(float)))
+        kept = ~np.isfinite(truths).all(axis=0) | (parts <= np.finfo(dtype).max)
+        points, truths = points[kept], [truth[kept] for truth in truths]
+    for output, found, truth in zip(graph.outputs, way(graph, points, dtype), truths, strict=True):
+        apart = errors(name, found.astype(float), truth, dtype)
         assert apart.max() <= TOLERANCE[dtype], (output, points[apart.argmax()], apart.max())
 
 

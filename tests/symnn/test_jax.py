@@ -19,6 +19,8 @@ from symnn.errors import SymnnError
 from symnn.jax import function
 from symnn.network import Network, dense
 
+pytestmark = pytest.mark.values
+
 i, x, k = Idx("i", symbols("n", integer=True, positive=True)), IndexedBase("x"), symbols("k")
 FORMULA = function(codegen.from_expressions({"f": Sum(sin(k * x[i]) * x[i], i)}, [x, k]))
 NETWORK = function(Network(3, (dense(4, "tanh"), dense(2)), "softmax_cross_entropy").graph)

@@ -19,6 +19,8 @@ from symnn.evaluation import probabilities
 from symnn.masks import draw
 from symnn.network import Network
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 
 

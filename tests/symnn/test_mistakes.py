@@ -24,6 +24,8 @@ from symnn.spec import PURPOSES, Spec, TrainingSpec, load_spec
 from symnn.training import train
 from symnn.verify import check
 
+pytestmark = pytest.mark.values
+
 LAYERS = [{"dense": 3, "activation": {"leaky_relu": {"slope": 0.1}}, "bias": True, "initialiser": "he_normal"}]
 NETWORK: dict[str, Any] = {
     "inputs": 2,

@@ -17,6 +17,8 @@ from symnn.losses import LOSSES
 from symnn.network import Layer, Network, dense
 from symnn.spec import Choice
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 
 HIDDEN = Network(3, (dense(4, "tanh"), dense(2)), "softmax_cross_entropy")

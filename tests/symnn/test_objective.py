@@ -13,6 +13,8 @@ from scipy.optimize import minimize
 import symnn
 from symnn.objective import Objective
 
+pytestmark = pytest.mark.values
+
 X = np.random.Generator(np.random.PCG64(0)).normal(size=(40, 2))
 NETWORK = symnn.Network(2, [symnn.dense(3, "tanh"), symnn.dense(1)], "mean_squared_error")
 PHYSICS = symnn.Physics(

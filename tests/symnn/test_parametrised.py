@@ -183,7 +183,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.train(model(), {"x": [1.0] * 9}, [1.0] * 9), "found the features x of 1, expected the inputs x of"),
     (lambda: symnn.train(model(), {"x": np.ones(9), "z": np.ones((9, 3))}, {"q": [1.0] * 9}), "y: found 'q', expected"),
     (lambda: symnn.train(model(), {"x": np.ones(9), "z": np.ones((9, 3))}), "data: found a dict"),
-    (lambda: symnn.train(SERIES, np.ones(9)), "equation h[s + 1]: found h[s + 1], expected samples"),
+    (lambda: symnn.train(SERIES, np.ones(9)), "equation h[0]: found h[0], expected samples"),
     (lambda: symnn.Descent(FIXED, np.ones(1), "adam"), "data: found x[3], expected samples along the first axis"),
 ]  # fmt: skip
 
@@ -195,6 +195,11 @@ def test_a_series_without_samples_has_a_gradient_and_an_objective(tmp_path: Path
     assert SERIES.objective(series)(np.array([0.5]))[0] == loss
     symnn.checkpoint.save(tmp_path / "m.safetensors", FIXED, [0.5])  # type: ignore[arg-type]
     assert symnn.load(tmp_path / "m.safetensors").network == FIXED.network
+    pooled = from_expressions({h[j]: a * Sum(x[s, j], s), "loss": Sum(h[j], j)}, [a, x])
+    for inputs in (["x"], []):  # what is predicted is not one row for each
+        found = symnn.Model.from_graph(pooled, ["a"], inputs, output="h" if inputs else None).network
+        symnn.checkpoint.save(tmp_path / "m.safetensors", found, np.array([0.5]))
+        assert symnn.load(tmp_path / "m.safetensors").network == found
 
 
 @pytest.mark.parametrize(("make", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])

@@ -40,6 +40,8 @@ from codegen.numeric import check_gradient, evaluate
 from codegen.passes import optimise
 from symnn.residuals import Language
 
+pytestmark = pytest.mark.values
+
 x, t = symbols("x t")
 u, v = Function("u")(x, t), Function("v")(x, t)
 a1, k, m, n = symbols("a1 k m n")

@@ -14,6 +14,8 @@ from codegen.numeric import evaluate
 from symnn.physics_spec import load_physics
 from symnn.solving import solve_spec
 
+pytestmark = pytest.mark.values
+
 x, t = symbols("x t")
 u = Function("u")(x, t)
 

@@ -12,6 +12,8 @@ from sympy import Derivative, Function, symbols
 import symnn
 from codegen.numeric import check_gradient, evaluate
 
+pytestmark = pytest.mark.values
+
 x, t = symbols("x t")
 u = Function("u")(x, t)
 a1, k, m, n = symbols("a1 k m n")

@@ -33,6 +33,8 @@ from tests.attacks.kill import NETWORK as NETWORK_SPEC
 from tests.attacks.kill import PHYSICS as PHYSICS_SPEC
 from tests.symnn.valley import valley
 
+pytestmark = pytest.mark.values
+
 NETWORK = Network(2, (dense(8, "tanh"), dense(1)), "mean_squared_error")
 MODELS: Mapping[str, Model] = {"float64": NETWORK.compile("float64"), "float32": NETWORK.compile("float32")}
 X = np.random.default_rng(0).normal(size=(30, 2))

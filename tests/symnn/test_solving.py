@@ -12,6 +12,8 @@ import pytest
 import symnn
 from tests.symnn.valley import valley
 
+pytestmark = pytest.mark.values
+
 
 def square(theta: np.ndarray) -> tuple[float, np.ndarray]:
     return float(theta @ theta), 2 * theta

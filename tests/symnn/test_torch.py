@@ -15,6 +15,8 @@ from symnn.errors import SpecError, SymnnError
 from symnn.network import Network, dense
 from symnn.torch import from_module, function, load_state_dict, to_state_dict
 
+pytestmark = pytest.mark.values
+
 NETWORK = Network(3, (dense(4, "tanh"), dense(2)), "softmax_cross_entropy")
 FUNCTION = function(NETWORK.graph)
 

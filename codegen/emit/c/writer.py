@@ -477,6 +477,8 @@ class Writer(ValueWriter):
     def calls(self, kernel: Kernel, scope: Scope) -> list[str] | None:
         target, operands = kernel.equation.target, kernel.operands
         if kernel.kind is KernelKind.TRANSPOSE:
+            if len(subscripts(target)) > 2:
+                return None
             rows, columns = subscripts(target)
             if not (self.is_row(target, columns) and self.is_row(operands[0], rows)):
                 return None

@@ -22,8 +22,6 @@ from codegen.schedule.program import Place, Samples, Statement, Storage
 
 FORMS = Forms(evaluate, emit_kernel, matrix_product)
 VOID = ir.VoidType()
-FEW = 3
-"""Up to so many samples run one after the other with features in lanes."""
 INLINE = "alwaysinline"
 """For short functions: without their calls 2-16-3 with one sample takes 3 to 8 % less."""
 
@@ -46,10 +44,10 @@ class ProgramFunctions:
         """``run(table, results)``: everything; the scalar results go to ``results``."""
         function, builder = self._function("run", [INT.as_pointer(), self._real.as_pointer()])
         table, results = function.args
-        if self.table.few is not None:
+        if self.table.few is not None and (some := self.table.few.samples) is not None:
             few = ProgramFunctions(self.module, Table(self.table.few, self.table.layout), f"{self.symbol}_few").run()
             few.attributes.add(INLINE)
-            with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(FEW))):
+            with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, table), INT(some.most))):
                 builder.call(few, [table, results])
                 builder.ret_void()
         self._before(builder, table)

@@ -63,7 +63,7 @@ def _across_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
 
 
 def _over_samples(writer: Writer, kernel: Kernel, scope: Scope) -> None:
-    (i,), (j,), (s,) = kernel.rows, kernel.columns, kernel.equation.reduced
+    (i,), (j,), s = kernel.rows, kernel.columns, writer.tile[0] if writer.tile else None
     references = (kernel.equation.target, *kernel.operands)
     arrays = [
         (reference, [_step(writer, reference, index) for index in pair])
@@ -106,7 +106,7 @@ def _product(
     arrays: Sequence[tuple[Expr, Sequence[int]]],
 ) -> None:
     """Call the kernel ``emit`` of these sizes on arrays, whose neighbours along its axes are so many apart."""
-    own = {*kernel.rows, *kernel.columns, *kernel.equation.reduced}
+    own = {*kernel.rows, *kernel.columns, *(loop.index for loop in kernel.sums), *(writer.tile or ())[:1]}
     whole = [axis.loop.is_whole for axis in sums or ()]
     bounds = [
         end
@@ -136,9 +136,9 @@ def _transpose(writer: Writer, kernel: Kernel, scope: Scope) -> None:
     target, source = kernel.equation.target, kernel.operands[0]
     assert writer.tile is not None
     to_lanes = subscripts(target)[-1] == writer.tile[0]
-    feature = subscripts(target)[0 if to_lanes else 1]
+    key = subscripts(target)[-2:]
+    feature = key[0 if to_lanes else 1]
     features = INT(int(extent(feature)))
-    key = subscripts(target)
     out, given = _step(writer, target, key[0]), _step(writer, source, key[1])
     bounded = writer.program.storage_of(target).place is not Place.TILE
     operands = [_start(writer, reference, {*key}, scope) for reference in (target, source)]

@@ -33,8 +33,8 @@ def readable_source(table: Table) -> str:
     plan, layout = table.plan, table.layout
     program, dtype = plan.program, plan.dtype
     texts = [functions(program, layout, dtype)]
-    if table.few is not None:
-        texts.append(f"# For up to {program_functions.FEW} samples, with features in lanes:\n")
+    if table.few is not None and (few := table.few.samples) is not None:
+        texts.append(f"# For up to {few.most} samples, with features in lanes:\n")
         texts.append(functions(table.few.program, layout, dtype, "few_"))
     head = [
         '"""' + describe(program, layout, dtype),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Add, Expr, Mul, Symbol
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
-from codegen.schedule.lanes import holds_vectors, lane_of, said_by_data
+from codegen.schedule.lanes import holds_vectors, lane_of, said_by_data, work
 from codegen.schedule.line import Line, line
 from codegen.schedule.program import (
     Accumulate,
@@ -142,7 +142,9 @@ class StraightPlan:
     def line(self) -> Line:
         formulas = self.graph.formulas
         assert formulas is not None
-        return line(formulas, self.native)
+        # What is written out of arrays assigns those between too, which have no place in memory.
+        results = {cell: node for cell, node in formulas.assigned.items() if cell.name in self.graph.outputs}
+        return line(replace(formulas, assigned=results), self.native)
 
     @property
     def native(self) -> int:
@@ -196,7 +198,7 @@ def plan(program: Program) -> Plan:
         lane = lane_of(around)
         if not isinstance(statement, (Set, Accumulate)) or lane is None:
             continue
-        for reference in (*references(statement.value), statement.target):
+        for reference in work(statement).moved:
             storage = program.storage_of(reference)
             if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane):
                 elements.add(storage.number)

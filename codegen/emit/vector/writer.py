@@ -214,9 +214,12 @@ class Writer:
         """A loop ``width`` values at a time, the last of them masked."""
         first, last = bounds
         if not over_tile and loop.is_whole and isinstance(known := extent(loop.index), int):
-            full = known % width == 0
-            with self.range(first, last, width) as i:
-                self.in_lanes(loop, i, None if full else self.builder.sub(last, i), scope)
+            rest = known % width
+            if known > rest:
+                with self.range(first, INT(known - rest), width) as i:
+                    self.in_lanes(loop, i, None, scope)
+            if rest:
+                self.in_lanes(loop, INT(known - rest), INT(rest), scope)
             return
         if not loop.is_whole:
             last = self.larger(first, last)
@@ -366,6 +369,10 @@ class Writer:
         return [reduce(lambda a, b: self.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading), last]
 
     def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
+        if len(new) == 2 and new[0] is new[1]:
+            # Of a square only an addition waits for the total of the step before: 3 cycles on Zen 3 instead of 4, which
+            # is what a sum of squares takes.
+            return lanes.add(total, lanes.mul(*new))
         if len(new) == 2:
             return lanes.fma(new[0], new[1], total)
         return COMBINED[statement.equation.monoid].accumulate(lanes, total, new[0])
