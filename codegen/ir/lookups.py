@@ -19,11 +19,12 @@ LONG = 16
 
 
 def lookup(body: Expr, index: Idx, integers: Collection[str]) -> Selection | None:
-    """The one value of an index at which a term of a sum is not 0, by the data, where looking it up is worth it."""
-    if not integers:
-        return None
+    """The one value of an index at which a term of a sum is not 0, by the data, where looking it up is worth it.
+
+    Samples are not looked up: a sum over them is part of the pass over them, one sample read elsewhere is not.
+    """
     n = extent(index)
-    return looked_up(body, index, integers) if is_symbolic(n) or n >= LONG else None
+    return None if not integers or is_symbolic(n) or n < LONG else looked_up(body, index, integers)
 
 
 def is_told(body: Expr, index: Idx, integers: Collection[str]) -> bool:

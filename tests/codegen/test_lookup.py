@@ -12,6 +12,7 @@ from sympy import Expr, Idx, IndexedBase, Sum, Symbol, exp, sin
 import codegen
 from codegen import Equation, Graph, GraphError, Reduction, Variable, from_expressions
 from codegen.emit.numpy import numpy_function
+from codegen.functions import equal
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from codegen.passes.lookup import without_lookups
@@ -153,6 +154,17 @@ def test_rows_are_added_to_with_features_in_lanes_and_with_samples_in_lanes() ->
         placed = walk(scheduled(graph, "loops", replace(PORTABLE, vectors=True)).statements)
         said |= {bool(said_by_data(a)) for s, a in placed if isinstance(s, Accumulate) and "dL/dE" in str(s.target)}
     assert said == {False, True}
+
+
+@pytest.mark.parametrize("schedule", ["loops", "tiled"])
+def test_samples_that_the_data_say_are_summed_over(schedule: str) -> None:
+    picked, places, r = Variable("p", (20, 8)), Variable("y", (20,), "integer"), Idx("r", 20)
+    given, numbers = Variable("x", (N, 8)), np.random.default_rng(1).normal(size=(150, 8))
+    body = equal(places[r], n) * sin(given[n, h])
+    graph = Graph((given, places), (Equation(picked[r, h], body, Reduction.SUM, (n,)),), ("p",))
+    values = {"x": numbers, "y": np.arange(-2, 158, 8)}
+    found = codegen.compile(graph, schedule=schedule)(**values)  # type: ignore[arg-type]
+    assert distance([np.asarray(found)], [evaluate(graph, values)["p"]]) <= 1e-13
 
 
 def test_second_derivatives_have_no_vertex_for_all_rows_of_all_samples() -> None:

@@ -249,7 +249,7 @@ class Writer:
     def at_the_one(self, loop: Loop, value: Expr, n: ir.Value, scope: Scope) -> None:
         """The body of a loop at one value of its index, where that is in the range; lanes have one value each."""
         where = self.counter(value, scope)
-        if self.tile is not None and self.tile[0] == loop.index and where.each is None:
+        if self.tile is not None and self.tile[0] == loop.index:
             where = Counter(self.builder.sub(where.base, self.tile[1]), where.step)
         elif loop.certain:
             self.block(loop.body, {**scope, loop.index: where})
