@@ -115,6 +115,7 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
         ((INF, 1), NAN),
     ),
     "stop_gradient": (((5,), 5),),
+    "nought": (((5,), 0), ((-INF,), 0), ((NAN,), NAN)),
     "maximum": (((1, 2, 0), 2), ((3, 2, 1), 3), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
     "minimum": (((1, 2, 3), 1), ((3, 2, 1), 1), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
     "hypot": (
