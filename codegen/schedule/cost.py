@@ -49,8 +49,9 @@ PRICES: Mapping[str, float] = {
     "blas_product": 0.383,
 }
 """Nanoseconds for: a call; a kernel on a tile, a vector of products in it, a vector of numbers transposed; elsewhere,
-for a vector or a number, an operation and a function, a loop in lanes inside another loop, and a number gathered; a
-call of BLAS, a vector of products in it. A function of SciPy takes from 10 (Si) to 250 (J₂)."""
+for a vector or a number, an operation and a function; a loop in lanes inside another loop, whose last lanes need a mask
+as its ends are not known; a number gathered; a call of BLAS, a vector of products in it. A function of SciPy takes from
+10 (Si) to 250 (J₂)."""
 
 
 OF_VECTORS = frozenset({"kernel_product", "transposed", "lane_operation", "lane_function", "blas_product"})
@@ -100,7 +101,7 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 *rows, last = statement.equation.free
                 number = size([*rows, *statement.equation.reduced], samples) * ceil(size([last], samples) / native)
                 found["blas_product"] += number
-            case Loop(mode=Vector()) if around:
+            case Loop(mode=Vector()) if around and not statement.is_known:
                 found["lane_loop"] += times(around)
             case Loop(mode=Vector(copied=copied)):
                 found["gathered"] += copied_columns(program, copied) * size([statement.index], samples)

@@ -157,6 +157,12 @@ class Loop:
         """Whether it runs over all values of its index."""
         return not self.start and not self.stop
 
+    @property
+    def is_known(self) -> bool:
+        """Whether its first and its last value are numbers."""
+        ends = (*self.starts, *self.stops)
+        return all(isinstance(bound.over, Integer) for bound in ends)
+
     def passes(self, samples: int) -> int:
         """How often it runs, a symbolic extent taken for so many, every index outside in the middle of its range."""
         if self.is_whole:
