@@ -106,6 +106,7 @@ FORMULAS: Mapping[str, Tested] = {
     "jn 3": Tested(lambda x: sympy.jn(3, x), Points(special=(0.0, 1e-8, 100.0, *NAN))),
     "expint 1": Tested(lambda x: sympy.expint(1, x), Points((1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *NAN))),
     "expint 3": Tested(lambda x: sympy.expint(3, x), Points((1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *NAN))),
+    "Ei": Tested(sympy.Ei, Points((-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *NAN))),
     "Si": Tested(sympy.Si, Points(special=(0.0, 1e-8, *LARGE, *NAN))),
     "Shi": Tested(sympy.Shi, Points(special=(0.0, 1e-8, 60.0, -60.0, *NAN))),
     "LambertW": Tested(

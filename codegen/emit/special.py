@@ -489,7 +489,7 @@ CODE: Mapping[type[Basic], Code] = {
     functions.modified_spherical_bessel: _modified_spherical_bessel,
     functions.sinc: _sinc,
     sympy.expint: lambda lanes, n, x: _scipy(lanes, "expn", float(n), x),
-    sympy.Ei: _external("expi"),
+    functions.exponential_integral: _external("expi"),
     functions.sine_integral: _external("sici"),
     functions.hyperbolic_sine_integral: _external("shichi"),
     sympy.Ci: _external("sici", low=0.0, output=1),

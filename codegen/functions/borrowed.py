@@ -143,15 +143,6 @@ BORROWED: Mapping[type[Basic], Operation] = {
         "expn",
         numpy="special.expn",
     ),
-    sympy.Ei: _special(
-        "Ei",
-        to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
-        "expi",
-        numpy="special.expi",
-        mpmath="ei",
-        ends=Ends("0", "inf", poles={0: "-inf"}, limit=EXPONENTIAL),
-        points=Points((-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *NAN)),
-    ),
     sympy.Ci: _special(
         "Ci",
         special.cosine_integral("sici", lambda s, x: np.cos(x) / x),

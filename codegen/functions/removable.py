@@ -12,7 +12,8 @@ from typing import Any
 
 from sympy import Dummy, Expr, Rational, bernoulli, factorial, ff
 
-from codegen.functions import absolute, bose, expm1, select
+from codegen.functions import absolute, bose, select
+from codegen.functions.exponentials import exponential_over
 from codegen.functions.primitive import Approximation
 from codegen.functions.series import horner
 
@@ -62,7 +63,7 @@ class exprel(Removable):  # noqa: N801 - functions keep their mathematical names
 
     @classmethod
     def elsewhere(cls, x: Expr) -> Expr:
-        return expm1(x) / x
+        return exponential_over(0, x) - 1 / x
 
     @classmethod
     def coefficient(cls, k: int) -> Expr:

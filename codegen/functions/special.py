@@ -20,6 +20,7 @@ from sympy.core.function import ArgumentIndexError
 from codegen.functions import special_arrays as arrays
 from codegen.functions.arrays import Function
 from codegen.functions.borrowed import BORROWED
+from codegen.functions.exponentials import exponential_over
 from codegen.functions.kinks import select
 from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
@@ -41,6 +42,7 @@ __all__ = [
     "beta_crossing",
     "binomial",
     "binomial_crossing",
+    "exponential_integral",
     "hyperbolic_sine_integral",
     "lambert_w",
     "lower_lambert_w",
@@ -161,6 +163,27 @@ class sine_integral(Primitive):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
         return mp.si(x) if x == x else x
+
+
+class exponential_integral(Primitive):  # noqa: N801
+    """Ei(x), with a derivative that is in range up to 716; SymPy's exp(x)/x is not from 710 on, and its own is nan."""
+
+    nargs = 1
+    row = _row(
+        to_first_order(lambda s, x: s.expi(x), lambda s, x: np.exp(x) / x),
+        "exponential_integral",
+        "expi",
+        numpy="special.expi",
+        mpmath="ei",
+        ends=Ends("0", "inf", poles={0: "-inf"}, limit=EXPONENTIAL),
+    )
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return exponential_over(0, self.args[0])
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.ei(x)
 
 
 class hyperbolic_sine_integral(Primitive):  # noqa: N801
@@ -687,6 +710,7 @@ TWINS: Mapping[type[Basic], type[Expr]] = {
     sympy.bessely: bessely,
     sympy.besseli: besseli,
     sympy.besselk: besselk,
+    sympy.Ei: exponential_integral,
     sympy.Si: sine_integral,
     sympy.Shi: hyperbolic_sine_integral,
 }

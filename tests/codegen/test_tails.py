@@ -28,7 +28,7 @@ from sympy import (
 )
 
 from codegen import Equation, Graph, Index, Variable, compile, from_expressions, mixed_partials, optimise, sample_extent
-from codegen.functions import canonical, hypot, xlog1py, xlogy
+from codegen.functions import canonical, erfcx_skew, hypot, xlog1py, xlogy
 from codegen.functions.bessel import bessel_ratio
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
@@ -191,8 +191,7 @@ def test_value_and_derivatives_are_right_over_the_whole_range(name: str, way: An
     exact = evaluate_exactly(graph, {"a": points.astype(float)}, digits=80)
     truths = [rounded(exact[output]) for output in graph.outputs]
     if dtype == "float32":
-        # What is left is within the range of float32, and so are the parts of the second derivative: of
-        # (exp(x) − 1)/x these are exp(x), x times as large, and at 90 beyond it where their quotient is not.
+        # What is left is within the range of float32, and so is what is x times as large, parts of second derivatives.
         parts = np.max(np.abs(truths), axis=0) * np.maximum(1, np.abs(points.astype(float)))
         kept = ~np.isfinite(truths).all(axis=0) | (parts <= np.finfo(dtype).max)
         points, truths = points[kept], [truth[kept] for truth in truths]
@@ -219,6 +218,42 @@ def test_what_is_derived_is_the_derivative_of_what_was_written(name: str, digits
         for output, slope in zip(graph.outputs, "bcd"):
             other = truth[slope][()]
             assert abs(exact[output][n] - other) <= 1e-40 * abs(other) + last, (output, point)
+
+
+@pytest.mark.parametrize("formula", [sympy.Ei, lambda x: (exp(x) - 1) / x], ids=["Ei", "expm1/x"])
+def test_what_is_divided_by_x_is_in_range_where_its_exponential_is_not(formula: Callable[[Expr], Expr]) -> None:
+    """exp(x)/x from 710 to 716, and then infinite as all of its derivatives are; in float32 from 89 to 93."""
+    graph = mixed_partials(from_expressions({"e": formula(x)}, [x]), "e", ["x", "xx"])
+    compiled = {dtype: compile(graph, dtype=dtype) for dtype in ("float64", "float32")}
+    for dtype, point in (("float64", 711.0), ("float64", 715.9), ("float32", 92.0)):
+        exact = evaluate_exactly(graph, {"x": point}, digits=60)
+        truth = [float(exact[name][()]) for name in graph.outputs[1:]]  # SciPy's Ei itself is infinite from 710 on
+        assert compiled[dtype](point)[1:] == pytest.approx(truth, rel=1e-14 if dtype == "float64" else 1e-6)
+    assert [*compiled["float64"](720.0), *compiled["float32"](600.0)] == [np.inf] * 6
+
+
+def test_derivatives_of_the_rate_of_erfcx_keep_their_digits() -> None:
+    """rate' = rate² + 2x·rate − 2: by it a rounding grows by 2·(x + rate) with every derivative."""
+    graph = mixed_partials(from_expressions({"e": erfcx_skew(x)}, [x]), "e", ["x", "xx"])
+    points = np.array([-5.0, 0.5, 1.0, 1.01, 1.9, 2.1, 3.0, 5.0, 7.9, 8.1, 20.0, 1e3])
+    rows, exact = [evaluate(graph, {"x": point}) for point in points], []
+    with mpmath.workdps(80):
+        for point in map(mpmath.mpf, points):
+            if point > 100:
+                rate = mpmath.mpf(0)
+                for n in range(40, 0, -1):
+                    rate = 2 * n / (2 * point + rate)
+            else:
+                rate = 2 * mpmath.exp(-(point**2)) / (mpmath.sqrt(mpmath.pi) * mpmath.erfc(point)) - 2 * point
+            slopes = [rate, rate**2 + 2 * point * rate - 2]
+            for n in range(1, 4):
+                squares = sum(mpmath.binomial(n, k) * slopes[k] * slopes[n - k] for k in range(n + 1))
+                slopes.append(squares + 2 * point * slopes[n] + 2 * n * slopes[n - 1])
+            exact.append([float(slope) for slope in slopes[2:]])
+    for name, truth in zip(graph.outputs, zip(*exact), strict=True):
+        found = np.array([row[name] for row in rows])
+        np.testing.assert_allclose(found, truth, rtol=1e-12, atol=0)
+        np.testing.assert_allclose(found[points > 1], np.array(truth)[points > 1], rtol=1e-14, atol=0)
 
 
 d1 = (log(S / K) + (r + sigma**2 / 2) * T) / (sigma * sqrt(T))

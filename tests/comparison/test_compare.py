@@ -57,26 +57,10 @@ def hold(rows: Iterable[Row], record: Record | None = None) -> Comparison:
 QUICK = ("tanh", "softplus", "Piecewise")
 
 
-FAULTS = {
-    ("erfcx_skew", "float64"): "its second derivative, the fifth of log erfcx, keeps 11 digits at 1.9",
-    ("Ei", "float32"): "where exp(x)/x overflows, its slope is inf − inf",
-}
-"""What is known to be wrong, and is told when it is mended."""
-
-
-def of_the_table() -> list[object]:
-    """Every function and network by dtype, most of them slow."""
-    found: list[object] = []
-    for name in (*FUNCTIONS, *NETWORKS):
-        for dtype in DTYPES:
-            marks = [] if name in QUICK else [pytest.mark.slow]
-            if (name, dtype) in FAULTS:
-                marks.append(pytest.mark.xfail(reason=FAULTS[name, dtype], raises=AssertionError, strict=True))
-            found.append(pytest.param(name, dtype, marks=marks))
-    return found
-
-
-@pytest.mark.parametrize(("name", "dtype"), of_the_table())
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in (*FUNCTIONS, *NETWORKS)]
+)
 def test_functions_and_networks(name: str, dtype: Dtype, record_property: Record) -> None:
     found = hold(default_rows([name], [dtype]), record_property)
     judged = {a.what for a in found.agreements if a.outcome is Outcome.AGREES}
