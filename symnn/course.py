@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from symnn.descent import Descent, Passed
+from symnn.lbfgs import Standing
 from symnn.optimisers import OPTIMISERS
 from symnn.resuming import (
     Count,
@@ -59,6 +60,7 @@ class Position:
     theta, state: the parameters and the optimiser's vectors there, not of the best epoch. number: of the last epoch
     that was done; passed: how far the next one had come, and begun: the seconds that took. generator: the state of the
     random numbers before that epoch. untrained: the score of the parameters that the first epoch started from.
+    standing: where L-BFGS stood, which has neither vectors nor random numbers.
     """
 
     optimiser: str
@@ -72,6 +74,7 @@ class Position:
     untrained: float
     passed: Passed = Passed()  # noqa: RUF009 - immutable
     begun: float = 0.0
+    standing: Standing | None = None
 
     @classmethod
     def of(cls, descent: Descent, **rest: Any) -> Position:

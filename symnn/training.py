@@ -28,7 +28,7 @@ from symnn.descent import Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.evaluation import NumberEvaluation, mean_of_rows
 from symnn.given import called, function
-from symnn.lbfgs import lbfgs
+from symnn.lbfgs import Standing, lbfgs
 from symnn.linesearch import Iterate
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
@@ -198,8 +198,8 @@ def train(
     Targets of a regression are standardised as :attr:`Network.standardises_targets` says, by the mean and the standard
     deviation that the data set has of its training rows; the losses are then of those.
 
-    With the optimiser ``lbfgs`` an epoch is one step of L-BFGS on all training rows. It keeps no state: resumed it
-    begins anew, to the same bits.
+    With the optimiser ``lbfgs`` an epoch is one step of L-BFGS on all training rows. It keeps nothing in the file of
+    ``state``: resumed from there it begins anew, to the same bits.
 
     Training ends early after ``settings.patience`` epochs without a better :attr:`Epoch.score`, and at the first loss
     that is not finite. Ctrl-C ends it too, and is not raised again: the best parameters so far are returned. Any other
@@ -742,8 +742,9 @@ class _Record:
 
     def keep(self) -> None:
         """Keep what is known of the last place where the run can go on, unless something later is kept."""
-        if self.position is not None and self.position.steps > self.written:
-            self.keeping.write(self.state(self.position))
+        at = self.position
+        if at is not None and at.standing is None and at.steps > self.written:
+            self.keeping.write(self.state(at))
 
     def add(self, epoch: Epoch, theta: np.ndarray) -> None:
         self.history.append(epoch)
@@ -862,17 +863,25 @@ def _descend(
     count, held = len(rows), len(validation) > 0
     scored = validation if held else rows
     objective = model.objective(*rows.arrays)
-    here = Iterate(record.best.theta.astype(np.float64), *objective(record.best.theta))
-    loss, _ = _evaluate(model, record.best.theta, scored)
-    record.best = replace(record.best, score=loss if isfinite(loss) else inf)
+    before = record.position
+    if before is not None and before.standing is not None:
+        untrained, done, start = before.untrained, before.number, before.standing
+    else:
+        theta = record.best.theta
+        loss, _ = _evaluate(model, theta, scored)
+        untrained, done = loss if isfinite(loss) else inf, 0
+        first = Iterate(theta.astype(np.float64), *objective(theta))
+        start = Standing(first, first.theta)
+        record.best = replace(record.best, score=untrained)
+    here = start.here
     if not here.is_finite:
         record.add(Epoch(1, here.loss, None, None, 0.0), record.best.theta)
         return "diverged"
-    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), here)
+    steps = lbfgs(lambda theta: Iterate(theta, *objective(theta)), start)
     with reporting(shown) as report:
-        progress = _Progress(report, settings.epochs, count)
-        for number in range(1, settings.epochs + 1):
-            started, before = perf_counter(), here
+        progress = _Progress(report, record.last, count)
+        for number in range(done + 1, record.last + 1):
+            started, loss = perf_counter(), here.loss
             at = next(steps, None)
             if at is None:
                 break
@@ -880,8 +889,11 @@ def _descend(
             theta = here.theta.astype(model.dtype)
             record.samples, record.seconds = record.samples + count, record.seconds + perf_counter() - started
             found = _evaluate(model, theta, scored)
-            epoch = _epoch(number, before.loss, found, held, perf_counter() - started)
+            epoch = _epoch(number, loss, found, held, perf_counter() - started)
             record.add(epoch, theta)
+            record.position = Position(
+                LBFGS, theta, {}, number, number, record.samples, record.seconds, {}, untrained, standing=at
+            )
             progress.reach(number * count)
             progress.show(epoch)
             if asks_to_stop(on_epoch, epoch):

@@ -334,6 +334,17 @@ def test_ten_epochs_and_ten_more_are_twenty_to_the_bit(optimiser: str, dtype: An
     assert [epoch.number for epoch in whole.history] == list(range(1, 21))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_three_steps_of_lbfgs_and_three_more_are_six_to_the_bit(dtype: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    network = Network(2, (dense(8, "tanh"), dense(2)), "softmax_cross_entropy")
+    given = {"network": network, "data": x, "y": (x[:, 0] * x[:, 1] > 0).astype(int), "model": network.compile(dtype)}
+    three = train(**given, settings={"optimiser": "lbfgs", "epochs": 3})
+    whole = train(**given, settings={"optimiser": "lbfgs", "epochs": 3}, initial=three)
+    assert same_bits(whole, train(**given, settings={"optimiser": "lbfgs", "epochs": 6}))
+    assert [epoch.number for epoch in whole.history] == list(range(1, 7))
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_run_that_was_broken_off_goes_on_where_its_last_epoch_ended(error: type[BaseException]) -> None:
     def stop(epoch: Epoch) -> None:
