@@ -344,7 +344,7 @@ class Model:
 
         >>> from codegen import from_expressions
         >>> from sympy import Idx, IndexedBase, Sum, exp, symbols
-        >>> a, b, S = symbols("a b S", integer=False)[:2] + (symbols("S"),)
+        >>> a, b, S = symbols("a b S")
         >>> s, x, y, u = Idx("s", S), IndexedBase("x"), IndexedBase("y"), IndexedBase("u")
         >>> decay = {u[s]: a * exp(-b * x[s]), "loss": Sum((u[s] - y[s]) ** 2, s) / S}
         >>> model = Model.from_graph(from_expressions(decay, [a, b, x, y]), {"a": 1.0, "b": 0.5}, ["x"], output="u")

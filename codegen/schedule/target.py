@@ -11,9 +11,6 @@ from codegen.errors import EmitError
 WAYS = ("unrolled", "loops", "tiled", "blas")
 
 
-WAYS = ("unrolled", "loops", "tiled", "blas")
-
-
 @dataclass(frozen=True)
 class Target:
     """A processor and what is written for it: all that shapes a program besides the graph, its dtype and the schedule.
