@@ -7,7 +7,8 @@ They belong to one machine; what is decided by them are ratios, which differ les
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil, log2, prod
 
 from sympy import Expr, Idx, Integer, oo
@@ -15,6 +16,7 @@ from sympy import Expr, Idx, Integer, oo
 from codegen.dtypes import ITEM
 from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, said_by_data, steps_of, work
 from codegen.schedule.program import (
+    UNKNOWN_EXTENT,
     Accumulate,
     Contract,
     Kernel,
@@ -29,7 +31,7 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import elements, shape, size, subscripts
+from codegen.walk import Extent, elements, extent, lengths_in, shape, size, subscripts
 
 REGISTER = 64
 """Bytes of the vectors that prices are for: one of half the size takes half the time, as the same units work at it."""
@@ -58,6 +60,29 @@ OF_VECTORS = frozenset({"kernel_product", "transposed", "lane_operation", "lane_
 """The prices that are of a vector."""
 
 
+@dataclass(frozen=True)
+class _Lengths:
+    """How many values indices have: so many of the extent that a program is cut at, of others the usual number."""
+
+    samples: int
+    cut: Extent | None
+
+    def number(self, index: Idx) -> int:
+        """The values of one index."""
+        return size([index], self.samples if self._is_cut(extent(index)) else UNKNOWN_EXTENT)
+
+    def combinations(self, indices: Iterable[Idx]) -> int:
+        """The values of several."""
+        return prod(map(self.number, indices))
+
+    def passes(self, loop: Loop) -> int:
+        """How often a loop runs."""
+        return loop.passes(self.samples if self._is_cut(extent(loop.index)) else UNKNOWN_EXTENT)
+
+    def _is_cut(self, n: Extent) -> bool:
+        return self.cut is None or set(lengths_in(self.cut)) <= set(lengths_in(n))
+
+
 def estimate(program: Program, samples: int) -> float:
     """Nanoseconds for one call with so many samples."""
     return sum(PRICES[kind] * number for kind, number in counts(program, samples).items())
@@ -72,6 +97,7 @@ def counts(program: Program, samples: int) -> dict[str, float]:
 def _counts(program: Program, samples: int) -> dict[str, float]:
     native, width = program.native, program.width
     over = program.samples
+    lengths = _Lengths(samples, None if over is None else extent(over.index))
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
     found: dict[str, float] = defaultdict(float, call=1.0)
 
@@ -83,9 +109,9 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 case One():
                     return 1
                 case Vector():
-                    return ceil(loop.passes(samples) / width) * (width // native)
+                    return ceil(lengths.passes(loop) / width) * (width // native)
                 case Serial() | Scan():
-                    return loop.passes(samples)
+                    return lengths.passes(loop)
 
         return prod(map(passes, around))
 
@@ -95,16 +121,16 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 number = times(around)
                 found["kernel"] += tiles * number
                 kind = "transposed" if statement.kind is KernelKind.TRANSPOSE else "kernel_product"
-                found[kind] += _vectors(statement, samples, tiles, native) * number
+                found[kind] += _vectors(statement, lengths, tiles, native) * number
             case Contract():
                 found["blas"] += 1
                 *rows, last = statement.equation.free
-                number = size([*rows, *statement.equation.reduced], samples) * ceil(size([last], samples) / native)
-                found["blas_product"] += number
+                each = lengths.combinations([*rows, *statement.equation.reduced])
+                found["blas_product"] += each * ceil(lengths.number(last) / native)
             case Loop(mode=Vector()) if around and not statement.is_known:
                 found["lane_loop"] += times(around)
             case Loop(mode=Vector(copied=copied)):
-                found["gathered"] += copied_columns(program, copied) * size([statement.index], samples)
+                found["gathered"] += copied_columns(program, copied) * lengths.number(statement.index)
             case Set() | Accumulate():
                 lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
@@ -127,14 +153,16 @@ ACROSS = 22
 """Shuffles and additions for the sums of the lanes of a register full of accumulators."""
 
 
-def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
+def _vectors(kernel: Kernel, lengths: _Lengths, tiles: int, native: int) -> float:
     """The vectors that a kernel computes with; what lies across lanes is rounded up to whole ones."""
+    samples = lengths.samples
     if kernel.kind is KernelKind.TRANSPOSE:
-        return size(kernel.equation.domain) * ceil(samples / native)
+        features = (i for i in subscripts(kernel.equation.target)[-2:] if extent(i) != lengths.cut)
+        return lengths.combinations(features) * ceil(samples / native)
     rows, columns = size(kernel.rows), size(kernel.columns)
     if kernel.kind is KernelKind.OVER_SAMPLES:
         return rows * ceil(columns / native) * samples
-    each = prod(loop.passes(samples) for loop in kernel.sums)
+    each = prod(map(lengths.passes, kernel.sums))
     if kernel.kind is KernelKind.OVER_LANES:
         return rows * each * ceil(samples / native)
     products = len(kernel.operands) // 2

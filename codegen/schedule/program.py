@@ -21,6 +21,10 @@ StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
 
 
+UNKNOWN_EXTENT = 64
+"""What a symbolic extent is taken for."""
+
+
 class Place(Enum):
     """Where values live."""
 

@@ -19,9 +19,10 @@ from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.vector.interface import WORKSPACES, words
 from codegen.emit.vector.plan import Plan, StraightPlan, plan
-from codegen.emit.vector.values import INT
+from codegen.emit.vector.values import INT, length
 from codegen.emit.vector.writer import Bindings, region_size
 from codegen.schedule.program import Program
+from codegen.walk import extent
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,9 @@ class Table:
         }
 
     def samples(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
-        """The number of samples."""
-        (symbol,) = self.plan.extents
-        return self.extents(builder, table)[symbol]
+        """The number of samples, 1 where there are none."""
+        samples = self.plan.samples
+        return INT(1) if samples is None else length(builder, extent(samples.index), self.extents(builder, table))
 
     def space(self, builder: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
         """The address of a workspace."""
