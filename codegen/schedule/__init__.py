@@ -18,11 +18,12 @@ from codegen.passes.lookup import without_lookups
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
-from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
+from codegen.schedule.cost import SMALLEST_CHUNK, chunk_of, estimate
 from codegen.schedule.lanes import in_lanes, in_turn, is_mixed
 from codegen.schedule.loops import nest
 from codegen.schedule.program import (
     UNKNOWN_EXTENT,
+    Chunk,
     Fill,
     Kernel,
     KernelKind,
@@ -95,7 +96,7 @@ def _decided(program: Program, target: Target, dtype: Dtype) -> Program:
     several = 2 if program.samples is not None and program.schedule != "unrolled" else 1
     program = in_lanes(replace(program, target=target, dtype=dtype), several * target.lanes(dtype))
     over = program.samples
-    return program if over is None else _with_samples(program, replace(over, chunk=samples_a_chunk(program)))
+    return program if over is None else _with_samples(program, replace(over, chunk=chunk_of(program)))
 
 
 def _for_few_samples(graph: Graph, program: Program) -> Program | None:
@@ -244,7 +245,7 @@ def _in_phases(
             fills += [Fill(e, e.target, e.free) for e in sums]
             body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
-    over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
+    over = Samples(found.index, tile, Chunk(SMALLEST_CHUNK), tuple(fills), tuple(body), tuple(stores))
     return _program(graph, name, [*before, over, *after])
 
 

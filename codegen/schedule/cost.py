@@ -18,6 +18,7 @@ from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, said_by
 from codegen.schedule.program import (
     UNKNOWN_EXTENT,
     Accumulate,
+    Chunk,
     Contract,
     Kernel,
     KernelKind,
@@ -25,13 +26,14 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Samples,
     Scan,
     Serial,
     Set,
     Vector,
     walk,
 )
-from codegen.walk import Extent, elements, extent, lengths_in, shape, size, subscripts
+from codegen.walk import Extent, elements, extent, is_symbolic, lengths_in, shape, size, subscripts
 
 REGISTER = 64
 """Bytes of the vectors that prices are for: one of half the size takes half the time, as the same units work at it."""
@@ -191,11 +193,29 @@ COMBINED = 0.25
 """Nanoseconds to add one number of the sums of a chunk, which no longer lie in cache if they are many."""
 
 
-def samples_a_chunk(program: Program) -> int:
-    """Samples a chunk, a power of two: worth a thread, their sums cheap to add to those of others, and whole tiles."""
+def chunk_of(program: Program) -> Chunk:
+    """Samples a chunk: worth a thread, their sums cheap to add to those of others, and whole tiles.
+
+    A power of two where calls do not decide it by other lengths.
+    """
     over, many = program.samples, 1024
     assert over is not None
     each = (estimate(program, many) - PRICES["call"]) / many
-    sums = sum(elements(shape(fill.target)) for fill in over.fills)
-    wanted = max(BREAK_EVEN, COMBINING * COMBINED * sums) / each
-    return max(SMALLEST_CHUNK, over.tile or 1, 1 << max(0, ceil(log2(wanted))))
+    sums = tuple(shape(fill.target) for fill in over.fills)
+    least, combining = max(SMALLEST_CHUNK, over.tile or 1), COMBINING * COMBINED
+    along = _lengths_inside(over)
+    chunk = Chunk(least, each / UNKNOWN_EXTENT ** len(along), along, sums, BREAK_EVEN, combining)
+    if not chunk.is_fixed:
+        return chunk
+    wanted = max(BREAK_EVEN, combining * sum(map(elements, sums))) / each
+    return Chunk(max(least, 1 << max(0, ceil(log2(wanted)))))
+
+
+def _lengths_inside(over: Samples) -> tuple[Extent, ...]:
+    """The lengths that calls decide, of the loops around what runs most often for each sample."""
+    found = (
+        tuple(n for loop in around if loop.index != over.index and is_symbolic(n := extent(loop.index)))
+        for statement, around in walk(over.body)
+        if not isinstance(statement, Loop)
+    )
+    return max(found, key=len, default=())

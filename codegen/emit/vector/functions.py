@@ -68,7 +68,7 @@ class ProgramFunctions:
                 self._before(builder, table)
             with chunk:
                 if samples is not None:
-                    size, n = INT(samples.chunk), self.table.samples(builder, table)
+                    size, n = self.table.chunk(builder, table), self.table.samples(builder, table)
                     start = builder.mul(number, size)
                     stop = builder.add(start, size)
                     stop = builder.select(builder.icmp_signed("<", stop, n), stop, n)
@@ -80,9 +80,7 @@ class ProgramFunctions:
         """Add the sums of all chunks in their order, and what follows."""
         samples = self.plan.samples
         if samples is not None:
-            chunks = builder.sdiv(
-                builder.add(self.table.samples(builder, table), INT(samples.chunk - 1)), INT(samples.chunk)
-            )
+            chunks = self.table.chunks(builder, table)
             final = self._sum_places(builder, table)
             with cgutils.for_range_slice(builder, INT(1), chunks, INT(1), intp=INT) as (number, _):
                 builder.call(self.combine, [table, final, self._sums_of(builder, table, number, clear=False)])
@@ -181,7 +179,7 @@ class ProgramFunctions:
     def _all_samples(self, samples: Samples, builder: ir.IRBuilder, table: ir.Value) -> None:
         """One chunk after the other; the sums of each are added to those of the chunks before."""
         private = self.table.space(builder, table, "private")
-        n, chunk = self.table.samples(builder, table), INT(samples.chunk)
+        n, chunk = self.table.samples(builder, table), self.table.chunk(builder, table)
         several = builder.icmp_signed("<", chunk, n)
         final = self._sum_places(builder, table)
         builder.call(self.some, [table, INT(0), builder.select(several, chunk, n), private, final])
