@@ -12,7 +12,9 @@ from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
+    RowGradients,
     SparseJacobian,
+    SparseRows,
     count_paths,
     gauss_newton,
     gradient,
@@ -23,6 +25,7 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    row_gradients,
     sparse_jacobian,
     vjp,
 )
@@ -68,7 +71,9 @@ __all__ = [
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
+    "RowGradients",
     "SparseJacobian",
+    "SparseRows",
     "Target",
     "Variable",
     "argmax",
@@ -90,6 +95,7 @@ __all__ = [
     "padded",
     "partials",
     "per_sample_gradients",
+    "row_gradients",
     "sample_extent",
     "sparse_jacobian",
     "vjp",

@@ -428,8 +428,8 @@ class FunctionWriter(ValueWriter):
         limit = slot.variables[0].below
         if limit is not None:
             yield f"    for value in {f'{name}.flat' if slot.shape else f'({name},)'}:"
-            yield f"        if value < 0 or value >= {limit}:"
-            yield f'            raise ValueError("{name}: expected integers from 0 to {limit - 1}")'
+            yield f"        if value < 0 or value >= {self.extent_name(limit)}:"
+            yield f'            raise ValueError("{name}: expected integers from 0 to {escape(str(limit - 1))}")'
 
     def disjoint(self) -> Iterator[str]:
         """Results must not overlap the arguments or each other: the kernel writes before it has read everything.

@@ -58,6 +58,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
     extents = {symbol for variable in inputs for n in variable.shape for symbol in lengths_in(n)}
+    _check_limits(inputs, extents)
     for equation in equations:
         if (fault := _fault(equation)) is not None:
             raise _error(equation, fault)
@@ -104,6 +105,14 @@ def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> 
             raise _error(equation, f"{equation.target} is assigned twice")
         assigned[name][pattern] = equation
     return assigned
+
+
+def _check_limits(inputs: Sequence[Variable], extents: Collection[Expr]) -> None:
+    """Integers are below a number, or the length of some axis."""
+    for variable in inputs:
+        limit = variable.below
+        if limit is not None and is_symbolic(limit) and not {*lengths_in(limit)} & {*extents}:
+            raise GraphError(f"the integers {variable.name!r} are below {limit}, which is the length of no axis")
 
 
 def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
@@ -269,8 +278,9 @@ def _check_data(
     if variable is None or variable.kind != "integer":
         raise _error(equation, f"the subscript {data} of {access.reference} is no input of integers")
     least, greatest = rest.ends()
-    last = None if variable.below is None else on_axis(greatest + variable.below - 1, n)
-    if last is None or missing(last) != () or missing(on_axis(least, n) or ()) != ():
+    last = None if variable.below is None else affine(expand(n - greatest - variable.below))
+    first = affine(least)
+    if last is None or first is None or missing([first, last]) != ():
         limit = f"found {variable.name} below {variable.below}"
         raise _error(equation, f"{access.reference} needs integers below {n - greatest} in {data}, {limit}")
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sympy import Symbol
 
 from codegen.dtypes import DTYPES
 from codegen.emit.layout import Layout, Slot
@@ -16,7 +17,7 @@ from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
 from codegen.runtime.code import CFunction, Code, Prepared
 from codegen.runtime.jitted import without_masks
-from codegen.walk import is_fixed, is_symbolic
+from codegen.walk import is_fixed, is_symbolic, length
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,9 @@ class CompiledFunction:
         extents: dict[Any, tuple[int, str]] = {}
         for slot, value in zip(slots, arguments):
             self._check_array(slot, value, extents)
+        sizes = {n: size for n, (size, _) in extents.items()}
+        for slot, value in zip(self.layout.arguments, arguments):
+            _check_integers(slot, value, sizes)
 
     def _check_out(self, arguments: Sequence[Any], arrays: Sequence[Any]) -> None:
         slots = self.layout.arrays
@@ -291,6 +295,9 @@ class CompiledFunction:
         extents: dict[Any, tuple[int, str]] = {}
         for slot, value in [*zip(self.layout.arguments, arguments), *zip(slots, arrays)]:
             self._check_array(slot, value, extents)
+        sizes = {n: size for n, (size, _) in extents.items()}
+        for slot, value in zip(self.layout.arguments, arguments):
+            _check_integers(slot, value, sizes)
 
     def _check_array(self, slot: Slot, value: Any, extents: dict[Any, tuple[int, str]]) -> None:
         wanted = np.dtype(np.int64 if slot.kind == "integer" else DTYPES[self.report.dtype])
@@ -298,10 +305,6 @@ class CompiledFunction:
             number = value[()] if isinstance(value, np.ndarray) and not value.shape else value
             if not isinstance(number, (int, np.integer) if slot.kind == "integer" else NUMBERS):
                 raise TypeError(f"{slot.name!r} must be a number ({wanted}), found {describe(value)}")
-            below = slot.variables[0].below
-            if slot.kind == "integer" and not (-(2**63) <= value < 2**63 if below is None else 0 <= value < below):
-                allowed = "an integer of 64 bits" if below is None else f"an integer from 0 to {below - 1}"
-                raise ValueError(f"{slot.name!r} must be {allowed}, found {value}")
             return
         if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{slot.name!r} must be a numpy array of {wanted}, found {describe(value)}")
@@ -311,10 +314,6 @@ class CompiledFunction:
             raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")
         if not (value.flags.c_contiguous and value.flags.aligned):
             raise ValueError(f"{slot.name!r} must be C-contiguous and aligned; use numpy.ascontiguousarray")
-        limit = slot.variables[0].below
-        if limit is not None and value.size and (value.min() < 0 or value.max() >= limit):
-            worst = value.min() if value.min() < 0 else value.max()
-            raise ValueError(f"{slot.name!r} must hold integers from 0 to {limit - 1}, found {worst}")
         for found, expected in zip(value.shape, slot.shape):
             if isinstance(expected, int):
                 if found != expected:
@@ -347,3 +346,19 @@ class CompiledFunction:
 
 def _shape(slot: Slot) -> str:
     return f"({', '.join(map(str, slot.shape))}{',' if len(slot.shape) == 1 else ''})"
+
+
+def _check_integers(slot: Slot, value: Any, lengths: Mapping[Symbol, int]) -> None:
+    """Integers keep to their range."""
+    if slot.kind != "integer":
+        return
+    below = slot.variables[0].below
+    limit = None if below is None else length(below, lengths)
+    said = "" if below is None or isinstance(below, int) else f", as {below} is {limit}"
+    if not slot.shape:
+        if not (-(2**63) <= value < 2**63 if limit is None else 0 <= value < limit):
+            allowed = "an integer of 64 bits" if limit is None else f"an integer from 0 to {limit - 1}{said}"
+            raise ValueError(f"{slot.name!r} must be {allowed}, found {value}")
+    elif limit is not None and value.size and (value.min() < 0 or value.max() >= limit):
+        worst = value.min() if value.min() < 0 else value.max()
+        raise ValueError(f"{slot.name!r} must hold integers from 0 to {limit - 1}{said}, found {worst}")
