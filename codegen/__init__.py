@@ -12,6 +12,7 @@ from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
+    SparseHessian,
     SparseJacobian,
     count_paths,
     gauss_newton,
@@ -23,6 +24,7 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    sparse_hessian,
     sparse_jacobian,
     vjp,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
+    "SparseHessian",
     "SparseJacobian",
     "Target",
     "Variable",
@@ -91,6 +94,7 @@ __all__ = [
     "partials",
     "per_sample_gradients",
     "sample_extent",
+    "sparse_hessian",
     "sparse_jacobian",
     "vjp",
     "write_c",
