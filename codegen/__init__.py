@@ -48,6 +48,7 @@ from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object
+    from codegen.programs import NonlinearProgram
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Index",
     "Maximum",
     "Minimum",
+    "NonlinearProgram",
     "PassReport",
     "PathCount",
     "PrecisionWarning",
@@ -105,6 +107,7 @@ __all__ = [
 
 _HOMES = {
     "FlatFunction": "codegen.solvers",
+    "NonlinearProgram": "codegen.programs",
     "low_level_callable": "codegen.solvers",
     "write_c": "codegen.export",
     "write_javascript": "codegen.export",

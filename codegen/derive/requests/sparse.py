@@ -101,6 +101,11 @@ class Rows:
     starts: Integers | None
     """Where the values of each place begin in that order, if some place has several."""
 
+    @property
+    def places(self) -> tuple[Indices, Indices]:
+        """Row and column of everything stored."""
+        return np.repeat(np.arange(self.shape[0], dtype=self.ends.dtype), np.diff(self.ends)), self.indices
+
     @cached_property
     def empty(self) -> Any:
         """A matrix without values."""
