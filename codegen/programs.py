@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from sympy import Eq, Expr, Ge, Idx, IndexedBase, Le
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.relational import Relational
@@ -58,12 +59,12 @@ def _limited(variable: Variable, limits: Limits) -> _Limited:
     if np.isnan(lower).any() or np.isnan(upper).any():
         raise EmitError(f"a limit of {variable.name!r} is nan, expected a number or None")
     try:
-        if (lower > upper).any():
-            raise EmitError(f"a lower limit of {variable.name!r} is above the upper one")
+        crossed = bool((lower > upper).any())
     except ValueError:
-        raise EmitError(
-            f"the limits of {variable.name!r} have shapes {lower.shape} and {upper.shape}, expected the same"
-        ) from None
+        shapes = f"{lower.shape} and {upper.shape}"
+        raise EmitError(f"the limits of {variable.name!r} have shapes {shapes}, expected the same") from None
+    if crossed:
+        raise EmitError(f"a lower limit of {variable.name!r} is above the upper one")
     return _Limited(variable, lower, upper)
 
 
@@ -96,8 +97,8 @@ class NonlinearProgram(FlatArguments):
     array([[1002., -400.,    0.],
            [-400.,  422., -200.],
            [   0., -200.,  200.]])
-    >>> program.minimize([1.0, 0.5, 0.2], "SLSQP").x.round(6)
-    array([0.565826, 0.434174, 0.565826])
+    >>> program.minimize([1.0, 0.5, 0.2], "SLSQP", ftol=1e-12).x.round(4)
+    array([0.5, 0.5, 0.5])
     """
 
     def __init__(
@@ -109,6 +110,8 @@ class NonlinearProgram(FlatArguments):
         *,
         definitions: Mapping[GivenKey, object] | None = None,
     ) -> None:
+        if not variables:
+            raise EmitError("variables is empty, expected the inputs to optimise by")
         inputs = [*variables, *(data or {})]
         taken = Names([name_of(given, "variables") for given in inputs] + [_key_name(key) for key in definitions or {}])
         named = taken.new("objective")
@@ -183,6 +186,8 @@ class NonlinearProgram(FlatArguments):
     def jacobian(self, x: ArrayLike, /, **data: ArrayLike) -> Any:
         """The derivative of the constraints by x, a row for each constraint."""
         point = self._point(x, (), data)
+        if not self._constraints:
+            return csr_array((0, point.layout.size))
         found, arrays = self._first(point)
         return found.assemble(*arrays, **point.named_lengths)
 
@@ -198,11 +203,15 @@ class NonlinearProgram(FlatArguments):
 
     def jacobian_structure(self, x: ArrayLike, /, **data: ArrayLike) -> tuple[Array, Array]:
         """Rows and columns of :meth:`jacobian_values`, sorted by rows, for the length of this x."""
+        if not self._constraints:
+            return np.zeros(0, np.int32), np.zeros(0, np.int32)
         point = self._point(x, (), data)
         return self._jacobian[0].rows(**point.named_lengths).places
 
     def jacobian_values(self, x: ArrayLike, /, **data: ArrayLike) -> Array:
         """What :meth:`jacobian` stores."""
+        if not self._constraints:
+            return np.zeros(0)
         point = self._point(x, (), data)
         found, arrays = self._first(point)
         return found.rows(**point.named_lengths).data(found.stored_in(arrays))
@@ -367,34 +376,49 @@ def _free_indices(body: Expr) -> tuple[Idx, ...]:
 # --- adapters -----------------------------------------------------------------------------------------------------
 
 
-def _by_scipy(dense: bool) -> Callable[[NonlinearProgram, Array, dict[str, ArrayLike], dict[str, Any]], Any]:
-    """SciPy's ``minimize``, with dense Jacobians of the constraints and no Hessians, or with sparse ones of both."""
+def _by_trust_region(program: NonlinearProgram, x: Array, data: dict[str, ArrayLike], options: dict[str, Any]) -> Any:
+    from scipy.optimize import NonlinearConstraint
 
-    def solve(program: NonlinearProgram, x: Array, data: dict[str, ArrayLike], options: dict[str, Any]) -> Any:
-        from scipy.optimize import Bounds, NonlinearConstraint, minimize
+    least, most = program.constraint_bounds(x, **data)
+    constraint = NonlinearConstraint(
+        lambda x: program.constraints(x, **data),
+        least,
+        most,
+        jac=lambda x: program.jacobian(x, **data),
+        hess=lambda x, v: program.hessian(x, v, 0.0, **data),
+    )
+    constraints = [constraint] if len(least) else []
+    second = {"hess": lambda x: program.hessian(x, **data)}
+    return _by_scipy(program, x, data, options, method="trust-constr", constraints=constraints, **second)
 
-        def jacobian(x: Array) -> Any:
-            found = program.jacobian(x, **data)
-            return found.toarray() if dense else found
 
-        second: dict[str, Any] = {} if dense else {"hess": lambda x, v: program.hessian(x, v, 0.0, **data)}
-        least, most = program.constraint_bounds(x, **data)
+def _by_sequence(program: NonlinearProgram, x: Array, data: dict[str, ArrayLike], options: dict[str, Any]) -> Any:
+    least, most = program.constraint_bounds(x, **data)
 
-        def values(x: Array) -> Array:
-            return program.constraints(x, **data)
+    def part(kind: str, rows: NDArray[np.bool_], sign: float, limit: Array) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "fun": lambda x: sign * (program.constraints(x, **data) - limit)[rows],
+            "jac": lambda x: sign * program.jacobian(x, **data).toarray()[rows],
+        }
 
-        return minimize(
-            lambda x: program.objective(x, **data),
-            x,
-            jac=lambda x: program.gradient(x, **data),
-            hess=None if dense else lambda x: program.hessian(x, **data),
-            method="SLSQP" if dense else "trust-constr",
-            bounds=Bounds(*program.bounds(x, **data)),
-            constraints=[NonlinearConstraint(values, least, most, jacobian, **second)] if len(least) else [],
-            options=options,
-        )
+    equal = least == most
+    parts = (
+        part("eq", equal, 1.0, least),
+        part("ineq", ~equal & np.isfinite(least), 1.0, least),
+        part("ineq", ~equal & np.isfinite(most), -1.0, most),
+    )
+    return _by_scipy(program, x, data, options, method="SLSQP", constraints=parts)
 
-    return solve
+
+def _by_scipy(
+    program: NonlinearProgram, x: Array, data: dict[str, ArrayLike], options: dict[str, Any], **more: Any
+) -> Any:
+    from scipy.optimize import Bounds, minimize
+
+    limits = Bounds(*program.bounds(x, **data))
+    first = {"jac": lambda x: program.gradient(x, **data)}
+    return minimize(lambda x: program.objective(x, **data), x, bounds=limits, options=options, **first, **more)
 
 
 def _by_ipopt(program: NonlinearProgram, x: Array, data: dict[str, ArrayLike], options: dict[str, Any]) -> Any:
@@ -417,8 +441,8 @@ def _by_ipopt(program: NonlinearProgram, x: Array, data: dict[str, ArrayLike], o
 
 
 SOLVERS: Mapping[str, Callable[[NonlinearProgram, Array, dict[str, ArrayLike], dict[str, Any]], Any]] = {
-    "trust-constr": _by_scipy(dense=False),
-    "SLSQP": _by_scipy(dense=True),
+    "trust-constr": _by_trust_region,
+    "SLSQP": _by_sequence,
     "ipopt": _by_ipopt,
 }
 
