@@ -14,7 +14,7 @@ from codegen.dtypes import DTYPES
 from codegen.emit.layout import Layout, Slot
 from codegen.markup import folded, heading, preformatted
 from codegen.passes import PassReport
-from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
+from codegen.runtime.arguments import NUMBERS, Converter, describe, is_rounded, ordered, signature
 from codegen.runtime.code import CFunction, Code, Prepared
 from codegen.runtime.jitted import without_masks
 from codegen.walk import is_fixed, is_sum, length, lengths_in, parts
@@ -320,6 +320,9 @@ class CompiledFunction:
             number = value[()] if isinstance(value, np.ndarray) and not value.shape else value
             if not isinstance(number, (int, np.integer) if slot.kind == "integer" else NUMBERS):
                 raise TypeError(f"{slot.name!r} must be a number ({wanted}), found {describe(value)}")
+            if slot.kind != "integer" and is_rounded(number, wanted):
+                digits = f"found {describe(number)} with more digits than it has; write float({slot.name})"
+                raise ValueError(f"{slot.name!r} must be a number ({wanted}), {digits}")
             below = slot.variables[0].below
             if slot.kind == "integer" and not (-(2**63) <= value < 2**63 if below is None else 0 <= value < below):
                 allowed = "an integer of 64 bits" if below is None else f"an integer from 0 to {below - 1}"

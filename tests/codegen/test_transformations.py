@@ -396,7 +396,7 @@ def test_a_vertex_is_named_by_its_name_or_by_what_has_it(transform: Callable[...
     assert str(transform(NAMED, Symbol("xy"), "x")) == expected
     with pytest.raises(GraphError, match=re.escape("the graph has no variable 'yx' (it has: x, y, xy)")):
         transform(NAMED, "xy", "yx")
-    with pytest.raises(DerivationError, match="wrt: found 3, a int, expected a name, or a Symbol, IndexedBase"):
+    with pytest.raises(DerivationError, match="wrt: found 3, an int, expected a name, or a Symbol, IndexedBase"):
         transform(NAMED, "xy", 3)
     with pytest.raises(DerivationError, match=re.escape("of: found x*y**2, a Mul, expected a name")):
         transform(NAMED, Symbol("x") * Symbol("y") ** 2, ["x"])

@@ -10,7 +10,7 @@ from sympy.core.function import AppliedUndef
 
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
-from codegen.errors import DerivationError
+from codegen.errors import DerivationError, of_type
 from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes.stabilise import stabilise
 from codegen.read.motions import is_motion, motion_name
@@ -36,7 +36,7 @@ def name_of(given: Any, what: str = "of") -> str:
     if isinstance(given, IndexedBase):
         return str(given.label)
     expected = "expected a name, or a Symbol, IndexedBase, MatrixSymbol or Variable that has it"
-    raise DerivationError(f"{what}: found {given!r}, a {type(given).__name__}, {expected}")
+    raise DerivationError(f"{what}: found {given!r}, {of_type(given)}, {expected}")
 
 
 def names_of(given: Wrt, what: str = "wrt") -> list[str]:

@@ -14,7 +14,19 @@ from sympy import Add, Mul, Pow, acos, acosh, asin, asinh, atan, atan2, atanh, c
 
 from codegen.derive.accumulation import slope
 from codegen.derive.nodes import Derivation, Slopes, is_differentiable
-from codegen.functions import absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus
+from codegen.functions import (
+    absolute,
+    direction_cosine,
+    hypot,
+    log1p,
+    power,
+    ratio,
+    sigmoid,
+    sigmoid_slope,
+    silu,
+    softplus,
+    softplus_slope,
+)
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
 from codegen.ir.formulas import Formulas, is_settled, places
@@ -26,7 +38,7 @@ from codegen.walk import fresh_name, is_fixed
 
 PLAIN = frozenset(
     {Add, Mul, Pow, exp, log, sin, cos, tan, asin, acos, atan, atan2, tanh, asinh, acosh, atanh}
-    | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus}
+    | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus, softplus_slope, sigmoid_slope}
 )
 """What is differentiated node by node. Not what chooses, whose branches have derivatives that must not meet others, nor
 tails, whose derivatives are stable as whole formulas only."""
