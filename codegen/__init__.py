@@ -13,6 +13,7 @@ from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
     RowGradients,
+    SparseHessian,
     SparseJacobian,
     SparseRows,
     count_paths,
@@ -26,6 +27,7 @@ from codegen.derive import (
     partials,
     per_sample_gradients,
     row_gradients,
+    sparse_hessian,
     sparse_jacobian,
     vjp,
 )
@@ -49,6 +51,7 @@ from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object
+    from codegen.programs import NonlinearProgram
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
@@ -66,12 +69,14 @@ __all__ = [
     "Index",
     "Maximum",
     "Minimum",
+    "NonlinearProgram",
     "PassReport",
     "PathCount",
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
     "RowGradients",
+    "SparseHessian",
     "SparseJacobian",
     "SparseRows",
     "Target",
@@ -97,6 +102,7 @@ __all__ = [
     "per_sample_gradients",
     "row_gradients",
     "sample_extent",
+    "sparse_hessian",
     "sparse_jacobian",
     "vjp",
     "write_c",
@@ -107,6 +113,7 @@ __all__ = [
 
 _HOMES = {
     "FlatFunction": "codegen.solvers",
+    "NonlinearProgram": "codegen.programs",
     "low_level_callable": "codegen.solvers",
     "write_c": "codegen.export",
     "write_javascript": "codegen.export",

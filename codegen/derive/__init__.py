@@ -14,7 +14,7 @@ from codegen.derive.requests.per_sample import per_sample_gradients
 from codegen.derive.requests.products import hvp, jvp, vjp
 from codegen.derive.requests.request import Named, Wrt, asked, prepare, require_scalar
 from codegen.derive.requests.rows import RowGradients, SparseRows, row_gradients
-from codegen.derive.requests.sparse import SparseJacobian, sparse_jacobian
+from codegen.derive.requests.sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import reverse
 from codegen.errors import DerivationError
@@ -99,6 +99,7 @@ __all__ = [
     "Mode",
     "PathCount",
     "RowGradients",
+    "SparseHessian",
     "SparseJacobian",
     "SparseRows",
     "count_paths",
@@ -112,6 +113,7 @@ __all__ = [
     "partials",
     "per_sample_gradients",
     "row_gradients",
+    "sparse_hessian",
     "sparse_jacobian",
     "vjp",
 ]
