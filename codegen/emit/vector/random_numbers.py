@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from llvmlite import ir
@@ -9,7 +11,7 @@ from numba.core import cgutils
 
 from codegen.emit.lanes import Lanes
 from codegen.emit.random_numbers import PRECISION
-from codegen.emit.vector.values import INT, Scope
+from codegen.emit.vector.values import INT, Counter, Scope
 from codegen.emit.vector.values import Value as Number
 from codegen.emit.vector.writer import Writer
 from codegen.functions.random_numbers import BITS, MULTIPLIERS, ROUNDS, WEYL, WORDS, RandomNumber, reaches
@@ -21,18 +23,89 @@ WIDE = ir.IntType(128)
 
 
 def drawn(w: Writer, node: RandomNumber, scope: Scope) -> Number:
-    """A random number, or one a lane."""
-    found = [w.values(w.counter(integer, scope)) for integer in node.integers]
-    lanes = any(value.lanes for value in found)
-    target = w.wide if lanes else w.scalar
-    seed, stream, row, place, width = (w.spread_real(value, lanes) for value in found)
-    builder, n = w.builder, target.width
-    blocks = builder.lshr(builder.add(width, _spread(WORDS - 1, n)), _spread(2, n))
-    first = builder.add(builder.mul(row, blocks), builder.lshr(place, _spread(2, n)))
-    words = block(builder, n, seed, stream, builder.add(first, _spread(1, n)))
+    """A random number, or one a lane.
+
+    A block has four of them. Where the lanes have neighbouring places, they have few blocks in common, each of which is
+    computed once; where they have the same place, the block is kept for the places that follow.
+    """
+    counters = [w.counter(integer, scope) for integer in node.integers]
+    *others, place, _ = counters
+    given = any(counter.each is not None for counter in counters)
+    if place.lanes and not given and place.step in (1, 2) and not any(c.lanes for c in (*others, counters[-1])):
+        word, lanes = _neighbours(w, counters), True
+    else:
+        lanes = any(counter.lanes for counter in counters)
+        find = _kept if not place.lanes and not given and not isinstance(place.base, ir.Constant) else _picked
+        word = find(w, counters, w.plan.width if lanes else 1)
+    return Number(_of_word(node, w.wide if lanes else w.scalar, word), lanes)
+
+
+def _picked(w: Writer, counters: Sequence[Counter], n: int) -> Value:
+    """The word at each place, of a block a lane."""
+    builder, place = w.builder, w.spread_real(w.values(counters[3]), n > 1)
+    words = _blocks(w, counters, n)
     odd, upper = (builder.icmp_unsigned("!=", builder.and_(place, _spread(bit, n)), _spread(0, n)) for bit in (1, 2))
     low, high = (builder.select(odd, words[k + 1], words[k]) for k in (0, 2))
-    return Number(_of_word(node, target, builder.select(upper, high, low)), lanes)
+    return builder.select(upper, high, low)
+
+
+def _kept(w: Writer, counters: Sequence[Counter], n: int) -> Value:
+    """The word at a place that all lanes have: of the block of the time before, if that was the same."""
+    builder, place = w.builder, counters[3].base
+    number = builder.lshr(place, INT(2))
+    now = [number, *(c.base for k, c in enumerate(counters) if k != 3 and not isinstance(c.base, ir.Constant))]
+    words = cgutils.alloca_once(builder, _type(n), size=INT(WORDS))
+    before = [cgutils.alloca_once(builder, INT) for _ in now]
+    known = cgutils.alloca_once(builder, ir.IntType(1), zfill=True)
+    same = reduce(
+        builder.and_,
+        [builder.icmp_signed("==", builder.load(slot), key) for slot, key in zip(before, now)],
+        builder.load(known),
+    )
+    with builder.if_then(builder.not_(same), likely=False):
+        for k, word in enumerate(_blocks(w, counters, n)):
+            builder.store(word, builder.gep(words, [INT(k)]))
+        for slot, key in zip(before, now):
+            builder.store(key, slot)
+        builder.store(known.type.pointee(1), known)
+    return builder.load(builder.gep(words, [builder.and_(place, INT(WORDS - 1))]))
+
+
+def _neighbours(w: Writer, counters: Sequence[Counter]) -> Value:
+    """The words at places that follow each other, or at every other one, by the blocks that these have in common."""
+    builder, n, (seed, stream, row, place, width) = w.builder, w.plan.width, counters
+    step = int(place.step)
+    count = -(-step * n // WORDS)
+    first = _block_number(builder, 1, row.base, place.base, width.base)
+    behind = builder.and_(place.base, INT(WORDS - 1))
+    words = cgutils.alloca_once(builder, INT, size=INT(WORDS * (count + 1)))
+
+    def store(number: int) -> None:
+        made = block(builder, 1, seed.base, stream.base, builder.add(first, INT(number)))
+        for k, word in enumerate(made):
+            builder.store(word, builder.gep(words, [INT(WORDS * number + k)]))
+
+    for number in range(count):
+        store(number)
+    with builder.if_then(builder.icmp_unsigned(">", behind, INT(WORDS * count - step * (n - 1) - 1))):
+        store(count)
+    every = ir.VectorType(INT, step * n)
+    start = builder.bitcast(builder.gep(words, [behind]), every.as_pointer())
+    found = builder.load(start, align=8)
+    picks = ir.Constant(ir.VectorType(ir.IntType(32), n), list(range(0, step * n, step)))
+    return builder.shuffle_vector(found, found, picks)
+
+
+def _blocks(w: Writer, counters: Sequence[Counter], n: int) -> list[Value]:
+    """The words of the block of each lane."""
+    seed, stream, row, place, width = (w.spread_real(w.values(counter), n > 1) for counter in counters)
+    return block(w.builder, n, seed, stream, _block_number(w.builder, n, row, place, width))
+
+
+def _block_number(builder: ir.IRBuilder, n: int, row: Value, place: Value, width: Value) -> Value:
+    blocks = builder.lshr(builder.add(width, _spread(WORDS - 1, n)), _spread(2, n))
+    first = builder.add(builder.mul(row, blocks), builder.lshr(place, _spread(2, n)))
+    return builder.add(first, _spread(1, n))
 
 
 def _of_word(node: RandomNumber, lanes: Lanes, word: Value) -> Value:
