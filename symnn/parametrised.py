@@ -27,7 +27,7 @@ from symnn.data import Dataset
 from symnn.errors import DataError, SymnnError
 from symnn.given import called, names, whole_number
 from symnn.initialisers import INITIALISERS
-from symnn.layers.writing import Mask, Parameter, weights
+from symnn.layers.writing import Parameter, weights
 from symnn.losses import Loss
 from symnn.objective import Objective
 from symnn.spec import Spec
@@ -47,7 +47,7 @@ class Parametrised(ABC):
     """Equations with parameters, and a loss of theirs that training makes small.
 
     The parameters stand first among the inputs of its graphs, and together they are the flat vector theta. Behind them
-    are what predictions are made of, what the loss takes besides, and weights, masks and numbers.
+    are what predictions are made of, what the loss takes besides, and weights, the seed and numbers.
     """
 
     weighted: bool
@@ -142,9 +142,9 @@ class Parametrised(ABC):
         return False
 
     @property
-    def masks(self) -> Sequence[Mask]:
-        """The inputs of the training's form that are drawn for each step."""
-        return ()
+    def draws(self) -> bool:
+        """Whether training draws random numbers: then its inputs behind the rows are ``seed`` and ``first``."""
+        return False
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ class Parametrised(ABC):
 
     @property
     def data(self) -> tuple[Variable, ...]:
-        """The variables that are given at each call of the gradient: inputs, targets, weights, masks and numbers."""
+        """The variables that are given at each call of the gradient: inputs, targets, weights, seed and numbers."""
         return self.training_graph.inputs[len(self.layout) :]
 
     @property
