@@ -22,7 +22,7 @@ def draws(graph: Graph) -> bool:
     return any(isinstance(node, RandomNumber) for e in graph.equations for node in postorder(e.body))
 
 
-NUMPY = "from codegen.functions.random_numbers import reaching as random_reaches, uniform as random_uniform_number"
+NUMPY = "from codegen.functions.random_numbers import reaching as random_reaches, uniform as random_uniform"
 """What a module of plain NumPy needs."""
 
 # --- Python -------------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def random_word(seed, stream, row, place, width):
 
 
 @njit
-def random_uniform_number(seed, stream, row, place, width):
+def random_uniform(seed, stream, row, place, width):
     return np.REAL(random_word(seed, stream, row, place, width) >> np.uint64(SHIFT))*np.REAL(UNIT)
 
 
@@ -110,7 +110,7 @@ static inline uint64_t random_word(int64_t seed, int64_t stream, int64_t row, in
 """
 _WORDS = "int64_t seed, int64_t stream, int64_t row, int64_t place, int64_t width"
 C_UNIFORM = f"""\
-static inline REAL random_uniform_number({_WORDS})
+static inline REAL random_uniform({_WORDS})
 {{
     return (REAL)(random_word(seed, stream, row, place, width) >> SHIFT) * (REAL)UNIT;
 }}
@@ -126,7 +126,7 @@ static inline REAL random_reaches(uint64_t level, {_WORDS})
 def c(text: str, dtype: Dtype) -> list[str]:
     """The definitions of the functions that a text in C calls."""
     parts = [
-        part for part, name in ((C_UNIFORM, "uniform_number"), (C_REACHES, "reaches")) if f"random_{name}(" in text
+        part for part, name in ((C_UNIFORM, "random_uniform"), (C_REACHES, "random_reaches")) if f"{name}(" in text
     ]
     real = "double" if dtype == "float64" else "float"
     return _filled("\n".join([C, *parts, ""]), dtype, {"REAL": real}).split("\n") if parts else []
@@ -172,9 +172,9 @@ function wide(a, A, b, B) {{
 """
 JAVASCRIPT: Mapping[str, str] = {
     "random_word": _JAVASCRIPT_WORD,
-    "random_uniform_number": f"""\
+    "random_uniform": f"""\
 /** A number in [0, 1) of {BITS} bits, of {SINGLE_BITS} where arrays are of 32. */
-function random_uniform_number(seed, stream, row, place, width) {{
+function random_uniform(seed, stream, row, place, width) {{
   const [low, high] = random_word(seed, stream, row, place, width);
   if (Real.BYTES_PER_ELEMENT === 4) return (high >>> 8)/{2**SINGLE_BITS};
   return (high*{2**21} + (low >>> 11))/{2**BITS};

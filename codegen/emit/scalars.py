@@ -195,7 +195,7 @@ class ExpressionWriter:
         if self.whole is None:
             raise EmitError(f"{type(node).__name__} has no translation into this code")
         own = [str(int(argument)) for argument in node.args[: node.own]]
-        return f"random_{type(node).__name__}({', '.join([*own, *map(self.whole, node.integers)])})"
+        return f"{node.spelled}({', '.join([*own, *map(self.whole, node.integers)])})"
 
     def _named(self, text: Text) -> Text:
         return text if text.level is Level.NAME else Text(self.assign(text.text), Level.NAME)

@@ -48,6 +48,8 @@ class RandomNumber(Primitive):
     """
 
     own: ClassVar[int] = 0
+    spelled: ClassVar[str]
+    """The name of the function that makes one, which emitters give it too."""
     # Not the number that SymPy would evaluate: float32 has fewer bits of it, and does not round it.
     is_number = False
 
@@ -106,10 +108,10 @@ class RandomNumber(Primitive):
         return Float(float(self.of_words(drawn, np.dtype(np.float64))))
 
     def _sympystr(self, printer: Printer) -> str:
-        return f"{type(self).__name__}({', '.join(map(printer._print, self.shown))})"
+        return f"{self.spelled}({', '.join(map(printer._print, self.shown))})"
 
     def _latex(self, printer: Printer, exp: str | None = None) -> str:
-        name = type(self).__name__.replace("_", r"\_")
+        name = self.spelled.replace("_", r"\_")
         text = rf"\operatorname{{{name}}}\left({', '.join(map(printer._print, self.shown))}\right)"
         return text if exp is None else f"{text}^{{{exp}}}"
 
@@ -127,6 +129,7 @@ class uniform_number(RandomNumber):  # noqa: N801
     """A number in [0, 1): the upper 53 bits of the word, in float32 the upper 24, so never 1."""
 
     row = Operation()
+    spelled = "random_uniform"
 
     def of_words(self, found: Words, dtype: np.dtype[Any]) -> NDArray[Any]:
         return fractions(found, dtype)
@@ -140,6 +143,7 @@ class reaches(RandomNumber):  # noqa: N801
 
     own = 1
     row = Operation()
+    spelled = "random_reaches"
 
     def of_words(self, found: Words, dtype: np.dtype[Any]) -> NDArray[Any]:
         return np.asarray(found >> np.uint64(64 - BITS) >= np.uint64(int(self.args[0])), dtype)
@@ -176,7 +180,7 @@ def random_reaches(level: float, seed: Any, place: Any, stream: Any = 0, row: An
     The comparison is that of float64 in float32 too.
 
     >>> random_reaches(0.25, 7, 0)
-    reaches(0.25, 7, 0)
+    random_reaches(0.25, 7, 0)
     """
     if not 0 <= level <= 1:
         raise GraphError(f"the level of a random number: found {level}, expected a number from 0 to 1")
@@ -190,7 +194,7 @@ def random_normal(seed: Any, place: Any, stream: Any = 0, row: Any = 0, width: A
     as 2·width uniform numbers take. They are not those of NumPy's ``standard_normal``, which takes as many as it needs.
 
     >>> random_normal(7, 0)
-    sqrt(2)*sqrt(-log(1 - uniform_number(7, 0)))*cos(2*pi*uniform_number(7, 1))
+    sqrt(2)*sqrt(-log(1 - random_uniform(7, 0)))*cos(2*pi*random_uniform(7, 1))
     """
     radius, angle = (random_uniform(seed, 2 * _whole(place) + n, stream, row, 2 * _whole(width)) for n in (0, 1))
     return sqrt(-2 * log(1 - radius)) * cos(2 * pi * angle)

@@ -223,7 +223,7 @@ def test_equal_calls_are_one_number_and_other_calls_are_not() -> None:
     one, other = random_uniform(SEED.symbol, 2 * h + 1), random_uniform(SEED.symbol, 1 + h + h)
     assert one == other
     assert one.func(*one.args) == one
-    assert str(one) == "uniform_number(seed, 2*h + 1)"
+    assert str(one) == "random_uniform(seed, 2*h + 1)"
     assert one.subs(h, 4) == random_uniform(SEED.symbol, 9)
     assert len({random_uniform(SEED.symbol, h, n) for n in (0, 1, 2**64)} - {None}) == 2
     graph = Graph(
