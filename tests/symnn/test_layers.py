@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sympy import Idx, IndexedBase, Sum, Symbol
 
+import codegen
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn.errors import SpecError
@@ -596,6 +598,21 @@ def test_masks_leave_out_a_fraction_and_depend_on_seed_layer_and_sample_alone() 
         for whole, part in zip(masks, drawn(found, 100, 3, first, "mask1", "mask2")):
             np.testing.assert_array_equal(part, whole[first : first + 100])
     assert not np.array_equal(masks[0], *drawn(found, 1000, 4, 0, "mask1"))
+
+
+def test_a_graph_that_is_given_draws_by_seed_and_first_too() -> None:
+    s, a, b, w = Idx("s", Symbol("S")), IndexedBase("x"), IndexedBase("t"), Symbol("w")
+    seed, before = (Symbol(name, integer=True) for name in ("seed", "first"))
+    loss = Sum((w * a[s] * codegen.random_uniform(seed, before + s) - b[s]) ** 2, s)
+    graph = codegen.from_expressions({"loss": loss}, [w, a, b, before, seed])
+    model = symnn.Model.from_graph(graph, ["w"], ["x"])
+    descent = symnn.Descent(model, np.ones(1), "gradient_descent", learning_rate=0.01, seed=3)
+    x, t = random().normal(size=(2, 7))
+    for first in (0, 7):
+        value, _ = model.value_and_grad(descent.theta, x, t, 3, first)
+        assert descent.epoch(x, t) == value
+    with pytest.raises(symnn.SymnnError, match="found a graph whose loss draws random numbers, also for validation"):
+        symnn.train(model, x, t)
 
 
 def test_masks_of_steps_whose_number_each_call_decides() -> None:
