@@ -155,6 +155,27 @@ def test_a_seed_of_its_own_for_each_sample_and_places_that_are_data() -> None:
     assert (numpy_function(graph)(*names.values())[0] == wanted).all()
 
 
+@pytest.mark.parametrize("schedule", ["loops", "tiled"])
+def test_a_block_that_is_kept_is_that_of_the_place(schedule: str) -> None:
+    """Samples in lanes and places from step to step: every one, every third, some twice, and of several seeds."""
+    total, other, k = Variable("total", (S,)), Variable("other", (S,)), Index("k", 3)
+    one = random_uniform(SEED.symbol, 3 * h + 2, row=s, width=20)
+    two = random_uniform(k, h + k + 1, row=FIRST.symbol + s, width=9)
+    graph = Graph(
+        (X, SEED, FIRST),
+        (
+            Equation(total[s], X[s, h] * one, Reduction.SUM, (h,)),
+            Equation(other[s], X[s, h] * two * (k + 1), Reduction.SUM, (h, k)),
+        ),
+        ("total", "other"),
+    )
+    found = codegen.compile(graph, schedule=schedule)(np.ones((21, 6)), 5, 3)
+    wanted = numpys(5, 0, 0, (21, 20))[:, 2::3].sum(axis=1)
+    seeds = [(n + 1) * numpys(n, 0, 9, (21, 12))[:, n + 1 : n + 7].sum(axis=1) for n in range(3)]
+    assert found[0] == pytest.approx(wanted, rel=1e-14)
+    assert found[1] == pytest.approx(sum(seeds), rel=1e-14)
+
+
 def test_numbers_of_one_seed_without_an_index_and_written_out() -> None:
     a, x, i, seed = Symbol("a"), IndexedBase("x", shape=(3,)), Index("i", 3), Symbol("seed", integer=True)
     graph = from_expressions({"e": a + random_uniform(5, 2) + random_uniform(5, 3)}, [a])

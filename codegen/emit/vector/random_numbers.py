@@ -56,7 +56,7 @@ def _kept(w: Writer, counters: Sequence[Counter], n: int) -> Value:
     now = [number, *(c.base for k, c in enumerate(counters) if k != 3 and not isinstance(c.base, ir.Constant))]
     words = cgutils.alloca_once(builder, _type(n), size=INT(WORDS))
     before = [cgutils.alloca_once(builder, INT) for _ in now]
-    known = cgutils.alloca_once(builder, ir.IntType(1), zfill=True)
+    known = cgutils.alloca_once(builder, ir.IntType(1))  # 0 when the function begins
     same = reduce(
         builder.and_,
         [builder.icmp_signed("==", builder.load(slot), key) for slot, key in zip(before, now)],
