@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from sympy import Derivative, IndexedBase, MatrixSymbol, Symbol
 from sympy.core.function import AppliedUndef
 
+from codegen.derive.eliminations import with_inverses
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
 from codegen.errors import DerivationError
@@ -53,7 +54,7 @@ def names_of(given: Wrt, what: str = "wrt") -> list[str]:
 def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
     """The graph, stabilised and narrow, and the names that are :func:`asked` for."""
     vertex, names = asked(graph, of, wrt)
-    return narrow(plain_maxima(stabilise(graph, keep=[vertex, *names]))), vertex, names
+    return with_inverses(narrow(plain_maxima(stabilise(graph, keep=[vertex, *names])))), vertex, names
 
 
 def asked(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[str, list[str]]:
