@@ -157,3 +157,42 @@ SOLUTION: dict[str, type[solved]] = {"general": solved, "symmetric": solved_symm
 LOG_DETERMINANT: dict[str, type[log_determinant]] = {
     "general": log_determinant, "symmetric": log_determinant_symmetric
 }  # fmt: skip
+
+
+# --- what the schedules make of these: factors, and substitution with them --------------------------------------------
+
+
+class triangular_factors(Elimination):
+    """``triangular_factors(A[p, q], p, q, u, v)``: L below, U on and above the diagonal of the first n rows and columns.
+
+    P·A = L·U with the largest element of a column for its pivot. Row n has the rows that were exchanged, one a column,
+    and behind them the sign of the determinant.
+    """
+
+    outer = 2
+
+
+class substituted(Elimination):
+    """``substituted(F[u, v], b[p], u, v, p, i)``: the solution by factors, or by a triangular matrix."""
+
+    operands, bound, outer = 2, 3, 1
+
+
+class by_factors(substituted):
+    """A·x = b by the factors of A."""
+
+
+class by_factors_transposed(substituted):
+    """Aᵀ·x = b by the factors of A."""
+
+
+class by_cholesky(substituted):
+    """L·Lᵀ·x = b."""
+
+
+class by_lower(substituted):
+    """L·x = b."""
+
+
+class by_lower_transposed(substituted):
+    """Lᵀ·x = b."""

@@ -22,6 +22,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Routine,
     Samples,
     Scan,
     Set,
@@ -72,7 +73,7 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
     choice = _Choice(program, width)
 
     def over_samples(samples: Samples) -> tuple[Statement, ...]:
-        if not samples_in_lanes:
+        if not samples_in_lanes or any(isinstance(statement, Routine) for statement, _ in walk(samples.body)):
             return tuple(
                 replace(step, body=choice.best(step.body)[1]) if isinstance(step, Loop) else step
                 for step in samples.body
@@ -247,7 +248,7 @@ class _Choice:
         if loop.mode != SERIAL or loop.follows or not any(own) or all(own):
             return None
         first, second = (tuple(s for s, is_own in zip(loop.body, own) if is_own == which) for which in (False, True))
-        written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill))}
+        written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill, Routine))}
         names = {base_name(target) for target in written}
         for statement, _ in walk(second):
             if not isinstance(statement, Accumulate):
@@ -277,7 +278,7 @@ class _Choice:
         """The cost of statements inside a loop in lanes; infinite where the lanes of a loop inside differ in length."""
         total = 0.0
         for statement in statements:
-            if isinstance(statement, Kernel):
+            if isinstance(statement, (Kernel, Routine)):
                 return inf
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)

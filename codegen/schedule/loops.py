@@ -8,12 +8,13 @@ from heapq import heapify, heappop, heappush
 
 from sympy import Add, Expr, Idx
 
+from codegen.functions.eliminations import Elimination
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
-from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
+from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Routine, Scan, Set, Statement, Store
 from codegen.schedule.scan import Steps, sources, steps_of_scan
 from codegen.schedule.units import units
 from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
@@ -138,7 +139,7 @@ class _Item:
             return self
         renaming = {old: new}
         names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
-        if new in self.remaining:
+        if new in self.remaining or (isinstance(self.body, Elimination) and new in indices(self.body)):
             renaming[new] = fresh_index(new, names | {new.name})
         return replace(
             self,
@@ -167,7 +168,8 @@ def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) 
         order, read = _loop_order(graph, form), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
         begun = bool(scans) and scans[-1].index in form.reduced
-        yield _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
+        summed = () if form.eliminates else form.reduced
+        yield _Item(equation, form.target, form.body, order, summed, read, begun, scans, integers=graph.integers)
 
 
 def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
@@ -175,6 +177,9 @@ def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
 
     Inside of them all is what the data say; where they say which element is added to, the sum is outside.
     """
+    if equation.eliminates:
+        batch = equation.elimination.batch
+        return tuple(sorted((i for i in equation.free if i in batch), key=lambda i: not is_sample(i)))
     said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
     outside = equation.reduced if set(said) & set(equation.free) else ()
     domain = [*(i for i in equation.domain if i not in said), *said]
@@ -186,7 +191,7 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
     for cluster in _clusters([part for item in items for part in item.terms()]):
         if cluster.index is None:
             for item in cluster.items:
-                yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
+                yield _step(item)
             continue
         inner = []
         for item in cluster.items:
@@ -205,6 +210,13 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
             if finished and stored and is_local(item.target, item.remaining):
                 yield Store(item.equation, item.target)
+
+
+def _step(item: _Item) -> Statement:
+    """What is done with one equation inside all its loops."""
+    if isinstance(item.body, Elimination):
+        return Routine(item.equation, item.target, item.body)
+    return (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
 
 
 def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None, steps: Steps | None) -> Iterator[Loop]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.emit.c import kernels, mathematics
+from codegen.emit.c import kernels, mathematics, routines
 from codegen.emit.c.names import comment, macro_name
 from codegen.emit.c.writer import CFunction
 from codegen.ir.operations import count_operations, summary
@@ -87,6 +87,7 @@ def source(name: str, functions: Sequence[CFunction]) -> str:
         "",
         *mathematics.definitions(bodies, dtype),
         *kernels.definitions(bodies, dtype),
+        *routines.definitions(bodies, dtype),
         *constants,
         bodies,
         "",
