@@ -36,6 +36,7 @@ from codegen.errors import (
     ReadableCodeWarning,
 )
 from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+from codegen.functions.matrices import cholesky, det_sign, inverse, logdet, solve
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -74,16 +75,20 @@ __all__ = [
     "argmax",
     "argmin",
     "cfunc",
+    "cholesky",
     "compile",
     "count_paths",
+    "det_sign",
     "from_expressions",
     "function",
     "gauss_newton",
     "gradient",
     "hessian",
     "hvp",
+    "inverse",
     "jacobian",
     "jvp",
+    "logdet",
     "low_level_callable",
     "mixed_partials",
     "optimise",
@@ -91,6 +96,7 @@ __all__ = [
     "partials",
     "per_sample_gradients",
     "sample_extent",
+    "solve",
     "sparse_jacobian",
     "vjp",
     "write_c",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from sympy import Eq, Expr, Idx, Integer, Piecewise, Rational
+from sympy import Eq, Expr, Idx, Integer, Mul, Piecewise, Rational
 from sympy.core.basic import Basic
 
 from codegen.errors import DerivationError
@@ -32,7 +32,7 @@ from codegen.walk import extent, fresh_index, indices, is_reference, reindex
 
 def elimination_derivatives(equation: Equation, by: Collection[Expr] | None) -> dict[Expr, Expr]:
     """The derivatives of an element by those of the matrix and of the right side."""
-    found = {}
+    found: dict[Expr, Expr] = {}
     for operand, local in _derivatives(equation, equation.elimination):
         if is_reference(operand) and (by is None or operand in by):
             found[operand] = found.get(operand, Integer(0)) + local
@@ -41,31 +41,33 @@ def elimination_derivatives(equation: Equation, by: Collection[Expr] | None) -> 
 
 def _derivatives(equation: Equation, body: Elimination) -> Iterator[tuple[Expr, Expr]]:
     p, q = body.rows, body.columns
+    if isinstance(body, inverted):
+        i, j = body.own
+        yield body.matrix, -reindex(equation.target, {j: p}) * reindex(equation.target, {i: q})
+    elif isinstance(body, cholesky_inverse):
+        m, (i, j) = body.binds[2], body.own
+        first, second, third = ({i: i, j: p}, {i: m, j: q}, {i: m})
+        factors = (reindex(equation.target, places) for places in (first, second, third))
+        yield body.matrix, -half(i, m) * Mul(*factors)
+    elif not isinstance(body, determinant_sign):
+        yield from _by_inverse(equation, body)
+
+
+def _by_inverse(equation: Equation, body: Elimination) -> Iterator[tuple[Expr, Expr]]:
+    """Derivatives that are written with the inverse of the matrix, or of its factor."""
+    inverse = body.companion
+    if inverse is None:
+        raise DerivationError(f"equation {quote(equation)}: the inverse that its derivative needs is not there")
     match body:
-        case determinant_sign():
-            return
-        case inverted():
-            i, j = body.own
-            yield body.matrix, -reindex(equation.target, {j: p}) * reindex(equation.target, {i: q})
-        case cholesky_inverse():
-            m, (i, j) = body.binds[2], body.own
-
-            def inverse(row: Idx, column: Idx) -> Expr:
-                return reindex(equation.target, {i: row, j: column})
-
-            yield body.matrix, -half(i, m) * inverse(i, p) * inverse(m, q) * inverse(m, j)
-        case _ if (companion := body.companion) is None:
-            raise DerivationError(f"equation {quote(equation)}: the inverse that its derivative needs is not there")
         case solved():
-            (i,) = body.own
-            yield body.read[1], companion
-            yield body.matrix, -companion * reindex(equation.target, {i: q})
+            yield body.read[1], inverse
+            yield body.matrix, -inverse * reindex(equation.target, {body.own[0]: body.columns})
         case log_determinant():
-            yield body.matrix, companion
+            yield body.matrix, inverse
         case cholesky_factor():
-            m, (i, j) = body.binds[2], body.own
+            m, (_, j) = body.binds[2], body.own
             left = reindex(equation.target, {j: m}) * half(m, j)
-            yield body.matrix, left * companion * reindex(companion, {m: j, p: q})
+            yield body.matrix, left * inverse * reindex(inverse, {m: j, body.rows: body.columns})
 
 
 def half(row: Idx, column: Idx) -> Expr:
@@ -81,10 +83,11 @@ def with_inverses(graph: Graph) -> Graph:
     """The graph with the inverses that derivatives are written with, and matrices that are vertices.
 
     >>> from codegen.functions.eliminations import solved
-    >>> p, q, i, A, b, x = *(Idx(name, 3) for name in "pqi"), Variable("A", (3, 3)), Variable("b", (3,)), Variable("x", (3,))
+    >>> p, q, i = (Idx(name, 3) for name in "pqi")
+    >>> A, b, x = Variable("A", (3, 3)), Variable("b", (3,)), Variable("x", (3,))
     >>> print(with_inverses(Graph((A, b), (Equation.eliminating(x[i], solved(A[p, q], b[p], p, q, i)),), ("x",))))
     inputs A[3, 3], b[3]
-    inverse in x[i, j] = inverted(A[p, q], p, q, i, j)
+    inverse in x[i_1, j] = inverted(A[p, q], p, q, i_1, j)
     x[i] = solved(A[p, q], b[p], p, q, i, inverse in x[i, p])
     outputs x
     """

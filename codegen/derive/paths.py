@@ -128,7 +128,9 @@ class _Walk:
             longer = self.guards.product(local, self.totals.multiplier(equation, reference, local), adjoint)
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
-                    term = pull_back(longer, equation.domain_of(reference, local), reference, cell, self.graph.keys[cell])
+                    term = pull_back(
+                        longer, equation.domain_of(reference, local), reference, cell, self.graph.keys[cell]
+                    )
                     if term is not None:
                         yield cell, term
 

@@ -144,7 +144,6 @@ def _address(name: str) -> int:
 
     wanted = EXTERNALS[name].signature if name in EXTERNALS else ""
     for key, capsule in cython_special.__pyx_capi__.items():
-        if re.fullmatch(rf"(__pyx_fuse_[\d_]+)?{name}", key):
-            if _signature(capsule).decode() == wanted:
-                return _pointer(capsule)
+        if re.fullmatch(rf"(__pyx_fuse_[\d_]+)?{name}", key) and _signature(capsule).decode() == wanted:
+            return _pointer(capsule)
     raise EmitError(f"SciPy {scipy.__version__} has no C function {name!r}, which this code calls")

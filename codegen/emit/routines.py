@@ -12,6 +12,7 @@ import ast
 import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import sqrt
 from textwrap import dedent
 from typing import Any
 
@@ -106,7 +107,7 @@ def cholesky_factor(a: Numbers, a0: int, f: Numbers, f0: int, n: int) -> None:
             for k in range(j):
                 total -= f[f0 + i * n + k] * f[f0 + j * n + k]
             if i == j:
-                f[f0 + i * n + i] = sqrt(total)  # noqa: F821 - each target has its own
+                f[f0 + i * n + i] = sqrt(total)
             if i != j:
                 f[f0 + i * n + j] = total / f[f0 + j * n + j]
         for j in range(i + 1, n):
@@ -271,7 +272,9 @@ SIGNS: Mapping[type[ast.AST], str] = {
 
 
 def _binds_less(part: ast.expr, op: ast.operator) -> bool:
-    return isinstance(part, ast.BinOp) and isinstance(op, (ast.Mult, ast.Div)) and isinstance(part.op, (ast.Add, ast.Sub))
+    return (
+        isinstance(part, ast.BinOp) and isinstance(op, (ast.Mult, ast.Div)) and isinstance(part.op, (ast.Add, ast.Sub))
+    )
 
 
 def ranged(bounds: list[ast.expr]) -> tuple[ast.expr | None, ast.expr, bool]:

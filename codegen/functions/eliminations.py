@@ -18,7 +18,7 @@ from codegen.functions.operation import Operation
 from codegen.functions.primitive import RealFunction
 from codegen.walk import indices
 
-Structure = Literal["general", "symmetric", "lower"]
+Structure = Literal["general", "symmetric", "lower", "upper"]
 
 
 class Elimination(RealFunction):
@@ -41,7 +41,7 @@ class Elimination(RealFunction):
     @property
     def read(self) -> tuple[Expr, ...]:
         """What the value depends on."""
-        return self.args[: self.operands]
+        return tuple(self.args[: self.operands])
 
     @property
     def rows(self) -> Idx:
@@ -56,13 +56,13 @@ class Elimination(RealFunction):
     @property
     def binds(self) -> tuple[Idx, ...]:
         """The indices that the equation binds."""
-        return self.args[self.operands : self.operands + self.bound]
+        return tuple(self.args[self.operands : self.operands + self.bound])
 
     @property
     def own(self) -> tuple[Idx, ...]:
         """The indices of the target that are axes of a matrix."""
         start = self.operands + self.bound
-        return self.args[start : start + self.outer]
+        return tuple(self.args[start : start + self.outer])
 
     @property
     def batch(self) -> tuple[Idx, ...]:
@@ -84,57 +84,69 @@ class Elimination(RealFunction):
         return self.func(*read, *self.args[self.operands :])  # type: ignore[no-any-return]
 
 
-class inverted(Elimination):
+class inverted(Elimination):  # noqa: N801
     """``inverted(A[p, q], p, q, i, j)``: the element i, j of the inverse of A."""
 
     outer = 2
 
 
-class inverted_symmetric(inverted):
+class inverted_symmetric(inverted):  # noqa: N801
     """The inverse of a symmetric positive definite matrix."""
 
     structure = "symmetric"
 
 
-class inverted_lower(inverted):
+class inverted_lower(inverted):  # noqa: N801
     """The inverse of a lower triangular matrix."""
 
     structure = "lower"
 
 
-class solved(Elimination):
+class inverted_upper(inverted):  # noqa: N801
+    """The inverse of an upper triangular matrix."""
+
+    structure = "upper"
+
+
+class solved(Elimination):  # noqa: N801
     """``solved(A[p, q], b[p], p, q, i)``: the element i of the x with Σ_q A[p, q]·x[q] = b[p]."""
 
     operands, outer = 2, 1
 
 
-class solved_symmetric(solved):
+class solved_symmetric(solved):  # noqa: N801
     """The solution for a symmetric positive definite matrix."""
 
     structure = "symmetric"
 
 
-class solved_lower(solved):
+class solved_lower(solved):  # noqa: N801
     """The solution for a lower triangular matrix."""
 
     structure = "lower"
 
 
-class log_determinant(Elimination):
+class solved_upper(solved):  # noqa: N801
+    """The solution for an upper triangular matrix."""
+
+    structure = "upper"
+
+
+class log_determinant(Elimination):  # noqa: N801
     """``log_determinant(A[p, q], p, q)``: log |det A|; −∞ of a singular matrix."""
 
 
-class log_determinant_symmetric(log_determinant):
+class log_determinant_symmetric(log_determinant):  # noqa: N801
     """log det A of a symmetric positive definite matrix."""
 
     structure = "symmetric"
 
 
-class determinant_sign(Elimination):
+class determinant_sign(Elimination):  # noqa: N801
     """``determinant_sign(A[p, q], p, q)``: 1, −1, or 0 of a singular matrix."""
 
 
-class cholesky_factor(Elimination):
+class cholesky_factor(Elimination):  # noqa: N801
     """``cholesky_factor(A[p, q], p, q, m, i, j)``: the element i, j of the lower triangular L with A = L·Lᵀ.
 
     m is an index that the derivative sums over.
@@ -143,17 +155,19 @@ class cholesky_factor(Elimination):
     structure, bound, outer = "symmetric", 3, 2
 
 
-class cholesky_inverse(Elimination):
+class cholesky_inverse(Elimination):  # noqa: N801
     """``cholesky_inverse(A[p, q], p, q, m, i, j)``: the element i, j of the inverse of that L."""
 
     structure, bound, outer = "symmetric", 3, 2
 
 
 INVERSE: dict[str, type[inverted]] = {
-    "general": inverted, "symmetric": inverted_symmetric, "lower": inverted_lower
+    "general": inverted, "symmetric": inverted_symmetric, "lower": inverted_lower, "upper": inverted_upper
 }  # fmt: skip
 """The inverse of a matrix of each structure."""
-SOLUTION: dict[str, type[solved]] = {"general": solved, "symmetric": solved_symmetric, "lower": solved_lower}
+SOLUTION: dict[str, type[solved]] = {
+    "general": solved, "symmetric": solved_symmetric, "lower": solved_lower, "upper": solved_upper
+}  # fmt: skip
 LOG_DETERMINANT: dict[str, type[log_determinant]] = {
     "general": log_determinant, "symmetric": log_determinant_symmetric
 }  # fmt: skip
@@ -162,8 +176,8 @@ LOG_DETERMINANT: dict[str, type[log_determinant]] = {
 # --- what the schedules make of these: factors, and substitution with them --------------------------------------------
 
 
-class triangular_factors(Elimination):
-    """``triangular_factors(A[p, q], p, q, u, v)``: L below, U on and above the diagonal of the first n rows and columns.
+class triangular_factors(Elimination):  # noqa: N801
+    """``triangular_factors(A[p, q], p, q, u, v)``: L below, U on and above the diagonal of the first n rows.
 
     P·A = L·U with the largest element of a column for its pivot. Row n has the rows that were exchanged, one a column,
     and behind them the sign of the determinant.
@@ -172,27 +186,27 @@ class triangular_factors(Elimination):
     outer = 2
 
 
-class substituted(Elimination):
+class substituted(Elimination):  # noqa: N801
     """``substituted(F[u, v], b[p], u, v, p, i)``: the solution by factors, or by a triangular matrix."""
 
     operands, bound, outer = 2, 3, 1
 
 
-class by_factors(substituted):
+class by_factors(substituted):  # noqa: N801
     """A·x = b by the factors of A."""
 
 
-class by_factors_transposed(substituted):
+class by_factors_transposed(substituted):  # noqa: N801
     """Aᵀ·x = b by the factors of A."""
 
 
-class by_cholesky(substituted):
+class by_cholesky(substituted):  # noqa: N801
     """L·Lᵀ·x = b."""
 
 
-class by_lower(substituted):
+class by_lower(substituted):  # noqa: N801
     """L·x = b."""
 
 
-class by_lower_transposed(substituted):
+class by_lower_transposed(substituted):  # noqa: N801
     """Lᵀ·x = b."""

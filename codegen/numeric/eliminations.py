@@ -36,13 +36,16 @@ def eliminated(
     """The value of an equation that eliminates, with an axis of points and the axes of the target's indices."""
     batch, rows = body.batch, body.rows
     matrices = _in_order(*operands[0], (*batch, rows, body.columns))
+    n = max(matrices.shape[-2:])
+    matrices = np.broadcast_to(matrices, (*matrices.shape[:-2], n, n))
     core = next(cores[kind] for kind in type(body).__mro__ if kind in cores)
     if not isinstance(body, solved):
         return _in_order(core(matrices), (*batch, *body.own), free)
     right, labels = operands[1]
     columns = [index for index in labels if index not in batch and index != rows]
     sides = _in_order(right, labels, (*batch, rows, *columns))
-    lengths = sides.shape[len(batch) + 2 :]
+    place, lengths = len(batch) + 1, sides.shape[len(batch) + 2 :]
+    sides = np.broadcast_to(sides, (*sides.shape[:place], n, *lengths))
     found = core(matrices, sides.reshape(*sides.shape[: len(batch) + 2], prod(lengths)))
     return _in_order(found.reshape(*found.shape[:-1], *lengths), (*batch, *body.own, *columns), free)
 

@@ -20,8 +20,8 @@ from codegen.errors import CheckError
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.ir.order import Scan
-from codegen.numeric.eliminations import NUMPY, eliminated
 from codegen.numeric.elementwise import numpy_function
+from codegen.numeric.eliminations import NUMPY, eliminated
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
 from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, length, subscripts

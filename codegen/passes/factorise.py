@@ -54,7 +54,8 @@ def factorise(graph: Graph) -> Graph:
     are backward stable; V itself is computed only where it is read otherwise.
 
     >>> from codegen.ir.graph import Index
-    >>> p, q, i, A, b, x = *(Index(name, 3) for name in "pqi"), Variable("A", (3, 3)), Variable("b", (3,)), Variable("x", (3,))
+    >>> p, q, i = (Index(name, 3) for name in "pqi")
+    >>> A, b, x = Variable("A", (3, 3)), Variable("b", (3,)), Variable("x", (3,))
     >>> print(factorise(Graph((A, b), (Equation.eliminating(x[i], solved(A[p, q], b[p], p, q, i)),), ("x",))))
     inputs A[3, 3], b[3]
     factors of A[u, v] = triangular_factors(A[p, q], p, q, u, v)
@@ -82,7 +83,7 @@ class _Factors(NamedTuple):
     def substitution(self, right: Expr, p: Idx, i: Idx, transposed: bool) -> substituted:
         """An element of the solution."""
         kind = self.transposed if transposed else self.forward
-        return kind(self.element, right, self.rows, self.columns, p, i)  # type: ignore[no-any-return]
+        return kind(self.element, right, self.rows, self.columns, p, i)
 
 
 @dataclass
@@ -114,7 +115,7 @@ class _Writer:
             case determinant_sign():
                 element = self.factors(body, body.matrix).element
                 n = extent(body.rows)
-                last = {index: n for index in subscripts(element)[-2:]}
+                last = dict.fromkeys(subscripts(element)[-2:], n)
                 self.equations.append(Equation(equation.target, reindex(element, last)))
             case log_determinant():
                 factors, k = self.factors(body, body.matrix), _apart(body.rows, equation)
@@ -134,11 +135,14 @@ class _Writer:
     def factors(self, body: Elimination, matrix: Expr) -> _Factors:
         """The factors of the matrix that a body eliminates, computed once."""
         p, q, batch = body.rows, body.columns, body.batch
-        turned = False
+        turned = body.structure == "upper"  # what is kept is the lower triangle of the transposed matrix
+        p, q = (q, p) if turned else (p, q)
         places = subscripts(matrix) if is_reference(matrix) else ()
-        apart = is_reference(matrix) and is_plain(matrix) and all(isinstance(i, Integer) or i in batch for i in places[:-2])
+        apart = (
+            is_reference(matrix) and is_plain(matrix) and all(isinstance(i, Integer) or i in batch for i in places[:-2])
+        )
         if apart and places[-2:] == (q, p) and body.structure == "general":
-            turned, (p, q) = True, (q, p)
+            turned, p, q = True, q, p
         elif not apart or places[-2:] != (p, q):
             matrix = self.vertex("matrix", matrix, (*samples_first(batch), p, q))
             places = subscripts(matrix)
@@ -153,7 +157,7 @@ class _Writer:
         batch = [i for i in subscripts(matrix)[:-2] if isinstance(i, Idx)]
         n, general = extent(p), body.structure == "general"
         u, v = (fresh_index(Idx(name, n + 1 if general else n), self.graph.index_names) for name in "uv")
-        if body.structure == "lower":
+        if body.structure in ("lower", "upper"):
             return reindex(matrix, {p: u, q: v}), u, v
         fixed = tuple(None if isinstance(i, Idx) else i for i in subscripts(matrix)[:-2])
         key = base_name(matrix), fixed, body.structure
@@ -242,6 +246,7 @@ _SUBSTITUTION: Mapping[str, tuple[type[substituted], type[substituted]]] = {
     "general": (by_factors, by_factors_transposed),
     "symmetric": (by_cholesky, by_cholesky),
     "lower": (by_lower, by_lower_transposed),
+    "upper": (by_lower, by_lower_transposed),
 }
 
 

@@ -33,7 +33,9 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError
 from codegen.functions import canonical, canonical_node
+from codegen.functions.eliminations import Elimination
 from codegen.functions.extrema import Maximum, Minimum
+from codegen.functions.matrices import Eliminated
 from codegen.ir.affine import affine, data_of
 from codegen.ir.equation import Equation, Variable, over
 from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis, simplified
@@ -206,6 +208,16 @@ class Reader:
             self.equations.append(total if reduction is Reduction.SUM else Equation(target, value, reduction, reduced))
             self.vertices[key] = target
         return self.vertices[key]
+
+    def eliminated(self, body: Elimination) -> Expr:
+        """A reference to the vertex of what elimination makes of a matrix, its own indices behind all others."""
+        memo = (body, body.binds, Reduction.ELIMINATION)
+        if memo not in self.vertices:
+            others = [i for operand in body.read for i in indices(operand) if i not in body.binds]
+            target = over(next(self.fresh), (*samples_first(dict.fromkeys(others)), *body.own))
+            self.equations.append(Equation.eliminating(target, body))
+            self.vertices[memo] = target
+        return self.vertices[memo]
 
     def summed(self, body: Expr, reduced: Sequence[Idx]) -> Expr:
         """The sum of a body over indices; over one that it does not have, a multiple."""
@@ -461,6 +473,9 @@ class Reader:
     def _determinant(self, node: Determinant, scope: Scope) -> Expr:
         return matrices.determinant(self, node.arg, scope)
 
+    def _eliminated(self, node: Eliminated, scope: Scope) -> Expr:
+        return matrices.elimination(self, node, scope)
+
     def total(self, body: Expr, index: Expr, scope: Scope) -> Expr:
         """The sum over an index, or the value itself where the axis has one element."""
         guarded = self.guarded(body, scope, Integer(0))
@@ -490,6 +505,7 @@ VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]]
     (MatrixElement, Reader._element),
     (Trace, Reader._trace),
     (Determinant, Reader._determinant),
+    (Eliminated, Reader._eliminated),
     (Piecewise, Reader._branches),
     ((AppliedUndef, Derivative), Reader._motion),
 )

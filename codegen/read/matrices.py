@@ -12,6 +12,7 @@ from typing import Protocol
 import sympy
 from sympy import Expr, Idx, Integer, MatrixSymbol
 from sympy.core.basic import Basic
+from sympy.core.symbol import Str
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.hadamard import HadamardPower, HadamardProduct
 from sympy.matrices.expressions.matexpr import MatrixExpr
@@ -20,12 +21,17 @@ from sympy.matrices.matrixbase import MatrixBase
 
 from codegen.errors import GraphError
 from codegen.functions import equal
+from codegen.functions.eliminations import Elimination
+from codegen.functions.matrices import NUMBERS, Eliminated, EliminatedMatrix, solve
+from codegen.read import eliminations
 from codegen.read.admission import check, describe
+from codegen.read.complex_forms import made_real
+from codegen.read.rewriting import rewritten
 from codegen.read.scope import Scope, axis_length
 from codegen.walk import extent, is_reference, references, reindex
 
 CRAMER = 4
-"""Determinants and inverses of matrices with more rows are refused: cofactors multiply, and lose digits."""
+"""Determinants and inverses of matrices with more rows are eliminated: cofactors multiply, and lose digits."""
 
 
 class Reader(Protocol):
@@ -36,6 +42,9 @@ class Reader(Protocol):
 
     def vertex(self, body: Expr, reduced: tuple[Idx, ...] = ()) -> Expr:
         """A vertex of this value, or of the sum over the reduced indices."""
+
+    def eliminated(self, body: Elimination) -> Expr:
+        """A vertex of what elimination makes of a matrix."""
 
     def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
         """An element of a variable."""
@@ -107,9 +116,23 @@ def _sum(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
 
 def _product(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
     coefficient, _ = matrix.as_coeff_matrices()
-    factors = [factor for factor in matrix.args if is_matrix(factor)]
+    factors = _solutions([factor for factor in matrix.args if is_matrix(factor)])
     check(scope.place, coefficient)
     return sympy.Mul(reader.body(coefficient, scope), _contracted(reader, factors, i, j, scope))
+
+
+def _solutions(factors: list[Basic]) -> list[Basic]:
+    """A large inverse in front of other factors as the solution with these on the right side: less is computed."""
+    for number, factor in enumerate(factors[:-1]):
+        if isinstance(factor, sympy.Inverse) and _is_large(factor):
+            right = sympy.MatMul(*factors[number + 1 :]) if number + 2 < len(factors) else factors[-1]
+            return [*factors[:number], solve(factor.arg, right)]
+    return factors
+
+
+def _is_large(matrix: Basic) -> bool:
+    n = axis_length(matrix.shape[0])
+    return not isinstance(n, int) or n > CRAMER
 
 
 def _contracted(reader: Reader, factors: list[Basic], i: Expr, j: Expr, scope: Scope) -> Expr:
@@ -159,13 +182,18 @@ Minors = dict[tuple[Rows, Rows], Expr]
 
 
 def determinant(reader: Reader, matrix: Basic, scope: Scope) -> Expr:
-    """The determinant of a small matrix, by cofactors; each minor is computed once."""
+    """The determinant; of a small matrix by cofactors, each of which is computed once."""
+    if _is_large(matrix):
+        sign, size = (Eliminated(Str(what), Str("general"), matrix, sympy.Tuple()) for what in ("sign", "logdet"))
+        return elimination(reader, sign, scope) * sympy.exp(elimination(reader, size, scope))
     rows = tuple(range(_small(matrix, "determinant", scope)))
     return _minor(reader, _elements(reader, matrix, scope), rows, rows)
 
 
 def _inverse(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
-    """Cofactors over the determinant (Cramer); the whole inverse is one array."""
+    """Cofactors over the determinant (Cramer) for small matrices; the whole inverse is one array."""
+    if _is_large(matrix):
+        return _eliminated(reader, EliminatedMatrix(Str("inverse"), Str("general"), matrix.arg), i, j, scope)
     n = _small(matrix, "inverse", scope)
     rows, minors = tuple(range(n)), _elements(reader, matrix.arg, scope)
     whole = _minor(reader, minors, rows, rows)
@@ -176,6 +204,49 @@ def _inverse(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> E
         bodies[row, column] = reader.guarded(quotient, scope, Integer(0))
     k, m = (scope.fresh(label, n, [t for t in (i, j) if isinstance(t, Idx)]) for label in ("k", "m"))
     return reindex(reader.family(bodies, (k, m)), {k: i, m: j})
+
+
+def elimination(reader: Reader, node: Eliminated, scope: Scope) -> Expr:
+    """A determinant, or an element of what elimination makes of a matrix that is written by its elements."""
+    if not node.over:
+        return eliminations.determinant(
+            reader, node.what, node.assumption, _element_of(reader, node.matrix, scope), node.matrix.shape[0], scope
+        )
+    rows, columns = node.over
+    body, right = (None if part is None else rewritten(made_real(part)) for part in (node.matrix, node.right))
+    for part in (body, right):
+        if part is not None:
+            check(scope.place, part)
+
+    def element(i: Expr, j: Expr) -> Expr:
+        return reader.body(body, scope.at(rows, i).at(columns, j))
+
+    def side(i: Expr) -> Expr:
+        return reader.body(right, scope.at(rows, i))
+
+    length = rows.upper + 1
+    if node.what in NUMBERS:
+        return eliminations.determinant(reader, node.what, node.assumption, element, length, scope)
+    at = {"solve": (columns,), "inverse": (columns, rows), "cholesky": (rows, columns)}[node.what]
+    places = tuple(reader.body(index, scope) for index in at)
+    given = None if right is None else side
+    return eliminations.element_at(reader, node.what, node.assumption, element, given, length, places, scope)
+
+
+def _eliminated(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, scope: Scope) -> Expr:
+    element, length = _element_of(reader, matrix.matrix, scope), matrix.matrix.shape[0]
+    if matrix.right is None:
+        return eliminations.element_at(reader, matrix.what, matrix.assumption, element, None, length, (i, j), scope)
+    right = matrix.right
+
+    def side(row: Expr) -> Expr:
+        return entry(reader, right, row, j, scope)
+
+    return eliminations.element_at(reader, matrix.what, matrix.assumption, element, side, length, (i,), scope)
+
+
+def _element_of(reader: Reader, matrix: Basic, scope: Scope) -> Callable[[Expr, Expr], Expr]:
+    return lambda i, j: entry(reader, matrix, i, j, scope)
 
 
 def _small(matrix: Basic, what: str, scope: Scope) -> int:
@@ -221,6 +292,7 @@ RULES: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.MatAdd: _sum,
     sympy.MatMul: _product,
     sympy.Inverse: _inverse,
+    EliminatedMatrix: _eliminated,
     sympy.MatPow: _power,
     sympy.Transpose: _transpose,
     HadamardProduct: _hadamard,

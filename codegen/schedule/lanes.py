@@ -91,18 +91,20 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
             return replace(step, mode=choice.vector(step))
         return replace(step, body=tuple(forced(inner, index) for inner in step.body))
 
-    return replace(
-        program,
-        width=width,
-        statements=tuple(
-            chosen
-            for statement in program.statements
-            for chosen in (
-                [replace(statement, body=over_samples(statement))]
-                if isinstance(statement, Samples)
-                else choice.best([statement])[1]
-            )
-        ),
+    return _apart(
+        replace(
+            program,
+            width=width,
+            statements=tuple(
+                chosen
+                for statement in program.statements
+                for chosen in (
+                    [replace(statement, body=over_samples(statement))]
+                    if isinstance(statement, Samples)
+                    else choice.best([statement])[1]
+                )
+            ),
+        )
     )
 
 
@@ -123,14 +125,36 @@ def in_turn(program: Program) -> Program:
 def is_mixed(program: Program) -> bool:
     """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
     lanes_of: dict[int, set[bool]] = {}
+    for storage, vectors in _kept(program):
+        lanes_of.setdefault(storage.number, set()).add(vectors)
+    return any(len(kinds) > 1 for kinds in lanes_of.values())
+
+
+def _kept(program: Program) -> Iterator[tuple[Storage, bool]]:
+    """What is kept in work arrays, and whether its elements are vectors, at each place where it is moved."""
     for statement, around in walk(program.statements):
         lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
             for reference in work(statement).moved:
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
-                    lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
-    return any(len(kinds) > 1 for kinds in lanes_of.values())
+                    yield storage, holds_vectors(storage, reference, lane)
+
+
+def _apart(program: Program) -> Program:
+    """The program with work arrays of their own for vertices whose elements are vectors, where they shared others."""
+    if not is_mixed(program):
+        return program
+    found = [(id(storage), storage.number, vectors) for storage, vectors in _kept(program)]
+    mixed = {number for _, number, vectors in found if vectors} & {number for _, number, v in found if not v}
+    moving = {key for key, number, vectors in found if vectors and number in mixed}
+    new = {number: len(program.work) + place for place, number in enumerate(sorted(mixed))}
+    storage = {
+        key: replace(kept, number=new[kept.number]) if id(kept) in moving else kept
+        for key, kept in program.storage.items()
+    }
+    work = (*program.work, *(program.work[number] for number in sorted(mixed)))
+    return replace(program, storage=storage, work=work)
 
 
 def lane_of(around: Sequence[Loop]) -> Idx | None:
