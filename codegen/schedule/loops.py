@@ -29,18 +29,19 @@ def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) 
     depend on each other share a loop over the steps of their scan, outside of all loops in which they are not
     independent.
     """
-    return tuple(_level([item for unit in units(graph, equations) for item in _items(graph, unit)], graph, whole))
+    items = [item for unit in units(graph, equations) for item in _items(graph, unit, whole)]
+    return tuple(_level(items, graph, whole))
 
 
 def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Part, whole: Idx) -> tuple[Statement, ...]:
     """The statements of some of a scan's equations for one step."""
-    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,))]
+    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,), whole)]
     return tuple(_level([replace(item, body=part.at(item.body)) for item in items], graph, whole))
 
 
 def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
     """The statements of one equation inside loops over some of its target's indices."""
-    order = _loop_order(graph, equation)
+    order = _loop_order(graph, equation, whole)
     remaining = tuple(i for i in order if i not in outer)
     return tuple(
         _level(
@@ -158,23 +159,24 @@ class _Cluster:
     items: list[_Item] = field(default_factory=list)
 
 
-def _items(graph: Graph, unit: Sequence[Equation]) -> Iterator[_Item]:
-    return _items_of(graph, unit, steps_of_scan(graph, unit))
+def _items(graph: Graph, unit: Sequence[Equation], whole: Idx | None) -> Iterator[_Item]:
+    return _items_of(graph, unit, steps_of_scan(graph, unit), whole)
 
 
-def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) -> Iterator[_Item]:
+def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...], whole: Idx | None) -> Iterator[_Item]:
     for equation in unit:
         form = scans[-1].equations[equation.cell] if scans else equation
-        order, read = _loop_order(graph, form), sources(graph, equation)
+        order, read = _loop_order(graph, form, whole), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
         begun = bool(scans) and scans[-1].index in form.reduced
         summed = () if form.eliminates else form.reduced
         yield _Item(equation, form.target, form.body, order, summed, read, begun, scans, integers=graph.integers)
 
 
-def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
-    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values.
+def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Idx, ...]:
+    """Samples outside, then the target's indices as they stand, then the reduced ones, then single values.
 
+    Samples are what the index that stays ``whole`` runs over; without one they are all symbolic extents.
     Inside of them all is what the data say; where they say which element is added to, the sum is outside.
     """
     if equation.eliminates:
@@ -183,7 +185,8 @@ def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
     said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
     outside = equation.reduced if set(said) & set(equation.free) else ()
     domain = [*(i for i in equation.domain if i not in said), *said]
-    order = sorted(domain, key=lambda i: (i in said, not is_sample(i), i not in outside, extent(i) == 1))
+    samples = [i for i in domain if (is_sample(i) if whole is None else extent(i) == extent(whole))]
+    order = sorted(domain, key=lambda i: (i in said, i not in samples, i not in outside, extent(i) == 1))
     return tuple(dict.fromkeys(order))
 
 

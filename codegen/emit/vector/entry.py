@@ -118,7 +118,7 @@ class Entries:
         builder, (_, args, count), (record, refuse) = self._entry("bind")
         words = builder.gep(record, [INT(Record.LAST)])
         self._fill_table(Checks(builder, refuse), record, words, args, count)
-        builder.store(self._chunks(builder, words), builder.gep(record, [INT(Record.CHUNKS)]))
+        builder.store(self.table.chunks(builder, words), builder.gep(record, [INT(Record.CHUNKS)]))
         for place, size in enumerate(self.table.sizes(builder, words), Record.SHARED):
             builder.store(builder.mul(size, INT(self.table.item)), builder.gep(record, [INT(place)]))
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
@@ -207,13 +207,6 @@ class Entries:
         self.table.put_workspaces(builder, words, block)
         builder.call(run, [words, results])
         builder.ret(INT(1))
-
-    def _chunks(self, builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
-        samples = self.table.plan.samples
-        if samples is None:
-            return INT(1)
-        n, chunk = self.table.samples(builder, words), samples.chunk
-        return builder.sdiv(builder.add(n, INT(chunk - 1)), INT(chunk))
 
     # --- pieces ------------------------------------------------------------------------------------------------------
 
