@@ -101,7 +101,9 @@ def solve(a: object, b: object, over: Over = None, *, assume: Assumption = "gene
     is a matrix of the shape of b. Of elements it is one: with ``over=(i, j)`` the x[j] with Σ_j a[i, j]·x[j] = b[i] for
     all i; every other index is one of samples, or of columns. ``assume`` is ``"general"``, ``"positive definite"`` (a
     is taken as (a + aᵀ)/2, by Cholesky's method), ``"lower"`` or ``"upper"`` (only that triangle is read). Where a is
-    singular values are inf or nan, where it is not positive definite nan.
+    singular values are inf or nan, where it is not positive definite nan. A positive definite ``Matrix`` of formulas
+    with up to 16 rows, of which only the lower triangle is read, becomes formulas itself, L·D·Lᵀ element by element,
+    derived and compiled with those around it; where it is indefinite they go on without exchanges.
 
     >>> from sympy import Idx, IndexedBase
     >>> from codegen import from_expressions

@@ -45,6 +45,7 @@ from codegen.ir.validation import known_names
 from codegen.read import matrices, products
 from codegen.read.admission import OPAQUE, check, describe, is_opaque
 from codegen.read.complex_forms import made_real
+from codegen.read.eliminations import Formulas
 from codegen.read.motions import motion_name
 from codegen.read.rewriting import rewritten
 from codegen.read.scope import Limits, Scope, axis_length, ends, on_long_axes, with_extents
@@ -107,6 +108,8 @@ class Reader:
         self.vertices: dict[object, Expr] = {}
         self.elements: dict[Indexed, Expr] = {}
         """What stands for elements at known places."""
+        self.factors: dict[object, Formulas] = {}
+        """Those of matrices of formulas."""
         self.limits: dict[str, int] = {}
         """What integers that are read for subscripts have to be below, by the name of their input."""
         self.order: tuple[Idx, ...] = ()

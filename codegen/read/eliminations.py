@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from sympy import Expr, Idx, Integer, Piecewise, log, sqrt
+from sympy import Add, Expr, Idx, Integer, Piecewise, log, sqrt
 
 from codegen.functions import absolute, sign
 from codegen.functions.eliminations import (
@@ -18,7 +18,7 @@ from codegen.functions.eliminations import (
 )
 from codegen.functions.matrices import STRUCTURES
 from codegen.read.scope import Scope, axis_length
-from codegen.walk import Extent, indices, is_leaf, reindex
+from codegen.walk import Extent, indices, is_leaf, references, reindex
 
 Element = Callable[[Expr, Expr], Expr]
 """The element of a matrix at two subscripts."""
@@ -81,6 +81,56 @@ def element_at(
     else:
         body = cholesky_factor(matrix, p, q, m, *own)
     return reindex(maker.eliminated(body), dict(zip(body.own, at)))
+
+
+# --- formulas -----------------------------------------------------------------------------------------------------
+
+WRITTEN = 16
+"""A positive definite matrix of formulas with up to so many rows is eliminated by formulas, which need no exchanges."""
+
+
+class Formulas:
+    """L·D·Lᵀ of a symmetric matrix whose lower triangle is given, element by element, D on a diagonal."""
+
+    def __init__(self, maker: Maker, element: Element, n: int) -> None:
+        self.maker, self.n = maker, n
+        self.pivots: list[Expr] = []
+        self.lower: dict[tuple[int, int], Expr] = {}
+        for i in range(n):
+            # The row times D first, which is what the pivot needs as well.
+            row: list[Expr] = []
+            for j in range(i + 1):
+                products = [row[k] * (self.lower[j, k] if j < i else self.lower[i, k]) for k in range(j)]
+                if j == i:
+                    self.pivots.append(self.value(element(Integer(i), Integer(i)) - Add(*products)))
+                else:
+                    row.append(self.value(element(Integer(i), Integer(j)) - Add(*products)))
+                    self.lower[i, j] = self.value(row[j] / self.pivots[j])
+
+    def value(self, body: Expr) -> Expr:
+        """A vertex of what is computed."""
+        return self.maker.vertex(body) if references(body) and not is_leaf(body) else body
+
+    def solution(self, sides: list[Expr]) -> list[Expr]:
+        """The solution for one right side."""
+        x = list(sides)
+        for i in range(self.n):
+            x[i] = self.value(x[i] - Add(*[self.lower[i, k] * x[k] for k in range(i)]))
+        for i in reversed(range(self.n)):
+            rest = Add(*[self.lower[k, i] * x[k] for k in range(i + 1, self.n)])
+            x[i] = self.value(x[i] / self.pivots[i] - rest)
+        return x
+
+    def element(self, what: str, sides: Callable[[int], Expr] | None, i: int, j: int) -> Expr:
+        """An element of a solution, of the inverse, or of the factor of Cholesky's method."""
+        if what == "cholesky":
+            return self.lower.get((i, j), Integer(int(i == j))) * sqrt(self.pivots[j]) if i >= j else Integer(0)
+        columns = [Integer(int(k == j)) if sides is None else sides(k) for k in range(self.n)]
+        return self.solution(columns)[i]
+
+    def log_determinant(self) -> Expr:
+        """The logarithm of the determinant."""
+        return Add(*[log(pivot) for pivot in self.pivots])
 
 
 def _axes(scope: Scope, n: Extent, *labels: str, taken: list[Idx] | None = None) -> list[Idx]:

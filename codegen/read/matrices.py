@@ -22,7 +22,7 @@ from sympy.matrices.matrixbase import MatrixBase
 from codegen.errors import GraphError
 from codegen.functions import equal
 from codegen.functions.eliminations import Elimination
-from codegen.functions.matrices import NUMBERS, Eliminated, EliminatedMatrix, solve
+from codegen.functions.matrices import NUMBERS, STRUCTURES, Eliminated, EliminatedMatrix, solve
 from codegen.read import eliminations
 from codegen.read.admission import check, describe
 from codegen.read.complex_forms import made_real
@@ -36,6 +36,9 @@ CRAMER = 4
 
 class Reader(Protocol):
     """What makes vertices of the entries."""
+
+    factors: dict[object, eliminations.Formulas]
+    """Those of matrices of formulas."""
 
     def body(self, expression: Basic, scope: Scope) -> Basic:
         """What an expression becomes."""
@@ -208,6 +211,8 @@ def _inverse(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> E
 
 def elimination(reader: Reader, node: Eliminated, scope: Scope) -> Expr:
     """A determinant, or an element of what elimination makes of a matrix that is written by its elements."""
+    if is_written_out(node) and node.what == "logdet":
+        return _formulas(reader, node.matrix, scope).log_determinant()
     if not node.over:
         return eliminations.determinant(
             reader, node.what, node.assumption, _element_of(reader, node.matrix, scope), node.matrix.shape[0], scope
@@ -233,7 +238,29 @@ def elimination(reader: Reader, node: Eliminated, scope: Scope) -> Expr:
     return eliminations.element_at(reader, node.what, node.assumption, element, given, length, places, scope)
 
 
+def is_written_out(matrix: Basic) -> bool:
+    """Whether the elements of a matrix are formulas of their own."""
+    if isinstance(matrix, (Eliminated, EliminatedMatrix)):
+        small = isinstance(matrix.matrix, MatrixBase) and 1 < matrix.matrix.shape[0] <= eliminations.WRITTEN
+        definite = STRUCTURES[matrix.assumption] == "symmetric"
+        return small and definite and isinstance(matrix.right, (MatrixBase, type(None)))
+    return isinstance(matrix, MatrixBase)
+
+
+def _formulas(reader: Reader, matrix: MatrixBase, scope: Scope) -> eliminations.Formulas:
+    """The factors of a matrix of formulas, written once."""
+    memo = "factors", matrix
+    if memo not in reader.factors:
+        read = _element_of(reader, matrix, scope)
+        reader.factors[memo] = eliminations.Formulas(
+            reader, lambda i, j: _shared(reader, read(i, j)), matrix.shape[0]
+        )
+    return reader.factors[memo]
+
+
 def _eliminated(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, scope: Scope) -> Expr:
+    if is_written_out(matrix):
+        return _of_formulas(reader, matrix, i, j, scope)
     element, length = _element_of(reader, matrix.matrix, scope), matrix.matrix.shape[0]
     if matrix.right is None:
         return eliminations.element_at(reader, matrix.what, matrix.assumption, element, None, length, (i, j), scope)
@@ -243,6 +270,24 @@ def _eliminated(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, scop
         return entry(reader, right, row, j, scope)
 
     return eliminations.element_at(reader, matrix.what, matrix.assumption, element, side, length, (i,), scope)
+
+
+def _of_formulas(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """An element of what elimination makes of a matrix of formulas; at an index, one of a family of them."""
+    factors, right = _formulas(reader, matrix.matrix, scope), matrix.right
+
+    def at(row: int, column: int) -> Expr:
+        def side(k: int) -> Expr:
+            return _shared(reader, entry(reader, right, Integer(k), Integer(column), scope))
+
+        return factors.element(matrix.what, None if right is None else side, row, column)
+
+    axes = [range(int(n)) if isinstance(s, Idx) else [int(s)] for s, n in zip((i, j), matrix.shape)]
+    moving = [s for s in (i, j) if isinstance(s, Idx)]
+    bodies = {
+        tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): at(*place) for place in product(*axes)
+    }
+    return reader.family(bodies, moving) if moving else bodies[()]
 
 
 def _element_of(reader: Reader, matrix: Basic, scope: Scope) -> Callable[[Expr, Expr], Expr]:
