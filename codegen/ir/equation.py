@@ -301,8 +301,8 @@ class Equation(Fields):
     @cached_property
     def fault(self) -> str | None:
         """What in the body is no real formula of its leaves, for a message; None if all of it is."""
-        binder = next((node for node in postorder(self.body) if isinstance(node, BINDERS)), None)
-        if binder is not None:
+        binder = next((node for node in postorder(self.body) if isinstance(node, (*BINDERS, Elimination))), None)
+        if binder is not None and not (binder is self.body and isinstance(binder, Elimination)):
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
         # Most equations of a network have no number at all.
         return faulty_constant(self.body) if any(not n.args and n.is_number for n in self.leaves) else None
@@ -336,5 +336,6 @@ class Equation(Fields):
     def _repr_latex_(self) -> str:
         from sympy import latex
 
-        over = rf"\{self.reduction.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if self.reduction else ""
+        signed = self.reduction is not None and not self.eliminates
+        over = rf"\{self.monoid.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if signed else ""
         return f"$\\displaystyle {latex(self.target)} = {over}{latex(self.body)}$"

@@ -252,9 +252,7 @@ def _formulas(reader: Reader, matrix: MatrixBase, scope: Scope) -> eliminations.
     memo = "factors", matrix
     if memo not in reader.factors:
         read = _element_of(reader, matrix, scope)
-        reader.factors[memo] = eliminations.Formulas(
-            reader, lambda i, j: _shared(reader, read(i, j)), matrix.shape[0]
-        )
+        reader.factors[memo] = eliminations.Formulas(reader, lambda i, j: _shared(reader, read(i, j)), matrix.shape[0])
     return reader.factors[memo]
 
 
@@ -284,9 +282,7 @@ def _of_formulas(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, sco
 
     axes = [range(int(n)) if isinstance(s, Idx) else [int(s)] for s, n in zip((i, j), matrix.shape)]
     moving = [s for s in (i, j) if isinstance(s, Idx)]
-    bodies = {
-        tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): at(*place) for place in product(*axes)
-    }
+    bodies = {tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): at(*place) for place in product(*axes)}
     return reader.family(bodies, moving) if moving else bodies[()]
 
 

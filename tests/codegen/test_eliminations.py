@@ -264,6 +264,29 @@ def test_matrices_of_formulas() -> None:
     assert sign == 1
 
 
+def test_positive_definite_matrices_of_formulas_become_formulas() -> None:
+    """Without an index: so they are derived and compiled with what is around them."""
+    a = symbols("a0:4")
+    matrix = Matrix(4, 4, lambda row, column: a[row] * a[column] + (5 if row == column else sin(a[row] + a[column])))
+    graph = from_expressions(
+        {
+            "z": solve(matrix, Matrix(a), assume="positive definite"),
+            "V": inverse(matrix, assume="positive definite"),
+            "l": logdet(matrix, assume="positive definite"),
+            "C": cholesky(matrix),
+        },
+        a,
+    )
+    assert not any(equation.domain for equation in graph.equations)
+    given = np.arange(1.0, 5.0)
+    numbers = np.array(matrix.subs(dict(zip(a, given)))).astype(float)
+    z, v, l, c = compile(graph)(*given)
+    assert distance(z[:, 0], NUMPY.solve(numbers, given)) <= TOLERANCE
+    assert distance(v, NUMPY.inv(numbers)) <= TOLERANCE
+    assert distance(l, NUMPY.slogdet(numbers)[1]) <= TOLERANCE
+    assert distance(c, NUMPY.cholesky(numbers)) <= TOLERANCE
+
+
 # --- other targets --------------------------------------------------------------------------------------------------
 
 
