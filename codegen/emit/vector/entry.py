@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
@@ -302,6 +303,7 @@ class Entries:
         else:
             value = self._python(builder, "PyFloat_AsDouble", found, result=ir.DoubleType())
             suspicious = builder.fcmp_ordered("==", value, ir.DoubleType()(-1.0))
+            self._require_digits(checks, record, found, value)
         failed = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
         builder.store(ir.IntType(1)(0), failed)
         with builder.if_then(suspicious, likely=False):
@@ -313,6 +315,20 @@ class Entries:
         if slot.kind != "integer" and self.table.plan.dtype == "float32":
             return builder.fptrunc(value, ir.FloatType())
         return value
+
+    def _require_digits(self, checks: Checks, record: ir.Value, found: ir.Value, value: ir.Value) -> None:
+        """A whole number so large that it may have been rounded is a refusal: the slow way looks at its digits."""
+        builder, real = checks.builder, ir.DoubleType()
+        limit = real(2.0 ** (np.finfo(self.table.plan.dtype).nmant + 1))
+        size = builder.select(builder.fcmp_ordered("<", value, real(0.0)), builder.fneg(value), value)
+        rounded = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        builder.store(ir.IntType(1)(0), rounded)
+        with builder.if_then(builder.fcmp_ordered(">=", size, limit), likely=False):
+            type_ = self._at(builder, found, HEAD - 8, INT)
+            for place in range(Record.NUMBERS, Record.REAL_NUMBERS):
+                whole = builder.icmp_signed("==", type_, builder.load(builder.gep(record, [INT(place)])))
+                builder.store(builder.or_(builder.load(rounded), whole), rounded)
+        checks.require(builder.not_(builder.load(rounded)))
 
     def _finish(
         self, builder: ir.IRBuilder, run: ir.Function, record: ir.Value, words: ir.Value, arrays: Sequence[ir.Value]
