@@ -89,6 +89,8 @@ class _Item:
     """The loops over the steps of the scan that it is in, from the outside in."""
     integers: frozenset[str] = frozenset()
     """The inputs of integers."""
+    columns: tuple[int, ...] = ()
+    """For what eliminates: the axes of right sides, which no loops are over."""
     range: tuple[Affine, ...] = ()
     """For a sum over the steps of a scan that it is not in: what is at least 0 where it has terms."""
 
@@ -184,8 +186,14 @@ def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...], 
         order, read = _loop_order(graph, form, whole), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
         begun = bool(scans) and scans[-1].index in form.reduced
-        summed = () if form.eliminates else form.reduced
-        yield _Item(equation, form.target, form.body, order, summed, read, begun, scans, integers=graph.integers)
+        item = _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
+        yield replace(item, reduced=(), columns=_columns(form, order)) if form.eliminates else item
+
+
+def _columns(equation: Equation, order: Sequence[Idx]) -> tuple[int, ...]:
+    """The axes of what eliminates that are neither gone through by loops nor those of the matrix."""
+    apart = (*order, *equation.elimination.own)
+    return tuple(axis for axis, i in enumerate(subscripts(equation.target)) if isinstance(i, Idx) and i not in apart)
 
 
 def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Idx, ...]:
@@ -196,8 +204,10 @@ def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Id
     where nothing else is, and matrices have their rows along it: each is added to the target as a whole.
     """
     if equation.eliminates:
-        batch = [i for i in equation.free if i in equation.elimination.batch]
-        return tuple(sorted(batch, key=lambda i: not (is_sample(i) if whole is None else extent(i) == extent(whole))))
+        # Right sides are gone through at once, but for those of samples, of which there are some at a time.
+        own = [i for i in equation.free if whole is not None and extent(i) == extent(whole)]
+        batch = [i for i in equation.free if i in equation.elimination.batch and i not in own]
+        return (*own, *sorted(batch, key=lambda i: not is_sample(i)))
     said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
     apart = whole is None and equation.cell not in graph.scans and _adds_rows(equation)
     outside = equation.reduced if apart or set(said) & set(equation.free) else ()
@@ -246,7 +256,7 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
 def _step(item: _Item) -> Statement:
     """What is done with one equation inside all its loops."""
     if isinstance(item.body, Elimination):
-        return Routine(item.equation, item.target, item.body)
+        return Routine(item.equation, item.target, item.body, tuple(subscripts(item.target)[a] for a in item.columns))
     return (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
 
 

@@ -16,7 +16,7 @@ from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.schedule.target import PORTABLE, Target
-from codegen.walk import Extent, extent, indices, is_fixed, leaves, size, substitute
+from codegen.walk import Extent, extent, is_fixed, leaves, size, substitute
 
 StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -249,6 +249,8 @@ class Routine:
     equation: Equation
     target: Expr
     body: Elimination
+    columns: tuple[Idx, ...]
+    """The indices of right sides, which lie one after the other."""
 
     @property
     def name(self) -> str:
@@ -259,11 +261,6 @@ class Routine:
     def operands(self) -> tuple[Expr, ...]:
         """What it reads: the matrix, or its factors, and right sides."""
         return self.body.read
-
-    @property
-    def columns(self) -> tuple[Idx, ...]:
-        """The indices of right sides, which lie one after the other."""
-        return tuple(i for i in indices(self.target) if i not in (*self.body.batch, *self.body.own))
 
     @property
     def order(self) -> Extent:

@@ -164,6 +164,19 @@ def test_large_matrices_go_to_lapack() -> None:
         assert distance(other, wanted[name]) <= TOLERANCE
 
 
+def test_right_sides_may_be_samples() -> None:
+    """One matrix and any number of right sides: with those of samples in chunks, each is solved for once."""
+    n, i, j, s = 3, Idx("i", 3), Idx("j", 3), Idx("s", Symbol("S"))
+    A, b, x = IndexedBase("A", shape=(n, n)), IndexedBase("b", shape=(Symbol("S"), n)), IndexedBase("x")
+    side = sin(b[s, i])
+    graph = from_expressions({x[s, j]: solve(A[i, j], side, (i, j)), "L": Sum(x[s, j] ** 2 * (j + 1), j, s)}, [A, b])
+    graph, given = gradient(graph, "L"), {"A": values(n)["A"][0], "b": np.random.default_rng(0).normal(size=(700, n))}
+    wanted = evaluate(graph, given)
+    for threads in (1, 2):
+        for name, found in zip(graph.outputs, compile(graph, threads=threads)(*given.values())):
+            assert distance(found, wanted[name]) <= TOLERANCE, name
+
+
 def backward_error(matrix: np.ndarray, x: np.ndarray, b: np.ndarray) -> float:
     """The least relative change of matrix and right side of which a solution is the exact one (Rigal and Gaches)."""
     size = np.abs(matrix).sum(axis=1).max() * np.abs(x).max() + np.abs(b).max()
