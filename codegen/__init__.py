@@ -41,6 +41,7 @@ from codegen.errors import (
     ReadableCodeWarning,
 )
 from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -100,6 +101,9 @@ __all__ = [
     "padded",
     "partials",
     "per_sample_gradients",
+    "random_normal",
+    "random_reaches",
+    "random_uniform",
     "row_gradients",
     "sample_extent",
     "sparse_hessian",

@@ -595,6 +595,10 @@ class Writer(ValueWriter):
         inside = [*(f"    {line}" for line in then), "} else {", *(f"    {line}" for line in otherwise)]
         return [f"if ({condition}) {{", *inside, "}"]
 
+    def whole_number(self, value: int) -> str:
+        # A constant has no sign, so the least integer has none.
+        return str(value) if value > -(2**63) else "INT64_MIN"
+
     def as_real(self, integer: str) -> str:
         return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
 
