@@ -29,6 +29,9 @@ def unrolled(
 
     ``stays`` gives the indices of an equation that are not written out, besides symbolic ones.
     """
+    one = next((equation for equation in equations if equation.eliminates), None)
+    if one is not None:
+        raise GraphError(f"{one.name!r} eliminates a matrix as a whole: its elements are not written out one by one")
     parts = [(equation, stays(equation)) for equation in equations]
     count = sum(size(i for i in equation.free if i not in kept) for equation, kept in parts)
     if count > limit:
