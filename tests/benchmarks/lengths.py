@@ -129,8 +129,8 @@ CASES = (
         for case in (
             Case("P·x", size, product, lambda given: (given["P"] @ given["x"],)),
             Case("Pᵀ·v", size, transposed, lambda given: (given["v_y"] @ given["P"],)),
-            Case("|P·x − w|², gradient by x", size, partial(derived_squares, "x"), partial(by_numpy, "x")),
-            Case("|P·x − w|², gradient by P", size, partial(derived_squares, "P"), partial(by_numpy, "P")),
+            Case("‖P·x − w‖², gradient by x", size, partial(derived_squares, "x"), partial(by_numpy, "x")),
+            Case("‖P·x − w‖², gradient by P", size, partial(derived_squares, "P"), partial(by_numpy, "P")),
         )
     ),
     Case("A·B", {"m": 300, "n": 200, "k": 100}, matrices, lambda given: (given["A"] @ given["B"],)),
