@@ -11,7 +11,7 @@ from sympy import Add, Expr, Idx
 from codegen.functions.eliminations import Elimination
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.lookups import is_told, lookup
+from codegen.ir.lookups import Limits, is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
 from codegen.schedule.program import (
@@ -87,8 +87,8 @@ class _Item:
     reducing: bool = False
     scans: tuple[Steps, ...] = ()
     """The loops over the steps of the scan that it is in, from the outside in."""
-    integers: frozenset[str] = frozenset()
-    """The inputs of integers."""
+    integers: Limits = field(default_factory=dict)
+    """What the integers of inputs are below."""
     columns: tuple[int, ...] = ()
     """For what eliminates: the axes of right sides, which no loops are over."""
     range: tuple[Affine, ...] = ()

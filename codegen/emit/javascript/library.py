@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from codegen.emit import random_numbers
 from codegen.emit.routines import ROUTINES, Braces, parameters
 from codegen.emit.vectormath import COEFFICIENTS, ERFC_CENTRE, LIMITS
 
@@ -125,6 +126,7 @@ function dot(n, x, p, y, q) {
   return a + c + (b + d);
 }
 """,
+    **random_numbers.JAVASCRIPT,
 }
 
 BRACES = Braces("let", "let", "Math.abs", "Math.sqrt", "", "")
@@ -136,7 +138,9 @@ def _routine(name: str) -> str:
     return "\n".join([f"function {name}({given}) {{", *BRACES.body(name), "}", ""])
 
 
-FUNCTIONS = frozenset(TEXTS) | frozenset(ROUTINES) | {"ERF", "ERF_TAIL", "ERFC", "ERFC_INNER"}
+FUNCTIONS = (
+    frozenset(TEXTS) | frozenset(ROUTINES) | {"ERF", "ERF_TAIL", "ERFC", "ERFC_INNER", "halves", "upper", "wide"}
+)
 """The names that these definitions take."""
 
 
