@@ -108,7 +108,9 @@ def _solve_symmetric(matrices: Array, sides: Array) -> Array:
 
 def _log_determinant(matrices: Array) -> Array:
     sign, logarithm = np.linalg.slogdet(matrices)
-    return np.asarray(logarithm + np.log(sign) if matrices.dtype.kind == "c" else logarithm)
+    if matrices.dtype.kind != "c":
+        return np.asarray(logarithm)
+    return np.asarray(logarithm + np.log(np.where(sign.real < 0, -sign, sign)))  # that of the absolute value
 
 
 def _log_determinant_symmetric(matrices: Array) -> Array:
