@@ -12,8 +12,10 @@ from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
+    RowGradients,
     SparseHessian,
     SparseJacobian,
+    SparseRows,
     count_paths,
     gauss_newton,
     gradient,
@@ -24,6 +26,7 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    row_gradients,
     sparse_hessian,
     sparse_jacobian,
     vjp,
@@ -38,6 +41,7 @@ from codegen.errors import (
     ReadableCodeWarning,
 )
 from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+from codegen.functions.matrices import cholesky, det_sign, inverse, logdet, solve
 from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
@@ -73,23 +77,29 @@ __all__ = [
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
+    "RowGradients",
     "SparseHessian",
     "SparseJacobian",
+    "SparseRows",
     "Target",
     "Variable",
     "argmax",
     "argmin",
     "cfunc",
+    "cholesky",
     "compile",
     "count_paths",
+    "det_sign",
     "from_expressions",
     "function",
     "gauss_newton",
     "gradient",
     "hessian",
     "hvp",
+    "inverse",
     "jacobian",
     "jvp",
+    "logdet",
     "low_level_callable",
     "mixed_partials",
     "optimise",
@@ -99,7 +109,9 @@ __all__ = [
     "random_normal",
     "random_reaches",
     "random_uniform",
+    "row_gradients",
     "sample_extent",
+    "solve",
     "sparse_hessian",
     "sparse_jacobian",
     "vjp",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from codegen.derive.eliminations import with_inverses
 from codegen.derive.local import local_derivatives
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
 from codegen.derive.requests import straight
@@ -13,6 +14,7 @@ from codegen.derive.requests.mixed import mixed_partials
 from codegen.derive.requests.per_sample import per_sample_gradients
 from codegen.derive.requests.products import hvp, jvp, vjp
 from codegen.derive.requests.request import Named, Wrt, asked, prepare, require_scalar
+from codegen.derive.requests.rows import RowGradients, SparseRows, row_gradients
 from codegen.derive.requests.sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import reverse
@@ -83,8 +85,9 @@ def partials(graph: Graph) -> Graph:
     outputs ∂c/∂a, ∂c/∂b, ∂e/∂c
     """
     require_graph(graph, DerivationError)
+    graph = with_inverses(graph)
     equations = [
-        Equation(over(f"∂{e.target}/∂{reference}", e.domain), local)
+        Equation(over(f"∂{e.target}/∂{reference}", e.domain_of(reference, local)), local)
         for e in graph.equations
         for reference, local in local_derivatives(e).items()
     ]
@@ -97,8 +100,10 @@ __all__ = [
     "Method",
     "Mode",
     "PathCount",
+    "RowGradients",
     "SparseHessian",
     "SparseJacobian",
+    "SparseRows",
     "count_paths",
     "gauss_newton",
     "gradient",
@@ -109,6 +114,7 @@ __all__ = [
     "mixed_partials",
     "partials",
     "per_sample_gradients",
+    "row_gradients",
     "sparse_hessian",
     "sparse_jacobian",
     "vjp",

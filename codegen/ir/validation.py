@@ -13,6 +13,7 @@ from sympy import Expr, Idx, Integer, Rational, expand
 
 from codegen.cached import once
 from codegen.errors import GraphError
+from codegen.functions.eliminations import Elimination
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
@@ -36,6 +37,7 @@ QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
 LONG_NUMBER = 10**QUOTED_CHARACTERS
 """Python refuses to write integers of thousands of digits."""
+ALONE = "what eliminates a matrix is the whole body of an equation, made by Equation.eliminating(target, body)"
 LISTED = 20
 """As many known names as a message lists."""
 
@@ -60,6 +62,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
     extents = {symbol for variable in inputs for n in variable.shape for symbol in lengths_in(n)}
+    _check_limits(inputs, extents)
     for equation in equations:
         if (fault := _fault(equation)) is not None:
             raise _error(equation, fault)
@@ -110,6 +113,14 @@ def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> 
     return assigned
 
 
+def _check_limits(inputs: Sequence[Variable], extents: Collection[Expr]) -> None:
+    """Integers are below a number, or the length of some axis."""
+    for variable in inputs:
+        limit = variable.below
+        if limit is not None and is_symbolic(limit) and not {*lengths_in(limit)} & {*extents}:
+            raise GraphError(f"the integers {variable.name!r} are below {limit}, which is the length of no axis")
+
+
 def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
     # Patterns of one granularity are disjoint when they differ; only mixed ones need the test of every pair.
     if len(patterns) == 1:
@@ -154,6 +165,8 @@ def _fault(equation: Equation) -> str | None:
     names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
         return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
+    if equation.eliminates != isinstance(equation.body, Elimination):
+        return ALONE
     if equation.is_map == bool(equation.reduced):
         return "a reduction and its reduced indices go together"
     for index in equation.reduced:
@@ -273,8 +286,9 @@ def _check_data(
     if variable is None or variable.kind != "integer":
         raise _error(equation, f"the subscript {data} of {access.reference} is no input of integers")
     least, greatest = rest.ends()
-    last = None if variable.below is None else on_axis(greatest + variable.below - 1, n)
-    if last is None or missing(last) != () or missing(on_axis(least, n) or ()) != ():
+    last = None if variable.below is None else affine(expand(n - greatest - variable.below))
+    first = affine(least)
+    if last is None or first is None or missing([first, last]) != ():
         limit = f"found {variable.name} below {variable.below}"
         raise _error(equation, f"{access.reference} needs integers below {n - greatest} in {data}, {limit}")
 
