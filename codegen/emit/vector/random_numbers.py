@@ -137,29 +137,27 @@ def block(builder: ir.IRBuilder, width: int, seed: Value, stream: Value, number:
 
 
 def _define(function: ir.Function, width: int) -> None:
+    """The rounds as a loop: written out, LLVM takes ten times as long."""
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    key0, key1, a = function.args
-    b = c = d = _spread(0, width)
-    for number in range(ROUNDS):
+    key0, key1, number = function.args
+    zero = _spread(0, width)
+    state = [cgutils.alloca_once_value(builder, value) for value in (number, zero, zero, zero, key0, key1)]
+    with cgutils.for_range(builder, INT(ROUNDS), intp=INT):
+        a, b, c, d, k0, k1 = map(builder.load, state)
         high, low = _product(builder, width, MULTIPLIERS[0], a)
         other, rest = _product(builder, width, MULTIPLIERS[1], c)
-        k0, k1 = (builder.add(key, _spread(number * step % 2**64, width)) for key, step in zip((key0, key1), WEYL))
-        a, b, c, d = (
-            builder.xor(builder.xor(other, b), k0),
-            rest,
-            builder.xor(builder.xor(high, d), k1),
-            low,
-        )
+        keys = (builder.add(key, _spread(step, width)) for key, step in zip((k0, k1), WEYL))
+        words = builder.xor(builder.xor(other, b), k0), rest, builder.xor(builder.xor(high, d), k1), low
+        for slot, value in zip(state, (*words, *keys)):
+            builder.store(value, slot)
     result: Value = ir.Constant(function.type.pointee.return_type, ir.Undefined)
-    for n, word in enumerate((a, b, c, d)):
-        result = builder.insert_value(result, word, n)
+    for n, slot in enumerate(state[:WORDS]):
+        result = builder.insert_value(result, builder.load(slot), n)
     builder.ret(result)
 
 
 def _product(builder: ir.IRBuilder, width: int, factor: int, value: Value) -> tuple[Value, Value]:
     """The upper and the lower half of a product: one instruction on scalars, four products of halves in lanes."""
-    if isinstance(value, ir.Constant):
-        return _spread(0, width), _spread(0, width)  # the words of the counter that are 0
     if width == 1:
         product = builder.mul(builder.zext(value, WIDE), WIDE(factor))
         return builder.trunc(builder.lshr(product, WIDE(64)), INT), builder.trunc(product, INT)
