@@ -160,7 +160,7 @@ class FlatFunction:
             jacobian, target = self._sparse
             results = _call(target, point.values)
             matrix = jacobian.assemble(*results, **{str(n): length for n, length in point.lengths.items()})
-            return np.ravel(results[0]), matrix if point.shape else matrix[:, 0]
+            return results[0].reshape(-1), matrix if point.shape else matrix[:, 0]
         value, *parts = _call(self._first, point.values)
         lead = () if self._is_scalar else (np.size(value),)
         columns = [
@@ -340,6 +340,8 @@ class FlatFunction:
 
 def _real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Array:
     """An array of this type and the shape of the value, which has to hold real numbers."""
+    if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
+        return value
     if is_masked(value):
         raise EmitError(f"{what} must hold real numbers, found a masked array; fill what is masked by .filled(…)")
     found = np.asarray(value)
