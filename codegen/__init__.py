@@ -12,7 +12,10 @@ from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
+    RowGradients,
+    SparseHessian,
     SparseJacobian,
+    SparseRows,
     count_paths,
     gauss_newton,
     gradient,
@@ -23,6 +26,8 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    row_gradients,
+    sparse_hessian,
     sparse_jacobian,
     vjp,
 )
@@ -36,6 +41,7 @@ from codegen.errors import (
     ReadableCodeWarning,
 )
 from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -46,6 +52,7 @@ from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object
+    from codegen.programs import NonlinearProgram
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
@@ -63,12 +70,16 @@ __all__ = [
     "Index",
     "Maximum",
     "Minimum",
+    "NonlinearProgram",
     "PassReport",
     "PathCount",
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
+    "RowGradients",
+    "SparseHessian",
     "SparseJacobian",
+    "SparseRows",
     "Target",
     "Variable",
     "argmax",
@@ -90,7 +101,12 @@ __all__ = [
     "padded",
     "partials",
     "per_sample_gradients",
+    "random_normal",
+    "random_reaches",
+    "random_uniform",
+    "row_gradients",
     "sample_extent",
+    "sparse_hessian",
     "sparse_jacobian",
     "vjp",
     "write_c",
@@ -101,6 +117,7 @@ __all__ = [
 
 _HOMES = {
     "FlatFunction": "codegen.solvers",
+    "NonlinearProgram": "codegen.programs",
     "low_level_callable": "codegen.solvers",
     "write_c": "codegen.export",
     "write_javascript": "codegen.export",

@@ -192,7 +192,12 @@ def _loops(graph: Graph) -> Program:
 
 
 def _is_short(graph: Graph) -> bool:
-    """Whether there are few equations of single elements, and no row of a table is read, of which all would be."""
+    """Whether there are few equations of single elements, and no row of a table is read, of which all would be.
+
+    Where all loops are over several lengths that each call decides, there is nothing to write out.
+    """
+    if len(graph.extents) > 1 and all(is_sample(i) for equation in graph.equations for i in equation.domain):
+        return False
     tables = any(looks_up(equation, graph.integers) for equation in graph.equations)
     return not tables and scalar_equations(graph.equations) <= UNROLLED_STATEMENTS
 

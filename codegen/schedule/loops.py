@@ -10,13 +10,16 @@ from sympy import Add, Expr, Idx
 
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.lookups import is_told, lookup
+from codegen.ir.lookups import Limits, is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
-from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
+from codegen.schedule.program import SERIAL, UNKNOWN_EXTENT, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
 from codegen.schedule.scan import Steps, sources, steps_of_scan
 from codegen.schedule.units import units
-from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
+from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, size, subscripts
+
+MANY = 1024
+"""Sums of rows of so many numbers take a row at a time: a column at a time 512 × 128 take three times as long."""
 
 
 def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) -> tuple[Statement, ...]:
@@ -71,8 +74,8 @@ class _Item:
     reducing: bool = False
     scans: tuple[Steps, ...] = ()
     """The loops over the steps of the scan that it is in, from the outside in."""
-    integers: frozenset[str] = frozenset()
-    """The inputs of integers."""
+    integers: Limits = field(default_factory=dict)
+    """What the integers of inputs are below."""
     range: tuple[Affine, ...] = ()
     """For a sum over the steps of a scan that it is not in: what is at least 0 where it has terms."""
 
@@ -175,14 +178,27 @@ def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Id
     """Samples outside, then the target's indices as they stand, then the reduced ones, then single values.
 
     Samples are what the index that stays ``whole`` runs over; without one they are all symbolic extents.
-    Inside of them all is what the data say; where they say which element is added to, the sum is outside.
+    Inside of them all is what the data say; where they say which element is added to, the sum is outside. So it is
+    where nothing else is, and matrices have their rows along it: each is added to the target as a whole.
     """
     said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
-    outside = equation.reduced if set(said) & set(equation.free) else ()
+    apart = whole is None and equation.cell not in graph.scans and _adds_rows(equation)
+    outside = equation.reduced if apart or set(said) & set(equation.free) else ()
     domain = [*(i for i in equation.domain if i not in said), *said]
     samples = [i for i in domain if (is_sample(i) if whole is None else extent(i) == extent(whole))]
     order = sorted(domain, key=lambda i: (i in said, i not in samples, i not in outside, extent(i) == 1))
     return tuple(dict.fromkeys(order))
+
+
+def _adds_rows(equation: Equation) -> bool:
+    """Whether a sum is of long rows of matrices, as in Σ_i P[i, j]·g[i]."""
+    if not equation.is_sum or len(equation.reduced) != 1 or not equation.free:
+        return False
+    (row,), column = equation.reduced, subscripts(equation.target)[-1]
+    read = [subscripts(reference) for reference in references(equation.body)]
+    matrices = [key for key in read if row in key and column in key]
+    along = all(key[-1] == column for key in matrices)
+    return bool(matrices) and along and size(equation.domain, UNKNOWN_EXTENT) >= MANY
 
 
 def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[Statement]:

@@ -177,7 +177,7 @@ def several_lengths() -> dict[str, Graph]:
     )
     return {
         "rows": gradient(Graph((x, P, w), rows, ("loss",)), "loss", ["x", "P"]),
-        "points": gradient(Graph((X, W, w), points, ("loss",)), "loss", ["W", "w"]),
+        "points": gradient(Graph((w, X, W), points, ("loss",)), "loss", ["W", "w"]),
         "steps": gradient(Graph((X, W, U, w), steps, ("loss",)), "loss", ["W", "U"]),
     }
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse
-from sympy import IndexedBase, Rational, Symbol, symbols
+from sympy import Idx, IndexedBase, Rational, Symbol, symbols
 
 import codegen
 from codegen import CompiledFunction, Equation, Graph, Index, PrecisionWarning, Reduction, Variable, from_expressions
@@ -317,3 +317,30 @@ def test_the_ways_for_compiled_code_take_no_masked_array(emitter: str, way: str)
     assert getattr(function, way)(np.ones(3)) == 3
     with pytest.raises(TypeError, match="MaskedArray"):
         getattr(function, way)(np.ma.masked_array(np.ones(3), [0, 1, 0]))
+
+
+# --- lengths that follow from others ------------------------------------------------------------------------------
+
+LENGTH = Symbol("n", integer=True)
+U, C, I = IndexedBase("u", shape=(LENGTH,)), IndexedBase("c"), Idx("i", LENGTH - 2)
+PRODUCTS = from_expressions({C[I]: U[I] * U[I + 1]}, [U])
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_an_axis_may_have_a_length_that_follows_from_others(emitter: str) -> None:
+    values = np.arange(5.0)
+    f = codegen.compile(PRODUCTS, emitter=emitter, cache=False)  # type: ignore[arg-type]
+    for found in (f(values), f.bind(values)(), f.kernel(values)):
+        assert found.tolist() == [0.0, 2.0, 6.0]
+    assert f(values[:2]).shape == (0,)
+    with pytest.raises(ValueError, match=r"'c' has shape \(n - 2,\), which is none for n = 1"):
+        f(values[:1])
+    with pytest.raises(ValueError, match=r"'c' must have shape \(n - 2,\) with n - 2 = 3, found \(4,\)"):
+        f(values, out=np.zeros(4))
+    back = codegen.compile(codegen.vjp(PRODUCTS, "c"), emitter=emitter, cache=False)  # type: ignore[arg-type]
+    assert back(values, np.ones(3))[1].tolist() == [1.0, 2.0, 4.0, 2.0, 0.0]
+    for length in (2, 4):
+        with pytest.raises(ValueError, match=rf"'v_c' must have shape \(n - 2,\) with n - 2 = 3, found \({length},\)"):
+            back(values, np.ones(length))
+        with pytest.raises(ValueError, match="expected"):
+            back.kernel(values, np.ones(length))

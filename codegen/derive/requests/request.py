@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from sympy import Derivative, IndexedBase, MatrixSymbol, Symbol
@@ -53,7 +53,12 @@ def names_of(given: Wrt, what: str = "wrt") -> list[str]:
 def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
     """The graph, stabilised and narrow, and the names that are :func:`asked` for."""
     vertex, names = asked(graph, of, wrt)
-    return narrow(plain_maxima(stabilise(graph, keep=[vertex, *names]))), vertex, names
+    return prepared(graph, [vertex, *names]), vertex, names
+
+
+def prepared(graph: Graph, keep: Sequence[str]) -> Graph:
+    """The graph, stabilised and narrow, in which these vertices are what they were."""
+    return narrow(plain_maxima(stabilise(graph, keep=keep)))
 
 
 def asked(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[str, list[str]]:
