@@ -214,6 +214,8 @@ class FlatArguments:
 
 def as_real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Array:
     """An array of this type and the shape of the value, which has to hold real numbers."""
+    if type(value) is np.ndarray and value.dtype == dtype and value.flags.c_contiguous:
+        return value
     if is_masked(value):
         raise EmitError(f"{what} must hold real numbers, found a masked array; fill what is masked by .filled(…)")
     found = np.asarray(value)

@@ -21,7 +21,7 @@ from codegen.cached import cached_property
 from codegen.derive import gradient, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.request import Named, name_of, require_scalar
 from codegen.derive.requests.sparse import SparseDerivative
-from codegen.errors import EmitError
+from codegen.errors import EmitError, of_type
 from codegen.flat import Array, FlatArguments, Point, Target, as_real, call, compiled, joined
 from codegen.ir.graph import Equation, Graph, Variable, require_graph
 from codegen.ir.names import Names
@@ -410,7 +410,7 @@ def _as_triple(number: int, given: Constraint) -> tuple[Limit, Expr, Limit]:
     limits: Limits | None = next((pair for kind, pair in RELATIONS if isinstance(given, kind)), None)
     if limits is None:
         expected = "expected Eq, Le or Ge of two formulas, or (lower, formula, upper)"
-        raise EmitError(f"constraint {number} is {given!r}, a {type(given).__name__}, {expected}")
+        raise EmitError(f"constraint {number} is {given!r}, {of_type(given)}, {expected}")
     assert isinstance(given, Relational)
     return limits[0], given.lhs - given.rhs, limits[1]
 

@@ -94,7 +94,7 @@ class FlatFunction(FlatArguments):
             jacobian, target = self._sparse
             results = call(target, point.values)
             matrix = jacobian.assemble(*results, **point.named_lengths)
-            return np.ravel(results[0]), matrix if point.shape else matrix[:, 0]
+            return results[0].reshape(-1), matrix if point.shape else matrix[:, 0]
         value, *parts = call(self._first, point.values)
         lead = () if self._is_scalar else (np.size(value),)
         columns = [

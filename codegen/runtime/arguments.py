@@ -29,6 +29,8 @@ NUMBERS = (int, float, np.integer, np.floating)
 INTEGER = np.dtype(np.int64)
 MISSING = ("NAType", "NaTType")
 """The types of what pandas puts where there is no number."""
+DROPS = (("dropna", "fillna"), ("drop_nulls", "fill_null"))
+"""How frames of pandas and of polars leave out what is missing, and fill it."""
 READ_ERRORS = (TypeError, ValueError, RuntimeError, BufferError)
 """What ``__array__`` and ``__dlpack__`` of other libraries raise; PyTorch's is a RuntimeError."""
 
@@ -187,25 +189,45 @@ def _read(name: str, value: Any, wanted: np.dtype[Any]) -> np.ndarray:
     except READ_ERRORS as error:
         raise TypeError(f"{expected}, found {describe(value)} that cannot be read as one: {error}") from error
     if found.dtype.kind in "biuf" or np.can_cast(found.dtype, wanted, "safe"):
+        if found.dtype.kind == "f" and found.shape and _may_lack(value) and np.isnan(found).any():
+            place = ", ".join(map(str, np.argwhere(np.isnan(found))[0]))
+            raise TypeError(
+                f"{expected}, found nothing at [{place}], which is no number; {_without_missing(name, value)}"
+            )
         return found
     if found.shape and found.dtype == object and _are_numbers(name, expected, value, found):
         return found
     if not found.shape and found.dtype == object:
         hint = f"; write {name}.toarray()" if hasattr(value, "toarray") else ""
         raise TypeError(f"{expected}, found {describe(value)}{hint}")
-    kind = "Python objects" if found.dtype == object else str(found.dtype)
+    texts = found.dtype == object and all(isinstance(item, str) for item in found.flat)
+    kind = "texts" if texts else "Python objects" if found.dtype == object else str(found.dtype)
     what = describe(value) if isinstance(value, np.ndarray) else f"{describe(value)} of {kind}"
-    raise TypeError(f"{expected}, found {what}; {INSTEAD[found.dtype.kind].format(name=name)}")
+    raise TypeError(f"{expected}, found {what}; {INSTEAD['U' if texts else found.dtype.kind].format(name=name)}")
 
 
 def _are_numbers(name: str, expected: str, value: Any, found: np.ndarray) -> bool:
     """Whether every object of an array is a real number; refuses what stands for none, as pandas has it in Int64."""
     for place, item in np.ndenumerate(found):
         if item is None or type(item).__name__ in MISSING:
-            frame = f"{name}.dropna(), or fill them, {name}.fillna(…)" if hasattr(value, "dropna") else "or fill them"
             at = ", ".join(map(str, place))
-            raise TypeError(f"{expected}, found {item} at [{at}], which is no number; leave such rows out, {frame}")
+            raise TypeError(f"{expected}, found {item} at [{at}], which is no number; {_without_missing(name, value)}")
     return all(isinstance(item, (Real, Decimal)) for item in found.flat)
+
+
+def _may_lack(value: Any) -> bool:
+    """Whether nan may stand for no number: in columns of pandas that NumPy has no dtype for, in any of polars."""
+    if hasattr(value, "null_count"):
+        return bool(np.any(np.asarray(value.null_count())))
+    dtypes = getattr(value, "dtypes", None)
+    return dtypes is not None and not all(isinstance(d, np.dtype) for d in np.ravel(np.asarray(dtypes, object)))
+
+
+def _without_missing(name: str, value: Any) -> str:
+    drop, fill = next(((a, b) for a, b in DROPS if hasattr(value, a) and hasattr(value, b)), ("", ""))
+    if not drop:
+        return "leave such rows out, or fill them"
+    return f"leave such rows out, {name}.{drop}(), or fill them, {name}.{fill}(…)"
 
 
 def _numbers(name: str, found: np.ndarray) -> np.ndarray:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import compress
+from itertools import compress, count
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ class WordList:
     """The words of a column while it is being read."""
 
     def __init__(self) -> None:
-        self._numbers = _Numbers()
+        self._numbers = _numbered()
         self._rows, self._codes = array("q"), array("q")
 
     def add(self, row: int, text: str) -> None:
@@ -167,7 +167,7 @@ class LabelList:
     """The labels of a table while it is being read."""
 
     def __init__(self) -> None:
-        self._numbers = _Numbers()
+        self._numbers = _numbered()
         self._codes: list[NDArray[np.int32]] = []
 
     def add(self, cells: Iterable[str]) -> None:
@@ -181,20 +181,17 @@ class LabelList:
         return Labels(np.concatenate([np.empty(0, np.int32), *self._codes]), tuple(self._numbers))
 
 
-class _Numbers(dict[str, int]):
-    """Texts in the order in which they are asked for."""
-
-    def __missing__(self, text: str) -> int:
-        self[text] = number = len(self)
-        return number
+def _numbered() -> defaultdict[str, int]:
+    """Numbers of texts in the order in which they are asked for, without a line of Python for each."""
+    return defaultdict(count().__next__)
 
 
 def check_columns(where: str, names: Sequence[str], targets: Sequence[str]) -> None:
     """Names are unique and every target is one of them."""
     for sort, group in (("column", names), ("target", targets)):
-        for name, count in Counter(group).items():
-            if count > 1:
-                raise DataError(f"{where}: found {sort} {quote(name)} {count} times, expected it once")
+        for name, times in Counter(group).items():
+            if times > 1:
+                raise DataError(f"{where}: found {sort} {quote(name)} {times} times, expected it once")
     find_columns(where, targets, names)
 
 

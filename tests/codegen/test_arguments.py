@@ -131,8 +131,26 @@ def test_nullable_frames_are_numbers_unless_something_is_missing(function: Compi
     frame = pandas.DataFrame({"u": pandas.array([1, 3, 5], "Int64"), "v": pandas.array([2.0, 4.0, 6.0], "Float64")})
     assert function(frame, pandas.Series(y, dtype="Int64"), 1, 0.5)[0] == EXPECTED[0]
     frame.loc[1, "u"] = None
-    with pytest.raises(TypeError, match=r"found <NA> at \[1, 0\], which is no number; leave such rows out, x.dropna"):
+    with pytest.raises(
+        TypeError, match=r"found (<NA>|nothing) at \[1, 0\], which is no number; leave such rows out, x.dropna"
+    ):
         function(frame, y, 1, 0.5)
+
+
+class Column(Foreign):
+    """A column of pandas with missing numbers, of which NumPy makes nan."""
+
+    dtypes = "Int64"
+
+    def dropna(self) -> None: ...
+    def fillna(self) -> None: ...
+
+
+def test_nan_that_stands_for_nothing_is_refused_and_nan_is_a_number(function: CompiledFunction) -> None:
+    gap = np.array([[1, np.nan]], function.report.dtype)
+    assert np.isnan(function(gap, [0], 0, 0.5)[0])
+    with pytest.raises(TypeError, match=r"found nothing at \[0, 1\], which is no number; .* x.dropna\(\), or fill"):
+        function(Column(gap), [0], 0, 0.5)
 
 
 def test_bools_are_numbers(function: CompiledFunction) -> None:
@@ -144,6 +162,7 @@ UNFIT = [
     ("x", x + 1j, TypeError, "'x' must be a numpy array of float.., found .* complex128.*; write x.real"),
     ("x", [["1", "2"]], TypeError, "found a list of <U1; write np.asarray.x, dtype=float. if it says numbers"),
     ("x", [[1, None]], TypeError, r"found None at \[0, 1\], which is no number; leave such rows out, or fill them"),
+    ("y", np.array(["a", "b"], object), TypeError, "number the classes by np.unique.y, return_inverse=True.*1"),
     ("x", [[1, {}]], TypeError, "found a list of Python objects; write np.asarray.x, dtype=float. if all"),
     ("x", np.array([[Fraction(10**400), 1]]), ValueError, "'x' holds a number beyond the range of float64"),
     ("y", [0, Fraction(3, 2), 1], ValueError, r"'y' must hold whole numbers of 64 bits, found 1.5 at \[1\]"),
