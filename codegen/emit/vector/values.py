@@ -9,7 +9,7 @@ from typing import TypeAlias
 from llvmlite import ir
 from sympy import Idx, Symbol, floor
 
-from codegen.walk import Extent, quotient
+from codegen.walk import Extent, parts, quotient
 
 INT = ir.IntType(64)
 BYTE = ir.IntType(8).as_pointer()
@@ -73,15 +73,15 @@ def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value])
         return INT(n)
     if n in extents:
         return extents[n]
-    constant, lengths = n.as_coeff_Add()
-    total: ir.Value = INT(int(constant))
-    for symbol, factor in lengths.as_coefficients_dict().items():
+    constant, lengths = parts(n)
+    total: ir.Value = INT(constant)
+    for symbol, factor in lengths:
         if isinstance(symbol, floor):
             over, divisor = quotient(symbol)
             part = builder.sdiv(length(builder, over, extents), INT(divisor))
         else:
             part = extents[symbol]
-        part = part if factor == 1 else builder.mul(part, INT(int(factor)))
+        part = part if factor == 1 else builder.mul(part, INT(factor))
         total = builder.add(total, part)
     return total
 
