@@ -508,9 +508,9 @@ class _Plan:
             if found is None:
                 return self.made(key, run, axes[0])
             reason = found
-        read_by = {self.run_of(touch) for touch in touches if not touch.writes} - {None, run}
-        if read_by and self.fault is None:
-            self.fault = f"{key[0]!r}, which other loops over the same steps read, is kept for all of them: {reason}"
+        back = (other for touch in touches if not touch.writes and (other := self.run_of(touch)) is not None)
+        if self.fault is None and any(other.step == -run.step != 0 for other in back):
+            self.fault = f"{key[0]!r}, which the way back reads, is kept for all steps: {reason}"
         return None
 
     def reason(self, key: StorageKey, run: _Run, axis: int) -> str | None:

@@ -185,7 +185,7 @@ def test_graphs_without_such_recurrences_are_as_without() -> None:
 
 
 def test_what_cannot_be_computed_again_is_refused_by_name() -> None:
-    with pytest.raises(EmitError, match="'q', which other loops over the same steps read, is kept for all of them"):
+    with pytest.raises(EmitError, match="'q', which the way back reads, is kept for all steps"):
         codegen.compile(CASES["in two directions"], schedule="loops", checkpoint=2, cache=False)
 
 
