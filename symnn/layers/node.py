@@ -57,4 +57,4 @@ def inputs(**given: Any) -> tuple[Node, ...]:
     return tuple(found)
 
 
-_TAKEN = ("y", "mask", "lengths", "w", "output", "loss", "theta", "gradient")
+_TAKEN = ("y", "mask", "lengths", "w", "seed", "first", "output", "loss", "theta", "gradient")
