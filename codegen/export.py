@@ -145,7 +145,7 @@ def write_javascript(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     (module,) = write_javascript(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
     ...     text = module.read_text()
-    >>> print(text[text.index("export function product") : text.index("/**\\n * The results")])
+    >>> print(text[text.index("export function product") : text.index("/** Lengths that are sums")])
     export function product(a, b, e, de_da, de_db) {
         // e = a*b
         const t0 = a*b;

@@ -482,19 +482,21 @@ class _Plan:
     # --- what has a window --------------------------------------------------------------------------------------------
 
     @cached_property
-    def again(self) -> frozenset[_Run]:
+    def again(self) -> tuple[_Run, ...]:
         """The loops of which blocks are run again, since others read what they compute."""
-        return frozenset(
+        found = (
             window.run
             for window in self.windows.values()
             for touch in self.by_key[window.key]
             if self.run_of(touch) not in (window.run, None) and self.offset(touch, window.axis) is not None
         )
+        return tuple(dict.fromkeys(found))
 
     def window(self, key: StorageKey) -> _Window | None:
         """The window of a variable that is kept for all steps of the loops that compute it; None for any other."""
         where, touches = self.program.storage[key], self.by_key[key]
-        writing = {run for touch in touches if touch.writes and (run := self.run_of(touch)) is not None}
+        writers = (run for touch in touches if touch.writes and (run := self.run_of(touch)) is not None)
+        writing = tuple(dict.fromkeys(writers))
         if not writing or where.place in (Place.INPUT, Place.LOCAL):
             return None
         run, *others = writing
@@ -509,7 +511,8 @@ class _Plan:
                 return self.made(key, run, axes[0])
             reason = found
         back = (other for touch in touches if not touch.writes and (other := self.run_of(touch)) is not None)
-        if self.fault is None and any(other.step == -run.step != 0 for other in back):
+        ways = {-run.step for run in writing} - {0}
+        if self.fault is None and any(other.step in ways for other in back):
             self.fault = f"{key[0]!r}, which the way back reads, is kept for all steps: {reason}"
         return None
 
