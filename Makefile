@@ -39,6 +39,7 @@ bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(PEERS)/bin/python -m tests.benchmarks.derivatives
 	$(PEERS)/bin/python -m tests.benchmarks.shifts
 	$(PEERS)/bin/python -m tests.benchmarks.matrices
+	$(PEERS)/bin/python -m tests.benchmarks.checkpoints
 
 fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
 	$(BIN)/ruff check --fix-only .

@@ -37,6 +37,7 @@ from codegen.runtime.machine import TIERS, MachineCode, host
 from codegen.runtime.stages import Stages, stage
 from codegen.schedule import SCHEDULES, ScheduleName, Target, written_out
 from codegen.schedule import schedule as scheduled
+from codegen.schedule.checkpoint import Checkpoint, checkpoint_of, checkpointed
 from codegen.schedule.lanes import in_turn
 from codegen.schedule.program import Program
 
@@ -64,6 +65,7 @@ class Compilation:
     wish: EmitterName
     tier: TierName = "full"
     target: Target = field(default_factory=host)
+    checkpoint: Checkpoint = None
     stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
@@ -74,6 +76,8 @@ class Compilation:
             [s.name, [v.name for v in s.variables], s.packed] for s in (*self.layout.arguments, *self.layout.results)
         ]
         wished = [self.dtype, self.schedule, self.wish, self.tier, repr(self.target)]
+        if self.checkpoint is not None:
+            wished.append(f"checkpoint {self.checkpoint}")
         return key("\n".join([fingerprint(self.graph), *wished, json.dumps(slots)]))
 
     @compiled_property
@@ -88,12 +92,13 @@ class Compilation:
         """The scheduled graph, and what in it no vector code is known for."""
         best = self.optimised[0]
         if self.wish == "numba":
-            return scheduled(best, self.schedule, replace(self.target, vectors=False), self.dtype), None
+            found = scheduled(best, self.schedule, replace(self.target, vectors=False), self.dtype)
+            return checkpointed(found, self.checkpoint), None
         if self.straight is not None:
             return scheduled(best, "unrolled", self.target, self.dtype), None
         from codegen.emit.vector.nodes import obstacle
 
-        found = scheduled(best, self.schedule, self.target, self.dtype)
+        found = checkpointed(scheduled(best, self.schedule, self.target, self.dtype), self.checkpoint)
         reason = obstacle(found)
         return (found if reason is None else in_turn(found)), reason
 
@@ -214,6 +219,7 @@ def compile(
     threads: int = 1,
     pack: Mapping[str, str | Sequence[str]] | None = None,
     target: Target | None = None,
+    checkpoint: Checkpoint = None,
 ) -> CompiledFunction:
     """Compile a graph to a function of its inputs that returns its outputs.
 
@@ -225,11 +231,15 @@ def compile(
     ``quick`` leaves the code as it is written, and large formulas compile in a fifth of the time. ``threads`` may work
     at one call, on chunks of samples; the results are the same to the bit for any number. ``pack`` maps names to lists
     of inputs (or outputs) that are passed as one flat array, laid end to end in that order. ``target`` are the sizes of
-    registers and caches to decide for, if not this machine's; the instructions are. Real arrays have the ``dtype``
-    (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all C-contiguous.
+    registers and caches to decide for, if not this machine's; the instructions are. ``checkpoint`` is for recurrences
+    whose way back reads what all of their steps compute: of that only every so-manieth step is kept (or ``"sqrt"``: as
+    many as the square root of all), the rest is computed again from there, for the same bits. Outputs, and what is read
+    at all steps by something else than loops over them, are kept; graphs without such recurrences are as without it.
+    Real arrays have the ``dtype`` (``"float64"`` or ``"float32"``, or NumPy's), integer ones are int64, all
+    C-contiguous.
 
-    Raises :class:`EmitError` for an unknown dtype, schedule, emitter or tier, a bad pack, or a function that has no
-    translation.
+    Raises :class:`EmitError` for an unknown dtype, schedule, emitter or tier, a bad pack, a function that has no
+    translation, or a recurrence of which nothing can be computed again.
 
     >>> from codegen import from_expressions, gradient
     >>> from sympy import symbols
@@ -252,11 +262,12 @@ def compile(
         raise EmitError(f"unknown tier {tier!r}, expected one of {', '.join(TIERS)}")
     if target is not None and not isinstance(target, Target):
         raise EmitError(f"target: found {of_type(target)}, expected a codegen.Target")
+    wish = checkpoint_of(checkpoint)
     started = time.perf_counter()
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)
     machine = host() if target is None else target
-    compilation = Compilation(graph, convention, real, schedule, emitter, tier, machine)
+    compilation = Compilation(graph, convention, real, schedule, emitter, tier, machine, wish)
     code, facts = load_code(compilation, cache)
     reason = str(facts.get("reason", ""))
     if reason:
@@ -273,7 +284,8 @@ def compile(
         reason=reason,
     )
     options: dict[str, Any] = {
-        "dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache, "target": target
+        "dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache, "target": target,
+        "checkpoint": wish,
     }  # fmt: skip
     again = partial(compile, graph, **options, threads=threads, pack=None if pack is None else dict(pack))
     return CompiledFunction(code, convention, report, threads, again)

@@ -23,6 +23,7 @@ from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes import optimise
 from codegen.schedule import PORTABLE, ScheduleName, Target, schedule
+from codegen.schedule.checkpoint import Checkpoint, checkpoint_of, checkpointed
 from codegen.schedule.inward import samples_inside
 from codegen.schedule.program import Program
 from codegen.walk import Extent, postorder
@@ -48,14 +49,15 @@ def write_c(
     pack: Mapping[str, str | Sequence[str]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
     example: Mapping[str, ArrayLike] | None = None,
+    checkpoint: Checkpoint = None,
 ) -> tuple[Path, ...]:
     """Write a graph as one C99 function, ``name.c`` and ``name.h``; gives the paths of the files.
 
     The header says formulas, shapes, operations and how it is called: ``int name(extents, inputs, outputs,
     workspace)``, arrays flat, numbers by value, outputs by pointer, labels int64. It needs libm alone and allocates
-    nothing. ``pack`` is as for :func:`codegen.compile`. ``constants`` are inputs whose values stand in the file.
-    ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares the function at
-    these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
+    nothing. ``pack`` and ``checkpoint`` are as for :func:`codegen.compile`. ``constants`` are inputs whose values
+    stand in the file. ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares
+    the function at these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
 
     All files are written, or none: what is there under their names stays until all texts are made, and so does a
     ``CMakeLists.txt`` that is somebody else's. ``name`` and the names in the graph are turned into identifiers that
@@ -83,7 +85,9 @@ def write_c(
     #endif
     <BLANKLINE>
     """
-    return write_together(directory, c_files(Request(graph, name, dtype, schedule, pack, constants, example)))
+    return write_together(
+        directory, c_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint))
+    )
 
 
 def write_object(
@@ -97,6 +101,7 @@ def write_object(
     constants: Mapping[str, ArrayLike] | None = None,
     example: Mapping[str, ArrayLike] | None = None,
     triple: str | None = None,
+    checkpoint: Checkpoint = None,
 ) -> tuple[Path, ...]:
     """Write the vector code of a graph as a relocatable object file, ``name.o`` and ``name.h``; no compiler is needed.
 
@@ -110,7 +115,7 @@ def write_object(
     Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
     that has no vector form.
     """
-    request = Request(graph, name, dtype, schedule, pack, constants, example)
+    request = Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)
     return write_together(directory, object_files(request, triple))
 
 
@@ -124,6 +129,7 @@ def write_javascript(
     pack: Mapping[str, str | Sequence[str]] | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
     example: Mapping[str, ArrayLike] | None = None,
+    checkpoint: Checkpoint = None,
 ) -> tuple[Path, ...]:
     """Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.
 
@@ -139,7 +145,7 @@ def write_javascript(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     (module,) = write_javascript(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
     ...     text = module.read_text()
-    >>> print(text[text.index("export function product") : text.index("/**\\n * The results")])
+    >>> print(text[text.index("export function product") : text.index("/** Lengths that are sums")])
     export function product(a, b, e, de_da, de_db) {
         // e = a*b
         const t0 = a*b;
@@ -155,7 +161,10 @@ def write_javascript(
     <BLANKLINE>
     <BLANKLINE>
     """
-    return write_together(directory, javascript_files(Request(graph, name, dtype, schedule, pack, constants, example)))
+    return write_together(
+        directory,
+        javascript_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +182,11 @@ class Request:
     constants: Mapping[str, ArrayLike] | None = None
     example: Mapping[str, ArrayLike] | None = None
     notes: Sequence[str] = ()
+    checkpoint: Checkpoint = None
 
     def __post_init__(self) -> None:
         require_graph(self.graph, EmitError)
+        checkpoint_of(self.checkpoint)
         if not isinstance(self.name, str):
             raise EmitError(f"name: found {type(self.name).__name__}, expected text")
 
@@ -232,7 +243,7 @@ def c_files(request: Request) -> Files:
     """The files of :func:`write_c`."""
     from codegen.emit.c import module, selftest
 
-    function = request.function(_for_c(request.optimised, request.schedule, request.real))
+    function = request.function(_for_c(request, request.optimised))
     files: Files = {
         f"{function.name}.h": module.header(function.name, [function], request.notes),
         f"{function.name}.c": module.source(function.name, [function]),
@@ -249,7 +260,7 @@ def javascript_files(request: Request) -> Files:
     from codegen.emit.javascript.writer import JavaScriptFunction
 
     optimised = _optimised(request.graph, refused, "JavaScript")
-    program, convention = _for_c(optimised, request.schedule, request.real), _without(request.layout, request.fixed)
+    program, convention = _for_c(request, optimised), _without(request.layout, request.fixed)
     name = file_name(request.name)
     if name in KEYWORDS | FUNCTIONS:
         raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
@@ -284,21 +295,23 @@ def _vector_table(request: Request, target: Target) -> Table:
     from codegen.emit.vector.nodes import obstacle
     from codegen.emit.vector.table import table
 
-    program = schedule(request.optimised, request.schedule, replace(target, ways=C_WAYS), request.real)
-    if (found := obstacle(program)) is not None:
-        raise EmitError(f"{found} has no vector form; write C instead")
+    found = schedule(request.optimised, request.schedule, replace(target, ways=C_WAYS), request.real)
+    program = checkpointed(found, request.checkpoint)
+    if (missing := obstacle(program)) is not None:
+        raise EmitError(f"{missing} has no vector form; write C instead")
     return table(program, request.layout)
 
 
-def _for_c(graph: Graph, name: ScheduleName, dtype: Dtype) -> Program:
+def _for_c(request: Request, graph: Graph) -> Program:
     """The program for a compiler of C, which makes vectors of innermost loops.
 
     ``auto`` leaves straight-line code to graphs without samples: their sums, added up in the order that is written, are
     no vectors.
     """
-    straight = name == "auto" and bool(graph.extents)
+    straight = request.schedule == "auto" and bool(graph.extents)
     ways = tuple(chosen for chosen in C_WAYS if not (straight and chosen == "unrolled"))
-    return samples_inside(schedule(graph, name, replace(PORTABLE, ways=ways), dtype))
+    program = samples_inside(schedule(graph, request.schedule, replace(PORTABLE, ways=ways), request.real))
+    return checkpointed(program, request.checkpoint)
 
 
 Refused: TypeAlias = Callable[[Basic], str | None]

@@ -13,7 +13,7 @@ from math import prod
 from numbers import Integral
 from typing import TypeAlias, TypeGuard, TypeVar
 
-from sympy import Add, Expr, Idx, Indexed, Symbol, expand
+from sympy import Add, Expr, Idx, Indexed, Symbol, expand, together
 from sympy.core.basic import Basic
 
 from codegen.errors import GraphError
@@ -21,7 +21,7 @@ from codegen.errors import GraphError
 T = TypeVar("T")
 
 Extent: TypeAlias = "int | Symbol"
-"""The number of values of an index: an integer, or the symbolic number of samples; of a part of those, T − 1."""
+"""The number of values of an index: an integer, or the symbolic number of samples; of a part of those, T − 1, ⌊T/2⌋."""
 
 
 @lru_cache(maxsize=4096)
@@ -89,6 +89,17 @@ def length(n: Extent, known: Mapping[Symbol, int]) -> int:
         return known[n]
     constant, lengths = parts(n)
     return constant + sum(factor * known[symbol] for symbol, factor in lengths)
+
+
+def quotient(n: Expr) -> tuple[Expr, int]:
+    """What is divided by which number where an extent is rounded down.
+
+    >>> from sympy import floor
+    >>> quotient(floor((Symbol("T", integer=True) + 99) / 100))
+    (T + 99, 100)
+    """
+    over, divisor = together(n.args[0]).as_numer_denom()
+    return over, int(divisor)
 
 
 def lengths_in(n: Extent) -> tuple[Symbol, ...]:

@@ -22,6 +22,7 @@ from codegen.dtypes import Dtype, dtype_name
 from codegen.errors import of_type
 from codegen.passes import prune
 from codegen.schedule import ScheduleName
+from codegen.schedule.checkpoint import Checkpoint, checkpoint_of
 from codegen.walk import elements, is_plain_on, is_symbolic, lengths_in, shape, subscripts
 from symnn.arrays import read_array
 from symnn.data import Dataset
@@ -292,13 +293,20 @@ class Parametrised(ABC):
     # --- compiled -------------------------------------------------------------------------------------------------
 
     def compile(
-        self, dtype: DTypeLike = "float64", schedule: ScheduleName = "auto", cache: bool = True, threads: int = 1
+        self,
+        dtype: DTypeLike = "float64",
+        schedule: ScheduleName = "auto",
+        cache: bool = True,
+        threads: int = 1,
+        checkpoint: Checkpoint = None,
     ) -> Model:
         """The compiled functions of these equations; each is compiled when it is first used.
 
-        ``threads`` may work at one call on large batches; the results are the same to the bit for any number.
+        ``threads`` may work at one call on large batches; the results are the same to the bit for any number, and for
+        any ``checkpoint``: recurrent layers keep every so-manieth step for the way back and compute the rest again, as
+        :func:`codegen.compile` says.
         """
-        return Model(self, dtype_name(dtype), schedule, cache, threads)
+        return Model(self, dtype_name(dtype), schedule, cache, threads, checkpoint_of(checkpoint))
 
 
 @dataclass(frozen=True)
@@ -314,6 +322,7 @@ class Model:
     schedule: ScheduleName = "auto"
     cache: bool = True
     threads: int = 1
+    checkpoint: Checkpoint = None
 
     @classmethod
     @called(SymnnError)
@@ -329,6 +338,7 @@ class Model:
         schedule: ScheduleName = "auto",
         cache: bool = True,
         threads: int = 1,
+        checkpoint: Checkpoint = None,
     ) -> Model:
         """The functions of any graph that has a scalar loss: what a network has, a graph has by this.
 
@@ -354,7 +364,7 @@ class Model:
         (array([1.    , 0.3679]), ['y'])
         """
         found = GivenGraph.of(graph, parameters, inputs, loss, output)
-        return found.compile(dtype, schedule, cache, threads)
+        return found.compile(dtype, schedule, cache, threads, checkpoint)
 
     @cached_property
     def predict(self) -> CompiledFunction:
@@ -433,7 +443,8 @@ class Model:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
         pack = {"theta": list(self.network.layout), **(results or {})}
         options: dict[str, Any] = {"schedule": self.schedule, "cache": self.cache, "threads": self.threads}
-        return compile(graph, dtype=self.dtype, tier=tier, pack=pack, **options)
+        checkpoint = self.checkpoint
+        return compile(graph, dtype=self.dtype, tier=tier, pack=pack, checkpoint=checkpoint, **options)
 
 
 # --- graphs that are given ----------------------------------------------------------------------------------------

@@ -319,7 +319,10 @@ class FunctionWriter(ValueWriter):
 
     def bound_text(self, bound: Bound, scope: Scope) -> str:
         text = self.integer_text(bound.over, scope)
-        return text if bound.divisor == 1 else f"({text}) // {bound.divisor}"
+        return text if bound.divisor == 1 else self.quotient(text, bound.divisor)
+
+    def quotient(self, text: str, divisor: int) -> str:
+        return f"({text}) // {divisor}"
 
     def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""

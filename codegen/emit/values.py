@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol, floor
 from sympy.core.basic import Basic
 
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter
 from codegen.schedule.cut import is_sum_of_indices
 from codegen.schedule.program import Place, Program
-from codegen.walk import Extent, base_name, is_reference
+from codegen.walk import Extent, base_name, is_reference, quotient
 
 Scope = Mapping[Idx, str]
 """The names of the indices of the loops around."""
@@ -78,7 +78,7 @@ class ValueWriter(ABC):
             return self.extent_name(node)
         if isinstance(node, (Add, Mul)) and is_sum_of_indices(node):
             return self.integer_text(node, scope)
-        if isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer":
+        if isinstance(node, (Indexed, Symbol)) and base_name(node) in self.program.graph.integers:
             return self.text_of(node, scope)
         return None
 
@@ -91,6 +91,9 @@ class ValueWriter(ABC):
             if isinstance(part, Idx):
                 name = self.position(part, scope, Place.INPUT)
                 return f"({name})" if part == self.tile else name
+            if isinstance(part, floor):
+                over, divisor = quotient(part)
+                return f"({self.quotient(self.integer_text(over, scope), divisor)})"
             return self.whole_number(int(part)) if isinstance(part, Integer) else self.extent_name(part)
 
         products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
@@ -99,6 +102,10 @@ class ValueWriter(ABC):
     def whole_number(self, value: int) -> str:
         """An integer of 64 bits."""
         return str(value)
+
+    @abstractmethod
+    def quotient(self, text: str, divisor: int) -> str:
+        """A natural number divided by another, rounded down."""
 
     @abstractmethod
     def setting(self, name: str, text: str) -> str:

@@ -196,7 +196,7 @@ def is_gathered(program: Program, reference: Expr, lane: Idx) -> bool:
         samples is not None
         and lane == samples.index
         and program.storage_of(reference).place is Place.INPUT
-        and program.graph.variable(base_name(reference)).kind == "real"
+        and base_name(reference) not in program.graph.integers
         and len(key) > 1
         and key[0] == lane
         and not any(lane in indices(subscript) for subscript in key[1:])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from sympy import Expr, Idx, expand
@@ -112,6 +112,34 @@ def allocate(
         owner[number] = key
         storage[key] = Storage(place, number, axes, shape)
     return storage, tuple(shape for _, shape in work), locals_
+
+
+def shared(
+    graph: Graph,
+    statements: Sequence[Statement],
+    storage: Mapping[StorageKey, Storage],
+    vectors: Collection[StorageKey],
+) -> tuple[dict[StorageKey, Storage], tuple[tuple[Extent, ...], ...]]:
+    """The storage of what statements name, and the shapes of the work arrays, which are numbered anew.
+
+    Two have one if their shapes are the same, one is dead in every statement that knows the other, and the elements of
+    both are ``vectors`` or numbers.
+    """
+    lives = _lives(graph, statements, _split(graph))
+    found = {key: where for key, where in storage.items() if where.place not in (Place.WORK, Place.TILE)}
+    kept = [key for key in lives if key not in found]
+    work: list[tuple[Place, tuple[Extent, ...], bool]] = []
+    last: list[int] = []
+    for key in sorted(kept, key=lambda key: lives[key].first):
+        kind = (storage[key].place, storage[key].shape, key in vectors)
+        free = (n for n, end in enumerate(last) if work[n] == kind and end < lives[key].first)
+        number = next(free, len(work))
+        if number == len(work):
+            work.append(kind)
+            last.append(0)
+        last[number] = lives[key].last
+        found[key] = replace(storage[key], number=number)
+    return found, tuple(shape for _, shape, _ in work)
 
 
 def _work(

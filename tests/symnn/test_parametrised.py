@@ -207,3 +207,17 @@ def test_a_mistake_is_one_sentence(make: Callable[[], Any], message: str) -> Non
     with pytest.raises(symnn.SymnnError) as caught:
         make()
     assert message in str(caught.value)
+
+
+@pytest.mark.slow
+def test_checkpoints_change_no_bit() -> None:
+    """Two recurrent layers, the second of which reads all steps of the first."""
+    layers = (symnn.recurrent(3, output="all"), symnn.recurrent(2), symnn.dense(1))
+    network = symnn.Network({"time": 9, "features": 2}, layers, "mean_squared_error")
+    generator = np.random.default_rng(0)
+    theta, x, y = network.initial_parameters(0), generator.normal(size=(4, 9, 2)), generator.normal(size=(4, 1))
+    whole, blocks = (network.compile(schedule="loops", checkpoint=every).value_and_grad for every in (None, 2))
+    (loss, gradient), (other, again) = whole(theta, x, y), blocks(theta, x, y)
+    assert loss == other
+    assert gradient.tobytes() == again.tobytes()
+    assert whole.source != blocks.source

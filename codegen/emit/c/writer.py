@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-from sympy import Expr, Idx, Integer
+from sympy import Expr, Idx, Integer, Symbol
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
@@ -44,7 +44,18 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, elements, extent, indices, is_fixed, is_reference, is_symbolic, subscripts
+from codegen.walk import (
+    Extent,
+    base_name,
+    elements,
+    extent,
+    indices,
+    is_fixed,
+    is_reference,
+    is_symbolic,
+    quotient,
+    subscripts,
+)
 
 Path = tuple[tuple[int, int], ...]
 """Where the writer stands: each block around, from the outside in, and the number of the statement in it."""
@@ -100,8 +111,19 @@ class CFunction:
         if isinstance(n, int) or n in self.extents:
             return str(n) if isinstance(n, int) else self.extents[n]
         constant, lengths = n.as_coeff_Add()
-        terms = [f"{factor}*{self.extents[symbol]}" for symbol, factor in lengths.as_coefficients_dict().items()]
+        terms = [f"{factor}*{self.length(part)}" for part, factor in lengths.as_coefficients_dict().items()]
         return f"({' + '.join([*terms, str(constant)])})"
+
+    def length(self, part: Expr) -> str:
+        """A symbol, or something divided by a number."""
+        if isinstance(part, Symbol):
+            return str(self.extents[part])
+        over, divisor = quotient(part)
+        return f"({self.quotient(self.extent_name(over), divisor)})"
+
+    def quotient(self, text: str, divisor: int) -> str:
+        """A natural number divided by another, rounded down."""
+        return f"({text})/{divisor}"
 
     def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
         """The number of elements of an array; in a macro extents are its arguments, of any type of integers."""
@@ -403,8 +425,7 @@ class Writer(ValueWriter):
         return reduce(lambda a, b: f"({a} {relation} {b} ? {a} : {b})", map(text, bounds))
 
     def quotient(self, text: str, divisor: int) -> str:
-        """A natural number divided by another, rounded down."""
-        return f"({text})/{divisor}"
+        return self.function.quotient(text, divisor)
 
     def stop(self, index: Idx) -> str:
         return "size" if index == self.tile else self.function.extent_name(extent(index))
@@ -696,7 +717,7 @@ class Writer(ValueWriter):
 
     def is_row(self, reference: Expr, index: Idx) -> bool:
         """Whether the elements of an array of real numbers along an index are neighbours."""
-        if self.is_local(reference) or self.program.graph.variable(base_name(reference)).kind == "integer":
+        if self.is_local(reference) or base_name(reference) in self.program.graph.integers:
             return False
         key = self.key(reference)
         return bool(key) and key[-1] == index and not any(index in indices(other) for other in key[:-1])

@@ -29,6 +29,9 @@ class JavaScriptFunction(CFunction):
         """The numbers in the workspace, as an expression of the extents."""
         return " + ".join(map(self.size, self.work or ())) or "0"
 
+    def quotient(self, text: str, divisor: int) -> str:
+        return f"Math.trunc(({text})/{divisor})"
+
     def constant_arrays(self, text: str) -> Iterator[str]:
         for name, values in self.constants.items():
             if not re.search(rf"\b{self.arrays[name]}\b", text):
@@ -78,9 +81,6 @@ class JavaScriptWriter(Writer):
         for work, extents in enumerate(self.program.work):
             begin, end = end, f.size(extents) if end == "0" else f"{end} + {f.size(extents)}"
             yield f"w{work}", f"const w{work} = {f.workspace}.subarray({begin}, {end});"
-
-    def quotient(self, text: str, divisor: int) -> str:
-        return f"Math.trunc(({text})/{divisor})"
 
     def pointer(self, array: str, start: str) -> str:
         return f"{array}, {start}"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from sympy import Idx, Symbol
+from sympy import Idx, Symbol, floor
 
-from codegen.walk import Extent, parts
+from codegen.walk import Extent, parts, quotient
 
 INT = ir.IntType(64)
 BYTE = ir.IntType(8).as_pointer()
@@ -68,7 +68,7 @@ class Sum:
 
 
 def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value]) -> ir.Value:
-    """An extent: a number, the value of a symbol, or a sum of those, T − 1."""
+    """An extent: a number, the value of a symbol, or a sum of those and their quotients, T − 1."""
     if isinstance(n, int):
         return INT(n)
     if n in extents:
@@ -76,7 +76,12 @@ def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value])
     constant, lengths = parts(n)
     total: ir.Value = INT(constant)
     for symbol, factor in lengths:
-        part = extents[symbol] if factor == 1 else builder.mul(extents[symbol], INT(factor))
+        if isinstance(symbol, floor):
+            over, divisor = quotient(symbol)
+            part = builder.sdiv(length(builder, over, extents), INT(divisor))
+        else:
+            part = extents[symbol]
+        part = part if factor == 1 else builder.mul(part, INT(factor))
         total = builder.add(total, part)
     return total
 

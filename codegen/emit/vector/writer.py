@@ -541,7 +541,7 @@ class Writer:
         if storage.place is Place.INPUT and not storage.shape:
             return Value(self.names.arrays[name], False)
         found = self.address(reference, scope)
-        element = INT if self.program.graph.variable(name).kind == "integer" else self.scalar.format.real
+        element = INT if name in self.program.graph.integers else self.scalar.format.real
         if isinstance(found, Places):
             return Value(self.gathered(found.pointers, element), True)
         # Where lanes have been chosen, the others may be anywhere.
@@ -681,7 +681,7 @@ class Writer:
         )
 
     def is_integer(self, node: Basic) -> bool:
-        return isinstance(node, (Indexed, Symbol)) and self.program.graph.variable(base_name(node)).kind == "integer"
+        return isinstance(node, (Indexed, Symbol)) and base_name(node) in self.program.graph.integers
 
     def integer(self, node: Basic, scope: Scope) -> Value | None:
         """The value of an index, an extent, an integer or an integer input, as an integer."""
