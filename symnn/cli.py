@@ -108,6 +108,10 @@ def train(
     categorical: Annotated[
         list[str] | None, typer.Option(help="A column of numbers that are categories; may be repeated.")
     ] = None,
+    sequences: Annotated[
+        str | None,
+        typer.Option(help="The column that says of which sequence a row is a step; in .npz the array of lengths."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -123,7 +127,7 @@ def train(
 
     network = _network(spec)
     options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
-    options |= {"ignore": ignore or None, "categorical": categorical or None}
+    options |= {"ignore": ignore or None, "categorical": categorical or None, "sequences": sequences}
     said = {name: value for name, value in options.items() if value is not None}
     dataset = _dataset(network, spec, data, target, said)
     assert network.spec is not None
@@ -170,7 +174,7 @@ def predict(
     if out is not None and (out.suffix != ".csv" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .csv in a directory that exists, found '{out}'")
     trained = checkpoint.load(model)
-    names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".")))
+    names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".", trained.sequences)))
     if not proba and names[0] == "class":
         names, rows = names[:1], [row[:1] for row in rows]
     text = as_csv(names, rows)
@@ -202,8 +206,8 @@ def evaluate(
     names = tuple(target or trained.target_names)
     if not names:
         raise DataError(f"{model}: does not say what was predicted, expected --target beside it")
-    table = read_table(file, names, Layout(separator, decimal or "."))
-    say(f"{file}: {len(table.rows):,} rows")
+    table = read_table(file, names, Layout(separator, decimal or ".", trained.sequences))
+    say(f"{file}: {len(table.rows):,} rows" + ("" if table.lengths is None else f", {len(table.lengths):,} sequences"))
     say(trained.evaluate(table, targets=names))
 
 
@@ -538,7 +542,8 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
 
 def _task(network: Network) -> Literal["classification", "regression"]:
     """What the loss wants of the target column: 0, 1, 2 … may be classes or numbers."""
-    return "classification" if network.plain_targets and network.reading != "values" else "regression"
+    labelled = network.plain_targets or (network.takes_sequences and network.loss_row.target == "labels")
+    return "classification" if labelled and network.reading != "values" else "regression"
 
 
 def _trained(path: Path, network: Network) -> Checkpoint:
@@ -606,7 +611,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _sizes(dataset: Dataset) -> str:
-    parts = ((len(getattr(dataset, name).y), name) for name in ("train", "validation", "test"))
+    parts = ((getattr(dataset, name).samples, name) for name in ("train", "validation", "test"))
     dropped = f" (rows with missing cells left out: {dataset.dropped:,})" if dataset.dropped else ""
     return ", ".join(f"{count:,} {name}" for count, name in parts) + dropped
 

@@ -24,7 +24,7 @@ def draw(
     """The masks of ``rows`` samples, of which the first is sample number ``first`` of the training, from 0.
 
     Each number is 0 with the probability that the mask's layer says, and else 1/(1 − rate). ``steps`` is the length of
-    a time axis that each call decides.
+    a time axis that each call decides; samples of another length have other numbers.
 
     >>> from symnn.layers.dense import dense
     >>> from symnn.layers.dropout import dropout
@@ -41,10 +41,13 @@ def draw(
     """
     found = []
     for number, mask in enumerate(masks):
-        shape = tuple(n if isinstance(n, int) else steps for n in mask.variable.shape[1:])
+        extents = mask.variable.shape[1:]
+        shape = tuple(n if isinstance(n, int) else steps for n in extents)
         blocks = -(-prod(shape) // WORDS)
+        # Of 256 bits, the last 64 say the length: else samples of different lengths would meet at one place.
+        place = first * blocks + (0 if shape == extents else steps << 192)
         key = np.array([seed, number], dtype=np.uint64)
-        generator = np.random.Generator(np.random.Philox(key=key, counter=first * blocks))
+        generator = np.random.Generator(np.random.Philox(key=key, counter=place))
         kept = generator.random((rows, blocks * WORDS))[:, : prod(shape)] >= mask.rate
         found.append(np.where(kept, 1 / (1 - mask.rate), 0.0).astype(dtype).reshape(rows, *shape))
     return found

@@ -272,6 +272,12 @@ class Network(Parametrised, Shown):
         """The axes of one sample of x; none where there are several inputs."""
         return () if isinstance(self.inputs, Named) else input_shape(self.inputs)
 
+    @property
+    def input_shapes(self) -> Mapping[str, Shape]:
+        """The axes of one sample of each input, by name."""
+        given = self.inputs.each if isinstance(self.inputs, Named) else (("x", self.inputs),)
+        return {name: input_shape(each) for name, each in given}
+
     @cached_property
     def output_shape(self) -> Shape:
         """The axes of one sample of the output."""
@@ -323,8 +329,7 @@ class Network(Parametrised, Shown):
     @property
     def input_variables(self) -> tuple[Variable, ...]:
         """The variables that predictions are made of: ``x``, or those of its inputs by their names."""
-        given = self.inputs.each if isinstance(self.inputs, Named) else (("x", self.inputs),)
-        shapes = {name: (Builder().S, *extents(input_shape(each))) for name, each in given}
+        shapes = {name: (Builder().S, *extents(shape)) for name, shape in self.input_shapes.items()}
         below = self._below
         return tuple(
             Variable(name, shape, "integer", below[name]) if name in below else Variable(name, shape)

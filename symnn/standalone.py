@@ -15,7 +15,7 @@ from symnn.network import Network
 
 SELF_TEST = '''
 
-def self_test(samples=5, seed=0):
+def self_test(samples=5, seed=0{lengths}):
     """The largest |analytic - numerical|/max(1, |analytic|, |numerical|) of the gradient, by central differences."""
     generator = np.random.Generator(np.random.PCG64(seed))
     theta = generator.normal(0.0, 0.5, PARAMETERS).astype(DTYPE)
@@ -63,7 +63,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
         raise SpecError(
             f"steps: found {network.steps!r}, expected a loss of all steps, or another target of the compiler"
         )
-    features = network.features  # refuses networks that are not one array's
+    features = network.features
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     real = dtype_name(dtype)
     parts = [_part(network, network.forward_graph, real, chosen, "forward_")]
@@ -88,7 +88,9 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             "forward = forward_kernel",
             "value_and_grad = gradient_kernel",
         ]
-    ) + SELF_TEST.format(target=target, inputs=inputs, masks=masks, tolerance=TOLERANCES[real])
+    ) + SELF_TEST.format(
+        target=target, inputs=inputs, masks=masks, tolerance=TOLERANCES[real], lengths=", T=6" * network.takes_sequences
+    )
 
 
 def _drawn(variable: Variable, real: str) -> str:

@@ -37,10 +37,15 @@ _Lines: TypeAlias = Sequence[int] | Integers
 
 @dataclass(frozen=True)
 class Layout:
-    """How a table is written. separator: a character or its name in SEPARATORS, or None: to be recognised."""
+    """How a table is written. separator: a character or its name in SEPARATORS, or None: to be recognised.
+
+    sequences: the column that says of which sequence each row is a step, or in an .npz the array of their lengths; None
+    where rows are samples.
+    """
 
     separator: str | None = None
     decimal: str = "."
+    sequences: str | None = None
 
     def __post_init__(self) -> None:
         said = self.separator
