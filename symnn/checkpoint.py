@@ -38,7 +38,6 @@ from symnn.portable import spec_of
 from symnn.rows import Samples, as_rows, check_integers, checked_rows, in_rows
 from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
-from symnn.shapes import Named
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
@@ -96,11 +95,10 @@ class Checkpoint:
 
     @property
     def layered(self) -> Network:
-        """The network of layers. Raises :class:`DataError` for a graph, and for a network of several inputs."""
-        if isinstance(self.network, Network) and not isinstance(self.network.inputs, Named):
-            return self.network
-        what = "several inputs" if isinstance(self.network, Network) else "a graph"
-        raise DataError(f"found {what}, expected a network of layers with one input")
+        """The network of layers. Raises :class:`DataError` for a graph."""
+        if not isinstance(self.network, Network):
+            raise DataError("found a graph, expected a network of layers")
+        return self.network
 
     @cached_property
     def model(self) -> Model:
@@ -222,7 +220,7 @@ class Checkpoint:
 
     def outputs_of(self, rows: np.ndarray, lengths: Integers | None) -> Any:
         """The same for raw rows of features, the steps of sequences of these lengths where each call decides them."""
-        return self._evaluated(self._standardised(rows, lengths))
+        return self._evaluated(self.samples_of(rows, lengths))
 
     def _evaluated(self, samples: Samples) -> Any:
         graph = stabilise(self.network.forward_graph)
@@ -261,9 +259,10 @@ class Checkpoint:
             raw, lengths = self._encoded(table), table.lengths
         else:
             raw, lengths = as_rows(network, x)
-        return self._standardised(checked_rows("x", raw, network.features), lengths)
+        return self.samples_of(checked_rows("x", raw, network.features), lengths)
 
-    def _standardised(self, raw: np.ndarray, lengths: Integers | None) -> Samples:
+    def samples_of(self, raw: np.ndarray, lengths: Integers | None) -> Samples:
+        """The same for raw rows of features."""
         network = self.network
         check_integers(network, raw)
         values = raw if self.scaling is None else self.scaling.standardise(raw)

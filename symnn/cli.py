@@ -572,8 +572,11 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
     """The values of the network's inputs at one sample, scaled as the network was trained."""
     import numpy as np
 
-    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.features)]))
-    return {**trained.network.unmerged(trained.theta), "x": x, "y": _target(trained, label, target)}
+    network = trained.network
+    given = np.array([_numbers("--input", inputs, network.features)])
+    (part,) = trained.samples_of(given, np.array([1]) if network.takes_sequences else None).parts
+    x = dict(zip((variable.name for variable in network.input_variables), part.arrays))
+    return {**network.unmerged(trained.theta), **x, "y": _target(trained, label, target)}
 
 
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:

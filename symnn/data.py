@@ -180,7 +180,11 @@ class Dataset(Shown):
         if tuple(inputs) == self.inputs:
             return self
         ends = np.cumsum([count for _, count in self.inputs]).tolist()
-        places = {name: range(end - count, end) for (name, count), end in zip(self.inputs, ends)}
+        known, places = {name for name, _ in inputs}, dict[str, list[int]]()
+        for (name, count), end in zip(self.inputs, ends):
+            # Columns ``m[0]``, ``m[1]``, … of a table of text are those of m.
+            group = name if name in known else re.sub(r"\[\d+\]$", "", name)
+            places.setdefault(group, []).extend(range(end - count, end))
         found = {name: len(place) for name, place in places.items()}
         if found != dict(inputs):
             expected, had = (

@@ -26,10 +26,11 @@ from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
 from symnn.given import called
 from symnn.layers.layer import Layer, LayersField, require_scores, shape_after
+from symnn.layers.reading import first_shape, written
 from symnn.layers.writing import placed
 from symnn.models import SpecModel, Steps, describe, one_of, sentence
 from symnn.optimisers import OPTIMISERS
-from symnn.shapes import Counting, Inputs, Shape, check_steps, input_shape, plain_inputs, read_inputs
+from symnn.shapes import Counting, Inputs, Named, Shape, check_steps, plain_inputs, read_inputs
 from symnn.suggest import quote, unknown
 from symnn.tables import SEPARATORS, Missing
 
@@ -250,7 +251,9 @@ class Spec(SpecModel):
 
     models: ClassVar = {"training": TrainingSpec, "data": DataSpec}
 
-    inputs: Annotated[Inputs, PlainValidator(read_inputs)] = Field(description="the number of features of a sample")
+    inputs: Annotated[Inputs | Named, PlainValidator(read_inputs)] = Field(
+        description="the number of features of a sample"
+    )
     layers: Layers = Field(description="a list of layers")
     loss: Annotated[Choice, BeforeValidator(LOSS.choose)] = Field(description="the name of a loss or a formula")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -261,14 +264,14 @@ class Spec(SpecModel):
 
     @model_validator(mode="after")
     def _has_reasonable_size(self) -> Spec:
-        count = checked_parameters(self.layers, input_shape(self.inputs))
+        count = self.parameter_count
         reading = resolve_loss(self.loss)[0].reading
         try:
             require_scores(self.layers, reading)
         except FieldError as error:
             raise error.within("layers") from None
         try:
-            check_steps(self.steps, shape_after(self.layers, input_shape(self.inputs)))
+            check_steps(self.steps, shape_after(self._written, first_shape(self.inputs)))
         except FieldError as error:
             raise error.within("steps") from None
         if not count:
@@ -278,7 +281,14 @@ class Spec(SpecModel):
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases."""
-        return checked_parameters(self.layers, input_shape(self.inputs))
+        return checked_parameters(self._written, first_shape(self.inputs))
+
+    @property
+    def _written(self) -> tuple[Layer, ...]:
+        try:
+            return written(self.inputs, self.layers)
+        except FieldError as error:
+            raise error.within("layers") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold and :func:`load_spec` reads back to an equal spec.

@@ -163,14 +163,20 @@ def _values(graph: Graph, vocabulary: Vocabulary) -> list[str]:
 
 
 def _deltas(graph: Graph, vocabulary: Vocabulary) -> dict[str, Name]:
-    """δ of layer k: the one derivative from which that of the weights Wk is summed up."""
+    """δ of layer k: the one derivative from which that of the weights Wk is summed up.
+
+    A layer that is used several times has one for each use, with the primes of what is made there.
+    """
     found: dict[str, Name] = {}
     for equation in graph.equations:
         m = re.fullmatch(r"dloss/dW([0-9]+)(#[0-9]+)?", equation.name)
         names = {base_name(reference): vocabulary.read(base_name(reference)) for reference in equation.references}
         sources = [name for name, read in names.items() if isinstance(read, Total) and read.of == Plain("loss")]
         if m and len(sources) == 1:
-            found.setdefault(sources[0], Delta(m[1]))
+            read = names[sources[0]]
+            assert isinstance(read, Total)
+            made = read.wrt.name if isinstance(read.wrt, Plain) else ""
+            found.setdefault(sources[0], Delta(m[1] + made[len(made.rstrip("'")) :]))
     return found
 
 

@@ -21,6 +21,8 @@ KINDS = (
     "batch_norm",
     "dropout",
     "scale",
+    "take",
+    "again",
     "activation",
 )
 """In the order in which the entry of a spec is searched for its kind: an activation stands beside others."""
