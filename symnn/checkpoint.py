@@ -129,11 +129,15 @@ class Checkpoint:
         """The column, or array, that says of which sequence a row is a step, where rows are steps."""
         return None if self.features is None else self.features.sequences
 
+    def layout(self, separator: str | None = None, decimal: str | None = None) -> Layout:
+        """How a file is read as the one that it was trained on."""
+        return Layout(separator, decimal or ".", self.sequences, self.target_names)
+
     def _table(self, given: Any, targets: tuple[str, ...] = ()) -> Table:
         """The table that a file or a frame is, its rows steps of sequences where the network was trained on some."""
         sequences = self.sequences
         if isinstance(given, str | os.PathLike):
-            return read_table(given, targets, Layout(sequences=sequences))
+            return read_table(given, targets, self.layout())
         table = given if isinstance(given, Table) else from_frame(given, targets)
         return table if sequences is None or table.lengths is not None else table.in_sequences(sequences)
 

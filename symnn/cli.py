@@ -169,12 +169,12 @@ def predict(
     from symnn import checkpoint
     from symnn.files import write_atomically
     from symnn.prediction import as_csv, predictions
-    from symnn.tables import Layout, read_table
+    from symnn.tables import read_table
 
     if out is not None and (out.suffix != ".csv" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .csv in a directory that exists, found '{out}'")
     trained = checkpoint.load(model)
-    names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".", trained.sequences)))
+    names, rows = predictions(trained, read_table(file, (), trained.layout(separator, decimal)))
     if not proba and names[0] == "class":
         names, rows = names[:1], [row[:1] for row in rows]
     text = as_csv(names, rows)
@@ -200,13 +200,13 @@ def evaluate(
 ) -> None:
     """Compare the predictions for a file with its target: by class, or R², errors and what the mean would give."""
     from symnn import checkpoint
-    from symnn.tables import Layout, read_table
+    from symnn.tables import read_table
 
     trained = checkpoint.load(model)
     names = tuple(target or trained.target_names)
     if not names:
         raise DataError(f"{model}: does not say what was predicted, expected --target beside it")
-    table = read_table(file, names, Layout(separator, decimal or ".", trained.sequences))
+    table = read_table(file, names, trained.layout(separator, decimal))
     say(f"{file}: {len(table.rows):,} rows" + ("" if table.lengths is None else f", {len(table.lengths):,} sequences"))
     say(trained.evaluate(table, targets=names))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -16,7 +17,7 @@ from sympy import Symbol
 from codegen import Index, sample_extent
 from codegen.walk import Extent
 from symnn.errors import FieldError
-from symnn.suggest import quote, suggest, unknown
+from symnn.suggest import quote, unknown
 
 FEATURE, CHANNEL, TIME = "feature", "channel", "time"
 SPACES: Mapping[int, tuple[str, ...]] = {1: ("position",), 2: ("row", "column")}
@@ -69,6 +70,8 @@ class Named:
 
 
 MAX_INPUTS = 100
+SLIP = 0.75
+"""How near a name has to be to that of an axis to be taken for it."""
 MAX_NAME = 60
 RESERVED = ("y", "mask", "lengths", "w", "output", "loss", "theta", "gradient")
 """Names that others of a network's graph have."""
@@ -155,7 +158,7 @@ def read_inputs(given: object) -> Inputs | Named:
         raise FieldError(f"expected at most {MAX_INPUTS} inputs, found {len(given):,}")
     found = []
     for name, each in given.items():
-        if suggest(str(name), _LENGTHS):
+        if get_close_matches(str(name)[:MAX_NAME], _LENGTHS, cutoff=SLIP):
             raise FieldError(unknown("axis", str(name), _LENGTHS))
         try:
             found.append((checked_name(name), read_one(each)))

@@ -28,9 +28,9 @@ def read_npz(source: str, data: bytes, targets: tuple[str, ...], layout: Layout)
     arrays = dict(_arrays(source, data))
     del data  # the arrays have memory of their own
     if layout.sequences is None:
-        return consumed(source, arrays, targets)
+        return consumed(source, arrays, targets, layout.texts)
     lengths = steps_of(source, arrays, layout.sequences)
-    return replace(consumed(source, arrays, targets), lengths=lengths, sequences=layout.sequences)
+    return replace(consumed(source, arrays, targets, layout.texts), lengths=lengths, sequences=layout.sequences)
 
 
 def _arrays(source: str, data: bytes) -> list[tuple[str, NDArray[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,15 @@ def from_arrays(source: str, given: Mapping[str, Any], targets: tuple[str, ...] 
     >>> from_arrays("example", {"m": np.zeros((3, 2)), "kind": ["a", "b", "a"]}, ("kind",)).names
     ('m[0]', 'm[1]', 'kind')
     """
-    arrays = {name: as_array(_where(source, name), values) for name, values in given.items()}
-    for name, values in arrays.items():
-        if name not in targets:
-            real(_where(source, name), values[:0])  # refuses text, which a table's columns may hold
-    return consumed(source, arrays, targets)
+    return consumed(source, {name: as_array(_where(source, name), values) for name, values in given.items()}, targets)
 
 
-def consumed(source: str, arrays: dict[str, NDArray[Any]], targets: tuple[str, ...]) -> Table:
+def consumed(
+    source: str, arrays: dict[str, NDArray[Any]], targets: tuple[str, ...], texts: Collection[str] = ()
+) -> Table:
     """The same of arrays that nobody else needs: one after the other is taken out, and makes room for the next.
 
-    Any of one column may hold text.
+    Those in ``texts`` may hold text too, if they are there.
     """
     check_columns(source, tuple(arrays), targets)
     for name, values in arrays.items():
@@ -62,7 +60,7 @@ def consumed(source: str, arrays: dict[str, NDArray[Any]], targets: tuple[str, .
     for name, names in groups.items():
         start, end = end, end + len(names)
         values = arrays.pop(name)
-        is_text = values.dtype.kind == "U" and values.size == rows
+        is_text = name in {*targets, *texts} and values.dtype.kind == "U" and values.size == rows
         numbers[:, start:end] = (
             _text_column(source, name, values, words)
             if is_text
