@@ -12,6 +12,7 @@ from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
+    SparseHessian,
     SparseJacobian,
     count_paths,
     gauss_newton,
@@ -23,6 +24,7 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    sparse_hessian,
     sparse_jacobian,
     vjp,
 )
@@ -46,6 +48,7 @@ from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object
+    from codegen.programs import NonlinearProgram
     from codegen.solvers import FlatFunction, low_level_callable
 
 __all__ = [
@@ -63,11 +66,13 @@ __all__ = [
     "Index",
     "Maximum",
     "Minimum",
+    "NonlinearProgram",
     "PassReport",
     "PathCount",
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
+    "SparseHessian",
     "SparseJacobian",
     "Target",
     "Variable",
@@ -91,6 +96,7 @@ __all__ = [
     "partials",
     "per_sample_gradients",
     "sample_extent",
+    "sparse_hessian",
     "sparse_jacobian",
     "vjp",
     "write_c",
@@ -101,6 +107,7 @@ __all__ = [
 
 _HOMES = {
     "FlatFunction": "codegen.solvers",
+    "NonlinearProgram": "codegen.programs",
     "low_level_callable": "codegen.solvers",
     "write_c": "codegen.export",
     "write_javascript": "codegen.export",

@@ -24,7 +24,7 @@ from numpy.typing import DTypeLike
 from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import called_by, symbols
 from codegen.emit.layout import Layout, layout
-from codegen.errors import EmitError, ReadableCodeWarning
+from codegen.errors import EmitError, ReadableCodeWarning, of_type
 from codegen.ir.graph import Graph, require_graph
 from codegen.passes import PassReport, optimise
 from codegen.passes.straight import heads, is_large
@@ -231,7 +231,7 @@ def compile(
     """
     require_graph(graph, EmitError)
     if pack is not None and not isinstance(pack, Mapping):
-        raise EmitError(f"pack: found a {type(pack).__name__}, expected a mapping of names to lists of names")
+        raise EmitError(f"pack: found {of_type(pack)}, expected a mapping of names to lists of names")
     real = dtype_name(dtype)
     if type(threads) is not int or threads < 1:
         raise EmitError(f"threads: found {threads!r}, expected a whole number of at least 1")
@@ -242,7 +242,7 @@ def compile(
     if tier not in TIERS:
         raise EmitError(f"unknown tier {tier!r}, expected one of {', '.join(TIERS)}")
     if target is not None and not isinstance(target, Target):
-        raise EmitError(f"target: found a {type(target).__name__}, expected a codegen.Target")
+        raise EmitError(f"target: found {of_type(target)}, expected a codegen.Target")
     started = time.perf_counter()
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)

@@ -31,3 +31,13 @@ class ReadableCodeWarning(UserWarning):
 
 class CacheError(CodegenError):
     """The cache of compiled code is set up in a way that cannot be."""
+
+
+def of_type(value: object) -> str:
+    """A value by its type and the article before it, for a message.
+
+    >>> of_type(3), of_type("three")
+    ('an int', 'a str')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"

@@ -48,6 +48,24 @@ def is_symbolic(n: Extent) -> TypeGuard[Symbol]:
     return not isinstance(n, int)
 
 
+def is_sum(n: Extent) -> bool:
+    """Whether an extent is made of others: T − 1."""
+    return not isinstance(n, (int, Symbol))
+
+
+def parts(n: Extent) -> tuple[int, tuple[tuple[Symbol, int], ...]]:
+    """An extent as a number and symbols with their factors, that add up to it.
+
+    >>> T = Symbol("T", integer=True)
+    >>> parts(2 * T - 1), parts(T), parts(3)
+    ((-1, ((T, 2),)), (0, ((T, 1),)), (3, ()))
+    """
+    if isinstance(n, int):
+        return n, ()
+    constant, lengths = n.as_coeff_Add()
+    return int(constant), tuple((symbol, int(factor)) for symbol, factor in lengths.as_coefficients_dict().items())
+
+
 def is_fixed(extents: Iterable[Extent]) -> TypeGuard[Sequence[int]]:
     """Whether a shape has no symbolic axis."""
     return not any(map(is_symbolic, extents))
@@ -67,7 +85,10 @@ def length(n: Extent, known: Mapping[Symbol, int]) -> int:
     """An extent that is a number, or what is known for the symbol that it is, or that is in it."""
     if isinstance(n, int):
         return n
-    return known[n] if isinstance(n, Symbol) else int(n.xreplace(known))
+    if isinstance(n, Symbol):
+        return known[n]
+    constant, lengths = parts(n)
+    return constant + sum(factor * known[symbol] for symbol, factor in lengths)
 
 
 def lengths_in(n: Extent) -> tuple[Symbol, ...]:

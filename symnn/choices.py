@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from pydantic import model_serializer
 from sympy import Expr, Symbol
 
+from codegen.errors import of_type
 from codegen.walk import postorder
 from symnn.activations import ACTIVATIONS
 from symnn.errors import FieldError, SpecError
@@ -157,7 +158,7 @@ def given(kind: Literal["activation", "loss"], value: Any) -> Any:
         by_name = f"; {name!r} is the name of one" if name in TABLES[kind].rows else ""
         raise FieldError(f"{found}, {expected}{by_name}") from error
     if not isinstance(body, Expr):
-        raise FieldError(f"{found}, which gives a {type(body).__name__}, {expected}")
+        raise FieldError(f"{found}, which gives {of_type(body)}, {expected}")
     return value
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from codegen.emit.layout import Slot
+from codegen.errors import of_type
 from codegen.runtime.minibatches import Minibatches
 from codegen.walk import Extent, elements, is_symbolic
 from symnn.arrays import read_array, read_vector
@@ -19,7 +20,7 @@ from symnn.given import constructed, whole_number
 from symnn.masks import draw
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser, averaging
-from symnn.suggest import canonical, quote, unknown
+from symnn.suggest import canonical, quote, suggest, unknown
 
 AVERAGED = 0.1
 """By what part of the difference a running average moves towards that of a batch."""
@@ -70,14 +71,15 @@ class Descent:
         self, model: Model, theta: np.ndarray, optimiser: str | Optimiser, *, seed: int = 0, **numbers: float
     ) -> None:
         if not isinstance(model, Model):
-            raise SymnnError(f"model: found a {type(model).__name__}, expected a Model, as network.compile() gives it")
+            raise SymnnError(f"model: found {of_type(model)}, expected a Model, as network.compile() gives it")
         model.network.require_samples()
         self.model = model
         self.optimiser = _resolved(optimiser)
         settings = (*self.optimiser.settings, *model.network.numbers)
         if set(numbers) != set(settings):
             found, expected = (", ".join(names) or "none" for names in (numbers, settings))
-            raise SymnnError(f"{self.optimiser.name}: found the numbers {found}, expected {expected}")
+            hint = suggest(next((name for name in numbers if name not in settings), ""), settings)
+            raise SymnnError(f"{self.optimiser.name}: found the numbers {found}, expected {expected}{hint}")
         for name, number in numbers.items():
             if isinstance(number, bool) or not isinstance(number, (int, float, np.number)) or not isfinite(number):
                 raise SymnnError(f"{name}: found {quote(number)}, expected a finite number")
@@ -293,7 +295,7 @@ def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:
 
 def _described(value: object) -> str:
     if not isinstance(value, np.ndarray):
-        return f"a {type(value).__name__}"
+        return of_type(value)
     contiguous = "" if value.flags.c_contiguous else ", not C-contiguous"
     return f"an array of {value.dtype} with shape {value.shape}{contiguous}"
 

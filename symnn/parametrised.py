@@ -19,6 +19,7 @@ from codegen import CompiledFunction, Graph, Variable, compile, gradient
 from codegen.cached import cached_property
 from codegen.compiler import TierName
 from codegen.dtypes import Dtype, dtype_name
+from codegen.errors import of_type
 from codegen.passes import prune
 from codegen.schedule import ScheduleName
 from codegen.walk import elements, is_plain_on, is_symbolic, lengths_in, shape, subscripts
@@ -475,7 +476,7 @@ class GivenGraph(Parametrised):
     ) -> GivenGraph:
         """The graph with its inputs in the order in which they are taken; see :meth:`Model.from_graph`."""
         if not isinstance(graph, Graph):
-            raise SymnnError(f"graph: found a {type(graph).__name__}, expected a Graph of codegen")
+            raise SymnnError(f"graph: found {of_type(graph)}, expected a Graph of codegen")
         if not isinstance(parameters, Mapping):
             parameters = dict.fromkeys(names("parameters", parameters, "inputs of the graph"))
         initial = {**parameters}

@@ -21,6 +21,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import CodegenError, from_expressions
 from codegen.cached import cached_property
+from codegen.errors import of_type
 from codegen.walk import postorder, replace
 from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, FormulaFunction, parse_formula
@@ -184,7 +185,7 @@ class Language:
         if isinstance(expression, BooleanAtom):
             raise SpecError(f"{where}: found an equation that is {expression} whatever the unknowns are")
         if not isinstance(expression, Expr) or getattr(expression, "is_Matrix", False):
-            raise SpecError(f"{where}: expected an expression or an equality, found a {type(equation).__name__}")
+            raise SpecError(f"{where}: expected an expression or an equality, found {of_type(equation)}")
         self._check_derivatives(expression, where)
         expression = expression.doit()  # the derivative of a product becomes products of derivatives
         nodes = list(postorder(expression, _is_value))

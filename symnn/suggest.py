@@ -55,10 +55,14 @@ def canonical(kind: str, name: str) -> str:
 def suggest(name: str, known: Iterable[str]) -> str:
     """The nearest known name as the end of a sentence, or nothing where none is near; case does not count.
 
+    Near is what is spelled alike, or else what has all words of the other.
+
     >>> suggest("tahn", ["tan", "tanh", "relu"])
     "; did you mean 'tanh'?"
     >>> suggest("ReLU", ["tanh", "relu"])
     "; did you mean 'relu'?"
+    >>> suggest("weight_decay", ["momentum", "decay"])
+    "; did you mean 'decay'?"
     >>> suggest("banana", ["tanh", "relu"])
     ''
     """
@@ -69,7 +73,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(folded, by_folded, n=3)
     # difflib puts 'tan' before 'tanh' for 'tahn'; swapped letters are the likelier slip
     near.sort(key=lambda candidate: sorted(candidate) != sorted(folded))
+    near += [candidate for candidate in by_folded if _contains(folded, candidate) or _contains(candidate, folded)]
     return f"; did you mean {quote(by_folded[near[0]])}?" if near else ""
+
+
+def _contains(longer: str, shorter: str) -> bool:
+    """Whether a name has all words of another: weight_decay those of decay."""
+    return set(longer.split("_")) >= set(shorter.split("_"))
 
 
 def listing(known: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from codegen import Variable
+from codegen.errors import of_type
 from codegen.runtime.fingerprint import fingerprint
 from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
@@ -233,7 +234,7 @@ def train(
     if isinstance(network, Model):
         network, model = network.network, network if model is None else model
     if not isinstance(network, Parametrised):
-        raise SymnnError(f"network: found a {type(network).__name__}, expected a Network: train(network, data)")
+        raise SymnnError(f"network: found {of_type(network)}, expected a Network: train(network, data)")
     network.require_samples()
     _refuse(others)
     if on_epoch is not None:
@@ -295,7 +296,7 @@ def _data_and_settings(network: Parametrised, data: Any, y: Any, settings: Any, 
             raise SymnnError("train: found a data set, y and settings, expected train(network, data, settings)")
         return data, settings if y is None else y
     if y is None and network.target_variables:
-        found = "none" if data is None else f"a {type(data).__name__}"
+        found = "none" if data is None else of_type(data)
         raise SymnnError(f"data: found {found}, expected a Dataset, or arrays: train(network, x, y)")
     if isinstance(y, TrainingSpec) or (isinstance(y, Mapping) and {*map(str, y)} <= {*TrainingSpec.model_fields}):
         raise SymnnError("y: found settings, expected an array: train(network, x, y, settings)")
@@ -309,7 +310,7 @@ def _settings(network: Parametrised, given: Any) -> TrainingSpec:
         return given
     if isinstance(given, Mapping):
         return read_spec(TrainingSpec, given, "settings")
-    raise SymnnError(f"settings: found a {type(given).__name__}, expected a TrainingSpec or a mapping of its fields")
+    raise SymnnError(f"settings: found {of_type(given)}, expected a TrainingSpec or a mapping of its fields")
 
 
 def _from_arrays(network: Parametrised, x: Any, y: Any, weights: Any) -> Dataset:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from codegen import Variable
 from codegen.dtypes import dtype_name
+from codegen.errors import of_type
 from codegen.numeric import CheckReport, check_gradient
 from symnn.arrays import read_array
 from symnn.descent import checked_parameters
@@ -45,7 +46,7 @@ def check(
     network = network.network if isinstance(network, Model) else network
     if not isinstance(network, Parametrised):
         raise SymnnError(
-            f"network: found a {type(network).__name__}, expected a Network; "
+            f"network: found {of_type(network)}, expected a Network; "
             "codegen.numeric.check_gradient checks the gradient of a graph"
         )
     samples, seed = whole_number("samples", samples, 1, MOST), whole_number("seed", seed)

@@ -49,6 +49,13 @@ FORMULAS: Mapping[str, Tested] = {
         lambda x: sympy.erfc(x) * sympy.exp(x**2), Points(special=(*SMALL, 30.0, 1000.0, -20.0, *NAN))
     ),
     "hazard": Tested(lambda x: sympy.exp(-(x**2)) / sympy.erfc(x), Points(special=(*SMALL, 30.0, 1000.0, -20.0, *NAN))),
+    "log(1 + exp)′": Tested(f.softplus_slope, Points(special=(*SMALL, 40.0, -40.0, *NAN))),
+    "log(1 + exp)″": Tested(f.sigmoid_slope, Points(special=(*SMALL, 40.0, -40.0, *NAN))),
+    "(log cosh)′": Tested(f.log_cosh_slope, Points(special=(*SMALL, 20.0, -20.0, *NAN))),
+    "(log cosh)″": Tested(f.tanh_slope, Points(special=(*SMALL, 20.0, -20.0, *NAN))),
+    "x²·σ′": Tested(lambda x: f.damped_power(Integer(2), x), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
+    "entropy": Tested(f.softplus_intercept, Points(special=(*SMALL, 40.0, -40.0, *NAN))),
+    "softmax": Tested(lambda x: f.softmax_part(x, x, x / 2 + 1), Points(special=(*SMALL, 60.0, -60.0, *NAN))),
     "log(exp − 1)": Tested(lambda x: sympy.log(sympy.exp(x) - 1), Points(POSITIVE, (1e-8, 800.0, 1e6, *NAN))),
     "log(exp − exp)": Tested(
         lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), Points(POSITIVE, (800.0, 1e6, *NAN))

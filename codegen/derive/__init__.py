@@ -13,7 +13,7 @@ from codegen.derive.requests.mixed import mixed_partials
 from codegen.derive.requests.per_sample import per_sample_gradients
 from codegen.derive.requests.products import hvp, jvp, vjp
 from codegen.derive.requests.request import Named, Wrt, asked, prepare, require_scalar
-from codegen.derive.requests.sparse import SparseJacobian, sparse_jacobian
+from codegen.derive.requests.sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import reverse
 from codegen.errors import DerivationError
@@ -97,6 +97,7 @@ __all__ = [
     "Method",
     "Mode",
     "PathCount",
+    "SparseHessian",
     "SparseJacobian",
     "count_paths",
     "gauss_newton",
@@ -108,6 +109,7 @@ __all__ = [
     "mixed_partials",
     "partials",
     "per_sample_gradients",
+    "sparse_hessian",
     "sparse_jacobian",
     "vjp",
 ]

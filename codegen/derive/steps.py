@@ -10,8 +10,8 @@ from codegen.functions import Composite, operation
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.ir.names import Names
-from codegen.passes.stable_forms import stable
-from codegen.walk import is_leaf, rebuild, references, rewrite
+from codegen.passes.stable_forms import is_whole_reciprocal, stable
+from codegen.walk import is_leaf, postorder, rebuild, references, rewrite
 
 
 def in_steps(graph: Graph) -> Graph:
@@ -48,7 +48,16 @@ def _steps(equation: Equation, names: Names) -> list[Equation]:
     parts = Parts(equation, names)
 
     def step(node: Basic) -> Expr | None:
-        return parts.vertex(node, type(node).__name__) if operation(type(node)).step and references(node) else None
+        return parts.vertex(node, type(node).__name__) if _is_step(node) else None
 
     whole = rebuild(body, [rewrite(argument, step) for argument in body.args])
     return parts.equations(whole) if parts.found else [equation]
+
+
+def _is_step(node: Basic) -> bool:
+    """Whether a function becomes a vertex.
+
+    Not one of a quotient: as x → 0 the parts of the derivatives of x·softplus(1/x) cancel, which whole formulas show.
+    """
+    of_quotient = any(map(is_whole_reciprocal, postorder(node)))
+    return operation(type(node)).step and bool(references(node)) and not of_quotient

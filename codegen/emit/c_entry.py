@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from codegen.dtypes import Dtype
 from codegen.emit.layout import Layout, Slot
-from codegen.walk import Extent
+from codegen.walk import Extent, parts
 
 
 def c_source(layout: Layout, extents: tuple[Extent, ...], dtype: Dtype, module: str) -> str:
@@ -64,7 +64,13 @@ def _lines(layout: Layout, extents: tuple[Extent, ...], dtype: Dtype, module: st
 def _argument(number: int, slot: Slot, extents: tuple[Extent, ...], dtype: Dtype) -> str:
     element = "int64" if slot.kind == "integer" else dtype
     if slot.shape:
-        shape = "".join(f"{n if isinstance(n, int) else f'n{extents.index(n)}'}, " for n in slot.shape)
+        shape = "".join(f"{_length(n, extents)}, " for n in slot.shape)
         return f"carray(pointer(words[{number}]), ({shape}), np.{element})"
     # The bits of a number are the beginning of its word.
     return f"carray(pointer(table + {8 * number}), (1,), np.{element})[0]"
+
+
+def _length(n: Extent, extents: tuple[Extent, ...]) -> str:
+    constant, lengths = parts(n)
+    terms = [f"{factor} * n{extents.index(symbol)}" for symbol, factor in lengths]
+    return " + ".join([*terms, str(constant)])

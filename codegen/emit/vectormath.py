@@ -665,11 +665,26 @@ def sigmoid(lanes: Lanes, x: Value) -> Value:
     """
     lift = 2.0 ** LIMITS[lanes.dtype].lift
     lifted = _lifted_exp(lanes, x)
-    e = lanes.mul(lifted, 1 / lift)
-    quotient = lanes.div(e, lanes.add(e, 1.0))
+    quotient = _smaller_sigmoid(lanes, lifted)
     positive = lanes.compare(">=", x, 0.0)
     whole = lanes.select(positive, 1.0, lifted)
     return lanes.mul(lanes.fma(lanes.neg(whole), quotient, whole), lanes.select(positive, 1.0, 1 / lift))
+
+
+@form(f.sigmoid_slope, float64=3.1, float32=3.1)
+def sigmoid_slope(lanes: Lanes, x: Value) -> Value:
+    """σ(x)·σ(−x) = q − q² with q = e/(1 + e), e = exp(−|x|): one instruction beside σ(x), which has the same q.
+
+    Largest error found: 2.22 ULP in float64, 2.96 in float32.
+    """
+    quotient = _smaller_sigmoid(lanes, _lifted_exp(lanes, x))
+    return lanes.fma(lanes.neg(quotient), quotient, quotient)
+
+
+def _smaller_sigmoid(lanes: Lanes, lifted: Value) -> Value:
+    """σ(−|x|) = e/(1 + e), which is at most ½, of 2^lift·e."""
+    e = lanes.mul(lifted, 2.0 ** -LIMITS[lanes.dtype].lift)
+    return lanes.div(e, lanes.add(e, 1.0))
 
 
 @form(f.softplus, float64=2.9, float32=2.9)

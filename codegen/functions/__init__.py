@@ -13,7 +13,14 @@ is nan.
 
 from codegen.functions.admitted import CANONICAL, SUPPORTED, SYMPY_FUNCTIONS, canonical, canonical_node
 from codegen.functions.borrowed import operation, operations
-from codegen.functions.exponentials import log1mexp, log_cosh, log_sum_exp, log_tanh, root_of_1_plus_exp
+from codegen.functions.exponentials import (
+    log1mexp,
+    log_cosh,
+    log_sum_exp,
+    log_tanh,
+    root_of_1_plus_exp,
+    softmax_part,
+)
 from codegen.functions.formulas import (
     acot,
     acoth,
@@ -70,7 +77,22 @@ from codegen.functions.kinks import (
 )
 from codegen.functions.operation import Operation, Price
 from codegen.functions.primitive import Composite, Primitive
-from codegen.functions.smooth import direction_cosine, expm1, hypot, log1p, power, ratio, sigmoid, softplus
+from codegen.functions.smooth import (
+    damped_power,
+    direction_cosine,
+    expm1,
+    hypot,
+    log1p,
+    log_cosh_slope,
+    power,
+    ratio,
+    sigmoid,
+    sigmoid_slope,
+    softplus,
+    softplus_intercept,
+    softplus_slope,
+    tanh_slope,
+)
 
 __all__ = [
     "CANONICAL",
@@ -94,6 +116,7 @@ __all__ = [
     "clip",
     "coth",
     "csch",
+    "damped_power",
     "direction_cosine",
     "elu",
     "equal",
@@ -117,6 +140,7 @@ __all__ = [
     "log1mexp",
     "log1p",
     "log_cosh",
+    "log_cosh_slope",
     "log_erfc",
     "log_erfc_pair",
     "log_normal_cdf",
@@ -138,11 +162,16 @@ __all__ = [
     "sech",
     "select",
     "sigmoid",
+    "sigmoid_slope",
     "sign",
     "silu",
+    "softmax_part",
     "softplus",
+    "softplus_intercept",
+    "softplus_slope",
     "step",
     "stop_gradient",
+    "tanh_slope",
     "xlog1py",
     "xlogy",
 ]

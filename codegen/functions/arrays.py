@@ -102,6 +102,12 @@ def sigmoid(x: Array) -> Any:
     return np.where(x.real >= 0, 1, decay) / (1 + decay)
 
 
+def sigmoid_slope(x: Array) -> Any:
+    """σ(x)·σ(−x)."""
+    decay = _decay(x)
+    return decay / (1 + decay) ** 2
+
+
 def softplus(x: Array) -> Any:
     """max(x, 0) + log1p(exp(−|x|)); the sides meet smoothly only if both terms change at the same x."""
     return np.where(x.real >= 0, x, 0) + log1p(_decay(x))

@@ -14,7 +14,6 @@ from sympy import (
     ff,
     log,
     sqrt,
-    tanh,
 )
 
 from codegen.functions.formulas import bose, csch
@@ -22,7 +21,7 @@ from codegen.functions.kinks import absolute, maximum, select, stop_gradient
 from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.series import horner
-from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
+from codegen.functions.smooth import expm1, log1p, log_cosh_slope, softplus, softplus_slope
 
 
 class log_cosh(Approximation):  # noqa: N801
@@ -41,7 +40,7 @@ class log_cosh(Approximation):  # noqa: N801
         return select(size - LITTLE, size + softplus(-2 * size) - log(2), little)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        return tanh(self.args[0]) * self.args[0].diff(symbol)
+        return log_cosh_slope(self.args[0]) * self.args[0].diff(symbol)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -72,7 +71,7 @@ class root_of_1_plus_exp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
-        return self * sigmoid(x) / 2 * x.diff(symbol)
+        return self * softplus_slope(x) / 2 * x.diff(symbol)
 
 
 class exponential_over(Composite):  # noqa: N801
@@ -105,7 +104,23 @@ class log_sum_exp(Composite):  # noqa: N801
         return shift + log(Add(*[exp(argument - shift) for argument in arguments]))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        return Add(*[exp(argument - self) * argument.diff(symbol) for argument in self.args])
+        return Add(*[softmax_part(argument, *self.args) * argument.diff(symbol) for argument in self.args])
+
+
+class softmax_part(Composite):  # noqa: N801
+    """exp(x)/Σ exp(xᵢ) for an x among them; the first argument is x.
+
+    Its derivative by x is not p·(1 − p), which has no digits where p is 1, but p times the sum of the others.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        return exp(x - log_sum_exp(*arguments))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        return self * Add(*[softmax_part(a, *arguments) * (dx - a.diff(symbol)) for a in arguments if a != x])
 
 
 class log1mexp(Composite):  # noqa: N801

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log
+from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, tanh
 
 from codegen.functions import arrays
-from codegen.functions.kinks import absolute, relu, select
+from codegen.functions.kinks import absolute, clip, relu, select
 from codegen.functions.operation import EVERYWHERE, EXPONENTIAL, INF, NAN, WITH_ZERO, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 
@@ -54,7 +54,7 @@ class softplus(Primitive):  # noqa: N801
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return sigmoid(self.args[0])
+        return softplus_slope(self.args[0])
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -178,3 +178,107 @@ class direction_cosine(Composite):  # noqa: N801
         dx = x.diff(symbol)
         cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
         return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+
+# --- slopes of what grows linearly --------------------------------------------------------------------------------
+
+
+def _sigmoid_slope(x: Expr) -> Expr:
+    decay = exp(-absolute(x))
+    quotient = 1 / (1 + decay)
+    return decay * quotient * quotient
+
+
+class softplus_slope(Composite):  # noqa: N801
+    """σ(x) as the derivative of log(1 + exp(x)): its own is not σ·(1 − σ), which has no digits from 37 on."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return sigmoid(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return sigmoid_slope(self.args[0]) * self.args[0].diff(symbol)
+
+
+class sigmoid_slope(Primitive):  # noqa: N801
+    """σ(x)·σ(−x) with the digits of both, q·(1 − q) of q = σ(−|x|). Its derivative is 1 − 2·σ(x) times itself."""
+
+    nargs = 1
+    row = Operation(arrays.sigmoid_slope, written=_sigmoid_slope)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return self * (1 - 2 * softplus_slope(self.args[0]))
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        decay = mp.exp(-abs(x))
+        return decay / (1 + decay) ** 2
+
+
+class log_cosh_slope(Composite):  # noqa: N801
+    """tanh(x) as the derivative of log cosh(x): its own is not 1 − tanh², which has no digits from 19 on."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return tanh(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return tanh_slope(self.args[0]) * self.args[0].diff(symbol)
+
+
+class tanh_slope(Composite):  # noqa: N801
+    """1/cosh²(x) from tanh(x): 1 − |tanh(x)| is exp(−2·|x|)·(1 + |tanh(x)|). Its derivative is −2·tanh(x) times it."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return exp(-2 * absolute(x)) * (1 + absolute(tanh(x))) ** 2
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -2 * self * log_cosh_slope(x) * x.diff(symbol)
+
+
+class damped_power(Composite):  # noqa: N801
+    """xⁿ·σ(x)·σ(−x) for a whole n ≥ 1, 0 where xⁿ is out of range too.
+
+    Beyond FLAT the slope is 0 in floating point: there the power need not grow any more.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, n: Expr, x: Expr) -> Expr:
+        return clip(x, -FLAT, FLAT) ** n * sigmoid_slope(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        n, x = self.args
+        before = damped_power(n - 1, x) if n > 1 else sigmoid_slope(x)
+        return (n * before + self * (1 - 2 * softplus_slope(x))) * x.diff(symbol)
+
+
+FLAT = Integer(800)
+"""exp(−800) is below 10⁻³²⁴."""
+
+
+class softplus_intercept(Composite):  # noqa: N801
+    """softplus(x) − x·σ(x), where its tangent meets 0, which is as σ(−|x|) far out: the difference has no digits there.
+
+    It is even, with derivative −x·σ(x)·σ(−x): the entropy of a state that is taken with the probability σ(x).
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        size = clip(absolute(x), 0, FLAT)
+        return softplus(-size) + size * sigmoid(-size)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -damped_power(1, x) * x.diff(symbol)

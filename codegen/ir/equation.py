@@ -13,7 +13,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 
 from codegen.cached import Fields, cached_property
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.ir.cells import Cell, cell_of, target_cell
 from codegen.ir.constants import faulty_constant
 from codegen.ir.ranges import defined
@@ -158,7 +158,7 @@ class Equation(Fields):
         if not isinstance(self.target, (Symbol, Indexed)):
             raise GraphError(f"the target {self.target} is neither a scalar nor an indexed variable")
         if not isinstance(self.body, Expr):
-            raise GraphError(f"the body of {self.target} is a {type(self.body).__name__}, expected a scalar expression")
+            raise GraphError(f"the body of {self.target} is {of_type(self.body)}, expected a scalar expression")
 
     @staticmethod
     def vertex(name: str, body: Expr, order: Iterable[Idx]) -> Equation:

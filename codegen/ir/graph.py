@@ -16,7 +16,7 @@ from sympy import Expr, Integer, Symbol
 from sympy import Idx as Index
 
 from codegen.cached import Fields, cached_property
-from codegen.errors import CodegenError, GraphError
+from codegen.errors import CodegenError, GraphError, of_type
 from codegen.ir.cells import Cell, cell_of, overlap
 from codegen.ir.equation import Equation, Kind, Variable, sample_extent
 from codegen.ir.formulas import Formulas
@@ -265,11 +265,11 @@ def require_graph(given: Any, error: type[CodegenError]) -> None:
 
     >>> require_graph(5, GraphError)
     Traceback (most recent call last):
-    codegen.errors.GraphError: graph: found a int, expected a Graph
+    codegen.errors.GraphError: graph: found an int, expected a Graph
     """
     if not isinstance(given, Graph):
         hint = "; write .graph after it" if isinstance(getattr(given, "graph", None), Graph) else ""
-        raise error(f"graph: found a {type(given).__name__}, expected a Graph{hint}")
+        raise error(f"graph: found {of_type(given)}, expected a Graph{hint}")
 
 
 def _key_of(reference: Expr) -> tuple[Expr, ...] | None:

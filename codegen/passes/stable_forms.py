@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import permutations
+from itertools import count, permutations
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
 from sympy.core.basic import Basic
@@ -13,6 +13,7 @@ from codegen.functions import (
     bose,
     coth,
     csch,
+    damped_power,
     erfc_pair,
     erfcx,
     expm1,
@@ -21,6 +22,7 @@ from codegen.functions import (
     log1mexp,
     log1p,
     log_cosh,
+    log_cosh_slope,
     log_erfc_pair,
     log_sigmoid,
     log_sum_exp,
@@ -28,8 +30,13 @@ from codegen.functions import (
     root_of_1_plus_exp,
     sech,
     sigmoid,
+    sigmoid_slope,
+    softmax_part,
     softplus,
+    softplus_intercept,
+    softplus_slope,
     stop_gradient,
+    tanh_slope,
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
 from codegen.functions.powers import is_reciprocal, is_whole
@@ -51,6 +58,8 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     expm1: lambda x: x + log1mexp(x),
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
+    softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
+    softplus_slope: log_sigmoid,
     tanh: log_tanh,
 }
 
@@ -77,6 +86,15 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
 )
 #: What is 0/0 at 0 with a power of its argument: that power, and what the product is.
 REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {expm1: (-1, exprel), bose: (1, x_over_expm1)}
+
+#: f(x) − x·f′(x), the difference of what grows as x does: f′, and what the difference is.
+INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
+    softplus: (softplus_slope, softplus_intercept),
+    log_cosh: (log_cosh_slope, lambda x: softplus_intercept(2 * x) - log(2)),
+}
+
+#: What decays too fast for any power of its argument, c·σ′(k·x): c and k.
+DAMPING: Mapping[type[Expr], tuple[int, int]] = {sigmoid_slope: (1, 1), tanh_slope: (4, 2)}
 
 GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
@@ -283,7 +301,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    return without_decay(node) or _distributed(node) or directed(node) or _removed(node)
+    return without_decay(node) or _distributed(node) or directed(node) or _removed(node) or _damped(node)
 
 
 def _removed(node: Mul) -> Expr | None:
@@ -296,6 +314,21 @@ def _removed(node: Mul) -> Expr | None:
             rest = Mul(*[other for other in node.args if other is not factor])
             if _has_power(rest, argument.as_coeff_Mul()[1] ** sense):
                 product = function(0, argument) * base ** (power - 1) * (rest / argument**sense)
+                return stable(product) or product
+    return None
+
+
+def _damped(node: Mul) -> Expr | None:
+    """c²·σ′(c/x)/x³ = (c/x)²·σ′(c/x)/x, which is 0 where a power is infinite and the slope is 0."""
+    for factor in node.args:
+        if factor.func in DAMPING:
+            multiple, scale = DAMPING[factor.func]
+            number, base = factor.args[0].as_coeff_Mul()
+            rest = Mul(*[other for other in node.args if other is not factor])
+            n = next(n for n in count() if not _has_power(rest, base ** (n + 1)))
+            if n:
+                whole = scale * number
+                product = multiple * damped_power(n, whole * base) * (rest / base**n) / whole**n
                 return stable(product) or product
     return None
 
@@ -364,8 +397,8 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), multiples."""
-    if (tails := complemented(node)) is not None:
-        return tails
+    if (new := complemented(node) or _intercept(node)) is not None:
+        return new
     if len(node.args) != 2:
         return None
     (c, one), (d, other) = (term.as_coeff_Mul() for term in node.args)
@@ -377,6 +410,21 @@ def _sum(node: Add) -> Expr | None:
         return c * erfc_pair(other.base.args[0])
     if one == 1 and isinstance(other, cosh) and d == -c:
         return 2 * d * sinh(other.args[0] / 2) ** 2
+    return None
+
+
+def _intercept(node: Add) -> Expr | None:
+    """c·f(a) − c·a·f′(a) for an f of ``INTERCEPTS``."""
+    for term in node.args:
+        for function in Mul.make_args(term):
+            if function.func in INTERCEPTS:
+                slope, intercept = INTERCEPTS[function.func]
+                (a,) = function.args
+                factor = term / function
+                line = -factor * a * slope(a)
+                if line in node.args:
+                    rest = [other for other in node.args if other not in (term, line)]
+                    return Add(factor * intercept(a), *rest)
     return None
 
 

@@ -11,7 +11,7 @@ from sympy import Derivative, Expr, Indexed, IndexedBase, Integer, MatrixSymbol,
 from sympy.core.function import AppliedUndef
 from sympy.logic.boolalg import Boolean
 
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.ir.equation import Variable
 from codegen.ir.graph import Graph
 from codegen.read.build import BODY_DEPTH, Reader
@@ -116,7 +116,7 @@ def _listed(inputs: Input | Iterable[Input]) -> list[Input]:
     if isinstance(inputs, INPUTS):
         return [inputs]
     if isinstance(inputs, str) or not isinstance(inputs, Iterable):
-        raise GraphError(f"inputs is {inputs!r}, a {type(inputs).__name__}, expected symbols or arrays")
+        raise GraphError(f"inputs is {inputs!r}, {of_type(inputs)}, expected symbols or arrays")
     return list(inputs)
 
 
@@ -158,7 +158,7 @@ def _scalar(scope: Scope, value: object) -> Expr:
         expression = None
     if not isinstance(expression, Expr) or is_matrix(expression):
         hint = "; a choice is Piecewise((a, condition), (b, True))" if isinstance(expression, Boolean) else ""
-        raise GraphError(f"{scope.place} is a {type(value).__name__}, expected a scalar SymPy expression{hint}")
+        raise GraphError(f"{scope.place} is {of_type(value)}, expected a scalar SymPy expression{hint}")
     return expression
 
 

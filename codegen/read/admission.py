@@ -30,7 +30,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean, BooleanAtom, BooleanFunction
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.functions import SUPPORTED
 from codegen.functions.extrema import Maximum, Minimum
 from codegen.functions.special import ORDERS
@@ -136,9 +136,7 @@ def _check(place: str, node: Basic) -> None:
             raise GraphError(f"{place} contains {node}, which is not a finite real number")
     elif isinstance(node, Indexed):
         if not isinstance(node.base, IndexedBase):
-            raise GraphError(
-                f"{place} contains {node}, an element of a {type(node.base).__name__}, expected IndexedBase"
-            )
+            raise GraphError(f"{place} contains {node}, an element of {of_type(node.base)}, expected IndexedBase")
         check_subscripts(place, node)
     elif isinstance(node, Symbol):
         require_real(f"{place} contains the symbol", node)

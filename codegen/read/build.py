@@ -31,7 +31,7 @@ from sympy.core.function import AppliedUndef
 from sympy.functions.elementary.miscellaneous import MinMaxBase
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.functions import canonical, canonical_node
 from codegen.functions.extrema import Maximum, Minimum
 from codegen.ir.affine import affine, data_of
@@ -397,7 +397,7 @@ class Reader:
         """The largest value of a body, or of its negative; over indices that it does not have it is the body."""
         inner, new = scope.bind(node.limits)
         if any(extent(index) == 0 for index in new):
-            raise GraphError(f"{scope.place} contains a {type(node).__name__} of no values")
+            raise GraphError(f"{scope.place} contains {of_type(node)} of no values")
         body = canonical(self.guarded(sign * self.body(node.function, inner), inner, -oo))
         reduced = tuple(index for index in new if index in indices(body))
         return self.vertex(body, reduced, Reduction.MAX) if reduced else body

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import sympy
 from sympy import Expr, Symbol
 
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.functions import Composite
 from codegen.read.admission import check
 from codegen.walk import references
@@ -77,14 +77,14 @@ def _derivatives(name: str, derivative: Formula | Sequence[Formula] | None) -> t
     for found in given:
         if not callable(found):
             expected = "expected a function of the same arguments, or one for each argument"
-            raise GraphError(f"a derivative of the function {name!r} is a {type(found).__name__}, {expected}")
+            raise GraphError(f"a derivative of the function {name!r} is {of_type(found)}, {expected}")
     return given
 
 
 def _arguments(name: str, formula: Formula) -> tuple[Symbol, ...]:
     """A real symbol for each argument of the formula."""
     if not callable(formula):
-        raise GraphError(f"the formula of the function {name!r} is a {type(formula).__name__}, expected a function")
+        raise GraphError(f"the formula of the function {name!r} is {of_type(formula)}, expected a function")
     if isinstance(formula, sympy.Lambda):
         names = [str(variable) for variable in formula.variables]
     else:
@@ -107,7 +107,7 @@ def _check(place: str, formula: Formula, arguments: Sequence[Symbol]) -> None:
     except sympy.SympifyError:
         expression = None
     if not isinstance(expression, Expr):
-        raise GraphError(f"{place} gives a {type(value).__name__}, expected a scalar SymPy expression")
+        raise GraphError(f"{place} gives {of_type(value)}, expected a scalar SymPy expression")
     check(place, expression)
     for reference in references(expression):
         if reference not in arguments:

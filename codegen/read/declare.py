@@ -11,7 +11,7 @@ from sympy.core.basic import Basic
 from sympy.matrices.matrixbase import MatrixBase
 
 from codegen.cached import cached_property
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.ir.equation import Kind, Variable
 from codegen.ir.ranges import Known, is_natural, missing, on_axis, simplified
 from codegen.read.admission import REDUCTIONS, check_subscripts, require_real
@@ -28,7 +28,7 @@ GivenKey: TypeAlias = "Key | Symbol | IndexedBase | MatrixSymbol"
 def by_name(outputs: Mapping[GivenKey, object]) -> dict[Key, object]:
     """The outputs with names in the place of symbols. Raises :class:`GraphError` for what is neither, or is twice."""
     if not isinstance(outputs, Mapping):
-        raise GraphError(f"outputs is a {type(outputs).__name__}, expected a mapping of names to expressions")
+        raise GraphError(f"outputs is {of_type(outputs)}, expected a mapping of names to expressions")
     found: dict[Key, object] = {}
     for given, value in outputs.items():
         key = str(given.name) if isinstance(given, (Symbol, IndexedBase, MatrixSymbol)) else given
@@ -61,7 +61,7 @@ def input_variable(given: object, bodies: Mapping[Key, object]) -> Variable:
         shape = tuple(map(axis_length, given.shape)) if given.shape else observed_shape(label, bodies)
         return Variable(label, shape, _kind(given))
     expected = "expected a sympy.Symbol, an IndexedBase or its element at indices, a MatrixSymbol, or q(t)"
-    raise GraphError(f"the input {given!r} is a {type(given).__name__}, {expected}")
+    raise GraphError(f"the input {given!r} is {of_type(given)}, {expected}")
 
 
 def _kind(base: IndexedBase) -> Kind:

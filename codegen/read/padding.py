@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import And, Expr, Indexed, Piecewise, sympify
 
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.walk import subscripts
 
 
@@ -19,7 +19,7 @@ def padded(element: Indexed, value: Expr | float = 0) -> Expr:
     Piecewise((x[i - 1], i >= 1), (0, True))
     """
     if not isinstance(element, Indexed) or element.base.shape is None:
-        found = f"found {element!r}, a {type(element).__name__}"
+        found = f"found {element!r}, {of_type(element)}"
         raise GraphError(f"padded: {found}, expected an element of an array with a shape, IndexedBase('x', shape=…)")
     ends = [(subscript >= 0, subscript <= n - 1) for subscript, n in zip(subscripts(element), element.base.shape)]
     return Piecewise((element, And(*(condition for pair in ends for condition in pair))), (sympify(value), True))

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from inspect import Parameter, Signature
 from keyword import iskeyword
 from numbers import Integral, Real
@@ -20,7 +21,7 @@ from unicodedata import normalize
 import numpy as np
 
 from codegen.emit.layout import Layout, Slot
-from codegen.errors import PrecisionWarning
+from codegen.errors import PrecisionWarning, of_type
 from codegen.masks import is_masked
 from codegen.walk import fresh_name
 
@@ -52,7 +53,7 @@ def describe(value: Any) -> str:
         return "a masked array"
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}{'' if value.flags.writeable else ', read-only'}"
-    return f"a {type(value).__name__}"
+    return of_type(value)
 
 
 # --- names and order ----------------------------------------------------------------------------------------------
@@ -113,24 +114,57 @@ class Converter:
         return list(map(self._converted, self._layout.arguments, arguments))
 
     def _converted(self, slot: Slot, value: Any) -> Any:
+        name = slot.name
         if not slot.shape:
-            return _whole_number(slot.name, value) if slot.kind == "integer" else _real_number(slot.name, value)
+            return _whole_number(name, value) if slot.kind == "integer" else self._real_number(name, value)
         if slot.kind == "integer":
-            return _whole_numbers(slot.name, _read(slot.name, value, INTEGER))
-        given = _read(slot.name, value, self._real)
-        found = _numbers(slot.name, given) if given.dtype == object else given
-        # Numbers of Python have no dtype that they could lose.
-        if not isinstance(value, (list, tuple)) and not _is_exact(given, self._real):
-            self._say(slot.name, given.dtype)
-        return _in_range(slot.name, found, self._real)
+            return _whole_numbers(name, _read(name, value, INTEGER))
+        given = _read(name, value, self._real)
+        found = _in_range(name, _numbers(name, given) if given.dtype == object else given, self._real)
+        # Numbers of Python have no dtype that they could lose, but whole ones have digits.
+        if isinstance(value, (list, tuple)):
+            if (rounded := _rounded(value, given, self._real)) is not None:
+                self._say(name, str(rounded), f"write np.asarray({name}, dtype=float) if that is meant")
+        elif not _is_exact(given, self._real):
+            self._say(name, str(given.dtype), f"convert it once, {name}.astype({self._real})")
+        return found
 
-    def _say(self, name: str, found: np.dtype[Any]) -> None:
+    def _real_number(self, name: str, value: Any) -> float:
+        """A number as a double."""
+        given = _scalar(name, value, "a number")
+        try:
+            found = float(given)
+        except OverflowError as error:
+            raise TypeError(f"{name!r} must be a number (float64), found {describe(value)}: {error}") from error
+        if is_rounded(given, self._real):
+            self._say(name, str(given), f"write float({name}) if that is meant")
+        return found
+
+    def _say(self, name: str, found: str, instead: str) -> None:
         if name not in self._said:
             self._said.add(name)
-            message = f"{name!r} is rounded from {found} to {self._real}; convert it once, {name}.astype({self._real})"
+            message = f"{name!r} is rounded from {found} to {self._real}; {instead}"
             if self._real != np.float64:
                 message += ", or compile with dtype='float64'"
             warnings.warn(message, PrecisionWarning, stacklevel=_users_level())
+
+
+def is_rounded(value: Any, wanted: np.dtype[Any]) -> bool:
+    """Whether a whole number has more digits than a dtype, or is beyond its range."""
+    if not isinstance(value, Integral):
+        return False
+    try:
+        with np.errstate(over="ignore"):
+            return float(wanted.type(value)) != int(value)
+    except OverflowError:
+        return True
+
+
+def _rounded(value: Sequence[Any], read: np.ndarray, wanted: np.dtype[Any]) -> Integral | None:
+    """The first whole number in lists that a dtype does not hold; they are searched if there is a large one at all."""
+    if read.dtype != object and (not read.size or np.abs(read).max() < _largest_whole(wanted)):
+        return None
+    return next((item for item in np.asarray(value, object).flat if is_rounded(item, wanted)), None)
 
 
 def _users_level() -> int:
@@ -188,9 +222,16 @@ def _is_exact(found: np.ndarray, wanted: np.dtype[Any]) -> bool:
     if found.dtype == object:
         return all(value != value or float(wanted.type(value)) == value for value in found.flat)
     if found.dtype.kind in "iu" and found.size:
-        limit = 2 ** (np.finfo(wanted).nmant + 1)
+        limit = _largest_whole(wanted)
         return bool(-limit <= int(found.min()) and int(found.max()) <= limit)
     return np.can_cast(found.dtype, wanted, "safe")
+
+
+@cache
+def _largest_whole(dtype: np.dtype[Any]) -> int:
+    """Up to it a dtype of real numbers holds every whole number."""
+    digits = int(np.finfo(dtype).nmant) + 1
+    return int(2**digits)
 
 
 def _in_range(name: str, found: np.ndarray, wanted: np.dtype[Any]) -> np.ndarray:
@@ -215,14 +256,6 @@ def _whole_numbers(name: str, found: np.ndarray) -> np.ndarray:
             at = ", ".join(map(str, place))
             raise ValueError(f"{name!r} must hold whole numbers of 64 bits, found {found[place]} at [{at}]")
     return np.require(found, INTEGER, ("C", "A"))
-
-
-def _real_number(name: str, value: Any) -> float:
-    """A number as a double."""
-    try:
-        return float(_scalar(name, value, "a number"))
-    except OverflowError as error:
-        raise TypeError(f"{name!r} must be a number (float64), found {describe(value)}: {error}") from error
 
 
 def _whole_number(name: str, value: Any) -> int:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from codegen.dtypes import Dtype
+from codegen.dtypes import DTYPES, Dtype
 from codegen.emit.externals import require
 from codegen.emit.layout import Layout
 from codegen.ir.graph import Graph
 from codegen.passes import PassReport
+from codegen.runtime.arguments import is_rounded
 from codegen.runtime.cache import Entry, key, load
 from codegen.runtime.forks import compiled_property
 from codegen.runtime.machine import MachineCode, load_object
@@ -171,12 +172,19 @@ class NumbaCode:
         self._prepared, self._cache, self._module = prepared, cache, key(source)
         self._functions, self._fill = loaded.functions, loaded.functions.fill
         slots = [*layout.arguments, *layout.arrays]
+        self._real = np.dtype(DTYPES[prepared.dtype])
         self._integers = [n for n, slot in enumerate(slots) if slot.kind == "integer" and not slot.shape]
+        self._reals = [n for n, slot in enumerate(layout.arguments) if slot.kind != "integer" and not slot.shape]
         self._arrays = [n for n, slot in enumerate(slots) if slot.shape]
 
     def call(self, *everything: Any) -> Any:
         # Numba would turn 1.9 into the integer 1.
         if not all(isinstance(everything[n], (int, np.integer)) for n in self._integers if n < len(everything)):
+            return False
+        # What is beyond its range is refused where it is converted.
+        if any(
+            type(v := everything[n]) is int and is_rounded(v, self._real) for n in self._reals if n < len(everything)
+        ):
             return False
         # It would ignore the mask of a masked array.
         if not all(type(everything[n]) is np.ndarray for n in self._arrays if n < len(everything)):

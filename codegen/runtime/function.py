@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+from sympy import Symbol
 
 from codegen.dtypes import DTYPES
 from codegen.emit.layout import Layout, Slot
 from codegen.markup import folded, heading, preformatted
 from codegen.passes import PassReport
-from codegen.runtime.arguments import NUMBERS, Converter, describe, ordered, signature
+from codegen.runtime.arguments import NUMBERS, Converter, describe, is_rounded, ordered, signature
 from codegen.runtime.code import CFunction, Code, Prepared
 from codegen.runtime.jitted import without_masks
-from codegen.walk import is_fixed, is_symbolic
+from codegen.walk import is_fixed, is_sum, length, lengths_in, parts
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ class CompiledFunction:
             n: (number, axis)
             for number, slot in enumerate(layout.arguments)
             for axis, n in enumerate(slot.shape)
-            if is_symbolic(n)
+            if isinstance(n, Symbol)
         }
+        self._sums = {n: parts(n) for slot in layout.arrays for n in slot.shape if is_sum(n)}
         if threads == 1:
             # Python looks up what a call means in the type: one of its own saves half of 0.6 µs a call.
             plain, any_ = partial(CompiledFunction._by_position, self), partial(CompiledFunction.__call__, self)
@@ -218,9 +220,11 @@ class CompiledFunction:
         if not self._symbolic:
             return tuple([np.empty(shape, dtype) for shape, dtype in self._fixed])
         try:
-            extents = {n: arguments[number].shape[axis] for n, (number, axis) in self._where.items()}
+            extents: dict[Any, int] = {n: arguments[number].shape[axis] for n, (number, axis) in self._where.items()}
+            for n, (constant, lengths) in self._sums.items():
+                extents[n] = constant + sum([factor * extents[symbol] for symbol, factor in lengths])
             return tuple([np.empty([extents.get(n, n) for n in shape], dtype) for shape, dtype in self._fixed])
-        except (AttributeError, IndexError, TypeError):
+        except (AttributeError, IndexError, TypeError, ValueError):  # the last where a length is below 0
             return None
 
     def _known_results(self, arguments: Sequence[Any], out: Any) -> tuple[np.ndarray, ...]:
@@ -273,6 +277,22 @@ class CompiledFunction:
         extents: dict[Any, tuple[int, str]] = {}
         for slot, value in zip(slots, arguments):
             self._check_array(slot, value, extents)
+        self._check_sums(zip(slots, arguments), extents)
+
+    def _check_sums(self, given: Iterable[tuple[Slot, Any]], extents: Mapping[Any, tuple[int, str]]) -> None:
+        """Axes whose lengths follow from others have them, and none is below 0."""
+        known = {n: found for n, (found, _) in extents.items()}
+        for slot in self.layout.arrays:
+            for n in filter(is_sum, slot.shape):
+                if length(n, known) < 0:
+                    lengths = ", ".join(f"{symbol} = {known[symbol]}" for symbol in lengths_in(n))
+                    raise ValueError(f"{slot.name!r} has shape {_shape(slot)}, which is none for {lengths}")
+        for slot, value in given:
+            for found, n in zip(np.shape(value), slot.shape):
+                if is_sum(n) and found != (expected := length(n, known)):
+                    raise ValueError(
+                        f"{slot.name!r} must have shape {_shape(slot)} with {n} = {expected}, found {value.shape}"
+                    )
 
     def _check_out(self, arguments: Sequence[Any], arrays: Sequence[Any]) -> None:
         slots = self.layout.arrays
@@ -289,8 +309,10 @@ class CompiledFunction:
             if any(np.may_share_memory(array, other) for other in arrays[:n]):
                 raise ValueError(f"out for {slots[n].name!r} shares memory with another out array")
         extents: dict[Any, tuple[int, str]] = {}
-        for slot, value in [*zip(self.layout.arguments, arguments), *zip(slots, arrays)]:
+        everything = [*zip(self.layout.arguments, arguments), *zip(slots, arrays)]
+        for slot, value in everything:
             self._check_array(slot, value, extents)
+        self._check_sums(everything, extents)
 
     def _check_array(self, slot: Slot, value: Any, extents: dict[Any, tuple[int, str]]) -> None:
         wanted = np.dtype(np.int64 if slot.kind == "integer" else DTYPES[self.report.dtype])
@@ -298,6 +320,9 @@ class CompiledFunction:
             number = value[()] if isinstance(value, np.ndarray) and not value.shape else value
             if not isinstance(number, (int, np.integer) if slot.kind == "integer" else NUMBERS):
                 raise TypeError(f"{slot.name!r} must be a number ({wanted}), found {describe(value)}")
+            if slot.kind != "integer" and is_rounded(number, wanted):
+                digits = f"found {describe(number)} with more digits than it has; write float({slot.name})"
+                raise ValueError(f"{slot.name!r} must be a number ({wanted}), {digits}")
             below = slot.variables[0].below
             if slot.kind == "integer" and not (-(2**63) <= value < 2**63 if below is None else 0 <= value < below):
                 allowed = "an integer of 64 bits" if below is None else f"an integer from 0 to {below - 1}"
@@ -316,6 +341,8 @@ class CompiledFunction:
             worst = value.min() if value.min() < 0 else value.max()
             raise ValueError(f"{slot.name!r} must hold integers from 0 to {limit - 1}, found {worst}")
         for found, expected in zip(value.shape, slot.shape):
+            if is_sum(expected):
+                continue
             if isinstance(expected, int):
                 if found != expected:
                     raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")

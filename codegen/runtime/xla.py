@@ -14,12 +14,11 @@ from numba.core import cgutils
 from codegen.dtypes import dtype_name
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
-from codegen.emit.vector.values import BYTE, INT
+from codegen.emit.vector.values import BYTE, INT, length
 from codegen.runtime.entry import aligned_memory, called, freed, put, workspace_address
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import compile_module, load_object
-from codegen.walk import is_symbolic
 
 SYMBOL = "symnn_xla_handler"
 VERSION = 0, 3
@@ -160,9 +159,9 @@ class _Writer:
         """Those of one array of the slot."""
         builder, slots = self.builder, len(self.layout.arguments) + len(self.layout.arrays)
         size = INT(8 if slot.kind == "integer" or self.real == ir.DoubleType() else 4)
+        extents = {n: self._word(table, slots + number) for number, n in enumerate(self.extents)}
         for n in slot.shape:
-            factor = self._word(table, slots + self.extents.index(n)) if is_symbolic(n) else INT(int(n))
-            size = builder.mul(size, factor)
+            size = builder.mul(size, length(builder, n, extents))
         return size
 
     def _copy_number(self, slot: Slot, buffer: ir.Value, index: ir.Value, table: ir.Value, number: int) -> None:

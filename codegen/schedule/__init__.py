@@ -18,12 +18,24 @@ from codegen.passes.lookup import without_lookups
 from codegen.passes.prune import prune
 from codegen.passes.simplify import simplify
 from codegen.schedule.contraction import isolate
-from codegen.schedule.cost import SMALLEST_CHUNK, estimate, samples_a_chunk
+from codegen.schedule.cost import SMALLEST_CHUNK, chunk_of, estimate
 from codegen.schedule.lanes import in_lanes, in_turn, is_mixed
 from codegen.schedule.loops import nest
-from codegen.schedule.program import Fill, Kernel, Place, Program, Samples, Statement, Store
+from codegen.schedule.program import (
+    UNKNOWN_EXTENT,
+    Chunk,
+    Fill,
+    Kernel,
+    KernelKind,
+    Place,
+    Program,
+    Samples,
+    Statement,
+    Store,
+    walk,
+)
 from codegen.schedule.recompute import recompute, stages
-from codegen.schedule.samples import phases
+from codegen.schedule.samples import phases, samples_of
 from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
@@ -31,7 +43,7 @@ from codegen.schedule.target import PORTABLE, TILE, Target
 from codegen.schedule.tiled import tile_graph
 from codegen.schedule.turned import turned
 from codegen.schedule.units import Unit, is_scan, units
-from codegen.walk import elements, size
+from codegen.walk import Extent, elements, is_sample, size, subscripts
 
 ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
@@ -39,8 +51,6 @@ UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
 FEW = 3
 """Up to so many samples run one after the other with features in lanes."""
-NOMINAL_SAMPLES = 64
-"""The number of samples for which ``auto`` decides."""
 
 
 def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABLE, dtype: Dtype = "float64") -> Program:
@@ -49,7 +59,7 @@ def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABL
     Raises :class:`EmitError` for a schedule that the target does not have or that does not suit the graph.
     """
     if name == "auto":
-        found = min(_suitable(graph, target, dtype), key=lambda program: estimate(program, NOMINAL_SAMPLES))
+        found = min(_suitable(graph, target, dtype), key=lambda program: estimate(program, UNKNOWN_EXTENT))
     elif name not in target.ways:
         raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(target.ways)}")
     elif (made := SCHEDULES[name](graph, target, dtype)) is None:
@@ -64,8 +74,21 @@ def _suitable(graph: Graph, target: Target, dtype: Dtype) -> Iterator[Program]:
     for name in target.ways:
         if name != "unrolled" or _is_short(without_lookups(graph)):
             made = SCHEDULES[name](graph, target, dtype)
-            if made is not None:
+            if made is not None and (name != "tiled" or _has_rows(made)):
                 yield _decided(made, target, dtype)
+
+
+def _has_rows(program: Program) -> bool:
+    """Whether what is turned round for the products in tiles is read for several rows of theirs.
+
+    For the product of a matrix and a vector loops take a quarter to a half of the time. Rows of a length that each call
+    decides do not stay in cache; no kernel is known for them.
+    """
+    kernels = [statement for statement, _ in walk(program.statements) if isinstance(statement, Kernel)]
+    products = [kernel for kernel in kernels if kernel.kind is not KernelKind.TRANSPOSE]
+    if products:
+        return any(kernel.rows or kernel.outer for kernel in products)
+    return not any(all(map(is_sample, subscripts(kernel.equation.target)[-2:])) for kernel in kernels)
 
 
 def _decided(program: Program, target: Target, dtype: Dtype) -> Program:
@@ -73,7 +96,7 @@ def _decided(program: Program, target: Target, dtype: Dtype) -> Program:
     several = 2 if program.samples is not None and program.schedule != "unrolled" else 1
     program = in_lanes(replace(program, target=target, dtype=dtype), several * target.lanes(dtype))
     over = program.samples
-    return program if over is None else _with_samples(program, replace(over, chunk=samples_a_chunk(program)))
+    return program if over is None else _with_samples(program, replace(over, chunk=chunk_of(program)))
 
 
 def _for_few_samples(graph: Graph, program: Program) -> Program | None:
@@ -81,8 +104,10 @@ def _for_few_samples(graph: Graph, program: Program) -> Program | None:
     if program.schedule == "unrolled" or not program.samples_in_lanes:
         return None
     found = in_lanes(replace(_loops(graph), target=program.target, dtype=program.dtype), program.native, False)
-    over = found.samples
-    return None if over is None or is_mixed(found) else _with_samples(found, replace(over, most=FEW))
+    over, own = found.samples, program.samples
+    if over is None or own is None or over.index.upper != own.index.upper or is_mixed(found):
+        return None
+    return _with_samples(found, replace(over, most=FEW))
 
 
 # --- the schedules ----------------------------------------------------------------------------------------------------
@@ -90,7 +115,8 @@ def _for_few_samples(graph: Graph, program: Program) -> Program | None:
 
 def unrolled(graph: Graph, target: Target, dtype: Dtype) -> Program:
     """One straight line of scalar code, inside a single loop over the samples if there are any."""
-    return _in_phases(written_out(graph), "unrolled", None, {})
+    graph = written_out(graph)
+    return _in_phases(graph, "unrolled", samples_of(graph))
 
 
 def loops(graph: Graph, target: Target, dtype: Dtype) -> Program:
@@ -103,18 +129,19 @@ def tiled(graph: Graph, target: Target, dtype: Dtype) -> Program | None:
 
     None for a graph without samples, or whose samples depend on each other.
     """
-    found = tile_graph(_hoisted(graph))
+    samples = samples_of(_hoisted(graph))
+    found = None if samples is None else tile_graph(_hoisted(graph), samples)
     if found is None:
         return None
     merged, kernels = merge_sums(*found), found[1]
-    inside = phases(merged)
+    inside = phases(merged, samples)
     assert inside is not None
     again, earliest = recompute(merged, inside.inside, kernels)
-    program = _in_phases(again, "tiled", TILE, kernels, earliest)
+    program = _in_phases(again, "tiled", samples, TILE, kernels, earliest)
     over = program.samples
     assert over is not None
     places = {storage.number for storage in program.storage.values() if storage.place is Place.TILE}
-    numbers = sum(elements(program.work[n]) for n in places)
+    numbers = sum(elements(program.work[n], UNKNOWN_EXTENT) for n in places)
     sums = sum(size(kernel.equation.free) for kernel in kernels.values() if kernel.kind.adds)
     tile = target.tile(numbers * ITEM[dtype] // TILE, sums * ITEM[dtype])
     if tile == TILE:
@@ -160,11 +187,17 @@ def _hoisted(graph: Graph) -> Graph:
 
 @once
 def _loops(graph: Graph) -> Program:
-    return _in_phases(merge_sums(turned(_hoisted(graph))), "loops", None, {})
+    graph = merge_sums(turned(_hoisted(graph)))
+    return _in_phases(graph, "loops", samples_of(graph))
 
 
 def _is_short(graph: Graph) -> bool:
-    """Whether there are few equations of single elements, and no row of a table is read, of which all would be."""
+    """Whether there are few equations of single elements, and no row of a table is read, of which all would be.
+
+    Where all loops are over several lengths that each call decides, there is nothing to write out.
+    """
+    if len(graph.extents) > 1 and all(is_sample(i) for equation in graph.equations for i in equation.domain):
+        return False
     tables = any(looks_up(equation, graph.integers) for equation in graph.equations)
     return not tables and scalar_equations(graph.equations) <= UNROLLED_STATEMENTS
 
@@ -182,12 +215,13 @@ def _with_samples(program: Program, samples: Samples) -> Program:
 def _in_phases(
     graph: Graph,
     name: str,
-    tile: int | None,
-    kernels: Mapping[Cell, Kernel],
+    samples: Extent | None,
+    tile: int | None = None,
+    kernels: Mapping[Cell, Kernel] = MappingProxyType({}),
     earliest: Mapping[Cell, int] = MappingProxyType({}),
 ) -> Program:
     """What needs no samples, the pass over the samples, what follows; one nest of all where that cannot be told."""
-    found = phases(graph)
+    found = None if samples is None else phases(graph, samples)
     if found is None:
         return _program(graph, name, nest(graph, graph.equations))
     fills: list[Fill] = []
@@ -216,7 +250,7 @@ def _in_phases(
             fills += [Fill(e, e.target, e.free) for e in sums]
             body += scan_steps(graph, scan, kernels, found.index)
     before, after = nest(graph, found.before), nest(graph, found.after)
-    over = Samples(found.index, tile, SMALLEST_CHUNK, tuple(fills), tuple(body), tuple(stores))
+    over = Samples(found.index, tile, Chunk(SMALLEST_CHUNK), tuple(fills), tuple(body), tuple(stores))
     return _program(graph, name, [*before, over, *after])
 
 

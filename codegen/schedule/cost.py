@@ -7,7 +7,8 @@ They belong to one machine; what is decided by them are ratios, which differ les
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil, log2, prod
 
 from sympy import Expr, Idx, Integer, oo
@@ -15,7 +16,9 @@ from sympy import Expr, Idx, Integer, oo
 from codegen.dtypes import ITEM
 from codegen.schedule.lanes import copied_columns, is_gathered, lane_of, said_by_data, steps_of, work
 from codegen.schedule.program import (
+    UNKNOWN_EXTENT,
     Accumulate,
+    Chunk,
     Contract,
     Kernel,
     KernelKind,
@@ -23,13 +26,14 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Samples,
     Scan,
     Serial,
     Set,
     Vector,
     walk,
 )
-from codegen.walk import elements, shape, size, subscripts
+from codegen.walk import Extent, elements, extent, is_symbolic, lengths_in, shape, size, subscripts
 
 REGISTER = 64
 """Bytes of the vectors that prices are for: one of half the size takes half the time, as the same units work at it."""
@@ -58,6 +62,29 @@ OF_VECTORS = frozenset({"kernel_product", "transposed", "lane_operation", "lane_
 """The prices that are of a vector."""
 
 
+@dataclass(frozen=True)
+class _Lengths:
+    """How many values indices have: so many of the extent that a program is cut at, of others the usual number."""
+
+    samples: int
+    cut: Extent | None
+
+    def number(self, index: Idx) -> int:
+        """The values of one index."""
+        return size([index], self.samples if self._is_cut(extent(index)) else UNKNOWN_EXTENT)
+
+    def combinations(self, indices: Iterable[Idx]) -> int:
+        """The values of several."""
+        return prod(map(self.number, indices))
+
+    def passes(self, loop: Loop) -> int:
+        """How often a loop runs."""
+        return loop.passes(self.samples if self._is_cut(extent(loop.index)) else UNKNOWN_EXTENT)
+
+    def _is_cut(self, n: Extent) -> bool:
+        return self.cut is None or set(lengths_in(self.cut)) <= set(lengths_in(n))
+
+
 def estimate(program: Program, samples: int) -> float:
     """Nanoseconds for one call with so many samples."""
     return sum(PRICES[kind] * number for kind, number in counts(program, samples).items())
@@ -72,6 +99,7 @@ def counts(program: Program, samples: int) -> dict[str, float]:
 def _counts(program: Program, samples: int) -> dict[str, float]:
     native, width = program.native, program.width
     over = program.samples
+    lengths = _Lengths(samples, None if over is None else extent(over.index))
     tiles = ceil(samples / over.tile) if over is not None and over.tile else 1
     found: dict[str, float] = defaultdict(float, call=1.0)
 
@@ -83,9 +111,9 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 case One():
                     return 1
                 case Vector():
-                    return ceil(loop.passes(samples) / width) * (width // native)
+                    return ceil(lengths.passes(loop) / width) * (width // native)
                 case Serial() | Scan():
-                    return loop.passes(samples)
+                    return lengths.passes(loop)
 
         return prod(map(passes, around))
 
@@ -95,16 +123,16 @@ def _counts(program: Program, samples: int) -> dict[str, float]:
                 number = times(around)
                 found["kernel"] += tiles * number
                 kind = "transposed" if statement.kind is KernelKind.TRANSPOSE else "kernel_product"
-                found[kind] += _vectors(statement, samples, tiles, native) * number
+                found[kind] += _vectors(statement, lengths, tiles, native) * number
             case Contract():
                 found["blas"] += 1
                 *rows, last = statement.equation.free
-                number = size([*rows, *statement.equation.reduced], samples) * ceil(size([last], samples) / native)
-                found["blas_product"] += number
+                each = lengths.combinations([*rows, *statement.equation.reduced])
+                found["blas_product"] += each * ceil(lengths.number(last) / native)
             case Loop(mode=Vector()) if around and not statement.is_known:
                 found["lane_loop"] += times(around)
             case Loop(mode=Vector(copied=copied)):
-                found["gathered"] += copied_columns(program, copied) * size([statement.index], samples)
+                found["gathered"] += copied_columns(program, copied) * lengths.number(statement.index)
             case Set() | Accumulate():
                 lane = lane_of(around)
                 number, kind = times(around), "scalar" if lane is None else "lane"
@@ -127,14 +155,16 @@ ACROSS = 22
 """Shuffles and additions for the sums of the lanes of a register full of accumulators."""
 
 
-def _vectors(kernel: Kernel, samples: int, tiles: int, native: int) -> float:
+def _vectors(kernel: Kernel, lengths: _Lengths, tiles: int, native: int) -> float:
     """The vectors that a kernel computes with; what lies across lanes is rounded up to whole ones."""
+    samples = lengths.samples
     if kernel.kind is KernelKind.TRANSPOSE:
-        return size(kernel.equation.domain) * ceil(samples / native)
+        features = (i for i in subscripts(kernel.equation.target)[-2:] if extent(i) != lengths.cut)
+        return lengths.combinations(features) * ceil(samples / native)
     rows, columns = size(kernel.rows), size(kernel.columns)
     if kernel.kind is KernelKind.OVER_SAMPLES:
         return rows * ceil(columns / native) * samples
-    each = prod(loop.passes(samples) for loop in kernel.sums)
+    each = prod(map(lengths.passes, kernel.sums))
     if kernel.kind is KernelKind.OVER_LANES:
         return rows * each * ceil(samples / native)
     products = len(kernel.operands) // 2
@@ -163,11 +193,29 @@ COMBINED = 0.25
 """Nanoseconds to add one number of the sums of a chunk, which no longer lie in cache if they are many."""
 
 
-def samples_a_chunk(program: Program) -> int:
-    """Samples a chunk, a power of two: worth a thread, their sums cheap to add to those of others, and whole tiles."""
+def chunk_of(program: Program) -> Chunk:
+    """Samples a chunk: worth a thread, their sums cheap to add to those of others, and whole tiles.
+
+    A power of two where calls do not decide it by other lengths.
+    """
     over, many = program.samples, 1024
     assert over is not None
     each = (estimate(program, many) - PRICES["call"]) / many
-    sums = sum(elements(shape(fill.target)) for fill in over.fills)
-    wanted = max(BREAK_EVEN, COMBINING * COMBINED * sums) / each
-    return max(SMALLEST_CHUNK, over.tile or 1, 1 << max(0, ceil(log2(wanted))))
+    sums = tuple(shape(fill.target) for fill in over.fills)
+    least, combining = max(SMALLEST_CHUNK, over.tile or 1), COMBINING * COMBINED
+    along = _lengths_inside(over)
+    chunk = Chunk(least, each / UNKNOWN_EXTENT ** len(along), along, sums, BREAK_EVEN, combining)
+    if not chunk.is_fixed:
+        return chunk
+    wanted = max(BREAK_EVEN, combining * sum(map(elements, sums))) / each
+    return Chunk(max(least, 1 << max(0, ceil(log2(wanted)))))
+
+
+def _lengths_inside(over: Samples) -> tuple[Extent, ...]:
+    """The lengths that calls decide, of the loops around what runs most often for each sample."""
+    found = (
+        tuple(n for loop in around if loop.index != over.index and is_symbolic(n := extent(loop.index)))
+        for statement, around in walk(over.body)
+        if not isinstance(statement, Loop)
+    )
+    return max(found, key=len, default=())

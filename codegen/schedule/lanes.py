@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, prod
+from math import ceil, inf
 from typing import TypeAlias
 
 from sympy import Add, Expr, Idx, Integer, expand, oo
@@ -15,6 +15,7 @@ from codegen.functions import Price, operation
 from codegen.ir.affine import affine
 from codegen.schedule.program import (
     SERIAL,
+    UNKNOWN_EXTENT,
     Accumulate,
     Fill,
     Kernel,
@@ -30,12 +31,10 @@ from codegen.schedule.program import (
     Vector,
     walk,
 )
-from codegen.walk import base_name, indices, is_leaf, postorder, references, subscripts
+from codegen.walk import base_name, elements, indices, is_leaf, postorder, references, subscripts
 
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
-UNKNOWN_EXTENT = 64
-"""What a symbolic extent is taken for."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ def steps_of(key: Sequence[Expr], varying: Steps) -> list[Expr]:
 
 def copied_columns(program: Program, names: Sequence[str]) -> int:
     """The numbers in a row of these inputs."""
-    return sum(prod(int(n) for n in program.graph.variable(name).shape[1:]) for name in names)
+    return sum(elements(program.graph.variable(name).shape[1:], UNKNOWN_EXTENT) for name in names)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
-from codegen.schedule.program import SERIAL, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
+from codegen.schedule.program import SERIAL, UNKNOWN_EXTENT, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
 from codegen.schedule.scan import Steps, sources, steps_of_scan
 from codegen.schedule.units import units
-from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, subscripts
+from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, size, subscripts
+
+MANY = 1024
+"""Sums of rows of so many numbers take a row at a time: a column at a time 512 × 128 take three times as long."""
 
 
 def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) -> tuple[Statement, ...]:
@@ -28,18 +31,19 @@ def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) 
     depend on each other share a loop over the steps of their scan, outside of all loops in which they are not
     independent.
     """
-    return tuple(_level([item for unit in units(graph, equations) for item in _items(graph, unit)], graph, whole))
+    items = [item for unit in units(graph, equations) for item in _items(graph, unit, whole)]
+    return tuple(_level(items, graph, whole))
 
 
 def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Part, whole: Idx) -> tuple[Statement, ...]:
     """The statements of some of a scan's equations for one step."""
-    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,))]
+    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,), whole)]
     return tuple(_level([replace(item, body=part.at(item.body)) for item in items], graph, whole))
 
 
 def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -> tuple[Statement, ...]:
     """The statements of one equation inside loops over some of its target's indices."""
-    order = _loop_order(graph, equation)
+    order = _loop_order(graph, equation, whole)
     remaining = tuple(i for i in order if i not in outer)
     return tuple(
         _level(
@@ -157,29 +161,44 @@ class _Cluster:
     items: list[_Item] = field(default_factory=list)
 
 
-def _items(graph: Graph, unit: Sequence[Equation]) -> Iterator[_Item]:
-    return _items_of(graph, unit, steps_of_scan(graph, unit))
+def _items(graph: Graph, unit: Sequence[Equation], whole: Idx | None) -> Iterator[_Item]:
+    return _items_of(graph, unit, steps_of_scan(graph, unit), whole)
 
 
-def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...]) -> Iterator[_Item]:
+def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...], whole: Idx | None) -> Iterator[_Item]:
     for equation in unit:
         form = scans[-1].equations[equation.cell] if scans else equation
-        order, read = _loop_order(graph, form), sources(graph, equation)
+        order, read = _loop_order(graph, form, whole), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
         begun = bool(scans) and scans[-1].index in form.reduced
         yield _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
 
 
-def _loop_order(graph: Graph, equation: Equation) -> tuple[Idx, ...]:
-    """Symbolic extents outside, then the target's indices as they stand, then the reduced ones, then single values.
+def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Idx, ...]:
+    """Samples outside, then the target's indices as they stand, then the reduced ones, then single values.
 
-    Inside of them all is what the data say; where they say which element is added to, the sum is outside.
+    Samples are what the index that stays ``whole`` runs over; without one they are all symbolic extents.
+    Inside of them all is what the data say; where they say which element is added to, the sum is outside. So it is
+    where nothing else is, and matrices have their rows along it: each is added to the target as a whole.
     """
     said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
-    outside = equation.reduced if set(said) & set(equation.free) else ()
+    apart = whole is None and equation.cell not in graph.scans and _adds_rows(equation)
+    outside = equation.reduced if apart or set(said) & set(equation.free) else ()
     domain = [*(i for i in equation.domain if i not in said), *said]
-    order = sorted(domain, key=lambda i: (i in said, not is_sample(i), i not in outside, extent(i) == 1))
+    samples = [i for i in domain if (is_sample(i) if whole is None else extent(i) == extent(whole))]
+    order = sorted(domain, key=lambda i: (i in said, i not in samples, i not in outside, extent(i) == 1))
     return tuple(dict.fromkeys(order))
+
+
+def _adds_rows(equation: Equation) -> bool:
+    """Whether a sum is of long rows of matrices, as in Σ_i P[i, j]·g[i]."""
+    if not equation.is_sum or len(equation.reduced) != 1 or not equation.free:
+        return False
+    (row,), column = equation.reduced, subscripts(equation.target)[-1]
+    read = [subscripts(reference) for reference in references(equation.body)]
+    matrices = [key for key in read if row in key and column in key]
+    along = all(key[-1] == column for key in matrices)
+    return bool(matrices) and along and size(equation.domain, UNKNOWN_EXTENT) >= MANY
 
 
 def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[Statement]:

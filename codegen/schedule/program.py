@@ -15,10 +15,14 @@ from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.schedule.target import PORTABLE, Target
-from codegen.walk import Extent, leaves, size, substitute
+from codegen.walk import Extent, is_fixed, leaves, size, substitute
 
 StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
+
+
+UNKNOWN_EXTENT = 64
+"""What a symbolic extent is taken for."""
 
 
 class Place(Enum):
@@ -238,17 +242,38 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """How many samples a chunk has: ``least``, or a multiple of it where it depends on the lengths of a call.
+
+    Then it is the first whose work, ``each`` nanoseconds for every sample and every value ``along`` other lengths, is
+    ``worth`` nanoseconds, and ``combining`` for each number of sums of these shapes.
+    """
+
+    least: int
+    each: float = 1.0
+    along: tuple[Extent, ...] = ()
+    sums: tuple[tuple[Extent, ...], ...] = ()
+    worth: float = 0.0
+    combining: float = 0.0
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same for all calls."""
+        return not self.along and is_fixed([n for shape in self.sums for n in shape])
+
+
+@dataclass(frozen=True)
 class Samples:
     """Everything that runs over the samples: ``fills``, then ``body`` for each tile of them, then ``stores``.
 
     Loops over ``index`` inside run over the samples of one tile; without a tile size there is one, of all samples. Only
-    sums that ``fills`` begin, and outputs, are carried out of it: samples can be cut into chunks of ``chunk``, a
-    multiple of the tile, which may run at once; their sums are added in their order.
+    sums that ``fills`` begin, and outputs, are carried out of it: samples can be cut into chunks, whole tiles, which
+    may run at once; their sums are added in their order.
     """
 
     index: Idx
     tile: int | None
-    chunk: int
+    chunk: Chunk
     fills: tuple[Fill, ...]
     body: tuple[Statement, ...]
     stores: tuple[Store, ...] = ()

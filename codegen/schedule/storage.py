@@ -26,7 +26,7 @@ from codegen.schedule.program import (
     Store,
     walk,
 )
-from codegen.walk import Extent, base_name, elements, indices, is_fixed, references, subscripts
+from codegen.walk import Extent, base_name, extent, indices, references, subscripts
 
 Loops: TypeAlias = tuple[tuple[int, Idx, int], ...]
 """The loops around a statement: where each begins in the text, its index, and its step if it is a scan, else 0."""
@@ -117,11 +117,12 @@ def _work(
     axes: tuple[int, ...], shape: tuple[Extent, ...], life: _Life, statements: Sequence[Statement]
 ) -> tuple[Place, tuple[int, ...], tuple[Extent, ...]]:
     """A tile, if only the pass over the samples knows the array and a tile bounds it; else a work array."""
-    tile = next((s.tile for s in statements if isinstance(s, Samples)), None)
-    whole = is_fixed(shape)
-    if not life.private or not (whole or tile):
+    samples = next((s for s in statements if isinstance(s, Samples)), None)
+    across = None if samples is None else extent(samples.index)
+    tile = None if samples is None else samples.tile
+    if not life.private or not (tile or across not in shape):
         return Place.WORK, axes, shape
-    return Place.TILE, axes, tuple(n if tile is None else elements([n], tile) for n in shape)
+    return Place.TILE, axes, tuple(tile if tile and n == across else n for n in shape)
 
 
 def _split(graph: Graph) -> frozenset[str]:

@@ -24,13 +24,16 @@ from codegen.schedule.program import Kernel, KernelKind, Loop
 from codegen.schedule.samples import phases
 from codegen.schedule.sums import merge_sums
 from codegen.walk import (
+    Extent,
     base_name,
     elements,
     extent,
     fresh_name,
     fresh_names,
     indices,
+    is_fixed,
     is_sample,
+    is_symbolic,
     references,
     shape,
     size,
@@ -51,8 +54,10 @@ SMALL = 256
 """One with narrower rows and no more numbers is kept as so many vectors, one for each, whose lanes are samples."""
 
 
-def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
+def tile_graph(graph: Graph, samples: Extent) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     """The graph with the layout of tiles and the kernels in it by vertex; None if its samples cannot be tiled.
+
+    ``samples`` is their number.
 
     >>> from codegen.ir.graph import Index, Reduction, sample_extent
     >>> S = sample_extent()
@@ -60,7 +65,7 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     >>> x, W, z, L = Variable("x", (S, 8)), Variable("W", (8, 8)), Variable("z", (S, 8)), Variable("L")
     >>> z_equation = Equation(z[s, h], W[h, d] * x[s, d], Reduction.SUM, (d,))
     >>> L_equation = Equation(L.symbol, z[s, h] ** 2, Reduction.SUM, (s, h))
-    >>> graph, kernels = tile_graph(Graph((x, W), (z_equation, L_equation), ("L",)))
+    >>> graph, kernels = tile_graph(Graph((x, W), (z_equation, L_equation), ("L",)), S)
     >>> print(graph)
     inputs x[S, 8], W[8, 8]
     xᵀ[d, s] = x[s, d]
@@ -70,12 +75,12 @@ def tile_graph(graph: Graph) -> tuple[Graph, Mapping[Cell, Kernel]] | None:
     >>> [kernel.kind.name for kernel in kernels.values()]
     ['TRANSPOSE', 'OVER_LANES']
     """
-    found = phases(graph)
+    found = phases(graph, samples)
     if found is None or any(not _has_layout(graph, e) or _has_diagonal(e, found.index) for e in found.inside):
         return None
     apart = [equation.cell for equation in graph.equations if _factors(equation, found.index) is None]
     graph = merge_sums(graph, keep=apart)
-    found = phases(graph)
+    found = phases(graph, samples)
     assert found is not None
     turning = _SamplesLast(graph, found.index)
     inside = [equation for given in found.inside for equation in turning.equations(given)]
@@ -115,7 +120,8 @@ class _SamplesLast:
 
     def equations(self, equation: Equation) -> Iterator[Equation]:
         """What one equation becomes: operands that need a vertex of their own, itself, a copy if it is an output."""
-        kernel = None if looks_up(equation, self.graph.integers) else self.over_lanes(equation) or self.summed(equation)
+        apart = looks_up(equation, self.graph.integers) or not self.has_known_steps(equation)
+        kernel = None if apart else self.over_lanes(equation) or self.summed(equation)
         if kernel is not None:
             yield from kernel
         else:
@@ -125,6 +131,14 @@ class _SamplesLast:
         target = equation.target
         if self.turned(target) != target and equation.name in self.graph.outputs:
             yield self.transpose(target, self.turned(target))
+
+    def has_known_steps(self, equation: Equation) -> bool:
+        """Whether neighbours along axes of known length are so many numbers apart: what calls decide stands before."""
+        for access in equation.accesses:
+            lengths = [is_symbolic(n) for n in access.shape if n != extent(self.index)]
+            if lengths != sorted(lengths, reverse=True):
+                return False
+        return True
 
     def lanes(self, body: Expr) -> Expr:
         """A body that reads everything with its samples last."""
@@ -178,6 +192,8 @@ class _SamplesLast:
         rows = [i for i in key if i not in right]
         outer = (*(i for i in key if i in right and i != self.index), *rows[:-1])
         found = sums_of(equation.reduced, condition, outer)
+        if any(map(is_sample, (*equation.reduced, *rows[-1:]))):
+            return None
         if found is None or (found[1] and equation.cell not in self.graph.scans):
             return None
         orders = (
@@ -238,6 +254,8 @@ class _SamplesLast:
         if not all(isinstance(f, Indexed) and self.graph.variable(base_name(f)).kind == "real" for f in factors):
             return None
         i, j = free
+        if any(map(is_sample, free)):
+            return None
         for left, right in (factors, factors[::-1]):
             if all({*subscripts(f)} == {*equation.reduced, own} for f, own in ((left, i), (right, j))):
                 small = size(free) <= SMALL
@@ -251,7 +269,7 @@ class _SamplesLast:
 
     def has_rows(self, operand: Expr, j: Idx) -> bool:
         """Whether an operand is an input of which each sample has the values of an index side by side."""
-        given = not self.graph.definitions[base_name(operand)]
+        given = not self.graph.definitions[base_name(operand)] and is_fixed(shape(operand)[1:])
         return given and subscripts(operand)[0] == self.index and subscripts(operand)[-1] == j
 
     def summed_at_steps(self, equation: Equation, left: Expr, right: Expr) -> list[Equation] | None:
@@ -290,6 +308,8 @@ class _SamplesLast:
         outer += [i for i in (*rows[-1:], *columns) if i in bounding]
         columns = [i for i in columns if i not in bounding]
         found = sums_of(reduced, condition, outer) if columns else None
+        if any(map(is_sample, (*reduced, *rows[-1:], *columns))):
+            return None
         if found is None or found[1] or not rows or rows[-1] in outer or size((rows[-1], *columns)) < ROWS * COLUMNS:
             return None
         kernel = self.kernel(

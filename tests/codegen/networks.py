@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sympy import Expr, Integer, cos, exp, log, sin, symbols, tanh
 
-from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, sample_extent
+from codegen import Equation, Graph, Index, Reduction, Variable, from_expressions, gradient, sample_extent
 from codegen.functions import equal, sigmoid, softplus, stop_gradient
 from codegen.numeric.evaluate import evaluate
 from codegen.schedule.program import Loop, Program, Vector, walk
@@ -138,6 +138,48 @@ ENDINGS = (cross_entropy, naive_cross_entropy, squared_error, logistic, hinge)
 
 
 # --- values -------------------------------------------------------------------------------------------------------
+
+
+def several_lengths() -> dict[str, Graph]:
+    """Gradients of graphs whose lengths each call decides: sums along a row, units of each point, steps of a state."""
+    S, n = sample_extent("S"), sample_extent("n")
+    s, p, u, t = Index("s", S), Index("p", n), Index("u", n), Index("t", n - 1)
+    h, k, d = Index("h", 16), Index("k", 16), Index("d", 7)
+    x, w, X, W, U = (
+        Variable("x", (n,)),
+        Variable("w", (S,)),
+        Variable("X", (S, n, 7)),
+        Variable("W", (16, 7)),
+        Variable("U", (16, 16)),
+    )
+    P, y, z, H, v, loss = (
+        Variable("P", (S, n)),
+        Variable("y", (S,)),
+        Variable("z", (S, n, 16)),
+        Variable("H", (S, n, 16)),
+        Variable("v", (S, n, 16)),
+        Variable("loss"),
+    )
+    rows = (
+        Equation(y[s], P[s, u] * x[u], Reduction.SUM, (u,)),
+        Equation(loss.symbol, w[s] * tanh(y[s]), Reduction.SUM, (s,)),
+    )
+    points = (
+        Equation(z[s, p, h], W[h, d] * X[s, p, d], Reduction.SUM, (d,)),
+        Equation(loss.symbol, tanh(z[s, p, h]) * w[s], Reduction.SUM, (s, p, h)),
+    )
+    steps = (
+        points[0],
+        Equation(H[s, 0, h], tanh(z[s, 0, h])),
+        Equation(v[s, t, h], U[h, k] * H[s, t, k], Reduction.SUM, (k,)),
+        Equation(H[s, t + 1, h], tanh(v[s, t, h] + z[s, t + 1, h])),
+        Equation(loss.symbol, H[s, p, h] ** 2 * w[s], Reduction.SUM, (s, p, h)),
+    )
+    return {
+        "rows": gradient(Graph((x, P, w), rows, ("loss",)), "loss", ["x", "P"]),
+        "points": gradient(Graph((w, X, W), points, ("loss",)), "loss", ["W", "w"]),
+        "steps": gradient(Graph((X, W, U, w), steps, ("loss",)), "loss", ["W", "U"]),
+    }
 
 
 def random_values(graph: Graph, seed: int = 0, samples: int = 4) -> Arrays:

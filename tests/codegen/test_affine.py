@@ -219,7 +219,7 @@ def test_the_equations_do_not_depend_on_lengths(length: object) -> None:
 
 
 def test_what_is_padded_has_a_shape() -> None:
-    with pytest.raises(codegen.GraphError, match="padded: found v, a IndexedBase, expected an element of an array"):
+    with pytest.raises(codegen.GraphError, match="padded: found v, an IndexedBase, expected an element of an array"):
         padded(v_)
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse
-from sympy import Rational, Symbol, symbols
+from sympy import Idx, IndexedBase, Rational, Symbol, symbols
 
 import codegen
 from codegen import CompiledFunction, Equation, Graph, Index, PrecisionWarning, Reduction, Variable, from_expressions
@@ -175,7 +175,7 @@ UNFIT = [
     ("a", np.str_("0.5"), TypeError, "found a str_ of <U3"),
     ("a", [0.5], TypeError, "'a' must be a number, found a list"),
     ("a", np.array([0.5]), TypeError, r"'a' must be a number, found .* shape \(1,\).*; write a.item"),
-    ("a", 10**400, TypeError, "'a' must be a number .float64., found a int: int too large"),
+    ("a", 10**400, TypeError, "'a' must be a number .float64., found an int: int too large"),
     ("a", Symbol("q"), TypeError, "'a' must be a number"),
 ]
 
@@ -205,6 +205,24 @@ def test_losing_digits_is_said_once_an_argument() -> None:
         codegen.compile(GRAPH)(np.array([[Fraction(1, 3), 1]]), [0], 0, 0)
     with pytest.warns(PrecisionWarning, match="'x' is rounded from int64 to float64"):
         codegen.compile(GRAPH)(np.full((1, 2), 2**53 + 1), [0], 0, 0)
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_whole_numbers_with_more_digits_than_the_dtype_are_said_once(emitter: Any) -> None:
+    a, v = Symbol("a"), IndexedBase("v", shape=(2,))
+    function = codegen.compile(from_expressions({"e": a + v[0] + v[1]}, [a, v]), emitter=emitter, cache=False)
+    zeros, large = np.zeros(2), 2**53 + 1
+    for name, given in {"a": (large, zeros), "v": (0, [0.5, -large])}.items():
+        with pytest.warns(PrecisionWarning, match=f"'{name}' is rounded from -?{large} to float64; write .*float"):
+            function(*given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert function(large, [1, large]) == 2.0**54
+        assert function(2**60, [0, -(2**60)]) == 0
+        assert function(float(large), np.array([0, 1.0])) == 2.0**53
+    with pytest.raises(ValueError, match=r"found an int with more digits than it has; write float\(a\)"):
+        function.bind(large, zeros)
+    assert function.bind(2**60, zeros)() == 2.0**60
 
 
 def test_a_converted_array_is_a_copy_and_out_never_is_one(function: CompiledFunction) -> None:
@@ -280,3 +298,30 @@ def test_the_ways_for_compiled_code_take_no_masked_array(emitter: str, way: str)
     assert getattr(function, way)(np.ones(3)) == 3
     with pytest.raises(TypeError, match="MaskedArray"):
         getattr(function, way)(np.ma.masked_array(np.ones(3), [0, 1, 0]))
+
+
+# --- lengths that follow from others ------------------------------------------------------------------------------
+
+LENGTH = Symbol("n", integer=True)
+U, C, I = IndexedBase("u", shape=(LENGTH,)), IndexedBase("c"), Idx("i", LENGTH - 2)
+PRODUCTS = from_expressions({C[I]: U[I] * U[I + 1]}, [U])
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_an_axis_may_have_a_length_that_follows_from_others(emitter: str) -> None:
+    values = np.arange(5.0)
+    f = codegen.compile(PRODUCTS, emitter=emitter, cache=False)  # type: ignore[arg-type]
+    for found in (f(values), f.bind(values)(), f.kernel(values)):
+        assert found.tolist() == [0.0, 2.0, 6.0]
+    assert f(values[:2]).shape == (0,)
+    with pytest.raises(ValueError, match=r"'c' has shape \(n - 2,\), which is none for n = 1"):
+        f(values[:1])
+    with pytest.raises(ValueError, match=r"'c' must have shape \(n - 2,\) with n - 2 = 3, found \(4,\)"):
+        f(values, out=np.zeros(4))
+    back = codegen.compile(codegen.vjp(PRODUCTS, "c"), emitter=emitter, cache=False)  # type: ignore[arg-type]
+    assert back(values, np.ones(3))[1].tolist() == [1.0, 2.0, 4.0, 2.0, 0.0]
+    for length in (2, 4):
+        with pytest.raises(ValueError, match=rf"'v_c' must have shape \(n - 2,\) with n - 2 = 3, found \({length},\)"):
+            back(values, np.ones(length))
+        with pytest.raises(ValueError, match="expected"):
+            back.kernel(values, np.ones(length))

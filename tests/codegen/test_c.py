@@ -43,7 +43,7 @@ from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
 from codegen.runtime.machine import Relocatable, load_object
 from codegen.walk import Extent, postorder
-from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values
+from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values, several_lengths
 from tests.codegen.test_selection import PRUNED, X, w
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -162,6 +162,7 @@ GRAPHS: Mapping[str, Graph] = {
     "products": products(),
     "sums": sums(),
     "rows of a table": rows_of_a_table(),
+    "several lengths": several_lengths()["points"],
     "empty": empty(),
     "hostile": hostile(),
     **{f"selected: {case}": selected(case) for case in PRUNED},

@@ -634,7 +634,7 @@ def test_converting_a_number_cannot_change_an_array_behind_the_checks() -> None:
 @pytest.mark.parametrize(
     ("arguments", "out", "message"),
     [
-        ((np.ones(3),), 5, "out must be an array or a tuple of arrays, found a int"),
+        ((np.ones(3),), 5, "out must be an array or a tuple of arrays, found an int"),
         ((np.ones(3), np.ones(3)), np.empty(3), "expected 1 arguments .v., found 2"),
         ((np.ma.masked_array(np.ones(3)),), None, "'v' must be a numpy array of float64, found a masked array"),
     ],

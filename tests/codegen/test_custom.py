@@ -67,14 +67,14 @@ def test_two_functions_of_one_name_are_two_functions() -> None:
 
 MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a name": (lambda: function("a b", sin), "the function name 'a b' is not an identifier"),
-    "no formula": (lambda: function("f", 3), "the formula of the function 'f' is a int, expected a function"),
+    "no formula": (lambda: function("f", 3), "the formula of the function 'f' is an int, expected a function"),
     "too few derivatives": (
         lambda: function("f", lambda x, y: x * y, derivative=[lambda x, y: y]),
         "the function 'f' has 1 derivatives, expected 2, one for each argument",
     ),
     "no derivative": (
         lambda: function("f", lambda x: x, 3),  # type: ignore[arg-type]
-        "a derivative of the function 'f' is a int, expected a function of the same arguments",
+        "a derivative of the function 'f' is an int, expected a function of the same arguments",
     ),
     "no derivatives": (
         lambda: function("f", lambda x: x, "abc"), "a derivative of the function 'f' is a str, expected a function",

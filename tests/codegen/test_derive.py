@@ -367,5 +367,5 @@ def test_sympys_derivative_of_the_composed_expression_agrees() -> None:
 
 @pytest.mark.parametrize("name", ["gradient", "partials", "count_paths", "hvp", "optimise", "compile", "FlatFunction"])
 def test_what_is_no_graph_is_refused(name: str) -> None:
-    with pytest.raises(CodegenError, match="graph: found a int, expected a Graph"):
+    with pytest.raises(CodegenError, match="graph: found an int, expected a Graph"):
         getattr(codegen, name)(*[5, "e"][: 1 if name in ("partials", "optimise", "compile") else 2])

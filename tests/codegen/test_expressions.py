@@ -166,7 +166,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     ),
     "an index": ({"e": a * Idx("i", 3)}, "the output 'e' contains the index i, which is neither in its key nor"),
     "a condition": ({"e": a > b}, "the output 'e' is a StrictGreaterThan, expected a scalar SymPy expression"),
-    "an equation": ({"e": Eq(a, b)}, "the output 'e' is a Equality, expected a scalar SymPy expression"),
+    "an equation": ({"e": Eq(a, b)}, "the output 'e' is an Equality, expected a scalar SymPy expression"),
     "a truth value": ({"e": True}, "the output 'e' is a bool, expected a scalar SymPy expression"),
     "a matrix symbol": (
         {"e": sympy.MatrixSymbol("M", 2, 2)},
@@ -260,8 +260,8 @@ def test_what_is_no_real_scalar_formula_is_refused_by_name(case: str) -> None:
         ([a, a], "an input is named twice: a, a"),
         ([Dummy("a"), Dummy("a")], "an input is named twice: a, a"),
         (["a"], "the input 'a' is a str, expected a sympy.Symbol, an IndexedBase"),
-        ([a + 1], "the input a + 1 is a Add, expected a sympy.Symbol, an IndexedBase"),
-        ([IndexedBase("A")[0]], "the input A[0] is a Indexed, expected a sympy.Symbol, an IndexedBase"),
+        ([a + 1], "the input a + 1 is an Add, expected a sympy.Symbol, an IndexedBase"),
+        ([IndexedBase("A")[0]], "the input A[0] is an Indexed, expected a sympy.Symbol, an IndexedBase"),
         ([a, IndexedBase("A")], "the input A has no shape and is not read: give it one"),
     ],
 )
@@ -301,7 +301,7 @@ def test_one_input_needs_no_list_and_a_symbol_is_a_key() -> None:
     [
         ({"c": a, c: a}, [a], "the output 'c' is given twice, by its name and by a symbol"),
         ({"c": a}, "a", "inputs is 'a', a str, expected symbols or arrays"),
-        ({"c": a}, 3, "inputs is 3, a int, expected symbols or arrays"),
+        ({"c": a}, 3, "inputs is 3, an int, expected symbols or arrays"),
         (a, [a], "outputs is a Symbol, expected a mapping of names to expressions"),
     ],
 )

@@ -576,7 +576,7 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     ),
     "a choice of values by ITE": (
         {"L": sympy.ITE(a > 0, b, c)}, [a, b, c],
-        "is a ITE, expected a scalar SymPy expression; a choice is Piecewise((a, condition), (b, True))",
+        "is an ITE, expected a scalar SymPy expression; a choice is Piecewise((a, condition), (b, True))",
     ),
     "an element outside": (
         {"L": Sum(p[k + 1], (k, 0, 4))}, [p], "contains p[k + 1]: at k = 4 it is element 5 of an axis of 5",

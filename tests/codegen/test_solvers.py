@@ -201,6 +201,18 @@ def test_a_function_of_a_vector_of_any_length_is_minimised() -> None:
 BAND = from_expressions({f[i]: v[i] ** 3 + a * v[i] - y[i]}, [v, a, y])
 
 
+def test_a_sparse_hessian_has_the_values_of_the_dense_one() -> None:
+    v = IndexedBase("x", shape=(n,))
+    chain = from_expressions({"L": Sum(c * (v[k + 1] - v[k] ** 2) ** 2, (k, 0, n - 2)) + v[0] * a}, [a, c, v])
+    dense, sparse = (FlatFunction(chain, "L", ["a", "x"], {"c": 3.0}, sparse=flag) for flag in (False, True))
+    for size in (4, 9):
+        point = np.cos(np.arange(size + 1.0))
+        matrix = sparse.hess(point)
+        np.testing.assert_allclose(matrix.toarray(), dense.hess(point), rtol=1e-14, atol=1e-14)
+        assert matrix.nnz == 3 * size - 2 + 2  # three diagonals, and a beside x[0]
+        assert sparse.hess(point).indices is matrix.indices
+
+
 def test_a_sparse_jacobian_has_the_values_of_the_dense_one() -> None:
     point, data = np.linspace(-1, 1, 6), {"y": np.arange(5.0)}
     dense, sparse = (FlatFunction(BAND, "f", ["v", "a"], data, sparse=flag) for flag in (False, True))

@@ -44,6 +44,7 @@ FAR = np.array(
 )
 VAST = np.array([-1e200, -1e160, -1.0, -0.5, 0, 1e-200, 2.0, 1e160, 1e200])
 POSITIVE = np.array([1e-10, 1e-3, 0.3, 0.7, 1.0, 2.0, 30.0, 700.0, 800.0, 1e6])
+COLD = np.array([1e-300, 1e-155, 1e-16, 1e-5, 4e-3, 0.02, 0.3, 1.0, 30.0, 1e6])
 STEEP = np.array([-300, -30, -9, -1, 0, 1e-3, 0.3, 3, 30, 300])
 NEAR_AND_FAR = np.array([-200, -30, -1.01, -0.99, -1e-10, 1e-300, 1e-9, 0.5, 0.99, 1.01, 3, 20, 200])
 
@@ -70,6 +71,11 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "log cosh": (lambda x: log(cosh(x)), POSITIVE),
     "log cosh of small": (lambda x: log(cosh(x)), np.array([-1e-8, 1e-150, 1e-3, 0.5, 1.5])),
     "T·log(exp(3/T) − 1)": (lambda x: x * log(exp(3 / x) - 1), POSITIVE),
+    "T·log(exp(3/T) + 1)": (lambda x: x * log(exp(3 / x) + 1), COLD),
+    "T·log cosh(3/T)": (lambda x: x * log(cosh(3 / x)), COLD[2:]),
+    "log(2 + exp)": (lambda x: log(2 + exp(x)), STEEP),
+    "log(exp + exp)": (lambda x: log(exp(x) + exp(3 - x)), STEEP),
+    "log(1 + exp(−x))": (lambda x: -log(1 + exp(-3 * x)), STEEP),
     "log(sinh/x)": (lambda x: log(sinh(x) / x), POSITIVE),
     "log(expm1/x)": (lambda x: log((exp(x) - 1) / x), POSITIVE),
     "expm1/x": (lambda x: (exp(x) - 1) / x, NEAR_AND_FAR),
@@ -109,6 +115,9 @@ RELATIVE = {
     "log(1 − erf²)",
     "log(1 − exp)",
     "log cosh of small",
+    "log cosh",
+    "log(1 + exp(−x))",
+    "T·log(exp(3/T) + 1)",
     "expm1/x",
     "(1 − exp(−3x))/x",
     "x/(exp − 1)",
@@ -206,7 +215,7 @@ def test_what_is_derived_is_the_derivative_of_what_was_written(name: str, digits
     formula, points = FORMULAS[name]
     # Beyond 30 erfc is below the digits that what was written keeps, and so are numbers below 10⁻³⁰ beside 1, and
     # exp(−3/x) at 1/1000, 10⁻¹³⁰³.
-    least = 1e-2 if name == "T·log(exp(3/T) − 1)" else 1e-30
+    least = 1e-2 if name.startswith("T·log") else 1e-30
     points = points[(np.abs(points) <= (9 if digits < 450 else 30)) & ((np.abs(points) > least) | (points == 0))]
     given = formula(sympy.Symbol("a", real=True))
     naive = from_expressions({"b": given, "c": given.diff(), "d": given.diff().diff()}, list(given.free_symbols))

@@ -14,7 +14,7 @@ import codegen
 from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, gradient, sample_extent
 from codegen.functions import equal
 from codegen.runtime.threads import distribute
-from tests.codegen.networks import cut, distance, mlp, outputs, parameters
+from tests.codegen.networks import cut, distance, mlp, outputs, parameters, several_lengths
 
 
 @lru_cache(maxsize=16)
@@ -53,6 +53,23 @@ def test_any_number_of_threads_gives_the_same_bits(schedule: str, samples: int, 
         found = compiled(threads, schedule, dtype)(*given)
         assert found[0] == loss
         assert (found[1] == slope).all()
+
+
+@pytest.mark.parametrize("name", ["rows", "points", "steps"])
+def test_several_lengths_are_cut_at_one_of_them(name: str) -> None:
+    graph = several_lengths()[name]
+    sizes = {"S": 300, "n": 2000 if name == "rows" else 3}
+    generator = np.random.default_rng(1)
+    values = {v.name: generator.normal(size=[sizes.get(str(n), n) for n in v.shape]) for v in graph.inputs}
+    one, *others = (codegen.compile(graph, threads=threads) for threads in (1, 3))
+    program = one.report.compilation.program  # type: ignore[union-attr]
+    assert program.samples is not None
+    assert str(program.samples.index.upper + 1) == "S"
+    assert (program.samples.tile is None) == (name == "rows")
+    found = one(**values)
+    assert distance([np.asarray(part) for part in found], outputs(graph, values)) <= 1e-12
+    for function in others:
+        assert all(np.array_equal(a, b) for a, b in zip(function(**values), found, strict=True))
 
 
 def test_every_way_into_the_code_gives_the_same_bits() -> None:

@@ -39,7 +39,7 @@ def product(rows: int, columns: int) -> Graph:
 
 
 def kinds(graph: Graph) -> list[KernelKind]:
-    found = tile_graph(graph)
+    found = tile_graph(graph, S)
     assert found is not None
     return [kernel.kind for kernel in found[1].values()]
 
@@ -62,7 +62,7 @@ def test_sums_of_products_are_kernels_where_it_is_worth_it(graph: Graph, expecte
 
 
 def test_inside_a_tile_samples_are_the_last_axis() -> None:
-    found = tile_graph(layer(8, 5))
+    found = tile_graph(layer(8, 5), S)
     assert found is not None
     read = [r for equation in found[0].equations for r in (equation.target, *equation.references)]
     placed = {base_name(r): subscripts(r).index(s) for r in read if s in subscripts(r)}
@@ -87,12 +87,12 @@ NOT_TILED = {
 
 @pytest.mark.parametrize("case", NOT_TILED)
 def test_what_has_no_samples_of_its_own_is_not_tiled(case: str) -> None:
-    assert tile_graph(NOT_TILED[case]) is None
+    assert tile_graph(NOT_TILED[case], S) is None
 
 
 def test_the_graph_of_a_tile_has_the_values_of_the_given_one() -> None:
     graph = optimise(gradient(mlp([7, 13, 5]), "loss", ["x", "W1", "W2"]))[0]
-    found = tile_graph(graph)
+    found = tile_graph(graph, S)
     assert found is not None
     tiled, kernels = found
     assert {kernel.kind for kernel in kernels.values()} >= {KernelKind.OVER_LANES, KernelKind.ACROSS_LANES}

@@ -26,10 +26,12 @@ from codegen import (
     jacobian,
     jvp,
     per_sample_gradients,
+    sparse_hessian,
     sparse_jacobian,
     vjp,
 )
 from codegen.derive.requests.jacobian import Mode
+from codegen.derive.seeds import seed_indices
 from codegen.functions import sigmoid, silu
 from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate
@@ -346,6 +348,30 @@ def test_neighbours_on_a_grid_are_as_few() -> None:
     assert len(optimise(found.graph)[0].equations) < 30
 
 
+WHOLE = {"the softmax of a network", "the loss of each sample", "a network, all outputs", "a network, three layers"}
+"""What takes a second or more written out, all elements of its Hessian being formulas of their own."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case in WHOLE else []) for case in ARRAYS]
+)
+def test_the_sparse_hessian_is_the_dense_one(case: str) -> None:
+    """Of the sum of the cubes of the first output, against the dense Jacobians of its gradient."""
+    graph = ARRAYS[case]
+    output = graph.variable(graph.outputs[0])
+    index = seed_indices(graph, output)
+    total = Equation(Variable("total").symbol, output[index] ** 3, Reduction.SUM if index else None, index)
+    graph = Graph(graph.inputs, (*graph.equations, total), ("total",))
+    values, slopes = random_values(graph, seed=1), gradient(graph, "total")
+    rows = [outputs(jacobian(slopes, slope, reals(graph)), values) for slope in slopes.outputs[1:]]
+    whole = np.block([[block.reshape(value.size, -1) for block in blocks] for value, *blocks in rows])
+    for one in (graph, graph.unroll()):
+        found = sparse_hessian(one, "total")
+        matrix = found.assemble(*outputs(optimise(found.graph)[0], values))
+        assert distance([matrix.toarray()], [whole]) <= 1e-12
+        assert matrix.has_canonical_format
+
+
 def test_a_sparse_jacobian_needs_all_extents_and_all_arrays() -> None:
     found = sparse_jacobian(mlp([3, 4, 2]), "u2", ["x"])
     with pytest.raises(DerivationError, match="the extent S is not known"):
@@ -370,7 +396,7 @@ def test_a_vertex_is_named_by_its_name_or_by_what_has_it(transform: Callable[...
     assert str(transform(NAMED, Symbol("xy"), "x")) == expected
     with pytest.raises(GraphError, match=re.escape("the graph has no variable 'yx' (it has: x, y, xy)")):
         transform(NAMED, "xy", "yx")
-    with pytest.raises(DerivationError, match="wrt: found 3, a int, expected a name, or a Symbol, IndexedBase"):
+    with pytest.raises(DerivationError, match="wrt: found 3, an int, expected a name, or a Symbol, IndexedBase"):
         transform(NAMED, "xy", 3)
     with pytest.raises(DerivationError, match=re.escape("of: found x*y**2, a Mul, expected a name")):
         transform(NAMED, Symbol("x") * Symbol("y") ** 2, ["x"])

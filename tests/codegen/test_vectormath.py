@@ -42,7 +42,8 @@ BITS = 120
 #: Where a function does something; cut at the range of float32.
 RANGES: Mapping[str, tuple[float, float]] = {
     "exp": (-750, 715), "expm1": (-45, 715), "log": (0, 10), "log1p": (-1, 10), "tanh": (-21, 21),
-    "sigmoid": (-750, 40), "softplus": (-750, 40), "sin": (-1e3, 1e3), "cos": (-1e3, 1e3), "tan": (-1e3, 1e3),
+    "sigmoid": (-750, 40), "sigmoid_slope": (-750, 750), "softplus": (-750, 40),
+    "sin": (-1e3, 1e3), "cos": (-1e3, 1e3), "tan": (-1e3, 1e3),
     "erf": (-7, 7), "erfc": (-6.5, 27.5), "normal_cdf": (-38.7, 9), "sinh": (-715, 715), "cosh": (-715, 715),
     "asin": (-1, 1), "acos": (-1, 1), "atan": (-10, 10), "asinh": (-100, 100), "acosh": (1, 100), "atanh": (-1, 1),
     "erfcx": (-27, 30), "erfcx_rate": (-27, 30), "erfcx_curvature": (-27, 30),
@@ -51,6 +52,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 ORACLE: Mapping[str, Callable[[mpf], mpf]] = {
     **{name: getattr(mpmath, name) for name in RANGES if hasattr(mpmath, name)},
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "sigmoid_slope": lambda x: 1 / (2 + 2 * mpmath.cosh(x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(-abs(x))) + max(x, 0),
     "normal_cdf": lambda x: mpmath.erfc(-x / mpmath.sqrt(2)) / 2,
     **{name: partial(getattr(functions, name).value, mpmath.mp) for name in ("erfcx", "erfcx_rate", "erfcx_curvature")},
@@ -64,6 +66,7 @@ SPECIALS: Mapping[str, tuple[float | str | None, ...]] = {
     "log1p": (NAN, NAN, "x", "x", "x", "x", None, INF),
     "tanh": (-1, -1, "x", "x", "x", "x", 1, 1),
     "sigmoid": (0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1),
+    "sigmoid_slope": (0, 0, 0.25, 0.25, 0.25, 0.25, 0, 0),
     "softplus": (0, 0, None, None, None, None, "x", INF),
     "sin": (NAN, None, "x", "x", "x", "x", None, NAN),
     "cos": (NAN, None, 1, 1, 1, 1, None, NAN),
@@ -398,6 +401,7 @@ def test_a_width_that_is_no_power_of_two_is_refused() -> None:
 FLOAT64: Mapping[str, Callable[[Reals], Any]] = {
     **{name: getattr(np, name) for name in RANGES if hasattr(np, name)},
     "sigmoid": lambda x: np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))),
+    "sigmoid_slope": elementwise_in_numpy.sigmoid_slope,
     "softplus": lambda x: np.log1p(np.exp(-abs(x))) + np.maximum(x, 0),
     "normal_cdf": lambda x: special.erfc(-x / math.sqrt(2)) / 2,
     "erf": special.erf,

@@ -133,7 +133,7 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
         "seed: found 'a', expected a whole number of at least 0",
     ),  # type: ignore[arg-type]
     "a negative seed": (lambda: LINEAR.initial_parameters(-1), "seed: found -1, expected a whole number of at least 0"),
-    "a function that gives a number": (lambda: dense(8, lambda _: 1), "which gives a int, expected a name or a"),  # type: ignore[arg-type]
+    "a function that gives a number": (lambda: dense(8, lambda _: 1), "which gives an int, expected a name or a"),  # type: ignore[arg-type]
     "a loss of one argument": (lambda: Network(2, (dense(1),), lambda u: u), "loss: found the function <lambda>, exp"),
     "units in quotes": (lambda: dense("8"), "dense: found '8', expected a whole number of at least 1"),  # type: ignore[arg-type]
     "no units": (lambda: dense(0), "dense: found 0, expected a whole number of at least 1"),
@@ -177,7 +177,7 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
         "samples: found 'x', expected a whole number of",
     ),  # type: ignore[arg-type]
     "a misspelt setting of train": (lambda: train(LINEAR, [[1, 2]], [1], {"epoch": 3}), "settings: unknown field 'epo"),
-    "settings that are none": (lambda: train(LINEAR, [[1, 2]], [1], 3), "settings: found a int, expected a Training"),  # type: ignore[call-overload]
+    "settings that are none": (lambda: train(LINEAR, [[1, 2]], [1], 3), "settings: found an int, expected a Training"),  # type: ignore[call-overload]
     "a file that is a number": (lambda: load_file(5, "y"), "path: found 5, expected the name of a file"),  # type: ignore[arg-type]
     "a target that is a number": (lambda: load_file("a.npz", 5), "target: found 5, expected the names of columns"),  # type: ignore[arg-type]
     "weights in no file": (lambda: checkpoint.load(None), "path: found None, expected the name of a file"),  # type: ignore[arg-type]

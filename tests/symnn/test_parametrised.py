@@ -170,7 +170,7 @@ SERIES = symnn.Model.from_graph(
 )
 FIXED = symnn.Model.from_graph(from_expressions({"loss": Sum((x[j] - a) ** 2, j)}, [a, x]), ["a"], ["x"])
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
-    (lambda: symnn.Model.from_graph(3, ["a"], []), "graph: found a int, expected a Graph"),
+    (lambda: symnn.Model.from_graph(3, ["a"], []), "graph: found an int, expected a Graph"),
     (lambda: symnn.Model.from_graph(graph, ["c"], ["x"]), "parameters: unknown input of the graph 'c'"),
     (lambda: symnn.Model.from_graph(graph, [], ["x"]), "parameters: found none"),
     (lambda: symnn.Model.from_graph(graph, ["a"], ["a"]), "inputs: 'a' is a parameter"),

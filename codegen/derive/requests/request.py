@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from sympy import Derivative, IndexedBase, MatrixSymbol, Symbol
@@ -10,7 +10,7 @@ from sympy.core.function import AppliedUndef
 
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
-from codegen.errors import DerivationError
+from codegen.errors import DerivationError, of_type
 from codegen.ir.graph import Graph, Variable, require_graph
 from codegen.passes.stabilise import stabilise
 from codegen.read.motions import is_motion, motion_name
@@ -36,7 +36,7 @@ def name_of(given: Any, what: str = "of") -> str:
     if isinstance(given, IndexedBase):
         return str(given.label)
     expected = "expected a name, or a Symbol, IndexedBase, MatrixSymbol or Variable that has it"
-    raise DerivationError(f"{what}: found {given!r}, a {type(given).__name__}, {expected}")
+    raise DerivationError(f"{what}: found {given!r}, {of_type(given)}, {expected}")
 
 
 def names_of(given: Wrt, what: str = "wrt") -> list[str]:
@@ -53,7 +53,12 @@ def names_of(given: Wrt, what: str = "wrt") -> list[str]:
 def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[str]]:
     """The graph, stabilised and narrow, and the names that are :func:`asked` for."""
     vertex, names = asked(graph, of, wrt)
-    return narrow(plain_maxima(stabilise(graph, keep=[vertex, *names]))), vertex, names
+    return prepared(graph, [vertex, *names]), vertex, names
+
+
+def prepared(graph: Graph, keep: Sequence[str]) -> Graph:
+    """The graph, stabilised and narrow, in which these vertices are what they were."""
+    return narrow(plain_maxima(stabilise(graph, keep=keep)))
 
 
 def asked(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[str, list[str]]:

@@ -1,26 +1,28 @@
-"""Jacobians as sparse matrices: the values that may not be 0, and where they stand."""
+"""Jacobians and Hessians as sparse matrices: the values that may not be 0, and where they stand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
-from sympy import Expr, Idx, expand
+from sympy import Expr, Idx, Symbol, expand
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
+from codegen.derive.accumulation import slope
 from codegen.derive.requests import straight
-from codegen.derive.requests.blocks import Blocks
+from codegen.derive.requests.blocks import Blocks, forward_blocks
 from codegen.derive.requests.jacobian import MODES, Mode, chosen, require_mode
-from codegen.derive.requests.request import Named, Wrt, asked, prepare
+from codegen.derive.requests.request import Named, Wrt, asked, names_of, prepared, require_scalar
 from codegen.derive.requests.straight import Straight
+from codegen.derive.reverse import reverse
 from codegen.derive.system import System
 from codegen.derive.terms.structure import split
 from codegen.derive.terms.zeros import Zeros, integer_value
@@ -28,7 +30,7 @@ from codegen.errors import DerivationError
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Variable
 from codegen.ir.selection import selected
-from codegen.walk import Extent, extent, indices, is_symbolic, length, reindex
+from codegen.walk import Extent, extent, indices, length, lengths_in, reindex
 
 Integers = NDArray[np.int64]
 Indices = NDArray[np.signedinteger[Any]]
@@ -42,14 +44,15 @@ class Nonzeros:
     ``condition`` says of the indices where the array holds what is not 0 anyway; subscripts are sums of indices.
     """
 
+    of: Variable
     wrt: Variable
     indices: tuple[Idx, ...]
     rows: tuple[Expr, ...]
     columns: tuple[Expr, ...]
     condition: Basic = sympy.true
 
-    def places(self, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
-        """Row and column of each value, in C order, and whether it is in the matrix; ``wrt`` has columns from start."""
+    def places(self, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
+        """Row and column of each value in its block, in C order, and whether it is in the block."""
         counts = [length(extent(i), sizes) for i in self.indices]
         grid: dict[Basic, Any] = {n: size for n, size in sizes.items() if isinstance(n, Basic)}
         grid.update(zip(self.indices, np.indices(counts, np.int64).reshape(len(counts), prod(counts))))
@@ -64,20 +67,24 @@ class Nonzeros:
                 place = place * size + at
             return place
 
-        return flat(self.rows, of), start + flat(self.columns, self.wrt), kept
+        return flat(self.rows, self.of), flat(self.columns, self.wrt), kept
 
 
 @dataclass(frozen=True)
 class Listed:
     """One array of values whose rows and columns are listed."""
 
+    of: Variable
     wrt: Variable
     rows: Integers
     columns: Integers
 
-    def places(self, of: Variable, start: int, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
-        """Row and column of each value, and whether it is in the matrix, as all are."""
-        return self.rows, start + self.columns, np.ones(len(self.rows), bool)
+    def places(self, sizes: Mapping[Extent, int]) -> tuple[Integers, Integers, Flags]:
+        """Row and column of each value in its block, and whether it is in the block, as all are."""
+        return self.rows, self.columns, np.ones(len(self.rows), bool)
+
+
+Part: TypeAlias = "Nonzeros | Listed"
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,11 @@ class Rows:
     starts: Integers | None
     """Where the values of each place begin in that order, if some place has several."""
 
+    @property
+    def places(self) -> tuple[Indices, Indices]:
+        """Row and column of everything stored."""
+        return np.repeat(np.arange(self.shape[0], dtype=self.ends.dtype), np.diff(self.ends)), self.indices
+
     @cached_property
     def empty(self) -> Any:
         """A matrix without values."""
@@ -108,9 +120,13 @@ class Rows:
         # SciPy's constructor takes 30 µs, copy.copy 6; solvers keep matrices that they were given, so the data is new.
         matrix = object.__new__(type(self.empty))
         matrix.__dict__.update(self.empty.__dict__)
-        ordered = values.take(self.order)
-        matrix.data = ordered if self.starts is None else np.add.reduceat(ordered, self.starts)
+        matrix.data = self.data(values)
         return matrix
+
+    def data(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a matrix of these values stores, row after row."""
+        ordered = values.take(self.order)
+        return ordered if self.starts is None else np.add.reduceat(ordered, self.starts)
 
 
 def in_rows(rows: Integers, columns: Integers, stored: Integers, shape: tuple[int, int]) -> Rows:
@@ -129,17 +145,15 @@ def in_rows(rows: Integers, columns: Integers, stored: Integers, shape: tuple[in
 
 
 @dataclass(frozen=True)
-class SparseJacobian:
-    """A graph with outputs ``of`` and arrays of nonzero values, and the places of these in a matrix.
-
-    Row r of the matrix is element r of ``of``, flattened; the columns are the elements of each of ``wrt``, flattened
-    and laid end to end.
-    """
+class SparseDerivative:
+    """A graph with arrays of nonzero values among its outputs, the last of them, and their places in a matrix."""
 
     graph: Graph
-    of: Variable
+    of: tuple[Variable, ...]
+    """What the rows are, flattened and laid end to end."""
     wrt: tuple[Variable, ...]
-    nonzeros: tuple[Nonzeros | Listed, ...]
+    """What the columns are, in the same way."""
+    nonzeros: tuple[Part, ...]
 
     def pattern(self, **extents: int) -> tuple[Integers, Integers]:
         """Row and column of every value, in the order of the outputs; symbolic extents by name, as in ``S=100``.
@@ -165,16 +179,18 @@ class SparseJacobian:
     def _places(self, extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
         """Row, column and number of every value."""
         sizes = self._sizes(extents)
-        ends = accumulate((self._size(variable, sizes) for variable in self.wrt), initial=0)
-        start = dict(zip((variable.name for variable in self.wrt), ends))
-        found = [part.places(self.of, start[part.wrt.name], sizes) for part in self.nonzeros]
+        first_row, first_column = _starts(self.of, sizes), _starts(self.wrt, sizes)
+        found = []
+        for part in self.nonzeros:
+            rows, columns, kept = part.places(sizes)
+            found.append((first_row[part.of.name] + rows, first_column[part.wrt.name] + columns, kept))
         empty = np.zeros(0, np.int64)
         rows, columns, kept = (np.concatenate([empty, *(part[axis] for part in found)]) for axis in range(3))
         stored = np.flatnonzero(kept)
         return rows[stored], columns[stored], stored
 
     def assemble(self, *values: ArrayLike, **extents: int) -> Any:
-        """The ``scipy.sparse.csr_array`` of what the compiled graph returns, ``of`` included, in canonical format.
+        """The ``scipy.sparse.csr_array`` of what the compiled graph returns, all of it, in canonical format.
 
         The pattern is worked out once: matrices share their indices, which are read-only, and each has data of its own.
         What changes a pattern in place, such as ``eliminate_zeros``, is for a ``copy()``.
@@ -187,18 +203,31 @@ class SparseJacobian:
         arrays = [np.asarray(value) for value in values]
         for name, number, axis in self._seen:
             extents[name] = arrays[number].shape[axis]
-        rows = self._rows(tuple(self._sizes(extents).items()))
-        return rows.matrix(np.concatenate([array.reshape(-1) for array in arrays[1:]] or [np.zeros(0)]))
+        return self.rows(**extents).matrix(self.stored_in(arrays))
+
+    def stored_in(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """All that the outputs of the graph hold of values, laid end to end."""
+        first = len(arrays) - len(self.nonzeros)
+        return np.concatenate([array.reshape(-1) for array in arrays[first:]] or [np.zeros(0)])
+
+    def rows(self, **extents: int) -> Rows:
+        """The pattern of the matrix in rows, worked out once for each choice of extents."""
+        return self._rows(tuple(self._sizes(extents).items()))
 
     @cached_property
     def _rows(self) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
-        """The pattern of the matrix in rows, worked out once for each choice of extents."""
+        return self._worked_out(self._places)
+
+    def _worked_out(
+        self, entries: Callable[[Mapping[str, int]], tuple[Integers, Integers, Integers]]
+    ) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
+        """Rows of these entries: the row and column of each, and the number of the value there."""
 
         @lru_cache(maxsize=8)
         def rows(sizes: tuple[tuple[Extent, int], ...]) -> Rows:
             known = dict(sizes)
-            shape = self._size(self.of, known), sum(self._size(variable, known) for variable in self.wrt)
-            return in_rows(*self._places({str(n): size for n, size in sizes}), shape)
+            shape = _elements(self.of, known), _elements(self.wrt, known)
+            return in_rows(*entries({str(n): size for n, size in sizes}), shape)
 
         return rows
 
@@ -207,11 +236,12 @@ class SparseJacobian:
         """Where the arrays have the symbolic extents: the name, the number of the output, the axis."""
         shapes = (self.graph.variable(name).shape for name in self.graph.outputs)
         axes = ((n, number, axis) for number, shape in enumerate(shapes) for axis, n in enumerate(shape))
-        return tuple((str(n), number, axis) for n, number, axis in axes if is_symbolic(n))
+        return tuple((str(n), number, axis) for n, number, axis in axes if isinstance(n, Symbol))
 
     @cached_property
     def _symbols(self) -> Mapping[str, Extent]:
-        return {str(n): n for v in (self.of, *self.wrt) for n in v.shape if is_symbolic(n)}
+        shapes = (v.shape for v in (*self.of, *self.wrt))
+        return {str(n): n for shape in shapes for axis in shape if not isinstance(axis, int) for n in lengths_in(axis)}
 
     def _sizes(self, extents: Mapping[str, int]) -> Mapping[Extent, int]:
         for name in self._symbols:
@@ -219,17 +249,65 @@ class SparseJacobian:
                 raise DerivationError(f"the extent {name} is not known, expected {name}=…")
         return {n: extents[name] for name, n in self._symbols.items()}
 
-    @staticmethod
-    def _size(variable: Variable, sizes: Mapping[Extent, int]) -> int:
-        return prod(length(n, sizes) for n in variable.shape)
+
+def _starts(variables: Sequence[Variable], sizes: Mapping[Extent, int]) -> dict[str, int]:
+    """Where each variable begins, all being laid end to end."""
+    ends = accumulate((_elements([variable], sizes) for variable in variables), initial=0)
+    return dict(zip((variable.name for variable in variables), ends))
 
 
-def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:
+def _elements(variables: Sequence[Variable], sizes: Mapping[Extent, int]) -> int:
+    return sum(prod(length(n, sizes) for n in variable.shape) for variable in variables)
+
+
+@dataclass(frozen=True)
+class SparseJacobian(SparseDerivative):
+    """A graph with outputs ``of`` and arrays of nonzero values, and the places of these in the Jacobian.
+
+    Its rows are the elements of each of ``of``, flattened and laid end to end; its columns those of each of ``wrt``.
+    """
+
+
+@dataclass(frozen=True)
+class SparseHessian(SparseDerivative):
+    """A graph with the scalar and arrays of nonzero values of its Hessian's lower triangle, and their places in it.
+
+    Rows and columns are the elements of each of ``wrt``, flattened and laid end to end. :meth:`pattern` is that of the
+    lower triangle, diagonal included, which is what Ipopt takes; :meth:`assemble` gives the whole symmetric matrix.
+    """
+
+    def _places(self, extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
+        rows, columns, stored = super()._places(extents)
+        lower = rows >= columns
+        return rows[lower], columns[lower], stored[lower]
+
+    def lower(self, **extents: int) -> Rows:
+        """The pattern of the lower triangle in rows, worked out once for each choice of extents."""
+        return self._lower(tuple(self._sizes(extents).items()))
+
+    @cached_property
+    def _lower(self) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
+        return self._worked_out(self._places)
+
+    @cached_property
+    def _rows(self) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
+        def both(extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
+            rows, columns, stored = self._places(extents)
+            off = rows > columns
+            mirrored = (columns[off], rows[off], stored[off])
+            first, second, numbers = map(np.concatenate, zip((rows, columns, stored), mirrored))
+            return first, second, numbers
+
+        return self._worked_out(both)
+
+
+def sparse_jacobian(graph: Graph, of: Wrt, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:
     """The Jacobian of ``of`` as its nonzero values: what is known to be 0 is neither computed nor stored.
 
-    Known are the zeros that follow from subscripts and from conditions on them: of samples that do not meet, of the
-    rows of a matrix that a row of its product does not read, of elements that are assigned singly, of all but the
-    neighbours in a difference x[i + 1] − x[i], of what a branch of a ``Piecewise`` does not read where it is taken.
+    ``of`` is a vertex or several, whose rows lie end to end. Known are the zeros that follow from subscripts and from
+    conditions on them: of samples that do not meet, of the rows of a matrix that a row of its product does not read, of
+    elements that are assigned singly, of all but the neighbours in a difference x[i + 1] − x[i], of what a branch of a
+    ``Piecewise`` does not read where it is taken.
 
     >>> from codegen import Index, compile
     >>> i, x, y = Index("i", 3), Variable("x", (3,)), Variable("y", (3,))
@@ -240,28 +318,83 @@ def sparse_jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mo
     [[2.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 6.0]]
     """
     require_mode(mode)
+    vertices = list(dict.fromkeys(names_of(of, "of")))
+    if not vertices:
+        raise DerivationError("of names no vertex, expected one or several")
+    for vertex in vertices:
+        _, names = asked(graph, vertex, wrt)
+    derived, outputs, nonzeros = graph, list(vertices), list[Part]()
+    if all(Straight.of(graph, vertex, names) for vertex in vertices):
+        for vertex in vertices:
+            formulas = Straight.of(derived, vertex, names)
+            assert formulas is not None  # the graph has the same formulas and more
+            nonzeros += _put_entries(formulas, straight.entries(formulas, vertex, names, mode), lambda row: row.name)
+            derived = formulas.derived()
+            outputs += derived.outputs[1:]
+    else:
+        derived = prepared(graph, [*vertices, *names])
+        for vertex in vertices:
+            system, found = MODES[chosen(derived, vertex, names, mode)](derived, vertex, names)
+            derived, parts = _put_out(derived, system, found)
+            nonzeros += parts
+            outputs += derived.outputs
+    rows, columns = tuple(map(graph.variable, vertices)), tuple(map(graph.variable, names))
+    return SparseJacobian(derived.with_outputs(outputs), rows, columns, tuple(nonzeros))
+
+
+def sparse_hessian(graph: Graph, of: Named, wrt: Wrt | None = None) -> SparseHessian:
+    """The Hessian of the scalar ``of`` as the nonzero values of its lower triangle.
+
+    Rows and columns are the elements of each of ``wrt``, flattened and laid end to end (all real inputs by default).
+    Forward over reverse; zeros are those that :func:`sparse_jacobian` knows. What lies above the diagonal is not
+    computed where subscripts say that it does. The Hessian of a Lagrangian σ·f + Σ λ·c takes its multipliers as inputs.
+
+    Raises :class:`DerivationError` if ``of`` has axes.
+
+    >>> from codegen import compile, from_expressions
+    >>> from sympy import IndexedBase, Sum, symbols
+    >>> n, x = symbols("n"), IndexedBase("x", shape=(symbols("n"),))
+    >>> i = Idx("i", n - 1)
+    >>> found = sparse_hessian(from_expressions({"f": Sum((x[i + 1] - x[i] ** 2) ** 2, i)}, [x]), "f")
+    >>> found.assemble(*compile(found.graph)(np.array([1.0, 2.0, 3.0]))).toarray().tolist()
+    [[4.0, -4.0, 0.0], [-4.0, 38.0, -8.0], [0.0, -8.0, 2.0]]
+    >>> [places.tolist() for places in found.pattern(n=3)]
+    [[0, 1, 2, 1, 2], [0, 1, 2, 0, 1]]
+    """
     vertex, names = asked(graph, of, wrt)
-    if (formulas := Straight.of(graph, vertex, names)) is not None:
-        return _of_formulas(formulas, vertex, names, mode)
-    prepared, of, names = prepare(graph, of, wrt)
-    return _put_out(prepared, of, *MODES[chosen(prepared, of, names, mode)](prepared, of, names))
+    require_scalar(graph, vertex, "Hessian matrix")
+    variables = tuple(map(graph.variable, names))
+    formulas = Straight.of(graph, vertex, names)
+    if formulas is not None and (second := straight.lower_triangle(formulas, vertex, names)) is not None:
+        parts = _put_entries(formulas, second, lambda row: slope(vertex, row.name))
+        return SparseHessian(formulas.derived(), variables, variables, tuple(parts))
+    slopes = reverse(prepared(graph, [vertex, *names]), vertex, names)
+    by_name = dict(zip(names, slopes.outputs[1:]))
+    pairs = [(a, b) for number, a in enumerate(names) for b in names[: number + 1]]
+    system, found = forward_blocks(slopes, [(by_name[a], b) for a, b in pairs])
+    blocks = [replace(one, of=graph.variable(a)) for one, (a, _) in zip(found, pairs)]
+    derived, nonzeros = _put_out(slopes, system, blocks, lower=True)
+    return SparseHessian(derived.with_outputs(vertex, *derived.outputs), variables, variables, tuple(nonzeros))
 
 
-def _of_formulas(formulas: Straight, of: str, wrt: Sequence[str], mode: Mode) -> SparseJacobian:
-    """One array of values for each input."""
-    graph, target = formulas.graph, formulas.graph.variable(of)
-    parts: list[Listed] = []
-    for variable, entries in straight.entries(formulas, of, wrt, mode):
+def _put_entries(formulas: Straight, found: Sequence[straight.Entries], name: Callable[[Variable], str]) -> list[Part]:
+    """One array of values for each pair of variables that has any."""
+    parts: list[Part] = []
+    for row, column, entries in found:
         places = np.array([place for place, _ in entries], np.int64).reshape(len(entries), 2)
-        parts.append(Listed(variable, places[:, 0], places[:, 1]))
         if entries:
-            values = Variable(formulas.name(f"values of d{of}/d{variable.name}"), (len(entries),))
+            parts.append(Listed(row, column, places[:, 0], places[:, 1]))
+            values = Variable(formulas.name(f"values of {slope(name(row), column.name)}"), (len(entries),))
             formulas.put(values, [node for _, node in entries])
-    return SparseJacobian(formulas.derived(), target, tuple(map(graph.variable, wrt)), tuple(parts))
+    return parts
 
 
-def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> SparseJacobian:
-    outputs, nonzeros, zeros = [of], [], Zeros(system.equations)
+def _put_out(graph: Graph, system: System, found: Sequence[Blocks], *, lower: bool = False) -> tuple[Graph, list[Part]]:
+    """The graph whose outputs are the arrays of values of these blocks, and where the values stand.
+
+    With ``lower`` rows and columns are the same variables, and what is above the diagonal for sure is left out.
+    """
+    outputs, nonzeros, zeros = list[str](), list[Part](), Zeros(system.equations)
     for blocks in found:
         for block in blocks.blocks:
             order = block.indices
@@ -274,17 +407,26 @@ def _put_out(graph: Graph, of: str, system: System, found: Sequence[Blocks]) -> 
                     core, places = _placed(core, {i: v for i in order if (v := structure.value(i)) != i}, order)
                     if (condition := zeros.condition(core)) == False:  # noqa: E712 - a SymPy boolean
                         continue
-                    kept = tuple(i for i in order if i not in places)
-                    name = system.names.new(f"values of {blocks.name}")
-                    system.append(Equation(over(name, kept), core))
-                    outputs.append(name)
                     rows, columns = (
                         tuple(expand(reindex(subscript, places)) for subscript in key)
                         for key in (block.rows, block.columns)
                     )
-                    nonzeros.append(Nonzeros(blocks.wrt, kept, rows, columns, condition))
-    derived = graph.with_equations(system.equations, outputs)
-    return SparseJacobian(derived, graph.variable(of), tuple(b.wrt for b in found), tuple(nonzeros))
+                    if lower and blocks.of == blocks.wrt and _is_above(rows, columns):
+                        continue
+                    kept = tuple(i for i in order if i not in places)
+                    name = system.names.new(f"values of {blocks.name}")
+                    system.append(Equation(over(name, kept), core))
+                    outputs.append(name)
+                    nonzeros.append(Nonzeros(blocks.of, blocks.wrt, kept, rows, columns, condition))
+    return graph.with_equations(system.equations, outputs), nonzeros
+
+
+def _is_above(rows: Sequence[Expr], columns: Sequence[Expr]) -> bool:
+    """Whether an element comes before another of the same array wherever the indices are."""
+    for row, column in zip(rows, columns):
+        if (difference := column - row) != 0:
+            return bool(difference.is_Integer and difference > 0)
+    return False
 
 
 def _placed(core: Expr, places: dict[Idx, Expr], order: Sequence[Idx]) -> tuple[Expr, dict[Idx, Expr]]:

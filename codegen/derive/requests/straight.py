@@ -5,15 +5,28 @@ What people read is derived as equations, a vertex each; of more operations than
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations_with_replacement
 from math import prod
+from typing import TypeAlias
 
 from sympy import Add, Mul, Pow, acos, acosh, asin, asinh, atan, atan2, atanh, cos, exp, log, sin, tan, tanh
 
 from codegen.derive.accumulation import slope
 from codegen.derive.nodes import Derivation, Slopes, is_differentiable
-from codegen.functions import absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus
+from codegen.functions import (
+    absolute,
+    direction_cosine,
+    hypot,
+    log1p,
+    power,
+    ratio,
+    sigmoid,
+    sigmoid_slope,
+    silu,
+    softplus,
+    softplus_slope,
+)
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
 from codegen.ir.formulas import Formulas, is_settled, places
@@ -25,7 +38,7 @@ from codegen.walk import fresh_name, is_fixed
 
 PLAIN = frozenset(
     {Add, Mul, Pow, exp, log, sin, cos, tan, asin, acos, atan, atan2, tanh, asinh, acosh, atanh}
-    | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus}
+    | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus, softplus_slope, sigmoid_slope}
 )
 """What is differentiated node by node. Not what chooses, whose branches have derivatives that must not meet others, nor
 tails, whose derivatives are stable as whole formulas only."""
@@ -93,8 +106,8 @@ def _are_differentiable(nodes: Nodes, roots: Sequence[Node]) -> bool:
 def gradient(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``."""
     (row,) = straight.slopes(straight.found.of_variable(of), wrt, "reverse")
-    for variable, start in _pieces(straight, wrt):
-        elements = [row.get(start + n, straight.nodes.zero) for n in range(_size(variable))]
+    for variable, columns in _pieces(straight, wrt):
+        elements = [row.get(column, straight.nodes.zero) for column in columns]
         straight.put(Variable(straight.name(slope(of, variable.name)), variable.shape), elements)
     return straight.derived()
 
@@ -102,29 +115,23 @@ def gradient(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:
 def jacobian(straight: Straight, of: str, wrt: Sequence[str], mode: str) -> Graph:
     """The graph with outputs ``of`` and d of/d w for each w of ``wrt``, zeros included."""
     rows = straight.slopes(straight.found.of_variable(of), wrt, mode)
-    for variable, start in _pieces(straight, wrt):
+    for variable, columns in _pieces(straight, wrt):
         target = Variable(straight.name(slope(of, variable.name)), straight.graph.variable(of).shape + variable.shape)
-        columns = range(start, start + _size(variable))
         straight.put(target, [row.get(column, straight.nodes.zero) for row in rows for column in columns])
     return straight.derived()
 
 
-def entries(
-    straight: Straight, of: str, wrt: Sequence[str], mode: str
-) -> list[tuple[Variable, list[tuple[tuple[int, int], Node]]]]:
-    """For each input the derivatives of ``of`` by it that are not 0, each with its row and column."""
-    rows = straight.slopes(straight.found.of_variable(of), wrt, mode)
-    found = []
-    for variable, start in _pieces(straight, wrt):
-        columns = range(start, start + _size(variable))
-        own = [
-            ((n, column - start), row[column])
-            for n, row in enumerate(rows)
-            for column in sorted(row)
-            if column in columns
-        ]
-        found.append((variable, own))
-    return found
+Entries: TypeAlias = "tuple[Variable, Variable, list[tuple[tuple[int, int], Node]]]"
+"""The derivatives of one variable by another that are not 0, each with its row and column."""
+
+
+def entries(straight: Straight, of: str, wrt: Sequence[str], mode: str) -> list[Entries]:
+    """The derivatives of ``of`` by each input."""
+    rows = dict(enumerate(straight.slopes(straight.found.of_variable(of), wrt, mode)))
+    target = straight.graph.variable(of)
+    return [
+        (target, variable, _within(rows, range(len(rows)), columns)) for variable, columns in _pieces(straight, wrt)
+    ]
 
 
 def hessian(straight: Straight, of: str, wrt: Sequence[str]) -> Graph | None:
@@ -132,32 +139,61 @@ def hessian(straight: Straight, of: str, wrt: Sequence[str]) -> Graph | None:
 
     None where first derivatives have branches, as that of x^y by y has.
     """
-    nodes = straight.nodes
-    (first,) = straight.slopes(straight.found.of_variable(of), wrt, "reverse")
-    if not _are_differentiable(nodes, list(first.values())):
+    second = _second(straight, of, wrt)
+    if second is None:
         return None
-    elements = sorted(first)
-    found = straight.slopes([first[element] for element in elements], wrt, "forward")
-    second = dict(zip(elements, found))
 
     def entry(row: int, column: int) -> Node:
         row, column = min(row, column), max(row, column)
-        return second.get(row, {}).get(column, nodes.zero)
+        return second.get(row, {}).get(column, straight.nodes.zero)
 
     for (a, rows), (b, columns) in combinations_with_replacement(_pieces(straight, wrt), 2):
         block = Variable(straight.name(f"d{slope(of, a.name)}/d{b.name}"), a.shape + b.shape)
-        places_ = ((rows + i, columns + j) for i in range(_size(a)) for j in range(_size(b)))
-        straight.put(block, [entry(row, column) for row, column in places_])
+        straight.put(block, [entry(row, column) for row in rows for column in columns])
     return straight.derived()
 
 
-def _pieces(straight: Straight, wrt: Sequence[str]) -> list[tuple[Variable, int]]:
-    """The variables to differentiate by, and the number of the first element of each."""
-    found: list[tuple[Variable, int]] = []
+def lower_triangle(straight: Straight, of: str, wrt: Sequence[str]) -> list[Entries] | None:
+    """The second derivatives on the diagonal and below it; None as for :func:`hessian`."""
+    second = _second(straight, of, wrt)
+    if second is None:
+        return None
+    lower = {row: {column: node for column, node in found.items() if column <= row} for row, found in second.items()}
+    pieces = _pieces(straight, wrt)
+    return [
+        (a, b, _within(lower, rows, columns))
+        for number, (a, rows) in enumerate(pieces)
+        for b, columns in pieces[: number + 1]
+    ]
+
+
+def _second(straight: Straight, of: str, wrt: Sequence[str]) -> dict[int, Slopes] | None:
+    (first,) = straight.slopes(straight.found.of_variable(of), wrt, "reverse")
+    if not _are_differentiable(straight.nodes, list(first.values())):
+        return None
+    elements = sorted(first)
+    return dict(zip(elements, straight.slopes([first[element] for element in elements], wrt, "forward")))
+
+
+def _within(found: Mapping[int, Slopes], rows: range, columns: range) -> list[tuple[tuple[int, int], Node]]:
+    """The derivatives in a block, by rows and columns from 0."""
+    return [
+        ((row - rows.start, column - columns.start), found[row][column])
+        for row in rows
+        if row in found
+        for column in sorted(found[row])
+        if column in columns
+    ]
+
+
+def _pieces(straight: Straight, wrt: Sequence[str]) -> list[tuple[Variable, range]]:
+    """The variables to differentiate by, and the numbers of the elements of each."""
+    found: list[tuple[Variable, range]] = []
     start = 0
     for name in wrt:
-        found.append((straight.graph.variable(name), start))
-        start += _size(found[-1][0])
+        variable = straight.graph.variable(name)
+        found.append((variable, range(start, start + _size(variable))))
+        start += _size(variable)
     return found
 
 

@@ -14,19 +14,29 @@ from codegen.emit.javascript.library import definitions
 from codegen.emit.javascript.writer import JavaScriptFunction
 from codegen.emit.layout import Slot
 from codegen.ir.operations import count_operations, summary
-from codegen.walk import is_symbolic
+from codegen.walk import is_sum, is_symbolic, parts
 
 SHOWN = 200
 """Of so many equations at most the module shows the formulas."""
 
 RUN = """\
+/** Lengths that are sums of others: a number and [symbol, factor] for each. */
+const SUMS = SUMS_OF_LENGTHS;
+const addUp = (extents) => {
+  for (const [n, [constant, ...lengths]] of Object.entries(SUMS)) {
+    extents[n] = lengths.reduce((sum, [symbol, factor]) => sum + factor*extents[symbol], constant);
+  }
+};
+
 /**
  * The results by name, for arguments by name: flat arrays in row-major order, and numbers. Extents follow from the
  * lengths of the arrays. Throws a RangeError that names the argument which does not fit.
  */
 export function run(inputs) {
   const extents = {};
-  for (const {name, shape} of ARGUMENTS) {
+  const made = ({shape}) => shape.some((n) => n in SUMS);
+  for (const {name, shape} of [...ARGUMENTS.filter((slot) => !made(slot)), ...ARGUMENTS.filter(made)]) {
+    if (made({shape})) addUp(extents);
     if (!(name in inputs)) throw new RangeError(`${name}: found nothing, expected a value`);
     const symbols = shape.filter((n) => typeof n === 'string');
     const fixed = shape.reduce((product, n) => typeof n === 'string' ? product : product*n, 1);
@@ -36,11 +46,12 @@ export function run(inputs) {
       extents[open[0]] = length/symbols.reduce((product, n) => n in extents ? product*extents[n] : product, fixed);
     }
     const size = symbols.reduce((product, n) => product*extents[n], fixed);
-    const whole = symbols.every((n) => Number.isInteger(extents[n]) && extents[n] > 0);
+    const whole = symbols.every((n) => Number.isInteger(extents[n]) && extents[n] >= (n in SUMS ? 0 : 1));
     if (!whole || length !== size) {
       throw new RangeError(`${name}: found ${length} numbers, expected an array of shape [${shape.join(', ')}]`);
     }
   }
+  addUp(extents);
   const sizes = EXTENTS.map((n) => extents[n]);
   const results = RESULTS.map(({shape}) => new Real(shape.reduce((product, n) => product*(extents[n] ?? n), 1)));
   const workspace = WORKSPACE(...sizes) ? [new Real(WORKSPACE(...sizes))] : [];
@@ -83,7 +94,9 @@ def module(function: JavaScriptFunction, notes: Sequence[str] = ()) -> str:
             *function.constant_arrays(body),
             body,
             "",
-            re.sub(r"\bFUNCTION\b", function.name, RUN.replace("WORKSPACE", "workspaceSize")),
+            re.sub(r"\bFUNCTION\b", function.name, RUN.replace("WORKSPACE", "workspaceSize")).replace(
+                "SUMS_OF_LENGTHS", _json(_sums((*function.layout.arguments, *function.layout.results)))
+            ),
         ]
     )
     # A module may stand in a page.
@@ -150,6 +163,11 @@ def _slots(slots: Iterable[Slot]) -> str:
         for slot in slots
     ]
     return "[\n" + "".join(f"  {_json(row)},\n" for row in rows) + "]"
+
+
+def _sums(slots: Iterable[Slot]) -> dict[str, list[object]]:
+    found = ((n, *parts(n)) for slot in slots for n in slot.shape if is_sum(n))
+    return {str(n): [constant, *([str(symbol), factor] for symbol, factor in added)] for n, constant, added in found}
 
 
 def _json(value: object) -> str:

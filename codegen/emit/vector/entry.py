@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
@@ -118,7 +119,7 @@ class Entries:
         builder, (_, args, count), (record, refuse) = self._entry("bind")
         words = builder.gep(record, [INT(Record.LAST)])
         self._fill_table(Checks(builder, refuse), record, words, args, count)
-        builder.store(self._chunks(builder, words), builder.gep(record, [INT(Record.CHUNKS)]))
+        builder.store(self.table.chunks(builder, words), builder.gep(record, [INT(Record.CHUNKS)]))
         for place, size in enumerate(self.table.sizes(builder, words), Record.SHARED):
             builder.store(builder.mul(size, INT(self.table.item)), builder.gep(record, [INT(place)]))
         builder.ret(self._python(builder, "PyBool_FromLong", INT(1)))
@@ -207,13 +208,6 @@ class Entries:
         self.table.put_workspaces(builder, words, block)
         builder.call(run, [words, results])
         builder.ret(INT(1))
-
-    def _chunks(self, builder: ir.IRBuilder, words: ir.Value) -> ir.Value:
-        samples = self.table.plan.samples
-        if samples is None:
-            return INT(1)
-        n, chunk = self.table.samples(builder, words), samples.chunk
-        return builder.sdiv(builder.add(n, INT(chunk - 1)), INT(chunk))
 
     # --- pieces ------------------------------------------------------------------------------------------------------
 
@@ -309,6 +303,7 @@ class Entries:
         else:
             value = self._python(builder, "PyFloat_AsDouble", found, result=ir.DoubleType())
             suspicious = builder.fcmp_ordered("==", value, ir.DoubleType()(-1.0))
+            self._require_digits(checks, record, found, value)
         failed = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
         builder.store(ir.IntType(1)(0), failed)
         with builder.if_then(suspicious, likely=False):
@@ -320,6 +315,20 @@ class Entries:
         if slot.kind != "integer" and self.table.plan.dtype == "float32":
             return builder.fptrunc(value, ir.FloatType())
         return value
+
+    def _require_digits(self, checks: Checks, record: ir.Value, found: ir.Value, value: ir.Value) -> None:
+        """A whole number so large that it may have been rounded is a refusal: the slow way looks at its digits."""
+        builder, real = checks.builder, ir.DoubleType()
+        limit = real(2.0 ** (np.finfo(self.table.plan.dtype).nmant + 1))
+        size = builder.select(builder.fcmp_ordered("<", value, real(0.0)), builder.fneg(value), value)
+        rounded = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        builder.store(ir.IntType(1)(0), rounded)
+        with builder.if_then(builder.fcmp_ordered(">=", size, limit), likely=False):
+            type_ = self._at(builder, found, HEAD - 8, INT)
+            for place in range(Record.NUMBERS, Record.REAL_NUMBERS):
+                whole = builder.icmp_signed("==", type_, builder.load(builder.gep(record, [INT(place)])))
+                builder.store(builder.or_(builder.load(rounded), whole), rounded)
+        checks.require(builder.not_(builder.load(rounded)))
 
     def _finish(
         self, builder: ir.IRBuilder, run: ir.Function, record: ir.Value, words: ir.Value, arrays: Sequence[ir.Value]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from functools import reduce
 
 from llvmlite import ir
 from numba.core import cgutils
+from sympy import Symbol
 
 from codegen.cached import cached_property
 from codegen.emit.lanes import FORMATS, Lanes
@@ -16,7 +17,7 @@ from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import Plan, StraightPlan, pieces, segments
 from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
-from codegen.emit.vector.values import INT
+from codegen.emit.vector.values import INT, length
 from codegen.emit.vector.writer import COMBINED, Forms, Writer, lay_out, region_size
 from codegen.schedule.program import Place, Samples, Statement, Storage
 
@@ -67,7 +68,7 @@ class ProgramFunctions:
                 self._before(builder, table)
             with chunk:
                 if samples is not None:
-                    size, n = INT(samples.chunk), self.table.samples(builder, table)
+                    size, n = self.table.chunk(builder, table), self.table.samples(builder, table)
                     start = builder.mul(number, size)
                     stop = builder.add(start, size)
                     stop = builder.select(builder.icmp_signed("<", stop, n), stop, n)
@@ -79,12 +80,10 @@ class ProgramFunctions:
         """Add the sums of all chunks in their order, and what follows."""
         samples = self.plan.samples
         if samples is not None:
-            chunks = builder.sdiv(
-                builder.add(self.table.samples(builder, table), INT(samples.chunk - 1)), INT(samples.chunk)
-            )
+            chunks = self.table.chunks(builder, table)
             final = self._sum_places(builder, table)
             with cgutils.for_range_slice(builder, INT(1), chunks, INT(1), intp=INT) as (number, _):
-                builder.call(self.combine, [final, self._sums_of(builder, table, number, clear=False)])
+                builder.call(self.combine, [table, final, self._sums_of(builder, table, number, clear=False)])
         self._after(builder, table, results)
 
     def _sums_of(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, clear: bool) -> ir.Value:
@@ -92,11 +91,12 @@ class ProgramFunctions:
         places = cgutils.alloca_once_value(builder, self._sum_places(builder, table))
         with builder.if_then(builder.icmp_signed(">", number, INT(0))):
             size: ir.Value = INT(0)
+            extents = self.table.extents(builder, table)
             for region in self.plan.scratch.values():
-                size = builder.add(size, region_size(builder, region, {}))
+                size = builder.add(size, region_size(builder, region, extents))
             scratch = self.table.space(builder, table, "scratch")
             own = builder.gep(scratch, [builder.mul(size, builder.sub(number, INT(1)))])
-            builder.store(self._scratch_places(builder, own, clear), places)
+            builder.store(self._scratch_places(builder, table, own, clear), places)
         return builder.load(places)
 
     @property
@@ -179,17 +179,17 @@ class ProgramFunctions:
     def _all_samples(self, samples: Samples, builder: ir.IRBuilder, table: ir.Value) -> None:
         """One chunk after the other; the sums of each are added to those of the chunks before."""
         private = self.table.space(builder, table, "private")
-        n, chunk = self.table.samples(builder, table), INT(samples.chunk)
+        n, chunk = self.table.samples(builder, table), self.table.chunk(builder, table)
         several = builder.icmp_signed("<", chunk, n)
         final = self._sum_places(builder, table)
         builder.call(self.some, [table, INT(0), builder.select(several, chunk, n), private, final])
         with builder.if_then(several, likely=False):
-            part = self._scratch_places(builder, self.table.space(builder, table, "scratch"), clear=True)
+            part = self._scratch_places(builder, table, self.table.space(builder, table, "scratch"), clear=True)
             with cgutils.for_range_slice(builder, chunk, n, chunk, intp=INT) as (first, _):
                 left = builder.sub(n, first)
                 size = builder.select(builder.icmp_signed("<", chunk, left), chunk, left)
                 builder.call(self.some, [table, first, builder.add(first, size), private, part])
-                builder.call(self.combine, [final, part])
+                builder.call(self.combine, [table, final, part])
 
     def _sum_places(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
         """Pointers to what the samples are summed into."""
@@ -205,13 +205,14 @@ class ProgramFunctions:
 
         return self._pointers(builder, [place(s) for s in plan.sums])
 
-    def _scratch_places(self, builder: ir.IRBuilder, scratch: ir.Value, clear: bool) -> ir.Value:
+    def _scratch_places(self, builder: ir.IRBuilder, table: ir.Value, scratch: ir.Value, clear: bool) -> ir.Value:
         """Pointers to the sums of another chunk; elements of theirs that nothing is summed into change nothing."""
         plan = self.plan
-        places = lay_out(builder, plan.scratch, {}, scratch)
+        extents = self.table.extents(builder, table)
+        places = lay_out(builder, plan.scratch, extents, scratch)
         for storage in plan.sums if clear else ():
             neutral = Lanes(builder, 1, plan.dtype).real(float(plan.reduction(storage).neutral))
-            with cgutils.for_range(builder, INT(_size(storage)), intp=INT) as loop:
+            with cgutils.for_range(builder, _size(builder, storage, extents), intp=INT) as loop:
                 builder.store(neutral, builder.gep(places[storage], [loop.index]))
         return self._pointers(builder, [places[storage] for storage in plan.sums])
 
@@ -223,24 +224,25 @@ class ProgramFunctions:
 
     @cached_property
     def combine(self) -> ir.Function:
-        """``combine(sums, more)``: the sums of one chunk of samples added to, or for maxima compared with, others."""
+        """``combine(table, sums, more)``: the sums of one chunk added to, or for maxima compared with, others."""
         pointers = self._real.as_pointer().as_pointer()
-        function, builder = self._function("combine", [pointers, pointers])
+        function, builder = self._function("combine", [INT.as_pointer(), pointers, pointers])
         function.attributes.add(INLINE)
+        table, *places = function.args
+        extents = self.table.extents(builder, table)
         for number, storage in enumerate(self.plan.sums):
-            total, more = (builder.load(builder.gep(a, [INT(number)])) for a in function.args)
-            self._add(builder, storage, total, more)
+            total, more = (builder.load(builder.gep(a, [INT(number)])) for a in places)
+            self._add(builder, storage, _size(builder, storage, extents), total, more)
         builder.ret_void()
         return function
 
-    def _add(self, builder: ir.IRBuilder, storage: Storage, total: ir.Value, more: ir.Value) -> None:
+    def _add(self, builder: ir.IRBuilder, storage: Storage, size: ir.Value, total: ir.Value, more: ir.Value) -> None:
         plan = self.plan
-        size = _size(storage)
-        whole = size - size % plan.native
-        for lanes, first, last in ((plan.native, 0, whole), (1, whole, size)):
+        whole = builder.and_(size, INT(-plan.native))
+        for lanes, first, last in ((plan.native, INT(0), whole), (1, whole, size)):
             vector = Lanes(builder, lanes, plan.dtype)
             combine = COMBINED[plan.reduction(storage)].totals
-            with cgutils.for_range_slice(builder, INT(first), INT(last), INT(lanes), intp=INT) as (i, _):
+            with cgutils.for_range_slice(builder, first, last, INT(lanes), intp=INT) as (i, _):
                 place, other = builder.gep(total, [i]), builder.gep(more, [i])
                 vector.store(combine(vector, vector.load(place), vector.load(other)), place)
 
@@ -251,6 +253,6 @@ def functions_of(module: ir.Module, table: Table, symbol: str) -> ProgramFunctio
     return kind(module, table, symbol)
 
 
-def _size(storage: Storage) -> int:
+def _size(builder: ir.IRBuilder, storage: Storage, extents: Mapping[Symbol, ir.Value]) -> ir.Value:
     """The elements of what samples are summed into; none of its axes is one of samples."""
-    return prod(int(str(n)) for n in storage.shape)
+    return reduce(builder.mul, [length(builder, n, extents) for n in storage.shape], INT(1))

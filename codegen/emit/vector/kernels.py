@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from math import prod
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -23,7 +25,7 @@ from codegen.emit.vector.values import BYTE, INT, Counter, Scope
 from codegen.emit.vector.writer import Writer
 from codegen.schedule.lanes import steps_of
 from codegen.schedule.program import Contract, Kernel, KernelKind, Loop, Place
-from codegen.walk import base_name, extent, size, subscripts
+from codegen.walk import base_name, extent, is_symbolic, size, subscripts
 
 NARROW = 4
 """Rows of up to so many numbers are taken apart as whole vectors; longer ones are transposed in squares."""
@@ -138,18 +140,19 @@ def _transpose(writer: Writer, kernel: Kernel, scope: Scope) -> None:
     to_lanes = subscripts(target)[-1] == writer.tile[0]
     key = subscripts(target)[-2:]
     feature = key[0 if to_lanes else 1]
-    features = INT(int(extent(feature)))
-    out, given = _step(writer, target, key[0]), _step(writer, source, key[1])
+    features = writer.extent(extent(feature))
+    out, given = _distance(writer, target, key[0]), _distance(writer, source, key[1])
     bounded = writer.program.storage_of(target).place is not Place.TILE
     operands = [_start(writer, reference, {*key}, scope) for reference in (target, source)]
-    arguments = [*operands, INT(out), INT(given), features, _count(writer)]
+    arguments = [*operands, out, given, features, _count(writer)]
 
-    if to_lanes and given == int(extent(feature)) <= NARROW:
+    n = extent(feature)
+    if to_lanes and isinstance(n, int) and n <= NARROW and given == INT(n):
 
         def narrow(lanes: Lanes, operands: Sequence[ir.Value]) -> None:
-            narrow_to_lanes(lanes, given, *operands)
+            narrow_to_lanes(lanes, n, *operands)
 
-        _call(writer, f"narrow_to_lanes_{given}", [*operands, INT(out), _count(writer)], narrow)
+        _call(writer, f"narrow_to_lanes_{n}", [*operands, out, _count(writer)], narrow)
         return
 
     def body(lanes: Lanes, given: Sequence[ir.Value]) -> None:
@@ -204,6 +207,15 @@ def _step(writer: Writer, reference: Expr, index: Expr | None) -> int:
         found += int(more) * step
         step *= n if isinstance(n, int) else 0
     return found
+
+
+def _distance(writer: Writer, reference: Expr, index: Expr) -> ir.Value:
+    """How far apart neighbours along an index are, of which each axis has its own."""
+    storage = writer.program.storage_of(reference)
+    key = [subscripts(reference)[axis] for axis in storage.axes]
+    inside = storage.shape[key.index(index) + 1 :]
+    unknown = [writer.extent(n) for n in inside if is_symbolic(n)]
+    return reduce(writer.builder.mul, unknown, INT(prod(n for n in inside if isinstance(n, int))))
 
 
 def _name(*numbers: int | str) -> str:

@@ -7,8 +7,9 @@ the sums of one chunk of samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 
 from llvmlite import ir
@@ -19,9 +20,10 @@ from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.vector.interface import WORKSPACES, words
 from codegen.emit.vector.plan import Plan, StraightPlan, plan
-from codegen.emit.vector.values import INT
+from codegen.emit.vector.values import INT, length
 from codegen.emit.vector.writer import Bindings, region_size
 from codegen.schedule.program import Program
+from codegen.walk import Extent, extent
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Table:
                 sizes[number] = builder.select(larger, total, sizes[number])
         samples = self.plan.samples
         if samples is not None:
-            several = builder.icmp_signed(">", self.samples(builder, table), INT(samples.chunk))
+            several = builder.icmp_signed(">", self.samples(builder, table), self.chunk(builder, table))
             sizes[2] = builder.select(several, sizes[2], INT(0))
         return sizes
 
@@ -128,9 +130,35 @@ class Table:
         }
 
     def samples(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
-        """The number of samples."""
-        (symbol,) = self.plan.extents
-        return self.extents(builder, table)[symbol]
+        """The number of samples, 1 where there are none."""
+        samples = self.plan.samples
+        return INT(1) if samples is None else length(builder, extent(samples.index), self.extents(builder, table))
+
+    def chunk(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
+        """The number of samples in a chunk."""
+        samples = self.plan.samples
+        assert samples is not None
+        chunk, extents, real = samples.chunk, self.extents(builder, table), ir.DoubleType()
+        if chunk.is_fixed:
+            return INT(chunk.least)
+
+        def product(shape: Sequence[Extent]) -> ir.Value:
+            lengths = (builder.sitofp(length(builder, n, extents), real) for n in shape)
+            return reduce(builder.fmul, lengths, real(1.0))
+
+        sums = reduce(builder.fadd, map(product, chunk.sums), real(0.0))
+        worth, combining = real(chunk.worth), builder.fmul(sums, real(chunk.combining))
+        wanted = builder.select(builder.fcmp_ordered(">", combining, worth), combining, worth)
+        least = builder.fmul(product(chunk.along), real(chunk.each * chunk.least))
+        times = builder.add(builder.fptosi(builder.fdiv(wanted, least), INT), INT(1))
+        return builder.mul(times, INT(chunk.least))
+
+    def chunks(self, builder: ir.IRBuilder, table: ir.Value) -> ir.Value:
+        """Into how many chunks the samples are cut, 1 where there are none."""
+        if self.plan.samples is None:
+            return INT(1)
+        n, chunk = self.samples(builder, table), self.chunk(builder, table)
+        return builder.sdiv(builder.add(n, builder.sub(chunk, INT(1))), chunk)
 
     def space(self, builder: ir.IRBuilder, table: ir.Value, name: str) -> ir.Value:
         """The address of a workspace."""

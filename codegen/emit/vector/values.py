@@ -9,7 +9,7 @@ from typing import TypeAlias
 from llvmlite import ir
 from sympy import Idx, Symbol
 
-from codegen.walk import Extent
+from codegen.walk import Extent, parts
 
 INT = ir.IntType(64)
 BYTE = ir.IntType(8).as_pointer()
@@ -73,10 +73,10 @@ def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value])
         return INT(n)
     if n in extents:
         return extents[n]
-    constant, lengths = n.as_coeff_Add()
-    total: ir.Value = INT(int(constant))
-    for symbol, factor in lengths.as_coefficients_dict().items():
-        part = extents[symbol] if factor == 1 else builder.mul(extents[symbol], INT(int(factor)))
+    constant, lengths = parts(n)
+    total: ir.Value = INT(constant)
+    for symbol, factor in lengths:
+        part = extents[symbol] if factor == 1 else builder.mul(extents[symbol], INT(factor))
         total = builder.add(total, part)
     return total
 

@@ -1,0 +1,228 @@
+"""Several inputs of a graph as one flat vector, the values of the others beside it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise, starmap
+from math import prod
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from codegen.cached import cached_property
+from codegen.compiler import compile
+from codegen.derive.requests.request import Named, Wrt, name_of, names_of
+from codegen.errors import EmitError
+from codegen.ir.graph import Graph
+from codegen.masks import is_masked
+from codegen.runtime.function import CompiledFunction
+from codegen.walk import Extent, is_symbolic
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The inputs that lie end to end in a flat vector, and their shapes."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @cached_property
+    def pieces(self) -> tuple[slice, ...]:
+        """Where each of them lies."""
+        return tuple(starmap(slice, pairwise(accumulate(map(prod, self.shapes.values()), initial=0))))
+
+    @cached_property
+    def size(self) -> int:
+        """The length of the vector."""
+        return sum(map(prod, self.shapes.values()))
+
+    def split(self, what: str, vector: ArrayLike) -> dict[str, Array]:
+        """The inputs by name: views of the vector."""
+        flat = as_real(what, vector, np.float64)
+        if flat.shape != (self.size,) and (flat.shape, self.size) != ((), 1):
+            raise EmitError(f"{what} must have shape ({self.size},), found {flat.shape}")
+        flat = flat.reshape(-1)
+        return {name: flat[piece].reshape(shape) for (name, shape), piece in zip(self.shapes.items(), self.pieces)}
+
+
+@dataclass(frozen=True)
+class Point:
+    """The arguments of a call: a value for every input, the symbolic lengths, and how x was given."""
+
+    values: Mapping[str, Array]
+    lengths: Mapping[Extent, int]
+    layout: Layout
+    shape: tuple[int, ...]
+
+    @property
+    def named_lengths(self) -> dict[str, int]:
+        """The symbolic lengths by name."""
+        return {str(n): length for n, length in self.lengths.items()}
+
+
+class FlatArguments:
+    """The inputs ``wrt`` of a graph, laid end to end in a flat vector, and values of the others: ``data``, copied.
+
+    Inputs with neither are arguments of a call, ``args``. A length that no data has is taken from that of the vector.
+
+    Raises :class:`EmitError` for data that is missing, unknown or of the wrong shape.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b, c = symbols("a b c")
+    >>> flat = FlatArguments(from_expressions({"e": a * b * c}, [a, b, c]), ["c", "a"], {})
+    >>> flat.pack({"a": 1.0, "c": 3.0}), flat.size, flat.args
+    (array([3., 1.]), 2, ('b',))
+    """
+
+    def __init__(self, graph: Graph, wrt: Wrt | None, data: Mapping[Named, ArrayLike]) -> None:
+        given = {name_of(name, "data"): value for name, value in data.items()}
+        inputs = {variable.name: variable for variable in graph.inputs}
+        if wrt is None:
+            wrt = [v.name for v in graph.inputs if v.kind == "real" and v.name not in given]
+        self.wrt = tuple(names_of(wrt))
+        for name in (*self.wrt, *given):
+            if name not in inputs:
+                raise EmitError(f"{name!r} is not an input of the graph (it has: {', '.join(inputs)})")
+            if name in self.wrt and name in given:
+                raise EmitError(f"the input {name!r} is both in wrt and in data")
+        self._inputs = inputs
+        self._others = tuple(name for name in inputs if name not in self.wrt)
+        checked, self._lengths = self._checked(given)
+        self._data = {name: array.copy() for name, array in checked.items()}
+        self.args = tuple(name for name in self._others if name not in given)  # the inputs that are arguments after x
+
+    # --- the flat vector ------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """The length of x; :class:`EmitError` if it is not the same in every call."""
+        return self._layout(self._lengths).size
+
+    def pack(self, values: Mapping[str, ArrayLike]) -> Array:
+        """The flat vector of these inputs."""
+        for name in self.wrt:
+            if name not in values:
+                raise EmitError(f"the input {name!r} is missing (x holds {', '.join(self.wrt)})")
+        checked, _ = self._checked({**self._data, **{name: values[name] for name in self.wrt}})
+        return joined([np.ravel(checked[name]) for name in self.wrt])
+
+    def unpack(self, x: ArrayLike, /) -> dict[str, Array]:
+        """The inputs in a flat vector, by name: views of it."""
+        return self._layout(self._lengths | self._length_of_x(np.size(x), self._lengths)).split("x", x)
+
+    # --- the arguments of a call ----------------------------------------------------------------------------------
+
+    def _point(self, x: ArrayLike, args: Sequence[ArrayLike], named: Mapping[str, ArrayLike]) -> Point:
+        if args or named or self.args or self._fixed is None:
+            data, lengths = self._checked(self._bound(args, named))
+            lengths |= self._length_of_x(np.size(x), lengths)
+            layout = self._layout(lengths)
+        else:
+            data, lengths, layout = self._data, self._lengths, self._fixed
+        return Point({**data, **layout.split("x", x)}, lengths, layout, np.shape(x))
+
+    def _bound(self, args: Sequence[ArrayLike], named: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+        """The value of every input that x does not hold."""
+        for name in named:
+            if name not in self._others:
+                raise EmitError(self._not_data(name))
+        expected = [name for name in self.args if name not in named]
+        if len(args) > len(expected):
+            raise EmitError(f"found {len(args)} arguments after x, expected {len(expected)} ({', '.join(expected)})")
+        if missing := expected[len(args) :]:
+            raise EmitError(
+                f"the input {missing[0]!r} has no value: expected it in wrt, in data, after x (SciPy's args) or by "
+                f"name; ode({missing[0]!r}) takes it for the time"
+            )
+        return {**self._data, **dict(zip(expected, args)), **named}
+
+    def _checked(self, values: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], dict[Extent, int]]:
+        """These inputs as arrays, and the symbolic lengths they have."""
+        lengths: dict[Extent, int] = {}
+        for name, value in values.items():
+            for n, found in zip(self._inputs[name].shape, np.shape(value)):
+                if is_symbolic(n):
+                    lengths.setdefault(n, found)
+        checked = {}
+        for name, value in values.items():
+            integer = self._inputs[name].kind == "integer"
+            array = checked[name] = as_real(repr(name), value, np.int64 if integer else np.float64)
+            if array.shape != (expected := self._shape(name, lengths)):
+                raise EmitError(f"{name!r} must have shape {expected}, found {array.shape}")
+            if integer and not np.array_equal(array, value):
+                raise EmitError(f"{name!r} must hold integers")
+        return checked, lengths
+
+    def _length_of_x(self, size: int, lengths: Mapping[Extent, int]) -> dict[Extent, int]:
+        """The length that only x has, if it is one."""
+        unknown = self._unknown(lengths)
+        if len(unknown) != 1:
+            return {}
+        (n,) = unknown
+
+        def size_for(length: int) -> int:
+            return self._layout({**lengths, n: length}).size
+
+        found = bisect_left(range(size), size, key=size_for)
+        if size_for(found) != size:
+            shapes = ", ".join(f"{name} {self._shape(name, lengths)}" for name in self.wrt)
+            raise EmitError(f"x has length {size}, which is that of {shapes} for no {n}")
+        return {n: found}
+
+    @cached_property
+    def _fixed(self) -> Layout | None:
+        """The layout of x, if it is the same in every call."""
+        return None if self._unknown(self._lengths) else self._layout(self._lengths)
+
+    def _unknown(self, lengths: Mapping[Extent, int]) -> set[Extent]:
+        """The lengths in x that are not among these."""
+        return {n for name in self.wrt for n in self._shape(name, lengths) if is_symbolic(n)}
+
+    def _layout(self, lengths: Mapping[Extent, int]) -> Layout:
+        shapes = {name: self._shape(name, lengths) for name in self.wrt}
+        for name, shape in shapes.items():
+            for n in shape:
+                if is_symbolic(n):
+                    raise EmitError(f"the length {n} of {name!r} is not that of any data")
+        return Layout(cast("dict[str, tuple[int, ...]]", shapes))
+
+    def _shape(self, name: str, lengths: Mapping[Extent, int]) -> tuple[Extent, ...]:
+        return tuple(n if isinstance(n, int) else lengths.get(n, n) for n in self._inputs[name].shape)
+
+    def _not_data(self, name: str) -> str:
+        return f"{name!r} is not among the data ({', '.join(self._others)}); x holds {', '.join(self.wrt)}"
+
+
+def as_real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> Array:
+    """An array of this type and the shape of the value, which has to hold real numbers."""
+    if is_masked(value):
+        raise EmitError(f"{what} must hold real numbers, found a masked array; fill what is masked by .filled(…)")
+    found = np.asarray(value)
+    if found.dtype.kind not in "biuf":
+        raise EmitError(f"{what} must hold real numbers, found {found.dtype.name}")
+    return np.ascontiguousarray(found, dtype).reshape(found.shape)
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """Flat arrays, end to end."""
+    return np.concatenate([np.empty(0), *parts])
+
+
+Target: TypeAlias = "tuple[Graph, CompiledFunction]"
+
+
+def compiled(graph: Graph) -> Target:
+    """A graph and its function."""
+    return graph, compile(graph)
+
+
+def call(target: Target, values: Mapping[str, Array]) -> tuple[Any, ...]:
+    """The outputs of a graph for the values of its inputs, by name."""
+    graph, function = target
+    found = function(*(values[v.name] if v.shape else values[v.name].item() for v in graph.inputs))
+    return found if isinstance(found, tuple) else (found,)
