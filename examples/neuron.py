@@ -4,8 +4,8 @@
 the cell fire. Networks and least squares are given 8 ms of it and say what comes 2 ms later. The first 3 s are trained
 on, the 4th says which setting is taken, and the last, in which the cell fires irregularly, is looked at once.
 
-Both kinds of network have less than half of the error that least squares has, for a spike is nothing linear. The
-recurrence itself gains nothing here: dense layers that see the same 16 samples at once do as well with fewer parameters.
+Both kinds of network have less than half of the error that least squares has, for a spike is nothing linear. Recurrence
+itself gains nothing here: dense layers that see the same 16 samples at once do as well with fewer parameters.
 """
 
 from __future__ import annotations
