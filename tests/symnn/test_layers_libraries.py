@@ -82,6 +82,11 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
      lambda p, x, j, n: j.lax.conv_general_dilated(
          x, p["W1"], (2, 1), [(1, 1), (2, 2)], rhs_dilation=(2, 2)) + p["b1"][:, None, None],
      lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], stride=(2, 1), padding=(1, 2), dilation=2)),
+    ("convolution, same, dilated with strides", [1, 7, 5],
+     [{"convolution": 2, "kernel": 3, "stride": 2, "dilation": 2, "padding": "same"}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(
+         x, p["W1"], (2, 2), "SAME", rhs_dilation=(2, 2)) + p["b1"][:, None, None],
+     lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], stride=2, padding=2, dilation=2)),
     ("convolution in groups", [4, 4, 3], [{"convolution": 6, "kernel": 2, "groups": 2}],
      lambda p, x, j, n: j.lax.conv_general_dilated(
          x, p["W1"], (1, 1), "VALID", feature_group_count=2) + p["b1"][:, None, None],
