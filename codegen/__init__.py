@@ -12,8 +12,10 @@ from codegen.cfunctions import CFunc, cfunc
 from codegen.compiler import compile
 from codegen.derive import (
     PathCount,
+    RowGradients,
     SparseHessian,
     SparseJacobian,
+    SparseRows,
     count_paths,
     gauss_newton,
     gradient,
@@ -24,6 +26,7 @@ from codegen.derive import (
     mixed_partials,
     partials,
     per_sample_gradients,
+    row_gradients,
     sparse_hessian,
     sparse_jacobian,
     vjp,
@@ -38,6 +41,7 @@ from codegen.errors import (
     ReadableCodeWarning,
 )
 from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
 from codegen.read import from_expressions
@@ -72,8 +76,10 @@ __all__ = [
     "PrecisionWarning",
     "ReadableCodeWarning",
     "Reduction",
+    "RowGradients",
     "SparseHessian",
     "SparseJacobian",
+    "SparseRows",
     "Target",
     "Variable",
     "argmax",
@@ -95,6 +101,10 @@ __all__ = [
     "padded",
     "partials",
     "per_sample_gradients",
+    "random_normal",
+    "random_reaches",
+    "random_uniform",
+    "row_gradients",
     "sample_extent",
     "sparse_hessian",
     "sparse_jacobian",

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sympy import Symbol
 
 from codegen.cached import cached_property
 from codegen.compiler import compile
@@ -19,9 +20,12 @@ from codegen.errors import EmitError
 from codegen.ir.graph import Graph
 from codegen.masks import is_masked
 from codegen.runtime.function import CompiledFunction
-from codegen.walk import Extent, is_symbolic
+from codegen.walk import Extent, is_symbolic, length, lengths_in
 
 Array = NDArray[Any]
+
+LAYOUTS = 64
+"""So many lengths of the vector are kept in mind."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class FlatArguments:
         checked, self._lengths = self._checked(given)
         self._data = {name: array.copy() for name, array in checked.items()}
         self.args = tuple(name for name in self._others if name not in given)  # the inputs that are arguments after x
+        self._layouts: dict[tuple[int, tuple[tuple[Extent, int], ...]], tuple[dict[Extent, int], Layout]] = {}
 
     # --- the flat vector ------------------------------------------------------------------------------------------
 
@@ -120,8 +125,7 @@ class FlatArguments:
     def _point(self, x: ArrayLike, args: Sequence[ArrayLike], named: Mapping[str, ArrayLike]) -> Point:
         if args or named or self.args or self._fixed is None:
             data, lengths = self._checked(self._bound(args, named))
-            lengths |= self._length_of_x(np.size(x), lengths)
-            layout = self._layout(lengths)
+            lengths, layout = self._laid_out(np.size(x), lengths)
         else:
             data, lengths, layout = self._data, self._lengths, self._fixed
         return Point({**data, **layout.split("x", x)}, lengths, layout, np.shape(x))
@@ -146,7 +150,7 @@ class FlatArguments:
         lengths: dict[Extent, int] = {}
         for name, value in values.items():
             for n, found in zip(self._inputs[name].shape, np.shape(value)):
-                if is_symbolic(n):
+                if isinstance(n, Symbol):
                     lengths.setdefault(n, found)
         checked = {}
         for name, value in values.items():
@@ -157,6 +161,16 @@ class FlatArguments:
             if integer and not np.array_equal(array, value):
                 raise EmitError(f"{name!r} must hold integers")
         return checked, lengths
+
+    def _laid_out(self, size: int, lengths: dict[Extent, int]) -> tuple[dict[Extent, int], Layout]:
+        """All lengths, that of x among them, and the layout; worked out once, as they are the same in most calls."""
+        key = size, tuple(lengths.items())
+        if key not in self._layouts:
+            if len(self._layouts) >= LAYOUTS:
+                self._layouts.clear()
+            found = lengths | self._length_of_x(size, lengths)
+            self._layouts[key] = found, self._layout(found)
+        return self._layouts[key]
 
     def _length_of_x(self, size: int, lengths: Mapping[Extent, int]) -> dict[Extent, int]:
         """The length that only x has, if it is one."""
@@ -181,7 +195,7 @@ class FlatArguments:
 
     def _unknown(self, lengths: Mapping[Extent, int]) -> set[Extent]:
         """The lengths in x that are not among these."""
-        return {n for name in self.wrt for n in self._shape(name, lengths) if is_symbolic(n)}
+        return {symbol for name in self.wrt for n in self._shape(name, lengths) for symbol in lengths_in(n)}
 
     def _layout(self, lengths: Mapping[Extent, int]) -> Layout:
         shapes = {name: self._shape(name, lengths) for name in self.wrt}
@@ -192,7 +206,7 @@ class FlatArguments:
         return Layout(cast("dict[str, tuple[int, ...]]", shapes))
 
     def _shape(self, name: str, lengths: Mapping[Extent, int]) -> tuple[Extent, ...]:
-        return tuple(n if isinstance(n, int) else lengths.get(n, n) for n in self._inputs[name].shape)
+        return tuple(length(n, lengths) if lengths.keys() >= {*lengths_in(n)} else n for n in self._inputs[name].shape)
 
     def _not_data(self, name: str) -> str:
         return f"{name!r} is not among the data ({', '.join(self._others)}); x holds {', '.join(self.wrt)}"
@@ -221,8 +235,8 @@ def compiled(graph: Graph) -> Target:
     return graph, compile(graph)
 
 
-def call(target: Target, values: Mapping[str, Array]) -> tuple[Any, ...]:
-    """The outputs of a graph for the values of its inputs, by name."""
+def call(target: Target, values: Mapping[str, Array], out: Sequence[Array] | None = None) -> tuple[Any, ...]:
+    """The outputs of a graph for the values of its inputs, by name; arrays of them go into these, if any are given."""
     graph, function = target
-    found = function(*(values[v.name] if v.shape else values[v.name].item() for v in graph.inputs))
+    found = function(*(values[v.name] if v.shape else values[v.name].item() for v in graph.inputs), out=out or None)
     return found if isinstance(found, tuple) else (found,)

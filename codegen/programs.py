@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,8 +18,9 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.relational import Relational
 
 from codegen.cached import cached_property
-from codegen.derive import SparseHessian, SparseJacobian, gradient, sparse_hessian, sparse_jacobian
+from codegen.derive import gradient, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.request import Named, name_of, require_scalar
+from codegen.derive.requests.sparse import SparseDerivative
 from codegen.errors import EmitError
 from codegen.flat import Array, FlatArguments, Point, Target, as_real, call, compiled, joined
 from codegen.ir.graph import Equation, Graph, Variable, require_graph
@@ -24,7 +28,7 @@ from codegen.ir.names import Names
 from codegen.ir.reduction import Reduction
 from codegen.read import Input, from_expressions
 from codegen.read.declare import GivenKey
-from codegen.walk import indices, length, postorder
+from codegen.walk import Extent, indices, length, postorder
 
 Limit: TypeAlias = "ArrayLike | None"
 """A number, an array of the shape of what it limits, or None for no limit."""
@@ -188,46 +192,40 @@ class NonlinearProgram(FlatArguments):
         point = self._point(x, (), data)
         if not self._constraints:
             return csr_array((0, point.layout.size))
-        found, arrays = self._first(point)
-        return found.assemble(*arrays, **point.named_lengths)
+        return self._first.matrix(point.values, point.lengths)
 
     def hessian(
         self, x: ArrayLike, multipliers: ArrayLike | None = None, factor: float = 1.0, /, **data: ArrayLike
     ) -> Any:
         """The second derivative of factor·objective + Σ multipliers·constraints by x, symmetric; none are zeros."""
         point = self._point(x, (), data)
-        found, arrays = self._second(point, multipliers, factor)
-        return found.assemble(*arrays, **point.named_lengths)
+        return self._second.matrix(self._weighted(point, multipliers, factor), point.lengths)
 
     # --- for solvers that keep the pattern ------------------------------------------------------------------------
 
     def jacobian_structure(self, x: ArrayLike, /, **data: ArrayLike) -> tuple[Array, Array]:
-        """Rows and columns of :meth:`jacobian_values`, sorted by rows, for the length of this x."""
+        """Row and column of each of :meth:`jacobian_values` for the length of this x, each place once, in no order."""
         if not self._constraints:
-            return np.zeros(0, np.int32), np.zeros(0, np.int32)
-        point = self._point(x, (), data)
-        return self._jacobian[0].rows(**point.named_lengths).places
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return self._first.places(self._point(x, (), data).lengths)
 
     def jacobian_values(self, x: ArrayLike, /, **data: ArrayLike) -> Array:
-        """What :meth:`jacobian` stores."""
+        """What the Jacobian stores, as the compiled code writes it: what Ipopt and others take without sorting."""
         if not self._constraints:
             return np.zeros(0)
         point = self._point(x, (), data)
-        found, arrays = self._first(point)
-        return found.rows(**point.named_lengths).data(found.stored_in(arrays))
+        return self._first.stored(point.values, point.lengths)
 
     def hessian_structure(self, x: ArrayLike, /, **data: ArrayLike) -> tuple[Array, Array]:
-        """Rows and columns of :meth:`hessian_values`, sorted by rows, for the length of this x."""
-        point = self._point(x, (), data)
-        return self._lagrangian[0].lower(**point.named_lengths).places
+        """Row and column of each of :meth:`hessian_values`, on the diagonal or below it, as for the Jacobian."""
+        return self._second.places(self._point(x, (), data).lengths)
 
     def hessian_values(
         self, x: ArrayLike, multipliers: ArrayLike | None = None, factor: float = 1.0, /, **data: ArrayLike
     ) -> Array:
-        """What :meth:`hessian` has on the diagonal and below it."""
+        """What the lower triangle of the Hessian stores."""
         point = self._point(x, (), data)
-        found, arrays = self._second(point, multipliers, factor)
-        return found.lower(**point.named_lengths).data(found.stored_in(arrays))
+        return self._second.stored(self._weighted(point, multipliers, factor), point.lengths)
 
     # --- limits ---------------------------------------------------------------------------------------------------
 
@@ -291,13 +289,17 @@ class NonlinearProgram(FlatArguments):
         return compiled(self.graph.with_outputs([one.variable.name for one in self._constraints]))
 
     @cached_property
-    def _jacobian(self) -> tuple[SparseJacobian, Target]:
-        found = sparse_jacobian(self.graph, [one.variable.name for one in self._constraints], self.wrt)
-        return found, compiled(found.graph)
+    def _first(self) -> _Values:
+        return _Values(sparse_jacobian(self.graph, [one.variable.name for one in self._constraints], self.wrt))
 
     @cached_property
-    def _lagrangian(self) -> tuple[SparseHessian, Target, str, Sequence[str]]:
-        """The Hessian and its function, and the names of the inputs that are the factor and the multipliers."""
+    def _second(self) -> _Values:
+        graph, *_ = self._lagrangian
+        return _Values(sparse_hessian(graph, graph.outputs[0], self.wrt))
+
+    @cached_property
+    def _lagrangian(self) -> tuple[Graph, str, Sequence[str]]:
+        """Its graph, and the names of the inputs that are the factor and the multipliers."""
         names = Names(self.graph.variables)
         factor = Variable(names.new("factor"))
         terms, equations, inputs = [factor.symbol * self.graph.variable(self._objective_name).symbol], [], [factor]
@@ -313,26 +315,78 @@ class NonlinearProgram(FlatArguments):
         total = Variable(names.new("Lagrangian"))
         equations.append(Equation(total.symbol, sympy.Add(*terms)))
         graph = Graph((*self.graph.inputs, *inputs), (*self.graph.equations, *equations), (total.name,))
-        found = sparse_hessian(graph, total.name, self.wrt)
-        return found, compiled(found.graph), factor.name, [given.name for given in inputs[1:]]
+        return graph, factor.name, [given.name for given in inputs[1:]]
 
     def _constrained(self, point: Point) -> tuple[Any, ...]:
         return call(self._constraint_values, point.values) if self._constraints else ()
 
-    def _first(self, point: Point) -> tuple[SparseJacobian, list[Array]]:
-        found, target = self._jacobian
-        return found, [np.asarray(value) for value in call(target, point.values)]
-
-    def _second(self, point: Point, multipliers: ArrayLike | None, factor: float) -> tuple[SparseHessian, list[Array]]:
-        found, target, factor_name, names = self._lagrangian
+    def _weighted(self, point: Point, multipliers: ArrayLike | None, factor: float) -> Mapping[str, Array]:
+        """The values at a point, with the factor and the multipliers."""
+        _, factor_name, names = self._lagrangian
         shapes = [tuple(length(n, point.lengths) for n in one.variable.shape) for one in self._constraints]
-        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+        ends = list(accumulate(map(prod, shapes), initial=0))
         flat = np.zeros(ends[-1]) if multipliers is None else as_real("multipliers", multipliers, np.float64)
         if flat.shape != (ends[-1],):
             raise EmitError(f"multipliers must have shape ({ends[-1]},), one a constraint, found {flat.shape}")
         pieces = (flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes))
-        values = {**point.values, factor_name: np.array(factor), **dict(zip(names, pieces))}
-        return found, [np.asarray(value) for value in call(target, values)]
+        return {**point.values, factor_name: np.array(factor), **dict(zip(names, pieces))}
+
+
+class _Values:
+    """The values of a sparse derivative, computed into one array."""
+
+    def __init__(self, found: SparseDerivative) -> None:
+        self._found = found
+        names = found.graph.outputs[len(found.graph.outputs) - len(found.nonzeros) :]
+        self._target = compiled(found.graph.with_outputs(names)) if names else None
+        self._shapes = [found.graph.variable(name).shape for name in names]
+
+        @lru_cache(maxsize=8)
+        def pieces(lengths: tuple[tuple[Extent, int], ...]) -> tuple[int, Sequence[tuple[int, int, tuple[int, ...]]]]:
+            known = dict(lengths)
+            shapes = [tuple(length(n, known) for n in shape) for shape in self._shapes]
+            ends = list(accumulate(map(prod, shapes), initial=0))
+            return ends[-1], [(a, b, shape) for a, b, shape in zip(ends, ends[1:], shapes) if shape]
+
+        @lru_cache(maxsize=8)
+        def kept(lengths: tuple[tuple[Extent, int], ...]) -> tuple[Array, Array, Array | None]:
+            named = {str(n): size for n, size in lengths}
+            numbers = found.stored(**named)
+            whole = np.array_equal(numbers, np.arange(pieces(lengths)[0]))
+            return *found.pattern(**named), None if whole else numbers
+
+        self._pieces, self._kept = pieces, kept
+
+    def matrix(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Any:
+        """The whole matrix."""
+        rows = self._found.rows(**{str(n): size for n, size in lengths.items()})
+        return rows.matrix(self._all(values, lengths))
+
+    def places(self, lengths: Mapping[Extent, int]) -> tuple[Array, Array]:
+        """Row and column of each value that is stored."""
+        rows, columns, _ = self._kept(tuple(lengths.items()))
+        return rows, columns
+
+    def stored(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Array:
+        """The values at those places."""
+        *_, numbers = self._kept(tuple(lengths.items()))
+        every = self._all(values, lengths)
+        return every if numbers is None else every.take(numbers)
+
+    def _all(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Array:
+        """What all arrays of values hold, laid end to end: they are parts of one, so that nothing is copied."""
+        size, pieces = self._pieces(tuple(lengths.items()))
+        every = np.empty(size)
+        if self._target is None:
+            return every
+        results = call(self._target, values, [every[a:b].reshape(shape) for a, b, shape in pieces])
+        if len(pieces) < len(results):
+            number = 0
+            for result in results:
+                if not np.shape(result):
+                    every[number] = result
+                number += np.size(result)
+        return every
 
 
 def _laid_out(limited: Sequence[_Limited], point: Point) -> tuple[Array, Array]:

@@ -13,20 +13,17 @@ from numpy.typing import ArrayLike
 from codegen.emit.layout import Slot
 from codegen.errors import of_type
 from codegen.runtime.minibatches import Minibatches
-from codegen.walk import Extent, elements, is_symbolic
+from codegen.walk import Extent, is_symbolic
 from symnn.arrays import read_array, read_vector
 from symnn.errors import DataError, SymnnError
 from symnn.given import constructed, whole_number
-from symnn.masks import draw
+from symnn.layers.writing import FIRST
 from symnn.network import Model
 from symnn.optimisers import OPTIMISERS, Optimiser, averaging
 from symnn.suggest import canonical, quote, suggest, unknown
 
 AVERAGED = 0.1
 """By what part of the difference a running average moves towards that of a batch."""
-
-MASK_NUMBERS = 2**22
-"""Of masks that are drawn at once: 32 MB in float64."""
 
 CALL_SECONDS = 0.05
 """About how long one call of compiled code may last: Ctrl-C has no effect, and no progress is told, before it ends."""
@@ -45,7 +42,7 @@ class Descent:
 
     Between updates nothing returns to Python. ``theta`` is copied; ``optimiser`` is a name of ``OPTIMISERS`` or an
     :class:`~symnn.optimisers.Optimiser`, and ``numbers`` are its settings, all of them, and those that the loss takes
-    (:attr:`~symnn.network.Network.numbers`). ``seed`` is that of dropout's masks. One thread at a time may use it.
+    (:attr:`~symnn.network.Network.numbers`). ``seed`` is that of dropout and noise. One thread at a time may use it.
 
     Running averages, which batch_norm has, move by a tenth towards those of each batch, whatever the optimiser.
 
@@ -93,13 +90,17 @@ class Descent:
         """The optimiser's vectors by name, changed in place."""
         # In an array that compiled code counts in: with the parameters it is right whenever Ctrl-C comes.
         self._counters = np.zeros(2, np.int64)
-        self._seed, self._masks = whole_number("seed", seed, 0, 2**64 - 1), model.network.masks
+        # Compiled code has signed integers: of the seed it takes the same 64 bits.
+        key = int(np.uint64(whole_number("seed", seed, 0, 2**64 - 1)).view(np.int64))
+        self._seed = (key,) if model.network.draws else ()
         vectors, update = (self.theta, *self.state.values()), self.optimiser
         if len(self.theta[model.network.averages]):
             share = np.zeros_like(self.theta)
             share[model.network.averages] = AVERAGED
             vectors, update = (*vectors, share), averaging(update)
-        self._batches = Minibatches(model.step, update.compile(model.dtype), vectors, self._counters, model.cache)
+        self._batches = Minibatches(
+            model.step, update.compile(model.dtype), vectors, self._counters, model.cache, counted=FIRST.name
+        )
         self._allocated: tuple[int, Mapping[Extent, int]] = (0, {})
         self._batches_a_call = 1
 
@@ -175,21 +176,17 @@ class Descent:
         batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
         batch_size = min(batch_size, len(order))
         lengths = self._lengths(data)
-        steps = next(iter(lengths.values()), 1)
         if (batch_size, lengths) != self._allocated:
-            masks = draw(self._masks, 0, dtype=self.model.dtype, steps=steps)
-            self._batches.allocate((*data, *masks), batch_size)
+            self._batches.allocate(data, batch_size)
             self._allocated, self._batches_a_call = (batch_size, lengths), 1  # how long they take is not known
         names = self.optimiser.settings, self.model.network.numbers
         numbers, scalars = ([self.numbers[name] for name in part] for part in names)
-        width = sum(elements(mask.variable.shape[1:], steps) for mask in self._masks)
-        most = max(1, MASK_NUMBERS // (batch_size * width)) if width else len(order)
         rows, total = begun
         while rows < len(order):
-            piece = order[rows : rows + min(self._batches_a_call, most) * batch_size]
+            piece = order[rows : rows + self._batches_a_call * batch_size]
             started = perf_counter()
             # One sum from the first batch to the last: its bits do not depend on where pieces end.
-            total = self._batches.run(*self._masked(data, piece, steps), numbers, total, scalars)
+            total = self._batches.run(data, piece, numbers, total, (*self._seed, *scalars))
             if isfinite(total):
                 batches = -(-len(piece) // batch_size)
                 self._batches_a_call = max(1, int(CALL_SECONDS * batches / (perf_counter() - started)))
@@ -197,15 +194,6 @@ class Descent:
             yield Passed(rows, total)
             if not isfinite(total):
                 return
-
-    def _masked(
-        self, data: Sequence[np.ndarray], piece: np.ndarray, steps: int
-    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """The arrays and the rows of them that are gone through: with masks, those of the piece one after the other."""
-        if not self._masks:
-            return tuple(data), piece
-        masks = draw(self._masks, len(piece), self._seed, self.samples, self.model.dtype, steps)
-        return (*(np.ascontiguousarray(array[piece]) for array in data), *masks), np.arange(len(piece))
 
     def _lengths(self, data: Sequence[np.ndarray]) -> Mapping[Extent, int]:
         """What the lengths are that each call decides, but for the number of samples."""
@@ -222,8 +210,8 @@ class Descent:
         return passed.total / passed.rows if finite else nan
 
     def _check_rows(self, *data: np.ndarray) -> None:
-        x, masks = data[0], {mask.variable.name for mask in self._masks}
-        slots = [slot for slot in self.model.step.layout.arguments[1:] if slot.shape and slot.name not in masks]
+        x = data[0]
+        slots = [slot for slot in self.model.step.layout.arguments[1:] if slot.shape]
         network, lengths = self.model.network, self._lengths(data)
         if len(slots) != len(data) and len(network.input_variables) == len(network.target_variables) == 1:
             found, expected = ("weights" if count == 3 else "no weights" for count in (len(data), len(slots)))

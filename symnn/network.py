@@ -28,7 +28,7 @@ from symnn.layers.layer import Layer, require_scores, shape_after, unbounded_aft
 from symnn.layers.node import Node
 from symnn.layers.reading import first_shape, written
 from symnn.layers.summary import summary
-from symnn.layers.writing import Mask, Parameter, Place, Value, Writer, placed
+from symnn.layers.writing import FIRST, SEED, Parameter, Place, Value, Writer, placed
 from symnn.losses import Loss
 from symnn.models import sentence
 from symnn.parametrised import Model, ParameterSlice, Parametrised
@@ -175,9 +175,8 @@ class Network(Parametrised, Shown):
         return any(layer.differs for layer in self.written)
 
     @property
-    def masks(self) -> Sequence[Mask]:
-        """The inputs of the training's form that are drawn for each step."""
-        return self._trained[0].masks if self.differs else ()
+    def draws(self) -> bool:
+        return self.differs and self._trained[0].streams > 0
 
     @property
     def averaged(self) -> Mapping[str, str]:
@@ -204,7 +203,7 @@ class Network(Parametrised, Shown):
         if penalised:
             b.map("loss", [], sum(self._penalties(b), mean.symbol))
         rows = (*self.input_variables, *self.target_variables, *([_weight_of_samples(b)] if self.weighted else []))
-        given = [*rows, *(mask.variable for mask in writer.masks), *map(Variable, self.numbers)]
+        given = [*rows, *((SEED, FIRST) if writer.streams else ()), *map(Variable, self.numbers)]
         return Graph((*self._inputs, *given), tuple(b.equations), ("loss",))
 
     @property

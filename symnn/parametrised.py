@@ -28,7 +28,7 @@ from symnn.data import Dataset
 from symnn.errors import DataError, SymnnError
 from symnn.given import called, names, whole_number
 from symnn.initialisers import INITIALISERS
-from symnn.layers.writing import Mask, Parameter, weights
+from symnn.layers.writing import FIRST, SEED, Parameter, weights
 from symnn.losses import Loss
 from symnn.objective import Objective
 from symnn.spec import Spec
@@ -48,7 +48,7 @@ class Parametrised(ABC):
     """Equations with parameters, and a loss of theirs that training makes small.
 
     The parameters stand first among the inputs of its graphs, and together they are the flat vector theta. Behind them
-    are what predictions are made of, what the loss takes besides, and weights, masks and numbers.
+    are what predictions are made of, what the loss takes besides, and weights, the seed and numbers.
     """
 
     weighted: bool
@@ -143,9 +143,9 @@ class Parametrised(ABC):
         return False
 
     @property
-    def masks(self) -> Sequence[Mask]:
-        """The inputs of the training's form that are drawn for each step."""
-        return ()
+    def draws(self) -> bool:
+        """Whether training draws random numbers: then its inputs behind the rows are ``seed`` and ``first``."""
+        return False
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -179,7 +179,7 @@ class Parametrised(ABC):
 
     @property
     def data(self) -> tuple[Variable, ...]:
-        """The variables that are given at each call of the gradient: inputs, targets, weights, masks and numbers."""
+        """The variables that are given at each call of the gradient: inputs, targets, weights, seed and numbers."""
         return self.training_graph.inputs[len(self.layout) :]
 
     @property
@@ -452,6 +452,10 @@ Initial: TypeAlias = Any
 """The first values of a parameter: the name of an initialiser, a number, an array, or the usual ones."""
 
 
+_DRAWN = {SEED.name: 0, FIRST.name: 1}
+"""The integers that random numbers depend on, in their order."""
+
+
 @dataclass(frozen=True)
 class GivenGraph(Parametrised):
     """Any graph as what training works at.
@@ -493,7 +497,7 @@ class GivenGraph(Parametrised):
         ends = _ends(graph, loss, output)
         rest = [name for name in known if name not in initial and name not in taken]
         targets = [name for name in rest if known[name].shape]
-        numbers = [name for name in rest if not known[name].shape]
+        numbers = sorted((name for name in rest if not known[name].shape), key=lambda name: _DRAWN.get(name, 2))
         ordered = Graph(tuple(known[n] for n in (*initial, *taken, *targets, *numbers)), graph.equations, ends[:1])
         found = cls(ordered, tuple((name, _plain(value)) for name, value in initial.items()), taken, ends[1])
         _ = found._parameters  # refuses those that no parameters can be
@@ -543,7 +547,15 @@ class GivenGraph(Parametrised):
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        return tuple(variable.name for variable in self._rest[len(self.inputs) :] if not variable.shape)
+        return tuple(v.name for v in self._scalars if not (self.draws and v.name in _DRAWN))
+
+    @property
+    def draws(self) -> bool:
+        return _DRAWN.keys() <= {variable.name for variable in self._scalars if variable.kind == "integer"}
+
+    @property
+    def _scalars(self) -> tuple[Variable, ...]:
+        return tuple(variable for variable in self._rest[len(self.inputs) :] if not variable.shape)
 
     @property
     def _rest(self) -> tuple[Variable, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from codegen import Variable
-from symnn.masks import draw
 from symnn.network import Network
 from symnn.parametrised import Parametrised
 
@@ -27,7 +26,7 @@ def example_inputs(network: Parametrised, generator: np.random.Generator, sample
 
 
 def example(network: Parametrised, generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:
-    """The same, and targets of the kind that the loss wants, and masks."""
+    """The same, and targets of the kind that the loss wants, and a seed."""
     found = example_inputs(network, generator, samples)
     if isinstance(network, Network):
         found |= _targets(network, generator, samples)
@@ -36,8 +35,7 @@ def example(network: Parametrised, generator: np.random.Generator, samples: int)
     if network.weighted:
         found["w"] = generator.uniform(0.5, 2.0, samples)
     found |= {name: np.array(0.1) for name in network.numbers}
-    masks = draw(network.masks, samples, steps=STEPS)
-    return found | {mask.variable.name: values for mask, values in zip(network.masks, masks)}
+    return found | ({"seed": np.array(0), "first": np.array(0)} if network.draws else {})
 
 
 def _drawn(variables: Iterable[Variable], generator: np.random.Generator, samples: int) -> dict[str, np.ndarray]:

@@ -73,7 +73,7 @@ MAX_INPUTS = 100
 SLIP = 0.75
 """How near a name has to be to that of an axis to be taken for it."""
 MAX_NAME = 60
-RESERVED = ("y", "mask", "lengths", "w", "output", "loss", "theta", "gradient")
+RESERVED = ("y", "mask", "lengths", "w", "seed", "first", "output", "loss", "theta", "gradient")
 """Names that others of a network's graph have."""
 
 

@@ -9,6 +9,7 @@ from codegen.dtypes import Dtype, dtype_name
 from codegen.emit.externals import uses_special
 from codegen.emit.layout import layout
 from codegen.emit.numba import PREAMBLE, describe, functions
+from codegen.emit.random_numbers import python
 from codegen.schedule import ScheduleName, schedule
 from symnn.errors import SpecError
 from symnn.network import Network
@@ -21,7 +22,7 @@ def self_test(samples=5, seed=0{lengths}):
     theta = generator.normal(0.0, 0.5, PARAMETERS).astype(DTYPE)
 {inputs}
     y = {target}
-    loss, gradient = value_and_grad(theta, {x}, y{masks})
+    loss, gradient = value_and_grad(theta, {x}, y{seed})
     assert np.isfinite(loss) and np.isfinite(gradient).all() and np.isfinite(forward(theta, {x})).all()
     worst = 0.0
     entries = generator.permutation(PARAMETERS)[:200]
@@ -30,7 +31,7 @@ def self_test(samples=5, seed=0{lengths}):
         above, below = theta.copy(), theta.copy()
         above[entry] += step
         below[entry] -= step
-        difference = value_and_grad(above, {x}, y{masks})[0] - value_and_grad(below, {x}, y{masks})[0]
+        difference = value_and_grad(above, {x}, y{seed})[0] - value_and_grad(below, {x}, y{seed})[0]
         difference /= above[entry] - below[entry]
         scale = max(1.0, abs(difference), abs(gradient[entry]))
         worst = max(worst, abs(difference - gradient[entry]) / scale)
@@ -61,8 +62,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
     inputs = "\n".join(f"    {name} = {_drawn(v, f'normal(size={_shape(v)})')}" for name, v in given.items())
     y, x = network.target, ", ".join(given)
     target = _drawn(y, f"uniform(0.0, 1.0, {_shape(y)})")
-    # None of the numbers is left out.
-    masks = "".join(f", np.ones({_shape(mask.variable)}, DTYPE)" for mask in network.masks)
+    seed = ", 0, 0" if network.draws else ""
     if network.steps != "all":
         raise SpecError(
             f"steps: found {network.steps!r}, expected a loss of all steps, or another target of the compiler"
@@ -83,7 +83,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             *(header for header, _ in parts),
             '"""',
             "",
-            PREAMBLE,
+            PREAMBLE + (python(real) if network.draws else ""),
             f"DTYPE = np.{real}",
             f"INPUTS, OUTPUTS, PARAMETERS = {features}, {network.outputs}, {network.parameter_count}",
             f"PARAMETER_LAYOUT = {parameters!r}",
@@ -97,7 +97,7 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
         target=target,
         inputs=inputs,
         x=x,
-        masks=masks,
+        seed=seed,
         tolerance=TOLERANCES[real],
         lengths=", T=6" * network.takes_sequences,
     )

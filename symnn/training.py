@@ -236,6 +236,11 @@ def train(
     if not isinstance(network, Parametrised):
         raise SymnnError(f"network: found {of_type(network)}, expected a Network: train(network, data)")
     network.require_samples()
+    if network.draws and not network.differs:
+        raise SymnnError(
+            "network: found a graph whose loss draws random numbers, also for validation; expected one that does not, "
+            "or layers with a form for predictions; symnn.Descent takes it"
+        )
     _refuse(others)
     if on_epoch is not None:
         function("on_epoch", on_epoch, "a function of an Epoch")

@@ -13,6 +13,7 @@ from codegen.derive.requests.mixed import mixed_partials
 from codegen.derive.requests.per_sample import per_sample_gradients
 from codegen.derive.requests.products import hvp, jvp, vjp
 from codegen.derive.requests.request import Named, Wrt, asked, prepare, require_scalar
+from codegen.derive.requests.rows import RowGradients, SparseRows, row_gradients
 from codegen.derive.requests.sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import reverse
@@ -97,8 +98,10 @@ __all__ = [
     "Method",
     "Mode",
     "PathCount",
+    "RowGradients",
     "SparseHessian",
     "SparseJacobian",
+    "SparseRows",
     "count_paths",
     "gauss_newton",
     "gradient",
@@ -109,6 +112,7 @@ __all__ = [
     "mixed_partials",
     "partials",
     "per_sample_gradients",
+    "row_gradients",
     "sparse_hessian",
     "sparse_jacobian",
     "vjp",

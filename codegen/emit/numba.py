@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sympy import Expr, Idx, Symbol
 
 from codegen.dtypes import Dtype
+from codegen.emit import random_numbers
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.text import escape
@@ -105,14 +106,17 @@ def emit_kernel(program: Program, layout: Layout, dtype: Dtype, module: str) -> 
 
 
 def _module(program: Program, layout: Layout, dtype: Dtype, definitions: str) -> str:
-    return "\n".join(['"""' + describe(program, layout, dtype), '"""', "", preamble(program.graph) + definitions])
+    return "\n".join(
+        ['"""' + describe(program, layout, dtype), '"""', "", preamble(program.graph, dtype) + definitions]
+    )
 
 
-def preamble(graph: Graph) -> str:
+def preamble(graph: Graph, dtype: Dtype) -> str:
     """How a module of a graph begins; C functions that its machine code calls are made known before it is loaded."""
     needed = ", ".join(map(repr, symbols(graph)))
     required = f"\nspecial.require({needed})\n" if needed else ""
-    return PREAMBLE + (SPECIAL if uses_special(graph) or needed else "") + required
+    random = random_numbers.python(dtype) if random_numbers.draws(graph) else ""
+    return PREAMBLE + (SPECIAL if uses_special(graph) or needed else "") + required + random
 
 
 def describe(program: Program, layout: Layout, dtype: Dtype) -> str:
@@ -428,8 +432,8 @@ class FunctionWriter(ValueWriter):
         limit = slot.variables[0].below
         if limit is not None:
             yield f"    for value in {f'{name}.flat' if slot.shape else f'({name},)'}:"
-            yield f"        if value < 0 or value >= {limit}:"
-            yield f'            raise ValueError("{name}: expected integers from 0 to {limit - 1}")'
+            yield f"        if value < 0 or value >= {self.extent_name(limit)}:"
+            yield f'            raise ValueError("{name}: expected integers from 0 to {escape(str(limit - 1))}")'
 
     def disjoint(self) -> Iterator[str]:
         """Results must not overlap the arguments or each other: the kernel writes before it has read everything.

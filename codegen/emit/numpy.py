@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Idx, Indexed, Integer, Mul, Symbol
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 
+from codegen.emit import random_numbers
 from codegen.emit.scalars import ARRAY, Dialect, ExpressionWriter
 from codegen.emit.text import escape
 from codegen.ir.affine import affine, data_of
@@ -63,6 +64,8 @@ class _Module:
     def lines(self) -> Iterator[str]:
         yield "import numpy as np"
         yield "from scipy import special"
+        if random_numbers.draws(self.graph):
+            yield random_numbers.NUMPY
         yield ""
         yield ""
         yield f"def evaluate({', '.join(self.names[v.name] for v in self.graph.inputs)}):"
@@ -161,7 +164,11 @@ class _Module:
             array = self.names[base_name(node)]
             return self.align(array + self.key(node), free, domain)
 
-        text = ExpressionWriter(name_of, lambda _: None, _number, assign, self.dialect).write(equation.body)
+        def integer(node: Expr) -> str:
+            return self.whole(node, domain)
+
+        writer = ExpressionWriter(name_of, lambda _: None, _number, assign, self.dialect, whole=integer)
+        text = writer.write(equation.body)
         if not equation.reduced:
             return text
         axes = ", ".join(str(len(equation.free) + n) for n in range(len(equation.reduced)))
@@ -214,6 +221,25 @@ class _Module:
             whole = self.names[base_name(data)] + self.key(data)
             terms.append(self.align(whole, free, domain) if is_plain(data) else self.gathered(data, domain))
         return " + ".join([str(form.constant.as_coeff_Add()[0]), *terms])
+
+    def whole(self, value: Expr, domain: Sequence[Idx]) -> str:
+        """A sum of indices, lengths and integers that are given, with the axes of the domain."""
+        terms = []
+        for term in Add.make_args(value):
+            factor, leaf = term.as_coeff_Mul()
+            text = "1" if leaf == 1 else self.whole_leaf(leaf, domain)
+            terms.append(f"{factor}*{text}" if factor != 1 else text)
+        return " + ".join(terms)
+
+    def whole_leaf(self, leaf: Expr, domain: Sequence[Idx]) -> str:
+        if isinstance(leaf, Idx):
+            return self.align(f"np.arange({self.extent(extent(leaf))})", (leaf,), domain)
+        if isinstance(leaf, Symbol):
+            return self.symbol(leaf) if leaf.is_integer else self.names[base_name(leaf)]
+        if not is_plain(leaf):
+            return self.gathered(leaf, domain)
+        free = tuple(i for i in subscripts(leaf) if isinstance(i, Idx))
+        return self.align(self.names[base_name(leaf)] + self.key(leaf), free, domain)
 
     def align(self, text: str, axes: Sequence[Idx], domain: Sequence[Idx]) -> str:
         """An array with these axes, transposed and broadcast to those of the domain."""

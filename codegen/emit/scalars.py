@@ -20,6 +20,7 @@ from codegen import functions as f
 from codegen.emit import externals
 from codegen.errors import EmitError
 from codegen.functions.powers import is_inverse, is_multiplied, is_root
+from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.constants import as_float
 from codegen.schedule.cut import is_guard
 from codegen.walk import is_leaf, postorder, rewrite
@@ -108,7 +109,8 @@ class ExpressionWriter:
     an integer, as it is, and None for others; ``number`` that of a constant in the type of the computation; ``assign``
     stores a text in a new temporary and returns its name. Parts that occur twice, and arguments
     that a choice would evaluate twice, go to temporaries. ``choose`` gives the name of the value of a choice whose
-    branches read what is there under their conditions alone; without it all branches are evaluated.
+    branches read what is there under their conditions alone; without it all branches are evaluated. ``whole`` gives the
+    text of a sum of integers, which the places of random numbers are.
     """
 
     def __init__(
@@ -119,7 +121,9 @@ class ExpressionWriter:
         assign: Callable[[str], str],
         dialect: Dialect = SCALAR,
         choose: Callable[[Basic], str] | None = None,
+        whole: Callable[[Expr], str] | None = None,
     ) -> None:
+        self.whole = whole
         self.choose = choose
         self.name_of, self.integer_of, self.number, self.assign = name_of, integer_of, number, assign
         self.dialect = dialect
@@ -167,13 +171,15 @@ class ExpressionWriter:
 
     def _ends(self, node: Basic) -> bool:
         """Whether what a node consists of is not evaluated before it."""
-        return is_leaf(node) or (self.choose is not None and is_guard(node))
+        return is_leaf(node) or isinstance(node, RandomNumber) or (self.choose is not None and is_guard(node))
 
     def _node(self, node: Basic, of: _Texts) -> Text:
         if self.choose is not None and is_guard(node):
             return Text(self.choose(node), Level.NAME)
         if isinstance(node, Expr) and node.is_number:
             return Text(self.number(as_float(node)), Level.NAME)
+        if isinstance(node, RandomNumber):
+            return Text(self._random(node), Level.CALL)
         template = self.dialect.calls(type(node))
         for kind, write in self._operators:
             if isinstance(node, kind) and not template:
@@ -184,6 +190,12 @@ class ExpressionWriter:
             orders, arguments = externals.operands(node)
             return Text(self.dialect.call(template, orders, [of(a).text for a in arguments]), Level.CALL)
         raise EmitError(f"{type(node).__name__} has no translation into code")
+
+    def _random(self, node: RandomNumber) -> str:
+        if self.whole is None:
+            raise EmitError(f"{type(node).__name__} has no translation into this code")
+        own = [str(int(argument)) for argument in node.args[: node.own]]
+        return f"{node.spelled}({', '.join([*own, *map(self.whole, node.integers)])})"
 
     def _named(self, text: Text) -> Text:
         return text if text.level is Level.NAME else Text(self.assign(text.text), Level.NAME)

@@ -11,7 +11,7 @@ from sympy.core.basic import Basic
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter
 from codegen.schedule.cut import is_sum_of_indices
 from codegen.schedule.program import Place, Program
-from codegen.walk import Extent, base_name
+from codegen.walk import Extent, base_name, is_reference
 
 Scope = Mapping[Idx, str]
 """The names of the indices of the loops around."""
@@ -51,7 +51,10 @@ class ValueWriter(ABC):
             lines.extend([*self.beginning(name), *self.branches(name, list(node.args), scope)])
             return name
 
-        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect, choose).write(value)
+        def whole(node: Expr) -> str:
+            return self.integer_text(node, scope)
+
+        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect, choose, whole).write(value)
         return lines, text
 
     def branches(self, name: str, branches: Sequence[Basic], scope: Scope) -> list[str]:
@@ -83,15 +86,19 @@ class ValueWriter(ABC):
         """A sum of indices, lengths and integers, also of those that are data."""
 
         def factor(part: Expr) -> str:
-            if isinstance(part, Indexed):
+            if is_reference(part):
                 return self.text_of(part, scope)
             if isinstance(part, Idx):
                 name = self.position(part, scope, Place.INPUT)
                 return f"({name})" if part == self.tile else name
-            return str(part) if isinstance(part, Integer) else self.extent_name(part)
+            return self.whole_number(int(part)) if isinstance(part, Integer) else self.extent_name(part)
 
         products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
         return " + ".join(sorted("*".join(product) for product in products))
+
+    def whole_number(self, value: int) -> str:
+        """An integer of 64 bits."""
+        return str(value)
 
     @abstractmethod
     def setting(self, name: str, text: str) -> str:

@@ -66,8 +66,9 @@ class Variable(Fields):
     name: str
     shape: tuple[Extent, ...] = ()
     kind: Kind = "real"
-    below: int | None = None
-    """Integers of an input are from 0 to one less than this; compiled functions check it. None: any integer."""
+    below: Extent | None = None
+    """Integers of an input are from 0 to one less than this, a number or the length of an axis of another input;
+    compiled functions check it. None: any integer."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(as_extent(n) for n in self.shape))

@@ -10,6 +10,7 @@ from sympy import Add, Expr, Idx, Indexed, Mul, Pow, Symbol, acos, asin, atan, a
 
 from codegen.cached import cached_property
 from codegen.functions import sigmoid
+from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.nodes import Node, Nodes
@@ -48,6 +49,8 @@ class Formulas:
             variables.setdefault(equation.name, equation.variable)
         if not all(_is_real(head, integers) for head, operands in zip(nodes.heads, nodes.operands) if not operands):
             return None
+        if any(isinstance(head, type) and issubclass(head, RandomNumber) for head in nodes.heads):
+            return None  # what they are functions of are integers
         return Formulas(nodes, variables, assigned)
 
     @cached_property

@@ -27,6 +27,7 @@ from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
 from codegen.markup import preformatted
 from codegen.walk import (
+    Extent,
     data_in,
     extent,
     indices,
@@ -159,9 +160,9 @@ class Graph(Fields):
         return tuple(found)
 
     @cached_property
-    def integers(self) -> frozenset[str]:
-        """The names of the inputs of integers."""
-        return frozenset(variable.name for variable in self.inputs if variable.kind == "integer")
+    def integers(self) -> Mapping[str, Extent | None]:
+        """What the integers of inputs are below, by the names of these."""
+        return {variable.name: variable.below for variable in self.inputs if variable.kind == "integer"}
 
     @cached_property
     def index_names(self) -> frozenset[str]:

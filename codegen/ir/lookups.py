@@ -6,39 +6,49 @@ both as they are, for loops that run at the one value: nothing of the table is r
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from sympy import Add, Expr, Idx
 
 from codegen.ir.equation import Equation
 from codegen.ir.selection import Selection, looked_up
-from codegen.walk import extent, is_symbolic
+from codegen.walk import Extent, base_name, extent, is_symbolic, references
 
+Limits: TypeAlias = Mapping[str, "Extent | None"]
+"""What the integers of inputs are below, by the names of these."""
 LONG = 16
 """Of fewer values brackets cost no more than reading at an address that differs from lane to lane."""
 
 
-def lookup(body: Expr, index: Idx, integers: Collection[str]) -> Selection | None:
+def lookup(body: Expr, index: Idx, integers: Limits) -> Selection | None:
     """The one value of an index at which a term of a sum is not 0, by the data, where looking it up is worth it.
 
-    Samples are not looked up: a sum over them is part of the pass over them, one sample read elsewhere is not.
+    Samples are not looked up, but for rows of a table of which the data say that they are such: a sum over samples is
+    part of the pass over them, one sample read elsewhere is not.
     """
     n = extent(index)
-    return None if not integers or is_symbolic(n) or n < LONG else looked_up(body, index, integers)
+    if not integers or not (is_symbolic(n) or n >= LONG):
+        return None
+    found = looked_up(body, index, integers)
+    if found is None or not is_symbolic(n):
+        return found
+    limits = [integers.get(base_name(reference)) for reference in references(found.value)]
+    return found if all(limit is not None and is_symbolic(limit) for limit in limits) else None
 
 
-def is_told(body: Expr, index: Idx, integers: Collection[str]) -> bool:
+def is_told(body: Expr, index: Idx, integers: Limits) -> bool:
     """Whether the data say one value of an index for each of the terms that are added up."""
     return all(lookup(term, index, integers) is not None for term in Add.make_args(body))
 
 
-def looks_up(equation: Equation, integers: Collection[str]) -> bool:
+def looks_up(equation: Equation, integers: Limits) -> bool:
     """Whether the data say the values of some index of a sum.
 
     >>> from codegen.ir.graph import Index, Reduction, Variable
     >>> s, j, y, E = Index("s", 2), Index("j", 50), Variable("y", (2,), "integer", 50), Variable("E", (50,))
     >>> from codegen.functions import equal
-    >>> looks_up(Equation(Variable("z", (2,))[s], equal(y[s], j) * E[j], Reduction.SUM, (j,)), ["y"])
+    >>> looks_up(Equation(Variable("z", (2,))[s], equal(y[s], j) * E[j], Reduction.SUM, (j,)), {"y": 50})
     True
     """
     return equation.is_sum and any(is_told(equation.body, index, integers) for index in equation.domain)

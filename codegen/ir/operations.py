@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Set
+from types import MappingProxyType
 
 from sympy import Add, Dummy, Expr, Idx, Indexed, Mul, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
@@ -14,6 +15,7 @@ from codegen.functions import Composite, Price, operation
 from codegen.functions.powers import is_reciprocal, is_root, is_whole
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
+from codegen.ir.lookups import Limits, is_told
 from codegen.walk import annotate, is_leaf, postorder, size
 
 Operations = Counter[str]
@@ -24,7 +26,8 @@ def count_operations(graph: Graph, samples: int = 1) -> Operations:
     """Operations of one evaluation with this many samples.
 
     A subexpression counts once for each combination of the indices it depends on, not of those it sits under: a row
-    factor is computed once a row. Shared nodes of one body count once. A sum over n terms counts n additions.
+    factor is computed once a row. Shared nodes of one body count once. A sum over n terms counts n additions. Of a
+    table whose rows the data say, those count that are read or added to.
 
     >>> from codegen import from_expressions
     >>> from sympy import symbols, tanh
@@ -34,16 +37,17 @@ def count_operations(graph: Graph, samples: int = 1) -> Operations:
     """
     total: Operations = Counter()
     for equation in graph.equations:
-        for kind, number in equation_operations(equation, samples).items():
+        for kind, number in equation_operations(equation, samples, graph.integers).items():
             total[kind] += number
     return total
 
 
-def equation_operations(equation: Equation, samples: int = 1) -> Operations:
-    """Operations of one equation."""
+def equation_operations(equation: Equation, samples: int = 1, integers: Limits = MappingProxyType({})) -> Operations:
+    """Operations of one equation; ``integers`` are the limits of those that may say rows of a table."""
     found: Operations = Counter()
+    told = {i for i in equation.domain if integers and equation.is_sum and is_told(equation.body, i, integers)}
     for over, kinds in _priced(equation):
-        times = size(over, samples)
+        times = size((index for index in over if index not in told), samples)
         for kind, number in kinds:
             found[kind] += number * times
     return found

@@ -13,6 +13,7 @@ from sympy import Expr, Idx, Integer, Rational, expand
 
 from codegen.cached import once
 from codegen.errors import GraphError
+from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
@@ -23,6 +24,7 @@ from codegen.walk import (
     extent,
     is_fixed,
     is_plain_on,
+    is_reference,
     is_symbolic,
     lengths_in,
     postorder,
@@ -58,6 +60,7 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
         first = next(iter(patterns.values())).accesses[0]
         declared[name] = Declared(first.symbol, first.shape)
     extents = {symbol for variable in inputs for n in variable.shape for symbol in lengths_in(n)}
+    _check_limits(inputs, extents)
     for equation in equations:
         if (fault := _fault(equation)) is not None:
             raise _error(equation, fault)
@@ -70,6 +73,8 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
             _check_assigned(equation, access, assigned)
         for access, data, rest, n in _lookups(equation):
             _check_data(equation, access, data, rest, n, inputs)
+        for reference in _drawn_at(equation):
+            _check_whole(equation, reference, inputs)
     _check_outputs(outputs, declared, assigned)
 
 
@@ -104,6 +109,14 @@ def _assigned(equations: Sequence[Equation], inputs: Mapping[str, Declared]) -> 
             raise _error(equation, f"{equation.target} is assigned twice")
         assigned[name][pattern] = equation
     return assigned
+
+
+def _check_limits(inputs: Sequence[Variable], extents: Collection[Expr]) -> None:
+    """Integers are below a number, or the length of some axis."""
+    for variable in inputs:
+        limit = variable.below
+        if limit is not None and is_symbolic(limit) and not {*lengths_in(limit)} & {*extents}:
+            raise GraphError(f"the integers {variable.name!r} are below {limit}, which is the length of no axis")
 
 
 def _check_disjoint(name: str, patterns: Mapping[Pattern, Equation]) -> None:
@@ -269,10 +282,23 @@ def _check_data(
     if variable is None or variable.kind != "integer":
         raise _error(equation, f"the subscript {data} of {access.reference} is no input of integers")
     least, greatest = rest.ends()
-    last = None if variable.below is None else on_axis(greatest + variable.below - 1, n)
-    if last is None or missing(last) != () or missing(on_axis(least, n) or ()) != ():
+    last = None if variable.below is None else affine(expand(n - greatest - variable.below))
+    first = affine(least)
+    if last is None or first is None or missing([first, last]) != ():
         limit = f"found {variable.name} below {variable.below}"
         raise _error(equation, f"{access.reference} needs integers below {n - greatest} in {data}, {limit}")
+
+
+@once
+def _drawn_at(equation: Equation) -> tuple[Expr, ...]:
+    """What random numbers are functions of besides indices and lengths."""
+    found = (node for node in postorder(equation.body) if isinstance(node, RandomNumber))
+    return tuple(dict.fromkeys(leaf for node in found for leaf in node.read if is_reference(leaf)))
+
+
+def _check_whole(equation: Equation, reference: Expr, inputs: Sequence[Variable]) -> None:
+    if not any(v.kind == "integer" for v in inputs if v.name == base_name(reference)):
+        raise _error(equation, f"a random number is a function of {reference}, which is no input of integers")
 
 
 def _error(equation: Equation, message: str) -> GraphError:

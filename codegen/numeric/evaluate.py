@@ -17,13 +17,14 @@ from sympy import Basic, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen.errors import CheckError
+from codegen.functions.random_numbers import RandomNumber, weighted_sum, words
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.ir.order import Scan
 from codegen.numeric.elementwise import numpy_function
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
-from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, length, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, length, references, subscripts
 
 Array = NDArray[Any]
 
@@ -58,6 +59,8 @@ class Frame:
     arrays: dict[str, Array]
     extents: Mapping[Symbol, int]
     dtype: np.dtype[Any]
+    integers: Mapping[str, Array]
+    """Those of integers as they are: a real number has not all of their bits."""
 
     def size(self, n: Extent) -> int:
         """The value of an extent."""
@@ -129,7 +132,8 @@ class Evaluator:
     def __call__(self, extents: Mapping[Symbol, int], arrays: Mapping[str, Array]) -> dict[str, Array]:
         """All variables at the points; each array has an axis of points in front, of length 1 where they share it."""
         given = {n: a if a.dtype == self.dtype else a.astype(self.dtype) for n, a in arrays.items()}
-        frame = Frame(given, extents, self.dtype)
+        integers = {name: array for name, array in arrays.items() if array.dtype.kind in "iu"}
+        frame = Frame(given, extents, self.dtype, integers)
         points = max((array.shape[0] for array in given.values()), default=1)
         # Overflow, 0/0 and the branches that are not taken are part of IEEE arithmetic, not events to warn of.
         with np.errstate(all="ignore"):
@@ -139,7 +143,7 @@ class Evaluator:
 
     def largest(self, extents: Mapping[Symbol, int]) -> int:
         """The number of elements of the largest array at one point; a contraction does not store its domain."""
-        frame = Frame({}, extents, self.dtype)
+        frame = Frame({}, extents, self.dtype, {})
         plans = (plan for step in self.plans for plan in step.plans)
         stored = ([*map(extent, plan.equation.domain)] if len(plan.factors) == 1 else plan.shape for plan in plans)
         return max((prod(map(frame.size, shape)) for shape in stored), default=1)
@@ -294,6 +298,8 @@ def untranslated(node: Basic, equation: Equation, language: str) -> CheckError:
 
 
 def _loader(leaf: Basic, equation: Equation, dtype: np.dtype[Any]) -> Load:
+    if isinstance(leaf, RandomNumber):
+        return _drawer(leaf, equation)
     if isinstance(leaf, Indexed) or is_variable(leaf):
         return _reader(leaf, equation)
     if isinstance(leaf, Idx):
@@ -303,6 +309,28 @@ def _loader(leaf: Basic, equation: Equation, dtype: np.dtype[Any]) -> Load:
         return lambda frame: np.asarray(frame.extents[leaf], dtype)
     constant = np.asarray(bool(leaf)) if isinstance(leaf, BooleanAtom) else np.asarray(_number(leaf, equation), dtype)
     return lambda frame: constant
+
+
+def _drawer(number: RandomNumber, equation: Equation) -> Load:
+    """Random numbers at sums of integers, with the axes of the domain."""
+    axes = {index: axis for axis, index in enumerate(equation.domain)}
+    leaves = {leaf: _reader(leaf, equation) for leaf in references(number)}
+
+    def load(frame: Frame) -> Array:
+        whole = replace(frame, arrays=dict(frame.integers))
+
+        def value(leaf: Expr) -> Array:
+            if leaf in leaves:
+                return np.asarray(leaves[leaf](whole))
+            if isinstance(leaf, Idx):
+                shape = [-1 if axis == axes[leaf] else 1 for axis in range(len(axes))]
+                return np.arange(frame.size(extent(leaf))).reshape(1, *shape)
+            return np.full((1,) * (1 + len(axes)), frame.value(leaf), np.int64)
+
+        found = words(*(weighted_sum(integer, value) for integer in number.integers))
+        return number.of_words(found, frame.dtype)
+
+    return load
 
 
 def _gatherer(reference: Expr, equation: Equation) -> Load:

@@ -21,6 +21,7 @@ from codegen import functions
 from codegen.errors import CheckError
 from codegen.functions import Primitive, operation
 from codegen.functions.primitive import Approximation
+from codegen.functions.random_numbers import RandomNumber, weighted_sum, words
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.ir.order import written_out
@@ -161,6 +162,8 @@ class Oracle:
         return getattr(self.ieee, name) if name else None
 
     def _loader(self, leaf: Basic, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
+        if isinstance(leaf, RandomNumber):
+            return self._drawer(leaf, equation, extents)
         if isinstance(leaf, Indexed) or is_variable(leaf):
             if not is_plain(leaf):
                 return self._gatherer(leaf, equation, extents)
@@ -170,6 +173,19 @@ class Oracle:
             return lambda found, element: self.ieee.mpf(element[axis])
         constant = self._constant(leaf, equation, extents)
         return lambda found, element: constant
+
+    def _drawer(self, number: RandomNumber, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
+        """The numbers of float64, which are exact ones."""
+        loaders = {a: self._loader(a, equation, extents) for a in number.read}
+
+        def load(found: Mapping[str, Objects], element: Element) -> Any:
+            def value(leaf: Expr) -> Any:
+                return np.asarray(int(loaders[leaf](found, element)) if leaf in loaders else int(leaf), object)
+
+            drawn = words(*(int(weighted_sum(integer, value)) % 2**64 for integer in number.integers))
+            return self.ieee.mpf(float(number.of_words(drawn, np.dtype(np.float64))))
+
+        return load
 
     def _gatherer(self, leaf: Expr, equation: Equation, extents: Mapping[Symbol, int]) -> Load:
         """Elements at sums of indices; one that is not there is nan, and under a condition that does not hold."""

@@ -9,6 +9,7 @@ from sympy import Basic, Expr, Integer, Mul, Pow, nan
 from codegen.functions import CANONICAL, Composite, operation
 from codegen.functions.powers import is_reciprocal, is_root, is_whole
 from codegen.functions.primitive import RealFunction
+from codegen.functions.random_numbers import RandomNumber
 from codegen.walk import is_leaf, postorder
 
 
@@ -72,7 +73,7 @@ class _Writer:
     def position(self, expression: Basic) -> int:
         """Where the value of the expression is, its instructions written if they are new."""
         self.alive.append(expression)
-        for node in postorder(expression):
+        for node in postorder(expression, _ends):
             if id(node) not in self.positions:
                 self.positions[id(node)] = self._write(node)
         return self.positions[id(expression)]
@@ -84,7 +85,7 @@ class _Writer:
     def _write(self, node: Basic) -> int:
         if isinstance(node, Expr) and node.is_number and node.is_extended_real is False:
             return self._append(nan)  # such as log(−2), in a branch
-        if is_leaf(node):
+        if _ends(node):
             return self._append(node)
         if (
             isinstance(node, RealFunction)
@@ -125,6 +126,11 @@ class _Writer:
 
     def _number(self, value: int) -> int:
         return self.position(Integer(value))
+
+
+def _ends(node: Basic) -> bool:
+    """Whether a node is loaded as a whole: what a random number is a function of are integers."""
+    return is_leaf(node) or isinstance(node, RandomNumber)
 
 
 def _formula(node: Basic) -> Expr | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -13,7 +13,7 @@ from sympy import Expr, Idx, Mul
 from codegen.functions import equal
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Reduction
-from codegen.ir.lookups import lookup
+from codegen.ir.lookups import Limits, lookup
 from codegen.ir.summation import Summand
 from codegen.walk import fresh_names, indices, is_leaf, references, samples_first, size
 
@@ -64,7 +64,7 @@ def _without_brackets(equation: Equation, names: Iterator[str]) -> Iterator[Equa
     yield Equation(equation.target, Mul(*apart, total))
 
 
-def _to_rows(equation: Equation, names: Iterator[str], integers: Collection[str]) -> Iterator[Equation]:
+def _to_rows(equation: Equation, names: Iterator[str], integers: Limits) -> Iterator[Equation]:
     """A sum that is added to the elements that data say stays one of what is added, itself summed before."""
     said = next((i for i in equation.free if equation.is_sum and lookup(equation.body, i, integers)), None)
     if said is None:

@@ -30,7 +30,7 @@ from codegen.read.declare import (
 from codegen.read.matrices import axis, entry, is_matrix
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.scope import Scope, axis_length
-from codegen.walk import base_name
+from codegen.walk import Extent, base_name
 
 INPUTS = (Symbol, IndexedBase, Indexed, MatrixSymbol, Variable, AppliedUndef, Derivative)
 Input: TypeAlias = "Symbol | IndexedBase | Indexed | MatrixSymbol | Variable | AppliedUndef | Derivative"
@@ -105,10 +105,10 @@ def from_expressions(
     return Graph(tuple(_limited(v, reader.limits) for v in variables), tuple(reader.equations), tuple(assigned))
 
 
-def _limited(variable: Variable, limits: Mapping[str, int]) -> Variable:
-    """The variable with the least limit of its integers that is known."""
+def _limited(variable: Variable, limits: Mapping[str, Extent]) -> Variable:
+    """The variable with the limit of its integers that is known."""
     limit = limits.get(variable.name)
-    return variable if limit is None else replace(variable, below=min(limit, variable.below or limit))
+    return variable if limit is None else replace(variable, below=limit)
 
 
 def _listed(inputs: Input | Iterable[Input]) -> list[Input]:

@@ -50,6 +50,7 @@ from codegen.read.simple import is_simple
 from codegen.walk import (
     Extent,
     annotate,
+    as_extent,
     base_name,
     extent,
     fresh_names,
@@ -59,6 +60,7 @@ from codegen.walk import (
     is_plain,
     is_plain_on,
     is_sample,
+    lengths_in,
     moved,
     postorder,
     rebuild,
@@ -105,7 +107,7 @@ class Reader:
         self.vertices: dict[object, Expr] = {}
         self.elements: dict[Indexed, Expr] = {}
         """What stands for elements at known places."""
-        self.limits: dict[str, int] = {}
+        self.limits: dict[str, Extent] = {}
         """What integers that are read for subscripts have to be below, by the name of their input."""
         self.order: tuple[Idx, ...] = ()
         """The order of the axes of vertices: that of a recurrence, whose steps lie one after the other."""
@@ -309,9 +311,13 @@ class Reader:
                 continue
             name, (least, greatest) = base_name(read[0]), read[1].ends()
             limit = n - greatest
-            if not isinstance(limit, (int, Integer)) or limit < 1 or not is_natural(least):
+            own = as_extent(sympy.expand(limit))
+            if not is_natural(least) or (own < 1 if isinstance(own, int) else not lengths_in(own)):
                 raise GraphError(f"{found}: the subscript {subscript} is not on an axis of {n} whatever {read[0]} is")
-            self.limits[name] = min(self.limits.get(name, int(limit)), int(limit))
+            known = self.limits.setdefault(name, own)
+            if known != own and not (isinstance(known, int) and isinstance(own, int)):
+                raise GraphError(f"{found}: the integers {name} have to be below {known} and below {own}, expected one")
+            self.limits[name] = known if known == own else min(known, own)
 
     def _shifted(self, variable: Variable, key: tuple[Expr, ...], shown: str, scope: Scope) -> Expr:
         """The element at sums of indices, which has to be there.

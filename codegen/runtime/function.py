@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -277,10 +277,10 @@ class CompiledFunction:
         extents: dict[Any, tuple[int, str]] = {}
         for slot, value in zip(slots, arguments):
             self._check_array(slot, value, extents)
-        self._check_sums(zip(slots, arguments), extents)
+        self._check_lengths([*zip(slots, arguments)], extents)
 
-    def _check_sums(self, given: Iterable[tuple[Slot, Any]], extents: Mapping[Any, tuple[int, str]]) -> None:
-        """Axes whose lengths follow from others have them, and none is below 0."""
+    def _check_lengths(self, given: Sequence[tuple[Slot, Any]], extents: Mapping[Any, tuple[int, str]]) -> None:
+        """Axes whose lengths follow from others have them, none is below 0; integers keep to those they are below."""
         known = {n: found for n, (found, _) in extents.items()}
         for slot in self.layout.arrays:
             for n in filter(is_sum, slot.shape):
@@ -293,6 +293,7 @@ class CompiledFunction:
                     raise ValueError(
                         f"{slot.name!r} must have shape {_shape(slot)} with {n} = {expected}, found {value.shape}"
                     )
+            _check_integers(slot, value, known)
 
     def _check_out(self, arguments: Sequence[Any], arrays: Sequence[Any]) -> None:
         slots = self.layout.arrays
@@ -312,7 +313,7 @@ class CompiledFunction:
         everything = [*zip(self.layout.arguments, arguments), *zip(slots, arrays)]
         for slot, value in everything:
             self._check_array(slot, value, extents)
-        self._check_sums(everything, extents)
+        self._check_lengths(everything, extents)
 
     def _check_array(self, slot: Slot, value: Any, extents: dict[Any, tuple[int, str]]) -> None:
         wanted = np.dtype(np.int64 if slot.kind == "integer" else DTYPES[self.report.dtype])
@@ -323,10 +324,6 @@ class CompiledFunction:
             if slot.kind != "integer" and is_rounded(number, wanted):
                 digits = f"found {describe(number)} with more digits than it has; write float({slot.name})"
                 raise ValueError(f"{slot.name!r} must be a number ({wanted}), {digits}")
-            below = slot.variables[0].below
-            if slot.kind == "integer" and not (-(2**63) <= value < 2**63 if below is None else 0 <= value < below):
-                allowed = "an integer of 64 bits" if below is None else f"an integer from 0 to {below - 1}"
-                raise ValueError(f"{slot.name!r} must be {allowed}, found {value}")
             return
         if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{slot.name!r} must be a numpy array of {wanted}, found {describe(value)}")
@@ -336,10 +333,6 @@ class CompiledFunction:
             raise ValueError(f"{slot.name!r} must have shape {_shape(slot)}, found {value.shape}")
         if not (value.flags.c_contiguous and value.flags.aligned):
             raise ValueError(f"{slot.name!r} must be C-contiguous and aligned; use numpy.ascontiguousarray")
-        limit = slot.variables[0].below
-        if limit is not None and value.size and (value.min() < 0 or value.max() >= limit):
-            worst = value.min() if value.min() < 0 else value.max()
-            raise ValueError(f"{slot.name!r} must hold integers from 0 to {limit - 1}, found {worst}")
         for found, expected in zip(value.shape, slot.shape):
             if is_sum(expected):
                 continue
@@ -374,3 +367,19 @@ class CompiledFunction:
 
 def _shape(slot: Slot) -> str:
     return f"({', '.join(map(str, slot.shape))}{',' if len(slot.shape) == 1 else ''})"
+
+
+def _check_integers(slot: Slot, value: Any, lengths: Mapping[Symbol, int]) -> None:
+    """Integers keep to their range."""
+    if slot.kind != "integer":
+        return
+    below = slot.variables[0].below
+    limit = None if below is None else length(below, lengths)
+    said = "" if below is None or isinstance(below, int) else f", as {below} is {limit}"
+    if not slot.shape:
+        if not (-(2**63) <= value < 2**63 if limit is None else 0 <= value < limit):
+            allowed = "an integer of 64 bits" if limit is None else f"an integer from 0 to {limit - 1}{said}"
+            raise ValueError(f"{slot.name!r} must be {allowed}, found {value}")
+    elif limit is not None and value.size and (value.min() < 0 or value.max() >= limit):
+        worst = value.min() if value.min() < 0 else value.max()
+        raise ValueError(f"{slot.name!r} must hold integers from 0 to {limit - 1}{said}, found {worst}")

@@ -26,7 +26,8 @@ class Minibatches:
     """For each batch of rows: value, gradient ← evaluate(θ, *rows), then θ, state ← update(θ, gradient, state).
 
     ``evaluate(theta, *rows, *scalars) -> (value, gradient)`` takes arrays with as many rows as there are samples, the
-    first of its symbolic extents, and then numbers; others are those of the arrays that memory is allocated for.
+    first of its symbolic extents, and then numbers, of which the one called ``counted``, an integer, is that of the
+    rows that there were before the batch; other extents are those of the arrays that memory is allocated for.
     ``update(theta, gradient, *state, step, *numbers) -> (theta, *state)`` takes
     vectors of any length and the number of the step, from 1. Both are of one dtype. ``vectors``, which are theta and
     the state, are changed in place; so are ``counters``, int64: the steps made so far and the rows they were made on.
@@ -59,15 +60,19 @@ class Minibatches:
         vectors: Sequence[np.ndarray],
         counters: np.ndarray,
         cache: bool = True,
+        counted: str = "",
     ) -> None:
         theta = vectors[0]
         arguments = evaluate.layout.arguments[1:]
         gathered = sum(1 for argument in arguments if argument.shape)
-        scalars, numbers = len(arguments) - gathered, len(update.layout.arguments) - 1 - len(vectors)
+        others, numbers = arguments[gathered:], len(update.layout.arguments) - 1 - len(vectors)
+        self._integers = [slot.kind == "integer" for slot in others if slot.name != counted]
+        places = [n for n, slot in enumerate(others) if slot.name != counted]
+        count = next((n for n, slot in enumerate(others) if slot.name == counted), None)
         self._functions = evaluate.c_function, update.c_function
         self._tables = tuple(np.zeros(function.words, np.int64) for function in self._functions)
         self._record = np.zeros(Batches.FIRST_SOURCE + 2 * gathered, np.int64)
-        self._code = _loop(evaluate.report.dtype, gathered, scalars, len(vectors), numbers, cache)
+        self._code = _loop(evaluate.report.dtype, gathered, len(others), count, len(vectors), numbers, cache)
         self._run = Loop(self._code.addresses[SYMBOL])
         self._sources = [int(Batches.FIRST_SOURCE) + 2 * n for n in range(gathered)]
         self._lengths = _lengths(arguments)
@@ -85,7 +90,8 @@ class Minibatches:
         updated[written + len(new)] = theta.size
         first = len(arrays) + 1  # behind the step
         self._numbers = _words(updated, theta.dtype)[first : first + numbers - 1]
-        self._scalars = _words(evaluated, theta.dtype)[gathered + 1 : len(arguments) + 1]
+        self._scalars = [evaluated[gathered + 1 + n : gathered + 2 + n] for n in places]
+        self._others = len(others)
 
         self._set_function(Batches.EVALUATE, 0)
         self._set_function(Batches.UPDATE, 1)
@@ -98,7 +104,7 @@ class Minibatches:
         self._batch = tuple(np.empty((size, *array.shape[1:]), array.dtype) for array in data)
         evaluated = self._tables[0]
         evaluated[1 : len(data) + 1] = [array.ctypes.data for array in self._batch]
-        extents = len(data) + len(self._scalars) + 2
+        extents = len(data) + self._others + 2
         evaluated[extents] = size
         for number, (argument, axis) in enumerate(self._lengths, extents + 1):
             evaluated[number] = data[argument].shape[axis]
@@ -112,7 +118,7 @@ class Minibatches:
         order: np.ndarray,
         numbers: Sequence[float],
         total: float,
-        scalars: Sequence[float] = (),
+        scalars: Sequence[float | int] = (),
     ) -> float:
         """Go through the rows ``order``, int64, of C-contiguous arrays like those that memory was allocated for.
 
@@ -124,7 +130,9 @@ class Minibatches:
         """
         for field, array in zip(self._sources, data):
             self._record[field] = array.ctypes.data
-        self._numbers[:], self._scalars[:] = numbers, scalars
+        self._numbers[:] = numbers
+        for word, value, integer in zip(self._scalars, scalars, self._integers, strict=True):
+            _words(word, word.dtype if integer else self._numbers.dtype)[:] = value
         found = float(self._run(self._record.ctypes.data, order.ctypes.data, len(order), total))
         if self._record[Batches.REFUSED]:
             raise ValueError("found integers out of range in a batch")
@@ -155,14 +163,17 @@ def _words(table: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 @lru_cache
 @compiling()
-def _loop(dtype: Dtype, gathered: int, scalars: int, vectors: int, numbers: int, cache: bool) -> MachineCode:
+def _loop(
+    dtype: Dtype, gathered: int, scalars: int, counted: int | None, vectors: int, numbers: int, cache: bool
+) -> MachineCode:
     """The machine code of the loop, from the cache if it is there."""
+    shape = dtype, gathered, scalars, counted, vectors, numbers
 
     def build() -> Entry:
         from codegen.emit.vector.minibatches import Shape, minibatches_module
 
         facts = {"schedule": "loops", "emitter": "vector", "workspace": "0", "calls": ""}
-        return Entry(facts, compile_module(minibatches_module(Shape(dtype, gathered, scalars, vectors, numbers))))
+        return Entry(facts, compile_module(minibatches_module(Shape(*shape))))
 
-    name = key(f"minibatches {dtype} {gathered} {scalars} {vectors} {numbers}")
+    name = key(f"minibatches {' '.join(map(str, shape))}")
     return load_object(entry(name, cache, build)[0].code, [SYMBOL])

@@ -10,7 +10,7 @@ from sympy import Add, Expr, Idx
 
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.lookups import is_told, lookup
+from codegen.ir.lookups import Limits, is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
 from codegen.schedule.program import SERIAL, UNKNOWN_EXTENT, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
@@ -74,8 +74,8 @@ class _Item:
     reducing: bool = False
     scans: tuple[Steps, ...] = ()
     """The loops over the steps of the scan that it is in, from the outside in."""
-    integers: frozenset[str] = frozenset()
-    """The inputs of integers."""
+    integers: Limits = field(default_factory=dict)
+    """What the integers of inputs are below."""
     range: tuple[Affine, ...] = ()
     """For a sum over the steps of a scan that it is not in: what is at least 0 where it has terms."""
 

@@ -8,6 +8,7 @@ from sympy import Idx, Symbol
 
 from codegen.cached import once
 from codegen.ir.graph import Cell, Equation, Graph
+from codegen.ir.lookups import is_told
 from codegen.schedule.program import UNKNOWN_EXTENT
 from codegen.walk import (
     Extent,
@@ -67,7 +68,8 @@ def samples_of(graph: Graph) -> Symbol | None:
     """The symbolic extent at which a graph is cut: that of the outer axis of its largest loops; None if it has none.
 
     Of those at which it can be cut the one with most work inside, and then that which is in front of others in most
-    arrays, as then each sample has its numbers side by side. What a call's lengths are has no part in it.
+    arrays, as then each sample has its numbers side by side. What a call's lengths are has no part in it, and the rows
+    of a table that the data say are no samples.
 
     >>> from codegen.ir.graph import Index, Reduction, Variable, sample_extent
     >>> m, n = sample_extent("m"), sample_extent("n")
@@ -78,7 +80,8 @@ def samples_of(graph: Graph) -> Symbol | None:
     """
     if len(graph.extents) < 2:
         return next(iter(graph.extents), None)
-    found = [(n, split) for n in graph.extents if (split := phases(graph, n)) is not None]
+    told = {extent(i) for e in graph.equations for i in e.domain if e.is_sum and is_told(e.body, i, graph.integers)}
+    found = [(n, split) for n in graph.extents if n not in told and (split := phases(graph, n)) is not None]
     return max(found, key=lambda one: _preference(graph, *one), default=(None,))[0]
 
 

@@ -20,6 +20,7 @@ KINDS = (
     "layer_norm",
     "batch_norm",
     "dropout",
+    "noise",
     "scale",
     "take",
     "again",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from codegen import random_reaches
+from symnn.activations import exact
 from symnn.errors import SpecError
 from symnn.given import called
 from symnn.layers.layer import Layer
@@ -15,8 +18,8 @@ from symnn.layers.writing import Place, Value
 class Dropout(Layer):
     """``x·mask`` in training, where the mask is 0 at this rate and else 1/(1 − rate); predictions are without.
 
-    Srivastava et al. 2014. The mask is an input of the compiled gradient, behind y; a training draws it by
-    :mod:`symnn.masks`.
+    Srivastava et al. 2014. The mask is a vertex, drawn where it is used: it depends on the arguments ``seed`` and
+    ``first`` of the compiled gradient, behind y, and on the place in the network.
     """
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="the fraction that is left out")
@@ -26,7 +29,9 @@ class Dropout(Layer):
     def write(self, place: Place, x: Value) -> Value:
         if not place.training or not self.dropout:
             return x
-        return place.map("d", x.indices, x.here * place.mask(x, self.dropout))
+        kept = place.drawn(x, partial(random_reaches, self.dropout))
+        mask = place.map("mask", x.indices, kept * exact(1 / (1 - self.dropout)))
+        return place.map("d", x.indices, x.here * mask.here)
 
 
 @called(SpecError)

@@ -13,7 +13,7 @@ from sympy import Expr, Integer, exp
 
 from codegen import Equation, Index, Reduction, Variable
 from codegen.functions import equal, select, stop_gradient
-from codegen.walk import base_name, extent
+from codegen.walk import base_name, extent, samples_first
 from symnn.builder import Builder
 from symnn.choices import ActivationLike, is_identity, name_of, resolve_activation
 from symnn.errors import FieldError
@@ -90,12 +90,14 @@ def _constant(value: float, _: np.random.Generator, shape: tuple[int, ...]) -> n
     return np.full(shape, value)
 
 
-@dataclass(frozen=True)
-class Mask:
-    """An input of the training form, drawn anew for each step: 0 where a number is left out, else 1/(1 − rate)."""
+SEED, FIRST = (Variable(name, (), "integer") for name in ("seed", "first"))
+"""What the numbers of a training that are drawn depend on: its seed, and how many samples there were before."""
 
-    variable: Variable
-    rate: float
+
+class Drawn(Protocol):
+    """A random number, by the integers that it is a function of: see :func:`codegen.random_uniform`."""
+
+    def __call__(self, seed: Expr, place: Expr, stream: int, row: Expr, width: Expr) -> Expr: ...
 
 
 RECTIFIERS = frozenset({"relu", "leaky_relu", "elu", "relu6", "softplus", "silu", "gelu", "gelu_tanh"})
@@ -194,7 +196,8 @@ class Writer:
         self.number = 0
         self.spans: list[Span] = []
         self._depth = 0
-        self.masks: list[Mask] = []
+        self.streams = 0
+        """In how many places random numbers are drawn."""
         self.batch: dict[str, Variable] = {}
         """What each running average takes from a batch, by its name."""
         self._taken: set[str] = set()
@@ -370,11 +373,19 @@ class Place:
         """Whether this is the form of a training, for layers that have one of their own."""
         return self.writer.training
 
-    def mask(self, x: Value, rate: float) -> Expr:
-        """An element of an input that leaves out numbers at this rate."""
-        variable = Variable(f"mask{len(self.writer.masks) + 1}", x.variable.shape)
-        self.writer.masks.append(Mask(variable, rate))
-        return variable[x.indices]
+    def drawn(self, x: Value, number: Drawn) -> Expr:
+        """A random number for each element of x: its own for each place in a network and each sample of a training.
+
+        The samples of a training are counted from its beginning, each as often as it is used, so one that is broken off
+        and gone on with, in pieces of whatever size, draws the same.
+        """
+        s, *rest = x.indices
+        place, width = Integer(0), Integer(1)
+        # The last axis varies fastest; one whose length each call decides is the slowest.
+        for index in samples_first(rest)[::-1]:
+            place, width = place + width * index, width * extent(index)
+        self.writer.streams += 1
+        return number(SEED.symbol, place, self.writer.streams - 1, FIRST.symbol + s, width)
 
     def average(self, letter: str, batch: Value) -> None:
         """Say what the running average of this letter takes from each batch."""

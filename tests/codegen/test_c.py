@@ -117,7 +117,8 @@ def sums() -> Graph:
 
 def rows_of_a_table() -> Graph:
     """Steps of rows of a table, through a layer that mixes them, and the gradient by the table."""
-    E, W, y = Variable("E", (40, 5)), Variable("W", (7, 5)), Variable("y", (S, 3), "integer", 40)
+    V = sample_extent("V")
+    E, W, y = Variable("E", (V, 5)), Variable("W", (7, 5)), Variable("y", (S, 3), "integer", V)
     z, loss, t = Variable("z", (S, 3, 7)), Variable("loss"), Index("t", 3)
     equations = (
         Equation(z[s, t, j], W[j, i] * E[y[s, t], i], Reduction.SUM, (i,)),

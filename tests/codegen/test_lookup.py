@@ -13,6 +13,7 @@ import codegen
 from codegen import Equation, Graph, GraphError, Reduction, Variable, from_expressions
 from codegen.emit.numpy import numpy_function
 from codegen.functions import equal
+from codegen.ir.operations import count_operations
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from codegen.passes.lookup import without_lookups
@@ -20,6 +21,7 @@ from codegen.schedule import schedule as scheduled
 from codegen.schedule.lanes import said_by_data
 from codegen.schedule.program import Accumulate, One, walk
 from codegen.schedule.target import PORTABLE
+from codegen.walk import base_name, subscripts, substitute
 from tests.codegen.derivatives import by_complex_step
 from tests.codegen.networks import distance
 
@@ -77,7 +79,7 @@ def test_the_gradient_is_a_sum_over_what_reads_a_row() -> None:
     assert rows[1:] == ["q1[i0, i1] = Σ_s cos(E[y[s], i1])*equal(i0, y[s])*z[s, i1]"]
 
 
-N, ROWS, D = codegen.sample_extent(), 40, 6
+N, ANY, ROWS, D = codegen.sample_extent(), codegen.sample_extent("V"), 40, 6
 n, f, t, h = Idx("n", N), Idx("f", D), Idx("t", 3), Idx("h", 8)
 table, weights, mixing = Variable("E", (ROWS, D)), Variable("w", (D,)), Variable("W", (8, D))
 g, narrow, pair = Idx("g", 2), Variable("E", (ROWS, 2)), Variable("w", (2,))
@@ -128,6 +130,77 @@ def test_rows_of_a_long_table_are_read_and_added_to(case: str) -> None:
     for schedule in ("loops", "tiled"):
         function = codegen.compile(graph, schedule=schedule, emitter="vector")  # type: ignore[arg-type]
         assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
+
+
+def any_number_of_rows(graph: Graph) -> Graph:
+    """A graph whose table has as many rows as each call says."""
+
+    def moved(variable: Variable) -> Variable:
+        limit = variable.below
+        return replace(
+            variable,
+            shape=tuple(ANY if length == ROWS else length for length in variable.shape),
+            below=None if limit is None else ANY + limit - ROWS,
+        )
+
+    inputs = {variable.name: moved(variable) for variable in graph.inputs}
+
+    def element(reference: Expr) -> Expr:
+        return inputs[base_name(reference)][subscripts(reference)] if base_name(reference) == "E" else reference
+
+    bodies = (substitute(e.body, {r: element(r) for r in e.references}) for e in graph.equations)
+    equations = [equation.with_body(body) for equation, body in zip(graph.equations, bodies)]
+    return Graph(tuple(inputs.values()), tuple(equations), graph.outputs)
+
+
+@pytest.mark.parametrize("case", ["rows beside each other", "rows of a product"])
+def test_a_table_may_have_any_number_of_rows(case: str) -> None:
+    graph = any_number_of_rows(long(case))
+    derived = codegen.gradient(graph, "L", ["E"])
+    values = long_values(long(case))
+    expected = [evaluate(derived, values)[name] for name in derived.outputs]
+    for schedule in ("loops", "tiled"):
+        function = codegen.compile(derived, schedule=schedule, emitter="vector", threads=2)  # type: ignore[arg-type]
+        assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
+        program = function.report.compilation.program  # type: ignore[union-attr]
+        loops = [loop for _, around in walk(program.statements) for loop in around]
+        assert all(isinstance(loop.mode, One) for loop in loops if loop.index.upper + 1 == ANY)
+        wrong = {**values, "y": np.full(21, ROWS)}
+        with pytest.raises(ValueError, match=r"'y' must hold integers from 0 to \d+, as V.* is \d+, found 40"):
+            function(**wrong)
+
+
+@pytest.mark.parametrize("case", ["rows", "rows beside each other", "rows of steps"])
+def test_gradients_of_the_rows_that_are_read_alone(case: str) -> None:
+    """What they add up to is the gradient by the table; the table itself is not gone through."""
+    graph = any_number_of_rows(long(case))
+    values = long_values(long(case))
+    found = codegen.row_gradients(graph, "L", "E", ["w"])
+    assert not any(ANY in variable.shape for variable in map(found.graph.variable, found.graph.outputs))
+    results = codegen.compile(found.graph)(**values)
+    rows = found.collect(results, values)["E"]
+    expected = evaluate(codegen.gradient(graph, "L", ["E", "w"]), values)
+    given = [expected[name] for name in ("dL/dE", "dL/dE", "dL/dw")]
+    assert distance([rows.dense(), rows.coalesced().dense(), results[-1]], given) <= 1e-13
+    assert rows.coalesced().rows.tolist() == sorted(set(rows.rows.tolist()))
+
+
+def test_a_table_that_is_read_otherwise_has_no_rows_of_its_own() -> None:
+    graph = Graph((table,), (summed(table[Idx("i", ROWS), f] ** 2, Idx("i", ROWS), f),), ("L",))
+    with pytest.raises(codegen.DerivationError, match=r"'E' is read as E\[i, f\], expected whole rows"):
+        codegen.row_gradients(graph, "L", "E")
+    unread = Graph((table, weights), (summed(weights[f], f),), ("L",))
+    with pytest.raises(codegen.DerivationError, match="no row of 'E' is read"):
+        codegen.row_gradients(unread, "L", "E")
+
+
+def test_operations_are_those_of_the_rows_that_are_read() -> None:
+    known, unknown = (
+        count_operations(codegen.optimise(codegen.gradient(graph, "L", ["E"]))[0], samples=21)
+        for graph in (long("rows"), any_number_of_rows(long("rows")))
+    )
+    assert known == unknown
+    assert known.total() < 12 * 21 * D
 
 
 def test_the_readable_program_reads_and_adds_to_rows() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sympy import Idx, IndexedBase, Sum, Symbol
 
+import codegen
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn.errors import SpecError
 from symnn.evaluation import probabilities
-from symnn.masks import draw
 from symnn.network import Network
 
 pytestmark = pytest.mark.values
@@ -43,7 +44,9 @@ def assert_gradient(found: Network, steps: int = 1) -> None:
     theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
     shapes = {v.name: tuple(n if isinstance(n, int) else S[n.name] for n in v.shape) for v in found.data}
     data = {
-        v.name: generator.integers(v.below, size=shapes[v.name]) if v.below else generator.normal(size=shapes[v.name])
+        v.name: generator.integers(v.below or 1000, size=shapes[v.name])
+        if v.kind == "integer"
+        else generator.normal(size=shapes[v.name])
         for v in found.data
     }
 
@@ -289,6 +292,7 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: np.moveaxis(p["g1"] * (np.moveaxis(x, 1, -1) - p["mean1"]) / np.sqrt(p["variance1"] + 1e-5)
                               + p["b1"], -1, 1)),
     ("dropout", 3, [{"dense": 2}, {"dropout": 0.5}], lambda p, x: dense(p, 1, x)),
+    ("noise", 3, [{"dense": 2}, {"noise": 0.5}], lambda p, x: dense(p, 1, x)),
     ("scale", 3, [{"dense": 2}, {"scale": 0.25}], lambda p, x: 0.25 * dense(p, 1, x)),
     ("scale that is learnt", STEPS, [{"scale": 0.25, "learned": True}], lambda p, x: p["g1"] * x),
     ("residual", 3, [{"residual": [{"dense": 5, "activation": "tanh"}, {"dense": 3}]}],
@@ -676,26 +680,76 @@ def test_running_averages_move_by_a_tenth_and_nothing_else_moves_them(optimiser:
     assert not np.array_equal(p["g1"], [1, 1])
 
 
+def uniform(rows: int, width: int, stream: int, seed: int, first: int = 0) -> np.ndarray:
+    """The uniform numbers of samples, each of which begins with a block of four."""
+    blocks = -(-width // 4)
+    philox = np.random.Philox(key=np.array([seed, stream], np.uint64), counter=first * blocks)
+    return np.random.Generator(philox).random((rows, 4 * blocks))[:, :width]
+
+
+def drawn(found: symnn.Network, rows: int, seed: int, first: int, *names: str) -> list[np.ndarray]:
+    """Vertices of the form for training."""
+    graph = found.training_graph.with_outputs(*names)
+    given = {"x": np.zeros((rows, *found.input_variables[0].shape[1:])), "seed": seed, "first": first}
+    values = {**found.unmerged(found.initial_parameters()), "y": np.zeros((rows, 1)), **given}
+    return [evaluate(graph, values)[name] for name in names]
+
+
 def test_masks_leave_out_a_fraction_and_depend_on_seed_layer_and_sample_alone() -> None:
     found = network(3, {"dense": 30}, {"dropout": 0.25}, {"dense": 5}, {"dropout": 0.5}, {"dense": 1})
-    masks = draw(found.masks, 1000, seed=3)
-    assert [mask.shape for mask in masks] == [(1000, 30), (1000, 5)]
-    for mask, rate in zip(masks, (0.25, 0.5)):
+    masks = drawn(found, 1000, 3, 0, "mask1", "mask2")
+    for number, (mask, rate, width) in enumerate(zip(masks, (0.25, 0.5), (30, 5))):
         assert set(np.unique(mask)) == {0, 1 / (1 - rate)}
         assert (mask == 0).mean() == pytest.approx(rate, abs=0.02)
+        np.testing.assert_array_equal(mask == 0, uniform(1000, width, number, 3) < rate)
     for first in (0, 1, 7, 500):
-        for whole, part in zip(masks, draw(found.masks, 100, seed=3, first=first)):
+        for whole, part in zip(masks, drawn(found, 100, 3, first, "mask1", "mask2")):
             np.testing.assert_array_equal(part, whole[first : first + 100])
-    assert not np.array_equal(masks[0], draw(found.masks, 1000, seed=4)[0])
+    assert not np.array_equal(masks[0], *drawn(found, 1000, 4, 0, "mask1"))
+
+
+def test_a_graph_that_is_given_draws_by_seed_and_first_too() -> None:
+    s, a, b, w = Idx("s", Symbol("S")), IndexedBase("x"), IndexedBase("t"), Symbol("w")
+    seed, before = (Symbol(name, integer=True) for name in ("seed", "first"))
+    loss = Sum((w * a[s] * codegen.random_uniform(seed, before + s) - b[s]) ** 2, s)
+    graph = codegen.from_expressions({"loss": loss}, [w, a, b, before, seed])
+    model = symnn.Model.from_graph(graph, ["w"], ["x"])
+    descent = symnn.Descent(model, np.ones(1), "gradient_descent", learning_rate=0.01, seed=3)
+    x, t = random().normal(size=(2, 7))
+    for first in (0, 7):
+        value, _ = model.value_and_grad(descent.theta, x, t, 3, first)
+        assert descent.epoch(x, t) == value
+    with pytest.raises(symnn.SymnnError, match="found a graph whose loss draws random numbers, also for validation"):
+        symnn.train(model, x, t)
+
+
+def test_masks_of_steps_whose_number_each_call_decides() -> None:
+    found = network({"time": "any", "features": 2}, {"dropout": 0.5}, {"recurrent": 3}, {"dense": 1})
+    steps = np.zeros((6, 5, 2))
+    values = {**found.unmerged(found.initial_parameters()), "x": steps, "y": np.zeros((6, 1)), "seed": 3, "first": 2}
+    mask = evaluate(found.training_graph, values)["mask0"]
+    np.testing.assert_array_equal(mask == 0, uniform(6, 10, 0, 3, 2).reshape(6, 5, 2) < 0.5)
+    assert_gradient(found)
+
+
+def test_noise_is_normal_and_in_training_alone() -> None:
+    found = network(3, {"noise": 0.5}, {"dense": 1})
+    (noisy,) = drawn(found, 20_000, 3, 0, "n0")
+    assert noisy.mean() == pytest.approx(0, abs=0.01)
+    assert noisy.std() == pytest.approx(0.5, abs=0.01)
+    u = uniform(20_000, 6, 0, 3).reshape(-1, 3, 2)
+    np.testing.assert_allclose(noisy, 0.5 * np.sqrt(-2 * np.log1p(-u[..., 0])) * np.cos(2 * np.pi * u[..., 1]))
+    assert "n0" not in found.graph.variables
+    assert_gradient(network(3, {"dense": 2, "activation": "tanh"}, {"noise": 0.5}, {"dense": 1}))
 
 
 def test_dropout_is_in_the_loss_of_a_training_alone() -> None:
     found = network(3, {"dense": 4, "activation": "tanh"}, {"dropout": 0.5}, {"dense": 1})
     theta, x, y = found.initial_parameters(), random().normal(size=(6, 3)), np.zeros((6, 1))
-    (mask,) = draw(found.masks, 6)
+    mask = 2 * (uniform(6, 4, 0, 9, 5) >= 0.5)
     p, values = found.split(theta), {**found.unmerged(theta), "x": x, "y": y}
     hidden = np.tanh(dense(p, 1, x))
-    in_training = evaluate(found.gradient_graph, {**values, "mask1": mask})["loss"]
+    in_training = evaluate(found.gradient_graph, {**values, "seed": 9, "first": 5})["loss"]
     assert in_training == pytest.approx((dense(p, 2, hidden * mask) ** 2).mean(), rel=1e-12)
     assert evaluate(found.graph, values)["loss"] == pytest.approx((dense(p, 2, hidden) ** 2).mean(), rel=1e-12)
     assert_gradient(found)
@@ -705,18 +759,22 @@ def test_a_training_with_dropout_is_the_same_in_pieces_of_any_size(monkeypatch: 
     model = network(2, {"dense": 3, "activation": "tanh"}, {"dropout": 0.5}, {"dense": 1}).compile()
     x, y = random().normal(size=(40, 2)), random(1).normal(size=(40, 1))
     found = []
-    for numbers in (2**22, 1):
-        monkeypatch.setattr("symnn.descent.MASK_NUMBERS", numbers)
+    for seconds in (1.0, 0.0):
+        monkeypatch.setattr("symnn.descent.CALL_SECONDS", seconds)
         descent = symnn.Descent(
             model, model.network.initial_parameters(), "gradient_descent", seed=5, learning_rate=0.1
         )
         found.append([descent.epoch(x, y, batch_size=8) for _ in range(3)])
         found[-1] += descent.theta.tolist()
     assert found[0] == found[1]
-    masks = draw(model.network.masks, 8, seed=5)
-    first, _ = model.value_and_grad(model.network.initial_parameters(), x[:8], y[:8], *masks)
-    again = symnn.Descent(model, model.network.initial_parameters(), "gradient_descent", seed=5, learning_rate=0.1)
-    assert again.epoch(x[:8], y[:8]) == first
+    for seed, key in ((5, 5), (2**64 - 1, -1)):
+        first, _ = model.value_and_grad(model.network.initial_parameters(), x[:8], y[:8], key, 0)
+        again = symnn.Descent(
+            model, model.network.initial_parameters(), "gradient_descent", seed=seed, learning_rate=0.1
+        )
+        assert again.epoch(x[:8], y[:8]) == first
+        second, _ = model.value_and_grad(again.theta, x[8:16], y[8:16], key, 8)
+        assert again.epoch(x[8:16], y[8:16]) == second
 
 
 # ------------------------------------------------------------------------------------------- shapes

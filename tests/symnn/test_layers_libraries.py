@@ -135,6 +135,9 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
     ("dropout, in training", 3, [{"dense": 4, "activation": "tanh"}, {"dropout": 0.4}, {"dense": 2}],
      lambda p, x, j, n: (n.tanh(x @ p["W1"].T + p["b1"]) * p["mask1"]) @ p["W2"].T + p["b2"],
      lambda p, x, t, f: f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])) * p["mask1"], p["W2"], p["b2"])),
+    ("noise, in training", 3, [{"noise": 0.4}, {"dense": 2, "activation": "tanh"}],
+     lambda p, x, j, n: n.tanh(p["n0"] @ p["W1"].T + p["b1"]),
+     lambda p, x, t, f: t.tanh(f.linear(p["n0"], p["W1"], p["b1"]))),
     ("embedding", {"time": 5}, [{"embedding": 3, "vocabulary": 4}, {"dense": 2, "activation": "tanh"}],
      lambda p, x, j, n: n.tanh(p["E1"][x] @ p["W2"].T + p["b2"]),
      lambda p, x, t, f: t.tanh(f.linear(f.embedding(x, p["E1"]), p["W2"], p["b2"]))),
@@ -194,14 +197,24 @@ def ours(found: Network, theta: Array, data: dict[str, Array], along: Array) -> 
     ]
 
 
+def drawn_in(network: Network, data: dict[str, Array]) -> dict[str, Array]:
+    """The mask of a training, and x with its noise, which the libraries take as they are."""
+    graph = network.training_graph
+    names = [name for name in ("mask1", "n0") if name in graph.definitions and network.draws]
+    if not names:
+        return {}
+    found = evaluate(graph.with_outputs(*names), {**network.unmerged(network.initial_parameters()), **data})
+    return {name: np.asarray(found[name]) for name in names}
+
+
 def by_jax(layer: Callable[..., Any], found: Network, theta: Array, data: dict[str, Array], along: Array) -> list[Any]:
     jax = pytest.importorskip("jax")
     with jax.enable_x64(True):
         numpy = jax.numpy
-        masks = {mask.variable.name: numpy.asarray(data[mask.variable.name]) for mask in found.masks}
+        drawn = {name: numpy.asarray(values) for name, values in drawn_in(found, data).items()}
 
         def loss(theta: Any) -> Any:
-            parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | masks
+            parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | drawn
             return ((layer(parts, numpy.asarray(data["x"]), jax, numpy) - data["y"]) ** 2).mean()
 
         gradient, curvature = jax.jvp(jax.grad(loss), (numpy.asarray(theta),), (numpy.asarray(along),))
@@ -213,10 +226,10 @@ def by_torch(
 ) -> list[Any]:
     torch = pytest.importorskip("torch")
     x, y = (torch.tensor(data[name]) for name in "xy")
-    masks = {mask.variable.name: torch.tensor(data[mask.variable.name]) for mask in found.masks}
+    drawn = {name: torch.tensor(values) for name, values in drawn_in(found, data).items()}
 
     def loss(theta: Any) -> Any:
-        parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | masks
+        parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | drawn
         return ((layer(parts, x, torch, torch.nn.functional) - y) ** 2).mean()
 
     at = torch.tensor(theta, requires_grad=True)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn import training
-from symnn.masks import draw
 from symnn.network import Network
 
 pytestmark = pytest.mark.values
@@ -147,12 +146,6 @@ def test_a_training_goes_on_to_the_bit_and_what_is_saved_predicts_the_same_bits(
     six.save(tmp_path / "a.safetensors")
     for one, other in zip(symnn.load(tmp_path / "a.safetensors").predict(x), six.predict(x)):
         np.testing.assert_array_equal(one, other)
-
-
-def test_masks_of_other_lengths_are_other_numbers() -> None:
-    masks = Network(STEPS, [symnn.dense(2), symnn.dropout(0.5)], "softmax_cross_entropy").masks
-    (short,), (long,) = (draw(masks, 50, steps=steps) for steps in (2, 4))
-    assert abs(np.corrcoef(short.ravel(), long[:, :2].ravel())[0, 1]) < 0.3
 
 
 # ----------------------------------------------------------------------------------------------------- files and lists

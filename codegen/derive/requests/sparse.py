@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
-from sympy import Expr, Idx, Symbol, expand
+from sympy import Add, Expr, Idx, Symbol, expand
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
@@ -125,8 +125,24 @@ class Rows:
 
     def data(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """What a matrix of these values stores, row after row."""
-        ordered = values.take(self.order)
-        return ordered if self.starts is None else np.add.reduceat(ordered, self.starts)
+        if self.starts is None:
+            return values.take(self.order)
+        data, *more = (values.take(numbers) for numbers, _ in self.layers)
+        for added, (_, places) in zip(more, self.layers[1:]):
+            data[places] += added
+        return data
+
+    @cached_property
+    def layers(self) -> Sequence[tuple[Integers, Integers]]:
+        """The numbers of the first values of all places, of the second values of those that have any, and so on.
+
+        Each with the places that they go to. Sums by ``np.add.reduceat`` take 10 ns a place.
+        """
+        starts = np.arange(len(self.order)) if self.starts is None else self.starts
+        counts = np.diff(starts, append=len(self.order))
+        layers = range(int(counts.max(initial=1)))
+        places = [np.flatnonzero(counts > layer) for layer in layers]
+        return [(self.order[starts[at] + layer], at) for layer, at in zip(layers, places)]
 
 
 def in_rows(rows: Integers, columns: Integers, stored: Integers, shape: tuple[int, int]) -> Rows:
@@ -396,6 +412,7 @@ def _put_out(graph: Graph, system: System, found: Sequence[Blocks], *, lower: bo
     """
     outputs, nonzeros, zeros = list[str](), list[Part](), Zeros(system.equations)
     for blocks in found:
+        arrays: dict[tuple[tuple[Expr, ...], ...], list[tuple[Expr, Basic]]] = {}
         for block in blocks.blocks:
             order = block.indices
             for term in block.terms:
@@ -414,10 +431,13 @@ def _put_out(graph: Graph, system: System, found: Sequence[Blocks], *, lower: bo
                     if lower and blocks.of == blocks.wrt and _is_above(rows, columns):
                         continue
                     kept = tuple(i for i in order if i not in places)
-                    name = system.names.new(f"values of {blocks.name}")
-                    system.append(Equation(over(name, kept), core))
-                    outputs.append(name)
-                    nonzeros.append(Nonzeros(blocks.of, blocks.wrt, kept, rows, columns, condition))
+                    arrays.setdefault((kept, rows, columns), []).append((core, condition))
+        for (kept, rows, columns), terms in arrays.items():
+            name = system.names.new(f"values of {blocks.name}")
+            system.append(Equation(over(name, kept), Add(*[core for core, _ in terms])))
+            outputs.append(name)
+            condition = sympy.Or(*[condition for _, condition in terms])
+            nonzeros.append(Nonzeros(blocks.of, blocks.wrt, kept, rows, columns, condition))
     return graph.with_equations(system.equations, outputs), nonzeros
 
 

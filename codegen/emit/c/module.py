@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from codegen.emit import random_numbers
 from codegen.emit.c import kernels, mathematics
 from codegen.emit.c.names import comment, macro_name
 from codegen.emit.c.writer import CFunction
@@ -86,6 +87,7 @@ def source(name: str, functions: Sequence[CFunction]) -> str:
         "#include <string.h>",
         "",
         *mathematics.definitions(bodies, dtype),
+        *random_numbers.c(bodies, dtype),
         *kernels.definitions(bodies, dtype),
         *constants,
         bodies,

@@ -34,7 +34,7 @@ LIBRARY = """
 """Of the standard library, with what common systems define as macros besides."""
 OWN = """
     bits_of_double bits_of_float double_of float_of add_product add_dots dot sum transpose first size place
-    larger deviation worst status
+    larger deviation worst status random_product random_word random_uniform random_reaches
 """
 """What the code around the names uses."""
 

@@ -171,7 +171,9 @@ class CFunction:
 def describe(slot: Slot) -> str:
     """What an argument or result holds, for a comment."""
     limit = slot.variables[0].below
-    integers = f", integers from 0 to {limit - 1}" if limit is not None else ", integers" * (slot.kind == "integer")
+    integers = ", integers" * (slot.kind == "integer")
+    if limit is not None:
+        integers += f" from 0 to {comment(str(limit - 1))}"
     if not slot.packed:
         return comment(slot.name + _brackets(slot.variables[0])) + integers
     parts = ", ".join(v.name + _brackets(v) for v in slot.variables)
@@ -286,7 +288,7 @@ class Writer(ValueWriter):
                 pad = "        " if slot.shape else "    "
                 if slot.shape:
                     yield f"    for ({self.words.counter} place = 0; place < {f.size(slot.shape)}; ++place)"
-                yield f"{pad}if ({element} < 0 || {element} >= {limit})"
+                yield f"{pad}if ({element} < 0 || {element} >= {f.extent_name(limit)})"
                 yield f"{pad}    return {number[name]};"
 
     def views(self) -> Iterator[tuple[str, str]]:
@@ -592,6 +594,10 @@ class Writer(ValueWriter):
     def choosing(self, condition: str, then: Sequence[str], otherwise: Sequence[str]) -> list[str]:
         inside = [*(f"    {line}" for line in then), "} else {", *(f"    {line}" for line in otherwise)]
         return [f"if ({condition}) {{", *inside, "}"]
+
+    def whole_number(self, value: int) -> str:
+        # A constant has no sign, so the least integer has none.
+        return str(value) if value > -(2**63) else "INT64_MIN"
 
     def as_real(self, integer: str) -> str:
         return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"

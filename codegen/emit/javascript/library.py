@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from codegen.emit import random_numbers
 from codegen.emit.vectormath import COEFFICIENTS, ERFC_CENTRE, LIMITS
 
 _LIMITS = LIMITS["float64"]
@@ -124,9 +125,10 @@ function dot(n, x, p, y, q) {
   return a + c + (b + d);
 }
 """,
+    **random_numbers.JAVASCRIPT,
 }
 
-FUNCTIONS = frozenset(TEXTS) | {"ERF", "ERF_TAIL", "ERFC", "ERFC_INNER"}
+FUNCTIONS = frozenset(TEXTS) | {"ERF", "ERF_TAIL", "ERFC", "ERFC_INNER", "halves", "upper", "wide"}
 """The names that these definitions take."""
 
 

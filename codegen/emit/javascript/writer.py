@@ -85,6 +85,10 @@ class JavaScriptWriter(Writer):
     def pointer(self, array: str, start: str) -> str:
         return f"{array}, {start}"
 
+    def whole_number(self, value: int) -> str:
+        # A number has 53 bits.
+        return str(value) if abs(value) < 2**53 else f"{value}n"
+
     def number(self, value: float) -> str:
         return literal(value)
 

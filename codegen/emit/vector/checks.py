@@ -82,16 +82,16 @@ class Checks:
         builder, slot = self.builder, table.slots[number]
         if (limit := slot.variables[0].below) is None:
             return
-        word = table.word(builder, words, number)
+        word, extents = table.word(builder, words, number), table.extents(builder, words)
+        end = length(builder, limit, extents)
         if not slot.shape:
-            self.require(builder.icmp_unsigned("<", word, INT(limit)))
+            self.require(builder.icmp_unsigned("<", word, end))
             return
-        extents = table.extents(builder, words)
         count: ir.Value = INT(1)
         for n in slot.shape:
             count = builder.mul(count, length(builder, n, extents))
         data = builder.inttoptr(word, INT.as_pointer())
-        self.require(builder.icmp_unsigned("<", _largest(builder, data, count), INT(limit)))
+        self.require(builder.icmp_unsigned("<", _largest(builder, data, count), end))
 
 
 def _largest(builder: ir.IRBuilder, data: ir.Value, count: ir.Value) -> ir.Value:

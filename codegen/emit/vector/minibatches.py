@@ -28,6 +28,8 @@ class Shape:
     """Arrays whose rows are gathered: the arguments of the first function after the parameters."""
     scalars: int
     """Numbers that the first function takes behind those arrays."""
+    counted: int | None
+    """Which of them, if any, is the number of rows that there were before."""
     vectors: int
     """The parameters, and what the second function carries along with them."""
     numbers: int
@@ -96,6 +98,9 @@ class _Loop:
     def _evaluate(self, rows: ir.Value) -> ir.Value:
         """The first function on a batch, its value added to the total; gives whether it is finite."""
         builder = self.builder
+        if self.shape.counted is not None:
+            rows_before = builder.load(builder.gep(self.counters, [INT(1)]))
+            self._put(self.evaluated, 1 + self.shape.gathered + self.shape.counted, rows_before)
         # Behind the parameters, the rows, the numbers and the gradient.
         self._put(self.evaluated, self.shape.gathered + self.shape.scalars + 2, rows)
         fits = builder.icmp_signed("!=", self._call(Batches.EVALUATE, self.evaluated), INT(0))

@@ -42,7 +42,7 @@ def readable_source(table: Table) -> str:
         f"What runs are these loops as vector instructions, those in lanes {plan.width} numbers at a time, and kernels",
         "for steps on tiles and matrix products.",
     ]
-    return "\n".join([*head, '"""', "", preamble(program.graph) + "\n\n".join(texts)])
+    return "\n".join([*head, '"""', "", preamble(program.graph, dtype) + "\n\n".join(texts)])
 
 
 def native_module(table: Table) -> str:
@@ -73,7 +73,7 @@ def jitted_source(table: Table, native: str) -> str:
             f"For jitted code; what runs is the program {native}.",
             '"""',
             "",
-            preamble(plan.program.graph) + "\n".join(_JittedFunctions(table, native).lines()),
+            preamble(plan.program.graph, plan.dtype) + "\n".join(_JittedFunctions(table, native).lines()),
             "",
         ]
     )

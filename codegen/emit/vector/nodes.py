@@ -17,10 +17,12 @@ from sympy.logic.boolalg import BooleanAtom
 from codegen import functions as f
 from codegen.emit import externals, special, vectormath
 from codegen.emit.scalars import product_factors
+from codegen.emit.vector.random_numbers import drawn
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
 from codegen.functions.powers import is_inverse, is_multiplied, is_root
+from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.constants import as_float
 from codegen.schedule.cut import is_guard, is_sum_of_indices
 from codegen.schedule.lanes import is_mixed
@@ -36,12 +38,17 @@ CHOSEN = 5
 def evaluate(w: Writer, expression: Expr, scope: Scope) -> Value:
     """The value of an expression that has been through the passes, each shared node computed once."""
     results: dict[int, Value] = {}
-    for node in postorder(expression, lambda node: is_leaf(node) or is_guard(node)):
+    for node in postorder(expression, _ends):
         if is_guard(node):
             results[id(node)] = _branches(w, list(node.args), scope)
         else:
             results[id(node)] = _node(w, node, scope, lambda part: results[id(part)])
     return results[id(expression)]
+
+
+def _ends(node: Basic) -> bool:
+    """Whether what a node consists of is not evaluated before it."""
+    return is_leaf(node) or is_guard(node) or isinstance(node, RandomNumber)
 
 
 def _branches(w: Writer, branches: list[Basic], scope: Scope) -> Value:
@@ -226,6 +233,7 @@ def _logic(operation: str) -> Callable[[Writer, Basic, Scope, _Of], Value]:
 
 
 _NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of], Value]], ...] = (
+    (RandomNumber, lambda w, node, scope, of: drawn(w, node, scope)),
     (Add, _add),
     (Mul, _multiply),
     (Pow, _power),

@@ -42,7 +42,7 @@ from codegen.schedule.program import (
     Store,
     Vector,
 )
-from codegen.walk import Extent, base_name, extent, indices, is_plain, subscripts
+from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, subscripts
 
 
 @dataclass(frozen=True)
@@ -706,13 +706,19 @@ class Writer:
                         continue
                     more, number = _multiply(self.builder, here, where.step), where.base
                 else:
-                    number = int(factor) if isinstance(factor, Integer) else self.extent(factor)
+                    number = self.factor(factor, scope)
                 here = _multiply(self.builder, here, number)
             base, step = _add(self.builder, base, here), _add(self.builder, step, more)
         if not each:
             return Counter(_value(base), step)
         rest = self.spread_real(self.values(Counter(_value(base), step)), True)
         return Counter(_value(base), step, reduce(self.builder.add, each, rest))
+
+    def factor(self, factor: Expr, scope: Scope) -> ir.Value | int:
+        """A number, a length or an integer that is given."""
+        if isinstance(factor, Integer):
+            return int(factor)
+        return self.load(factor, scope).llvm if is_variable(factor) else self.extent(factor)
 
     def placed(self, subscript: Expr, scope: Scope, place: Place) -> Counter:
         """A subscript, or an integer of the data, in all lanes."""
