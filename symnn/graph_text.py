@@ -92,6 +92,8 @@ def _variable(variable: Variable) -> dict[str, Any]:
 
 def _equation(equation: Equation) -> dict[str, Any]:
     where = f"equation {equation.target}"
+    if equation.eliminates:
+        raise SpecError(f"{where}: found a matrix that is eliminated, which has no form as text")
     over, reduction = [index.name for index in equation.reduced], equation.reduction
     lengths = {index.name: _extent(index, where) for index in equation.domain}
     return {

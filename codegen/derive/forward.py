@@ -127,12 +127,17 @@ class Tangents:
         if not edges:
             return []
         return [
-            summand(new if is_plain(reference) else guarded(new), equation.reduced)
+            summand(new if is_plain(reference) else guarded(new), _summed(equation, new))
             for reference, local in edges.items()
             for factor in [self.system.multiplier(equation, reference, local)]
             for term in active[reference]
             for new in [self._guards.product(local, factor, term)]
         ]
+
+
+def _summed(equation: Equation, term: Expr) -> tuple[Idx, ...]:
+    """The indices that a derivative is summed over: of what eliminates those that it has."""
+    return tuple(i for i in equation.reduced if i in indices(term)) if equation.eliminates else equation.reduced
 
 
 def _asked_of_cell(own: Sequence[Expr], place: Sequence[Expr]) -> tuple[Basic, ...] | None:

@@ -56,6 +56,8 @@ def equation_operations(equation: Equation, samples: int = 1, integers: Limits =
 @once
 def _priced(equation: Equation) -> tuple[tuple[Collection[Idx], tuple[tuple[str, int], ...]], ...]:
     """The operations of each node, and the indices for each combination of which it is computed."""
+    if equation.eliminates:
+        return ((equation.elimination.batch, ((type(equation.body).__name__, 1),)),)
     found: list[tuple[Collection[Idx], tuple[tuple[str, int], ...]]] = []
     below = equation.node_indices
     reads = reading(equation.body)

@@ -19,6 +19,9 @@ def scalar_equations(equations: Iterable[Equation]) -> int:
 
 def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
     """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`."""
+    one = next((equation for equation in equations if equation.eliminates), None)
+    if one is not None:
+        raise GraphError(f"{one.name!r} eliminates a matrix as a whole: its elements are not written out one by one")
     count = scalar_equations(equations)
     if count > limit:
         raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")

@@ -13,6 +13,7 @@ from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import looks_up
 from codegen.ir.unrolling import scalar_equations
+from codegen.passes.factorise import factorise
 from codegen.passes.hoist import hoist
 from codegen.passes.lookup import without_lookups
 from codegen.passes.prune import prune
@@ -62,6 +63,8 @@ def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABL
         found = min(_suitable(graph, target, dtype), key=lambda program: estimate(program, UNKNOWN_EXTENT))
     elif name not in target.ways:
         raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(target.ways)}")
+    elif eliminates(graph) and name != "loops":
+        raise EmitError(f"the {name} schedule has no elimination of matrices: use loops, or auto")
     elif (made := SCHEDULES[name](graph, target, dtype)) is None:
         raise EmitError(f"the {name} schedule needs one symbolic extent, over which the samples are independent")
     else:
@@ -69,9 +72,16 @@ def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABL
     return replace(found, few=_for_few_samples(graph, found)) if target.vectors else in_turn(found)
 
 
+def eliminates(graph: Graph) -> bool:
+    """Whether some equation eliminates a matrix."""
+    return any(equation.eliminates for equation in graph.equations)
+
+
 def _suitable(graph: Graph, target: Target, dtype: Dtype) -> Iterator[Program]:
     """The programs of a graph by each schedule that suits it."""
     for name in target.ways:
+        if eliminates(graph) and name != "loops":
+            continue
         if name != "unrolled" or _is_short(without_lookups(graph)):
             made = SCHEDULES[name](graph, target, dtype)
             if made is not None and (name != "tiled" or _has_rows(made)):
@@ -182,7 +192,7 @@ def written_out(graph: Graph) -> Graph:
 @once
 def _hoisted(graph: Graph) -> Graph:
     """What every schedule begins with: no lookups, and what depends on fewer indices by itself."""
-    return hoist(without_lookups(graph))
+    return hoist(without_lookups(factorise(graph)))
 
 
 @once

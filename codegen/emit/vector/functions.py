@@ -15,13 +15,14 @@ from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
 from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import Plan, StraightPlan, pieces, segments
+from codegen.emit.vector.routines import emit_routine
 from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT, length
 from codegen.emit.vector.writer import COMBINED, Forms, Writer, lay_out, region_size
 from codegen.schedule.program import Place, Samples, Statement, Storage
 
-FORMS = Forms(evaluate, emit_kernel, matrix_product)
+FORMS = Forms(evaluate, emit_kernel, matrix_product, emit_routine)
 VOID = ir.VoidType()
 INLINE = "alwaysinline"
 """For short functions: without their calls 2-16-3 with one sample takes 3 to 8 % less."""
