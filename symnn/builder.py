@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sympy import Expr, Symbol
 
@@ -11,9 +11,13 @@ from codegen.walk import extent
 
 
 class Builder:
-    """Equations in the order in which they are declared; ``S`` and ``s`` are the samples."""
+    """Equations in the order in which they are declared; ``S`` and ``s`` are the samples.
 
-    def __init__(self) -> None:
+    A vertex that would have one of the names in ``taken`` has primes behind its own.
+    """
+
+    def __init__(self, taken: Collection[str] = ()) -> None:
+        self.taken = taken
         self.S: Symbol = sample_extent("S")
         self.s = Index("s", self.S)
         self.equations: list[Equation] = []
@@ -33,6 +37,8 @@ class Builder:
     def _define(
         self, name: str, indices: Sequence[Index], body: Expr, reduction: Reduction | None, over: Sequence[Index]
     ) -> Variable:
+        while name in self.taken:
+            name += "'"
         variable = Variable(name, tuple(extent(i) for i in indices))
         self.equations.append(Equation(variable[tuple(indices)], body, reduction, tuple(over)))
         return variable

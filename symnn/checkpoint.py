@@ -19,13 +19,13 @@ from numpy.typing import DTypeLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from codegen import CodegenError, Variable
+from codegen import CodegenError
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype, dtype_name
 from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
-from symnn.arrays import Floats, as_array, read_vector
+from symnn.arrays import Floats, Integers, read_vector
 from symnn.data import Dataset, labels_of
 from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.evaluation import ClassEvaluation, Evaluation, NumberEvaluation, probabilities
@@ -35,13 +35,14 @@ from symnn.graph_text import is_quick, plain_graph, read_graph
 from symnn.network import Network
 from symnn.parametrised import GivenGraph, Model, Parametrised, columns
 from symnn.portable import spec_of
+from symnn.rows import Samples, as_rows, check_integers, checked_rows, in_rows
 from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
-from symnn.shapes import Named
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
-from symnn.tables.table import find_columns, listed
+from symnn.tables.table import find_columns
+from symnn.tables.text import Layout
 
 FORMAT = "symnn 1"
 
@@ -49,6 +50,8 @@ TOLERANCE: Mapping[str, float] = {"float64": 1e-12, "float32": 5e-4}
 """By how much the stored outputs may be missed: |found − stored| / max(1, |found|, |stored|)."""
 
 _CHECKED_ROWS = 4
+_CHECKED_STEPS = 3
+"""Of each of these, where each call decides how many."""
 _MAX_FEATURE_BYTES = 32_000_000  # a million names are allowed
 _X, _OUTPUT = "check.x", "check.output"
 _INPUTS = ("standardisation.mean", "standardisation.scale")
@@ -92,11 +95,10 @@ class Checkpoint:
 
     @property
     def layered(self) -> Network:
-        """The network of layers. Raises :class:`DataError` for a graph, and for a network of several inputs."""
-        if isinstance(self.network, Network) and not isinstance(self.network.inputs, Named):
-            return self.network
-        what = "several inputs" if isinstance(self.network, Network) else "a graph"
-        raise DataError(f"found {what}, expected a network of layers with one input")
+        """The network of layers. Raises :class:`DataError` for a graph."""
+        if not isinstance(self.network, Network):
+            raise DataError("found a graph, expected a network of layers")
+        return self.network
 
     @cached_property
     def model(self) -> Model:
@@ -115,24 +117,41 @@ class Checkpoint:
         >>> Checkpoint(network, np.zeros(4), features=features).read({"colour": ["red"], "width": [2.5]})
         array([[2.5, 0. , 1. ]])
         """
+        return self._encoded(self._table(table))
+
+    def _encoded(self, table: Table) -> Floats:
         if self.features is None:
             raise DataError("x: found columns with names, expected an array: this checkpoint knows no names")
-        if isinstance(table, str | os.PathLike):
-            table = read_table(table)
-        table = table if isinstance(table, Table) else from_frame(table)
         return self.features.encode(table, " (a network trained with missing: mean fills such cells)")
 
-    def predict(self, x: Any) -> np.ndarray:
+    @property
+    def sequences(self) -> str | None:
+        """The column, or array, that says of which sequence a row is a step, where rows are steps."""
+        return None if self.features is None else self.features.sequences
+
+    def layout(self, separator: str | None = None, decimal: str | None = None) -> Layout:
+        """How a file is read as the one that it was trained on."""
+        return Layout(separator, decimal or ".", self.sequences, self.target_names)
+
+    def _table(self, given: Any, targets: tuple[str, ...] = ()) -> Table:
+        """The table that a file or a frame is, its rows steps of sequences where the network was trained on some."""
+        sequences = self.sequences
+        if isinstance(given, str | os.PathLike):
+            return read_table(given, targets, self.layout())
+        table = given if isinstance(given, Table) else from_frame(given, targets)
+        return table if sequences is None or table.lengths is not None else table.in_sequences(sequences)
+
+    def predict(self, x: Any) -> Any:
         """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.
 
-        x: an array, several of them by name, or whatever :meth:`read` takes. Raises :class:`DataError` for an array of
+        x: an array, several of them by name, or whatever :meth:`read` takes. Sequences whose lengths each call decides
+        are a list of arrays (T, features), or an array (S, T, features) where all are of one length; outputs for each
+        step come as x does, of a table as a list. Raises :class:`DataError` for an array of
         another shape, or one that does not hold real numbers.
         """
-        by_name = isinstance(x, Mapping) and {*x} == {variable.name for variable in self.network.input_variables}
-        reads = is_frame(x) or isinstance(x, Table | str | os.PathLike)
-        raw = self.read(x) if reads and not (by_name and self.features is None) else x
-        arrays = self.arrays(raw)  # before anything is compiled
-        return self._restored(cast(np.ndarray, self.model.predict(self.theta, *arrays)))
+        samples = self.samples(x)  # before anything is compiled
+        found = [cast(np.ndarray, self.model.predict(self.theta, *part.arrays)) for part in samples.parts]
+        return samples.together([self._restored(outputs) for outputs in found])
 
     def predict_proba(self, x: Any) -> Floats:
         """The probability of each class (S, classes), or of a yes for each of several questions (S, outputs).
@@ -157,22 +176,25 @@ class Checkpoint:
                [0, 1]])
         """
         if y is not None:
-            given = from_arrays("evaluate", {"y": y}, ("y",))
-            return self._compared(self.predict(x), given, given.groups["y"])
+            outputs = in_rows(self.network, self.predict(x))
+            given = from_arrays("evaluate", {"y": in_rows(self.network, y)}, ("y",))
+            return self._compared(outputs, given, given.groups["y"])
         names = targets or self.target_names
         if not names:
             raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
-        if isinstance(x, str | os.PathLike):
-            x = read_table(x, names)
-        table = x if isinstance(x, Table) else from_frame(x, names)
+        table = self._table(x, names)
         find_columns(table.source, names, table.names)
-        return self._compared(self.predict(table), table, names)
+        outputs = self.predict(table)
+        if table.lengths is not None and self.network.plain_targets:
+            return self._compared(outputs, table.of_sequences(names), names)
+        return self._compared(in_rows(self.network, outputs), table, names)
 
     def _compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
         """The predictions beside the targets in the columns of these names."""
         network = self.network
-        outputs = outputs if network.plain_targets else outputs.reshape(len(outputs), -1)
-        if network.reading != "values" and not network.plain_targets:
+        single = network.plain_targets or network.takes_sequences  # each row is a step
+        outputs = outputs if single else outputs.reshape(len(outputs), -1)
+        if network.reading != "values" and not single:
             raise DataError("evaluate: found a network of labels for each step, expected one of classes")
         if len(table.rows) != len(outputs):
             raise DataError(f"y: found {len(table.rows)} rows, expected {len(outputs)}, as x has")
@@ -193,15 +215,25 @@ class Checkpoint:
             classes, truth, chances.argmax(axis=1), None if network.reading == "values" else chances
         )
 
-    def evaluated(self, x: np.ndarray) -> np.ndarray:
+    def evaluated(self, x: Any) -> Any:
         """What :meth:`predict` gives for an array, up to rounding: by NumPy, an equation at a time.
 
         For a few rows: compiling takes 0.3 s, this some milliseconds.
         """
+        return self._evaluated(self.samples(x))
+
+    def outputs_of(self, rows: np.ndarray, lengths: Integers | None) -> Any:
+        """The same for raw rows of features, the steps of sequences of these lengths where each call decides them."""
+        return self._evaluated(self.samples_of(rows, lengths))
+
+    def _evaluated(self, samples: Samples) -> Any:
         graph = stabilise(self.network.forward_graph)
         names = [variable.name for variable in self.network.input_variables]
-        values = {**self.network.unmerged(self.theta), **dict(zip(names, self.arrays(x)))}
-        return self._restored(evaluate(graph, values, self.theta.dtype)[graph.outputs[0]])
+        theta, found = self.network.unmerged(self.theta), []
+        for part in samples.parts:
+            outputs = evaluate(graph, {**theta, **dict(zip(names, part.arrays))}, self.theta.dtype)[graph.outputs[0]]
+            found.append(self._restored(outputs))
+        return samples.together(found)
 
     def _restored(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs in the units of the targets."""
@@ -214,29 +246,41 @@ class Checkpoint:
 
         Raises :class:`DataError` as :meth:`predict` does.
         """
-        (x,) = self.arrays(x)
-        return x
+        (part,) = self.samples(x).parts
+        (found,) = part.arrays
+        return found
 
-    def arrays(self, x: Any) -> tuple[np.ndarray, ...]:
-        """The same for as many inputs as there are, an array (S, features), or arrays by name.
+    def samples(self, x: Any) -> Samples:
+        """Whatever :meth:`predict` takes, read and standardised, as arrays of one length each.
 
         Raises :class:`DataError` as :meth:`predict` does.
         """
         network = self.network
-        raw = _checked_rows("x", as_rows(network, x), network.features)
+        by_name = isinstance(x, Mapping) and {*x} == {variable.name for variable in network.input_variables}
+        reads = is_frame(x) or isinstance(x, Table | str | os.PathLike)
+        if reads and not (by_name and self.features is None):
+            table = self._table(x)
+            raw, lengths = self._encoded(table), table.lengths
+        else:
+            raw, lengths = as_rows(network, x)
+        return self.samples_of(checked_rows("x", raw, network.features), lengths)
+
+    def samples_of(self, raw: np.ndarray, lengths: Integers | None) -> Samples:
+        """The same for raw rows of features."""
+        network = self.network
         check_integers(network, raw)
         values = raw if self.scaling is None else self.scaling.standardise(raw)
         if self.features is not None and self.features.fills:
             values = np.where(np.isnan(values), 0.0, values)  # a missing cell is taken for the mean
         with np.errstate(all="ignore"):  # infinite and huge numbers go through as IEEE says
-            return network.inputs_of(values, self.theta.dtype)
+            return Samples.of(network, values, lengths, self.theta.dtype)
 
     def standardise_targets(self, y: np.ndarray) -> np.ndarray:
         """Targets (S, outputs) as the loss takes them.
 
         Raises :class:`DataError` as :meth:`predict` does.
         """
-        raw = _checked_rows("y", y, self.network.outputs)
+        raw = checked_rows("y", y, self.network.outputs)
         return self._narrow(raw if self.target_scaling is None else self.target_scaling.standardise(raw))
 
     def _narrow(self, values: np.ndarray) -> np.ndarray:
@@ -247,63 +291,6 @@ class Checkpoint:
 def target_scaling(network: Parametrised, dataset: Dataset) -> Scaling | None:
     """By what the network's targets are standardised when it is trained on a data set; None where they are not."""
     return dataset.target_scaling if network.standardises_targets else None
-
-
-def as_rows(network: Parametrised, x: Any) -> np.ndarray:
-    """Samples of the shapes that the network takes, or arrays of them by name, as rows of features.
-
-    Any other array stays as it is.
-    """
-    if isinstance(x, Mapping):
-        names = [variable.name for variable in network.input_variables]
-        if {*x} != {*names}:
-            raise DataError(f"x: found {listed([*map(str, x)])}, expected the inputs by name: {listed(names)}")
-        parts = [_flat(variable, as_array(variable.name, x[variable.name])) for variable in network.input_variables]
-        if len({len(part) for part in parts}) > 1:
-            found = ", ".join(f"{name} of {len(part)}" for name, part in zip(names, parts))
-            raise DataError(f"x: found {found} rows, expected as many")
-        return np.concatenate(parts, axis=1)
-    values = as_array("x", x)
-    if len(network.input_variables) != 1 or not values.ndim:
-        return values
-    (variable,) = network.input_variables
-    return _flat(variable, values) if values.shape[1:] == variable.shape[1:] else values
-
-
-def _flat(variable: Variable, values: np.ndarray) -> np.ndarray:
-    if values.shape[1:] != variable.shape[1:]:
-        shape = ", ".join(map(str, variable.shape))
-        raise DataError(
-            f"{variable.name}: found shape {values.shape}, expected ({shape}{',' * (len(variable.shape) == 1)})"
-        )
-    return values.reshape(len(values), columns(variable))
-
-
-def check_integers(network: Parametrised, rows: np.ndarray) -> None:
-    """Refuse rows of features that have other numbers where an input has whole ones, below what its embedding has."""
-    ends = np.cumsum([columns(variable) for variable in network.input_variables])
-    for variable, raw in zip(network.input_variables, np.split(rows, ends[:-1], axis=1)):
-        if variable.kind != "integer":
-            continue
-        below = np.inf if variable.below is None else variable.below
-        bad = np.argwhere(~((raw >= (0 if variable.below else -np.inf)) & (raw < below) & (raw == np.rint(raw))))
-        if len(bad):
-            row, column = (int(place) for place in bad[0])
-            limits = "" if variable.below is None else f" from 0 to {variable.below - 1}"
-            raise DataError(
-                f"{variable.name}, row {row} (from 0), column {column}: found {raw[row, column]}, expected a whole "
-                f"number{limits}"
-            )
-
-
-def _checked_rows(name: str, values: np.ndarray, columns: int) -> np.ndarray:
-    raw = as_array(name, values)
-    if raw.dtype.kind not in "biuf" or raw.ndim != 2 or raw.shape[1] != columns or len(raw) == 0:
-        raise DataError(
-            f"{name}: found an array of {raw.dtype} with shape {raw.shape}, "
-            f"expected real numbers with shape (rows, {columns}) and at least one row"
-        )
-    return raw
 
 
 @called(CheckpointError)
@@ -351,7 +338,10 @@ def save(
         metadata["classes"] = json.dumps(checkpoint.classes)
     if checkpoint.features is not None:
         columns = [[column.name, column.categories] for column in checkpoint.features.columns]
-        metadata["features"] = json.dumps({"columns": columns, "fills": checkpoint.features.fills})
+        content = {"columns": columns, "fills": checkpoint.features.fills}
+        if (sequences := checkpoint.features.sequences) is not None:
+            content["sequences"] = sequences
+        metadata["features"] = json.dumps(content)
     if checkpoint.target_names:
         metadata["targets"] = json.dumps(checkpoint.target_names)
     data = canonical(to_bytes({**tensors, **_example(checkpoint)}, metadata))
@@ -382,12 +372,22 @@ def _example(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     network = checkpoint.network
     if not _is_checked(network):
         return {}
-    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_CHECKED_ROWS, network.features))
+    x = np.random.Generator(np.random.PCG64(0)).standard_normal((_checked_rows(network), network.features))
     below = np.repeat([v.below or 1 for v in network.input_variables], [*map(columns, network.input_variables)])
     x = np.where(network.whole, np.floor(np.abs(x) * 10) % below, x)
     if checkpoint.scaling is not None:
         x = checkpoint.scaling.restore(x)
-    return {_X: x, _OUTPUT: checkpoint.evaluated(x)}
+    return {_X: x, _OUTPUT: _checked_outputs(checkpoint, x)}
+
+
+def _checked_rows(network: Parametrised) -> int:
+    """The rows of the inputs that the file holds."""
+    return _CHECKED_ROWS * (_CHECKED_STEPS if network.takes_sequences else 1)
+
+
+def _checked_outputs(checkpoint: Checkpoint, x: np.ndarray) -> np.ndarray:
+    lengths = np.full(_CHECKED_ROWS, _CHECKED_STEPS) if checkpoint.network.takes_sequences else None
+    return np.asarray(checkpoint.outputs_of(x, lengths))
 
 
 def _is_checked(network: Parametrised) -> bool:
@@ -505,8 +505,11 @@ def _features(text: str, network: Parametrised, name: str) -> Features:
     where = f"{name}: metadata 'features'"
     content = _json(text, "features", name, _MAX_FEATURE_BYTES)
     match content:
-        case {"columns": list(columns), "fills": bool(fills)}:
-            features = Features(tuple(_column(column, where) for column in columns), fills)
+        case {"columns": list(columns), "fills": bool(fills), **rest} if {*rest} <= {"sequences"}:
+            sequences = rest.get("sequences")
+            if not (sequences is None or isinstance(sequences, str)):
+                raise CheckpointError(f"{where}: sequences: found {quote(sequences)}, expected the name of a column")
+            features = Features(tuple(_column(column, where) for column in columns), fills, sequences)
         case _:
             raise CheckpointError(f"{where}: found {quote(content)}, expected 'columns' and 'fills'")
     names = [column.name for column in features.columns]
@@ -575,10 +578,11 @@ def _expected(network: Parametrised, code: str, found: Set[str]) -> dict[str, tu
     if not _is_checked(network):
         return parameters
     widths = ((_INPUTS, network.features), (_TARGETS, network.outputs))
+    shape = network.output_variable.shape[1:]
     scalings = {tensor: ("F64", (width,)) for pair, width in widths if not found.isdisjoint(pair) for tensor in pair}
     check = {
-        _X: ("F64", (_CHECKED_ROWS, network.features)),
-        _OUTPUT: (code, (_CHECKED_ROWS, *network.output_variable.shape[1:])),
+        _X: ("F64", (_checked_rows(network), network.features)),
+        _OUTPUT: (code, (_CHECKED_ROWS, *(n if isinstance(n, int) else _CHECKED_STEPS for n in shape))),
     }
     return {**parameters, **scalings, **check}
 
@@ -589,7 +593,7 @@ def _described(code: str, shape: tuple[int, ...]) -> str:
 
 def _check_outputs(checkpoint: Checkpoint, x: np.ndarray, stored: np.ndarray, name: str) -> None:
     """The network has to give what it gave when it was saved, nan and infinities at the same places."""
-    found = checkpoint.evaluated(x)
+    found = _checked_outputs(checkpoint, x)
     with np.errstate(all="ignore"):
         error = np.abs(found - stored) / np.maximum(1, np.maximum(np.abs(found), np.abs(stored)))
     same = (found == stored) | (np.isnan(found) & np.isnan(stored))

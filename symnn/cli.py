@@ -108,6 +108,10 @@ def train(
     categorical: Annotated[
         list[str] | None, typer.Option(help="A column of numbers that are categories; may be repeated.")
     ] = None,
+    sequences: Annotated[
+        str | None,
+        typer.Option(help="The column that says of which sequence a row is a step; in .npz the array of lengths."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -123,7 +127,7 @@ def train(
 
     network = _network(spec)
     options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
-    options |= {"ignore": ignore or None, "categorical": categorical or None}
+    options |= {"ignore": ignore or None, "categorical": categorical or None, "sequences": sequences}
     said = {name: value for name, value in options.items() if value is not None}
     dataset = _dataset(network, spec, data, target, said)
     assert network.spec is not None
@@ -165,12 +169,12 @@ def predict(
     from symnn import checkpoint
     from symnn.files import write_atomically
     from symnn.prediction import as_csv, predictions
-    from symnn.tables import Layout, read_table
+    from symnn.tables import read_table
 
     if out is not None and (out.suffix != ".csv" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .csv in a directory that exists, found '{out}'")
     trained = checkpoint.load(model)
-    names, rows = predictions(trained, read_table(file, (), Layout(separator, decimal or ".")))
+    names, rows = predictions(trained, read_table(file, (), trained.layout(separator, decimal)))
     if not proba and names[0] == "class":
         names, rows = names[:1], [row[:1] for row in rows]
     text = as_csv(names, rows)
@@ -196,14 +200,14 @@ def evaluate(
 ) -> None:
     """Compare the predictions for a file with its target: by class, or R², errors and what the mean would give."""
     from symnn import checkpoint
-    from symnn.tables import Layout, read_table
+    from symnn.tables import read_table
 
     trained = checkpoint.load(model)
     names = tuple(target or trained.target_names)
     if not names:
         raise DataError(f"{model}: does not say what was predicted, expected --target beside it")
-    table = read_table(file, names, Layout(separator, decimal or "."))
-    say(f"{file}: {len(table.rows):,} rows")
+    table = read_table(file, names, trained.layout(separator, decimal))
+    say(f"{file}: {len(table.rows):,} rows" + ("" if table.lengths is None else f", {len(table.lengths):,} sequences"))
     say(trained.evaluate(table, targets=names))
 
 
@@ -538,7 +542,8 @@ def _dataset(network: Network, spec: Path, file: Path | None, target: str | None
 
 def _task(network: Network) -> Literal["classification", "regression"]:
     """What the loss wants of the target column: 0, 1, 2 … may be classes or numbers."""
-    return "classification" if network.plain_targets and network.reading != "values" else "regression"
+    labelled = network.plain_targets or (network.takes_sequences and network.loss_row.target == "labels")
+    return "classification" if labelled and network.reading != "values" else "regression"
 
 
 def _trained(path: Path, network: Network) -> Checkpoint:
@@ -567,8 +572,11 @@ def _sample(trained: Checkpoint, inputs: str, label: str | None, target: str | N
     """The values of the network's inputs at one sample, scaled as the network was trained."""
     import numpy as np
 
-    x = trained.standardise(np.array([_numbers("--input", inputs, trained.network.features)]))
-    return {**trained.network.unmerged(trained.theta), "x": x, "y": _target(trained, label, target)}
+    network = trained.network
+    given = np.array([_numbers("--input", inputs, network.features)])
+    (part,) = trained.samples_of(given, np.array([1]) if network.takes_sequences else None).parts
+    x = dict(zip((variable.name for variable in network.input_variables), part.arrays))
+    return {**network.unmerged(trained.theta), **x, "y": _target(trained, label, target)}
 
 
 def _target(trained: Checkpoint, label: str | None, target: str | None) -> Any:
@@ -606,7 +614,7 @@ def _make_directory(path: Path) -> None:
 
 
 def _sizes(dataset: Dataset) -> str:
-    parts = ((len(getattr(dataset, name).y), name) for name in ("train", "validation", "test"))
+    parts = ((getattr(dataset, name).samples, name) for name in ("train", "validation", "test"))
     dropped = f" (rows with missing cells left out: {dataset.dropped:,})" if dataset.dropped else ""
     return ", ".join(f"{count:,} {name}" for count, name in parts) + dropped
 

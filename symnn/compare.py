@@ -36,23 +36,25 @@ def network_rows(
     theta = network.initial_parameters(seed) + 0.05 * generator.normal(size=network.parameter_count)
     values = {**network.unmerged(theta), **example(network, generator, samples)}
     weights, small = tuple(network.layout), network.parameter_count <= DENSE_PARAMETERS
+    inputs = tuple(variable.name for variable in network.input_variables if variable.kind == "real")
+    shapes = [variable.shape for variable in network.input_variables]
     kinds = [
         ("gradient", "loss", weights),
         ("jvp", "loss", weights),
         ("hvp", "loss", weights),
-        ("vjp", "output", (*weights, "x")),
-        ("jacobian per sample", "output", ("x",)),
-        ("sparse_jacobian", "output", ("x",)),
+        ("vjp", "output", (*weights, *inputs)),
     ]
-    if len(network.input_shape) == 1:  # their directions are columns
-        kinds.append(("mixed_partials", "output", ("x",)))
+    if inputs:
+        kinds += [("jacobian per sample", "output", inputs), ("sparse_jacobian", "output", inputs)]
+    if len(inputs) == 1 and [len(shape) for shape in shapes] == [2]:  # their directions are columns
+        kinds.append(("mixed_partials", "output", inputs))
     if small:
         kinds += [
             ("gradient by tangents", "loss", weights),
             ("gradient by paths", "loss", weights),
             ("hessian", "loss", weights),
-            ("jacobian forward", "output", ("x",)),
-            ("jacobian reverse", "output", ("x",)),
+            ("jacobian forward", "output", inputs),
+            ("jacobian reverse", "output", inputs),
             ("per_sample_gradients", "output", weights),
             ("gauss_newton", "output", weights),
         ]

@@ -17,6 +17,7 @@ from symnn.errors import DataError
 from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
+from symnn.sequences import checked_lengths, firsts, is_sequences, one_below_the_other, rows_of, steps_of
 from symnn.shown import Shown
 from symnn.suggest import quote
 from symnn.tables import (
@@ -51,12 +52,19 @@ class Split:
     """One part of a data set.
 
     x: float64 (S, D), C-contiguous. y: int64 labels (S,), or float64 targets (S, T). weights: float64 (S,), how much
-    each row counts, or None where all count alike.
+    each row counts, or None where all count alike. lengths: of sequences, int64 (S,), how many steps each has; the rows
+    of all others are then their steps, one sequence below the other, and what is said of a sequence stands in each.
     """
 
     x: Floats
     y: Integers | Floats
     weights: Floats | None = None
+    lengths: Integers | None = None
+
+    @property
+    def samples(self) -> int:
+        """How many rows, or sequences, there are."""
+        return len(self.x) if self.lengths is None else len(self.lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +109,7 @@ class Dataset(Shown):
         categorical: Sequence[str] = (),
         feature_names: Sequence[str] | None = None,
         weights: object = None,
+        lengths: object = None,
         standardise: bool | Sequence[str] = True,
         name: str = "arrays",
         seed: int = 0,
@@ -114,7 +123,9 @@ class Dataset(Shown):
         network that has several, and a mapping y the targets of one whose loss takes several. Without y there are none.
         standardise: whether the features are, or those of them that are.
         feature_names: those of the columns of a frame, or ``x[0]``, ``x[1]``, …, unless given. weights: how much each
-        row counts (S,), above 0. The other arguments are as :func:`load_file` takes them.
+        row counts (S,), above 0. lengths: where samples are sequences of unequal lengths, how many rows of x each has,
+        one sequence below the other; y has a row for each step, or for each sequence, as weights have. A list of arrays
+        (T, D) of different lengths says as much. The other arguments are as :func:`load_file` takes them.
 
         Raises DataError naming the array, the row and the column.
 
@@ -128,16 +139,26 @@ class Dataset(Shown):
         ('size', 'colour=blue', 'colour=red')
         >>> Dataset.from_arrays({"left": x, "right": x[:, 0]}, x[:, 1]).inputs
         (('left', 2), ('right', 1))
+        >>> walks = Dataset.from_arrays([np.zeros((3 + n % 4, 2)) for n in range(20)], [0, 1] * 10)
+        >>> walks.test.lengths, walks.test.x.shape, walks.test.y
+        (array([3, 6, 5, 4]), (18, 2), array([0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1]))
         """
         parts = _Parts(seed, validation_fraction, test_fraction)
         choices = _Choices(task, classes, missing, ignore, categorical, parts)
-        table, targets = _array_table(name, x, y, feature_names)
+        if lengths is None and is_sequences(x):
+            x, lengths = one_below_the_other("x", x)
+        table, targets = _array_table(name, x, y, feature_names, lengths)
         return _from_table(
-            name, table, targets, choices, _checked_weights(weights, len(table.rows)), _standardised(standardise)
+            name,
+            table,
+            targets,
+            choices,
+            _checked_weights(weights, table.lengths, len(table.rows)),
+            _standardised(standardise),
         )
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{len(getattr(self, part).x):,} {part}" for part in ("train", "validation", "test"))
+        parts = ", ".join(f"{getattr(self, part).samples:,} {part}" for part in ("train", "validation", "test"))
         targets = f"{self.targets} targets" if self.classes is None else f"{len(self.classes)} classes"
         return f"<Dataset {self.name}: {parts}, {self.features} features, {targets}>"
 
@@ -159,7 +180,11 @@ class Dataset(Shown):
         if tuple(inputs) == self.inputs:
             return self
         ends = np.cumsum([count for _, count in self.inputs]).tolist()
-        places = {name: range(end - count, end) for (name, count), end in zip(self.inputs, ends)}
+        known, places = {name for name, _ in inputs}, dict[str, list[int]]()
+        for (name, count), end in zip(self.inputs, ends):
+            # Columns ``m[0]``, ``m[1]``, … of a table of text are those of m.
+            group = name if name in known else re.sub(r"\[\d+\]$", "", name)
+            places.setdefault(group, []).extend(range(end - count, end))
         found = {name: len(place) for name, place in places.items()}
         if found != dict(inputs):
             expected, had = (
@@ -242,6 +267,7 @@ def load_file(
     missing: Missing = "refuse",
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    sequences: str | None = None,
     seed: int = 0,
     validation_fraction: float = 0.15,
     test_fraction: float = 0.2,
@@ -258,6 +284,9 @@ def load_file(
     rows show it unless it is said. decimal: "," where numbers are written 1,5.
     missing: what is done about rows with missing cells (empty, ?, NA, NaN or null): "refuse" names the first,
     "drop" leaves the rows out, "mean" fills each with the mean of its column in the training part.
+    sequences: where each row is a step of a sequence, the column that says of which; rows of one stand one below the
+    other. In an ``.npz`` it is the array of the lengths (S,), and the others are (N, D), all steps one below the other,
+    (S, T, D), padded to the longest, or (S,), a number of each sequence.
 
     A feature of text becomes one input for each of its categories, at most 100, sorted; so does one of numbers in
     ``categorical``. True and False become 1 and 0.
@@ -280,7 +309,7 @@ def load_file(
     path = file_path(path, DataError)
     choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
     targets = names("target", target, "columns", DataError)
-    return _predicting(path.stem, read_table(path, targets, Layout(separator, decimal)), targets, choices)
+    return _predicting(path.stem, read_table(path, targets, Layout(separator, decimal, sequences)), targets, choices)
 
 
 @called(DataError)
@@ -293,6 +322,7 @@ def load_frame(
     missing: Missing = "refuse",
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    sequences: str | None = None,
     seed: int = 0,
     validation_fraction: float = 0.15,
     test_fraction: float = 0.2,
@@ -306,11 +336,12 @@ def load_frame(
     """
     choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
     targets = names("target", target, "columns", DataError)
-    return _predicting(name, from_frame(frame, targets, name), targets, choices)
+    table = from_frame(frame, targets, name)
+    return _predicting(name, table if sequences is None else table.in_sequences(sequences), targets, choices)
 
 
 def _array_table(
-    source: str, x: object, y: object, feature_names: Sequence[str] | None
+    source: str, x: object, y: object, feature_names: Sequence[str] | None, lengths: object
 ) -> tuple[Table, tuple[str, ...]]:
     """The columns of x and those of y behind them, and the names of the targets, others where x has them too."""
     features = from_frame(x, source=source) if is_frame(x) else from_arrays(source, {"x": x})
@@ -318,9 +349,12 @@ def _array_table(
         if isinstance(feature_names, str) or not isinstance(feature_names, Iterable):
             raise DataError(f"feature_names: found {quote(feature_names)}, expected a list of names")
         features = features.renamed(tuple(map(str, feature_names)), "feature_names")
+    if lengths is not None:
+        features = replace(features, lengths=checked_lengths("lengths", lengths, len(features.rows)))
     if y is None:
         return features, ()
     given = {name: _rows(values) for name, values in y.items()} if isinstance(y, Mapping) else {"y": y}
+    given = {name: _of_steps(name, values, features.lengths) for name, values in given.items()}
     targets = {_fresh(str(name), features.names): values for name, values in given.items()}
     return features.beside(from_arrays(source, targets, (*targets,))), (*targets,)
 
@@ -335,6 +369,16 @@ def _rows(values: object) -> NDArray[Any]:
     """An array of more axes as rows of numbers."""
     array = as_array("y", values)
     return array.reshape(len(array), -1) if array.ndim > 2 else array
+
+
+def _of_steps(where: str, values: Any, lengths: Integers | None) -> Any:
+    """What is given of each step, or of each sequence, as that of each step; of samples that are none as it is."""
+    if lengths is None:
+        return values
+    if is_sequences(values):
+        return steps_of(where, values, lengths)
+    array = as_array(where, values)
+    return np.repeat(array, lengths, axis=0) if array.ndim and len(array) == len(lengths) else array
 
 
 def _standardised(given: object) -> Callable[[str], bool]:
@@ -374,11 +418,11 @@ class _Choices:
         one_of("missing", self.missing, get_args(Missing), DataError)
 
 
-def _checked_weights(given: object, rows: int) -> Floats | None:
+def _checked_weights(given: object, lengths: Integers | None, rows: int) -> Floats | None:
     """How much each row counts, if that is said."""
     if given is None:
         return None
-    weights = real("weights", given)
+    weights: Floats = _of_steps("weights", real("weights", given), lengths)
     if weights.shape != (rows,):
         raise DataError(f"weights: found an array with shape {weights.shape}, expected ({rows},), one for each row")
     if bad := first(~((weights > 0) & np.isfinite(weights))):
@@ -405,7 +449,9 @@ def _from_table(
     target_names = tuple(column for target in targets for column in table.groups[target])
     ignored = names("ignore", choices.ignore, "columns", DataError)
     find_columns(f"{table.source}: ignore", ignored, table.names)
-    others = frozenset(target_names + ignored)
+    if table.lengths is not None and choices.missing == "drop":
+        raise DataError(f"{table.source}: missing: found 'drop' for steps of sequences, expected 'refuse' or 'mean'")
+    others = frozenset((*target_names, *ignored, table.sequences))
     chosen = [column for column in table.names if column not in others]
     if not chosen:
         raise DataError(f"{table.source}: found only the target, expected at least one feature column beside it")
@@ -424,7 +470,7 @@ def _from_table(
         y, found = labels_of(table, target_names, choices.classes)
     else:
         y, found = _values(table, target_names), None
-    source, dropped = table.source, count - len(table.rows)
+    source, dropped, lengths = table.source, count - len(table.rows), table.lengths
     inputs = _inputs(table, features)
     del table  # what its numbers were copied from is not needed any more
     return _dataset(
@@ -439,6 +485,7 @@ def _from_table(
         target_names=target_names,
         parts=choices.parts,
         weights=weights,
+        lengths=lengths,
         inputs=inputs,
         standardised=np.repeat([standardised(name) for name, _ in inputs], [count for _, count in inputs]),
     )
@@ -517,8 +564,9 @@ def check_split(split: Split, features: int, targets: int, name: str) -> Split:
             raise DataError(
                 f"{name}: {letter}, row {bad[0]} (from 0){column}: found {values[bad]}, expected a finite number"
             )
-    weights = _checked_weights(split.weights, len(x))
-    return Split(x, y if y.ndim == 2 else _checked_labels(y, targets, name), weights)
+    lengths = None if split.lengths is None else checked_lengths(f"{name}: lengths", split.lengths, len(x))
+    weights = _checked_weights(split.weights, None, len(x))
+    return Split(x, y if y.ndim == 2 else _checked_labels(y, targets, name), weights, lengths)
 
 
 def minibatches(count: int, batch_size: int, generator: np.random.Generator) -> Iterator[Integers]:
@@ -660,11 +708,21 @@ def _dataset(
     dropped: int = 0,
     target_names: tuple[str, ...] = (),
     weights: Floats | None = None,
+    lengths: Integers | None = None,
     inputs: tuple[tuple[str, int], ...] = (),
     standardised: NDArray[np.bool_] | None = None,
 ) -> Dataset:
     labels = np.zeros(len(y), dtype=np.int64) if classes is None else y.astype(np.int64, copy=False)
-    rows = split_rows(labels, parts.seed, parts.validation_fraction, parts.test_fraction)
+    rows = split_rows(
+        labels if lengths is None else labels[firsts(lengths)],
+        parts.seed,
+        parts.validation_fraction,
+        parts.test_fraction,
+    )
+    steps = [None if lengths is None else lengths[part] for part in rows]
+    if lengths is not None:
+        train, validation, test = (rows_of(part, lengths) for part in rows)
+        rows = train, validation, test
     if columns is not None and columns.fills:
         x = _filled(x, rows[0], source, feature_names)
     features = [np.ascontiguousarray(x[part]) for part in rows]
@@ -682,24 +740,32 @@ def _dataset(
             f"{source}: column {quote(feature_names[j])}: found values from {low:g} to {high:g}, "
             "expected ones that can be standardised in float64"
         )
-    train, validation, test = map(Split, features, (_rows_of(y, part) for part in rows), by_part)
+    targets = [_rows_of(y, part) for part in rows]
+    trained, validated, tested = map(Split, features, targets, by_part, steps)
     return Dataset(
         name,
-        train,
-        validation,
-        test,
+        trained,
+        validated,
+        tested,
         feature_names,
         classes,
         scaling.mean,
         scaling.scale,
         target_scaling=None
         if classes is not None
-        else Scaling.of(train.y.astype(np.float64, copy=False), train.weights),
+        else Scaling.of(*_once(targets[0].astype(np.float64, copy=False), by_part[0], steps[0])),
         columns=columns,
         dropped=dropped,
         target_names=target_names,
         inputs=inputs,
     )
+
+
+def _once(y: Floats, weights: Floats | None, lengths: Integers | None) -> tuple[Floats, Floats | None]:
+    """Targets and weights of each sequence where all of its steps have the same; else as they are."""
+    if lengths is None or (y != np.repeat(y[firsts(lengths)], lengths, axis=0)).any():
+        return y, weights
+    return y[firsts(lengths)], None if weights is None else weights[firsts(lengths)]
 
 
 def _rows_of(y: NDArray[Any], rows: Integers) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite, nan
 from time import perf_counter
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from codegen.emit.layout import Slot
 from codegen.errors import of_type
 from codegen.runtime.minibatches import Minibatches
+from codegen.walk import Extent, is_symbolic
 from symnn.arrays import read_array, read_vector
 from symnn.errors import DataError, SymnnError
 from symnn.given import constructed, whole_number
@@ -100,7 +101,7 @@ class Descent:
         self._batches = Minibatches(
             model.step, update.compile(model.dtype), vectors, self._counters, model.cache, counted=FIRST.name
         )
-        self._batch_size = 0
+        self._allocated: tuple[int, Mapping[Extent, int]] = (0, {})
         self._batches_a_call = 1
 
     @property
@@ -132,7 +133,8 @@ class Descent:
         """One pass over the rows ``order`` of x and y (all rows as they stand unless given), an update for each batch.
 
         x: (S, inputs), or a tuple of arrays where there are several inputs, and y: int64 (S,) or (S, outputs), or a
-        tuple of what the loss takes, all C-contiguous in the dtype of the model. order: row numbers, in any number and
+        tuple of what the loss takes, all C-contiguous in the dtype of the model; sequences of one length, where each
+        call decides it. order: row numbers, in any number and
         order. batch_size: rows an update, all at once unless given; the last batch may be smaller.
         weights: (S,), for a :attr:`~symnn.network.Model.weighted` model: no batch may have weights of 0 alone.
         advance: called about every 50 ms with the number of rows done since the last time.
@@ -173,9 +175,10 @@ class Descent:
         order = _checked_order(order, len(data[0]))
         batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
         batch_size = min(batch_size, len(order))
-        if batch_size != self._batch_size:
+        lengths = self._lengths(data)
+        if (batch_size, lengths) != self._allocated:
             self._batches.allocate(data, batch_size)
-            self._batch_size, self._batches_a_call = batch_size, 1  # how long they take is not known
+            self._allocated, self._batches_a_call = (batch_size, lengths), 1  # how long they take is not known
         names = self.optimiser.settings, self.model.network.numbers
         numbers, scalars = ([self.numbers[name] for name in part] for part in names)
         rows, total = begun
@@ -192,6 +195,15 @@ class Descent:
             if not isfinite(total):
                 return
 
+    def _lengths(self, data: Sequence[np.ndarray]) -> Mapping[Extent, int]:
+        """What the lengths are that each call decides, but for the number of samples."""
+        found: dict[Extent, int] = {}
+        for slot, array in zip(self.model.step.layout.arguments[1:], data):
+            for extent, n in zip(slot.shape[1:], getattr(array, "shape", ())[1:]):
+                if is_symbolic(extent):
+                    found.setdefault(extent, n)
+        return found
+
     def mean(self, passed: Passed) -> float:
         """The mean loss of a pass that has ended, nan if the last update left parameters that are not finite."""
         finite = not isfinite(passed.total) or np.isfinite(self.theta).all()
@@ -200,7 +212,7 @@ class Descent:
     def _check_rows(self, *data: np.ndarray) -> None:
         x = data[0]
         slots = [slot for slot in self.model.step.layout.arguments[1:] if slot.shape]
-        network = self.model.network
+        network, lengths = self.model.network, self._lengths(data)
         if len(slots) != len(data) and len(network.input_variables) == len(network.target_variables) == 1:
             found, expected = ("weights" if count == 3 else "no weights" for count in (len(data), len(slots)))
             raise DataError(f"weights: found {found}, expected {expected}, as the model takes them")
@@ -211,7 +223,7 @@ class Descent:
             wanted = np.dtype(np.int64 if slot.kind == "integer" else self.model.dtype)
             if (
                 not isinstance(rows, np.ndarray)
-                or (rows.dtype, rows.shape[:1], rows.shape[1:]) != (wanted, x.shape[:1], slot.shape[1:])
+                or (rows.dtype, rows.shape[:1], rows.shape[1:]) != (wanted, x.shape[:1], _shape(slot, lengths))
                 or not (rows.flags.c_contiguous and rows.flags.aligned and len(rows))
             ):
                 raise DataError(f"{slot.name}: found {_described(rows)}, expected {_expected(slot, wanted, x)}")
@@ -219,6 +231,11 @@ class Descent:
             if limit is not None and (rows.min() < 0 or rows.max() >= limit):
                 row = int(np.argmax((rows < 0) | (rows >= limit)))
                 raise DataError(f"{slot.name}, row {row}: found label {rows[row]}, expected 0 to {limit - 1}")
+
+
+def _shape(slot: Slot, lengths: Mapping[Extent, int]) -> tuple[Extent, ...]:
+    """The shape of a sample."""
+    return tuple(lengths.get(extent, extent) for extent in slot.shape[1:])
 
 
 def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:

@@ -26,6 +26,7 @@ from symnn.layers.flatten import flatten
 from symnn.layers.flow import Flow
 from symnn.layers.layer import Layer, require_scores, shape_after, unbounded_after
 from symnn.layers.node import Node
+from symnn.layers.reading import first_shape, written
 from symnn.layers.summary import summary
 from symnn.layers.writing import FIRST, SEED, Parameter, Place, Value, Writer, placed
 from symnn.losses import Loss
@@ -89,12 +90,15 @@ class Network(Parametrised, Shown):
             raise SpecError("loss: found None, expected the name of a loss or a function of output and target")
         object.__setattr__(self, "loss", _checked_loss(self.loss))
         try:
-            shape_after(self.layers, self.input_shape)
+            shape_after(self.written, self.input_shape)
             if not self.layout:
                 raise FieldError("expected at least one layer with weights, such as dense(8), found none")
             require_scores(self.layers, self.reading)
         except FieldError as error:
             raise SpecError(sentence("Network", ("layers", *error.path), str(error))) from None
+        for name in self.input_shapes:
+            if name in self.layout:
+                raise SpecError(f"inputs: found the name {quote(name)}, which parameters have, expected another one")
         for name, *_ in _PENALTIES:
             value = getattr(self, name)
             known = value is None or (isinstance(value, (int, float)) and 0 <= value < inf)
@@ -160,10 +164,15 @@ class Network(Parametrised, Shown):
         writer, _ = self._written()
         return Graph((*self._inputs, *self.input_variables), tuple(writer.builder.equations), ("output",))
 
+    @cached_property
+    def written(self) -> tuple[Layer, ...]:
+        """The layers as they are written down, one after the other: one flow where they are no chain."""
+        return written(self.inputs, self.layers)
+
     @property
     def differs(self) -> bool:
         """Whether a layer is written otherwise for training than for predictions."""
-        return any(layer.differs for layer in self.layers)
+        return any(layer.differs for layer in self.written)
 
     @property
     def draws(self) -> bool:
@@ -269,17 +278,23 @@ class Network(Parametrised, Shown):
     @property
     def input_shape(self) -> Shape:
         """The axes of one sample of x; none where there are several inputs."""
-        return () if isinstance(self.inputs, Named) else input_shape(self.inputs)
+        return first_shape(self.inputs)
+
+    @property
+    def input_shapes(self) -> Mapping[str, Shape]:
+        """The axes of one sample of each input, by name."""
+        given = self.inputs.each if isinstance(self.inputs, Named) else (("x", self.inputs),)
+        return {name: input_shape(each) for name, each in given}
 
     @cached_property
     def output_shape(self) -> Shape:
         """The axes of one sample of the output."""
-        return shape_after(self.layers, self.input_shape)
+        return shape_after(self.written, self.input_shape)
 
     @cached_property
     def width(self) -> int:
         """The numbers that a sample has between all layers, a length that a call decides taken for 1."""
-        shapes = [here.given for here in placed(self.layers, self.input_shape)] + [self.output_shape]
+        shapes = [here.given for here in placed(self.written, self.input_shape)] + [self.output_shape]
         return sum(elements(extents(shape)) for shape in shapes)
 
     @property
@@ -317,13 +332,12 @@ class Network(Parametrised, Shown):
         >>> Network(2, (dense(3, "tanh"), dense(1, "sigmoid")), "mean_squared_error").standardises_targets
         False
         """
-        return self.plain_targets and unbounded_after(self.layers) is not False and self.loss_row.of_difference
+        return self.plain_targets and unbounded_after(self.written) is not False and self.loss_row.of_difference
 
     @property
     def input_variables(self) -> tuple[Variable, ...]:
         """The variables that predictions are made of: ``x``, or those of its inputs by their names."""
-        given = self.inputs.each if isinstance(self.inputs, Named) else (("x", self.inputs),)
-        shapes = {name: (Builder().S, *extents(input_shape(each))) for name, each in given}
+        shapes = {name: (Builder().S, *extents(shape)) for name, shape in self.input_shapes.items()}
         below = self._below
         return tuple(
             Variable(name, shape, "integer", below[name]) if name in below else Variable(name, shape)
@@ -338,7 +352,7 @@ class Network(Parametrised, Shown):
     @property
     def _below(self) -> Mapping[str, int]:
         """The inputs that are integers, and what they are below."""
-        first, *_ = self.layers
+        first, *_ = self.written
         if isinstance(first, Flow):
             return first.integers
         return {} if first.below is None else {"x": first.below}
@@ -350,9 +364,10 @@ class Network(Parametrised, Shown):
     def _written(self, training: bool = False) -> tuple[Writer, Value]:
         """The equations of the layers, the last of which is ``output``."""
         given = self.input_shape
-        writer = Writer(self.layers, given, self.input_variables, self._inputs, training)
+        writer = Writer(self.written, given, self.input_variables, self._inputs, training)
         x = writer.input(self.input_variables[0].name, given)
-        output = Place(writer, self.output_shape, {}, "").plain(writer.chain(self.layers, x, given), self.output_shape)
+        last = writer.chain(self.written, x, given)
+        output = Place(writer, self.output_shape, {}, "").plain(last, self.output_shape)
         return writer, writer.called("output", output)
 
     def summary(self) -> str:
@@ -367,12 +382,12 @@ class Network(Parametrised, Shown):
         total                                                                  59        116
         """
         writer, _ = self._written()
-        return summary(writer, self.input_shape)
+        return summary(writer, self.input_shapes)
 
     def __repr__(self) -> str:
         loss = getattr(self.loss, "name", self.loss)
         named = loss if isinstance(loss, str) else getattr(loss, "__name__", "a loss of its own")
-        given = " ".join(map(str, extents(self.input_shape)))
+        given = ", ".join(" ".join(map(str, extents(shape))) for shape in self.input_shapes.values())
         sizes = f"{len(self.layers)} layers, {given} inputs, {self.outputs} outputs"
         return f"<Network of {sizes}, {named}, {self.parameter_count:,} parameters>"
 
@@ -381,7 +396,7 @@ class Network(Parametrised, Shown):
 
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:
-        found = [named for here in placed(self.layers, self.input_shape) for named in here.named]
+        found = [named for here in placed(self.written, self.input_shape) for named in here.named]
         return dict(sorted(found, key=lambda named: named[1].averages))
 
     @property

@@ -192,27 +192,37 @@ class Parametrised(ABC):
 
     @property
     def features(self) -> int:
-        """The numbers in one sample of all inputs, which is as many columns as a table of samples has.
+        """The numbers in one sample of all inputs, or in a step: as many columns as a table of them has.
 
-        Raises :class:`DataError` where each call decides how long samples are.
+        It is a step where each call decides how many a sample has.
         """
         return sum(map(columns, self.input_variables))
 
     @property
     def takes_rows(self) -> bool:
-        """Whether inputs and output are of samples, each of as many numbers in every call."""
+        """Whether inputs and output are of samples, of as many numbers in every call but for the number of steps."""
         shapes = [variable.shape for variable in (*self.input_variables, self.output_variable)]
         samples = {shape[0] if shape else 1 for shape in shapes}
-        fixed = all(isinstance(n, int) for shape in shapes for n in shape[1:])
+        lengths = {n for shape in shapes for n in shape[1:2] if is_symbolic(n)}
+        fixed = len(lengths) < 2 and all(isinstance(n, int) for shape in shapes for n in shape[2:])
         return len(shapes) > 1 and fixed and len(samples) == 1 and not any(isinstance(n, int) for n in samples)
+
+    @property
+    def takes_sequences(self) -> bool:
+        """Whether each call decides how many steps its samples have."""
+        return any(map(varies, self.input_variables))
 
     @property
     def whole(self) -> np.ndarray:
         """Which of these are whole numbers, (features,)."""
         return np.repeat([v.kind == "integer" for v in self.input_variables], [*map(columns, self.input_variables)])
 
-    def inputs_of(self, rows: np.ndarray, dtype: DTypeLike = "float64") -> tuple[np.ndarray, ...]:
+    def inputs_of(
+        self, rows: np.ndarray, dtype: DTypeLike = "float64", steps: int | None = None
+    ) -> tuple[np.ndarray, ...]:
         """Rows of features (S, features) as the arrays that the inputs are, side by side in the rows.
+
+        With ``steps`` so many rows are those of one sample.
 
         >>> from symnn.layers.node import inputs
         >>> from symnn.network import Network, dense
@@ -221,7 +231,7 @@ class Parametrised(ABC):
         >>> [array.tolist() for array in network.inputs_of(np.array([[1.0, 2.0, 3.0]]))]
         [[[1.0, 2.0]], [[3.0]]]
         """
-        return apart(rows, self.input_variables, dtype)
+        return apart(rows, self.input_variables, dtype, steps)
 
     def arranged(self, dataset: Dataset) -> Dataset:
         """The data set with its features in the order of the inputs, where there are several.
@@ -601,31 +611,51 @@ class GivenGraph(Parametrised):
 _GIVEN = Loss("the graph's own", "rows", lambda *_: None)
 
 
+def varies(variable: Variable) -> bool:
+    """Whether each call decides how many steps a sample has of a variable, whose first axis are the samples."""
+    return any(map(is_symbolic, variable.shape[1:]))
+
+
 def columns(variable: Variable) -> int:
-    """How many numbers a sample has of a variable, whose first axis are the samples.
+    """How many numbers a sample has of a variable, or a step where each call decides how many steps it has.
 
     >>> from codegen import sample_extent
-    >>> columns(Variable("x", (sample_extent(), 2, 3)))
-    6
+    >>> S, T = sample_extent(), sample_extent("T")
+    >>> columns(Variable("x", (S, 2, 3))), columns(Variable("x", (S, T, 3)))
+    (6, 3)
     """
     first, *others = variable.shape or (None,)
     if first is None or isinstance(first, int):
         raise DataError(f"{variable.name}: found shape {variable.shape}, expected samples, as many as each call gives")
+    if others and is_symbolic(others[0]):
+        del others[0]
     if not all(isinstance(n, int) for n in others):
-        found = f"{variable.name}: found shape ({', '.join(map(str, variable.shape))}), which no table of samples has"
-        raise DataError(f"{found}; train with a number: the parameters are those of any length, and predict any")
+        found = f"{variable.name}: found shape ({', '.join(map(str, variable.shape))})"
+        raise DataError(f"{found}, expected samples, or steps of them, of as many numbers in every call")
     return elements(others)
 
 
-def apart(rows: np.ndarray, variables: Sequence[Variable], dtype: DTypeLike) -> tuple[np.ndarray, ...]:
-    """Rows of numbers as the arrays that stand side by side in them, integers where a variable is one."""
+def apart(
+    rows: np.ndarray, variables: Sequence[Variable], dtype: DTypeLike, steps: int | None = None
+) -> tuple[np.ndarray, ...]:
+    """Rows of numbers as the arrays that stand side by side in them, integers where a variable is one.
+
+    With ``steps`` so many rows one below the other are a sample, and what is no variable of steps is in the first.
+    """
     ends = np.cumsum([columns(variable) for variable in variables], dtype=np.int64)
     return tuple(
-        np.ascontiguousarray(
-            part.reshape(len(rows), *variable.shape[1:]), np.int64 if variable.kind == "integer" else dtype
-        )
+        np.ascontiguousarray(_shaped(part, variable, steps), np.int64 if variable.kind == "integer" else dtype)
         for variable, part in zip(variables, np.split(rows, ends[:-1], axis=1))
     )
+
+
+def _shaped(part: np.ndarray, variable: Variable, steps: int | None) -> np.ndarray:
+    if steps is None:
+        return part.reshape(len(part), *variable.shape[1:])
+    samples = len(part) // steps
+    if varies(variable):
+        return part.reshape(samples, steps, *variable.shape[2:])
+    return part[::steps].reshape(samples, *variable.shape[1:])
 
 
 def _ends(graph: Graph, loss: str | None, output: str | None) -> tuple[str, str | None]:

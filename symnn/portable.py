@@ -18,9 +18,11 @@ from codegen.passes.stabilise import stabilise
 from symnn.choices import Choice
 from symnn.errors import SpecError
 from symnn.formula import FUNCTIONS, MAX_NODES, parse_formula
+from symnn.layers.flow import Flow
+from symnn.layers.reading import plain
 from symnn.models import Steps, sentence
 from symnn.network import Network
-from symnn.shapes import Named, plain_inputs
+from symnn.shapes import plain_inputs
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
@@ -42,10 +44,12 @@ def spec_of(network: Network) -> Spec:
     def write(function: Callable[..., Expr], path: Steps) -> dict[str, str]:
         return {"formula": _formula(function, ("x",), sentence("", path, "").strip(": "))}
 
-    layers = [layer.to_plain(write, ("layers", number)) for number, layer in enumerate(network.layers)]
+    match network.layers:
+        case (Flow() as flow,):
+            layers = plain(flow, write)
+        case others:
+            layers = [layer.to_plain(write, ("layers", number)) for number, layer in enumerate(others)]
     loss = _plain(network.loss, ("output", "target"), "loss")
-    if isinstance(network.inputs, Named):
-        raise SpecError("inputs: found several inputs, or layers that are no chain, which specs do not have")
     inputs = plain_inputs(network.inputs)
     spec = load_spec({"inputs": inputs, "layers": layers, "loss": loss, "steps": network.steps, **_penalties(network)})
     if callable(network.loss) and not isinstance(network.loss, Choice):

@@ -9,6 +9,7 @@ from typing import Any
 
 from symnn.checkpoint import Checkpoint
 from symnn.evaluation import probabilities
+from symnn.rows import in_rows
 
 Rows = Sequence[Sequence[object]]
 
@@ -19,7 +20,7 @@ def predictions(trained: Checkpoint, x: Any) -> tuple[tuple[str, ...], Rows]:
     Of a classifier: ``class``, the name of the likeliest, or its number where it has no names; and for each class k a
     column ``k`` with its probability, or with the output where the loss says nothing of probabilities. Logits of
     several yes-or-no questions: the probability of each yes. Otherwise the outputs, in the units of the targets, those
-    of all steps side by side.
+    of all steps side by side. Outputs for each step of sequences whose lengths each call decides are a row each.
 
     >>> import numpy as np
     >>> from symnn.network import Network, dense
@@ -28,9 +29,9 @@ def predictions(trained: Checkpoint, x: Any) -> tuple[tuple[str, ...], Rows]:
     >>> predictions(trained, np.array([[0.0], [50.0]]))
     (('class', 'daisy', 'rose'), [['daisy', 0.5, 0.5], ['rose', 1.9287498479639178e-22, 1.0]])
     """
-    outputs = trained.predict(x)
+    outputs = in_rows(trained.network, trained.predict(x))
     reading, classes = trained.network.reading, trained.classes
-    if not trained.network.plain_targets:
+    if not (trained.network.plain_targets or trained.network.takes_sequences):
         outputs = outputs.reshape(len(outputs), -1)
         return _numbered("output", outputs.shape[1]), outputs.tolist()
     if reading == "values" and classes is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import prod
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -63,9 +64,24 @@ Inputs: TypeAlias = int | tuple[int, ...] | tuple[tuple[str, int | str], ...]
 
 @dataclass(frozen=True)
 class Named:
-    """Several inputs by their names."""
+    """Inputs by their names."""
 
     each: tuple[tuple[str, Inputs], ...]
+
+
+MAX_INPUTS = 100
+SLIP = 0.75
+"""How near a name has to be to that of an axis to be taken for it."""
+MAX_NAME = 60
+RESERVED = ("y", "mask", "lengths", "w", "seed", "first", "output", "loss", "theta", "gradient")
+"""Names that others of a network's graph have."""
+
+
+def checked_name(name: object) -> str:
+    """The name of an input. Raises :class:`FieldError` for one that something else has, and for no identifier."""
+    if not isinstance(name, str) or name in RESERVED or not name.isidentifier() or len(name) > MAX_NAME:
+        raise FieldError(f"found the name {quote(name)}, expected another one, of letters and digits")
+    return name
 
 
 def described(shape: Shape) -> str:
@@ -128,11 +144,34 @@ def indices(shape: Shape, number: int | None = None) -> tuple[Index, ...]:
 # --- how inputs are said ------------------------------------------------------------------------------------------
 
 
-def read_inputs(given: object) -> Inputs:
-    """Inputs as a spec says them: a number of features, ``[1, 28, 28]``, or ``{time: 50, features: 16}``.
+def read_inputs(given: object) -> Inputs | Named:
+    """Inputs as a spec says them: one of :func:`read_one`, or several by their names.
 
-    >>> read_inputs([1, 28, 28]), read_inputs({"time": "any", "features": 16})
-    ((1, 28, 28), (('time', 'any'), ('features', 16)))
+    >>> read_inputs({"left": 64, "right": [1, 8, 8]})
+    Named(each=(('left', 64), ('right', (1, 8, 8))))
+
+    Raises :class:`FieldError` for anything else.
+    """
+    if not isinstance(given, Mapping) or not given or any(name in given for name in _LENGTHS):
+        return read_one(given)
+    if len(given) > MAX_INPUTS:
+        raise FieldError(f"expected at most {MAX_INPUTS} inputs, found {len(given):,}")
+    found = []
+    for name, each in given.items():
+        if get_close_matches(str(name)[:MAX_NAME], _LENGTHS, cutoff=SLIP):
+            raise FieldError(unknown("axis", str(name), _LENGTHS))
+        try:
+            found.append((checked_name(name), read_one(each)))
+        except FieldError as error:
+            raise error.within(str(name)) from None
+    return Named(tuple(found))
+
+
+def read_one(given: object) -> Inputs:
+    """One input as a spec says it: a number of features, ``[1, 28, 28]``, or ``{time: 50, features: 16}``.
+
+    >>> read_one([1, 28, 28]), read_one({"time": "any", "features": 16}), read_one([8])
+    ((1, 28, 28), (('time', 'any'), ('features', 16)), 8)
 
     Raises :class:`FieldError` for anything else.
     """
@@ -146,6 +185,8 @@ def read_inputs(given: object) -> Inputs:
 
 
 def _channels_first(given: Any) -> Inputs:
+    if len(given) == 1:
+        return _whole(given[0], (0,))
     if not 2 <= len(given) <= 1 + max(SPACES):
         expected = "channels and positions, such as [3, 100], or channels, rows and columns, such as [1, 28, 28]"
         raise FieldError(f"expected {expected}, found {quote(given)}")
@@ -206,8 +247,10 @@ MAX_EXTENT = 1_000_000
 """Of an axis."""
 
 
-def plain_inputs(inputs: Inputs) -> Any:
+def plain_inputs(inputs: Inputs | Named) -> Any:
     """Inputs as a spec writes them."""
+    if isinstance(inputs, Named):
+        return {name: plain_inputs(each) for name, each in inputs.each}
     if isinstance(inputs, int):
         return inputs
     pairs = [pair for pair in inputs if isinstance(pair, tuple)]

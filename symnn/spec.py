@@ -26,10 +26,11 @@ from symnn.errors import FieldError, SpecError
 from symnn.files import read_regular
 from symnn.given import called
 from symnn.layers.layer import Layer, LayersField, require_scores, shape_after
+from symnn.layers.reading import first_shape, written
 from symnn.layers.writing import placed
 from symnn.models import SpecModel, Steps, describe, one_of, sentence
 from symnn.optimisers import OPTIMISERS
-from symnn.shapes import Counting, Inputs, Shape, check_steps, input_shape, plain_inputs, read_inputs
+from symnn.shapes import Counting, Inputs, Named, Shape, check_steps, plain_inputs, read_inputs
 from symnn.suggest import quote, unknown
 from symnn.tables import SEPARATORS, Missing
 
@@ -184,14 +185,14 @@ class TrainingSpec(SpecModel):
         return value
 
 
-FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical")
+FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical", "sequences")
 """What a spec says about reading a file."""
 
 
 class DataSpec(SpecModel):
     """A data set that comes with the package, by ``name``, or a ``file`` and the column or columns to predict.
 
-    How the file is read, from ``separator`` to ``categorical``, is as for :func:`symnn.load_file`.
+    How the file is read, from ``separator`` to ``sequences``, is as for :func:`symnn.load_file`.
 
     >>> DataSpec.model_validate("digits").name
     'digits'
@@ -206,6 +207,7 @@ class DataSpec(SpecModel):
     missing: Missing = "refuse"
     ignore: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
     categorical: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
+    sequences: Annotated[str | None, AfterValidator(_printable)] = None
     test_fraction: _Fraction = 0.2
     validation_fraction: _Fraction = 0.15
     seed: Annotated[int, Field(ge=0)] = 0
@@ -249,7 +251,9 @@ class Spec(SpecModel):
 
     models: ClassVar = {"training": TrainingSpec, "data": DataSpec}
 
-    inputs: Annotated[Inputs, PlainValidator(read_inputs)] = Field(description="the number of features of a sample")
+    inputs: Annotated[Inputs | Named, PlainValidator(read_inputs)] = Field(
+        description="the number of features of a sample"
+    )
     layers: Layers = Field(description="a list of layers")
     loss: Annotated[Choice, BeforeValidator(LOSS.choose)] = Field(description="the name of a loss or a formula")
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -260,14 +264,14 @@ class Spec(SpecModel):
 
     @model_validator(mode="after")
     def _has_reasonable_size(self) -> Spec:
-        count = checked_parameters(self.layers, input_shape(self.inputs))
+        count = self.parameter_count
         reading = resolve_loss(self.loss)[0].reading
         try:
             require_scores(self.layers, reading)
         except FieldError as error:
             raise error.within("layers") from None
         try:
-            check_steps(self.steps, shape_after(self.layers, input_shape(self.inputs)))
+            check_steps(self.steps, shape_after(self._written, first_shape(self.inputs)))
         except FieldError as error:
             raise error.within("steps") from None
         if not count:
@@ -277,7 +281,14 @@ class Spec(SpecModel):
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases."""
-        return checked_parameters(self.layers, input_shape(self.inputs))
+        return checked_parameters(self._written, first_shape(self.inputs))
+
+    @property
+    def _written(self) -> tuple[Layer, ...]:
+        try:
+            return written(self.inputs, self.layers)
+        except FieldError as error:
+            raise error.within("layers") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold and :func:`load_spec` reads back to an equal spec.

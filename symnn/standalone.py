@@ -16,14 +16,14 @@ from symnn.network import Network
 
 SELF_TEST = '''
 
-def self_test(samples=5, seed=0):
+def self_test(samples=5, seed=0{lengths}):
     """The largest |analytic - numerical|/max(1, |analytic|, |numerical|) of the gradient, by central differences."""
     generator = np.random.Generator(np.random.PCG64(seed))
     theta = generator.normal(0.0, 0.5, PARAMETERS).astype(DTYPE)
-    x = {inputs}
+{inputs}
     y = {target}
-    loss, gradient = value_and_grad(theta, x, y{seed})
-    assert np.isfinite(loss) and np.isfinite(gradient).all() and np.isfinite(forward(theta, x)).all()
+    loss, gradient = value_and_grad(theta, {x}, y{seed})
+    assert np.isfinite(loss) and np.isfinite(gradient).all() and np.isfinite(forward(theta, {x})).all()
     worst = 0.0
     entries = generator.permutation(PARAMETERS)[:200]
     for entry in entries:
@@ -31,7 +31,7 @@ def self_test(samples=5, seed=0):
         above, below = theta.copy(), theta.copy()
         above[entry] += step
         below[entry] -= step
-        difference = value_and_grad(above, x, y{seed})[0] - value_and_grad(below, x, y{seed})[0]
+        difference = value_and_grad(above, {x}, y{seed})[0] - value_and_grad(below, {x}, y{seed})[0]
         difference /= above[entry] - below[entry]
         scale = max(1.0, abs(difference), abs(gradient[entry]))
         worst = max(worst, abs(difference - gradient[entry]) / scale)
@@ -52,18 +52,22 @@ TOLERANCES = {"float64": 1e-6, "float32": 5e-2}
 def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleName = "loops") -> str:
     """The source of a module with ``forward(theta, x)``, ``value_and_grad(theta, x, y)`` and a self-test.
 
+    Several inputs stand in the place of x.
+
     The default schedule calls no BLAS, which Numba would take from SciPy. Raises :class:`SpecError` for a network with
     special functions, which come from there too.
     """
-    x, y = network.input_variables[0], network.target
-    inputs = _drawn(x, f"normal(size={_shape(x)})")
+    given = {f"x{number}": variable for number, variable in enumerate(network.input_variables, 1)}
+    given = {"x": network.input_variables[0]} if len(given) == 1 else given
+    inputs = "\n".join(f"    {name} = {_drawn(v, f'normal(size={_shape(v)})')}" for name, v in given.items())
+    y, x = network.target, ", ".join(given)
     target = _drawn(y, f"uniform(0.0, 1.0, {_shape(y)})")
     seed = ", 0, 0" if network.draws else ""
     if network.steps != "all":
         raise SpecError(
             f"steps: found {network.steps!r}, expected a loss of all steps, or another target of the compiler"
         )
-    features = network.features  # refuses networks that are not one array's
+    features = network.features
     parameters = {p.name: (p.where.start, p.where.stop, p.shape) for p in network.layout.values()}
     real = dtype_name(dtype)
     parts = [_part(network, network.forward_graph, real, chosen, "forward_")]
@@ -72,8 +76,9 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
         [
             '"""A network compiled from its equations; it needs numpy and numba and nothing else.',
             "",
-            "forward(theta, x) -> output; value_and_grad(theta, x, y) -> (loss, gradient). Both are jitted functions",
-            "that jitted code can call. theta is laid out as PARAMETER_LAYOUT says: name -> (start, stop, shape).",
+            f"forward(theta, {x}) -> output; value_and_grad(theta, {x}, y) -> (loss, gradient).",
+            "Both are jitted functions that jitted code can call. theta is laid out as PARAMETER_LAYOUT says:",
+            "name -> (start, stop, shape).",
             "",
             *(header for header, _ in parts),
             '"""',
@@ -88,7 +93,14 @@ def standalone(network: Network, dtype: DTypeLike = "float64", chosen: ScheduleN
             "forward = forward_kernel",
             "value_and_grad = gradient_kernel",
         ]
-    ) + SELF_TEST.format(target=target, inputs=inputs, seed=seed, tolerance=TOLERANCES[real])
+    ) + SELF_TEST.format(
+        target=target,
+        inputs=inputs,
+        x=x,
+        seed=seed,
+        tolerance=TOLERANCES[real],
+        lengths=", T=6" * network.takes_sequences,
+    )
 
 
 def _drawn(variable: Variable, real: str) -> str:

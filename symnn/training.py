@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
+from itertools import groupby
 from math import inf, isfinite, prod
 from time import perf_counter
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +23,7 @@ from codegen.errors import of_type
 from codegen.runtime.fingerprint import fingerprint
 from symnn.arrays import as_array
 from symnn.callbacks import asks_to_stop, hand_over
-from symnn.checkpoint import Checkpoint, as_rows, check_integers, save, target_scaling
+from symnn.checkpoint import Checkpoint, save, target_scaling
 from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
 from symnn.descent import Descent, Passed, checked_parameters
@@ -33,10 +34,12 @@ from symnn.lbfgs import Standing, lbfgs
 from symnn.linesearch import Iterate
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
-from symnn.parametrised import Model, Parametrised, apart, columns
+from symnn.parametrised import Model, Parametrised, apart, columns, varies
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
+from symnn.rows import as_parts, as_rows, check_integers, require_lengths
 from symnn.schedules import SCHEDULES
+from symnn.sequences import by_length, firsts, rows_of, steps_of
 from symnn.shown import Shown
 from symnn.spec import LBFGS, TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
@@ -105,9 +108,11 @@ class TrainingResult(Shown):
         """Whether any epoch was better than the parameters that training started from."""
         return self.best_epoch > 0
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Any) -> Any:
         """The outputs (S, outputs) for raw inputs (S, inputs), several by name, or a frame or file, read and scaled as
         :meth:`~symnn.checkpoint.Checkpoint.predict` does, which a saved network gives to the bit.
+
+        Sequences are lists of arrays, and so are outputs for each of their steps.
 
         Raises :class:`DataError` for an array of another shape, one that does not hold real numbers, and columns that
         cannot be read.
@@ -243,12 +248,13 @@ def train(
     settings = _settings(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data, settings.class_weights)
-    trained = model if rows.w is None else model.weighted
+    trained = model if rows[0].w is None else model.weighted
     keeping = keeping_for(state)
     with keeping:
         record = _started(model, data, settings, initial, keeping)
         if keeping.path is not None and settings.optimiser != LBFGS:
-            record.resume(settings, (*rows.arrays, *validation.arrays, *test.arrays), resume)
+            arrays = [array for part in (*rows, *validation, *test) for array in part.arrays]
+            record.resume(settings, arrays, _count(rows), resume)
         try:
             with _one_blas_thread(trained):
                 run = _descend if settings.optimiser == LBFGS else _run
@@ -314,34 +320,45 @@ def _settings(network: Parametrised, given: Any) -> TrainingSpec:
 
 def _from_arrays(network: Parametrised, x: Any, y: Any, weights: Any) -> Dataset:
     """Labels or numbers, as the loss wants them; whole numbers are the classes that the outputs count through."""
-    if not is_frame(x):
-        x = as_rows(network, as_array("x", x))
+    lengths, names = None, {variable.name for variable in network.input_variables}
+    if network.takes_sequences and isinstance(x, Mapping) and {*x} == names:
+        x, lengths = as_parts(network, x)
+    elif not is_frame(x):
+        x, lengths = as_rows(network, x)
     reals = [variable.name for variable in network.input_variables if variable.kind == "real"]
-    standardise = network.standardises_inputs and (reals if len(network.input_variables) > 1 else True)
+    standardise = (network.standardises_inputs or _is_padded(network, y)) and (reals if len(names) > 1 else True)
+    given = partial(Dataset.from_arrays, x, weights=weights, lengths=lengths, standardise=standardise)
     if not isinstance(network, Network) or not network.plain_targets:
-        return Dataset.from_arrays(x, _targets(network, y), task="regression", weights=weights, standardise=standardise)
+        return given(_targets(network, y, lengths), task="regression")
     values = as_array("y", y)
     single = values.ndim == 1 or values.shape[-1:] == (1,)
     numbers = values.dtype.kind in "biuf"
     whole = bool(not numbers or (values == np.rint(values)).all())
     labels = network.loss_row.target == "labels" or (network.reading == "logits" and single and whole)
     if not labels:
-        return Dataset.from_arrays(x, y, task="regression", weights=weights, standardise=standardise)
+        return given(y, task="regression")
     count = max(2, network.outputs)  # a single output tells two classes apart
     counted = numbers and single and whole and values.size > 0 and values.min() >= 0 and values.max() < count
     classes = [str(number) for number in range(count)] if counted else None
-    return Dataset.from_arrays(x, y, task="classification", classes=classes, weights=weights, standardise=standardise)
+    return given(y, task="classification", classes=classes)
 
 
-def _targets(network: Parametrised, y: Any) -> Mapping[str, Any] | None:
+def _is_padded(network: Parametrised, y: Any) -> bool:
+    """Whether sequences are made one length here, and which of their steps count is known from their own lengths."""
+    counted = isinstance(network, Network) and network.steps != "all"
+    return counted and network.takes_sequences and not isinstance(y, Mapping)
+
+
+def _targets(network: Parametrised, y: Any, lengths: np.ndarray | None) -> Mapping[str, Any] | None:
     """What the loss takes, by name and in its order."""
-    names = [variable.name for variable in network.target_variables]
+    taken = network.target_variables[:1] if _is_padded(network, y) else network.target_variables
+    names = [variable.name for variable in taken]
     if y is None and not names:
         return None
     given = y if isinstance(y, Mapping) else {"y" if len(names) != 1 else names[0]: y}
     if set(given) != set(names):
         raise DataError(f"y: found {listed([*map(str, given)])}, expected by name what the loss takes: {listed(names)}")
-    return {name: given[name] for name in names}
+    return {v.name: steps_of(v.name, given[v.name], lengths) if varies(v) else given[v.name] for v in taken}
 
 
 def _started(model: Model, data: Dataset, settings: TrainingSpec, initial: Any, keeping: Keeping) -> _Record:
@@ -430,6 +447,7 @@ def targets_for(network: Parametrised, dataset: Dataset) -> Dataset:
     dataset = network.arranged(dataset)
     if dataset.features != network.features:
         raise DataError(f"{dataset.name}: {dataset.misfit(network.features)}")
+    require_lengths(network, dataset.name, dataset.train.lengths)
     whole = network.whole
     targets, encode = _encoding(network, dataset)
 
@@ -441,7 +459,9 @@ def targets_for(network: Parametrised, dataset: Dataset) -> Dataset:
         if whole.any():  # a data set standardises all columns
             x = np.where(whole, np.rint(x * dataset.scale + dataset.mean), x)
             check_integers(network, x)
-        return Split(x, _in_range(network, encode(checked.y), name), checked.weights)
+        y = _in_range(network, encode(checked.y), name)
+        _require_once(network, y, checked.lengths, name)
+        return Split(x, y, checked.weights, checked.lengths)
 
     return replace(
         dataset,
@@ -463,12 +483,39 @@ def _encoding(network: Parametrised, dataset: Dataset) -> tuple[int, Encode]:
     if isinstance(network, Network) and network.plain_targets:
         return _plain_encoding(network, dataset)
     if dataset.train.y.ndim == 1:  # whole numbers may be what the only target is
+        if dataset.classes is not None and len(dataset.classes) > network.outputs:
+            found = f"{dataset.name}: found {len(dataset.classes)} classes"
+            raise DataError(f"{found}, expected at most {network.outputs}, the outputs of the network")
         return max(2, dataset.targets), lambda y: y[:, None].astype(np.float64)
-    count, found = sum(map(columns, network.target_variables)), dataset.train.y.shape[1]
+    found = dataset.train.y.shape[1]
+    count = sum(map(columns, _targets_in(network, found)))
     if found != count:
         taken = ", ".join(f"{variable.name} of {columns(variable)}" for variable in network.target_variables)
         raise DataError(f"{dataset.name}: found {found} columns of targets, expected {count}: {taken or 'none'}")
     return count, lambda y: y
+
+
+def _targets_in(network: Parametrised, count: int) -> tuple[Variable, ...]:
+    """What so many columns of targets are: not which steps count, where the lengths of sequences say so."""
+    targets = network.target_variables
+    counted = isinstance(network, Network) and network.steps != "all" and network.takes_sequences
+    return targets[:1] if counted and count == columns(targets[0]) else targets
+
+
+def _require_once(network: Parametrised, y: np.ndarray, lengths: np.ndarray | None, name: str) -> None:
+    """Raise :class:`DataError` where a target of each sequence is another one in another step."""
+    if lengths is None:
+        return
+    rows = y.reshape(len(y), -1)
+    targets = _targets_in(network, rows.shape[1])
+    once = np.repeat(np.array([not varies(v) for v in targets], np.bool_), _widths(targets))
+    expected = np.repeat(rows[firsts(lengths)], lengths, axis=0)
+    if (bad := np.argwhere((rows != expected)[:, once])).size:
+        row = int(bad[0][0])
+        raise DataError(
+            f"{name}: y, row {row} (from 0): found {rows[row]} after {expected[row]} in the same sequence, expected "
+            "one target for each sequence, as the network has one output for it"
+        )
 
 
 def _plain_encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
@@ -509,7 +556,8 @@ def _in_range(network: Parametrised, y: np.ndarray, name: str) -> np.ndarray:
     """Targets of losses that fall without end when a target lies outside their range."""
     if y.ndim == 1:  # labels: they have been checked
         return y
-    low, high = _limits(network)
+    targets = _targets_in(network, y.shape[1])
+    low, high = _limits(network, targets)
     bad = np.argwhere(~((y >= low) & (y <= high)))
     if len(bad):
         row, column = (int(i) for i in bad[0])
@@ -517,7 +565,6 @@ def _in_range(network: Parametrised, y: np.ndarray, name: str) -> np.ndarray:
             f"{name}: y, row {row} (from 0), column {column}: found {y[row, column]}, expected a number from "
             f"{low[column]:g} to {high[column]:g} for the loss {network.loss_row.name}"
         )
-    targets = network.target_variables
     whole = np.repeat(np.array([v.kind == "integer" for v in targets], np.bool_), _widths(targets))
     if not (y[:, whole] == np.rint(y[:, whole])).all():
         row, column = (int(i) for i in np.argwhere(whole & (y != np.rint(y)))[0])
@@ -530,15 +577,15 @@ def _widths(variables: Sequence[Variable]) -> np.ndarray:
     return np.array([columns(variable) for variable in variables], np.int64)
 
 
-def _limits(network: Parametrised) -> tuple[np.ndarray, np.ndarray]:
+def _limits(network: Parametrised, targets: Sequence[Variable]) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest number in each column of the targets."""
     found = [
         _RANGES["values" if number else network.reading]
         if variable.kind == "real"
         else (0.0 if variable.below else -inf, inf if variable.below is None else variable.below - 1)
-        for number, variable in enumerate(network.target_variables)
+        for number, variable in enumerate(targets)
     ]
-    low, high = np.repeat(np.array(found).reshape(-1, 2).T, _widths(network.target_variables), axis=1)
+    low, high = np.repeat(np.array(found).reshape(-1, 2).T, _widths(targets), axis=1)
     return low, high
 
 
@@ -568,11 +615,15 @@ _HITS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs and targets, row by row, and how much each row counts where they do not count alike."""
+    """Inputs and targets, row by row, and how much each row counts where they do not count alike.
+
+    steps: how many each has, where each call decides it.
+    """
 
     x: tuple[np.ndarray, ...]
     y: tuple[np.ndarray, ...]
     w: np.ndarray | None = None
+    steps: int = 1
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -585,10 +636,18 @@ class Rows:
     def part(self, which: slice) -> Rows:
         """Some of the rows."""
         w = None if self.w is None else self.w[which]
-        return Rows(tuple(array[which] for array in self.x), tuple(array[which] for array in self.y), w)
+        return Rows(tuple(array[which] for array in self.x), tuple(array[which] for array in self.y), w, self.steps)
 
 
-def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float | None]:
+Parts: TypeAlias = Sequence[Rows]
+"""Rows in parts of one length each, a single one where no call decides a length."""
+
+
+def _count(parts: Parts) -> int:
+    return sum(map(len, parts))
+
+
+def _evaluate(model: Model, theta: np.ndarray, rows: Parts) -> tuple[float, float | None]:
     count_hits = _HITS[model.network.reading]
     loss, hits, count = 0.0, 0.0, 0.0
     for part in _chunks(model, rows):
@@ -605,33 +664,41 @@ def _evaluate(model: Model, theta: np.ndarray, rows: Rows) -> tuple[float, float
     return loss / count, hits / count if count_hits is not None else None
 
 
-def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Rows, test: Rows) -> Fit | None:
+def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Parts, test: Parts) -> Fit | None:
     """How well the test rows of a regression are predicted; None for other data, and without test rows."""
     network = model.network
-    if network.reading != "values" or not network.plain_targets or data.classes is not None or not len(test):
+    if network.reading != "values" or not network.plain_targets or data.classes is not None or not _count(test):
         return None
-    y = test.y[0].astype(np.float64)
-    weights, by_train = test.w, train.w
+    (y, weights), (known, by_train) = (_targets_and_weights(parts) for parts in (test, train))
     output = np.concatenate([model.loss_and_output(theta, *rows.arrays)[1] for rows in _chunks(model, test)])
     with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says
-        mean = mean_of_rows(train.y[0].astype(np.float64), by_train)
+        mean = mean_of_rows(known, by_train)
         found = NumberEvaluation.of(data.target_names, y, output, mean, weights)
         scaling = target_scaling(model.network, data)
         unit = 1.0 if scaling is None else scaling.scale
         return Fit(found.r2, unit * found.rmse, unit * found.baseline)
 
 
-def _chunks(model: Model, rows: Rows) -> Iterator[Rows]:
+def _targets_and_weights(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
+    """Those of all parts, one behind the other."""
+    weights = [rows.w for rows in parts if rows.w is not None]
+    y = np.concatenate([rows.y[0] for rows in parts]).astype(np.float64)
+    return y, np.concatenate(weights) if weights else None
+
+
+def _chunks(model: Model, parts: Parts) -> Iterator[Rows]:
     """The rows, so many at a time that what their layers hold fits in a chunk's memory; all where no parts can be."""
-    size = max(1, CHUNK_NUMBERS // model.network.width) if model.network.is_mean else len(rows)
-    for start in range(0, len(rows), size):
-        yield rows.part(slice(start, start + size))
+    for rows in parts:
+        whole = len(rows)
+        size = max(1, CHUNK_NUMBERS // (model.network.width * rows.steps)) if model.network.is_mean else whole
+        for start in range(0, whole, size):
+            yield rows.part(slice(start, start + size))
 
 
-def _fitted(model: Model, data: Dataset, class_weights: ClassWeights) -> tuple[Rows, Rows, Rows]:
+def _fitted(model: Model, data: Dataset, class_weights: ClassWeights) -> tuple[Parts, Parts, Parts]:
     """The three parts of the data with targets that fit the loss, cast once and for all."""
     fitted = targets_for(model.network, data)
-    by_class = _by_class(data, class_weights)
+    by_class = _by_class(model.network, data, class_weights)
     parts = {"train": fitted.train, "validation": fitted.validation, "test": fitted.test}
     splits = {name: _weighted(part, getattr(data, name).y, by_class) for name, part in parts.items()}
     if any(split.weights is not None for split in splits.values()):
@@ -648,14 +715,18 @@ def _alike(split: Split) -> Split:
 ClassWeights = Literal["balanced"] | Mapping[str, float] | None
 
 
-def _by_class(data: Dataset, given: ClassWeights) -> np.ndarray | None:
+def _by_class(network: Parametrised, data: Dataset, given: ClassWeights) -> np.ndarray | None:
     """How much the rows of each class count, by its number."""
     if given is None:
         return None
+    if not network.plain_targets:
+        raise DataError(f"{data.name}: found class_weights, expected none for targets of each step")
     if data.classes is None:
         raise DataError(f"{data.name}: found targets that are numbers, expected classes for class_weights")
     if given == "balanced":
-        counts = np.bincount(data.train.y.astype(np.int64), data.train.weights, len(data.classes))
+        at = slice(None) if data.train.lengths is None else firsts(data.train.lengths)
+        weights = None if data.train.weights is None else data.train.weights[at]
+        counts = np.bincount(data.train.y.astype(np.int64)[at], weights, len(data.classes))
         present = counts > 0
         found: np.ndarray = np.divide(counts.sum() / present.sum(), counts, where=present, out=np.ones(len(counts)))
         return found
@@ -674,17 +745,54 @@ def _weighted(part: Split, labels: np.ndarray, by_class: np.ndarray | None) -> S
     return replace(part, weights=weights if part.weights is None else weights * part.weights)
 
 
-def _cast(model: Model, rows: Split, name: str) -> Rows:
-    """The rows as the model's functions take them."""
+def _cast(model: Model, split: Split, name: str) -> Parts:
+    """The rows as the model's functions take them, in parts of one length each."""
+    network = model.network
+    if split.lengths is None:
+        return (_cast_part(model, split, None, name),)
+    width = prod(split.y.shape[1:])
+    if len(_targets_in(network, width)) < len(network.target_variables):
+        return (_cast_part(model, _padded(network, split), int(split.lengths.max()), name),)
+    return tuple(
+        _cast_part(model, _only(split, rows_of(which, split.lengths)), length, name)
+        for length, which in by_length(split.lengths)
+    )
+
+
+def _only(split: Split, rows: np.ndarray) -> Split:
+    return Split(split.x[rows], split.y[rows], None if split.weights is None else split.weights[rows])
+
+
+def _padded(network: Parametrised, split: Split) -> Split:
+    """Sequences with zeros behind them to the longest, and which of their steps count beside the targets."""
+    assert split.lengths is not None
+    lengths, longest = split.lengths, int(split.lengths.max())
+    counts = np.arange(longest) < lengths[:, None]
+
+    def longer(values: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(lengths) * longest, *values.shape[1:]))
+        found[counts.ravel()] = values
+        return found
+
+    which = network.target_variables[1]
+    said = counts.ravel() if varies(which) else np.repeat(lengths, longest)
+    y = np.column_stack([longer(split.y.reshape(len(split.y), -1)), said])
+    weights = None if split.weights is None else np.repeat(split.weights[firsts(lengths)], longest)
+    return Split(longer(split.x), y, weights)
+
+
+def _cast_part(model: Model, rows: Split, steps: int | None, name: str) -> Rows:
+    """The same of samples of so many rows each."""
     network, dtype = model.network, model.dtype
     x, y = rows.x, rows.y
     if not len(x):  # a part without rows has no columns either
         x, y = x.reshape(0, network.features), y.reshape(0, _widths(network.target_variables).sum())
+        steps = 1 if network.takes_sequences else None
     with np.errstate(over="ignore"):  # reported below
-        inputs = network.inputs_of(x, dtype)
-        targets = apart(y.reshape(len(y), prod(y.shape[1:])), network.target_variables, dtype)
-        weights = None if rows.weights is None else rows.weights.astype(dtype)
-    found = Rows(inputs, targets, weights)
+        inputs = network.inputs_of(x, dtype, steps)
+        targets = apart(y.reshape(len(y), prod(y.shape[1:])), network.target_variables, dtype, steps)
+        weights = None if rows.weights is None else rows.weights[::steps].astype(dtype)
+    found = Rows(inputs, targets, weights, steps or 1)
     for variable, array in zip(network.data, found.arrays):
         if not np.isfinite(array).all():
             given = rows.weights if array is weights else x if any(array is one for one in inputs) else y
@@ -714,7 +822,7 @@ class _Record:
     written: int = 0
     """The steps that had been made when the state of the run was last written."""
 
-    def resume(self, settings: TrainingSpec, arrays: tuple[np.ndarray, ...], wanted: bool) -> None:
+    def resume(self, settings: TrainingSpec, arrays: Sequence[np.ndarray], count: int, wanted: bool) -> None:
         """Go on where the state that is kept says, if there is one and it is wanted."""
         at = self.position
         stood: list[str | np.ndarray]
@@ -726,7 +834,7 @@ class _Record:
             "data": digest(*arrays),
         }
         course = Course.read(
-            self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, len(arrays[0]), self.last
+            self.keeping, wanted, self.begun_with, settings.optimiser, self.best.theta, count, self.last
         )
         if course is not None:
             self.best, self.history, self.position = course.best, list(course.history), course.position
@@ -785,15 +893,15 @@ class _Record:
 
 def _run(
     model: Model,
-    rows: Rows,
-    validation: Rows,
+    rows: Parts,
+    validation: Parts,
     settings: TrainingSpec,
     record: _Record,
     shown: bool | None,
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
-    count = len(rows)
+    count = _count(rows)
     optimiser = OPTIMISERS[settings.optimiser]
     if settings.gradient_clip is not None:
         optimiser = optimiser.clipped
@@ -805,7 +913,7 @@ def _run(
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)
-    held = len(validation) > 0
+    held = _count(validation) > 0
     scored = validation if held else rows
     schedule = settings.schedule
     rate, rates = SCHEDULES[schedule.name].start(
@@ -831,7 +939,7 @@ def _run(
             )
             descent.numbers["learning_rate"] = rate
             order = generator.permutation(count)
-            for passed in descent.pieces(rows.x, rows.y, order, settings.batch_size, passed, weights=rows.w):  # noqa: B020
+            for passed in _pieces(descent, rows, order, settings.batch_size, passed):  # noqa: B020
                 progress.reach((number - 1) * count + passed.rows)
                 if isfinite(passed.total):
                     record.pause(partial(stood, passed=passed, begun=perf_counter() - started))
@@ -856,19 +964,56 @@ def _run(
     return "finished"
 
 
+def _pieces(descent: Descent, parts: Parts, order: np.ndarray, size: int, begun: Passed) -> Iterator[Passed]:
+    """An epoch over the rows in this order, in batches of one length each: how far it is after each piece."""
+    done = 0
+    for part, rows in _batches(parts, order, size):
+        if done + len(rows) > begun.rows:
+            at = Passed(max(0, begun.rows - done), begun.total)
+            for found in descent.pieces(part.x, part.y, rows, size, at, weights=part.w):
+                begun = Passed(done + found.rows, found.total)
+                yield begun
+            if not isfinite(begun.total):
+                return
+        done += len(rows)
+
+
+def _batches(parts: Parts, order: np.ndarray, size: int) -> Iterator[tuple[Rows, np.ndarray]]:
+    """The rows of each part in the order drawn, cut into batches that come when they are full, what is left at the end.
+
+    Batches of one part that follow each other are given together.
+    """
+    if len(parts) == 1:
+        yield parts[0], order
+        return
+    ends = np.cumsum([len(part) for part in parts])
+    of_part = np.searchsorted(ends, order, side="right")
+    batches = []
+    for number, part in enumerate(parts):
+        places = np.flatnonzero(of_part == number)
+        rows = order[places] - (ends[number] - len(part))
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            full = places[start + size - 1] if len(batch) == size else len(order)
+            batches.append((full, number, batch))
+    batches.sort(key=lambda batch: batch[:2])
+    for number, same in groupby(batches, key=lambda batch: batch[1]):
+        yield parts[number], np.concatenate([batch for _, _, batch in same])
+
+
 def _descend(
     model: Model,
-    rows: Rows,
-    validation: Rows,
+    rows: Parts,
+    validation: Parts,
     settings: TrainingSpec,
     record: _Record,
     shown: bool | None,
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """The same by steps of L-BFGS, each on all rows."""
-    count, held = len(rows), len(validation) > 0
+    count, held = _count(rows), _count(validation) > 0
     scored = validation if held else rows
-    objective = model.objective(*rows.arrays)
+    objective = _objective(model, rows)
     before = record.position
     if before is not None and before.standing is not None:
         untrained, done, start = before.untrained, before.number, before.standing
@@ -909,6 +1054,22 @@ def _descend(
     return "finished"
 
 
+def _objective(model: Model, parts: Parts) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    """Loss and gradient on all rows, those of the parts by what these count."""
+    objectives = [model.objective(*part.arrays) for part in parts]
+    if len(parts) == 1:
+        return objectives[0]
+    counts = np.array([model.network.counts(part.y, part.w).sum(dtype=np.float64) for part in parts])
+    shares = counts / counts.sum()
+
+    def evaluate(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        found = [objective(theta) for objective in objectives]
+        loss = sum(share * loss for share, (loss, _) in zip(shares.tolist(), found))
+        return loss, np.sum([share * gradient for share, (_, gradient) in zip(shares, found)], axis=0)
+
+    return evaluate
+
+
 _Scores = tuple[float | None, float | None]
 """A loss, and an accuracy where there is a notion of it."""
 _NOTHING: _Scores = (None, None)
@@ -921,8 +1082,8 @@ def _epoch(number: int, loss: float, found: _Scores, held: bool, seconds: float)
     return Epoch(number, loss, *validated, seconds, *fitted)
 
 
-def _evaluated(model: Model, theta: np.ndarray, rows: Rows) -> _Scores:
-    return _evaluate(model, theta, rows) if len(rows) else _NOTHING
+def _evaluated(model: Model, theta: np.ndarray, rows: Parts) -> _Scores:
+    return _evaluate(model, theta, rows) if _count(rows) else _NOTHING
 
 
 def _checked_model(network: Parametrised, model: Model | None) -> Model:

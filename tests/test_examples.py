@@ -148,11 +148,13 @@ def test_a_neural_differential_equation_goes_on_beyond_what_it_was_trained_on() 
 
 
 @pytest.mark.slow
-def test_the_next_sample_of_an_electroencephalogram() -> None:
+def test_what_a_nerve_cell_does_next() -> None:
     pytest.importorskip("matplotlib")
-    text = run("eeg.py")
-    before, network = (float(re.findall(rf"{name}: (\S+)", text)[0]) for name in ("sample before", "recurrent unit"))
-    assert network < 0.9 * before
+    text = run("neuron.py")
+    names = ("the sample before", "least squares", "gated recurrent unit", "dense layers")
+    before, linear, recurrent, dense = (float(re.findall(rf"(\S+)  {name}", text)[0]) for name in names)
+    assert linear < before
+    assert max(recurrent, dense) < 0.6 * linear
 
 
 def test_the_demonstration() -> None:

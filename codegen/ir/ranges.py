@@ -127,7 +127,13 @@ class Known:
         return Known(forms, frozenset(pair for part in parts for pair in _excluded(part)), _bounds(forms))
 
     def says(self, form: Affine, natural: Callable[[Expr], bool] = is_natural) -> bool:
-        """Whether a sum is known to be at least 0."""
+        """Whether a sum is known to be at least 0.
+
+        >>> i, j = Idx("i", 9), Idx("j", 9)
+        >>> Known.of(2 * i + 2 * j >= 2).says(affine(2 * i + 2 * j - 2))
+        True
+        """
+        form = _tight(form)  # as what is known is
         if _least_is_natural(form, self, natural):
             return True
         others = [_difference(form, other) for other in self.forms]

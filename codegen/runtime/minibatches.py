@@ -9,11 +9,13 @@ from functools import lru_cache
 import numpy as np
 
 from codegen.dtypes import Dtype
+from codegen.emit.layout import Slot
 from codegen.emit.vector.interface import NATIVE, Batches
 from codegen.runtime.cache import Entry, entry, key
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import MachineCode, compile_module, load_object
+from codegen.walk import lengths_in
 
 SYMBOL = f"{NATIVE}_minibatches"
 Loop = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_double)
@@ -23,9 +25,10 @@ Loop = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctype
 class Minibatches:
     """For each batch of rows: value, gradient ← evaluate(θ, *rows), then θ, state ← update(θ, gradient, state).
 
-    ``evaluate(theta, *rows, *scalars) -> (value, gradient)`` takes arrays with as many rows as there are samples, its
-    only symbolic extent, and then numbers, of which the one called ``counted``, an integer, is that of the rows that
-    there were before the batch. ``update(theta, gradient, *state, step, *numbers) -> (theta, *state)`` takes
+    ``evaluate(theta, *rows, *scalars) -> (value, gradient)`` takes arrays with as many rows as there are samples, the
+    first of its symbolic extents, and then numbers, of which the one called ``counted``, an integer, is that of the
+    rows that there were before the batch; other extents are those of the arrays that memory is allocated for.
+    ``update(theta, gradient, *state, step, *numbers) -> (theta, *state)`` takes
     vectors of any length and the number of the step, from 1. Both are of one dtype. ``vectors``, which are theta and
     the state, are changed in place; so are ``counters``, int64: the steps made so far and the rows they were made on.
 
@@ -72,6 +75,7 @@ class Minibatches:
         self._code = _loop(evaluate.report.dtype, gathered, len(others), count, len(vectors), numbers, cache)
         self._run = Loop(self._code.addresses[SYMBOL])
         self._sources = [int(Batches.FIRST_SOURCE) + 2 * n for n in range(gathered)]
+        self._lengths = _lengths(arguments)
         # Memory that compiled code finds by its address lives as long as this.
         gradient, new = np.empty_like(theta), [np.empty_like(vector) for vector in vectors]
         self._held = (*vectors, gradient, *new, counters)
@@ -100,7 +104,10 @@ class Minibatches:
         self._batch = tuple(np.empty((size, *array.shape[1:]), array.dtype) for array in data)
         evaluated = self._tables[0]
         evaluated[1 : len(data) + 1] = [array.ctypes.data for array in self._batch]
-        evaluated[len(data) + self._others + 2] = size
+        extents = len(data) + self._others + 2
+        evaluated[extents] = size
+        for number, (argument, axis) in enumerate(self._lengths, extents + 1):
+            evaluated[number] = data[argument].shape[axis]
         self._work[0] = self._workspace(Batches.EVALUATE_WORKSPACE, 0)
         self._record[Batches.SIZE] = size
         self._record[[field + 1 for field in self._sources]] = [array[0].nbytes for array in self._batch]
@@ -139,6 +146,14 @@ class Minibatches:
         memory = np.empty(self._functions[number].workspace(self._tables[number].ctypes.data), np.uint8)
         self._record[field] = memory.ctypes.data
         return memory
+
+
+def _lengths(arguments: Sequence[Slot]) -> list[tuple[int, int]]:
+    """Where each symbolic extent but that of the rows is found first: the number of an array, and its axis."""
+    axes = [(n, place) for place, argument in enumerate(arguments) for n in enumerate(argument.shape)]
+    symbols = dict.fromkeys(symbol for (_, extent), _ in axes for symbol in lengths_in(extent))
+    places = {extent: (place, axis) for (axis, extent), place in reversed(axes)}
+    return [places[symbol] for symbol in [*symbols][1:]]
 
 
 def _words(table: np.ndarray, dtype: np.dtype) -> np.ndarray:

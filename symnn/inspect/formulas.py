@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -163,15 +164,23 @@ def _values(graph: Graph, vocabulary: Vocabulary) -> list[str]:
 
 
 def _deltas(graph: Graph, vocabulary: Vocabulary) -> dict[str, Name]:
-    """δ of layer k: the one derivative from which that of the weights Wk is summed up."""
-    found: dict[str, Name] = {}
+    """δ of layer k: the one derivative from which that of the weights Wk is summed up.
+
+    A layer that is used several times has one for each use, with the primes of what is made there. Where several would
+    have the same, as those of queries, keys and values, all are written as the derivatives that they are.
+    """
+    found: dict[str, Delta] = {}
     for equation in graph.equations:
         m = re.fullmatch(r"dloss/dW([0-9]+)(#[0-9]+)?", equation.name)
         names = {base_name(reference): vocabulary.read(base_name(reference)) for reference in equation.references}
         sources = [name for name, read in names.items() if isinstance(read, Total) and read.of == Plain("loss")]
         if m and len(sources) == 1:
-            found.setdefault(sources[0], Delta(m[1]))
-    return found
+            read = names[sources[0]]
+            assert isinstance(read, Total)
+            made = read.wrt.name if isinstance(read.wrt, Plain) else ""
+            found.setdefault(sources[0], Delta(m[1] + made[len(made.rstrip("'")) :]))
+    counts = Counter(found.values())
+    return {name: delta for name, delta in found.items() if counts[delta] == 1}
 
 
 # --- operations ---------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def training_svg(result: Any) -> str:
 
 def dataset_html(data: Any) -> str:
     """Its parts, and its features."""
-    rows = [(name, f"{len(getattr(data, name).x):,}") for name in ("train", "validation", "test")]
+    rows = [(name, f"{getattr(data, name).samples:,}") for name in ("train", "validation", "test")]
     classes = "numbers" if data.classes is None else ", ".join(data.classes[:20])
     facts = [*rows, ("features", data.features), ("classes" if data.classes else "targets", classes)]
     scales = [

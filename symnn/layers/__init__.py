@@ -22,6 +22,8 @@ KINDS = (
     "dropout",
     "noise",
     "scale",
+    "take",
+    "again",
     "activation",
 )
 """In the order in which the entry of a spec is searched for its kind: an activation stands beside others."""

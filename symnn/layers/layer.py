@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Annotated, Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
@@ -54,6 +54,9 @@ class Layer(SpecModel, metaclass=_Kinds):
     def kind(cls) -> str:
         """The name of the kind: that of its module."""
         return cls.__module__.rpartition(".")[2]
+
+    name: Annotated[str | None, Field(min_length=1, max_length=60, repr=False)] = None
+    """By which others take its value, or use it again."""
 
     two_forms: ClassVar[bool] = False
     """Whether it is written otherwise for training than for predictions."""
@@ -109,6 +112,14 @@ class Layer(SpecModel, metaclass=_Kinds):
         """Whether what comes out can be any number whatever comes in; None: whether that can."""
         return None
 
+    def named(self, name: str) -> Self:
+        """The same layer with a name, by which others take its value, or use it again.
+
+        >>> Layer(dense=1).named("scores").to_plain()
+        {'dense': 1, 'name': 'scores'}
+        """
+        return self.model_copy(update={"name": name})
+
     def __call__(self, x: Node) -> Node:
         """What the layer makes of a value, in a network that is no chain: the same weights at every call."""
         return Node((x,), self)
@@ -125,7 +136,8 @@ class Layer(SpecModel, metaclass=_Kinds):
         """
         kind, content = self.kind(), {}
         inside = () if kind in type(self).model_fields else (kind,)
-        for name, field in type(self).model_fields.items():
+        fields = dict(sorted(type(self).model_fields.items(), key=lambda named: named[0] == "name"))
+        for name, field in fields.items():
             if (value := getattr(self, name)) != field.default:
                 content[name] = _plain(value, write, (*within, *inside, name))
         if not inside:

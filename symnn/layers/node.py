@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symnn.errors import FieldError, SpecError
-from symnn.shapes import Inputs, read_inputs
-from symnn.suggest import quote
+from symnn.shapes import Inputs, checked_name, read_one
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +47,12 @@ def inputs(**given: Any) -> tuple[Node, ...]:
     """
     found = []
     for name, shape in given.items():
-        if name in _TAKEN or not name.isidentifier():
-            raise SpecError(f"inputs: found the name {quote(name)}, expected another one")
         try:
-            found.append(Node(name=name, inputs=read_inputs(shape)))
+            checked_name(name)
+        except FieldError as error:
+            raise SpecError(f"inputs: {error}") from None
+        try:
+            found.append(Node(name=name, inputs=read_one(shape)))
         except FieldError as error:
             raise SpecError(f"inputs: {name}: {error}") from None
     return tuple(found)
-
-
-_TAKEN = ("y", "mask", "lengths", "w", "seed", "first", "output", "loss", "theta", "gradient")

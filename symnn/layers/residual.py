@@ -27,12 +27,7 @@ class Residual(Layer):
             found = shape_after(self.residual, given)
         except FieldError as error:
             raise error.within("residual") from None
-        if (names(found), extents(found)) != (names(given), extents(given)):
-            raise FieldError(
-                f"residual adds what its layers give, values of shape {described(found)}, to what they are given, "
-                f"values of shape {described(given)}; expected the same shape"
-            )
-        return found
+        return summed_shape(found, given)
 
     def write(self, place: Place, x: Value) -> Value:
         found, shape = place.chain(self.residual, x), shape_after(self.residual, place.given)
@@ -43,6 +38,19 @@ class Residual(Layer):
     @property
     def unbounded(self) -> bool | None:
         return unbounded_after(self.residual) or None
+
+
+def summed_shape(found: Shape, given: Shape) -> Shape:
+    """The shape of what layers give, added to what they are given.
+
+    Raises :class:`FieldError` where the shapes differ.
+    """
+    if (names(found), extents(found)) != (names(given), extents(given)):
+        raise FieldError(
+            f"residual adds what its layers give, values of shape {described(found)}, to what they are given, "
+            f"values of shape {described(given)}; expected the same shape"
+        )
+    return found
 
 
 @called(SpecError)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
 from codegen.ir.operations import equation_operations
+from symnn.layers.flow import Flow
 from symnn.layers.layer import Layer
 from symnn.layers.writing import Span, Writer
 from symnn.shapes import Shape
@@ -25,12 +27,27 @@ class Row(NamedTuple):
 HEAD = Row("layer", "values of a sample", "parameters", "", "operations")
 
 
-def summary(writer: Writer, given: Shape) -> str:
-    """A line for the inputs, one for each layer, those inside others below it, and one for all of them."""
-    spans = writer.spans
-    rows = [HEAD, Row("inputs", _axes(given), "", "", ""), *map(_row, spans), _total(spans)]
+def summary(writer: Writer, given: Mapping[str, Shape]) -> str:
+    """A line for each input and each layer, those inside others below it, and one for all of them.
+
+    Of layers that are no chain each use is a line, and what adds and joins their values is the last one.
+    """
+    flows = [span for span in writer.spans if isinstance(span.layer, Flow)]
+    spans = _once([replace(span, depth=span.depth - bool(flows)) for span in writer.spans if span not in flows])
+    inputs = [Row("inputs" if len(given) == 1 else name, _axes(shape), "", "", "") for name, shape in given.items()]
+    between = [Row("between layers", "", "", "", f"{_operations(span):,}") for span in flows if span.own]
+    rows = [HEAD, *inputs, *map(_row, spans), *between, _total([*spans, *flows])]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(_line(row, widths) for row in rows)
+
+
+def _once(spans: Sequence[Span]) -> list[Span]:
+    """The same with the parameters of a layer where it is used first."""
+    seen, found = set[int](), []
+    for span in spans:
+        found.append(replace(span, parameters=()) if id(span.layer) in seen else span)
+        seen.add(id(span.layer))
+    return found
 
 
 def _line(row: Row, widths: Sequence[int]) -> str:

@@ -191,7 +191,7 @@ class Writer:
     ) -> None:
         self._inputs = {variable.name: variable for variable in inputs}
         self._parameters = {variable.name: variable for variable in parameters}
-        self.builder = Builder()
+        self.builder = Builder(self._inputs)
         self.training = training
         self.number = 0
         self.spans: list[Span] = []
@@ -230,9 +230,23 @@ class Writer:
         """What comes out of a layer, which has the same parameters whenever it is written."""
         begins, stands = self._written.setdefault(id(layer), self._at), self._at
         self._at = begins
-        found = self.chain([layer], x, given)
+        found = self.chain([layer], x if begins == stands else self._apart(x, self._placed[begins].number), given)
         self._at = max(stands, self._at)
         return found
+
+    def _apart(self, x: Value, number: int) -> Value:
+        """The value with other indices than those that a layer of this number makes, which may have made it."""
+        own, samples = self._letters.get(number, "h"), x.indices[:1]
+        return Value(
+            x.variable,
+            samples
+            + tuple(
+                Index(f"{index.name}'", extent(index))
+                if index.name == own or index.name.endswith(str(number))
+                else index
+                for index in x.indices[1:]
+            ),
+        )
 
     def input(self, name: str, shape: Shape) -> Value:
         """An input of the network."""
@@ -241,7 +255,7 @@ class Writer:
     def name(self, stem: str) -> str:
         """A name with the number of the layer, and with primes where another vertex has it."""
         name = f"{stem}{self.number}"
-        while name in self._taken:
+        while name in self._taken or name in self._inputs:
             name += "'"
         self._taken.add(name)
         return name

@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,16 +15,22 @@ from numpy.typing import NDArray
 from symnn.errors import DataError
 from symnn.files import NUMBER_BYTES, out_of_memory, require_columns, require_size
 from symnn.suggest import quote
-from symnn.tables.arrays import consumed
+from symnn.tables.arrays import consumed, steps_of
 from symnn.tables.table import Table, check_columns
 from symnn.tables.text import Layout
 
 
 def read_npz(source: str, data: bytes, targets: tuple[str, ...], layout: Layout) -> Table:
-    """The table of the arrays in the bytes of an archive; see :func:`~symnn.tables.arrays.from_arrays`."""
+    """The table of the arrays in the bytes of an archive; see :func:`~symnn.tables.arrays.from_arrays`.
+
+    With an array of lengths its rows are the steps of sequences; see :func:`~symnn.tables.arrays.steps_of`.
+    """
     arrays = dict(_arrays(source, data))
     del data  # the arrays have memory of their own
-    return consumed(source, arrays, targets)
+    if layout.sequences is None:
+        return consumed(source, arrays, targets, layout.texts)
+    lengths = steps_of(source, arrays, layout.sequences)
+    return replace(consumed(source, arrays, targets, layout.texts), lengths=lengths, sequences=layout.sequences)
 
 
 def _arrays(source: str, data: bytes) -> list[tuple[str, NDArray[Any]]]:

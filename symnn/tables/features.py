@@ -70,6 +70,8 @@ class Column:
 class Features:
     """The columns that a network reads. fills: missing cells become nan, for the mean of the training part to fill.
 
+    sequences: what says of which sequence a row is a step, where rows are steps of some.
+
     >>> from symnn.tables import from_frame
     >>> table = from_frame({"size": [1.5, 2.5], "colour": ["red", "blue"], "new": [True, False]})
     >>> features = Features.found(table, table.names)
@@ -82,6 +84,7 @@ class Features:
 
     columns: tuple[Column, ...]
     fills: bool = False
+    sequences: str | None = None
 
     @classmethod
     def found(
@@ -93,7 +96,8 @@ class Features:
         """
         find_columns(f"{table.source}: categorical", categorical, names)
         said = frozenset(categorical)
-        return cls(tuple(Column(name, _categories(table, name, name in said)) for name in names), fills)
+        columns = tuple(Column(name, _categories(table, name, name in said)) for name in names)
+        return cls(columns, fills, table.sequences)
 
     @property
     def inputs(self) -> tuple[str, ...]:

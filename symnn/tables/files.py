@@ -24,10 +24,12 @@ def read_table(path: str | os.PathLike[str], targets: tuple[str, ...] = (), layo
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise DataError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(_READERS)}")
+    layout = layout or Layout()
     try:
-        return read(str(path), read_regular(path, DataError), targets, layout or Layout())
+        table = read(str(path), read_regular(path, DataError), targets, layout)
     except MemoryError:
         raise out_of_memory(str(path), path.stat().st_size, DataError) from None
+    return table if layout.sequences is None or table.lengths is not None else table.in_sequences(layout.sequences)
 
 
 def _read_tsv(source: str, data: bytes, targets: tuple[str, ...], layout: Layout) -> Table:

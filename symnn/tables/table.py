@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
+from symnn.sequences import firsts, runs
 from symnn.suggest import quote, suggest
 
 MAX_TEXTS = 1_000
@@ -74,7 +75,8 @@ class Table:
 
     numbers: float64 (S, N), nan where a cell is a word or is missing. words: of the columns that have some. labels:
     those of the single target, or None where there are several or they are floats. rows: where each row stands in the
-    source, counted in ``unit``. groups: what a user may call a target, and the columns it means.
+    source, counted in ``unit``. groups: what a user may call a target, and the columns it means. lengths: how many rows
+    each sequence has, where rows are steps of some. sequences: the column, or array, that says so.
     """
 
     source: str
@@ -85,6 +87,8 @@ class Table:
     words: Mapping[str, Words] = field(default_factory=dict)
     labels: Labels | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lengths: Integers | None = None
+    sequences: str | None = None
 
     def where(self, row: int, column: str) -> str:
         """The place of a cell, as errors name it."""
@@ -98,6 +102,51 @@ class Table:
     def column(self, name: str) -> Floats:
         """The numbers of a column, a view (S,)."""
         return self.numbers[:, self.places[name]]
+
+    def in_sequences(self, name: str) -> Table:
+        """The same, its rows the steps of sequences: rows with the same entry in this column, one below the other.
+
+        >>> table = Table("walks", "line", [2, 3, 4], ("walk", "x"), np.array([[1.0, 0.5], [1.0, 0.7], [2.0, 0.1]]))
+        >>> table.in_sequences("walk").lengths
+        array([2, 1])
+        """
+        find_columns(self.source, (name,), self.names)
+        entries = self._codes(name)
+        if bad := first(np.isnan(entries)):
+            raise DataError(f"{self.where(bad[0], name)}: found an empty cell, expected the sequence of this row")
+        lengths = runs(entries)
+        begins = firsts(lengths)
+        _, once = np.unique(entries[begins], return_index=True)
+        if len(once) < len(begins):
+            again = next(place for place in range(len(begins)) if place not in once)
+            raise DataError(
+                f"{self.where(int(begins[again]), name)}: found a sequence again, expected its rows one below the other"
+            )
+        return replace(self, lengths=lengths, sequences=name)
+
+    def _codes(self, name: str) -> Floats:
+        """A column with a number for each text, another than all that are there."""
+        cells, words = self.column(name), self.words.get(name)
+        if words is None:
+            return cells
+        if not words.whole:
+            raise DataError(f"{self.source}: column {quote(name)}: found more than {MAX_TEXTS:,} texts, expected less")
+        cells = cells.copy()
+        cells[words.rows] = 1 + np.nanmax(cells, initial=0.0) + words.codes
+        return cells
+
+    def of_sequences(self, names: Sequence[str]) -> Table:
+        """The table of one row for each sequence, all of whose steps say the same in these columns."""
+        assert self.lengths is not None
+        begins = firsts(self.lengths)
+        for name in names:
+            cells = self._codes(name)
+            of_sequence = np.repeat(cells[begins], self.lengths)
+            if bad := first((cells != of_sequence) & ~(np.isnan(cells) & np.isnan(of_sequence))):
+                raise DataError(f"{self.where(bad[0], name)}: found another value than before, expected one a sequence")
+        starts = np.zeros(len(self.rows), np.bool_)
+        starts[begins] = True
+        return replace(self.only(starts), lengths=None, sequences=None)
 
     def only(self, mask: NDArray[np.bool_]) -> Table:
         """The table of the rows where ``mask`` is true."""

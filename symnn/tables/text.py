@@ -37,10 +37,16 @@ _Lines: TypeAlias = Sequence[int] | Integers
 
 @dataclass(frozen=True)
 class Layout:
-    """How a table is written. separator: a character or its name in SEPARATORS, or None: to be recognised."""
+    """How a table is written. separator: a character or its name in SEPARATORS, or None: to be recognised.
+
+    sequences: the column that says of which sequence each row is a step, or in an .npz the array of their lengths; None
+    where rows are samples. texts: arrays of an .npz that may hold text, as targets may.
+    """
 
     separator: str | None = None
     decimal: str = "."
+    sequences: str | None = None
+    texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         said = self.separator

@@ -1,10 +1,10 @@
 """Cases K to S, shifted subscripts and recurrences: ``python -m tests.benchmarks.shifts``.
 
 Value and gradient of convolutions, recurrent networks, a neural ODE, ADBench's LSTM (``--adbench FOLDER``), an
-integrator and differences of neighbours: one thread, both dtypes, beside jitted JAX (its convolutions and ``scan``) and
-eager PyTorch. In float64 everybody's gradient is held to ours at 1e-9 before its time counts; medians of interleaved
-calls, and seconds of processor time to derive and to compile. Two more tables: the same recurrence of 30 and of 3,000
-steps, and the same formula with integer and with symbolic extents.
+integrator and differences of neighbours: one thread, both dtypes, beside jitted JAX (its convolutions and ``scan``),
+eager PyTorch, and PyTensor by its Numba backend (its ``scan``). In float64 everybody's gradient is held to ours at 1e-9
+before its time counts; medians of interleaved calls, and seconds of processor time to derive and to compile. Two more
+tables: the same recurrence of 30 and of 3,000 steps, and the same formula with integer and with symbolic extents.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Row:
     """Its first output is the value."""
     jax: Loss | None = None
     torch: Loss | None = None
+    pytensor: Loss | None = None
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,39 @@ def in_torch(row: Row, values: Arrays, dtype: Dtype) -> Contender:
     return Contender(call, lambda found: flat([found[0].item(), *(g.detach() for g in found[1])]), 0.0, 0.0)
 
 
+def in_pytensor(row: Row, values: Arrays, dtype: Dtype) -> Contender:
+    """By its Numba backend, its arguments trusted and its results borrowed."""
+    if row.pytensor is None:
+        raise LeftOut("not written")
+    import pytensor
+    from pytensor import tensor
+
+    from tests.benchmarks.peers.ours import first_use
+
+    first_use()
+    given = {name: tensor.tensor(name, dtype=value.dtype, shape=value.shape) for name, value in values.items()}
+    with pytensor.config.change_flags(floatX=dtype):
+        lap = stopwatch()
+        loss = row.pytensor(given)
+        results = [loss, *tensor.grad(loss, [given[name] for name in row.parameters])]
+        seconds = lap()
+        function = pytensor.function(
+            [pytensor.In(variable, borrow=True) for variable in given.values()],
+            [pytensor.Out(result, borrow=True) for result in results],
+            mode="NUMBA",
+            on_unused_input="ignore",
+        )
+    function.trust_input = True
+    arguments = [*values.values()]
+    function(*arguments)  # compiled at the first call
+    return Contender(lambda: function(*arguments), flat, seconds, lap())
+
+
 CONTENDERS: Mapping[str, Callable[[Row, Arrays, Dtype], Contender]] = {
     "symnn": ours,
     "JAX": in_jax,
     "PyTorch": in_torch,
+    "PyTensor": in_pytensor,
 }
 
 
@@ -334,6 +364,25 @@ def lstm_in_torch(given: Mapping[str, Any]) -> Any:
     return (h**2).mean()
 
 
+def lstm_in_pytensor(given: Mapping[str, Any]) -> Any:
+    import pytensor
+    from pytensor import tensor
+
+    x, U = given["x"], given["U"]
+    units = U.type.shape[1]
+    z = tensor.swapaxes(x @ given["W"].T + given["b"], 0, 1)
+
+    def step(z: Any, h: Any, c: Any, U: Any) -> Any:
+        u = z + h @ U.T
+        i, f, g, o = (u[:, number * units : (number + 1) * units] for number in range(4))
+        c = tensor.sigmoid(f) * c + tensor.sigmoid(i) * tensor.tanh(g)
+        return tensor.sigmoid(o) * tensor.tanh(c), c
+
+    zero = tensor.zeros((x.type.shape[0], units), dtype=x.dtype)
+    h, _ = pytensor.scan(step, [z], [zero, zero], [U], return_updates=False)
+    return (h[-1] ** 2).mean()
+
+
 def lstm(name: str, asked: float, features: int, units: int, steps: int, sequences: int) -> Row:
     return Row(
         name,
@@ -344,6 +393,7 @@ def lstm(name: str, asked: float, features: int, units: int, steps: int, sequenc
         partial(lstm_graph, features, units, steps),
         lstm_in_jax,
         lstm_in_torch,
+        lstm_in_pytensor,
     )
 
 
@@ -413,6 +463,27 @@ def ode_in_jax(steps: int, given: Mapping[str, Any]) -> Any:
     return jnp.sum(y**2)
 
 
+def ode_in_pytensor(steps: int, given: Mapping[str, Any]) -> Any:
+    import pytensor
+    from pytensor import tensor
+
+    def step(y: Any, W: Any, b: Any, V: Any) -> Any:
+        def slope(y: Any) -> Any:
+            return tensor.tanh(y @ W.T + b) @ V.T
+
+        # Numbers in the dtype of y: a float of Python would widen single precision.
+        half, whole, sixth = (tensor.constant(value, dtype=y.dtype) for value in (STEP / 2, STEP, STEP / 6))
+        k1 = slope(y)
+        k2 = slope(y + half * k1)
+        k3 = slope(y + half * k2)
+        k4 = slope(y + whole * k3)
+        return y + sixth * (k1 + 2 * k2 + 2 * k3 + k4)
+
+    weights = [given[name] for name in ("W", "b", "V")]
+    y = pytensor.scan(step, None, [given["y0"]], weights, n_steps=steps, return_updates=False)
+    return (y[-1] ** 2).sum()
+
+
 def ode(asked: float, starts: int | None, steps: int = 1000) -> Row:
     return Row(
         "O",
@@ -422,6 +493,7 @@ def ode(asked: float, starts: int | None, steps: int = 1000) -> Row:
         ("W", "b", "V"),
         partial(ode_graph, steps, starts is not None),
         partial(ode_in_jax, steps),
+        pytensor=partial(ode_in_pytensor, steps),
     )
 
 
@@ -571,6 +643,7 @@ def embedding(vocabulary: int) -> Row:
         partial(embedding_graph, vocabulary),
         embedding_in_jax,
         embedding_in_jax,
+        embedding_in_jax,
     )
 
 
@@ -611,6 +684,19 @@ def integrator_in_jax(given: Mapping[str, Any]) -> Any:
         return y, y
 
     _, y = jax.lax.scan(step, f[0], f[1:])
+    return f[0] ** 2 + (y**2).sum()
+
+
+def integrator_in_pytensor(given: Mapping[str, Any]) -> Any:
+    import pytensor
+    from pytensor import tensor
+
+    a, f = given["a"], given["f"]
+
+    def step(f: Any, y: Any, a: Any) -> Any:
+        return y + tensor.constant(0.01, dtype=y.dtype) * (f - a * y)
+
+    y = pytensor.scan(step, [f[1:]], [f[0]], [a], return_updates=False)
     return f[0] ** 2 + (y**2).sum()
 
 
@@ -658,6 +744,12 @@ def slices_of(given: Mapping[str, Any]) -> Any:
     return (v * (W[:, n:] - W[:, :n]) ** 2).sum()
 
 
+def slices_in_pytensor(given: Mapping[str, Any]) -> Any:
+    W, v = given["W"], given["v"]
+    n = v.type.shape[0]
+    return (v * (W[:, n:] - W[:, :n]) ** 2).sum()
+
+
 ROWS = (
     convolutional("K", "digits 8×8, two convolutions, batch 64", 4, digits, 8, DIGITS),
     convolutional("L", "LeNet-5 on 28×28, batch 64", 3, lenet, 28, LENET),
@@ -675,6 +767,7 @@ ROWS = (
         ("a", "f"),
         partial(integrator_graph, 1000),
         integrator_in_jax,
+        pytensor=integrator_in_pytensor,
     ),
     Row(
         "S",
@@ -683,6 +776,7 @@ ROWS = (
         partial(differences_arrays, 2500),
         ("x",),
         partial(differences_graph, 2500),
+        differences_of,
         differences_of,
         differences_of,
     ),
@@ -695,6 +789,7 @@ ROWS = (
         partial(slices_graph, 500),
         slices_of,
         slices_of,
+        slices_in_pytensor,
     ),
 )
 
@@ -813,7 +908,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
             off = adbench_distance(chosen.adbench, mine.read(mine.call()))
             failed |= not off <= FROZEN
             say(f"P: {off:.1e} from the frozen gradient (asked: {FROZEN:.0e})")
-        say(f"\nMicroseconds a call; PyTensor is not asked. Load of the machine: {os.getloadavg()[0]:.1f}.\n")
+        say(f"\nMicroseconds a call. Load of the machine: {os.getloadavg()[0]:.1f}.\n")
         say(table(lines))
         say("\nThe same recurrence of few and of many steps, the same formula of integer and of symbolic length.\n")
         steps = {f"LSTM 16-32 of {n:,} steps": lstm("M", 1, 16, 32, n, 4) for n in (30, 3000)}

@@ -24,6 +24,7 @@ SMALL = {
         ("a",),
         lambda: shifts.integrator_graph(5),
         shifts.integrator_in_jax,
+        pytensor=shifts.integrator_in_pytensor,
     ),
     "differences": Row(
         "S",
@@ -33,6 +34,7 @@ SMALL = {
         ("x",),
         lambda: shifts.differences_graph(5),
         shifts.differences_of,
+        pytensor=shifts.differences_of,
     ),
 }
 
@@ -46,6 +48,20 @@ def test_graphs_are_what_jax_computes(case: str) -> None:
     with jax.enable_x64(True):
         expected = float(row.jax({name: jax.numpy.asarray(value) for name, value in values.items()}))
     assert evaluate(row.graph(), values)["loss"] == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_graphs_are_what_pytensor_computes(case: str) -> None:
+    pytest.importorskip("pytensor")
+    from pytensor import function, tensor
+
+    row = SMALL[case]
+    values = row.arrays()
+    given = {name: tensor.tensor(name, dtype=value.dtype, shape=value.shape) for name, value in values.items()}
+    assert row.pytensor is not None
+    loss = row.pytensor(given)
+    call = function([*given.values()], loss, mode="FAST_COMPILE", on_unused_input="ignore")
+    assert evaluate(row.graph(), values)["loss"] == pytest.approx(float(call(*values.values())), rel=1e-13)
 
 
 def test_adbench_is_read_and_computed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sympy import symbols, tanh
 
+import symnn
 from codegen import from_expressions, gradient
 from symnn.activations import ACTIVATIONS
 from symnn.inspect import formulas
@@ -215,3 +216,14 @@ REFUSED = [
 def test_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InspectError, match=message):
         formulas(DIGITS, **options)
+
+
+def test_a_name_stands_for_one_derivative_alone() -> None:
+    left, right = symnn.inputs(left=2, right=2)
+    shared = symnn.dense(3, "tanh")
+    twice = Network.of(symnn.dense(1)(shared(left) + shared(right)), "mean_squared_error")
+    attending = Network({"time": 3, "features": 2}, (symnn.attention(1), symnn.dense(1)), "mean_squared_error")
+    for network in (twice, attending):
+        names = [line.split(" = ")[0] for line in formulas(network).splitlines() if " = " in line]
+        assert len(set(names)) == len(names)
+    assert "δ1'[s,h] = ∂loss/∂u1'[s,h]" in formulas(twice)

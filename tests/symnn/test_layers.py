@@ -242,6 +242,9 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: convolved(x, p["W1"], (2, 1), [(2, 2), (0, 0)]) + p["b1"][:, None, None]),
     ("convolution, dilated", [1, 7, 6], [{"convolution": 2, "kernel": 2, "dilation": 3}],
      lambda p, x: convolved(x, p["W1"], dilation=3) + p["b1"][:, None, None]),
+    ("convolution, same, dilated with strides", [1, 7, 5],
+     [{"convolution": 2, "kernel": 3, "stride": 2, "dilation": 2, "padding": "same"}],
+     lambda p, x: convolved(x, p["W1"], (2, 2), [(2, 2), (2, 2)], dilation=2) + p["b1"][:, None, None]),
     ("convolution in groups", [4, 3, 3], [{"convolution": 6, "kernel": 2, "groups": 2}],
      lambda p, x: convolved(x, p["W1"], groups=2) + p["b1"][:, None, None]),
     ("convolution of each channel", [3, 4, 3], [{"convolution": 3, "kernel": 2, "groups": 3}],
@@ -296,6 +299,9 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: x + dense(p, 2, np.tanh(dense(p, 1, x)))),
     ("residual of residuals", 3, [{"residual": [{"dense": 3}, {"residual": [{"dense": 3}]}, "layer_norm"]}],
      lambda p, x: x + normal(dense(p, 1, x) + dense(p, 2, dense(p, 1, x)), -1, p["g3"], p["b3"])),
+    ("take, again", 3, [{"take": "x"}, {"dense": 3, "activation": "tanh", "name": "half"}, {"again": "half"},
+                        {"concatenate": [[{"take": "x"}], [{"take": "half"}], []]}],
+     lambda p, x: np.hstack([x, np.tanh(dense(p, 1, x)), np.tanh(dense(p, 1, np.tanh(dense(p, 1, x))))])),
     ("residual of what is flattened", [2, 3], ["flatten", {"residual": [{"dense": 6}]}, {"dense": 1}],
      lambda p, x: dense(p, 2, x.reshape(len(x), -1) + dense(p, 1, x.reshape(len(x), -1)))),
 ]  # fmt: skip
@@ -452,8 +458,110 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         lambda: symnn.checkpoint.Checkpoint(two_inputs(), np.zeros(75)).predict({"image": np.ones((2, 9)), "extra": 1}),
         "image: found shape (2, 9), expected (S, 1, 3, 3)",
     ),
-    (lambda: symnn.checkpoint.save("a", two_inputs(), np.ones(75)), "which specs do not have"),
-]
+    (lambda: Network({"W1": 2, "b": 2}, [symnn.concatenate([symnn.take("W1")], [symnn.take("b")]), symnn.dense(1)],
+                     "huber"), "inputs: found the name 'W1', which parameters have, expected another one"),
+]  # fmt: skip
+
+
+TWO: dict[str, Any] = {
+    "inputs": {"image": [1, 3, 3], "extra": [4]},
+    "layers": [
+        {"concatenate": [
+            [{"take": "image"}, "flatten", {"dense": 4}, {"dense": 3, "activation": "tanh", "name": "shared"}],
+            [{"take": "extra"}, {"again": "shared"}],
+            [{"take": "extra"}],
+        ]},
+        {"dense": 2},
+    ],
+    "loss": "mean_squared_error",
+}  # fmt: skip
+
+
+def test_a_spec_has_several_inputs_and_shared_weights_and_so_has_a_checkpoint(tmp_path: Path) -> None:
+    built, read = two_inputs(), Network.from_spec(TWO)
+    assert read.graph == built.graph
+    assert symnn.load_spec(read.spec.to_dict()) == read.spec  # type: ignore[union-attr]
+    assert read.summary().count("shared") == 2
+    assert "total" in read.summary()
+    assert f"{read.parameter_count}  " in read.summary()
+    generator = random(1)
+    x = {"image": generator.normal(size=(40, 1, 3, 3)), "extra": generator.normal(size=(40, 4))}
+    data = symnn.Dataset.from_arrays(x, generator.normal(size=(40, 2)))
+    theta = generator.normal(size=read.parameter_count)
+    for number, network in enumerate((built, read)):
+        path = tmp_path / f"{number}.safetensors"
+        symnn.checkpoint.save(path, network, theta, dataset=data)
+        loaded = symnn.load(path)
+        assert loaded.network.graph == built.graph
+        np.testing.assert_array_equal(loaded.evaluated(x), symnn.Checkpoint.of(network, theta, data).evaluated(x))
+    table = {f"{name}[{k}]": part[:, k] for name, part in x.items() for part in [part.reshape(40, -1)]
+             for k in range(part.shape[1])}  # fmt: skip
+    np.testing.assert_allclose(loaded.evaluated(loaded.read(table)), loaded.evaluated(x), rtol=1e-14)
+
+
+def value_used_twice() -> Network:
+    (x,) = symnn.inputs(x=3)
+    half = symnn.dense(3, "tanh")
+    twice = half(half(x))
+    return Network.of(symnn.dense(2)(twice + half(twice) + x), "mean_squared_error")
+
+
+def inputs_of_awkward_names() -> Network:
+    inputs = symnn.inputs(mean=2, s=2, z1=2, v1=2, element=2, S=2)
+    shared = symnn.dense(2)
+    first, *others = (shared(each) for each in inputs)
+    return Network.of(sum(others, first), "mean_squared_error", 0.1)
+
+
+FLOWS = [two_inputs, value_used_twice, inputs_of_awkward_names]
+
+
+@pytest.mark.parametrize("make", FLOWS)
+def test_a_network_that_is_no_chain_is_the_spec_that_describes_it(make: Callable[[], Network]) -> None:
+    network = make()
+    again = Network.from_spec(symnn.portable.spec_of(network).to_dict())
+    assert again.graph == network.graph
+    assert again.gradient_graph == network.gradient_graph
+    assert_gradient(network)
+
+
+def test_layers_used_again_may_hold_others() -> None:
+    residual = {"residual": [{"dense": 3, "activation": "tanh"}], "name": "step"}
+    found = network(3, residual, {"again": "step"}, {"again": "step"})
+    theta, x = random().normal(size=found.parameter_count), random(1).normal(size=(5, 3))
+    expected = x
+    for _ in range(3):
+        expected = expected + np.tanh(dense(found.split(theta), 1, expected))
+    np.testing.assert_allclose(output(found, theta, x), expected, rtol=1e-12)
+
+
+READ: list[tuple[Any, list[Any], str]] = [
+    ({"a": 2, "b": 2}, [{"dense": 1}], "layers[0]: expected an input before it, as {take: a}, found none"),
+    ({"a": 2, "b": 2}, [{"take": "a"}, {"dense": 1}], "layers: found no layer that takes the input 'b', expected one"),
+    ({"a": 2}, [{"take": "b"}], "layers[0].take: unknown input or layer 'b'"),
+    (2, [{"dense": 2, "name": "one"}, {"again": "on"}], "layers[1].again: unknown layer with a name 'on'; did you"),
+    (2, [{"dense": 2, "name": "x"}, {"take": "x"}], "layers: found the name 'x' 2 times, expected each input and"),
+    ({"a": 2, "b": 3}, [{"concatenate": [[{"take": "a"}], [{"take": "b"}, {"residual": [{"take": "a"}]}]]}],
+     "layers[0].concatenate[1][1]: residual adds what its layers give, values of shape (feature 2)"),
+    ({"a": 2, "b": 3}, [{"concatenate": [[{"take": "a"}, {"dense": 1, "name": "one"}], [{"take": "b"},
+                                                                                      {"again": "one"}]]}],
+     "dense: found values of shapes (feature 2) and (feature 3) for the same weights"),
+    ({"a": 2, "b": 2}, [{"concatenate": [[], [{"take": "b"}]]}], "layers[0].concatenate[0]: expected {take: a} or"),
+    ({"loss": 2}, [{"take": "loss"}], "inputs.loss: found the name 'loss', expected another one"),
+    ({"a": {"steps": 3}}, [{"take": "a"}], "inputs.a: unknown axis 'steps'"),
+    (2, [{"residual": [{"dense": 2}], "name": "n0"},
+         *({"residual": [{"again": f"n{k}"}, {"again": f"n{k}"}], "name": f"n{k + 1}"} for k in range(12))],
+     "expected at most 1,000 layers, those used again counted anew, found more"),
+    (2, [{"concatenate": [[], []], "name": "n"}, *[{"again": "n"}] * 40, {"dense": 1}],
+     "expected at most 100,000,000 numbers a sample"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inputs", "layers", "message"), READ, ids=[message[:40] for _, _, message in READ])
+def test_a_mistake_in_a_spec_that_takes_by_name_is_one_sentence(inputs: Any, layers: list[Any], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        network(inputs, *layers)
+    assert message in str(caught.value)
 
 
 def test_targets_stay_as_they_are_behind_an_activation_in_a_network_that_is_no_chain_too() -> None:
@@ -677,13 +785,13 @@ REFUSED: list[tuple[Any, list[Any], str]] = [
      "shape (channel 1, row 8, column 8)"),
     ({"time": "any", "features": 2}, ["flatten", {"dense": 3}], "layers[0]: flatten takes axes of known lengths, found "
      "values of shape (time any, feature 2)"),
-    ([8], [{"dense": 3}], "inputs: expected channels and positions, such as [3, 100], or channels, rows and columns"),
+    ([], [{"dense": 3}], "inputs: expected channels and positions, such as [3, 100], or channels, rows and columns"),
     ([1, 8.0], [{"dense": 3}], "inputs[1]: expected a whole number, found 8.0"),
     ({"features": 3}, [{"dense": 3}], "inputs: expected 'time', the number of steps or any, beside 'features'"),
     ({"time": "some"}, [{"dense": 3}], "inputs.time: expected a whole number or any, found 'some'"),
     ({"tiem": 3}, [{"dense": 3}], "inputs: unknown axis 'tiem'; did you mean 'time'?"),
     (3, ["flaten", {"dense": 3}], "layers[0]: unknown layer 'flaten'; did you mean 'flatten'?"),
-    (3, [{"flatten": {"axis": 1}}, {"dense": 3}], "layers[0].flatten: unknown field 'axis' (known: none)"),
+    (3, [{"flatten": {"axis": 1}}, {"dense": 3}], "layers[0].flatten: unknown field 'axis' (known: name)"),
     (3, [{"flatten": 3}, {"dense": 3}], "layers[0].flatten: expected a mapping of fields, found 3"),
     (3, [{"residual": [{"dense": 2}]}, {"dense": 1}], "layers[0]: residual adds what its layers give, values of shape "
      "(feature 2), to what they are given, values of shape (feature 3); expected the same shape"),

@@ -31,6 +31,24 @@ def _lstm_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
     return j.lax.scan(step, (zeros, zeros), n.swapaxes(x, 0, 1))[1].swapaxes(0, 1)
 
 
+def _gru_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
+    def step(h: Any, x: Any) -> Any:
+        (a, b, m), (d, e, v) = (n.split(y, 3, axis=1) for y in (x @ p["W1"].T + p["b1"], h @ p["U1"].T + p["c1"]))
+        r, z = j.nn.sigmoid(a + d), j.nn.sigmoid(b + e)
+        h = (1 - z) * n.tanh(m + r * v) + z * h
+        return h, h
+
+    return j.lax.scan(step, n.zeros((len(x), p["U1"].shape[1])), n.swapaxes(x, 0, 1))[1].swapaxes(0, 1)
+
+
+def _recurrent_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
+    def step(h: Any, x: Any) -> Any:
+        h = n.tanh(x @ p["W1"].T + p["b1"] + h @ p["U1"].T)
+        return h, h
+
+    return j.lax.scan(step, n.zeros((len(x), p["U1"].shape[1])), n.swapaxes(x, 0, 1))[0]
+
+
 def _steps(t: Any, kind: Any, p: Any, x: Any, units: int, second: Any) -> Any:
     """A recurrent layer of PyTorch with our weights in it as they are."""
     layer = kind(x.shape[-1], units, batch_first=True, dtype=t.float64)
@@ -56,12 +74,19 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
      lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (1, 1), "SAME") + p["b1"][:, None, None],
      lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], padding="same")),
     ("convolution, same with strides", [1, 6, 7], [{"convolution": 2, "kernel": 3, "stride": 2, "padding": "same"}],
-     lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (2, 2), "SAME") + p["b1"][:, None, None], None),
+     lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (2, 2), "SAME") + p["b1"][:, None, None],
+     # PyTorch refuses padding='same' with strides: the zeros of 6 and 7 places, one behind the rows, one on each side.
+     lambda p, x, t, f: f.conv2d(f.pad(x, (1, 1, 0, 1)), p["W1"], p["b1"], stride=2)),
     ("convolution, strides, zeros, dilated", [2, 7, 6],
      [{"convolution": 2, "kernel": 2, "stride": [2, 1], "padding": [1, 2], "dilation": 2}],
      lambda p, x, j, n: j.lax.conv_general_dilated(
          x, p["W1"], (2, 1), [(1, 1), (2, 2)], rhs_dilation=(2, 2)) + p["b1"][:, None, None],
      lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], stride=(2, 1), padding=(1, 2), dilation=2)),
+    ("convolution, same, dilated with strides", [1, 7, 5],
+     [{"convolution": 2, "kernel": 3, "stride": 2, "dilation": 2, "padding": "same"}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(
+         x, p["W1"], (2, 2), "SAME", rhs_dilation=(2, 2)) + p["b1"][:, None, None],
+     lambda p, x, t, f: f.conv2d(x, p["W1"], p["b1"], stride=2, padding=2, dilation=2)),
     ("convolution in groups", [4, 4, 3], [{"convolution": 6, "kernel": 2, "groups": 2}],
      lambda p, x, j, n: j.lax.conv_general_dilated(
          x, p["W1"], (1, 1), "VALID", feature_group_count=2) + p["b1"][:, None, None],
@@ -101,16 +126,40 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
          x + 0.5 * (n.tanh(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"])),
      lambda p, x, t, f: (lambda r: t.hstack([f.linear(r, p["W3"], p["b3"]), r]))(
          x + 0.5 * f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])), p["W2"], p["b2"]))),
-    ("recurrent", SEQUENCE, [{"recurrent": 3}, {"dense": 2}], None,
+    ("activation", 3, [{"dense": 4}, {"activation": "silu"}, {"dense": 2}],
+     lambda p, x, j, n: j.nn.silu(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"],
+     lambda p, x, t, f: f.linear(f.silu(f.linear(x, p["W1"], p["b1"])), p["W2"], p["b2"])),
+    ("scale that is learnt", [2, 3], [{"scale": 0.5, "learned": True}, {"activation": "tanh"}],
+     lambda p, x, j, n: n.tanh(p["g1"][:, None] * x),
+     lambda p, x, t, f: t.tanh(p["g1"][:, None] * x)),
+    ("dropout, in training", 3, [{"dense": 4, "activation": "tanh"}, {"dropout": 0.4}, {"dense": 2}],
+     lambda p, x, j, n: (n.tanh(x @ p["W1"].T + p["b1"]) * p["mask1"]) @ p["W2"].T + p["b2"],
+     lambda p, x, t, f: f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])) * p["mask1"], p["W2"], p["b2"])),
+    ("noise, in training", 3, [{"noise": 0.4}, {"dense": 2, "activation": "tanh"}],
+     lambda p, x, j, n: n.tanh(p["n0"] @ p["W1"].T + p["b1"]),
+     lambda p, x, t, f: t.tanh(f.linear(p["n0"], p["W1"], p["b1"]))),
+    ("embedding", {"time": 5}, [{"embedding": 3, "vocabulary": 4}, {"dense": 2, "activation": "tanh"}],
+     lambda p, x, j, n: n.tanh(p["E1"][x] @ p["W2"].T + p["b2"]),
+     lambda p, x, t, f: t.tanh(f.linear(f.embedding(x, p["E1"]), p["W2"], p["b2"]))),
+    ("take, again", 3, [{"dense": 3, "activation": "tanh", "name": "half"}, {"again": "half"},
+                        {"residual": [{"take": "x"}]}],
+     lambda p, x, j, n: x + n.tanh(n.tanh(x @ p["W1"].T + p["b1"]) @ p["W1"].T + p["b1"]),
+     lambda p, x, t, f: x + t.tanh(f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])), p["W1"], p["b1"]))),
+    ("recurrent", SEQUENCE, [{"recurrent": 3}, {"dense": 2}],
+     lambda p, x, j, n: _recurrent_by_jax(p, x, j, n) @ p["W2"].T + p["b2"],
      lambda p, x, t, f: f.linear(_steps(t, t.nn.RNN, p, x, 3, None)[:, -1], p["W2"], p["b2"])),
     ("lstm", SEQUENCE, [{"lstm": 3, "output": "all"}], _lstm_by_jax,
      lambda p, x, t, f: _steps(t, t.nn.LSTM, p, x, 3, None)),
-    ("gru", SEQUENCE, [{"gru": 3, "output": "all"}], None,
+    ("lstm, the last step", SEQUENCE, [{"lstm": 3}, {"dense": 2}],
+     lambda p, x, j, n: _lstm_by_jax(p, x, j, n)[:, -1] @ p["W2"].T + p["b2"],
+     lambda p, x, t, f: f.linear(_steps(t, t.nn.LSTM, p, x, 3, None)[:, -1], p["W2"], p["b2"])),
+    ("gru", SEQUENCE, [{"gru": 3, "output": "all"}], _gru_by_jax,
      lambda p, x, t, f: _steps(t, t.nn.GRU, p, x, 3, p["c1"])),
-    ("attention", SEQUENCE, [{"attention": 2}], None,
+    ("attention", SEQUENCE, [{"attention": 2}],
+     lambda p, x, j, n: _attention_by_jax(p, x, j, n, True),
      lambda p, x, t, f: _attention(p, x, t, f, None)),
     ("attention, causal", SEQUENCE, [{"attention": 2, "causal": True}],
-     lambda p, x, j, n: _attention_by_jax(p, x, j, n),
+     lambda p, x, j, n: _attention_by_jax(p, x, j, n, n.tri(x.shape[1], dtype=bool)),
      lambda p, x, t, f: _attention(p, x, t, f, t.triu(t.ones(x.shape[1], x.shape[1], dtype=t.bool), 1))),
 ]  # fmt: skip
 
@@ -124,11 +173,11 @@ def _attention(p: Any, x: Any, t: Any, f: Any, mask: Any) -> Any:
     return found.transpose(0, 1)
 
 
-def _attention_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
+def _attention_by_jax(p: Any, x: Any, j: Any, n: Any, seen: Any) -> Any:
     """Written out: jax.nn.dot_product_attention takes float64 and computes in float32."""
     q, k, v = (part.reshape(*x.shape[:2], 2, -1) for part in n.split(x @ p["W1"].T + p["b1"], 3, axis=-1))
     match = n.einsum("sthe,suhe->shtu", q, k) / q.shape[-1] ** 0.5
-    weight = j.nn.softmax(n.where(n.tri(x.shape[1], dtype=bool), match, -n.inf))
+    weight = j.nn.softmax(n.where(seen, match, -n.inf))
     return n.einsum("shtu,suhe->sthe", weight, v).reshape(x.shape) @ p["U1"].T + p["c1"]
 
 
@@ -148,13 +197,24 @@ def ours(found: Network, theta: Array, data: dict[str, Array], along: Array) -> 
     ]
 
 
+def drawn_in(network: Network, data: dict[str, Array]) -> dict[str, Array]:
+    """The mask of a training, and x with its noise, which the libraries take as they are."""
+    graph = network.training_graph
+    names = [name for name in ("mask1", "n0") if name in graph.definitions and network.draws]
+    if not names:
+        return {}
+    found = evaluate(graph.with_outputs(*names), {**network.unmerged(network.initial_parameters()), **data})
+    return {name: np.asarray(found[name]) for name in names}
+
+
 def by_jax(layer: Callable[..., Any], found: Network, theta: Array, data: dict[str, Array], along: Array) -> list[Any]:
     jax = pytest.importorskip("jax")
     with jax.enable_x64(True):
         numpy = jax.numpy
+        drawn = {name: numpy.asarray(values) for name, values in drawn_in(found, data).items()}
 
         def loss(theta: Any) -> Any:
-            parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()}
+            parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | drawn
             return ((layer(parts, numpy.asarray(data["x"]), jax, numpy) - data["y"]) ** 2).mean()
 
         gradient, curvature = jax.jvp(jax.grad(loss), (numpy.asarray(theta),), (numpy.asarray(along),))
@@ -166,9 +226,10 @@ def by_torch(
 ) -> list[Any]:
     torch = pytest.importorskip("torch")
     x, y = (torch.tensor(data[name]) for name in "xy")
+    drawn = {name: torch.tensor(values) for name, values in drawn_in(found, data).items()}
 
     def loss(theta: Any) -> Any:
-        parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()}
+        parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | drawn
         return ((layer(parts, x, torch, torch.nn.functional) - y) ** 2).mean()
 
     at = torch.tensor(theta, requires_grad=True)
@@ -197,6 +258,40 @@ def test_a_layer_is_that_of_the_library(inputs: Any, layers: Any, layer: Any, ru
     data = example(found, generator, 6)
     for one, other in zip(ours(found, theta, data, along), run(layer, found, theta, data, along)):
         np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_every_kind_is_held_to_both_libraries() -> None:
+    def kinds(layers: Any) -> set[str]:
+        if isinstance(layers, str):
+            return {layers}
+        if isinstance(layers, dict):
+            return {
+                *layers,
+                *(kind for content in layers.values() if isinstance(content, list) for kind in kinds(content)),
+            }
+        return {kind for layer in layers for kind in kinds(layer)} if isinstance(layers, list) else set()
+
+    assert {*symnn.layers.KINDS} <= {kind for _, _, layers, *_ in LAYERS for kind in kinds(layers)}
+    assert [name for name, _, _, *layer in LAYERS if None in layer] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_weights_of_pytorch_go_in_as_they_are(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = getattr(torch.nn, kind)(4, 3, batch_first=True, dtype=torch.float64)
+    given = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    b, c = given["bias_ih_l0"], given["bias_hh_l0"]
+    ours = {"W1": given["weight_ih_l0"], "U1": given["weight_hh_l0"]}
+    ours |= {"b1": b, "c1": c} if kind == "GRU" else {"b1": b + c}
+    layer = {"RNN": symnn.recurrent, "LSTM": symnn.lstm, "GRU": symnn.gru}[kind](3, output="all")
+    network = Network({"time": "any", "features": 4}, [layer], "mean_squared_error")
+    theta = np.concatenate([ours[name].ravel() for name in network.layout])
+    x = np.random.Generator(np.random.PCG64(0)).normal(size=(6, 7, 4))
+    expected = module(torch.tensor(x))[0].detach().numpy()
+    found = evaluate(network.forward_graph, {**network.unmerged(theta), "x": x})["output"]
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 @pytest.mark.slow

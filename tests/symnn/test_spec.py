@@ -205,7 +205,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"layers": [{"activation": "tanh"}]}, "layers: expected at least one layer with weights, such as 'dense'"),
     ({"layers.0": {}}, "layers[0]: expected a layer, such as {dense: 32, activation: tanh}, found {}"),
     ({"layers.0": {"bias": False}}, "layers[0]: unknown layer 'bias' (known: dense, "),
-    ({"layers.0": {"activation": "tanh", "bias": False}}, "layers[0]: unknown field 'bias' (known: activation)"),
+    ({"layers.0": {"activation": "tanh", "bias": False}}, "layers[0]: unknown field 'bias' (known: name, activation)"),
     ({"layers.0": {"activation": "tanh", "initialiser": "zeros"}}, "layers[0]: unknown field 'initialiser'"),
     ({"layers": [{"dense": 1_000_000}, {"dense": 1_000_000}]}, "layers: expected at most 100,000,000 parameters"),
     ({"layers": [{"dense": 1}] * 1_001}, "layers: expected at most 1,000 layers, found 1,001"),
