@@ -2,10 +2,11 @@
 
 Lukšan and Vlček's problem 5.1, a cart with a pole that is swung up (trapezoidal collocation), and the rocket of the
 COPS collection with a free final time, each from one formula in SymPy and in CasADi: seconds to derive and compile,
-microseconds of the gradient, of the constraints with their Jacobian, and of the Lagrangian's Hessian. Ours are the
-methods of :class:`codegen.NonlinearProgram`, checks of their arguments and SciPy's order of values included; CasADi's
-are its generated C at -O3 over bound buffers, or its virtual machine where gcc would take minutes. ``--solve`` also
-solves each with Ipopt, CasADi's own and cyipopt. Values are held to each other before their times count.
+microseconds of the gradient, of the constraints' Jacobian, and of the Lagrangian's Hessian. ``code`` is our compiled
+function over bound arrays, ``method`` that of :class:`codegen.NonlinearProgram` in Python, which checks its arguments
+and makes new arrays; CasADi's are its generated C at -O3 over bound buffers, or its virtual machine where gcc would
+take minutes. ``--solve`` also solves each with Ipopt, CasADi's own and cyipopt. Values are held to each other before
+their times count.
 """
 
 from __future__ import annotations
@@ -212,13 +213,14 @@ def casadis(problem: Problem, n: int, x0: np.ndarray, multipliers: np.ndarray) -
     factor, weights = casadi.SX.sym("factor"), casadi.SX.sym("weights", g.shape[0])
     second = casadi.tril(casadi.hessian(factor * objective + casadi.dot(weights, g), x)[0])
     made = {
-        "gradient": casadi.Function("gradient", [x], [objective, casadi.gradient(objective, x)]),
-        "jacobian": casadi.Function("jacobian", [x], [g, casadi.jacobian(g, x)]),
+        "gradient": casadi.Function("gradient", [x], [objective, casadi.densify(casadi.gradient(objective, x))]),
+        "constraints": casadi.Function("constraints", [x], [g]),
+        "jacobian": casadi.Function("jacobian", [x], [casadi.jacobian(g, x)]),
         "hessian": casadi.Function("hessian", [x, weights, factor], [second]),
     }
     in_lines = max(function.n_instructions() for function in made.values()) <= INSTRUCTIONS_IN_C
     run = {name: in_c(function) if in_lines else function for name, function in made.items()}
-    given = {"gradient": [x0], "jacobian": [x0], "hessian": [x0, multipliers, np.array([1.0])]}
+    given = {"gradient": [x0], "constraints": [x0], "jacobian": [x0], "hessian": [x0, multipliers, np.array([1.0])]}
     calls = {name: bound(function, given[name]) for name, function in run.items()}
     how = "C -O3" if in_lines else "virtual machine"
     return Peer(calls, made, how, time.process_time() - started), {"x": x, "f": objective, "g": g}
@@ -247,14 +249,15 @@ def measure(problem: Problem, n: int, seconds: float, solve: bool) -> dict[str, 
     multipliers = np.cos(np.arange(len(program.constraints(x))))
     mine = {
         "gradient": lambda: program.gradient(x),
-        "jacobian": lambda: (program.constraints(x), program.jacobian_values(x)),
+        "jacobian": lambda: program.jacobian_values(x),
         "hessian": lambda: program.hessian_values(x, multipliers),
     }
     for call in mine.values():
         call()
     prepared = time.process_time() - started
     row = {"problem": problem.what, "variables": f"{x.size:,}", "s": f"{prepared:.1f}"}
-    calls = {f"ours {name}": call for name, call in mine.items()}
+    calls = {f"method {name}": call for name, call in mine.items()}
+    calls |= {f"code {name}": call for name, call in _bound(program, x, multipliers).items()}
     peer = None
     if n <= max(10_000, problem.stages[0]):
         children = sum(os.times()[2:4])
@@ -264,13 +267,29 @@ def measure(problem: Problem, n: int, seconds: float, solve: bool) -> dict[str, 
         calls |= {f"its {name}": call for name, (call, _) in peer.calls.items()}
     times = interleaved(calls, seconds)
     for name in mine:
-        row[f"{name} µs"] = f"{times[f'ours {name}']:,.1f}"
-        row[f"{name} ×"] = NOTHING if peer is None else f"{times[f'its {name}'] / times[f'ours {name}']:.1f}"
+        row[f"{name}, method"] = f"{times[f'method {name}']:,.1f}"
+        row[f"{name}, code"] = f"{times[f'code {name}']:,.1f}"
+        row[f"{name}, CasADi"] = NOTHING if peer is None else f"{times[f'its {name}']:,.1f}"
     row["CasADi as"] = NOTHING if peer is None else peer.how
     row.setdefault("CasADi s", NOTHING)
     if solve:
         row |= dict.fromkeys(SOLVED, NOTHING) if peer is None else _solved(problem, program, n, solvable)
     return row
+
+
+def _bound(program: Any, x: np.ndarray, multipliers: np.ndarray) -> Mapping[str, Callable[[], Any]]:
+    """The compiled functions alone, over arrays that stay where they are."""
+    point = program._point(x, (), {})
+    weighted = program._weighted(point, multipliers, 1.0)
+    targets = {"gradient": program._slope, "jacobian": program._first._target, "hessian": program._second._target}
+
+    def bound(graph: Any, function: Any) -> Callable[[], Any]:
+        found: Callable[[], Any] = function.bind(
+            *(weighted[v.name] if v.shape else weighted[v.name].item() for v in graph.inputs)
+        )
+        return found
+
+    return {name: bound(*target) for name, target in targets.items()}
 
 
 def _compare(problem: Problem, program: Any, peer: Peer, x: np.ndarray, multipliers: np.ndarray) -> None:
@@ -285,8 +304,8 @@ def _compare(problem: Problem, program: Any, peer: Peer, x: np.ndarray, multipli
 
     pairs = {
         "gradient": (program.gradient(x), its("gradient", 1).toarray()[:, 0]),
-        "constraints": (program.constraints(x), its("jacobian").toarray()[:, 0]),
-        "jacobian": (program.jacobian(x), its("jacobian", 1)),
+        "constraints": (program.constraints(x), its("constraints").toarray()[:, 0]),
+        "jacobian": (program.jacobian(x), its("jacobian")),
         "hessian": (tril(program.hessian(x, multipliers)), its("hessian")),
     }
     for name, (own, other) in pairs.items():
