@@ -15,7 +15,7 @@ from sympy.core.symbol import Str
 from sympy.matrices.expressions.matexpr import MatrixElement, MatrixExpr
 from sympy.matrices.matrixbase import MatrixBase
 
-from codegen.errors import GraphError
+from codegen.errors import GraphError, of_type
 from codegen.functions.eliminations import Structure
 
 Assumption: TypeAlias = Literal["general", "positive definite", "lower", "upper"]
@@ -187,5 +187,5 @@ def _matrix(value: object) -> Expr:
     if isinstance(found, MatrixBase):
         return found.as_immutable()
     if not isinstance(found, MatrixExpr):
-        raise GraphError(f"found a {type(value).__name__}, expected a matrix, or elements and over=(i, j)")
+        raise GraphError(f"found {of_type(value)}, expected a matrix, or elements and over=(i, j)")
     return found
