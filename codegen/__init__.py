@@ -41,6 +41,7 @@ from codegen.errors import (
     ReadableCodeWarning,
 )
 from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+from codegen.functions.matrices import cholesky, det_sign, inverse, logdet, solve
 from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.passes import PassReport, optimise
@@ -85,16 +86,20 @@ __all__ = [
     "argmax",
     "argmin",
     "cfunc",
+    "cholesky",
     "compile",
     "count_paths",
+    "det_sign",
     "from_expressions",
     "function",
     "gauss_newton",
     "gradient",
     "hessian",
     "hvp",
+    "inverse",
     "jacobian",
     "jvp",
+    "logdet",
     "low_level_callable",
     "mixed_partials",
     "optimise",
@@ -106,6 +111,7 @@ __all__ = [
     "random_uniform",
     "row_gradients",
     "sample_extent",
+    "solve",
     "sparse_hessian",
     "sparse_jacobian",
     "vjp",

@@ -160,11 +160,20 @@ class Compilation:
         if self.straight is not None:
             called, schedule = " ".join(called_by(heads(self.straight.graph))), "unrolled"
         else:
-            called, schedule = " ".join(symbols(self.program.graph)), self.program.schedule
+            called, schedule = " ".join([*symbols(self.program.graph), *self.library]), self.program.schedule
         found = {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
         if self.table is None and self.wish == "auto":
             found["reason"] = str(self.decided[1])
         return found
+
+    @property
+    def library(self) -> list[str]:
+        """The functions of LAPACK that vector code calls."""
+        if self.table is None:
+            return []
+        from codegen.emit.vector.routines import lapack_names
+
+        return lapack_names(self.program)
 
     def build(self) -> Entry:
         """The machine code of vector code; nothing where the readable program runs."""

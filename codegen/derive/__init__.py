@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from codegen.derive.eliminations import with_inverses
 from codegen.derive.local import local_derivatives
 from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
 from codegen.derive.requests import straight
@@ -84,8 +85,9 @@ def partials(graph: Graph) -> Graph:
     outputs ∂c/∂a, ∂c/∂b, ∂e/∂c
     """
     require_graph(graph, DerivationError)
+    graph = with_inverses(graph)
     equations = [
-        Equation(over(f"∂{e.target}/∂{reference}", e.domain), local)
+        Equation(over(f"∂{e.target}/∂{reference}", e.domain_of(reference, local)), local)
         for e in graph.equations
         for reference, local in local_derivatives(e).items()
     ]

@@ -42,6 +42,8 @@ class Accumulator(ABC):
 
         That is the local derivative; of a maximum the share of a tied argument, which is counted once.
         """
+        if equation.eliminates:  # a vertex of it would have the axes of two matrices
+            return local
         if equation.cell not in self._shares:
             self._shares[equation.cell], counting = ties(equation, self.named)
             for one in counting:

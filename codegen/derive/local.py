@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from sympy import Add, Derivative, Expr, Idx, Integer, Mul, Subs, Symbol, expand
 from sympy.core.basic import Basic
 
+from codegen.derive.eliminations import elimination_derivatives
 from codegen.errors import DerivationError
 from codegen.functions import canonical, equal
 from codegen.functions.kinks import Extremum
@@ -46,6 +47,8 @@ def local_derivatives(equation: Equation, by: Collection[Expr] | None = None) ->
     The body is cut at its top-level sum and each term differentiated by SymPy with placeholders for the references, so
     that terms of the same form, as the layers of a network have, are differentiated once.
     """
+    if equation.eliminates:
+        return elimination_derivatives(equation, by)
     found: dict[Expr, list[Expr]] = {}
     if several := written_out(equation):
         for argument in several:

@@ -12,6 +12,7 @@ from sympy import Expr, Integer
 
 from codegen.derive.accumulation import Totals, slope
 from codegen.derive.edges import active_edges
+from codegen.derive.eliminations import with_inverses
 from codegen.derive.guards import Guards
 from codegen.derive.local import pull_back
 from codegen.derive.requests.request import Named, Wrt, name_of, names_of
@@ -58,6 +59,7 @@ def count_paths(graph: Graph, of: Named, wrt: Wrt | None = None) -> PathCount:
     sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else names_of(wrt)
     for name in (of, *sources):
         graph.variable(name)  # an error that lists the known names
+    graph = with_inverses(graph)
     edges, active = active_edges(graph, of, sources)
     found: dict[Cell, int] = defaultdict(int, dict.fromkeys(graph.cells[of], 1))
     touched = 0
@@ -126,7 +128,9 @@ class _Walk:
             longer = self.guards.product(local, self.totals.multiplier(equation, reference, local), adjoint)
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
-                    term = pull_back(longer, equation.domain, reference, cell, self.graph.keys[cell])
+                    term = pull_back(
+                        longer, equation.domain_of(reference, local), reference, cell, self.graph.keys[cell]
+                    )
                     if term is not None:
                         yield cell, term
 

@@ -64,7 +64,7 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
             for cell in graph.resolve(reference):
                 if cell in active:
                     for body in products:
-                        new = pull_back(body, equation.domain, reference, cell, graph.keys[cell])
+                        new = pull_back(body, equation.domain_of(reference, local), reference, cell, graph.keys[cell])
                         if new is not None:
                             yield cell, new
 

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import sympy
 from sympy import Expr, Integer
@@ -93,6 +94,8 @@ EXTERNALS: Mapping[str, External] = {
     "airy": External(1, outputs=4),
 }
 """Every function of SciPy that is called."""
+LINEAR = ("getrf", "getrs", "potrf", "potrs", "trsm")
+"""Functions of LAPACK and BLAS that are called, each for two types."""
 
 
 def symbol(name: str) -> str:
@@ -113,19 +116,34 @@ def require(*names: str) -> None:
         binding.add_symbol(symbol(name), _address(name))
 
 
+def _signature(capsule: Any) -> bytes:
+    """What a pointer of Cython's says that it points to."""
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    found: bytes = name_of(capsule)
+    return found
+
+
+def _pointer(capsule: Any) -> int:
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(pointer_of(capsule, _signature(capsule)))
+
+
 @lru_cache(maxsize=64)
 def _address(name: str) -> int:
     """Where a function lies in this process; of those for several types the one for float64."""
     import scipy
+
+    if name[1:] in LINEAR:
+        from scipy.linalg import cython_blas, cython_lapack
+
+        found = cython_lapack.__pyx_capi__.get(name) or cython_blas.__pyx_capi__[name]
+        return _pointer(found)
     from scipy.special import cython_special  # 0.2 s to import, and few graphs need it
 
-    name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     wanted = EXTERNALS[name].signature if name in EXTERNALS else ""
     for key, capsule in cython_special.__pyx_capi__.items():
-        if re.fullmatch(rf"(__pyx_fuse_[\d_]+)?{name}", key):
-            signature: bytes = name_of(capsule)
-            if signature.decode() == wanted:
-                return int(pointer_of(capsule, signature))
+        if re.fullmatch(rf"(__pyx_fuse_[\d_]+)?{name}", key) and _signature(capsule).decode() == wanted:
+            return _pointer(capsule)
     raise EmitError(f"SciPy {scipy.__version__} has no C function {name!r}, which this code calls")

@@ -14,6 +14,7 @@ from codegen.dtypes import Dtype
 from codegen.emit import random_numbers
 from codegen.emit.externals import symbols, uses_special
 from codegen.emit.layout import Layout, Slot
+from codegen.emit.routines import called, python_text
 from codegen.emit.text import escape
 from codegen.emit.values import Scope, ValueWriter
 from codegen.ir.graph import Graph, Reduction, Variable
@@ -28,6 +29,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Routine,
     Samples,
     Scan,
     Set,
@@ -182,6 +184,11 @@ class FunctionWriter(ValueWriter):
         yield from self.types()
         for name, text in zip(self.constants.values(), self.constants):
             yield f"{name} = np.{self.dtype}({text})"
+        for routine in called(self.program.statements):
+            yield ""
+            yield ""
+            yield f"@njit({FLAGS})"
+            yield python_text(routine, self.prefix)
         yield ""
         yield ""
         yield from self.fill(body)
@@ -293,6 +300,9 @@ class FunctionWriter(ValueWriter):
                 yield from self.samples(statement, indent, scope)
             elif isinstance(statement, Kernel):
                 yield from self.block(statement.loops, indent, scope)
+            elif isinstance(statement, Routine):
+                yield f"{pad}# {escape(str(statement.equation))}"
+                yield f"{pad}{self.routine(statement, scope)}"
             else:
                 if not isinstance(statement, (Fill, Store)):
                     yield f"{pad}# {escape(str(statement.equation))}"
@@ -348,6 +358,22 @@ class FunctionWriter(ValueWriter):
                 yield f"{target} = {value}"
             else:
                 yield from ACCUMULATE[statement.equation.monoid](target, value, self.temporary)
+
+    def routine(self, routine: Routine, scope: Scope) -> str:
+        """The call that eliminates one matrix: each array flat, and where it begins."""
+        inside = {**scope, **dict.fromkeys(routine.along, "0")}
+        parts: list[str] = []
+        for reference in (*routine.operands, routine.target):
+            storage = self.program.storage_of(reference)
+            place = "0"
+            for axis, n in zip(storage.axes, storage.shape):
+                here = self.position(subscripts(reference)[axis], inside, storage.place)
+                place = here if place == "0" else f"({place})*{self.extent_name(n)} + {here}"
+            parts += [f"{self.array_of(reference)}.reshape(-1)", place]
+        sizes = [self.extent_name(routine.order)]
+        if len(routine.operands) > 1:
+            sizes.append("*".join(self.extent_name(extent(i)) for i in routine.columns) or "1")
+        return f"{self.prefix}{routine.name}({', '.join([*parts, *sizes])})"
 
     def contraction(self, statement: Contract) -> str:
         free, (k,) = statement.equation.free, statement.equation.reduced

@@ -14,6 +14,7 @@ from sympy.core.basic import Basic
 
 from codegen.cached import Fields, cached_property
 from codegen.errors import GraphError, of_type
+from codegen.functions.eliminations import Elimination
 from codegen.ir.cells import Cell, cell_of, target_cell
 from codegen.ir.constants import faulty_constant
 from codegen.ir.ranges import defined
@@ -210,6 +211,29 @@ class Equation(Fields):
         return self.reduction is not None and self.reduction.selects
 
     @property
+    def eliminates(self) -> bool:
+        """Whether its body is what elimination makes of a matrix."""
+        return self.reduction is Reduction.ELIMINATION
+
+    @property
+    def elimination(self) -> Elimination:
+        """The body of an equation that eliminates."""
+        assert isinstance(self.body, Elimination)
+        return self.body
+
+    @staticmethod
+    def eliminating(target: Expr, body: Elimination) -> Equation:
+        """The equation of what elimination makes of a matrix."""
+        return Equation(target, body, Reduction.ELIMINATION, body.binds)
+
+    def domain_of(self, reference: Expr, local: Expr) -> tuple[Idx, ...]:
+        """The indices over which the derivative by a reference is taken: of a matrix only those that it depends on."""
+        if not self.eliminates:
+            return self.domain
+        present = {*indices(reference), *indices(local)}
+        return (*self.free, *(index for index in self.reduced if index in present))
+
+    @property
     def monoid(self) -> Reduction:
         """How an equation that reduces combines values."""
         assert self.reduction is not None
@@ -278,8 +302,8 @@ class Equation(Fields):
     @cached_property
     def fault(self) -> str | None:
         """What in the body is no real formula of its leaves, for a message; None if all of it is."""
-        binder = next((node for node in postorder(self.body) if isinstance(node, BINDERS)), None)
-        if binder is not None:
+        binder = next((node for node in postorder(self.body) if isinstance(node, (*BINDERS, Elimination))), None)
+        if binder is not None and not (binder is self.body and isinstance(binder, Elimination)):
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"
         # Most equations of a network have no number at all.
         return faulty_constant(self.body) if any(not n.args and n.is_number for n in self.leaves) else None
@@ -303,7 +327,8 @@ class Equation(Fields):
         return Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced)
 
     def __str__(self) -> str:
-        over = f"{self.reduction.sign}_{','.join(str(i) for i in self.reduced)} " if self.reduction else ""
+        signed = self.reduction is not None and not self.eliminates
+        over = f"{self.monoid.sign}_{','.join(str(i) for i in self.reduced)} " if signed else ""
         return f"{self.target} = {over}{self.body}"
 
     def __repr__(self) -> str:
@@ -312,5 +337,6 @@ class Equation(Fields):
     def _repr_latex_(self) -> str:
         from sympy import latex
 
-        over = rf"\{self.reduction.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if self.reduction else ""
+        signed = self.reduction is not None and not self.eliminates
+        over = rf"\{self.monoid.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if signed else ""
         return f"$\\displaystyle {latex(self.target)} = {over}{latex(self.body)}$"

@@ -5,9 +5,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from sympy import Add, Expr, Integer, oo
+from sympy import Add, Expr, Integer, nan, oo
 
+from codegen.errors import GraphError
 from codegen.functions import maximum
+
+
+def _nothing(*values: Expr) -> Expr:
+    """The elements of a matrix are not combined one by one."""
+    raise GraphError("what eliminates a matrix takes it whole: it cannot be written out by elements")
 
 
 class Reduction(enum.Enum):
@@ -21,6 +27,8 @@ class Reduction(enum.Enum):
 
     SUM = "sum", "Σ", Integer(0), Add, "add", True, False
     MAX = "max", "max", -oo, maximum, "compare", False, True
+    ELIMINATION = "elimination", "", nan, _nothing, "elimination", False, False
+    """No monoid: the body is one of :mod:`codegen.functions.eliminations`, whose matrix has the reduced indices."""
 
     sign: str
     """What stands in front of the body."""
@@ -50,3 +58,7 @@ class Reduction(enum.Enum):
         self.sign, self.neutral, self.combine, self.operation = sign, neutral, combine, operation
         self.linear, self.selects = linear, selects
         return self
+
+
+MONOIDS = (Reduction.SUM, Reduction.MAX)
+"""How values are combined: all but elimination."""

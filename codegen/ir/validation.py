@@ -13,6 +13,7 @@ from sympy import Expr, Idx, Integer, Rational, expand
 
 from codegen.cached import once
 from codegen.errors import GraphError
+from codegen.functions.eliminations import Elimination
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
@@ -36,6 +37,7 @@ QUOTED_NODES, QUOTED_CHARACTERS = 60, 120
 """A body with more nodes is not printed in a message, since ``str`` walks a shared node once a use; a text is cut."""
 LONG_NUMBER = 10**QUOTED_CHARACTERS
 """Python refuses to write integers of thousands of digits."""
+ALONE = "what eliminates a matrix is the whole body of an equation, made by Equation.eliminating(target, body)"
 LISTED = 20
 """As many known names as a message lists."""
 
@@ -163,6 +165,8 @@ def _fault(equation: Equation) -> str | None:
     names = [index.name for index in equation.domain]
     if len(set(names)) != len(names):
         return f"an index name occurs twice in the target and the reduction: {', '.join(names)}"
+    if equation.eliminates != isinstance(equation.body, Elimination):
+        return ALONE
     if equation.is_map == bool(equation.reduced):
         return "a reduction and its reduced indices go together"
     for index in equation.reduced:

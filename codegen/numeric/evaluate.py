@@ -22,6 +22,7 @@ from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction, require_graph
 from codegen.ir.order import Scan
 from codegen.numeric.elementwise import numpy_function
+from codegen.numeric.eliminations import NUMPY, eliminated
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import Program, compile_bodies
 from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, length, references, subscripts
@@ -144,8 +145,9 @@ class Evaluator:
     def largest(self, extents: Mapping[Symbol, int]) -> int:
         """The number of elements of the largest array at one point; a contraction does not store its domain."""
         frame = Frame({}, extents, self.dtype, {})
-        plans = (plan for step in self.plans for plan in step.plans)
-        stored = ([*map(extent, plan.equation.domain)] if len(plan.factors) == 1 else plan.shape for plan in plans)
+        plans = [plan for step in self.plans for plan in step.plans]
+        wide = (len(p.factors) == 1 and not p.equation.eliminates for p in plans)
+        stored = ([*map(extent, p.equation.domain)] if w else p.shape for p, w in zip(plans, wide))
         return max((prod(map(frame.size, shape)) for shape in stored), default=1)
 
 
@@ -193,8 +195,10 @@ def _value(plan: Plan, frame: Frame) -> Array:
     registers: list[Any] = []
     for function, arguments in plan.steps:
         registers.append(function(frame) if arguments is None else function(*[registers[a] for a in arguments]))
-    if len(plan.factors) > 1:
+    if len(plan.factors) > 1 and not plan.equation.eliminates:
         return _contract(plan, registers, frame)
+    if plan.equation.eliminates:
+        return _eliminated(plan, registers, frame)
     domain = [frame.size(extent(i)) for i in plan.equation.domain]
     body = np.asarray(registers[plan.factors[0].position], frame.dtype)
     if body.ndim == 0:
@@ -235,6 +239,16 @@ def _contract(plan: Plan, registers: Sequence[Any], frame: Frame) -> Array:
     return np.expand_dims(result, tuple(axis for axis in kept if axis not in present))
 
 
+def _eliminated(plan: Plan, registers: Sequence[Any], frame: Frame) -> Array:
+    """What elimination makes of a matrix, its operands with the axes that they have."""
+    domain, operands = plan.equation.domain, []
+    for factor in plan.factors:
+        array = np.asarray(registers[factor.position], frame.dtype)
+        others = tuple(1 + axis for axis in range(len(domain)) if axis not in factor.axes)
+        operands.append((array.squeeze(others), [domain[axis] for axis in factor.axes]))
+    return eliminated(plan.equation.elimination, plan.equation.free, operands, NUMPY)
+
+
 # --- compiling an equation ----------------------------------------------------------------------------------------
 
 
@@ -267,6 +281,8 @@ def _groups(equation: Equation) -> tuple[Expr, ...]:
 
     A denominator stays with a factor that has its indices, since x·(1/y) is not x/y at the ends of the range.
     """
+    if equation.eliminates:
+        return equation.elimination.read
     whole = (equation.body,)
     if not equation.is_sum or not isinstance(equation.body, Mul):
         return whole

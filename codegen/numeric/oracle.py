@@ -25,11 +25,12 @@ from codegen.functions.random_numbers import RandomNumber, weighted_sum, words
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.graph import Equation, Graph, Reduction
 from codegen.ir.order import written_out
+from codegen.numeric.eliminations import eliminated, exact_cores
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
 from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
-from codegen.walk import base_name, extent, is_plain, is_variable, length, subscripts
+from codegen.walk import base_name, extent, indices, is_plain, is_variable, length, subscripts
 
 Objects = NDArray[np.object_]
 
@@ -95,6 +96,7 @@ class Oracle:
             Reduction.SUM: partial(reduce, add),
             Reduction.MAX: lambda terms: functions.maximum.value(self.ieee, *terms),
         }
+        self.cores = exact_cores(self.ieee)
         self.table = _table(self.ieee)
         self.functions: dict[type, Callable[..., Any] | None] = {}
         self.shapes = {
@@ -112,12 +114,13 @@ class Oracle:
                 found[plan.equation.name] = np.full(self.shapes[plan.equation.name], self.ieee.nan, object)
         for plan in self.plans:
             name, key = plan.equation.name, subscripts(plan.equation.target)
+            values = self._eliminated(plan, found) if plan.equation.eliminates else None
             parts = [_part(affine(i), plan.equation, self.extents) for i in key]
             for outer in product(*map(range, plan.free)):
                 place = tuple(
                     constant + sum(outer[axis] * factor for axis, factor in terms) for constant, terms in parts
                 )
-                found[name][place] = self._element(plan, found, outer)
+                found[name][place] = self._element(plan, found, outer) if values is None else values[outer]
         return found
 
     def numbers(self, array: Objects) -> Objects:
@@ -132,8 +135,23 @@ class Oracle:
         terms = [_run(plan.steps, found, outer + inner) for inner in product(*map(range, plan.reduced))]
         return self.combine[plan.equation.monoid](terms)
 
+    def _eliminated(self, plan: Plan, found: Mapping[str, Objects]) -> Objects:
+        """What elimination makes of a matrix: an array with the axes of the target's indices."""
+        equation, operands = plan.equation, []
+        for number, operand in enumerate(equation.elimination.read):
+            labels = indices(operand)
+            lengths = [length(extent(index), self.extents) for index in labels]
+            array = np.empty(lengths, object)
+            for place in np.ndindex(*lengths):
+                at = dict(zip(labels, place))
+                array[place] = _run(plan.steps, found, tuple(at.get(index, 0) for index in equation.domain))[number]
+            operands.append((array[None], labels))
+        result = eliminated(equation.elimination, equation.free, operands, self.cores)[0]
+        return np.broadcast_to(result, plan.free)
+
     def _plan(self, equation: Equation, extents: Mapping[Symbol, int]) -> Plan:
-        program = compile_bodies(equation.body, kept=KEPT)
+        bodies = equation.elimination.read if equation.eliminates else (equation.body,)
+        program = compile_bodies(*bodies, kept=KEPT)
         steps: list[Step] = []
         for instruction in program.instructions:
             kind = instruction.operation
@@ -144,7 +162,7 @@ class Oracle:
             else:
                 raise untranslated(instruction.node, equation, "mpmath")
         # The result of a single leaf, or of a node written early, need not be the last instruction.
-        steps.append((lambda value: value, program.results))
+        steps.append((_all if equation.eliminates else _only, program.results))
         free, reduced = (tuple(length(extent(i), extents) for i in part) for part in (equation.free, equation.reduced))
         return Plan(equation, tuple(steps), free, reduced)
 
@@ -221,6 +239,14 @@ class Oracle:
         if leaf in SPECIAL:
             return self.ieee.mpf(SPECIAL[leaf])
         raise untranslated(leaf, equation, "mpmath")
+
+
+def _only(value: Any) -> Any:
+    return value
+
+
+def _all(*values: Any) -> Any:
+    return values
 
 
 def _run(steps: Sequence[Step], found: Mapping[str, Objects], element: Element) -> Any:

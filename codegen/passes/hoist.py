@@ -39,7 +39,7 @@ def hoist(graph: Graph) -> Graph:
         return vertices[expression]
 
     for equation in graph.equations:
-        body = _without_invariants(equation, vertex)
+        body = equation.body if equation.eliminates else _without_invariants(equation, vertex)
         equations.append(equation if body is equation.body else equation.with_body(body))
     return graph.with_equations(equations)
 

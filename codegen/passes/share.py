@@ -200,6 +200,8 @@ def _compared(equation: Equation) -> tuple[Expr, ...]:
 
 def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
+    if equation.eliminates:
+        return {}
     orders = equation.node_indices
     reads: dict[int, bool] = {}
     total: dict[int, int] = {}

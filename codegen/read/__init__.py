@@ -27,7 +27,7 @@ from codegen.read.declare import (
     key_scope,
     output_variables,
 )
-from codegen.read.matrices import axis, entry, is_matrix
+from codegen.read.matrices import axis, entry, is_matrix, is_written_out
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.scope import Scope, axis_length
 from codegen.walk import Extent, base_name
@@ -166,7 +166,7 @@ def _add_matrix(reader: Reader, name: str, value: Expr, scope: Scope) -> None:
     """The equations of a matrix: one for each element that is written out, one for all where it is symbolic."""
     shape = tuple(axis_length(n) for n in value.shape)
     variable = Variable(name, () if shape == (1, 1) else shape)
-    if isinstance(value, sympy.MatrixBase):
+    if is_written_out(value):
         places = [(Integer(i), Integer(j)) for i in range(shape[0]) for j in range(shape[1])]
     else:
         i = axis(shape[0], "i", scope)

@@ -33,6 +33,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from codegen.errors import GraphError, of_type
 from codegen.functions import SUPPORTED
 from codegen.functions.extrema import Maximum, Minimum
+from codegen.functions.matrices import Eliminated
 from codegen.functions.special import ORDERS
 from codegen.ir.constants import faulty_constant, is_undefined, parted
 from codegen.read.motions import is_motion
@@ -43,7 +44,7 @@ REDUCTIONS = (Sum, Product, Maximum, Minimum)
 """Nodes with variables of their own."""
 CONSTANTS = (Number, NumberSymbol, ComplexInfinity, ImaginaryUnit)
 CONDITIONS = "conditions are relations such as a > 0, joined by And, Or, Not, Xor and ITE"
-OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant)
+OPAQUE = (*REDUCTIONS, MatrixElement, Trace, Determinant, Eliminated)
 """Nodes that are not operations on the values of their arguments."""
 
 

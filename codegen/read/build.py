@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 from math import prod
 
 import sympy
@@ -33,16 +33,19 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError, of_type
 from codegen.functions import canonical, canonical_node
+from codegen.functions.eliminations import Elimination
 from codegen.functions.extrema import Maximum, Minimum
+from codegen.functions.matrices import Eliminated
 from codegen.ir.affine import affine, data_of
 from codegen.ir.equation import Equation, Variable, over
-from codegen.ir.ranges import Known, asked_of, defined, guarded, is_natural, on_axis, simplified
+from codegen.ir.ranges import Known, asked_of, conjuncts, defined, guarded, is_natural, on_axis, simplified
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
 from codegen.read import matrices, products
 from codegen.read.admission import OPAQUE, check, describe, is_opaque
 from codegen.read.complex_forms import made_real
+from codegen.read.eliminations import Formulas
 from codegen.read.motions import motion_name
 from codegen.read.rewriting import rewritten
 from codegen.read.scope import Limits, Scope, axis_length, ends, on_long_axes, with_extents
@@ -107,6 +110,8 @@ class Reader:
         self.vertices: dict[object, Expr] = {}
         self.elements: dict[Indexed, Expr] = {}
         """What stands for elements at known places."""
+        self.factors: dict[object, Formulas] = {}
+        """Those of matrices of formulas."""
         self.limits: dict[str, Extent] = {}
         """What integers that are read for subscripts have to be below, by the name of their input."""
         self.order: tuple[Idx, ...] = ()
@@ -208,6 +213,16 @@ class Reader:
             self.equations.append(total if reduction is Reduction.SUM else Equation(target, value, reduction, reduced))
             self.vertices[key] = target
         return self.vertices[key]
+
+    def eliminated(self, body: Elimination) -> Expr:
+        """A reference to the vertex of what elimination makes of a matrix, its own indices behind all others."""
+        memo = (body, body.binds, Reduction.ELIMINATION)
+        if memo not in self.vertices:
+            others = [i for operand in body.read for i in indices(operand) if i not in body.binds]
+            target = over(next(self.fresh), (*samples_first(dict.fromkeys(others)), *body.own))
+            self.equations.append(Equation.eliminating(target, body))
+            self.vertices[memo] = target
+        return self.vertices[memo]
 
     def summed(self, body: Expr, reduced: Sequence[Idx]) -> Expr:
         """The sum of a body over indices; over one that it does not have, a multiple."""
@@ -345,6 +360,9 @@ class Reader:
                 _check_subscript(subscript, f"{scope.place} contains {shown}")
             if not p and not is_fixed((n, *sizes)):
                 _check_within(subscript, n, scope, shown)
+        bent = _bent(key, moving)
+        if len(bent) < len(moving):
+            return self._rows(variable, key, bent, shown, scope)
         if not _is_small(moving):
             raise GraphError(f"{scope.place} contains {shown}: {prod(sizes):,} elements are more than {ELEMENTS:,}")
         still = tuple(i for i in dict.fromkeys(i for s in key for i in indices(s)) if i not in moving)
@@ -358,6 +376,30 @@ class Reader:
                 # What no branch that is taken reads is 0.
                 self.equations.append(Equation(target, Integer(0) if element is None else variable[element]))
             self.vertices[memo] = gathered[(*moving, *still)]
+        return self.vertices[memo]
+
+    def _rows(self, variable: Variable, key: tuple[Expr, ...], bent: tuple[Idx, ...], shown: str, scope: Scope) -> Expr:
+        """A vertex that holds x[i·(i − 1)/2 + j] at i and j: for each i its elements are a row, at j plus a number."""
+        if not _is_small(bent):
+            lengths = " × ".join(str(extent(i)) for i in bent)
+            raise GraphError(f"{scope.place} contains {shown}: {lengths} rows are more than {ELEMENTS:,}")
+        still = tuple(i for i in dict.fromkeys(i for s in key for i in indices(s)) if i not in bent)
+        known = {*bent, *still}
+        guard = sympy.And(*[c for c in conjuncts(scope.guard) if {*indices(c)} <= known])
+        memo = (variable, key, guard, bent)
+        if memo not in self.vertices:
+            rows = Variable(next(self.fresh), tuple(extent(i) for i in (*bent, *still)))
+            for values in product(*(range(int(extent(i))) for i in bent)):
+                at = dict(zip(bent, map(Integer, values)))
+                here = simplified([reindex(guard, at)])
+                element = variable[tuple(reindex(subscript, at) for subscript in key)]
+                asked = None if here == False else asked_of(element, Known.of(here))  # noqa: E712 - a SymPy boolean
+                if asked:
+                    for subscript, n in zip(subscripts(element), variable.shape):
+                        _check_within(subscript, n, replace(scope, guard=here), shown)
+                body = Integer(0) if asked is None else guarded(element, here, *asked)
+                self.equations.append(Equation(rows[(*map(Integer, values), *still)], body))
+            self.vertices[memo] = rows[(*bent, *still)]
         return self.vertices[memo]
 
     def _elements(
@@ -467,6 +509,9 @@ class Reader:
     def _determinant(self, node: Determinant, scope: Scope) -> Expr:
         return matrices.determinant(self, node.arg, scope)
 
+    def _eliminated(self, node: Eliminated, scope: Scope) -> Expr:
+        return matrices.elimination(self, node, scope)
+
     def total(self, body: Expr, index: Expr, scope: Scope) -> Expr:
         """The sum over an index, or the value itself where the axis has one element."""
         guarded = self.guarded(body, scope, Integer(0))
@@ -496,6 +541,7 @@ VALUES: tuple[tuple[type[Basic] | tuple[type[Basic], ...], Callable[..., Basic]]
     (MatrixElement, Reader._element),
     (Trace, Reader._trace),
     (Determinant, Reader._determinant),
+    (Eliminated, Reader._eliminated),
     (Piecewise, Reader._branches),
     ((AppliedUndef, Derivative), Reader._motion),
 )
@@ -525,6 +571,16 @@ def _measured(expression: Basic) -> _Part:
         return 1 + sum(size for size, _ in arguments), 1 + max((depth for _, depth in arguments), default=0)
 
     return _Part(expression, *annotate(expression, step)[id(expression)])
+
+
+def _bent(key: Sequence[Expr], moving: Sequence[Idx]) -> tuple[Idx, ...]:
+    """The fewest indices at whose values all subscripts are sums of the others: of i·(i − 1)/2 + j it is i."""
+    for count in range(1, len(moving)):
+        for chosen in combinations(moving, count):
+            at = dict.fromkeys(chosen, Integer(2))
+            if all(affine(reindex(subscript, at)) is not None for subscript in key):
+                return chosen
+    return tuple(moving)
 
 
 def _is_small(moving: Sequence[Idx]) -> bool:

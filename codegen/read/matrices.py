@@ -12,6 +12,7 @@ from typing import Protocol
 import sympy
 from sympy import Expr, Idx, Integer, MatrixSymbol
 from sympy.core.basic import Basic
+from sympy.core.symbol import Str
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
 from sympy.matrices.expressions.hadamard import HadamardPower, HadamardProduct
 from sympy.matrices.expressions.matexpr import MatrixExpr
@@ -20,22 +21,33 @@ from sympy.matrices.matrixbase import MatrixBase
 
 from codegen.errors import GraphError
 from codegen.functions import equal
+from codegen.functions.eliminations import Elimination
+from codegen.functions.matrices import NUMBERS, STRUCTURES, Eliminated, EliminatedMatrix, solve
+from codegen.read import eliminations
 from codegen.read.admission import check, describe
+from codegen.read.complex_forms import made_real
+from codegen.read.rewriting import rewritten
 from codegen.read.scope import Scope, axis_length
 from codegen.walk import extent, is_reference, references, reindex
 
 CRAMER = 4
-"""Determinants and inverses of matrices with more rows are refused: cofactors multiply, and lose digits."""
+"""Determinants and inverses of matrices with more rows are eliminated: cofactors multiply, and lose digits."""
 
 
 class Reader(Protocol):
     """What makes vertices of the entries."""
+
+    factors: dict[object, eliminations.Formulas]
+    """Those of matrices of formulas."""
 
     def body(self, expression: Basic, scope: Scope) -> Basic:
         """What an expression becomes."""
 
     def vertex(self, body: Expr, reduced: tuple[Idx, ...] = ()) -> Expr:
         """A vertex of this value, or of the sum over the reduced indices."""
+
+    def eliminated(self, body: Elimination) -> Expr:
+        """A vertex of what elimination makes of a matrix."""
 
     def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
         """An element of a variable."""
@@ -107,9 +119,23 @@ def _sum(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
 
 def _product(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
     coefficient, _ = matrix.as_coeff_matrices()
-    factors = [factor for factor in matrix.args if is_matrix(factor)]
+    factors = _solutions([factor for factor in matrix.args if is_matrix(factor)])
     check(scope.place, coefficient)
     return sympy.Mul(reader.body(coefficient, scope), _contracted(reader, factors, i, j, scope))
+
+
+def _solutions(factors: list[Basic]) -> list[Basic]:
+    """A large inverse in front of other factors as the solution with these on the right side: less is computed."""
+    for number, factor in enumerate(factors[:-1]):
+        if isinstance(factor, sympy.Inverse) and _is_large(factor):
+            right = sympy.MatMul(*factors[number + 1 :]) if number + 2 < len(factors) else factors[-1]
+            return [*factors[:number], solve(factor.arg, right)]
+    return factors
+
+
+def _is_large(matrix: Basic) -> bool:
+    n = axis_length(matrix.shape[0])
+    return not isinstance(n, int) or n > CRAMER
 
 
 def _contracted(reader: Reader, factors: list[Basic], i: Expr, j: Expr, scope: Scope) -> Expr:
@@ -159,13 +185,18 @@ Minors = dict[tuple[Rows, Rows], Expr]
 
 
 def determinant(reader: Reader, matrix: Basic, scope: Scope) -> Expr:
-    """The determinant of a small matrix, by cofactors; each minor is computed once."""
+    """The determinant; of a small matrix by cofactors, each of which is computed once."""
+    if _is_large(matrix):
+        sign, size = (Eliminated(Str(what), Str("general"), matrix, sympy.Tuple()) for what in ("sign", "logdet"))
+        return elimination(reader, sign, scope) * sympy.exp(elimination(reader, size, scope))
     rows = tuple(range(_small(matrix, "determinant", scope)))
     return _minor(reader, _elements(reader, matrix, scope), rows, rows)
 
 
 def _inverse(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> Expr:
-    """Cofactors over the determinant (Cramer); the whole inverse is one array."""
+    """Cofactors over the determinant (Cramer) for small matrices; the whole inverse is one array."""
+    if _is_large(matrix):
+        return _eliminated(reader, EliminatedMatrix(Str("inverse"), Str("general"), matrix.arg), i, j, scope)
     n = _small(matrix, "inverse", scope)
     rows, minors = tuple(range(n)), _elements(reader, matrix.arg, scope)
     whole = _minor(reader, minors, rows, rows)
@@ -176,6 +207,87 @@ def _inverse(reader: Reader, matrix: Basic, i: Expr, j: Expr, scope: Scope) -> E
         bodies[row, column] = reader.guarded(quotient, scope, Integer(0))
     k, m = (scope.fresh(label, n, [t for t in (i, j) if isinstance(t, Idx)]) for label in ("k", "m"))
     return reindex(reader.family(bodies, (k, m)), {k: i, m: j})
+
+
+def elimination(reader: Reader, node: Eliminated, scope: Scope) -> Expr:
+    """A determinant, or an element of what elimination makes of a matrix that is written by its elements."""
+    if is_written_out(node) and node.what == "logdet":
+        return _formulas(reader, node.matrix, scope).log_determinant()
+    if not node.over:
+        return eliminations.determinant(
+            reader, node.what, node.assumption, _element_of(reader, node.matrix, scope), node.matrix.shape[0], scope
+        )
+    rows, columns = node.over
+    body, right = (None if part is None else rewritten(made_real(part)) for part in (node.matrix, node.right))
+    for part in (body, right):
+        if part is not None:
+            check(scope.place, part)
+
+    def element(i: Expr, j: Expr) -> Expr:
+        return reader.body(body, scope.at(rows, i).at(columns, j))
+
+    def side(i: Expr) -> Expr:
+        return reader.body(right, scope.at(rows, i))
+
+    length = rows.upper + 1
+    if node.what in NUMBERS:
+        return eliminations.determinant(reader, node.what, node.assumption, element, length, scope)
+    at = {"solve": (columns,), "inverse": (columns, rows), "cholesky": (rows, columns)}[node.what]
+    places = tuple(reader.body(index, scope) for index in at)
+    given = None if right is None else side
+    return eliminations.element_at(reader, node.what, node.assumption, element, given, length, places, scope)
+
+
+def is_written_out(matrix: Basic) -> bool:
+    """Whether the elements of a matrix are formulas of their own."""
+    if isinstance(matrix, (Eliminated, EliminatedMatrix)):
+        small = isinstance(matrix.matrix, MatrixBase) and 1 < matrix.matrix.shape[0] <= eliminations.WRITTEN
+        definite = STRUCTURES[matrix.assumption] == "symmetric"
+        return small and definite and isinstance(matrix.right, (MatrixBase, type(None)))
+    return isinstance(matrix, MatrixBase)
+
+
+def _formulas(reader: Reader, matrix: MatrixBase, scope: Scope) -> eliminations.Formulas:
+    """The factors of a matrix of formulas, written once."""
+    memo = "factors", matrix
+    if memo not in reader.factors:
+        read = _element_of(reader, matrix, scope)
+        reader.factors[memo] = eliminations.Formulas(reader, lambda i, j: _shared(reader, read(i, j)), matrix.shape[0])
+    return reader.factors[memo]
+
+
+def _eliminated(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, scope: Scope) -> Expr:
+    if is_written_out(matrix):
+        return _of_formulas(reader, matrix, i, j, scope)
+    element, length = _element_of(reader, matrix.matrix, scope), matrix.matrix.shape[0]
+    if matrix.right is None:
+        return eliminations.element_at(reader, matrix.what, matrix.assumption, element, None, length, (i, j), scope)
+    right = matrix.right
+
+    def side(row: Expr) -> Expr:
+        return entry(reader, right, row, j, scope)
+
+    return eliminations.element_at(reader, matrix.what, matrix.assumption, element, side, length, (i,), scope)
+
+
+def _of_formulas(reader: Reader, matrix: EliminatedMatrix, i: Expr, j: Expr, scope: Scope) -> Expr:
+    """An element of what elimination makes of a matrix of formulas; at an index, one of a family of them."""
+    factors, right = _formulas(reader, matrix.matrix, scope), matrix.right
+
+    def at(row: int, column: int) -> Expr:
+        def side(k: int) -> Expr:
+            return _shared(reader, entry(reader, right, Integer(k), Integer(column), scope))
+
+        return factors.element(matrix.what, None if right is None else side, row, column)
+
+    axes = [range(int(n)) if isinstance(s, Idx) else [int(s)] for s, n in zip((i, j), matrix.shape)]
+    moving = [s for s in (i, j) if isinstance(s, Idx)]
+    bodies = {tuple(k for k, s in zip(place, (i, j)) if isinstance(s, Idx)): at(*place) for place in product(*axes)}
+    return reader.family(bodies, moving) if moving else bodies[()]
+
+
+def _element_of(reader: Reader, matrix: Basic, scope: Scope) -> Callable[[Expr, Expr], Expr]:
+    return lambda i, j: entry(reader, matrix, i, j, scope)
 
 
 def _small(matrix: Basic, what: str, scope: Scope) -> int:
@@ -221,6 +333,7 @@ RULES: Mapping[type[Basic], Callable[..., Expr]] = {
     sympy.MatAdd: _sum,
     sympy.MatMul: _product,
     sympy.Inverse: _inverse,
+    EliminatedMatrix: _eliminated,
     sympy.MatPow: _power,
     sympy.Transpose: _transpose,
     HadamardProduct: _hadamard,

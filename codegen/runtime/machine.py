@@ -12,7 +12,7 @@ import platform
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -264,14 +264,14 @@ class Relocatable:
         if triple is None:
             llvm.initialize_native_target()
             llvm.initialize_native_asmprinter()
-            self.triple, self.target = llvm.get_process_triple(), host()
+            self.triple, self.target = llvm.get_process_triple(), replace(host(), lapack=False)
             features = llvm.get_host_cpu_features().flatten()
             options = {"cpu": llvm.get_host_cpu_name(), "features": features}
         else:
             known, self.triple = _normalised(triple)
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
-            self.target = known.target
+            self.target = replace(known.target, lapack=False)
             options = {"features": known.features, "abiname": known.convention}
         try:
             target = llvm.Target.from_triple(self.triple)

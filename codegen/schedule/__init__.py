@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -11,8 +12,10 @@ from codegen.cached import once
 from codegen.dtypes import ITEM, Dtype
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.lookups import looks_up
+from codegen.ir.lookups import looks_up, term_by_term, told
 from codegen.ir.unrolling import scalar_equations
+from codegen.ir.unrolling import unrolled as unrolled_equations
+from codegen.passes.factorise import factorise
 from codegen.passes.hoist import hoist
 from codegen.passes.lookup import without_lookups
 from codegen.passes.prune import prune
@@ -49,6 +52,8 @@ ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
+WRITTEN_OUT = 100_000
+"""Equations of single elements at most."""
 FEW = 3
 """Up to so many samples run one after the other with features in lanes."""
 
@@ -62,6 +67,8 @@ def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABL
         found = min(_suitable(graph, target, dtype), key=lambda program: estimate(program, UNKNOWN_EXTENT))
     elif name not in target.ways:
         raise EmitError(f"unknown schedule {name!r}, expected one of auto, {', '.join(target.ways)}")
+    elif eliminates(graph) and name != "loops":
+        raise EmitError(f"the {name} schedule has no elimination of matrices: use loops, or auto")
     elif (made := SCHEDULES[name](graph, target, dtype)) is None:
         raise EmitError(f"the {name} schedule needs one symbolic extent, over which the samples are independent")
     else:
@@ -69,9 +76,16 @@ def schedule(graph: Graph, name: ScheduleName = "auto", target: Target = PORTABL
     return replace(found, few=_for_few_samples(graph, found)) if target.vectors else in_turn(found)
 
 
+def eliminates(graph: Graph) -> bool:
+    """Whether some equation eliminates a matrix."""
+    return any(equation.eliminates for equation in graph.equations)
+
+
 def _suitable(graph: Graph, target: Target, dtype: Dtype) -> Iterator[Program]:
     """The programs of a graph by each schedule that suits it."""
     for name in target.ways:
+        if eliminates(graph) and name != "loops":
+            continue
         if name != "unrolled" or _is_short(without_lookups(graph)):
             made = SCHEDULES[name](graph, target, dtype)
             if made is not None and (name != "tiled" or _has_rows(made)):
@@ -175,14 +189,17 @@ def written_out(graph: Graph) -> Graph:
     if graph.formulas is not None:
         return graph
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
-    # Of an array of which some elements are read, the others go.
-    return prune(simplify(_hoisted(graph).unroll()))
+    # Of an array of which some elements are read, the others go. Rows that the data say are read at their address.
+    hoisted = _hoisted(graph)
+    scalars = unrolled_equations(hoisted.equations, WRITTEN_OUT, partial(told, integers=graph.integers))
+    simple = simplify(hoisted.with_equations(scalars))
+    return prune(simple.with_equations([term_by_term(equation, graph.integers) for equation in simple.equations]))
 
 
 @once
 def _hoisted(graph: Graph) -> Graph:
     """What every schedule begins with: no lookups, and what depends on fewer indices by itself."""
-    return hoist(without_lookups(graph))
+    return hoist(without_lookups(factorise(graph)))
 
 
 @once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Routine,
     Samples,
     Scan,
     Set,
@@ -71,7 +72,7 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
     choice = _Choice(program, width)
 
     def over_samples(samples: Samples) -> tuple[Statement, ...]:
-        if not samples_in_lanes:
+        if not samples_in_lanes or any(isinstance(statement, Routine) for statement, _ in walk(samples.body)):
             return tuple(
                 replace(step, body=choice.best(step.body)[1]) if isinstance(step, Loop) else step
                 for step in samples.body
@@ -89,18 +90,20 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
             return replace(step, mode=choice.vector(step))
         return replace(step, body=tuple(forced(inner, index) for inner in step.body))
 
-    return replace(
-        program,
-        width=width,
-        statements=tuple(
-            chosen
-            for statement in program.statements
-            for chosen in (
-                [replace(statement, body=over_samples(statement))]
-                if isinstance(statement, Samples)
-                else choice.best([statement])[1]
-            )
-        ),
+    return _apart(
+        replace(
+            program,
+            width=width,
+            statements=tuple(
+                chosen
+                for statement in program.statements
+                for chosen in (
+                    [replace(statement, body=over_samples(statement))]
+                    if isinstance(statement, Samples)
+                    else choice.best([statement])[1]
+                )
+            ),
+        )
     )
 
 
@@ -121,14 +124,36 @@ def in_turn(program: Program) -> Program:
 def is_mixed(program: Program) -> bool:
     """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
     lanes_of: dict[int, set[bool]] = {}
+    for storage, vectors in _kept(program):
+        lanes_of.setdefault(storage.number, set()).add(vectors)
+    return any(len(kinds) > 1 for kinds in lanes_of.values())
+
+
+def _kept(program: Program) -> Iterator[tuple[Storage, bool]]:
+    """What is kept in work arrays, and whether its elements are vectors, at each place where it is moved."""
     for statement, around in walk(program.statements):
         lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
             for reference in work(statement).moved:
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
-                    lanes_of.setdefault(storage.number, set()).add(holds_vectors(storage, reference, lane))
-    return any(len(kinds) > 1 for kinds in lanes_of.values())
+                    yield storage, holds_vectors(storage, reference, lane)
+
+
+def _apart(program: Program) -> Program:
+    """The program with work arrays of their own for vertices whose elements are vectors, where they shared others."""
+    if not is_mixed(program):
+        return program
+    found = [(id(storage), storage.number, vectors) for storage, vectors in _kept(program)]
+    mixed = {number for _, number, vectors in found if vectors} & {number for _, number, v in found if not v}
+    moving = {key for key, number, vectors in found if vectors and number in mixed}
+    new = {number: len(program.work) + place for place, number in enumerate(sorted(mixed))}
+    storage = {
+        key: replace(kept, number=new[kept.number]) if id(kept) in moving else kept
+        for key, kept in program.storage.items()
+    }
+    work = (*program.work, *(program.work[number] for number in sorted(mixed)))
+    return replace(program, storage=storage, work=work)
 
 
 def lane_of(around: Sequence[Loop]) -> Idx | None:
@@ -206,6 +231,8 @@ class _Choice:
 
     program: Program
     width: int
+    moved: dict[tuple[Expr, tuple[tuple[Idx, Expr], ...]], float] = field(default_factory=dict)
+    """What :meth:`moves` has found; each level of a nest asks it again."""
 
     def best(self, statements: Sequence[Statement]) -> tuple[float, tuple[Statement, ...]]:
         """The cost of statements, and the statements with loops in lanes."""
@@ -246,7 +273,7 @@ class _Choice:
         if loop.mode != SERIAL or loop.follows or not any(own) or all(own):
             return None
         first, second = (tuple(s for s, is_own in zip(loop.body, own) if is_own == which) for which in (False, True))
-        written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill))}
+        written = {s.target for s, _ in walk(first) if isinstance(s, (Set, Accumulate, Fill, Routine))}
         names = {base_name(target) for target in written}
         for statement, _ in walk(second):
             if not isinstance(statement, Accumulate):
@@ -276,7 +303,7 @@ class _Choice:
         """The cost of statements inside a loop in lanes; infinite where the lanes of a loop inside differ in length."""
         total = 0.0
         for statement in statements:
-            if isinstance(statement, Kernel):
+            if isinstance(statement, (Kernel, Routine)):
                 return inf
             if not isinstance(statement, Loop):
                 total += self.instructions(statement, varying)
@@ -314,6 +341,12 @@ class _Choice:
 
         Infinitely many for an element of a diagonal of which a lane holds its own row only.
         """
+        key = reference, tuple(varying.items())
+        if key not in self.moved:
+            self.moved[key] = self._moves(reference, varying)
+        return self.moved[key]
+
+    def _moves(self, reference: Expr, varying: Steps) -> float:
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
             return 0.0

@@ -8,12 +8,25 @@ from heapq import heapify, heappop, heappush
 
 from sympy import Add, Expr, Idx
 
+from codegen.functions.eliminations import Elimination
 from codegen.ir.affine import Affine
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import Limits, is_told, lookup
 from codegen.ir.selection import Selection, selected
 from codegen.schedule.cut import Part, parts
-from codegen.schedule.program import SERIAL, UNKNOWN_EXTENT, Accumulate, Fill, Loop, One, Scan, Set, Statement, Store
+from codegen.schedule.program import (
+    SERIAL,
+    UNKNOWN_EXTENT,
+    Accumulate,
+    Fill,
+    Loop,
+    One,
+    Routine,
+    Scan,
+    Set,
+    Statement,
+    Store,
+)
 from codegen.schedule.scan import Steps, sources, steps_of_scan
 from codegen.schedule.units import units
 from codegen.walk import base_name, extent, fresh_index, indices, is_sample, references, reindex, size, subscripts
@@ -76,6 +89,8 @@ class _Item:
     """The loops over the steps of the scan that it is in, from the outside in."""
     integers: Limits = field(default_factory=dict)
     """What the integers of inputs are below."""
+    columns: tuple[int, ...] = ()
+    """For what eliminates: the axes of right sides, which no loops are over."""
     range: tuple[Affine, ...] = ()
     """For a sum over the steps of a scan that it is not in: what is at least 0 where it has terms."""
 
@@ -142,7 +157,7 @@ class _Item:
             return self
         renaming = {old: new}
         names = {i.name for i in (*self.remaining, *indices(self.body), *indices(self.target))}
-        if new in self.remaining:
+        if new in self.remaining or (isinstance(self.body, Elimination) and new in indices(self.body)):
             renaming[new] = fresh_index(new, names | {new.name})
         return replace(
             self,
@@ -171,7 +186,14 @@ def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...], 
         order, read = _loop_order(graph, form, whole), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
         begun = bool(scans) and scans[-1].index in form.reduced
-        yield _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
+        item = _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
+        yield replace(item, reduced=(), columns=_columns(form, order)) if form.eliminates else item
+
+
+def _columns(equation: Equation, order: Sequence[Idx]) -> tuple[int, ...]:
+    """The axes of what eliminates that are neither gone through by loops nor those of the matrix."""
+    apart = (*order, *equation.elimination.own)
+    return tuple(axis for axis, i in enumerate(subscripts(equation.target)) if isinstance(i, Idx) and i not in apart)
 
 
 def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Idx, ...]:
@@ -181,6 +203,11 @@ def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Id
     Inside of them all is what the data say; where they say which element is added to, the sum is outside. So it is
     where nothing else is, and matrices have their rows along it: each is added to the target as a whole.
     """
+    if equation.eliminates:
+        # Right sides are gone through at once, but for those of samples, of which there are some at a time.
+        own = [i for i in equation.free if whole is not None and extent(i) == extent(whole)]
+        batch = [i for i in equation.free if i in equation.elimination.batch and i not in own]
+        return (*own, *sorted(batch, key=lambda i: not is_sample(i)))
     said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
     apart = whole is None and equation.cell not in graph.scans and _adds_rows(equation)
     outside = equation.reduced if apart or set(said) & set(equation.free) else ()
@@ -205,7 +232,7 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
     for cluster in _clusters([part for item in items for part in item.terms()]):
         if cluster.index is None:
             for item in cluster.items:
-                yield (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
+                yield _step(item)
             continue
         inner = []
         for item in cluster.items:
@@ -224,6 +251,13 @@ def _level(items: Sequence[_Item], graph: Graph, whole: Idx | None) -> Iterator[
             stored = item.equation.name in graph.outputs and bool(subscripts(item.target))
             if finished and stored and is_local(item.target, item.remaining):
                 yield Store(item.equation, item.target)
+
+
+def _step(item: _Item) -> Statement:
+    """What is done with one equation inside all its loops."""
+    if isinstance(item.body, Elimination):
+        return Routine(item.equation, item.target, item.body, tuple(subscripts(item.target)[a] for a in item.columns))
+    return (Accumulate if item.equation.reduction else Set)(item.equation, item.target, item.body)
 
 
 def _parts(graph: Graph, index: Idx, items: Sequence[_Item], whole: Idx | None, steps: Steps | None) -> Iterator[Loop]:

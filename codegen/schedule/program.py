@@ -10,12 +10,13 @@ from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
+from codegen.functions.eliminations import Elimination, substituted
 from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.schedule.target import PORTABLE, Target
-from codegen.walk import Extent, is_fixed, leaves, size, substitute
+from codegen.walk import Extent, extent, is_fixed, leaves, size, substitute
 
 StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -242,6 +243,37 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Routine:
+    """Elimination on one whole matrix; the loops around are over matrices."""
+
+    equation: Equation
+    target: Expr
+    body: Elimination
+    columns: tuple[Idx, ...]
+    """The indices of right sides, which lie one after the other."""
+
+    @property
+    def name(self) -> str:
+        """What is done."""
+        return type(self.body).__name__
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        """What it reads: the matrix, or its factors, and right sides."""
+        return self.body.read
+
+    @property
+    def order(self) -> Extent:
+        """The number of rows of the matrix."""
+        return extent(self.body.binds[2] if isinstance(self.body, substituted) else self.body.columns)
+
+    @property
+    def along(self) -> tuple[Idx, ...]:
+        """The indices that it runs over itself."""
+        return (*self.body.binds, *self.body.own, *self.columns)
+
+
+@dataclass(frozen=True)
 class Chunk:
     """How many samples a chunk has: ``least``, or a multiple of it where it depends on the lengths of a call.
 
@@ -294,7 +326,7 @@ def _middle(bound: Bound, samples: int) -> int:
     return int((int(substitute(form.constant, lengths)) + indices) / bound.divisor)
 
 
-Statement = Set | Accumulate | Fill | Store | Loop | Contract | Kernel | Samples
+Statement = Set | Accumulate | Fill | Store | Loop | Contract | Kernel | Routine | Samples
 
 
 def nested(outer: Sequence[Idx], statement: Statement) -> Statement:

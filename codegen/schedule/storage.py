@@ -17,6 +17,7 @@ from codegen.schedule.program import (
     Kernel,
     Loop,
     Place,
+    Routine,
     Samples,
     Scan,
     Set,
@@ -209,6 +210,10 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                         reads(operand, loops, inside)
                     touch = reads if isinstance(statement, Kernel) and statement.kind.adds else writes
                     touch(statement.equation.target, loops, inside).accumulated = True
+                case Routine():
+                    for operand in statement.operands:
+                        reads(operand, loops, inside)
+                    writes(statement.target, loops, inside).accumulated = True
                 case Set() | Accumulate():
                     for reference in references(statement.value):
                         reads(reference, loops, inside)

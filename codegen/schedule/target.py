@@ -17,7 +17,7 @@ class Target:
 
     ``register`` are the bytes of a vector register, of which there are ``registers``; ``cache`` are those of the
     second-level cache that one core has. ``ways`` are the schedules there are. With ``vectors`` loops in lanes and
-    kernels are written as such; without, a compiler makes vectors of loops.
+    kernels are written as such; without, a compiler makes vectors of loops. With ``lapack`` its library can be called.
 
     What is not here decides nothing. The first-level cache: tiles that fit it take as long as larger ones (20-20-20-20
     and 64-64-64 with 16 to 64 samples, 32 KB). Rates: what is decided are ratios of times, and measuring them on a busy
@@ -34,6 +34,7 @@ class Target:
     cache: int = 1 << 20
     ways: tuple[str, ...] = WAYS
     vectors: bool = True
+    lapack: bool = True
 
     def __post_init__(self) -> None:
         for name, lowest in (("register", 16), ("registers", 8), ("cache", 1024)):
@@ -91,5 +92,5 @@ class Target:
 
 TILE = 64
 """Samples a tile, where its arrays are not too large for the second-level cache."""
-PORTABLE = Target(vectors=False)
+PORTABLE = Target(vectors=False, lapack=False)
 """For readable code: the same whatever the machine that it is written on."""

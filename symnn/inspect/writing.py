@@ -47,7 +47,7 @@ def write_target(equation: Equation, script: Script) -> str:
 def write_body(equation: Equation, script: Script) -> str:
     """The right side of an equation, with numbers taken out of its sum: 1/S Σ_s (lse[s] − score[s])."""
     quotient = _quotient(equation.body, script)
-    if equation.reduction is None:
+    if equation.reduction is None or equation.eliminates:
         return script.compose(quotient).text
     front, rest = _split_constants(quotient) if equation.is_sum else (Quotient(), quotient)
     sign = script.reduction(equation.reduction, [script.subscript(i) for i in equation.reduced])

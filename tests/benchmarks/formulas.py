@@ -125,7 +125,24 @@ def mass_action(species: int, reactions: int) -> tuple[dict[Any, Expr], list[Any
 
 @lru_cache
 def arm(joints: int) -> tuple[dict[Any, Expr], list[Any]]:
-    """The residual M·u' − f of a chain of rods by Kane's method, joints turning about alternating axes."""
+    """The residual M·u' − f of a chain of rods by Kane's method."""
+    _, equations, plain, inputs = _chain(joints)
+    return by_elements("r", [_replaced(value, plain) for value in equations]), inputs
+
+
+@lru_cache
+def dynamics(joints: int) -> tuple[dict[Any, Expr], list[Any]]:
+    """The accelerations M⁻¹·f of the same chain."""
+    import codegen
+
+    kane, _, plain, (q, u, _) = _chain(joints)
+    mass, force = (m.applyfunc(lambda value: _replaced(value, plain)) for m in (kane.mass_matrix, kane.forcing))
+    return {"a": codegen.solve(mass, force, assume="positive definite")}, [q, u]
+
+
+@lru_cache
+def _chain(joints: int) -> tuple[Any, list[Expr], Mapping[Any, Expr], list[Any]]:
+    """A chain of rods, joints turning about alternating axes: the method, its equations, and arrays for coordinates."""
     from sympy.physics import mechanics
 
     time_ = mechanics.dynamicsymbols._t
@@ -148,12 +165,12 @@ def arm(joints: int) -> tuple[dict[Any, Expr], list[Any]]:
         frame, joint = next_, end
     kane = mechanics.KanesMethod(ground, q, u, kd_eqs=[u[n] - q[n].diff(time_) for n in range(joints)])
     with_derivatives = kane.kanes_equations(bodies, loads)
-    residual = with_derivatives[0] + with_derivatives[1]
+    residual = list(with_derivatives[0] + with_derivatives[1])
     x, speed, rate = array("q", joints), array("u", joints), array("w", joints)
     plain = {u[n].diff(time_): rate[n] for n in range(joints)}
     plain.update({q[n]: x[n] for n in range(joints)} | {u[n]: speed[n] for n in range(joints)})
     plain.update({q[n].diff(time_): speed[n] for n in range(joints)})
-    return by_elements("r", [_replaced(value, plain) for value in residual]), [x, speed, rate]
+    return kane, residual, plain, [x, speed, rate]
 
 
 def _replaced(expression: Expr, plain: Mapping[Any, Expr]) -> Expr:
@@ -245,6 +262,14 @@ CASES: Mapping[str, Formula] = {
             partial(arm, n),
         )
         for n in (3, 5, 6)
+    },
+    **{
+        f"dynamics {n}": Formula(
+            partial(graph_of, partial(dynamics, n)),
+            lambda graph: __import__("codegen").jacobian(graph, "a", ["q", "u"]),
+            partial(dynamics, n),
+        )
+        for n in (3, 6)
     },
     "watson 12 gradient": Formula(partial(graph_of, watson), partial(gradient, "e"), watson),
     "watson 12 hessian": Formula(partial(graph_of, watson), partial(hessian, "e"), watson),

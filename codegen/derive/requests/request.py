@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from sympy import Derivative, IndexedBase, MatrixSymbol, Symbol
 from sympy.core.function import AppliedUndef
 
+from codegen.derive.eliminations import with_inverses
 from codegen.derive.maxima import plain_maxima
 from codegen.derive.narrow import narrow
 from codegen.errors import DerivationError, of_type
@@ -58,7 +59,7 @@ def prepare(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[Graph, str, list[
 
 def prepared(graph: Graph, keep: Sequence[str]) -> Graph:
     """The graph, stabilised and narrow, in which these vertices are what they were."""
-    return narrow(plain_maxima(stabilise(graph, keep=keep)))
+    return with_inverses(narrow(plain_maxima(stabilise(graph, keep=keep))))
 
 
 def asked(graph: Graph, of: Named, wrt: Wrt | None) -> tuple[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.emit import random_numbers
-from codegen.emit.c import kernels, mathematics
+from codegen.emit.c import kernels, mathematics, routines
 from codegen.emit.c.names import comment, macro_name
 from codegen.emit.c.writer import CFunction
 from codegen.ir.operations import count_operations, summary
@@ -89,6 +89,7 @@ def source(name: str, functions: Sequence[CFunction]) -> str:
         *mathematics.definitions(bodies, dtype),
         *random_numbers.c(bodies, dtype),
         *kernels.definitions(bodies, dtype),
+        *routines.definitions(bodies, dtype),
         *constants,
         bodies,
         "",

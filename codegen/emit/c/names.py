@@ -35,6 +35,7 @@ LIBRARY = """
 OWN = """
     bits_of_double bits_of_float double_of float_of add_product add_dots dot sum transpose first size place
     larger deviation worst status random_product random_word random_uniform random_reaches
+    triangular_factors by_factors by_factors_transposed cholesky_factor by_lower by_lower_transposed by_cholesky
 """
 """What the code around the names uses."""
 

@@ -36,6 +36,7 @@ from codegen.schedule.program import (
     One,
     Place,
     Program,
+    Routine,
     Samples,
     Scan,
     Set,
@@ -539,6 +540,19 @@ class Writer(ValueWriter):
                 lines.append(f"add_product({', '.join(parts)});")
         return lines
 
+    def routine(self, routine: Routine, scope: Scope) -> str:
+        """The call that eliminates one matrix: each array, and where it begins."""
+        inside = {**scope, **dict.fromkeys(routine.along, "0")}
+        parts: list[str] = []
+        for reference in (*routine.operands, routine.target):
+            storage = self.program.storage_of(reference)
+            place = self.index_text(self.key(reference), storage.shape, inside, storage.place)
+            parts += [self.array_of(reference), place]
+        sizes = [self.extent_name(routine.order)]
+        if len(routine.operands) > 1:
+            sizes.append(self.function.size([extent(i) for i in routine.columns]))
+        return f"{routine.name}({', '.join([*parts, *sizes])});"
+
     def zeros(self, target: Expr, over: Iterable[Idx], scope: Scope) -> list[str]:
         """Loops that fill a target with zeros."""
         heads, inner = self.heads(over, scope)
@@ -554,6 +568,8 @@ class Writer(ValueWriter):
         return heads, inner
 
     def statement(self, statement: Statement, scope: Scope, begun: list[int]) -> Iterator[str]:
+        if isinstance(statement, Routine):
+            yield self.routine(statement, scope)
         if isinstance(statement, Contract):
             raise EmitError("the schedule blas calls BLAS, which C code does without: choose another")
         if isinstance(statement, Store):

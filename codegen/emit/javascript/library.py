@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from codegen.emit import random_numbers
+from codegen.emit.routines import ROUTINES, Braces, parameters
 from codegen.emit.vectormath import COEFFICIENTS, ERFC_CENTRE, LIMITS
 
 _LIMITS = LIMITS["float64"]
@@ -128,7 +129,18 @@ function dot(n, x, p, y, q) {
     **random_numbers.JAVASCRIPT,
 }
 
-FUNCTIONS = frozenset(TEXTS) | {"ERF", "ERF_TAIL", "ERFC", "ERFC_INNER", "halves", "upper", "wide"}
+BRACES = Braces("let", "let", "Math.abs", "Math.sqrt", "", "")
+
+
+def _routine(name: str) -> str:
+    """The function that eliminates one matrix."""
+    given = ", ".join(parameter for parameter, _ in parameters(name))
+    return "\n".join([f"function {name}({given}) {{", *BRACES.body(name), "}", ""])
+
+
+FUNCTIONS = (
+    frozenset(TEXTS) | frozenset(ROUTINES) | {"ERF", "ERF_TAIL", "ERFC", "ERFC_INNER", "halves", "upper", "wide"}
+)
 """The names that these definitions take."""
 
 
@@ -141,4 +153,5 @@ def definitions(text: str) -> list[str]:
     needed = {name for name in TEXTS if re.search(rf"\b{name}\(", text)}
     while more := {n for n in TEXTS for d in needed if re.search(rf"\b{n}\(", TEXTS[d])} - needed:
         needed |= more
-    return "\n".join(TEXTS[name] for name in TEXTS if name in needed).splitlines()
+    routines = [_routine(name) for name in ROUTINES if re.search(rf"\b{name}\(", text)]
+    return "\n".join([*(TEXTS[name] for name in TEXTS if name in needed), *routines]).splitlines()

@@ -62,7 +62,7 @@ def _branches(w: Writer, branches: list[Basic], scope: Scope) -> Value:
 
 def obstacle(program: Program) -> str | None:
     """What in a program no vector code is known for; None if there is nothing."""
-    missing = next((name for e in program.graph.equations if (name := unsupported(e.body))), None)
+    missing = next((name for e in program.graph.equations if not e.eliminates and (name := unsupported(e.body))), None)
     if missing is not None:
         return missing
     return "an array that holds vectors in one loop and numbers in another" if is_mixed(program) else None

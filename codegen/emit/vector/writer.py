@@ -33,6 +33,7 @@ from codegen.schedule.program import (
     Loop,
     One,
     Place,
+    Routine,
     Samples,
     Scan,
     Serial,
@@ -52,6 +53,7 @@ class Forms:
     evaluate: Callable[[Writer, Expr, Scope], Value]
     kernel: Callable[[Writer, Kernel, Scope], None]
     contract: Callable[[Writer, Contract], None]
+    routine: Callable[[Writer, Routine, Scope], None]
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ class Writer:
                     self._forms.contract(self, statement)
                 case Kernel():
                     self._forms.kernel(self, statement, scope)
+                case Routine():
+                    self._forms.routine(self, statement, scope)
             # Where nothing is added to a sum, no loop follows.
             if not isinstance(following, (Fill, Loop)) or (isinstance(statement, Loop) and not _goes_on(following)):
                 for fill in filled:
