@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,8 @@ def plain_graph(given: GivenGraph) -> dict[str, Any]:
 
 
 def _variable(variable: Variable) -> dict[str, Any]:
+    if not isinstance(variable.below, (int, NoneType)):
+        raise SpecError(f"{variable.name}: its integers are below {variable.below}, expected a number in a file")
     shape = [n if isinstance(n, int) else str(n) for n in variable.shape]
     return {"name": variable.name, "shape": shape, "kind": variable.kind, "below": variable.below}
 

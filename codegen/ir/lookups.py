@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from sympy import Add, Expr, Idx
+from sympy import Add, Expr, Idx, Mul
 
 from codegen.ir.equation import Equation
 from codegen.ir.selection import Selection, looked_up
@@ -42,6 +42,33 @@ def is_told(body: Expr, index: Idx, integers: Limits) -> bool:
     return all(lookup(term, index, integers) is not None for term in Add.make_args(body))
 
 
+def told(equation: Equation, integers: Limits) -> tuple[Idx, ...]:
+    """The indices of a sum whose values the data say."""
+    if not integers or not equation.is_sum:
+        return ()
+    return tuple(index for index in equation.domain if is_told(equation.body, index, integers))
+
+
+def term_by_term(equation: Equation, integers: Limits) -> Equation:
+    """A sum without a factor that all of its terms have, where the data say each of them; any other as it is.
+
+    >>> from codegen.functions import equal
+    >>> from codegen.ir.graph import Index, Reduction, Variable
+    >>> s, j, y, g = Index("s", 2), Index("j", 50), Variable("y", (2, 2), "integer", 50), Variable("g", (50,))
+    >>> both = (equal(y[s, 0], j) * (s + 1) + equal(y[s, 1], j)) * s
+    >>> print(term_by_term(Equation(g[j], both, Reduction.SUM, (s,)), {"y": 50}))
+    g[j] = Σ_s (s + 1)*equal(y[s, 0], j)*s + equal(y[s, 1], j)*s
+    """
+    factors = Mul.make_args(equation.body) if integers and equation.is_sum else ()
+    for total in factors:
+        if isinstance(total, Add):
+            rest = Mul(*[factor for factor in factors if factor is not total])
+            apart = equation.with_body(Add(*[Mul(term, rest) for term in total.args]))
+            if told(apart, integers):
+                return apart
+    return equation
+
+
 def looks_up(equation: Equation, integers: Limits) -> bool:
     """Whether the data say the values of some index of a sum.
 
@@ -51,4 +78,4 @@ def looks_up(equation: Equation, integers: Limits) -> bool:
     >>> looks_up(Equation(Variable("z", (2,))[s], equal(y[s], j) * E[j], Reduction.SUM, (j,)), {"y": 50})
     True
     """
-    return equation.is_sum and any(is_told(equation.body, index, integers) for index in equation.domain)
+    return bool(told(equation, integers))

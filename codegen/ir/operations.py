@@ -15,7 +15,7 @@ from codegen.functions import Composite, Price, operation
 from codegen.functions.powers import is_reciprocal, is_root, is_whole
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
-from codegen.ir.lookups import Limits, is_told
+from codegen.ir.lookups import Limits, told
 from codegen.walk import annotate, is_leaf, postorder, size
 
 Operations = Counter[str]
@@ -45,9 +45,9 @@ def count_operations(graph: Graph, samples: int = 1) -> Operations:
 def equation_operations(equation: Equation, samples: int = 1, integers: Limits = MappingProxyType({})) -> Operations:
     """Operations of one equation; ``integers`` are the limits of those that may say rows of a table."""
     found: Operations = Counter()
-    told = {i for i in equation.domain if integers and equation.is_sum and is_told(equation.body, i, integers)}
+    said = told(equation, integers)
     for over, kinds in _priced(equation):
-        times = size((index for index in over if index not in told), samples)
+        times = size((index for index in over if index not in said), samples)
         for kind, number in kinds:
             found[kind] += number * times
     return found

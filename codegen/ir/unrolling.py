@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import product
 
 from sympy import Idx, Integer
@@ -17,32 +17,43 @@ def scalar_equations(equations: Iterable[Equation]) -> int:
     return sum(size(equation.free) for equation in equations)
 
 
-def unrolled(equations: Sequence[Equation], limit: int) -> Iterator[Equation]:
-    """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`."""
+def none(equation: Equation) -> Collection[Idx]:
+    """No index stays."""
+    return ()
+
+
+def unrolled(
+    equations: Sequence[Equation], limit: int, stays: Callable[[Equation], Collection[Idx]] = none
+) -> Iterator[Equation]:
+    """The equations of single elements, at most so many; see :meth:`codegen.Graph.unroll`.
+
+    ``stays`` gives the indices of an equation that are not written out, besides symbolic ones.
+    """
     one = next((equation for equation in equations if equation.eliminates), None)
     if one is not None:
         raise GraphError(f"{one.name!r} eliminates a matrix as a whole: its elements are not written out one by one")
-    count = scalar_equations(equations)
+    parts = [(equation, stays(equation)) for equation in equations]
+    count = sum(size(i for i in equation.free if i not in kept) for equation, kept in parts)
     if count > limit:
         raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")
-    return (scalar for equation in equations for scalar in _scalars(equation))
+    return (scalar for equation, kept in parts for scalar in _scalars(equation, kept))
 
 
-def _counted(of: Iterable[Idx]) -> dict[Idx, range]:
+def _counted(of: Iterable[Idx], kept: Collection[Idx]) -> dict[Idx, range]:
     """The indices that can be written out, with their values."""
-    return {index: range(n) for index in of if isinstance(n := extent(index), int)}
+    return {index: range(n) for index in of if isinstance(n := extent(index), int) and index not in kept}
 
 
-def _assignments(of: Iterable[Idx]) -> Iterator[dict[Idx, Integer]]:
-    counted = _counted(of)
+def _assignments(of: Iterable[Idx], kept: Collection[Idx]) -> Iterator[dict[Idx, Integer]]:
+    counted = _counted(of, kept)
     for values in product(*counted.values()):
         yield {index: Integer(value) for index, value in zip(counted, values)}
 
 
-def _scalars(equation: Equation) -> Iterator[Equation]:
+def _scalars(equation: Equation, kept: Collection[Idx]) -> Iterator[Equation]:
     """One equation for each value of the target's indices, the reduction over integer extents written out."""
-    symbolic = tuple(i for i in equation.reduced if i not in _counted(equation.reduced))
-    for outer in _assignments(equation.free):
-        terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced)]
+    symbolic = tuple(i for i in equation.reduced if i not in _counted(equation.reduced, kept))
+    for outer in _assignments(equation.free, kept):
+        terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced, kept)]
         body = terms[0] if equation.reduction is None or len(terms) == 1 else equation.reduction.combine(*terms)
         yield Equation.over(reindex(equation.target, outer), body, equation.reduction, symbolic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -11,8 +12,9 @@ from codegen.cached import once
 from codegen.dtypes import ITEM, Dtype
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.lookups import looks_up
+from codegen.ir.lookups import looks_up, term_by_term, told
 from codegen.ir.unrolling import scalar_equations
+from codegen.ir.unrolling import unrolled as unrolled_equations
 from codegen.passes.factorise import factorise
 from codegen.passes.hoist import hoist
 from codegen.passes.lookup import without_lookups
@@ -50,6 +52,8 @@ ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
+WRITTEN_OUT = 100_000
+"""Equations of single elements at most."""
 FEW = 3
 """Up to so many samples run one after the other with features in lanes."""
 
@@ -185,8 +189,11 @@ def written_out(graph: Graph) -> Graph:
     if graph.formulas is not None:
         return graph
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
-    # Of an array of which some elements are read, the others go.
-    return prune(simplify(_hoisted(graph).unroll()))
+    # Of an array of which some elements are read, the others go. Rows that the data say are read at their address.
+    hoisted = _hoisted(graph)
+    scalars = unrolled_equations(hoisted.equations, WRITTEN_OUT, partial(told, integers=graph.integers))
+    simple = simplify(hoisted.with_equations(scalars))
+    return prune(simple.with_equations([term_by_term(equation, graph.integers) for equation in simple.equations]))
 
 
 @once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import TypeAlias
 
@@ -231,6 +231,8 @@ class _Choice:
 
     program: Program
     width: int
+    moved: dict[tuple[Expr, tuple[tuple[Idx, Expr], ...]], float] = field(default_factory=dict)
+    """What :meth:`moves` has found; each level of a nest asks it again."""
 
     def best(self, statements: Sequence[Statement]) -> tuple[float, tuple[Statement, ...]]:
         """The cost of statements, and the statements with loops in lanes."""
@@ -339,6 +341,12 @@ class _Choice:
 
         Infinitely many for an element of a diagonal of which a lane holds its own row only.
         """
+        key = reference, tuple(varying.items())
+        if key not in self.moved:
+            self.moved[key] = self._moves(reference, varying)
+        return self.moved[key]
+
+    def _moves(self, reference: Expr, varying: Steps) -> float:
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
             return 0.0

@@ -8,7 +8,7 @@ from sympy import Idx, Symbol
 
 from codegen.cached import once
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.ir.lookups import is_told
+from codegen.ir.lookups import told
 from codegen.schedule.program import UNKNOWN_EXTENT
 from codegen.walk import (
     Extent,
@@ -80,8 +80,8 @@ def samples_of(graph: Graph) -> Symbol | None:
     """
     if len(graph.extents) < 2:
         return next(iter(graph.extents), None)
-    told = {extent(i) for e in graph.equations for i in e.domain if e.is_sum and is_told(e.body, i, graph.integers)}
-    found = [(n, split) for n in graph.extents if n not in told and (split := phases(graph, n)) is not None]
+    rows = {extent(index) for equation in graph.equations for index in told(equation, graph.integers)}
+    found = [(n, split) for n in graph.extents if n not in rows and (split := phases(graph, n)) is not None]
     return max(found, key=lambda one: _preference(graph, *one), default=(None,))[0]
 
 

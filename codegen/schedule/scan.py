@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr, Idx, Integer, expand
 
-from codegen.cached import cached_property
+from codegen.cached import cached_property, once
 from codegen.ir import order
 from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Cell
@@ -149,9 +149,22 @@ def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
 
     What stands before the equations of the scan is read by its steps, what stands after them is what these add to.
     """
-    members = [place for place, equation in enumerate(unit) if equation.cell in graph.scans]
-    if not members:
+    if not any(equation.cell in graph.scans for equation in unit):
         return ()
+    known, key = _known(graph), tuple(map(id, unit))
+    if key not in known:
+        known[key] = unit, _steps_of(graph, unit)
+    return known[key][1]
+
+
+@once
+def _known(graph: Graph) -> dict[tuple[int, ...], tuple[Sequence[Equation], tuple[Steps, ...]]]:
+    """What has been found of a graph, by the identity of the equations, which are kept beside it."""
+    return {}
+
+
+def _steps_of(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
+    members = [place for place, equation in enumerate(unit) if equation.cell in graph.scans]
     first, last = members[0], members[-1]
     found: order.Scan | None = graph.scans[unit[first].cell]
     equations = {equation.cell: equation for equation in unit[first : last + 1]}

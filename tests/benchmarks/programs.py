@@ -28,6 +28,7 @@ INSTRUCTIONS_IN_C = 60_000
 """gcc -O3 takes a minute for straight lines of so many instructions, and more than in proportion for longer ones."""
 TOLERANCE = 1e-10
 NOTHING = "–"
+SOLVED = "optimum", "CasADi's", "Ipopt s", "its Ipopt s"
 
 
 @dataclass(frozen=True)
@@ -267,8 +268,8 @@ def measure(problem: Problem, n: int, seconds: float, solve: bool) -> dict[str, 
         row[f"{name} ×"] = NOTHING if peer is None else f"{times[f'its {name}'] / times[f'ours {name}']:.1f}"
     row["CasADi as"] = NOTHING if peer is None else peer.how
     row.setdefault("CasADi s", NOTHING)
-    if solve and peer is not None:
-        row |= _solved(problem, program, n, solvable)
+    if solve:
+        row |= dict.fromkeys(SOLVED, NOTHING) if peer is None else _solved(problem, program, n, solvable)
     return row
 
 
@@ -310,7 +311,7 @@ def _solved(problem: Problem, program: Any, n: int, solvable: Mapping[str, Any])
         own, took = f"{found.fun:.10g}", f"{time.process_time() - middle:.2f}"
     except ImportError as error:
         own, took = f"left out: {error}", NOTHING
-    return {"optimum": own, "CasADi's": f"{theirs:.10g}", "Ipopt s": took, "its Ipopt s": f"{middle - begun:.2f}"}
+    return dict(zip(SOLVED, (own, f"{theirs:.10g}", took, f"{middle - begun:.2f}")))
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:

@@ -17,6 +17,7 @@ from codegen.ir.operations import count_operations
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly, rounded
 from codegen.passes.lookup import without_lookups
+from codegen.schedule import ScheduleName
 from codegen.schedule import schedule as scheduled
 from codegen.schedule.lanes import said_by_data
 from codegen.schedule.program import Accumulate, One, walk
@@ -127,7 +128,7 @@ def test_rows_of_a_long_table_are_read_and_added_to(case: str) -> None:
     graph = codegen.gradient(long(case), "L", [variable.name for variable in LONG[case][0][:2]])
     values = long_values(graph)
     expected = [evaluate(graph, values)[name] for name in graph.outputs]
-    for schedule in ("loops", "tiled"):
+    for schedule in ("loops", "tiled", "unrolled"):
         function = codegen.compile(graph, schedule=schedule, emitter="vector")  # type: ignore[arg-type]
         assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
 
@@ -212,9 +213,10 @@ def test_the_readable_program_reads_and_adds_to_rows() -> None:
 
 
 @pytest.mark.parametrize("case", LONG)
-def test_a_table_is_not_gone_through(case: str) -> None:
+@pytest.mark.parametrize("schedule", ["loops", "unrolled"])
+def test_a_table_is_not_gone_through(case: str, schedule: ScheduleName) -> None:
     graph = codegen.optimise(codegen.gradient(long(case), "L", ["E"]))[0]
-    statements = list(walk(scheduled(graph, "loops").statements))
+    statements = list(walk(scheduled(graph, schedule).statements))
     loops = [loop for _, around in statements for loop in around if loop.index.upper + 1 == ROWS]
     assert loops
     assert all(isinstance(loop.mode, One) for loop in loops)

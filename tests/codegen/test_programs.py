@@ -95,6 +95,14 @@ def test_nothing_but_neighbours_is_stored() -> None:
     assert len(codegen.sparse_jacobian(LUKSAN_VLCEK.graph, ["objective", "c1"]).graph.equations) < 20
 
 
+def test_what_all_stages_share_is_derived_along_them() -> None:
+    """By the length of a step, which every stage has, and an argument of a stage: no sum over all pairs of stages."""
+    stage = {IndexedBase("u")[i]: sin(x[i]) * x[i + 1] + exp(x[i + 1]) * x[i]}
+    bent = NonlinearProgram(x[0], [Eq(a * IndexedBase("u")[i], 1)], [x, a], definitions=stage)
+    found = codegen.sparse_hessian(bent._lagrangian[0], "Lagrangian", ["x", "a"])
+    assert not [e for e in codegen.optimise(found.graph)[0].equations if len(e.domain) > 1]
+
+
 SOLVERS = {"trust-constr": {"gtol": 1e-10, "maxiter": 2000}, "SLSQP": {"ftol": 1e-12}, "ipopt": {"tol": 1e-10}}
 
 

@@ -132,6 +132,24 @@ def test_wrong_arguments_cannot_be_bound() -> None:
         compiled(1).bind(x, y, theta, out=theta)
 
 
+def test_many_results_are_kept_apart_from_everything_else() -> None:
+    """So many that a loop compares them, in a function of its own."""
+    n, i = sample_extent("n"), Index("i", sample_extent("n"))
+    given, found = ([Variable(f"{name}{number}", (n,)) for number in range(9)] for name in "xy")
+    graph = Graph(
+        tuple(given), tuple(Equation(y[i], 2 * x[i]) for x, y in zip(given, found)), tuple(y.name for y in found)
+    )
+    function = codegen.compile(graph)
+    values = [np.full(5, float(number)) for number in range(9)]
+    out = tuple(np.empty(5) for _ in range(9))
+    assert [part.tolist() for part in function(*values, out=out)] == [(2 * value).tolist() for value in values]
+    for wrong in ((*out[:8], values[3]), (*out[:8], out[2]), (*out[:8], np.empty(4))):
+        with pytest.raises(ValueError, match=r"shares memory|must have shape|has n = "):
+            function(*values, out=wrong)
+        with pytest.raises(ValueError, match=r"shares memory|must have shape|has n = "):
+            function.bind(*values, out=wrong)
+
+
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True])
 def test_threads_are_a_whole_number(threads: object) -> None:
     with pytest.raises(codegen.EmitError, match="threads: found"):

@@ -20,7 +20,48 @@ from codegen.ir.cells import Cell
 from codegen.ir.equation import Equation
 from codegen.ir.graph import cell_of
 from codegen.ir.selection import selected
-from codegen.walk import fold, is_reference, moved, postorder, references, subscripts
+from codegen.walk import fold, indices, is_reference, moved, postorder, references, subscripts
+
+
+class Selections:
+    """Vertices that are 0 but at few values of an index: sums of products with brackets, [j = i + 1]·a[i] + [j = i]·b.
+
+    >>> from codegen.ir.equation import Variable
+    >>> i, j, a, b = Idx("i", 5), Idx("j", 5), Variable("a", (5,)), Variable("b", (5, 5))
+    >>> selections = Selections()
+    >>> selections.add(Equation(b[i, j], equal(j, i + 1) * a[i]))
+    >>> selections.opened(b[j, i] * a[i])
+    [equal(i, j + 1)*a[i]*a[j]]
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Cell, tuple[Sequence[Expr], list[Expr]]] = {}
+
+    def add(self, equation: Equation) -> None:
+        """Another equation, after those that it reads."""
+        if not equation.is_map:
+            return
+        terms: list[Expr] = []
+        for part in Add.make_args(equation.body):
+            for term in self.opened(part):
+                if len(terms) == WIDE or not _selects(term, equation.free):
+                    return
+                terms.append(term)
+        self._found[equation.cell] = subscripts(equation.target), terms
+
+    def opened(self, body: Expr) -> list[Expr]:
+        """A product as a sum of products in which such vertices are written out."""
+        options = [self._terms(factor) for factor in Mul.make_args(body)]
+        return [Mul(*factors) for factors in product(*options)]
+
+    def has(self, body: Expr, index: Idx) -> bool:
+        """Whether a factor is such a vertex along an index."""
+        factors = filter(is_reference, Mul.make_args(body))
+        return any(cell_of(factor) in self._found and index in indices(factor) for factor in factors)
+
+    def _terms(self, factor: Expr) -> list[Expr]:
+        found = self._found.get(cell_of(factor)) if is_reference(factor) else None
+        return [factor] if found is None else [moved(term, found[0], subscripts(factor)) for term in found[1]]
 
 
 class Zeros:
@@ -30,21 +71,16 @@ class Zeros:
     >>> from sympy import Piecewise
     >>> i, j, a, b = Idx("i", 5), Idx("j", 5), Variable("a", (5,)), Variable("b", (5, 5))
     >>> zeros = Zeros([Equation(b[i, j], equal(j, i + 1) * a[i])])
-    >>> zeros.condition(b[i, j] * Piecewise((a[i], i > 2), (0, True))), zeros.opened(b[j, i] * a[i])
-    ((i > 2) & Eq(j, i + 1), [equal(i, j + 1)*a[i]*a[j]])
+    >>> zeros.condition(b[i, j] * Piecewise((a[i], i > 2), (0, True)))
+    (i > 2) & Eq(j, i + 1)
     """
 
     def __init__(self, equations: Iterable[Equation]) -> None:
-        self._maps: dict[Cell, Equation] = {}
         self._support = Support(lambda condition: all(map(_is_known, postorder(condition))), _bracket)
-        self._opened: dict[Cell, list[Expr]] = {}
+        self._selections = Selections()
         for equation in equations:
             self._support.add(equation)
-            self._maps[equation.cell] = equation
-            if equation.is_map:
-                terms = [term for part in Add.make_args(equation.body) for term in self.opened(part)]
-                if len(terms) <= WIDE and all(_selects(term, equation.free) for term in terms):
-                    self._opened[equation.cell] = terms
+            self._selections.add(equation)
 
     def condition(self, expression: Basic) -> Basic:
         """Where an expression may not be 0: a condition on indices and lengths."""
@@ -52,16 +88,7 @@ class Zeros:
 
     def opened(self, body: Expr) -> list[Expr]:
         """A product as a sum of products in which vertices that are 0 but at one value of an index are written out."""
-        options = [self._terms(factor) for factor in Mul.make_args(body)]
-        return [Mul(*factors) for factors in product(*options)]
-
-    def _terms(self, factor: Expr) -> list[Expr]:
-        terms = self._opened.get(cell_of(factor)) if is_reference(factor) else None
-        return [factor] if terms is None else [self._at(term, factor) for term in terms]
-
-    def _at(self, of: Any, reference: Expr) -> Any:
-        """What is said about a vertex in the indices of its equation, in those of a reference to it."""
-        return moved(of, subscripts(self._maps[cell_of(reference)].target), subscripts(reference))
+        return self._selections.opened(body)
 
 
 def _bracket(node: Basic) -> Basic | None:

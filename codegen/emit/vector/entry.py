@@ -17,6 +17,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
+from codegen.cached import cached_property
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
@@ -42,6 +43,8 @@ class ArrayField(IntEnum):
 
 
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x0001, 0x0100, 0x0400
+INLINED = 12
+"""Checks of more arguments and results are a function of their own, which calls and bindings share."""
 FIRST_ITEM = HEAD + 8
 """Where the items of a tuple begin: behind its head and its length."""
 
@@ -229,6 +232,30 @@ class Entries:
         self, checks: Checks, record: ir.Value, words: ir.Value, args: ir.Value, count: ir.Value
     ) -> list[ir.Value]:
         """Check every argument and write the table; gives the objects."""
+        if len(self.table.slots) <= INLINED:
+            return self._filled(checks, record, words, args, count)
+        checks.require(checks.builder.call(self._filling, [record, words, args, count]))
+        return [checks.builder.load(checks.builder.gep(args, [INT(n)])) for n in range(len(self.table.slots))]
+
+    @cached_property
+    def _filling(self) -> ir.Function:
+        """``fill_table(record, words, args, count)`` as a function: whether everything is as it should be."""
+        flag = ir.IntType(1)
+        signature = ir.FunctionType(flag, [INT.as_pointer(), INT.as_pointer(), BYTE.as_pointer(), INT])
+        function = ir.Function(self.module, signature, f"{self.symbol}_fill_table")
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        refuse = function.append_basic_block("refuse")
+        with builder.goto_block(refuse):
+            builder.ret(flag(0))
+        self._filled(Checks(builder, refuse), *function.args)
+        builder.ret(flag(1))
+        return function
+
+    def _filled(
+        self, checks: Checks, record: ir.Value, words: ir.Value, args: ir.Value, count: ir.Value
+    ) -> list[ir.Value]:
         builder, table = checks.builder, self.table
         checks.require(builder.icmp_signed("==", count, INT(len(table.slots))))
         objects = [builder.load(builder.gep(args, [INT(n)])) for n in range(len(table.slots))]

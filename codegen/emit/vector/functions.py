@@ -180,6 +180,10 @@ class ProgramFunctions:
     def _all_samples(self, samples: Samples, builder: ir.IRBuilder, table: ir.Value) -> None:
         """One chunk after the other; the sums of each are added to those of the chunks before."""
         private = self.table.space(builder, table, "private")
+        if samples.most is not None:  # so few are one chunk
+            n = self.table.samples(builder, table)
+            builder.call(self.some, [table, INT(0), n, private, self._sum_places(builder, table)])
+            return
         n, chunk = self.table.samples(builder, table), self.table.chunk(builder, table)
         several = builder.icmp_signed("<", chunk, n)
         final = self._sum_places(builder, table)
@@ -228,7 +232,7 @@ class ProgramFunctions:
         """``combine(table, sums, more)``: the sums of one chunk added to, or for maxima compared with, others."""
         pointers = self._real.as_pointer().as_pointer()
         function, builder = self._function("combine", [INT.as_pointer(), pointers, pointers])
-        function.attributes.add(INLINE)
+        function.attributes.add("noinline")  # once a chunk
         table, *places = function.args
         extents = self.table.extents(builder, table)
         for number, storage in enumerate(self.plan.sums):
