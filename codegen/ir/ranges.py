@@ -118,12 +118,14 @@ class Known:
     def of(*conditions: Basic) -> Known:
         """What holds where all conditions do.
 
-        >>> i = Idx("i", 9)
+        >>> i, n = Idx("i", 9), sympy.Symbol("n", integer=True, positive=True)
         >>> Known.of(i > 0).says(affine(i - 1)), Known.of(sympy.Ne(i, 0)).says(affine(i - 1))
         (True, True)
+        >>> Known.of(sympy.Ne(n, 1)).says(affine(n - 2))
+        True
         """
         parts = [part for condition in conditions for part in conjuncts(condition)]
-        forms = tuple(form for part in parts for form in forms_of(part) or ())
+        forms = tuple(form for part in parts for form in forms_of(part) or _apart(part))
         return Known(forms, frozenset(pair for part in parts for pair in _excluded(part)), _bounds(forms))
 
     def says(self, form: Affine, natural: Callable[[Expr], bool] = is_natural) -> bool:
@@ -141,6 +143,16 @@ class Known:
             return True
         pairs = (_difference(_difference(form, a), b) for a, b in combinations(self.forms, 2))
         return any(_least_is_natural(rest, self, natural) for rest in pairs)
+
+
+def _apart(part: Basic) -> Iterator[Affine]:
+    """What a sum of lengths is at least that is at least 0 anyway, and is not 0."""
+    if isinstance(part, sympy.Ne):
+        form = affine(part.args[0] - part.args[1])
+        if form is not None and not form.coefficients:
+            for side in (form.constant, -form.constant):
+                if is_natural(side):
+                    yield Affine(expand(side - 1), ())
 
 
 def _excluded(part: Basic) -> Iterator[tuple[Idx, Expr]]:

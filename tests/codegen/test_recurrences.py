@@ -356,6 +356,19 @@ def test_the_last_of_any_number_of_steps(steps: int) -> None:
     assert distance(list(plain), [found[name] for name in general.outputs]) <= 1e-14
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_forward_and_then_backward_along_any_number_of_steps(steps: int) -> None:
+    """The last of the first is the first of the second: where there is one step alone, there is no second one."""
+    n, y = Symbol("T", integer=True), IndexedBase("y", shape=(Symbol("T", integer=True),))
+    t, f, g = Idx("t", n), IndexedBase("f"), IndexedBase("g")
+    there = {f[0]: y[0], f[t]: sin(f[t - 1]) + y[t]}
+    back = {g[n - 1]: f[n - 1], g[t]: g[t + 1] * f[t]}
+    general = codegen.from_expressions({**there, **back, "L": Sum(f[t] * g[t], t)}, [y])
+    derived, values = codegen.gradient(general, "L"), {"y": np.cos(np.arange(1.0, steps + 1))}
+    (expected,) = by_complex_step(general, ["L"], "y", values)
+    assert distance([evaluate(derived, values)[derived.outputs[1]]], [expected]) <= 1e-14
+
+
 def test_the_gradient_goes_the_other_way() -> None:
     derived = codegen.optimise(codegen.gradient(layer(Symbol("T"), Symbol("S")), "L", ["U"]))[0]
     assert [step.step for step in derived.steps if isinstance(step, Scan)] == [1, -1]
