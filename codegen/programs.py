@@ -26,7 +26,7 @@ from codegen.flat import Array, FlatArguments, Point, Target, as_real, call, com
 from codegen.ir.graph import Equation, Graph, Variable, require_graph
 from codegen.ir.names import Names
 from codegen.ir.reduction import Reduction
-from codegen.read import Input, from_expressions
+from codegen.read import INPUTS, Input, from_expressions
 from codegen.read.declare import GivenKey
 from codegen.walk import Extent, indices, length, postorder
 
@@ -109,14 +109,13 @@ class NonlinearProgram(FlatArguments):
         self,
         objective: Expr | float,
         constraints: Iterable[Constraint] = (),
-        variables: Iterable[Input] | Mapping[Input, Limits] = (),
+        variables: Input | Iterable[Input] | Mapping[Input, Limits] = (),
         data: Mapping[Input, ArrayLike] | None = None,
         *,
         definitions: Mapping[GivenKey, object] | None = None,
     ) -> None:
-        if not variables:
-            raise EmitError("variables is empty, expected the inputs to optimise by")
-        inputs = [*variables, *(data or {})]
+        limited = _with_limits(variables)
+        inputs = [*limited, *(data or {})]
         taken = Names([name_of(given, "variables") for given in inputs] + [_key_name(key) for key in definitions or {}])
         named = taken.new("objective")
         entries: dict[Any, object] = {**(definitions or {}), named: objective}
@@ -128,7 +127,7 @@ class NonlinearProgram(FlatArguments):
             entries[IndexedBase(name)[free] if free else name] = body
             limits[name] = lower, upper
         graph = from_expressions(entries, inputs)
-        self._set_up(graph, named, limits, _limits_of(variables), {name_of(key): v for key, v in (data or {}).items()})
+        self._set_up(graph, named, limits, limited, data or {})
 
     @classmethod
     def from_graph(
@@ -136,7 +135,7 @@ class NonlinearProgram(FlatArguments):
         graph: Graph,
         objective: Named,
         constraints: Mapping[Named, Limits] | None = None,
-        variables: Iterable[Named] | Mapping[Named, Limits] = (),
+        variables: Named | Iterable[Named] | Mapping[Named, Limits] = (),
         data: Mapping[Named, ArrayLike] | None = None,
     ) -> NonlinearProgram:
         """The program of a graph's vertices: the objective, and constraints as pairs of limits by their names.
@@ -151,7 +150,7 @@ class NonlinearProgram(FlatArguments):
         require_graph(graph, EmitError)
         self = cls.__new__(cls)
         named = {name_of(name, "constraints"): limits for name, limits in (constraints or {}).items()}
-        self._set_up(graph, name_of(objective), named, _limits_of(variables), data or {})
+        self._set_up(graph, name_of(objective), named, _with_limits(variables), data or {})
         return self
 
     def _set_up(
@@ -159,17 +158,16 @@ class NonlinearProgram(FlatArguments):
         graph: Graph,
         objective: str,
         constraints: Mapping[str, Limits],
-        variables: Mapping[str, Limits],
+        variables: Mapping[Any, Limits],
         data: Mapping[Any, ArrayLike],
     ) -> None:
-        if not variables:
-            raise EmitError("variables is empty, expected the inputs to optimise by")
-        super().__init__(graph, list(variables), data)
+        named = {name_of(given, "variables"): limits for given, limits in variables.items()}
+        super().__init__(graph, list(named), data)
         if self.args:
             raise EmitError(f"the input {self.args[0]!r} is neither among the variables nor in data")
         require_scalar(graph, objective, "objective")
         self.graph, self._objective_name = graph, objective
-        self._variables = [_limited(graph.variable(name), limits) for name, limits in variables.items()]
+        self._variables = [_limited(graph.variable(name), limits) for name, limits in named.items()]
         self._constraints = [_limited(graph.variable(name), limits) for name, limits in constraints.items()]
 
     # --- functions ------------------------------------------------------------------------------------------------
@@ -394,9 +392,16 @@ def _laid_out(limited: Sequence[_Limited], point: Point) -> tuple[Array, Array]:
     return joined([lower for lower, _ in found]), joined([upper for _, upper in found])
 
 
-def _limits_of(variables: Iterable[Any] | Mapping[Any, Limits]) -> dict[str, Limits]:
-    given = variables if isinstance(variables, Mapping) else dict.fromkeys(variables, (None, None))
-    return {name_of(name, "variables"): limits for name, limits in given.items()}
+def _with_limits(variables: Any) -> dict[Any, Limits]:
+    """Variables with their limits: of a mapping, of several without any, or of one."""
+    if isinstance(variables, Mapping):
+        found = dict(variables)
+    else:
+        several = [variables] if isinstance(variables, (str, *INPUTS)) else list(variables)
+        found = dict.fromkeys(several, (None, None))
+    if not found:
+        raise EmitError("variables is empty, expected the inputs to optimise by")
+    return found
 
 
 def _key_name(key: Any) -> str:

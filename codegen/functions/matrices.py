@@ -7,7 +7,7 @@ with its rows. These nodes stay as they are until :func:`codegen.from_expression
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import sympy
 from sympy import Expr, Idx, IndexedBase
@@ -30,8 +30,10 @@ Over: TypeAlias = Sequence[Idx] | None
 """The indices of rows and columns, where a matrix is written by its elements."""
 
 
-class Eliminated(Expr):  # type: ignore[misc]
-    """A number: a determinant, or an element of what elimination makes of a matrix of indexed elements."""
+class _Elimination:
+    """What is computed of a matrix, and what is known about it."""
+
+    args: tuple[Any, ...]
 
     @property
     def what(self) -> str:
@@ -45,8 +47,13 @@ class Eliminated(Expr):  # type: ignore[misc]
 
     @property
     def matrix(self) -> Expr:
-        """The matrix, or its element at the two indices."""
-        return self.args[2]
+        """The matrix, or its element at two indices."""
+        matrix: Expr = self.args[2]
+        return matrix
+
+
+class Eliminated(_Elimination, Expr):  # type: ignore[misc]
+    """A number: a determinant, or an element of what elimination makes of a matrix of indexed elements."""
 
     @property
     def over(self) -> tuple[Idx, ...]:
@@ -62,23 +69,8 @@ class Eliminated(Expr):  # type: ignore[misc]
         return True
 
 
-class EliminatedMatrix(MatrixExpr):  # type: ignore[misc]
+class EliminatedMatrix(_Elimination, MatrixExpr):  # type: ignore[misc]
     """A matrix: a solution, an inverse, or a factor."""
-
-    @property
-    def what(self) -> str:
-        """What is computed."""
-        return str(self.args[0])
-
-    @property
-    def assumption(self) -> str:
-        """What is known about the matrix."""
-        return str(self.args[1])
-
-    @property
-    def matrix(self) -> Expr:
-        """The matrix."""
-        return self.args[2]
 
     @property
     def right(self) -> Expr | None:

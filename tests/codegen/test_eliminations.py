@@ -349,7 +349,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "assume: found 'symmetric', expected one of general, positive definite, lower, upper",
     ),
     "no square": (lambda: inverse(MatrixSymbol("R", 2, 3)), "inverse: found a matrix of shape (2, 3), expected a squ"),
-    "no matrix": (lambda: logdet(A[i, j]), "found a Indexed, expected a matrix, or elements and over=(i, j)"),
+    "no matrix": (lambda: logdet(A[i, j]), "found an Indexed, expected a matrix, or elements and over=(i, j)"),
     "one index": (lambda: logdet(A[i, i], (i, i)), "logdet: found over=(i, i), expected the indices of rows and col"),
     "two lengths": (lambda: logdet(A[i, j], (i, Idx("k", 4))), "logdet: found indices (i, k) of different ranges"),
     "too few rows": (lambda: solve(M, MatrixSymbol("g", 5, 1)), "solve: found 5 rows on the right side, expected 6"),

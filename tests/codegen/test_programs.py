@@ -144,6 +144,13 @@ def test_a_program_without_constraints_or_with_an_objective_that_is_constant() -
     assert feasible.hessian([0.3, 0.9], [1.0, 0.0]).toarray().tolist() == [[2.0, 0.0], [0.0, 2.0]]
 
 
+def test_variables_are_one_or_several_in_any_form() -> None:
+    forms = (x, [x], (v for v in [x]), {x: (None, None)})
+    programs = [NonlinearProgram(Sum(x[i] ** 2, i), [], form) for form in forms]
+    programs += [NonlinearProgram.from_graph(programs[0].graph, "objective", {}, form) for form in ("x", ["x"], x)]
+    assert [program.wrt for program in programs] == [("x",)] * 7
+
+
 def test_what_formulas_share_is_defined_once() -> None:
     M = MatrixSymbol("M", 2, 2)
     program = NonlinearProgram(Symbol("r") ** 2, [Le(M[0, 0], Symbol("r"))], [a, M], definitions={"r": a * M[1, 0]})
