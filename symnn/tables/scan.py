@@ -30,12 +30,14 @@ class Scanned:
     """The cells of a table of text without quotes.
 
     numbers: float64 (rows, columns), nan where a cell is odd: not a plain number. lines: the line of each row, the
-    first of the bytes being line 1. odd: the numbers of odd cells, counted along the rows; starts, ends: where they lie
-    in the bytes. kept_starts, kept_ends: where the cells of the kept column lie, (rows,) or empty.
+    first of the bytes being line 1; next_line: the one that would follow. odd: the numbers of odd cells, counted along
+    the rows; starts, ends: where they lie in the bytes. kept_starts, kept_ends: where the cells of the kept column lie,
+    (rows,) or empty.
     """
 
     numbers: NDArray[np.float64]
     lines: NDArray[np.int64]
+    next_line: int
     odd: NDArray[np.int64]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
@@ -54,13 +56,13 @@ def scan(data: bytes, columns: int, separator: str, decimal: str, kept: int | No
     ([[1.0, -2500.0], [0.1, nan]], [1, 2], [3])
     """
     # A cell takes a byte at least, with what ends it, and blank lines are no rows; the last row may break off.
-    rows = min(data.count(b"\n"), (len(data) + 1) // columns) + 1
+    rows = (len(data) + 1) // columns + 1
     cells = rows * columns
     numbers, lines = np.empty((rows, columns)), np.empty(rows, dtype=np.int64)
     # Memory that is not written to is never taken from the system.
     odd, starts, ends = (np.empty(cells, dtype=np.int64) for _ in range(3))
     bounds = [np.empty(0 if kept is None else rows, dtype=np.int64) for _ in range(2)]
-    found = np.zeros(2, dtype=np.int64)
+    found = np.zeros(3, dtype=np.int64)
     content = np.frombuffer(data, dtype=np.uint8)
     arrays = numbers, numbers, lines, odd, starts, ends, *bounds, found
     settings = len(data), ord(separator), ord(decimal), columns, -1 if kept is None else kept
@@ -70,13 +72,12 @@ def scan(data: bytes, columns: int, separator: str, decimal: str, kept: int | No
         *(powers.ctypes.data for powers in _powers_of_five()),
         *(array.ctypes.data for array in arrays),
     )
-    count, odd_count = (int(n) for n in found)
+    count, odd_count, next_line = found.tolist()
     if count < 0:
         return None
     kept_starts, kept_ends = (values[:count] for values in bounds)
-    return Scanned(
-        numbers[:count], lines[:count], odd[:odd_count], starts[:odd_count], ends[:odd_count], kept_starts, kept_ends
-    )
+    odds = odd[:odd_count], starts[:odd_count], ends[:odd_count]
+    return Scanned(numbers[:count], lines[:count], next_line, *odds, kept_starts, kept_ends)
 
 
 @lru_cache(maxsize=1)
@@ -196,7 +197,7 @@ def run(
     data, size, separator, decimal, columns, kept, high, low, numbers, bits, lines, odd, starts, ends, kept_starts,
     kept_ends, found,
 ):
-    """Fill the arrays; found: the rows and the odd cells, or −1 rows where a row has not ``columns`` cells."""
+    """Fill the arrays; found: rows, odd cells and the next line, or −1 rows where a row has not ``columns`` cells."""
     at, row, odd_count, line = 0, 0, 0, 1
     while at < size:
         if data[at] == 10 or (data[at] == 13 and at + 1 < size and data[at + 1] == 10):
@@ -289,4 +290,5 @@ def run(
         line += 1
     found[0] = row
     found[1] = odd_count
+    found[2] = line
 '''

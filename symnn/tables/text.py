@@ -80,11 +80,14 @@ def read_text(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
     >>> table.numbers[:, 0].tolist(), table.labels.texts
     ([0.5, 1.5], ('rose', 'lily'))
     """
-    names, separator = _head(source, _decoded(source, data), layout)
+    quick = len(data) >= large and b'"' not in data
+    # ASCII has no faults, and decoding 30 MB for the sake of a header takes a tenth of the time.
+    opening = _opening(data) if quick and data.isascii() else data
+    names, separator = _head(source, _decoded(source, opening), layout)
     check_columns(f"{source}: line 1", names, targets)
     label = names.index(targets[0]) if len(targets) == 1 else None
     columns = None
-    if len(data) >= large and b'"' not in data and separator != " ":
+    if quick and separator != " ":
         columns = _scanned(data, names, separator, layout.decimal, label)
     if columns is None:
         columns = _collected(source, _decoded(source, data), separator, names, layout.decimal, label)
@@ -108,6 +111,14 @@ def _decoded(source: str, data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"{source}: line {line}: found {error.reason}, expected UTF-8 text") from None
+
+
+def _opening(data: bytes) -> bytes:
+    """The lines by which the separator is recognised, of a file without quotes."""
+    end = 0
+    for _ in range(_SAMPLE_LINES):
+        end = data.find(b"\n", end) + 1 or len(data)
+    return data[:end]
 
 
 def _head(source: str, text: str, layout: Layout) -> tuple[tuple[str, ...], str]:
@@ -303,13 +314,20 @@ def number_reader(decimal: str = ".") -> Callable[[str], float]:
 # --- the compiled reader ------------------------------------------------------------------------------------------
 
 
+def _line_ends(data: bytes) -> int:
+    """How many line feeds there are; bytes.count takes seven times as long."""
+    content = np.frombuffer(data, np.uint8)
+    starts = range(0, len(content), _PART_BYTES)
+    return sum(int(np.count_nonzero(content[start : start + _PART_BYTES] == 10)) for start in starts)
+
+
 def _scanned(data: bytes, names: tuple[str, ...], separator: str, decimal: str, label: int | None) -> _Columns | None:
     """What the strict reader gives, or None where only that can tell what is there."""
     body = data.find(b"\n") + 1
     # A carriage return alone ends a line for csv.
     if body == 0 or b"\r" in data[: body - 1].removesuffix(b"\r"):
         return None
-    numbers = _room(data.count(b"\n"), len(data), len(names))
+    numbers = _room(_line_ends(data), len(data), len(names))
     parse, words, labels = number_reader(decimal), [WordList() for _ in names], LabelList()
     lines: list[_Lines] = []
     count, line = 0, 1
@@ -323,7 +341,7 @@ def _scanned(data: bytes, names: tuple[str, ...], separator: str, decimal: str, 
         numbers[start:count] = found.numbers
         if count > start:
             lines.append(_joined([found.lines + line]))
-        line += part.count(b"\n")
+        line += found.next_line - 1
         flat = numbers[start:count].reshape(-1)
         for place, first, last in zip(found.odd.tolist(), found.starts.tolist(), found.ends.tolist()):
             cell = part[first:last].decode()

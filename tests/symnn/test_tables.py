@@ -254,6 +254,26 @@ def test_whatever_it_cannot_read_is_left_to_the_strict_one(body: str) -> None:
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.parametrize("body", ["\xe9,2\n".encode("latin-1"), "é,2\n3,x\n".encode()])
+def test_the_compiled_reader_refuses_what_is_not_utf8_and_reads_what_is(body: bytes) -> None:
+    outcomes: list[object] = []
+    for large in (10**9, 0):
+        try:
+            table = read_text("f", b"a,b\n" + 30 * b"1,2\n" + body, (), Layout(), large=large)
+            outcomes.append({name: (words.rows.tolist(), words.texts) for name, words in table.words.items()})
+        except DataError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_lines_are_counted_through_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symnn.tables.text._PART_BYTES", 8)
+    text = b"a,b\n" + b"".join(b"%d,2\n" % row + b"\n" * (row % 3) for row in range(50)) + b"7,8"
+    strict, quick = (read_text("f", text, (), Layout(), large=large) for large in (10**9, 0))
+    assert list(strict.rows) == list(quick.rows)
+    assert strict.numbers.tobytes() == quick.numbers.tobytes()
+
+
 def test_what_the_cache_keeps_of_the_compiled_reader_needs_no_numba() -> None:
     """Loading what Numba would need took 0.6 s of 0.9 for the first 30 MB of a process."""
     program = (
