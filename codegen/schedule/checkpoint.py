@@ -858,7 +858,7 @@ class _Blocks:
 
     def copied(self, window: _Window, start: int, block: Expr, out: bool) -> Statement:
         """Copy the places from ``start`` on, seen from the first step of a block, to or from a checkpoint."""
-        place = Integer(0) if window.back == 1 else self.index("place", window.back)
+        place = self.index("place", window.back)
         key, around = self.others(window)
         kept_key, there = list(key), list(key)
         kept_key[window.axis], there[window.axis] = place, place + start - window.first
@@ -866,8 +866,7 @@ class _Blocks:
         kept = self.kept[window.key][(slot, *kept_key)]
         inside = symbol_of(window.target)[tuple(there)]
         target, value = (kept, inside) if out else (inside, kept)
-        indices_of_place = (place,) if isinstance(place, Idx) else ()
-        return nested((*indices_of_place, *around), Set(Equation(target, value), target, value))
+        return nested((place, *around), Set(Equation(target, value), target, value))
 
     def put(self, window: _Window, start: Expr, order: int) -> Iterator[Statement]:
         """Put the places that are written by themselves before a scan where its block may read them."""

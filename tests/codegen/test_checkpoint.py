@@ -9,7 +9,7 @@ from typing import Any
 import numba.core.config
 import numpy as np
 import pytest
-from sympy import Integer, tanh
+from sympy import Integer, sin, tanh
 
 import codegen
 from codegen import EmitError, Equation, Graph, Index, Reduction, Variable, sample_extent
@@ -67,8 +67,25 @@ def two_layers(steps: int) -> Graph:
     return Graph((x, y, w, *matrices), tuple(equations), ("loss",))
 
 
+def two_lengths() -> Graph:
+    """Samples and steps of lengths that each call decides, two recurrences that read each other."""
+    s, t, i, j = Index("s", S), Index("t", N), Index("i", 2), Index("j", 2)
+    x, w, loss = Variable("x", (S, N, 2)), Variable("w", (2, 2)), Variable("loss")
+    h, c, v = Variable("h", (S, N + 1, 2)), Variable("c", (S, N + 1, 2)), Variable("v", (S, N, 2))
+    equations = (
+        Equation(h[s, 0, i], Integer(0)),
+        Equation(c[s, 0, i], Integer(1)),
+        Equation(v[s, t, i], w[i, j] * c[s, t, j], Reduction.SUM, (j,)),
+        Equation(h[s, t + 1, i], tanh(v[s, t, i] + x[s, t, i])),
+        Equation(c[s, t + 1, i], sin(h[s, t, i]) * c[s, t, i]),
+        Equation(loss.symbol, h[s, t + 1, i] ** 2 * c[s, t + 1, i], Reduction.SUM, (s, t, i)),
+    )
+    return Graph((x, w), equations, ("loss",))
+
+
 N = sample_extent("N")
 SCALAR = codegen.gradient(recurrence(37), "all", ["a", "h0"])
+TWO_LENGTHS = codegen.gradient(two_lengths(), "loss")
 LONG: dict[str, Graph] = {
     "all steps": SCALAR,
     "each step's own": codegen.gradient(recurrence(37), "all"),
@@ -205,3 +222,14 @@ def test_code_with_checkpoints_has_a_name_of_its_own() -> None:
     assert plain is not None
     names = {replace(plain, checkpoint=one).key for one in (None, 3, 4, "sqrt")}
     assert len(names) == 4
+
+
+@pytest.mark.parametrize("way", ["unrolled", "loops", "tiled"])
+def test_samples_and_steps_of_any_length_compute_the_same_bits(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each element of a vertex is stored singly where features are written out."""
+    monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
+    whole, blocks = programs(TWO_LENGTHS, way, 2)
+    for steps in (1, 5):
+        shapes = {"x": (3, steps, 2), "w": (2, 2)}
+        values = {name: np.sin(1 + np.arange(np.prod(shape)).reshape(shape)) for name, shape in shapes.items()}
+        assert_same(by_python(blocks, values), by_python(whole, values))
