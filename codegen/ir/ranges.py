@@ -186,6 +186,15 @@ def _end(form: Affine, known: Known, way: int) -> Expr:
     return expand(Add(*terms))
 
 
+def least(form: Affine) -> Expr:
+    """The least value of a sum of indices, each in its whole range.
+
+    >>> least(affine(3 - Idx("i", 9)))
+    -5
+    """
+    return _end(form, NOTHING, 1)
+
+
 def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
     """The least value of an index, under 1, and the greatest, under −1, where some forms of it alone say so."""
     found: dict[tuple[Idx, int], Expr] = {}

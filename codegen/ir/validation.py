@@ -18,7 +18,7 @@ from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
-from codegen.ir.ranges import missing, occurrences, on_axis, part_read
+from codegen.ir.ranges import least, missing, occurrences, on_axis, part_read
 from codegen.walk import (
     Extent,
     base_name,
@@ -77,6 +77,8 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
             _check_data(equation, access, data, rest, n, inputs)
         for reference in _drawn_at(equation):
             _check_whole(equation, reference, inputs)
+        if (fault := _row_fault(equation)) is not None:
+            raise _error(equation, fault)
     _check_outputs(outputs, declared, assigned)
 
 
@@ -298,6 +300,18 @@ def _drawn_at(equation: Equation) -> tuple[Expr, ...]:
     """What random numbers are functions of besides indices and lengths."""
     found = (node for node in postorder(equation.body) if isinstance(node, RandomNumber))
     return tuple(dict.fromkeys(leaf for node in found for leaf in node.read if is_reference(leaf)))
+
+
+@once
+def _row_fault(equation: Equation) -> str | None:
+    """What is wrong with a random number that is beyond its row: it is one of the next."""
+    for node in postorder(equation.body):
+        if isinstance(node, RandomNumber) and node.integers[4] != 0:
+            *_, place, width = node.integers
+            spare = affine(width - 1 - place)
+            if spare is not None and (found := least(spare)).is_Integer and found < 0:
+                return f"a random number at place {place} of a row of {width} numbers goes {-found} beyond its end"
+    return None
 
 
 def _check_whole(equation: Equation, reference: Expr, inputs: Sequence[Variable]) -> None:

@@ -378,7 +378,9 @@ def _check_integers(slot: Slot, value: Any, lengths: Mapping[Symbol, int]) -> No
     said = "" if below is None or isinstance(below, int) else f", as {below} is {limit}"
     if not slot.shape:
         if not (-(2**63) <= value < 2**63 if limit is None else 0 <= value < limit):
-            allowed = "an integer of 64 bits" if limit is None else f"an integer from 0 to {limit - 1}{said}"
+            allowed = (
+                "an integer from -2**63 to 2**63 - 1" if limit is None else f"an integer from 0 to {limit - 1}{said}"
+            )
             raise ValueError(f"{slot.name!r} must be {allowed}, found {value}")
     elif limit is not None and value.size and (value.min() < 0 or value.max() >= limit):
         worst = value.min() if value.min() < 0 else value.max()

@@ -315,7 +315,7 @@ def number_reader(decimal: str = ".") -> Callable[[str], float]:
 
 
 def _line_ends(data: bytes) -> int:
-    """How many line feeds there are; bytes.count takes seven times as long."""
+    """How many line feeds there are; bytes.count takes three times as long."""
     content = np.frombuffer(data, np.uint8)
     starts = range(0, len(content), _PART_BYTES)
     return sum(int(np.count_nonzero(content[start : start + _PART_BYTES] == 10)) for start in starts)

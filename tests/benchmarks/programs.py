@@ -265,7 +265,7 @@ def measure(problem: Problem, n: int, seconds: float, solve: bool) -> dict[str, 
         row["CasADi s"] = f"{peer.seconds + sum(os.times()[2:4]) - children:.1f}"
         _compare(problem, program, peer, x, multipliers)
         calls |= {f"its {name}": call for name, (call, _) in peer.calls.items()}
-    times = interleaved(calls, seconds)
+    times = interleaved(calls, seconds, time.process_time)
     for name in mine:
         row[f"{name}, method"] = f"{times[f'method {name}']:,.1f}"
         row[f"{name}, code"] = f"{times[f'code {name}']:,.1f}"
@@ -355,7 +355,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
                 except Exception as error:  # one failure is not worth the rest of a long run
                     failed = True
                     say(f"{problem.what}, {n:,}: {type(error).__name__}: {error}".splitlines()[0])
-        say(f"\nMedians of interleaved calls; load of the machine: {os.getloadavg()[0]:.1f}.\n")
+        say(f"\nProcessor time, medians of interleaved calls; load of the machine: {os.getloadavg()[0]:.1f}.\n")
         say(table(lines))
     return int(failed)
 

@@ -195,6 +195,26 @@ def test_a_table_that_is_read_otherwise_has_no_rows_of_its_own() -> None:
         codegen.row_gradients(unread, "L", "E")
 
 
+def test_rows_are_collected_from_what_belongs_together_alone() -> None:
+    graph = from_expressions({"L": Sum(E[y[s], d] ** 2, s, d)}, [E, y])
+    found = codegen.row_gradients(graph, "L", "E")
+    inputs = {"E": VALUES["E"], "y": np.array([1, 3, 1])}
+    results = [evaluate(found.graph, inputs)[name] for name in found.graph.outputs]
+    assert found.collect(results, inputs)["E"].rows.tolist() == [1, 3, 1]
+    wrong: list[tuple[object, object, str]] = [
+        (results[:1], inputs, "found 1 results, expected those of the outputs L, "),
+        (results, {"E": VALUES["E"]}, "the input 'y' is missing"),
+        (results, [VALUES["E"]], "inputs is a list, expected a mapping of names to arrays"),
+        (results, {**inputs, "y": np.array([1, 5, 1])}, "'y' says row 5 of 'E', which has 5"),
+        (results, {**inputs, "y": np.array([1, -1, 1])}, "'y' says row -1 of 'E', which has 5"),
+        (results, {**inputs, "y": np.array([1, 3])}, r"found \(3, 2\) values for 2 rows of 'E'"),
+        (results, {**inputs, "y": 1}, r"'y' must have shape \(S,\), found \(\)"),
+    ]
+    for given, named, message in wrong:
+        with pytest.raises(codegen.DerivationError, match=message):
+            found.collect(given, named)  # type: ignore[arg-type]
+
+
 def test_operations_are_those_of_the_rows_that_are_read() -> None:
     known, unknown = (
         count_operations(codegen.optimise(codegen.gradient(graph, "L", ["E"]))[0], samples=21)

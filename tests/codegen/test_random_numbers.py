@@ -267,6 +267,12 @@ def test_equal_calls_are_one_number_and_other_calls_are_not() -> None:
         (lambda: random_uniform(2 * h, 0), "the seed of random numbers: found 2\\*h"),
         (lambda: random_reaches(1.5, 1, 0), "found 1.5, expected a number from 0 to 1"),
         (lambda: Graph((X,), (Equation(Y[s, h], random_uniform(X[s, h], h)),), ("y",)), "no input of integers"),
+        (
+            lambda: Graph(
+                (X, SEED), (Equation(Y[s, h], X[s, h] + random_uniform(SEED.symbol, h, row=s, width=3)),), ("y",)
+            ),
+            "at place h of a row of 3 numbers goes 3 beyond its end",
+        ),
     ],
 )
 def test_what_is_no_sum_of_integers_is_refused(make: Any, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,7 @@ from sympy.core.basic import Basic
 from codegen.derive.requests.request import Named, Wrt, asked, names_of, prepare, require_scalar
 from codegen.derive.reverse import reverse
 from codegen.derive.terms.zeros import integer_value
-from codegen.errors import DerivationError
+from codegen.errors import DerivationError, of_type
 from codegen.ir.affine import data_of
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Variable
@@ -55,7 +56,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class SparseRows:
-    """SparseRows of a table and a value for each: rows that occur several times have the sum of theirs.
+    """Rows of a table and values for each; a row that occurs several times has the sum of them.
 
     As the coordinates and values of ``scipy.sparse.coo_array`` and of PyTorch's sparse tensors, those of whole rows.
     """
@@ -89,10 +90,12 @@ class RowGradients:
     readings: tuple[Reading, ...]
 
     def collect(self, results: Sequence[ArrayLike], inputs: Mapping[str, ArrayLike]) -> dict[str, SparseRows]:
-        """The rows of each table and their gradients, of what the compiled graph returned for some ``inputs``.
+        """The rows of each table and their gradients, of all that the compiled graph returned for some ``inputs``.
 
-        Of the inputs the integers are read, and the lengths of the tables.
+        ``inputs`` are by name; the integers are read, and the lengths of the tables. Raises :class:`DerivationError`
+        for what is missing, of other lengths, or says rows that the table has not.
         """
+        self._check(results, inputs)
         sizes: dict[Expr, int] = {}
         for variable in self.graph.inputs:
             if variable.name in inputs:
@@ -102,14 +105,37 @@ class RowGradients:
         values: dict[str, list[NDArray[np.floating]]] = {}
         for reading, result in zip(self.readings, results[1:]):
             integers = np.asarray(inputs[base_name(reading.data)], np.int64)
-            array = np.asarray(result)
-            rows.setdefault(reading.table.name, []).append(reading.rows(integers, sizes))
+            array, name = np.asarray(result), reading.table.name
+            places, count = reading.rows(integers, sizes), length(reading.table.shape[0], sizes)
+            if places.size and not 0 <= places.min() <= places.max() < count:
+                wrong = places.min() if places.min() < 0 else places.max()
+                raise DerivationError(
+                    f"collect: {base_name(reading.data)!r} says row {wrong} of {name!r}, which has {count}"
+                )
+            if prod(array.shape[: len(reading.indices)]) != len(places):
+                raise DerivationError(f"collect: found {array.shape} values for {len(places)} rows of {name!r}")
+            rows.setdefault(name, []).append(places)
             behind = array.shape[len(reading.indices) :]
             values.setdefault(reading.table.name, []).append(array.reshape(-1, *behind))
         shapes = {r.table.name: tuple(length(n, sizes) for n in r.table.shape) for r in self.readings}
         return {
             name: SparseRows(np.concatenate(rows[name]), np.concatenate(values[name]), shapes[name]) for name in rows
         }
+
+    def _check(self, results: Sequence[ArrayLike], inputs: Mapping[str, ArrayLike]) -> None:
+        if not isinstance(inputs, Mapping):
+            raise DerivationError(f"collect: inputs is {of_type(inputs)}, expected a mapping of names to arrays")
+        if len(results) != len(self.graph.outputs):
+            outputs = ", ".join(self.graph.outputs)
+            raise DerivationError(f"collect: found {len(results)} results, expected those of the outputs {outputs}")
+        for name in (name for r in self.readings for name in (r.table.name, base_name(r.data))):
+            variable = self.graph.variable(name)
+            if name not in inputs:
+                raise DerivationError(f"collect: the input {name!r} is missing")
+            if np.ndim(inputs[name]) != len(variable.shape):
+                raise DerivationError(
+                    f"collect: {name!r} must have shape {variable.shape}, found {np.shape(inputs[name])}"
+                )
 
 
 def row_gradients(graph: Graph, of: Named, tables: Wrt, wrt: Wrt = ()) -> RowGradients:
