@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as Set_
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import TypeAlias
@@ -90,7 +91,7 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
             return replace(step, mode=choice.vector(step))
         return replace(step, body=tuple(forced(inner, index) for inner in step.body))
 
-    return _apart(
+    return _settled(
         replace(
             program,
             width=width,
@@ -123,10 +124,15 @@ def in_turn(program: Program) -> Program:
 
 def is_mixed(program: Program) -> bool:
     """Whether a work array is shared by vertices whose elements are vectors and others whose elements are numbers."""
+    return bool(_mixed(program))
+
+
+def _mixed(program: Program) -> Set_[int]:
+    """The numbers of these work arrays."""
     lanes_of: dict[int, set[bool]] = {}
     for storage, vectors in _kept(program):
         lanes_of.setdefault(storage.number, set()).add(vectors)
-    return any(len(kinds) > 1 for kinds in lanes_of.values())
+    return {number for number, kinds in lanes_of.items() if len(kinds) > 1}
 
 
 def _kept(program: Program) -> Iterator[tuple[Storage, bool]]:
@@ -138,6 +144,29 @@ def _kept(program: Program) -> Iterator[tuple[Storage, bool]]:
                 storage = program.storage_of(reference)
                 if storage.place in (Place.WORK, Place.TILE):
                     yield storage, holds_vectors(storage, reference, lane)
+
+
+def _settled(program: Program) -> Program:
+    """The program with all that is kept either as vectors or as numbers: work arrays apart, else loops one by one."""
+    program = _apart(program)
+    while mixed := _mixed(program):
+        program = replace(program, statements=tuple(_in_turn(s, program, mixed) for s in program.statements))
+    return program
+
+
+def _in_turn(statement: Statement, program: Program, numbers: Set_[int]) -> Statement:
+    """A statement whose loops are not in lanes where they move any of some work arrays."""
+    if not isinstance(statement, (Loop, Samples)):
+        return statement
+    if isinstance(statement, Loop) and isinstance(statement.mode, Vector) and _moves(statement, program, numbers):
+        statement = replace(statement, mode=SERIAL)
+    return replace(statement, body=tuple(_in_turn(inner, program, numbers) for inner in statement.body))
+
+
+def _moves(loop: Loop, program: Program, numbers: Set_[int]) -> bool:
+    simple = (inner for inner, _ in walk(loop.body) if isinstance(inner, (Set, Accumulate)))
+    storages = (program.storage_of(reference) for inner in simple for reference in work(inner).moved)
+    return any(kept.place in (Place.WORK, Place.TILE) and kept.number in numbers for kept in storages)
 
 
 def _apart(program: Program) -> Program:

@@ -356,6 +356,19 @@ def test_the_last_of_any_number_of_steps(steps: int) -> None:
     assert distance(list(plain), [found[name] for name in general.outputs]) <= 1e-14
 
 
+def test_second_derivatives_run_as_vector_code() -> None:
+    """Loops that would keep in vectors what others keep as numbers run one element after the other."""
+    t, i, j = Idx("t", 5), Idx("i", 2), Symbol("j", integer=True)
+    W, y, z = IndexedBase("W", shape=(2, 2)), IndexedBase("y", shape=(5, 2)), IndexedBase("z")
+    state = {z[0, i]: tanh(y[0, i]), z[t, i]: tanh(Sum(W[i, j] * z[t - 1, j], (j, 0, 1)) + y[t, i])}
+    hessian = codegen.hessian(codegen.from_expressions({**state, "L": Sum(z[t, i] ** 3, t, i)}, [W, y]), "L")
+    function = codegen.compile(hessian, cache=False)
+    assert function.report.emitter == "vector"
+    values = {"W": np.array([[0.5, -1.0], [0.25, 2.0]]), "y": np.sin(np.arange(10.0)).reshape(5, 2)}
+    expected = evaluate(hessian, values)
+    assert distance(list(function(**values)), [expected[name] for name in hessian.outputs]) <= 1e-13
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_forward_and_then_backward_along_any_number_of_steps(steps: int) -> None:
     """The last of the first is the first of the second: where there is one step alone, there is no second one."""
