@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
+from reprlib import repr as short
 from typing import Literal, NamedTuple
 
 from sympy import Add, Expr, Idx, Integer, Min, Mul, expand, floor
@@ -76,11 +77,15 @@ def checkpoint_of(given: object) -> Checkpoint:
     >>> checkpoint_of(100), checkpoint_of("sqrt"), checkpoint_of(10**30) == LONGEST
     (100, 'sqrt', True)
     """
-    if given is None or given == "sqrt":
-        return given
+    if given is None:
+        return None
+    if isinstance(given, str) and given == "sqrt":
+        return "sqrt"
     if isinstance(given, int) and not isinstance(given, bool) and given >= 1:
         return min(given, LONGEST)
-    raise EmitError(f"checkpoint: found {given!r}, expected a whole number of steps of at least 1, 'sqrt' or None")
+    # Python writes no integer of more than 4,300 digits.
+    shown = "a number below 0" if isinstance(given, int) and given < -LONGEST else short(given)
+    raise EmitError(f"checkpoint: found {shown}, expected a whole number of steps of at least 1, 'sqrt' or None")
 
 
 def checkpointed(program: Program, checkpoint: Checkpoint) -> Program:

@@ -206,7 +206,9 @@ def test_what_cannot_be_computed_again_is_refused_by_name() -> None:
         codegen.compile(CASES["in two directions"], schedule="loops", checkpoint=2, cache=False)
 
 
-@pytest.mark.parametrize("given", [0, -1, 1.5, "cubic", True, [2]])
+@pytest.mark.parametrize(
+    "given", [0, -1, 1.5, "cubic", True, [2], np.array(["sqrt", "sqrt"]), pytest.param(-(10**5000), id="far below 0")]
+)
 def test_what_is_no_number_of_steps_is_refused(given: Any) -> None:
     with pytest.raises(EmitError, match="checkpoint: found"):
         codegen.compile(SCALAR, checkpoint=given)
