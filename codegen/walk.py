@@ -21,7 +21,10 @@ from codegen.errors import GraphError
 T = TypeVar("T")
 
 Extent: TypeAlias = "int | Symbol"
-"""The number of values of an index: an integer, or the symbolic number of samples; of a part of those, T − 1, ⌊T/2⌋."""
+"""The number of values of an index: an integer, or the symbolic number of samples; of a part of those, T − 1, ⌊T/2⌋.
+
+Buffers may have the smaller of two, min(T, 9).
+"""
 
 
 @lru_cache(maxsize=4096)

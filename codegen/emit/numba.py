@@ -324,6 +324,9 @@ class FunctionWriter(ValueWriter):
     def quotient(self, text: str, divisor: int) -> str:
         return f"({text}) // {divisor}"
 
+    def smaller(self, a: str, b: str) -> str:
+        return f"min({a}, {b})"
+
     def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""
         pad = "    " * indent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol, floor
+from sympy import Add, Expr, Idx, Indexed, Integer, Min, Mul, Symbol, floor
 from sympy.core.basic import Basic
 
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter
@@ -94,6 +94,8 @@ class ValueWriter(ABC):
             if isinstance(part, floor):
                 over, divisor = quotient(part)
                 return f"({self.quotient(self.integer_text(over, scope), divisor)})"
+            if isinstance(part, Min):
+                return self.smaller(*(self.integer_text(n, scope) for n in part.args))
             return self.whole_number(int(part)) if isinstance(part, Integer) else self.extent_name(part)
 
         products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
@@ -106,6 +108,10 @@ class ValueWriter(ABC):
     @abstractmethod
     def quotient(self, text: str, divisor: int) -> str:
         """A natural number divided by another, rounded down."""
+
+    @abstractmethod
+    def smaller(self, a: str, b: str) -> str:
+        """The smaller of two integers."""
 
     @abstractmethod
     def setting(self, name: str, text: str) -> str:

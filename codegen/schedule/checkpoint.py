@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
+from reprlib import repr as short
 from typing import Literal, NamedTuple
 
-from sympy import Add, Expr, Idx, Integer, Mul, expand, floor
+from sympy import Add, Expr, Idx, Integer, Min, Mul, expand, floor
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
@@ -66,17 +67,25 @@ Checkpoint = int | Literal["sqrt"] | None
 """The number of steps from one checkpoint to the next, or its square root of all; None keeps all steps."""
 
 
+LONGEST = 2**48
+"""More steps than an address space has numbers: a block of so many has all of them."""
+
+
 def checkpoint_of(given: object) -> Checkpoint:
     """A user's wish, checked; raises :class:`EmitError` for what is none.
 
-    >>> checkpoint_of(100), checkpoint_of("sqrt")
-    (100, 'sqrt')
+    >>> checkpoint_of(100), checkpoint_of("sqrt"), checkpoint_of(10**30) == LONGEST
+    (100, 'sqrt', True)
     """
-    if given is None or given == "sqrt":
-        return given
+    if given is None:
+        return None
+    if isinstance(given, str) and given == "sqrt":
+        return "sqrt"
     if isinstance(given, int) and not isinstance(given, bool) and given >= 1:
-        return given
-    raise EmitError(f"checkpoint: found {given!r}, expected a whole number of steps of at least 1, 'sqrt' or None")
+        return min(given, LONGEST)
+    # Python writes no integer of more than 4,300 digits.
+    shown = "a number below 0" if isinstance(given, int) and given < -LONGEST else short(given)
+    raise EmitError(f"checkpoint: found {shown}, expected a whole number of steps of at least 1, 'sqrt' or None")
 
 
 def checkpointed(program: Program, checkpoint: Checkpoint) -> Program:
@@ -630,7 +639,7 @@ class _Plan:
 
     def steps(self, level: _Level) -> int:
         """The steps of a block."""
-        longest = self.longest([loops for loops in level.loops if loops in self.index])
+        longest = self.longest_of(level)
         if self.checkpoint == "sqrt":
             if not isinstance(longest, int):
                 each = "is one of each call: give the number of steps from one checkpoint to the next"
@@ -639,6 +648,10 @@ class _Plan:
         else:
             steps = min(self.checkpoint, longest) if isinstance(longest, int) else self.checkpoint
         return -(-steps // self.program.width) * self.program.width if self.lanes else steps
+
+    def longest_of(self, level: _Level) -> Extent:
+        """The most steps that loops of a level have."""
+        return self.longest([loops for loops in level.loops if loops in self.index])
 
     def longest(self, members: Sequence[_Loops]) -> Extent:
         """The most steps that loops have."""
@@ -687,14 +700,12 @@ class _Blocks:
             if len(plan.parts[run]) > 1 or any(window.run is run for window in plan.windows.values()):
                 self.blocked.update({id(loop): run for loops in run.members for loop in loops.parts})
                 self.blocked.update({id(f): run for loops in run.members[1:] for f in plan.fills[loops]})
-        self.counts = {
-            level: _blocks(plan.longest([loops for loops in level.loops if loops in plan.index]), steps)
-            for level, steps in self.steps.items()
-        }
+        self.longest = {level: plan.longest_of(level) for level in self.steps}
+        self.counts = {level: _blocks(self.longest[level], steps) for level, steps in self.steps.items()}
         self.kept = {key: self.checkpoint(window) for key, window in plan.windows.items() if window.back}
         self.places = {key: self.single(window) for key, window in plan.windows.items()}
         for window in plan.windows.values():
-            self.storage[window.key] = self.stored(window, self.steps[window.run.level] + window.last - window.first)
+            self.storage[window.key] = self.stored(window, self.places_of(window))
 
     # --- where things are ---------------------------------------------------------------------------------------------
 
@@ -705,6 +716,11 @@ class _Blocks:
         shape[window.axis] = places
         axes = tuple(sorted(shape))
         return replace(old, axes=axes, shape=tuple(shape[axis] for axis in axes))
+
+    def places_of(self, window: _Window) -> Extent:
+        """The places of a window: no more than all steps need, where blocks are longer."""
+        steps = Min(self.size(window), self.longest[window.run.level])
+        return as_extent(steps + window.last - window.first)
 
     def checkpoint(self, window: _Window) -> Variable:
         """What each block takes over: for all blocks where some are run again."""
@@ -858,15 +874,17 @@ class _Blocks:
 
     def copied(self, window: _Window, start: int, block: Expr, out: bool) -> Statement:
         """Copy the places from ``start`` on, seen from the first step of a block, to or from a checkpoint."""
-        place = self.index("place", window.back)
+        first = start - window.first
+        place = self.index("place", self.longest[window.run.level] + window.last - window.first)
         key, around = self.others(window)
         kept_key, there = list(key), list(key)
-        kept_key[window.axis], there[window.axis] = place, place + start - window.first
+        kept_key[window.axis], there[window.axis] = place - first, place
         slot = block if window.run in self.plan.again else Integer(0)
         kept = self.kept[window.key][(slot, *kept_key)]
         inside = symbol_of(window.target)[tuple(there)]
         target, value = (kept, inside) if out else (inside, kept)
-        return nested((place, *around), Set(Equation(target, value), target, value))
+        body = nested(around, Set(Equation(target, value), target, value))
+        return Loop(place, (body,), start=(Bound(Integer(first)),), stop=(Bound(Integer(first + window.back)),))
 
     def put(self, window: _Window, start: Expr, order: int) -> Iterator[Statement]:
         """Put the places that are written by themselves before a scan where its block may read them."""
@@ -894,8 +912,8 @@ class _Blocks:
         inside = symbol_of(window.target)[tuple(there)]
         target, value = (alone, inside) if out else (inside, alone)
         body = nested(around, Set(Equation(target, value), target, value))
-        first, last = (Bound(expand(end)) for end in ends)
-        return Loop(here, (body,), start=(first, Bound(place)), stop=(last, Bound(place + 1)))
+        first, last, end = (Bound(expand(e)) for e in (*ends, start + self.longest[window.run.level] + window.last))
+        return Loop(here, (body,), start=(first, Bound(place)), stop=(last, end, Bound(place + 1)))
 
     def others(self, window: _Window) -> tuple[tuple[Expr, ...], tuple[Idx, ...]]:
         """Subscripts along all axes of a window, and the indices of loops for those along stored ones."""

@@ -206,7 +206,9 @@ def test_what_cannot_be_computed_again_is_refused_by_name() -> None:
         codegen.compile(CASES["in two directions"], schedule="loops", checkpoint=2, cache=False)
 
 
-@pytest.mark.parametrize("given", [0, -1, 1.5, "cubic", True, [2]])
+@pytest.mark.parametrize(
+    "given", [0, -1, 1.5, "cubic", True, [2], np.array(["sqrt", "sqrt"]), pytest.param(-(10**5000), id="far below 0")]
+)
 def test_what_is_no_number_of_steps_is_refused(given: Any) -> None:
     with pytest.raises(EmitError, match="checkpoint: found"):
         codegen.compile(SCALAR, checkpoint=given)
@@ -224,12 +226,25 @@ def test_code_with_checkpoints_has_a_name_of_its_own() -> None:
     assert len(names) == 4
 
 
-@pytest.mark.parametrize("way", ["unrolled", "loops", "tiled"])
-def test_samples_and_steps_of_any_length_compute_the_same_bits(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("way", "every"), [("unrolled", 2), ("loops", 2), ("tiled", 2), ("loops", 2**48)])
+def test_samples_and_steps_of_any_length_compute_the_same_bits(
+    way: str, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each element of a vertex is stored singly where features are written out."""
     monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
-    whole, blocks = programs(TWO_LENGTHS, way, 2)
+    whole, blocks = programs(TWO_LENGTHS, way, every)
     for steps in (1, 5):
         shapes = {"x": (3, steps, 2), "w": (2, 2)}
         values = {name: np.sin(1 + np.arange(np.prod(shape)).reshape(shape)) for name, shape in shapes.items()}
         assert_same(by_python(blocks, values), by_python(whole, values))
+
+
+def test_buffers_of_longer_blocks_hold_the_steps_of_a_call() -> None:
+    """A block of more steps than there is memory for is one of all steps."""
+    graph = LONG["any length"]
+    values = random_values(graph, samples=5)
+    options: dict[str, Any] = {"schedule": "loops", "emitter": "vector", "cache": False}
+    whole = codegen.compile(graph, **options)
+    for every in (10**30, 2**31):
+        blocks = codegen.compile(graph, checkpoint=every, **options)
+        assert_same(inside_a_fence(blocks, values, "float64"), inside_a_fence(whole, values, "float64"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-from sympy import Expr, Idx, Integer, Symbol
+from sympy import Expr, Idx, Integer, Min, Symbol
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
@@ -46,6 +46,7 @@ from codegen.schedule.program import (
 )
 from codegen.walk import (
     Extent,
+    as_extent,
     base_name,
     elements,
     extent,
@@ -115,15 +116,21 @@ class CFunction:
         return f"({' + '.join([*terms, str(constant)])})"
 
     def length(self, part: Expr) -> str:
-        """A symbol, or something divided by a number."""
+        """A symbol, something divided by a number, or the smaller of two lengths."""
         if isinstance(part, Symbol):
             return str(self.extents[part])
+        if isinstance(part, Min):
+            return self.smaller(*(self.extent_name(as_extent(n)) for n in part.args))
         over, divisor = quotient(part)
         return f"({self.quotient(self.extent_name(over), divisor)})"
 
     def quotient(self, text: str, divisor: int) -> str:
         """A natural number divided by another, rounded down."""
         return f"({text})/{divisor}"
+
+    def smaller(self, a: str, b: str) -> str:
+        """The smaller of two integers."""
+        return f"({a} < {b} ? {a} : {b})"
 
     def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
         """The number of elements of an array; in a macro extents are its arguments, of any type of integers."""
@@ -426,6 +433,9 @@ class Writer(ValueWriter):
 
     def quotient(self, text: str, divisor: int) -> str:
         return self.function.quotient(text, divisor)
+
+    def smaller(self, a: str, b: str) -> str:
+        return self.function.smaller(a, b)
 
     def stop(self, index: Idx) -> str:
         return "size" if index == self.tile else self.function.extent_name(extent(index))

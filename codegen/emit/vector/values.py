@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from sympy import Idx, Symbol, floor
+from sympy import Idx, Min, Symbol, floor
 
-from codegen.walk import Extent, parts, quotient
+from codegen.walk import Extent, as_extent, parts, quotient
 
 INT = ir.IntType(64)
 BYTE = ir.IntType(8).as_pointer()
@@ -68,7 +68,7 @@ class Sum:
 
 
 def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value]) -> ir.Value:
-    """An extent: a number, the value of a symbol, or a sum of those and their quotients, T − 1."""
+    """An extent: a number, the value of a symbol, or a sum of those, their quotients and the smaller of two, T − 1."""
     if isinstance(n, int):
         return INT(n)
     if n in extents:
@@ -79,6 +79,9 @@ def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value])
         if isinstance(symbol, floor):
             over, divisor = quotient(symbol)
             part = builder.sdiv(length(builder, over, extents), INT(divisor))
+        elif isinstance(symbol, Min):
+            a, b = (length(builder, as_extent(n), extents) for n in symbol.args)
+            part = builder.select(builder.icmp_signed("<", a, b), a, b)
         else:
             part = extents[symbol]
         part = part if factor == 1 else builder.mul(part, INT(factor))
