@@ -40,6 +40,8 @@ bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(PEERS)/bin/python -m tests.benchmarks.shifts
 	$(PEERS)/bin/python -m tests.benchmarks.matrices
 	$(PEERS)/bin/python -m tests.benchmarks.checkpoints
+	$(PEERS)/bin/python -m tests.benchmarks.lengths
+	$(PEERS)/bin/python -m tests.benchmarks.programs
 
 fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
 	$(BIN)/ruff check --fix-only .
