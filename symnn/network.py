@@ -247,7 +247,7 @@ class Network(Parametrised, Shown):
             return y, Variable("mask", y.shape[:2])
         if self.steps == "lengths":
             time = y.shape[1]
-            return y, Variable("lengths", y.shape[:1], "integer", time + 1)
+            return y, Variable("lengths", y.shape[:1], "integer", time + 1 if isinstance(time, int) else None)
         return (y,)
 
     @property
