@@ -165,12 +165,14 @@ class FlatArguments:
     def _laid_out(self, size: int, lengths: dict[Extent, int]) -> tuple[dict[Extent, int], Layout]:
         """All lengths, that of x among them, and the layout; worked out once, as they are the same in most calls."""
         key = size, tuple(lengths.items())
-        if key not in self._layouts:
+        found = self._layouts.get(key)
+        if found is None:
+            every = lengths | self._length_of_x(size, lengths)
+            found = every, self._layout(every)
             if len(self._layouts) >= LAYOUTS:
                 self._layouts.clear()
-            found = lengths | self._length_of_x(size, lengths)
-            self._layouts[key] = found, self._layout(found)
-        return self._layouts[key]
+            self._layouts[key] = found
+        return found
 
     def _length_of_x(self, size: int, lengths: Mapping[Extent, int]) -> dict[Extent, int]:
         """The length that only x has, if it is one."""

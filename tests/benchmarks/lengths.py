@@ -211,25 +211,22 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long each row is timed (2)")
     parser.add_argument("--only", default="", help="rows that contain this")
     chosen = parser.parse_args(arguments)
-    failed = False
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(2, caches)
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
         from tests.benchmarks.rendering import table
+        from tests.benchmarks.timing import every_row
 
-        lines = []
-        for case in CASES:
-            for dtype in TOLERANCE:
-                if chosen.only not in case.what:
-                    continue
-                try:
-                    lines.append(measure(case, dtype, chosen.seconds))
-                except Exception as error:  # one failure is not worth the rest of a long run
-                    failed = True
-                    say(f"{case.what}, {dtype}: {type(error).__name__}: {error}".splitlines()[0])
+        rows = {
+            f"{case.what}, {dtype}": partial(measure, case, dtype, chosen.seconds)
+            for case in CASES
+            for dtype in TOLERANCE
+            if chosen.only in case.what
+        }
+        lines, whole = every_row(rows, say)
         say(f"\nMicroseconds a call; load of the machine: {os.getloadavg()[0]:.1f}.\n")
         say(table(lines))
-    return int(failed)
+    return int(not whole)
 
 
 if __name__ == "__main__":

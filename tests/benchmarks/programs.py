@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -318,6 +319,8 @@ def _solved(problem: Problem, program: Any, n: int, solvable: Mapping[str, Any])
     """The optima by both, and the seconds of solving alone."""
     import casadi
 
+    from codegen import EmitError
+
     start = program.pack(problem.start(n))
     quiet = {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes", "ipopt.tol": 1e-8}
     solver = casadi.nlpsol("solver", "ipopt", solvable, quiet)
@@ -328,7 +331,7 @@ def _solved(problem: Problem, program: Any, n: int, solvable: Mapping[str, Any])
     try:
         found = program.minimize(start, "ipopt", tol=1e-8)
         own, took = f"{found.fun:.10g}", f"{time.process_time() - middle:.2f}"
-    except ImportError as error:
+    except EmitError as error:  # there is no cyipopt
         own, took = f"left out: {error}", NOTHING
     return dict(zip(SOLVED, (own, f"{theirs:.10g}", took, f"{middle - begun:.2f}")))
 
@@ -340,24 +343,21 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("--only", default="", help="rows that contain this")
     parser.add_argument("--solve", action="store_true", help="solve each with Ipopt, too")
     chosen = parser.parse_args(arguments)
-    failed = False
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(1, caches)
         from tests.benchmarks.rendering import table
+        from tests.benchmarks.timing import every_row
 
-        lines = []
-        for problem in PROBLEMS:
-            for n in problem.stages:
-                if chosen.only not in problem.what:
-                    continue
-                try:
-                    lines.append(measure(problem, n, chosen.seconds, chosen.solve))
-                except Exception as error:  # one failure is not worth the rest of a long run
-                    failed = True
-                    say(f"{problem.what}, {n:,}: {type(error).__name__}: {error}".splitlines()[0])
+        rows = {
+            f"{problem.what}, {n:,}": partial(measure, problem, n, chosen.seconds, chosen.solve)
+            for problem in PROBLEMS
+            for n in problem.stages
+            if chosen.only in problem.what
+        }
+        lines, whole = every_row(rows, say)
         say(f"\nProcessor time, medians of interleaved calls; load of the machine: {os.getloadavg()[0]:.1f}.\n")
         say(table(lines))
-    return int(failed)
+    return int(not whole)
 
 
 if __name__ == "__main__":

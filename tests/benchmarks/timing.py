@@ -50,6 +50,20 @@ def timed(call: Callable[[], Any], count: int = 1, clock: Callable[[], float] = 
     return (clock() - started) / count
 
 
+def every_row(
+    rows: Mapping[str, Callable[[], dict[str, str]]], say: Callable[[str], None]
+) -> tuple[list[dict[str, str]], bool]:
+    """What each row measures, and whether all could; a failure, which is said, is not worth the rest of a long run."""
+    found, whole = [], True
+    for name, measure in rows.items():
+        try:
+            found.append(measure())
+        except Exception as error:
+            whole = False
+            say(f"{name}: {type(error).__name__}: {error}".splitlines()[0])
+    return found, whole
+
+
 def _calls_a_block(call: Callable[[], Any]) -> int:
     call()
     call()

@@ -137,13 +137,14 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     ]
 
 
-def test_lengths_may_follow_from_others(tmp_path: Path) -> None:
-    n = Symbol("n", integer=True)
+@pytest.mark.parametrize("name", ["n", "constructor"])
+def test_lengths_may_follow_from_others(tmp_path: Path, name: str) -> None:
+    n = Symbol(name, integer=True)
     k, u, c = Idx("k", n - 2), IndexedBase("u", shape=(n,)), IndexedBase("c")
     (path,) = write_javascript(vjp(from_expressions({c[k]: u[k] * u[k + 1]}, [u]), "c"), tmp_path)
     right, wrong = ran(tmp_path, [(path, {"v_c": np.ones(m), "u": np.arange(5.0)}) for m in (3, 4)])
     assert [list(r) for r in right] == [[0.0, 2.0, 6.0], [1.0, 2.0, 4.0, 2.0, 0.0]]
-    assert wrong == "RangeError: v_c: found 4 numbers, expected an array of shape [n - 2]"
+    assert wrong == f"RangeError: v_c: found 4 numbers, expected an array of shape [{name} - 2]"
 
 
 def test_labels_out_of_range_are_reported_before_anything_is_written(tmp_path: Path) -> None:

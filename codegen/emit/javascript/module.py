@@ -21,7 +21,7 @@ SHOWN = 200
 
 RUN = """\
 /** Lengths that are sums of others: a number and [symbol, factor] for each. */
-const SUMS = SUMS_OF_LENGTHS;
+const SUMS = Object.assign(Object.create(null), SUMS_OF_LENGTHS);
 const addUp = (extents) => {
   for (const [n, [constant, ...lengths]] of Object.entries(SUMS)) {
     extents[n] = lengths.reduce((sum, [symbol, factor]) => sum + factor*extents[symbol], constant);
@@ -33,7 +33,7 @@ const addUp = (extents) => {
  * lengths of the arrays. Throws a RangeError that names the argument which does not fit.
  */
 export function run(inputs) {
-  const extents = {};
+  const extents = Object.create(null);
   const made = ({shape}) => shape.some((n) => n in SUMS);
   for (const {name, shape} of [...ARGUMENTS.filter((slot) => !made(slot)), ...ARGUMENTS.filter(made)]) {
     if (made({shape})) addUp(extents);
