@@ -12,15 +12,15 @@ from codegen.derive import gradient
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.ir.operations import Operations, count_operations, summary
+from codegen.notation.latex import Latex, escaped
+from codegen.notation.script import Script
+from codegen.notation.text import Text
+from codegen.notation.vocabulary import Delta, Name, Plain, Total, Vocabulary
+from codegen.notation.writing import write_body, write_target
 from codegen.passes import optimise, prune
 from codegen.walk import base_name
 from symnn.inspect.errors import InspectError
 from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
-from symnn.inspect.latex import Latex, escaped
-from symnn.inspect.notation import Text
-from symnn.inspect.script import Script
-from symnn.inspect.vocabulary import Delta, Name, Plain, Total, Vocabulary
-from symnn.inspect.writing import write_body, write_target
 from symnn.suggest import unknown
 
 Level = Literal["layers", "neurons"]

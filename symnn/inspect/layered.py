@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from codegen.ir.graph import Graph
+from codegen.notation.text import Text
+from codegen.notation.vocabulary import Vocabulary
+from codegen.notation.writing import write_equation
 from symnn.inspect.drawing import LABEL
 from symnn.inspect.errors import InspectError
-from symnn.inspect.notation import Text
-from symnn.inspect.vocabulary import Vocabulary
-from symnn.inspect.writing import write_equation
 
 MOST = 300
 """Vertices: of more nobody follows the edges."""

@@ -22,9 +22,9 @@ from sympy.logic.boolalg import BooleanAtom
 from codegen import functions as f
 from codegen.functions.powers import is_root
 from codegen.ir.equation import Equation
+from codegen.notation.numerals import floating, rational
+from codegen.notation.script import Binding, Factor, Key, Quotient, Rank, Script
 from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, subscripts
-from symnn.inspect.numerals import floating, rational
-from symnn.inspect.script import Binding, Factor, Key, Quotient, Rank, Script
 
 LONGEST = 50_000
 """A piece with more characters is written as …: a body that shares its parts may be exponentially longer as a text."""

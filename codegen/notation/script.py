@@ -1,7 +1,7 @@
 """A way of writing formulas: what numbers, products, fractions, names and functions look like.
 
-Text is one (:mod:`symnn.inspect.notation`), LaTeX another (:mod:`symnn.inspect.latex`). What all of them share, the
-order of the pieces and their brackets, is in :mod:`symnn.inspect.writing`.
+Text is one (:mod:`codegen.notation.text`), LaTeX another (:mod:`codegen.notation.latex`). What all of them share, the
+order of the pieces and their brackets, is in :mod:`codegen.notation.writing`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sympy.core.basic import Basic
 
 from codegen.ir.affine import affine, data_of
 from codegen.ir.reduction import Reduction
+from codegen.notation.vocabulary import Name, Plain, Ties, Vocabulary
 from codegen.walk import base_name, subscripts
-from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
 
 
 class Binding(IntEnum):

@@ -8,7 +8,7 @@ import mpmath
 from sympy import Float, Rational, multiplicity
 from sympy.core.basic import Basic
 
-from symnn.inspect.script import Binding, Factor, Quotient, Rank, Script
+from codegen.notation.script import Binding, Factor, Quotient, Rank, Script
 
 DECIMAL = 12
 """Up to this many characters an exact decimal number is easier to read than the fraction."""

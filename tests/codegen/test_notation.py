@@ -28,10 +28,10 @@ from codegen import Equation, Index, Reduction, Variable, from_expressions, grad
 from codegen import functions as f
 from codegen.derive import METHODS
 from codegen.functions import special
-from symnn.inspect.latex import GREEK_LETTERS, Latex, equation_latex, latex
-from symnn.inspect.notation import Text, equation_text, number, text, visible
-from symnn.inspect.vocabulary import Vocabulary
-from symnn.inspect.writing import LONGEST
+from codegen.notation.latex import GREEK_LETTERS, Latex, equation_latex, latex
+from codegen.notation.text import Text, equation_text, number, text, visible
+from codegen.notation.vocabulary import Vocabulary
+from codegen.notation.writing import LONGEST
 from tests.codegen.networks import lecture, mlp
 
 x, y = symbols("x y", real=True)

@@ -13,7 +13,7 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.functions import special
-from symnn.inspect.script import Binding, Factor, Function
+from codegen.notation.script import Binding, Factor, Function
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
