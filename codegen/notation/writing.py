@@ -225,7 +225,7 @@ def _positive(script: Script, node: Basic, condition: Quotient) -> str:
         for side, symbol, limit in ((term, ">", -bound), (-term, "<", bound)):
             if is_leaf(side):
                 return _relation(script, _quotient(side, script), symbol, _quotient(limit, script))
-    return _relation(script, condition, ">", Quotient((Factor("0", rank=Rank.NUMBER),)))
+    return _relation(script, condition, ">", Quotient((Factor(script.digits("0"), rank=Rank.NUMBER),)))
 
 
 def _select(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient:

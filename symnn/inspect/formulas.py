@@ -77,18 +77,22 @@ def formulas(
             raise InspectError(unknown(kind, value, table))
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise InspectError(f"samples: found {samples!r}, expected a positive whole number or None")
+    return STYLES[style](sections(network, level=level, samples=samples))
+
+
+def sections(network: HasGradient | Graph, *, level: Level = "layers", samples: int | None = None) -> Page:
+    """What :func:`formulas` writes: the equations under their headings, after all passes."""
     derived = _derived(network)
     best, _ = optimise(derived)
     vocabulary = Vocabulary.of(derived)
     counted = _counted(derived, best, vocabulary)
-    page = Page(
+    return Page(
         _sections(LEVELS[level](_sized(best, samples)), vocabulary),
         vocabulary,
         vocabulary.with_letters(_deltas(best, vocabulary)),
         {label: count_operations(_sized(graph, samples)) for label, graph in counted.items()},
         _per(derived, samples),
     )
-    return STYLES[style](page)
 
 
 @dataclass(frozen=True)
