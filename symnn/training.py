@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
 from inspect import Parameter, signature
 from itertools import groupby
 from math import inf, isfinite, prod
 from time import perf_counter
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,7 +40,7 @@ from symnn.rows import as_parts, as_rows, check_integers, require_lengths
 from symnn.schedules import SCHEDULES
 from symnn.scoring import Parts, Rows, Scores, chunks, count_of
 from symnn.sequences import by_length, firsts, rows_of, steps_of
-from symnn.shown import Shown
+from symnn.shown import shows
 from symnn.spec import LBFGS, TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables import is_frame
@@ -67,7 +66,7 @@ class Fit:
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
 @dataclass(frozen=True, eq=False)
-class TrainingResult(Shown):
+class TrainingResult:
     """The best parameters, and how they were found.
 
     theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones, which are
@@ -79,7 +78,6 @@ class TrainingResult(Shown):
     epoch was begun.
     """
 
-    shows: ClassVar[str] = "training_html"
     theta: np.ndarray
     history: tuple[Epoch, ...]
     best_epoch: int
@@ -98,8 +96,8 @@ class TrainingResult(Shown):
         course = f"{self.stopped} after {len(self.history)} epochs, best epoch {self.best_epoch}"
         return f"<TrainingResult {', '.join([course, *shown])}>"
 
-    def _repr_svg_(self) -> str:
-        return str(import_module("symnn.inspect.page").training_svg(self))
+    _repr_html_ = shows("training_html")
+    _repr_svg_ = shows("training_svg")
 
     @property
     def improved(self) -> bool:
