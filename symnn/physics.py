@@ -49,6 +49,7 @@ from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
+from symnn.shown import shows
 from symnn.suggest import quote
 from symnn.sweep import sweep
 
@@ -91,7 +92,7 @@ class Residual:
 
 
 @constructed(SpecError)
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Physics:
     """A network of ``inputs`` whose outputs are the ``unknowns``, and the residuals that it should bring to 0.
 
@@ -136,6 +137,12 @@ class Physics:
     coefficients: Mapping[Any, float] = field(default_factory=dict)
     spec: PhysicsSpec | None = None
     """The spec it came from, if it came from one."""
+
+    _repr_html_ = shows("physics_html")
+
+    def __repr__(self) -> str:
+        inside = f"{', '.join(self.unknowns)} of {', '.join(self.inputs)}, {len(self.residuals)} residuals"
+        return f"<Physics of {inside}, {self.parameter_count:,} parameters>"
 
     def __post_init__(self) -> None:
         for names_of in ("inputs", "unknowns"):

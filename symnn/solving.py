@@ -25,6 +25,7 @@ from symnn.physics_spec import SolverSpec
 from symnn.points import sample
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
+from symnn.shown import shows
 from symnn.solving_state import AdamStanding, Reached
 from symnn.spec import read_spec
 from symnn.suggest import quote
@@ -60,6 +61,8 @@ class Solution:
     iterations: int
     seconds: float
     stopped: str
+
+    _repr_html_ = shows("solution_html")
 
     def __repr__(self) -> str:
         return f"<Solution loss {self.loss:.4g} after {self.iterations:,} iterations, {self.stopped}>"
