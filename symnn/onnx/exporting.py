@@ -177,14 +177,15 @@ class _Export:
     def _matrices(self, one: Tensor, other: Tensor, rows: list[Idx], over: list[Idx], columns: list[Idx]) -> Tensor:
         """The product of two matrices, or vectors as such: ONNX Runtime is wrong for a transposed one and a vector."""
         e = self.emitter
-        if [*rows, *columns] != [*e.sorted([*rows, *columns])]:
+        order = [*e.sorted([*rows, *columns])]
+        if not rows or (columns and [*rows, *columns] != order):
             one, other, rows, columns = other, one, columns, rows
         left, right = e.aligned(one, [*rows, *over]), e.aligned(other, [*over, *columns])
         left = left if rows else e.node("Unsqueeze", left, e.integers([0]))
         right = right if columns else e.node("Unsqueeze", right, e.integers([1]))
+        # CasADi's importer has no Squeeze, and takes a row for a vector of length 1.
         found = e.node("MatMul", left, right)
-        single = [axis for axis, axes in enumerate((rows, columns)) if not axes]
-        found = e.node("Squeeze", found, e.integers(single)) if single else found
+        found = found if columns else e.node("Reshape", found, e.integers([-1] if rows else []))
         return Tensor(found, (*rows, *columns))
 
     def _added(self, tensor: Tensor, over: Sequence[Idx]) -> Tensor:
