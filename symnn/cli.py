@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -26,6 +27,7 @@ from symnn.terminal import printing, say
 
 if TYPE_CHECKING:
     from codegen.compare import Row
+    from codegen.export import Files, Request
     from symnn.checkpoint import Checkpoint
     from symnn.data import Dataset
     from symnn.network import Network
@@ -60,6 +62,7 @@ class Target(StrEnum):
     c = "c"
     object = "object"
     javascript = "javascript"
+    onnx = "onnx"
 
 
 class Precision(StrEnum):
@@ -374,7 +377,7 @@ def compile_command(
     spec: SpecArgument,
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
     target: Annotated[
-        Target, typer.Option(help="A Python module, C99, an object file, or a JavaScript module.")
+        Target, typer.Option(help="A Python module, C99, an object file, a JavaScript module, or ONNX.")
     ] = Target.python,
     model: Annotated[
         Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into the code.")
@@ -388,7 +391,7 @@ def compile_command(
     ] = None,
 ) -> None:
     """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, or a
-    module of JavaScript.
+    module of JavaScript; or a file of ONNX.
 
     The Python module has forward and value_and_grad, all others one function: value and gradient, or with --model the
     prediction for raw rows, scaled as in training.
@@ -405,8 +408,8 @@ def compile_command(
 
     if model is not None:
         raise SpecError(
-            "--model: expected --target c, object or javascript beside it: a Python module takes its weights as an "
-            "argument"
+            "--model: expected --target c, object, javascript or onnx beside it: a Python module takes its weights as "
+            "an argument"
         )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
@@ -437,17 +440,33 @@ def _export(
         request = gradient_request(network, name, chosen or "float64")
     else:
         request = prediction_request(trained, name, chosen)
-    writers = {Target.c: c_files, Target.javascript: javascript_files}
-    files = writers[target](request) if target in writers else object_files(request, triple)
+    writers: dict[Target, Callable[[Request], Files]] = {
+        Target.c: c_files,
+        Target.javascript: javascript_files,
+        Target.object: partial(object_files, triple=triple),
+        Target.onnx: _onnx_files,
+    }
+    files = writers[target](request)
     _make_directory(out)
     for path in write_together(out, files):
         content = files[path.name]
         size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
         say(f"wrote {path} ({size})")
+    if target is Target.onnx:
+        return
     if target is Target.javascript:
         say(f"test: node {out / next(name for name in files if name.endswith('_test.mjs'))}")
         return
     say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
+
+
+def _onnx_files(request: Request) -> Files:
+    """The file of ONNX, where that is installed."""
+    try:
+        from symnn.onnx.saving import onnx_files
+    except ImportError as error:
+        raise SpecError(f"--target: {error}") from None
+    return onnx_files(request)
 
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------
