@@ -68,7 +68,7 @@ class Page:
                 return dict(message["result"])
             self.events.append(message)
 
-    def open(self, path: Path, width: int = 1200, height: int = 900, dark: bool = False, scheme: str = "") -> None:
+    def open(self, path: Path, width: int = 1200, height: int = 900, dark: bool = False) -> None:
         """A file, in a window of this size."""
         self.size(width, height)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
@@ -85,7 +85,8 @@ class Page:
 
     def value(self, expression: str) -> Any:
         """What an expression of JavaScript is, as JSON."""
-        found = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        options = {"returnByValue": True, "awaitPromise": True, "replMode": True}  # a name may be defined again
+        found = self.send("Runtime.evaluate", expression=expression, **options)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -151,7 +152,11 @@ def browser() -> Iterator[Page]:
             start_new_session=True,
         )
         try:
-            yield Page(_target(Path(folder, "DevToolsActivePort")))
+            page = Page(_target(Path(folder, "DevToolsActivePort")))
+            try:
+                yield page
+            finally:
+                page.socket.close()
         finally:
             process.terminate()
             try:

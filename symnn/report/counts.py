@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from codegen.derive.paths import PathCount, count_paths
 from codegen.ir.graph import Graph
@@ -20,8 +21,8 @@ LARGEST = 2_000
 
 def counts(network: Network) -> Section:
     """The paths of this network neuron by neuron, and of networks that grow in depth and in width."""
-    depth = {depth: paths_of(_dense(depth, WIDTH)) for depth in DEPTHS}
-    width = {width: paths_of(_dense(DEPTH, width)) for width in WIDTHS}
+    depth = {depth: _dense(depth, WIDTH) for depth in DEPTHS}
+    width = {width: _dense(DEPTH, width) for width in WIDTHS}
     own = with_sizes(network.graph, dict.fromkeys(network.graph.extents, 1))
     said = ""
     if unrolled_size(own)[0] <= LARGEST and not own.scans:
@@ -66,5 +67,6 @@ def scalars(graph: Graph) -> Graph:
     return with_sizes(graph, dict.fromkeys(graph.extents, 1)).unroll()
 
 
-def _dense(depth: int, width: int) -> Network:
-    return Network(2, (*[dense(width, "tanh")] * depth, dense(1)), "mean_squared_error")
+@cache
+def _dense(depth: int, width: int) -> PathCount:
+    return paths_of(Network(2, (*[dense(width, "tanh")] * depth, dense(1)), "mean_squared_error"))

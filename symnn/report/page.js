@@ -284,7 +284,7 @@
       const target = event.target;
       if (target.closest('select, input') || !(target === document.body || target.closest('.stage, #steps .controls'))) return;
       const here = at('steps').getBoundingClientRect();
-      if (here.bottom < 80 || here.top > innerHeight - 80) return;
+      if (target === document.body && (here.bottom < 80 || here.top > innerHeight - 80)) return;
       event.preventDefault();
       move(event.key === 'ArrowRight' ? 1 : -1);
     });

@@ -95,6 +95,7 @@ def test_errors_of_differences_are_a_v_and_the_complex_step_has_none() -> None:
     found = errors(NETWORK, NETWORK.initial_parameters(0), samples(NETWORK, DATA)[0], "W1")
     for method, foot in (("forward", 1.5e-8), ("central", 6e-6)):
         steps_, away = (np.array(side) for side in zip(*found[method]))
+        steps_, away = steps_[np.isfinite(away)], away[np.isfinite(away)]  # too small a step moves nothing
         best = steps_[np.argmin(away)]
         assert foot / 1e2 <= best <= foot * 1e2
         assert away[np.argmax(steps_)] > 1e3 * away.min()
@@ -265,7 +266,7 @@ def test_the_first_picture_is_there_at_once_and_nothing_moves(shown: Page) -> No
     first = shown.value("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     assert first < 5_000  # on a machine that does much else; by itself it takes a tenth of a second
     moved = shown.value(
-        "new Promise((done) => { new PerformanceObserver((list) => done(list.getEntries().reduce("
+        "await new Promise((done) => { new PerformanceObserver((list) => done(list.getEntries().reduce("
         "(sum, e) => sum + (e.hadRecentInput ? 0 : e.value), 0))).observe({type: 'layout-shift', buffered: true});"
         " setTimeout(() => done(0), 300); })"
     )
