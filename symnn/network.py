@@ -295,7 +295,7 @@ class Network(Parametrised):
         shapes = [here.given for here in placed(self.written, self.input_shape)] + [self.output_shape]
         return sum(elements(extents(shape)) for shape in shapes)
 
-    @property
+    @cached_property
     def loss_row(self) -> Loss:
         return resolve_loss(self.loss)[0]
 
