@@ -116,6 +116,7 @@ def train(
         str | None,
         typer.Option(help="The column that says of which sequence a row is a step; in .npz the array of lengths."),
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="The column of how much each row counts.")] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -131,7 +132,8 @@ def train(
 
     network = _network(spec)
     options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
-    options |= {"ignore": ignore or None, "categorical": categorical or None, "sequences": sequences}
+    options |= {"ignore": ignore or None, "categorical": categorical or None}
+    options |= {"sequences": sequences, "weights": weights}
     said = {name: value for name, value in options.items() if value is not None}
     dataset = _dataset(network, spec, data, target, said)
     assert network.spec is not None
