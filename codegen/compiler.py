@@ -7,7 +7,8 @@
 5. LLVM: machine code, which the cache keeps; readable code is compiled by Numba.
 6. load: the addresses of its entry points, behind a function that checks what it is given.
 
-For up to three samples a network has code of its own, which is written and compiled when it is first called with so few.
+For up to three samples networks have code of their own, which is written and compiled when one is first called with
+so few.
 """
 
 from __future__ import annotations

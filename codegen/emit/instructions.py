@@ -83,6 +83,10 @@ class Block:
         """Remember the value of an instruction."""
         self._known[text] = value
 
+    def remark(self, kind: str, node: Any) -> None:
+        """Metadata of the terminator."""
+        self.terminator = f"{self.terminator}, !{kind} {_reference(node)}"
+
     def text(self) -> str:
         """Its label and its instructions."""
         lines = [line if isinstance(line, str) else line.line() for line in self.lines]
@@ -353,11 +357,11 @@ class Builder:
         self.block.terminator = f"br label %{block.name}"
 
     def cbranch(self, condition: Any, then: Block, otherwise: Block, likely: bool | None = None) -> None:
-        text = f"br i1 {_reference(condition)}, label %{then.name}, label %{otherwise.name}"
+        ways = f"label %{then.name}, label %{otherwise.name}"
+        self.block.terminator = f"br i1 {_reference(condition)}, {ways}"
         if likely is not None:
-            weights = [ir.MetaDataString(self.module, "branch_weights"), *map(ir.IntType(32), LIKELY[likely])]
-            text += f", !prof {_reference(self.module.add_metadata(weights))}"
-        self.block.terminator = text
+            weights = map(ir.IntType(32), LIKELY[likely])
+            self.block.remark("prof", self.module.add_metadata(["branch_weights", *weights]))
 
     def ret(self, value: Any) -> None:
         self.block.terminator = f"ret {value.type} {_reference(value)}"
