@@ -238,7 +238,7 @@ def solve(
     changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
     settings = physics.spec.solver.model_copy(update=changes)
     count = physics.parameter_count
-    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
+    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.on_points.items())
     say(f"{spec}: {count:,} parameters, points: {sizes}")
     with _keeping(out, resume) as keeping:
         found, losses = solve_spec(physics, settings, keeping, resume)

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
+from sympy import Symbol
 
+from symnn.conditions import Form, forms_of, read_condition
 from symnn.errors import FieldError, SpecError
+from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
 from symnn.methods import Method, MethodField
 from symnn.methods.adam import Adam
@@ -60,9 +63,17 @@ class ResidualSpec(SpecModel):
     equations: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
         alias="equation", description="an equation, such as 'u_t = u_xx', or a list of them"
     )
-    points: Annotated[int, Field(ge=1, le=MAX_POINTS)] = Field(description="the number of points")
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)] | None = Field(None, description="the number of points")
     at: Mapping[str, _Values] = {}
     weight: Annotated[float, Field(gt=0)] = 1.0
+    hard: bool = False
+    """Whether the unknown is built so that it holds everywhere, for every network: see :mod:`symnn.conditions`."""
+
+    @model_validator(mode="after")
+    def _has_points(self) -> ResidualSpec:
+        if self.points is None and not self.hard:
+            raise FieldError("missing field 'points'; expected the number of points")
+        return self
 
 
 MOST_METHODS = 32
@@ -130,6 +141,10 @@ class PhysicsSpec(SpecModel):
     unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
     layers: Layers = Field(description="a list of layers")
     residuals: Mapping[str, ResidualSpec] = Field(description="equations by name, each with its points")
+    periodic: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """The inputs along which every unknown is periodic, with their range as the period."""
+    solution: Mapping[str, str] = {}
+    """By unknown, a formula of the inputs that the error is measured by."""
     solver: SolverSpec = SolverSpec()
 
     @model_validator(mode="after")
@@ -149,7 +164,41 @@ class PhysicsSpec(SpecModel):
             raise FieldError(f"expected {len(self.unknowns)} units last, one an unknown, found {found}", ("layers",))
         for name, residual in self.residuals.items():
             self._check(name, residual, language)
+        if not self.on_points:
+            raise FieldError("expected at least one that is not hard", ("residuals",))
+        for name in self.periodic:
+            if name not in self.inputs:
+                raise FieldError(unknown("input", name, self.inputs), ("periodic",))
+        for name, text in self.solution.items():
+            if name not in self.unknowns:
+                raise FieldError(unknown("unknown", name, self.unknowns), ("solution",))
+            try:
+                parse_formula(text, {name: Symbol(name, real=True) for name in self.inputs}, FUNCTIONS, "")
+            except SpecError as error:
+                raise FieldError(str(error).removeprefix(": "), ("solution", name)) from None
+        _ = self.forms
         return self
+
+    @property
+    def on_points(self) -> Mapping[str, ResidualSpec]:
+        """The residuals that are left to be brought to 0: all but the hard ones."""
+        return {name: part for name, part in self.residuals.items() if not part.hard}
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """The unknowns that hard residuals say something of, as g + d·N."""
+        language = Language(tuple(self.inputs), self.unknowns)
+        conditions = []
+        for name, part in self.residuals.items():
+            for text in part.equations if part.hard else ():
+                try:
+                    conditions.append(read_condition(language.parse(text, ""), language, part.at))
+                except FieldError as error:
+                    raise error.within("residuals", name, "hard") from None
+        try:
+            return forms_of(conditions, self.inputs)
+        except FieldError as error:
+            raise error.within("residuals") from None
 
     def _check(self, name: str, residual: ResidualSpec, language: Language) -> None:
         try:
@@ -163,7 +212,7 @@ class PhysicsSpec(SpecModel):
                 raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
         for given, values in residual.at.items():
             try:
-                self._check_values(given, values, residual.points)
+                self._check_values(given, values, MAX_POINTS if residual.points is None else residual.points)
             except FieldError as error:
                 raise error.within("residuals", name, "at") from None
 

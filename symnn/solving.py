@@ -467,8 +467,12 @@ def solve_spec(
     settings = settings or spec.solver
     model = physics.compile()
     points = [
-        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
-        for number, part in enumerate(spec.residuals.values())
+        sample(
+            [part.at.get(name, limits) for name, limits in spec.inputs.items()],
+            part.points or 1,
+            settings.seed + number,
+        )
+        for number, part in enumerate(spec.on_points.values())
     ]
     theta = physics.initial_parameters(settings.seed)
     if not any(one.needs_rows for one in settings.schedule):
@@ -476,4 +480,4 @@ def solve_spec(
         return found, model.losses(found.theta, *points)
     problem = model.least_squares(*points)
     found = _solve(problem, theta, settings, state=state, resume=resume)
-    return found, dict(zip(spec.residuals, problem.losses(found.theta)))
+    return found, dict(zip(spec.on_points, problem.losses(found.theta)))
