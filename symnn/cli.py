@@ -229,7 +229,7 @@ def solve(
 
     from symnn.files import write_atomically
     from symnn.physics import Physics
-    from symnn.solving import solve_spec
+    from symnn.solving import errors, solve_spec
 
     if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
@@ -250,6 +250,8 @@ def solve(
         for name, loss in losses.items():
             weight = physics.spec.residuals[name].weight
             say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+        for name, off in errors(physics.compile(), found.theta, settings.seed).items():
+            say(f"{name}: relative L2 error {off:.2e} against the solution that the spec gives")
         if out is not None:
             say(f"saved {out}")
             _end(keeping, found.stopped, out)

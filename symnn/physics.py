@@ -187,6 +187,28 @@ class Physics:
             tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec=spec, forms=spec.forms, periods=periods
         )
 
+    def solution(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """The unknowns at some points by the formulas that the spec gives, if it gives any."""
+        if self._solution is None:
+            return {}
+        values = self._solution(points)
+        return {name: values[:, number] for number, name in enumerate(self.spec.solution)}  # type: ignore[union-attr]
+
+    @cached_property
+    def _solution(self) -> CompiledFunction | None:
+        texts = {} if self.spec is None else self.spec.solution
+        if not texts:
+            return None
+        S = sample_extent("S")
+        s, x = Index("s", S), Variable("x", (S, len(self.inputs)))
+        columns = {name: x[s, column] for column, name in enumerate(self.inputs)}
+        found = Variable("solution", (S, len(texts)))
+        bodies = {
+            found[s, number]: parse_formula(text, columns, FUNCTIONS, f"solution.{name}")
+            for number, (name, text) in enumerate(texts.items())
+        }
+        return compile(from_expressions(bodies, [x]))
+
     def language(self, residual: Residual) -> Language:
         """What the equations of a residual are written in."""
         return _language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))

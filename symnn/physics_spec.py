@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, model_validator
+import numpy as np
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 from sympy import Symbol
 
 from symnn.conditions import Form, forms_of, read_condition
@@ -16,8 +17,9 @@ from symnn.layers.layer import shape_after
 from symnn.methods import Method, MethodField
 from symnn.methods.adam import Adam
 from symnn.methods.limited_memory import Lbfgs
-from symnn.models import SpecModel
-from symnn.points import checked_range, checked_values, few_values
+from symnn.models import PartError, SpecModel, one_of
+from symnn.points import KINDS, Towards, checked_range, checked_values, few_values, sample
+from symnn.renewal import BALANCES, Balance, Resampling
 from symnn.residuals import Language, checked_name
 from symnn.shapes import features, numbers
 from symnn.spec import Layers, checked_parameters, read_spec
@@ -43,6 +45,24 @@ def _names(value: object) -> object:
     return tuple(names)
 
 
+def _balance(value: object) -> object:
+    given = {value: {}} if isinstance(value, str) else value
+    if value is None or isinstance(value, Balance):
+        return value
+    if not isinstance(given, Mapping) or len(given) != 1:
+        raise FieldError(f"expected gradient_norms or attention, or {{name: settings}}, found {quote(value)}")
+    ((name, settings),) = given.items()
+    if name not in BALANCES:
+        raise FieldError(unknown("balance", str(name), BALANCES))
+    try:
+        return BALANCES[name].model_validate({} if settings is None else settings)
+    except ValidationError as error:
+        raise PartError(BALANCES[name], error, (name,)) from None
+
+
+BalanceField = Annotated[Balance, PlainValidator(_balance)]
+
+
 def _listed(value: object) -> object:
     methods = [value] if isinstance(value, (str, Mapping, Method)) else value
     if not isinstance(methods, (list, tuple)) or not 1 <= len(methods) <= MOST_METHODS:
@@ -52,6 +72,13 @@ def _listed(value: object) -> object:
 
 _Range = Annotated[tuple[float, float], Field(strict=False), BeforeValidator(checked_range)]
 _Values = Annotated[list[float], BeforeValidator(checked_values)]
+
+
+class TowardsSpec(SpecModel):
+    """Points gather ``at`` a place: with a strength of 4 about 27 times as many as far from it."""
+
+    at: float = Field(description="the place")
+    strength: Annotated[float, Field(ge=0, le=20)] = 4.0
 
 
 class ResidualSpec(SpecModel):
@@ -66,6 +93,10 @@ class ResidualSpec(SpecModel):
     points: Annotated[int, Field(ge=1, le=MAX_POINTS)] | None = Field(None, description="the number of points")
     at: Mapping[str, _Values] = {}
     weight: Annotated[float, Field(gt=0)] = 1.0
+    sampling: Annotated[str, one_of("sampling", KINDS)] = "latin_hypercube"
+    """How points are spread: latin_hypercube, sobol, halton, uniform."""
+    towards: Mapping[str, TowardsSpec] = {}
+    """By input, a place where its points gather."""
     hard: bool = False
     """Whether the unknown is built so that it holds everywhere, for every network: see :mod:`symnn.conditions`."""
 
@@ -135,7 +166,7 @@ class PhysicsSpec(SpecModel):
     (('u',), {'x': [0.0, 1.0]})
     """
 
-    models: ClassVar = {"residuals": ResidualSpec, "solver": SolverSpec}
+    models: ClassVar = {"residuals": ResidualSpec, "solver": SolverSpec, "resampling": Resampling}
 
     inputs: Mapping[str, _Range] = Field(description="the range of each input, such as {x: [-1, 1]}")
     unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
@@ -146,6 +177,8 @@ class PhysicsSpec(SpecModel):
     solution: Mapping[str, str] = {}
     """By unknown, a formula of the inputs that the error is measured by."""
     solver: SolverSpec = SolverSpec()
+    resampling: Resampling | None = None
+    balance: BalanceField | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> PhysicsSpec:
@@ -184,6 +217,14 @@ class PhysicsSpec(SpecModel):
         """The residuals that are left to be brought to 0: all but the hard ones."""
         return {name: part for name, part in self.residuals.items() if not part.hard}
 
+    def points(self, name: str, count: int, seed: int) -> np.ndarray:
+        """Random points of a residual, (count, inputs)."""
+        part = self.residuals[name]
+        ranges = [part.at.get(given, limits) for given, limits in self.inputs.items()]
+        places = enumerate(self.inputs)
+        towards = {n: Towards(part.towards[g].at, part.towards[g].strength) for n, g in places if g in part.towards}
+        return sample(ranges, count, seed, part.sampling, towards)
+
     @property
     def forms(self) -> dict[str, Form]:
         """The unknowns that hard residuals say something of, as g + d·N."""
@@ -210,6 +251,11 @@ class PhysicsSpec(SpecModel):
                 language.parse(text, "")
             except SpecError as error:
                 raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
+        for given, place in residual.towards.items():
+            try:
+                self._check_values(given, [place.at], MAX_POINTS)
+            except FieldError as error:
+                raise error.within("residuals", name, "towards") from None
         for given, values in residual.at.items():
             try:
                 self._check_values(given, values, MAX_POINTS if residual.points is None else residual.points)
