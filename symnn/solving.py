@@ -20,7 +20,7 @@ from symnn.given import called, function
 from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, reach_of
 from symnn.least_squares import LeastSquares
 from symnn.linesearch import Iterate
-from symnn.methods import Method, Standing, name_of
+from symnn.methods import Method, Standing, name_of, plain
 from symnn.methods.limited_memory import Lbfgs
 from symnn.physics import Physics, PhysicsModel
 from symnn.physics_spec import ITERATIONS, PhysicsSpec, SolverSpec
@@ -158,9 +158,18 @@ def solve(
     }
     if methods is not None:
         usual = {"adam": 0, "learning_rate": 1e-3, "iterations": ITERATIONS, "memory": 50}
-        settings = {name: value for name, value in settings.items() if value != usual[name]} | {"methods": methods}
+        settings = {name: value for name, value in settings.items() if value != usual[name]} | {
+            "methods": _plain(methods)
+        }
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
     return _solve(objective, theta, checked, callback, progress, state, resume, renewals, measures)
+
+
+def _plain(methods: object) -> object:
+    """Methods as a spec has them."""
+    if not isinstance(methods, (list, tuple)):
+        return methods
+    return [plain(one) if isinstance(one, Method) else one for one in methods]
 
 
 def _solve(
