@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
 from symnn.sequences import checked_lengths, firsts, is_sequences, one_below_the_other, rows_of, steps_of
-from symnn.shown import Shown
+from symnn.shown import shows
 from symnn.suggest import quote
 from symnn.tables import (
     Column,
@@ -68,7 +68,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset(Shown):
+class Dataset:
     """A data set in three parts whose features are standardised: (raw − mean) / scale.
 
     mean, scale: float64 (D,), taken from the training part only, so that nothing of the validation and
@@ -80,7 +80,6 @@ class Dataset(Shown):
     that the features were given as, by name, and how many features each has.
     """
 
-    shows: ClassVar[str] = "dataset_html"
     name: str
     train: Split
     validation: Split
@@ -156,6 +155,8 @@ class Dataset(Shown):
             _checked_weights(weights, table.lengths, len(table.rows)),
             _standardised(standardise),
         )
+
+    _repr_html_ = shows("dataset_html")
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{getattr(self, part).samples:,} {part}" for part in ("train", "validation", "test"))

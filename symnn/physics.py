@@ -53,6 +53,7 @@ from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
+from symnn.shown import shows
 from symnn.suggest import quote, unknown
 from symnn.sweep import renamed, sweep
 
@@ -95,7 +96,7 @@ class Residual:
 
 
 @constructed(SpecError)
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Physics:
     """A network of ``inputs`` whose outputs are the ``unknowns``, and the residuals that it should bring to 0.
 
@@ -144,6 +145,12 @@ class Physics:
     """By unknown, ``(g, d)``: it is g + d·N of the network's output N, both formulas of the inputs, texts or SymPy."""
     periods: Mapping[str, float] = field(default_factory=dict)
     """By input, the period of every unknown along it: the network gets sin and cos of 2πx/period in place of x."""
+
+    _repr_html_ = shows("physics_html")
+
+    def __repr__(self) -> str:
+        inside = f"{', '.join(self.unknowns)} of {', '.join(self.inputs)}, {len(self.residuals)} residuals"
+        return f"<Physics of {inside}, {self.parameter_count:,} parameters>"
 
     def __post_init__(self) -> None:
         for names_of in ("inputs", "unknowns"):

@@ -28,6 +28,7 @@ from symnn.points import sample
 from symnn.progress import Report, reporting
 from symnn.renewal import Resampled
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
+from symnn.shown import shows
 from symnn.solving_state import Reached
 from symnn.spec import read_spec
 from symnn.suggest import quote
@@ -90,6 +91,8 @@ class Solution:
     stopped: str
     history: tuple[Mark, ...] = ()
     """The loss and what was measured over time, every quarter of a second; since it was resumed, if it was."""
+
+    _repr_html_ = shows("solution_html")
 
     def __repr__(self) -> str:
         return f"<Solution loss {self.loss:.4g} after {self.iterations:,} iterations, {self.stopped}>"

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from codegen import Graph
+from symnn import state_dicts
 from symnn.checkpoint import Checkpoint
 from symnn.choices import Choice, LossLike
 from symnn.derivatives import Differentiable, check_count
-from symnn.errors import DataError, SpecError, SymnnError
+from symnn.errors import SpecError, SymnnError
 from symnn.extras import extra
 from symnn.layers.activation import Activation
 from symnn.network import Layer, Network, dense
@@ -159,32 +160,39 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
     return Checkpoint(network, load_state_dict(network, module.state_dict()))
 
 
-def load_state_dict(network: Network, state: Mapping[str, Any]) -> np.ndarray:
-    """The parameters of a state_dict as theta of the network: taken in their order, which has to fit by shape.
+def load_state_dict(network: Network, state: Mapping[str, Any], modules: Sequence[str] | None = None) -> np.ndarray:
+    """The parameters of a state_dict as theta of the network: found by PyTorch's names, which have to fit by shape.
 
-    theta is float32 where all of them are, else float64. Raises :class:`DataError` for another number or shape.
+    The n-th module that has parameters is the n-th layer that has any, unless ``modules`` names them. For the two
+    biases of recurrent modules, running averages and the type of theta see :func:`symnn.state_dicts.from_arrays`.
+
+    Raises :class:`DataError` for a tensor that is lacking, left over or of another shape.
+
+    >>> from symnn.layers.lstm import lstm
+    >>> module = torch.nn.LSTM(2, 4)
+    >>> network = Network({"time": 3, "features": 2}, (lstm(4),), "mean_squared_error")
+    >>> theta = load_state_dict(network, module.state_dict())
+    >>> bool((network.split(theta)["b1"] == (module.bias_ih_l0 + module.bias_hh_l0).detach().numpy()).all())
+    True
     """
-    tensors = list(state.items())
-    slots = list(network.layout.values())
-    if len(tensors) != len(slots):
-        raise DataError(f"state_dict: found {len(tensors)} tensors, expected {len(slots)}: {', '.join(network.layout)}")
-    single = all(tensor.dtype == torch.float32 for _, tensor in tensors)
-    theta = np.empty(network.parameter_count, np.float32 if single else np.float64)
-    for (name, tensor), slot in zip(tensors, slots):
-        if tuple(tensor.shape) != slot.shape:
-            raise DataError(
-                f"state_dict: {name}: found shape {tuple(tensor.shape)}, expected {slot.shape} for {slot.name}"
-            )
-        theta[slot.where] = tensor.detach().to("cpu", torch.float64).numpy().ravel()
-    return theta
+    return state_dicts.from_arrays(network, {name: _numbers(t) for name, t in state.items()}, modules)
 
 
 def to_state_dict(network: Network, theta: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """The parameters as tensors of their own under these names, such as those of ``module.state_dict()``, in order."""
-    parts = network.split(np.asarray(theta))
-    if len(names) != len(parts):
-        raise DataError(f"names: found {len(names)}, expected {len(parts)}: one for each of {', '.join(parts)}")
-    return {name: torch.from_numpy(part.copy()) for name, part in zip(names, parts.values())}
+    """The parameters as tensors of their own under these names, such as those of ``module.state_dict()``.
+
+    Of the two biases of an LSTM or RNN the second is 0. Raises :class:`DataError` where the names are of other layers.
+    """
+    names = list(names)
+    arrays = state_dicts.by_names(network, np.asarray(theta), names)
+    return {name: torch.from_numpy(arrays[name]) if name in arrays else torch.tensor(0) for name in names}
+
+
+def _numbers(tensor: Any) -> np.ndarray:
+    """A tensor as an array; float16 and bfloat16, which NumPy does not have, as float32."""
+    plain = tensor.detach().to("cpu")
+    found: np.ndarray = (plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain).numpy()
+    return found
 
 
 def _leaves(module: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -25,7 +25,7 @@ from codegen.ir.ranges import elements_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
-from codegen.markup import preformatted
+from codegen.markup import shown_by
 from codegen.walk import (
     Extent,
     data_in,
@@ -257,8 +257,9 @@ class Graph(Fields):
         outputs = ", ".join(self.outputs[:4]) + (", …" if len(self.outputs) > 4 else "")
         return f"<Graph of {outputs}: {counts}>"
 
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
+    _repr_html_ = shown_by("graph_html")
+    _repr_latex_ = shown_by("graph_latex")
+    _repr_svg_ = shown_by("graph_svg")
 
 
 def require_graph(given: Any, error: type[CodegenError]) -> None:

@@ -13,17 +13,17 @@ from sympy import Expr, Integer
 from codegen.derive import gradient
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
+from codegen.notation.script import Binding, Factor
+from codegen.notation.text import Text, derivative, number
+from codegen.notation.vocabulary import Vocabulary
+from codegen.notation.writing import write, write_body, write_equation
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.inputs import bind
 from codegen.passes import prune
 from codegen.walk import base_name, is_leaf, subscripts
 from symnn.inspect.errors import InspectError
 from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
-from symnn.inspect.notation import Text, derivative, number
-from symnn.inspect.script import Binding, Factor
 from symnn.inspect.trace import Arrival, Edge, Trace, trace
-from symnn.inspect.vocabulary import Vocabulary
-from symnn.inspect.writing import write, write_body, write_equation
 
 SCALARS, SCALAR_EDGES = 200, 2_000
 """Graphs up to this size are shown neuron by neuron, larger ones array by array."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from itertools import pairwise
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 import sympy
@@ -13,8 +15,12 @@ from numpy.typing import NDArray
 
 import codegen
 from codegen import CompiledFunction, EmitError, Equation, Graph, Index, Reduction, Variable, from_expressions, gradient
+from codegen.emit.layout import layout
 from codegen.emit.vector import plan as planning
+from codegen.emit.vector.module import native_module
 from codegen.emit.vector.plan import pieces
+from codegen.emit.vector.table import table
+from codegen.functions import relu
 from codegen.passes import optimise
 from codegen.runtime.machine import compile_module
 from codegen.schedule import Target, schedule
@@ -199,3 +205,13 @@ def test_llvms_pass_managers_are_freed() -> None:
 
     compile_module("define i64 @three() { ret i64 3 }")
     assert {ModulePassManager._dispose, FunctionPassManager._dispose} == {NewPassManager._dispose}
+
+
+def test_loops_whose_length_each_call_decides_begin_where_a_line_of_code_is_fetched() -> None:
+    x, e = Variable("x", (S,)), Variable("e", ())
+    program = schedule(Graph((x,), (Equation(e.symbol, relu(x[s]), Reduction.SUM, (s,)),), ("e",)), "loops")
+    module = llvm.parse_assembly(native_module(table(in_lanes(program, program.native), layout(program.graph, {}))))
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    assert re.search(r"\.p2align\s+6\b", machine.emit_assembly(module))

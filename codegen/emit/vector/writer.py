@@ -20,7 +20,7 @@ from sympy.core.basic import Basic
 from codegen.dtypes import ITEM
 from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
-from codegen.emit.vector.contraction import steps
+from codegen.emit.vector.contraction import aligned_steps, steps
 from codegen.emit.vector.plan import Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Places, Scope, Sum, Value, length
 from codegen.ir.graph import Cell, Reduction, cell_of
@@ -230,7 +230,7 @@ class Writer:
         n = last if loop.is_whole else self.builder.sub(last, first)
         whole = self.builder.and_(n, INT(-width))
         whole = whole if loop.is_whole else self.builder.add(first, whole)
-        with self.range(first, whole, width) as i:
+        with aligned_steps(self.builder, first, whole, width) as i:
             self.in_lanes(loop, i, None, scope)
         rest = self.builder.sub(last, whole)
         with self.builder.if_then(self.builder.icmp_signed(">", rest, INT(0)), likely=False):
