@@ -235,7 +235,7 @@ def solve(
 
     from symnn.files import write_atomically
     from symnn.physics import Physics
-    from symnn.solving import solve_spec
+    from symnn.solving import errors, solve_spec
 
     if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
@@ -244,7 +244,7 @@ def solve(
     changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
     settings = physics.spec.solver.model_copy(update=changes)
     count = physics.parameter_count
-    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
+    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.on_points.items())
     say(f"{spec}: {count:,} parameters, points: {sizes}")
     with _keeping(out, resume) as keeping:
         found, losses = solve_spec(physics, settings, keeping, resume)
@@ -256,6 +256,8 @@ def solve(
         for name, loss in losses.items():
             weight = physics.spec.residuals[name].weight
             say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+        for name, off in errors(physics.compile(), found.theta, settings.seed).items():
+            say(f"{name}: relative L2 error {off:.2e} against the solution that the spec gives")
         if out is not None:
             say(f"saved {out}")
             _end(keeping, found.stopped, out)
