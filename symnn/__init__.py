@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from symnn.layers.dense import dense as dense
     from symnn.layers.layer import Layer
     from symnn.layers.node import inputs
+    from symnn.least_squares import LeastSquares
     from symnn.network import Network
     from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
@@ -53,6 +54,7 @@ _HOMES = {
     "Physics": "physics",
     "PhysicsModel": "physics",
     "Residual": "physics",
+    "LeastSquares": "least_squares",
     "Solution": "solving",
     "Spec": "spec",
     "SpecError": "errors",
@@ -86,6 +88,7 @@ __all__ = [
     "Physics",
     "PhysicsModel",
     "Residual",
+    "LeastSquares",
     "Solution",
     "Spec",
     "SpecError",
