@@ -382,7 +382,8 @@ def _example(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     if not _is_checked(network):
         return {}
     x = np.random.Generator(np.random.PCG64(0)).standard_normal((_checked_rows(network), network.features))
-    below = np.repeat([v.below or 1 for v in network.input_variables], [*map(columns, network.input_variables)])
+    limits = [v.below if isinstance(v.below, int) else 1 for v in network.input_variables]
+    below = np.repeat(limits, [*map(columns, network.input_variables)])
     x = np.where(network.whole, np.floor(np.abs(x) * 10) % below, x)
     if checkpoint.scaling is not None:
         x = checkpoint.scaling.restore(x)
