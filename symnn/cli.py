@@ -1,4 +1,5 @@
-"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, compile, cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report, compile,
+cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -115,6 +116,7 @@ def train(
         str | None,
         typer.Option(help="The column that says of which sequence a row is a step; in .npz the array of lengths."),
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="The column of how much each row counts.")] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -130,7 +132,8 @@ def train(
 
     network = _network(spec)
     options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
-    options |= {"ignore": ignore or None, "categorical": categorical or None, "sequences": sequences}
+    options |= {"ignore": ignore or None, "categorical": categorical or None}
+    options |= {"sequences": sequences, "weights": weights}
     said = {name: value for name, value in options.items() if value is not None}
     dataset = _dataset(network, spec, data, target, said)
     assert network.spec is not None
@@ -370,6 +373,44 @@ def steps(
         if scaling is not None:
             say(f"{name} is standardised as in training: (given − mean) / scale")
     say(trace(network, values, of="loss"))
+
+
+@app.command(epilog="Example: [bold]symnn report examples/digits.yaml --out digits.html[/bold]")
+def report(
+    spec: SpecArgument,
+    out: Annotated[Path, typer.Option(help="The .html file to write.")],
+    model: Annotated[
+        Path | None, typer.Option(help="A trained network, model.safetensors, instead of training one for the page.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A .csv, .tsv, .parquet or .npz file instead of the spec's data.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column of --data to predict.")] = None,
+) -> None:
+    """Write one page that holds everything and needs no network: formulas, both passes step by step, paths, code, the
+    gradient check, training and mistakes.
+
+    Without --model the network is trained on the data, if there are any, and followed while it learns.
+    """
+    from symnn.files import write_atomically
+    from symnn.report import report as render
+    from symnn.report.example import as_trained
+    from symnn.report.learning import read_history
+
+    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
+        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
+    network = _network(spec)
+    described = network.spec.data if network.spec else None
+    dataset = _dataset(network, spec, data, target, {}) if data is not None or described is not None else None
+    theta, history = None, []
+    if model is not None:
+        trained = _trained(model, network)
+        theta, beside = trained.theta, model.parent / "history.csv"
+        dataset = None if dataset is None else as_trained(dataset, trained)
+        history = read_history(beside) if beside.is_file() else []
+    page = render(network, spec.stem, theta=theta, dataset=dataset, history=history).encode()
+    write_atomically(out, page)
+    say(f"wrote {out} ({len(page):,} bytes)")
 
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
