@@ -45,6 +45,10 @@ class Style(StrEnum):
 
     text = "text"
     latex = "latex"
+    sympy = "sympy"
+    python = "python"
+    c = "c"
+    spreadsheet = "spreadsheet"
 
 
 class Level(StrEnum):
@@ -258,14 +262,50 @@ def solve(
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
 def formulas(
-    spec: SpecArgument,
-    style: Annotated[Style, typer.Option("--format", help="Plain text or LaTeX.")] = Style.text,
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json; with --numbers model.safetensors.")
+    ],
+    style: Annotated[
+        Style,
+        typer.Option("--format", help="Plain text or LaTeX; with --numbers also code or a spreadsheet's formula."),
+    ] = Style.text,
     level: Annotated[Level, typer.Option(help="One formula a layer, or one a neuron.")] = Level.layers,
+    numbers: Annotated[bool, typer.Option("--numbers", help="A trained network with its weights as numbers.")] = False,
+    digits: Annotated[
+        int | None, typer.Option(min=1, max=17, help="With --numbers: round to so many significant digits.")
+    ] = None,
+    prune: Annotated[
+        float, typer.Option(min=0, max=1, help="With --numbers: leave out weights below this part of the largest.")
+    ] = 0.0,
+    data: Annotated[
+        Path | None, typer.Option(help="With --numbers: a file with targets, on which each step's loss is computed.")
+    ] = None,
 ) -> None:
-    """Print the forward pass, the loss and every derived gradient formula, after sharing."""
+    """Print the forward pass, the loss and every derived gradient formula, after sharing.
+
+    With --numbers, print the formula that a trained network is, and on standard error what each simplification costs.
+    """
+    if numbers:
+        _closed_form(spec, style, digits, prune, data)
+        return
+    given = {"--digits": digits is not None, "--prune": prune > 0, "--data": data is not None}
+    for option in (name for name, found in given.items() if found):
+        raise SpecError(f"{option}: expected --numbers beside it")
     from symnn.inspect import formulas as render
 
-    say(render(_network(spec), level=level.value, style=style.value))
+    say(render(_network(spec), level=level.value, style=style.value))  # type: ignore[arg-type]  # it says what it knows
+
+
+def _closed_form(model: Path, style: Style, digits: int | None, prune: float, data: Path | None) -> None:
+    from symnn import checkpoint
+    from symnn.closed_form import closed_form, price, simplified
+    from symnn.tables import read_table
+
+    trained = checkpoint.load(model)
+    steps = simplified(trained, digits=digits, smallest=prune)
+    table = None if data is None else read_table(data, trained.target_names, trained.layout())
+    say(price(trained, steps, table), sys.stderr)
+    say(closed_form(trained, steps[-1], style.value))
 
 
 @app.command(epilog="Example: [bold]symnn summary examples/digits.yaml[/bold]")
