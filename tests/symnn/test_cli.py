@@ -22,11 +22,12 @@ from typer.testing import CliRunner
 from codegen.errors import CacheError
 from codegen.numeric import evaluate
 from codegen.runtime.store import keep, locked
-from symnn import __version__, checkpoint, cli, solving
+from symnn import __version__, checkpoint, cli
 from symnn.cli import app
 from symnn.data import Dataset
 from symnn.errors import DataError, SpecError
 from symnn.lbfgs import Standing, lbfgs
+from symnn.methods import limited_memory
 from symnn.network import Network, dense
 from symnn.physics import Physics
 from symnn.physics_spec import load_physics
@@ -245,7 +246,7 @@ def test_ctrl_c_in_solve_writes_the_best_so_far(
                 signal.raise_signal(signal.SIGINT)
             yield iterate
 
-    monkeypatch.setattr(solving, "lbfgs", interrupted)
+    monkeypatch.setattr(limited_memory, "lbfgs", interrupted)
     # A shell that starts the tests in the background has them ignore the signal.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
