@@ -116,7 +116,7 @@ def _folded(trained: Checkpoint) -> Graph:
         return None
 
     for equation in graph.equations:
-        body = _collected(rewrite_leaves(equation.body, rule))
+        body = _with_numbers(_collected(rewrite_leaves(equation.body, rule)))
         here = equation.with_body(body)
         linear = _is_affine(body)
         if equation.name not in graph.outputs and linear and (uses[equation.target] == 1 or len(here.references) <= 1):
@@ -149,8 +149,17 @@ def _is_affine(body: Expr) -> bool:
 
 
 def _rounded(body: Expr, digits: int) -> Expr:
+    return _with_numbers(body, lambda value: float(f"{value:.{digits}g}"))
+
+
+def _with_numbers(body: Expr, change: Callable[[float], float] = float) -> Expr:
+    """Other numbers in their places; 1 and 0 vanish where they do nothing."""
+
     def rule(node: Basic) -> Basic | None:
-        return Float(float(f"{float(node):.{digits}g}")) if isinstance(node, Float) else None
+        if not isinstance(node, Float):
+            return None
+        value = change(float(node))
+        return Integer(value) if value in (-1.0, 0.0, 1.0) else Float(value)
 
     return rewrite_leaves(body, rule)
 
