@@ -1,5 +1,5 @@
-"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report, compile,
-cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report,
+playground, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -432,8 +432,7 @@ def report(
     from symnn.report.example import as_trained
     from symnn.report.learning import read_history
 
-    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
-        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
+    _require_page(out)
     network = _network(spec)
     described = network.spec.data if network.spec else None
     dataset = _dataset(network, spec, data, target, {}) if data is not None or described is not None else None
@@ -446,6 +445,23 @@ def report(
     page = render(network, spec.stem, theta=theta, dataset=dataset, history=history).encode()
     write_atomically(out, page)
     say(f"wrote {out} ({len(page):,} bytes)")
+
+
+@app.command(epilog="Example: [bold]symnn playground --out playground.html[/bold]")
+def playground(out: Annotated[Path, typer.Option(help="The .html file to write.")]) -> None:
+    """Write a page of small networks that learn in the browser, each by the code that was compiled for it."""
+    from symnn.files import write_atomically
+    from symnn.report.playground import playground as render
+
+    _require_page(out)
+    page = render().encode()
+    write_atomically(out, page)
+    say(f"wrote {out} ({len(page):,} bytes)")
+
+
+def _require_page(out: Path) -> None:
+    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
+        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
 
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
