@@ -466,7 +466,7 @@ BAD = {
     ),
     "weights for Python": (
         ["compile", XOR, "--out", "x.py", "--model", "m"],
-        "--model: expected --target c, object or javascript",
+        "--model: expected --target c, object, javascript or onnx",
     ),
     "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
     "weights that are none": (
