@@ -12,7 +12,7 @@ import numpy as np
 from sympy import Expr, Integer, Mul, Rational
 
 from codegen import Graph, Index, Variable
-from codegen.cached import cached_property
+from codegen.cached import Fields, cached_property
 from codegen.functions import absolute, select
 from codegen.walk import elements, extent
 from symnn.activations import exact
@@ -41,7 +41,7 @@ __all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 @constructed(SpecError)
 @dataclass(frozen=True)
-class Network(Parametrised):
+class Network(Parametrised, Fields):
     """Layers and a loss over ``inputs``: a number of features, ``(channels, rows, columns)``, or ``{"time": 50, …}``.
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,

@@ -73,6 +73,27 @@ def test_func_transformations_are_pytorchs() -> None:
         torch.testing.assert_close(transform(of(FUNCTION)), transform(of(reference)))
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_torch_compile_takes_it_whole_with_every_derivative() -> None:
+    *real, y = arguments()
+    eager = lambda b: FUNCTION(real[0], b, *real[2:], y) ** 2  # noqa: E731
+    compiled = torch.compile(eager, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(real[1]), eager(real[1]))
+    slopes = [torch.autograd.grad(f(real[1]), real) for f in (compiled, eager)]
+    torch.testing.assert_close(*slopes)
+    detached = real[1].detach()
+    for transform in (
+        lambda f: torch.compile(torch.func.grad(f), backend="aot_eager")(detached),
+        lambda f: torch.compile(lambda b: torch.func.jvp(f, (b,), (b,))[1], backend="aot_eager")(detached),
+    ):
+        torch.testing.assert_close(transform(eager), transform(lambda b: reference(real[0], b, *real[2:], y) ** 2))
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(detached, detached)
+        found = [torch.autograd.forward_ad.unpack_dual(f(dual)).tangent for f in (compiled, eager)]
+        assert found[0] is not None
+        torch.testing.assert_close(*found)
+
+
 def test_float32_stays_float32_and_types_are_not_mixed() -> None:
     *real, y = arguments(torch.float32)
     assert FUNCTION(*real, y).dtype == torch.float32
