@@ -188,10 +188,13 @@ class Physics:
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
-        residuals = tuple(Residual(name, part.equations, part.weight) for name, part in spec.on_points.items())
+        residuals = tuple(
+            Residual(name, part.equations, part.weight, part.measured.values if part.measured else ())
+            for name, part in spec.on_points.items()
+        )
         periods = {name: spec.inputs[name][1] - spec.inputs[name][0] for name in spec.periodic}
         return cls(
-            tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec=spec, forms=spec.forms, periods=periods
+            tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods
         )
 
     def solution(self, points: np.ndarray) -> dict[str, np.ndarray]:

@@ -81,6 +81,13 @@ class TowardsSpec(SpecModel):
     strength: Annotated[float, Field(ge=0, le=20)] = 4.0
 
 
+class MeasuredSpec(SpecModel):
+    """Measured values: a file with a column for each input and for each of the ``values``; its rows are the points."""
+
+    file: Annotated[str, Field(min_length=1)] = Field(description="a file of columns, such as measured.csv")
+    values: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the columns that equations name")
+
+
 class ResidualSpec(SpecModel):
     """Equations, or formulas that should be 0, on ``points`` random points.
 
@@ -97,12 +104,19 @@ class ResidualSpec(SpecModel):
     """How points are spread: latin_hypercube, sobol, halton, uniform."""
     towards: Mapping[str, TowardsSpec] = {}
     """By input, a place where its points gather."""
+    measured: MeasuredSpec | None = None
     hard: bool = False
     """Whether the unknown is built so that it holds everywhere, for every network: see :mod:`symnn.conditions`."""
 
     @model_validator(mode="after")
     def _has_points(self) -> ResidualSpec:
-        if self.points is None and not self.hard:
+        if self.measured is not None:
+            beside = self.model_fields_set & {"points", "at", "hard", "sampling", "towards"}
+            if beside:
+                raise FieldError(
+                    f"found {min(beside)} beside measured, whose rows are the points; expected one of them"
+                )
+        elif self.points is None and not self.hard:
             raise FieldError("missing field 'points'; expected the number of points")
         return self
 
@@ -142,6 +156,16 @@ class SolverSpec(SpecModel):
             raise FieldError(f"found {min(alone)} beside methods, expected it among the settings of one of them")
         return self
 
+    def changed(self, iterations: int | None, seed: int | None) -> SolverSpec:
+        """With other iterations of the last method, or another seed, where they are not None."""
+        changes: dict[str, Any] = {} if seed is None else {"seed": seed}
+        if iterations is not None and self.methods:
+            *first, last = self.methods
+            changes["methods"] = (*first, last.model_copy(update={"iterations": iterations}))
+        elif iterations is not None:
+            changes["iterations"] = iterations
+        return self.model_copy(update=changes)
+
     @property
     def schedule(self) -> tuple[Method, ...]:
         """The methods, each with a number of iterations or seconds, or with the seconds of all."""
@@ -172,6 +196,8 @@ class PhysicsSpec(SpecModel):
     unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
     layers: Layers = Field(description="a list of layers")
     residuals: Mapping[str, ResidualSpec] = Field(description="equations by name, each with its points")
+    coefficients: Mapping[str, float] = {}
+    """Numbers in the equations that are to be found, each with a first guess."""
     periodic: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """The inputs along which every unknown is periodic, with their range as the period."""
     solution: Mapping[str, str] = {}
@@ -186,7 +212,7 @@ class PhysicsSpec(SpecModel):
             if not 1 <= (number := len(getattr(self, field))) <= most:
                 raise FieldError(f"expected 1 to {most} of them, found {number}", (field,))
         try:
-            language = Language(tuple(self.inputs), self.unknowns)
+            Language(tuple(self.inputs), self.unknowns, tuple(self.coefficients))
         except SpecError as error:
             field, _, message = str(error).partition(": ")
             raise FieldError(message, (field,)) from None
@@ -196,7 +222,7 @@ class PhysicsSpec(SpecModel):
         if found != len(self.unknowns):
             raise FieldError(f"expected {len(self.unknowns)} units last, one an unknown, found {found}", ("layers",))
         for name, residual in self.residuals.items():
-            self._check(name, residual, language)
+            self._check(name, residual, self._language(name))
         if not self.on_points:
             raise FieldError("expected at least one that is not hard", ("residuals",))
         for name in self.periodic:
@@ -211,6 +237,15 @@ class PhysicsSpec(SpecModel):
                 raise FieldError(str(error).removeprefix(": "), ("solution", name)) from None
         _ = self.forms
         return self
+
+    def _language(self, name: str) -> Language:
+        """What the equations of a residual may name."""
+        measured = self.residuals[name].measured
+        numbers = (*self.coefficients, *(measured.values if measured else ()))
+        try:
+            return Language(tuple(self.inputs), self.unknowns, numbers)
+        except SpecError as error:
+            raise FieldError(str(error), ("residuals", name, "measured")) from None
 
     @property
     def on_points(self) -> Mapping[str, ResidualSpec]:

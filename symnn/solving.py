@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import inf
+from math import inf, nan
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -31,7 +32,9 @@ from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.shown import shows
 from symnn.solving_state import Reached
 from symnn.spec import read_spec
-from symnn.suggest import quote
+from symnn.suggest import quote, unknown
+from symnn.tables import number_columns, read_table
+from symnn.uncertainty import uncertainty
 from symnn.walls import MOST_PARAMETERS, is_beside
 
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -483,21 +486,19 @@ def solve_spec(
     resume: bool = False,
     callback: Callable[[Solution], object] | None = None,
     progress: bool | None = None,
+    directory: Path = Path(),
 ) -> tuple[Solution, dict[str, float]]:
     """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left.
 
-    Where its residuals are needed, the history has the loss on other points, ``held_out``; where the spec gives the
-    solution, the relative L2 error, ``error``.
+    Files of measured values are relative to the ``directory``. Where its residuals are needed, the history has the loss
+    on other points, ``held_out``; where the spec gives the solution, the relative L2 error, ``error``.
     """
     spec = physics.spec
     if spec is None:
         raise SpecError("expected a problem that came from a spec, which says where its points are")
     settings = settings or spec.solver
     model = physics.compile()
-    points = [
-        spec.points(name, part.points or 1, settings.seed + number)
-        for number, (name, part) in enumerate(spec.on_points.items())
-    ]
+    points = points_of(spec, settings.seed, directory)
     theta = physics.initial_parameters(settings.seed)
     renewals = _renewals(spec, settings.seed)
     measures: dict[str, Callable[[np.ndarray], float]] = {}
@@ -513,6 +514,35 @@ def solve_spec(
     left = problem.unscaled(found.theta)
     parts = zip(spec.on_points.items(), problem.where, problem.parts)
     return found, {name: part.weight * float(left[rows] @ left[rows]) / p.points for (name, part), rows, p in parts}
+
+
+def points_of(spec: PhysicsSpec, seed: int, directory: Path = Path()) -> list[np.ndarray]:
+    """The points of every residual that is not hard, random ones or those of a file, with what was measured there."""
+    return [
+        spec.points(name, part.points or 1, seed + number)
+        if part.measured is None
+        else _measured(directory / part.measured.file, (*spec.inputs, *part.measured.values))
+        for number, (name, part) in enumerate(spec.on_points.items())
+    ]
+
+
+def _measured(path: Path, columns: tuple[str, ...]) -> np.ndarray:
+    table = read_table(path)
+    for name in columns:
+        if name not in table.places:
+            raise DataError(f"{path}: {unknown('column', name, table.names)}")
+    return np.ascontiguousarray(number_columns(table, columns))
+
+
+def coefficients(model: PhysicsModel, problem: LeastSquares, theta: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The coefficients that were found, each with one standard deviation; nan where nothing was measured."""
+    physics = model.physics
+    measured = [number for number, residual in enumerate(physics.residuals) if residual.data]
+    found = uncertainty(problem, theta, measured) if measured and physics.coefficients else None
+    return {
+        name: (float(theta[place]), nan if found is None else found.deviation(place))
+        for place, name in enumerate(physics.coefficients, physics.network.parameter_count)
+    }
 
 
 def errors(model: PhysicsModel, theta: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -536,6 +566,8 @@ def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
     assert spec is not None
     parts = []
     for number, (name, part) in enumerate(spec.on_points.items()):
+        if part.measured is not None:  # there are no others
+            continue
         points = spec.points(name, min(HELD_OUT, part.points or 1), seed + number)
         parts.append((model.rows[name], points.astype(model.dtype), part.weight / len(points)))
 
@@ -552,7 +584,7 @@ def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
 def _renewals(spec: PhysicsSpec, seed: int) -> list[Renewal]:
     found: list[Renewal] = []
     if spec.resampling is not None:
-        samplers = [partial(spec.points, name) for name in spec.on_points]
+        samplers = [None if part.measured else partial(spec.points, name) for name, part in spec.on_points.items()]
         found.append(Resampled(spec.resampling, samplers, seed))
     if spec.balance is not None:
         found.append(spec.balance)

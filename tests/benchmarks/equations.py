@@ -98,16 +98,19 @@ def solved(target: Target, seed: int, seconds: float | None = None) -> Run:
     return Run(seed, tuple(curve), found.loss, found.iterations)
 
 
-def report(target: Target, runs: Sequence[Run], say: Callable[[str], None]) -> None:
-    """A row for each seed and one for the median."""
-    for run in runs:
-        seconds, error = run.curve[-1]
-        reached = run.reached(target.error)
-        when = "not reached" if reached is None else f"reached after {reached:.1f} s"
-        how = f"{seconds:.0f} s, {run.iterations:,} iterations, loss {run.loss:.1e}"
-        say(f"  seed {run.seed}: {error:.1e} after {how}; {target.error:g} {when}")
-        picked = [run.curve[n] for n in np.unique(np.geomspace(1, len(run.curve), 8).astype(int) - 1)]
-        say("    error over seconds: " + ", ".join(f"{off:.0e} at {at:.1f}" for at, off in picked))
+def report(target: Target, run: Run, say: Callable[[str], None]) -> None:
+    """The rows of one seed."""
+    seconds, error = run.curve[-1]
+    reached = run.reached(target.error)
+    when = "not reached" if reached is None else f"reached after {reached:.1f} s"
+    how = f"{seconds:.0f} s, {run.iterations:,} iterations, loss {run.loss:.1e}"
+    say(f"  seed {run.seed}: {error:.1e} after {how}; {target.error:g} {when}")
+    picked = [run.curve[n] for n in np.unique(np.geomspace(1, len(run.curve), 8).astype(int) - 1)]
+    say("    error over seconds: " + ", ".join(f"{off:.0e} at {at:.1f}" for at, off in picked))
+
+
+def summary(target: Target, runs: Sequence[Run], say: Callable[[str], None]) -> None:
+    """The row of the median."""
     errors = [run.curve[-1][1] for run in runs]
     times = [run.reached(target.error) or float("inf") for run in runs]
     say(f"  median of {len(runs)}: {statistics.median(errors):.1e}; {target.error:g} after "
@@ -122,4 +125,8 @@ def solve_all(names: Sequence[str], seeds: int, seconds: float | None, say: Call
         target.reference()
         spent = time.process_time() - begun
         say(f"{target.name}: {spectral.SAID.get(target.name, 'its reference')} takes {spent * 1e3:.0f} ms")
-        report(target, [solved(target, seed, seconds) for seed in range(seeds)], say)
+        runs = []
+        for seed in range(seeds):
+            runs.append(solved(target, seed, seconds))
+            report(target, runs[-1], say)
+        summary(target, runs, say)
