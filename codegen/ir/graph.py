@@ -71,17 +71,23 @@ class Graph(Fields):
         self.__dict__["steps"] = steps
 
     @staticmethod
-    def of_formulas(inputs: Sequence[Variable], formulas: Formulas, outputs: Sequence[Variable]) -> Graph:
+    def of_formulas(
+        inputs: Sequence[Variable],
+        formulas: Formulas,
+        outputs: Sequence[str],
+        equations: Callable[[], Iterable[Equation]] | None = None,
+    ) -> Graph:
         """The graph of formulas, of which some are outputs; its equations are written when they are asked for."""
         graph = object.__new__(Graph)
-        graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(variable.name for variable in outputs))
+        graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(outputs))
         graph.__dict__.update(formulas=formulas, ends=formulas.variables)
+        graph.__dict__["_written"] = formulas.equations if equations is None else equations
         return graph
 
     def __getattr__(self, name: str) -> Any:
-        if name != "equations" or "formulas" not in self.__dict__:
+        if name != "equations" or "_written" not in self.__dict__:
             raise AttributeError(name)
-        return self.__dict__.setdefault(name, tuple(self.__dict__["formulas"].equations()))
+        return self.__dict__.setdefault(name, tuple(self.__dict__["_written"]()))
 
     @cached_property
     def formulas(self) -> Formulas | None:
@@ -230,7 +236,7 @@ class Graph(Fields):
         """The same equations with other outputs: names, or one list of them."""
         listed = [name for given in names for name in ([given] if isinstance(given, str) else given)]
         if "equations" not in self.__dict__ and self.formulas is not None and self.formulas.has(listed):
-            return Graph.of_formulas(self.inputs, self.formulas, [self.variable(name) for name in listed])
+            return Graph.of_formulas(self.inputs, self.formulas, listed, self.__dict__["_written"])
         return Graph(self.inputs, self.equations, tuple(listed))
 
     def unroll(self, limit: int = 100_000) -> Graph:
