@@ -716,7 +716,7 @@ def test_report_writes_a_page_of_a_trained_network(tmp_path: Path) -> None:
     said = invoke("report", spec, "--model", tmp_path / "run" / "model.safetensors", "--out", tmp_path / "line.html")
     assert re.fullmatch(r"wrote .*line\.html \([0-9,]+ bytes\)\n", said)
     page = (tmp_path / "line.html").read_text()
-    assert page.count("<section ") == 7  # network, formulas, steps, paths, code, check, training
+    assert page.count("<section ") == 8  # network, formulas, steps, paths, code, check, training, learning here
     assert "2 epochs" in page
 
 
