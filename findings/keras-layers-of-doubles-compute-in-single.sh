@@ -2,7 +2,7 @@
 # Keras 3.15.1 with PyTorch: layers of dtype float64, or all of a model after set_floatx("float64").
 # Expected: a Dense layer of float64 is a product of float64, as torch.nn.Linear's is: 16 digits.
 # Seen: kernel, inputs and output are float64, but inputs and kernel are rounded to float32 for the product, so values
-# have 7 digits; so have gradients, and a central difference of the loss with a step of 1e-6 is off by percents.
+# have 7 digits; so have gradients, and a central difference of the loss with a step of 1e-6 is off by a percent.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from symnn.checkpoint import Checkpoint, load
     from symnn.data import Dataset, Split, load_digits, load_file, load_frame
     from symnn.descent import Descent
+    from symnn.ensembles import Ensemble, ensemble
     from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
     from symnn.layers.activation import activation as activation
     from symnn.layers.dense import dense as dense
     from symnn.layers.layer import Layer
     from symnn.layers.node import inputs
+    from symnn.least_squares import LeastSquares
     from symnn.network import Network
     from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
@@ -43,6 +45,8 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data",
     "Descent": "descent",
+    "Ensemble": "ensembles",
+    "ensemble": "ensembles",
     "Layer": "layers.layer",
     "inputs": "layers.node",
     "Model": "parametrised",
@@ -50,6 +54,7 @@ _HOMES = {
     "Physics": "physics",
     "PhysicsModel": "physics",
     "Residual": "physics",
+    "LeastSquares": "least_squares",
     "Solution": "solving",
     "Spec": "spec",
     "SpecError": "errors",
@@ -76,12 +81,14 @@ __all__ = [
     "DataError",
     "Dataset",
     "Descent",
+    "Ensemble",
     "Layer",
     "Model",
     "Network",
     "Physics",
     "PhysicsModel",
     "Residual",
+    "LeastSquares",
     "Solution",
     "Spec",
     "SpecError",
@@ -90,6 +97,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSpec",
     "check",
+    "ensemble",
     "inputs",
     "load",
     "load_digits",

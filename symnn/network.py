@@ -12,9 +12,9 @@ import numpy as np
 from sympy import Expr, Integer, Mul, Rational
 
 from codegen import Graph, Index, Variable
-from codegen.cached import cached_property
+from codegen.cached import Fields, cached_property
 from codegen.functions import absolute, select
-from codegen.walk import elements, extent
+from codegen.walk import as_extent, elements, extent
 from symnn.activations import exact
 from symnn.builder import Builder
 from symnn.choices import Choice, Formula, LossLike, given, resolve_loss
@@ -41,7 +41,7 @@ __all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 @constructed(SpecError)
 @dataclass(frozen=True)
-class Network(Parametrised):
+class Network(Parametrised, Fields):
     """Layers and a loss over ``inputs``: a number of features, ``(channels, rows, columns)``, or ``{"time": 50, …}``.
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
@@ -244,8 +244,7 @@ class Network(Parametrised):
         if self.steps == "mask":
             return y, Variable("mask", y.shape[:2])
         if self.steps == "lengths":
-            time = y.shape[1]
-            return y, Variable("lengths", y.shape[:1], "integer", time + 1 if isinstance(time, int) else None)
+            return y, Variable("lengths", y.shape[:1], "integer", as_extent(y.shape[1] + 1))
         return (y,)
 
     @property

@@ -156,7 +156,7 @@ class TrainingSpec(SpecModel):
     The learning rate is that of the optimiser's row in :data:`symnn.optimisers.OPTIMISERS` unless given.
 
     >>> TrainingSpec().learning_rate, TrainingSpec(optimiser="adam").learning_rate
-    (0.05, 0.02)
+    (0.03, 0.02)
     """
 
     optimiser: Annotated[str, one_of("optimiser", {**OPTIMISERS, LBFGS: None})] = "nesterov"
@@ -185,14 +185,14 @@ class TrainingSpec(SpecModel):
         return value
 
 
-FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical", "sequences")
+FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical", "sequences", "weights")
 """What a spec says about reading a file."""
 
 
 class DataSpec(SpecModel):
     """A data set that comes with the package, by ``name``, or a ``file`` and the column or columns to predict.
 
-    How the file is read, from ``separator`` to ``sequences``, is as for :func:`symnn.load_file`.
+    How the file is read, from ``separator`` to ``weights``, is as for :func:`symnn.load_file`.
 
     >>> DataSpec.model_validate("digits").name
     'digits'
@@ -208,6 +208,7 @@ class DataSpec(SpecModel):
     ignore: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
     categorical: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
     sequences: Annotated[str | None, AfterValidator(_printable)] = None
+    weights: Annotated[str | None, AfterValidator(_printable)] = None
     test_fraction: _Fraction = 0.2
     validation_fraction: _Fraction = 0.15
     seed: Annotated[int, Field(ge=0)] = 0
@@ -374,7 +375,11 @@ PURPOSES = (
         "symnn train, formulas, summary, check, compare, steps and compile",
         frozenset({"loss", "weight_decay", "l1", "steps", "training", "data"}),
     ),
-    Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
+    Purpose(
+        "differential equations",
+        "symnn solve",
+        frozenset({"unknowns", "residuals", "solver", "balance", "solution", "periodic", "coefficients", "resampling"}),
+    ),
 )
 
 

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from codegen import Graph
+from codegen.walk import is_symbolic
 from symnn import state_dicts
 from symnn.checkpoint import Checkpoint
 from symnn.choices import Choice, LossLike
@@ -20,6 +23,9 @@ from symnn.errors import SpecError, SymnnError
 from symnn.extras import extra
 from symnn.layers.activation import Activation
 from symnn.network import Layer, Network, dense
+
+if TYPE_CHECKING:
+    from symnn.onnx.reading import Imported
 
 torch = extra("torch", "torch", "PyTorch")
 
@@ -47,8 +53,12 @@ def function(graph: Graph) -> Callable[..., Any]:
     (60.0, 60.0)
     """
     by_dtype = {torch.float64: Differentiable(graph, "float64"), torch.float32: Differentiable(graph, "float32")}
+    operators = {dtype: _Traced(function).operator for dtype, function in by_dtype.items()}
+    integers = tuple(variable.kind == "integer" for variable in graph.inputs)
 
     def called(*arguments: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return _traced(operators, integers, arguments)
         check_count(graph, arguments)
         floating = {t.dtype for t in arguments if isinstance(t, torch.Tensor) and t.is_floating_point()}
         if len(floating) > 1 or not floating <= by_dtype.keys():
@@ -65,21 +75,98 @@ def function(graph: Graph) -> Callable[..., Any]:
             if variable.kind == "integer" and tensor.is_floating_point():
                 raise SymnnError(f"{variable.name}: found a tensor of {tensor.dtype}, expected integers")
             tensors.append(tensor.to(wanted))
-        found = _Call.apply(by_dtype[dtype], *tensors)
-        return found if len(found) > 1 else found[0]
+        return _plain(_Call.apply(_Direct(by_dtype[dtype]), *tensors))
 
     return called
+
+
+@dataclass(frozen=True)
+class _Direct:
+    """A function, called where it is."""
+
+    function: Differentiable
+
+    @property
+    def graph(self) -> Graph:
+        return self.function.graph
+
+    def pullback(self, of: str, wrt: Sequence[str]) -> Self:
+        return replace(self, function=self.function.pullback(of, wrt))
+
+    def pushforward(self, of: str, wrt: Sequence[str]) -> Self:
+        return replace(self, function=self.function.pushforward(of, wrt))
+
+    def run(self, *tensors: Any) -> tuple[Any, ...]:
+        """Its outputs, without derivatives."""
+        return _undisturbed()(self.function, tensors)
+
+
+def _run(function: Differentiable, tensors: Sequence[Any]) -> tuple[Any, ...]:
+    found = function.compiled(*(_array(t) for t in tensors))
+    values = found if isinstance(found, tuple) else (found,)
+    # What is copied here is what a call must not give back as it is: an argument.
+    return tuple(torch.as_tensor(value, dtype=_TYPES[function.dtype]) for value in values)
+
+
+def _undisturbed() -> Callable[[Differentiable, Sequence[Any]], tuple[Any, ...]]:
+    """``_run``, of which torch.compile keeps its hands off where it could look into it, after a graph break."""
+    global _kept_apart
+    if _kept_apart is None and "torch._dynamo" in sys.modules:  # whose import takes a second
+        _kept_apart = torch.compiler.disable(_run)
+    return _kept_apart or _run
+
+
+_kept_apart: Callable[..., tuple[Any, ...]] | None = None
+
+
+class _Traced(_Direct):
+    """A function as an operator of PyTorch, which torch.compile does not look into."""
+
+    @property
+    def operator(self) -> Any:
+        """It, always the same: PyTorch keeps it for good."""
+        if self.function not in _operators:
+            _operators[self.function] = self._made(f"call_{len(_operators)}")
+        return _operators[self.function]
+
+    def _made(self, name: str) -> Any:
+        takes = ", ".join(f"Tensor t{number}" for number in range(len(self.graph.inputs)))
+        gives = ", ".join(["Tensor"] * len(self.graph.outputs))
+        _library.define(f"{name}({takes}) -> ({gives})")
+        _library.impl(name, lambda *tensors: _plain(_Direct.run(self, *tensors)), "CPU")
+        # Not register_autograd, which has no forward mode: its tangents would be 0 without a word.
+        _library.impl(name, lambda *tensors: _plain(_Call.apply(self, *tensors)), "Autograd")
+        torch.library.register_fake(f"symnn::{name}", self._shaped, lib=_library)
+        return getattr(torch.ops.symnn, name).default
+
+    def _shaped(self, *tensors: Any) -> Any:
+        """Outputs of the right shapes, for tracing."""
+        extents: dict[Any, Any] = {}
+        for variable, tensor in zip(self.graph.inputs, tensors):
+            extents |= {n: m for n, m in zip(variable.shape, tensor.shape) if is_symbolic(n)}
+        shapes = ([extents.get(n, n) for n in variable.shape] for variable in self.function.outputs)
+        return _plain(tuple(torch.empty(shape, dtype=_TYPES[self.function.dtype]) for shape in shapes))
+
+    def run(self, *tensors: Any) -> tuple[Any, ...]:
+        with torch._C._AutoDispatchBelowAutograd():
+            found = self.operator(*tensors)
+        return found if isinstance(found, tuple) else (found,)
+
+
+_library = torch.library.Library("symnn", "FRAGMENT")
+_operators: dict[Differentiable, Any] = {}
+
+
+def _plain(found: tuple[Any, ...]) -> Any:
+    return found if len(found) > 1 else found[0]
 
 
 class _Call(torch.autograd.Function):  # type: ignore[misc,name-defined]
     """``apply(function, *tensors)``: its derivatives are calls again, so that they have derivatives too."""
 
     @staticmethod
-    def forward(function: Differentiable, *tensors: Any) -> tuple[Any, ...]:
-        found = function.compiled(*(_array(t) for t in tensors))
-        values = found if isinstance(found, tuple) else (found,)
-        # What is copied here is what a call must not give back as it is: an argument.
-        return tuple(torch.as_tensor(value, dtype=_TYPES[function.dtype]) for value in values)
+    def forward(function: _Direct, *tensors: Any) -> tuple[Any, ...]:
+        return function.run(*tensors)
 
     @staticmethod
     def setup_context(context: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -110,13 +197,27 @@ class _Call(torch.autograd.Function):  # type: ignore[misc,name-defined]
         )
 
     @staticmethod
-    def vmap(info: Any, axes: tuple[Any, ...], function: Differentiable, *tensors: Any) -> tuple[Any, ...]:
+    def vmap(info: Any, axes: tuple[Any, ...], function: _Direct, *tensors: Any) -> tuple[Any, ...]:
         entries = [
             [t if axis is None else t.select(axis, number) for t, axis in zip(tensors, axes[1:])]
             for number in range(info.batch_size)
         ]
         found = [_Call.apply(function, *entry) for entry in entries]
         return tuple(torch.stack(parts) for parts in zip(*found)), (0,) * len(function.graph.outputs)
+
+
+def _traced(operators: Mapping[Any, Any], integers: tuple[bool, ...], arguments: tuple[Any, ...]) -> Any:
+    """The call as torch.compile traces it: plain enough for that, the checks are those of the compiled function."""
+    dtype = torch.float64
+    for given in arguments:
+        if isinstance(given, torch.Tensor) and given.is_floating_point():
+            dtype = given.dtype
+    if dtype not in operators:
+        raise SymnnError(f"found tensors of {dtype}, expected float64 or float32, all alike")
+    tensors = [
+        torch.as_tensor(given, dtype=torch.int64 if integer else dtype) for given, integer in zip(arguments, integers)
+    ]
+    return operators[dtype](*tensors)
 
 
 _TYPES: Mapping[str, Any] = {"float64": torch.float64, "float32": torch.float32}
@@ -137,7 +238,7 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
     Its outputs are those of the module in evaluation mode, up to rounding: a softplus of PyTorch is x above its
     threshold of 20, and ours is not. loss: what it shall be trained by from here on.
 
-    Raises :class:`SpecError` naming the first layer that has no counterpart.
+    Raises :class:`SpecError` naming the first layer that has no counterpart; :func:`graph_of` takes any module.
 
     >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)).double()
     >>> trained = from_module(module)
@@ -158,6 +259,45 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
         raise SpecError("module: found no Linear layer, expected at least one")
     network = Network(inputs, tuple(layers), loss)
     return Checkpoint(network, load_state_dict(network, module.state_dict()))
+
+
+def graph_of(module: Any, *inputs: Any) -> Imported:
+    """Any module as a graph, with its parameters: what ``torch.export`` sees, read by the operators of ONNX.
+
+    inputs: tensors like those that it is called with. Their first axes are samples, as many as a call gives, unless
+    they have only one. The names of parameters are those of the state_dict, but of weights that PyTorch's exporter
+    folds, such as those of recurrent modules. Needs ``onnx`` and ``onnxscript``.
+
+    Raises :class:`SpecError` for a module in training mode, which is another function, and
+    :class:`symnn.onnx.OnnxError` naming the operator for what there is no formula for.
+
+    >>> module = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(6, 1)).eval()
+    >>> found = graph_of(module, torch.zeros(2, 1, 5))  # doctest: +SKIP
+    >>> found(np.zeros((4, 1, 5), np.float32)).shape  # doctest: +SKIP
+    (4, 1)
+    """
+    extra("onnxscript", "onnx", "onnxscript")
+    from symnn.onnx.files import parsed_bytes
+    from symnn.onnx.reading import read
+
+    _require_evaluation(module)
+    samples = torch.export.Dim("S")
+    shapes = tuple({0: samples} if isinstance(x, torch.Tensor) and x.ndim and x.shape[0] > 1 else None for x in inputs)
+    try:
+        program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    except Exception as error:  # the exporter has many
+        raise SpecError(f"module: PyTorch cannot export it: {' '.join(str(error).split())[:300]}") from error
+    return read(parsed_bytes(program.model_proto.SerializeToString(), "module"))
+
+
+def _require_evaluation(module: Any) -> None:
+    """Dropout and batch normalisation are other functions in training, and are exported in evaluation form anyway."""
+    nn = torch.nn
+    for name, part in module.named_modules():
+        kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
+        within = isinstance(part, (nn.RNNBase, nn.MultiheadAttention)) and part.dropout > 0
+        if part.training and (isinstance(part, kinds) or within):
+            raise SpecError(f"{name or 'module'}: found {type(part).__name__} in training mode, expected module.eval()")
 
 
 def load_state_dict(network: Network, state: Mapping[str, Any], modules: Sequence[str] | None = None) -> np.ndarray:
@@ -215,7 +355,7 @@ def _activation(name: str, part: Any) -> Choice:
     chosen = None if row is None else row(part)
     if chosen is None:
         known = ", ".join(sorted(kind.__name__ for kind in (torch.nn.Linear, *_ACTIVATIONS)))
-        raise SpecError(f"{name}: found {part}, expected one of {known}")
+        raise SpecError(f"{name}: found {part}, expected one of {known}; graph_of takes other modules")
     return chosen
 
 

@@ -93,6 +93,14 @@ from codegen.functions.smooth import (
     softplus_slope,
     tanh_slope,
 )
+from codegen.functions.tempered import (
+    tempered_entropy,
+    tempered_maximum,
+    tempered_pair,
+    tempered_part,
+    tempered_rate,
+    tempered_weight,
+)
 
 __all__ = [
     "CANONICAL",
@@ -172,6 +180,12 @@ __all__ = [
     "step",
     "stop_gradient",
     "tanh_slope",
+    "tempered_entropy",
+    "tempered_maximum",
+    "tempered_pair",
+    "tempered_part",
+    "tempered_rate",
+    "tempered_weight",
     "xlog1py",
     "xlogy",
 ]

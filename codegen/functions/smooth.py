@@ -254,7 +254,8 @@ class damped_power(Composite):  # noqa: N801
 
     @classmethod
     def formula(cls, n: Expr, x: Expr) -> Expr:
-        return clip(x, -FLAT, FLAT) ** n * sigmoid_slope(x)
+        # A choice, not a product alone: another factor might be multiplied to the power first.
+        return select(absolute(x) - FLAT, Integer(0), clip(x, -FLAT, FLAT) ** n * sigmoid_slope(x))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         n, x = self.args

@@ -32,7 +32,7 @@ def mathml(expression: Basic, vocabulary: Vocabulary | None = None) -> str:
     >>> from sympy import symbols
     >>> b = symbols("b", real=True)
     >>> print(mathml(2 / b))
-    <math><mfrac><mn>2</mn><mrow data-v="b"><mi>b</mi></mrow></mfrac></math>
+    <math displaystyle="true"><mfrac><mn>2</mn><mrow data-v="b"><mi>b</mi></mrow></mfrac></math>
     """
     return math(write(expression, MathML(vocabulary)).text)
 
@@ -43,7 +43,7 @@ def equation_mathml(equation: Equation, vocabulary: Vocabulary | None = None) ->
     >>> from codegen import Index, Variable
     >>> h, u, a = Index("h", 3), Variable("u", (3,)), Variable("a", (3,))
     >>> print(equation_mathml(Equation(a[h], -u[h])).replace(' data-v', '\\n data-v'))
-    <math><mrow
+    <math displaystyle="true"><mrow
      data-v="a"><msub><mi>a</mi><mi>h</mi></msub></mrow><mo>=</mo><mo>−</mo><mrow
      data-v="u"><msub><mi>u</mi><mi>h</mi></msub></mrow></math>
     """
@@ -53,7 +53,7 @@ def equation_mathml(equation: Equation, vocabulary: Vocabulary | None = None) ->
 
 def math(inside: str) -> str:
     """The whole formula, an element of a page."""
-    return f"<math>{inside}</math>"
+    return f'<math displaystyle="true">{inside}</math>'
 
 
 def vertex(reference: Expr) -> str:

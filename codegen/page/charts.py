@@ -13,7 +13,7 @@ from codegen.page.svg import svg
 Curve = Sequence[tuple[float, float | None]]
 
 WIDTH, HEIGHT = 560, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 120, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 68, 120, 14, 44
 MOST_POINTS = 600
 """Of a curve: more than a screen has columns to show them in."""
 SERIES = 4

@@ -19,7 +19,7 @@ MOST_LINES = 4_000
 LONGEST = 48
 """Characters of a label."""
 LETTER, LINE, PADDING, MARGIN = 7.0, 17, 10, 12
-ROW_GAP, COLUMN_GAP = 14, 62
+ROW_GAP, COLUMN_GAP = 14, 52
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def picture(boxes: Sequence[Box], read: Mapping[str, Sequence[str]], *, title: s
         parts.append(f'<path class="edge" data-from="{escape(source)}" data-to="{escape(name)}" d="{_curve(points)}"/>')
     for box in boxes:
         column, row = found.places[box.name]
-        parts.append(_box(box, lefts[column], middle(row) - height / 2, widths[column], height))
+        width = min(widths[column], max(_width(box), 30)) if box.kind == "input" else widths[column]
+        left = lefts[column] + widths[column] - width  # inputs stand at the right, where their lines begin
+        parts.append(_box(box, left, middle(row) - height / 2, width, height))
     width = lefts[-1] + widths[-1] + MARGIN if lefts else 2 * MARGIN
     return svg(width, 2 * MARGIN + height + found.rows * rise, parts, title=title, standalone=standalone)
 

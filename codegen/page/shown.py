@@ -45,7 +45,7 @@ def formulas_html(equations: Sequence[Equation], vocabulary: Vocabulary) -> str:
 
 def _formula(equation: Equation, vocabulary: Vocabulary) -> str:
     written = equation_mathml(equation, vocabulary)
-    return written if len(written) <= LONGEST else f"<p>{escape(str(equation.target))} = …</p>"
+    return f'<div class="formula">{written if len(written) <= LONGEST else escape(f"{equation.target} = …")}</div>'
 
 
 def _vocabulary(equation: Equation) -> Vocabulary:

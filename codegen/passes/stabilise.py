@@ -6,17 +6,25 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from sympy import Add, Expr, Mul, Pow, exp, log
+from sympy import Add, Expr, Integer, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.functions import log1p, maximum, sigmoid, stop_gradient
+from codegen.functions import log1p, maximum, select, sigmoid, stop_gradient, tempered_weight
 from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.ir.names import Names
 from codegen.passes import tails
 from codegen.passes.norms import directed, is_norm
-from codegen.passes.stable_forms import GROWING, exponents, is_whole_reciprocal, merge_exponentials, stable
+from codegen.passes.stable_forms import (
+    GROWING,
+    exponents,
+    is_whole_reciprocal,
+    merge_exponentials,
+    stable,
+    tempered,
+    undivided,
+)
 from codegen.walk import (
     is_reference,
     moved,
@@ -87,27 +95,30 @@ def _complement(node: Basic) -> Basic | None:
 
 @dataclass(frozen=True)
 class _Shifted:
-    """Z = Σ exp(g) rewritten as exp(shift)·total."""
+    """Z = Σ exp(g) rewritten as exp(shift/temperature)·total."""
 
     target: Expr
     shift: Expr
+    temperature: Expr
     total: Expr
 
-    def at(self, reference: Expr) -> tuple[Expr, Expr]:
-        """Shift and total with the subscripts of a reference to Z."""
+    def at(self, reference: Expr) -> tuple[Expr, Expr, Expr]:
+        """Shift, temperature and total with the subscripts of a reference to Z."""
         old, new = subscripts(self.target), subscripts(reference)
-        return moved(self.shift, old, new), moved(self.total, old, new)
+        shift, temperature, total = (moved(part, old, new) for part in (self.shift, self.temperature, self.total))
+        return shift, temperature, total
 
 
 def _shift(equations: Sequence[Equation], keep: Collection[str], names: Names) -> list[Equation]:
     exponentials, maxima = _exponentials(equations, keep), _maxima(equations)
     wanted = {cell for e in equations for r in _logged_or_divided(e) if (cell := cell_of(r)).name not in keep}
+    multiplied = {cell_of(r) for e in equations for r in _multiplied_logarithms(e)}
     shifted: dict[Cell, _Shifted] = {}
     rewritten: list[Equation] = []
     for equation in equations:
         powers = _powers(equation, exponentials) if equation.cell in wanted else ()
         if powers and not any(cell_of(r) in maxima for power in powers for r in references(power)):
-            shifted[equation.cell], its_equations = _split(equation, powers, names)
+            shifted[equation.cell], its_equations = _split(equation, powers, names, equation.cell in multiplied)
             rewritten += its_equations
         else:
             rewritten.append(_with_shift(equation, shifted, exponentials))
@@ -131,6 +142,14 @@ def _logged_or_divided(equation: Equation) -> list[Expr]:
     return [argument for argument in arguments if is_reference(argument)]
 
 
+def _multiplied_logarithms(equation: Equation) -> list[Expr]:
+    """The Z of products log(Z)·x."""
+    if not _logged_or_divided(equation):
+        return []
+    factors = (f for n in postorder(equation.body) if isinstance(n, Mul) for f in n.args if isinstance(f, log))
+    return [factor.args[0] for factor in factors if is_reference(factor.args[0])]
+
+
 def _powers(equation: Equation, exponentials: Mapping[Cell, Equation]) -> tuple[Expr, ...]:
     """The g of Z = Σ exp(g), the exponentials written in place or vertices of their own; none for other equations."""
     if equation.is_sum:
@@ -138,15 +157,22 @@ def _powers(equation: Equation, exponentials: Mapping[Cell, Equation]) -> tuple[
     return exponents(equation.body) if equation.is_map and isinstance(equation.body, Add) else ()
 
 
-def _split(equation: Equation, powers: Sequence[Expr], names: Names) -> tuple[_Shifted, list[Equation]]:
-    """Z = exp(shift)·total with the largest exponent as the shift."""
+def _split(equation: Equation, powers: Sequence[Expr], names: Names, cooled: bool) -> tuple[_Shifted, list[Equation]]:
+    """Z = exp(shift)·total with the largest exponent as the shift; of a logarithm times T the T·shift, for small T."""
     shift, total = (over(names.new(f"{equation.name} {word}"), equation.free) for word in ("shift", "shifted"))
-    largest = stop_gradient(maximum(*powers) if len(powers) > 1 else powers[0])
-    terms = Add(*[exp(power - shift) for power in powers])
-    return _Shifted(equation.target, shift, total), [
-        Equation(shift, largest, equation.reduction and Reduction.MAX, equation.reduced),
-        Equation(total, terms, equation.reduction, equation.reduced),
-        Equation(equation.target, exp(shift) * total),
+    temperature, levels = tempered(powers, equation.reduced) if cooled else (Integer(1), powers)
+    if temperature == 1:
+        largest, terms = powers, [exp(power - shift) for power in powers]
+        level = shift
+    else:
+        sense = select(temperature, 1, -1)
+        largest, level = [sense * x for x in levels], sense * shift
+        terms = [tempered_weight(x - level, temperature) for x in levels]
+    of = stop_gradient(maximum(*largest) if len(largest) > 1 else largest[0])
+    return _Shifted(equation.target, level, temperature, total), [
+        Equation(shift, of, equation.reduction and Reduction.MAX, equation.reduced),
+        Equation(total, Add(*terms), equation.reduction, equation.reduced),
+        Equation(equation.target, exp(level / temperature) * total),
     ]
 
 
@@ -157,14 +183,15 @@ def _with_shift(
 
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, Mul):
-            return _merged(node, exponentials)
+            return _merged(node, exponentials) or undivided(node)
         if not isinstance(node, log) and not is_whole_reciprocal(node):
             return None
         argument = node.args[0]
         if not is_reference(argument) or cell_of(argument) not in shifted:
             return None
-        shift, total = shifted[cell_of(argument)].at(argument)
-        return shift + log(total) if isinstance(node, log) else exp(node.exp * shift) * total**node.exp
+        shift, temperature, total = shifted[cell_of(argument)].at(argument)
+        power = shift / temperature
+        return power + log(total) if isinstance(node, log) else exp(node.exp * power) * total**node.exp
 
     touched = any(cell_of(r) in shifted for r in _logged_or_divided(equation))
     return equation.with_body(rewrite(equation.body, rule)) if touched else equation

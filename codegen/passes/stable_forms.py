@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, permutations
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
+from sympy import Add, Expr, Idx, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
 from sympy.core.basic import Basic
 
 from codegen.functions import (
@@ -37,6 +37,7 @@ from codegen.functions import (
     softplus_slope,
     stop_gradient,
     tanh_slope,
+    tempered_maximum,
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
 from codegen.functions.powers import is_reciprocal, is_whole
@@ -44,7 +45,7 @@ from codegen.functions.removable import exprel, x_over_expm1
 from codegen.functions.special import besseli, lambert_w, wright_omega
 from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
-from codegen.walk import postorder
+from codegen.walk import indices, postorder
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
@@ -301,7 +302,8 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    return without_decay(node) or _distributed(node) or directed(node) or _removed(node) or _damped(node)
+    rules = without_decay, _tempered, _distributed, directed, _removed, _damped
+    return next((new for rule in rules if (new := rule(node)) is not None), None)
 
 
 def _removed(node: Mul) -> Expr | None:
@@ -342,10 +344,44 @@ def _has_power(product: Expr, wanted: Expr) -> bool:
     )
 
 
+LEVELS = 8
+"""Up to so many exponents of a common temperature are taken together: second derivatives have a term for each pair."""
+
+
+def _tempered(node: Mul) -> Expr | None:
+    """T·log Σ exp(xᵢ/T), where T is what of the product is in a denominator of an exponent, and none is left then."""
+    for total in node.args:
+        if not isinstance(total, log_sum_exp) or len(total.args) > LEVELS:
+            continue
+        temperature, levels = tempered(total.args)
+        others = Mul(*[factor for factor in node.args if factor is not total])
+        if temperature != 1 and _has_power(others, temperature):
+            return others / temperature * tempered_maximum(temperature, *levels)
+    return None
+
+
+def tempered(powers: Sequence[Expr], over: Collection[Idx] = ()) -> tuple[Expr, list[Expr]]:
+    """The T and the levels xᵢ of exponents xᵢ/T that have no other denominators, T without the indices summed over.
+
+    Exponents of any other kind are their own levels, at a temperature of 1.
+    """
+    below = {1 / d for power in powers for term in Add.make_args(power) for d in _denominators(term)}
+    temperature = Mul(*[base for base in below if not set(indices(base)) & set(over)])
+    levels = [Add(*[temperature * term for term in Add.make_args(power)]) for power in powers]
+    plain = not any(_denominators(term) for level in levels for term in Add.make_args(level))
+    return (temperature, levels) if below and plain else (Integer(1), list(powers))
+
+
 def _distributed(node: Mul) -> Expr | None:
     """T·(c/T + log(1 − exp(−c/T))) = c + T·log(1 − exp(−c/T)): c/T overflows, and its derivative cancels, as T → 0."""
+    logarithms = (isinstance(t, log1mexp) for total in node.args if isinstance(total, Add) for t in total.args)
+    return undivided(node) if any(logarithms) else None
+
+
+def undivided(node: Mul) -> Expr | None:
+    """A product with a sum, multiplied out where a factor cancels a denominator of one of its terms."""
     for total in node.args:
-        if isinstance(total, Add) and any(isinstance(term, log1mexp) for term in total.args):
+        if isinstance(total, Add):
             factor = Mul(*[f for f in node.args if f is not total])
             terms = [factor * term for term in total.args]
             if any(len(_denominators(new)) < len(_denominators(old)) for old, new in zip(total.args, terms)):

@@ -106,6 +106,12 @@ class Page:
     per: str
 
 
+def shown_graph(network: HasGradient | Graph, samples: int | None = None) -> Graph:
+    """The graph whose equations are shown, layer by layer."""
+    best, _ = optimise(_derived(network))
+    return _sized(best, samples)
+
+
 # --- the graph that is shown --------------------------------------------------------------------------------------
 
 

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from symnn.onnx.files import parsed
 from symnn.onnx.reading import Imported, read
+from symnn.onnx.saving import save, save_derivatives
 from symnn.onnx.writing import OnnxError
 
-__all__ = ["Imported", "OnnxError", "load"]
+__all__ = ["Imported", "OnnxError", "load", "save", "save_derivatives"]
 
 
 def load(

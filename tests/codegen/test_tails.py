@@ -27,7 +27,19 @@ from sympy import (
     tanh,
 )
 
-from codegen import Equation, Graph, Index, Variable, compile, from_expressions, mixed_partials, optimise, sample_extent
+from codegen import (
+    Equation,
+    Graph,
+    Index,
+    Variable,
+    compile,
+    from_expressions,
+    gradient,
+    hessian,
+    mixed_partials,
+    optimise,
+    sample_extent,
+)
 from codegen.functions import canonical, erfcx_skew, hypot, xlog1py, xlogy
 from codegen.functions.bessel import bessel_ratio
 from codegen.numeric.evaluate import evaluate
@@ -45,6 +57,7 @@ FAR = np.array(
 VAST = np.array([-1e200, -1e160, -1.0, -0.5, 0, 1e-200, 2.0, 1e160, 1e200])
 POSITIVE = np.array([1e-10, 1e-3, 0.3, 0.7, 1.0, 2.0, 30.0, 700.0, 800.0, 1e6])
 COLD = np.array([1e-300, 1e-155, 1e-16, 1e-5, 4e-3, 0.02, 0.3, 1.0, 30.0, 1e6])
+COLDEST = np.append(COLD, [1e-308, 1e10])
 STEEP = np.array([-300, -30, -9, -1, 0, 1e-3, 0.3, 3, 30, 300])
 NEAR_AND_FAR = np.array([-200, -30, -1.01, -0.99, -1e-10, 1e-300, 1e-9, 0.5, 0.99, 1.01, 3, 20, 200])
 
@@ -72,6 +85,8 @@ FORMULAS: dict[str, tuple[Callable[[Expr], Expr], Any]] = {
     "log cosh of small": (lambda x: log(cosh(x)), np.array([-1e-8, 1e-150, 1e-3, 0.5, 1.5])),
     "T·log(exp(3/T) − 1)": (lambda x: x * log(exp(3 / x) - 1), POSITIVE),
     "T·log(exp(3/T) + 1)": (lambda x: x * log(exp(3 / x) + 1), COLD),
+    "T·log Σ exp(c/T)": (lambda x: x * log(exp(3 / x) + exp(2 / x) + 2 * exp(-1 / x)), COLDEST),
+    "T·log Σ exp(−c/T), negated": (lambda x: -x * log(exp(-3 / x) + exp(-2 / x)), COLDEST),
     "T·log cosh(3/T)": (lambda x: x * log(cosh(3 / x)), COLD[2:]),
     "log(2 + exp)": (lambda x: log(2 + exp(x)), STEEP),
     "log(exp + exp)": (lambda x: log(exp(x) + exp(3 - x)), STEEP),
@@ -381,3 +396,26 @@ def test_x_log_y(function: Any, emitter: Any) -> None:
 @pytest.mark.parametrize("function", X_LOG_Y)
 def test_x_log_y_is_0_to_sympy_too_where_x_is(function: Any) -> None:
     assert function(x, y).subs({x: Rational(0), y: Rational(2)}).evalf() == 0
+
+
+def test_a_maximum_softened_by_a_temperature_is_right_down_to_the_smallest_one() -> None:
+    """T·log Σ exp(cᵢ/T) over an index: its largest, with derivatives of which none is nan."""
+    k, cold, levels = sympy.Idx("k", 3), sympy.Symbol("T"), sympy.IndexedBase("c", shape=(3,))
+    graph = from_expressions({"e": cold * log(sympy.Sum(exp(levels[k] / cold), k))}, [cold, levels])
+    compiled = compile(hessian(graph, "e", ["T", "c"]))
+    first = compile(gradient(graph, "e", ["T", "c"]))
+    given = [0.75, 0.5, -2.0]
+    for point in (1e-308, 1e-160, 1e-100):
+        value, by_temperature, parts = first(point, given)
+        assert (value, by_temperature, *parts) == pytest.approx((0.75, 0, 1, 0, 0), rel=1e-15)
+    for point in (1e-300, 1e-160, 1e-100):
+        # 0, but for one rounding of the terms p/T, whose sum it is.
+        assert all(np.all(np.abs(block) <= 2.3e-16 / point) for block in compiled(point, given)[1:])
+    for point in (0.1, -0.1, 1e10):
+        p = np.exp(np.array(given) / point - max(np.array(given) / point))
+        p, v = p / p.sum(), np.array(given) / point
+        squares, mixed, by_levels = compiled(point, given)[1:]
+        mean = p @ v
+        assert squares == pytest.approx(p @ (v - mean) ** 2 / point, rel=1e-6)
+        assert mixed == pytest.approx(-p * (v - mean) / point, rel=1e-6)
+        assert by_levels == pytest.approx((np.diag(p) - np.outer(p, p)) / point, rel=1e-12)

@@ -57,6 +57,7 @@ def dense() -> Any:
     return model_of(nodes, {"x": ["batch", 3]}, weights, ["y"])
 
 
+@pytest.mark.values
 def test_a_file_is_a_graph_with_its_weights(tmp_path: Path) -> None:
     onnx.save(dense(), tmp_path / "dense.onnx")
     found = load(tmp_path / "dense.onnx")
