@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
+from importlib import import_module
+from typing import Any
 
 LONGEST = 200_000
 """Characters of one text; what is longer is cut, for a page that has more stands still."""
@@ -24,9 +26,13 @@ def folded(summary: str, text: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{preformatted(text)}</details>"
 
 
-def heading(text: str) -> str:
-    """A line in front of the rest."""
-    return f"<p><strong>{escape(text)}</strong></p>"
+def shown_by(function: str, module: str = "codegen.page.shown") -> Callable[[Any], str]:
+    """A method that shows an object as a function of a module does, which is read when a notebook asks for it."""
+
+    def show(self: Any) -> str:
+        return str(getattr(import_module(module), function)(self))
+
+    return show
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

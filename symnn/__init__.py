@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from symnn.layers.dense import dense as dense
     from symnn.layers.layer import Layer
     from symnn.layers.node import inputs
+    from symnn.least_squares import LeastSquares
     from symnn.network import Network
     from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
@@ -50,6 +51,7 @@ _HOMES = {
     "Physics": "physics",
     "PhysicsModel": "physics",
     "Residual": "physics",
+    "LeastSquares": "least_squares",
     "Solution": "solving",
     "Spec": "spec",
     "SpecError": "errors",
@@ -82,6 +84,7 @@ __all__ = [
     "Physics",
     "PhysicsModel",
     "Residual",
+    "LeastSquares",
     "Solution",
     "Spec",
     "SpecError",

@@ -1,4 +1,5 @@
-"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, compile, cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report, compile,
+cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -11,9 +12,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -26,6 +28,7 @@ from symnn.terminal import printing, say
 
 if TYPE_CHECKING:
     from codegen.compare import Row
+    from codegen.export import Files, Request
     from symnn.checkpoint import Checkpoint
     from symnn.data import Dataset
     from symnn.network import Network
@@ -60,6 +63,7 @@ class Target(StrEnum):
     c = "c"
     object = "object"
     javascript = "javascript"
+    onnx = "onnx"
 
 
 class Precision(StrEnum):
@@ -112,6 +116,7 @@ def train(
         str | None,
         typer.Option(help="The column that says of which sequence a row is a step; in .npz the array of lengths."),
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="The column of how much each row counts.")] = None,
     out: Annotated[Path | None, typer.Option(help="A directory for model.safetensors and history.csv.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs instead of the spec's.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
@@ -127,7 +132,8 @@ def train(
 
     network = _network(spec)
     options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
-    options |= {"ignore": ignore or None, "categorical": categorical or None, "sequences": sequences}
+    options |= {"ignore": ignore or None, "categorical": categorical or None}
+    options |= {"sequences": sequences, "weights": weights}
     said = {name: value for name, value in options.items() if value is not None}
     dataset = _dataset(network, spec, data, target, said)
     assert network.spec is not None
@@ -369,12 +375,50 @@ def steps(
     say(trace(network, values, of="loss"))
 
 
+@app.command(epilog="Example: [bold]symnn report examples/digits.yaml --out digits.html[/bold]")
+def report(
+    spec: SpecArgument,
+    out: Annotated[Path, typer.Option(help="The .html file to write.")],
+    model: Annotated[
+        Path | None, typer.Option(help="A trained network, model.safetensors, instead of training one for the page.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A .csv, .tsv, .parquet or .npz file instead of the spec's data.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column of --data to predict.")] = None,
+) -> None:
+    """Write one page that holds everything and needs no network: formulas, both passes step by step, paths, code, the
+    gradient check, training and mistakes.
+
+    Without --model the network is trained on the data, if there are any, and followed while it learns.
+    """
+    from symnn.files import write_atomically
+    from symnn.report import report as render
+    from symnn.report.example import as_trained
+    from symnn.report.learning import read_history
+
+    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
+        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
+    network = _network(spec)
+    described = network.spec.data if network.spec else None
+    dataset = _dataset(network, spec, data, target, {}) if data is not None or described is not None else None
+    theta, history = None, []
+    if model is not None:
+        trained = _trained(model, network)
+        theta, beside = trained.theta, model.parent / "history.csv"
+        dataset = None if dataset is None else as_trained(dataset, trained)
+        history = read_history(beside) if beside.is_file() else []
+    page = render(network, spec.stem, theta=theta, dataset=dataset, history=history).encode()
+    write_atomically(out, page)
+    say(f"wrote {out} ({len(page):,} bytes)")
+
+
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
 def compile_command(
     spec: SpecArgument,
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
     target: Annotated[
-        Target, typer.Option(help="A Python module, C99, an object file, or a JavaScript module.")
+        Target, typer.Option(help="A Python module, C99, an object file, a JavaScript module, or ONNX.")
     ] = Target.python,
     model: Annotated[
         Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into the code.")
@@ -388,7 +432,7 @@ def compile_command(
     ] = None,
 ) -> None:
     """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, or a
-    module of JavaScript.
+    module of JavaScript; or a file of ONNX.
 
     The Python module has forward and value_and_grad, all others one function: value and gradient, or with --model the
     prediction for raw rows, scaled as in training.
@@ -405,8 +449,8 @@ def compile_command(
 
     if model is not None:
         raise SpecError(
-            "--model: expected --target c, object or javascript beside it: a Python module takes its weights as an "
-            "argument"
+            "--model: expected --target c, object, javascript or onnx beside it: a Python module takes its weights as "
+            "an argument"
         )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
@@ -437,17 +481,33 @@ def _export(
         request = gradient_request(network, name, chosen or "float64")
     else:
         request = prediction_request(trained, name, chosen)
-    writers = {Target.c: c_files, Target.javascript: javascript_files}
-    files = writers[target](request) if target in writers else object_files(request, triple)
+    writers: dict[Target, Callable[[Request], Files]] = {
+        Target.c: c_files,
+        Target.javascript: javascript_files,
+        Target.object: partial(object_files, triple=triple),
+        Target.onnx: _onnx_files,
+    }
+    files = writers[target](request)
     _make_directory(out)
     for path in write_together(out, files):
         content = files[path.name]
         size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
         say(f"wrote {path} ({size})")
+    if target is Target.onnx:
+        return
     if target is Target.javascript:
         say(f"test: node {out / next(name for name in files if name.endswith('_test.mjs'))}")
         return
     say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
+
+
+def _onnx_files(request: Request) -> Files:
+    """The file of ONNX, where that is installed."""
+    try:
+        from symnn.onnx.saving import onnx_files
+    except ImportError as error:
+        raise SpecError(f"--target: {error}") from None
+    return onnx_files(request)
 
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------

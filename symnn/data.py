@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from symnn.files import file_path
 from symnn.given import called, names, one_of, whole_number
 from symnn.scaling import Scaling
 from symnn.sequences import checked_lengths, firsts, is_sequences, one_below_the_other, rows_of, steps_of
-from symnn.shown import Shown
+from symnn.shown import shows
 from symnn.suggest import quote
 from symnn.tables import (
     Column,
@@ -68,7 +68,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset(Shown):
+class Dataset:
     """A data set in three parts whose features are standardised: (raw − mean) / scale.
 
     mean, scale: float64 (D,), taken from the training part only, so that nothing of the validation and
@@ -80,7 +80,6 @@ class Dataset(Shown):
     that the features were given as, by name, and how many features each has.
     """
 
-    shows: ClassVar[str] = "dataset_html"
     name: str
     train: Split
     validation: Split
@@ -156,6 +155,8 @@ class Dataset(Shown):
             _checked_weights(weights, table.lengths, len(table.rows)),
             _standardised(standardise),
         )
+
+    _repr_html_ = shows("dataset_html")
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{getattr(self, part).samples:,} {part}" for part in ("train", "validation", "test"))
@@ -268,6 +269,7 @@ def load_file(
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
     sequences: str | None = None,
+    weights: str | None = None,
     seed: int = 0,
     validation_fraction: float = 0.15,
     test_fraction: float = 0.2,
@@ -287,6 +289,7 @@ def load_file(
     sequences: where each row is a step of a sequence, the column that says of which; rows of one stand one below the
     other. In an ``.npz`` it is the array of the lengths (S,), and the others are (N, D), all steps one below the other,
     (S, T, D), padded to the longest, or (S,), a number of each sequence.
+    weights: the column of numbers above 0 by which rows count.
 
     A feature of text becomes one input for each of its categories, at most 100, sorted; so does one of numbers in
     ``categorical``. True and False become 1 and 0.
@@ -307,7 +310,8 @@ def load_file(
     (26, 6, 8)
     """
     path = file_path(path, DataError)
-    choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
+    parts = _Parts(seed, validation_fraction, test_fraction)
+    choices = _Choices(task, classes, missing, ignore, categorical, parts, weights)
     targets = names("target", target, "columns", DataError)
     return _predicting(path.stem, read_table(path, targets, Layout(separator, decimal, sequences)), targets, choices)
 
@@ -323,6 +327,7 @@ def load_frame(
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
     sequences: str | None = None,
+    weights: str | None = None,
     seed: int = 0,
     validation_fraction: float = 0.15,
     test_fraction: float = 0.2,
@@ -334,7 +339,8 @@ def load_frame(
     >>> load_frame(frame, "price").feature_names
     ('size', 'kind=a', 'kind=b')
     """
-    choices = _Choices(task, classes, missing, ignore, categorical, _Parts(seed, validation_fraction, test_fraction))
+    parts = _Parts(seed, validation_fraction, test_fraction)
+    choices = _Choices(task, classes, missing, ignore, categorical, parts, weights)
     targets = names("target", target, "columns", DataError)
     table = from_frame(frame, targets, name)
     return _predicting(name, table if sequences is None else table.in_sequences(sequences), targets, choices)
@@ -408,6 +414,7 @@ class _Choices:
     ignore: Sequence[str]
     categorical: Sequence[str]
     parts: _Parts
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         one_of("task", self.task, get_args(Task), DataError)
@@ -428,6 +435,15 @@ def _checked_weights(given: object, lengths: Integers | None, rows: int) -> Floa
     if bad := first(~((weights > 0) & np.isfinite(weights))):
         raise DataError(f"weights, row {bad[0]} (from 0): found {weights[bad]:g}, expected a number above 0")
     return weights
+
+
+def _column_of_weights(table: Table, column: tuple[str, ...]) -> Floats:
+    """How much each row counts, by a column."""
+    (name,) = column
+    (found,) = number_columns(table, column).T
+    if bad := first(~((found > 0) & np.isfinite(found))):
+        raise DataError(f"{table.where(bad[0], name)}: found the weight {found[bad]:g}, expected a number above 0")
+    return np.ascontiguousarray(found)
 
 
 def _predicting(name: str, table: Table, targets: tuple[str, ...], choices: _Choices) -> Dataset:
@@ -451,16 +467,20 @@ def _from_table(
     find_columns(f"{table.source}: ignore", ignored, table.names)
     if table.lengths is not None and choices.missing == "drop":
         raise DataError(f"{table.source}: missing: found 'drop' for steps of sequences, expected 'refuse' or 'mean'")
-    others = frozenset((*target_names, *ignored, table.sequences))
+    counting = names("weights", choices.weights, "columns", DataError) if choices.weights is not None else ()
+    find_columns(f"{table.source}: weights", counting, table.names)
+    others = frozenset((*target_names, *ignored, *counting, table.sequences))
     chosen = [column for column in table.names if column not in others]
     if not chosen:
         raise DataError(f"{table.source}: found only the target, expected at least one feature column beside it")
     count = len(table.rows)
     if choices.missing == "drop":
-        kept = ~missing_rows(table, chosen) & ~_missing_targets(table, target_names)
+        kept = ~missing_rows(table, (*chosen, *counting)) & ~_missing_targets(table, target_names)
         table, weights = table.only(kept), None if weights is None else weights[kept]
         if not len(table.rows):
             raise DataError(f"{table.source}: found a missing cell in every row, expected rows without")
+    if counting:
+        weights = _column_of_weights(table, counting)
     said = names("categorical", choices.categorical, "columns", DataError)
     features = Features.found(table, chosen, said, fills=choices.missing == "mean")
     x = features.encode(table)

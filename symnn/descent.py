@@ -37,6 +37,18 @@ class Passed(NamedTuple):
     total: float = 0.0
 
 
+class Checked(NamedTuple):
+    """Arrays of rows that a descent takes as they are, and what the lengths are that each call decides."""
+
+    data: tuple[np.ndarray, ...]
+    lengths: Mapping[Extent, int]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.data[0])
+
+
 @constructed(SymnnError)
 class Descent:
     """Minibatch descent from ``theta``: for each batch θ, state ← update(θ, ∇loss(θ), state).
@@ -171,28 +183,50 @@ class Descent:
         It ends after the last piece, and after one whose total is not finite. ``mean`` of the last is what
         :meth:`epoch` returns.
         """
+        yield from self.over(self.checked(x, y, weights), order, batch_size, begun)
+
+    def checked(
+        self,
+        x: np.ndarray | tuple[np.ndarray, ...],
+        y: np.ndarray | tuple[np.ndarray, ...],
+        weights: np.ndarray | None = None,
+    ) -> Checked:
+        """Rows that many passes go over: views of the arrays, checked once. Their contents may change.
+
+        Raises :class:`DataError` for arrays that do not fit.
+        """
         data = (*_several(x), *_several(y), *(() if weights is None else (weights,)))
         self._check_rows(*data)
+        return Checked(tuple(array[...] for array in data), self._lengths(data))
+
+    def over(
+        self,
+        rows: Checked,
+        order: np.ndarray | None = None,
+        batch_size: int | None = None,
+        begun: Passed = Passed(),  # noqa: B008 - immutable
+    ) -> Iterator[Passed]:
+        """:meth:`pieces` over rows that have been checked."""
+        data, lengths = rows
         order = _checked_order(order, len(data[0]))
         batch_size = len(order) if batch_size is None else whole_number("batch_size", batch_size, 1, refused=DataError)
         batch_size = min(batch_size, len(order))
-        lengths = self._lengths(data)
         if (batch_size, lengths) != self._allocated:
             self._batches.allocate(data, batch_size)
             self._allocated, self._batches_a_call = (batch_size, lengths), 1  # how long they take is not known
         names = self.optimiser.settings, self.model.network.numbers
         numbers, scalars = ([self.numbers[name] for name in part] for part in names)
-        rows, total = begun
-        while rows < len(order):
-            piece = order[rows : rows + self._batches_a_call * batch_size]
+        done, total = begun
+        while done < len(order):
+            piece = order[done : done + self._batches_a_call * batch_size]
             started = perf_counter()
             # One sum from the first batch to the last: its bits do not depend on where pieces end.
             total = self._batches.run(data, piece, numbers, total, (*self._seed, *scalars))
             if isfinite(total):
                 batches = -(-len(piece) // batch_size)
                 self._batches_a_call = max(1, int(CALL_SECONDS * batches / (perf_counter() - started)))
-            rows += len(piece)
-            yield Passed(rows, total)
+            done += len(piece)
+            yield Passed(done, total)
             if not isfinite(total):
                 return
 
@@ -277,10 +311,12 @@ def _checked_order(order: np.ndarray | None, rows: int) -> np.ndarray:
     order = read_array("order", order, DataError)
     if order.dtype.kind not in "iu" or order.ndim != 1 or not len(order):
         raise DataError(f"order: found {_described(order)}, expected at least one row number")
-    if order.min() < 0 or order.max() >= rows:
-        place = int(np.argmax((order < 0) | (order >= rows)))
+    found = np.array(order, dtype=np.int64)  # its own: what is checked stays what is read
+    unsigned = found.view(np.uint64)  # negative numbers are the largest there
+    if unsigned.max() >= rows:
+        place = int(np.argmax(unsigned >= rows))
         raise DataError(f"order, entry {place}: found {order[place]}, expected a row from 0 to {rows - 1}")
-    return np.array(order, dtype=np.int64)  # its own: what is checked stays what is read
+    return found
 
 
 def _described(value: object) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from math import inf
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sympy import Expr, Integer, Mul, Rational
 
 from codegen import Graph, Index, Variable
-from codegen.cached import cached_property
+from codegen.cached import Fields, cached_property
 from codegen.functions import absolute, select
 from codegen.walk import as_extent, elements, extent
 from symnn.activations import exact
@@ -33,7 +32,7 @@ from symnn.losses import Loss
 from symnn.models import sentence
 from symnn.parametrised import Model, ParameterSlice, Parametrised
 from symnn.shapes import Counting, Inputs, Named, Shape, check_steps, extents, input_shape, read_inputs
-from symnn.shown import Shown
+from symnn.shown import shows
 from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
 
@@ -42,7 +41,7 @@ __all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
 @constructed(SpecError)
 @dataclass(frozen=True)
-class Network(Parametrised, Shown):
+class Network(Parametrised, Fields):
     """Layers and a loss over ``inputs``: a number of features, ``(channels, rows, columns)``, or ``{"time": 50, …}``.
 
     The graph names its vertices as the lecture does: inputs ``x[s, d]`` and ``y``, parameters ``W1``, ``b1``, ``W2``,
@@ -63,7 +62,6 @@ class Network(Parametrised, Shown):
     17
     """
 
-    shows: ClassVar[str] = "network_html"
     inputs: Inputs | Named
     layers: tuple[Layer, ...]
     loss: LossLike
@@ -296,7 +294,7 @@ class Network(Parametrised, Shown):
         shapes = [here.given for here in placed(self.written, self.input_shape)] + [self.output_shape]
         return sum(elements(extents(shape)) for shape in shapes)
 
-    @property
+    @cached_property
     def loss_row(self) -> Loss:
         return resolve_loss(self.loss)[0]
 
@@ -390,8 +388,9 @@ class Network(Parametrised, Shown):
         sizes = f"{len(self.layers)} layers, {given} inputs, {self.outputs} outputs"
         return f"<Network of {sizes}, {named}, {self.parameter_count:,} parameters>"
 
-    def _repr_latex_(self) -> str:
-        return str(import_module("symnn.inspect.page").network_latex(self))
+    _repr_html_ = shows("network_html")
+    _repr_latex_ = shows("network_latex")
+    _repr_svg_ = shows("network_svg")
 
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:

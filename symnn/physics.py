@@ -33,6 +33,7 @@ from codegen import (
     compile,
     from_expressions,
     gradient,
+    jacobian,
     sample_extent,
 )
 from codegen.cached import cached_property
@@ -44,11 +45,13 @@ from symnn.choices import ActivationLike, Choice
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.given import constructed
 from symnn.layers.layer import Layer
+from symnn.least_squares import LeastSquares, Rows
 from symnn.network import Network, ParameterSlice
 from symnn.objective import Objective, checked_theta
 from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
+from symnn.shown import shows
 from symnn.suggest import quote
 from symnn.sweep import sweep
 
@@ -91,7 +94,7 @@ class Residual:
 
 
 @constructed(SpecError)
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Physics:
     """A network of ``inputs`` whose outputs are the ``unknowns``, and the residuals that it should bring to 0.
 
@@ -136,6 +139,12 @@ class Physics:
     coefficients: Mapping[Any, float] = field(default_factory=dict)
     spec: PhysicsSpec | None = None
     """The spec it came from, if it came from one."""
+
+    _repr_html_ = shows("physics_html")
+
+    def __repr__(self) -> str:
+        inside = f"{', '.join(self.unknowns)} of {', '.join(self.inputs)}, {len(self.residuals)} residuals"
+        return f"<Physics of {inside}, {self.parameter_count:,} parameters>"
 
     def __post_init__(self) -> None:
         for names_of in ("inputs", "unknowns"):
@@ -228,6 +237,33 @@ class Physics:
 
     def graph(self, residual: Residual) -> Graph:
         """The forward pass, the derivatives by the inputs that the residual has, and its weighted loss."""
+        graph, rows = self._rows(residual)
+        s = Index("s", sample_extent("S"))
+        squares = exact(residual.weight) / sample_extent("S") * Add(*[row[s] ** 2 for row in rows])
+        loss = Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,))
+        return Graph(graph.inputs, (*graph.equations, loss), ("loss",))
+
+    def rows_graph(self, residual: Residual) -> Graph:
+        """The forward pass, the derivatives that the residual has, and what its equations leave over at each point.
+
+        The output is ``residual``, (S,), or with several equations ``residuals``, (S, equations).
+        """
+        graph, rows = self._rows(residual)
+        if len(rows) == 1:
+            return graph
+        s = Index("s", sample_extent("S"))
+        stacked = Variable(fresh_name("residuals", set(graph.variables)), (sample_extent("S"), len(rows)))
+        columns = [Equation(stacked[s, number], row[s]) for number, row in enumerate(rows)]
+        return Graph(graph.inputs, (*graph.equations, *columns), (stacked.name,))
+
+    def jacobian_graph(self, residual: Residual) -> Graph:
+        """What is left over at each point, and its derivatives by every parameter, a Jacobian a point."""
+        graph = self.rows_graph(residual)
+        with _in(residual):
+            return jacobian(graph, graph.outputs[0], self.parameters, samples=True)
+
+    def _rows(self, residual: Residual) -> tuple[Graph, list[Variable]]:
+        """The graph of what each equation of a residual leaves over, and the vertices that hold it."""
         expressions, language = self._expressions(residual), self.language(residual)
         values = {node: value for e in expressions for node, value in language.values(e).items()}
         S, x = sample_extent("S"), self.forward_graph.variable("x")
@@ -254,16 +290,15 @@ class Physics:
                 meanings[node] = swept.vertices[value.letters][s, self.unknowns.index(value.unknown)]
             vanishing += [str(node) for node, value in here.items() if value.letters in swept.zeros]
         if vanishing:
-            warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=2)
+            warnings.warn(f"residuals.{residual.name}: {self._vanishing(vanishing)}", stacklevel=3)
         stems = ["residual"] if len(expressions) == 1 else [f"residual{n}" for n in range(1, len(expressions) + 1)]
         taken = {equation.name for equation in equations} | self._coefficients.keys()
-        rows = [Variable(fresh_name(stem, taken), (S,))[s] for stem in stems]
+        rows = [Variable(fresh_name(stem, taken), (S,)) for stem in stems]
         bodies = [replace(expression, meanings) for expression in expressions]
         with _in(residual):
-            written = from_expressions({IndexedBase(row.base.name)[s]: body for row, body in zip(rows, bodies)}, known)
-        squares = exact(residual.weight) / S * Add(*[row**2 for row in rows])
-        loss = Equation(Variable("loss").symbol, squares, Reduction.SUM, (s,))
-        return Graph((*self.forward_graph.inputs, *data), (*equations, *written.equations, loss), ("loss",))
+            written = from_expressions({IndexedBase(row.name)[s]: body for row, body in zip(rows, bodies)}, known)
+        names = tuple(row.name for row in rows)
+        return Graph((*self.forward_graph.inputs, *data), (*equations, *written.equations), names), rows
 
     def gradient_graph(self, residual: Residual) -> Graph:
         """The loss of a residual and its gradient with respect to every parameter."""
@@ -334,6 +369,22 @@ class PhysicsModel:
         found = [part(theta, *where) for part, where in zip(self.parts.values(), arrays)]
         return sum(loss for loss, _ in found), np.sum([slope for _, slope in found], axis=0)
 
+    @cached_property
+    def rows(self) -> Mapping[str, CompiledFunction]:
+        """By the name of each residual, ``rows(theta, points) -> residual`` at each point, (S,) or (S, equations)."""
+        return {r.name: self._compile(self.physics.rows_graph(r)) for r in self.physics.residuals}
+
+    @cached_property
+    def jacobians(self) -> Mapping[str, CompiledFunction]:
+        """The same with the derivatives by every parameter: (residual, ∂residual/∂W1, …), the points first."""
+        return {r.name: self._compile(self.physics.jacobian_graph(r)) for r in self.physics.residuals}
+
+    def least_squares(self, *points: np.ndarray | Sequence[np.ndarray]) -> LeastSquares:
+        """The residuals on these points as one vector, with its Jacobian and the products that are taken of it."""
+        given = zip(self.physics.residuals, self._arrays(points))
+        parts = [Rows(self.rows[r.name], self.jacobians[r.name], where, r.weight) for r, where in given]
+        return LeastSquares(parts, self.physics.parameter_count)
+
     def losses(self, theta: np.ndarray, *points: np.ndarray | Sequence[np.ndarray]) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""
         theta, arrays = self._theta(theta), self._arrays(points)
@@ -380,7 +431,7 @@ class PhysicsModel:
 
     def _compile(self, graph: Graph) -> CompiledFunction:
         pack = {"theta": self.physics.parameters}
-        if len(graph.outputs) > 1:
+        if graph.outputs[0] == "loss":
             pack["gradient"] = list(graph.outputs[1:])
         return compile(graph, dtype=self.dtype, schedule=self.schedule, cache=self.cache, pack=pack)
 

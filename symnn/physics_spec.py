@@ -10,6 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from symnn.errors import FieldError, SpecError
 from symnn.layers.layer import shape_after
+from symnn.methods import Method, MethodField
+from symnn.methods.adam import Adam
+from symnn.methods.limited_memory import Lbfgs
 from symnn.models import SpecModel
 from symnn.points import checked_range, checked_values, few_values
 from symnn.residuals import Language, checked_name
@@ -37,6 +40,13 @@ def _names(value: object) -> object:
     return tuple(names)
 
 
+def _listed(value: object) -> object:
+    methods = [value] if isinstance(value, (str, Mapping, Method)) else value
+    if not isinstance(methods, (list, tuple)) or not 1 <= len(methods) <= MOST_METHODS:
+        raise FieldError(f"expected a list of 1 to {MOST_METHODS} methods, found {quote(value)}")
+    return tuple(methods)
+
+
 _Range = Annotated[tuple[float, float], Field(strict=False), BeforeValidator(checked_range)]
 _Values = Annotated[list[float], BeforeValidator(checked_values)]
 
@@ -55,18 +65,52 @@ class ResidualSpec(SpecModel):
     weight: Annotated[float, Field(gt=0)] = 1.0
 
 
-class SolverSpec(SpecModel):
-    """How the equations are solved: steps of Adam, then iterations of L-BFGS, for at most so many seconds.
+MOST_METHODS = 32
+ITERATIONS = 5000
+"""The iterations of a method where nothing says when it ends."""
 
-    L-BFGS remembers the last ``memory`` steps.
+
+class SolverSpec(SpecModel):
+    """How the equations are solved: by ``methods`` one after the other, each from the best point of those before.
+
+    Without a list of them these are ``adam`` steps of Adam, then ``iterations`` of L-BFGS, which remembers the last
+    ``memory`` steps. All of it takes at most so many ``seconds``. A list alone is one of methods.
+
+    >>> [type(method).__name__ for method in SolverSpec(adam=100).schedule]
+    ['Adam', 'Lbfgs']
     """
 
+    methods: Annotated[tuple[MethodField, ...], BeforeValidator(_listed), Field(strict=False)] = ()
     adam: Annotated[int, Field(ge=0)] = 0
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    iterations: Annotated[int, Field(ge=0)] = 5000
+    iterations: Annotated[int, Field(ge=0)] = ITERATIONS
     memory: Annotated[int, Field(ge=1)] = 50
     seconds: Annotated[float, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_a_list(cls, value: object) -> object:
+        return {"methods": value} if isinstance(value, (list, tuple)) else value
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> SolverSpec:
+        alone = {"adam", "learning_rate", "iterations", "memory"} & self.model_fields_set
+        if self.methods and alone:
+            raise FieldError(f"found {min(alone)} beside methods, expected it among the settings of one of them")
+        return self
+
+    @property
+    def schedule(self) -> tuple[Method, ...]:
+        """The methods, each with a number of iterations or seconds, or with the seconds of all."""
+        if not self.methods:
+            adam = Adam(iterations=self.adam, learning_rate=self.learning_rate)
+            return adam, Lbfgs(iterations=self.iterations, memory=self.memory)
+        return tuple(
+            one if one.iterations is not None or (one.seconds or self.seconds) is not None
+            else one.model_copy(update={"iterations": ITERATIONS})
+            for one in self.methods
+        )  # fmt: skip
 
 
 class PhysicsSpec(SpecModel):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any
+
+from codegen.markup import shown_by
+
+PAGE = "symnn.inspect.page"
 
 
-class Shown:
-    """Shows in a notebook what the function ``shows`` of :mod:`symnn.inspect.page` makes of it."""
-
-    shows: ClassVar[str]
-
-    def _repr_html_(self) -> str:
-        return str(getattr(import_module("symnn.inspect.page"), self.shows)(self))
+def shows(function: str) -> Callable[[Any], str]:
+    """A method that shows an object as a function of :mod:`symnn.inspect.page` does."""
+    return shown_by(function, PAGE)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.special import expit, log_softmax, softmax
 
 from codegen.dtypes import Dtype, dtype_name
@@ -32,6 +33,7 @@ from symnn.linesearch import Iterate
 from symnn.network import Model, Network, dense
 from symnn.optimisers import OPTIMISERS
 from symnn.scaling import Scaling
+from symnn.sparse import SparseRows, scaling_of
 from symnn.suggest import quote, unknown
 from symnn.tables import Column, Features
 
@@ -141,7 +143,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
     ) -> Self:
         self._check_parameters()
         first = not (goes_on and hasattr(self, "theta_"))
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=False, reset=first)
+        X, y = validate_data(self, X, y, **TAKEN, multi_output=True, y_numeric=False, reset=first)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         if weights is not None and not (counts := weights > 0).all():
             if not counts.any():
@@ -164,7 +166,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
 
     def _begin(self, X: Floats, y: NDArray[Any], weights: Floats | None) -> None:
         """How inputs are scaled, the network, and its first parameters."""
-        self.scaling_ = Scaling.of(X, weights)
+        self.scaling_ = scaling_of(X, weights) if issparse(X) else Scaling.of(X, weights)
         if not self.scaling_.is_representable.all():
             raise ValueError("X: found values that cannot be standardised in float64, for they are too large, or inf")
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist()
@@ -208,7 +210,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
                 order = self._generator.permutation(count)
                 if not passes:
                     descent.numbers["learning_rate"] = rate * RATES[self.learning_rate](number / self.max_iter)
-                loss = descent.epoch(rows.x, rows.y, order, batch, weights=rows.weights)
+                loss = rows.epoch(descent, order, batch)
                 if not isfinite(loss):
                     self.theta_ = descent.theta
                     raise ValueError(f"the loss is {loss} in epoch {number + 1}; expected a smaller learning_rate_init")
@@ -236,8 +238,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
     def _descend(self, x: Any, y: Any, weights: Any, tasks: _Tasks) -> None:
         """L-BFGS on all rows at once."""
         model = self._model if weights is None else self._model.weighted
-        rows = (x, y) if weights is None else (x, y, weights)
-        objective = model.objective(*rows, self.alpha)
+        objective = Rows(x, y, weights).objective(model, self.alpha)
 
         def evaluate(theta: Floats) -> Iterate:
             return Iterate(theta, *objective(theta))
@@ -313,14 +314,22 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
     def _model(self) -> Model:
         return _model(self.network_, dtype_name(self.dtype))
 
-    def _scaled(self, X: Floats) -> NDArray[Any]:
+    def _scaled(self, X: Any) -> NDArray[Any] | SparseRows:
+        if issparse(X):
+            return SparseRows(X, self.scaling_, self.theta_.dtype)
         return np.ascontiguousarray(self.scaling_.standardise(X), dtype=self.theta_.dtype)
 
     def _outputs(self, X: Any) -> Floats:
         """The outputs (S, outputs) of the network for raw rows, in float64."""
         check_is_fitted(self, "theta_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.asarray(self._model.predict(self.theta_, self._scaled(X)), dtype=np.float64)
+        X = validate_data(self, X, **TAKEN, reset=False)
+        return np.asarray(self._predicted(self._scaled(X)), dtype=np.float64)
+
+    def _predicted(self, x: NDArray[Any] | SparseRows) -> NDArray[Any]:
+        """The outputs for rows as the network takes them."""
+        parts = [part for _, part in x.parts(np.arange(len(x)))] if isinstance(x, SparseRows) else [x]
+        found = [np.array(self._model.predict(self.theta_, part)) for part in parts]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     @property
     def coefs_(self) -> list[NDArray[Any]]:
@@ -346,6 +355,11 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
         mean, scale = self.scaling_.mean, self.scaling_.scale
         return Checkpoint(network, self.theta_, mean, scale, self._class_names(), self._target_scaling(), features)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def _class_names(self) -> tuple[str, ...] | None:
         return None
 
@@ -356,8 +370,9 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
 class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[misc]
     """A network that tells classes apart, as an estimator of scikit-learn; the parameters are as ``MLPClassifier``'s.
 
-    Inputs are standardised by what the first fit sees. Two classes, or several yes-or-no labels (S, L), have a logit
-    each and binary cross-entropy, more classes have softmax cross-entropy.
+    Inputs are standardised by what the first fit sees; sparse ones are made dense some rows at a time, so that they
+    give what dense ones do. Two classes, or several yes-or-no labels (S, L), have a logit each and binary
+    cross-entropy, more classes have softmax cross-entropy.
 
     hidden_layer_sizes: the units of the hidden layers. activation: a name of ours, ``"logistic"``, or a function of a
     SymPy expression. solver: ``"adam"``, ``"sgd"`` (with Nesterov's momentum) or ``"lbfgs"``. alpha: ½·alpha·ΣW² is
@@ -429,6 +444,11 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         if self._multilabel:
             return expit(outputs)
         return np.hstack([1 - (p := expit(outputs)), p]) if self._is_binary else softmax(outputs, axis=1)
+
+    def decision_function(self, X: Any) -> Floats:
+        """The logits: of the second of two classes (S,), of every class (S, classes), or of every label (S, L)."""
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self._is_binary else outputs
 
     def predict_log_proba(self, X: Any) -> Floats:
         """The logarithms of these, also of those that are 0 in float64."""
@@ -502,7 +522,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         return np.ascontiguousarray(y, dtype=np.int64)
 
     def _score_rows(self, rows: Rows) -> float:
-        outputs = self._model.predict(self.theta_, rows.x)
+        outputs = self._predicted(rows.x)
         right = (
             (outputs.argmax(axis=1) == rows.y) if rows.y.ndim == 1 else ((outputs > 0) == (rows.y > 0.5)).all(axis=1)
         )
@@ -587,7 +607,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):  # type: ignore[misc]
         return np.ascontiguousarray(self.target_scaling_.standardise(y), dtype=self.theta_.dtype)
 
     def _score_rows(self, rows: Rows) -> float:
-        outputs = self._model.predict(self.theta_, rows.x)
+        outputs = self._predicted(rows.x)
         mean = np.average(rows.y, axis=0, weights=rows.weights)
         left, spread = (np.average((rows.y - of) ** 2, axis=0, weights=rows.weights) for of in (outputs, mean))
         return float(np.mean(1 - left / np.where(spread > 0, spread, 1)))
@@ -624,6 +644,8 @@ RATES: Mapping[str, Callable[[float], float]] = {
 LOSSES: Mapping[str, str] = {"squared_error": "mean_squared_error", "huber": "huber"}
 BATCH = 32
 """Rows an update unless said."""
+TAKEN: Mapping[str, Any] = {"dtype": np.float64, "accept_sparse": "csr"}
+"""What inputs are made of and may be."""
 
 PARAMETERS: Mapping[str, tuple[type, Callable[[Any], bool], str]] = {
     "alpha": (Real, lambda v: 0 <= v < inf, "a number of at least 0"),
@@ -643,9 +665,41 @@ PARAMETERS: Mapping[str, tuple[type, Callable[[Any], bool], str]] = {
 class Rows:
     """Rows as the network takes them, and how much each counts."""
 
-    x: NDArray[Any]
+    x: Any
+    """An array, or :class:`SparseRows`."""
     y: NDArray[Any]
     weights: NDArray[Any] | None
+
+    def epoch(self, descent: Descent, order: NDArray[Any], batch: int) -> float:
+        """One pass of a descent over them; its mean loss."""
+        if not isinstance(self.x, SparseRows):
+            return descent.epoch(self.x, self.y, order, batch, weights=self.weights)
+        total = 0.0
+        for numbers, x in self.x.parts(order, batch):
+            y, weights = self.y[numbers], None if self.weights is None else self.weights[numbers]
+            total += len(x) / len(order) * descent.epoch(x, y, batch_size=batch, weights=weights)
+            if not isfinite(total):
+                break
+        return total
+
+    def objective(self, model: Model, alpha: float) -> Callable[[Floats], tuple[float, Floats]]:
+        """Their loss and its gradient as a function of the parameters."""
+        given = () if self.weights is None else (self.weights,)
+        if not isinstance(self.x, SparseRows):
+            return model.objective(self.x, self.y, *given, alpha)
+        x, dtype = self.x, self.x.dtype
+        counts = np.ones(len(x)) if self.weights is None else self.weights.astype(np.float64)
+
+        def found(theta: Floats) -> tuple[float, Floats]:
+            loss, gradient = 0.0, np.zeros(len(theta))
+            for numbers, part in x.parts(np.arange(len(x))):
+                rows = (part, *(array[numbers] for array in (self.y, *given)))
+                value, slope = model.value_and_grad(theta.astype(dtype), *rows, alpha)
+                share = counts[numbers].sum() / counts.sum()
+                loss, gradient = loss + share * float(value), gradient + share * slope
+            return loss, gradient
+
+        return found
 
     def only(self, rows: NDArray[Any]) -> Rows:
         """Some of them."""

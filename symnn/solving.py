@@ -1,15 +1,14 @@
-"""Training a network on differential equations: steps of Adam, then L-BFGS; the best parameters seen are kept."""
+"""Training a network on differential equations: one method after the other; the best parameters seen are kept."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,15 +16,18 @@ from symnn.arrays import read_array
 from symnn.callbacks import asks_to_stop, hand_over
 from symnn.errors import DataError, SpecError
 from symnn.given import called, function
-from symnn.lbfgs import SMALLEST_GRADIENT, Standing, is_stationary, lbfgs, reach_of
-from symnn.linesearch import Evaluate, Iterate
-from symnn.optimisers import OPTIMISERS
+from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, reach_of
+from symnn.least_squares import LeastSquares
+from symnn.linesearch import Iterate
+from symnn.methods import Method, Standing, name_of
+from symnn.methods.limited_memory import Lbfgs
 from symnn.physics import Physics
-from symnn.physics_spec import SolverSpec
+from symnn.physics_spec import ITERATIONS, SolverSpec
 from symnn.points import sample
 from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
-from symnn.solving_state import AdamStanding, Reached
+from symnn.shown import shows
+from symnn.solving_state import Reached
 from symnn.spec import read_spec
 from symnn.suggest import quote
 from symnn.walls import MOST_PARAMETERS, is_beside
@@ -33,18 +35,43 @@ from symnn.walls import MOST_PARAMETERS, is_beside
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """``fun(theta) -> (loss, gradient)``."""
 
-Steps: TypeAlias = Callable[[Evaluate, Any], Iterator[Standing | AdamStanding]]
-"""``steps(evaluate, start)``: where a method stands after each step from an iterate, or from where it stood."""
+MARKS = 1000
+"""The most entries of a history: of more, every second one is left out."""
+BETWEEN = 0.25
+"""Seconds between two entries of a history."""
 
-GROWTH = 1.1
-"""By how much the learning rate of Adam grows back at each step, after it had to be halved."""
+
+class Renewal(Protocol):
+    """Other points or weights, from time to time."""
+
+    @property
+    def every(self) -> int:
+        """After so many steps."""
+
+    def renew(self, problem: LeastSquares, theta: np.ndarray, number: int) -> None:
+        """Change the problem for the so many-th time, depending on nothing but what it gets."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An entry of the history of a run: where it was after so many iterations and seconds.
+
+    ``method`` is its name in specs; ``values`` are the numbers of the method, such as its damping, and what was
+    measured, such as the loss on held-out points.
+    """
+
+    iterations: int
+    seconds: float
+    loss: float
+    method: str
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Solution:
     """The parameters with the lowest loss that was seen, that loss, what it took, and why it ended there.
 
-    iterations: steps of Adam and iterations of L-BFGS, one for all of a way along an edge. stopped: "running" for a
+    iterations: steps of all methods, one for all of a way of L-BFGS along an edge. stopped: "running" for a
     callback, and in the end one of
 
     * "converged: no entry of the gradient is above 1e-09",
@@ -60,6 +87,10 @@ class Solution:
     iterations: int
     seconds: float
     stopped: str
+    history: tuple[Mark, ...] = ()
+    """The loss and what was measured over time, every quarter of a second; since it was resumed, if it was."""
+
+    _repr_html_ = shows("solution_html")
 
     def __repr__(self) -> str:
         return f"<Solution loss {self.loss:.4g} after {self.iterations:,} iterations, {self.stopped}>"
@@ -75,17 +106,26 @@ def solve(
     iterations: int = 5000,
     memory: int = 50,
     seconds: float | None = None,
+    methods: Sequence[object] | None = None,
+    renewals: Sequence[Renewal] = (),
+    measures: Mapping[str, Callable[[np.ndarray], float]] | None = None,
     callback: Callable[[Solution], object] | None = None,
     progress: bool | None = None,
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
 ) -> Solution:
-    """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS.
+    """Minimise by ``adam`` steps of Adam, then by at most so many ``iterations`` of L-BFGS, or by the ``methods``.
 
     L-BFGS (Liu, Nocedal 1989) keeps the last ``memory`` pairs of steps and changes of the gradient. A point where the
     loss or its gradient is not finite is too far: the step is shortened. Where the gradient points across the edge of
     where they are, the descent goes on along it, see :mod:`symnn.walls`. What comes back is the best point seen, never
     worse than theta. After ``seconds`` it stops with what it has.
+
+    methods: one after the other, each from the best point so far, as a spec has them: ``"ssbroyden"``,
+    ``{"adam": 500}``, ``{"levenberg_marquardt": {"seconds": 60}}``; see :mod:`symnn.methods`. Some need the residuals,
+    and so an objective that is a :class:`~symnn.LeastSquares`. One ends after its iterations or seconds, or where it
+    finds no lower loss. renewals: change points or weights now and then, see :mod:`symnn.renewal`; the best is then the
+    point that the run has come to. measures: functions of theta by name, noted in the history beside the loss.
 
     callback: called after every step with the best :class:`Solution` so far; it ends the run if it returns True or
     raises ``StopIteration``. progress: False shows none; otherwise a bar on a terminal or in a notebook, a line every
@@ -111,9 +151,17 @@ def solve(
     function("objective", objective, "a function of theta", DataError)
     if callback is not None:
         function("callback", callback, "a function of a Solution", SpecError)
-    settings = {"adam": adam, "learning_rate": learning_rate, "iterations": iterations, "memory": memory}
+    settings: dict[str, Any] = {
+        "adam": adam,
+        "learning_rate": learning_rate,
+        "iterations": iterations,
+        "memory": memory,
+    }
+    if methods is not None:
+        usual = {"adam": 0, "learning_rate": 1e-3, "iterations": ITERATIONS, "memory": 50}
+        settings = {name: value for name, value in settings.items() if value != usual[name]} | {"methods": methods}
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
-    return _solve(objective, theta, checked, callback, progress, state, resume)
+    return _solve(objective, theta, checked, callback, progress, state, resume, renewals, measures)
 
 
 def _solve(
@@ -124,10 +172,19 @@ def _solve(
     progress: bool | None = None,
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
+    renewals: Sequence[Renewal] = (),
+    measures: Mapping[str, Callable[[np.ndarray], float]] | None = None,
 ) -> Solution:
+    schedule = settings.schedule
+    if not isinstance(objective, LeastSquares):
+        needing = [name_of(one) for one in schedule if one.needs_rows]
+        if needing or renewals:
+            what = needing[0] if needing else "renewals"
+            raise DataError(f"objective: {what} needs the residuals, as model.least_squares(*points) has them")
     keeping = keeping_for(state)
     with keeping:
         run = _begun(objective, settings, _start(objective, theta), keeping, resume)
+        run.renewals, run.measures = tuple(renewals), dict(measures or {})
         try:
             with reporting(progress) as report:
                 stopped = _descend(run, report, callback)
@@ -151,8 +208,8 @@ def _begun(objective: ObjectiveLike, settings: SolverSpec, first: Iterate, keepi
         "settings": digest(json.dumps(settings.model_dump(), sort_keys=True)),
         "parameters": digest(first.theta),
     }
-    run = _Run(objective, settings, time.perf_counter(), first, keeping, begun_with, first.loss)
-    found = Reached.read(keeping, resume, begun_with, first, settings.memory)
+    run = _Run(objective, settings, settings.schedule, time.perf_counter(), first, keeping, begun_with, first.loss)
+    found = Reached.read(keeping, resume, begun_with, first, run.schedule, run.problem)
     if found is not None:
         run.reached, seconds = found
         run.best, run.refused, run.started = run.reached.best, run.reached.refused, run.started - seconds
@@ -163,12 +220,17 @@ class _OutOfTime(Exception):  # noqa: N818 - no error
     """The time that was given is over."""
 
 
+class _NextMethod(Exception):  # noqa: N818 - no error
+    """The time that was given to a method is over."""
+
+
 @dataclass
 class _Run:
     """What a run has come to. Each change is one assignment, so that it is whole whenever Ctrl-C comes."""
 
     objective: ObjectiveLike
     settings: SolverSpec
+    schedule: tuple[Method, ...]
     started: float
     best: Iterate
     keeping: Keeping
@@ -179,22 +241,65 @@ class _Run:
     """The points that had no finite loss and gradient."""
     reached: Reached | None = None
     """What it had come to after the last step."""
+    until: float = inf
+    """When the time of the method under way is over, in seconds since the start."""
+    renewals: tuple[Renewal, ...] = ()
+    measures: Mapping[str, Callable[[np.ndarray], float]] = field(default_factory=dict)
+    history: tuple[Mark, ...] = ()
+
+    # --- what methods see -----------------------------------------------------------------------------------------
 
     def evaluate(self, theta: np.ndarray) -> Iterate:
         """The objective there, unless the time is over or the process shall end."""
-        self.keeping.pause(self.state)
-        if self.settings.seconds is not None and self.elapsed > self.settings.seconds:
-            raise _OutOfTime
-        found = _evaluated(self.objective, theta)
+        self.pause()
+        return self.seen(_evaluated(self.objective, theta))
+
+    def seen(self, found: Iterate) -> Iterate:
+        """The same; the best is kept."""
         if not found.is_finite:
             self.refused += 1
         elif found.loss < self.best.loss:
             self.best = found
         return found
 
+    def pause(self) -> None:
+        """End here if the time is over or the process shall end; keep the state if it is time to."""
+        self.keeping.pause(self.state)
+        if self.settings.seconds is not None and self.elapsed > self.settings.seconds:
+            raise _OutOfTime
+        if self.elapsed > self.until:
+            raise _NextMethod
+
+    @property
+    def problem(self) -> LeastSquares | None:
+        """The objective, if it has residuals."""
+        return self.objective if isinstance(self.objective, LeastSquares) else None
+
+    @property
+    def rows(self) -> LeastSquares:
+        """The residuals, which the methods that need them have been given."""
+        assert isinstance(self.objective, LeastSquares)
+        return self.objective
+
+    # --- what it has come to --------------------------------------------------------------------------------------
+
     def state(self) -> State | None:
         """All that the rest of the run depends on, as of the last step."""
-        return None if self.reached is None else self.reached.state(self.begun_with, self.first, self.elapsed)
+        if self.reached is None:
+            return None
+        return self.reached.state(self.schedule, self.problem, self.begun_with, self.first, self.elapsed)
+
+    def note(self, at: Standing, method: Method) -> None:
+        """An entry of the history, if the last one was a while ago."""
+        if self.history and self.elapsed < self.history[-1].seconds + BETWEEN:
+            return
+        values = {
+            **method.shown(at),
+            **{name: float(measure(at.here.theta)) for name, measure in self.measures.items()},
+        }
+        mark = Mark(self.iterations, self.elapsed, at.here.loss, name_of(method), values)
+        kept = self.history if len(self.history) < MARKS else self.history[::2]
+        self.history = (*kept, mark)
 
     @property
     def iterations(self) -> int:
@@ -205,52 +310,114 @@ class _Run:
         return time.perf_counter() - self.started
 
     @property
+    def total(self) -> int | None:
+        """All iterations, if each method has a number of them."""
+        numbers = [one.iterations for one in self.schedule]
+        return None if None in numbers else sum(number or 0 for number in numbers)
+
+    @property
+    def last(self) -> int:
+        """The number of the last method."""
+        return len(self.schedule) - 1
+
+    @property
     def done(self) -> float:
         """Which part of the iterations, or of the time if that is over sooner, from 0 to 1."""
-        iterations = self.iterations / (self.settings.adam + self.settings.iterations)
-        return min(1.0, max(iterations, self.elapsed / (self.settings.seconds or float("inf"))))
+        seconds = [one.seconds or inf for one in self.schedule]
+        limit = min(self.settings.seconds or inf, sum(seconds))
+        return min(1.0, max(self.iterations / (self.total or inf), self.elapsed / limit))
 
     def text(self) -> str:
-        total = self.settings.adam + self.settings.iterations
-        return f"iteration {self.iterations:,}/{total:,}  loss {self.best.loss:.3e}"
+        total = "" if self.total is None else f"/{self.total:,}"
+        shown = self.history[-1].values if self.history else {}
+        values = "".join(f"  {name} {value:.1e}" for name, value in shown.items())
+        return f"iteration {self.iterations:,}{total}  loss {self.best.loss:.3e}{values}"
 
     def solution(self, stopped: str) -> Solution:
-        return Solution(self.best.theta.copy(), self.best.loss, self.iterations, self.elapsed, stopped)
+        return Solution(self.best.theta.copy(), self.best.loss, self.iterations, self.elapsed, stopped, self.history)
 
     def reason(self) -> str:
         """Why it ended, if nobody ended it."""
-        settings = self.settings
-        if not settings.iterations:
-            return "no iterations of L-BFGS asked for"
-        if is_stationary(self.best):
+        last = self.schedule[self.last]
+        if last.iterations == 0:
+            return f"no iterations of {_TITLES.get(name_of(last), name_of(last))} asked for"
+        if self.problem is None and is_stationary(self.best):
             return f"converged: no entry of the gradient is above {SMALLEST_GRADIENT:g}"
-        if self.iterations == settings.adam + settings.iterations:
+        if self.reached is not None and self.reached.steps == last.iterations and self.reached.phase == self.last:
             return f"all {self.iterations:,} iterations done"
+        if self.elapsed > self.until:
+            return "out of time"
         if not self.refused:
             return "no lower loss was found"
         refused = f"{self.refused:,} of the points tried had no finite loss and gradient"
-        if not is_beside(self.evaluate, self.best, reach_of(self.best.theta, self.best)):
+        if not isinstance(last, Lbfgs) or not is_beside(self.evaluate, self.best, reach_of(self.best.theta, self.best)):
             return f"no lower loss was found; {refused}"
         followed = self.best.theta.size <= MOST_PARAMETERS
         along = "nor along it" if followed else f"which is not followed above {MOST_PARAMETERS:,} parameters"
         return f"no lower loss was found up to the edge of where it is finite, {along}; {refused}"
 
 
+_TITLES = {"lbfgs": "L-BFGS", "adam": "Adam"}
+
+
 def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] | None) -> str:
     """Make the steps that were asked for, and say why they ended."""
-    settings = run.settings
-    phases: list[tuple[int, type, Steps]] = [
-        (settings.adam, AdamStanding, partial(_adam, learning_rate=settings.learning_rate)),
-        (settings.adam + settings.iterations, Standing, partial(lbfgs, memory=settings.memory)),
-    ]
-    for last, kind, steps in phases:
-        at = run.reached.at if run.reached is not None and isinstance(run.reached.at, kind) else run.best
-        for at in islice(steps(run.evaluate, at), max(0, last - run.iterations)):  # noqa: B020 - from there on
-            run.reached = Reached(at, run.best, run.iterations + 1, run.refused)
-            report(run.done, run.text)
-            if callback is not None and asks_to_stop(callback, run.solution("running")):
-                return "stopped by the callback"
+    first = 0 if run.reached is None else run.reached.phase
+    for phase, method in enumerate(run.schedule[first:], first):
+        reached = run.reached if run.reached is not None and run.reached.phase == phase else None
+        made, spent = (0, 0.0) if reached is None else (reached.steps, reached.seconds)
+        begun = run.elapsed - spent
+        run.until = inf if method.seconds is None else begun + method.seconds
+        at: Any = run.best if reached is None else reached.at
+        try:
+            while method.iterations is None or made < method.iterations:
+                before = made
+                for at in _until_renewal(run, method, at, made):  # noqa: B020 - from there on
+                    made += 1
+                    renewals = 0 if run.reached is None else run.reached.renewals
+                    run.reached = Reached(
+                        at, phase, made, run.elapsed - begun, run.best, run.iterations + 1, run.refused, renewals
+                    )
+                    run.note(at, method)
+                    report(run.done, run.text)
+                    if callback is not None and asks_to_stop(callback, run.solution("running")):
+                        return "stopped by the callback"
+                if made == before or not _is_due(run):
+                    break
+                at = _renewed(run, method, at)
+        except _NextMethod:
+            if method is run.schedule[-1]:
+                return "out of time"
     return run.reason()
+
+
+def _until_renewal(run: _Run, method: Method, at: Any, made: int) -> Iterator[Any]:
+    """Steps up to the next renewal of points or weights."""
+    for at in method.steps(run, at):  # noqa: B020 - from there on
+        made += 1
+        yield at
+        if made == method.iterations or _is_due(run):
+            return
+
+
+def _is_due(run: _Run) -> bool:
+    """Whether points or weights are to be renewed after this many iterations."""
+    return any(run.iterations % renewal.every == 0 for renewal in run.renewals)
+
+
+def _renewed(run: _Run, method: Method, at: Any) -> Any:
+    """Renew what is due. What was best before says nothing any more: the run goes on from where it stands."""
+    reached = run.reached
+    assert reached is not None
+    for renewal in run.renewals:
+        if run.iterations % renewal.every == 0:
+            renewal.renew(run.rows, at.here.theta, reached.renewals)
+    here = _evaluated(run.objective, at.here.theta)
+    if not here.is_finite:
+        raise DataError("the loss on renewed points is not finite; expected points where the equations are defined")
+    at, run.best = method.moved(at, here), here
+    run.reached = replace(reached, at=at, best=here, renewals=reached.renewals + 1)
+    return at
 
 
 def _start(objective: ObjectiveLike, theta: np.ndarray) -> Iterate:
@@ -290,30 +457,6 @@ def _iterate(theta: np.ndarray, given: tuple[float, np.ndarray]) -> Iterate:
     return Iterate(theta, float(loss), np.array(gradient, dtype=float))  # a copy: a bound function returns it again
 
 
-def _adam(evaluate: Evaluate, start: Iterate | AdamStanding, learning_rate: float) -> Iterator[AdamStanding]:
-    """Where Adam stands after each step from a finite ``start``, or from where it stood; all are finite, without end.
-
-    A step to where something is not finite is not taken: the rate is halved and the moments are forgotten, so that the
-    next one is downhill. The rate then grows back.
-    """
-    rule = OPTIMISERS["adam"]
-    update = rule.compile()
-    at = (
-        start
-        if isinstance(start, AdamStanding)
-        else AdamStanding(start, rule.initial_state(start.theta), 1, learning_rate)
-    )
-    while True:
-        here, rate = at.here, at.rate
-        theta, *moved = update(here.theta, here.gradient, *at.moments, float(at.step), rate, 0.9, 0.999, 1e-8)
-        there = evaluate(theta)
-        if there.is_finite:
-            at = AdamStanding(there, tuple(moved), at.step + 1, min(learning_rate, GROWTH * rate))
-        else:
-            at = AdamStanding(here, rule.initial_state(here.theta), 1, rate / 2)
-        yield at
-
-
 def solve_spec(
     physics: Physics,
     settings: SolverSpec | None = None,
@@ -331,5 +474,9 @@ def solve_spec(
         for number, part in enumerate(spec.residuals.values())
     ]
     theta = physics.initial_parameters(settings.seed)
-    found = _solve(model.objective(*points), theta, settings, state=state, resume=resume)
-    return found, model.losses(found.theta, *points)
+    if not any(one.needs_rows for one in settings.schedule):
+        found = _solve(model.objective(*points), theta, settings, state=state, resume=resume)
+        return found, model.losses(found.theta, *points)
+    problem = model.least_squares(*points)
+    found = _solve(problem, theta, settings, state=state, resume=resume)
+    return found, dict(zip(spec.residuals, problem.losses(found.theta)))

@@ -2,76 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isfinite
-from typing import Annotated, TypeAlias
+from math import isclose
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import ValidationError
 
-from symnn.lbfgs import Pair, Standing
+from symnn.least_squares import LeastSquares
 from symnn.linesearch import Iterate
-from symnn.optimisers import OPTIMISERS
-from symnn.resuming import (
-    Count,
-    Expected,
-    Keeping,
-    Numbers,
-    Seconds,
-    State,
-    Strict,
-    anything,
-    infinity_for_none,
-    none_for_infinity,
-)
+from symnn.methods import Method, Standing
+from symnn.resuming import Count, Expected, Keeping, Numbers, Seconds, State
+from symnn.suggest import quote
 
 SAME = 1e-6
 """Losses at the first parameters that differ by no more than this part are of one objective, on whatever processor."""
 
 
 @dataclass(frozen=True, eq=False)
-class AdamStanding:
-    """Where Adam stands: an iterate, its moments, the number of the next step since they were 0, and its rate."""
-
-    here: Iterate
-    moments: tuple[np.ndarray, ...]
-    step: int
-    rate: float
-
-
-@dataclass(frozen=True, eq=False)
 class Reached:
-    """Where a method stands, the best point seen, the steps made, and the points without a finite loss and gradient."""
+    """Where a method stands, and what the run has come to.
 
-    at: Standing | AdamStanding
+    ``phase`` is the number of the method in the schedule, ``steps`` and ``seconds`` those that it has made; the best
+    point seen, all steps, and the points without a finite loss and gradient. ``renewals`` have been made of the points
+    and weights.
+    """
+
+    at: Standing
+    phase: int
+    steps: int
+    seconds: float
     best: Iterate
     iterations: int
     refused: int
+    renewals: int = 0
 
-    def state(self, begun_with: Mapping[str, str], first_loss: float, seconds: float) -> State:
-        """What is kept of it in a file."""
-        own, tensors = _lbfgs(self.at) if isinstance(self.at, Standing) else _adam(self.at)
+    def state(
+        self,
+        schedule: Sequence[Method],
+        problem: LeastSquares | None,
+        begun_with: Mapping[str, str],
+        first_loss: float,
+        seconds: float,
+    ) -> State:
+        """What is kept of it in a file; with the problem where points or weights of it have been renewed."""
+        own, tensors = schedule[self.phase].written(self.at)
         numbers = ReachedNumbers(
             begun_with=dict(begun_with),
             first_loss=first_loss,
             seconds=seconds,
+            phase=self.phase,
+            steps=self.steps,
+            phase_seconds=self.seconds,
             iterations=self.iterations,
             refused=self.refused,
+            renewals=self.renewals,
             best_loss=self.best.loss,
             here_loss=self.at.here.loss,
-            method=own,
+            method=own.model_dump(),
         )
         points = {"best": self.best, "here": self.at.here}
-        tensors |= {f"{name}.theta": point.theta for name, point in points.items()}
-        return State(numbers, tensors | {f"{name}.gradient": point.gradient for name, point in points.items()})
+        held = {} if problem is None or not self.renewals else problem.content
+        return State(
+            numbers,
+            {
+                **tensors,
+                **{f"{name}.theta": point.theta for name, point in points.items()},
+                **{f"{name}.gradient": point.gradient for name, point in points.items()},
+                **{name: np.array(array) for name, array in held.items()},
+            },
+        )
 
     @classmethod
     def read(
-        cls, keeping: Keeping, resume: bool, begun_with: Mapping[str, str], first: Iterate, memory: int
+        cls,
+        keeping: Keeping,
+        resume: bool,
+        begun_with: Mapping[str, str],
+        first: Iterate,
+        schedule: Sequence[Method],
+        problem: LeastSquares | None,
     ) -> tuple[Reached, float] | None:
-        """What is kept of a run that began at ``first``, and the seconds it took; None where there is no file."""
-        most = first.theta.nbytes * (2 * memory + 5)
+        """What is kept of a run that began at ``first``, and the seconds it took; None where there is no file.
+
+        The problem gets the points and weights that it had.
+        """
+        size = first.theta.size
+        held = {} if problem is None else problem.content
+        most = 8 * (4 * size + max(one.most(size) for one in schedule)) + sum(array.nbytes for array in held.values())
         found = keeping.content(resume, ReachedNumbers, most)
         if found is None:
             return None
@@ -82,85 +101,47 @@ class Reached:
             f"the state of a run whose first loss was {numbers.first_loss:.15g}, expected that of this objective, "
             f"{first.loss:.15g}",
         )
-        shape = first.theta.shape
-        expected = {f"{name}.{part}": Expected("float64", shape) for name in ("best", "here") for part in _PARTS}
-        own = numbers.method
-        if isinstance(own, LbfgsNumbers):
-            count = len(own.curvatures)
-            keeping.require(count == len(own.squares) <= memory, f"{count} pairs, expected at most {memory}")
-            expected["start"] = Expected("float64", shape)
-            expected |= {name: Expected("float64", (count, *shape)) for name in ("steps", "changes")}
-        else:
-            expected |= {name: Expected("float64", shape, anything) for name in OPTIMISERS["adam"].state}
+        keeping.require(numbers.phase < len(schedule), f"method {numbers.phase} of {len(schedule)}")
+        method = schedule[numbers.phase]
+        expected = {f"{name}.{part}": Expected("float64", (size,)) for name in ("best", "here") for part in _PARTS}
+        try:
+            own = method.numbers.model_validate(numbers.method)
+            expected |= method.expected(own, size)
+        except ValidationError as error:
+            keeping.require(False, f"method: {quote(numbers.method)}: {error.errors()[0]['msg']}")
+        except ValueError as error:
+            keeping.require(False, str(error))
+        if numbers.renewals:
+            expected |= {name: Expected(str(array.dtype), array.shape) for name, array in held.items()}
         tensors = keeping.tensors(raw, expected)
         best, here = (
             Iterate(tensors[f"{name}.theta"], loss, tensors[f"{name}.gradient"])
             for name, loss in (("best", numbers.best_loss), ("here", numbers.here_loss))
         )
-        at: Standing | AdamStanding
-        if isinstance(own, LbfgsNumbers):
-            patience, length = map(infinity_for_none, (own.patience, own.length))
-            pairs = tuple(map(Pair, tensors["steps"], tensors["changes"], own.curvatures, own.squares))
-            at = Standing(here, tensors["start"], pairs, length, own.cut, patience, own.moved)
-        else:
-            moments = tuple(tensors[name] for name in OPTIMISERS["adam"].state)
-            at = AdamStanding(here, moments, own.step, own.rate)
-        return cls(at, best, numbers.iterations, numbers.refused), numbers.seconds
+        if problem is not None and numbers.renewals:
+            problem.take({name: tensors[name] for name in held})
+        at = method.read(here, own, tensors)
+        reached = cls(
+            at, numbers.phase, numbers.steps, numbers.phase_seconds, best, numbers.iterations, numbers.refused,
+            numbers.renewals,
+        )  # fmt: skip
+        return reached, numbers.seconds
 
 
 _PARTS = ("theta", "gradient")
 
 
-def _lbfgs(at: Standing) -> tuple[LbfgsNumbers, dict[str, np.ndarray]]:
-    numbers = LbfgsNumbers(
-        length=none_for_infinity(at.length),
-        cut=at.cut,
-        patience=int(at.patience) if isfinite(at.patience) else None,
-        moved=at.moved,
-        curvatures=[pair.curvature for pair in at.pairs],
-        squares=[pair.square for pair in at.pairs],
-    )
-    shape = (len(at.pairs), at.here.theta.size)
-    steps = np.array([pair.step for pair in at.pairs]).reshape(shape)
-    changes = np.array([pair.change for pair in at.pairs]).reshape(shape)
-    return numbers, {"start": at.start, "steps": steps, "changes": changes}
-
-
-def _adam(at: AdamStanding) -> tuple[AdamNumbers, dict[str, np.ndarray]]:
-    moments = dict(zip(OPTIMISERS["adam"].state, at.moments, strict=True))
-    return AdamNumbers(step=at.step, rate=at.rate), moments
-
-
-# --- numbers ------------------------------------------------------------------------------------------------------
-
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-
-
-class AdamNumbers(Strict):
-    """Those of :class:`AdamStanding`."""
-
-    step: Annotated[Count, Field(ge=1)]
-    rate: Annotated[float, Field(ge=0)]
-
-
-class LbfgsNumbers(Strict):
-    """Those of :class:`~symnn.lbfgs.Standing`; None stands for infinity."""
-
-    length: Annotated[float, Field(ge=0)] | None
-    cut: Count
-    patience: Count | None
-    moved: bool
-    curvatures: list[Positive]
-    squares: list[Positive]
-
-
 class ReachedNumbers(Numbers):
-    """Those of :class:`Reached`."""
+    """Those of :class:`Reached`; those of the method are checked by what it expects."""
 
     first_loss: float
     seconds: Seconds
+    phase: Count
+    steps: Count
+    phase_seconds: Seconds
     iterations: Count
     refused: Count
+    renewals: Count
     best_loss: float
     here_loss: float
-    method: AdamNumbers | LbfgsNumbers
+    method: dict[str, Any]

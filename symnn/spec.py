@@ -185,14 +185,14 @@ class TrainingSpec(SpecModel):
         return value
 
 
-FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical", "sequences")
+FILE_FIELDS = ("separator", "decimal", "missing", "ignore", "categorical", "sequences", "weights")
 """What a spec says about reading a file."""
 
 
 class DataSpec(SpecModel):
     """A data set that comes with the package, by ``name``, or a ``file`` and the column or columns to predict.
 
-    How the file is read, from ``separator`` to ``sequences``, is as for :func:`symnn.load_file`.
+    How the file is read, from ``separator`` to ``weights``, is as for :func:`symnn.load_file`.
 
     >>> DataSpec.model_validate("digits").name
     'digits'
@@ -208,6 +208,7 @@ class DataSpec(SpecModel):
     ignore: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
     categorical: Annotated[tuple[str, ...], BeforeValidator(_listed_columns)] = ()
     sequences: Annotated[str | None, AfterValidator(_printable)] = None
+    weights: Annotated[str | None, AfterValidator(_printable)] = None
     test_fraction: _Fraction = 0.2
     validation_fraction: _Fraction = 0.15
     seed: Annotated[int, Field(ge=0)] = 0

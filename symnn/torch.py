@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from codegen import Graph
+from codegen.walk import is_symbolic
+from symnn import state_dicts
 from symnn.checkpoint import Checkpoint
 from symnn.choices import Choice, LossLike
 from symnn.derivatives import Differentiable, check_count
-from symnn.errors import DataError, SpecError, SymnnError
+from symnn.errors import SpecError, SymnnError
 from symnn.extras import extra
 from symnn.layers.activation import Activation
 from symnn.network import Layer, Network, dense
@@ -46,8 +50,12 @@ def function(graph: Graph) -> Callable[..., Any]:
     (60.0, 60.0)
     """
     by_dtype = {torch.float64: Differentiable(graph, "float64"), torch.float32: Differentiable(graph, "float32")}
+    operators = {dtype: _Traced(function).operator for dtype, function in by_dtype.items()}
+    integers = tuple(variable.kind == "integer" for variable in graph.inputs)
 
     def called(*arguments: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return _traced(operators, integers, arguments)
         check_count(graph, arguments)
         floating = {t.dtype for t in arguments if isinstance(t, torch.Tensor) and t.is_floating_point()}
         if len(floating) > 1 or not floating <= by_dtype.keys():
@@ -64,21 +72,98 @@ def function(graph: Graph) -> Callable[..., Any]:
             if variable.kind == "integer" and tensor.is_floating_point():
                 raise SymnnError(f"{variable.name}: found a tensor of {tensor.dtype}, expected integers")
             tensors.append(tensor.to(wanted))
-        found = _Call.apply(by_dtype[dtype], *tensors)
-        return found if len(found) > 1 else found[0]
+        return _plain(_Call.apply(_Direct(by_dtype[dtype]), *tensors))
 
     return called
+
+
+@dataclass(frozen=True)
+class _Direct:
+    """A function, called where it is."""
+
+    function: Differentiable
+
+    @property
+    def graph(self) -> Graph:
+        return self.function.graph
+
+    def pullback(self, of: str, wrt: Sequence[str]) -> Self:
+        return replace(self, function=self.function.pullback(of, wrt))
+
+    def pushforward(self, of: str, wrt: Sequence[str]) -> Self:
+        return replace(self, function=self.function.pushforward(of, wrt))
+
+    def run(self, *tensors: Any) -> tuple[Any, ...]:
+        """Its outputs, without derivatives."""
+        return _undisturbed()(self.function, tensors)
+
+
+def _run(function: Differentiable, tensors: Sequence[Any]) -> tuple[Any, ...]:
+    found = function.compiled(*(_array(t) for t in tensors))
+    values = found if isinstance(found, tuple) else (found,)
+    # What is copied here is what a call must not give back as it is: an argument.
+    return tuple(torch.as_tensor(value, dtype=_TYPES[function.dtype]) for value in values)
+
+
+def _undisturbed() -> Callable[[Differentiable, Sequence[Any]], tuple[Any, ...]]:
+    """``_run``, of which torch.compile keeps its hands off where it could look into it, after a graph break."""
+    global _kept_apart
+    if _kept_apart is None and "torch._dynamo" in sys.modules:  # whose import takes a second
+        _kept_apart = torch.compiler.disable(_run)
+    return _kept_apart or _run
+
+
+_kept_apart: Callable[..., tuple[Any, ...]] | None = None
+
+
+class _Traced(_Direct):
+    """A function as an operator of PyTorch, which torch.compile does not look into."""
+
+    @property
+    def operator(self) -> Any:
+        """It, always the same: PyTorch keeps it for good."""
+        if self.function not in _operators:
+            _operators[self.function] = self._made(f"call_{len(_operators)}")
+        return _operators[self.function]
+
+    def _made(self, name: str) -> Any:
+        takes = ", ".join(f"Tensor t{number}" for number in range(len(self.graph.inputs)))
+        gives = ", ".join(["Tensor"] * len(self.graph.outputs))
+        _library.define(f"{name}({takes}) -> ({gives})")
+        _library.impl(name, lambda *tensors: _plain(_Direct.run(self, *tensors)), "CPU")
+        # Not register_autograd, which has no forward mode: its tangents would be 0 without a word.
+        _library.impl(name, lambda *tensors: _plain(_Call.apply(self, *tensors)), "Autograd")
+        torch.library.register_fake(f"symnn::{name}", self._shaped, lib=_library)
+        return getattr(torch.ops.symnn, name).default
+
+    def _shaped(self, *tensors: Any) -> Any:
+        """Outputs of the right shapes, for tracing."""
+        extents: dict[Any, Any] = {}
+        for variable, tensor in zip(self.graph.inputs, tensors):
+            extents |= {n: m for n, m in zip(variable.shape, tensor.shape) if is_symbolic(n)}
+        shapes = ([extents.get(n, n) for n in variable.shape] for variable in self.function.outputs)
+        return _plain(tuple(torch.empty(shape, dtype=_TYPES[self.function.dtype]) for shape in shapes))
+
+    def run(self, *tensors: Any) -> tuple[Any, ...]:
+        with torch._C._AutoDispatchBelowAutograd():
+            found = self.operator(*tensors)
+        return found if isinstance(found, tuple) else (found,)
+
+
+_library = torch.library.Library("symnn", "FRAGMENT")
+_operators: dict[Differentiable, Any] = {}
+
+
+def _plain(found: tuple[Any, ...]) -> Any:
+    return found if len(found) > 1 else found[0]
 
 
 class _Call(torch.autograd.Function):  # type: ignore[misc,name-defined]
     """``apply(function, *tensors)``: its derivatives are calls again, so that they have derivatives too."""
 
     @staticmethod
-    def forward(function: Differentiable, *tensors: Any) -> tuple[Any, ...]:
-        found = function.compiled(*(_array(t) for t in tensors))
-        values = found if isinstance(found, tuple) else (found,)
-        # What is copied here is what a call must not give back as it is: an argument.
-        return tuple(torch.as_tensor(value, dtype=_TYPES[function.dtype]) for value in values)
+    def forward(function: _Direct, *tensors: Any) -> tuple[Any, ...]:
+        return function.run(*tensors)
 
     @staticmethod
     def setup_context(context: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -109,13 +194,27 @@ class _Call(torch.autograd.Function):  # type: ignore[misc,name-defined]
         )
 
     @staticmethod
-    def vmap(info: Any, axes: tuple[Any, ...], function: Differentiable, *tensors: Any) -> tuple[Any, ...]:
+    def vmap(info: Any, axes: tuple[Any, ...], function: _Direct, *tensors: Any) -> tuple[Any, ...]:
         entries = [
             [t if axis is None else t.select(axis, number) for t, axis in zip(tensors, axes[1:])]
             for number in range(info.batch_size)
         ]
         found = [_Call.apply(function, *entry) for entry in entries]
         return tuple(torch.stack(parts) for parts in zip(*found)), (0,) * len(function.graph.outputs)
+
+
+def _traced(operators: Mapping[Any, Any], integers: tuple[bool, ...], arguments: tuple[Any, ...]) -> Any:
+    """The call as torch.compile traces it: plain enough for that, the checks are those of the compiled function."""
+    dtype = torch.float64
+    for given in arguments:
+        if isinstance(given, torch.Tensor) and given.is_floating_point():
+            dtype = given.dtype
+    if dtype not in operators:
+        raise SymnnError(f"found tensors of {dtype}, expected float64 or float32, all alike")
+    tensors = [
+        torch.as_tensor(given, dtype=torch.int64 if integer else dtype) for given, integer in zip(arguments, integers)
+    ]
+    return operators[dtype](*tensors)
 
 
 _TYPES: Mapping[str, Any] = {"float64": torch.float64, "float32": torch.float32}
@@ -159,32 +258,39 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
     return Checkpoint(network, load_state_dict(network, module.state_dict()))
 
 
-def load_state_dict(network: Network, state: Mapping[str, Any]) -> np.ndarray:
-    """The parameters of a state_dict as theta of the network: taken in their order, which has to fit by shape.
+def load_state_dict(network: Network, state: Mapping[str, Any], modules: Sequence[str] | None = None) -> np.ndarray:
+    """The parameters of a state_dict as theta of the network: found by PyTorch's names, which have to fit by shape.
 
-    theta is float32 where all of them are, else float64. Raises :class:`DataError` for another number or shape.
+    The n-th module that has parameters is the n-th layer that has any, unless ``modules`` names them. For the two
+    biases of recurrent modules, running averages and the type of theta see :func:`symnn.state_dicts.from_arrays`.
+
+    Raises :class:`DataError` for a tensor that is lacking, left over or of another shape.
+
+    >>> from symnn.layers.lstm import lstm
+    >>> module = torch.nn.LSTM(2, 4)
+    >>> network = Network({"time": 3, "features": 2}, (lstm(4),), "mean_squared_error")
+    >>> theta = load_state_dict(network, module.state_dict())
+    >>> bool((network.split(theta)["b1"] == (module.bias_ih_l0 + module.bias_hh_l0).detach().numpy()).all())
+    True
     """
-    tensors = list(state.items())
-    slots = list(network.layout.values())
-    if len(tensors) != len(slots):
-        raise DataError(f"state_dict: found {len(tensors)} tensors, expected {len(slots)}: {', '.join(network.layout)}")
-    single = all(tensor.dtype == torch.float32 for _, tensor in tensors)
-    theta = np.empty(network.parameter_count, np.float32 if single else np.float64)
-    for (name, tensor), slot in zip(tensors, slots):
-        if tuple(tensor.shape) != slot.shape:
-            raise DataError(
-                f"state_dict: {name}: found shape {tuple(tensor.shape)}, expected {slot.shape} for {slot.name}"
-            )
-        theta[slot.where] = tensor.detach().to("cpu", torch.float64).numpy().ravel()
-    return theta
+    return state_dicts.from_arrays(network, {name: _numbers(t) for name, t in state.items()}, modules)
 
 
 def to_state_dict(network: Network, theta: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """The parameters as tensors of their own under these names, such as those of ``module.state_dict()``, in order."""
-    parts = network.split(np.asarray(theta))
-    if len(names) != len(parts):
-        raise DataError(f"names: found {len(names)}, expected {len(parts)}: one for each of {', '.join(parts)}")
-    return {name: torch.from_numpy(part.copy()) for name, part in zip(names, parts.values())}
+    """The parameters as tensors of their own under these names, such as those of ``module.state_dict()``.
+
+    Of the two biases of an LSTM or RNN the second is 0. Raises :class:`DataError` where the names are of other layers.
+    """
+    names = list(names)
+    arrays = state_dicts.by_names(network, np.asarray(theta), names)
+    return {name: torch.from_numpy(arrays[name]) if name in arrays else torch.tensor(0) for name in names}
+
+
+def _numbers(tensor: Any) -> np.ndarray:
+    """A tensor as an array; float16 and bfloat16, which NumPy does not have, as float32."""
+    plain = tensor.detach().to("cpu")
+    found: np.ndarray = (plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain).numpy()
+    return found
 
 
 def _leaves(module: Any, name: str) -> Iterator[tuple[str, Any]]:

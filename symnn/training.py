@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
 from inspect import Parameter, signature
 from itertools import groupby
 from math import inf, isfinite, prod
 from time import perf_counter
-from typing import Any, ClassVar, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +25,7 @@ from symnn.callbacks import asks_to_stop, hand_over
 from symnn.checkpoint import Checkpoint, save, target_scaling
 from symnn.course import Best, Course, Epoch, Position
 from symnn.data import Dataset, Split, check_split
-from symnn.descent import Descent, Passed, checked_parameters
+from symnn.descent import Checked, Descent, Passed, checked_parameters
 from symnn.errors import DataError, SymnnError
 from symnn.evaluation import NumberEvaluation, mean_of_rows
 from symnn.given import called, function
@@ -39,8 +38,9 @@ from symnn.progress import Report, reporting
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.rows import as_parts, as_rows, check_integers, require_lengths
 from symnn.schedules import SCHEDULES
+from symnn.scoring import Parts, Rows, Scores, chunks, count_of
 from symnn.sequences import by_length, firsts, rows_of, steps_of
-from symnn.shown import Shown
+from symnn.shown import shows
 from symnn.spec import LBFGS, TrainingSpec, read_spec
 from symnn.suggest import canonical, quote, unknown
 from symnn.tables import is_frame
@@ -48,9 +48,6 @@ from symnn.tables.table import listed
 
 Stopped = Literal["finished", "early", "interrupted", "diverged", "callback"]
 """Why training ended: all epochs done, patience lost, Ctrl-C, a loss that is not finite, or at ``on_epoch``'s wish."""
-
-CHUNK_NUMBERS = 2**22
-"""Numbers in all layers that an evaluation holds at once: 32 MB in float64, whatever the size of the data set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +66,7 @@ class Fit:
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
 @dataclass(frozen=True, eq=False)
-class TrainingResult(Shown):
+class TrainingResult:
     """The best parameters, and how they were found.
 
     theta: the parameters after epoch ``best_epoch``, in the dtype of the model; epoch 0 are the initial ones, which are
@@ -81,7 +78,6 @@ class TrainingResult(Shown):
     epoch was begun.
     """
 
-    shows: ClassVar[str] = "training_html"
     theta: np.ndarray
     history: tuple[Epoch, ...]
     best_epoch: int
@@ -100,8 +96,8 @@ class TrainingResult(Shown):
         course = f"{self.stopped} after {len(self.history)} epochs, best epoch {self.best_epoch}"
         return f"<TrainingResult {', '.join([course, *shown])}>"
 
-    def _repr_svg_(self) -> str:
-        return str(import_module("symnn.inspect.page").training_svg(self))
+    _repr_html_ = shows("training_html")
+    _repr_svg_ = shows("training_svg")
 
     @property
     def improved(self) -> bool:
@@ -254,7 +250,7 @@ def train(
         record = _started(model, data, settings, initial, keeping)
         if keeping.path is not None and settings.optimiser != LBFGS:
             arrays = [array for part in (*rows, *validation, *test) for array in part.arrays]
-            record.resume(settings, arrays, _count(rows), resume)
+            record.resume(settings, arrays, count_of(rows), resume)
         try:
             with _one_blas_thread(trained):
                 run = _descend if settings.optimiser == LBFGS else _run
@@ -419,7 +415,7 @@ def evaluate(model: Model, theta: np.ndarray, split: Split) -> tuple[float, floa
     if len(split.x) == 0:
         raise DataError("evaluate: found a split without rows, expected at least one")
     chosen = model if split.weights is None else model.weighted
-    return _evaluate(chosen, np.ascontiguousarray(theta, dtype=model.dtype), _cast(chosen, split, "evaluate"))
+    return Scores(chosen, _cast(chosen, split, "evaluate"))(checked_parameters(chosen, theta, "theta"))
 
 
 def targets_for(network: Parametrised, dataset: Dataset) -> Dataset:
@@ -594,84 +590,16 @@ _RANGES: Mapping[str, tuple[float, float]] = {"classes": (0, inf), "logits": (0,
 """The least and the greatest target in a row, by how the loss reads its outputs."""
 
 
-def _class_hits(output: np.ndarray, y: np.ndarray) -> np.ndarray:
-    labels = y if y.ndim < output.ndim else y.argmax(axis=-1)
-    return np.asarray(output.argmax(axis=-1) == labels)
-
-
-def _logit_hits(output: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.asarray(((output > 0) == (y > 0.5)).mean(axis=-1))
-
-
-_HITS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray] | None] = {
-    "classes": _class_hits,
-    "logits": _logit_hits,
-    "values": None,
-}
-"""Which rows, or steps, are right, by how the loss reads its outputs."""
-
-
 # --- arrays in the dtypes of the model -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Inputs and targets, row by row, and how much each row counts where they do not count alike.
-
-    steps: how many each has, where each call decides it.
-    """
-
-    x: tuple[np.ndarray, ...]
-    y: tuple[np.ndarray, ...]
-    w: np.ndarray | None = None
-    steps: int = 1
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """All of them, as the loss takes them."""
-        return (*self.x, *self.y, *(() if self.w is None else (self.w,)))
-
-    def __len__(self) -> int:
-        return len(self.x[0])
-
-    def part(self, which: slice) -> Rows:
-        """Some of the rows."""
-        w = None if self.w is None else self.w[which]
-        return Rows(tuple(array[which] for array in self.x), tuple(array[which] for array in self.y), w, self.steps)
-
-
-Parts: TypeAlias = Sequence[Rows]
-"""Rows in parts of one length each, a single one where no call decides a length."""
-
-
-def _count(parts: Parts) -> int:
-    return sum(map(len, parts))
-
-
-def _evaluate(model: Model, theta: np.ndarray, rows: Parts) -> tuple[float, float | None]:
-    count_hits = _HITS[model.network.reading]
-    loss, hits, count = 0.0, 0.0, 0.0
-    for part in _chunks(model, rows):
-        counts = model.network.counts(part.y, part.w) if part.y else np.ones(len(part))
-        if model.network.has_output:
-            mean, output = model.loss_and_output(theta, *part.arrays)
-        else:
-            mean, output = model.loss(theta, *part.arrays), None
-        share = float(counts.sum(dtype=np.float64))
-        loss, count = loss + mean * share, count + share
-        if count_hits is not None:
-            found = count_hits(output, part.y[0]).reshape(*counts.shape, -1).mean(axis=-1)
-            hits += float(np.vdot(counts, found))
-    return loss / count, hits / count if count_hits is not None else None
 
 
 def _fit(model: Model, theta: np.ndarray, data: Dataset, train: Parts, test: Parts) -> Fit | None:
     """How well the test rows of a regression are predicted; None for other data, and without test rows."""
     network = model.network
-    if network.reading != "values" or not network.plain_targets or data.classes is not None or not _count(test):
+    if network.reading != "values" or not network.plain_targets or data.classes is not None or not count_of(test):
         return None
     (y, weights), (known, by_train) = (_targets_and_weights(parts) for parts in (test, train))
-    output = np.concatenate([model.loss_and_output(theta, *rows.arrays)[1] for rows in _chunks(model, test)])
+    output = np.concatenate([model.loss_and_output(theta, *rows.arrays)[1] for rows in chunks(model, test)])
     with np.errstate(all="ignore"):  # huge numbers overflow as IEEE says
         mean = mean_of_rows(known, by_train)
         found = NumberEvaluation.of(data.target_names, y, output, mean, weights)
@@ -685,15 +613,6 @@ def _targets_and_weights(parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
     weights = [rows.w for rows in parts if rows.w is not None]
     y = np.concatenate([rows.y[0] for rows in parts]).astype(np.float64)
     return y, np.concatenate(weights) if weights else None
-
-
-def _chunks(model: Model, parts: Parts) -> Iterator[Rows]:
-    """The rows, so many at a time that what their layers hold fits in a chunk's memory; all where no parts can be."""
-    for rows in parts:
-        whole = len(rows)
-        size = max(1, CHUNK_NUMBERS // (model.network.width * rows.steps)) if model.network.is_mean else whole
-        for start in range(0, whole, size):
-            yield rows.part(slice(start, start + size))
 
 
 def _fitted(model: Model, data: Dataset, class_weights: ClassWeights) -> tuple[Parts, Parts, Parts]:
@@ -902,7 +821,7 @@ def _run(
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """Train epoch by epoch, note each in the record, and say why training ended."""
-    count = _count(rows)
+    count = count_of(rows)
     optimiser = OPTIMISERS[settings.optimiser]
     if settings.gradient_clip is not None:
         optimiser = optimiser.clipped
@@ -911,17 +830,18 @@ def _run(
     before = record.position
     start = record.best.theta if before is None else before.theta
     descent = Descent(model, start, optimiser, seed=settings.seed, **numbers)
+    parts = [descent.checked(part.x, part.y, part.w) for part in rows if len(part)]
     if before is not None:
         descent.resume(before.state, before.steps, before.samples)
         generator.bit_generator.state = dict(before.generator)
-    held = _count(validation) > 0
-    scored = validation if held else rows
+    held = count_of(validation) > 0
+    score = Scores(model, validation if held else rows)
     schedule = settings.schedule
     rate, rates = SCHEDULES[schedule.name].start(
         settings.learning_rate, record.last, (epoch.score for epoch in record.history), **dict(schedule.parameters)
     )
     # Before the first epoch, so that no epoch's seconds hold compiling, and that only what is better is kept.
-    loss, _ = _evaluate(model, descent.theta, scored)
+    loss, _ = score(descent.theta)
     untrained = before.untrained if before else loss if isfinite(loss) else inf
     if before is None:
         record.best = replace(record.best, score=untrained)
@@ -940,14 +860,14 @@ def _run(
             )
             descent.numbers["learning_rate"] = rate
             order = generator.permutation(count)
-            for passed in _pieces(descent, rows, order, settings.batch_size, passed):  # noqa: B020
+            for passed in _pieces(descent, parts, order, settings.batch_size, passed):  # noqa: B020
                 progress.reach((number - 1) * count + passed.rows)
                 if isfinite(passed.total):
                     record.pause(partial(stood, passed=passed, begun=perf_counter() - started))
             loss = descent.mean(passed)
             passed, begun = Passed(), 0.0
             record.samples, record.seconds = descent.samples, record.seconds + perf_counter() - started
-            found = _evaluate(model, descent.theta, scored) if isfinite(loss) else _NOTHING
+            found = score(descent.theta) if isfinite(loss) else _NOTHING
             epoch = _epoch(number, loss, found, held, perf_counter() - started)
             record.add(epoch, descent.theta)
             if isfinite(epoch.score):
@@ -965,13 +885,15 @@ def _run(
     return "finished"
 
 
-def _pieces(descent: Descent, parts: Parts, order: np.ndarray, size: int, begun: Passed) -> Iterator[Passed]:
+def _pieces(
+    descent: Descent, parts: Sequence[Checked], order: np.ndarray, size: int, begun: Passed
+) -> Iterator[Passed]:
     """An epoch over the rows in this order, in batches of one length each: how far it is after each piece."""
     done = 0
     for part, rows in _batches(parts, order, size):
         if done + len(rows) > begun.rows:
             at = Passed(max(0, begun.rows - done), begun.total)
-            for found in descent.pieces(part.x, part.y, rows, size, at, weights=part.w):
+            for found in descent.over(part, rows, size, at):
                 begun = Passed(done + found.rows, found.total)
                 yield begun
             if not isfinite(begun.total):
@@ -979,7 +901,7 @@ def _pieces(descent: Descent, parts: Parts, order: np.ndarray, size: int, begun:
         done += len(rows)
 
 
-def _batches(parts: Parts, order: np.ndarray, size: int) -> Iterator[tuple[Rows, np.ndarray]]:
+def _batches(parts: Sequence[Checked], order: np.ndarray, size: int) -> Iterator[tuple[Checked, np.ndarray]]:
     """The rows of each part in the order drawn, cut into batches that come when they are full, what is left at the end.
 
     Batches of one part that follow each other are given together.
@@ -987,12 +909,12 @@ def _batches(parts: Parts, order: np.ndarray, size: int) -> Iterator[tuple[Rows,
     if len(parts) == 1:
         yield parts[0], order
         return
-    ends = np.cumsum([len(part) for part in parts])
+    ends = np.cumsum([part.rows for part in parts])
     of_part = np.searchsorted(ends, order, side="right")
     batches = []
     for number, part in enumerate(parts):
         places = np.flatnonzero(of_part == number)
-        rows = order[places] - (ends[number] - len(part))
+        rows = order[places] - (ends[number] - part.rows)
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             full = places[start + size - 1] if len(batch) == size else len(order)
@@ -1012,15 +934,15 @@ def _descend(
     on_epoch: Callable[[Epoch], object],
 ) -> Stopped:
     """The same by steps of L-BFGS, each on all rows."""
-    count, held = _count(rows), _count(validation) > 0
-    scored = validation if held else rows
+    count, held = count_of(rows), count_of(validation) > 0
+    score = Scores(model, validation if held else rows)
     objective = _objective(model, rows)
     before = record.position
     if before is not None and before.standing is not None:
         untrained, done, start = before.untrained, before.number, before.standing
     else:
         theta = record.best.theta
-        loss, _ = _evaluate(model, theta, scored)
+        loss, _ = score(theta)
         untrained, done = loss if isfinite(loss) else inf, 0
         first = Iterate(theta.astype(np.float64), *objective(theta))
         start = Standing(first, first.theta)
@@ -1040,7 +962,7 @@ def _descend(
             here = at.here
             theta = here.theta.astype(model.dtype)
             record.samples, record.seconds = record.samples + count, record.seconds + perf_counter() - started
-            found = _evaluate(model, theta, scored)
+            found = score(theta)
             epoch = _epoch(number, loss, found, held, perf_counter() - started)
             record.add(epoch, theta)
             record.position = Position(
@@ -1071,20 +993,20 @@ def _objective(model: Model, parts: Parts) -> Callable[[np.ndarray], tuple[float
     return evaluate
 
 
-_Scores = tuple[float | None, float | None]
+_Found = tuple[float | None, float | None]
 """A loss, and an accuracy where there is a notion of it."""
-_NOTHING: _Scores = (None, None)
+_NOTHING: _Found = (None, None)
 """Those of rows that are not there."""
 
 
-def _epoch(number: int, loss: float, found: _Scores, held: bool, seconds: float) -> Epoch:
+def _epoch(number: int, loss: float, found: _Found, held: bool, seconds: float) -> Epoch:
     """An epoch whose parameters have been evaluated on the validation rows, or on those of training if none are."""
     validated, fitted = (found, _NOTHING) if held else (_NOTHING, found)
     return Epoch(number, loss, *validated, seconds, *fitted)
 
 
-def _evaluated(model: Model, theta: np.ndarray, rows: Parts) -> _Scores:
-    return _evaluate(model, theta, rows) if _count(rows) else _NOTHING
+def _evaluated(model: Model, theta: np.ndarray, rows: Parts) -> _Found:
+    return Scores(model, rows)(theta) if count_of(rows) else _NOTHING
 
 
 def _checked_model(network: Parametrised, model: Model | None) -> Model:

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codegen.markup import shown_by
+
 
 class Outcome(enum.Enum):
     """What one comparison says."""
@@ -37,7 +39,7 @@ class Agreement:
         return f"{self.row}: {self.what} {self.outcome.value}, metric {self.metric:.1e} at {self.place}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """All agreements, row by row."""
 
@@ -61,8 +63,18 @@ class Comparison:
             found.setdefault(agreement.row, []).append(agreement)
         return found
 
+    _repr_html_ = shown_by("comparison_html")
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.summary}>"
+
+    @property
+    def cells(self) -> list[Sequence[str]]:
+        """The table: its headings, and a line for each row."""
+        return [HEADINGS, *(_cells(row, found) for row, found in self.rows.items())]
+
     def __str__(self) -> str:
-        table = [HEADINGS, *(_cells(row, found) for row, found in self.rows.items())]
+        table = self.cells
         widths = [max(len(line[n]) for line in table) for n in range(len(HEADINGS))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
         return "\n".join([*lines, *map(str, self.failures), self.summary])

@@ -73,7 +73,7 @@ class Derivation:
             terms: dict[int, list[Node]] = {}
             for operand, local in self.partials(node):
                 for number, slope in found.get(operand, {}).items():
-                    terms.setdefault(number, []).append(nodes.product((local, slope)))
+                    terms.setdefault(number, []).append(nodes.times(local, slope))
             found[node] = self._totals(terms)
         return [found.get(node, {}) for node in self.results]
 
@@ -92,7 +92,7 @@ class Derivation:
             for operand, local in self.partials(node) if adjoints else ():
                 into = pending.setdefault(operand, {})
                 for number, adjoint in adjoints.items():
-                    into.setdefault(number, []).append(nodes.product((adjoint, local)))
+                    into.setdefault(number, []).append(nodes.times(adjoint, local))
         return found
 
     def _totals(self, terms: Mapping[int, list[Node]]) -> Slopes:
@@ -134,11 +134,11 @@ def _of_product(nodes: Nodes, operands: Sequence[Node], active: Mapping[Node, ob
         ]
     before, after = [nodes.one], [nodes.one]
     for operand in operands[:-1]:
-        before.append(nodes.product((before[-1], operand)))
+        before.append(nodes.times(before[-1], operand))
     for operand in operands[:0:-1]:
-        after.append(nodes.product((after[-1], operand)))
+        after.append(nodes.times(after[-1], operand))
     return [
-        (operand, nodes.product((before[place], after[-1 - place])))
+        (operand, nodes.times(before[place], after[-1 - place]))
         for place, operand in enumerate(operands)
         if operand in active
     ]

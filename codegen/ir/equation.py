@@ -20,6 +20,7 @@ from codegen.ir.constants import faulty_constant
 from codegen.ir.ranges import defined
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
+from codegen.markup import shown_by
 from codegen.walk import (
     Extent,
     annotate,
@@ -42,6 +43,10 @@ Kind = Literal["real", "integer"]
 
 BINDERS = (ExprWithLimits, Derivative, Subs, Limit, Lambda)
 """Nodes with variables of their own, which a body cannot have."""
+
+
+SHORT = 200
+"""Characters of an equation in its repr."""
 
 
 class Access(NamedTuple):
@@ -332,11 +337,8 @@ class Equation(Fields):
         return f"{self.target} = {over}{self.body}"
 
     def __repr__(self) -> str:
-        return f"<Equation {self}>"
+        written = str(self)
+        return f"<Equation {written if len(written) <= SHORT else written[:SHORT] + '…'}>"
 
-    def _repr_latex_(self) -> str:
-        from sympy import latex
-
-        signed = self.reduction is not None and not self.eliminates
-        over = rf"\{self.monoid.name.lower()}_{{{','.join(map(latex, self.reduced))}}} " if signed else ""
-        return f"$\\displaystyle {latex(self.target)} = {over}{latex(self.body)}$"
+    _repr_html_ = shown_by("equation_html")
+    _repr_latex_ = shown_by("equation_latex")

@@ -13,8 +13,11 @@ from codegen.functions import sigmoid
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.equation import Equation, Variable
-from codegen.ir.nodes import Node, Nodes
+from codegen.ir.nodes import Head, Node, Nodes
 from codegen.walk import fresh_names, subscripts
+
+LARGE = 200
+"""Graphs of so many nodes without an index are worked on as nodes."""
 
 
 @dataclass(frozen=True)
@@ -99,45 +102,45 @@ EXPONENTIALS = frozenset({exp, tanh, sigmoid})
 """These do together with others, or with a number: see :func:`is_settled`."""
 
 
-def is_settled(nodes: Nodes) -> bool:
-    """Whether no formula may have an unstable form that there is a better one for; SymPy is not asked.
+def is_settled(nodes: Nodes, node: Node) -> bool:
+    """Whether no unstable form that there is a better one for may begin at a node; SymPy is not asked.
 
-    Not settled are sums and products that have several exponentials, or one and a number, powers of these, roots of
-    sums, logarithms of all but leaves, and whatever else is no sum, product, power or trigonometric function.
+    Not settled are sums of two exponentials, or of one or a saturating function and a number, products of two
+    exponentials or more, reciprocals of tanh, powers of exponentials, roots of sums, logarithms of all but leaves, and
+    whatever else is no sum, product, power or trigonometric function.
 
     >>> from sympy import Symbol, exp
     >>> x, y = Symbol("x"), Symbol("y")
-    >>> [is_settled(_table(formula)) for formula in (x * exp(-y) + y, 1 + exp(x), exp(x) * exp(exp(y)))]
+    >>> nodes = Nodes()
+    >>> [is_settled(nodes, nodes.read(formula)) for formula in (x * exp(-y) + y, 1 + exp(x), exp(x) * exp(exp(y)))]
     [True, False, False]
     """
-    return all(_is_settled(nodes, node) for node in range(len(nodes)) if nodes.operands[node])
-
-
-def _table(formula: Expr) -> Nodes:
-    nodes = Nodes()
-    nodes.read(formula)
-    return nodes
-
-
-def _is_settled(nodes: Nodes, node: Node) -> bool:
     head, operands = nodes.heads[node], nodes.operands[node]
+    if not operands:
+        return True
     if head is Add:
-        exponentials = sum(_is_exponential(nodes, nodes.parted(operand)[1]) for operand in operands)
-        return exponentials == 0 or (exponentials == 1 and len(operands) > 2 and not _has_number(nodes, operands))
+        terms = [nodes.parted(operand)[1] for operand in operands]
+        exponentials = sum(_base(nodes, term) is exp for term in terms)
+        saturating = exponentials or any(nodes.heads[term] in EXPONENTIALS for term in terms)
+        short = exponentials == 1 and len(operands) == 2
+        return not (exponentials > 1 or short or (saturating and _has_number(nodes, operands)))
     if head is Mul:
-        return sum(_is_exponential(nodes, operand) for operand in operands) < 2
+        return sum(_base(nodes, operand) in (exp, sigmoid) for operand in operands) < 2
     if head is Pow:
-        base, exponent = operands
-        root = nodes.heads[base] is Add and getattr(nodes.constant(exponent), "q", 1) != 1
-        return not root and not _is_exponential(nodes, base)
+        base, power = operands
+        exponent = nodes.constant(power)
+        if nodes.heads[base] is tanh:
+            return exponent is not None and bool(exponent.is_positive)
+        root = nodes.heads[base] is Add and getattr(exponent, "q", 1) != 1
+        return not root and nodes.heads[base] not in EXPONENTIALS
     if head is log:
         return not nodes.operands[operands[0]]
     return head in ALONE or head in EXPONENTIALS
 
 
-def _is_exponential(nodes: Nodes, node: Node) -> bool:
-    base = nodes.operands[node][0] if nodes.heads[node] is Pow else node
-    return nodes.heads[base] in EXPONENTIALS
+def _base(nodes: Nodes, node: Node) -> Head:
+    """The function of which a node is a power."""
+    return nodes.heads[nodes.operands[node][0] if nodes.heads[node] is Pow else node]
 
 
 def _has_number(nodes: Nodes, operands: Iterable[Node]) -> bool:

@@ -25,7 +25,7 @@ from codegen.ir.ranges import elements_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
-from codegen.markup import preformatted
+from codegen.markup import shown_by
 from codegen.walk import (
     Extent,
     data_in,
@@ -71,17 +71,23 @@ class Graph(Fields):
         self.__dict__["steps"] = steps
 
     @staticmethod
-    def of_formulas(inputs: Sequence[Variable], formulas: Formulas, outputs: Sequence[Variable]) -> Graph:
+    def of_formulas(
+        inputs: Sequence[Variable],
+        formulas: Formulas,
+        outputs: Sequence[str],
+        equations: Callable[[], Iterable[Equation]] | None = None,
+    ) -> Graph:
         """The graph of formulas, of which some are outputs; its equations are written when they are asked for."""
         graph = object.__new__(Graph)
-        graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(variable.name for variable in outputs))
+        graph.__dict__.update(inputs=tuple(inputs), outputs=tuple(outputs))
         graph.__dict__.update(formulas=formulas, ends=formulas.variables)
+        graph.__dict__["_written"] = formulas.equations if equations is None else equations
         return graph
 
     def __getattr__(self, name: str) -> Any:
-        if name != "equations" or "formulas" not in self.__dict__:
+        if name != "equations" or "_written" not in self.__dict__:
             raise AttributeError(name)
-        return self.__dict__.setdefault(name, tuple(self.__dict__["formulas"].equations()))
+        return self.__dict__.setdefault(name, tuple(self.__dict__["_written"]()))
 
     @cached_property
     def formulas(self) -> Formulas | None:
@@ -230,7 +236,7 @@ class Graph(Fields):
         """The same equations with other outputs: names, or one list of them."""
         listed = [name for given in names for name in ([given] if isinstance(given, str) else given)]
         if "equations" not in self.__dict__ and self.formulas is not None and self.formulas.has(listed):
-            return Graph.of_formulas(self.inputs, self.formulas, [self.variable(name) for name in listed])
+            return Graph.of_formulas(self.inputs, self.formulas, listed, self.__dict__["_written"])
         return Graph(self.inputs, self.equations, tuple(listed))
 
     def unroll(self, limit: int = 100_000) -> Graph:
@@ -257,8 +263,9 @@ class Graph(Fields):
         outputs = ", ".join(self.outputs[:4]) + (", …" if len(self.outputs) > 4 else "")
         return f"<Graph of {outputs}: {counts}>"
 
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
+    _repr_html_ = shown_by("graph_html")
+    _repr_latex_ = shown_by("graph_latex")
+    _repr_svg_ = shown_by("graph_svg")
 
 
 def require_graph(given: Any, error: type[CodegenError]) -> None:

@@ -81,6 +81,14 @@ class Nodes:
         """From now on a leaf stands for a node."""
         self._found[leaf] = node
 
+    def has_name(self, leaf: Basic) -> bool:
+        """Whether a leaf has been read, or stands for a node."""
+        return leaf in self._found
+
+    def stand(self, given: Basic, node: Node) -> None:
+        """An object that is part of what will be read stands for a node."""
+        self._read[id(given)] = node
+
     def number(self, value: int | Expr) -> Node:
         """A constant."""
         return self.leaf(S(value))
@@ -102,13 +110,19 @@ class Nodes:
 
     def scaled(self, factor: Expr, node: Node) -> Node:
         """A multiple."""
-        if factor == 1:
+        if factor is S.One:
             return node
         own, rest = self.parted(node)
         factor = factor * own if own is not S.One else factor
         if rest == self.one or factor == 0:
             return self.leaf(factor)
-        return rest if factor == 1 else self.operation(Mul, (self.leaf(factor), rest))
+        return rest if factor is S.One else self.operation(Mul, (self.leaf(factor), rest))
+
+    def times(self, one: Node, other: Node) -> Node:
+        """The product of two nodes."""
+        if one == self.one:
+            return other
+        return one if other == self.one else self.product((one, other))
 
     def product(self, factors: Iterable[Node]) -> Node:
         """The product, equal factors as powers, its number in front."""
@@ -126,7 +140,7 @@ class Nodes:
                     powers[base] += exponent
                 else:
                     powers[base] = exponent
-        if number == 0:
+        if number is not S.One and number == 0:
             return self.zero
         found = [self.power(base, exponent) for base, exponent in powers.items()]
         if repeated:
@@ -145,9 +159,9 @@ class Nodes:
 
     def power(self, base: Node, exponent: Expr) -> Node:
         """A power with a number for its exponent."""
-        if exponent == 1:
+        if exponent is S.One:
             return base
-        if exponent == 0:
+        if exponent is S.Zero:
             return self.one
         if (value := self.constant(base)) is not None:
             return self.leaf(value**exponent)
@@ -168,8 +182,8 @@ class Nodes:
                 factors[rest] += own
             else:
                 factors[rest] = own
-        found = [self.scaled(factor, rest) for rest, factor in factors.items() if factor != 0]
-        if number != 0 or not found:
+        found = [self.scaled(f, rest) for rest, f in factors.items() if f is S.One or f != 0]
+        if not found or (number is not S.Zero and number != 0):
             found.append(self.leaf(number))
         return found[0] if len(found) == 1 else self.operation(Add, tuple(found))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.errors import CheckError
-from codegen.markup import preformatted
+from codegen.markup import shown_by
 
 DOUBLE = "float64"
 """The name under which float32 gradients are compared with float64 ones in the report."""
@@ -101,7 +101,7 @@ def place(parameter: str, index: tuple[int, ...]) -> str:
     return f"{parameter}[{', '.join(map(str, index))}]" if index else parameter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport:
     """All rows of a check, and the entries that no method could decide: on a kink, or for want of accuracy."""
 
@@ -133,20 +133,36 @@ class CheckReport:
             )
         raise CheckError(f"the gradient of {self.of!r} is undecided: every entry is on a kink, {_some(self.kinks)}")
 
-    def _repr_html_(self) -> str:
-        return preformatted(str(self))
+    _repr_html_ = shown_by("check_html")
 
-    def __str__(self) -> str:
-        lines = [HEADINGS, *(_cells(row) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-        verdict = "passed" if self.passed else "FAILED" if self.failures else "undecided"
-        notes = [f"gradient of {self.of}: {verdict}"]
+    def __repr__(self) -> str:
+        return f"<CheckReport of {self.of}: {len(self.rows)} rows, {self.verdict}>"
+
+    @property
+    def verdict(self) -> str:
+        """``passed``, ``FAILED`` or ``undecided``."""
+        return "passed" if self.passed else "FAILED" if self.failures else "undecided"
+
+    @property
+    def cells(self) -> list[tuple[str, ...]]:
+        """The table: its headings, and a line for each row."""
+        return [HEADINGS, *(_cells(row) for row in self.rows)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What it comes to, and what is left open."""
+        notes = [f"gradient of {self.of}: {self.verdict}"]
         if self.kinks:
             notes.append(f"kink at {_some(self.kinks)}: neither passed nor failed")
         if self.undecided:
             notes.append(f"undecided by every method: {_some(self.undecided)}")
-        return "\n".join([*table, *notes])
+        return notes
+
+    def __str__(self) -> str:
+        lines = self.cells
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+        return "\n".join([*table, *self.notes])
 
 
 def summary(of: str, verdicts: Mapping[str, Sequence[Verdict]]) -> CheckReport:

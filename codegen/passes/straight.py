@@ -9,14 +9,11 @@ from sympy import Add, Dummy, Expr, Mul
 from sympy.core.basic import Basic
 
 from codegen.functions import Composite, canonical
-from codegen.ir.formulas import Formulas, is_settled
+from codegen.ir.formulas import LARGE, Formulas
 from codegen.ir.graph import Graph
 from codegen.ir.nodes import Node, Nodes, Pattern, pattern
 from codegen.ir.operations import Operations, node_operations, reading
-from codegen.passes.stabilise import stabilise
-
-LARGE = 200
-"""Graphs of so many nodes without an index are worked on as nodes."""
+from codegen.passes.stable_nodes import stabilised
 
 
 def is_large(graph: Graph) -> bool:
@@ -29,7 +26,7 @@ def settled(graph: Graph) -> Graph:
     """The graph without unstable forms; rules that know SymPy are asked only where there may be one."""
     formulas = graph.formulas
     assert formulas is not None
-    return graph if formulas.stable or is_settled(formulas.nodes) else stabilise(graph)
+    return graph if formulas.stable else Graph.of_formulas(graph.inputs, stabilised(formulas), graph.outputs)
 
 
 def lowered(graph: Graph) -> Graph:
@@ -45,8 +42,7 @@ def lowered(graph: Graph) -> Graph:
         new = old.copy()
         found = _written_out(new, roots)
     assigned = {cell: found[node] for cell, node in wanted.items()}
-    variables = [graph.variable(name) for name in graph.outputs]
-    return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, stable=True), variables)
+    return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, stable=True), graph.outputs)
 
 
 def heads(graph: Graph) -> set[type[Basic]]:

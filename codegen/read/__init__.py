@@ -14,6 +14,7 @@ from sympy.logic.boolalg import Boolean
 from codegen.errors import GraphError, of_type
 from codegen.ir.equation import Variable
 from codegen.ir.graph import Graph
+from codegen.read import straight
 from codegen.read.build import BODY_DEPTH, Reader
 from codegen.read.declare import (
     Entries,
@@ -91,18 +92,28 @@ def from_expressions(
     for name in assigned:
         if name in names:
             raise GraphError(f"the output {name!r} has the name of an input")
-    reader = Reader(variables, arrays, assigned, decompose)
-    for given in listed:
-        if isinstance(given, Symbol):
-            reader.written[given.name] = given
-    reader.written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
-    of_arrays = entries_of(arrays, entries)
+    written: dict[str, Expr] = {given.name: given for given in listed if isinstance(given, Symbol)}
+    written |= {motion_name(given): given for given in (*listed, *outputs) if is_motion(given)}
+
+    def graph() -> Graph:
+        return _graph(Reader(variables, arrays, assigned, decompose, written), entries)
+
+    formulas = None if decompose else straight.formulas(variables, written, entries, arrays)
+    if formulas is None:
+        return graph()
+    return Graph.of_formulas(variables, formulas, assigned, lambda: graph().equations)
+
+
+def _graph(reader: Reader, entries: Mapping[Key, object]) -> Graph:
+    """The graph of the equations of entries."""
+    inputs = tuple(reader.known.values())
+    of_arrays = entries_of(reader.arrays, entries)
     for key, value in entries.items():
         if isinstance(key, Indexed):
             _add_elements(reader, key, entries, of_arrays[base_name(key)])
         else:
             _add(reader, key, value)
-    return Graph(tuple(_limited(v, reader.limits) for v in variables), tuple(reader.equations), tuple(assigned))
+    return Graph(tuple(_limited(v, reader.limits) for v in inputs), tuple(reader.equations), reader.names)
 
 
 def _limited(variable: Variable, limits: Mapping[str, Extent]) -> Variable:

@@ -98,12 +98,17 @@ class Reader:
     """Builds the equations of successive expressions; a node that was cut is the vertex it became."""
 
     def __init__(
-        self, inputs: Sequence[Variable], arrays: Mapping[str, Variable], names: Sequence[str], decompose: bool
+        self,
+        inputs: Sequence[Variable],
+        arrays: Mapping[str, Variable],
+        names: Sequence[str],
+        decompose: bool,
+        written: Mapping[str, Expr],
     ):
         self.equations: list[Equation] = []
         self.known: dict[str, Variable] = {variable.name: variable for variable in inputs}
         self.arrays, self.names, self.decompose = arrays, tuple(names), decompose
-        self.written: dict[str, Expr] = {}
+        self.written: dict[str, Expr] = dict(written)
         """Symbols and functions of time as the user wrote them: two of one name with different assumptions are two
         symbols to SymPy."""
         self.fresh = fresh_names("v", {*self.known, *names})

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from sympy import Add, Expr, Float, Indexed, IndexedBase, Integer, Mul, Pow, Rational, Symbol
 from sympy.core.basic import Basic
 
 from codegen.functions import SYMPY_FUNCTIONS
 from codegen.ir.constants import faulty_constant
-from codegen.walk import is_leaf, postorder
+from codegen.walk import is_large, is_leaf, postorder
 
 OPERATIONS = frozenset({Add, Mul, Pow, *SYMPY_FUNCTIONS})
 """What is real wherever it has a value, and has one form."""
 SMALL = 2**53
 """Integers below are numbers of a float64."""
+SHORT = 20
+"""Constants of so many nodes are looked at as all formulas are."""
 
 
 def is_simple(expression: Expr) -> bool:
@@ -27,6 +31,23 @@ def is_simple(expression: Expr) -> bool:
     [True, True, False, False, False]
     """
     return all(map(_is_simple, postorder(expression)))
+
+
+def is_simple_constant(constant: Expr) -> bool:
+    """Whether a short constant is a number of float64.
+
+    >>> from sympy import I, oo, pi, sqrt
+    >>> [is_simple_constant(c) for c in (Integer(3), pi / sqrt(2), I, oo, Integer(10) ** 400)]
+    [True, True, False, False, False]
+    """
+    if isinstance(constant, Integer):
+        return bool(-SMALL < constant.p < SMALL)
+    operations = (node.func for node in islice(postorder(constant), SHORT) if node.args)
+    return (
+        not is_large(constant, SHORT)
+        and all(operation in OPERATIONS for operation in operations)
+        and faulty_constant(constant) is None
+    )
 
 
 def _is_simple(node: Basic) -> bool:

@@ -13,7 +13,7 @@ from sympy import Symbol
 from codegen.dtypes import DTYPES
 from codegen.emit.layout import Layout, Slot
 from codegen.functions.random_numbers import drawn_from
-from codegen.markup import folded, heading, preformatted
+from codegen.markup import shown_by
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, is_rounded, ordered, signature
 from codegen.runtime.code import CFunction, Code, Prepared
@@ -362,10 +362,9 @@ class CompiledFunction:
         results = ", ".join(slot.name for slot in self.layout.results)
         return f"<CompiledFunction ({arguments}) -> ({results}), {self.report.schedule}, {self.report.dtype}>"
 
-    def _repr_html_(self) -> str:
-        compilation = self.report.compilation
-        equations = folded("equations", str(compilation.graph))
-        return heading(repr(self)[1:-1]) + preformatted(str(self.report)) + equations + folded("source", self.source)
+    _repr_html_ = shown_by("function_html")
+    _repr_latex_ = shown_by("function_latex")
+    _repr_svg_ = shown_by("function_svg")
 
 
 def _shape(slot: Slot) -> str:

@@ -11,9 +11,9 @@ from codegen.derive.accumulation import granted, ties
 from codegen.derive.local import local_derivatives
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
-from symnn.inspect.notation import Text, derivative
-from symnn.inspect.vocabulary import Vocabulary
-from symnn.inspect.writing import write, write_equation
+from codegen.notation.text import Text, derivative
+from codegen.notation.vocabulary import Vocabulary
+from codegen.notation.writing import write, write_equation
 
 LABEL = 120
 """A longer formula is cut: it would make its box wider than a screen."""

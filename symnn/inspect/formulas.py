@@ -12,15 +12,15 @@ from codegen.derive import gradient
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.ir.operations import Operations, count_operations, summary
+from codegen.notation.latex import Latex, escaped
+from codegen.notation.script import Script
+from codegen.notation.text import Text
+from codegen.notation.vocabulary import Delta, Name, Plain, Total, Vocabulary
+from codegen.notation.writing import write_body, write_target
 from codegen.passes import optimise, prune
 from codegen.walk import base_name
 from symnn.inspect.errors import InspectError
 from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
-from symnn.inspect.latex import Latex, escaped
-from symnn.inspect.notation import Text
-from symnn.inspect.script import Script
-from symnn.inspect.vocabulary import Delta, Name, Plain, Total, Vocabulary
-from symnn.inspect.writing import write_body, write_target
 from symnn.suggest import unknown
 
 Level = Literal["layers", "neurons"]
@@ -77,18 +77,22 @@ def formulas(
             raise InspectError(unknown(kind, value, table))
     if samples is not None and (not isinstance(samples, int) or samples < 1):
         raise InspectError(f"samples: found {samples!r}, expected a positive whole number or None")
+    return STYLES[style](sections(network, level=level, samples=samples))
+
+
+def sections(network: HasGradient | Graph, *, level: Level = "layers", samples: int | None = None) -> Page:
+    """What :func:`formulas` writes: the equations under their headings, after all passes."""
     derived = _derived(network)
     best, _ = optimise(derived)
     vocabulary = Vocabulary.of(derived)
     counted = _counted(derived, best, vocabulary)
-    page = Page(
+    return Page(
         _sections(LEVELS[level](_sized(best, samples)), vocabulary),
         vocabulary,
         vocabulary.with_letters(_deltas(best, vocabulary)),
         {label: count_operations(_sized(graph, samples)) for label, graph in counted.items()},
         _per(derived, samples),
     )
-    return STYLES[style](page)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,12 @@ class Page:
     lettered: Vocabulary
     costs: Mapping[str, Operations]
     per: str
+
+
+def shown_graph(network: HasGradient | Graph, samples: int | None = None) -> Graph:
+    """The graph whose equations are shown, layer by layer."""
+    best, _ = optimise(_derived(network))
+    return _sized(best, samples)
 
 
 # --- the graph that is shown --------------------------------------------------------------------------------------

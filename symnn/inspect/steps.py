@@ -13,17 +13,17 @@ from sympy import Expr, Integer
 from codegen.derive import gradient
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
+from codegen.notation.script import Binding, Factor
+from codegen.notation.text import Text, derivative, number
+from codegen.notation.vocabulary import Vocabulary
+from codegen.notation.writing import write, write_body, write_equation
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.inputs import bind
 from codegen.passes import prune
 from codegen.walk import base_name, is_leaf, subscripts
 from symnn.inspect.errors import InspectError
 from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
-from symnn.inspect.notation import Text, derivative, number
-from symnn.inspect.script import Binding, Factor
 from symnn.inspect.trace import Arrival, Edge, Trace, trace
-from symnn.inspect.vocabulary import Vocabulary
-from symnn.inspect.writing import write, write_body, write_equation
 
 SCALARS, SCALAR_EDGES = 200, 2_000
 """Graphs up to this size are shown neuron by neuron, larger ones array by array."""
@@ -43,11 +43,12 @@ class HasGraph(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LocalDerivative:
-    """∂c/∂a on the edge from a to c."""
+    """∂c/∂a on the edge from a to c; ``sources`` are the vertices that the reference a reads."""
 
     name: str
     formula: str
     value: Value
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,8 @@ class Contribution:
 class Vertex:
     """One vertex: its equation with numbers and value, the edges into it, and its gradient with all that adds up to it.
 
-    ``equation`` is empty for an input; ``gradient`` is None where nothing depends on it that a gradient is wanted of.
+    ``equation`` is empty for an input; ``gradient`` is None where nothing depends on it that a gradient is wanted of;
+    ``reads`` are the vertices that the equation reads.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Vertex:
     gradient_name: str
     gradient: Value | None
     contributions: tuple[Contribution, ...]
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,11 +211,18 @@ class _Pen:
             derivative(self.of, name),
             None if total is None else self._value(total),
             tuple(self._contribution(arrival, alone=len(arrivals) == 1) for arrival in arrivals),
+            tuple(dict.fromkeys(name for r in equation.references for name in self._sources(r))) if equation else (),
         )
+
+    def _sources(self, reference: Expr) -> tuple[str, ...]:
+        """The vertices that a reference reads, as they are written."""
+        graph = self.traced.graph
+        return tuple(self._name(graph.variable(cell.name)[graph.keys[cell]]) for cell in graph.resolve(reference))
 
     def _local(self, edge: Edge) -> LocalDerivative:
         name = derivative(self._name(edge.vertex.target), self._name(edge.reference))
-        return LocalDerivative(name, write(edge.formula, self.script).text, _plain(self._of(edge.local)))
+        value = _plain(self._of(edge.local))
+        return LocalDerivative(name, write(edge.formula, self.script).text, value, self._sources(edge.reference))
 
     def _contribution(self, arrival: Arrival, *, alone: bool) -> Contribution:
         edge, equation = arrival.edge, arrival.equation

@@ -16,7 +16,7 @@ from numba import njit
 from codegen.dtypes import Dtype
 from codegen.emit import vectormath
 from codegen.emit.lanes import elementwise
-from codegen.emit.vectormath import ULP_BOUNDS
+from codegen.vectormath import NAMES
 
 SIZE = 2048
 CALLS = 100
@@ -76,7 +76,7 @@ def measure(name: str, dtype: Dtype) -> tuple[float, float]:
 
 def main(names: Sequence[str]) -> None:
     print(f"{'function':12s} {'dtype':8s} {'lanes':>8s} {'libm':>8s} {'ratio':>7s}   ns an element")
-    for name in names or [kind.__name__ for kind in ULP_BOUNDS]:
+    for name in names or NAMES:
         for dtype in REGISTER:
             lanes, libm = measure(name, dtype)
             print(f"{name:12s} {dtype:8s} {lanes:8.3f} {libm:8.3f} {libm / lanes:7.1f}", flush=True)

@@ -17,11 +17,11 @@ from codegen.emit.lanes import Lanes
 from codegen.emit.numpy import numpy_function
 from codegen.functions import Composite, Operation, Primitive, sech, softplus
 from codegen.ir.operations import count_operations
+from codegen.notation.latex import latex
+from codegen.notation.text import text
 from codegen.numeric import evaluate, evaluate_exactly, rounded
 from symnn import Network
 from symnn.activations import ACTIVATIONS, Activation
-from symnn.inspect.latex import latex
-from symnn.inspect.notation import text
 from tests.codegen.networks import S
 
 

@@ -22,11 +22,12 @@ from typer.testing import CliRunner
 from codegen.errors import CacheError
 from codegen.numeric import evaluate
 from codegen.runtime.store import keep, locked
-from symnn import __version__, checkpoint, cli, solving
+from symnn import __version__, checkpoint, cli
 from symnn.cli import app
 from symnn.data import Dataset
 from symnn.errors import DataError, SpecError
 from symnn.lbfgs import Standing, lbfgs
+from symnn.methods import limited_memory
 from symnn.network import Network, dense
 from symnn.physics import Physics
 from symnn.physics_spec import load_physics
@@ -245,7 +246,7 @@ def test_ctrl_c_in_solve_writes_the_best_so_far(
                 signal.raise_signal(signal.SIGINT)
             yield iterate
 
-    monkeypatch.setattr(solving, "lbfgs", interrupted)
+    monkeypatch.setattr(limited_memory, "lbfgs", interrupted)
     # A shell that starts the tests in the background has them ignore the signal.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -465,7 +466,7 @@ BAD = {
     ),
     "weights for Python": (
         ["compile", XOR, "--out", "x.py", "--model", "m"],
-        "--model: expected --target c, object or javascript",
+        "--model: expected --target c, object, javascript or onnx",
     ),
     "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
     "weights that are none": (
@@ -700,3 +701,25 @@ def test_an_interruption_of_the_imports_is_silent(name: str, status: int) -> Non
     program = INTERRUPTED_WHILE_IMPORTING.format(name=name)
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", "")
+
+
+def test_report_writes_a_page_of_a_trained_network(tmp_path: Path) -> None:
+    rows = "".join(f"{x / 10},{x / 5 + 1}\n" for x in range(20))
+    (tmp_path / "line.csv").write_text("x,y\n" + rows)
+    spec = tmp_path / "line.yaml"
+    spec.write_text(
+        "{inputs: 1, layers: [{dense: 1}], loss: mean_squared_error, data: {file: line.csv, target: y}, "
+        "training: {epochs: 2}}"
+    )
+    invoke("train", spec, "--out", tmp_path / "run")
+    said = invoke("report", spec, "--model", tmp_path / "run" / "model.safetensors", "--out", tmp_path / "line.html")
+    assert re.fullmatch(r"wrote .*line\.html \([0-9,]+ bytes\)\n", said)
+    page = (tmp_path / "line.html").read_text()
+    assert page.count("<section ") == 7  # network, formulas, steps, paths, code, check, training
+    assert "2 epochs" in page
+
+
+def test_report_wants_a_page_to_write() -> None:
+    result = symnn("report", XOR, "--out", "page.txt")
+    assert result.returncode == 2
+    assert result.stderr.startswith("symnn: --out: expected a file that ends in .html")

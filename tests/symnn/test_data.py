@@ -686,3 +686,27 @@ def assert_data_or_one_line(load: Callable[[], Dataset]) -> None:
     assert "\n" not in said
     assert bool(said) != bool(loaded)
     assert all(np.isfinite(part.x).all() for part in loaded)
+
+
+def test_a_column_says_how_much_rows_count(write: Write) -> None:
+    rows = [(n, n % 7, 1 + n % 3, n % 2) for n in range(40)]
+    path = write("a,b,w,t\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows))
+    data = load_file(path, "t", weights="w")
+    assert data.feature_names == ("a", "b")
+    assert data.train.weights is not None
+    units = data.train.x * data.scale + data.mean
+    np.testing.assert_array_equal(data.train.weights, 1 + np.rint(units[:, 0]) % 3)
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "message"),
+    [
+        ("0", {"weights": "w"}, "line 3, column 'w': found the weight 0, expected a number above 0"),
+        ("many", {"weights": "w"}, "line 3, column 'w'"),
+        ("2", {"weights": "v"}, "weights: .*'v'"),
+    ],
+)
+def test_weights_that_are_none_are_refused(cell: str, options: dict[str, Any], message: str, write: Write) -> None:
+    path = write("a,w,t\n1,1,0.5\n" + f"2,{cell},1.5\n" + "".join(f"{n},1,{n}.5\n" for n in range(20)))
+    with pytest.raises(DataError, match=message):
+        load_file(path, "t", task="regression", **options)

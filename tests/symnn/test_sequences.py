@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import symnn
 from codegen.numeric.evaluate import evaluate
 from symnn import training
+from symnn.descent import Checked
 from symnn.network import Network
 
 pytestmark = pytest.mark.values
@@ -123,7 +124,7 @@ def test_the_gradient_of_sequences_is_that_of_jax() -> None:
 
 
 def test_batches_come_in_a_drawn_order_full_ones_first_and_none_is_of_two_lengths() -> None:
-    parts = [training.Rows((np.zeros((n, 1)),), ()) for n in (3, 5)]
+    parts = [Checked((np.zeros((n, 1)),), {}) for n in (3, 5)]
     order = np.array([7, 0, 3, 1, 4, 2, 5, 6])
     found = [(int(part is parts[1]), rows.tolist()) for part, rows in training._batches(parts, order, 2)]
     assert found == [(1, [4, 0]), (0, [0, 1]), (1, [1, 2]), (0, [2]), (1, [3])]

@@ -2,11 +2,13 @@
 
 import pickle
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 pytest.importorskip("sklearn")
 
@@ -85,10 +87,33 @@ def test_several_labels_have_a_logit_each() -> None:
     assert several.score(X, labels) > 0.8
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("weights", [None, np.arange(len(Y)) % 3])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_sparse_rows_give_what_dense_ones_do(solver: str, weights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symnn.sparse.NUMBERS", 64 * X.shape[1])  # several parts
+    sparse = csr_array(np.where(X > 1, X, 0))
+    ours, dense = (classifier(solver=solver).fit(x, Y, weights) for x in (sparse, sparse.toarray()))
+    bits, near = np.testing.assert_array_equal, partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-3)
+    (bits if solver == "adam" else near)(ours.theta_, dense.theta_)  # sums of parts are rounded otherwise
+    np.testing.assert_allclose(ours.predict_proba(sparse), dense.predict_proba(sparse.toarray()), atol=1e-4)
+    held = classifier(early_stopping=True).fit(sparse, Y)
+    assert held.score(sparse, Y) == held.score(sparse.toarray(), Y)
+
+
+def test_decisions_are_logits() -> None:
+    for y in (Y, Y == 1):
+        fitted = classifier().fit(X, y)
+        found, log = fitted.decision_function(X), fitted.predict_log_proba(X)
+        expected = log[:, 1] - log[:, 0] if found.ndim == 1 else np.diff(log, axis=1)
+        np.testing.assert_allclose(found if found.ndim == 1 else np.diff(found, axis=1), expected, atol=1e-9)
+
+
 def test_a_copy_in_another_process_predicts_the_same() -> None:
-    fitted = classifier().fit(X, Y)
-    copy = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(copy.predict_proba(X), fitted.predict_proba(X))
+    for y in (Y, Y == 1):
+        fitted = classifier().fit(X, y)
+        copy = pickle.loads(pickle.dumps(fitted))
+        np.testing.assert_array_equal(copy.predict_proba(X), fitted.predict_proba(X))
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])

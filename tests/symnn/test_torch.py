@@ -11,7 +11,11 @@ pytest.importorskip("torch")
 
 import torch
 
+from symnn.checkpoint import Checkpoint
 from symnn.errors import SpecError, SymnnError
+from symnn.layers.batch_norm import batch_norm
+from symnn.layers.gru import gru
+from symnn.layers.lstm import lstm
 from symnn.network import Network, dense
 from symnn.torch import from_module, function, load_state_dict, to_state_dict
 
@@ -69,6 +73,27 @@ def test_func_transformations_are_pytorchs() -> None:
         torch.testing.assert_close(transform(of(FUNCTION)), transform(of(reference)))
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_torch_compile_takes_it_whole_with_every_derivative() -> None:
+    *real, y = arguments()
+    eager = lambda b: FUNCTION(real[0], b, *real[2:], y) ** 2  # noqa: E731
+    compiled = torch.compile(eager, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(real[1]), eager(real[1]))
+    slopes = [torch.autograd.grad(f(real[1]), real) for f in (compiled, eager)]
+    torch.testing.assert_close(*slopes)
+    detached = real[1].detach()
+    for transform in (
+        lambda f: torch.compile(torch.func.grad(f), backend="aot_eager")(detached),
+        lambda f: torch.compile(lambda b: torch.func.jvp(f, (b,), (b,))[1], backend="aot_eager")(detached),
+    ):
+        torch.testing.assert_close(transform(eager), transform(lambda b: reference(real[0], b, *real[2:], y) ** 2))
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(detached, detached)
+        found = [torch.autograd.forward_ad.unpack_dual(f(dual)).tangent for f in (compiled, eager)]
+        assert found[0] is not None
+        torch.testing.assert_close(*found)
+
+
 def test_float32_stays_float32_and_types_are_not_mixed() -> None:
     *real, y = arguments(torch.float32)
     assert FUNCTION(*real, y).dtype == torch.float32
@@ -116,3 +141,22 @@ def test_a_module_predicts_the_same_here(name: str) -> None:
 def test_what_has_no_counterpart_is_named(layer: Any, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         from_module(torch.nn.Sequential(torch.nn.Linear(2, 2), layer))
+
+
+def test_weights_of_recurrent_and_normalising_modules_predict_the_same_here() -> None:
+    """Two layers in one LSTM, its two biases added, GRU's kept apart, running averages where they belong."""
+    torch.manual_seed(0)
+    rnn, norm = torch.nn.LSTM(3, 4, num_layers=2, batch_first=True), torch.nn.BatchNorm1d(4)
+    gru_, plain = torch.nn.GRU(4, 2, batch_first=True), torch.nn.Linear(2, 1)
+    module = torch.nn.ModuleDict({"rnn": rnn, "norm": norm, "gru": gru_, "plain": plain}).double()
+    norm(torch.randn(50, 4, 3, dtype=torch.float64))  # running averages
+    module.eval()
+    layers = (lstm(4, output="all"), lstm(4, output="all"), batch_norm(), gru(2), dense(1))
+    network = Network({"time": 5, "features": 3}, layers, "mean_squared_error")
+    theta = load_state_dict(network, module.state_dict())
+    x = torch.randn(6, 5, 3, dtype=torch.float64)
+    steps = norm(rnn(x)[0].transpose(1, 2)).transpose(1, 2)
+    expected = plain(gru_(steps)[0][:, -1]).detach().numpy()
+    np.testing.assert_allclose(Checkpoint(network, theta).evaluated(x.numpy()), expected, rtol=1e-12, atol=1e-14)
+    module.load_state_dict(to_state_dict(network, theta, list(module.state_dict())))
+    np.testing.assert_array_equal(load_state_dict(network, module.state_dict()), theta)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sympy import tanh
 
 import symnn
-from symnn import descent, training
+from symnn import descent, scoring
 from symnn.data import Dataset, Split, load_digits, load_frame, minibatches
 from symnn.errors import DataError, SymnnError
 from symnn.losses import LOSSES
-from symnn.network import Model, Network, dense
+from symnn.network import Network, dense
 from symnn.optimisers import OPTIMISERS
 from symnn.scaling import Scaling
 from symnn.spec import TrainingSpec
@@ -80,14 +80,6 @@ def same_bits(one: TrainingResult, other: TrainingResult) -> bool:
         return [replace(epoch, seconds=0) for epoch in result.history]
 
     return bool((one.theta == other.theta).all()) and figures(one) == figures(other)
-
-
-def with_functions(network: Network, **functions: Callable[..., Any]) -> Model:
-    """The compiled network, some of whose functions are wrapped: wrapper(function) -> function."""
-    model = network.compile()
-    for name, wrap in functions.items():
-        model.__dict__[name] = wrap(getattr(model, name))  # where cached_property keeps them
-    return model
 
 
 def interrupt_at(call: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -531,12 +523,13 @@ def test_ctrl_c_within_an_epoch_keeps_the_epochs_before(
         np.testing.assert_array_equal(result.theta, CLASSIFIER.initial_parameters(0))
 
 
-def test_ctrl_c_in_the_final_evaluation_keeps_everything_else() -> None:
+def test_ctrl_c_in_the_final_evaluation_keeps_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train(CLASSIFIER, blobs(), settings(epochs=2))
     # One call before the first epoch, one in each of two epochs, the fourth on the test rows.
-    model = with_functions(CLASSIFIER, loss_and_output=interrupt_at(4))
-    result = train(CLASSIFIER, blobs(), settings(epochs=2), model=model)
+    monkeypatch.setattr(scoring.Scores, "__call__", interrupt_at(4)(scoring.Scores.__call__))
+    result = train(CLASSIFIER, blobs(), settings(epochs=2))
     assert (result.stopped, result.test_loss, result.test_accuracy) == ("finished", None, None)
-    assert same_bits(result, train(CLASSIFIER, blobs(), settings(epochs=2)))
+    assert same_bits(result, whole)
 
 
 # ------------------------------------------------------------------------------------------- evaluation
@@ -560,7 +553,7 @@ def test_chunks_of_rows_give_the_mean_of_the_whole(monkeypatch: pytest.MonkeyPat
     network = Network(2, (dense(2),), "softmax_cross_entropy", weight_decay=0.3)
     model, theta, rows = network.compile(), network.initial_parameters(0), blobs(counts=(43, 1, 1)).train
     whole = evaluate(model, theta, rows)
-    monkeypatch.setattr(training, "CHUNK_NUMBERS", 40)  # ten rows of two inputs and two units
+    monkeypatch.setattr(scoring, "CHUNK_NUMBERS", 40)  # ten rows of two inputs and two units
     loss, accuracy = evaluate(model, theta, rows)
     assert loss == pytest.approx(whole[0], rel=1e-14)
     assert accuracy == whole[1]

@@ -29,10 +29,10 @@ from codegen.functions import (
 )
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
-from codegen.ir.formulas import Formulas, is_settled, places
+from codegen.ir.formulas import Formulas, places
 from codegen.ir.graph import Graph
 from codegen.ir.nodes import Node, Nodes
-from codegen.passes.stabilise import stabilise
+from codegen.passes.stable_nodes import stabilised
 from codegen.passes.straight import is_large
 from codegen.walk import fresh_name, is_fixed
 
@@ -60,10 +60,9 @@ class Straight:
         inputs = {variable.name for variable in graph.inputs}
         if given is None or not is_large(graph) or of in inputs or not inputs.issuperset(wrt):
             return None
-        stable = given.stable or is_settled(given.nodes)
-        formulas = given if stable else stabilise(graph, keep=[of, *wrt]).formulas
-        if formulas is None or not is_fixed(graph.variable(of).shape):
+        if not is_fixed(graph.variable(of).shape):
             return None
+        formulas = given if given.stable else stabilised(given, keep=[of])
         roots = formulas.of_variable(of)
         if not PLAIN.issuperset(formulas.nodes.operations(roots)) or not _are_differentiable(formulas.nodes, roots):
             return None
@@ -80,7 +79,7 @@ class Straight:
         """The graph of the outputs."""
         known = {**self.found.variables, **{variable.name: variable for variable in self.outputs}}
         formulas = Formulas(self.nodes, known, {**self.found.assigned, **self.assigned}, stable=True)
-        return Graph.of_formulas(self.graph.inputs, formulas, self.outputs)
+        return Graph.of_formulas(self.graph.inputs, formulas, [variable.name for variable in self.outputs])
 
     def name(self, wanted: str) -> str:
         return fresh_name(wanted, {*self.found.variables, *(variable.name for variable in self.outputs)})

@@ -8,7 +8,7 @@ import mpmath
 from sympy import Float, Rational, multiplicity
 from sympy.core.basic import Basic
 
-from symnn.inspect.script import Binding, Factor, Quotient, Rank, Script
+from codegen.notation.script import Binding, Factor, Quotient, Rank, Script
 
 DECIMAL = 12
 """Up to this many characters an exact decimal number is easier to read than the fraction."""
@@ -20,14 +20,14 @@ def rational(script: Script, node: Basic, _: Sequence[Quotient]) -> Quotient:
     """p/q as a quotient, so that a product takes p above its bar and q below; 1 is a product of nothing."""
     assert isinstance(node, Rational)
     if (decimal := _decimal(node)) is not None:
-        return Quotient((Factor(decimal, rank=Rank.NUMBER),), (), bool(node < 0))
+        return Quotient((Factor(script.digits(decimal), rank=Rank.NUMBER),), (), bool(node < 0))
     parts = [(_integer(script, abs(int(n))),) if abs(n) != 1 else () for n in (node.p, node.q)]
     return Quotient(parts[0], parts[1], bool(node < 0))
 
 
 def _integer(script: Script, value: int) -> Factor:
     if value.bit_length() <= EXACT_BITS:
-        return Factor(str(value), rank=Rank.NUMBER)
+        return Factor(script.digits(str(value)), rank=Rank.NUMBER)
     return _from_digits(script, mpmath.nstr(mpmath.mpf(value), 7))
 
 
@@ -53,6 +53,6 @@ def floating(script: Script, node: Basic, _: Sequence[Quotient]) -> Quotient:
 def _from_digits(script: Script, text: str) -> Factor:
     mantissa, e, exponent = text.partition("e")
     if not e:
-        return Factor(text, rank=Rank.NUMBER)
+        return Factor(script.digits(text), rank=Rank.NUMBER)
     written = script.scientific(mantissa.removesuffix(".0"), int(exponent))
     return Factor(written, Binding.PRODUCT, Rank.NUMBER)

@@ -1,7 +1,7 @@
 """A way of writing formulas: what numbers, products, fractions, names and functions look like.
 
-Text is one (:mod:`symnn.inspect.notation`), LaTeX another (:mod:`symnn.inspect.latex`). What all of them share, the
-order of the pieces and their brackets, is in :mod:`symnn.inspect.writing`.
+Text is one (:mod:`codegen.notation.text`), LaTeX and MathML are others. What all of them share, the order of the pieces
+and their brackets, is in :mod:`codegen.notation.writing`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sympy.core.basic import Basic
 
 from codegen.ir.affine import affine, data_of
 from codegen.ir.reduction import Reduction
+from codegen.notation.vocabulary import Name, Plain, Ties, Vocabulary
 from codegen.walk import base_name, subscripts
-from symnn.inspect.vocabulary import Name, Plain, Ties, Vocabulary
 
 
 class Binding(IntEnum):
@@ -148,6 +148,10 @@ class Script(ABC):
 
     # --- leaves that a script may write differently ---------------------------------------------------------------
 
+    def digits(self, text: str) -> str:
+        """A number without its sign."""
+        return text
+
     def reference(self, node: Expr) -> Factor:
         """A vertex with its subscripts."""
         name = self.vocabulary.read(base_name(node))
@@ -161,13 +165,15 @@ class Script(ABC):
             return self.plain(index.name)
         data, form = data_of(index) or (None, affine(index))
         if form is None or index.is_number:
-            return str(index)
+            return self.digits(str(index))
         number, lengths = form.constant.as_coeff_Add()
         terms = [] if data is None else [(1, self.reference(data).text)]
         terms += [(factor, self.plain(index.name)) for index, factor in form.coefficients]
         terms += [(factor, self.plain(n.name)) for n, factor in lengths.as_coefficients_dict().items() if lengths != 0]
-        written = [(f > 0, name if abs(f) == 1 else self.product([str(abs(f)), name])) for f, name in terms]
-        written += [(number > 0, str(abs(number)))] if number else []
+        written = [
+            (f > 0, name if abs(f) == 1 else self.product([self.digits(str(abs(f))), name])) for f, name in terms
+        ]
+        written += [(number > 0, self.digits(str(abs(number))))] if number else []
         written.sort(key=lambda term: not term[0])
         plus = self.plus.strip()
         return "".join((plus if added else self.sign) + term for added, term in written).removeprefix(plus)
@@ -191,10 +197,10 @@ class Script(ABC):
         if len(factors) == 1 and not quotient.divisors:
             return factors[0]
         if not factors and not quotient.divisors:
-            return Factor("1", rank=Rank.NUMBER)
+            return Factor(self.digits("1"), rank=Rank.NUMBER)
         if quotient.divisors:
             divisors = sorted(quotient.divisors, key=lambda factor: factor.order)
-            text = self.fraction(factors or [Factor("1", rank=Rank.NUMBER)], divisors)
+            text = self.fraction(factors or [Factor(self.digits("1"), rank=Rank.NUMBER)], divisors)
         else:
             text = self.product([self.tight(factor, Binding.PRODUCT) for factor in factors])
         pieces = (*factors, *quotient.divisors)

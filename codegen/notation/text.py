@@ -12,10 +12,10 @@ from sympy.core.basic import Basic
 
 from codegen.ir.equation import Equation
 from codegen.ir.reduction import Reduction
-from symnn.inspect.functions import called, notation
-from symnn.inspect.script import Binding, Factor, Script
-from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
-from symnn.inspect.writing import write, write_equation
+from codegen.notation.functions import called, notation
+from codegen.notation.script import Binding, Factor, Script
+from codegen.notation.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
+from codegen.notation.writing import write, write_equation
 
 SUPERSCRIPTS = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 WORD = re.compile(r"[^\W\d]\w*'*")

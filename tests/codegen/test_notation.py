@@ -1,6 +1,7 @@
 """Formulas as text and as LaTeX: what each construct looks like, and that no name can break a line or a document."""
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 import sympy
@@ -28,10 +29,12 @@ from codegen import Equation, Index, Reduction, Variable, from_expressions, grad
 from codegen import functions as f
 from codegen.derive import METHODS
 from codegen.functions import special
-from symnn.inspect.latex import GREEK_LETTERS, Latex, equation_latex, latex
-from symnn.inspect.notation import Text, equation_text, number, text, visible
-from symnn.inspect.vocabulary import Vocabulary
-from symnn.inspect.writing import LONGEST
+from codegen.notation.latex import GREEK_LETTERS, Latex, equation_latex, latex
+from codegen.notation.mathml import equation_mathml, mathml
+from codegen.notation.text import Text, equation_text, number, text, visible
+from codegen.notation.vocabulary import Vocabulary
+from codegen.notation.writing import LONGEST
+from codegen.walk import base_name
 from tests.codegen.networks import lecture, mlp
 
 x, y = symbols("x y", real=True)
@@ -461,3 +464,45 @@ def test_terms_and_factors_are_ordered_naturally(script: type[Text] | type[Latex
     total = sum(a[k] * x for k in range(12))
     found = (text if script is Text else latex)(total)
     assert [int(n) for n in re.findall(r"a\[(\d+)\]|a_\{(\d+)\}", found) for n in n if n] == list(range(12))
+
+
+# --- MathML -------------------------------------------------------------------------------------------------------
+
+CHILDREN = {"mfrac": 2, "msup": 2, "msub": 2, "munder": 2, "msubsup": 3}
+TOKENS = {"mi", "mn", "mo", "mtext"}
+
+
+def checked_mathml(written: str) -> ElementTree.Element:
+    """The element, each of which has the children that it takes, and text in tokens alone."""
+    root = ElementTree.fromstring(written)
+    for element in root.iter():
+        if element.tag in CHILDREN:
+            assert len(element) == CHILDREN[element.tag], written
+        texts = [element.text, *(child.tail for child in element)]
+        assert element.tag in TOKENS or not "".join(text or "" for text in texts).strip(), written
+    return root
+
+
+@pytest.mark.parametrize("expression", [row[0] for row in EXPRESSIONS], ids=lambda expression: text(expression))
+def test_expressions_as_mathml(expression: Expr) -> None:
+    root = checked_mathml(mathml(expression, known))
+    written = "".join(root.itertext())
+    for leaf in ("x", "y"):
+        assert (leaf in text(expression, known)) <= (leaf in written)
+
+
+@pytest.mark.parametrize(
+    "graph", [lecture(), gradient(mlp((2, 3, 2)), "loss", ["W1", "b1"])], ids=["lecture", "network"]
+)
+def test_equations_as_mathml_name_their_vertices(graph) -> None:
+    for equation in graph.equations:
+        root = checked_mathml(equation_mathml(equation, Vocabulary.of(graph)))
+        named = [element.get("data-v") for element in root.iter("mrow") if element.get("data-v")]
+        assert named[0] == equation.name
+        assert set(named[1:]) == {base_name(reference) for reference in equation.references}
+
+
+@given(st.text(min_size=1))
+def test_names_never_become_mathml(name: str) -> None:
+    root = checked_mathml(mathml(Symbol(name, real=True) ** 2, Vocabulary({name: 0})))
+    assert {element.tag for element in root.iter()} <= {"math", "mrow", "msup", "msub", "msubsup", *TOKENS}

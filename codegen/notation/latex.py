@@ -15,10 +15,10 @@ from sympy.core.basic import Basic
 
 from codegen.ir.equation import Equation
 from codegen.ir.reduction import Reduction
-from symnn.inspect.functions import called_in_latex, notation
-from symnn.inspect.script import Binding, Factor, Script
-from symnn.inspect.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
-from symnn.inspect.writing import write, write_body, write_target
+from codegen.notation.functions import called_in_latex, notation
+from codegen.notation.script import Binding, Factor, Script
+from codegen.notation.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
+from codegen.notation.writing import write, write_body, write_target
 
 
 def latex(expression: Basic, vocabulary: Vocabulary | None = None) -> str:

@@ -1,4 +1,4 @@
-r"""How functions are written: one row each, for text and for LaTeX; one without a row is called by its own name.
+r"""How functions are written: one row each, for text, LaTeX and MathML; one without a row is called by its own name.
 
 A row belongs to the function that a body holds; what SymPy has beside it (``Abs``, ``Max``) is written the same.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import sympy
 from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.functions import special
-from symnn.inspect.script import Binding, Factor, Function
+from codegen.notation.script import Binding, Factor, Function
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -26,6 +27,8 @@ class Notation:
     """Nothing is the name of the class."""
     latex: str | Function = ""
     """A command; nothing is the name of the text, upright."""
+    mathml: str | Function = ""
+    """A name; nothing is that of the text, which has to be one."""
 
 
 def notation(kind: type[Basic]) -> Notation:
@@ -49,14 +52,35 @@ def called_in_latex(command: str, arguments: Sequence[str]) -> str:
     return rf"{command}\left({', '.join(arguments)}\right)"
 
 
+def called_in_mathml(head: str, arguments: Sequence[str]) -> str:
+    """``f(x, y)``: the head is written already."""
+    return f"<mrow>{head}<mo>&#x2061;</mo>{fenced('<mo>,</mo>'.join(arguments))}</mrow>"
+
+
+def fenced(inside: str, before: str = "(", after: str = ")") -> str:
+    """What stands in brackets, in MathML."""
+    return f"<mrow><mo>{before}</mo>{inside}<mo>{after}</mo></mrow>"
+
+
+def identifier(name: str) -> str:
+    """A name in MathML: one letter is italic, several are upright."""
+    return f"<mi>{escape(name)}</mi>"
+
+
 def _around(before: str, after: str, latex_before: str, latex_after: str) -> Notation:
-    return Notation(lambda a: before + a[0] + after, lambda a: latex_before + a[0] + latex_after)
+    return Notation(
+        lambda a: before + a[0] + after,
+        lambda a: latex_before + a[0] + latex_after,
+        lambda a: fenced(a[0], before, after),
+    )
 
 
 def _inside(name: str, command: str) -> Notation:
     """The logarithm of another function."""
     return Notation(
-        lambda a: called("log", [called(name, a)]), lambda a: called_in_latex(r"\log", [called_in_latex(command, a)])
+        lambda a: called("log", [called(name, a)]),
+        lambda a: called_in_latex(r"\log", [called_in_latex(command, a)]),
+        lambda a: called_in_mathml(identifier("log"), [called_in_mathml(identifier(name), a)]),
     )
 
 
@@ -67,7 +91,11 @@ def _of_order(letter: str, command: str = "") -> Notation:
         order, *rest = arguments
         return called(letter + order.translate(SUBSCRIPTS), rest) if order.isdecimal() else called(letter, arguments)
 
-    return Notation(written, lambda a: called_in_latex(f"{command or letter}_{{{a[0]}}}", a[1:]))
+    return Notation(
+        written,
+        lambda a: called_in_latex(f"{command or letter}_{{{a[0]}}}", a[1:]),
+        lambda a: called_in_mathml(f"<msub>{identifier(letter)}<mrow>{a[0]}</mrow></msub>", a[1:]),
+    )
 
 
 def _polygamma(arguments: Sequence[str]) -> str:
@@ -103,10 +131,14 @@ NOTATION: Mapping[type[Basic], Notation] = {
     f.expm1: Notation(
         lambda a: Factor(f"exp({a[0]}) − 1", Binding.SUM),
         lambda a: Factor(called_in_latex(r"\exp", a) + " - 1", Binding.SUM),
+        lambda a: Factor(called_in_mathml(identifier("exp"), a) + "<mo>−</mo><mn>1</mn>", Binding.SUM),
     ),
     f.log1p: Notation(
         lambda a: called("log", [_after_one(a[0], "−", "(", ")")]),
         lambda a: called_in_latex(r"\log", [_after_one(a[0], "-", r"\left(", r"\right)")]),
+        lambda a: called_in_mathml(
+            identifier("log"), ["<mn>1</mn><mo>+</mo>" + (fenced(a[0]) if a[0].startswith("<mo>−") else a[0])]
+        ),
     ),
     f.log_sigmoid: _inside("σ", r"\sigma"),
     f.log_cosh: _inside("cosh", r"\cosh"),
@@ -147,7 +179,11 @@ NOTATION: Mapping[type[Basic], Notation] = {
     sympy.loggamma: Notation("logΓ", r"\log\Gamma"),
     sympy.digamma: Notation("ψ", r"\psi"),
     sympy.trigamma: Notation("ψ′", r"\psi'"),
-    sympy.polygamma: Notation(_polygamma, lambda a: called_in_latex(rf"\psi^{{({a[0]})}}", a[1:])),
+    sympy.polygamma: Notation(
+        _polygamma,
+        lambda a: called_in_latex(rf"\psi^{{({a[0]})}}", a[1:]),
+        lambda a: called_in_mathml(f"<msup>{identifier('ψ')}{fenced(a[0])}</msup>", a[1:]),
+    ),
     sympy.lowergamma: Notation("γ", r"\gamma"),
     sympy.uppergamma: Notation("Γ", r"\Gamma"),
     special.regularised_lower_gamma: Notation("P", "P"),

@@ -22,9 +22,9 @@ from sympy.logic.boolalg import BooleanAtom
 from codegen import functions as f
 from codegen.functions.powers import is_root
 from codegen.ir.equation import Equation
+from codegen.notation.numerals import floating, rational
+from codegen.notation.script import Binding, Factor, Key, Quotient, Rank, Script
 from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, subscripts
-from symnn.inspect.numerals import floating, rational
-from symnn.inspect.script import Binding, Factor, Key, Quotient, Rank, Script
 
 LONGEST = 50_000
 """A piece with more characters is written as …: a body that shares its parts may be exponentially longer as a text."""
@@ -225,7 +225,7 @@ def _positive(script: Script, node: Basic, condition: Quotient) -> str:
         for side, symbol, limit in ((term, ">", -bound), (-term, "<", bound)):
             if is_leaf(side):
                 return _relation(script, _quotient(side, script), symbol, _quotient(limit, script))
-    return _relation(script, condition, ">", Quotient((Factor("0", rank=Rank.NUMBER),)))
+    return _relation(script, condition, ">", Quotient((Factor(script.digits("0"), rank=Rank.NUMBER),)))
 
 
 def _select(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient:

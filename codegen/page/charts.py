@@ -1,0 +1,171 @@
+"""Line charts as SVG: a few curves with round ticks, each named where it ends and told apart by its dashes too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import ceil, floor, isfinite, log10
+
+from codegen.page.layout import apart
+from codegen.page.svg import svg
+
+Curve = Sequence[tuple[float, float | None]]
+
+WIDTH, HEIGHT = 560, 260
+LEFT, RIGHT, TOP, BOTTOM = 68, 120, 14, 44
+MOST_POINTS = 600
+"""Of a curve: more than a screen has columns to show them in."""
+SERIES = 4
+"""As many colours and dashes are told apart."""
+LETTER = 6.4
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is along an axis, and whether in powers of ten."""
+
+    name: str
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to places between two ends."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool
+
+    def __call__(self, value: float) -> float:
+        at = log10(value) if self.logarithmic else value
+        return self.start + (self.end - self.start) * (at - self.low) / (self.high - self.low)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Round values within."""
+        return _powers(self.low, self.high) if self.logarithmic else rounded(self.low, self.high)
+
+
+def chart(curves: Mapping[str, Curve], x: Axis, y: Axis, *, title: str, standalone: bool = False) -> str:
+    """Curves of points (x, y); what is not finite, or not positive on a logarithmic axis, is left out.
+
+    Empty where nothing is left.
+
+    >>> found = chart({"loss": [(1, 1.0), (2, 0.5), (3, None)]}, Axis("epoch"), Axis("loss"), title="Training")
+    >>> found.count("<polyline")
+    1
+    """
+    kept = {name: _kept(curve, x, y) for name, curve in curves.items()}
+    kept = {name: curve for name, curve in kept.items() if curve}
+    if not kept:
+        return ""
+    every = [point for curve in kept.values() for point in curve]
+    right = max(LETTER * max(map(len, kept)) + 18, 40)
+    across = _scale([p[0] for p in every], LEFT, WIDTH - min(right, RIGHT + 60), x.logarithmic, tight=True)
+    up = _scale([p[1] for p in every], HEIGHT - BOTTOM, TOP, y.logarithmic)
+    return svg(
+        WIDTH,
+        HEIGHT,
+        [*_frame(across, up, x, y), *_curves(kept, across, up)],
+        title=title,
+        standalone=standalone,
+    )
+
+
+def _kept(curve: Curve, x: Axis, y: Axis) -> list[tuple[float, float]]:
+    """The points that can be shown, at most 600 of them."""
+    points = [(a, b) for a, b in curve if b is not None and isfinite(a) and isfinite(b)]
+    points = [(a, b) for a, b in points if (a > 0 or not x.logarithmic) and (b > 0 or not y.logarithmic)]
+    step = max(1, ceil(len(points) / MOST_POINTS))
+    last = points[-1:] if points and (len(points) - 1) % step else []
+    return points[::step] + last
+
+
+def _scale(values: Sequence[float], start: float, end: float, logarithmic: bool, *, tight: bool = False) -> Scale:
+    shown = [log10(v) for v in values] if logarithmic else list(values)
+    low, high = min(shown), max(shown)
+    if high <= low:
+        around = 0.5 if logarithmic else abs(low) / 2 or 0.5
+        low, high = low - around, high + around
+    elif not tight:
+        space = (high - low) * 0.06
+        low = 0.0 if not logarithmic and 0 <= low < 0.4 * high else low - space
+        high += space
+    return Scale(low, high, start, end, logarithmic)
+
+
+def rounded(low: float, high: float, most: int = 6) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between two values.
+
+    >>> rounded(0.0, 1.0), rounded(1, 30)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [5.0, 10.0, 15.0, 20.0, 25.0, 30.0])
+    """
+    exponent = floor(log10((high - low) / most))
+    step = next(f * 10.0**exponent for f in (1, 2, 5, 10, 20) if (high - low) / (f * 10.0**exponent) <= most)
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+
+
+def _powers(low: float, high: float, most: int = 6) -> list[float]:
+    """Powers of ten between two exponents; within less than two decades also what is between."""
+    step = max(1, ceil((high - low) / most))
+    found = [float(f"1e{e}") for e in range(ceil(low), floor(high) + 1, step) if -324 < e < 309]
+    if len(found) >= 2:
+        return found
+    return [
+        f * 10.0**e for e in range(floor(low), ceil(high) + 1) for f in (1, 2, 5) if low <= log10(f * 10.0**e) <= high
+    ]
+
+
+def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> list[str]:
+    bottom, end = up.start, across.end
+    parts = []
+    for tick in up.ticks:
+        at = up(tick)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{end:.0f}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<text class="axis" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{_tick(tick, y)}</text>')
+    for tick in across.ticks:
+        at = across(tick)
+        parts.append(
+            f'<text class="axis" x="{at:.1f}" y="{bottom + 18:.0f}" text-anchor="middle">{_tick(tick, x)}</text>'
+        )
+    middle = (LEFT + end) / 2
+    parts.append(
+        f'<text class="axis" x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x.name)}</text>'
+        f'<text class="axis" transform="rotate(-90)" x="{-(TOP + bottom) / 2:.0f}" y="12" text-anchor="middle">'
+        f"{escape(y.name)}</text>"
+    )
+    return parts
+
+
+def _tick(value: float, axis: Axis) -> str:
+    if axis.logarithmic and value > 0 and (value < 1e-3 or value >= 1e4):
+        exponent = round(log10(value))
+        return "10" + str(exponent).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+    return f"{value:.6g}".replace("-", "−")
+
+
+def _curves(kept: Mapping[str, Sequence[tuple[float, float]]], across: Scale, up: Scale) -> list[str]:
+    parts, labels = [], []
+    for number, (name, curve) in enumerate(kept.items()):
+        points = [(across(a), up(b)) for a, b in curve]
+        style = f"s{number % SERIES}"
+        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        parts.append(f'<polyline class="series {style}" points="{path}"/>')
+        if len(points) == 1:
+            parts.append(f'<circle class="series dot {style}" cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="3"/>')
+        labels.append((points[-1], name, style))
+    return parts + _labels(labels)
+
+
+def _labels(labels: Sequence[tuple[tuple[float, float], str, str]]) -> list[str]:
+    """The names at the ends of their curves, none over another."""
+    order = sorted(labels, key=lambda label: label[0][1])
+    rows = apart([label[0][1] for label in order], [15.0] * (len(order) - 1))
+    return [
+        f'<text class="{style}" x="{x + 8:.1f}" y="{row + 4:.1f}">{escape(name)}</text>'
+        for ((x, _), name, style), row in zip(order, rows)
+    ]

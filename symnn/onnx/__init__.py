@@ -1,0 +1,29 @@
+"""Files of ONNX: networks of others as graphs, and graphs as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from symnn.onnx.files import parsed
+from symnn.onnx.reading import Imported, read
+from symnn.onnx.saving import save, save_derivatives
+from symnn.onnx.writing import OnnxError
+
+__all__ = ["Imported", "OnnxError", "load", "save", "save_derivatives"]
+
+
+def load(
+    path: Any, lengths: Mapping[str, int] | None = None, constants: Mapping[str, ArrayLike] | None = None
+) -> Imported:
+    """Read a file of ONNX as a graph, with its weights.
+
+    Axes without a length in the file are the call's to decide; ``lengths`` are those that shall be fixed, by their
+    names, and ``constants`` inputs that shall be, such as shapes. Data beside the file has to be in its folder.
+
+    Raises :class:`OnnxError`, which names the node and the operator, for what there is no formula for.
+    """
+    model, folder = parsed(path)
+    return read(model, folder, lengths, constants)

@@ -1,0 +1,17 @@
+"""Every operator of the standard that can be read, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symnn.onnx.operators import elementwise, products, recurrent, reductions, views, windows
+from symnn.onnx.operators.row import Operator
+
+OPERATORS: Mapping[str, Operator] = {
+    **elementwise.OPERATORS,
+    **products.OPERATORS,
+    **recurrent.OPERATORS,
+    **reductions.OPERATORS,
+    **views.OPERATORS,
+    **windows.OPERATORS,
+}

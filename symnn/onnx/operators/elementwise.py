@@ -1,0 +1,275 @@
+"""Operators that are a formula of each element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy import Expr, Integer, Rational, exp, log, sqrt, tanh
+
+from codegen import functions as f
+from symnn.onnx.arrays import Array, Kind, Known, Value, number
+from symnn.onnx.operators.row import Fold, Node, Operator, Result
+
+HALF = Rational(1, 2)
+
+
+def formula(of: Callable[..., Expr], fold: Fold | None = None, **defaults: Any) -> Operator:
+    """A function of real numbers; its attributes are further arguments."""
+
+    def write(node: Node, *inputs: Value | None) -> Result:
+        axes, arrays = node.broadcast([node.real(value) for value in inputs])
+        return Array(axes, of(*(array.body for array in arrays), *(number(node[name]) for name in defaults)))
+
+    return Operator(write, defaults, fold)
+
+
+def together(of: Callable[..., Expr], fold: Callable[[Any, Any], Any] | None = None) -> Operator:
+    """A function of any number of real numbers."""
+    return formula(lambda *arguments: of(*arguments), None if fold is None else lambda _, *given: reduce(fold, given))
+
+
+def comparison(of: Callable[[Expr, Expr], Expr], fold: Callable[[Any, Any], Any]) -> Operator:
+    """A relation of two numbers, or of two booleans; 1 where it holds."""
+
+    def write(node: Node, *inputs: Value | None) -> Result:
+        one, other = (node.given(value, "input") for value in inputs)
+        if one.kind != other.kind:
+            node.refuse(f"found a {one.kind} and a {other.kind} array, expected two of a kind")
+        axes, (a, b) = node.broadcast([node.writer.array(value) for value in (one, other)])
+        return Array(axes, of(a.body, b.body), "boolean")
+
+    return Operator(write, {}, lambda _, a, b: fold(a, b))
+
+
+def logical(of: Callable[..., Expr], fold: Callable[..., Any]) -> Operator:
+    """A function of booleans."""
+
+    def write(node: Node, *inputs: Value | None) -> Result:
+        found = [node.given(value, "input") for value in inputs]
+        if any(value.kind != "boolean" for value in found):
+            node.refuse(f"found {', '.join(value.kind for value in found)}, expected booleans")
+        axes, arrays = node.broadcast([node.writer.array(value) for value in found])
+        return Array(axes, of(*(array.body for array in arrays)), "boolean")
+
+    return Operator(write, {}, lambda _, *given: fold(*given))
+
+
+def _above(a: Expr, b: Expr) -> Expr:
+    # The difference of two equal infinities is nan, which is not above 0.
+    return f.step(a - b)
+
+
+def _at_least(a: Expr, b: Expr) -> Expr:
+    return f.select(f.equal(a, b), Integer(1), f.step(a - b))
+
+
+def _rounded(x: Expr) -> Expr:
+    """To the nearest whole number, halves to the even one."""
+    below = f.floor(x)
+    beyond = x - below
+    return f.select(f.equal(beyond, HALF), 2 * f.floor(x / 2 + Rational(1, 4)), below + f.step(beyond - HALF))
+
+
+def _divided(a: Any, b: Any) -> Any:
+    """The quotient of integers, rounded towards 0 as C does; of lengths where it is one."""
+    return np.frompyfunc(_quotient, 2, 1)(a, b)
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    if isinstance(a, Expr) or isinstance(b, Expr):
+        found = sympy.expand(a / b)
+        if all(factor.is_Integer for factor in found.as_coefficients_dict().values()):
+            return found
+        raise ValueError(f"found {a} divided by {b}, which is no length")
+    if b == 0:
+        raise ValueError("found a division by 0")
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+# --- those that are no plain formula ------------------------------------------------------------------------------
+
+
+def _power(node: Node, base: Value | None, exponent: Value | None) -> Result:
+    found = node.given(exponent, "exponent")
+    if isinstance(found, Known) and found.values.size == 1:
+        x = node.real(base)
+        axes, (x, _) = node.broadcast([x, node.writer.constant(0, (1,) * len(found.shape))])
+        return Array(axes, sympy.Pow(x.body, number(float(found.values.ravel()[0]))))
+    axes, (x, y) = node.broadcast([node.real(base), node.real(exponent, "exponent")])
+    return Array(axes, f.power(x.body, y.body))
+
+
+def _clip(node: Node, x: Value | None, low: Value | None = None, high: Value | None = None) -> Result:
+    limits = [node["min"], node["max"]]
+    found = [limit if limit is None else node.real(limit, name) for limit, name in ((low, "min"), (high, "max"))]
+    arrays = [node.real(x), *(a for a in found if a is not None)]
+    axes, (here, *others) = node.broadcast(arrays)
+    bounds = iter(others)
+    ends = [
+        next(bounds).body if array is not None else None if limit is None else number(limit)
+        for array, limit in zip(found, limits)
+    ]
+    # min(max(x, low), high) of the standard, also where low is above high.
+    body = here.body
+    lowest, highest = ends
+    if lowest is not None and highest is not None and lowest.is_number and highest.is_number and lowest < highest:
+        return Array(axes, f.clip(body, lowest, highest))
+    for end, function in zip(ends, (f.maximum, f.minimum)):
+        if end is not None and not (end.is_number and abs(end) > 3 * 10**38):
+            body = function(body, end)
+    return Array(axes, body)
+
+
+def _where(node: Node, condition: Value | None, x: Value | None, y: Value | None) -> Result:
+    chosen, one, other = (node.given(value, "input") for value in (condition, x, y))
+    if chosen.kind != "boolean" or one.kind != other.kind:
+        node.refuse(f"found {chosen.kind}, {one.kind} and {other.kind}, expected a boolean and two of a kind")
+    axes, (c, a, b) = node.broadcast([node.writer.array(value) for value in (chosen, one, other)])
+    return Array(axes, f.select(c.body, a.body, b.body), one.kind)
+
+
+def _same(node: Node, x: Value | None) -> Result:
+    return node.given(x, "input")
+
+
+def _dropout(node: Node, x: Value | None, ratio: Value | None = None, training: Value | None = None) -> Result:
+    if training is not None and bool(node.scalar(training, "training_mode", 0)):
+        node.refuse("found training_mode, expected a network in evaluation mode")
+    if node.outputs > 1:
+        node.refuse("found a mask that is read, expected the output alone")
+    return node.given(x, "input")
+
+
+KINDS: dict[int, Kind] = {1: "real", 11: "real", 6: "integer", 7: "integer", 9: "boolean"}
+"""By the numbers that files have for float32, float64, int32, int64 and bool."""
+_TYPES: dict[int, Any] = {1: np.float32, 11: np.float64, 6: np.int32, 7: np.int64, 9: np.bool_}
+
+
+def _cast(node: Node, x: Value | None) -> Result:
+    value, to = node.given(x, "input"), node["to"]
+    if to not in KINDS:
+        node.refuse(f"found a cast to the type {to}, expected float32, float64, int32, int64 or bool")
+    kind = KINDS[to]
+    if isinstance(value, Known):
+        if value.values.dtype == object:
+            if kind != "integer":
+                node.refuse("found the lengths of axes where numbers are computed with")
+            return Known(value.values, kind, value.name)
+        if value.kind == "real" and kind == "integer" and not (np.abs(value.values) < 2**31).all():
+            node.refuse("found a number that no int32 is")
+        return Known(value.values.astype(_TYPES[to]), kind, value.name)
+    if value.kind == kind or kind == "real":
+        return Array(value.axes, value.body, kind)
+    if kind == "boolean":
+        return Array(value.axes, 1 - f.equal(value.body, Integer(0)), kind)
+    whole = value.body if value.kind == "boolean" else f.sign(value.body) * f.floor(f.absolute(value.body))
+    return Array(value.axes, whole, kind)
+
+
+def _gelu(node: Node, x: Value | None) -> Result:
+    forms = {"none": f.gelu, "tanh": f.gelu_tanh}
+    if node["approximate"] not in forms:
+        node.refuse(f"found approximate {node['approximate']!r}, expected none or tanh")
+    array = node.real(x)
+    return array.with_body(forms[node["approximate"]](array.body))
+
+
+def _mod(node: Node, x: Value | None, y: Value | None) -> Result:
+    axes, (a, b) = node.broadcast([node.real(x), node.real(y)])
+    if node["fmod"] != 1:
+        node.refuse("found fmod 0 of real numbers, expected 1")
+    return Array(axes, f.sign(a.body) * f.modulo(f.absolute(a.body), f.absolute(b.body)))
+
+
+def _softsign(x: Expr) -> Expr:
+    return x / (1 + f.absolute(x))
+
+
+def _mish(x: Expr) -> Expr:
+    return x * tanh(f.softplus(x))
+
+
+def _celu(x: Expr, alpha: Expr) -> Expr:
+    return f.select(x, x, alpha * f.expm1(x / alpha))
+
+
+def _shrink(x: Expr, bias: Expr, lambd: Expr) -> Expr:
+    return f.step(x - lambd) * (x - bias) + f.step(-lambd - x) * (x + bias)
+
+
+OPERATORS: dict[str, Operator] = {
+    "Abs": formula(f.absolute, lambda _, x: abs(x)),
+    "Acos": formula(sympy.acos),
+    "Acosh": formula(sympy.acosh),
+    "Add": together(sympy.Add, lambda a, b: a + b),
+    "And": logical(lambda a, b: a * b, np.logical_and),
+    "Asin": formula(sympy.asin),
+    "Asinh": formula(sympy.asinh),
+    "Atan": formula(sympy.atan),
+    "Atanh": formula(sympy.atanh),
+    "Cast": Operator(_cast, {"to": None, "saturate": 1, "round_mode": "up"}),
+    "Ceil": formula(f.ceiling),
+    "Celu": formula(_celu, alpha=1.0),
+    "Clip": Operator(_clip, {"min": None, "max": None}),
+    "Cos": formula(sympy.cos),
+    "Cosh": formula(sympy.cosh),
+    "Div": formula(lambda a, b: a / b, lambda _, a, b: _divided(a, b)),
+    "Dropout": Operator(_dropout, {"ratio": 0.5, "seed": None}),
+    "Elu": formula(f.elu, alpha=1.0),
+    "Equal": comparison(f.equal, lambda a, b: a == b),
+    "Erf": formula(sympy.erf),
+    "Exp": formula(exp),
+    "Floor": formula(f.floor),
+    "Gelu": Operator(_gelu, {"approximate": "none"}),
+    "Greater": comparison(_above, lambda a, b: a > b),
+    "GreaterOrEqual": comparison(_at_least, lambda a, b: a >= b),
+    "HardSigmoid": formula(
+        lambda x, alpha, beta: f.clip(alpha * x + beta, Integer(0), Integer(1)), alpha=0.2, beta=0.5
+    ),
+    "HardSwish": formula(lambda x: x * f.clip(x / 6 + HALF, Integer(0), Integer(1))),
+    "Identity": Operator(_same),
+    "LeakyRelu": formula(f.leaky_relu, alpha=0.01),
+    "Less": comparison(lambda a, b: _above(b, a), lambda a, b: a < b),
+    "LessOrEqual": comparison(lambda a, b: _at_least(b, a), lambda a, b: a <= b),
+    "Log": formula(log),
+    "Max": together(f.maximum, np.maximum),
+    "Mean": formula(lambda *arguments: sympy.Add(*arguments) / len(arguments)),
+    "Min": together(f.minimum, np.minimum),
+    "Mish": formula(_mish),
+    "Mod": Operator(_mod, {"fmod": 0}, lambda node, a, b: (np.fmod if node["fmod"] else np.mod)(a, b)),
+    "Mul": together(sympy.Mul, lambda a, b: a * b),
+    "Neg": formula(lambda x: -x, lambda _, x: -x),
+    "Not": logical(lambda a: 1 - a, np.logical_not),
+    "Or": logical(lambda a, b: a + b - a * b, np.logical_or),
+    "PRelu": formula(lambda x, slope: f.select(x, x, slope * x)),
+    "Pow": Operator(_power),
+    "Reciprocal": formula(lambda x: 1 / x),
+    "Relu": formula(f.relu),
+    "Round": formula(_rounded),
+    "Selu": formula(
+        lambda x, alpha, gamma: gamma * f.select(x, x, alpha * f.expm1(x)),
+        alpha=1.67326319217681884765625,
+        gamma=1.05070102214813232421875,
+    ),
+    "Shrink": formula(_shrink, bias=0.0, lambd=0.5),
+    "Sigmoid": formula(f.sigmoid),
+    "Sign": formula(f.sign),
+    "Sin": formula(sympy.sin),
+    "Sinh": formula(sympy.sinh),
+    "Softplus": formula(f.softplus),
+    "Softsign": formula(_softsign),
+    "Sqrt": formula(sqrt),
+    "Sub": formula(lambda a, b: a - b, lambda _, a, b: a - b),
+    "Sum": together(sympy.Add),
+    "Swish": formula(lambda x, alpha: x * f.sigmoid(alpha * x), alpha=1.0),
+    "Tan": formula(sympy.tan),
+    "Tanh": formula(tanh),
+    "ThresholdedRelu": formula(lambda x, alpha: f.select(x - alpha, x, Integer(0)), alpha=1.0),
+    "Where": Operator(_where, {}, lambda _, c, a, b: np.where(c, a, b)),
+    "Xor": logical(lambda a, b: a + b - 2 * a * b, np.logical_xor),
+}
+"""By their names."""

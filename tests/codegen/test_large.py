@@ -1,0 +1,148 @@
+"""Large systems read into nodes at once: the same formulas as by way of equations, and the same stable forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import sympy
+from sympy import (
+    Expr,
+    IndexedBase,
+    Matrix,
+    Rational,
+    Symbol,
+    cosh,
+    erf,
+    erfc,
+    exp,
+    log,
+    pi,
+    sin,
+    sinh,
+    sqrt,
+    symbols,
+    tanh,
+)
+
+from codegen import GraphError, from_expressions, gradient
+from codegen.functions import log_cosh, sigmoid, softplus
+from codegen.ir.graph import Graph
+from codegen.numeric import evaluate
+from codegen.passes.stabilise import stabilise
+from codegen.passes.stable_nodes import stabilised
+
+x, y, z = symbols("x y z", real=True)
+a, b = symbols("a b")
+c = IndexedBase("c", shape=(3,))
+FILLING = sum(sin(n * x + y) for n in range(60))
+
+
+def is_read_at_once(graph: Graph) -> bool:
+    return "equations" not in vars(graph)
+
+
+def filled(entries: Mapping[Any, Any], inputs: Sequence[Any]) -> Graph:
+    """The entries among many others."""
+    return from_expressions({**entries, "filling": FILLING}, [x, y, *inputs])
+
+
+SIMPLE: Mapping[str, tuple[Mapping[Any, Any], Sequence[Any]]] = {
+    "symbols of any assumptions": ({"f": a**2 * b - Rational(1, 3) * a / b}, [a, b]),
+    "an entry that is read later": ({"f": a * b, "g": Symbol("f") ** 2 + a}, [a, b]),
+    "elements": ({c[n] * 1: c[n] for n in ()} | {"f": c[0] * c[1] + c[2] ** -2}, [c]),
+    "an array by elements": ({IndexedBase("r", shape=(2,))[n]: a**n + b for n in range(2)}, [a, b]),
+    "elements of an earlier array": (
+        {IndexedBase("r", shape=(2,))[n]: a**n + b for n in range(2)} | {"g": IndexedBase("r")[1] ** 2},
+        [a, b],
+    ),
+    "a matrix": ({"M": Matrix([[a, a * b], [sin(b), 1]])}, [a, b]),
+    "constants": ({"f": sqrt(2) * a + log(10) * b + pi / 3 + sympy.Float("0.1") + 2**a}, [a, b]),
+    "functions of time": ({"f": sympy.Function("q")(a) ** 2}, [sympy.Function("q")(a)]),
+}
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_what_is_read_at_once_has_the_values_that_its_equations_have(name: str) -> None:
+    entries, inputs = SIMPLE[name]
+    graph = filled(entries, inputs)
+    assert is_read_at_once(graph)
+    values = {v.name: [0.7, 1.3, 0.4][: v.shape[0]] if v.shape else 0.6 for v in graph.inputs}
+    through = evaluate(Graph(graph.inputs, graph.equations, graph.outputs), values)
+    formulas = graph.formulas
+    assert formulas is not None
+    written = Graph(graph.inputs, tuple(formulas.equations()), graph.outputs)
+    for output, value in evaluate(written, values).items():
+        assert value == pytest.approx(through[output], rel=1e-13)
+
+
+OTHERS: Mapping[str, Mapping[Any, Any]] = {
+    "a choice": {"f": sympy.Piecewise((a, a > 0), (b, True))},
+    "a power with a variable exponent": {"f": a**b},
+    "what SymPy writes otherwise for real symbols": {"f": sqrt(a**2)},
+    "a maximum": {"f": sympy.Max(a, b)},
+    "a sum": {"f": sympy.Sum(a ** Symbol("k"), (Symbol("k"), 0, 2))},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_anything_else_is_read_as_equations(name: str) -> None:
+    assert not is_read_at_once(filled(OTHERS[name], [a, b]))
+
+
+FAULTS: Mapping[str, tuple[Mapping[Any, Any], str]] = {
+    "an unknown symbol": ({"f": a + Symbol("q")}, "contains the symbol 'q'"),
+    "a symbol of other assumptions": ({"f": a + Symbol("a", positive=True)}, "second symbol named 'a'"),
+    "an entry that comes later": ({"f": a + Symbol("g"), "g": b}, "which is defined after it"),
+    "an entry in itself": ({"f": a + Symbol("f")}, "refers to itself"),
+    "an element that is not there": ({"f": c[3] + a}, "outside 0 … 2"),
+    "a number that is none": ({"f": a + sympy.oo}, "not a finite real number"),
+    "a constant that is not real": ({"f": a + log(-2)}, "imaginary unit"),
+    "an array in part": ({IndexedBase("r", shape=(2,))[0]: a}, "r"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_those_of_equations(name: str) -> None:
+    entries, message = FAULTS[name]
+    with pytest.raises(GraphError, match=message):
+        filled(entries, [a, b, c])
+
+
+def test_derivatives_by_an_entry_see_what_was_written() -> None:
+    """e reads c once; the equal sum beside it is another vertex."""
+    graph = filled({"c": a + b, "e": (a + b) * Symbol("c") ** 2}, [a, b])
+    derived = gradient(graph, "e", ["c"])
+    assert evaluate(derived, {"a": 0.5, "b": 1.5, "x": 0.0, "y": 0.0})["de/dc"] == pytest.approx(2 * 2.0 * 2.0)
+
+
+FORMS: tuple[Expr, ...] = (
+    log(1 + exp(x * y)),
+    1 / (1 + exp(-x)) ** 2,
+    exp(x) / (exp(x) + exp(y) + exp(z)),
+    log(exp(x) / (exp(x) + exp(y))),
+    y * sinh(x) / cosh(x),
+    exp(-((x * y) ** 2)) / erfc(x * y),
+    sqrt(x**2 + y**2 + z**2),
+    x / sqrt(x**2 + y**2),
+    y * (cosh(x) - 1),
+    3 - 3 * tanh(x + y),
+    x / (exp(x) - 1),
+    log(1 - erf(x) ** 2),
+    log_cosh(x * z) - x * z * tanh(x * z),
+    y * softplus(x) - y * x * sigmoid(x),
+    log(3 * x**2 * exp(-y) * z),
+)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_form_is_as_stable_among_others_as_alone(form: Expr) -> None:
+    entries = {"f": form, "g": sin(Symbol("f", real=True)) * x}
+    formulas = filled(entries, [z]).formulas
+    assert formulas is not None
+    found = stabilised(formulas)
+    alone = stabilise(from_expressions({"f": form}, [x, y, z])).formulas
+    assert alone is not None
+    (ours,), (theirs,) = found.of_variable("f"), alone.of_variable("f")
+    assert found.nodes.written(ours) == alone.nodes.written(theirs)

@@ -1,0 +1,163 @@
+"""Keras 3: models that Keras saves predict the same here, and weights go there and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # TensorFlow's size is needed by nobody here
+pytest.importorskip("keras")
+pytest.importorskip("torch")
+pytest.importorskip("h5py")
+
+import keras
+from keras import layers as L  # noqa: N812 - as everyone writes it
+
+from symnn.errors import CheckpointError
+from symnn.keras import channels_first, load, load_weights, save_weights
+
+pytestmark = [pytest.mark.values, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def sequential(*parts: Any) -> Callable[[], Any]:
+    return lambda: keras.Sequential([keras.Input(parts[0]), *(part() for part in parts[1:])])
+
+
+def residual() -> Any:
+    x = keras.Input((4,))
+    y = L.Dense(5, activation="tanh", name="dense_7")(x)
+    return keras.Model(x, L.Dense(2)(L.Add()([y, L.Dense(5)(y)])))
+
+
+def image_beside_numbers() -> Any:
+    """What is flattened stands beside other features: the order of the features of both has to be known."""
+    image, numbers = keras.Input((4, 5, 2), name="image"), keras.Input((3,), name="numbers")
+    flat = L.Flatten()(L.Conv2D(3, 2, activation="relu")(image))
+    both = L.BatchNormalization()(L.Concatenate()([L.Dense(2)(numbers), flat]))
+    return keras.Model([image, numbers], L.Dense(2)(both))
+
+
+MODELS = {
+    "dense": sequential((3,), lambda: L.Dense(4, activation="gelu"), lambda: L.Dense(2, use_bias=False)),
+    "batch": sequential((3,), lambda: L.Dense(4), L.BatchNormalization, lambda: L.Dense(2, activation="softmax")),
+    "norms": sequential((6,), lambda: L.LayerNormalization(scale=False),
+                        lambda: L.BatchNormalization(center=False), lambda: L.Dense(2)),
+    "images": sequential((9, 7, 2), lambda: L.Conv2D(4, (3, 2), strides=2, padding="same", activation="relu"),
+                         L.BatchNormalization, lambda: L.MaxPooling2D(2), L.Flatten, L.LayerNormalization,
+                         lambda: L.Dropout(0.5), lambda: L.Dense(5, activation="selu"), lambda: L.Dense(3)),
+    "all of an image": sequential((4, 5, 3), lambda: L.LayerNormalization(axis=[1, 2, 3]),
+                                  lambda: L.Conv2D(6, 3, groups=3), L.Flatten, lambda: L.Dense(2)),
+    "signals": sequential((12, 3), lambda: L.Conv1D(5, 3, dilation_rate=2, activation="mish"),
+                          lambda: L.AveragePooling1D(2), L.Flatten, lambda: L.Dense(2)),
+    "recurrent": sequential((6, 3), lambda: L.LSTM(4, return_sequences=True), L.LayerNormalization,
+                            lambda: L.GRU(3, return_sequences=True), lambda: L.SimpleRNN(2), lambda: L.Dense(1)),
+    "no bias": sequential((6, 3), lambda: L.LSTM(4, return_sequences=True, use_bias=False),
+                          lambda: L.GRU(3, use_bias=False)),
+    "steps flattened": sequential((4, 3), lambda: L.GRU(2, return_sequences=True), L.Flatten, lambda: L.Dense(2)),
+    "any length": sequential((None, 3), lambda: L.SimpleRNN(4, activation="relu"), lambda: L.Dense(2)),
+    "inside": sequential((3,), lambda: keras.Sequential([L.Dense(4), L.LeakyReLU(0.3)]),
+                         lambda: L.Dense(3), lambda: L.ELU(0.5), lambda: L.ReLU(6.0), lambda: L.Activation("softmax")),
+    "residual": residual,
+}  # fmt: skip
+
+
+def randomised(model: Any, seed: int = 0) -> Any:
+    """Every variable another number, so that none is where it was by chance."""
+    generator = np.random.default_rng(seed)
+    model.set_weights([generator.uniform(0.1, 1.0, w.shape).astype(np.float32) - 0.4 * (w.ndim > 1)
+                       for w in model.get_weights()])  # fmt: skip
+    return model
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_predicts_the_same_here(name: str, tmp_path: Path) -> None:
+    model = randomised(MODELS[name]())
+    model.save(tmp_path / "a.keras")
+    shape = [5 if n is None else n for n in model.input_shape[1:]]
+    x = np.random.default_rng(1).normal(size=(4, *shape)).astype(np.float32)
+    expected = np.asarray(model(x).detach())
+    trained = load(tmp_path / "a.keras")
+    given = channels_first(x) if trained.network.input_variables[0].shape[1:] != x.shape[1:] and len(shape) > 1 else x
+    if name == "any length":
+        given = x
+    np.testing.assert_allclose(trained.evaluated(given), expected, rtol=2e-5, atol=2e-6)
+
+
+def test_several_inputs_predict_the_same_here(tmp_path: Path) -> None:
+    model = randomised(image_beside_numbers())
+    model.save(tmp_path / "a.keras")
+    generator = np.random.default_rng(1)
+    image, numbers = generator.normal(size=(4, 4, 5, 2)), generator.normal(size=(4, 3))
+    expected = np.asarray(model([image.astype(np.float32), numbers.astype(np.float32)]).detach())
+    found = load(tmp_path / "a.keras").evaluated({"image": channels_first(image), "numbers": numbers})
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n not in ("inside", "residual", "norms", "no bias")])
+def test_weights_go_there_and_back(name: str, tmp_path: Path) -> None:
+    """The file has neither the layers without weights nor anybody's names: Keras counts classes."""
+    model, other = randomised(MODELS[name]()), randomised(MODELS[name](), seed=1)
+    model.save(tmp_path / "a.keras")
+    model.save_weights(tmp_path / "a.weights.h5")
+    trained = load(tmp_path / "a.keras")
+    for path in ("a.keras", "a.weights.h5"):
+        np.testing.assert_array_equal(load_weights(tmp_path / path, trained.network), trained.theta)
+    save_weights(tmp_path / "b.weights.h5", trained.network, trained.theta)
+    other.load_weights(tmp_path / "b.weights.h5")
+    for one, two in zip(other.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(one, two)
+
+
+ACTIVATIONS = (
+    "linear relu leaky_relu relu6 elu celu selu gelu silu hard_silu mish sigmoid hard_sigmoid log_sigmoid tanh "
+    "hard_tanh tanh_shrink softplus softsign exponential squareplus softmax"
+)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS.split())
+def test_an_activation_is_keras(name: str, tmp_path: Path) -> None:
+    model = randomised(keras.Sequential([keras.Input((3,)), L.Dense(5, activation=name)]))
+    model.save(tmp_path / "a.keras")
+    x = (4 * np.random.default_rng(1).normal(size=(16, 3))).astype(np.float32)
+    np.testing.assert_allclose(
+        load(tmp_path / "a.keras").evaluated(x), np.asarray(model(x).detach()), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_softmax_that_the_loss_has_is_left_to_it(tmp_path: Path) -> None:
+    model = randomised(MODELS["batch"]())
+    model.save(tmp_path / "a.keras")
+    x = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
+    trained = load(tmp_path / "a.keras", "softmax_cross_entropy")
+    np.testing.assert_allclose(trained.predict_proba(x), np.asarray(model(x).detach()), rtol=1e-5)
+
+
+@keras.saving.register_keras_serializable("ours")
+class Double(L.Layer):  # type: ignore[misc]
+    def call(self, x: Any) -> Any:
+        return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (((4,), lambda: L.Lambda(lambda x: x)), r"layer 'lambda.*' \(Lambda\): unknown layer 'Lambda'"),
+        (((4,), Double), "found the class 'ours>Double'"),
+        (((4, 3), lambda: L.LSTM(2, go_backwards=True)), "found go_backwards True, expected False"),
+        (((4, 3), lambda: L.GRU(2, reset_after=False)), "found reset_after False"),
+        (((4, 3), lambda: L.Bidirectional(L.LSTM(2))), "unknown layer 'Bidirectional'"),
+        (((4, 4, 3), L.LayerNormalization), r"found axis \[-1\], expected \[1, 2, 3\]"),
+        (((4,), lambda: L.Dense(2, activation="sparsemax")), "unknown activation 'sparsemax'"),
+        (((4,), lambda: L.Dense(2, activation="log_softmax")), "unknown activation 'log_softmax'"),
+        (((4, 4, 3), lambda: L.Conv2DTranspose(2, 2)), "unknown layer 'Conv2DTranspose'"),
+    ],
+)
+def test_what_has_no_counterpart_is_named(parts: Any, message: str, tmp_path: Path) -> None:
+    sequential(*parts)().save(tmp_path / "a.keras")
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path / "a.keras")

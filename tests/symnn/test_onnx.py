@@ -1,0 +1,176 @@
+"""Files of ONNX: networks of others as graphs, held to ONNX's own node tests; what is refused, and how."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codegen import gradient
+from codegen.numeric import evaluate
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from symnn.onnx import OnnxError, load  # noqa: E402
+from symnn.onnx.reading import Imported, read  # noqa: E402
+from tests.symnn.onnx_nodes import cases, outcome  # noqa: E402
+
+GENERATOR = np.random.Generator(np.random.PCG64(0))
+
+
+def model_of(
+    nodes: list[Any],
+    inputs: dict[str, list[Any]],
+    weights: dict[str, np.ndarray],
+    outputs: list[str],
+    version: int = 18,
+) -> Any:
+    """A model with float32 inputs."""
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+
+
+def dense() -> Any:
+    """Two dense layers with names as PyTorch writes them, and samples that each call counts."""
+    weights = {
+        "0.weight": GENERATOR.normal(size=(4, 3)).astype(np.float32),
+        "0.bias": GENERATOR.normal(size=4).astype(np.float32),
+        "2.weight": GENERATOR.normal(size=(2, 4)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["x", "0.weight", "0.bias"], ["linear"], "/0/Gemm", transB=1),
+        helper.make_node("Tanh", ["linear"], ["tanh"]),
+        helper.make_node("Gemm", ["tanh", "2.weight"], ["y"], transB=1),
+    ]
+    return model_of(nodes, {"x": ["batch", 3]}, weights, ["y"])
+
+
+@pytest.mark.values
+def test_a_file_is_a_graph_with_its_weights(tmp_path: Path) -> None:
+    onnx.save(dense(), tmp_path / "dense.onnx")
+    found = load(tmp_path / "dense.onnx")
+    assert str(found.graph.inputs[-1].shape) == "(batch, 3)"
+    assert list(found.parameters) == ["0.weight", "0.bias", "2.weight"]
+    x = GENERATOR.normal(size=(5, 3)).astype(np.float32)
+    w, b, v = found.parameters.values()
+    assert found(x) == pytest.approx(np.tanh(x @ w.T + b) @ v.T, abs=1e-6)
+    assert load(tmp_path / "dense.onnx", lengths={"batch": 5}).graph.inputs[-1].shape == (5, 3)
+
+
+def test_what_is_read_is_differentiated() -> None:
+    nodes = [*dense().graph.node, helper.make_node("ReduceSum", ["y"], ["loss"], keepdims=0)]
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in dense().graph.initializer}
+    found = read(model_of(nodes, {"x": ["batch", 3]}, weights, ["loss"]))
+    graph = gradient(found.graph, "loss", ["2.weight"])
+    x = GENERATOR.normal(size=(5, 3))
+    at = evaluate(graph, {**found.parameters, "x": x})
+    a = np.tanh(x @ found.parameters["0.weight"].T + found.parameters["0.bias"])
+    assert at[graph.outputs[1]] == pytest.approx(np.tile(a.sum(0), (2, 1)))
+
+
+def test_some_of_the_node_tests_of_onnx() -> None:
+    for case in cases(["gemm", "softmax", "slice", "lstm", "split", "reducesum", "conv", "einsum"]):
+        assert not outcome(case).startswith("WRONG"), case.name
+
+
+@pytest.mark.slow
+def test_all_node_tests_of_onnx(golden: Callable[[str, str], None]) -> None:
+    counts: dict[str, Counter[str]] = {}
+    for case in cases():
+        found = outcome(case)
+        assert not found.startswith("WRONG"), (case.name, found)
+        operator = case.name.removeprefix("test_").partition("_")[0]
+        counts.setdefault(operator, Counter())["passed" if found == "passed" else "refused"] += 1
+    whole = Counter[str]()
+    for each in counts.values():
+        whole.update(each)
+    lines = [f"{'':22}passed refused", f"{'all':22}{whole['passed']:6} {whole['refused']:7}"]
+    lines += [f"{name:22}{each['passed']:6} {each['refused']:7}" for name, each in sorted(counts.items())]
+    if onnx.__version__ == "1.23.2":  # others have other tests
+        golden("onnx_nodes.txt", "\n".join(lines) + "\n")
+
+
+def one(operator: str, **attributes: Any) -> Any:
+    return model_of([helper.make_node(operator, ["x"], ["y"], "here", **attributes)], {"x": ["batch", 3]}, {}, ["y"])
+
+
+REFUSED = [
+    (lambda: one("Tahn"), r"^node 'here' \(Tahn\): unknown operator 'Tahn'; did you mean 'Tanh'"),
+    (lambda: one("Tanh", slope=1.0), r"^node 'here' \(Tanh\): unknown attribute 'slope'"),
+    (lambda: one("Transpose", perm=[0, 2]), r"^node 'here' \(Transpose\): found axis 2 of an array of 2 axes"),
+    (
+        lambda: one("Gelu", approximate="best"),
+        r"^node 'here' \(Gelu\): found approximate 'best', expected none",
+    ),
+    (lambda: one("Flatten", axis=0), r"^outputs y: found an axis of 3\*batch elements .* each call decides"),
+    (
+        lambda: model_of(
+            [helper.make_node("Expand", ["x", "s"], ["y"])], {"x": ["batch", 3]}, {"s": np.array([2, 2])}, ["y"]
+        ),
+        r"^node number 0 \(Expand\): found shapes \(batch, 3\) and \(2, 2\), which do not fit",
+    ),
+    (
+        lambda: model_of([helper.make_node("Add", ["x", "z"], ["y"])], {"x": ["batch", 3]}, {}, ["y"]),
+        r"found the input 'z', which nothing before it computes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "message"), REFUSED)
+def test_what_is_refused_is_named(made: Callable[[], Any], message: str) -> None:
+    with pytest.raises(OnnxError, match=message):
+        read(made())
+
+
+def external(tmp_path: Path, location: str, **more: str) -> Path:
+    model = dense()
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, **more}.items():
+        tensor.external_data.add(key=key, value=value)
+    folder = tmp_path / "folder"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    return folder / "model.onnx"
+
+
+def test_arrays_beside_the_file(tmp_path: Path) -> None:
+    values = GENERATOR.normal(size=(4, 3)).astype(np.float32)
+    path = external(tmp_path, "weights.bin", offset="4", length="48")
+    (path.parent / "weights.bin").write_bytes(b"1234" + values.tobytes())
+    assert (load(path).parameters["0.weight"] == values).all()
+
+
+@pytest.mark.parametrize("location", ["../outside", "/etc/passwd", "", ".", "link", "inside/../../outside"])
+def test_no_array_comes_from_elsewhere(tmp_path: Path, location: str) -> None:
+    (tmp_path / "outside").write_bytes(bytes(48))
+    path = external(tmp_path, location)
+    (path.parent / "link").symlink_to(tmp_path / "outside")
+    with pytest.raises(OnnxError, match=r"initialiser '0\.weight'.*expected a file in the folder of the model"):
+        load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100, bytes(range(256))])
+def test_files_that_are_no_models(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.onnx").write_bytes(content)
+    with pytest.raises(OnnxError, match=r"file\.onnx: found no"):
+        load(tmp_path / "file.onnx")
+
+
+def test_numbers_of_inputs_are_counted() -> None:
+    found: Imported = read(dense())
+    with pytest.raises(OnnxError, match="found 0 inputs, expected x"):
+        found()

@@ -1,0 +1,273 @@
+"""The page of a network: whole by itself, what it shows is what Python computes, and everybody can use it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symnn.data import Dataset
+from symnn.errors import DataError
+from symnn.inspect import steps
+from symnn.network import Network, dense
+from symnn.report import report
+from symnn.report.differences import errors
+from symnn.report.document import as_json
+from symnn.report.example import samples
+from symnn.report.learning import read_history
+from symnn.spec import TrainingSpec
+from symnn.training import train
+from tests.browser import Page, browser, executable
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+NETWORK = Network(2, (dense(2, "tanh"), dense(2)), "softmax_cross_entropy")
+X = np.random.default_rng(0).normal(size=(80, 2))
+DATA = Dataset.from_arrays(X, np.where(X[:, 0] * X[:, 1] > 0, HOSTILE, "plain"), task="classification")
+
+
+@cache
+def page() -> str:
+    return report(NETWORK, HOSTILE, dataset=DATA)
+
+
+class Elements(HTMLParser):
+    """The elements of a page, and the texts of scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside in ("script", "style"):
+            self.texts.append((self.inside, data))
+
+
+def test_the_page_loads_nothing_and_forbids_itself_to() -> None:
+    elements = Elements(page())
+    loading = {"src", "srcset", "data", "action", "poster", "background", "xlink:href", "style", "onload", "onclick"}
+    for tag, attributes in elements.found:
+        assert not loading & set(attributes), (tag, attributes)
+        assert tag not in ("link", "iframe", "object", "embed", "img", "image", "base"), tag
+        assert (attributes.get("href") or "#").startswith("#")
+    assert not re.search(r"url\(|@import|\bfetch\(|XMLHttpRequest|\beval\(|innerHTML", page())
+    outside = set(re.findall(r"https?://[^\s\"'<>]*", page()))
+    assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}, outside
+    (policy,) = [a["content"] for _, a in elements.found if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    allowed = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert allowed["default-src"] == "'none'"
+    for kind, text in elements.texts:
+        if not text.startswith("{"):  # data are no script
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert allowed[f"{kind}-src"] == f"'sha256-{digest}'"
+    assert len(page()) < 500_000
+
+
+def test_names_never_become_markup() -> None:
+    assert "<img" not in page()
+    assert page().count("<script") == page().count("</script>") == 2
+
+
+def test_numbers_in_json_are_finite_or_nothing() -> None:
+    assert json.loads(as_json({"a": [np.inf, np.float64(1), np.int64(2)]})) == {"a": [None, 1.0, 2]}
+
+
+def test_errors_of_differences_are_a_v_and_the_complex_step_has_none() -> None:
+    found = errors(NETWORK, NETWORK.initial_parameters(0), samples(NETWORK, DATA)[0], "W1")
+    for method, foot in (("forward", 1.5e-8), ("central", 6e-6)):
+        steps_, away = (np.array(side) for side in zip(*found[method]))
+        steps_, away = steps_[np.isfinite(away)], away[np.isfinite(away)]  # too small a step moves nothing
+        best = steps_[np.argmin(away)]
+        assert foot / 1e2 <= best <= foot * 1e2
+        assert away[np.argmax(steps_)] > 1e3 * away.min()
+        assert away[np.argmin(steps_)] > 1e3 * away.min()
+    assert max(away for step, away in found["complex"] if step < 1e-9) < 1e-14
+
+
+def test_a_training_in_pieces_is_the_same_to_the_bit() -> None:
+    from symnn.report.learning import followed
+
+    settings = TrainingSpec(epochs=7, batch_size=8, learning_rate=0.05)
+    result, snapshots = followed(NETWORK, DATA, settings)
+    whole = train(NETWORK, DATA, settings, progress=False)
+    assert np.array_equal(result.theta, whole.theta)
+    assert [epoch.training_loss for epoch in result.history] == [epoch.training_loss for epoch in whole.history]
+    assert [snapshot.epoch for snapshot in snapshots] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", "number,training_loss,validation_loss,validation_accuracy,seconds\nx"]
+)
+def test_a_history_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"history\.csv"):
+        read_history(path)
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------
+
+needs_browser = pytest.mark.skipif(executable() is None, reason="there is no Chromium")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    path = tmp_path_factory.mktemp("report") / "page.html"
+    path.write_text(page(), encoding="utf-8")
+    with browser() as found:
+        found.open(path)
+        yield found
+
+
+def script(name: str) -> str:
+    """A script of the tests whose value is a list of faults."""
+    return (Path(__file__).parents[1] / f"{name}.js").read_text()
+
+
+def close(text: str, value: float) -> bool:
+    """Whether a number that the page shows is this one, to the digits that it has."""
+    return float(text.replace("−", "-")) == pytest.approx(value, rel=1e-3, abs=1e-12)
+
+
+def theta_of() -> np.ndarray:
+    settings = TrainingSpec()
+    return np.asarray(train(NETWORK, DATA, settings, progress=False).theta)
+
+
+@cache
+def computed() -> Any:
+    sample = samples(NETWORK, DATA)[0]
+    return steps(NETWORK, {**NETWORK.unmerged(theta_of()), **sample.values}, of="loss")
+
+
+@needs_browser
+def test_the_browser_has_nothing_to_complain_of_and_requests_nothing(shown: Page) -> None:
+    told = [e for e in shown.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
+    assert not told, told
+    asked = {e["params"]["request"]["url"] for e in shown.events if e["method"] == "Network.requestWillBeSent"}
+    assert all(url.startswith(("file:", "data:")) for url in asked), asked
+
+
+@needs_browser
+def test_both_passes_show_the_numbers_of_python(shown: Page) -> None:
+    last = "const s = document.getElementById('step'); s.value = s.max; s.dispatchEvent(new Event('input'));"
+    shown.value(last)
+    boxes = shown.value(
+        "[...document.querySelectorAll('#steps .vertex')].map((v) => "
+        "[v.dataset.v, v.querySelector('.value').textContent, v.querySelector('.gradient').textContent])"
+    )
+    assert len(boxes) == len(computed().vertices)
+    for name, value, gradient in boxes:
+        vertex = computed()[name]
+        assert close(value, vertex.value)
+        assert gradient == "" if vertex.gradient is None else close(gradient, vertex.gradient)
+
+
+@needs_browser
+def test_arrow_keys_step(shown: Page) -> None:
+    shown.value("document.querySelector('[data-do=first]').click(); document.querySelector('.canvas').focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        shown.press(key)
+    assert shown.value("document.getElementById('step').value") == "1"
+    assert shown.value("document.querySelector('#step-panel small').textContent").startswith("Forward, 1 of")
+
+
+@needs_browser
+def test_an_edge_shows_the_product_that_flows_back_over_it(shown: Page) -> None:
+    shown.value(
+        'document.querySelector(\'.edge[data-from="u1[0,0]"][data-to="a1[0,0]"]\')'
+        ".dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    )
+    (term,) = computed()["u1[0,0]"].contributions
+    found = shown.value("[...document.querySelectorAll('#step-panel b')].map((b) => b.textContent)")
+    assert close(found[-1].removeprefix("= "), term.value)
+
+
+@needs_browser
+def test_the_sum_over_paths_is_the_gradient(shown: Page) -> None:
+    shown.value("document.querySelector('[data-do=walk]').click()")
+    shown.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    shown.value("document.querySelector('[data-do=walk]').click()")
+    said = shown.value("document.getElementById('path-sum').textContent")
+    total, _, reverse = said.rpartition("; backpropagation has ")
+    assert close(total.rpartition(" = ")[2], computed()["W1[0,0]"].gradient)
+    assert close(reverse, computed()["W1[0,0]"].gradient)
+
+
+@needs_browser
+def test_formulas_take_the_numbers_of_the_sample(shown: Page) -> None:
+    shown.value("const n = document.getElementById('numbers'); n.checked = true; n.dispatchEvent(new Event('change'))")
+    row = shown.value(
+        "[...document.querySelectorAll('#by-neurons .formula')].find((f) => f.dataset.row === 'a1[0,0]')"
+        ".querySelector('math').textContent"
+    )
+    assert close(row.rpartition("=")[2], computed()["a1[0,0]"].value)
+    shown.value("const n = document.getElementById('numbers'); n.checked = false; n.dispatchEvent(new Event('change'))")
+
+
+@needs_browser
+def test_terms_and_lines_of_one_vertex_light_up_together(shown: Page) -> None:
+    shown.value(
+        "document.querySelector('#by-layers mrow[data-v=\"u1\"]')"
+        ".dispatchEvent(new PointerEvent('pointerover', {bubbles: true}))"
+    )
+    lit = shown.value("[...document.querySelectorAll('.lit')].map((e) => [e.localName, e.dataset.v])")
+    assert {name for _, name in lit} == {"u1"}
+    assert {"mrow", "g", "code"} <= {tag for tag, _ in lit}
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 1600])
+def test_the_page_fits_every_window(shown: Page, width: int) -> None:
+    shown.size(width, 800)
+    assert shown.value("document.documentElement.scrollWidth") <= width
+    shown.size(1200, 900)
+
+
+@needs_browser
+def test_everything_has_a_name_a_place_in_the_order_of_keys_and_contrast(shown: Page) -> None:
+    assert shown.value(script("audit")) == []
+    shown.value("document.activeElement.blur(); document.querySelector('.skip').focus()")
+    for _ in range(3):
+        shown.press("Tab")
+    assert shown.value("document.activeElement.closest('.bar') !== null")
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_texts_are_readable(shown: Page, dark: bool) -> None:
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    shown.send("Emulation.setEmulatedMedia", features=scheme)
+    faint = shown.value(script("contrast"))
+    assert faint == [], faint[:5]
+
+
+@needs_browser
+def test_the_first_picture_is_there_at_once_and_nothing_moves(shown: Page) -> None:
+    first = shown.value("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert first < 5_000  # on a machine that does much else; by itself it takes a tenth of a second
+    moved = shown.value(
+        "await new Promise((done) => { new PerformanceObserver((list) => done(list.getEntries().reduce("
+        "(sum, e) => sum + (e.hadRecentInput ? 0 : e.value), 0))).observe({type: 'layout-shift', buffered: true});"
+        " setTimeout(() => done(0), 300); })"
+    )
+    assert moved < 0.05
