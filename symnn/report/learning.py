@@ -70,7 +70,7 @@ def _epochs(last: int) -> list[int]:
     """Epochs after which there is a snapshot: dense at the beginning, where most happens.
 
     >>> _epochs(30)
-    [1, 2, 3, 4, 6, 9, 12, 16, 22, 30]
+    [1, 2, 3, 4, 5, 7, 10, 14, 21, 30]
     >>> _epochs(3)
     [1, 2, 3]
     """
