@@ -20,7 +20,7 @@ def test_every_target_has_a_spec_of_its_inputs(target: object) -> None:
     assert physics.spec is not None
 
 
-@pytest.mark.parametrize("path", SPECS.glob("*.yaml"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_spec_is_a_problem(path: Path) -> None:
     assert symnn.Physics.from_spec(path).residuals
 
