@@ -1,5 +1,5 @@
-"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report, compile,
-cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report,
+playground, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -47,6 +47,10 @@ class Style(StrEnum):
 
     text = "text"
     latex = "latex"
+    sympy = "sympy"
+    python = "python"
+    c = "c"
+    spreadsheet = "spreadsheet"
 
 
 class Level(StrEnum):
@@ -275,14 +279,50 @@ def solve(
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
 def formulas(
-    spec: SpecArgument,
-    style: Annotated[Style, typer.Option("--format", help="Plain text or LaTeX.")] = Style.text,
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json; with --numbers model.safetensors.")
+    ],
+    style: Annotated[
+        Style,
+        typer.Option("--format", help="Plain text or LaTeX; with --numbers also code or a spreadsheet's formula."),
+    ] = Style.text,
     level: Annotated[Level, typer.Option(help="One formula a layer, or one a neuron.")] = Level.layers,
+    numbers: Annotated[bool, typer.Option("--numbers", help="A trained network with its weights as numbers.")] = False,
+    digits: Annotated[
+        int | None, typer.Option(min=1, max=17, help="With --numbers: round to so many significant digits.")
+    ] = None,
+    prune: Annotated[
+        float, typer.Option(min=0, max=1, help="With --numbers: leave out weights below this part of the largest.")
+    ] = 0.0,
+    data: Annotated[
+        Path | None, typer.Option(help="With --numbers: a file with targets, on which each step's loss is computed.")
+    ] = None,
 ) -> None:
-    """Print the forward pass, the loss and every derived gradient formula, after sharing."""
+    """Print the forward pass, the loss and every derived gradient formula, after sharing.
+
+    With --numbers, print the formula that a trained network is, and on standard error what each simplification costs.
+    """
+    if numbers:
+        _closed_form(spec, style, digits, prune, data)
+        return
+    given = {"--digits": digits is not None, "--prune": prune > 0, "--data": data is not None}
+    for option in (name for name, found in given.items() if found):
+        raise SpecError(f"{option}: expected --numbers beside it")
     from symnn.inspect import formulas as render
 
-    say(render(_network(spec), level=level.value, style=style.value))
+    say(render(_network(spec), level=level.value, style=style.value))  # type: ignore[arg-type]  # it says what it knows
+
+
+def _closed_form(model: Path, style: Style, digits: int | None, prune: float, data: Path | None) -> None:
+    from symnn import checkpoint
+    from symnn.closed_form import closed_form, price, simplified
+    from symnn.tables import read_table
+
+    trained = checkpoint.load(model)
+    steps = simplified(trained, digits=digits, smallest=prune)
+    table = None if data is None else read_table(data, trained.target_names, trained.layout())
+    say(price(trained, steps, table), sys.stderr)
+    say(closed_form(trained, steps[-1], style.value))
 
 
 @app.command(epilog="Example: [bold]symnn summary examples/digits.yaml[/bold]")
@@ -409,8 +449,7 @@ def report(
     from symnn.report.example import as_trained
     from symnn.report.learning import read_history
 
-    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
-        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
+    _require_page(out)
     network = _network(spec)
     described = network.spec.data if network.spec else None
     dataset = _dataset(network, spec, data, target, {}) if data is not None or described is not None else None
@@ -423,6 +462,23 @@ def report(
     page = render(network, spec.stem, theta=theta, dataset=dataset, history=history).encode()
     write_atomically(out, page)
     say(f"wrote {out} ({len(page):,} bytes)")
+
+
+@app.command(epilog="Example: [bold]symnn playground --out playground.html[/bold]")
+def playground(out: Annotated[Path, typer.Option(help="The .html file to write.")]) -> None:
+    """Write a page of small networks that learn in the browser, each by the code that was compiled for it."""
+    from symnn.files import write_atomically
+    from symnn.report.playground import playground as render
+
+    _require_page(out)
+    page = render().encode()
+    write_atomically(out, page)
+    say(f"wrote {out} ({len(page):,} bytes)")
+
+
+def _require_page(out: Path) -> None:
+    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
+        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
 
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
