@@ -178,7 +178,7 @@ class Checkpoint:
         if y is not None:
             outputs = in_rows(self.network, self.predict(x))
             given = from_arrays("evaluate", {"y": in_rows(self.network, y)}, ("y",))
-            return self._compared(outputs, given, given.groups["y"])
+            return self.compared(outputs, given, given.groups["y"])
         names = targets or self.target_names
         if not names:
             raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
@@ -186,11 +186,11 @@ class Checkpoint:
         find_columns(table.source, names, table.names)
         outputs = self.predict(table)
         if table.lengths is not None and self.network.plain_targets:
-            return self._compared(outputs, table.of_sequences(names), names)
-        return self._compared(in_rows(self.network, outputs), table, names)
+            return self.compared(outputs, table.of_sequences(names), names)
+        return self.compared(in_rows(self.network, outputs), table, names)
 
-    def _compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
-        """The predictions beside the targets in the columns of these names."""
+    def compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
+        """Predictions, as :meth:`predict` gives them, beside the targets in the columns of these names."""
         network = self.network
         single = network.plain_targets or network.takes_sequences  # each row is a step
         outputs = outputs if single else outputs.reshape(len(outputs), -1)

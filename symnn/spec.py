@@ -375,7 +375,11 @@ PURPOSES = (
         "symnn train, formulas, summary, check, compare, steps and compile",
         frozenset({"loss", "weight_decay", "l1", "steps", "training", "data"}),
     ),
-    Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
+    Purpose(
+        "differential equations",
+        "symnn solve",
+        frozenset({"unknowns", "residuals", "solver", "balance", "solution", "periodic", "coefficients", "resampling"}),
+    ),
 )
 
 
