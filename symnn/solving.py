@@ -7,7 +7,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from functools import partial
+from math import inf, nan
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -19,17 +21,20 @@ from symnn.given import called, function
 from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, reach_of
 from symnn.least_squares import LeastSquares
 from symnn.linesearch import Iterate
-from symnn.methods import Method, Standing, name_of
+from symnn.methods import Method, Standing, name_of, plain
 from symnn.methods.limited_memory import Lbfgs
-from symnn.physics import Physics
-from symnn.physics_spec import ITERATIONS, SolverSpec
+from symnn.physics import Physics, PhysicsModel
+from symnn.physics_spec import ITERATIONS, PhysicsSpec, SolverSpec
 from symnn.points import sample
 from symnn.progress import Report, reporting
+from symnn.renewal import Resampled
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.shown import shows
 from symnn.solving_state import Reached
 from symnn.spec import read_spec
-from symnn.suggest import quote
+from symnn.suggest import quote, unknown
+from symnn.tables import number_columns, read_table
+from symnn.uncertainty import uncertainty
 from symnn.walls import MOST_PARAMETERS, is_beside
 
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -159,9 +164,18 @@ def solve(
     }
     if methods is not None:
         usual = {"adam": 0, "learning_rate": 1e-3, "iterations": ITERATIONS, "memory": 50}
-        settings = {name: value for name, value in settings.items() if value != usual[name]} | {"methods": methods}
+        settings = {name: value for name, value in settings.items() if value != usual[name]} | {
+            "methods": _plain(methods)
+        }
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
     return _solve(objective, theta, checked, callback, progress, state, resume, renewals, measures)
+
+
+def _plain(methods: object) -> object:
+    """Methods as a spec has them."""
+    if not isinstance(methods, (list, tuple)):
+        return methods
+    return [plain(one) if isinstance(one, Method) else one for one in methods]
 
 
 def _solve(
@@ -457,26 +471,121 @@ def _iterate(theta: np.ndarray, given: tuple[float, np.ndarray]) -> Iterate:
     return Iterate(theta, float(loss), np.array(gradient, dtype=float))  # a copy: a bound function returns it again
 
 
+HELD_OUT = 1000
+"""The most points of each residual that the loss is measured on beside those it is minimised on."""
+ELSEWHERE = 2000
+"""The points that a solution is compared on with the one that the spec gives."""
+OTHER = 1_000_003
+"""What is added to a seed for other points."""
+
+
 def solve_spec(
     physics: Physics,
     settings: SolverSpec | None = None,
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
+    callback: Callable[[Solution], object] | None = None,
+    progress: bool | None = None,
+    directory: Path = Path(),
 ) -> tuple[Solution, dict[str, float]]:
-    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left."""
+    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left.
+
+    Files of measured values are relative to the ``directory``. Where its residuals are needed, the history has the loss
+    on other points, ``held_out``; where the spec gives the solution, the relative L2 error, ``error``.
+    """
     spec = physics.spec
     if spec is None:
         raise SpecError("expected a problem that came from a spec, which says where its points are")
     settings = settings or spec.solver
     model = physics.compile()
-    points = [
-        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
-        for number, part in enumerate(spec.residuals.values())
-    ]
+    points = points_of(spec, settings.seed, directory)
     theta = physics.initial_parameters(settings.seed)
-    if not any(one.needs_rows for one in settings.schedule):
-        found = _solve(model.objective(*points), theta, settings, state=state, resume=resume)
+    renewals = _renewals(spec, settings.seed)
+    measures: dict[str, Callable[[np.ndarray], float]] = {}
+    if spec.solution:
+        measures["error"] = lambda theta: max(errors(model, theta, settings.seed).values())
+    keep = {"state": state, "resume": resume, "callback": callback, "progress": progress}
+    if not renewals and not any(one.needs_rows for one in settings.schedule):
+        found = _solve(model.objective(*points), theta, settings, measures=measures, **keep)  # type: ignore[arg-type]
         return found, model.losses(found.theta, *points)
     problem = model.least_squares(*points)
-    found = _solve(problem, theta, settings, state=state, resume=resume)
-    return found, dict(zip(spec.residuals, problem.losses(found.theta)))
+    measures = {"held_out": _held_out(model, settings.seed + OTHER), **measures}
+    found = _solve(problem, theta, settings, renewals=renewals, measures=measures, **keep)  # type: ignore[arg-type]
+    left = problem.unscaled(found.theta)
+    parts = zip(spec.on_points.items(), problem.where, problem.parts)
+    return found, {name: part.weight * float(left[rows] @ left[rows]) / p.points for (name, part), rows, p in parts}
+
+
+def points_of(spec: PhysicsSpec, seed: int, directory: Path = Path()) -> list[np.ndarray]:
+    """The points of every residual that is not hard, random ones or those of a file, with what was measured there."""
+    return [
+        spec.points(name, part.points or 1, seed + number)
+        if part.measured is None
+        else _measured(directory / part.measured.file, (*spec.inputs, *part.measured.values))
+        for number, (name, part) in enumerate(spec.on_points.items())
+    ]
+
+
+def _measured(path: Path, columns: tuple[str, ...]) -> np.ndarray:
+    table = read_table(path)
+    for name in columns:
+        if name not in table.places:
+            raise DataError(f"{path}: {unknown('column', name, table.names)}")
+    return np.ascontiguousarray(number_columns(table, columns))
+
+
+def coefficients(model: PhysicsModel, problem: LeastSquares, theta: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The coefficients that were found, each with one standard deviation; nan where nothing was measured."""
+    physics = model.physics
+    measured = [number for number, residual in enumerate(physics.residuals) if residual.data]
+    found = uncertainty(problem, theta, measured) if measured and physics.coefficients else None
+    return {
+        name: (float(theta[place]), nan if found is None else found.deviation(place))
+        for place, name in enumerate(physics.coefficients, physics.network.parameter_count)
+    }
+
+
+def errors(model: PhysicsModel, theta: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """By unknown, the relative L2 error against the solution that the spec gives, at random points."""
+    spec = model.physics.spec
+    if spec is None or not spec.solution:
+        return {}
+    limits = list(spec.inputs.values())
+    elsewhere = sample(limits, ELSEWHERE, seed + OTHER)
+    found = model.predict(theta.astype(model.dtype), elsewhere.astype(model.dtype))
+    exact = model.physics.solution(elsewhere)
+    return {
+        name: float(np.linalg.norm(found[:, number] - exact[name]) / np.linalg.norm(exact[name]))
+        for number, name in enumerate(model.physics.unknowns)
+        if name in exact
+    }
+
+
+def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
+    spec = model.physics.spec
+    assert spec is not None
+    parts = []
+    for number, (name, part) in enumerate(spec.on_points.items()):
+        if part.measured is not None:  # there are no others
+            continue
+        points = spec.points(name, min(HELD_OUT, part.points or 1), seed + number)
+        parts.append((model.rows[name], points.astype(model.dtype), part.weight / len(points)))
+
+    def loss(theta: np.ndarray) -> float:
+        found = 0.0
+        for rows, points, weight in parts:
+            left = rows(theta.astype(model.dtype), points).reshape(-1)
+            found += weight * float(left @ left)
+        return found
+
+    return loss
+
+
+def _renewals(spec: PhysicsSpec, seed: int) -> list[Renewal]:
+    found: list[Renewal] = []
+    if spec.resampling is not None:
+        samplers = [None if part.measured else partial(spec.points, name) for name, part in spec.on_points.items()]
+        found.append(Resampled(spec.resampling, samplers, seed))
+    if spec.balance is not None:
+        found.append(spec.balance)
+    return found

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
+from codegen.compiler import _loaded
 from codegen.emit.instructions import Builder, Function, begun
 from codegen.runtime.machine import compile_module, load_object
 from symnn.network import Network, dense
@@ -97,6 +98,7 @@ def test_code_for_few_samples_is_compiled_at_the_first_call_with_so_few() -> Non
 
 def test_ctrl_c_while_it_is_compiled_is_raised_and_the_results_are_right() -> None:
     network = Network(3, (dense(10, "tanh"), dense(2)), "softmax_cross_entropy")
+    _loaded.clear()
     function = network.compile(cache=False).value_and_grad
     later = function._code.c_function.prepare.__self__  # type: ignore[attr-defined]
     theta = network.initial_parameters(0)
