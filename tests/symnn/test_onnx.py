@@ -186,3 +186,17 @@ def test_damaged_files_are_read_or_refused() -> None:
             found[place] = damaged.integers(256)
         with contextlib.suppress(OnnxError):
             read(parsed_bytes(bytes(found), "damaged.onnx"))
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [helper.make_node("Pow", ["c", "e"], ["p8"])],
+        [helper.make_node("Exp", ["c" if k == 0 else f"p{k}"], [f"p{k + 1}"]) for k in range(8)],
+    ],
+)
+def test_numbers_of_a_file_grow_no_further_than_float64(nodes: list[Any]) -> None:
+    weights = {"c": np.array(10, np.float32), "e": np.array(1e9, np.float32)}
+    model = model_of([*nodes, helper.make_node("Mul", ["x", "p8"], ["y"])], {"x": ["batch", 3]}, weights, ["y"])
+    with pytest.raises(OnnxError, match=r"node number \d \((Pow|Exp)\): found a constant that is inf"):
+        read(model)
