@@ -421,6 +421,14 @@ def test_steps_standardise_the_target_too(tmp_path: Path) -> None:
     assert float(plain) < 0.01  # of standardised targets; 1e11 of those as they are
 
 
+def test_compile_writes_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from symnn.onnx import load
+
+    assert "grad_xor.onnx" in invoke("compile", XOR, "--target", "onnx", "--out", tmp_path)
+    assert load(tmp_path / "grad_xor.onnx").graph.outputs[0] == "loss"
+
+
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_compile_writes_a_module_that_tests_itself(dtype: str, tmp_path: Path) -> None:
     result = symnn("compile", XOR, "--out", tmp_path / "xor.py", "--dtype", dtype)
