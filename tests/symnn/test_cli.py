@@ -703,7 +703,9 @@ def test_an_interruption_of_the_imports_is_silent(name: str, status: int) -> Non
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", "")
 
 
-def test_report_writes_a_page_of_a_trained_network(tmp_path: Path) -> None:
+def test_report_writes_a_page_of_a_trained_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for sizes in ("DEPTHS", "WIDTHS"):
+        monkeypatch.setattr(f"symnn.report.counts.{sizes}", (1, 2))
     rows = "".join(f"{x / 10},{x / 5 + 1}\n" for x in range(20))
     (tmp_path / "line.csv").write_text("x,y\n" + rows)
     spec = tmp_path / "line.yaml"
