@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from symnn.checkpoint import Checkpoint, load
     from symnn.data import Dataset, Split, load_digits, load_file, load_frame
     from symnn.descent import Descent
+    from symnn.ensembles import Ensemble, ensemble
     from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
     from symnn.layers.activation import activation as activation
     from symnn.layers.dense import dense as dense
@@ -44,6 +45,8 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data",
     "Descent": "descent",
+    "Ensemble": "ensembles",
+    "ensemble": "ensembles",
     "Layer": "layers.layer",
     "inputs": "layers.node",
     "Model": "parametrised",
@@ -78,6 +81,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Descent",
+    "Ensemble",
     "Layer",
     "Model",
     "Network",
@@ -93,6 +97,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSpec",
     "check",
+    "ensemble",
     "inputs",
     "load",
     "load_digits",

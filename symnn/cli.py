@@ -225,7 +225,9 @@ def evaluate(
 def solve(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec with differential equations, .yaml or .json.")],
     out: Annotated[Path | None, typer.Option(help="An .npz file for the parameters, by name.")] = None,
-    iterations: Annotated[int | None, typer.Option(min=0, help="Iterations of L-BFGS instead of the spec's.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=0, help="Iterations of the last method instead of the spec's.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
     resume: ResumeOption = False,
 ) -> None:
@@ -239,19 +241,21 @@ def solve(
 
     from symnn.files import write_atomically
     from symnn.physics import Physics
-    from symnn.solving import solve_spec
+    from symnn.solving import coefficients, errors, points_of, solve_spec
 
     if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
     physics = Physics.from_spec(spec)
     assert physics.spec is not None
-    changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
-    settings = physics.spec.solver.model_copy(update=changes)
+    settings = physics.spec.solver.changed(iterations, seed)
     count = physics.parameter_count
-    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
+    sizes = ", ".join(
+        f"{name} {part.points:,}" if part.points else f"{name} of a file"
+        for name, part in physics.spec.on_points.items()
+    )
     say(f"{spec}: {count:,} parameters, points: {sizes}")
     with _keeping(out, resume) as keeping:
-        found, losses = solve_spec(physics, settings, keeping, resume)
+        found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
         if out is not None:
             buffer = io.BytesIO()
             np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
@@ -260,6 +264,14 @@ def solve(
         for name, loss in losses.items():
             weight = physics.spec.residuals[name].weight
             say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+        if physics.coefficients:
+            model = physics.compile()
+            problem = model.least_squares(*points_of(physics.spec, settings.seed, spec.parent))
+            for name, (value, deviation) in coefficients(model, problem, found.theta).items():
+                noise = f" ± {deviation:.2g}, by the noise of what was measured" if deviation >= 0 else ""
+                say(f"{name} = {value:.7g}{noise}")
+        for name, off in errors(physics.compile(), found.theta, settings.seed).items():
+            say(f"{name}: relative L2 error {off:.2e} against the solution that the spec gives")
         if out is not None:
             say(f"saved {out}")
             _end(keeping, found.stopped, out)

@@ -240,8 +240,8 @@ def train(
     _refuse(others)
     if on_epoch is not None:
         function("on_epoch", on_epoch, "a function of an Epoch")
-    data, given = _data_and_settings(network, data, y, settings, weights)
-    settings = _settings(network, given)
+    data, given = data_and_settings(network, data, y, settings, weights)
+    settings = settings_of(network, given)
     model = _checked_model(network, model)
     rows, validation, test = _fitted(model, data, settings.class_weights)
     trained = model if rows[0].w is None else model.weighted
@@ -286,7 +286,7 @@ def _refuse(others: Mapping[str, object]) -> None:
         raise SymnnError(unknown("argument", name, known))
 
 
-def _data_and_settings(network: Parametrised, data: Any, y: Any, settings: Any, weights: Any) -> tuple[Dataset, Any]:
+def data_and_settings(network: Parametrised, data: Any, y: Any, settings: Any, weights: Any) -> tuple[Dataset, Any]:
     """What stands behind the network: a data set and settings, or x, y and settings."""
     if isinstance(data, Dataset):
         if weights is not None:
@@ -304,7 +304,7 @@ def _data_and_settings(network: Parametrised, data: Any, y: Any, settings: Any, 
     return _from_arrays(network, data, y, weights), settings
 
 
-def _settings(network: Parametrised, given: Any) -> TrainingSpec:
+def settings_of(network: Parametrised, given: Any) -> TrainingSpec:
     if given is None:
         return network.spec.training if network.spec else TrainingSpec()
     if isinstance(given, TrainingSpec):
@@ -578,7 +578,8 @@ def _limits(network: Parametrised, targets: Sequence[Variable]) -> tuple[np.ndar
     found = [
         _RANGES["values" if number else network.reading]
         if variable.kind == "real"
-        else (0.0 if variable.below else -inf, inf if variable.below is None else variable.below - 1)
+        # What is below a length of each call, each call says.
+        else (0.0 if variable.below else -inf, variable.below - 1 if isinstance(variable.below, int) else inf)
         for number, variable in enumerate(targets)
     ]
     low, high = np.repeat(np.array(found).reshape(-1, 2).T, _widths(targets), axis=1)

@@ -1,0 +1,244 @@
+"""Several networks at once: alike but for their first parameters and learning rates, trained as one graph of all.
+
+Every array that depends on a parameter has a further axis, the member, along which lanes lie; what an epoch costs
+beside its arithmetic is paid once for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+from sympy import Indexed
+from sympy.core.basic import Basic
+
+from codegen import Equation, Graph, Index, Reduction, Variable, compile
+from codegen.dtypes import Dtype
+from codegen.walk import base_name, rewrite, subscripts
+from symnn.arrays import Floats, real
+from symnn.checkpoint import Checkpoint, target_scaling
+from symnn.data import Dataset, Split
+from symnn.descent import Descent
+from symnn.errors import DataError, SpecError, SymnnError
+from symnn.evaluation import probabilities
+from symnn.given import called, whole_number
+from symnn.network import Network
+from symnn.optimisers import OPTIMISERS, Optimiser
+from symnn.parametrised import Model
+from symnn.schedules import SCHEDULES
+from symnn.training import data_and_settings, settings_of
+
+
+class Spread(NamedTuple):
+    """What the members say, on the average, and their standard deviation."""
+
+    mean: Floats
+    spread: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Trained networks: ``members``, each a :class:`~symnn.Checkpoint` at its own best epoch.
+
+    losses: float64 (epochs, members), those of the validation part, or of the training part where there is none.
+    """
+
+    members: tuple[Checkpoint, ...]
+    losses: Floats
+
+    def outputs(self, x: Any) -> Floats:
+        """The outputs of each member (members, S, outputs), for whatever :meth:`Checkpoint.predict` takes."""
+        first = self.members[0]
+        (part,) = first.samples(x).parts
+        found = np.stack([np.array(first.model.predict(m.theta, *part.arrays), np.float64) for m in self.members])
+        return found if first.target_scaling is None else first.target_scaling.restore(found)
+
+    def predict(self, x: Any) -> Spread:
+        """The mean of the outputs (S, outputs), in the units of the targets, and how far the members are apart."""
+        found = self.outputs(x)
+        return Spread(found.mean(axis=0), found.std(axis=0))
+
+    def predict_proba(self, x: Any) -> Spread:
+        """The mean of the probabilities of the classes (S, classes), and how far the members are apart.
+
+        Raises :class:`DataError` for networks whose outputs are numbers.
+        """
+        reading = self.members[0].network.reading
+        if reading == "values":
+            raise DataError("predict_proba: found networks whose outputs are numbers, expected ones of classes")
+        found = np.stack([probabilities(each, reading) for each in self.outputs(x)])
+        return Spread(found.mean(axis=0), found.std(axis=0))
+
+
+@called(SymnnError)
+def ensemble(
+    network: Network,
+    data: Any,
+    y: Any = None,
+    settings: Any = None,
+    *,
+    members: int = 8,
+    seeds: Sequence[int] | None = None,
+    learning_rates: Sequence[float] | None = None,
+    dtype: Dtype = "float64",
+) -> Ensemble:
+    """Train so many networks together, as :func:`symnn.train` trains one, on the same rows in the same order.
+
+    data, y, settings: as for :func:`symnn.train`. seeds: those of the first parameters, from the settings' seed on
+    unless given; learning_rates: one for each, that of the settings unless given. Each member keeps the parameters of
+    the epoch that was best for it; with ``patience`` training ends when none has become better for so long.
+
+    Raises :class:`SymnnError` for networks with dropout, noise or batch_norm, sequences whose length each call decides,
+    weights of rows, a clipped gradient, L-BFGS, and a schedule that looks at losses.
+
+    >>> x = np.linspace(-1, 1, 200)[:, None]
+    >>> from symnn.layers.dense import dense
+    >>> found = ensemble(Network(1, (dense(8, "tanh"), dense(1)), "mean_squared_error"), x, x**2, members=4)
+    >>> found.predict([[0.5]]).mean.shape, len(found.members)
+    ((1, 1), 4)
+    """
+    dataset, given = data_and_settings(network, data, y, settings, None)
+    chosen = settings_of(network, given)
+    count = whole_number("members", members, 1)
+    firsts = [chosen.seed + n for n in range(count)] if seeds is None else [*seeds]
+    rates = np.full(count, chosen.learning_rate) if learning_rates is None else real("learning_rates", learning_rates)
+    for name, values in (("seeds", firsts), ("learning_rates", rates)):
+        if len(values) != count:
+            raise SymnnError(f"{name}: found {len(values)}, expected {count}, one for each member")
+    _check(network, dataset, chosen)
+    thetas = [network.initial_parameters(seed) for seed in firsts]
+    graph = of_members(network, count)
+    parts = {name: np.stack([network.unmerged(theta)[name] for theta in thetas], axis=-1) for name in network.layout}
+    model = Model.from_graph(graph.with_outputs("total"), parts, ["x"], loss="total", dtype=dtype)
+    optimiser = OPTIMISERS[chosen.optimiser]
+    numbers = {name: getattr(chosen, name) for name in optimiser.settings if name != "learning_rate"}
+    descent = Descent(model, np.stack(thetas, axis=-1).ravel(), _with_rates(optimiser), **numbers)
+    losses = _trained(network, dataset, chosen, graph, descent, rates)
+    best = np.stack([each for each, _ in losses.best], axis=-1)
+    members_found = tuple(Checkpoint.of(network, np.ascontiguousarray(best[:, n]), dataset) for n in range(count))
+    return Ensemble(members_found, np.array(losses.all))
+
+
+def _check(network: Network, dataset: Dataset, settings: Any) -> None:
+    if not isinstance(network, Network):
+        raise SymnnError(f"network: found {type(network).__name__}, expected a network of layers")
+    if network.differs or network.takes_sequences or len(network.input_variables) != 1 or network.steps != "all":
+        raise SpecError(
+            "network: found dropout, noise, batch_norm, several inputs or sequences of any length, expected none"
+        )
+    if dataset.train.weights is not None or settings.class_weights is not None:
+        raise DataError("weights: found some, expected none for an ensemble")
+    if settings.optimiser not in OPTIMISERS or settings.gradient_clip is not None:
+        raise SpecError("settings: found lbfgs or gradient_clip, expected neither for an ensemble")
+    if settings.schedule.name == "plateau":
+        raise SpecError("settings: found the schedule 'plateau', expected one that does not look at losses")
+
+
+# --- the graph ------------------------------------------------------------------------------------------------------
+
+
+def of_members(network: Network, count: int) -> Graph:
+    """The graph of so many networks alike: ``loss`` of each, and ``total``, their sum.
+
+    >>> from symnn.layers.dense import dense
+    >>> print(of_members(Network(2, (dense(1),), "mean_squared_error"), 3))
+    inputs W1[1, 2, 3], b1[1, 3], x[S, 2], y[S, 1]
+    z1[s, t, member] = Σ_d W1[t, d, member]*x[s, d]
+    output[s, t, member] = b1[t, member] + z1[s, t, member]
+    element[s, member] = Σ_t (output[s, t, member] - y[s, t])**2
+    loss[member] = Σ_s element[s, member]/S
+    total = Σ_member loss[member]
+    outputs loss, total
+    """
+    graph = network.training_graph
+    member = Index("member", count)
+    wide = {v.name: Variable(v.name, (*v.shape, count)) for v in graph.inputs if v.name in network.layout}
+    known = 0
+    while known < len(wide):  # once more where a step reads what stands further down
+        known = len(wide)
+        for equation in graph.equations:
+            if wide.keys() & {base_name(reference) for reference in equation.references}:
+                wide.setdefault(equation.name, Variable(equation.name, (*equation.variable.shape, count)))
+    equations = []
+    for equation in graph.equations:
+
+        def rule(node: Basic) -> Basic | None:
+            is_reference = isinstance(node, Indexed) or (node.is_Symbol and not node.is_Integer)
+            if not is_reference or base_name(node) not in wide:
+                return None
+            return wide[base_name(node)][(*subscripts(node), member)]
+
+        if equation.name in wide:
+            target, body = rewrite(equation.target, rule), rewrite(equation.body, rule)
+            equations.append(Equation(target, body, equation.reduction, equation.reduced))
+        else:
+            equations.append(equation)
+    (loss,) = graph.outputs
+    total = Equation(Variable("total").symbol, wide[loss][(member,)], Reduction.SUM, (member,))
+    inputs = tuple(wide.get(variable.name, variable) for variable in graph.inputs)
+    return Graph(inputs, (*equations, total), (loss, "total"))
+
+
+def _with_rates(optimiser: Optimiser) -> Optimiser:
+    """The same with a learning rate of its own for each parameter, which is carried along."""
+
+    def rule(learning_rate: Any, **given: Any) -> Any:
+        return {**optimiser.rule(learning_rate=learning_rate, **given), "learning_rate": learning_rate}
+
+    settings = tuple(name for name in optimiser.settings if name != "learning_rate")
+    return Optimiser(optimiser.name, rule, settings, (*optimiser.state, "learning_rate"))
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Losses:
+    """Those of every epoch, and of each member its best parameters with their loss."""
+
+    all: list[Floats]
+    best: list[tuple[np.ndarray, float]]
+
+
+def _trained(
+    network: Network, dataset: Dataset, settings: Any, graph: Graph, descent: Descent, rates: Floats
+) -> _Losses:
+    count, dtype = len(rates), descent.theta.dtype
+    evaluate = compile(graph.with_outputs("loss"), dtype=dtype.name, pack={"theta": [*network.layout]}, tier="light")
+    rows, held = (_arrays(network, dataset, split, dtype) for split in (dataset.train, dataset.validation))
+    checked = descent.checked(*rows)
+    judged = held if len(held[0]) else rows
+    generator = np.random.Generator(np.random.PCG64(settings.seed))
+    schedule = SCHEDULES[settings.schedule.name]
+    factor, factors = schedule.start(1.0, settings.epochs, [], **dict(settings.schedule.parameters))
+    found = _Losses([], [(descent.theta.reshape(-1, count)[:, n].copy(), inf) for n in range(count)])
+    idle = 0
+    for _ in range(settings.epochs):
+        descent.state["learning_rate"].reshape(-1, count)[...] = rates * factor
+        *_, passed = descent.over(checked, generator.permutation(len(rows[0])), settings.batch_size)
+        if not isfinite(descent.mean(passed)):
+            raise SymnnError(
+                f"the loss of a member is not finite in epoch {len(found.all) + 1}; expected smaller learning rates"
+            )
+        found.all.append(np.array(evaluate(descent.theta, *judged), np.float64))
+        better = [n for n in range(count) if found.all[-1][n] < found.best[n][1]]
+        for n in better:
+            found.best[n] = descent.theta.reshape(-1, count)[:, n].copy(), float(found.all[-1][n])
+        idle = 0 if better else idle + 1
+        if settings.patience is not None and idle >= settings.patience:
+            break
+        factor = factors.send(0.0)
+    return found
+
+
+def _arrays(network: Network, dataset: Dataset, split: Split, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as the graph takes them."""
+    (x,) = network.inputs_of(split.x, dtype)
+    if split.y.dtype == np.int64 and network.loss_row.target == "labels":
+        return x, split.y
+    scaling = target_scaling(network, dataset)
+    values = split.y if scaling is None else scaling.standardise(split.y)
+    return x, np.ascontiguousarray(values, dtype=dtype)
