@@ -14,6 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from math import nan
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -712,6 +713,7 @@ def test_an_interruption_of_the_imports_is_silent(name: str, status: int) -> Non
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", "")
 
 
+@patch.multiple("symnn.report.counts", DEPTHS=(1, 2), WIDTHS=(1, 2))
 def test_report_writes_a_page_of_a_trained_network(tmp_path: Path) -> None:
     rows = "".join(f"{x / 10},{x / 5 + 1}\n" for x in range(20))
     (tmp_path / "line.csv").write_text("x,y\n" + rows)
