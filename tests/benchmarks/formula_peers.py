@@ -7,7 +7,7 @@ the formulas and derivatives as SymPy has them, shared parts as intermediate nam
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,20 +40,24 @@ class System:
     @property
     def point(self) -> np.ndarray:
         """Those that are differentiated by, one after the other."""
-        return np.concatenate([self.values[name].ravel() for name in self.wrt])
+        return self._flat(self.wrt)
 
     @property
-    def others(self) -> dict[str, np.ndarray]:
-        return {name: value for name, value in self.values.items() if name not in self.wrt}
+    def parameters(self) -> np.ndarray:
+        """The others."""
+        return self._flat(self._others)
 
-    def results(self, x: Any, words: Any, others: Mapping[str, Any] | None = None) -> list[Any]:
-        """The formulas over the numbers of a library: elements of x for what is differentiated by."""
-        leaves: dict[Any, Any] = dict(_elements(self.others if others is None else others))
-        start = 0
-        for name in self.wrt:
-            for place in np.ndindex(self.values[name].shape):
-                leaves[name, place] = x[start]
-                start += 1
+    @property
+    def _others(self) -> list[str]:
+        return [name for name in self.values if name not in self.wrt]
+
+    def _flat(self, names: Sequence[str]) -> np.ndarray:
+        return np.concatenate([np.zeros(0), *[self.values[name].ravel() for name in names]])
+
+    def results(self, x: Sequence[Any], parameters: Sequence[Any], words: Any) -> list[Any]:
+        """The formulas over the numbers of a library, which stand for the point and the parameters."""
+        names = [(name, place) for name in (*self.wrt, *self._others) for place in np.ndindex(self.values[name].shape)]
+        leaves: dict[Any, Any] = dict(zip(names, (*x, *parameters), strict=True))
         found: dict[int, Any] = {}
         results = []
         for key, expression in self.entries.items():
@@ -65,12 +69,6 @@ class System:
             if name == self.of:
                 results.append(found[id(expression)])
         return results
-
-
-def _elements(arrays: Mapping[str, Any]) -> Iterator[tuple[tuple[str, tuple[int, ...]], Any]]:
-    for name, array in arrays.items():
-        for place in np.ndindex(np.shape(array)):
-            yield (name, place), float(array[place])
 
 
 def _value(node: Basic, arguments: list[Any], leaves: Mapping[Any, Any], words: Any) -> Any:
@@ -110,11 +108,11 @@ def casadi(system: System) -> Call:
 
     from tests.benchmarks.peers.casadi_c import bound, in_c
 
-    x = library.SX.sym("x", system.point.size)
-    found = library.vertcat(*system.results([x[n] for n in range(x.shape[0])], library))
+    x, p = library.SX.sym("x", system.point.size), library.SX.sym("p", system.parameters.size)
+    found = library.vertcat(*system.results(library.vertsplit(x), library.vertsplit(p), library))
     derivative = library.hessian(found, x)[0] if system.kind == "hessian" else library.jacobian(found, x)
-    made = library.Function("f", [x], [found, library.densify(derivative.T)])
-    call, results = bound(in_c(made), [system.point])
+    made = library.Function("f", [x, p], [found, library.densify(derivative.T)])
+    call, results = bound(in_c(made), [system.point, system.parameters])
 
     def both() -> np.ndarray:
         call()
@@ -128,13 +126,14 @@ def ddx(system: System) -> Call:
 
     def model() -> Any:
         x = [library.var(f"x{n}") for n in range(system.point.size)]
-        found = system.results(x, library)
+        p = [library.param(f"p{n}") for n in range(system.parameters.size)]
+        found = system.results(x, p, library)
         return found[0] if len(found) == 1 else tuple(found)
 
     equation = library.equation(model)
     want = library.Want.HESSIAN if system.kind == "hessian" else library.Want.JACOBIAN
     equation.compile()
-    call = equation.buffer(system.point.copy(), want=want)
+    call = equation.buffer(np.concatenate([system.point, system.parameters]), want=want)
 
     def run() -> np.ndarray:
         call()
@@ -146,15 +145,17 @@ def ddx(system: System) -> Call:
 def rsdag(system: System) -> Call:
     import rsdag as library
 
+    def formula(x: Any, p: Any) -> Any:
+        return system.results(x, p, np)[0]
+
     if system.kind == "hessian":
-        first = library.grad(lambda x: system.results(x, np)[0])
-        function = library.jacobian(lambda x: first(x), native=True)
+        function = library.jacobian(library.grad(formula), native=True)
     elif system.kind == "gradient":
-        function = library.grad(lambda x: system.results(x, np)[0], native=True)
+        function = library.grad(formula, native=True)
     else:
-        function = library.jacobian(lambda x: system.results(x, np), native=True)
-    point = system.point
-    return lambda: np.asarray(function(point)).ravel()
+        function = library.jacobian(lambda x, p: system.results(x, p, np), native=True)
+    given = system.point, system.parameters
+    return lambda: np.asarray(function(*given)).ravel()
 
 
 def jax(system: System) -> Call:
@@ -162,35 +163,36 @@ def jax(system: System) -> Call:
 
     library.config.update("jax_enable_x64", True)
 
-    def formulas(x: Any) -> Any:
-        found = system.results([x[n] for n in range(system.point.size)], library.numpy)
+    def formulas(x: Any, p: Any) -> Any:
+        found = system.results(list(x), list(p), library.numpy)
         return found[0] if len(found) == 1 else library.numpy.stack(found)
 
     kinds = {"gradient": library.grad, "hessian": library.hessian, "jacobian": library.jacfwd}
-    function, point = library.jit(kinds[system.kind](formulas)), library.numpy.asarray(system.point)
-    return lambda: np.asarray(function(point)).ravel()
+    function = library.jit(kinds[system.kind](formulas))
+    given = library.numpy.asarray(system.point), library.numpy.asarray(system.parameters)
+    return lambda: np.asarray(function(*given)).ravel()
 
 
-def _in_sympy(system: System) -> tuple[list[Symbol], list[Expr]]:
-    x = [Symbol(f"x{n}", real=True) for n in range(system.point.size)]
-    found = system.results(x, sympy)
-    first = [sympy.diff(value, symbol) for value in found for symbol in x]
+def _in_symbols(system: System, library: Any, diff: Callable[[Any, Any], Any]) -> tuple[list[Any], list[Any]]:
+    """The symbols of a library of formulas, and the first derivatives."""
     if system.kind == "hessian":
-        first = [sympy.diff(value, symbol) for value in first for symbol in x]
-    return x, first
+        raise LeftOut("second derivatives take minutes")
+    x, p = ([library.Symbol(f"{n}{i}") for i in range(v.size)] for n, v in zip("xp", (system.point, system.parameters)))
+    return [*x, *p], [diff(value, symbol) for value in system.results(x, p, library) for symbol in x]
 
 
 def sympys(system: System) -> Call:
-    x, derivatives = _in_sympy(system)
-    function, point = sympy.lambdify([x], derivatives, modules="math", cse=True), list(system.point)
+    symbols, derivatives = _in_symbols(system, sympy, sympy.diff)
+    function = sympy.lambdify([symbols], derivatives, modules="math", cse=True)
+    point = [*system.point, *system.parameters]
     return lambda: np.array(function(point))
 
 
 def symjit(system: System) -> Call:
     import symjit as library
 
-    x, derivatives = _in_sympy(system)
-    function, point = library.compile_func(x, derivatives), list(system.point)
+    symbols, derivatives = _in_symbols(system, sympy, sympy.diff)
+    function, point = library.compile_func(symbols, derivatives), [*system.point, *system.parameters]
     return lambda: np.array(function(*point))
 
 
@@ -199,13 +201,9 @@ def symengine(system: System) -> Call:
 
     if not library.have_llvm:
         raise LeftOut("without LLVM")
-    x = [library.Symbol(f"x{n}") for n in range(system.point.size)]
-    found = system.results(x, library)
-    derivatives = [value.diff(symbol) for value in found for symbol in x]
-    if system.kind == "hessian":
-        derivatives = [value.diff(symbol) for value in derivatives for symbol in x]
-    function = library.Lambdify(x, derivatives, backend="llvm", cse=True)
-    point, out = system.point, np.empty(len(derivatives))
+    symbols, derivatives = _in_symbols(system, library, lambda value, symbol: value.diff(symbol))
+    function = library.Lambdify(symbols, derivatives, backend="llvm", cse=True)
+    point, out = np.concatenate([system.point, system.parameters]), np.empty(len(derivatives))
 
     def run() -> np.ndarray:
         function(point, out=out)

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
-from sympy import Expr, IndexedBase, Integer, Rational, Symbol, exp, log, sin, sqrt, tanh
+from sympy import Expr, Idx, IndexedBase, Integer, Piecewise, Rational, Symbol, exp, log, sin, sqrt, tanh
 
 from tests.benchmarks import formula_peers
 
@@ -37,8 +37,8 @@ class Formula:
     entries: Callable[[], Entries]
     """The formulas and their inputs: SymPy's own work, which is done once and not timed."""
     kind: str
-    """``gradient``, ``jacobian`` or ``hessian``."""
-    of: str
+    """``gradient``, ``jacobian``, ``hessian`` or ``sparse_jacobian``."""
+    of: str | Sequence[str]
     wrt: Sequence[str] = ()
     """All inputs if there is none."""
     is_plain: bool = True
@@ -54,7 +54,8 @@ class Formula:
         """The graph of the derivative."""
         import codegen
 
-        return getattr(codegen, self.kind)(graph, self.of, list(self.wrt) or None)
+        derived = getattr(codegen, self.kind)(graph, self.of, list(self.wrt) or None)
+        return getattr(derived, "graph", derived)
 
 
 def array(name: str, count: int) -> IndexedBase:
@@ -259,6 +260,26 @@ def lstm(steps: int = 64, inputs: int = 2, units: int = 3) -> Entries:
     return found, [x, h0, *weights.values()]
 
 
+@lru_cache
+def brusselator(points: int = 500) -> Entries:
+    """Two substances on a line by the method of lines, given beyond its ends: indices and shifts."""
+    i = Idx("i", points)
+    u, v, f, g = (array(name, points) for name in "uvfg")
+
+    def diffused(s: IndexedBase, beyond: int) -> Expr:
+        left, right = (
+            Piecewise((s[i - 1], i > 0), (beyond, True)),
+            Piecewise((s[i + 1], i < points - 1), (beyond, True)),
+        )
+        return Rational(1, 50) * (points + 1) ** 2 * (left - 2 * s[i] + right)
+
+    change = {
+        f[i]: 1 + u[i] ** 2 * v[i] - 4 * u[i] + diffused(u, 1),
+        g[i]: 3 * u[i] - u[i] ** 2 * v[i] + diffused(v, 3),
+    }
+    return change, [u, v]
+
+
 CASES: Mapping[str, Formula] = {
     **{
         f"random {n:,}": Formula(partial(random_operations, n), "gradient", "e")
@@ -275,6 +296,7 @@ CASES: Mapping[str, Formula] = {
     **{f"determinant {n}": Formula(partial(determinant, n), "gradient", "e") for n in (6, 7, 8, 9)},
     "written out 300": Formula(written_out, "gradient", "e"),
     "lstm 64 steps": Formula(lstm, "gradient", "e"),
+    "brusselator 500": Formula(brusselator, "sparse_jacobian", ["f", "g"], ["u", "v"], is_plain=False),
     "geopotential gradient": Formula(geopotential, "gradient", "e"),
     "geopotential hessian": Formula(geopotential, "hessian", "e"),
 }
@@ -358,7 +380,7 @@ def measured(name: str, formula: Formula, tier: Any, peers: Sequence[str]) -> Ro
     how = f"{report.schedule}, {report.emitter}"
     size = len(graph.equations if graph.formulas is None else graph.formulas.nodes)
     row = Row(name, size, read, derive, compile_, report.stages, call_time(call), how)
-    if not formula.is_plain:
+    if not formula.is_plain or not isinstance(formula.of, str):
         return row
     values = dict(zip([slot.name for slot in layout.arguments], arguments))
     entries = {str(key.name) if isinstance(key, Symbol) else key: value for key, value in formula.entries()[0].items()}
