@@ -6,6 +6,9 @@
 4. write: the program as instructions, or as the readable module.
 5. LLVM: machine code, which the cache keeps; readable code is compiled by Numba.
 6. load: the addresses of its entry points, behind a function that checks what it is given.
+
+For up to three samples networks have code of their own, which is written and compiled when one is first called with
+so few.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +36,7 @@ from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
 from codegen.runtime.fingerprint import fingerprint
 from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.runtime.machine import TIERS, MachineCode, host
+from codegen.runtime.machine import LINE_TIERS, TIERS, MachineCode, host, load_object
 from codegen.runtime.stages import Stages, stage
 from codegen.schedule import SCHEDULES, ScheduleName, Target, written_out
 from codegen.schedule import schedule as scheduled
@@ -162,6 +165,8 @@ class Compilation:
         else:
             called, schedule = " ".join([*symbols(self.program.graph), *self.library]), self.program.schedule
         found = {"schedule": schedule, "emitter": emitter, "workspace": workspace, "calls": called}
+        if self.table is not None and self.table.few is not None:
+            found["few"] = "later"
         if self.table is None and self.wish == "auto":
             found["reason"] = str(self.decided[1])
         return found
@@ -181,11 +186,23 @@ class Compilation:
             return Entry(self.facts, b"")
         from codegen.emit.vector.module import native_module
 
+        return self._written(native_module)
+
+    def build_few(self) -> Entry:
+        """The machine code for few samples, of a program that has some of its own."""
+        from codegen.emit.vector.module import few_module
+
+        return self._written(few_module)
+
+    def _written(self, write: Callable[[Table], str]) -> Entry:
+        assert self.table is not None
         with self.stages.stage("write"):
-            module = native_module(self.table)
-        long = self.straight is not None and self.straight.line.size > QUICK_INSTRUCTIONS
+            module = write(self.table)
         with self.stages.stage("LLVM"):
-            return Entry(self.facts, TIERS["quick" if long else self.tier](module))
+            if self.straight is None:
+                return Entry(self.facts, TIERS[self.tier](module))
+            long = self.straight.line.size > QUICK_INSTRUCTIONS
+            return Entry(self.facts, LINE_TIERS["quick" if long else self.tier](module))
 
 
 _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
@@ -204,8 +221,20 @@ def load_code(compilation: Compilation, cache: bool) -> tuple[Code, Mapping[str,
         return NumbaCode(compilation, cache), found.facts
     with compilation.stages.stage("load"):
         machine_code = load_machine_code(found)
+    if "few" in found.facts:
+        from codegen.runtime.later import Later
+
+        machine_code.later = Later(machine_code, partial(_few_code, compilation, name, cache))
     _loaded[name] = machine_code
     return VectorCode(compilation, name, machine_code, hit, cache), found.facts
+
+
+def _few_code(compilation: Compilation, name: str, cache: bool) -> MachineCode:
+    """The code for few samples of the code of this name."""
+    from codegen.emit.vector.interface import FEW_RUN
+
+    found, _ = entry(key(f"few samples of {name}"), cache, compilation.build_few)
+    return load_object(found.code, [FEW_RUN], found.facts)
 
 
 def compile(

@@ -59,11 +59,11 @@ def write_c(
     stand in the file. ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares
     the function at these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
 
-    All files are written, or none: what is there under their names stays until all texts are made, and so does a
-    ``CMakeLists.txt`` that is somebody else's. ``name`` and the names in the graph are turned into identifiers that
-    are safe: what C's libraries or CMake have gets an underscore behind it. Raises :class:`EmitError` for what
-    :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions and others), and for
-    constants and examples that do not fit.
+    The directory is made if need be. All files are written, or none: what is there under their names stays until all
+    texts are made, and so does a ``CMakeLists.txt`` that is somebody else's. ``name`` and the names in the graph are
+    turned into identifiers that are safe: what C's libraries or CMake have gets an underscore behind it. Raises
+    :class:`EmitError` for what :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions
+    and others), and for constants and examples that do not fit.
 
     >>> from codegen import from_expressions, gradient
     >>> from sympy import symbols
@@ -393,7 +393,7 @@ def _expected(
 
 
 def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
-    """Write several files into a directory: none is replaced before all have been written beside them.
+    """Write several files into a directory, made if need be: none is replaced before all are written beside them.
 
     Raises :class:`OSError`, with the path in question, where one of them cannot be written, and :class:`EmitError` for
     a ``CMakeLists.txt`` that is there and somebody else's.
@@ -431,8 +431,11 @@ def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | 
 def _require_writable(folder: Path, files: Mapping[str, str | bytes]) -> None:
     from codegen.emit.c.selftest import MARK
 
-    if not folder.is_dir():
-        raise _os_error(errno.ENOTDIR if folder.exists() else errno.ENOENT, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        # Python has "file exists" where a file is in the place of the directory.
+        raise _os_error(errno.ENOTDIR if folder.exists() else error.errno or errno.EIO, folder) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _os_error(errno.EACCES, folder)
     for name in files:

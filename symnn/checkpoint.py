@@ -41,7 +41,7 @@ from symnn.scaling import Scaling
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
-from symnn.tables.table import find_columns
+from symnn.tables.table import find_columns, first
 from symnn.tables.text import Layout
 
 FORMAT = "symnn 1"
@@ -147,7 +147,7 @@ class Checkpoint:
         x: an array, several of them by name, or whatever :meth:`read` takes. Sequences whose lengths each call decides
         are a list of arrays (T, features), or an array (S, T, features) where all are of one length; outputs for each
         step come as x does, of a table as a list. Raises :class:`DataError` for an array of
-        another shape, or one that does not hold real numbers.
+        another shape, or one that does not hold real numbers, and for sequences with numbers that are not finite.
         """
         samples = self.samples(x)  # before anything is compiled
         found = [cast(np.ndarray, self.model.predict(self.theta, *part.arrays)) for part in samples.parts]
@@ -178,7 +178,7 @@ class Checkpoint:
         if y is not None:
             outputs = in_rows(self.network, self.predict(x))
             given = from_arrays("evaluate", {"y": in_rows(self.network, y)}, ("y",))
-            return self._compared(outputs, given, given.groups["y"])
+            return self.compared(outputs, given, given.groups["y"])
         names = targets or self.target_names
         if not names:
             raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
@@ -186,11 +186,11 @@ class Checkpoint:
         find_columns(table.source, names, table.names)
         outputs = self.predict(table)
         if table.lengths is not None and self.network.plain_targets:
-            return self._compared(outputs, table.of_sequences(names), names)
-        return self._compared(in_rows(self.network, outputs), table, names)
+            return self.compared(outputs, table.of_sequences(names), names)
+        return self.compared(in_rows(self.network, outputs), table, names)
 
-    def _compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
-        """The predictions beside the targets in the columns of these names."""
+    def compared(self, outputs: np.ndarray, table: Table, names: tuple[str, ...]) -> Evaluation:
+        """Predictions, as :meth:`predict` gives them, beside the targets in the columns of these names."""
         network = self.network
         single = network.plain_targets or network.takes_sequences  # each row is a step
         outputs = outputs if single else outputs.reshape(len(outputs), -1)
@@ -269,8 +269,17 @@ class Checkpoint:
         """The same for raw rows of features."""
         network = self.network
         check_integers(network, raw)
+        fills = self.features is not None and bool(self.features.fills)
+        if lengths is not None and not fills and (bad := first(~np.isfinite(raw))):
+            row, column = bad
+            sequence = int(np.searchsorted(np.cumsum(lengths), row, side="right"))
+            step = row - int(np.sum(lengths[:sequence]))
+            raise DataError(
+                f"x: sequence {sequence} (from 0), step {step}, column {column}: found {raw[bad]}, "
+                "expected a finite number"
+            )
         values = raw if self.scaling is None else self.scaling.standardise(raw)
-        if self.features is not None and self.features.fills:
+        if fills:
             values = np.where(np.isnan(values), 0.0, values)  # a missing cell is taken for the mean
         with np.errstate(all="ignore"):  # infinite and huge numbers go through as IEEE says
             return Samples.of(network, values, lengths, self.theta.dtype)
@@ -373,7 +382,8 @@ def _example(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     if not _is_checked(network):
         return {}
     x = np.random.Generator(np.random.PCG64(0)).standard_normal((_checked_rows(network), network.features))
-    below = np.repeat([v.below or 1 for v in network.input_variables], [*map(columns, network.input_variables)])
+    limits = [v.below if isinstance(v.below, int) else 1 for v in network.input_variables]
+    below = np.repeat(limits, [*map(columns, network.input_variables)])
     x = np.where(network.whole, np.floor(np.abs(x) * 10) % below, x)
     if checkpoint.scaling is not None:
         x = checkpoint.scaling.restore(x)

@@ -1,5 +1,5 @@
-"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report, compile,
-cache.
+"""The command line: train, predict, evaluate, solve, formulas, summary, check, compare, steps, report,
+playground, compile, cache.
 
 Bad input is one line on standard error and exit status 2; a failed check is exit status 1. Libraries that take long to
 import are imported by the command that needs them.
@@ -47,6 +47,10 @@ class Style(StrEnum):
 
     text = "text"
     latex = "latex"
+    sympy = "sympy"
+    python = "python"
+    c = "c"
+    spreadsheet = "spreadsheet"
 
 
 class Level(StrEnum):
@@ -221,7 +225,9 @@ def evaluate(
 def solve(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec with differential equations, .yaml or .json.")],
     out: Annotated[Path | None, typer.Option(help="An .npz file for the parameters, by name.")] = None,
-    iterations: Annotated[int | None, typer.Option(min=0, help="Iterations of L-BFGS instead of the spec's.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=0, help="Iterations of the last method instead of the spec's.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the spec's.")] = None,
     resume: ResumeOption = False,
 ) -> None:
@@ -235,19 +241,21 @@ def solve(
 
     from symnn.files import write_atomically
     from symnn.physics import Physics
-    from symnn.solving import solve_spec
+    from symnn.solving import coefficients, errors, points_of, solve_spec
 
     if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
     physics = Physics.from_spec(spec)
     assert physics.spec is not None
-    changes = {k: v for k, v in (("iterations", iterations), ("seed", seed)) if v is not None}
-    settings = physics.spec.solver.model_copy(update=changes)
+    settings = physics.spec.solver.changed(iterations, seed)
     count = physics.parameter_count
-    sizes = ", ".join(f"{name} {part.points:,}" for name, part in physics.spec.residuals.items())
+    sizes = ", ".join(
+        f"{name} {part.points:,}" if part.points else f"{name} of a file"
+        for name, part in physics.spec.on_points.items()
+    )
     say(f"{spec}: {count:,} parameters, points: {sizes}")
     with _keeping(out, resume) as keeping:
-        found, losses = solve_spec(physics, settings, keeping, resume)
+        found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
         if out is not None:
             buffer = io.BytesIO()
             np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
@@ -256,6 +264,14 @@ def solve(
         for name, loss in losses.items():
             weight = physics.spec.residuals[name].weight
             say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
+        if physics.coefficients:
+            model = physics.compile()
+            problem = model.least_squares(*points_of(physics.spec, settings.seed, spec.parent))
+            for name, (value, deviation) in coefficients(model, problem, found.theta).items():
+                noise = f" ± {deviation:.2g}, by the noise of what was measured" if deviation >= 0 else ""
+                say(f"{name} = {value:.7g}{noise}")
+        for name, off in errors(physics.compile(), found.theta, settings.seed).items():
+            say(f"{name}: relative L2 error {off:.2e} against the solution that the spec gives")
         if out is not None:
             say(f"saved {out}")
             _end(keeping, found.stopped, out)
@@ -263,14 +279,50 @@ def solve(
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
 def formulas(
-    spec: SpecArgument,
-    style: Annotated[Style, typer.Option("--format", help="Plain text or LaTeX.")] = Style.text,
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json; with --numbers model.safetensors.")
+    ],
+    style: Annotated[
+        Style,
+        typer.Option("--format", help="Plain text or LaTeX; with --numbers also code or a spreadsheet's formula."),
+    ] = Style.text,
     level: Annotated[Level, typer.Option(help="One formula a layer, or one a neuron.")] = Level.layers,
+    numbers: Annotated[bool, typer.Option("--numbers", help="A trained network with its weights as numbers.")] = False,
+    digits: Annotated[
+        int | None, typer.Option(min=1, max=17, help="With --numbers: round to so many significant digits.")
+    ] = None,
+    prune: Annotated[
+        float, typer.Option(min=0, max=1, help="With --numbers: leave out weights below this part of the largest.")
+    ] = 0.0,
+    data: Annotated[
+        Path | None, typer.Option(help="With --numbers: a file with targets, on which each step's loss is computed.")
+    ] = None,
 ) -> None:
-    """Print the forward pass, the loss and every derived gradient formula, after sharing."""
+    """Print the forward pass, the loss and every derived gradient formula, after sharing.
+
+    With --numbers, print the formula that a trained network is, and on standard error what each simplification costs.
+    """
+    if numbers:
+        _closed_form(spec, style, digits, prune, data)
+        return
+    given = {"--digits": digits is not None, "--prune": prune > 0, "--data": data is not None}
+    for option in (name for name, found in given.items() if found):
+        raise SpecError(f"{option}: expected --numbers beside it")
     from symnn.inspect import formulas as render
 
-    say(render(_network(spec), level=level.value, style=style.value))
+    say(render(_network(spec), level=level.value, style=style.value))  # type: ignore[arg-type]  # it says what it knows
+
+
+def _closed_form(model: Path, style: Style, digits: int | None, prune: float, data: Path | None) -> None:
+    from symnn import checkpoint
+    from symnn.closed_form import closed_form, price, simplified
+    from symnn.tables import read_table
+
+    trained = checkpoint.load(model)
+    steps = simplified(trained, digits=digits, smallest=prune)
+    table = None if data is None else read_table(data, trained.target_names, trained.layout())
+    say(price(trained, steps, table), sys.stderr)
+    say(closed_form(trained, steps[-1], style.value))
 
 
 @app.command(epilog="Example: [bold]symnn summary examples/digits.yaml[/bold]")
@@ -397,8 +449,7 @@ def report(
     from symnn.report.example import as_trained
     from symnn.report.learning import read_history
 
-    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
-        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
+    _require_page(out)
     network = _network(spec)
     described = network.spec.data if network.spec else None
     dataset = _dataset(network, spec, data, target, {}) if data is not None or described is not None else None
@@ -411,6 +462,23 @@ def report(
     page = render(network, spec.stem, theta=theta, dataset=dataset, history=history).encode()
     write_atomically(out, page)
     say(f"wrote {out} ({len(page):,} bytes)")
+
+
+@app.command(epilog="Example: [bold]symnn playground --out playground.html[/bold]")
+def playground(out: Annotated[Path, typer.Option(help="The .html file to write.")]) -> None:
+    """Write a page of small networks that learn in the browser, each by the code that was compiled for it."""
+    from symnn.files import write_atomically
+    from symnn.report.playground import playground as render
+
+    _require_page(out)
+    page = render().encode()
+    write_atomically(out, page)
+    say(f"wrote {out} ({len(page):,} bytes)")
+
+
+def _require_page(out: Path) -> None:
+    if out.suffix != ".html" or out.is_dir() or not out.parent.is_dir():
+        raise SpecError(f"--out: expected a file that ends in .html in a directory that exists, found '{out}'")
 
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")

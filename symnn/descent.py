@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sympy import Symbol
 
 from codegen.emit.layout import Slot
 from codegen.errors import of_type
 from codegen.runtime.minibatches import Minibatches
-from codegen.walk import Extent, is_symbolic
+from codegen.walk import Extent, is_symbolic, length
 from symnn.arrays import read_array, read_vector
 from symnn.errors import DataError, SymnnError
 from symnn.given import constructed, whole_number
@@ -113,7 +114,7 @@ class Descent:
         self._batches = Minibatches(
             model.step, update.compile(model.dtype), vectors, self._counters, model.cache, counted=FIRST.name
         )
-        self._allocated: tuple[int, Mapping[Extent, int]] = (0, {})
+        self._allocated: tuple[int, Mapping[Symbol, int]] = (0, {})
         self._batches_a_call = 1
 
     @property
@@ -229,9 +230,9 @@ class Descent:
             if not isfinite(total):
                 return
 
-    def _lengths(self, data: Sequence[np.ndarray]) -> Mapping[Extent, int]:
+    def _lengths(self, data: Sequence[np.ndarray]) -> Mapping[Symbol, int]:
         """What the lengths are that each call decides, but for the number of samples."""
-        found: dict[Extent, int] = {}
+        found: dict[Symbol, int] = {}
         for slot, array in zip(self.model.step.layout.arguments[1:], data):
             for extent, n in zip(slot.shape[1:], getattr(array, "shape", ())[1:]):
                 if is_symbolic(extent):
@@ -261,15 +262,16 @@ class Descent:
                 or not (rows.flags.c_contiguous and rows.flags.aligned and len(rows))
             ):
                 raise DataError(f"{slot.name}: found {_described(rows)}, expected {_expected(slot, wanted, x)}")
-            limit = slot.variables[0].below
+            below = slot.variables[0].below
+            limit = None if below is None else length(below, lengths)
             if limit is not None and (rows.min() < 0 or rows.max() >= limit):
                 row = int(np.argmax((rows < 0) | (rows >= limit)))
                 raise DataError(f"{slot.name}, row {row}: found label {rows[row]}, expected 0 to {limit - 1}")
 
 
-def _shape(slot: Slot, lengths: Mapping[Extent, int]) -> tuple[Extent, ...]:
+def _shape(slot: Slot, lengths: Mapping[Symbol, int]) -> tuple[Extent, ...]:
     """The shape of a sample."""
-    return tuple(lengths.get(extent, extent) for extent in slot.shape[1:])
+    return tuple(lengths.get(n, n) if is_symbolic(n) else n for n in slot.shape[1:])
 
 
 def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:

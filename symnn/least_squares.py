@@ -87,8 +87,8 @@ class LeastSquares:
     >>> np.allclose(normal.projected, J.T @ r), np.allclose(np.tril(normal.matrix), np.tril(J.T @ J))
     (True, True)
 
-    Called itself it is an objective: ``problem(θ) -> (loss, gradient)``. The points are copied; :meth:`replace` changes
-    them, and ``scale``, which multiplies each row, may be written into. Calls must not run at once.
+    Called itself it is an objective: ``problem(θ) -> (loss, gradient)``. The points are copied;
+    :meth:`replace` changes them, and :meth:`rescale` what each row is multiplied by. Calls must not run at once.
     """
 
     def __init__(self, parts: Sequence[Rows], count: int) -> None:
@@ -200,6 +200,11 @@ class LeastSquares:
         """Other points, as many, for the part of this number."""
         for held, new in zip(self.parts[number].arrays, arrays, strict=True):
             held[:] = new
+        self._at = None
+
+    def rescale(self, rows: slice, scale: np.ndarray | float) -> None:
+        """What the residuals of some rows are multiplied by from now on."""
+        self.scale[rows] = scale
         self._at = None
 
     @property

@@ -14,7 +14,7 @@ from sympy import Expr, Integer, Mul, Rational
 from codegen import Graph, Index, Variable
 from codegen.cached import Fields, cached_property
 from codegen.functions import absolute, select
-from codegen.walk import elements, extent
+from codegen.walk import as_extent, elements, extent
 from symnn.activations import exact
 from symnn.builder import Builder
 from symnn.choices import Choice, Formula, LossLike, given, resolve_loss
@@ -244,8 +244,7 @@ class Network(Parametrised, Fields):
         if self.steps == "mask":
             return y, Variable("mask", y.shape[:2])
         if self.steps == "lengths":
-            time = y.shape[1]
-            return y, Variable("lengths", y.shape[:1], "integer", time + 1 if isinstance(time, int) else None)
+            return y, Variable("lengths", y.shape[:1], "integer", as_extent(y.shape[1] + 1))
         return (y,)
 
     @property

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
-from sympy import Add, Expr, IndexedBase, Symbol
+from sympy import Add, Expr, IndexedBase, Symbol, SympifyError, cos, pi, sin, sympify
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef, UndefinedFunction
 
@@ -42,7 +42,9 @@ from codegen.schedule import ScheduleName
 from codegen.walk import fresh_name, replace, substitute
 from symnn.activations import exact
 from symnn.choices import ActivationLike, Choice
+from symnn.conditions import Form, applied
 from symnn.errors import DataError, FieldError, SpecError
+from symnn.formula import FUNCTIONS, parse_formula
 from symnn.given import constructed
 from symnn.layers.layer import Layer
 from symnn.least_squares import LeastSquares, Rows
@@ -52,8 +54,8 @@ from symnn.physics_spec import PhysicsSpec, load_physics
 from symnn.points import checked_number
 from symnn.residuals import Language, checked_name
 from symnn.shown import shows
-from symnn.suggest import quote
-from symnn.sweep import sweep
+from symnn.suggest import quote, unknown
+from symnn.sweep import renamed, sweep
 
 Written: TypeAlias = str | Basic
 """An equation as a text, with = or what should be 0, an expression that should be 0, or a SymPy equality."""
@@ -139,6 +141,10 @@ class Physics:
     coefficients: Mapping[Any, float] = field(default_factory=dict)
     spec: PhysicsSpec | None = None
     """The spec it came from, if it came from one."""
+    forms: Mapping[str, Any] = field(default_factory=dict)
+    """By unknown, ``(g, d)``: it is g + d·N of the network's output N, both formulas of the inputs, texts or SymPy."""
+    periods: Mapping[str, float] = field(default_factory=dict)
+    """By input, the period of every unknown along it: the network gets sin and cos of 2πx/period in place of x."""
 
     _repr_html_ = shows("physics_html")
 
@@ -151,6 +157,8 @@ class Physics:
             object.__setattr__(self, names_of, _names(getattr(self, names_of)))
         object.__setattr__(self, "coefficients", _checked_coefficients(self.coefficients))
         object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "forms", self._checked_forms())
+        object.__setattr__(self, "periods", self._checked_periods())
         residuals = (self.residuals,) if isinstance(self.residuals, Residual) else self.residuals
         object.__setattr__(self, "residuals", tuple(residuals))
         for residual in self.residuals:
@@ -180,8 +188,36 @@ class Physics:
         Raises :class:`SpecError` naming file and field.
         """
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
-        residuals = tuple(Residual(name, part.equations, part.weight) for name, part in spec.residuals.items())
-        return cls(tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec=spec)
+        residuals = tuple(
+            Residual(name, part.equations, part.weight, part.measured.values if part.measured else ())
+            for name, part in spec.on_points.items()
+        )
+        periods = {name: spec.inputs[name][1] - spec.inputs[name][0] for name in spec.periodic}
+        return cls(
+            tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods
+        )
+
+    def solution(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """The unknowns at some points by the formulas that the spec gives, if it gives any."""
+        if self._solution is None:
+            return {}
+        values = self._solution(points)
+        return {name: values[:, number] for number, name in enumerate(self.spec.solution)}  # type: ignore[union-attr]
+
+    @cached_property
+    def _solution(self) -> CompiledFunction | None:
+        texts = {} if self.spec is None else self.spec.solution
+        if not texts:
+            return None
+        S = sample_extent("S")
+        s, x = Index("s", S), Variable("x", (S, len(self.inputs)))
+        columns = {name: x[s, column] for column, name in enumerate(self.inputs)}
+        found = Variable("solution", (S, len(texts)))
+        bodies = {
+            found[s, number]: parse_formula(text, columns, FUNCTIONS, f"solution.{name}")
+            for number, (name, text) in enumerate(texts.items())
+        }
+        return compile(from_expressions(bodies, [x]))
 
     def language(self, residual: Residual) -> Language:
         """What the equations of a residual are written in."""
@@ -190,7 +226,7 @@ class Physics:
     @cached_property
     def network(self) -> Network:
         """The network by itself: its layout, its initial parameters, its predictions."""
-        return Network(len(self.inputs), self.layers, "mean_squared_error")
+        return Network(len(self.inputs) + len(self.periods), self.layers, "mean_squared_error")
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -229,11 +265,47 @@ class Physics:
 
     @cached_property
     def forward_graph(self) -> Graph:
-        """The forward pass alone: ``output``, the unknowns, from all parameters and ``x``."""
+        """The forward pass alone: ``output``, the network's, from all parameters and ``x``."""
         forward = self.network.forward_graph
-        return Graph(
-            (*forward.inputs[:-1], *self._coefficients.values(), forward.inputs[-1]), forward.equations, forward.outputs
-        )
+        x = Variable("x", (sample_extent("S"), len(self.inputs)))
+        inputs = (*forward.inputs[:-1], *self._coefficients.values(), x)
+        if not self.periods:
+            return Graph(inputs, forward.equations, forward.outputs)
+        features = Variable(fresh_name("features", set(forward.variables)), forward.inputs[-1].shape)
+        equations = [renamed(equation, {"x": features}) for equation in forward.equations]
+        return Graph(inputs, (*self._features(x, features), *equations), forward.outputs)
+
+    def _features(self, x: Variable, features: Variable) -> list[Equation]:
+        """What the network gets: the inputs in their order, sine and cosine for one that is periodic."""
+        s = Index("s", sample_extent("S"))
+        bodies: list[Expr] = []
+        for column, name in enumerate(self.inputs):
+            if name in self.periods:
+                angle = 2 * pi / exact(self.periods[name]) * x[s, column]
+                bodies += [sin(angle), cos(angle)]
+            else:
+                bodies.append(x[s, column])
+        return [Equation(features[s, column], body) for column, body in enumerate(bodies)]
+
+    @cached_property
+    def prediction_graph(self) -> Graph:
+        """The unknowns, from all parameters and ``x``: ``output``, or with forms ``unknowns`` g + d·output."""
+        forward = self.forward_graph
+        if not self.forms:
+            return forward
+        S = sample_extent("S")
+        s, x = Index("s", S), forward.variable("x")
+        columns = {Symbol(name, real=True): x[s, column] for column, name in enumerate(self.inputs)}
+        output = forward.variable(forward.outputs[0])
+        found = Variable(fresh_name("unknowns", set(forward.variables)), (S, len(self.unknowns)))
+        bodies = []
+        for number, name in enumerate(self.unknowns):
+            inside: Expr = output[s, number]
+            if (form := self.forms.get(name)) is not None:
+                inside = replace(form.values, columns) + replace(form.multiplier, columns) * inside
+            bodies.append(inside)
+        written = from_expressions({found[s, number]: body for number, body in enumerate(bodies)}, [x, output])
+        return Graph(forward.inputs, (*forward.equations, *written.equations), (found.name,))
 
     def graph(self, residual: Residual) -> Graph:
         """The forward pass, the derivatives by the inputs that the residual has, and its weighted loss."""
@@ -321,7 +393,35 @@ class Physics:
         for number, written in enumerate(residual.written):
             where = f"residuals.{residual.name}.equation" + (f"[{number}]" if len(residual.written) > 1 else "")
             read = language.parse if isinstance(written, str) else language.read
-            found.append(read(written, where))
+            found.append(applied(read(written, where), self.forms, language))
+        return found
+
+    def _checked_forms(self) -> dict[str, Form]:
+        if not isinstance(self.forms, Mapping):
+            raise SpecError(f"forms: expected a mapping of unknowns to (g, d), found {quote(self.forms)}")
+        found, symbols = {}, {name: Symbol(name, real=True) for name in self.inputs}
+        for given, pair in self.forms.items():
+            if (name := _name(given)) not in self.unknowns:
+                raise SpecError(f"forms: {unknown('unknown', name, self.unknowns)}")
+            parts = (pair.values, pair.multiplier) if isinstance(pair, Form) else pair
+            if not isinstance(parts, (tuple, list)) or len(parts) != 2:
+                raise SpecError(f"forms.{name}: expected (g, d) of u = g + d·N, found {quote(pair)}")
+            found[name] = Form(*(_of_inputs(part, symbols, f"forms.{name}") for part in parts))
+        return found
+
+    def _checked_periods(self) -> dict[str, float]:
+        if not isinstance(self.periods, Mapping):
+            raise SpecError(f"periods: expected a mapping of inputs to numbers, found {quote(self.periods)}")
+        found = {}
+        for given, period in self.periods.items():
+            if (name := _name(given)) not in self.inputs:
+                raise SpecError(f"periods: {unknown('input', name, self.inputs)}")
+            try:
+                found[name] = checked_number(period)
+            except FieldError as error:
+                raise SpecError(f"periods.{name}: {error}") from None
+            if found[name] <= 0:
+                raise SpecError(f"periods.{name}: expected a number above 0, found {quote(period)}")
         return found
 
     # --- compiled -------------------------------------------------------------------------------------------------
@@ -348,7 +448,7 @@ class PhysicsModel:
     @cached_property
     def predict(self) -> CompiledFunction:
         """``predict(theta, points) -> (S, unknowns)``."""
-        return self._compile(self.physics.forward_graph)
+        return self._compile(self.physics.prediction_graph)
 
     @cached_property
     def parts(self) -> Mapping[str, CompiledFunction]:
@@ -470,6 +570,19 @@ def _name(given: object) -> str:
     """The name of an input or an unknown, be it a text, a symbol, a function or a function of the inputs."""
     function = given.func if isinstance(given, AppliedUndef) else given
     return function.__name__ if isinstance(function, UndefinedFunction) else str(function)
+
+
+def _of_inputs(given: object, symbols: Mapping[str, Symbol], where: str) -> Expr:
+    """A formula of the inputs, over their real symbols."""
+    if isinstance(given, str):
+        return parse_formula(given, symbols, FUNCTIONS, where)
+    try:
+        found = sympify(given, strict=True)
+    except SympifyError:
+        found = None
+    if not isinstance(found, Expr) or not {symbol.name for symbol in found.free_symbols} <= symbols.keys():
+        raise SpecError(f"{where}: expected a formula of {', '.join(symbols)}, found {quote(given)}")
+    return found.xreplace({symbol: symbols[symbol.name] for symbol in found.free_symbols})
 
 
 def _activation_name(activation: ActivationLike) -> str:

@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, model_validator
+import numpy as np
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
+from sympy import Symbol
 
+from symnn.conditions import Form, forms_of, read_condition
 from symnn.errors import FieldError, SpecError
+from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
 from symnn.methods import Method, MethodField
 from symnn.methods.adam import Adam
 from symnn.methods.limited_memory import Lbfgs
-from symnn.models import SpecModel
-from symnn.points import checked_range, checked_values, few_values
+from symnn.models import PartError, SpecModel, one_of
+from symnn.points import KINDS, Towards, checked_range, checked_values, few_values, sample
+from symnn.renewal import BALANCES, Balance, Resampling
 from symnn.residuals import Language, checked_name
 from symnn.shapes import features, numbers
 from symnn.spec import Layers, checked_parameters, read_spec
@@ -40,6 +45,24 @@ def _names(value: object) -> object:
     return tuple(names)
 
 
+def _balance(value: object) -> object:
+    given = {value: {}} if isinstance(value, str) else value
+    if value is None or isinstance(value, Balance):
+        return value
+    if not isinstance(given, Mapping) or len(given) != 1:
+        raise FieldError(f"expected gradient_norms or attention, or {{name: settings}}, found {quote(value)}")
+    ((name, settings),) = given.items()
+    if name not in BALANCES:
+        raise FieldError(unknown("balance", str(name), BALANCES))
+    try:
+        return BALANCES[name].model_validate({} if settings is None else settings)
+    except ValidationError as error:
+        raise PartError(BALANCES[name], error, (name,)) from None
+
+
+BalanceField = Annotated[Balance, PlainValidator(_balance)]
+
+
 def _listed(value: object) -> object:
     methods = [value] if isinstance(value, (str, Mapping, Method)) else value
     if not isinstance(methods, (list, tuple)) or not 1 <= len(methods) <= MOST_METHODS:
@@ -51,6 +74,20 @@ _Range = Annotated[tuple[float, float], Field(strict=False), BeforeValidator(che
 _Values = Annotated[list[float], BeforeValidator(checked_values)]
 
 
+class TowardsSpec(SpecModel):
+    """Points gather ``at`` a place: with a strength of 4 about 27 times as many as far from it."""
+
+    at: float = Field(description="the place")
+    strength: Annotated[float, Field(ge=0, le=20)] = 4.0
+
+
+class MeasuredSpec(SpecModel):
+    """Measured values: a file with a column for each input and for each of the ``values``; its rows are the points."""
+
+    file: Annotated[str, Field(min_length=1)] = Field(description="a file of columns, such as measured.csv")
+    values: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the columns that equations name")
+
+
 class ResidualSpec(SpecModel):
     """Equations, or formulas that should be 0, on ``points`` random points.
 
@@ -60,9 +97,28 @@ class ResidualSpec(SpecModel):
     equations: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
         alias="equation", description="an equation, such as 'u_t = u_xx', or a list of them"
     )
-    points: Annotated[int, Field(ge=1, le=MAX_POINTS)] = Field(description="the number of points")
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)] | None = Field(None, description="the number of points")
     at: Mapping[str, _Values] = {}
     weight: Annotated[float, Field(gt=0)] = 1.0
+    sampling: Annotated[str, one_of("sampling", KINDS)] = "latin_hypercube"
+    """How points are spread: latin_hypercube, sobol, halton, uniform."""
+    towards: Mapping[str, TowardsSpec] = {}
+    """By input, a place where its points gather."""
+    measured: MeasuredSpec | None = None
+    hard: bool = False
+    """Whether the unknown is built so that it holds everywhere, for every network: see :mod:`symnn.conditions`."""
+
+    @model_validator(mode="after")
+    def _has_points(self) -> ResidualSpec:
+        if self.measured is not None:
+            beside = self.model_fields_set & {"points", "at", "hard", "sampling", "towards"}
+            if beside:
+                raise FieldError(
+                    f"found {min(beside)} beside measured, whose rows are the points; expected one of them"
+                )
+        elif self.points is None and not self.hard:
+            raise FieldError("missing field 'points'; expected the number of points")
+        return self
 
 
 MOST_METHODS = 32
@@ -100,6 +156,16 @@ class SolverSpec(SpecModel):
             raise FieldError(f"found {min(alone)} beside methods, expected it among the settings of one of them")
         return self
 
+    def changed(self, iterations: int | None, seed: int | None) -> SolverSpec:
+        """With other iterations of the last method, or another seed, where they are not None."""
+        changes: dict[str, Any] = {} if seed is None else {"seed": seed}
+        if iterations is not None and self.methods:
+            *first, last = self.methods
+            changes["methods"] = (*first, last.model_copy(update={"iterations": iterations}))
+        elif iterations is not None:
+            changes["iterations"] = iterations
+        return self.model_copy(update=changes)
+
     @property
     def schedule(self) -> tuple[Method, ...]:
         """The methods, each with a number of iterations or seconds, or with the seconds of all."""
@@ -124,13 +190,21 @@ class PhysicsSpec(SpecModel):
     (('u',), {'x': [0.0, 1.0]})
     """
 
-    models: ClassVar = {"residuals": ResidualSpec, "solver": SolverSpec}
+    models: ClassVar = {"residuals": ResidualSpec, "solver": SolverSpec, "resampling": Resampling}
 
     inputs: Mapping[str, _Range] = Field(description="the range of each input, such as {x: [-1, 1]}")
     unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
     layers: Layers = Field(description="a list of layers")
     residuals: Mapping[str, ResidualSpec] = Field(description="equations by name, each with its points")
+    coefficients: Mapping[str, float] = {}
+    """Numbers in the equations that are to be found, each with a first guess."""
+    periodic: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """The inputs along which every unknown is periodic, with their range as the period."""
+    solution: Mapping[str, str] = {}
+    """By unknown, a formula of the inputs that the error is measured by."""
     solver: SolverSpec = SolverSpec()
+    resampling: Resampling | None = None
+    balance: BalanceField | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> PhysicsSpec:
@@ -138,7 +212,7 @@ class PhysicsSpec(SpecModel):
             if not 1 <= (number := len(getattr(self, field))) <= most:
                 raise FieldError(f"expected 1 to {most} of them, found {number}", (field,))
         try:
-            language = Language(tuple(self.inputs), self.unknowns)
+            Language(tuple(self.inputs), self.unknowns, tuple(self.coefficients))
         except SpecError as error:
             field, _, message = str(error).partition(": ")
             raise FieldError(message, (field,)) from None
@@ -148,8 +222,59 @@ class PhysicsSpec(SpecModel):
         if found != len(self.unknowns):
             raise FieldError(f"expected {len(self.unknowns)} units last, one an unknown, found {found}", ("layers",))
         for name, residual in self.residuals.items():
-            self._check(name, residual, language)
+            self._check(name, residual, self._language(name))
+        if not self.on_points:
+            raise FieldError("expected at least one that is not hard", ("residuals",))
+        for name in self.periodic:
+            if name not in self.inputs:
+                raise FieldError(unknown("input", name, self.inputs), ("periodic",))
+        for name, text in self.solution.items():
+            if name not in self.unknowns:
+                raise FieldError(unknown("unknown", name, self.unknowns), ("solution",))
+            try:
+                parse_formula(text, {name: Symbol(name, real=True) for name in self.inputs}, FUNCTIONS, "")
+            except SpecError as error:
+                raise FieldError(str(error).removeprefix(": "), ("solution", name)) from None
+        _ = self.forms
         return self
+
+    def _language(self, name: str) -> Language:
+        """What the equations of a residual may name."""
+        measured = self.residuals[name].measured
+        numbers = (*self.coefficients, *(measured.values if measured else ()))
+        try:
+            return Language(tuple(self.inputs), self.unknowns, numbers)
+        except SpecError as error:
+            raise FieldError(str(error), ("residuals", name, "measured")) from None
+
+    @property
+    def on_points(self) -> Mapping[str, ResidualSpec]:
+        """The residuals that are left to be brought to 0: all but the hard ones."""
+        return {name: part for name, part in self.residuals.items() if not part.hard}
+
+    def points(self, name: str, count: int, seed: int) -> np.ndarray:
+        """Random points of a residual, (count, inputs)."""
+        part = self.residuals[name]
+        ranges = [part.at.get(given, limits) for given, limits in self.inputs.items()]
+        places = enumerate(self.inputs)
+        towards = {n: Towards(part.towards[g].at, part.towards[g].strength) for n, g in places if g in part.towards}
+        return sample(ranges, count, seed, part.sampling, towards)
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """The unknowns that hard residuals say something of, as g + d·N."""
+        language = Language(tuple(self.inputs), self.unknowns)
+        conditions = []
+        for name, part in self.residuals.items():
+            for text in part.equations if part.hard else ():
+                try:
+                    conditions.append(read_condition(language.parse(text, ""), language, part.at))
+                except FieldError as error:
+                    raise error.within("residuals", name, "hard") from None
+        try:
+            return forms_of(conditions, self.inputs)
+        except FieldError as error:
+            raise error.within("residuals") from None
 
     def _check(self, name: str, residual: ResidualSpec, language: Language) -> None:
         try:
@@ -161,9 +286,14 @@ class PhysicsSpec(SpecModel):
                 language.parse(text, "")
             except SpecError as error:
                 raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
+        for given, place in residual.towards.items():
+            try:
+                self._check_values(given, [place.at], MAX_POINTS)
+            except FieldError as error:
+                raise error.within("residuals", name, "towards") from None
         for given, values in residual.at.items():
             try:
-                self._check_values(given, values, residual.points)
+                self._check_values(given, values, MAX_POINTS if residual.points is None else residual.points)
             except FieldError as error:
                 raise error.within("residuals", name, "at") from None
 

@@ -136,11 +136,11 @@ def check_integers(network: Parametrised, rows: np.ndarray) -> None:
     for variable, raw in zip(network.input_variables, np.split(rows, ends[:-1], axis=1)):
         if variable.kind != "integer":
             continue
-        below = np.inf if variable.below is None else variable.below
+        below = variable.below if isinstance(variable.below, int) else np.inf
         bad = np.argwhere(~((raw >= (0 if variable.below else -np.inf)) & (raw < below) & (raw == np.rint(raw))))
         if len(bad):
             row, column = (int(place) for place in bad[0])
-            limits = "" if variable.below is None else f" from 0 to {variable.below - 1}"
+            limits = f" from 0 to {variable.below - 1}" if isinstance(variable.below, int) else ""
             raise DataError(
                 f"{variable.name}, row {row} (from 0), column {column}: found {raw[row, column]}, expected a whole "
                 f"number{limits}"

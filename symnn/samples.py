@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from codegen import Variable
+from codegen.walk import length, lengths_in
 from symnn.network import Network
 from symnn.parametrised import Parametrised
 
@@ -44,7 +45,8 @@ def _drawn(variables: Iterable[Variable], generator: np.random.Generator, sample
     for v in variables:
         shape = _shape(v, samples)
         integers = v.kind == "integer"
-        found[v.name] = generator.integers(v.below or 2, size=shape) if integers else generator.normal(size=shape)
+        below = 2 if v.below is None else length(v.below, dict.fromkeys(lengths_in(v.below), STEPS))
+        found[v.name] = generator.integers(below, size=shape) if integers else generator.normal(size=shape)
     return found
 
 

@@ -625,7 +625,7 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):  # type: ignore[misc]
 
 
 SOLVERS: Mapping[str, tuple[str, float]] = {"adam": ("adam", 0.02), "sgd": ("nesterov", 0.01)}
-"""Our minibatch methods by scikit-learn's names, and the learning rates unless said. Nesterov's 0.05 elsewhere diverges
+"""Our minibatch methods by scikit-learn's names, and the learning rates unless said. Nesterov's 0.05 diverges
 on 50 rows of 10 features with 100 hidden units."""
 # Mean scores over 5 seeds of 32-32, split as in tests/benchmarks/estimators.py, Adam from 0.02 on along a cosine over
 # 50 epochs, by alpha; and at a constant rate of 0.005 for at most 200 epochs (of which it takes 63 to 200):

@@ -7,7 +7,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from functools import partial
+from math import inf, nan
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -19,17 +21,20 @@ from symnn.given import called, function
 from symnn.lbfgs import SMALLEST_GRADIENT, is_stationary, reach_of
 from symnn.least_squares import LeastSquares
 from symnn.linesearch import Iterate
-from symnn.methods import Method, Standing, name_of
+from symnn.methods import Method, Standing, name_of, plain
 from symnn.methods.limited_memory import Lbfgs
-from symnn.physics import Physics
-from symnn.physics_spec import ITERATIONS, SolverSpec
+from symnn.physics import Physics, PhysicsModel
+from symnn.physics_spec import ITERATIONS, PhysicsSpec, SolverSpec
 from symnn.points import sample
 from symnn.progress import Report, reporting
+from symnn.renewal import Resampled
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.shown import shows
-from symnn.solving_state import Reached
+from symnn.solving_state import Reached, Renewed
 from symnn.spec import read_spec
-from symnn.suggest import quote
+from symnn.suggest import quote, unknown
+from symnn.tables import number_columns, read_table
+from symnn.uncertainty import uncertainty
 from symnn.walls import MOST_PARAMETERS, is_beside
 
 ObjectiveLike: TypeAlias = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -159,9 +164,18 @@ def solve(
     }
     if methods is not None:
         usual = {"adam": 0, "learning_rate": 1e-3, "iterations": ITERATIONS, "memory": 50}
-        settings = {name: value for name, value in settings.items() if value != usual[name]} | {"methods": methods}
+        settings = {name: value for name, value in settings.items() if value != usual[name]} | {
+            "methods": _plain(methods)
+        }
     checked = read_spec(SolverSpec, settings | {"seconds": seconds}, "solve")
     return _solve(objective, theta, checked, callback, progress, state, resume, renewals, measures)
+
+
+def _plain(methods: object) -> object:
+    """Methods as a spec has them."""
+    if not isinstance(methods, (list, tuple)):
+        return methods
+    return [plain(one) if isinstance(one, Method) else one for one in methods]
 
 
 def _solve(
@@ -287,7 +301,7 @@ class _Run:
         """All that the rest of the run depends on, as of the last step."""
         if self.reached is None:
             return None
-        return self.reached.state(self.schedule, self.problem, self.begun_with, self.first, self.elapsed)
+        return self.reached.state(self.schedule, self.begun_with, self.first, self.elapsed)
 
     def note(self, at: Standing, method: Method) -> None:
         """An entry of the history, if the last one was a while ago."""
@@ -371,12 +385,14 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
         at: Any = run.best if reached is None else reached.at
         try:
             while method.iterations is None or made < method.iterations:
+                if _is_due(run):
+                    at = _renewed(run, method, at)
                 before = made
                 for at in _until_renewal(run, method, at, made):  # noqa: B020 - from there on
                     made += 1
-                    renewals = 0 if run.reached is None else run.reached.renewals
+                    renewed = Renewed() if run.reached is None else run.reached.renewed
                     run.reached = Reached(
-                        at, phase, made, run.elapsed - begun, run.best, run.iterations + 1, run.refused, renewals
+                        at, phase, made, run.elapsed - begun, run.best, run.iterations + 1, run.refused, renewed
                     )
                     run.note(at, method)
                     report(run.done, run.text)
@@ -384,7 +400,6 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
                         return "stopped by the callback"
                 if made == before or not _is_due(run):
                     break
-                at = _renewed(run, method, at)
         except _NextMethod:
             if method is run.schedule[-1]:
                 return "out of time"
@@ -401,7 +416,9 @@ def _until_renewal(run: _Run, method: Method, at: Any, made: int) -> Iterator[An
 
 
 def _is_due(run: _Run) -> bool:
-    """Whether points or weights are to be renewed after this many iterations."""
+    """Whether points or weights are to be renewed after this many iterations, and have not been."""
+    if run.reached is None or run.reached.renewed.after == run.iterations:
+        return False
     return any(run.iterations % renewal.every == 0 for renewal in run.renewals)
 
 
@@ -409,14 +426,22 @@ def _renewed(run: _Run, method: Method, at: Any) -> Any:
     """Renew what is due. What was best before says nothing any more: the run goes on from where it stands."""
     reached = run.reached
     assert reached is not None
+    begins = isinstance(at, Iterate)
+    theta = at.theta if begins else at.here.theta
     for renewal in run.renewals:
         if run.iterations % renewal.every == 0:
-            renewal.renew(run.rows, at.here.theta, reached.renewals)
-    here = _evaluated(run.objective, at.here.theta)
+            renewal.renew(run.rows, theta, reached.renewed.count)
+    here = _evaluated(run.objective, theta)
     if not here.is_finite:
         raise DataError("the loss on renewed points is not finite; expected points where the equations are defined")
-    at, run.best = method.moved(at, here), here
-    run.reached = replace(reached, at=at, best=here, renewals=reached.renewals + 1)
+    run.best = here
+    content = {name: np.array(array) for name, array in run.rows.content.items()}
+    renewed = Renewed(reached.renewed.count + 1, run.iterations, content)
+    if begins:  # what was reached is where the method before has ended
+        run.reached = replace(reached, best=here, renewed=renewed)
+        return here
+    at = method.moved(at, here)
+    run.reached = replace(reached, at=at, best=here, renewed=renewed)
     return at
 
 
@@ -457,26 +482,121 @@ def _iterate(theta: np.ndarray, given: tuple[float, np.ndarray]) -> Iterate:
     return Iterate(theta, float(loss), np.array(gradient, dtype=float))  # a copy: a bound function returns it again
 
 
+HELD_OUT = 1000
+"""The most points of each residual that the loss is measured on beside those it is minimised on."""
+ELSEWHERE = 2000
+"""The points that a solution is compared on with the one that the spec gives."""
+OTHER = 1_000_003
+"""What is added to a seed for other points."""
+
+
 def solve_spec(
     physics: Physics,
     settings: SolverSpec | None = None,
     state: str | os.PathLike[str] | Keeping | None = None,
     resume: bool = False,
+    callback: Callable[[Solution], object] | None = None,
+    progress: bool | None = None,
+    directory: Path = Path(),
 ) -> tuple[Solution, dict[str, float]]:
-    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left."""
+    """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left.
+
+    Files of measured values are relative to the ``directory``. Where its residuals are needed, the history has the loss
+    on other points, ``held_out``; where the spec gives the solution, the relative L2 error, ``error``.
+    """
     spec = physics.spec
     if spec is None:
         raise SpecError("expected a problem that came from a spec, which says where its points are")
     settings = settings or spec.solver
     model = physics.compile()
-    points = [
-        sample([part.at.get(name, limits) for name, limits in spec.inputs.items()], part.points, settings.seed + number)
-        for number, part in enumerate(spec.residuals.values())
-    ]
+    points = points_of(spec, settings.seed, directory)
     theta = physics.initial_parameters(settings.seed)
-    if not any(one.needs_rows for one in settings.schedule):
-        found = _solve(model.objective(*points), theta, settings, state=state, resume=resume)
+    renewals = _renewals(spec, settings.seed)
+    measures: dict[str, Callable[[np.ndarray], float]] = {}
+    if spec.solution:
+        measures["error"] = lambda theta: max(errors(model, theta, settings.seed).values())
+    keep = {"state": state, "resume": resume, "callback": callback, "progress": progress}
+    if not renewals and not any(one.needs_rows for one in settings.schedule):
+        found = _solve(model.objective(*points), theta, settings, measures=measures, **keep)  # type: ignore[arg-type]
         return found, model.losses(found.theta, *points)
     problem = model.least_squares(*points)
-    found = _solve(problem, theta, settings, state=state, resume=resume)
-    return found, dict(zip(spec.residuals, problem.losses(found.theta)))
+    measures = {"held_out": _held_out(model, settings.seed + OTHER), **measures}
+    found = _solve(problem, theta, settings, renewals=renewals, measures=measures, **keep)  # type: ignore[arg-type]
+    left = problem.unscaled(found.theta)
+    parts = zip(spec.on_points.items(), problem.where, problem.parts)
+    return found, {name: part.weight * float(left[rows] @ left[rows]) / p.points for (name, part), rows, p in parts}
+
+
+def points_of(spec: PhysicsSpec, seed: int, directory: Path = Path()) -> list[np.ndarray]:
+    """The points of every residual that is not hard, random ones or those of a file, with what was measured there."""
+    return [
+        spec.points(name, part.points or 1, seed + number)
+        if part.measured is None
+        else _measured(directory / part.measured.file, (*spec.inputs, *part.measured.values))
+        for number, (name, part) in enumerate(spec.on_points.items())
+    ]
+
+
+def _measured(path: Path, columns: tuple[str, ...]) -> np.ndarray:
+    table = read_table(path)
+    for name in columns:
+        if name not in table.places:
+            raise DataError(f"{path}: {unknown('column', name, table.names)}")
+    return np.ascontiguousarray(number_columns(table, columns))
+
+
+def coefficients(model: PhysicsModel, problem: LeastSquares, theta: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The coefficients that were found, each with one standard deviation; nan where nothing was measured."""
+    physics = model.physics
+    measured = [number for number, residual in enumerate(physics.residuals) if residual.data]
+    found = uncertainty(problem, theta, measured) if measured and physics.coefficients else None
+    return {
+        name: (float(theta[place]), nan if found is None else found.deviation(place))
+        for place, name in enumerate(physics.coefficients, physics.network.parameter_count)
+    }
+
+
+def errors(model: PhysicsModel, theta: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """By unknown, the relative L2 error against the solution that the spec gives, at random points."""
+    spec = model.physics.spec
+    if spec is None or not spec.solution:
+        return {}
+    limits = list(spec.inputs.values())
+    elsewhere = sample(limits, ELSEWHERE, seed + OTHER)
+    found = model.predict(theta.astype(model.dtype), elsewhere.astype(model.dtype))
+    exact = model.physics.solution(elsewhere)
+    return {
+        name: float(np.linalg.norm(found[:, number] - exact[name]) / np.linalg.norm(exact[name]))
+        for number, name in enumerate(model.physics.unknowns)
+        if name in exact
+    }
+
+
+def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
+    spec = model.physics.spec
+    assert spec is not None
+    parts = []
+    for number, (name, part) in enumerate(spec.on_points.items()):
+        if part.measured is not None:  # there are no others
+            continue
+        points = spec.points(name, min(HELD_OUT, part.points or 1), seed + number)
+        parts.append((model.rows[name], points.astype(model.dtype), part.weight / len(points)))
+
+    def loss(theta: np.ndarray) -> float:
+        found = 0.0
+        for rows, points, weight in parts:
+            left = rows(theta.astype(model.dtype), points).reshape(-1)
+            found += weight * float(left @ left)
+        return found
+
+    return loss
+
+
+def _renewals(spec: PhysicsSpec, seed: int) -> list[Renewal]:
+    found: list[Renewal] = []
+    if spec.resampling is not None:
+        samplers = [None if part.measured else partial(spec.points, name) for name, part in spec.on_points.items()]
+        found.append(Resampled(spec.resampling, samplers, seed))
+    if spec.balance is not None:
+        found.append(spec.balance)
+    return found

@@ -156,7 +156,7 @@ class TrainingSpec(SpecModel):
     The learning rate is that of the optimiser's row in :data:`symnn.optimisers.OPTIMISERS` unless given.
 
     >>> TrainingSpec().learning_rate, TrainingSpec(optimiser="adam").learning_rate
-    (0.05, 0.02)
+    (0.03, 0.02)
     """
 
     optimiser: Annotated[str, one_of("optimiser", {**OPTIMISERS, LBFGS: None})] = "nesterov"
@@ -375,7 +375,11 @@ PURPOSES = (
         "symnn train, formulas, summary, check, compare, steps and compile",
         frozenset({"loss", "weight_decay", "l1", "steps", "training", "data"}),
     ),
-    Purpose("differential equations", "symnn solve", frozenset({"unknowns", "residuals", "solver"})),
+    Purpose(
+        "differential equations",
+        "symnn solve",
+        frozenset({"unknowns", "residuals", "solver", "balance", "solution", "periodic", "coefficients", "resampling"}),
+    ),
 )
 
 

@@ -42,7 +42,7 @@ def sweep(forward: Graph, inputs: Sequence[str], orders: Sequence[tuple[str, ...
     if not mark:
         return Sweep(graph.equations, vertices, zeros)
     moved = {v.name: Variable(v.name + mark, v.shape) for v in graph.variables.values() if v.name not in _fixed(graph)}
-    equations = tuple(_moved(equation, moved) for equation in graph.equations)
+    equations = tuple(renamed(equation, moved) for equation in graph.equations)
     return Sweep(equations, {letters: moved[vertex.name] for letters, vertex in vertices.items()}, zeros)
 
 
@@ -51,7 +51,9 @@ def _fixed(graph: Graph) -> Collection[str]:
     return {variable.name for variable in graph.inputs} - {"x"}
 
 
-def _moved(equation: Equation, moved: Mapping[str, Variable]) -> Equation:
+def renamed(equation: Equation, moved: Mapping[str, Variable]) -> Equation:
+    """An equation over other variables of the same shapes."""
+
     def rule(node: Basic) -> Basic | None:
         if not isinstance(node, Indexed) or base_name(node) not in moved:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from symnn.errors import SpecError, SymnnError
 from symnn.extras import extra
 from symnn.layers.activation import Activation
 from symnn.network import Layer, Network, dense
+
+if TYPE_CHECKING:
+    from symnn.onnx.reading import Imported
 
 torch = extra("torch", "torch", "PyTorch")
 
@@ -235,7 +238,7 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
     Its outputs are those of the module in evaluation mode, up to rounding: a softplus of PyTorch is x above its
     threshold of 20, and ours is not. loss: what it shall be trained by from here on.
 
-    Raises :class:`SpecError` naming the first layer that has no counterpart.
+    Raises :class:`SpecError` naming the first layer that has no counterpart; :func:`graph_of` takes any module.
 
     >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)).double()
     >>> trained = from_module(module)
@@ -256,6 +259,45 @@ def from_module(module: Any, loss: LossLike = "mean_squared_error") -> Checkpoin
         raise SpecError("module: found no Linear layer, expected at least one")
     network = Network(inputs, tuple(layers), loss)
     return Checkpoint(network, load_state_dict(network, module.state_dict()))
+
+
+def graph_of(module: Any, *inputs: Any) -> Imported:
+    """Any module as a graph, with its parameters: what ``torch.export`` sees, read by the operators of ONNX.
+
+    inputs: tensors like those that it is called with. Their first axes are samples, as many as a call gives, unless
+    they have only one. The names of parameters are those of the state_dict, but of weights that PyTorch's exporter
+    folds, such as those of recurrent modules. Needs ``onnx`` and ``onnxscript``.
+
+    Raises :class:`SpecError` for a module in training mode, which is another function, and
+    :class:`symnn.onnx.OnnxError` naming the operator for what there is no formula for.
+
+    >>> module = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(6, 1)).eval()
+    >>> found = graph_of(module, torch.zeros(2, 1, 5))  # doctest: +SKIP
+    >>> found(np.zeros((4, 1, 5), np.float32)).shape  # doctest: +SKIP
+    (4, 1)
+    """
+    extra("onnxscript", "onnx", "onnxscript")
+    from symnn.onnx.files import parsed_bytes
+    from symnn.onnx.reading import read
+
+    _require_evaluation(module)
+    samples = torch.export.Dim("S")
+    shapes = tuple({0: samples} if isinstance(x, torch.Tensor) and x.ndim and x.shape[0] > 1 else None for x in inputs)
+    try:
+        program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    except Exception as error:  # the exporter has many
+        raise SpecError(f"module: PyTorch cannot export it: {' '.join(str(error).split())[:300]}") from error
+    return read(parsed_bytes(program.model_proto.SerializeToString(), "module"))
+
+
+def _require_evaluation(module: Any) -> None:
+    """Dropout and batch normalisation are other functions in training, and are exported in evaluation form anyway."""
+    nn = torch.nn
+    for name, part in module.named_modules():
+        kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
+        within = isinstance(part, (nn.RNNBase, nn.MultiheadAttention)) and part.dropout > 0
+        if part.training and (isinstance(part, kinds) or within):
+            raise SpecError(f"{name or 'module'}: found {type(part).__name__} in training mode, expected module.eval()")
 
 
 def load_state_dict(network: Network, state: Mapping[str, Any], modules: Sequence[str] | None = None) -> np.ndarray:
@@ -313,7 +355,7 @@ def _activation(name: str, part: Any) -> Choice:
     chosen = None if row is None else row(part)
     if chosen is None:
         known = ", ".join(sorted(kind.__name__ for kind in (torch.nn.Linear, *_ACTIVATIONS)))
-        raise SpecError(f"{name}: found {part}, expected one of {known}")
+        raise SpecError(f"{name}: found {part}, expected one of {known}; graph_of takes other modules")
     return chosen
 
 

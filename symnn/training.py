@@ -578,7 +578,8 @@ def _limits(network: Parametrised, targets: Sequence[Variable]) -> tuple[np.ndar
     found = [
         _RANGES["values" if number else network.reading]
         if variable.kind == "real"
-        else (0.0 if variable.below else -inf, inf if variable.below is None else variable.below - 1)
+        # What is below a length of each call, each call says.
+        else (0.0 if variable.below else -inf, variable.below - 1 if isinstance(variable.below, int) else inf)
         for number, variable in enumerate(targets)
     ]
     low, high = np.repeat(np.array(found).reshape(-1, 2).T, _widths(targets), axis=1)

@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
+from codegen.emit.instructions import begun, function_of
 from codegen.errors import EmitError
 
 Value: TypeAlias = Any
@@ -314,7 +315,7 @@ class Lanes:
         module = self.builder.module
         signature = ir.FunctionType(self.real_type, [self.real_type] * len(arguments))
         label = f"codegen.{name}.{self.width}x{self.format.suffix}"
-        function = cgutils.get_or_insert_function(module, signature, label)
+        function = function_of(module, signature, label)
         if function.is_declaration:
             _define_per_lane(function, self, scalar)
         return self.builder.call(function, arguments)
@@ -390,7 +391,7 @@ class Lanes:
 def _define_per_lane(function: ir.Function, lanes: Lanes, scalar: Callable[..., Value]) -> None:
     function.linkage = "internal"
     function.attributes.add("noinline")
-    builder, index = ir.IRBuilder(function.append_basic_block()), ir.IntType(32)
+    builder, index = begun(function), ir.IntType(32)
     scalars = Lanes(builder, 1, lanes.dtype)
     if lanes.width == 1:
         builder.ret(_through_double(scalars, scalar, function.args))

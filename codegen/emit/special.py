@@ -23,6 +23,7 @@ from sympy.core.basic import Basic
 
 from codegen.dtypes import Dtype
 from codegen.emit.externals import EXTERNALS, require, symbol
+from codegen.emit.instructions import begun, function_of
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.vectormath import _polynomial as polynomial
 from codegen.emit.vectormath import exp, log, log1p, sin, softplus
@@ -526,11 +527,11 @@ def _called(kind: type[Basic], lanes: Lanes, orders: Sequence[int], arguments: S
     """A call of a function of its own, defined when it is first needed: some are long, and used several times."""
     label = ".".join(["codegen", kind.__name__, *map(str, orders), f"{lanes.width}xf64"])
     signature = ir.FunctionType(lanes.real_type, [lanes.real_type] * len(arguments))
-    function = cgutils.get_or_insert_function(lanes.builder.module, signature, label)
+    function = function_of(lanes.builder.module, signature, label)
     if function.is_declaration:
         function.linkage = "internal"
         function.attributes.add("noinline")
-        builder = ir.IRBuilder(function.append_basic_block())
+        builder = begun(function)
         builder.ret(CODE[kind](Lanes(builder, lanes.width, "float64"), *orders, *function.args))
     return lanes.builder.call(function, arguments)
 

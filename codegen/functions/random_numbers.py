@@ -24,6 +24,7 @@ from sympy.printing.printer import Printer
 from codegen.errors import GraphError
 from codegen.functions.operation import Operation
 from codegen.functions.primitive import Primitive
+from codegen.walk import is_leaf, postorder, symbol_of
 
 Words = NDArray[np.uint64]
 
@@ -151,6 +152,28 @@ class reaches(RandomNumber):  # noqa: N801
     @property
     def shown(self) -> tuple[Expr, ...]:
         return (Float(float(Rational(self.args[0], 2**BITS))), *super().shown)
+
+
+def drawn_from(expressions: Iterable[Expr]) -> frozenset[str]:
+    """The names of the integers that are seeds and streams in formulas and nothing else: words of 64 bits, no numbers.
+
+    >>> from sympy import Symbol
+    >>> a, b = Symbol("a", integer=True), Symbol("b", integer=True)
+    >>> sorted(drawn_from([random_uniform(a, 0) + random_uniform(b, 0, row=b)]))
+    ['a']
+    """
+    keys: set[str] = set()
+    numbers: set[str] = set()
+    for expression in expressions:
+        for node in postorder(expression, lambda node: is_leaf(node) or isinstance(node, RandomNumber)):
+            if isinstance(node, RandomNumber):
+                words = node.args[node.own : node.own + 2]
+                keys.update(str(symbol_of(word)) for word in words if is_leaf(word) and not word.is_number)
+                others = [*node.args[node.own + 2 :], *(s for word in words for s in word.args[1:])]
+            else:
+                others = [node] if is_leaf(node) else []
+            numbers.update(symbol.name for other in others for symbol in other.atoms(Symbol))
+    return frozenset(keys - numbers)
 
 
 def random_uniform(seed: Any, place: Any, stream: Any = 0, row: Any = 0, width: Any = 0) -> Expr:

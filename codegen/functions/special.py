@@ -21,7 +21,7 @@ from codegen.functions import special_arrays as arrays
 from codegen.functions.arrays import Function
 from codegen.functions.borrowed import BORROWED
 from codegen.functions.exponentials import exponential_over
-from codegen.functions.kinks import select
+from codegen.functions.kinks import absolute, floor, maximum, minimum, select
 from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.special_arrays import BRANCH_POINT, to_first_order
@@ -564,8 +564,15 @@ class beta(Primitive):  # noqa: N801
 
     def fdiff(self, argindex: int = 1) -> Expr:
         a, b = self.args
-        slope = polygamma(0, self.args[argindex - 1]) - regular_digamma(a + b)
-        return self * slope + beta_crossing(a, b)
+        own, total = polygamma(0, self.args[argindex - 1]), a + b
+        anywhere = self * (own - regular_digamma(total)) + beta_crossing(a, b)
+        # Beside a pole of ψ(a + b) by the reflection of Γ(a + b), as the slope of 1/Γ: the second derivatives of
+        # B·ψ(a + b) are differences of what is large there.
+        left, distance = Rational(1, 2) - total, absolute(total - floor(total + Rational(1, 2)))
+        near = minimum(left, BESIDE - distance, IN_RANGE - maximum(absolute(a), absolute(b)))
+        turned = select(left, 1 - total, Integer(1))
+        crossing = gamma(a) * gamma(b) * gamma(turned) * cos(pi * total)
+        return select(near, self * (own - polygamma(0, turned)) + crossing, anywhere)
 
     @staticmethod
     def value(mp: Any, a: Any, b: Any) -> Any:
@@ -597,6 +604,10 @@ class beta_crossing(Primitive):  # noqa: N801
         return mp.gamma(a) * mp.gamma(b) * reciprocal_gamma_crossing.value(mp, a + b)
 
 
+IN_RANGE = 80
+"""Up to here products of Γ(a), Γ(b) and Γ(1 − a − b) are, and so are their reciprocals."""
+BESIDE = Rational(1, 8)
+"""How far from a pole of Γ(a + b) its reflection is taken."""
 WRITTEN_OUT = 12
 """Up to this k the binomial coefficient is a product: its second derivative has k³ factors."""
 

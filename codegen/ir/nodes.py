@@ -170,6 +170,12 @@ class Nodes:
             base, exponent = inner, own * exponent
         return self.operation(Pow, (base, self.leaf(exponent)))
 
+    def negative(self, node: Node) -> Node:
+        """A node times −1, of a sum that of its terms."""
+        if self.heads[node] is Add:
+            return self.total([self.scaled(S.NegativeOne, term) for term in self.operands[node]])
+        return self.scaled(S.NegativeOne, node)
+
     def total(self, terms: Iterable[Node]) -> Node:
         """The sum, equal terms as multiples."""
         number: Expr = S.Zero

@@ -183,7 +183,8 @@ def _end(form: Affine, known: Known, way: int) -> Expr:
         while (index, end) in known.excluded:
             end = end + step
         terms.append(factor * end)
-    return expand(Add(*terms))
+    total = Add(*terms)
+    return total if total.is_Integer else expand(total)
 
 
 def least(form: Affine) -> Expr:
@@ -380,6 +381,7 @@ def _spare(forms: tuple[Affine, Affine] | None, known: Known) -> Expr:
     return most
 
 
+@lru_cache(maxsize=16384)
 def elements_read(reference: Expr) -> tuple[int | tuple[int, Extent] | None, ...]:
     """Which elements of a variable a reference reads, whatever is known about its indices."""
     if is_plain(reference):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Expr, acos, asin, atan, atan2, cos, sin, tan, tanh
+from sympy import Add, Expr, acos, asin, atan, atan2, cos, exp, sin, tan, tanh
 
-from codegen.functions import canonical
+from codegen.functions import canonical, sigmoid
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.formulas import Formulas, is_settled
 from codegen.ir.graph import Graph
@@ -33,6 +33,7 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     >>> stabilised(read).nodes.written(node)
     (softplus(x) + 1)**2
     """
+    formulas = _with_sigmoids(formulas)
     nodes = formulas.nodes
     order = list(nodes.postorder(list(dict.fromkeys(formulas.assigned.values()))))
     unsettled = [node for node in order if not is_settled(nodes, node)]
@@ -45,6 +46,36 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
         return replace(formulas, stable=True)
     new, found = _replaced(nodes, order, part, {e.target: e.body for e in stable.equations})
     return replace(formulas, nodes=new, assigned={c: found[n] for c, n in formulas.assigned.items()}, stable=True)
+
+
+def _with_sigmoids(formulas: Formulas) -> Formulas:
+    """1/(1 + exp(a))ⁿ = σ(−a)ⁿ, of which scalar networks are full: SymPy takes 1 ms for one."""
+    nodes = formulas.nodes
+    order = list(nodes.postorder(list(dict.fromkeys(formulas.assigned.values()))))
+    powers = {node: exponent for node in order if (exponent := _exponent(nodes, node)) is not None}
+    if not powers:
+        return formulas
+    new = nodes.copy()
+    found: dict[Node, Node] = {}
+    for node in order:
+        head, operands = nodes.heads[node], tuple([found[operand] for operand in nodes.operands[node]])
+        if node in powers:
+            power = new.made(sigmoid, (new.negative(found[powers[node]]),))
+            found[node] = new.power(power, -nodes.as_power(node)[1])
+        else:
+            same = operands == nodes.operands[node] or not isinstance(head, type)
+            found[node] = node if same else new.made(head, operands)
+    return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
+
+
+def _exponent(nodes: Nodes, node: Node) -> Node | None:
+    """The a of 1/(1 + exp(a))ⁿ; None for anything else."""
+    base, power = nodes.as_power(node)
+    if nodes.heads[base] is not Add or not (power.is_Integer and power.is_negative):
+        return None
+    terms = [operand for operand in nodes.operands[base] if operand != nodes.one]
+    is_one = len(nodes.operands[base]) == 2 and len(terms) == 1 and nodes.heads[terms[0]] is exp
+    return nodes.operands[terms[0]][0] if is_one else None
 
 
 def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[Node]:

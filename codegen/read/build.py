@@ -600,8 +600,11 @@ def _within(guard: Expr, known: Collection[Idx]) -> Expr:
 
 
 def _check_subscript(subscript: Expr, found: str) -> None:
-    if any(isinstance(leaf, (Indexed, Symbol)) for leaf in postorder(subscript)) or not indices(subscript):
-        raise GraphError(f"{found}: the subscript {subscript} is neither an index nor an integer")
+    nodes = [*postorder(subscript)]
+    if any(isinstance(leaf, (Indexed, Symbol)) for leaf in nodes) or not indices(subscript):
+        read = next((leaf for leaf in nodes if isinstance(leaf, Indexed)), None)
+        hint = "" if read is None else f"; what is read is a subscript alone, or with something added, {read} + 1"
+        raise GraphError(f"{found}: the subscript {subscript} is neither an index nor an integer{hint}")
 
 
 def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:

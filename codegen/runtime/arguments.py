@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from inspect import Parameter, Signature
@@ -104,8 +104,9 @@ def ordered(layout: Layout, positional: Sequence[Any], named: Mapping[str, Any])
 class Converter:
     """Converts the arguments of one function; that an argument loses digits is said once."""
 
-    def __init__(self, layout: Layout, real: np.dtype[Any]) -> None:
-        self._layout, self._real = layout, real
+    def __init__(self, layout: Layout, real: np.dtype[Any], words: Callable[[], Collection[str]]) -> None:
+        """``words`` names the integers that are seeds: where one has its highest bit it may be unsigned too."""
+        self._layout, self._real, self._words = layout, real, words
         self._said: set[str] = set()
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
@@ -118,9 +119,10 @@ class Converter:
     def _converted(self, slot: Slot, value: Any) -> Any:
         name = slot.name
         if not slot.shape:
-            return _whole_number(name, value) if slot.kind == "integer" else self._real_number(name, value)
+            return self._whole_number(name, value) if slot.kind == "integer" else self._real_number(name, value)
         if slot.kind == "integer":
-            return _whole_numbers(name, _read(name, value, INTEGER))
+            found = _read(name, value, INTEGER)
+            return found.view(INTEGER) if self._is_word(name, found) else _whole_numbers(name, found)
         given = _read(name, value, self._real)
         found = _in_range(name, _numbers(name, given) if given.dtype == object else given, self._real)
         # Numbers of Python have no dtype that they could lose, but whole ones have digits.
@@ -130,6 +132,14 @@ class Converter:
         elif not _is_exact(given, self._real):
             self._say(name, str(given.dtype), f"convert it once, {name}.astype({self._real})")
         return found
+
+    def _whole_number(self, name: str, value: Any) -> int:
+        """A whole number; a seed of 64 bits as the signed one of the same bits."""
+        found = _whole_number(name, value)
+        return found - 2**64 if 2**63 <= found < 2**64 and name in self._words() else found
+
+    def _is_word(self, name: str, found: np.ndarray) -> bool:
+        return bool(found.dtype == np.uint64 and found.size and found.max() >= 2**63 and name in self._words())
 
     def _real_number(self, name: str, value: Any) -> float:
         """A number as a double."""

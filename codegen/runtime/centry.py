@@ -37,6 +37,7 @@ def load_entry(signature: Signature, function: CompiledFunction) -> tuple[int, M
     """
     module = ir.Module("cfunc")
     module.triple = binding.get_process_triple()
+    function.c_function.prepare()  # the caller may not have the interpreter to compile with
     Writer(module, signature, function).write()
     loaded = load_object(compile_module(str(module)), [SYMBOL])
     return loaded.addresses[SYMBOL], loaded

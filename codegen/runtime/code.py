@@ -41,6 +41,8 @@ class CFunction:
     """The bytes of the workspace for the table at an address, enough for smaller extents too."""
     held: object
     """What lives as long as the address is good."""
+    prepare: Callable[[], None] = lambda: None
+    """Compiles now what would be at its first use, for callers that cannot wait for the interpreter then."""
 
 
 class Prepared(Protocol):
@@ -144,7 +146,8 @@ class VectorCode:
         self.with_keyword = native.with_keyword
         workspace = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["workspace"])
         count = words(len(prepared.graph.extents), prepared.layout)
-        self.c_function = CFunction(addresses["fill"], count, workspace, code)
+        prepare = {} if code.later is None else {"prepare": code.later.prepare}
+        self.c_function = CFunction(addresses["fill"], count, workspace, code, **prepare)
         self._prepared, self._name, self._cache = prepared, name, cache
 
     @compiled_property

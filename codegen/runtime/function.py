@@ -12,6 +12,7 @@ from sympy import Symbol
 
 from codegen.dtypes import DTYPES
 from codegen.emit.layout import Layout, Slot
+from codegen.functions.random_numbers import drawn_from
 from codegen.markup import shown_by
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, is_rounded, ordered, signature
@@ -91,7 +92,9 @@ class CompiledFunction:
         self.__signature__ = signature(layout)
         self._call = code.call if threads == 1 else self._in_threads
         dtype = DTYPES[report.dtype]
-        self._converted = Converter(layout, np.dtype(dtype))
+        self._converted = Converter(
+            layout, np.dtype(dtype), lambda: drawn_from(e.body for e in report.compilation.graph.equations)
+        )
         self._fixed = tuple((slot.shape, dtype) for slot in layout.arrays)
         self._symbolic = not all(is_fixed(slot.shape) for slot in layout.arrays)
         self._where = {

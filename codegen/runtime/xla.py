@@ -65,6 +65,7 @@ def handler(function: CompiledFunction) -> Handler:
     module = ir.Module("handler")
     module.triple = binding.get_process_triple()
     code = function.c_function
+    code.prepare()  # a thread of XLA's may call while the interpreter waits for it
     _Writer(module, function).write()
     loaded = load_object(compile_module(str(module)), [SYMBOL])
     return Handler(loaded.addresses[SYMBOL], (loaded, code))

@@ -27,6 +27,7 @@ from codegen.schedule.loops import nest
 from codegen.schedule.program import (
     UNKNOWN_EXTENT,
     Chunk,
+    Contract,
     Fill,
     Kernel,
     KernelKind,
@@ -88,8 +89,15 @@ def _suitable(graph: Graph, target: Target, dtype: Dtype) -> Iterator[Program]:
             continue
         if name != "unrolled" or _is_short(without_lookups(graph)):
             made = SCHEDULES[name](graph, target, dtype)
-            if made is not None and (name != "tiled" or _has_rows(made)):
+            if made is not None and _differs(made):
                 yield _decided(made, target, dtype)
+
+
+def _differs(program: Program) -> bool:
+    """Whether a program has what its schedule is for: BLAS without products is loops."""
+    if program.schedule == "blas":
+        return any(isinstance(statement, Contract) for statement, _ in walk(program.statements))
+    return program.schedule != "tiled" or _has_rows(program)
 
 
 def _has_rows(program: Program) -> bool:

@@ -17,7 +17,7 @@ from symnn.methods.method import Method, Problem, Standing
 from symnn.models import PartError
 from symnn.suggest import quote, unknown
 
-__all__ = ["METHODS", "Method", "MethodField", "Problem", "Standing", "method", "name_of"]
+__all__ = ["METHODS", "Method", "MethodField", "Problem", "Standing", "method", "name_of", "plain"]
 
 METHODS: Mapping[str, type[Method]] = {
     "adam": Adam,

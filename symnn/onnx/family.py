@@ -119,7 +119,7 @@ def of_columns(graph: Graph, columns: Sequence[str]) -> Graph:
     def rule(leaf: Basic) -> Basic | None:
         if isinstance(leaf, Idx):
             n = extent(leaf)
-            return leaf if isinstance(n, int) else Integer(0) if length(n) == 1 else Index(leaf.name, length(n))
+            return Integer(0) if length(n) == 1 else leaf if isinstance(n, int) else Index(leaf.name, length(n))
         if isinstance(leaf, Symbol) and leaf.is_integer:
             return Integer(1)
         if isinstance(leaf, Indexed) or is_variable(leaf):

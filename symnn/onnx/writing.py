@@ -62,7 +62,10 @@ class Writer:
     def name(self, wanted: str) -> str:
         """A name that no variable has, made of plain letters."""
         plain = "".join(letter if letter in LETTERS else "_" for letter in wanted[-LONGEST:])
-        return self._names.new(plain or "v")
+        free = (
+            name for number in count() if (name := f"{plain}_{number}" if number else plain or "v") not in self._names
+        )
+        return self._names.new(next(free))
 
     # --- arrays ---------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from symnn.report.differences import differences
 from symnn.report.document import Section, document, figure
 from symnn.report.example import samples
 from symnn.report.learning import course, followed, mistakes
+from symnn.report.live import can_learn, live
 from symnn.report.worked import worked
 from symnn.report.written import written
 from symnn.spec import TrainingSpec
@@ -55,6 +56,8 @@ def report(
         learnt.append(course(history, []))
     if dataset is not None and (found := mistakes(network, point, dataset)) is not None:
         learnt.append(found)
+    if dataset is not None and can_learn(network, dataset):
+        learnt.append(live(network, dataset))
     chosen = samples(network, dataset)
     makers: dict[str, Callable[[], Section]] = {
         "formulas": lambda: written(network, point, chosen),

@@ -31,6 +31,7 @@ class Section:
     lead: str
     body: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    script: str = ""
 
 
 @cache
@@ -41,11 +42,11 @@ def asset(name: str) -> str:
 
 def document(title: str, lead: str, facts: Mapping[str, str], sections: Sequence[Section], note: str) -> str:
     """The page."""
-    styles, script = style() + asset("page.css"), asset("page.js")
+    styles, scripts = style() + asset("page.css"), [asset("page.js"), *(s.script for s in sections if s.script)]
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src '{_digest(script)}'",
+            "script-src " + " ".join(f"'{_digest(script)}'" for script in scripts),
             f"style-src '{_digest(styles)}'",
             "img-src data:",
             "base-uri 'none'",
@@ -76,7 +77,7 @@ def document(title: str, lead: str, facts: Mapping[str, str], sections: Sequence
 </main>
 <footer><p>{escape(note)}</p></footer>
 <script type="application/json" id="data">{as_json(data)}</script>
-<script>{script}</script>
+{"".join(f"<script>{script}</script>" for script in scripts)}
 </body>
 </html>
 """

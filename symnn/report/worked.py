@@ -15,8 +15,11 @@ from symnn.report.example import Sample
 
 HEATED = 4_096
 """Numbers of an array that are drawn; of larger ones only their range is said."""
-PATHS = 48
-"""Paths that are walked one by one."""
+PATHS, ALL_PATHS = 48, 150
+"""Paths of one input, and of all together, that are walked one by one."""
+MOST = 200
+"""Vertices of all samples together: each is told in words, which is most of the page."""
+DIGITS = 7
 WIDE = 8
 """Characters of a number in a box."""
 
@@ -24,8 +27,10 @@ WIDE = 8
 def worked(network: Network, theta: np.ndarray, chosen: Sequence[Sample]) -> Section:
     """Both passes on some samples; a graph of more than 200 scalar equations is shown array by array."""
     parameters = network.unmerged(theta)
-    runs = [steps(network, {**parameters, **sample.values}, of=network.graph.outputs[0]) for sample in chosen]
-    first = runs[0]
+    first = steps(network, {**parameters, **chosen[0].values}, of=network.graph.outputs[0])
+    chosen = chosen[: max(1, MOST // len(first.vertices))]
+    others = [steps(network, {**parameters, **sample.values}, of=first.of) for sample in chosen[1:]]
+    runs = [first, *others]
     boxes = [_box(vertex, first.of) for vertex in first.vertices]
     known = {vertex.name for vertex in first.vertices}
     read = {vertex.name: [name for name in vertex.reads if name in known] for vertex in first.vertices}
@@ -123,7 +128,7 @@ def value(given: Value) -> Any:
     {'shape': [1, 2], 'low': 1.0, 'high': 3.0, 'numbers': [1.0, 3.0]}
     """
     if isinstance(given, float):
-        return given
+        return float(f"{given:.{DIGITS}g}")
     found = {"shape": list(given.shape), "low": float(given.min()), "high": float(given.max())}
     return found | {"numbers": short(given, 3)} if given.size <= HEATED else found
 
@@ -144,9 +149,10 @@ def _paths(run: Steps, read: Mapping[str, Sequence[str]]) -> dict[str, list[list
     for vertex in reversed(run.vertices):
         counts.setdefault(vertex.name, sum(counts.get(name, 0) for name in above[vertex.name]))
     order = {vertex.name: place for place, vertex in enumerate(run.vertices)}
-    found = {}
+    found: dict[str, list[list[str]]] = {}
     for vertex in run.vertices:
-        if not vertex.equation and vertex.gradient is not None and 0 < counts[vertex.name] <= PATHS:
+        few = 0 < counts[vertex.name] <= PATHS and sum(map(len, found.values())) < ALL_PATHS
+        if not vertex.equation and vertex.gradient is not None and few:
             found[vertex.name] = _walk(vertex.name, run.of, above, order)
     return found
 

@@ -22,7 +22,7 @@ from symnn.network import Network
 from symnn.report.document import Section, choice, frame
 from symnn.report.example import Sample
 
-NEURONS = 400
+NEURONS = 150
 """Scalar equations up to which all of them are written."""
 
 

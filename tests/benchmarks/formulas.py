@@ -2,36 +2,60 @@
 
 Processor time of one process: reading the formula, deriving, and of the compilation the passes, the schedule, the
 writing and LLVM; then the least time of many bound calls. Names of cases, or parts of them, choose among them.
+``--peers`` asks other libraries for the same derivatives (:mod:`tests.benchmarks.formula_peers`); ``random --plot
+docs/linear.svg`` draws seconds against operations.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
-from sympy import Expr, IndexedBase, Integer, Rational, Symbol, exp, log, sin, sqrt, tanh
+from sympy import Expr, Idx, IndexedBase, Integer, Piecewise, Rational, Symbol, exp, log, sin, sqrt, tanh
+
+from tests.benchmarks import formula_peers
 
 STAGES = ("key", "passes", "schedule", "write", "LLVM", "Numba")
+
+
+Entries: TypeAlias = "tuple[dict[Any, Expr], list[Any]]"
 
 
 @dataclass(frozen=True)
 class Formula:
     """A system of formulas and what is derived of it."""
 
-    read: Callable[[], Any]
-    """The graph."""
-    derive: Callable[[Any], Any]
-    """From the graph to that of the derivative."""
-    build: Callable[[], object] = lambda: None
-    """SymPy's own work, which is not timed."""
+    entries: Callable[[], Entries]
+    """The formulas and their inputs: SymPy's own work, which is done once and not timed."""
+    kind: str
+    """``gradient``, ``jacobian``, ``hessian`` or ``sparse_jacobian``."""
+    of: str | Sequence[str]
+    wrt: Sequence[str] = ()
+    """All inputs if there is none."""
+    is_plain: bool = True
+    """Whether it has only what peers know."""
+
+    def read(self) -> Any:
+        """The graph."""
+        import codegen
+
+        return codegen.from_expressions(*self.entries()).with_outputs(self.of)
+
+    def derive(self, graph: Any) -> Any:
+        """The graph of the derivative."""
+        import codegen
+
+        derived = getattr(codegen, self.kind)(graph, self.of, list(self.wrt) or None)
+        return getattr(derived, "graph", derived)
 
 
 def array(name: str, count: int) -> IndexedBase:
@@ -44,36 +68,11 @@ def by_elements(name: str, values: list[Expr]) -> dict[Any, Expr]:
     return {target[n]: value for n, value in enumerate(values)}
 
 
-def graph_of(build: Callable[[], tuple[dict[Any, Expr], list[Any]]], *outputs: str) -> Any:
-    import codegen
-
-    graph = codegen.from_expressions(*build())
-    return graph.with_outputs(*outputs) if outputs else graph
-
-
-def gradient(of: str, graph: Any) -> Any:
-    import codegen
-
-    return codegen.gradient(graph, of)
-
-
-def jacobian(of: str, wrt: str, graph: Any) -> Any:
-    import codegen
-
-    return codegen.jacobian(graph, of, [wrt])
-
-
-def hessian(of: str, graph: Any) -> Any:
-    import codegen
-
-    return codegen.hessian(graph, of)
-
-
 # --- formulas -----------------------------------------------------------------------------------------------------
 
 
 @lru_cache
-def random_operations(count: int, inputs: int = 1000) -> tuple[dict[Any, Expr], list[Any]]:
+def random_operations(count: int, inputs: int = 1000) -> Entries:
     """Each operation on two of the last values or inputs."""
     draw = random.Random(count)
     x = array("x", inputs)
@@ -95,7 +94,7 @@ def random_operations(count: int, inputs: int = 1000) -> tuple[dict[Any, Expr], 
 
 
 @lru_cache
-def mass_action(species: int, reactions: int) -> tuple[dict[Any, Expr], list[Any]]:
+def mass_action(species: int, reactions: int) -> Entries:
     """Arrhenius rates, two reactants and two products each, every tenth with falloff by Troe."""
     draw = random.Random(species)
     c, temperature = array("c", species), Symbol("T", real=True)
@@ -124,14 +123,14 @@ def mass_action(species: int, reactions: int) -> tuple[dict[Any, Expr], list[Any
 
 
 @lru_cache
-def arm(joints: int) -> tuple[dict[Any, Expr], list[Any]]:
+def arm(joints: int) -> Entries:
     """The residual M·u' − f of a chain of rods by Kane's method."""
     _, equations, plain, inputs = _chain(joints)
     return by_elements("r", [_replaced(value, plain) for value in equations]), inputs
 
 
 @lru_cache
-def dynamics(joints: int) -> tuple[dict[Any, Expr], list[Any]]:
+def dynamics(joints: int) -> Entries:
     """The accelerations M⁻¹·f of the same chain."""
     import codegen
 
@@ -183,7 +182,7 @@ def _replaced(expression: Expr, plain: Mapping[Any, Expr]) -> Expr:
 
 
 @lru_cache
-def watson(count: int = 12) -> tuple[dict[Any, Expr], list[Any]]:
+def watson(count: int = 12) -> Entries:
     """The sum of squares of Moré, Garbow and Hillstrom."""
     x = array("x", count)
     residuals: list[Expr] = [x[0], x[1] - x[0] ** 2 - 1]
@@ -195,7 +194,7 @@ def watson(count: int = 12) -> tuple[dict[Any, Expr], list[Any]]:
 
 
 @lru_cache
-def determinant(rows: int) -> tuple[dict[Any, Expr], list[Any]]:
+def determinant(rows: int) -> Entries:
     """By minors, each of them written once."""
     a = IndexedBase("a", shape=(rows, rows), real=True)
 
@@ -212,7 +211,7 @@ def determinant(rows: int) -> tuple[dict[Any, Expr], list[Any]]:
 
 
 @lru_cache
-def written_out(inputs: int = 300) -> tuple[dict[Any, Expr], list[Any]]:
+def written_out(inputs: int = 300) -> Entries:
     """A chain of Rosenbrock's valleys."""
     x = array("x", inputs)
     pairs = pairwise([x[n] for n in range(inputs)])
@@ -220,7 +219,7 @@ def written_out(inputs: int = 300) -> tuple[dict[Any, Expr], list[Any]]:
 
 
 @lru_cache
-def geopotential(degree: int = 6) -> tuple[dict[Any, Expr], list[Any]]:
+def geopotential(degree: int = 6) -> Entries:
     """Spherical harmonics of the potential of a planet, by Cunningham's recursion."""
     p = array("p", 3)
     x, y, z = (p[n] for n in range(3))
@@ -240,48 +239,66 @@ def geopotential(degree: int = 6) -> tuple[dict[Any, Expr], list[Any]]:
     return {"e": sympy.Add(*terms)}, [p]
 
 
+@lru_cache
+def lstm(steps: int = 64, inputs: int = 2, units: int = 3) -> Entries:
+    """An LSTM's steps one after the other, each scalar a formula, and the squares of its last state."""
+    x, h0 = IndexedBase("x", shape=(steps, inputs), real=True), array("h0", units)
+    weights = {g: IndexedBase(f"W{g}", shape=(units, inputs + units + 1), real=True) for g in "ifog"}
+    found: dict[Any, Expr] = {}
+    hidden: list[Expr] = [h0[n] for n in range(units)]
+    cell: list[Expr] = [Integer(0)] * units
+    for t in range(steps):
+        given = [*(x[t, n] for n in range(inputs)), *hidden, Integer(1)]
+        for n in range(units):
+            i, f, o, g = (sympy.Add(*[w[n, k] * value for k, value in enumerate(given)]) for w in weights.values())
+            name = f"c{t}_{n}"
+            found[name] = cell[n] / (1 + exp(-f)) + tanh(g) / (1 + exp(-i))
+            cell[n] = Symbol(name, real=True)
+            found[f"h{t}_{n}"] = tanh(cell[n]) / (1 + exp(-o))
+        hidden = [Symbol(f"h{t}_{n}", real=True) for n in range(units)]
+    found["e"] = sympy.Add(*[value**2 for value in hidden])
+    return found, [x, h0, *weights.values()]
+
+
+@lru_cache
+def brusselator(points: int = 500) -> Entries:
+    """Two substances on a line by the method of lines, given beyond its ends: indices and shifts."""
+    i = Idx("i", points)
+    u, v, f, g = (array(name, points) for name in "uvfg")
+
+    def diffused(s: IndexedBase, beyond: int) -> Expr:
+        left, right = (
+            Piecewise((s[i - 1], i > 0), (beyond, True)),
+            Piecewise((s[i + 1], i < points - 1), (beyond, True)),
+        )
+        return Rational(1, 50) * (points + 1) ** 2 * (left - 2 * s[i] + right)
+
+    change = {
+        f[i]: 1 + u[i] ** 2 * v[i] - 4 * u[i] + diffused(u, 1),
+        g[i]: 3 * u[i] - u[i] ** 2 * v[i] + diffused(v, 3),
+    }
+    return change, [u, v]
+
+
 CASES: Mapping[str, Formula] = {
     **{
-        f"random {n:,}": Formula(
-            partial(graph_of, partial(random_operations, n), "e"),
-            partial(gradient, "e"),
-            partial(random_operations, n),
-        )
+        f"random {n:,}": Formula(partial(random_operations, n), "gradient", "e")
         for n in (1_000, 3_000, 10_000, 30_000, 100_000)
     },
     **{
-        f"mass action {n}/{m}": Formula(
-            partial(graph_of, partial(mass_action, n, m)), partial(jacobian, "f", "c"), partial(mass_action, n, m)
-        )
+        f"mass action {n}/{m}": Formula(partial(mass_action, n, m), "jacobian", "f", ["c"])
         for n, m in ((10, 25), (20, 60), (40, 200))
     },
-    **{
-        f"arm {n}": Formula(
-            partial(graph_of, partial(arm, n)),
-            lambda graph: __import__("codegen").jacobian(graph, "r", ["q", "u"]),
-            partial(arm, n),
-        )
-        for n in (3, 5, 6)
-    },
-    **{
-        f"dynamics {n}": Formula(
-            partial(graph_of, partial(dynamics, n)),
-            lambda graph: __import__("codegen").jacobian(graph, "a", ["q", "u"]),
-            partial(dynamics, n),
-        )
-        for n in (3, 6)
-    },
-    "watson 12 gradient": Formula(partial(graph_of, watson), partial(gradient, "e"), watson),
-    "watson 12 hessian": Formula(partial(graph_of, watson), partial(hessian, "e"), watson),
-    **{
-        f"determinant {n}": Formula(
-            partial(graph_of, partial(determinant, n)), partial(gradient, "e"), partial(determinant, n)
-        )
-        for n in (6, 7, 8, 9)
-    },
-    "written out 300": Formula(partial(graph_of, written_out), partial(gradient, "e"), written_out),
-    "geopotential gradient": Formula(partial(graph_of, geopotential), partial(gradient, "e"), geopotential),
-    "geopotential hessian": Formula(partial(graph_of, geopotential), partial(hessian, "e"), geopotential),
+    **{f"arm {n}": Formula(partial(arm, n), "jacobian", "r", ["q", "u"]) for n in (3, 5, 6)},
+    **{f"dynamics {n}": Formula(partial(dynamics, n), "jacobian", "a", ["q", "u"], is_plain=False) for n in (3, 6)},
+    "watson 12 gradient": Formula(watson, "gradient", "e"),
+    "watson 12 hessian": Formula(watson, "hessian", "e"),
+    **{f"determinant {n}": Formula(partial(determinant, n), "gradient", "e") for n in (6, 7, 8, 9)},
+    "written out 300": Formula(written_out, "gradient", "e"),
+    "lstm 64 steps": Formula(lstm, "gradient", "e"),
+    "brusselator 500": Formula(brusselator, "sparse_jacobian", ["f", "g"], ["u", "v"], is_plain=False),
+    "geopotential gradient": Formula(geopotential, "gradient", "e"),
+    "geopotential hessian": Formula(geopotential, "hessian", "e"),
 }
 
 
@@ -290,20 +307,36 @@ class Row:
     """Seconds of processor time, and of a call."""
 
     name: str
+    operations: int
+    """Of the formula itself, equal ones once."""
     read: float
     derive: float
     compile: float
     stages: Mapping[str, float]
     call: float
     how: str
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Of each peer the seconds and the microseconds of a call, or why there are none."""
+
+    @property
+    def seconds(self) -> float:
+        return self.read + self.derive + self.compile
 
     def __str__(self) -> str:
         stages = " ".join(f"{self.stages.get(name, 0.0):8.2f}" for name in STAGES)
         total = f"{self.read:8.2f} {self.derive:8.2f} {self.compile:8.2f}"
-        return f"{self.name:24} {total} {stages} {self.call * 1e6:10.2f}  {self.how}"
+        return f"{self.name:24} {self.operations:9,} {total} {stages} {self.call * 1e6:10.2f}  {self.how}"
+
+    def cells(self) -> dict[str, str]:
+        """A row of the table: seconds until the first call, and microseconds of a call."""
+        ours = f"{self.seconds:.2f} / {self.call * 1e6:.2f}"
+        return {"formula": self.name, "operations": f"{self.operations:,}", "ours": ours, **self.others}
 
 
-HEAD = f"{'seconds':24} {'read':>8} {'derive':>8} {'compile':>8} {' '.join(f'{s:>8}' for s in STAGES)} {'call/µs':>10}"
+HEAD = (
+    f"{'seconds':24} {'nodes':>9} {'read':>8} {'derive':>8} {'compile':>8} "
+    f"{' '.join(f'{s:>8}' for s in STAGES)} {'call/µs':>10}"
+)
 
 
 def call_time(call: Callable[[], Any]) -> float:
@@ -321,25 +354,94 @@ def call_time(call: Callable[[], Any]) -> float:
     return min(once() for _ in range(25))
 
 
-def measured(name: str, formula: Formula, tier: Any) -> Row:
+def spent() -> float:
+    """Processor time of this process and of the compilers that it has called."""
+    return time.process_time() + sum(os.times()[2:4])
+
+
+def measured(name: str, formula: Formula, tier: Any, peers: Sequence[str]) -> Row:
     import codegen
 
-    formula.build()
-    clock = time.process_time
-    times = [clock()]
+    formula.entries()
+    times = [spent()]
     graph = formula.read()
-    times.append(clock())
+    times.append(spent())
     derived = formula.derive(graph)
-    times.append(clock())
+    times.append(spent())
     function = codegen.compile(derived, tier=tier, cache=False)
-    times.append(clock())
+    times.append(spent())
     draw = np.random.default_rng(0)
-    arguments = [draw.uniform(0.5, 1.5, slot.shape) if slot.shape else 1.1 for slot in function.layout.arguments]
-    call = function.bind(*arguments, out=[np.empty(slot.shape) for slot in function.layout.arrays])
+    layout = function.layout
+    arguments = [draw.uniform(0.5, 1.5, slot.shape) if slot.shape else np.array(1.1) for slot in layout.arguments]
+    given = [value if value.shape else float(value) for value in arguments]
+    call = function.bind(*given, out=[np.empty(slot.shape) for slot in layout.arrays])
     read, derive, compile_ = (b - a for a, b in pairwise(times))
     report = function.report
     how = f"{report.schedule}, {report.emitter}"
-    return Row(name, read, derive, compile_, report.stages, call_time(call), how)
+    size = len(graph.equations if graph.formulas is None else graph.formulas.nodes)
+    row = Row(name, size, read, derive, compile_, report.stages, call_time(call), how)
+    if not formula.is_plain or not isinstance(formula.of, str):
+        return row
+    values = dict(zip([slot.name for slot in layout.arguments], arguments))
+    entries = {str(key.name) if isinstance(key, Symbol) else key: value for key, value in formula.entries()[0].items()}
+    wrt = formula.wrt or list(values)
+    system = formula_peers.System(entries, formula.kind, formula.of, values, wrt, size)
+    return replace(row, others={peer: beside(peer, system, flat(formula, call())) for peer in peers})
+
+
+def flat(formula: Formula, results: Sequence[Any]) -> np.ndarray:
+    """The derivatives as peers have them: a row for each result, or for each of the first derivatives."""
+    _, *blocks = results
+    if formula.kind == "gradient":
+        return np.concatenate([np.ravel(block) for block in blocks])
+    rows = np.shape(blocks[0])[0]
+    return np.hstack([np.reshape(block, (rows, -1)) for block in blocks]).ravel()
+
+
+def beside(peer: str, system: formula_peers.System, ours: np.ndarray) -> str:
+    """The seconds and microseconds of a peer, if its values are right."""
+    begun = spent()
+    try:
+        call = formula_peers.PEERS[peer].prepare(system)
+        found = np.array(call())
+    except formula_peers.LeftOut as reason:
+        return str(reason)
+    except Exception as error:
+        return f"{type(error).__name__}"
+    seconds = spent() - begun
+    off = np.abs(found - ours).max() / np.abs(ours).max() if found.shape == ours.shape else np.inf
+    wrong = "" if off <= TOLERANCE else f", wrong by {off:.0e}"
+    return f"{seconds:.2f} / {call_time(call) * 1e6:.2f}{wrong}"
+
+
+TOLERANCE = 1e-10
+"""Of the largest derivative."""
+
+
+def plot(rows: Sequence[Row], file: str) -> None:
+    """Seconds against operations, both logarithmic, beside a straight line through the origin."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "formulas"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    operations = [row.operations for row in rows]
+    parts = {
+        "read": [row.read for row in rows],
+        "read and derive": [row.read + row.derive for row in rows],
+        "read, derive and compile": [row.seconds for row in rows],
+    }
+    for name, seconds in parts.items():
+        axes.loglog(operations, seconds, "o-", label=name)
+    scale = rows[-1].seconds / operations[-1]
+    axes.loglog(operations, [scale * n for n in operations], ":", color="grey", label="linear")
+    axes.set_xlabel("operations of the formula")
+    axes.set_ylabel("processor time, s")
+    axes.legend()
+    axes.grid(which="both", alpha=0.2)
+    figure.savefig(file, metadata={"Date": None})
 
 
 def chosen(words: list[str]) -> Iterator[tuple[str, Formula]]:
@@ -350,14 +452,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help="names of cases or parts of them")
     parser.add_argument("--tier", default="full")
+    everyone = ",".join(formula_peers.PEERS)
+    parser.add_argument("--peers", nargs="?", const=everyone, default="", help="names of peers, a,b; all without")
+    parser.add_argument("--plot", default="", help="a file for the picture of seconds against operations")
     import codegen
+    from tests.benchmarks.rendering import table
 
     x = Symbol("x")
     codegen.compile(codegen.from_expressions({"y": x**2}, [x]), cache=False)(1.0)  # what a process pays once
-    print(HEAD)
     arguments = parser.parse_args()
+    print(HEAD)
+    rows = []
     for name, formula in chosen(arguments.cases):
-        print(measured(name, formula, arguments.tier), flush=True)
+        rows.append(measured(name, formula, arguments.tier, [peer for peer in arguments.peers.split(",") if peer]))
+        print(rows[-1], *(f"\n    {peer:12} {text}" for peer, text in rows[-1].others.items()), flush=True)
+    if arguments.peers:
+        names = list(dict.fromkeys(column for row in rows for column in row.cells()))
+        print(table([{name: row.cells().get(name, "–") for name in names} for row in rows]))
+    if arguments.plot:
+        plot(rows, arguments.plot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Case H, the Burgers equation as a loss: ``python -m tests.benchmarks.physics``.
+"""Differential equations: ``python -m tests.benchmarks.physics [NAME …] [--seeds N]``.
+
+One iteration of Levenberg-Marquardt beside JAX, then the specs of ``examples/equations`` solved from several seeds, see
+``tests/benchmarks/equations.py``. Before them case H, the Burgers equation as a loss.
 
 Value and gradient of the mean squared residual u_t + u·u_x − ν·u_xx of a network 2-20-20-20-1, float64, one thread,
 beside JAX: derivatives by a Taylor expansion written by hand, and by nested ``jvp``. Each gradient is held to that of
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -169,23 +173,118 @@ def measure(case: Case, speeds: Any, seconds: float, say: Callable[[str], None])
     speeds.sample()
     hidden = sum(case.sizes[1:-1])
     least = case.samples * (2 * products(case) * speeds.rates["flop"] + hidden * speeds.rates["tanh"]) * 1e6
-    for name, time in times.items():
-        say(f"{case.name}, S = {case.samples:,}: {name:<20} {time:9.1f} µs   {time / least:5.2f} × roofline   "
-            f"{time / times['symnn']:5.2f} × symnn")  # fmt: skip
+    for name, spent in times.items():
+        say(f"{case.name}, S = {case.samples:,}: {name:<20} {spent:9.1f} µs   {spent / least:5.2f} × roofline   "
+            f"{spent / times['symnn']:5.2f} × symnn")  # fmt: skip
     return not wrong
+
+
+ITERATION = Case("one iteration", (2, 20, 20, 20, 1), 3384)
+"""Of Levenberg-Marquardt for Burgers' equation: r, J, JᵀJ, Jᵀr, a Cholesky factor, a step and the loss there."""
+
+
+def our_iteration(given: Problem) -> Call:
+    """Without the acceleration, which JAX is not asked for either."""
+    import symnn
+    from symnn.linesearch import Iterate
+    from symnn.methods.levenberg_marquardt import DampedStanding, LevenbergMarquardt
+
+    *hidden, outputs = given.case.sizes[1:]
+    layers = (*(symnn.dense(units, "tanh") for units in hidden), symnn.dense(outputs))
+    burgers = symnn.Residual("interior", f"u_t + u*u_x - {NU}*u_xx")
+    problem = symnn.Physics("x t", "u", layers, (burgers,)).compile().least_squares(given.x)
+    method = LevenbergMarquardt(acceleration=0.0)
+    loss, gradient = problem(given.theta)
+    at = DampedStanding(Iterate(given.theta, loss, gradient), 1e-3)
+
+    def call() -> float:
+        theta, _ = method._trial(problem, at, problem.normal(given.theta))
+        assert theta is not None
+        return problem.loss(theta)
+
+    return call
+
+
+def jax_iteration(given: Problem) -> Call:
+    """The same with ``vmap(grad)`` of the residual of one sample and XLA's own linear algebra."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    theta, x = jnp.asarray(given.theta), jnp.asarray(given.x)
+    scale = given.case.samples**-0.5
+
+    def residual(flat: Any, point: Any) -> Any:
+        (w, b), *rest = given.split(flat)
+        u, u_x, u_t, u_xx = w @ point + b, w[:, 0], w[:, 1], None
+        for w, b in rest:
+            a = jnp.tanh(u)
+            d = 1 - a * a
+            a_x, a_t = d * u_x, d * u_t
+            a_xx = -2 * a * a_x * u_x + (0 if u_xx is None else d * u_xx)
+            u, u_x, u_t, u_xx = w @ a + b, w @ a_x, w @ a_t, w @ a_xx
+        return scale * (u_t + u * u_x - NU * u_xx)[0]
+
+    rows = jax.vmap(jax.value_and_grad(residual), (None, 0))
+
+    @jax.jit
+    def iteration(flat: Any) -> Any:
+        r, J = rows(flat, x)
+        matrix = J.T @ J + 1e-3 * jnp.eye(flat.size)
+        step = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(matrix, lower=True), -(J.T @ r))
+        left = jax.vmap(residual, (None, 0))(flat + step, x)
+        return left @ left
+
+    return lambda: float(jax.block_until_ready(iteration(theta)))
+
+
+ITERATIONS: dict[str, Callable[[Problem], Call]] = {"symnn": our_iteration, "JAX": jax_iteration}
+
+
+def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
+    """Print what an iteration takes, beside the machine's rate of symmetric products; False if the losses differ."""
+    from scipy.linalg.blas import dsyrk
+
+    from tests.benchmarks.timing import interleaved
+
+    given = problem(ITERATION)
+    calls: dict[str, Call] = {}
+    for name, prepare in ITERATIONS.items():
+        try:
+            calls[name] = prepare(given)
+        except ModuleNotFoundError as error:
+            say(f"{name} is left out: {error.name} is not installed")
+    losses = {name: call() for name, call in calls.items()}
+    if not np.allclose(list(losses.values()), losses["symnn"], rtol=1e-8):
+        say(f"the losses after one step differ: {losses}")
+        return False
+    table = np.random.default_rng(0).standard_normal((ITERATION.samples, given.theta.size))
+    times = interleaved({**calls, "JᵀJ alone, BLAS": lambda: dsyrk(1.0, table.T, lower=1)}, seconds, time.process_time)
+    for name, spent in times.items():
+        say(f"Levenberg-Marquardt, {ITERATION.samples:,} × {given.theta.size}: {name:<16} {spent / 1e3:7.1f} ms   "
+            f"{spent / times['symnn']:5.2f} × symnn")  # fmt: skip
+    return True
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """The exit status is 1 if anybody was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.physics", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="about how long each case is timed (4)")
+    parser.add_argument("names", nargs="*", help="specs of examples/equations; all that take a minute at most if none")
+    parser.add_argument("--seeds", type=int, default=5, help="from so many seeds (5)")
+    parser.add_argument("--limit", type=float, help="seconds of each seed instead of those of its target")
     found = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(1, caches)
         from tests.benchmarks.roofline import Speeds
 
         speeds = Speeds("float64")
-        right = [measure(case, speeds, found.seconds, say) for case in CASES]
+        right = [] if found.names else [measure(case, speeds, found.seconds, say) for case in CASES]
+        if not found.names:
+            right.append(measure_iteration(found.seconds, say))
+        from tests.benchmarks.equations import solve_all
+
+        solve_all(found.names, found.seeds, found.limit, say)
         return int(not all(right))
 
 

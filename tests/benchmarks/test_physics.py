@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.cases import Case, difference, problem
-from tests.benchmarks.physics import CASES, CONTENDERS, TOLERANCE, products, reference
+from tests.benchmarks.physics import CASES, CONTENDERS, ITERATIONS, TOLERANCE, products, reference
 
 SMALL = Case("small", (2, 5, 4, 1), 9)
 
@@ -36,3 +36,10 @@ def test_the_gradient_by_hand_is_that_of_the_loss() -> None:
 
 def test_the_roofline_counts_four_products_a_layer_and_two_for_each_on_the_way_back() -> None:
     assert products(CASES[0]) == 2 * 40 + 12 * (400 + 400 + 20)
+
+
+def test_an_iteration_of_levenberg_marquardt_is_that_of_jax() -> None:
+    pytest.importorskip("jax")
+    given = problem(SMALL)
+    ours, theirs = (prepare(given)() for prepare in ITERATIONS.values())
+    assert ours == pytest.approx(theirs, rel=1e-9)

@@ -31,6 +31,7 @@ from codegen import (
     from_expressions,
     gradient,
     write_c,
+    write_javascript,
     write_object,
 )
 from codegen import functions as f
@@ -387,12 +388,14 @@ def test_a_directory_in_the_way_leaves_every_file_as_it_was(in_the_way: str, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([in_the_way, "net.h"])
 
 
-def test_what_is_no_directory_is_named(tmp_path: Path) -> None:
+def test_a_directory_is_made_and_what_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for name, kind in (("missing", FileNotFoundError), ("file", NotADirectoryError)):
-        with pytest.raises(kind) as caught:
-            write_c(lecture(), tmp_path / name)
-        assert caught.value.filename == str(tmp_path / name)
+    for write in (write_c, write_object, write_javascript):
+        folder = tmp_path / write.__name__ / "inside"
+        assert all(path.parent == folder and path.exists() for path in write(lecture(), folder))
+        with pytest.raises(NotADirectoryError) as caught:
+            write(lecture(), tmp_path / "file")
+        assert caught.value.filename == str(tmp_path / "file")
 
 
 def test_the_build_file_of_somebody_else_stays(tmp_path: Path) -> None:

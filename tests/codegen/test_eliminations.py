@@ -276,6 +276,19 @@ def test_matrix_expressions_are_read_as_these() -> None:
         assert distance(found, wanted(*given)) <= TOLERANCE, name
 
 
+def test_the_logarithm_of_a_determinant_is_in_range_where_that_is_not() -> None:
+    """log det of 10⁻⁸⁰·1, where det is 10⁻⁴⁸⁰; nan of a negative one and −∞ of 0, as log has it; log |det| of any."""
+    graph = from_expressions({"l": sympy.log(M.det()), "size": sympy.log(sympy.Abs(M.det()))}, [M])
+    function = compile(gradient(graph.with_outputs("l"), "l", ["M"]))
+    values = compile(graph)
+    turned, singular = np.diag([-1.0, 1, 2, 3, 4, 5]), np.diag([0.0, 1, 1, 1, 1, 1])
+    l, slope = function(1e-80 * np.eye(6))
+    assert l == pytest.approx(-480 * np.log(10), rel=1e-15)
+    assert distance(slope / 1e80, np.eye(6)) <= TOLERANCE
+    assert values(turned) == pytest.approx((np.nan, np.log(120)), nan_ok=True)
+    assert values(singular) == (-np.inf, -np.inf)
+
+
 def test_matrices_of_formulas() -> None:
     a = symbols("a0:5")
     matrix = Matrix(5, 5, lambda row, column: a[row] * a[column] + (7 if row == column else sin(a[row] - a[column])))

@@ -28,10 +28,13 @@ from codegen import (
     write_javascript,
 )
 from codegen.emit.numpy import numpy_function
+from codegen.functions import equal
 from codegen.functions.random_numbers import words
 from codegen.numeric import check_gradient, evaluate, evaluate_exactly
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_javascript import ran
+
+pytestmark = pytest.mark.values
 
 S = sample_extent()
 s, h = Index("s", S), Index("h", 6)
@@ -290,3 +293,21 @@ def test_words_are_those_of_the_published_generator() -> None:
         "7e68b68aec7ba23b",
     ]
     assert isinstance(random_uniform(1, 2), Expr)
+
+
+def test_seeds_may_be_unsigned_words_and_other_integers_may_not() -> None:
+    """2⁶³ + 5 as NumPy has it; where the integer is a number too, it is none of 64 bits."""
+    word = 2**63 + 5
+    wanted = np.random.Generator(np.random.Philox(key=np.array([word, 0], np.uint64))).random(6)
+    row = X[s, h] + random_uniform(SEED.symbol, h)
+    drawn = codegen.compile(Graph((X, SEED), (Equation(Y[s, h], row),), ("y",)))
+    for seed in (word, np.uint64(word), word - 2**64):
+        np.testing.assert_array_equal(drawn(np.zeros((1, 6)), seed)[0], wanted)
+    counted = codegen.compile(Graph((X, SEED), (Equation(Y[s, h], row * equal(SEED.symbol, h)),), ("y",)))
+    for function, seed in ((counted, word), (drawn, 2**64)):
+        with pytest.raises(ValueError, match="must be an integer from -2\\*\\*63 to 2\\*\\*63 - 1, found"):
+            function(np.zeros((1, 6)), seed)
+    seeds = Variable("seeds", (S,), "integer")
+    several = Graph((X, seeds), (Equation(Y[s, h], X[s, h] + random_uniform(seeds[s], h)),), ("y",))
+    found = codegen.compile(several)(np.zeros((2, 6)), np.array([word, 7], np.uint64))
+    np.testing.assert_array_equal(found[0], wanted)

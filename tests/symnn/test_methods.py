@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import symnn
+from symnn import solving
 from symnn.methods import METHODS
 from symnn.resuming import Keeping, Terminated
 
@@ -81,11 +82,17 @@ def test_a_step_to_what_is_not_finite_is_not_taken(name: str) -> None:
     assert problem.residuals(found.theta) == pytest.approx(0, abs=1e-4)
 
 
-def test_each_method_begins_where_the_one_before_was_best_and_the_history_says_so(problem: symnn.LeastSquares) -> None:
+def test_each_method_begins_where_the_one_before_was_best_and_the_history_says_so(
+    problem: symnn.LeastSquares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solving, "BETWEEN", 0.0)
     found = symnn.solve(
-        problem, theta(problem), methods=[{"adam": {"iterations": 20, "learning_rate": 0.01}}, "levenberg_marquardt"],
-        seconds=1.5, measures={"size": lambda theta: float(abs(theta).max())}, progress=False,
-    )  # fmt: skip
+        problem,
+        theta(problem),
+        methods=[{"adam": {"iterations": 20, "learning_rate": 0.01}}, {"levenberg_marquardt": 10}],
+        measures={"size": lambda theta: float(abs(theta).max())},
+        progress=False,
+    )
     assert found.history[0].method == "adam"
     assert found.history[-1].method == "levenberg_marquardt"
     assert set(found.history[-1].values) == {"damping", "size"}

@@ -152,7 +152,10 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Dataset.from_arrays(POINTS, POINTS[:, 0], names=["a"]),  # type: ignore[call-arg]
         "from_arrays: unknown argument 'names'; did you mean 'name'? (known: x, y, task, classes, missing, ignore, ",
     ),
-    "an argument too many": (lambda: sample([], 1, 2, 3), "sample: too many positional arguments, expected sample("),  # type: ignore[call-arg]
+    "an argument too many": (
+        lambda: sample([], 1, 2, "sobol", {}, 5),  # type: ignore[call-arg]
+        "sample: too many positional arguments, expected sample(",
+    ),
     "features of another number": (
         lambda: train(LINEAR, load_frame({"size": [*range(20)], "kind": ["a", "b"] * 10, "t": [*range(20)]}, "t")),
         "found 3 features, expected 2, the inputs of the network; they are 'size', 'kind=a', 'kind=b'",

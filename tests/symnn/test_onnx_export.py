@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,15 @@ def _functions(casadi: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     libraries = sorted(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
     monkeypatch.setenv("CASADI_ONNXRUNTIME_LIB", str(libraries[0]) if libraries else "")
     return [*found, casadi.GraphBuilder("f.onnx").create("f")] if libraries else found
+
+
+@pytest.mark.values
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "docs" / "onnx.md"
+    monkeypatch.chdir(tmp_path)
+    session: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        exec(compile(block, str(page), "exec"), session)
+    assert session["found"].inputs == ("x",)
+    files = {path.name for path in tmp_path.iterdir()}
+    assert {"model.onnx", "grad_model.onnx", "again.onnx", "f.onnx", "adj_f.onnx", "fwd_adj_f.onnx"} <= files

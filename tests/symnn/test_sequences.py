@@ -149,6 +149,20 @@ def test_a_training_goes_on_to_the_bit_and_what_is_saved_predicts_the_same_bits(
         np.testing.assert_array_equal(one, other)
 
 
+def test_lengths_of_steps_are_held_to_the_steps_that_a_call_has() -> None:
+    network = Network({"time": "any", "features": 2}, [symnn.dense(2)], "softmax_cross_entropy", steps="lengths")
+    theta, x, y = network.initial_parameters(), np.ones((3, 5, 2)), np.ones((3, 5), int)
+    model = network.compile()
+    descent = symnn.Descent(model, theta, "gradient_descent", learning_rate=0.1)
+    assert np.isfinite(model.value_and_grad(theta, x, y, np.array([5, 1, 3]))[0])
+    assert np.isfinite(descent.epoch(x, (y, np.array([5, 1, 3]))))
+    for lengths in ([6, 1, 1], [-1, 2, 3], [2**62, 1, 1]):
+        with pytest.raises(ValueError, match=r"'lengths' must hold integers from 0 to 5, as T \+ 1 is 6, found"):
+            model.value_and_grad(theta, x, y, np.array(lengths))
+        with pytest.raises(symnn.SymnnError, match=r"^lengths, row 0: found label -?\d+, expected 0 to 5$"):
+            descent.epoch(x, (y, np.array(lengths)))
+
+
 # ----------------------------------------------------------------------------------------------------- files and lists
 
 
@@ -213,6 +227,8 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
      "row (from 0) 3, column 'walk': found a sequence again, expected its rows one below the other"),
     (lambda: symnn.data.load_frame({"walk": [1, 1], "a": [0.0] * 2, "y": [0.0] * 2}, "y", sequences="wlk"),
      "found no column 'wlk', expected one of 'walk', 'a', 'y'; did you mean 'walk'?"),
+    (lambda: symnn.Checkpoint(last(), last().initial_parameters()).predict([np.ones((3, 2)), [[0, 1], [np.nan, 1]]]),
+     "x: sequence 1 (from 0), step 1, column 0: found nan, expected a finite number"),
 ]  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def test_the_same_spec_reads_the_same_from_every_kind_of_file(tmp_path: Path, na
 
 def test_training_has_defaults() -> None:
     assert load_spec(SMALL).training == TrainingSpec(
-        optimiser="nesterov", learning_rate=0.05, momentum=0.9, beta1=0.9, beta2=0.999, epsilon=1e-8,
+        optimiser="nesterov", learning_rate=0.03, momentum=0.9, beta1=0.9, beta2=0.999, epsilon=1e-8,
         batch_size=32, epochs=30, seed=0, patience=None,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from symnn.layers.batch_norm import batch_norm
 from symnn.layers.gru import gru
 from symnn.layers.lstm import lstm
 from symnn.network import Network, dense
-from symnn.torch import from_module, function, load_state_dict, to_state_dict
+from symnn.torch import from_module, function, graph_of, load_state_dict, to_state_dict
 
 pytestmark = pytest.mark.values
 
@@ -160,3 +160,39 @@ def test_weights_of_recurrent_and_normalising_modules_predict_the_same_here() ->
     np.testing.assert_allclose(Checkpoint(network, theta).evaluated(x.numpy()), expected, rtol=1e-12, atol=1e-14)
     module.load_state_dict(to_state_dict(network, theta, list(module.state_dict())))
     np.testing.assert_array_equal(load_state_dict(network, module.state_dict()), theta)
+
+
+EXPORTED = {
+    "convolution": (
+        torch.nn.Sequential(
+            torch.nn.Conv2d(1, 2, 3, padding=1),
+            torch.nn.BatchNorm2d(2),
+            torch.nn.ReLU(),
+            torch.nn.MaxPool2d(2),
+            torch.nn.Flatten(),
+            torch.nn.Linear(8, 3),
+            torch.nn.LogSoftmax(1),
+        ),
+        (1, 4, 4),
+    ),
+    "transformer": (torch.nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True), (3, 4)),
+    "softplus": (torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Softplus(), torch.nn.GroupNorm(1, 3)), (2,)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of PyTorch about itself
+@pytest.mark.parametrize("name", EXPORTED)
+def test_any_module_is_a_graph(name: str) -> None:
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    module, shape = EXPORTED[name]
+    module = module.eval()
+    found = graph_of(module, torch.randn(2, *shape))
+    x = torch.randn(5, *shape)
+    np.testing.assert_allclose(found(x.numpy()), module(x).detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_module_in_training_mode_is_no_graph() -> None:
+    pytest.importorskip("onnxscript")
+    with pytest.raises(SpecError, match=r"1: found BatchNorm1d in training mode, expected module\.eval"):
+        graph_of(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)), torch.zeros(2, 2))

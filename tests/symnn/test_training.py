@@ -25,6 +25,8 @@ from symnn.scaling import Scaling
 from symnn.spec import TrainingSpec
 from symnn.training import Epoch, TrainingResult, evaluate, targets_for, train
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 
 CLASSIFIER = Network(2, (dense(2),), "softmax_cross_entropy")
@@ -163,7 +165,7 @@ def test_a_schedule_says_the_rate_of_each_epoch(monkeypatch: pytest.MonkeyPatch)
     assert found == [0.8, 0.8, 0.4, 0.4, 0.2]
     for schedule in ("cosine", "plateau"):
         assert train(CLASSIFIER, blobs(), settings(schedule=schedule)).stopped == "finished"
-    assert found[5:10] == pytest.approx([0.05 * (1 + np.cos(np.pi * k / 5)) / 2 for k in range(5)])
+    assert found[5:10] == pytest.approx([settings().learning_rate * (1 + np.cos(np.pi * k / 5)) / 2 for k in range(5)])
 
 
 def test_lbfgs_finds_the_least_squares() -> None:
@@ -197,7 +199,7 @@ def test_every_loss_trains_in_every_dtype(loss: str, dtype: Any) -> None:
     data = blobs()
     if loss == "binary_cross_entropy":
         data = with_column(data, lambda x: (x > 0).astype(float))
-    result = train(network, data, settings(epochs=8), model=network.compile(dtype))
+    result = train(network, data, settings(epochs=8, learning_rate=0.05), model=network.compile(dtype))
     losses = [epoch.validation_loss for epoch in result.history]
     assert result.theta.dtype == dtype
     assert result.stopped == "finished"

@@ -340,9 +340,10 @@ def sparse_jacobian(graph: Graph, of: Wrt, wrt: Wrt | None = None, *, mode: Mode
     for vertex in vertices:
         _, names = asked(graph, vertex, wrt)
     derived, outputs, nonzeros = graph, list(vertices), list[Part]()
-    if all(Straight.of(graph, vertex, names) for vertex in vertices):
-        for vertex in vertices:
-            formulas = Straight.of(derived, vertex, names)
+    alone = [Straight.of(graph, vertex, names) for vertex in vertices]
+    if all(alone):
+        for vertex, first in zip(vertices, alone):
+            formulas = first if derived is graph else Straight.of(derived, vertex, names)
             assert formulas is not None  # the graph has the same formulas and more
             nonzeros += _put_entries(formulas, straight.entries(formulas, vertex, names, mode), lambda row: row.name)
             derived = formulas.derived()

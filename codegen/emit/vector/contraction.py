@@ -344,8 +344,8 @@ def aligned_steps(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: 
     with steps(builder, start, stop, step) as i:
         yield i
         last = builder.block
-    if last.is_terminated:
-        last.terminator.set_metadata("llvm.loop", _Loop(builder.module))
+    if last.terminator is not None:
+        last.remark("llvm.loop", _Loop(builder.module))
 
 
 class _Loop(ir.values.MDValue):  # type: ignore[misc]

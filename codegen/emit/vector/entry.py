@@ -10,7 +10,7 @@ call through Numba's own wrappers costs 0.25 µs and 0.1 µs an array; this one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -18,11 +18,12 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from codegen.cached import cached_property
+from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
-from codegen.emit.vector.functions import ProgramFunctions, functions_of
-from codegen.emit.vector.interface import Record
+from codegen.emit.vector.functions import VOID, ProgramFunctions, functions_of
+from codegen.emit.vector.interface import FEW, LATER, Record
 from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
@@ -58,8 +59,10 @@ class Entries:
     symbol: str
 
     def define(self) -> None:
-        functions = functions_of(self.module, self.table, self.symbol)
+        functions = functions_of(self.module, replace(self.table, few=None), self.symbol)
         run = functions.run()
+        if self.table.few is not None and (some := self.table.few.samples) is not None and some.most is not None:
+            run = self._run(run, some.most)
         call = self._call(run)
         self._keyword(call)
         self._bound(call)
@@ -68,6 +71,27 @@ class Entries:
         self._finish_parts(functions)
         self._workspace()
         self._fill(run)
+
+    def _run(self, many: ir.Function, most: int) -> ir.Function:
+        """``run(table, results)``: code of its own for up to ``most`` samples, compiled when it is first needed."""
+        few, later = (ir.GlobalVariable(self.module, INT, name) for name in (FEW, LATER))
+        for variable in (few, later):
+            variable.initializer = INT(0)
+        function = Function(self.module, many.type.pointee, f"{self.symbol}_any")
+        function.linkage = "internal"
+        builder = begun(function)
+        words, results = function.args
+        with builder.if_then(builder.icmp_signed("<=", self.table.samples(builder, words), INT(most))):
+            with builder.if_then(builder.icmp_signed("==", builder.load(few), INT(0)), likely=False):
+                builder.call(builder.inttoptr(builder.load(later), ir.FunctionType(VOID, []).as_pointer()), [])
+            # What a function of Python's answers after an exception may be anything.
+            found = builder.load(few)
+            with builder.if_then(builder.icmp_signed("!=", found, INT(0)), likely=True):
+                builder.call(builder.inttoptr(found, many.type), [words, results])
+                builder.ret_void()
+        builder.call(many, [words, results])
+        builder.ret_void()
+        return function
 
     # --- the entry points --------------------------------------------------------------------------------------------
 
@@ -88,8 +112,8 @@ class Entries:
         this one or that ``call`` refuses.
         """
         signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT, BYTE])
-        function = ir.Function(self.module, signature, f"{self.symbol}_keyword")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        function = Function(self.module, signature, f"{self.symbol}_keyword")
+        builder = begun(function)
         other, plain = function.append_basic_block("other"), function.append_basic_block("plain")
         self_, args, count, names = function.args
         for item, block in enumerate((plain, other), 1):
@@ -133,8 +157,8 @@ class Entries:
         They are checked in each call: a few nanoseconds, against arrays that have been resized or given other labels.
         """
         signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT])
-        function = ir.Function(self.module, signature, f"{self.symbol}_bound")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        function = Function(self.module, signature, f"{self.symbol}_bound")
+        builder = begun(function)
         other = function.append_basic_block("other")
         self_, args, count = function.args
         with builder.goto_block(other):
@@ -190,8 +214,8 @@ class Entries:
 
     def _workspace(self) -> None:
         """``int64 workspace(words)``: the bytes that :meth:`_fill` needs for these extents, and for smaller ones."""
-        function = ir.Function(self.module, ir.FunctionType(INT, [INT.as_pointer()]), f"{self.symbol}_workspace")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        function = Function(self.module, ir.FunctionType(INT, [INT.as_pointer()]), f"{self.symbol}_workspace")
+        builder = begun(function)
         builder.ret(self.table.workspace(builder, function.args[0]))
 
     def _fill(self, run: ir.Function) -> None:
@@ -201,8 +225,8 @@ class Entries:
         """
         real = FORMATS[self.table.plan.dtype].real
         signature = ir.FunctionType(INT, [INT.as_pointer(), BYTE, real.as_pointer()])
-        function = ir.Function(self.module, signature, f"{self.symbol}_fill")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        function = Function(self.module, signature, f"{self.symbol}_fill")
+        builder = begun(function)
         refuse = function.append_basic_block("refuse")
         with builder.goto_block(refuse):
             builder.ret(INT(0))
@@ -217,8 +241,8 @@ class Entries:
     def _entry(self, name: str) -> tuple[ir.IRBuilder, Sequence[ir.Value], tuple[ir.Value, ir.Block]]:
         """A function of Python's C interface, its parameters, its record, and a block that answers False."""
         signature = ir.FunctionType(BYTE, [BYTE, BYTE.as_pointer(), INT])
-        function = ir.Function(self.module, signature, f"{self.symbol}_{name}")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        function = Function(self.module, signature, f"{self.symbol}_{name}")
+        builder = begun(function)
         refuse = function.append_basic_block("refuse")
         with builder.goto_block(refuse):
             builder.ret(self._python(builder, "PyBool_FromLong", INT(0)))
@@ -242,10 +266,10 @@ class Entries:
         """``fill_table(record, words, args, count)`` as a function: whether everything is as it should be."""
         flag = ir.IntType(1)
         signature = ir.FunctionType(flag, [INT.as_pointer(), INT.as_pointer(), BYTE.as_pointer(), INT])
-        function = ir.Function(self.module, signature, f"{self.symbol}_fill_table")
+        function = Function(self.module, signature, f"{self.symbol}_fill_table")
         function.linkage = "internal"
         function.attributes.add("noinline")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        builder = begun(function)
         refuse = function.append_basic_block("refuse")
         with builder.goto_block(refuse):
             builder.ret(flag(0))

@@ -11,6 +11,7 @@ from numba.core import cgutils
 from sympy import Symbol
 
 from codegen.cached import cached_property
+from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
 from codegen.emit.vector.nodes import evaluate
@@ -105,9 +106,9 @@ class ProgramFunctions:
         return FORMATS[self.plan.dtype].real
 
     def _function(self, name: str, parameters: list[ir.Type]) -> tuple[ir.Function, ir.IRBuilder]:
-        function = ir.Function(self.module, ir.FunctionType(VOID, parameters), f"{self.symbol}_{name}")
+        function = Function(self.module, ir.FunctionType(VOID, parameters), f"{self.symbol}_{name}")
         function.linkage = "internal"
-        return function, ir.IRBuilder(function.append_basic_block("entry"))
+        return function, begun(function)
 
     def _before(self, caller: ir.IRBuilder, table: ir.Value) -> None:
         """Call what comes before the samples, if anything does."""

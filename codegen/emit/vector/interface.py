@@ -13,6 +13,11 @@ NATIVE = "symnn"
 """What the names of the entry points begin with."""
 NAMES = ("call", "keyword", "bind", "bound", "part", "finish", "workspace", "fill")
 """The entry points: of Python's C interface, but for the last two, which are plain C."""
+FEW, LATER = f"{NATIVE}_few", f"{NATIVE}_later"
+"""Where code for few samples is compiled when it is first needed: the variable that holds its address from then on, and
+the one with the address of ``void later()``, which compiles it and enters it there."""
+FEW_RUN = f"{NATIVE}_few_run"
+"""That code: ``run(words, results)``."""
 
 
 class Record(IntEnum):

@@ -11,6 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from sympy import Expr, Idx, Integer
 
+from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
     Array,
@@ -234,14 +235,14 @@ def _call(
     if name in module.globals:
         function = module.globals[name]
     else:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [a.type for a in arguments]), name)
+        function = Function(module, ir.FunctionType(ir.VoidType(), [a.type for a in arguments]), name)
         function.linkage = "internal"
         # Inlined into the function around it, register allocation takes longer and gives worse code.
         function.attributes.add("noinline")
         for argument in function.args:
             if isinstance(argument.type, ir.PointerType):
                 argument.add_attribute("noalias")
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        builder = begun(function)
         body(Lanes(builder, writer.plan.native, dtype), function.args)
         builder.ret_void()
     writer.builder.call(function, arguments)
@@ -264,7 +265,7 @@ def matrix_product(writer: Writer, statement: Contract) -> None:
     function_type = ir.FunctionType(ir.IntType(32), signature)
     name = "numba_xxgemm"
     module = builder.module
-    function = module.globals[name] if name in module.globals else ir.Function(module, function_type, name)
+    function = module.globals[name] if name in module.globals else Function(module, function_type, name)
     letter = flag(ord("d" if writer.plan.dtype == "float64" else "s"))
     one, zero = (_constant(writer, value) for value in (1.0, 0.0))
     a, b, c = (

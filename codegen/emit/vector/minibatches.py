@@ -12,6 +12,7 @@ from llvmlite import binding, ir
 from numba.core import cgutils
 
 from codegen.dtypes import Dtype
+from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.vector.interface import NATIVE, Batches
 from codegen.emit.vector.values import BYTE, INT
@@ -41,8 +42,8 @@ def minibatches_module(shape: Shape) -> str:
     module = ir.Module("minibatches")
     module.triple = binding.get_process_triple()
     signature = ir.FunctionType(DOUBLE, [INT.as_pointer(), INT.as_pointer(), INT, DOUBLE])
-    function = ir.Function(module, signature, f"{NATIVE}_minibatches")
-    _Loop(shape, ir.IRBuilder(function.append_basic_block("entry")), function).write()
+    function = Function(module, signature, f"{NATIVE}_minibatches")
+    _Loop(shape, begun(function), function).write()
     return str(module)
 
 

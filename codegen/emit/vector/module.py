@@ -23,7 +23,7 @@ from codegen.emit.text import escape
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
 from codegen.emit.vector.entry import STACK, Entries
-from codegen.emit.vector.interface import NATIVE
+from codegen.emit.vector.interface import FEW_RUN, NATIVE
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
@@ -50,6 +50,17 @@ def native_module(table: Table) -> str:
     module = ir.Module("symnn")
     module.triple = binding.get_process_triple()
     Entries(module, table, NATIVE).define()
+    return str(module)
+
+
+def few_module(table: Table) -> str:
+    """The program for few samples, in LLVM's language, as a function that is called by its address."""
+    module = ir.Module("symnn")
+    module.triple = binding.get_process_triple()
+    assert table.few is not None
+    run = program_functions.ProgramFunctions(module, Table(table.few, table.layout), f"{NATIVE}_few").run()
+    assert run.name == FEW_RUN
+    run.linkage = ""
     return str(module)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from codegen.emit.instructions import begun, function_of
 from codegen.emit.lanes import Lanes
 from codegen.emit.random_numbers import PRECISION
 from codegen.emit.vector.values import INT, Counter, Scope
@@ -126,7 +127,7 @@ def block(builder: ir.IRBuilder, width: int, seed: Value, stream: Value, number:
     """The four words of a block, or of one in each lane: of the same integers always the same, so that LLVM knows."""
     vector = _type(width)
     signature = ir.FunctionType(ir.LiteralStructType([vector] * WORDS), [vector] * 3)
-    function = cgutils.get_or_insert_function(builder.module, signature, f"codegen.philox.{width}")
+    function = function_of(builder.module, signature, f"codegen.philox.{width}")
     if function.is_declaration:
         function.linkage = "internal"
         for attribute in ("readnone", "nounwind", "noinline"):
@@ -138,7 +139,7 @@ def block(builder: ir.IRBuilder, width: int, seed: Value, stream: Value, number:
 
 def _define(function: ir.Function, width: int) -> None:
     """The rounds as a loop: written out, LLVM takes ten times as long."""
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder = begun(function)
     key0, key1, number = function.args
     zero = _spread(0, width)
     state = [cgutils.alloca_once_value(builder, value) for value in (number, zero, zero, zero, key0, key1)]

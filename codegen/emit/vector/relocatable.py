@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from codegen.emit.c.writer import CFunction
+from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks
@@ -63,9 +64,9 @@ class _Relocatable:
             element = self.table.element(slot)
             kinds.append(element.as_pointer() if slot.shape else element)
         kinds += [real.as_pointer()] * (len(layout.results) + 1)
-        defined = ir.Function(self.module, ir.FunctionType(INT32, kinds), self.function.name)
+        defined = Function(self.module, ir.FunctionType(INT32, kinds), self.function.name)
         defined.return_value.add_attribute("signext")  # as C on RISC-V returns an int
-        builder = ir.IRBuilder(defined.append_basic_block("entry"))
+        builder = begun(defined)
         lengths = [
             builder.sext(a, INT) if self.length != INT else a for a in defined.args[: len(self.function.extents)]
         ]

@@ -11,6 +11,7 @@ from numba.core import cgutils
 
 from codegen.dtypes import Dtype
 from codegen.emit.externals import require, symbol
+from codegen.emit.instructions import Builder, Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.routines import is_integer, parameters, parsed, ranged
 from codegen.emit.vector.contraction import steps
@@ -65,9 +66,9 @@ def _defined(module: ir.Module, name: str, dtype: Dtype) -> ir.Function:
     pointer = FORMATS[dtype].real.as_pointer()
     arguments = [(given, is_array) for given, is_array in parameters(name) if not _is_start(given, name)]
     kinds = [pointer if is_array else INT for _, is_array in arguments]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), label)
+    function = Function(module, ir.FunctionType(ir.VoidType(), kinds), label)
     function.linkage = "internal"
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder = begun(function)
     values = {given: argument for (given, _), argument in zip(arguments, function.args)}
     _Printer(builder, dtype, {**{g: INT(0) for g, _ in parameters(name) if _is_start(g, name)}, **values}).block(
         parsed(name).body
@@ -156,11 +157,11 @@ class _Printer:
         raise TypeError(ast.unparse(node))
 
     operations: Mapping[tuple[type[ast.AST], bool], Callable[[ir.IRBuilder, ir.Value, ir.Value], ir.Value]] = {
-        (ast.Add, True): ir.IRBuilder.add,
-        (ast.Sub, True): ir.IRBuilder.sub,
-        (ast.Mult, True): ir.IRBuilder.mul,
-        (ast.Mult, False): ir.IRBuilder.fmul,
-        (ast.Div, False): ir.IRBuilder.fdiv,
+        (ast.Add, True): Builder.add,
+        (ast.Sub, True): Builder.sub,
+        (ast.Mult, True): Builder.mul,
+        (ast.Mult, False): Builder.fmul,
+        (ast.Div, False): Builder.fdiv,
     }
 
 

@@ -16,6 +16,7 @@ from sympy.core.basic import Basic
 
 from codegen.dtypes import Dtype
 from codegen.emit import special, vectormath
+from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.plan import StraightPlan
 from codegen.emit.vector.table import Table
@@ -253,10 +254,10 @@ class _Text:
         name = "_".join(["symnn", head.__name__, *map(str, orders), str(count), f"{width}x{self.suffix}"])
         if name not in self.module.globals:
             real = Lanes(None, width, self.dtype).real_type
-            function = ir.Function(self.module, ir.FunctionType(real, [real] * count), name)
+            function = Function(self.module, ir.FunctionType(real, [real] * count), name)
             function.linkage = "internal"
             function.attributes.add("alwaysinline" if self.inlined else "noinline")
-            lanes = Lanes(ir.IRBuilder(function.append_basic_block("entry")), width, self.dtype)
+            lanes = Lanes(begun(function), width, self.dtype)
             lanes.builder.ret(_form(head, orders)(lanes, *function.args))
         return name
 

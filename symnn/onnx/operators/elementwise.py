@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -154,6 +155,8 @@ def _cast(node: Node, x: Value | None) -> Result:
     if to not in KINDS:
         node.refuse(f"found a cast to the type {to}, expected float32, float64, int32, int64 or bool")
     kind = KINDS[to]
+    if value.kind == kind and not isinstance(value, Known):
+        return value
     if isinstance(value, Known):
         if value.values.dtype == object:
             if kind != "integer":
@@ -168,6 +171,13 @@ def _cast(node: Node, x: Value | None) -> Result:
         return Array(value.axes, 1 - f.equal(value.body, Integer(0)), kind)
     whole = value.body if value.kind == "boolean" else f.sign(value.body) * f.floor(f.absolute(value.body))
     return Array(value.axes, whole, kind)
+
+
+def _cast_like(node: Node, x: Value | None, like: Value | None) -> Result:
+    value, kind = node.given(x, "input"), node.given(like, "target_type").kind
+    if value.kind != kind and kind == "integer":
+        node.refuse(f"found a cast of {value.kind}s to integers, whose type the graph decides")
+    return _cast(replace(node, attributes={"to": {"real": 11, "integer": 7, "boolean": 9}[kind]}), x)
 
 
 def _gelu(node: Node, x: Value | None) -> Result:
@@ -212,6 +222,7 @@ OPERATORS: dict[str, Operator] = {
     "Atan": formula(sympy.atan),
     "Atanh": formula(sympy.atanh),
     "Cast": Operator(_cast, {"to": None, "saturate": 1, "round_mode": "up"}),
+    "CastLike": Operator(_cast_like, {"saturate": 1, "round_mode": "up"}),
     "Ceil": formula(f.ceiling),
     "Celu": formula(_celu, alpha=1.0),
     "Clip": Operator(_clip, {"min": None, "max": None}),

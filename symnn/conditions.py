@@ -1,0 +1,177 @@
+"""Conditions that a network meets whatever its parameters are: an unknown is u = g + d·N of a network N.
+
+d is 0 where the value of u is given, with its slope where that is given too, and g has those values there: g is built
+input by input, each time a polynomial through what is still missing (a Boolean sum of interpolations: Gordon, Hall,
+Transfinite element methods, 1973). Derivatives of u are those of the product, so that equations are over N's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from sympy import Add, Expr, Integer, Matrix, Mul, Rational, Symbol, diff, zeros
+from sympy.core.basic import Basic
+
+from codegen.walk import replace, substitute
+from symnn.activations import exact
+from symnn.errors import FieldError
+from symnn.residuals import Language
+from symnn.suggest import quote
+
+GRID = 64
+"""The largest value of d is looked for on so many points of a range."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """An unknown as ``values`` + ``multiplier``·N, both over the real symbols of the inputs."""
+
+    values: Expr
+    multiplier: Expr
+
+    def derivative(self, language: Language, unknown: str, letters: Sequence[str], place: tuple[Expr, ...]) -> Expr:
+        """∂(g + d·N) by the inputs ``letters``, at a place, over the values of N there (Leibniz' rule).
+
+        >>> from sympy import sin, symbols
+        >>> x, t = symbols("x t", real=True)
+        >>> language = Language(("x", "t"), ("u",))
+        >>> Form(sin(x), t).derivative(language, "u", ("t",), language.home)
+        t*u_t + u
+        """
+        moved = dict(zip(language.home, place))
+
+        def at_place(expression: Expr, by: Sequence[str]) -> Expr:
+            return substitute(_derivative(expression, by), moved)
+
+        terms = [at_place(self.values, letters)]
+        for chosen in product((False, True), repeat=len(letters)):
+            outer = [name for name, taken in zip(letters, chosen) if taken]
+            rest = sorted((name for name, taken in zip(letters, chosen) if not taken), key=language.inputs.index)
+            terms.append(Mul(at_place(self.multiplier, outer), language.value(unknown, rest, place)))
+        return Add(*terms)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The derivative of order ``order`` by an input, where it is ``at``, as a formula of the inputs."""
+
+    variable: str
+    at: float
+    order: int
+    value: Expr
+
+
+def applied(expression: Expr, forms: Mapping[str, Form], language: Language) -> Expr:
+    """An equation over the values of the unknowns, over those of the networks instead."""
+    meanings: dict[Basic, Basic] = {
+        node: forms[value.unknown].derivative(language, value.unknown, value.letters, value.place)
+        for node, value in language.values(expression).items()
+        if value.unknown in forms
+    }
+    return replace(expression, meanings)
+
+
+def read_condition(expression: Expr, language: Language, at: Mapping[str, Sequence[float]]) -> tuple[str, list[Given]]:
+    """The unknown that an equation is about, and what it says of it at the values ``at`` of one input.
+
+    >>> language = Language(("x", "t"), ("u",))
+    >>> read_condition(language.parse("2*u_t = x", ""), language, {"t": [0.0]})
+    ('u', [Given(variable='t', at=0.0, order=1, value=x/2)])
+
+    Raises :class:`FieldError` for an equation that does not give the value of one unknown, or its derivative by the
+    input that ``at`` has.
+    """
+    values = language.values(expression)
+    if len(at) != 1:
+        raise FieldError(f"expected values of one input in at, found {', '.join(at) or 'none'}")
+    ((variable, places),) = at.items()
+    if len(values) != 1:
+        raise FieldError(
+            f"expected an equation of one value, such as 'u = sin(pi*x)', found {', '.join(map(str, values))}"
+        )
+    ((node, value),) = values.items()
+    if value.place != language.home or any(letter != variable for letter in value.letters):
+        raise FieldError(f"expected {value.unknown} or its derivative by {variable}, found {node}")
+    factor = expression.diff(node) if isinstance(node, Symbol) else None
+    if not isinstance(factor, Expr) or factor.free_symbols or not factor:
+        raise FieldError(f"expected {node} on one side, times a number at most, found {expression}")
+    found = -expression.subs(node, 0) / factor
+    if not found.free_symbols <= set(language.home):
+        raise FieldError(f"expected a formula of {', '.join(language.inputs)}, found {found}")
+    return value.unknown, [Given(variable, place, len(value.letters), found) for place in places]
+
+
+def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]]) -> Form:
+    """g and d for what is given of an unknown.
+
+    >>> x, t = (Symbol(name, real=True) for name in "xt")
+    >>> form([Given("t", 0.0, 0, x**2), Given("x", 1.0, 0, Integer(1))], {"x": (0.0, 1.0), "t": (0.0, 2.0)})
+    Form(values=x**2, multiplier=t*(1 - x)/2)
+
+    Raises :class:`FieldError` for a slope without the value at the same place, and for what is given twice.
+    """
+    values, multiplier = Integer(0), Integer(1)
+    for variable in dict.fromkeys(one.variable for one in given):
+        nodes = [one for one in given if one.variable == variable]
+        orders = _orders(nodes)
+        symbol = Symbol(variable, real=True)
+        basis = _basis(symbol, [(exact(at), order) for at, count in orders.items() for order in range(count)])
+        missing = {(one.at, one.order): (one.value - diff(values, symbol, one.order)).subs(symbol, exact(one.at))
+                   for one in nodes}  # fmt: skip
+        places = [(at, order) for at, count in orders.items() for order in range(count)]
+        values = values + Add(*[polynomial * missing[place] for polynomial, place in zip(basis, places)])
+        multiplier = multiplier * _multiplier(symbol, orders, ranges[variable])
+    return Form(values, multiplier)
+
+
+def _derivative(expression: Expr, by: Sequence[str]) -> Expr:
+    for name in by:
+        expression = diff(expression, Symbol(name, real=True))
+    return expression
+
+
+def _orders(nodes: Sequence[Given]) -> dict[float, int]:
+    """How many derivatives are given at each place, the value among them."""
+    found: dict[float, list[int]] = {}
+    for one in nodes:
+        found.setdefault(one.at, []).append(one.order)
+    for at, orders in found.items():
+        if sorted(orders) != list(range(len(orders))):
+            where = f"{nodes[0].variable} = {at:.15g}"
+            what = "the same twice" if len(set(orders)) < len(orders) else "a derivative without those below it"
+            raise FieldError(f"found {what} at {quote(where)}, expected the value there, and then its derivatives")
+    return {at: len(orders) for at, orders in found.items()}
+
+
+def _basis(symbol: Symbol, nodes: Sequence[tuple[Expr, int]]) -> list[Expr]:
+    """Polynomials of which each has one derivative 1 and the others 0 at the nodes (Hermite's interpolation)."""
+    count = len(nodes)
+    conditions = zeros(count, count)
+    for row, (at, order) in enumerate(nodes):
+        for power in range(order, count):
+            conditions[row, power] = diff(symbol**power, symbol, order).subs(symbol, at)
+    coefficients = Matrix(conditions).inv()
+    return [Add(*[coefficients[power, n] * symbol**power for power in range(count)]) for n in range(count)]
+
+
+def _multiplier(symbol: Symbol, orders: Mapping[float, int], limits: tuple[float, float]) -> Expr:
+    """Π (x − a)ⁿ, at most about 1 and above 0 where it has one sign."""
+    body = Mul(*[(symbol - exact(at)) ** count for at, count in orders.items()])
+    low, high = map(exact, limits)
+    seen = [body.subs(symbol, low + (high - low) * Rational(n, GRID)) for n in range(GRID + 1)]
+    largest = max(seen, key=abs)
+    if orders == {limits[1]: 1}:
+        return (exact(limits[1]) - symbol) / abs(largest)
+    return body / largest
+
+
+def forms_of(
+    conditions: Iterable[tuple[str, list[Given]]], ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, Form]:
+    """The form of each unknown of which something is given."""
+    found: dict[str, list[Given]] = {}
+    for unknown, given in conditions:
+        found.setdefault(unknown, []).extend(given)
+    return {unknown: form(given, ranges) for unknown, given in found.items()}

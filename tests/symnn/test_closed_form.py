@@ -1,0 +1,163 @@
+"""A trained network as a formula: every language computes what the network does, and each step has its price."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy
+
+from symnn.checkpoint import Checkpoint
+from symnn.closed_form import STYLES, changes, closed_form, outputs, price, simplified
+from symnn.data import Dataset, load_frame
+from symnn.errors import SymnnError
+from symnn.evaluation import probabilities
+from symnn.network import Network, dense
+from symnn.tables import from_frame
+
+X = np.random.default_rng(0).normal(size=(60, 2)) * 3 + 1
+Y = np.where((X[:, 0] - 1) * (X[:, 1] - 1) > 0, "same", "*/ other")
+DATA = Dataset.from_arrays(X, Y, task="classification")
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "relu6")
+SAMPLES = X[:10]
+
+
+def trained(activation: str, units: int = 3) -> Checkpoint:
+    network = Network(2, (dense(units, activation), dense(2)), "softmax_cross_entropy")
+    return Checkpoint.of(network, np.random.default_rng(1).normal(size=network.parameter_count), DATA)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_formula_is_the_network(activation: str) -> None:
+    model = trained(activation)
+    exact = simplified(model)[0]
+    np.testing.assert_allclose(outputs(exact, SAMPLES), model.evaluated(SAMPLES), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_python_and_sympy_and_spreadsheets_compute_the_formula(activation: str) -> None:
+    model = trained(activation)
+    step = simplified(model, digits=4)[-1]
+    expected = outputs(step, SAMPLES)
+    space: dict[str, object] = {}
+    exec(closed_form(model, step, "python"), space)  # of our own making
+    exec(closed_form(model, step, "sympy"), space)
+    for row, wanted in zip(SAMPLES, expected):
+        assert space["predict"](*row) == pytest.approx(wanted, abs=1e-12)  # type: ignore[operator]
+        for text, value in zip(closed_form(model, step, "spreadsheet").splitlines(), wanted):
+            assert evaluated(text, row) == pytest.approx(value, abs=1e-12)
+    point = dict(zip(sympy.symbols("x0 x1", real=True), SAMPLES[0]))
+    for number, value in enumerate(expected[0]):
+        assert float(space[f"output_{number}"].subs(point)) == pytest.approx(value, abs=1e-9)  # type: ignore[attr-defined]
+
+
+FUNCTIONS = {
+    "TANH": math.tanh,
+    "EXP": math.exp,
+    "LN": math.log,
+    "ABS": abs,
+    "MAX": max,
+    "MIN": min,
+    "ERFC": math.erfc,
+    "SQRT": math.sqrt,
+    "IF": lambda condition, yes, no: yes if condition else no,
+}
+
+
+def evaluated(formula: str, row: np.ndarray) -> float:
+    """A spreadsheet's formula with the numbers of a row in A2, B2 …"""
+    assert formula.startswith("=")
+    names = {"A2": row[0], "B2": row[1]} | FUNCTIONS
+    text = formula[1:].replace("^", "**")
+    if not text.startswith("LET("):
+        return float(eval(text, {}, names))
+    parts, depth, start = [], 0, 4
+    for place, character in enumerate(text[4:-1], 4):
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
+            parts.append(text[start:place].strip())
+            start = place + 1
+    for name, body in zip(parts[::2], parts[1::2]):
+        names[name] = eval(body, {}, names)
+    return float(eval(text[start:-1].strip(), {}, names))
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+def test_c_computes_the_formula(tmp_path: Path) -> None:
+    steps = {activation: simplified(trained(activation), digits=3)[-1] for activation in ACTIVATIONS}
+    texts = [closed_form(trained(name), step, "c").replace("predict", f"with_{name}") for name, step in steps.items()]
+    (tmp_path / "f.c").write_text("\n".join(texts))
+    flags = ["-std=c99", "-Wall", "-Werror", "-shared", "-fPIC"]
+    library = tmp_path / "f.so"
+    subprocess.run(["gcc", *flags, "-o", library, tmp_path / "f.c", "-lm"], check=True, capture_output=True)
+    for name, step in steps.items():
+        predict = getattr(ctypes.CDLL(str(library)), f"with_{name}")
+        for row, wanted in zip(SAMPLES, outputs(step, SAMPLES)):
+            given, found = (ctypes.c_double * 2)(*row), (ctypes.c_double * 2)()
+            predict(given, found)
+            assert list(found) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_every_style_writes_the_small_network() -> None:
+    model = trained("tanh")
+    step = simplified(model, digits=3)[-1]
+    for style in STYLES:
+        assert "anh" in closed_form(model, step, style).lower()
+    with pytest.raises(SymnnError, match="format"):
+        closed_form(model, step, "fortran")
+
+
+def test_what_is_left_out_and_rounded_has_a_price() -> None:
+    model = trained("tanh", 8)
+    steps = simplified(model, digits=2, smallest=0.3)
+    assert [step.title for step in steps] == [
+        "as trained",
+        "without weights below 0.3 of the largest",
+        "rounded to 2 digits",
+    ]
+    assert steps[1].numbers < steps[0].numbers
+    assert steps[2].numbers <= steps[1].numbers
+    first, *rest = changes(model, steps)
+    assert first == 0 < min(rest)
+    table = from_frame({"a": X[:, 0], "b": X[:, 1], "kind": Y}, ("kind",))
+    dataset = load_frame({"a": X[:, 0], "b": X[:, 1], "kind": Y}, "kind", task="classification")
+    checkpoint = Checkpoint.of(model.layered, model.theta, dataset)
+    lines = price(checkpoint, simplified(checkpoint, digits=1), table).splitlines()
+    assert lines[0].split() == ["step", "numbers", "loss", "accuracy"]
+    by_hand = probabilities(checkpoint.evaluated(X), model.network.reading)
+    truth = np.array([dataset.classes.index(kind) for kind in Y])  # type: ignore[union-attr]
+    assert lines[1].split()[-2] == f"{-np.log(by_hand[np.arange(len(X)), truth]).mean():.6g}"
+
+
+def test_a_sign_does_not_slip_into_a_power() -> None:
+    square = Network(1, (dense(1, lambda x: -(x**2)),), "mean_squared_error")
+    model = Checkpoint(square, np.array([1.0, 0.0]))
+    (text,) = closed_form(model, simplified(model)[-1], "spreadsheet").splitlines()
+    assert text == "=-(A2^2)"  # =-A2^2 is positive in spreadsheets
+
+
+def test_linear_steps_are_put_into_each_other() -> None:
+    model = trained("tanh")
+    assert [str(equation.target) for equation in simplified(model)[0].graph.equations] == [
+        *(f"a1[s, {unit}]" for unit in range(3)),
+        *(f"output[s, {unit}]" for unit in range(2)),
+    ]
+
+
+def test_rounding_is_to_significant_digits() -> None:
+    model = trained("tanh")
+    text = closed_form(model, simplified(model, digits=2)[-1])
+    for number in re.findall(r"\d+\.\d+", text):
+        assert len(number.replace(".", "").strip("0")) <= 2
+
+
+def test_what_nobody_reads_is_refused() -> None:
+    network = Network(64, (dense(32, "tanh"), dense(10)), "softmax_cross_entropy")
+    with pytest.raises(SymnnError, match="found a network of 2,410 parameters, expected at most 2,000"):
+        simplified(Checkpoint(network, network.initial_parameters(0)))
