@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Dask 2026.8.0: variances of groups in a dask.dataframe whose numbers are far from 0 (times in seconds, coordinates).
 # Expected: groupby(...).x.var() as pandas has it, and as Dask's own x.var() of the whole column, right to eight digits.
-# Seen: of numbers of mean 1e8 and standard deviation 1 the variances of the groups are 0 or 2, of mean 1e9 as well 130;
+# Seen: of numbers of mean 1e8 and standard deviation 1 the variances of the groups are 0 or 2, of mean 1e9 all are 0;
 # std, cov and corr of groups likewise (corr 0.7 where it is −0.03, or nan). They are made of sums of squares.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -448,13 +448,14 @@ class Model:
         return Objective([(self.value_and_grad, arrays)], self.network.parameter_count, self.dtype)
 
     def _compile(
-        self, graph: Graph, results: Mapping[str, list[str]] | None = None, tier: TierName = "full"
+        self, graph: Graph, results: Mapping[str, list[str]] | None = None, tier: TierName | None = None
     ) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
         pack = {"theta": list(self.network.layout), **(results or {})}
         options: dict[str, Any] = {"schedule": self.schedule, "cache": self.cache, "threads": self.threads}
-        checkpoint = self.checkpoint
-        return compile(graph, dtype=self.dtype, tier=tier, pack=pack, checkpoint=checkpoint, **options)
+        if tier is not None:
+            options["tier"] = tier
+        return compile(graph, dtype=self.dtype, pack=pack, checkpoint=self.checkpoint, **options)
 
 
 # --- graphs that are given ----------------------------------------------------------------------------------------

@@ -53,10 +53,11 @@ class Resampled:
             seed = [self.seed, number, place]
             generator = np.random.Generator(np.random.PCG64(seed))
             candidates = sampler(self.settings.candidates * part.points, int(generator.integers(2**31)))
-            left = (
-                np.abs(part.value(theta.astype(candidates.dtype), candidates)).reshape(len(candidates), -1).sum(axis=1)
+            candidates = candidates.astype(part.arrays[0].dtype)
+            left = np.abs(part.value(theta.astype(candidates.dtype), candidates)).reshape(len(candidates), -1)
+            chosen = generator.choice(
+                len(candidates), part.points, replace=False, p=self._probabilities(left.sum(axis=1))
             )
-            chosen = generator.choice(len(candidates), part.points, replace=False, p=self._probabilities(left))
             problem.replace(place, [candidates[np.sort(chosen)]])
 
     def _probabilities(self, left: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ from symnn.progress import Report, reporting
 from symnn.renewal import Resampled
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.shown import shows
-from symnn.solving_state import Reached
+from symnn.solving_state import Reached, Renewed
 from symnn.spec import read_spec
 from symnn.suggest import quote, unknown
 from symnn.tables import number_columns, read_table
@@ -301,7 +301,7 @@ class _Run:
         """All that the rest of the run depends on, as of the last step."""
         if self.reached is None:
             return None
-        return self.reached.state(self.schedule, self.problem, self.begun_with, self.first, self.elapsed)
+        return self.reached.state(self.schedule, self.begun_with, self.first, self.elapsed)
 
     def note(self, at: Standing, method: Method) -> None:
         """An entry of the history, if the last one was a while ago."""
@@ -385,12 +385,14 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
         at: Any = run.best if reached is None else reached.at
         try:
             while method.iterations is None or made < method.iterations:
+                if _is_due(run):
+                    at = _renewed(run, method, at)
                 before = made
                 for at in _until_renewal(run, method, at, made):  # noqa: B020 - from there on
                     made += 1
-                    renewals = 0 if run.reached is None else run.reached.renewals
+                    renewed = Renewed() if run.reached is None else run.reached.renewed
                     run.reached = Reached(
-                        at, phase, made, run.elapsed - begun, run.best, run.iterations + 1, run.refused, renewals
+                        at, phase, made, run.elapsed - begun, run.best, run.iterations + 1, run.refused, renewed
                     )
                     run.note(at, method)
                     report(run.done, run.text)
@@ -398,7 +400,6 @@ def _descend(run: _Run, report: Report, callback: Callable[[Solution], object] |
                         return "stopped by the callback"
                 if made == before or not _is_due(run):
                     break
-                at = _renewed(run, method, at)
         except _NextMethod:
             if method is run.schedule[-1]:
                 return "out of time"
@@ -415,7 +416,9 @@ def _until_renewal(run: _Run, method: Method, at: Any, made: int) -> Iterator[An
 
 
 def _is_due(run: _Run) -> bool:
-    """Whether points or weights are to be renewed after this many iterations."""
+    """Whether points or weights are to be renewed after this many iterations, and have not been."""
+    if run.reached is None or run.reached.renewed.after == run.iterations:
+        return False
     return any(run.iterations % renewal.every == 0 for renewal in run.renewals)
 
 
@@ -423,14 +426,22 @@ def _renewed(run: _Run, method: Method, at: Any) -> Any:
     """Renew what is due. What was best before says nothing any more: the run goes on from where it stands."""
     reached = run.reached
     assert reached is not None
+    begins = isinstance(at, Iterate)
+    theta = at.theta if begins else at.here.theta
     for renewal in run.renewals:
         if run.iterations % renewal.every == 0:
-            renewal.renew(run.rows, at.here.theta, reached.renewals)
-    here = _evaluated(run.objective, at.here.theta)
+            renewal.renew(run.rows, theta, reached.renewed.count)
+    here = _evaluated(run.objective, theta)
     if not here.is_finite:
         raise DataError("the loss on renewed points is not finite; expected points where the equations are defined")
-    at, run.best = method.moved(at, here), here
-    run.reached = replace(reached, at=at, best=here, renewals=reached.renewals + 1)
+    run.best = here
+    content = {name: np.array(array) for name, array in run.rows.content.items()}
+    renewed = Renewed(reached.renewed.count + 1, run.iterations, content)
+    if begins:  # what was reached is where the method before has ended
+        run.reached = replace(reached, best=here, renewed=renewed)
+        return here
+    at = method.moved(at, here)
+    run.reached = replace(reached, at=at, best=here, renewed=renewed)
     return at
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isclose
 from typing import Any
 
@@ -21,12 +21,21 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
+class Renewed:
+    """How often points and weights have been renewed, after how many steps the last time, and what they were then."""
+
+    count: int = 0
+    after: int = 0
+    content: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Reached:
     """Where a method stands, and what the run has come to.
 
     ``phase`` is the number of the method in the schedule, ``steps`` and ``seconds`` those that it has made; the best
-    point seen, all steps, and the points without a finite loss and gradient. ``renewals`` have been made of the points
-    and weights.
+    point seen, all steps, and the points without a finite loss and gradient. ``renewed`` says how points and weights
+    have changed.
     """
 
     at: Standing
@@ -36,17 +45,16 @@ class Reached:
     best: Iterate
     iterations: int
     refused: int
-    renewals: int = 0
+    renewed: Renewed = Renewed()
 
     def state(
         self,
         schedule: Sequence[Method],
-        problem: LeastSquares | None,
         begun_with: Mapping[str, str],
         first_loss: float,
         seconds: float,
     ) -> State:
-        """What is kept of it in a file; with the problem where points or weights of it have been renewed."""
+        """What is kept of it in a file."""
         own, tensors = schedule[self.phase].written(self.at)
         numbers = ReachedNumbers(
             begun_with=dict(begun_with),
@@ -57,20 +65,20 @@ class Reached:
             phase_seconds=self.seconds,
             iterations=self.iterations,
             refused=self.refused,
-            renewals=self.renewals,
+            renewals=self.renewed.count,
+            renewed=self.renewed.after,
             best_loss=self.best.loss,
             here_loss=self.at.here.loss,
             method=own.model_dump(),
         )
         points = {"best": self.best, "here": self.at.here}
-        held = {} if problem is None or not self.renewals else problem.content
         return State(
             numbers,
             {
                 **tensors,
                 **{f"{name}.theta": point.theta for name, point in points.items()},
                 **{f"{name}.gradient": point.gradient for name, point in points.items()},
-                **{name: np.array(array) for name, array in held.items()},
+                **self.renewed.content,
             },
         )
 
@@ -118,12 +126,14 @@ class Reached:
             Iterate(tensors[f"{name}.theta"], loss, tensors[f"{name}.gradient"])
             for name, loss in (("best", numbers.best_loss), ("here", numbers.here_loss))
         )
+        renewed = Renewed()
         if problem is not None and numbers.renewals:
-            problem.take({name: tensors[name] for name in held})
+            renewed = Renewed(numbers.renewals, numbers.renewed, {name: tensors[name] for name in held})
+            problem.take(renewed.content)
         at = method.read(here, own, tensors)
         reached = cls(
             at, numbers.phase, numbers.steps, numbers.phase_seconds, best, numbers.iterations, numbers.refused,
-            numbers.renewals,
+            renewed,
         )  # fmt: skip
         return reached, numbers.seconds
 
@@ -142,6 +152,7 @@ class ReachedNumbers(Numbers):
     iterations: Count
     refused: Count
     renewals: Count
+    renewed: Count
     best_loss: float
     here_loss: float
     method: dict[str, Any]

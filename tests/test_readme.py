@@ -13,7 +13,10 @@ from symnn.physics_spec import PhysicsSpec
 from symnn.spec import Spec
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("formulas", "equations", "layers"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("formulas", "equations", "differential-equations", "layers")),
+]
 
 
 def blocks(language: str) -> list[tuple[Path, int, str]]:

@@ -127,7 +127,7 @@ def begun(function: Function) -> Builder:
 
 
 def _reference(value: Any) -> str:
-    return str(value.get_reference())
+    return value.name if type(value) is Value else str(value.get_reference())
 
 
 def _binary(operation: str) -> Callable[..., Any]:

@@ -152,8 +152,10 @@ def _box(box: Box, x: float, y: float, width: float, height: float) -> str:
 
 
 def _curve(points: Sequence[tuple[float, float, float]]) -> str:
-    """From the right of the first place, straight through those between, to the left of the last."""
-    (_, x, y), *rest = points
+    """From the right of the first place, straight through those between, to the left of the last; or back."""
+    back = points[0][0] > points[-1][0]
+    (_, x, y), *rest = points[::-1] if back else points
+    head = f" M{x + 8:.0f},{y - 3:.0f} l-6,3 l6,3" if back else ""
     path = f"M{x:.0f},{y:.0f}"
     for number, (left, right, row) in enumerate(rest):
         end = left - 2 if number == len(rest) - 1 else left
@@ -162,4 +164,4 @@ def _curve(points: Sequence[tuple[float, float, float]]) -> str:
         if number < len(rest) - 1:
             path += f" H{right:.0f}"
         x, y = right, row
-    return path + f" M{end - 6:.0f},{y - 3:.0f} l6,3 l-6,3"
+    return path + (head or f" M{end - 6:.0f},{y - 3:.0f} l6,3 l-6,3")

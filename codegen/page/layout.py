@@ -33,7 +33,10 @@ class Layout:
 
 
 def layout(read: Mapping[str, Iterable[str]]) -> Layout:
-    """Lay out a graph from what each vertex reads; what reads itself has no edge of that.
+    """Lay out a graph from what each vertex reads.
+
+    What reads itself has no edge of that; where vertices read each other in a circle, as in a recurrence, one edge goes
+    back to an earlier column, and one within a column is left out.
 
     >>> found = layout({"a": [], "b": [], "c": ["a", "b"], "d": ["b"], "e": ["c", "d"]})
     >>> [found.places[name][0] for name in "abcde"], found.crossings
@@ -41,11 +44,11 @@ def layout(read: Mapping[str, Iterable[str]]) -> Layout:
     """
     edges = [(source, name) for name, sources in read.items() for source in dict.fromkeys(sources) if source != name]
     column = columns(read)
-    chains = {(a, b): _chain(a, b, column) for a, b in edges}
+    chains = {(a, b): _chain(a, b, column) for a, b in edges if column[a] != column[b]}
     links: dict[int, list[tuple[Node, Node]]] = defaultdict(list)
-    for (a, _), chain in chains.items():
+    for edge, chain in chains.items():
         for step, link in enumerate(pairwise(chain)):
-            links[column[a] + step].append(link)
+            links[_first(edge, column) + step].append(link)
     levels = _levels(read, column, chains)
     order, crossings = _ordered(levels, links)
     rows = _rows(order, links)
@@ -53,7 +56,8 @@ def layout(read: Mapping[str, Iterable[str]]) -> Layout:
     rows = {node: row - lowest for node, row in rows.items()}
 
     def places(edge: tuple[str, str]) -> list[tuple[int, float]]:
-        return [(column[edge[0]] + step, rows[node]) for step, node in enumerate(chains[edge])]
+        found = [(_first(edge, column) + step, rows[node]) for step, node in enumerate(chains[edge])]
+        return found if column[edge[0]] < column[edge[1]] else found[::-1]
 
     return Layout(
         {name: (column[name], rows[name]) for name in read},
@@ -83,9 +87,14 @@ def columns(read: Mapping[str, Iterable[str]]) -> dict[str, int]:
     return found
 
 
+def _first(edge: tuple[str, str], column: Mapping[str, int]) -> int:
+    return min(column[name] for name in edge)
+
+
 def _chain(a: str, b: str, column: Mapping[str, int]) -> list[Node]:
-    """An edge with the places where it passes through the columns between."""
-    return [a, *((a, b, level) for level in range(column[a] + 1, column[b])), b]
+    """An edge with the places where it passes through the columns between, from left to right."""
+    left, right = (a, b) if column[a] < column[b] else (b, a)
+    return [left, *((a, b, level) for level in range(column[left] + 1, column[right])), right]
 
 
 def _levels(

@@ -33,6 +33,7 @@ from symnn.layers.max_pool import max_pool
 from symnn.layers.node import Node, inputs
 from symnn.layers.noise import noise
 from symnn.layers.recurrent import recurrent
+from symnn.layers.scale import scale
 from symnn.network import Network
 from symnn.shapes import CHANNEL, Inputs, Shape, extents, input_shape, read_one
 from symnn.suggest import quote, unknown
@@ -69,7 +70,7 @@ class Row:
     only: settings that have to be so where they are said. without: the arrays that a setting which is False takes away.
     """
 
-    build: Callable[[Settings, Shape], Layer | None]
+    build: Callable[[Settings, Shape], Layer | Sequence[Layer] | None]
     only: Mapping[str, Any] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
 
@@ -112,6 +113,15 @@ def _pool(make: Callable[..., Layer]) -> Callable[[Settings, Shape], Layer]:
     return build
 
 
+def _over_all(make: Callable[..., Layer]) -> Callable[[Settings, Shape], Sequence[Layer]]:
+    """One number of each channel."""
+
+    def build(c: Settings, given: Shape) -> Sequence[Layer]:
+        return make(tuple(int(extent) for extent in extents(given[1:]))), flatten()
+
+    return build
+
+
 def _batch_norm(c: Settings, given: Shape) -> Layer:
     axis = c.get("axis", -1)
     if axis not in (-1, len(given)):
@@ -149,6 +159,8 @@ LAYERS: Mapping[str, Row] = {
     "MaxPooling2D": Row(_pool(max_pool), _PLAIN),
     "AveragePooling1D": Row(_pool(average_pool), _PLAIN),
     "AveragePooling2D": Row(_pool(average_pool), _PLAIN),
+    **{f"GlobalMaxPooling{n}D": Row(_over_all(max_pool), {**_PLAIN, "keepdims": False}) for n in (1, 2)},
+    **{f"GlobalAveragePooling{n}D": Row(_over_all(average_pool), {**_PLAIN, "keepdims": False}) for n in (1, 2)},
     "Embedding": Row(
         lambda c, given: embedding(c["output_dim"], c["input_dim"]), {"mask_zero": False, "lora_rank": None}
     ),
@@ -162,6 +174,7 @@ LAYERS: Mapping[str, Row] = {
     "BatchNormalization": Row(_batch_norm, {"renorm": False}, _NORM),
     "LayerNormalization": Row(_layer_norm, {"rms_scaling": False}, _NORM),
     "Flatten": Row(lambda c, given: flatten(), _PLAIN),
+    "Rescaling": Row(lambda c, given: scale(c["scale"]), {"offset": 0.0}),
     "Dropout": Row(lambda c, given: dropout(c["rate"]), {"noise_shape": None}),
     "GaussianNoise": Row(lambda c, given: noise(c["stddev"])),
     "ActivityRegularization": Row(lambda c, given: None),
@@ -299,8 +312,10 @@ class _Building:
         if len(before) != 1:
             raise RefusedError(f"found {len(before)} inputs, expected one")
         (x,) = before
-        layer = row.build(entry.settings, x.shape)
-        return x if layer is None else self._behind(x, layer, entry, row)
+        found = row.build(entry.settings, x.shape)
+        for layer in found if isinstance(found, Sequence) else () if found is None else (found,):
+            x = self._behind(x, layer, entry, row)
+        return x
 
     def _behind(self, x: Made, layer: Layer, entry: Entry, row: Row) -> Made:
         kind = KINDS.get(layer.kind())
@@ -340,7 +355,7 @@ _PART_OF_LOSS: Mapping[str, str] = {
     "softmax_cross_entropy_rows": "softmax",
     "binary_cross_entropy": "sigmoid",
 }
-_OF_SIGNALS = frozenset({"Conv1D", "MaxPooling1D", "AveragePooling1D"})
+_OF_SIGNALS = frozenset({"Conv1D", "MaxPooling1D", "AveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling1D"})
 
 
 def _named(error: Exception) -> str:

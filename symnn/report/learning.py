@@ -19,7 +19,7 @@ from symnn.evaluation import ClassEvaluation, probabilities
 from symnn.files import read_regular
 from symnn.inspect.page import losses
 from symnn.network import Network
-from symnn.report.document import Section, figure, short
+from symnn.report.document import Section, figure
 from symnn.spec import TrainingSpec
 from symnn.training import TrainingResult, targets_for, train
 
@@ -28,6 +28,8 @@ BINS = 40
 ROWS = 512
 """Training rows that the gradients of a snapshot are taken over."""
 MISREAD = 24
+SHADES = 12
+"""Of a picture: each is one path."""
 LAYERS = 4
 """Weights that are drawn; of more, the first, the last and some between."""
 
@@ -70,7 +72,7 @@ def _epochs(last: int) -> list[int]:
     """Epochs after which there is a snapshot: dense at the beginning, where most happens.
 
     >>> _epochs(30)
-    [1, 2, 3, 4, 6, 9, 12, 16, 22, 30]
+    [1, 2, 3, 4, 5, 7, 10, 14, 21, 30]
     >>> _epochs(3)
     [1, 2, 3]
     """
@@ -274,14 +276,19 @@ def _card(classes: Sequence[str], truth: int, chances: np.ndarray, pixels: np.nd
     )
 
 
+def _squares(places: np.ndarray, side: int) -> str:
+    return "".join(f"M{k % side} {k // side}h1v1h-1z" for k in places.tolist())
+
+
 def _pixels(pixels: np.ndarray, side: int) -> str:
     """A square picture, dark where the numbers are high."""
     low, high = float(pixels.min()), float(pixels.max())
     levels = (pixels - low) / (high - low) if high > low else pixels * 0
+    shades = np.ceil(levels * SHADES).astype(int)
     squares = [
-        f'<rect class="pixel" x="{k % side}" y="{k // side}" width="1.02" height="1.02" fill-opacity="{level:.2f}"/>'
-        for k, level in enumerate(short(levels, 2))
-        if level
+        f'<path class="pixel" fill-opacity="{shade / SHADES:.2f}" d="{_squares(places, side)}"/>'
+        for shade in range(1, SHADES + 1)
+        if (places := np.flatnonzero(shades == shade)).size
     ]
     size = f'viewBox="0 0 {side} {side}" width="72" height="72"'
     return f'<svg class="digit" {size} role="img" aria-label="the row as a picture">{"".join(squares)}</svg>'

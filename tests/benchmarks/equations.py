@@ -124,7 +124,15 @@ def solve_all(names: Sequence[str], seeds: int, seconds: float | None, say: Call
         begun = time.process_time()
         target.reference()
         spent = time.process_time() - begun
-        say(f"{target.name}: {spectral.SAID.get(target.name, 'its reference')} takes {spent * 1e3:.0f} ms")
+        say(f"{target.name}: {spectral.SAID.get(target.name, 'its formula')} takes {spent * 1e3:.0f} ms")
+        if (without := spectral.WITHOUT.get(target.name)) is not None:
+            off, times = without(), []
+            for _ in range(5):
+                begun = time.process_time()
+                without()
+                times.append(time.process_time() - begun)
+            how = (without.__doc__ or "").rstrip(".")
+            say(f"  without a network, {how}: {off:.1e} in {statistics.median(times) * 1e3:.1f} ms")
         runs = []
         for seed in range(seeds):
             runs.append(solved(target, seed, seconds))

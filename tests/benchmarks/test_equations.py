@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,11 @@ def test_every_target_has_a_spec_of_its_inputs(target: object) -> None:
     physics = symnn.Physics.from_spec(SPECS / f"{target.name}.yaml")  # type: ignore[attr-defined]
     assert physics.parameter_count <= 2100
     assert physics.spec is not None
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_spec_is_a_problem(path: Path) -> None:
+    assert symnn.Physics.from_spec(path).residuals
 
 
 SPECIFIED = [target for target in TARGETS if "\nsolution:" in (SPECS / f"{target.name}.yaml").read_text()]
@@ -33,6 +40,11 @@ def test_the_spectral_methods_converge() -> None:
     assert relative(coarse.reshape(51, -1)[:, ::1], fine.reshape(51, -1)) < 1e-4
     (_, coarse), (_, fine) = spectral.allen_cahn(256, 200), spectral.allen_cahn(512, 400)
     assert relative(coarse, fine) < 1e-3
+
+
+@pytest.mark.parametrize("name", spectral.WITHOUT)
+def test_without_a_network_ten_digits_are_right(name: str) -> None:
+    assert spectral.WITHOUT[name]() < 1e-10
 
 
 def test_a_run_says_when_it_was_there() -> None:

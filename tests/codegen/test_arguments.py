@@ -18,6 +18,8 @@ from sympy import Idx, IndexedBase, Rational, Symbol, symbols
 import codegen
 from codegen import CompiledFunction, Equation, Graph, Index, PrecisionWarning, Reduction, Variable, from_expressions
 
+pytestmark = pytest.mark.values
+
 S = codegen.sample_extent()
 s, d = Index("s", S), Index("d", 2)
 X, Y, K, A, E, R = (

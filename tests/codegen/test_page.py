@@ -59,6 +59,12 @@ def test_rows_keep_their_distance_and_are_the_nearest(wanted: list[float]) -> No
                     assert np.sum((moved - wanted) ** 2) >= np.sum((found - wanted) ** 2) - 1e-9
 
 
+def test_circles_go_back_to_an_earlier_column() -> None:
+    found = layout({"x": [], "h": ["x", "v"], "u": ["h"], "v": ["u"]})
+    assert [at for at, _ in found.ways["v", "h"]] == [3, 2, 1]
+    assert {name: at for name, (at, _) in found.places.items()} == {"x": 0, "h": 1, "u": 2, "v": 3}
+
+
 def test_a_graph_that_nobody_can_follow_is_folded() -> None:
     many = from_expressions({f"c{k}": a + k for k in range(300)}, [a])
     root = ElementTree.fromstring(drawing(many))

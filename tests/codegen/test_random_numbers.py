@@ -34,6 +34,8 @@ from codegen.numeric import check_gradient, evaluate, evaluate_exactly
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_javascript import ran
 
+pytestmark = pytest.mark.values
+
 S = sample_extent()
 s, h = Index("s", S), Index("h", 6)
 X, SEED, FIRST = Variable("x", (S, 6)), Variable("seed", (), "integer"), Variable("first", (), "integer")

@@ -24,6 +24,8 @@ from symnn import Network
 from symnn.activations import ACTIVATIONS, Activation
 from tests.codegen.networks import S
 
+pytestmark = pytest.mark.values
+
 
 class mish(Composite):  # noqa: N801
     """x·tanh(softplus(x)) (Misra 2019)."""

@@ -29,6 +29,8 @@ from symnn.portable import spec_of
 from symnn.scaling import Scaling
 from symnn.tables import Column, Features
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 Tensors = dict[str, Array]
 Metadata = dict[str, str]

@@ -25,6 +25,8 @@ from symnn.errors import DataError, SymnnError
 from symnn.network import Model, Network, dense
 from symnn.optimisers import OPTIMISERS, Optimiser
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 
 

@@ -15,6 +15,8 @@ from codegen.numeric.evaluate import evaluate
 from symnn.network import Network
 from symnn.samples import example
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 TOLERANCE = 1e-12
 

@@ -13,6 +13,8 @@ from codegen.dtypes import Dtype
 from symnn.optimisers import OPTIMISERS, Optimiser
 from symnn.spec import TrainingSpec
 
+pytestmark = pytest.mark.values
+
 Vector = NDArray[np.float64]
 Gradient = Callable[[Vector], Vector]
 

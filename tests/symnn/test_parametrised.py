@@ -16,6 +16,8 @@ from codegen import CodegenError, Graph, from_expressions
 from symnn.graph_text import plain_graph, read_graph
 from symnn.inspect import formulas
 
+pytestmark = pytest.mark.values
+
 a, b = symbols("a b")
 S, s, j = Symbol("S"), Idx("s", Symbol("S")), Idx("j", 3)
 x, z, y, u, h, W = map(IndexedBase, ("x", "z", "y", "u", "h", "W"))

@@ -133,3 +133,21 @@ def test_a_balance_is_refused_by_its_field() -> None:
         load_physics({**SPEC, "balance": "norms"})
     with pytest.raises(symnn.SpecError, match=r"balance.attention.decay: expected a number below 1.0, found 1"):
         load_physics({**SPEC, "balance": {"attention": {"decay": 1}}})
+
+
+def test_ctrl_c_just_before_points_are_renewed_loses_no_renewal(model: symnn.PhysicsModel, tmp_path: Path) -> None:
+    theta = model.physics.initial_parameters(0)
+    chosen: dict[str, Any] = {
+        "methods": [{"adam": 4}, {"levenberg_marquardt": 6}], "renewals": [resampled(every=4)], "progress": False
+    }  # fmt: skip
+    whole = symnn.solve(problem(model), theta, **chosen)
+    for after in (4, 8):
+
+        def interrupt(solution: symnn.Solution, after: int = after) -> None:
+            if solution.iterations == after:
+                raise KeyboardInterrupt
+
+        broken = symnn.solve(problem(model), theta, **chosen, callback=interrupt, state=tmp_path / "s")
+        assert (broken.iterations, broken.stopped) == (after, "interrupted")
+        again = symnn.solve(problem(model), theta, **chosen, state=tmp_path / "s", resume=True)
+        assert (again.theta.tobytes(), again.loss) == (whole.theta.tobytes(), whole.loss)

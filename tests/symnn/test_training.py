@@ -25,6 +25,8 @@ from symnn.scaling import Scaling
 from symnn.spec import TrainingSpec
 from symnn.training import Epoch, TrainingResult, evaluate, targets_for, train
 
+pytestmark = pytest.mark.values
+
 Array = NDArray[Any]
 
 CLASSIFIER = Network(2, (dense(2),), "softmax_cross_entropy")
