@@ -136,6 +136,7 @@ FORMS: tuple[Expr, ...] = (
     log_cosh(x * z) - x * z * tanh(x * z),
     y * softplus(x) - y * x * sigmoid(x),
     log(3 * x**2 * exp(-y) * z),
+    z * log(exp(x / z) + exp(y / z)),
 )
 
 
