@@ -42,6 +42,7 @@ bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(PEERS)/bin/python -m tests.benchmarks.checkpoints
 	$(PEERS)/bin/python -m tests.benchmarks.lengths
 	$(PEERS)/bin/python -m tests.benchmarks.programs
+	$(PEERS)/bin/python -m tests.benchmarks.formulas --peers
 
 fmt: $(VENV)/.dev ## sort imports, fix what can be fixed, format
 	$(BIN)/ruff check --fix-only .

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,9 +22,13 @@ from symnn.arrays import Floats, read_vector
 from symnn.errors import DataError, SymnnError
 from symnn.extras import extra
 from symnn.lbfgs import lbfgs
+from symnn.least_squares import Normal
 from symnn.linesearch import Iterate
+from symnn.methods.levenberg_marquardt import LevenbergMarquardt
+from symnn.methods.method import Problem
 from symnn.network import Network
 from symnn.parametrised import Parametrised
+from symnn.suggest import unknown
 
 Client = extra("distributed", "dask", "Dask").Client
 
@@ -159,18 +163,22 @@ class Objective:
         found: Floats = self._sum(_curvature, theta)[0]
         return found
 
-    def minimise(self, theta: np.ndarray, steps: int = 100) -> tuple[np.ndarray, list[float]]:
-        """So many steps of L-BFGS at most: the parameters, and the loss after each step."""
+    def minimise(self, theta: np.ndarray, steps: int = 100, method: str = "lbfgs") -> tuple[np.ndarray, list[float]]:
+        """So many steps at most: the parameters, and the loss after each step.
 
-        def evaluate(at: np.ndarray) -> Iterate:
-            return Iterate(at, *self(at))
-
-        here = evaluate(np.array(self._vector("theta", theta), np.float64))
+        method: ``"lbfgs"``, or ``"levenberg_marquardt"`` by :meth:`gauss_newton`, for networks without ``l1``.
+        """
+        if method not in METHODS:
+            raise SymnnError(unknown("method", method, METHODS))
+        here = self._evaluate(np.array(self._vector("theta", theta), np.float64))
         losses = [here.loss]
-        for at, _ in zip(lbfgs(evaluate, here), range(steps)):
-            here = at.here
+        for found, _ in zip(METHODS[method](self, here), range(steps)):
+            here = found
             losses.append(here.loss)
         return here.theta, losses
+
+    def _evaluate(self, theta: np.ndarray) -> Iterate:
+        return Iterate(theta, *self(theta))
 
     def _vector(self, name: str, given: np.ndarray) -> np.ndarray:
         return read_vector(name, given, self.network.parameter_count, DataError).astype(self.dtype)
@@ -183,6 +191,55 @@ class Objective:
             for share, part in zip(self._shares, self._parts)
         ]
         return in_pairs(self.client.gather(futures))
+
+
+def _by_lbfgs(objective: Objective, start: Iterate) -> Iterator[Iterate]:
+    return (at.here for at in lbfgs(objective._evaluate, start))
+
+
+def _by_damped_steps(objective: Objective, start: Iterate) -> Iterator[Iterate]:
+    if getattr(objective.network, "l1", 0.0):
+        raise SymnnError("levenberg_marquardt: found l1, which no squares make, expected a network without")
+    problem = _Squares(objective)
+    return (at.here for at in LevenbergMarquardt(acceleration=0.0).steps(cast(Problem, problem), start))
+
+
+METHODS: Mapping[str, Callable[[Objective, Iterate], Iterator[Iterate]]] = {
+    "lbfgs": _by_lbfgs,
+    "levenberg_marquardt": _by_damped_steps,
+}
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """The loss as the squares that :mod:`symnn.methods` takes: half of its gradient is Jᵀr, half of its matrix JᵀJ."""
+
+    objective: Objective
+
+    @property
+    def rows(self) -> _Squares:
+        return self
+
+    def loss(self, theta: np.ndarray) -> float:
+        return self.objective(theta)[0]
+
+    def normal(self, theta: np.ndarray) -> Normal:
+        (loss, gradient), matrix = self.objective(theta), self.objective.gauss_newton(theta)
+        decay = getattr(self.objective.network, "weight_decay", 0.0) or 0.0
+        for parameter, slot in zip(self.objective.network._parameters.values(), self.objective.network.layout.values()):
+            if parameter.decays:
+                places = np.arange(slot.where.start, slot.where.stop)
+                matrix[places, places] += decay
+        return Normal(loss, gradient / 2, matrix / 2)
+
+    def evaluate(self, theta: np.ndarray) -> Iterate:
+        return self.objective._evaluate(theta)
+
+    def seen(self, found: Iterate) -> Iterate:
+        return found
+
+    def pause(self) -> None:
+        """Nobody asks it to end."""
 
 
 def in_pairs(parts: Sequence[Parts]) -> Parts:

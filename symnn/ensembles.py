@@ -96,9 +96,10 @@ def ensemble(
 
     >>> x = np.linspace(-1, 1, 200)[:, None]
     >>> from symnn.layers.dense import dense
-    >>> found = ensemble(Network(1, (dense(8, "tanh"), dense(1)), "mean_squared_error"), x, x**2, members=4)
-    >>> found.predict([[0.5]]).mean.shape, len(found.members)
-    ((1, 1), 4)
+    >>> line = Network(1, (dense(1),), "mean_squared_error")
+    >>> found = ensemble(line, x, 2 * x, {"epochs": 5}, members=3, learning_rates=[0.1, 0.01, 0.001])
+    >>> found.members[0].predict([[0.5]]).round(2), found.losses.shape
+    (array([[1.]]), (5, 3))
     """
     dataset, given = data_and_settings(network, data, y, settings, None)
     chosen = settings_of(network, given)

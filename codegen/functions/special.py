@@ -21,7 +21,7 @@ from codegen.functions import special_arrays as arrays
 from codegen.functions.arrays import Function
 from codegen.functions.borrowed import BORROWED
 from codegen.functions.exponentials import exponential_over
-from codegen.functions.kinks import absolute, floor, maximum, minimum, select
+from codegen.functions.kinks import absolute, floor, minimum, select
 from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.special_arrays import BRANCH_POINT, to_first_order
@@ -568,11 +568,9 @@ class beta(Primitive):  # noqa: N801
         anywhere = self * (own - regular_digamma(total)) + beta_crossing(a, b)
         # Beside a pole of ψ(a + b) by the reflection of Γ(a + b), as the slope of 1/Γ: the second derivatives of
         # B·ψ(a + b) are differences of what is large there.
-        left, distance = Rational(1, 2) - total, absolute(total - floor(total + Rational(1, 2)))
-        near = minimum(left, BESIDE - distance, IN_RANGE - maximum(absolute(a), absolute(b)))
-        turned = select(left, 1 - total, Integer(1))
+        turned = _turned(total)
         crossing = gamma(a) * gamma(b) * gamma(turned) * cos(pi * total)
-        return select(near, self * (own - polygamma(0, turned)) + crossing, anywhere)
+        return select(_is_beside(total, a, b), self * (own - polygamma(0, turned)) + crossing, anywhere)
 
     @staticmethod
     def value(mp: Any, a: Any, b: Any) -> Any:
@@ -607,7 +605,7 @@ class beta_crossing(Primitive):  # noqa: N801
 IN_RANGE = 80
 """Up to here products of Γ(a), Γ(b) and Γ(1 − a − b) are, and so are their reciprocals."""
 BESIDE = Rational(1, 8)
-"""How far from a pole of Γ(a + b) its reflection is taken."""
+"""How far from a pole of Γ its reflection is taken."""
 WRITTEN_OUT = 12
 """Up to this k the binomial coefficient is a product: its second derivative has k³ factors."""
 
@@ -646,11 +644,25 @@ class binomial(Primitive):  # noqa: N801
 
     def fdiff(self, argindex: int = 1) -> Expr:
         n, k = self.args
+        upper, lower, rest = n + 1, k + 1, n - k + 1
         crossing = binomial_crossing(n, k)
+
+        def beside(own: Expr, other: Expr) -> tuple[Expr, Expr, Expr]:
+            """Whether ``own`` alone is beside a pole, ψ of its reflection, and the slope of C by 1/Γ(own) there."""
+            condition = minimum(_is_beside(own, n, k), -_is_beside(upper))
+            turned = _turned(own)
+            slope = gamma(upper) * gamma(turned) * cos(pi * own) * reciprocal_gamma(other)
+            return condition, polygamma(0, turned), slope
+
+        near, psi, slope = beside(rest, lower)
         if argindex == 1:
-            return self * (regular_digamma(n + 1) - regular_digamma(n - k + 1)) + crossing
-        slope = _at_pole(n + 1, sympy.nan, regular_digamma(n - k + 1)) - regular_digamma(k + 1)
-        return self * slope - crossing + binomial_crossing(n, n - k)
+            anywhere = self * (regular_digamma(upper) - regular_digamma(rest)) + crossing
+            return select(near, self * (regular_digamma(upper) - psi) + slope, anywhere)
+        near_lower, psi_lower, slope_lower = beside(lower, rest)
+        own = _at_pole(upper, sympy.nan, regular_digamma(rest)) - regular_digamma(lower)
+        anywhere = self * own - crossing + binomial_crossing(n, n - k)
+        at_lower = self * (regular_digamma(rest) - psi_lower) + slope_lower
+        return select(near, self * (psi - regular_digamma(lower)) - slope, select(near_lower, at_lower, anywhere))
 
     @staticmethod
     def value(mp: Any, n: Any, k: Any) -> Any:
@@ -695,6 +707,17 @@ def _at_pole(x: Expr, there: Expr, elsewhere: Expr) -> Expr:
     if isinstance(x, Number):
         return there if isinstance(x, Integer) and x <= 0 else elsewhere
     return sympy.Piecewise((there, sympy.Ne(reciprocal_gamma_crossing(x), 0)), (elsewhere, True))
+
+
+def _is_beside(x: Expr, *sizes: Expr) -> Expr:
+    """Above 0 where x is a pole of Γ or beside one, and numbers are in range."""
+    distance = absolute(x - floor(x + Rational(1, 2)))
+    return minimum(Rational(1, 2) - x, BESIDE - distance, *[IN_RANGE - absolute(size) for size in sizes])
+
+
+def _turned(x: Expr) -> Expr:
+    """1 − x on the left of ½, where Γ has poles."""
+    return select(Rational(1, 2) - x, 1 - x, Integer(1))
 
 
 def _is_pole(mp: Any, x: Any) -> bool:

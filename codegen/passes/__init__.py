@@ -12,6 +12,7 @@ from codegen.ir.graph import Graph, require_graph
 from codegen.ir.operations import Operations, count_operations, summary
 from codegen.passes.contract import contract
 from codegen.passes.lower import lower
+from codegen.passes.pairs import paired
 from codegen.passes.prune import prune
 from codegen.passes.share import share
 from codegen.passes.simplify import simplify
@@ -28,7 +29,7 @@ PASSES: Mapping[str, Callable[[Graph], Graph]] = {
 }
 """The pipeline, in order."""
 
-ON_NODES: Mapping[str, Callable[[Graph], Graph]] = {"stabilise": settled, "lower": lowered}
+ON_NODES: Mapping[str, Callable[[Graph], Graph]] = {"stabilise": settled, "lower": lowered, "share": paired}
 """That of large formulas without indices: on nodes the others have nothing to do."""
 
 

@@ -330,10 +330,10 @@ def ordered(code: Sequence[Instruction], results: Sequence[Value], width: int) -
         level = max((levels[operand] for operand in operands(instruction)), default=0)
         levels.append(level + (instruction[0] == CALL))
     alive = _alive(code, results)
-    calls: dict[tuple[int, object], list[Value]] = {}
+    calls: dict[tuple[int, object, int], list[Value]] = {}
     for number in alive:
-        if code[number][0] == CALL:
-            calls.setdefault((levels[number], code[number][1]), []).append(number)
+        if code[number][0] == CALL:  # a maximum of two numbers is another function than one of three
+            calls.setdefault((levels[number], code[number][1], len(operands(code[number]))), []).append(number)
     done: set[Value] = set()
 
     def before(wanted: Sequence[Value]) -> Iterator[Group]:

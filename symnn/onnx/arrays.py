@@ -110,8 +110,8 @@ def divided(n: Extent, by: Extent) -> Extent | None:
     >>> divided(6, 3), divided(6, 4), divided(4 * S, 2), divided(3 * S, S)
     (2, None, 2*S, 3)
     """
-    if n == by:
-        return 1
+    if n == by or by == 0:
+        return None if by == 0 else 1
     if isinstance(n, int):
         return n // by if isinstance(by, int) and n % by == 0 else None
     if isinstance(by, int):

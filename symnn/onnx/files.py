@@ -54,9 +54,9 @@ def parsed_bytes(content: bytes, what: str) -> Any:
     return model
 
 
-def name_of(given: str) -> str:
-    """A name, as it is in messages and as a variable is called."""
-    if len(given) > LENGTH or not given.isprintable():
+def name_of(given: str | bytes) -> str:
+    """A name, as it is in messages and as a variable is called; protobuf gives bytes for what is no text."""
+    if not isinstance(given, str) or len(given) > LENGTH or not given.isprintable():
         raise OnnxError(f"found the name {quote(given)}, expected at most {LENGTH} printable letters")
     return given
 

@@ -172,6 +172,8 @@ class _Reader:
         return self.lengths[named] if named in self.lengths else sample_extent(named)
 
     def _read(self, node: Any, number: int) -> None:
+        for text in (node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute)):
+            files.name_of(text)
         label = quote(node.name) if node.name else f"number {number}"
         what = f"node {label} ({quote(node.op_type)[1:-1]})"
         if node.domain not in ("", "ai.onnx"):
@@ -202,7 +204,7 @@ class _Reader:
                 self._assign(node, [folded], what)
         except (RefusedError, CodegenError) as error:
             raise OnnxError(f"{what}: {error}") from None
-        except (TypeError, KeyError, IndexError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
             raise OnnxError(f"{what}: found inputs or attributes that it does not take ({error})") from error
 
     def _assign(self, node: Any, results: Sequence[Value | None], what: str) -> None:

@@ -19,6 +19,8 @@ from symnn.onnx.arrays import Array, Axis, Kind, Known, Value, cut, length, numb
 
 WRITTEN_OUT = 256
 """As many equations as one operator may be written out to, where elements have to be said one by one."""
+MOST = 20_000
+"""As many equations as a file may become."""
 LARGE = 40
 """A formula of so many nodes becomes a vertex, whoever reads it."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -114,8 +116,13 @@ class Writer:
         axes = tuple(axes)
         free = tuple(index for axis in axes for index in axis)
         variable = Variable(self.name(self.stem), tuple(map(extent, free)))
-        self.equations.append(Equation.over(variable[free], body, reduction if over else None, tuple(over)))
+        self._add(Equation.over(variable[free], body, reduction if over else None, tuple(over)))
         return Array(axes, variable[free])
+
+    def _add(self, equation: Equation) -> None:
+        if len(self.equations) >= MOST:
+            raise RefusedError(f"found more than {MOST:,} equations")
+        self.equations.append(equation)
 
     def declared(self, axes: Iterable[Axis]) -> Array:
         """A vertex that is read before :meth:`assign` says what it is: one that goes from step to step."""
@@ -125,7 +132,7 @@ class Writer:
 
     def assign(self, target: Expr, body: Expr, over: Sequence[Index] = ()) -> None:
         """The equation ``target = body``, or ``target = Σ_over body``."""
-        self.equations.append(Equation.over(target, body, Reduction.SUM if over else None, tuple(over)))
+        self._add(Equation.over(target, body, Reduction.SUM if over else None, tuple(over)))
 
     def settled(self, value: Value) -> Array:
         """The array as a variable, or a number."""

@@ -12,7 +12,7 @@ from symnn.inspect.graphs import unrolled_size, with_sizes
 from symnn.network import Network, dense
 from symnn.report.document import Section, figure
 
-DEPTHS, WIDTHS = (1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 6, 8)
+DEPTHS, WIDTHS = (1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 6)
 WIDTH, DEPTH = 4, 3
 """Of the networks whose other size grows."""
 LARGEST = 2_000

@@ -232,7 +232,7 @@ class Peer:
 
 
 PEERS: Mapping[str, Peer] = {
-    "CasADi": Peer(casadi, "casadi", 30_000),
+    "CasADi": Peer(casadi, "casadi", 5_000),
     "ddx": Peer(ddx, "ddx", 200_000),
     "rsdag": Peer(rsdag, "rsdag", 200_000),
     "symjit": Peer(symjit, "symjit", 1_500),

@@ -250,7 +250,7 @@ def test_the_report_counts_nodes() -> None:
     derived = codegen.gradient(system(SYSTEMS["sines"]), "e")
     report = codegen.compile(derived, cache=False).report
     names = [name for name, _ in report.passes.counts]
-    assert names == ["derived", "stabilise", "lower"]
+    assert names == ["derived", "stabilise", "lower", "share"]
     assert count_nodes(derived)["sin"] == 8
     assert "unrolled, vector code" in str(report)
 
@@ -296,3 +296,16 @@ def unrolled_network(sizes: tuple[int, ...]) -> codegen.Graph:
         entries.update({out[i]: tanh(sympy.Add(*[w[i, j] * b for j, b in enumerate(below)])) for i in range(units)})
         below = [out[i] for i in range(units)]
     return codegen.from_expressions(entries, inputs).with_outputs("y")
+
+
+def test_functions_of_as_many_arguments_alone_are_called_together() -> None:
+    """A maximum of two numbers beside one of three, and so roots of sums of squares."""
+    x = sympy.symbols("x0:12")
+    pairs, triples = list(pairwise(x)), list(zip(x, x[1:], x[2:]))
+    terms = [sympy.Max(*some) * sympy.sin(some[0]) for some in (*pairs, *triples)]
+    terms += [sympy.sqrt(sum(a**2 for a in some)) for some in (*pairs, *triples)]
+    terms += [sympy.sin(a * b) * sympy.exp(a) for a in x for b in x if a != b]
+    graph = codegen.from_expressions({"e": sympy.Add(*terms)}, x)
+    given = np.random.default_rng(0).normal(size=12)
+    exact = evaluate_exactly(graph, dict(zip(map(str, x), given)))["e"][()]
+    assert codegen.compile(graph)(*given) == pytest.approx(float(exact), rel=1e-14)

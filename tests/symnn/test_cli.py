@@ -14,6 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from math import nan
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -421,6 +422,14 @@ def test_steps_standardise_the_target_too(tmp_path: Path) -> None:
     assert float(plain) < 0.01  # of standardised targets; 1e11 of those as they are
 
 
+def test_compile_writes_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from symnn.onnx import load
+
+    assert "grad_xor.onnx" in invoke("compile", XOR, "--target", "onnx", "--out", tmp_path)
+    assert load(tmp_path / "grad_xor.onnx").graph.outputs[0] == "loss"
+
+
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_compile_writes_a_module_that_tests_itself(dtype: str, tmp_path: Path) -> None:
     result = symnn("compile", XOR, "--out", tmp_path / "xor.py", "--dtype", dtype)
@@ -704,6 +713,7 @@ def test_an_interruption_of_the_imports_is_silent(name: str, status: int) -> Non
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", "")
 
 
+@patch.multiple("symnn.report.counts", DEPTHS=(1, 2), WIDTHS=(1, 2))
 def test_report_writes_a_page_of_a_trained_network(tmp_path: Path) -> None:
     rows = "".join(f"{x / 10},{x / 5 + 1}\n" for x in range(20))
     (tmp_path / "line.csv").write_text("x,y\n" + rows)

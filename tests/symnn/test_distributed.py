@@ -75,9 +75,10 @@ def test_second_order_sums_are_those_of_differences(client: Any) -> None:
     np.testing.assert_allclose(objective.gauss_newton(THETA), expected, rtol=1e-6, atol=1e-9)
 
 
-def test_lbfgs_runs_on_it(client: Any) -> None:
-    theta, losses = Objective(client, NETWORK, PARTS).minimise(THETA, steps=15)
-    assert losses[-1] < 0.5 * losses[0]
+@pytest.mark.parametrize(("method", "steps", "part"), [("lbfgs", 15, 0.5), ("levenberg_marquardt", 5, 0.3)])
+def test_methods_of_both_orders_run_on_it(method: str, steps: int, part: float, client: Any) -> None:
+    theta, losses = Objective(client, NETWORK, PARTS).minimise(THETA, steps, method)
+    assert losses[-1] < part * losses[0]
     assert losses == sorted(losses, reverse=True)
     assert theta.shape == THETA.shape
 

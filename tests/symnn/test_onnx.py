@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from symnn.onnx import OnnxError, load  # noqa: E402
+from symnn.onnx.files import parsed_bytes  # noqa: E402
 from symnn.onnx.reading import Imported, read  # noqa: E402
 from tests.symnn.onnx_nodes import cases, outcome  # noqa: E402
 
@@ -174,3 +176,27 @@ def test_numbers_of_inputs_are_counted() -> None:
     found: Imported = read(dense())
     with pytest.raises(OnnxError, match="found 0 inputs, expected x"):
         found()
+
+
+def test_damaged_files_are_read_or_refused() -> None:
+    content, damaged = dense().SerializeToString(), np.random.Generator(np.random.PCG64(1))
+    for _ in range(200):
+        found = bytearray(content[: damaged.integers(1, len(content) + 1)])
+        for place in damaged.integers(0, len(found), 4):
+            found[place] = damaged.integers(256)
+        with contextlib.suppress(OnnxError):
+            read(parsed_bytes(bytes(found), "damaged.onnx"))
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [helper.make_node("Pow", ["c", "e"], ["p8"])],
+        [helper.make_node("Exp", ["c" if k == 0 else f"p{k}"], [f"p{k + 1}"]) for k in range(8)],
+    ],
+)
+def test_numbers_of_a_file_grow_no_further_than_float64(nodes: list[Any]) -> None:
+    weights = {"c": np.array(10, np.float32), "e": np.array(1e9, np.float32)}
+    model = model_of([*nodes, helper.make_node("Mul", ["x", "p8"], ["y"])], {"x": ["batch", 3]}, weights, ["y"])
+    with pytest.raises(OnnxError, match=r"node number \d \((Pow|Exp)\): found a constant that is inf"):
+        read(model)

@@ -11,6 +11,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -38,7 +39,8 @@ DATA = Dataset.from_arrays(X, np.where(X[:, 0] * X[:, 1] > 0, HOSTILE, "plain"),
 
 @cache
 def page() -> str:
-    return report(NETWORK, HOSTILE, dataset=DATA)
+    with patch.multiple("symnn.report.counts", DEPTHS=(1, 2), WIDTHS=(1, 2)):  # all of them take a second
+        return report(NETWORK, HOSTILE, dataset=DATA)
 
 
 class Elements(HTMLParser):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import sympy
 from sympy import Expr, Integer, Rational, exp, log, sqrt, tanh
 
 from codegen import functions as f
+from codegen.ir.constants import as_float
 from symnn.onnx.arrays import Array, Kind, Known, Value, number
 from symnn.onnx.operators.row import Fold, Node, Operator, Result
 
@@ -23,9 +25,17 @@ def formula(of: Callable[..., Expr], fold: Fold | None = None, **defaults: Any) 
 
     def write(node: Node, *inputs: Value | None) -> Result:
         axes, arrays = node.broadcast([node.real(value) for value in inputs])
-        return Array(axes, of(*(array.body for array in arrays), *(number(node[name]) for name in defaults)))
+        return Array(axes, _plain(node, of(*(a.body for a in arrays), *(number(node[name]) for name in defaults))))
 
     return Operator(write, defaults, fold)
+
+
+def _plain(node: Node, body: Expr) -> Expr:
+    """A formula; of numbers alone it is one, lest a tower of exponentials is built."""
+    if not body.is_number or body.is_Rational:
+        return body
+    value = as_float(body)
+    return number(value) if isfinite(value) else node.refuse(f"found a constant that is {value}")
 
 
 def together(of: Callable[..., Expr], fold: Callable[[Any, Any], Any] | None = None) -> Operator:
@@ -99,8 +109,13 @@ def _power(node: Node, base: Value | None, exponent: Value | None) -> Result:
     if isinstance(found, Known) and found.values.size == 1:
         x = node.real(base)
         axes, (x, _) = node.broadcast([x, node.writer.constant(0, (1,) * len(found.shape))])
-        return Array(axes, sympy.Pow(x.body, number(float(found.values.ravel()[0]))))
-    axes, (x, y) = node.broadcast([node.real(base), node.real(exponent, "exponent")])
+        y = Array((), number(float(found.values.ravel()[0])))
+    else:
+        axes, (x, y) = node.broadcast([node.real(base), node.real(exponent, "exponent")])
+    if x.body.is_number and y.body.is_number:  # SymPy would write all digits of it
+        with np.errstate(all="ignore"):
+            value = float(np.power(float(x.body), float(y.body)))
+        return Array(axes, number(value) if isfinite(value) else node.refuse(f"found a constant that is {value}"))
     return Array(axes, f.power(x.body, y.body))
 
 
@@ -159,6 +174,8 @@ def _cast(node: Node, x: Value | None) -> Result:
         return value
     if isinstance(value, Known):
         if value.values.dtype == object:
+            if kind == "real" and value.values.size == 1:  # a mean is over a length
+                return Array(((),) * len(value.shape), sympy.sympify(value.values.item()))
             if kind != "integer":
                 node.refuse("found the lengths of axes where numbers are computed with")
             return Known(value.values, kind, value.name)
