@@ -65,6 +65,7 @@ FORMULAS: Mapping[str, Tested] = {
     "T·log Σ exp(c/T)": Tested(
         lambda x: x * sympy.log(sympy.exp(3 / x) + sympy.exp(2 / x) + 1), Points(POSITIVE, (1e-300, 1e-160, 1e3, *NAN))
     ),
+    "exp(−c/T)": Tested(lambda x: f.tempered_weight(sympy.Integer(-2), x), Points(POSITIVE, (1e-5, 1e3, *NAN))),
     # Near 0 what was written cancels: JAX's second derivative at 1/128 has 10 digits.
     "x/(exp − 1)": Tested(
         lambda x: x / (sympy.exp(x) - 1),
