@@ -1,7 +1,9 @@
 """Instructions as text: what is known while they are written, and code that is compiled when it is first needed."""
 
 import ctypes
+import signal
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -96,6 +98,15 @@ def test_code_for_few_samples_is_compiled_at_the_first_call_with_so_few() -> Non
     np.testing.assert_allclose(gradient, np.mean([g for _, g in found], axis=0), rtol=1e-12, atol=1e-15)
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C raises, also in a process that was started in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_ctrl_c_while_it_is_compiled_is_raised_and_the_results_are_right() -> None:
     network = Network(3, (dense(10, "tanh"), dense(2)), "softmax_cross_entropy")
     _loaded.clear()
