@@ -537,7 +537,7 @@ def chain(levels: int) -> Graph:
 @pytest.mark.slow
 def test_the_stages_of_a_chain_take_time_in_proportion_to_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted in calls of functions, of which LLVM has none: for it the chain is cut into functions of one length."""
-    monkeypatch.setattr("codegen.compiler.TIERS", dict.fromkeys(TIERS, str.encode))
+    monkeypatch.setattr("codegen.compiler.LINE_TIERS", dict.fromkeys(TIERS, str.encode))
 
     def built(graph: Graph) -> Entry:
         compilation = Compilation(graph, layout(graph, {}), "float64", "auto", "auto")
