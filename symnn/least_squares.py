@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from codegen import CompiledFunction
-from symnn.arrays import read_array
+from codegen.cached import cached_property
 from symnn.errors import DataError
 from symnn.objective import checked_theta
 
@@ -256,25 +256,20 @@ class LeastSquares:
         for part, columns in tile.parts:
             np.multiply(part, scale, out=rows[:, columns])
 
-    @property
+    @cached_property
     def _table(self) -> np.ndarray:
         """Memory for [J r], of all rows or of one tile."""
-        if not hasattr(self, "_memory"):
-            most = max(tile.rows.stop - tile.rows.start for tile in self._tiles)
-            self._memory = np.empty((self.size if self._kept else most, self.count + 1))
-        return self._memory
+        most = max(tile.rows.stop - tile.rows.start for tile in self._tiles)
+        return np.empty((self.size if self._kept else most, self.count + 1))
 
-    @property
+    @cached_property
     def _gram(self) -> np.ndarray:
-        if not hasattr(self, "_product"):
-            self._product = np.zeros((self.count + 1, self.count + 1), order="F")
-        return self._product
+        """Memory for [J r]ᵀ[J r]."""
+        return np.zeros((self.count + 1, self.count + 1), order="F")
 
-    @property
+    @cached_property
     def _tiles(self) -> list[_Tile]:
-        if not hasattr(self, "_bound"):
-            self._bound = [tile for part, rows in zip(self.parts, self.where) for tile in self._tiles_of(part, rows)]
-        return self._bound
+        return [tile for part, rows in zip(self.parts, self.where) for tile in self._tiles_of(part, rows)]
 
     def _tiles_of(self, part: Rows, rows: slice) -> Iterator[_Tile]:
         """The tiles of one part; all leave their results in the same arrays."""
@@ -293,11 +288,3 @@ class LeastSquares:
             parts.append((found[0].reshape(-1, 1), slice(column, column + 1)))
             call = part.jacobian.bind(self._theta, *arrays, out=found)
             yield _Tile(slice(rows.start + first * each, rows.start + last * each), call, parts)
-
-
-def checked_vector(name: str, given: object, size: int) -> np.ndarray:
-    """A float64 vector of so many numbers."""
-    found = np.asarray(read_array(name, given, DataError), float)
-    if found.shape != (size,):
-        raise DataError(f"{name}: expected a vector of {size:,} numbers, found an array of shape {found.shape}")
-    return found

@@ -211,27 +211,15 @@ def _delta(script: Latex, name: Delta, subscripts: list[str]) -> Written:
 
 
 def _total(script: Latex, name: Total, subscripts: list[str]) -> Written:
-    own, rest = subscripts[: name.rank], subscripts[name.rank :]
-    below = [_bracketed(script, name.wrt, rest)]
-    of: Name = name.of
-    while isinstance(of, Total):
-        own, rest = own[: of.rank], own[of.rank :]
-        below.insert(0, _bracketed(script, of.wrt, rest))
-        of = of.of
+    above, *below = (script.bracketed(*part) for part in name.parts(subscripts))
     order = f"^{{{len(below)}}}" if len(below) > 1 else ""
     under = r"\,".join(rf"\partial {part}" for part in below)
-    return rf"\frac{{\partial{order} {_bracketed(script, of, own)}}}{{{under}}}", Binding.DERIVATIVE
-
-
-def _bracketed(script: Latex, name: Name, subscripts: Sequence[str]) -> str:
-    """A part of a derivative, in brackets if it is one itself."""
-    text, binding = script.name(name, subscripts)
-    return script.brackets(text) if binding <= Binding.DERIVATIVE else text
+    return rf"\frac{{\partial{order} {above}}}{{{under}}}", Binding.DERIVATIVE
 
 
 def _partial(script: Latex, name: Partial, subscripts: list[str]) -> Written:
     of, wrt = (
-        _bracketed(script, part, [script.plain(i.strip()) for i in printed.split(",")] if printed else [])
+        script.bracketed(part, [script.plain(i.strip()) for i in printed.split(",")] if printed else [])
         for part, printed in ((name.of, name.of_subscripts), (name.wrt, name.wrt_subscripts))
     )
     text = rf"\frac{{\partial {of}}}{{\partial {wrt}}}"

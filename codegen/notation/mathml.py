@@ -249,28 +249,16 @@ def _delta(script: MathML, name: Delta, subscripts: list[str]) -> Written:
 
 
 def _total(script: MathML, name: Total, subscripts: list[str]) -> Written:
-    own, rest = subscripts[: name.rank], subscripts[name.rank :]
-    below = [_bracketed(script, name.wrt, rest)]
-    of: Name = name.of
-    while isinstance(of, Total):
-        own, rest = own[: of.rank], own[of.rank :]
-        below.insert(0, _bracketed(script, of.wrt, rest))
-        of = of.of
+    above, *below = (script.bracketed(*part) for part in name.parts(subscripts))
     order = len(below)
     sign = f"<msup><mo>∂</mo><mn>{order}</mn></msup>" if order > 1 else "<mo>∂</mo>"
     under = row("".join(f"<mo>∂</mo>{part}" for part in below))
-    return f"<mfrac>{row(sign + _bracketed(script, of, own))}{under}</mfrac>", Binding.DERIVATIVE
-
-
-def _bracketed(script: MathML, name: Name, subscripts: Sequence[str]) -> str:
-    """A part of a derivative, in brackets if it is one itself."""
-    text, binding = script.name(name, subscripts)
-    return script.brackets(text) if binding <= Binding.DERIVATIVE else text
+    return f"<mfrac>{row(sign + above)}{under}</mfrac>", Binding.DERIVATIVE
 
 
 def _partial(script: MathML, name: Partial, subscripts: list[str]) -> Written:
     of, wrt = (
-        _bracketed(script, part, [_printed(script, i.strip()) for i in printed.split(",")] if printed else [])
+        script.bracketed(part, [_printed(script, i.strip()) for i in printed.split(",")] if printed else [])
         for part, printed in ((name.of, name.of_subscripts), (name.wrt, name.wrt_subscripts))
     )
     text = f"<mfrac>{row('<mo>∂</mo>' + of)}{row('<mo>∂</mo>' + wrt)}</mfrac>"

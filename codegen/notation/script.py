@@ -98,6 +98,11 @@ class Script(ABC):
     def name(self, name: Name, subscripts: Sequence[str]) -> tuple[str, Binding]:
         """A vertex."""
 
+    def bracketed(self, name: Name, subscripts: Sequence[str]) -> str:
+        """A part of a derivative, in brackets if it is one itself."""
+        text, binding = self.name(name, subscripts)
+        return self.brackets(text) if binding <= Binding.DERIVATIVE else text
+
     @abstractmethod
     def plain(self, name: str) -> str:
         """A name as a user wrote it: of an index, an extent, or a function."""

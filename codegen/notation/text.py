@@ -174,17 +174,10 @@ def _delta(script: Text, name: Delta, subscripts: list[str]) -> str:
 
 def _total(script: Text, name: Total, subscripts: list[str]) -> str:
     """∂loss/∂W1[h,d]; of second order ∂²loss/∂W1[h,d]∂x[s,d]."""
-    own, rest = subscripts[: name.rank], subscripts[name.rank :]
-    below = [script.name(name.wrt, rest)[0]]
-    of: Name = name.of
-    while isinstance(of, Total):
-        own, rest = own[: of.rank], own[of.rank :]
-        below.insert(0, script.name(of.wrt, rest)[0])
-        of = of.of
+    written = [script.name(*part)[0] for part in name.parts(subscripts)]
+    above, *below = (script.brackets(part) if part.startswith("∂") else part for part in written)
     order = str(len(below)).translate(SUPERSCRIPTS) if len(below) > 1 else ""
-    above = script.name(of, own)[0]
-    bracketed = [script.brackets(part) if part.startswith("∂") else part for part in (above, *below)]
-    return f"∂{order}{bracketed[0]}/" + "".join(f"∂{part}" for part in bracketed[1:])
+    return f"∂{order}{above}/" + "".join(f"∂{part}" for part in below)
 
 
 def _partial(script: Text, name: Partial, subscripts: list[str]) -> str:

@@ -37,6 +37,17 @@ class Total:
     wrt: Name
     rank: int
 
+    def parts(self, subscripts: Sequence[str]) -> list[tuple[Name, Sequence[str]]]:
+        """What is differentiated, then by what in the order of the derivatives, each with its own subscripts."""
+        own, rest = subscripts[: self.rank], subscripts[self.rank :]
+        found = [(self.wrt, rest)]
+        of = self.of
+        while isinstance(of, Total):
+            own, rest = own[: of.rank], own[of.rank :]
+            found.append((of.wrt, rest))
+            of = of.of
+        return [(of, own), *reversed(found)]
+
 
 @dataclass(frozen=True)
 class Partial:

@@ -175,7 +175,7 @@ def _cast(node: Node, x: Value | None) -> Result:
     if isinstance(value, Known):
         if value.values.dtype == object:
             if kind == "real" and value.values.size == 1:  # a mean is over a length
-                return Array(((),) * len(value.shape), sympy.sympify(value.values.item()))
+                return Array(((),) * len(value.shape), sympy.sympify(value.values.item(), strict=True))
             if kind != "integer":
                 node.refuse("found the lengths of axes where numbers are computed with")
             return Known(value.values, kind, value.name)
