@@ -11,10 +11,18 @@ from codegen.errors import GraphError
 from codegen.ir.equation import Equation
 from codegen.walk import extent, reindex, size
 
+TERMS = 1_000_000
+"""What all equations that are written out may have together: each term takes some 20 µs and 1 kB."""
+
 
 def scalar_equations(equations: Iterable[Equation]) -> int:
     """How many equations of single elements there are, those of all samples counted once."""
     return sum(size(equation.free) for equation in equations)
+
+
+def terms(equations: Iterable[Equation]) -> int:
+    """How many terms these have, those of all samples counted once: a sum of n numbers has n."""
+    return sum(size(equation.domain) for equation in equations)
 
 
 def none(equation: Equation) -> Collection[Idx]:
@@ -36,6 +44,9 @@ def unrolled(
     count = sum(size(i for i in equation.free if i not in kept) for equation, kept in parts)
     if count > limit:
         raise GraphError(f"unrolling gives {count:,} scalar equations, more than the limit of {limit:,}")
+    count = sum(size(i for i in equation.domain if i not in kept) for equation, kept in parts)
+    if count > TERMS:
+        raise GraphError(f"unrolling gives equations of {count:,} terms in all, more than the limit of {TERMS:,}")
     return (scalar for equation, kept in parts for scalar in _scalars(equation, kept))
 
 

@@ -13,7 +13,7 @@ from codegen.dtypes import ITEM, Dtype
 from codegen.errors import EmitError
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import looks_up, term_by_term, told
-from codegen.ir.unrolling import scalar_equations
+from codegen.ir.unrolling import scalar_equations, terms
 from codegen.ir.unrolling import unrolled as unrolled_equations
 from codegen.passes.factorise import factorise
 from codegen.passes.hoist import hoist
@@ -53,6 +53,8 @@ ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""
+UNROLLED_TERMS = 1_000
+"""And of up to this many terms: a sum is one equation however long it is, and loops are as fast from 64 terms on."""
 WRITTEN_OUT = 100_000
 """Equations of single elements at most."""
 FEW = 3
@@ -224,7 +226,8 @@ def _is_short(graph: Graph) -> bool:
     if len(graph.extents) > 1 and all(is_sample(i) for equation in graph.equations for i in equation.domain):
         return False
     tables = any(looks_up(equation, graph.integers) for equation in graph.equations)
-    return not tables and scalar_equations(graph.equations) <= UNROLLED_STATEMENTS
+    few = scalar_equations(graph.equations) <= UNROLLED_STATEMENTS and terms(graph.equations) <= UNROLLED_TERMS
+    return few and not tables
 
 
 def _program(graph: Graph, name: str, statements: Sequence[Statement]) -> Program:

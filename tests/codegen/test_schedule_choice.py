@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sympy import symbols, tanh
+from sympy import Idx, IndexedBase, Sum, Symbol, symbols, tanh
 
-from codegen import Graph, from_expressions, gradient, optimise
+from codegen import Graph, GraphError, from_expressions, gradient, optimise
 from codegen.schedule import SCHEDULES, Target, schedule
 from codegen.schedule.cost import ACROSS, PRICES, SMALLEST_CHUNK, counts, estimate
 from tests.codegen.networks import mlp, parameters
@@ -28,6 +28,15 @@ def test_every_count_has_a_price() -> None:
     for name in SCHEDULES:
         if name != "unrolled":
             assert set(counts(schedule(derived(20, 17, 3), name, Target()), 100)) <= set(PRICES)  # type: ignore[arg-type]
+
+
+def test_a_long_sum_is_one_equation_and_stays_a_loop() -> None:
+    """Written out, its terms would take minutes."""
+    i, x, a = Idx("i", 1_000_000), IndexedBase("x"), Symbol("a")
+    found = gradient(from_expressions({"e": Sum(a * x[i], i)}, [x, a]), "e", ["a"])
+    assert schedule(found).schedule == "loops"
+    with pytest.raises(GraphError, match="equations of 2,000,001 terms in all, more than the limit of 1,000,000"):
+        schedule(found, "unrolled")
 
 
 @pytest.mark.parametrize("sizes", [(2, 16, 3), (64, 32, 10), (784, 128, 10)])
