@@ -41,6 +41,7 @@ bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(PEERS)/bin/python -m tests.benchmarks.matrices
 	$(PEERS)/bin/python -m tests.benchmarks.checkpoints
 	$(PEERS)/bin/python -m tests.benchmarks.lengths
+	$(PEERS)/bin/python -m tests.benchmarks.sparse
 	$(PEERS)/bin/python -m tests.benchmarks.programs
 	$(PEERS)/bin/python -m tests.benchmarks.formulas --peers
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise, starmap
 from math import prod
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,23 +49,16 @@ class Layout:
         flat = as_real(what, vector, np.float64)
         if flat.shape != (self.size,) and (flat.shape, self.size) != ((), 1):
             raise EmitError(f"{what} must have shape ({self.size},), found {flat.shape}")
-        flat = flat.reshape(-1)
-        return {name: flat[piece].reshape(shape) for (name, shape), piece in zip(self.shapes.items(), self.pieces)}
+        return dict(zip(self.shapes, cut(flat.reshape(-1), zip(self.pieces, self.shapes.values()))))
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """The arguments of a call: a value for every input, the symbolic lengths, and how x was given."""
 
     values: Mapping[str, Array]
     lengths: Mapping[Extent, int]
     layout: Layout
     shape: tuple[int, ...]
-
-    @property
-    def named_lengths(self) -> dict[str, int]:
-        """The symbolic lengths by name."""
-        return {str(n): length for n, length in self.lengths.items()}
 
 
 class FlatArguments:
@@ -226,6 +219,11 @@ def as_real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> 
     return np.ascontiguousarray(found, dtype).reshape(found.shape)
 
 
+def cut(flat: Array, pieces: Iterable[tuple[slice, tuple[int, ...]]]) -> list[Array]:
+    """Views of these pieces of a flat array in their shapes; what has one axis has its shape, and half the time."""
+    return [flat[piece] if len(shape) == 1 else flat[piece].reshape(shape) for piece, shape in pieces]
+
+
 def joined(parts: Sequence[Array]) -> Array:
     """Flat arrays, end to end."""
     return np.concatenate([np.empty(0), *parts])
@@ -242,5 +240,5 @@ def compiled(graph: Graph) -> Target:
 def call(target: Target, values: Mapping[str, Array], out: Sequence[Array] | None = None) -> tuple[Any, ...]:
     """The outputs of a graph for the values of its inputs, by name; arrays of them go into these, if any are given."""
     graph, function = target
-    found = function(*(values[v.name] if v.shape else values[v.name].item() for v in graph.inputs), out=out or None)
+    found = function(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs], out=out or None)
     return found if isinstance(found, tuple) else (found,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import accumulate
 from math import prod
 from typing import Any, TypeAlias
@@ -20,7 +19,6 @@ from sympy.core.relational import Relational
 from codegen.cached import cached_property
 from codegen.derive import gradient, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.request import Named, name_of, require_scalar
-from codegen.derive.requests.sparse import SparseDerivative
 from codegen.errors import EmitError, of_type
 from codegen.flat import Array, FlatArguments, Point, Target, as_real, call, compiled, joined
 from codegen.ir.graph import Equation, Graph, Variable, require_graph
@@ -28,7 +26,8 @@ from codegen.ir.names import Names
 from codegen.ir.reduction import Reduction
 from codegen.read import INPUTS, Input, from_expressions
 from codegen.read.declare import GivenKey
-from codegen.walk import Extent, indices, length, postorder
+from codegen.sparse_values import SparseValues
+from codegen.walk import indices, length, postorder
 
 Limit: TypeAlias = "ArrayLike | None"
 """A number, an array of the shape of what it limits, or None for no limit."""
@@ -287,13 +286,13 @@ class NonlinearProgram(FlatArguments):
         return compiled(self.graph.with_outputs([one.variable.name for one in self._constraints]))
 
     @cached_property
-    def _first(self) -> _Values:
-        return _Values(sparse_jacobian(self.graph, [one.variable.name for one in self._constraints], self.wrt))
+    def _first(self) -> SparseValues:
+        return SparseValues(sparse_jacobian(self.graph, [one.variable.name for one in self._constraints], self.wrt))
 
     @cached_property
-    def _second(self) -> _Values:
+    def _second(self) -> SparseValues:
         graph, *_ = self._lagrangian
-        return _Values(sparse_hessian(graph, graph.outputs[0], self.wrt))
+        return SparseValues(sparse_hessian(graph, graph.outputs[0], self.wrt))
 
     @cached_property
     def _lagrangian(self) -> tuple[Graph, str, Sequence[str]]:
@@ -328,63 +327,6 @@ class NonlinearProgram(FlatArguments):
             raise EmitError(f"multipliers must have shape ({ends[-1]},), one a constraint, found {flat.shape}")
         pieces = (flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes))
         return {**point.values, factor_name: np.array(factor), **dict(zip(names, pieces))}
-
-
-class _Values:
-    """The values of a sparse derivative, computed into one array."""
-
-    def __init__(self, found: SparseDerivative) -> None:
-        self._found = found
-        names = found.graph.outputs[len(found.graph.outputs) - len(found.nonzeros) :]
-        self._target = compiled(found.graph.with_outputs(names)) if names else None
-        self._shapes = [found.graph.variable(name).shape for name in names]
-
-        @lru_cache(maxsize=8)
-        def pieces(lengths: tuple[tuple[Extent, int], ...]) -> tuple[int, Sequence[tuple[int, int, tuple[int, ...]]]]:
-            known = dict(lengths)
-            shapes = [tuple(length(n, known) for n in shape) for shape in self._shapes]
-            ends = list(accumulate(map(prod, shapes), initial=0))
-            return ends[-1], [(a, b, shape) for a, b, shape in zip(ends, ends[1:], shapes) if shape]
-
-        @lru_cache(maxsize=8)
-        def kept(lengths: tuple[tuple[Extent, int], ...]) -> tuple[Array, Array, Array | None]:
-            named = {str(n): size for n, size in lengths}
-            numbers = found.stored(**named)
-            whole = np.array_equal(numbers, np.arange(pieces(lengths)[0]))
-            return *found.pattern(**named), None if whole else numbers
-
-        self._pieces, self._kept = pieces, kept
-
-    def matrix(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Any:
-        """The whole matrix."""
-        rows = self._found.rows(**{str(n): size for n, size in lengths.items()})
-        return rows.matrix(self._all(values, lengths))
-
-    def places(self, lengths: Mapping[Extent, int]) -> tuple[Array, Array]:
-        """Row and column of each value that is stored."""
-        rows, columns, _ = self._kept(tuple(lengths.items()))
-        return rows, columns
-
-    def stored(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Array:
-        """The values at those places."""
-        *_, numbers = self._kept(tuple(lengths.items()))
-        every = self._all(values, lengths)
-        return every if numbers is None else every.take(numbers)
-
-    def _all(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Array:
-        """What all arrays of values hold, laid end to end: they are parts of one, so that nothing is copied."""
-        size, pieces = self._pieces(tuple(lengths.items()))
-        every = np.empty(size)
-        if self._target is None:
-            return every
-        results = call(self._target, values, [every[a:b].reshape(shape) for a, b, shape in pieces])
-        if len(pieces) < len(results):
-            number = 0
-            for result in results:
-                if not np.shape(result):
-                    every[number] = result
-                number += np.size(result)
-        return every
 
 
 def _laid_out(limited: Sequence[_Limited], point: Point) -> tuple[Array, Array]:

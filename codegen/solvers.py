@@ -13,8 +13,6 @@ from codegen.cached import cached_property
 from codegen.compiler import compile
 from codegen.derive import (
     Mode,
-    SparseHessian,
-    SparseJacobian,
     gradient,
     hessian,
     hvp,
@@ -27,6 +25,7 @@ from codegen.derive.requests.request import Named, Wrt, name_of, require_scalar
 from codegen.errors import EmitError
 from codegen.flat import Array, FlatArguments, Target, call, compiled, joined
 from codegen.ir.graph import Graph, require_graph
+from codegen.sparse_values import SparseValues
 
 
 class FlatFunction(FlatArguments):
@@ -91,10 +90,8 @@ class FlatFunction(FlatArguments):
         """Value and gradient or Jacobian at once, as ``minimize(…, jac=True)`` takes them."""
         point = self._point(x, args, data)
         if self.sparse and not self._is_scalar:
-            jacobian, target = self._sparse
-            results = call(target, point.values)
-            matrix = jacobian.assemble(*results, **point.named_lengths)
-            return results[0].reshape(-1), matrix if point.shape else matrix[:, 0]
+            (vector,), matrix = self._sparse.beside(point.values, point.lengths)
+            return vector.reshape(-1), matrix if point.shape else matrix[:, 0]
         value, *parts = call(self._first, point.values)
         lead = () if self._is_scalar else (np.size(value),)
         columns = [
@@ -107,8 +104,7 @@ class FlatFunction(FlatArguments):
         """The Hessian matrix of a number; :class:`DerivationError` for a vector."""
         point = self._point(x, args, data)
         if self.sparse and point.shape:
-            second, target = self._sparse_second
-            return second.assemble(*call(target, point.values), **point.named_lengths)
+            return self._sparse_second.matrix(point.values, point.lengths)
         _, *blocks = call(self._second, point.values)
         size = point.layout.size
         result = np.empty((size, size))
@@ -172,14 +168,12 @@ class FlatFunction(FlatArguments):
         return compiled(jacobian(self.graph, self.of, self.wrt, mode=self.mode))
 
     @cached_property
-    def _sparse(self) -> tuple[SparseJacobian, Target]:
-        found = sparse_jacobian(self.graph, self.of, self.wrt, mode=self.mode)
-        return found, compiled(found.graph)
+    def _sparse(self) -> SparseValues:
+        return SparseValues(sparse_jacobian(self.graph, self.of, self.wrt, mode=self.mode), [self.of])
 
     @cached_property
-    def _sparse_second(self) -> tuple[SparseHessian, Target]:
-        found = sparse_hessian(self.graph, self.of, self.wrt)
-        return found, compiled(found.graph)
+    def _sparse_second(self) -> SparseValues:
+        return SparseValues(sparse_hessian(self.graph, self.of, self.wrt))
 
     @cached_property
     def _second(self) -> Target:

@@ -225,6 +225,9 @@ def evaluate(
 def solve(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec with differential equations, .yaml or .json.")],
     out: Annotated[Path | None, typer.Option(help="An .npz file for the parameters, by name.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="An .html file: the solution, its error, residuals, the course, the points.")
+    ] = None,
     iterations: Annotated[
         int | None, typer.Option(min=0, help="Iterations of the last method instead of the spec's.")
     ] = None,
@@ -245,6 +248,8 @@ def solve(
 
     if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
+    if report is not None and (report.suffix != ".html" or report.is_dir() or not report.parent.is_dir()):
+        raise SpecError(f"--report: expected a file that ends in .html in a directory that exists, found '{report}'")
     physics = Physics.from_spec(spec)
     assert physics.spec is not None
     settings = physics.spec.solver.changed(iterations, seed)
@@ -272,6 +277,13 @@ def solve(
                 say(f"{name} = {value:.7g}{noise}")
         for name, off in errors(physics.compile(), found.theta, settings.seed).items():
             say(f"{name}: relative L2 error {off:.2e} against the solution that the spec gives")
+        if report is not None:
+            from symnn.report.solved import points_by_name, solved
+
+            points = points_by_name(physics, points_of(physics.spec, settings.seed, spec.parent))
+            page = solved(physics.compile(), found, spec.stem, points, settings.seed)
+            write_atomically(report, page.encode())
+            say(f"saved {report}")
         if out is not None:
             say(f"saved {out}")
             _end(keeping, found.stopped, out)

@@ -93,7 +93,7 @@ class Solution:
     seconds: float
     stopped: str
     history: tuple[Mark, ...] = ()
-    """The loss and what was measured over time, every quarter of a second; since it was resumed, if it was."""
+    """The loss and what was measured, every quarter of a second and at the end; since it was resumed, if it was."""
 
     _repr_html_ = shows("solution_html")
 
@@ -213,6 +213,7 @@ def _solve(
             raise
         if keeping is not state:  # else whoever keeps it has something to save first
             keeping.end(stopped)
+        run.note_last()
         return run.solution(stopped)
 
 
@@ -305,8 +306,15 @@ class _Run:
 
     def note(self, at: Standing, method: Method) -> None:
         """An entry of the history, if the last one was a while ago."""
-        if self.history and self.elapsed < self.history[-1].seconds + BETWEEN:
-            return
+        if not self.history or self.elapsed >= self.history[-1].seconds + BETWEEN:
+            self._note(at, method)
+
+    def note_last(self) -> None:
+        """The entry of the last step, if it has none."""
+        if self.reached is not None and (not self.history or self.history[-1].iterations < self.iterations):
+            self._note(self.reached.at, self.schedule[self.reached.phase])
+
+    def _note(self, at: Standing, method: Method) -> None:
         values = {
             **method.shown(at),
             **{name: float(measure(at.here.theta)) for name, measure in self.measures.items()},

@@ -103,7 +103,15 @@ def solution_html(solution: Any) -> str:
         "parameters": f"{solution.theta.size:,}",
         "stopped": solution.stopped,
     }
-    return facts_html(rows)
+    return note(table(("", ""), list(rows.items())), scrolling(progress(solution.history)))
+
+
+def progress(history: Sequence[Any]) -> str:
+    """The loss of a run over its seconds, and what was measured on the way that is a loss or an error."""
+    curves: dict[str, list[tuple[float, float | None]]] = {"loss": [(mark.seconds, mark.loss) for mark in history]}
+    for name, label in (("held_out", "on other points"), ("error", "error")):
+        curves[label] = [(mark.seconds, mark.values.get(name)) for mark in history]
+    return chart(curves, Axis("seconds"), Axis("loss, error", True), title="Loss and error over time")
 
 
 def facts_html(rows: Mapping[str, object]) -> str:

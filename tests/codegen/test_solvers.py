@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import approx_fprime, least_squares, minimize, root, root_scalar
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
+from scipy.sparse.linalg import spsolve
 from sympy import Idx, IndexedBase, MatrixSymbol, Sum, Symbol, cos, exp, sin, sqrt, symbols, tanh
 
 from codegen import DerivationError, EmitError, FlatFunction, from_expressions, low_level_callable
@@ -240,6 +242,29 @@ def test_a_copy_of_a_sparse_jacobian_may_be_changed_in_place(name: str) -> None:
     expected = system.jac(point).toarray()
     IN_PLACE[name](system.jac(point).copy())
     assert system.jac(point).toarray().tolist() == expected.tolist()
+
+
+ARITHMETIC: dict[str, Callable[[Any], Any]] = {
+    "*=": lambda matrix: operator.imul(matrix, 3.0),
+    "/=": lambda matrix: operator.itruediv(matrix, 3.0),
+    "data": lambda matrix: matrix.data.fill(0),
+    "setdiag": lambda matrix: matrix.setdiag(7.0),
+    "sort_indices": lambda matrix: matrix.sort_indices(),
+    "spsolve": lambda matrix: spsolve(matrix, np.ones(5)),
+    "shifted and solved": lambda matrix: spsolve(eye_array(5, format="csr") - matrix, np.ones(5)),
+    "transposed": lambda matrix: matrix.T @ matrix,
+}
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_what_is_done_with_a_sparse_jacobian_leaves_the_next_as_it_is(name: str) -> None:
+    system = FlatFunction(BAND, "f", ["v"], {"a": 0.0, "y": np.zeros(5)}, sparse=True)
+    point = np.arange(1.0, 6.0)
+    ARITHMETIC[name](system.jac(point))
+    found = system.jac(point)
+    assert found.has_canonical_format
+    assert found.has_sorted_indices
+    assert found.toarray().tolist() == np.diag(3 * point**2).tolist()
 
 
 def test_solvers_take_sparse_jacobians() -> None:

@@ -219,12 +219,9 @@ class SparseDerivative:
         arrays = [np.asarray(value) for value in values]
         for name, number, axis in self._seen:
             extents[name] = arrays[number].shape[axis]
-        return self.rows(**extents).matrix(self.stored_in(arrays))
-
-    def stored_in(self, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """All that the outputs of the graph hold of values, laid end to end."""
         first = len(arrays) - len(self.nonzeros)
-        return np.concatenate([array.reshape(-1) for array in arrays[first:]] or [np.zeros(0)])
+        stored = np.concatenate([array.reshape(-1) for array in arrays[first:]] or [np.zeros(0)])
+        return self.rows(**extents).matrix(stored)
 
     def rows(self, **extents: int) -> Rows:
         """The pattern of the matrix in rows, worked out once for each choice of extents."""

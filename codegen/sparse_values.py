@@ -1,0 +1,90 @@
+"""The values of a sparse derivative, computed into one array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from codegen.derive.requests.sparse import Rows, SparseDerivative
+from codegen.flat import Array, call, compiled, cut
+from codegen.walk import Extent, length
+
+Lengths: TypeAlias = "tuple[tuple[Extent, int], ...]"
+
+
+class SparseValues:
+    """A sparse derivative, compiled, with those of ``outputs`` that are asked for beside it.
+
+    What follows from lengths alone is worked out once for each choice of them.
+    """
+
+    def __init__(self, found: SparseDerivative, outputs: Sequence[str] = ()) -> None:
+        names = found.graph.outputs[len(found.graph.outputs) - len(found.nonzeros) :]
+        everything = (*outputs, *names)
+        self._target = compiled(found.graph.with_outputs(everything)) if everything else None
+        given, shapes = ([found.graph.variable(name).shape for name in part] for part in (outputs, names))
+        self._given = len(given)
+
+        @lru_cache(maxsize=8)
+        def room(lengths: Lengths) -> tuple[Sequence[tuple[int, ...]], int, Sequence[tuple[slice, tuple[int, ...]]]]:
+            known = dict(lengths)
+            before, fixed = ([tuple(length(n, known) for n in shape) for shape in part] for part in (given, shapes))
+            ends = list(accumulate(map(prod, fixed), initial=0))
+            pieces = [(slice(*ends), shape) for ends, shape in zip(pairwise(ends), fixed) if shape]
+            return [shape for shape in before if shape], ends[-1], pieces
+
+        @lru_cache(maxsize=8)
+        def kept(lengths: Lengths) -> tuple[Array, Array, Array | None]:
+            named = {str(n): size for n, size in lengths}
+            numbers = found.stored(**named)
+            whole = np.array_equal(numbers, np.arange(room(lengths)[1]))
+            return *found.pattern(**named), None if whole else numbers
+
+        @lru_cache(maxsize=8)
+        def rows(lengths: Lengths) -> Rows:
+            return found.rows(**{str(n): size for n, size in lengths})
+
+        self._room, self._kept, self._rows = room, kept, rows
+
+    def matrix(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Any:
+        """The whole matrix."""
+        return self.beside(values, lengths)[1]
+
+    def beside(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> tuple[Sequence[Any], Any]:
+        """The outputs, and the whole matrix."""
+        outputs, every = self._computed(values, key := tuple(lengths.items()))
+        return outputs, self._rows(key).matrix(every)
+
+    def places(self, lengths: Mapping[Extent, int]) -> tuple[Array, Array]:
+        """Row and column of each value that is stored."""
+        rows, columns, _ = self._kept(tuple(lengths.items()))
+        return rows, columns
+
+    def stored(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Array:
+        """The values at those places."""
+        *_, numbers = self._kept(key := tuple(lengths.items()))
+        _, every = self._computed(values, key)
+        return every if numbers is None else every.take(numbers)
+
+    def _computed(self, values: Mapping[str, Array], lengths: Lengths) -> tuple[Sequence[Any], Array]:
+        """The outputs, and what all arrays of values hold: they are parts of one, so that nothing is copied."""
+        before, size, pieces = self._room(lengths)
+        every = np.empty(size)
+        if self._target is None:
+            return (), every
+        results = call(self._target, values, (*map(np.empty, before), *cut(every, pieces)))
+        if len(pieces) + self._given < len(results):
+            number = 0
+            for result in results[self._given :]:
+                if not np.shape(result):
+                    every[number] = result
+                number += np.size(result)
+        return results[: self._given], every
+
+
+__all__ = ["SparseValues"]
