@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from symnn.points import sample
     from symnn.solving import Solution, solve
     from symnn.spec import Spec, TrainingSpec, load_spec
-    from symnn.training import TrainingResult, train
+    from symnn.training import train
+    from symnn.training.result import TrainingResult
     from symnn.verify import check
 
 __version__ = "0.1.0"
@@ -60,7 +61,7 @@ _HOMES = {
     "SpecError": "errors",
     "Split": "data",
     "SymnnError": "errors",
-    "TrainingResult": "training",
+    "TrainingResult": "training.result",
     "TrainingSpec": "spec",
     "check": "verify",
     "load": "checkpoint",

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 import symnn
 from codegen.numeric.evaluate import evaluate
-from symnn import training
 from symnn.descent import Checked
 from symnn.network import Network
+from symnn.training import descents
+from symnn.training.rows import fitted
 
 pytestmark = pytest.mark.values
 
@@ -117,8 +118,8 @@ def test_the_gradient_of_sequences_is_that_of_jax() -> None:
     with jax.enable_x64(True):
         expected, slope = jax.value_and_grad(loss)(numpy.asarray(theta))
     model = network.compile()
-    rows, *_ = training._fitted(model, all_of(x, y), None)
-    found, gradient = training._objective(model, rows)(theta)
+    rows, *_ = fitted(model, all_of(x, y), None)
+    found, gradient = descents._objective(model, rows)(theta)
     assert found == pytest.approx(float(expected), rel=1e-12)
     np.testing.assert_allclose(gradient, slope, rtol=1e-12, atol=1e-13)
 
@@ -126,9 +127,9 @@ def test_the_gradient_of_sequences_is_that_of_jax() -> None:
 def test_batches_come_in_a_drawn_order_full_ones_first_and_none_is_of_two_lengths() -> None:
     parts = [Checked((np.zeros((n, 1)),), {}) for n in (3, 5)]
     order = np.array([7, 0, 3, 1, 4, 2, 5, 6])
-    found = [(int(part is parts[1]), rows.tolist()) for part, rows in training._batches(parts, order, 2)]
+    found = [(int(part is parts[1]), rows.tolist()) for part, rows in descents._batches(parts, order, 2)]
     assert found == [(1, [4, 0]), (0, [0, 1]), (1, [1, 2]), (0, [2]), (1, [3])]
-    (only,) = training._batches(parts[1:], order[:5], 2)
+    (only,) = descents._batches(parts[1:], order[:5], 2)
     assert only[1].tolist() == [7, 0, 3, 1, 4]
 
 
