@@ -208,7 +208,7 @@ class _Module:
     def places(self, subscript: Expr, domain: Sequence[Idx]) -> str:
         """The values of a sum of indices and lengths."""
         read = data_of(subscript)
-        form = affine(subscript) if read is None else read[1]
+        form = affine(subscript) if read is None else read.rest
         assert form is not None
         terms = [f"{factor}*{self.symbol(n)}" for n, factor in _lengths(form.constant)]
         terms += [
@@ -216,10 +216,7 @@ class _Module:
             for index, factor in form.coefficients
         ]
         if read is not None:
-            data = read[0]
-            free = tuple(i for i in subscripts(data) if isinstance(i, Idx))
-            whole = self.names[base_name(data)] + self.key(data)
-            terms.append(self.align(whole, free, domain) if is_plain(data) else self.gathered(data, domain))
+            terms.append(f"{read.factor}*{self.whole_leaf(read.integer, domain)}")
         return " + ".join([str(form.constant.as_coeff_Add()[0]), *terms])
 
     def whole(self, value: Expr, domain: Sequence[Idx]) -> str:

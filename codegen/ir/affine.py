@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol, expand
 
@@ -77,17 +78,33 @@ class Affine:
         return new
 
 
-def data_of(subscript: Expr) -> tuple[Indexed, Affine] | None:
-    """The integer that is read for a subscript, and what is added to it; None if there is no such reading.
+class Datum(NamedTuple):
+    """A subscript ``factor·integer + rest``."""
+
+    integer: Indexed
+    """What is read for it."""
+    factor: int
+    rest: Affine
+
+
+@lru_cache(maxsize=16384)
+def data_of(subscript: Expr) -> Datum | None:
+    """The multiple of an integer that is read for a subscript, and what is added to it; None for anything else.
 
     >>> from sympy import IndexedBase
     >>> s, y = Idx("s", 9), IndexedBase("y", integer=True)
-    >>> data_of(y[s] + 1), data_of(2 * y[s]), data_of(s + 1)
-    ((y[s], Affine(constant=1, coefficients=())), None, None)
+    >>> data_of(1 - 2 * y[s])
+    Datum(integer=y[s], factor=-2, rest=Affine(constant=1, coefficients=()))
+    >>> data_of(s * y[s]), data_of(y[0] + y[1]), data_of(s + 1)
+    (None, None, None)
     """
-    data = [term for term in Add.make_args(subscript) if isinstance(term, Indexed)]
-    rest = affine(subscript - data[0]) if len(data) == 1 else None
-    return None if rest is None else (data[0], rest)
+    terms = [term.as_coeff_Mul() for term in Add.make_args(expand(subscript))]
+    data = [(term, factor) for factor, term in terms if isinstance(term, Indexed)]
+    if len(data) != 1:
+        return None
+    ((integer, factor),) = data
+    rest = affine(subscript - factor * integer)
+    return Datum(integer, int(factor), rest) if rest is not None and factor.is_Integer else None
 
 
 @lru_cache(maxsize=65536)

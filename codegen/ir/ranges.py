@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
+from typing import NamedTuple
 
 import sympy
-from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Rational, expand, igcd, ilcm
+from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Rational, expand, igcd, ilcm, oo
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 
 from codegen.functions import equal
-from codegen.ir.affine import Affine, affine
+from codegen.ir.affine import Affine, affine, data_of
 from codegen.walk import (
     Extent,
     as_extent,
@@ -23,6 +24,7 @@ from codegen.walk import (
     leaves,
     postorder,
     references,
+    replace,
     rewrite_leaves,
     shape,
     subscripts,
@@ -179,12 +181,19 @@ def _end(form: Affine, known: Known, way: int) -> Expr:
     terms = [form.constant]
     for index, factor in form.coefficients:
         step = way if factor > 0 else -way
-        end = known.ends.get((index, step), Integer(0) if step > 0 else index.upper)
+        end = known.ends.get((index, step), _outermost(index, step))
         while (index, end) in known.excluded:
             end = end + step
         terms.append(factor * end)
     total = Add(*terms)
     return total if total.is_Integer else expand(total)
+
+
+def _outermost(index: Idx, step: int) -> Expr:
+    """The first value of an index, or with −1 the last; of one without a range it is not known to be finite."""
+    if index.upper is None:
+        return -step * oo
+    return Integer(0) if step > 0 else index.upper
 
 
 def least(form: Affine) -> Expr:
@@ -208,7 +217,7 @@ def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
             continue
         # 3·i − 4 ≥ 0 from i = 2 on, 7 − 3·i up to i = 2.
         value = -step * (form.constant // abs(factor) if abs(factor) > 1 else form.constant)
-        old = found.get((index, step), Integer(0) if step > 0 else index.upper)
+        old = found.get((index, step), _outermost(index, step))
         if is_natural(expand(step * (value - old))):
             found[index, step] = value
     return found
@@ -268,6 +277,67 @@ def asked_of(reference: Expr, known: Known = NOTHING) -> tuple[Basic, ...] | Non
     for subscript, axis in zip(subscripts(reference), shape(reference)):
         forms += on_axis(subscript, axis) or ()
     return missing(forms, known)
+
+
+class Ends(NamedTuple):
+    """What has to be at least 0 for a subscript that reads an integer to be on its axis, where conditions hold."""
+
+    integer: Idx
+    """Stands for the integer; nothing is known about it but by conditions."""
+    forms: tuple[Affine, ...]
+    conditions: tuple[Basic, ...]
+
+    @staticmethod
+    def of(subscript: Expr, axis: Extent, conditions: Iterable[Basic] = ()) -> Ends | None:
+        """Those that the conditions do not say; None of a subscript that reads none.
+
+        >>> from sympy import IndexedBase
+        >>> s, y = Idx("s", 9), IndexedBase("y", integer=True)
+        >>> [form.expression for form in Ends.of(2 * y[s] - 1, 5, [y[s] >= 1]).forms]
+        [5 - 2*y[s]]
+        """
+        read = data_of(subscript)
+        if read is None:
+            return None
+        integer = Idx(str(read.integer))
+        there = tuple(replace(condition, {read.integer: integer}) for condition in conditions)
+        known = Known.of(*there)
+        forms = on_axis(replace(subscript, {read.integer: integer}), axis) or ()
+        return Ends(integer, tuple(form for form in forms if not known.says(form)), there)
+
+    def hold(self, below: Extent | None) -> bool:
+        """Whether the subscript is on its axis for all integers from 0 to one less than a number."""
+        if below is None:
+            return not self.forms
+        known = Known.of(*self.conditions, self.integer >= 0, self.integer <= below - 1)
+        return all(map(known.says, self.forms))
+
+    def limit(self) -> Expr | None:
+        """What the integers have to be below; None where no number says it, or one below 0 is read.
+
+        >>> from sympy import IndexedBase
+        >>> s, y = Idx("s", 9), IndexedBase("y", integer=True)
+        >>> Ends.of(2 * y[s] + 1, 7).limit(), Ends.of(y[s] - 1, 7).limit()
+        (3, None)
+        """
+        known = Known.of(*self.conditions, self.integer >= 0)
+        limits: list[Expr] = []
+        for form in self.forms:
+            factor = form.coefficient(self.integer)
+            most = _divided(_end(form.without(self.integer), known, 1), -factor) if factor < 0 else None
+            if (factor > 0 and not known.says(form)) or (factor < 0 and most is None):
+                return None
+            limits += [] if most is None else [most + 1]
+        return next((limit for limit in limits if all(is_natural(expand(other - limit)) for other in limits)), None)
+
+
+def _divided(number: Expr, divisor: int) -> Expr | None:
+    """A sum of lengths divided by a number and rounded down; None where lengths do not divide."""
+    constant, lengths = number.as_coeff_Add()
+    factors = lengths.as_coefficients_dict() if lengths else {}
+    if any(factor % divisor for factor in factors.values()):
+        return None
+    return constant // divisor + Add(*[factor // divisor * n for n, factor in factors.items()])
 
 
 # --- guards -------------------------------------------------------------------------------------------------------
@@ -396,6 +466,11 @@ def is_not_plain(reference: Expr) -> bool:
 
 def occurrences(body: Basic, wanted: Callable[[Expr], bool] = is_not_plain) -> Iterator[tuple[Expr, Known]]:
     """The references of an expression that are wanted, each with what is known where it is read."""
+    return ((reference, Known.of(*conditions)) for reference, conditions in under(body, wanted))
+
+
+def under(body: Basic, wanted: Callable[[Expr], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:
+    """The references of an expression that are wanted, each with the conditions under which it is read."""
     if not any(map(wanted, references(body))):
         return
     stack: list[tuple[Basic, tuple[Basic, ...]]] = [(body, ())]
@@ -407,7 +482,7 @@ def occurrences(body: Basic, wanted: Callable[[Expr], bool] = is_not_plain) -> I
         seen.add((id(node), conditions))
         if is_leaf(node):
             if is_reference(node) and wanted(node):
-                yield node, Known.of(*conditions)
+                yield node, conditions
         elif isinstance(node, Piecewise):
             passed = conditions
             for value, condition in (pair.args for pair in node.args):

@@ -15,13 +15,14 @@ from codegen.cached import once
 from codegen.errors import GraphError
 from codegen.functions.eliminations import Elimination
 from codegen.functions.random_numbers import RandomNumber
-from codegen.ir.affine import Affine, affine, data_of
+from codegen.ir.affine import affine, data_of
 from codegen.ir.cells import Pattern, meet, overlap, show, size
 from codegen.ir.equation import Access, Equation, Variable
-from codegen.ir.ranges import least, missing, occurrences, on_axis, part_read
+from codegen.ir.ranges import Ends, is_not_plain, least, missing, occurrences, on_axis, part_read, under
 from codegen.walk import (
     Extent,
     base_name,
+    data_in,
     extent,
     is_fixed,
     is_plain_on,
@@ -73,8 +74,8 @@ def validate(inputs: Sequence[Variable], equations: Sequence[Equation], outputs:
             raise _error(equation, fault)
         for access in equation.accesses:
             _check_assigned(equation, access, assigned)
-        for access, data, rest, n in _lookups(equation):
-            _check_data(equation, access, data, rest, n, inputs)
+        for reference, integer, ends in _lookups(equation):
+            _check_data(equation, reference, integer, ends, inputs)
         for reference in _drawn_at(equation):
             _check_whole(equation, reference, inputs)
         if (fault := _row_fault(equation)) is not None:
@@ -269,30 +270,28 @@ def _check_assigned(equation: Equation, access: Access, assigned: Assigned) -> N
 
 
 @once
-def _lookups(equation: Equation) -> tuple[tuple[Access, Expr, Affine, Extent], ...]:
-    """What an equation reads at integers that are read: these, what is added to them, and the length of the axis."""
+def _lookups(equation: Equation) -> tuple[tuple[Expr, Expr, Ends], ...]:
+    """What an equation reads at integers that are read: these, and when the subscript is on its axis."""
+    if not any(data_in(subscript) for access in equation.reads for subscript in subscripts(access.reference)):
+        return ()
     found = []
-    for access in equation.reads:
-        for subscript, n in zip(subscripts(access.reference), access.shape):
-            read = None if isinstance(subscript, (Idx, Integer)) else data_of(subscript)
-            if read is not None:
-                found.append((access, *read, n))
+    for reference, conditions in under(equation.body, is_not_plain):
+        for subscript, n in zip(subscripts(reference), shape(reference)):
+            read, ends = data_of(subscript), Ends.of(subscript, n, conditions)
+            if read is not None and ends is not None:
+                found.append((reference, read.integer, ends))
     return tuple(found)
 
 
-def _check_data(
-    equation: Equation, access: Access, data: Expr, rest: Affine, n: Extent, inputs: Sequence[Variable]
-) -> None:
+def _check_data(equation: Equation, reference: Expr, integer: Expr, ends: Ends, inputs: Sequence[Variable]) -> None:
     """What is read at integers that are read is there for all integers that these may be."""
-    variable = next((variable for variable in inputs if variable.name == base_name(data)), None)
+    variable = next((variable for variable in inputs if variable.name == base_name(integer)), None)
     if variable is None or variable.kind != "integer":
-        raise _error(equation, f"the subscript {data} of {access.reference} is no input of integers")
-    least, greatest = rest.ends()
-    last = None if variable.below is None else affine(expand(n - greatest - variable.below))
-    first = affine(least)
-    if last is None or first is None or missing([first, last]) != ():
-        limit = f"found {variable.name} below {variable.below}"
-        raise _error(equation, f"{access.reference} needs integers below {n - greatest} in {data}, {limit}")
+        raise _error(equation, f"the subscript {integer} of {reference} is no input of integers")
+    if not ends.hold(variable.below):
+        limit = ends.limit()
+        wanted = "others than integers from 0" if limit is None else f"integers below {limit}"
+        raise _error(equation, f"{reference} needs {wanted} in {integer}, found {variable.name} below {variable.below}")
 
 
 @once

@@ -168,11 +168,12 @@ class Script(ABC):
         """One subscript: an index, an integer, one that is read, or a sum of them, what is added first."""
         if isinstance(index, Idx):
             return self.plain(index.name)
-        data, form = data_of(index) or (None, affine(index))
+        data = data_of(index)
+        form = affine(index) if data is None else data.rest
         if form is None or index.is_number:
             return self.digits(str(index))
         number, lengths = form.constant.as_coeff_Add()
-        terms = [] if data is None else [(1, self.reference(data).text)]
+        terms = [] if data is None else [(data.factor, self.reference(data.integer).text)]
         terms += [(factor, self.plain(index.name)) for index, factor in form.coefficients]
         terms += [(factor, self.plain(n.name)) for n, factor in lengths.as_coefficients_dict().items() if lengths != 0]
         written = [

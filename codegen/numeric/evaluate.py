@@ -353,8 +353,8 @@ def _gatherer(reference: Expr, equation: Equation) -> Load:
     """Load elements at sums of indices; one that is not there is asked for under a condition that does not hold."""
     name = base_name(reference)
     read = [data_of(subscript) for subscript in subscripts(reference)]
-    data = [None if found is None else _reader(found[0], equation) for found in read]
-    forms = [affine(i) if found is None else found[1] for i, found in zip(subscripts(reference), read)]
+    data = [None if one is None else (one.factor, _reader(one.integer, equation)) for one in read]
+    forms = [affine(i) if one is None else one.rest for i, one in zip(subscripts(reference), read)]
     axes = {index: axis for axis, index in enumerate(equation.domain)}
 
     def load(frame: Frame) -> Array:
@@ -364,7 +364,7 @@ def _gatherer(reference: Expr, equation: Equation) -> Load:
             assert form is not None, reference
             place = _places(form, axes, frame)
             if integers is not None:
-                place = place + integers(frame)[0].real.astype(np.int64)
+                place = place + integers[0] * integers[1](frame)[0].real.astype(np.int64)
             key.append(np.clip(place, 0, n - 1))
         if 0 in array.shape:  # an axis of T − 1 elements where T is 1
             return np.full((array.shape[0], *np.broadcast_shapes(*(place.shape for place in key))), np.nan, frame.dtype)

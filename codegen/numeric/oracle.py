@@ -209,15 +209,15 @@ class Oracle:
         """Elements at sums of indices; one that is not there is nan, and under a condition that does not hold."""
         name, nan = base_name(leaf), self.ieee.nan
         read = [data_of(subscript) for subscript in subscripts(leaf)]
-        data = [None if known is None else self._loader(known[0], equation, extents) for known in read]
-        forms = (affine(i) if known is None else known[1] for i, known in zip(subscripts(leaf), read))
+        data = [None if one is None else (one.factor, self._loader(one.integer, equation, extents)) for one in read]
+        forms = (affine(i) if one is None else one.rest for i, one in zip(subscripts(leaf), read))
         parts = [_part(form, equation, extents) for form in forms]
 
         def load(found: Mapping[str, Objects], element: Element) -> Any:
             place = tuple(
                 constant
                 + sum(element[axis] * factor for axis, factor in terms)
-                + (0 if integer is None else int(integer(found, element)))
+                + (0 if integer is None else integer[0] * int(integer[1](found, element)))
                 for (constant, terms), integer in zip(parts, data)
             )
             array = found[name]

@@ -38,7 +38,7 @@ from codegen.functions.extrema import Maximum, Minimum
 from codegen.functions.matrices import Eliminated
 from codegen.ir.affine import affine, data_of
 from codegen.ir.equation import Equation, Variable, over
-from codegen.ir.ranges import Known, asked_of, conjuncts, defined, guarded, is_natural, on_axis, simplified
+from codegen.ir.ranges import Ends, Known, asked_of, conjuncts, defined, guarded, is_natural, on_axis, simplified
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
@@ -319,21 +319,24 @@ class Reader:
             raise GraphError(f"{found}, but {name} has {len(variable.shape)} axes")
         key = tuple(subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key)
         if all(affine(subscript) is not None or data_of(subscript) for subscript in key):
-            self._note_limits(variable, key, f"{scope.place} contains {shown}")
+            self._note_limits(variable, key, scope.guard, f"{scope.place} contains {shown}")
             return self._shifted(variable, key, shown, scope)
         return self._gathered(variable, key, shown, scope)
 
-    def _note_limits(self, variable: Variable, key: Sequence[Expr], found: str) -> None:
+    def _note_limits(self, variable: Variable, key: Sequence[Expr], guard: Expr, found: str) -> None:
         """Integers that are read for a subscript have to stay on its axis; compiled functions check it."""
         for subscript, n in zip(key, variable.shape):
             read = None if isinstance(subscript, Idx) else data_of(subscript)
-            if read is None:
+            ends = Ends.of(subscript, n, conjuncts(guard))
+            if read is None or ends is None or not ends.forms:
                 continue
-            name, (least, greatest) = base_name(read[0]), read[1].ends()
-            limit = n - greatest
-            own = as_extent(sympy.expand(limit))
-            if not is_natural(least) or (own < 1 if isinstance(own, int) else not lengths_in(own)):
-                raise GraphError(f"{found}: the subscript {subscript} is not on an axis of {n} whatever {read[0]} is")
+            name, limit = base_name(read.integer), ends.limit()
+            own = 0 if limit is None else as_extent(limit)
+            if own < 1 if isinstance(own, int) else not lengths_in(own):
+                found = f"{found}: the subscript {subscript} is not on an axis of {n} whatever {read.integer} is"
+                raise GraphError(
+                    f"{found}; padded(…), or a condition on {read.integer} around it, says where it is read"
+                )
             known = self.limits.setdefault(name, own)
             if known != own and not (isinstance(known, int) and isinstance(own, int)):
                 raise GraphError(f"{found}: the integers {name} have to be below {known} and below {own}, expected one")
@@ -603,7 +606,11 @@ def _check_subscript(subscript: Expr, found: str) -> None:
     nodes = [*postorder(subscript)]
     if any(isinstance(leaf, (Indexed, Symbol)) for leaf in nodes) or not indices(subscript):
         read = next((leaf for leaf in nodes if isinstance(leaf, Indexed)), None)
-        hint = "" if read is None else f"; what is read is a subscript alone, or with something added, {read} + 1"
+        hint = (
+            ""
+            if read is None
+            else f"; what is read is one integer, or a multiple of it with something added, 2*{read} + 1"
+        )
         raise GraphError(f"{found}: the subscript {subscript} is neither an index nor an integer{hint}")
 
 

@@ -276,10 +276,12 @@ class _Export:
         read = data_of(subscript)
         if read is None:
             raise EmitError(f"found the subscript {subscript}")
-        data = self._read(read[0])
-        if read[1].constant == 0 and not read[1].coefficients:
+        data = self._read(read.integer)
+        if read.factor != 1:
+            data = e.combined("Mul", data, Tensor(e.integers(read.factor)))
+        if read.rest.constant == 0 and not read.rest.coefficients:
             return data
-        return e.combined("Add", data, e.places(read[1]))
+        return e.combined("Add", data, e.places(read.rest))
 
     def _clipped(self, places: Tensor, n: int) -> Tensor:
         values = self.emitter.initialisers[places.name]

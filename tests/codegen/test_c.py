@@ -117,12 +117,13 @@ def sums() -> Graph:
 
 
 def rows_of_a_table() -> Graph:
-    """Steps of rows of a table, through a layer that mixes them, and the gradient by the table."""
+    """Steps of rows of a table, and of those that are there at odd places, through a layer, and the gradient of it."""
     V = sample_extent("V")
     E, W, y = Variable("E", (V, 5)), Variable("W", (7, 5)), Variable("y", (S, 3), "integer", V)
     z, loss, t = Variable("z", (S, 3, 7)), Variable("loss"), Index("t", 3)
+    odd = Piecewise((E[V - 2 * y[s, t], i], (y[s, t] >= 1) & (2 * y[s, t] <= V)), (2, True))
     equations = (
-        Equation(z[s, t, j], W[j, i] * E[y[s, t], i], Reduction.SUM, (i,)),
+        Equation(z[s, t, j], W[j, i] * (E[y[s, t], i] + odd), Reduction.SUM, (i,)),
         Equation(loss.symbol, sympy.tanh(z[s, t, j]) * (t + 1), Reduction.SUM, (s, t, j)),
     )
     return derived(Graph((E, W, y), equations, ("loss",)))

@@ -38,6 +38,9 @@ READ = {
     "a row": (lambda: sin(E[y[s], d]) * W[d, 0], 5),
     "the row after": (lambda: E[y[s] + 1, d] * E[y[s], d], 4),
     "one of two rows": (lambda: Sum(E[y[s] + k, d] * W[k, d], (k, 0, 1)), 4),
+    "rows from the end": (lambda: sin(E[4 - y[s], d]) * E[y[s], d], 5),
+    "rows beyond the ends": (lambda: sin(codegen.padded(E[3 * y[s] - 4, d], 2)) * W[d, 0], None),
+    "rows before the first": (lambda: sin(codegen.padded(E[y[s] - 2, d], W[d, 1])) + E[y[s] + 1, d], 4),
 }
 
 
@@ -62,6 +65,19 @@ def test_values_and_derivatives(case: str) -> None:
     derived = codegen.gradient(graph, "L", ["E", "W"])
     given = [np.asarray(VALUES[v.name], np.int64 if v.kind == "integer" else float) for v in derived.inputs]
     assert distance(list(numpy_function(derived)(*given)), [value, *expected]) <= 1e-14
+
+
+def test_multiples_of_integers_say_what_these_are_below() -> None:
+    table = IndexedBase("E", shape=(9, 2))
+    graph = from_expressions({"L": Sum(table[2 * y[s] + k + 1, d] ** 2, s, (k, 0, 1), d)}, [table, y])
+    values = {"E": np.arange(18.0).reshape(9, 2), "y": np.array([3, 0, 3])}
+    assert graph.variable("y").below == 4
+    found = codegen.compile(codegen.gradient(graph, "L", ["E"]))(**values)[1]
+    rows = [0, 1, 1, 0, 0, 0, 0, 2, 2]
+    np.testing.assert_array_equal(found, 2 * values["E"] * np.array(rows)[:, None])
+    gradients = codegen.row_gradients(graph, "L", "E")
+    results = [evaluate(gradients.graph, values)[name] for name in gradients.graph.outputs]
+    np.testing.assert_array_equal(gradients.collect(results, values)["E"].dense(), found)
 
 
 def test_what_is_compiled_checks_the_integers() -> None:

@@ -132,6 +132,8 @@ EXPRESSIONS = [
     (u[s, 0], "u1[s,0]", "u^{(1)}_{s,0}"),
     (Symbol("x1", real=True) ** 2, "x1²", "x_{1}^{2}"),
     (f.equal(label[s], t), "[y[s] = t]", r"\left[y_{s} = t\right]"),
+    (W[2 * label[s] - 1, h], "W2[2·y[s]−1,h]", r"W^{(2)}_{2\,y_{s}-1,h}"),
+    (W[3 - label[s] + t, h], "W2[t+3−y[s],h]", r"W^{(2)}_{t+3-y_{s},h}"),
     (x / S, "x/S", r"\frac{x}{S}"),
     (
         (1 - u[s, h]) * Variable("dloss/du1", (S, 3))[s, h],

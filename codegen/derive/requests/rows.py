@@ -35,11 +35,12 @@ from codegen.walk import (
 
 @dataclass(frozen=True)
 class Reading:
-    """One place where rows of a table are read: row ``data + offset`` for all values of ``indices``."""
+    """One place where rows of a table are read: row ``factor·data + offset`` for all values of ``indices``."""
 
     table: Variable
     data: Expr
     """The integers that are read."""
+    factor: int
     offset: Expr
     indices: tuple[Idx, ...]
 
@@ -50,7 +51,7 @@ class Reading:
         grid.update(zip(self.indices, np.indices(counts, np.int64)))
         read = integers[tuple(integer_value(subscript, grid) for subscript in subscripts(self.data))]
         more = integer_value(self.offset, grid)
-        places: NDArray[np.int64] = np.broadcast_to(read + more, counts).reshape(-1)
+        places: NDArray[np.int64] = np.broadcast_to(self.factor * read + more, counts).reshape(-1)
         return places
 
 
@@ -217,4 +218,5 @@ class _Reader:
             raise DerivationError(
                 f"row_gradients: {base_name(reference)!r} is read as {reference}, expected whole rows that integers say"
             )
-        return Reading(self._graph.variable(base_name(reference)), data[0], row - data[0], leading), along
+        table = self._graph.variable(base_name(reference))
+        return Reading(table, data.integer, data.factor, data.rest.expression, leading), along
