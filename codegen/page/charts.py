@@ -1,4 +1,4 @@
-"""Line charts as SVG: a few curves with round ticks, each named where it ends and told apart by its dashes too."""
+"""Charts as SVG: curves with round ticks, named where they end, told apart by their dashes too; and points."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ MOST_POINTS = 600
 SERIES = 4
 """As many colours and dashes are told apart."""
 LETTER = 6.4
+KEY = 22
+"""Of the line below that names the points."""
+MARKS = (
+    "m-3,0 a3,3 0 1 0 6,0 a3,3 0 1 0 -6,0",
+    "m-3,-3 l6,6 m-6,0 l6,-6",
+    "m-3,-3 h6 v6 h-6 z",
+    "m-3.5,2.5 h7 l-3.5,-6 z",
+)
+"""A circle, a cross, a square and a triangle, from their middle."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +58,38 @@ class Scale:
         return _powers(self.low, self.high) if self.logarithmic else rounded(self.low, self.high)
 
 
-def chart(curves: Mapping[str, Curve], x: Axis, y: Axis, *, title: str, standalone: bool = False) -> str:
-    """Curves of points (x, y); what is not finite, or not positive on a logarithmic axis, is left out.
+def chart(
+    curves: Mapping[str, Curve],
+    x: Axis,
+    y: Axis,
+    *,
+    title: str,
+    points: Mapping[str, Curve] | None = None,
+    standalone: bool = False,
+) -> str:
+    """Curves through (x, y), and single points; what is not finite, or not positive on a logarithmic axis, is left out.
 
-    Empty where nothing is left.
+    Empty where nothing is left. ``points`` are named in a line below the chart, each kind with a mark of its own.
 
-    >>> found = chart({"loss": [(1, 1.0), (2, 0.5), (3, None)]}, Axis("epoch"), Axis("loss"), title="Training")
-    >>> found.count("<polyline")
-    1
+    >>> losses = [(1, 1.0), (2, 0.5), (3, None)]
+    >>> found = chart({"loss": losses}, Axis("epoch"), Axis("loss"), title="Training", points={"best": [(2, 0.5)]})
+    >>> found.count("<polyline"), found.count("<path")
+    (1, 2)
     """
-    kept = {name: _kept(curve, x, y) for name, curve in curves.items()}
-    kept = {name: curve for name, curve in kept.items() if curve}
-    if not kept:
+    kept, marked = (
+        {name: left for name, curve in named.items() if (left := _kept(curve, x, y))}
+        for named in (curves, points or {})
+    )
+    every = [point for curve in (*kept.values(), *marked.values()) for point in curve]
+    if not every:
         return ""
-    every = [point for curve in kept.values() for point in curve]
-    right = max(LETTER * max(map(len, kept)) + 18, 40)
+    right = max(LETTER * max(map(len, kept), default=0) + 18, 40)
     across = _scale([p[0] for p in every], LEFT, WIDTH - min(right, RIGHT + 60), x.logarithmic, tight=True)
     up = _scale([p[1] for p in every], HEIGHT - BOTTOM, TOP, y.logarithmic)
     return svg(
         WIDTH,
-        HEIGHT,
-        [*_frame(across, up, x, y), *_curves(kept, across, up)],
+        HEIGHT + (KEY if marked else 0),
+        [*_frame(across, up, x, y), *_curves(kept, across, up), *_points(marked, across, up)],
         title=title,
         standalone=standalone,
     )
@@ -159,6 +179,19 @@ def _curves(kept: Mapping[str, Sequence[tuple[float, float]]], across: Scale, up
             parts.append(f'<circle class="series dot {style}" cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="3"/>')
         labels.append((points[-1], name, style))
     return parts + _labels(labels)
+
+
+def _points(kept: Mapping[str, Sequence[tuple[float, float]]], across: Scale, up: Scale) -> list[str]:
+    """Circles, crosses, squares and triangles, and below the chart what each of them is."""
+    parts, left = [], float(LEFT)
+    for number, (name, curve) in enumerate(kept.items()):
+        style, mark = f"series point s{number % SERIES}", MARKS[number % SERIES]
+        path = " ".join(f"M{across(a):.1f},{up(b):.1f} {mark}" for a, b in curve)
+        parts.append(f'<path class="{style}" d="{path}"/>')
+        parts.append(f'<path class="{style}" d="M{left:.1f},{HEIGHT + 10} {mark}"/>')
+        parts.append(f'<text class="axis" x="{left + 10:.1f}" y="{HEIGHT + 14}">{escape(name)}</text>')
+        left += LETTER * len(name) + 36
+    return parts
 
 
 def _labels(labels: Sequence[tuple[tuple[float, float], str, str]]) -> list[str]:

@@ -19,6 +19,7 @@ from codegen.notation.vocabulary import Vocabulary
 from codegen.notation.writing import write, write_body, write_equation
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.inputs import bind
+from codegen.page.drawing import Box, picture
 from codegen.passes import prune
 from codegen.walk import base_name, is_leaf, subscripts
 from symnn.inspect.errors import InspectError
@@ -100,6 +101,24 @@ class Steps:
         backward = [_backward(vertex) for vertex in reversed(self.vertices) if vertex.gradient is not None]
         heading = f"Backward: {self.of} differentiated by each vertex, in reverse order"
         return "\n".join(["Forward", *_indented(forward), "", heading, *_indented(backward)])
+
+    def _repr_svg_(self) -> str:
+        return self.drawing()
+
+    def drawing(self, *, standalone: bool = True) -> str:
+        """The graph as SVG: in each box the equation, below it in blue the value and in orange the gradient.
+
+        >>> from codegen import from_expressions
+        >>> from sympy import symbols
+        >>> a, b = symbols("a b")
+        >>> found = steps(from_expressions({"c": a * b}, [a, b]), {"a": 2, "b": 3}).drawing()
+        >>> found.count("<rect"), "c = a·b" in found, ">6<" in found
+        (3, True, True)
+        """
+        boxes = [_box(vertex, self.of) for vertex in self.vertices]
+        known = {box.name for box in boxes}
+        read = {vertex.name: [name for name in vertex.reads if name in known] for vertex in self.vertices}
+        return picture(boxes, read, title=f"{self.of} with values and gradients", standalone=standalone)
 
 
 def steps(
@@ -269,6 +288,14 @@ def _signed(value: Value) -> str:
     """A number as a factor: in brackets if it is negative."""
     written = _shown(value)
     return f"({written})" if written.startswith("−") else written
+
+
+def _box(vertex: Vertex, of: str) -> Box:
+    kind = "input" if not vertex.equation else "output" if vertex.name == of else "vertex"
+    gradient = "" if vertex.gradient is None else _shown(vertex.gradient)
+    return Box(
+        vertex.name, vertex.equation or vertex.name, kind, (("value", _shown(vertex.value)), ("gradient", gradient))
+    )
 
 
 # --- writing lines ------------------------------------------------------------------------------------------------

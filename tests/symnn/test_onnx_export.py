@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from codegen import functions as f
 from codegen.numeric import evaluate
 from symnn.activations import ACTIVATIONS
 from symnn.samples import example
+from tests import pages
 
 onnx = pytest.importorskip("onnx")
 
@@ -194,8 +194,8 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Path(__file__).parents[2] / "docs" / "onnx.md"
     monkeypatch.chdir(tmp_path)
     session: dict[str, Any] = {}
-    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-        exec(compile(block, str(page), "exec"), session)
+    for _ in pages.run(page, session):
+        pass
     assert session["found"].inputs == ("x",)
     files = {path.name for path in tmp_path.iterdir()}
     assert {"model.onnx", "grad_model.onnx", "again.onnx", "f.onnx", "adj_f.onnx", "fwd_adj_f.onnx"} <= files
