@@ -25,6 +25,8 @@ PIXELS = 2.0
 ROUNDED = {"capacity", "differences"}
 """Pictures of what is left of rounding: of them the words and the number of points are compared."""
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
+"""The same for all pictures, and no part of what one shows."""
 
 
 def test_every_block_of_python_runs_as_printed_one_after_the_other(
@@ -57,7 +59,8 @@ def test_a_chapter_prints_and_draws_what_it_shows(page: Path, monkeypatch: pytes
         assert printed == (below.text if below else ""), f"{block}: python -m tests.pages writes what it prints"
     assert sorted(drawn) == sorted(path.name for path in tmp_path.glob("*.svg"))
     for name in drawn:
-        made, kept = ((folder / name).read_text(encoding="utf-8") for folder in (tmp_path, page.parent))
+        texts = ((folder / name).read_text(encoding="utf-8") for folder in (tmp_path, page.parent))
+        made, kept = (STYLE.sub("", text) for text in texts)
         assert NUMBER.sub("#", made) == NUMBER.sub("#", kept), f"{name}: python -m tests.pages draws it"
         assert len(kept) < 40_000
         if page.stem not in ROUNDED:
