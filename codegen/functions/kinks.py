@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 from sympy import Add, Expr, Integer, Rational
@@ -214,10 +213,11 @@ class Extremum(Primitive):
         if len(self.args) != 2:
             return super()._eval_derivative(symbol)
         if self.limited(self.args[1]):
-            x = self.args[1].args[1]
-            ends = [self.args[0], self.args[1].args[0]]
-            slope = reduce(lambda inside, end: select(equal(self, end), HALF, inside), ends, Integer(1))
-            return select(absolute(x - self), Integer(0), slope) * x.diff(symbol)
+            x, ends = self.args[1].args[1], (self.args[0], self.args[1].args[0])
+            above, below = self.sense * (x - ends[0]), self.sense * (ends[1] - x)
+            # One comparison with a mask each; what equals an end is asked for by two and an or.
+            inside = select(above, select(below, Integer(1), HALF), HALF)
+            return select(absolute(x - self), Integer(0), inside) * x.diff(symbol)
         slopes = [argument.diff(symbol) for argument in self.args]
         if slopes[0] == slopes[1]:
             return slopes[0]

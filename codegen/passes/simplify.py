@@ -134,7 +134,7 @@ def tidy(equation: Equation) -> Equation:
     """One equation with its sum carried out as far as it can be and common factors taken out."""
     if equation.is_sum:
         equation = Equation.total(equation.target, summand(equation.body, equation.reduced))
-    return equation.with_body(rewrite(rewrite(_in_front(equation.body), _factor), _scaled))
+    return equation.with_body(rewrite(rewrite(rewrite(_in_front(equation.body), _factor), _scaled), _chosen))
 
 
 def _in_front(body: Expr) -> Expr:
@@ -162,6 +162,17 @@ def _times(number: Expr, choice: Expr) -> Expr | None:
     condition, *branches = choice.args
     products = [number * b if isinstance(b, Number) else _times(number, b) for b in branches]
     return None if None in products else select(condition, *products)
+
+
+def _chosen(node: Basic) -> Basic | None:
+    """b·{0 if x > 0, else a} → {0 if x > 0, else a·b}: an instruction less, and 0 whatever b is there."""
+    if not isinstance(node, Mul):
+        return None
+    for place, choice in enumerate(node.args):
+        if isinstance(choice, select) and choice.args[1] == 0:
+            condition, nothing, other = choice.args
+            return select(condition, nothing, Mul(*node.args[:place], other, *node.args[place + 1 :]))
+    return None
 
 
 def _factor(node: Basic) -> Basic | None:
