@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as Set_
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil, inf
 from typing import TypeAlias
 
@@ -30,6 +31,7 @@ from codegen.schedule.program import (
     Set,
     Statement,
     Storage,
+    StorageKey,
     Vector,
     walk,
 )
@@ -110,16 +112,7 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
 
 def in_turn(program: Program) -> Program:
     """The program without lanes."""
-
-    def serial(statement: Statement) -> Statement:
-        if isinstance(statement, Loop):
-            mode = SERIAL if isinstance(statement.mode, Vector) else statement.mode
-            return replace(statement, mode=mode, body=tuple(map(serial, statement.body)))
-        return (
-            replace(statement, body=tuple(map(serial, statement.body))) if isinstance(statement, Samples) else statement
-        )
-
-    return replace(program, statements=tuple(map(serial, program.statements)))
+    return _in_turn(program, lambda _: True)
 
 
 def is_mixed(program: Program) -> bool:
@@ -130,56 +123,61 @@ def is_mixed(program: Program) -> bool:
 def _mixed(program: Program) -> Set_[int]:
     """The numbers of these work arrays."""
     lanes_of: dict[int, set[bool]] = {}
-    for storage, vectors in _kept(program):
-        lanes_of.setdefault(storage.number, set()).add(vectors)
+    for key, vectors in kept(program):
+        lanes_of.setdefault(program.storage[key].number, set()).add(vectors)
     return {number for number, kinds in lanes_of.items() if len(kinds) > 1}
 
 
-def _kept(program: Program) -> Iterator[tuple[Storage, bool]]:
+def kept(program: Program) -> Iterator[tuple[StorageKey, bool]]:
     """What is kept in work arrays, and whether its elements are vectors, at each place where it is moved."""
     for statement, around in walk(program.statements):
         lane = lane_of(around)
         if isinstance(statement, (Set, Accumulate)):
             for reference in work(statement).moved:
-                storage = program.storage_of(reference)
-                if storage.place in (Place.WORK, Place.TILE):
-                    yield storage, holds_vectors(storage, reference, lane)
+                key = program.key_of(reference)
+                if program.storage[key].place in (Place.WORK, Place.TILE):
+                    yield key, holds_vectors(program.storage[key], reference, lane)
 
 
 def _settled(program: Program) -> Program:
     """The program with all that is kept either as vectors or as numbers: work arrays apart, else loops one by one."""
     program = _apart(program)
     while mixed := _mixed(program):
-        program = replace(program, statements=tuple(_in_turn(s, program, mixed) for s in program.statements))
+        program = _in_turn(program, partial(_moves, program, mixed))
     return program
 
 
-def _in_turn(statement: Statement, program: Program, numbers: Set_[int]) -> Statement:
-    """A statement whose loops are not in lanes where they move any of some work arrays."""
-    if not isinstance(statement, (Loop, Samples)):
-        return statement
-    if isinstance(statement, Loop) and isinstance(statement.mode, Vector) and _moves(statement, program, numbers):
-        statement = replace(statement, mode=SERIAL)
-    return replace(statement, body=tuple(_in_turn(inner, program, numbers) for inner in statement.body))
+def _in_turn(program: Program, wanted: Callable[[Loop], bool]) -> Program:
+    """The program with those of its loops in lanes that are wanted so one value after the other."""
+
+    def serial(statement: Statement) -> Statement:
+        if not isinstance(statement, (Loop, Samples)):
+            return statement
+        if isinstance(statement, Loop) and isinstance(statement.mode, Vector) and wanted(statement):
+            statement = replace(statement, mode=SERIAL)
+        return replace(statement, body=tuple(map(serial, statement.body)))
+
+    return replace(program, statements=tuple(map(serial, program.statements)))
 
 
-def _moves(loop: Loop, program: Program, numbers: Set_[int]) -> bool:
+def _moves(program: Program, numbers: Set_[int], loop: Loop) -> bool:
+    """Whether a loop moves any of some work arrays."""
     simple = (inner for inner, _ in walk(loop.body) if isinstance(inner, (Set, Accumulate)))
     storages = (program.storage_of(reference) for inner in simple for reference in work(inner).moved)
-    return any(kept.place in (Place.WORK, Place.TILE) and kept.number in numbers for kept in storages)
+    return any(storage.place in (Place.WORK, Place.TILE) and storage.number in numbers for storage in storages)
 
 
 def _apart(program: Program) -> Program:
     """The program with work arrays of their own for vertices whose elements are vectors, where they shared others."""
     if not is_mixed(program):
         return program
-    found = [(id(storage), storage.number, vectors) for storage, vectors in _kept(program)]
+    found = [(key, program.storage[key].number, vectors) for key, vectors in kept(program)]
     mixed = {number for _, number, vectors in found if vectors} & {number for _, number, v in found if not v}
     moving = {key for key, number, vectors in found if vectors and number in mixed}
     new = {number: len(program.work) + place for place, number in enumerate(sorted(mixed))}
     storage = {
-        key: replace(kept, number=new[kept.number]) if id(kept) in moving else kept
-        for key, kept in program.storage.items()
+        key: replace(place, number=new[place.number]) if key in moving else place
+        for key, place in program.storage.items()
     }
     work = (*program.work, *(program.work[number] for number in sorted(mixed)))
     return replace(program, storage=storage, work=work)

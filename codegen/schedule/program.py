@@ -16,7 +16,7 @@ from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.schedule.target import PORTABLE, Target
-from codegen.walk import Extent, extent, is_fixed, leaves, size, substitute
+from codegen.walk import Extent, extent, is_fixed, leaves, references, size, substitute
 
 StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -199,6 +199,11 @@ class Contract:
     right: Expr
 
     @property
+    def target(self) -> Expr:
+        """What it writes."""
+        return self.equation.target
+
+    @property
     def operands(self) -> tuple[Expr, ...]:
         """What it reads."""
         return self.left, self.right
@@ -240,6 +245,11 @@ class Kernel:
     """The indices of the target whose loops are around it."""
     when: tuple[Affine, ...] = ()
     """What is at least 0 where its sum has any terms: sums of indices of the loops around."""
+
+    @property
+    def target(self) -> Expr:
+        """What it writes, or adds to."""
+        return self.equation.target
 
 
 @dataclass(frozen=True)
@@ -327,6 +337,31 @@ def _middle(bound: Bound, samples: int) -> int:
 
 
 Statement = Set | Accumulate | Fill | Store | Loop | Contract | Kernel | Routine | Samples
+
+
+class Use(Enum):
+    """What a statement does with a vertex."""
+
+    READ = "read"
+    WRITE = "write"
+    ADD = "add"
+    """Read, and write again with something added, or the larger of the two."""
+
+
+def uses(statement: Statement) -> Iterator[tuple[Expr, Use]]:
+    """What a statement without others in it reads, and what it writes, as it is named there."""
+    match statement:
+        case Set() | Accumulate():
+            yield from ((reference, Use.READ) for reference in references(statement.value))
+            yield statement.target, Use.WRITE if isinstance(statement, Set) else Use.ADD
+        case Contract() | Kernel() | Routine():
+            yield from ((operand, Use.READ) for operand in statement.operands)
+            adds = isinstance(statement, Kernel) and statement.kind.adds
+            yield statement.target, Use.ADD if adds else Use.WRITE
+        case Fill():
+            yield statement.target, Use.WRITE
+        case Store():
+            yield statement.target, Use.READ
 
 
 def nested(outer: Sequence[Idx], statement: Statement) -> Statement:

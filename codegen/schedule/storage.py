@@ -11,13 +11,8 @@ from sympy import Expr, Idx, expand
 
 from codegen.ir.graph import Graph, cell_of
 from codegen.schedule.program import (
-    Accumulate,
-    Contract,
-    Fill,
-    Kernel,
     Loop,
     Place,
-    Routine,
     Samples,
     Scan,
     Set,
@@ -25,9 +20,11 @@ from codegen.schedule.program import (
     Storage,
     StorageKey,
     Store,
+    Use,
+    uses,
     walk,
 )
-from codegen.walk import Extent, base_name, extent, indices, references, subscripts
+from codegen.walk import Extent, base_name, extent, indices, subscripts
 
 Loops: TypeAlias = tuple[tuple[int, Idx, int], ...]
 """The loops around a statement: where each begins in the text, its index, and its step if it is a scan, else 0."""
@@ -176,16 +173,6 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
 
     order = step = 0
 
-    def reads(reference: Expr, loops: Loops, inside: bool) -> _Life:
-        life = lives[key_of(reference)]
-        life.reads.append(_Access(loops, tuple(parts), step, order, reference, inside))
-        return life
-
-    def writes(reference: Expr, loops: Loops, inside: bool) -> _Life:
-        life = lives[key_of(reference)]
-        life.writes.append(_Access(loops, tuple(parts), step, order, reference, inside))
-        return life
-
     parts: list[int] = []
 
     def visit(block: Sequence[Statement], loops: Loops, inside: bool, top: bool) -> None:
@@ -205,26 +192,12 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                     last = first
                 case Samples():
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
-                case Contract() | Kernel():
-                    for operand in statement.operands:
-                        reads(operand, loops, inside)
-                    touch = reads if isinstance(statement, Kernel) and statement.kind.adds else writes
-                    touch(statement.equation.target, loops, inside).accumulated = True
-                case Routine():
-                    for operand in statement.operands:
-                        reads(operand, loops, inside)
-                    writes(statement.target, loops, inside).accumulated = True
-                case Set() | Accumulate():
-                    for reference in references(statement.value):
-                        reads(reference, loops, inside)
-                    if isinstance(statement, Set):
-                        writes(statement.target, loops, inside)
-                    else:
-                        reads(statement.target, loops, inside).accumulated = True
-                case Fill():
-                    writes(statement.target, loops, inside).accumulated = True
-                case Store():
-                    reads(statement.target, loops, inside).accumulated = True
+                case _:
+                    for reference, use in uses(statement):
+                        life = lives[key_of(reference)]
+                        known = life.writes if use is Use.WRITE else life.reads
+                        known.append(_Access(loops, tuple(parts), step, order, reference, inside))
+                    lives[key_of(statement.target)].accumulated |= not isinstance(statement, Set)
 
     visit(statements, (), False, True)
     for name in outputs:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, Mul, Symbol
+from sympy import Add, Mul, Symbol
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
-from codegen.schedule.lanes import holds_vectors, lane_of, said_by_data, work
+from codegen.schedule.lanes import kept, lane_of, said_by_data
 from codegen.schedule.line import Line, line
 from codegen.schedule.program import (
     Accumulate,
@@ -22,12 +22,12 @@ from codegen.schedule.program import (
     Set,
     Statement,
     Storage,
-    Store,
     Vector,
+    uses,
     walk,
 )
 from codegen.schedule.target import Target
-from codegen.walk import Extent, base_name, indices, is_leaf, postorder, references
+from codegen.walk import Extent, base_name, indices, is_leaf, postorder
 
 PIECE = 500
 """Operations of straight-line code in one function: 2,700 compile in 4 s instead of 10, and 10,800 in 16 s instead of
@@ -191,28 +191,22 @@ def plan(program: Program) -> Plan:
     """Lay out the workspace of a program, whose loops in lanes are marked."""
     placed = list(walk(program.statements))
     fills = {cell_of(s.target): (s, around) for s, around in placed if isinstance(s, Fill)}
-    elements: set[int] = set()
     sums: dict[Cell, tuple[Extent, ...]] = {}
     totals: set[Cell] = set()
     for statement, around in placed:
         lane = lane_of(around)
-        if not isinstance(statement, (Set, Accumulate)) or lane is None:
+        if not isinstance(statement, Accumulate) or lane is None:
             continue
-        for reference in work(statement).moved:
-            storage = program.storage_of(reference)
-            if storage.place in (Place.WORK, Place.TILE) and holds_vectors(storage, reference, lane):
-                elements.add(storage.number)
-        if isinstance(statement, Accumulate):
-            cell = cell_of(statement.target)
-            totals.add(cell)
-            fill, outside = fills[cell]
-            target = set(indices(statement.target))
-            if fill.over and lane_of(outside) is None and lane not in target and not target & said_by_data(around):
-                sums[cell] = program.storage_of(statement.target).shape
+        cell = cell_of(statement.target)
+        totals.add(cell)
+        fill, outside = fills[cell]
+        target = set(indices(statement.target))
+        if fill.over and lane_of(outside) is None and lane not in target and not target & said_by_data(around):
+            sums[cell] = program.storage_of(statement.target).shape
     summed, modes = tuple(_sums(program)), [s.mode for s, _ in placed if isinstance(s, Loop)]
     return Plan(
         program=program,
-        lane_elements=frozenset(elements),
+        lane_elements=frozenset(program.storage[key].number for key, vectors in kept(program) if vectors),
         lane_sums=sums,
         lane_totals=frozenset(totals),
         copied=tuple(dict.fromkeys(name for mode in modes if isinstance(mode, Vector) for name in mode.copied)),
@@ -270,12 +264,7 @@ def _shared_locals(program: Program, summed: Sequence[Storage]) -> dict[int, int
     parts = (*pieces(before), () if samples is None else (samples,), *pieces(after))
     for number, segment in enumerate(parts):
         for statement, _ in walk(segment):
-            named: list[Expr] = []
-            if isinstance(statement, (Set, Accumulate)):
-                named = [*references(statement.value), statement.target]
-            elif isinstance(statement, (Fill, Store)):
-                named = [statement.target]
-            for storage in map(program.storage_of, named):
+            for storage in (program.storage_of(reference) for reference, _ in uses(statement)):
                 if storage.place is Place.LOCAL:
                     used.setdefault(storage.number, set()).add(number)
     scalars = (program.graph.variable(name) for name in program.graph.outputs)

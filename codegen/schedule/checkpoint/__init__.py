@@ -19,8 +19,8 @@ from codegen.schedule.checkpoint.interval import Checkpoint, checkpoint_of
 from codegen.schedule.checkpoint.places import Places
 from codegen.schedule.checkpoint.runs import Runs
 from codegen.schedule.checkpoint.windows import Windows
-from codegen.schedule.lanes import holds_vectors, lane_of, work
-from codegen.schedule.program import Accumulate, Program, Set, StorageKey, walk
+from codegen.schedule.lanes import kept
+from codegen.schedule.program import Program
 from codegen.schedule.storage import shared
 
 __all__ = ["Checkpoint", "checkpoint_of", "checkpointed"]
@@ -45,18 +45,7 @@ def checkpointed(program: Program, checkpoint: Checkpoint) -> Program:
     places = Places(windows, checkpoint)
     statements = Blocks(parts, places).of(program.statements, {})
     storage = {**program.storage, **places.storage}
-    vectors = _of_vectors(replace(program, statements=statements, storage=storage))
+    made = replace(program, statements=statements, storage=storage)
+    vectors = {key for key, of_vectors in kept(made) if of_vectors}
     found, sizes = shared(program.graph, statements, storage, vectors)
     return replace(program, statements=statements, storage=found, work=sizes, few=few)
-
-
-def _of_vectors(program: Program) -> set[StorageKey]:
-    """What is kept in work arrays whose elements are vectors."""
-    found: set[StorageKey] = set()
-    for statement, around in walk(program.statements):
-        if isinstance(statement, (Set, Accumulate)):
-            lane = lane_of(around)
-            for reference in work(statement).moved:
-                if holds_vectors(program.storage_of(reference), reference, lane):
-                    found.add(program.key_of(reference))
-    return found

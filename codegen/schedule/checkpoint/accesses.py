@@ -9,22 +9,8 @@ from sympy import Expr, Idx, expand
 
 from codegen.ir.affine import affine
 from codegen.schedule.checkpoint.levels import Loops
-from codegen.schedule.program import (
-    Accumulate,
-    Contract,
-    Fill,
-    Kernel,
-    Loop,
-    One,
-    Program,
-    Routine,
-    Samples,
-    Set,
-    Statement,
-    StorageKey,
-    Store,
-)
-from codegen.walk import references, reindex, subscripts
+from codegen.schedule.program import Loop, One, Program, Samples, Statement, StorageKey, Use, uses
+from codegen.walk import reindex, subscripts
 
 Values = Mapping[Idx, Expr]
 """What the indices of loops are that have one value."""
@@ -75,25 +61,8 @@ def accesses(program: Program, statements: Sequence[Statement], loops: Mapping[i
                 case Samples():
                     yield from visit((*statement.fills, *statement.body, *statement.stores), None, values)
                 case _:
-                    for reference, writes in named(statement):
+                    for reference, use in uses(statement):
+                        writes = use is not Use.READ
                         yield Access(program.key_of(reference), reference, writes, inside, order, values)
 
     return visit(statements, None, {})
-
-
-def named(statement: Statement) -> Iterator[tuple[Expr, bool]]:
-    """What a statement reads, and what it writes."""
-    match statement:
-        case Set() | Accumulate():
-            yield from ((reference, False) for reference in references(statement.value))
-            yield statement.target, True
-        case Contract() | Kernel():
-            yield from ((operand, False) for operand in statement.operands)
-            yield statement.equation.target, True
-        case Routine():
-            yield from ((operand, False) for operand in statement.operands)
-            yield statement.target, True
-        case Fill():
-            yield statement.target, True
-        case Store():
-            yield statement.target, False

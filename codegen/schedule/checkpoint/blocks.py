@@ -8,7 +8,7 @@ from dataclasses import replace
 from sympy import Add, Expr, Idx, Mul, expand
 from sympy.core.basic import Basic
 
-from codegen.schedule.checkpoint.accesses import Values, named
+from codegen.schedule.checkpoint.accesses import Values
 from codegen.schedule.checkpoint.again import Part
 from codegen.schedule.checkpoint.copies import left, put, taken_out, taken_over
 from codegen.schedule.checkpoint.lengths import blocks_of, longest
@@ -28,6 +28,8 @@ from codegen.schedule.program import (
     Statement,
     StorageKey,
     Store,
+    Use,
+    uses,
 )
 from codegen.walk import fold, rebuild, reindex
 
@@ -67,7 +69,7 @@ class Blocks:
 
     def moved(self, statement: Statement, values: Values, start: Expr | None) -> Statement:
         """A statement with windows for what has one."""
-        there = {reference: self.places.there(reference, values, start) for reference, _ in named(statement)}
+        there = {reference: self.places.there(reference, values, start) for reference, _ in uses(statement)}
         match statement:
             case Set() | Accumulate():
                 value = _in_order(statement.value, there)
@@ -131,7 +133,7 @@ class Blocks:
                     goes_on = True
             else:
                 goes_on = False
-                written = (reference for reference, writes in named(statement) if writes)
+                written = (reference for reference, use in uses(statement) if use is not Use.READ)
                 if any(self.runs.program.key_of(reference) in targets for reference in written):
                     yield statement
 
