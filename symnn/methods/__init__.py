@@ -14,6 +14,7 @@ from symnn.methods.gauss_newton import GaussNewton
 from symnn.methods.levenberg_marquardt import LevenbergMarquardt
 from symnn.methods.limited_memory import Lbfgs
 from symnn.methods.method import Method, Problem, Standing
+from symnn.methods.sketched import SketchedGaussNewton
 from symnn.models import PartError
 from symnn.suggest import quote, unknown
 
@@ -27,6 +28,7 @@ METHODS: Mapping[str, type[Method]] = {
     "gauss_newton": GaussNewton,
     "energy_natural_gradient": GaussNewton,
     "levenberg_marquardt": LevenbergMarquardt,
+    "sketched_gauss_newton": SketchedGaussNewton,
 }
 
 

@@ -7,11 +7,11 @@ nonlinear least-squares minimization, 2012.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
 from sys import float_info
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,9 @@ from symnn.least_squares import LeastSquares, Normal
 from symnn.linesearch import Iterate
 from symnn.methods.method import Method, Problem
 from symnn.resuming import Expected, Strict
+
+Solve: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""From g to (JᵀJ + μ·I)⁻¹·g."""
 
 PROBE = 0.1
 """The part of a step at which its acceleration is measured, as Transtrum and Sethna do."""
@@ -34,6 +37,19 @@ class DampedStanding:
     here: Iterate
     damping: float
     growth: float = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """The residuals as a linear function around one θ: rᵀr, Jᵀr, the largest entry of the diagonal of JᵀJ, and systems.
+
+    ``damped(μ)`` solves those of JᵀJ + μ·I; it is None where there is no factor.
+    """
+
+    loss: float
+    projected: np.ndarray
+    largest: float
+    damped: Callable[[float], Solve | None]
 
 
 class DampedNumbers(Strict):
@@ -66,38 +82,40 @@ class LevenbergMarquardt(Method):
         They end where the damping has grown so much that a step would change nothing.
         """
         rows = problem.rows
-        normal = rows.normal(start.theta if isinstance(start, Iterate) else start.here.theta)
-        largest = _largest(normal)
+        linear = self.linear(rows, start.theta if isinstance(start, Iterate) else start.here.theta)
+        largest = linear.largest
         at = DampedStanding(start, self.damping * largest) if isinstance(start, Iterate) else start
         while at.damping <= LARGEST * largest:
             problem.pause()
-            theta, promised = self._trial(rows, at, normal)
+            theta, promised = self.trial(rows, at, linear)
             loss = inf if theta is None else _loss(rows, theta)
             gain = (at.here.loss - loss) / promised if promised > 0 else -1.0
             if theta is not None and gain > 0 and isfinite(gain):
-                normal = rows.normal(theta)
-                found = Iterate(theta, normal.loss, normal.gradient)
+                linear = self.linear(rows, theta)
+                found = Iterate(theta, linear.loss, 2.0 * linear.projected)
                 if found.is_finite and found.loss < at.here.loss:
-                    largest = _largest(normal)
+                    largest = linear.largest
                     # A damping of 0 would stay 0.
                     damping = max(at.damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), float_info.min / float_info.epsilon)
                     at = DampedStanding(problem.seen(found), damping)
                     yield at
                     continue
-                normal = rows.normal(at.here.theta)
+                linear = self.linear(rows, at.here.theta)
             at = DampedStanding(at.here, at.damping * at.growth, 2 * at.growth)
 
-    def _trial(self, rows: LeastSquares, at: DampedStanding, normal: Normal) -> tuple[np.ndarray | None, float]:
-        """The next point, None if there is none with this damping, and the decrease that the linear model promises."""
-        from scipy.linalg.lapack import dpotrf, dpotrs
+    def linear(self, rows: LeastSquares, theta: np.ndarray) -> Linear:
+        """What a step is made of, by the whole JᵀJ and its Cholesky factors."""
+        normal = rows.normal(theta)
+        largest = max(float(normal.matrix.diagonal().max()), float_info.min)
+        return Linear(normal.loss, normal.projected, largest, lambda damping: _factorised(normal, damping))
 
-        here, matrix = at.here, np.array(normal.matrix, order="F")
-        matrix[np.diag_indices_from(matrix)] += at.damping
-        factor, failed = dpotrf(matrix, lower=1, overwrite_a=1)
-        if failed:
+    def trial(self, rows: LeastSquares, at: DampedStanding, linear: Linear) -> tuple[np.ndarray | None, float]:
+        """The next point, None if there is none with this damping, and the decrease that the linear model promises."""
+        here, solved = at.here, linear.damped(at.damping)
+        if solved is None:
             return None, 0.0
-        velocity, _ = dpotrs(factor, -normal.projected, lower=1)
-        promised = float(at.damping * (velocity @ velocity) - velocity @ normal.projected)
+        velocity = -solved(linear.projected)
+        promised = float(at.damping * (velocity @ velocity) - velocity @ linear.projected)
         if not isfinite(promised):
             return None, 0.0
         if not self.acceleration:
@@ -106,7 +124,7 @@ class LevenbergMarquardt(Method):
         bend = (ahead - 2 * rows.residuals(here.theta) + behind) / PROBE**2
         if not np.isfinite(bend).all():
             return None, 0.0
-        acceleration, _ = dpotrs(factor, -rows.transposed_times(here.theta, bend), lower=1)
+        acceleration = -solved(rows.transposed_times(here.theta, bend))
         if not 2 * np.linalg.norm(acceleration) <= self.acceleration * np.linalg.norm(velocity):
             return None, 0.0
         return here.theta + velocity + acceleration / 2, promised
@@ -132,9 +150,13 @@ class LevenbergMarquardt(Method):
         return {"damping": at.damping}
 
 
-def _largest(normal: Normal) -> float:
-    """The largest entry of the diagonal of JᵀJ, above 0."""
-    return max(float(normal.matrix.diagonal().max()), float_info.min)
+def _factorised(normal: Normal, damping: float) -> Solve | None:
+    from scipy.linalg.lapack import dpotrf, dpotrs
+
+    matrix = np.array(normal.matrix, order="F")
+    matrix[np.diag_indices_from(matrix)] += damping
+    factor, failed = dpotrf(matrix, lower=1, overwrite_a=1)
+    return None if failed else lambda right: dpotrs(factor, right, lower=1)[0]
 
 
 def _loss(rows: LeastSquares, theta: np.ndarray) -> float:

@@ -198,7 +198,7 @@ def our_iteration(given: Problem) -> Call:
     at = DampedStanding(Iterate(given.theta, loss, gradient), 1e-3)
 
     def call() -> float:
-        theta, _ = method._trial(problem, at, problem.normal(given.theta))
+        theta, _ = method.trial(problem, at, method.linear(problem, given.theta))
         assert theta is not None
         return problem.loss(theta)
 
@@ -266,6 +266,38 @@ def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
     return True
 
 
+MANY = Case("one iteration", (2, 28, 28, 28, 1), 20_000)
+"""Many more points than parameters, where a sketch of J takes less than JᵀJ."""
+
+
+def measure_sketch(say: Callable[[str], None]) -> None:
+    """Print what a step takes by the whole JᵀJ and by a sketch, processor time, the median of three."""
+    import statistics
+
+    import symnn
+    from symnn.methods.levenberg_marquardt import LevenbergMarquardt
+    from symnn.methods.sketched import SketchedGaussNewton
+
+    given = problem(MANY)
+    *hidden, outputs = given.case.sizes[1:]
+    layers = (*(symnn.dense(units, "tanh") for units in hidden), symnn.dense(outputs))
+    burgers = symnn.Residual("interior", f"u_t + u*u_x - {NU}*u_xx")
+    rows = symnn.Physics("x t", "u", layers, (burgers,)).compile().least_squares(given.x)
+    for method in (LevenbergMarquardt(), SketchedGaussNewton()):
+        times = []
+        for _ in range(4):
+            begun = time.process_time()
+            linear = method.linear(rows, given.theta)
+            solved = linear.damped(1e-8 * linear.largest)
+            assert solved is not None
+            step = solved(linear.projected)
+            times.append(time.process_time() - begun)
+        left = rows.transposed_times(given.theta, rows.times(given.theta, step)) + 1e-8 * linear.largest * step
+        off = np.linalg.norm(left - linear.projected) / np.linalg.norm(linear.projected)
+        say(f"{type(method).__name__}, {MANY.samples:,} × {given.theta.size:,}: "
+            f"{statistics.median(times[1:]) * 1e3:7.1f} ms, {off:.0e} of the right side left")  # fmt: skip
+
+
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """The exit status is 1 if anybody was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.physics", description=__doc__)
@@ -282,6 +314,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         right = [] if found.names else [measure(case, speeds, found.seconds, say) for case in CASES]
         if not found.names:
             right.append(measure_iteration(found.seconds, say))
+            measure_sketch(say)
         from tests.benchmarks.equations import solve_all
 
         solve_all(found.names, found.seeds, found.limit, say)

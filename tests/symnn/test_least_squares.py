@@ -100,3 +100,12 @@ def test_rows_in_single_precision_are_summed_in_double() -> None:
 def test_a_table_of_another_shape_is_refused(problem: least_squares.LeastSquares) -> None:
     with pytest.raises(symnn.DataError, match=r"out: expected a C-contiguous array of float64, \(16, 20\), found"):
         problem.jacobian(np.zeros(problem.count), out=np.zeros((3, 3)))
+
+
+def test_a_sketch_keeps_products_in_the_mean(model: symnn.PhysicsModel, problem: least_squares.LeastSquares) -> None:
+    table = np.empty((problem.size, problem.count + 1))
+    problem.jacobian(theta(model), out=table)
+    sketches = [problem.sketch(theta(model), 40, seed) for seed in range(300)]
+    mean = np.mean([found.T @ found for found in sketches], axis=0)
+    assert np.linalg.norm(mean - table.T @ table) < 0.05 * np.linalg.norm(table) ** 2
+    assert np.array_equal(sketches[7], problem.sketch(theta(model), 40, 7))

@@ -13,6 +13,8 @@ import pytest
 import symnn
 from symnn import solving
 from symnn.methods import METHODS
+from symnn.methods.levenberg_marquardt import LevenbergMarquardt
+from symnn.methods.sketched import SketchedGaussNewton
 from symnn.resuming import Keeping, Terminated
 
 pytestmark = pytest.mark.values
@@ -39,6 +41,7 @@ LOWEST: Mapping[str, tuple[int, float]] = {
     "gauss_newton": (40, 1e-5),
     "energy_natural_gradient": (40, 1e-5),
     "levenberg_marquardt": (40, 1e-5),
+    "sketched_gauss_newton": (40, 1e-5),
 }
 """After so many iterations the loss, which begins at 49, is below that."""
 
@@ -72,7 +75,7 @@ def test_a_method_goes_on_to_the_same_bits(name: str, problem: symnn.LeastSquare
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["gauss_newton", "levenberg_marquardt", "ssbroyden"])
+@pytest.mark.parametrize("name", ["gauss_newton", "levenberg_marquardt", "sketched_gauss_newton", "ssbroyden"])
 def test_a_step_to_what_is_not_finite_is_not_taken(name: str) -> None:
     """u = √(W·x + b) is nan over half of all parameters; the minimum is u = 1."""
     model = symnn.Physics("x", "u", [symnn.dense(1)], [symnn.Residual("root", "sqrt(u) - 1")]).compile()
@@ -80,6 +83,21 @@ def test_a_step_to_what_is_not_finite_is_not_taken(name: str) -> None:
     found = symnn.solve(problem, np.array([-3.0, 30.0]), methods=[{name: 60}], progress=False)
     assert found.loss < 1e-10
     assert problem.residuals(found.theta) == pytest.approx(0, abs=1e-4)
+
+
+def test_systems_behind_a_sketch_are_those_of_the_whole_matrix(problem: symnn.LeastSquares) -> None:
+    at = theta(problem)
+    whole, sketched = LevenbergMarquardt().linear(problem, at), SketchedGaussNewton().linear(problem, at)
+    assert sketched.projected == pytest.approx(whole.projected, rel=1e-12)
+    assert sketched.largest == pytest.approx(whole.largest, rel=1)
+    for damping in (1e-6, 1.0):
+        expected, found = (one.damped(damping * whole.largest) for one in (whole, sketched))
+        assert expected is not None
+        assert found is not None
+        step = found(whole.projected)
+        left = problem.transposed_times(at, problem.times(at, step)) + damping * whole.largest * step - whole.projected
+        assert np.linalg.norm(left) < 0.02 * np.linalg.norm(whole.projected)
+        assert np.linalg.norm(step - expected(whole.projected)) < 0.1 * np.linalg.norm(step)
 
 
 def test_each_method_begins_where_the_one_before_was_best_and_the_history_says_so(
