@@ -16,6 +16,7 @@ from codegen.schedule.program import (
     Fill,
     Kernel,
     Loop,
+    One,
     Place,
     Routine,
     Samples,
@@ -198,6 +199,8 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                 case Loop():
                     # What a further part of a range reads, it has written before, as the first part has.
                     first = last if statement.follows else order
+                    for reference in references(statement.mode.value) if isinstance(statement.mode, One) else ():
+                        reads(reference, loops, inside)
                     pace = statement.mode.step if isinstance(statement.mode, Scan) else 0
                     parts.append(order)
                     visit(statement.body, (*loops, (first, statement.index, pace)), inside, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, Mul, Symbol
+from sympy import Add, Mul, Symbol
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
@@ -16,6 +16,7 @@ from codegen.schedule.program import (
     Accumulate,
     Fill,
     Loop,
+    One,
     Place,
     Program,
     Samples,
@@ -269,12 +270,12 @@ def _shared_locals(program: Program, summed: Sequence[Storage]) -> dict[int, int
     before, samples, after = segments(program)
     parts = (*pieces(before), () if samples is None else (samples,), *pieces(after))
     for number, segment in enumerate(parts):
-        for statement, _ in walk(segment):
-            named: list[Expr] = []
+        for statement, around in walk(segment):
+            named = [r for loop in around if isinstance(loop.mode, One) for r in references(loop.mode.value)]
             if isinstance(statement, (Set, Accumulate)):
-                named = [*references(statement.value), statement.target]
+                named += [*references(statement.value), statement.target]
             elif isinstance(statement, (Fill, Store)):
-                named = [statement.target]
+                named.append(statement.target)
             for storage in map(program.storage_of, named):
                 if storage.place is Place.LOCAL:
                     used.setdefault(storage.number, set()).add(number)
