@@ -41,7 +41,7 @@ class System(Accumulator):
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
         super().__init__(graph)
         self._keep = frozenset(keep)
-        self._integers = graph.integers
+        self._integers = graph.whole
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}

@@ -413,6 +413,9 @@ class FunctionWriter(ValueWriter):
         # Numba computes with integers as such: n*n*n would overflow, and with float32 they would make float64.
         return f"{'float' if self.dtype == 'float64' else 'np.float32'}({integer})"
 
+    def as_whole(self, real: str) -> str:
+        return f"int({real})"
+
     def text_of(self, reference: Expr, scope: Scope) -> str:
         """A reference or target as it is stored."""
         storage = self.program.storage_of(reference)

@@ -87,7 +87,8 @@ class ValueWriter(ABC):
 
         def factor(part: Expr) -> str:
             if is_reference(part):
-                return self.text_of(part, scope)
+                text = self.text_of(part, scope)
+                return text if base_name(part) in self.program.graph.integers else self.as_whole(text)
             if isinstance(part, Idx):
                 name = self.position(part, scope, Place.INPUT)
                 return f"({name})" if part == self.tile else name
@@ -132,6 +133,10 @@ class ValueWriter(ABC):
     @abstractmethod
     def as_real(self, integer: str) -> str:
         """An integer in the type of the computation."""
+
+    @abstractmethod
+    def as_whole(self, real: str) -> str:
+        """A whole number in the type of the computation as an integer."""
 
     @abstractmethod
     def number(self, value: float) -> str:

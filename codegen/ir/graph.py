@@ -25,9 +25,11 @@ from codegen.ir.ranges import elements_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.unrolling import unrolled
 from codegen.ir.validation import known_names, validate
+from codegen.ir.whole import whole_numbers
 from codegen.markup import shown_by
 from codegen.walk import (
     Extent,
+    as_extent,
     data_in,
     extent,
     indices,
@@ -166,9 +168,15 @@ class Graph(Fields):
         return tuple(found)
 
     @cached_property
-    def integers(self) -> Mapping[str, Extent | None]:
+    def integers(self) -> dict[str, Extent | None]:
         """What the integers of inputs are below, by the names of these."""
         return {variable.name: variable.below for variable in self.inputs if variable.kind == "integer"}
+
+    @cached_property
+    def whole(self) -> Mapping[str, Extent | None]:
+        """How many values integers of inputs have, and vertices that are whole numbers, by the names of these."""
+        found = whole_numbers(self.inputs, self.equations)
+        return self.integers | {name: as_extent(last - first + 1) for name, (first, last) in found.items()}
 
     @cached_property
     def index_names(self) -> frozenset[str]:

@@ -37,7 +37,7 @@ def count_operations(graph: Graph, samples: int = 1) -> Operations:
     """
     total: Operations = Counter()
     for equation in graph.equations:
-        for kind, number in equation_operations(equation, samples, graph.integers).items():
+        for kind, number in equation_operations(equation, samples, graph.whole).items():
             total[kind] += number
     return total
 

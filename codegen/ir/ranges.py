@@ -288,28 +288,29 @@ class Ends(NamedTuple):
     conditions: tuple[Basic, ...]
 
     @staticmethod
-    def of(subscript: Expr, axis: Extent, conditions: Iterable[Basic] = ()) -> Ends | None:
-        """Those that the conditions do not say; None of a subscript that reads none.
+    def of(subscript: Expr, axis: Extent, conditions: Iterable[Basic] = (), read: Expr | None = None) -> Ends | None:
+        """Those that the conditions do not say; None of a subscript that reads none, and where it is ``read`` no sum.
 
         >>> from sympy import IndexedBase
         >>> s, y = Idx("s", 9), IndexedBase("y", integer=True)
         >>> [form.expression for form in Ends.of(2 * y[s] - 1, 5, [y[s] >= 1]).forms]
         [5 - 2*y[s]]
         """
-        read = data_of(subscript)
-        if read is None:
+        datum = data_of(subscript)
+        read = read if datum is None else datum.integer
+        integer = Idx(str(read))
+        forms = None if read is None else on_axis(replace(subscript, {read: integer}), axis)
+        if forms is None:
             return None
-        integer = Idx(str(read.integer))
-        there = tuple(replace(condition, {read.integer: integer}) for condition in conditions)
+        there = tuple(replace(condition, {read: integer}) for condition in conditions)
         known = Known.of(*there)
-        forms = on_axis(replace(subscript, {read.integer: integer}), axis) or ()
         return Ends(integer, tuple(form for form in forms if not known.says(form)), there)
 
-    def hold(self, below: Extent | None) -> bool:
-        """Whether the subscript is on its axis for all integers from 0 to one less than a number."""
-        if below is None:
+    def hold(self, bounds: tuple[Expr, Expr] | None) -> bool:
+        """Whether the subscript is on its axis for all integers between two, or for all that there are."""
+        if bounds is None:
             return not self.forms
-        known = Known.of(*self.conditions, self.integer >= 0, self.integer <= below - 1)
+        known = Known.of(*self.conditions, self.integer >= bounds[0], self.integer <= bounds[1])
         return all(map(known.says, self.forms))
 
     def limit(self) -> Expr | None:

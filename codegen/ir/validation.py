@@ -288,7 +288,7 @@ def _check_data(equation: Equation, reference: Expr, integer: Expr, ends: Ends, 
     variable = next((variable for variable in inputs if variable.name == base_name(integer)), None)
     if variable is None or variable.kind != "integer":
         raise _error(equation, f"the subscript {integer} of {reference} is no input of integers")
-    if not ends.hold(variable.below):
+    if not ends.hold(None if variable.below is None else (Integer(0), variable.below - Integer(1))):
         limit = ends.limit()
         wanted = "others than integers from 0" if limit is None else f"integers below {limit}"
         raise _error(equation, f"{reference} needs {wanted} in {integer}, found {variable.name} below {variable.below}")

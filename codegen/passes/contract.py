@@ -46,7 +46,7 @@ def contract(graph: Graph) -> Graph:
         step
         for equation in graph.equations
         for part in _without_brackets(equation, names)
-        for step in _to_rows(part, names, graph.integers)
+        for step in _to_rows(part, names, graph.whole)
     )
 
 

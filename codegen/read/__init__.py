@@ -113,6 +113,7 @@ def _graph(reader: Reader, entries: Mapping[Key, object]) -> Graph:
             _add_elements(reader, key, entries, of_arrays[base_name(key)])
         else:
             _add(reader, key, value)
+    reader.check_places()
     return Graph(tuple(_limited(v, reader.limits) for v in inputs), tuple(reader.equations), reader.names)
 
 

@@ -156,12 +156,12 @@ def _check(place: str, node: Basic) -> None:
 
 def check_subscripts(place: str, node: Indexed) -> None:
     """Raise :class:`GraphError` for an element at a place that is read from an array."""
-    read = (leaf for i in node.indices for leaf in postorder(i) if isinstance(leaf, Indexed))
+    read = (leaf for i in node.indices for leaf in postorder(i, is_opaque) if isinstance(leaf, Indexed))
     data = next((leaf for leaf in read if not leaf.base.is_integer), None)
     if data is not None:
         raise GraphError(
             f"{place} contains {node}: the subscript {data} is real, expected sums of indices, lengths and numbers, or "
-            "an element of IndexedBase(…, integer=True)"
+            "an element of IndexedBase(…, integer=True), argmax or argmin"
         )
 
 

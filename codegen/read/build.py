@@ -32,7 +32,7 @@ from sympy.functions.elementary.miscellaneous import MinMaxBase
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from codegen.errors import GraphError, of_type
-from codegen.functions import canonical, canonical_node
+from codegen.functions import canonical, canonical_node, equal
 from codegen.functions.eliminations import Elimination
 from codegen.functions.extrema import Maximum, Minimum
 from codegen.functions.matrices import Eliminated
@@ -42,6 +42,7 @@ from codegen.ir.ranges import Ends, Known, asked_of, conjuncts, defined, guarded
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
+from codegen.ir.whole import bounds_of, whole_numbers
 from codegen.read import matrices, products
 from codegen.read.admission import OPAQUE, check, describe, is_opaque
 from codegen.read.complex_forms import made_real
@@ -56,12 +57,15 @@ from codegen.walk import (
     as_extent,
     base_name,
     extent,
+    fold,
+    fresh_index,
     fresh_names,
     indices,
     is_fixed,
     is_leaf,
     is_plain,
     is_plain_on,
+    is_reference,
     is_sample,
     lengths_in,
     moved,
@@ -69,7 +73,6 @@ from codegen.walk import (
     rebuild,
     references,
     reindex,
-    rewrite_leaves,
     samples_first,
     subscripts,
 )
@@ -92,6 +95,18 @@ class _Part:
     size: int = 1
     depth: int = 1
     reads: bool = True
+
+
+@dataclass(frozen=True)
+class Place:
+    """A subscript that is made of vertices, and the axis and the conditions under which it is read."""
+
+    found: str
+    """What was read, for a message."""
+    subscript: Expr
+    computed: tuple[Expr, ...]
+    axis: Extent
+    guard: Expr
 
 
 class Reader:
@@ -119,6 +134,8 @@ class Reader:
         """Those of matrices of formulas."""
         self.limits: dict[str, Extent] = {}
         """What integers that are read for subscripts have to be below, by the name of their input."""
+        self.places: list[Place] = []
+        """Subscripts that are vertices."""
         self.order: tuple[Idx, ...] = ()
         """The order of the axes of vertices: that of a recurrence, whose steps lie one after the other."""
 
@@ -287,7 +304,7 @@ class Reader:
         return self.elements[node]
 
     def _element_at(self, node: Indexed, scope: Scope) -> Expr:
-        for leaf in (leaf for i in node.indices for leaf in postorder(i)):
+        for leaf in (leaf for i in node.indices for leaf in postorder(i, is_opaque)):
             if isinstance(leaf, Idx):
                 self._index(leaf, scope)
         return self.reference(base_name(node), [self._subscript(i, scope) for i in node.indices], str(node), scope)
@@ -304,10 +321,15 @@ class Reader:
     def _subscript(self, subscript: Expr, scope: Scope) -> Expr:
         """A subscript in terms of the indices; the integers that are read for it are elements themselves."""
 
-        def rule(leaf: Basic) -> Basic | None:
-            return self._indexed(leaf, scope) if isinstance(leaf, Indexed) else scope.bound.get(leaf)
+        def step(node: Basic, arguments: list[Basic]) -> Basic:
+            if isinstance(node, OPAQUE):
+                check(scope.place, node)  # a place is one of the axis whether or not a branch reads there
+                return self.body(node, replace(scope, guard=sympy.true))
+            if not is_leaf(node):
+                return rebuild(node, arguments)
+            return self._indexed(node, scope) if isinstance(node, Indexed) else scope.bound.get(node, node)
 
-        return rewrite_leaves(subscript, rule)
+        return fold(subscript, step, is_opaque)
 
     def reference(self, name: str, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
         """The element of a variable; where a subscript is no sum of indices, of a vertex that has it so."""
@@ -317,11 +339,47 @@ class Reader:
         if len(key) != len(variable.shape):
             found = f"{scope.place} contains {shown} with {len(key)} subscripts"
             raise GraphError(f"{found}, but {name} has {len(variable.shape)} axes")
+        if any(map(self._computed, key)):
+            return self._looked_up(variable, key, shown, scope)
         key = tuple(subscript if isinstance(subscript, Idx) else with_extents(subscript) for subscript in key)
         if all(affine(subscript) is not None or data_of(subscript) for subscript in key):
             self._note_limits(variable, key, scope.guard, f"{scope.place} contains {shown}")
             return self._shifted(variable, key, shown, scope)
         return self._gathered(variable, key, shown, scope)
+
+    def _computed(self, subscript: Expr) -> tuple[Expr, ...]:
+        """The vertices that are read for a subscript."""
+        found = () if is_leaf(subscript) and not is_reference(subscript) else references(subscript)
+        made = {*map(base_name, self.vertices.values()), *self.arrays} if found else ()
+        return tuple(read for read in found if base_name(read) in made)
+
+    def _looked_up(self, variable: Variable, key: Sequence[Expr], shown: str, scope: Scope) -> Expr:
+        """A vertex with elements at whole numbers that vertices are, Σ_j [a[s] = j]·E[j], of which the one j is run."""
+        chosen: dict[Idx, Expr] = {}
+        element: list[Expr] = []
+        taken = {i.name for subscript in key for i in indices(subscript)}
+        for subscript, n in zip(key, variable.shape):
+            if computed := self._computed(subscript):
+                index = fresh_index(Idx("j", n), taken)
+                taken.add(index.name)
+                chosen[index] = with_extents(subscript, computed)
+                self.places.append(Place(f"{scope.place} contains {shown}", chosen[index], computed, n, scope.guard))
+            element.append(index if computed else subscript)
+        body = self.reference(variable.name, element, shown, scope)
+        return self.summed(Mul(body, *[equal(value, index) for index, value in chosen.items()]), tuple(chosen))
+
+    def check_places(self) -> None:
+        """Raise :class:`GraphError` for what is read at a vertex that may be beyond an axis, or no whole number."""
+        known = whole_numbers(self.known.values(), self.equations) if self.places else {}
+        for place in self.places:
+            (read, *others), found = place.computed, f"{place.found}: a subscript"
+            ends = Ends.of(place.subscript, place.axis, conjuncts(place.guard), read)
+            bounds = known.get(base_name(read))
+            if others or ends is None or bounds is None:
+                raise GraphError(f"{found} is no multiple of an argmax or argmin with indices and numbers added")
+            if not ends.hold(bounds):
+                least, greatest = bounds_of(place.subscript, known) or bounds
+                raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {place.axis}")
 
     def _note_limits(self, variable: Variable, key: Sequence[Expr], guard: Expr, found: str) -> None:
         """Integers that are read for a subscript have to stay on its axis; compiled functions check it."""

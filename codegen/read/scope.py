@@ -192,10 +192,10 @@ def on_long_axes(difference: Expr) -> bool:
     return all(factor > 0 for factor in factors) and bool(factors or number >= 0)
 
 
-def with_extents(expression: Expr) -> Expr:
-    """A bound or a length with its symbols as extents."""
-    symbols = {leaf: axis_length(leaf) for leaf in leaves(expression) if isinstance(leaf, Symbol)}
-    return substitute(expression, symbols)
+def with_extents(expression: Expr, others: Collection[Expr] = ()) -> Expr:
+    """A bound or a length with its symbols as extents, but for others."""
+    symbols = (leaf for leaf in leaves(expression) if isinstance(leaf, Symbol) and leaf not in others)
+    return substitute(expression, {symbol: axis_length(symbol) for symbol in symbols})
 
 
 def axis_length(value: Expr | int) -> Extent:

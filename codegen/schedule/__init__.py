@@ -201,9 +201,9 @@ def written_out(graph: Graph) -> Graph:
     # Shared and hoisted before: unrolling a graph that has been through the passes finds next to nothing new.
     # Of an array of which some elements are read, the others go. Rows that the data say are read at their address.
     hoisted = _hoisted(graph)
-    scalars = unrolled_equations(hoisted.equations, WRITTEN_OUT, partial(told, integers=graph.integers))
+    scalars = unrolled_equations(hoisted.equations, WRITTEN_OUT, partial(told, integers=graph.whole))
     simple = simplify(hoisted.with_equations(scalars))
-    return prune(simple.with_equations([term_by_term(equation, graph.integers) for equation in simple.equations]))
+    return prune(simple.with_equations([term_by_term(equation, graph.whole) for equation in simple.equations]))
 
 
 @once
@@ -225,7 +225,7 @@ def _is_short(graph: Graph) -> bool:
     """
     if len(graph.extents) > 1 and all(is_sample(i) for equation in graph.equations for i in equation.domain):
         return False
-    tables = any(looks_up(equation, graph.integers) for equation in graph.equations)
+    tables = any(looks_up(equation, graph.whole) for equation in graph.equations)
     few = scalar_equations(graph.equations) <= UNROLLED_STATEMENTS and terms(graph.equations) <= UNROLLED_TERMS
     return few and not tables
 

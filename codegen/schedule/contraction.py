@@ -25,7 +25,7 @@ def isolate(graph: Graph) -> tuple[Graph, dict[Cell, Contract]]:
     for equation in graph.equations:
         # A step of a scan needs the steps before it, which a product of whole arrays would not wait for.
         # What the data say is a row of a table, not a product with it.
-        sides = None if equation.cell in graph.scans or looks_up(equation, graph.integers) else _sides(equation)
+        sides = None if equation.cell in graph.scans or looks_up(equation, graph.whole) else _sides(equation)
         if sides is None:
             equations.append(equation)
             continue

@@ -60,7 +60,7 @@ def within(graph: Graph, equation: Equation, outer: Sequence[Idx], whole: Idx) -
     remaining = tuple(i for i in order if i not in outer)
     return tuple(
         _level(
-            [_Item(equation, equation.target, equation.body, remaining, equation.reduced, integers=graph.integers)],
+            [_Item(equation, equation.target, equation.body, remaining, equation.reduced, integers=graph.whole)],
             graph,
             whole,
         )
@@ -186,7 +186,7 @@ def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...], 
         order, read = _loop_order(graph, form, whole), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
         begun = bool(scans) and scans[-1].index in form.reduced
-        item = _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.integers)
+        item = _Item(equation, form.target, form.body, order, form.reduced, read, begun, scans, integers=graph.whole)
         yield replace(item, reduced=(), columns=_columns(form, order)) if form.eliminates else item
 
 
@@ -208,7 +208,7 @@ def _loop_order(graph: Graph, equation: Equation, whole: Idx | None) -> tuple[Id
         own = [i for i in equation.free if whole is not None and extent(i) == extent(whole)]
         batch = [i for i in equation.free if i in equation.elimination.batch and i not in own]
         return (*own, *sorted(batch, key=lambda i: not is_sample(i)))
-    said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.integers)]
+    said = [i for i in equation.domain if equation.is_sum and is_told(equation.body, i, graph.whole)]
     apart = whole is None and equation.cell not in graph.scans and _adds_rows(equation)
     outside = equation.reduced if apart or set(said) & set(equation.free) else ()
     domain = [*(i for i in equation.domain if i not in said), *said]

@@ -349,8 +349,10 @@ class Use(Enum):
 
 
 def uses(statement: Statement) -> Iterator[tuple[Expr, Use]]:
-    """What a statement without others in it reads, and what it writes, as it is named there."""
+    """What a statement itself reads and writes, as it is named there: of a loop, the value that it runs at alone."""
     match statement:
+        case Loop(mode=One(value)):
+            yield from ((reference, Use.READ) for reference in references(value))
         case Set() | Accumulate():
             yield from ((reference, Use.READ) for reference in references(statement.value))
             yield statement.target, Use.WRITE if isinstance(statement, Set) else Use.ADD

@@ -80,7 +80,7 @@ def samples_of(graph: Graph) -> Symbol | None:
     """
     if len(graph.extents) < 2:
         return next(iter(graph.extents), None)
-    rows = {extent(index) for equation in graph.equations for index in told(equation, graph.integers)}
+    rows = {extent(index) for equation in graph.equations for index in told(equation, graph.whole)}
     found = [(n, split) for n in graph.extents if n not in rows and (split := phases(graph, n)) is not None]
     return max(found, key=lambda one: _preference(graph, *one), default=(None,))[0]
 

@@ -175,6 +175,12 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
 
     parts: list[int] = []
 
+    def note(statement: Statement, loops: Loops, inside: bool) -> None:
+        for reference, use in uses(statement):
+            life = lives[key_of(reference)]
+            known = life.writes if use is Use.WRITE else life.reads
+            known.append(_Access(loops, tuple(parts), step, order, reference, inside))
+
     def visit(block: Sequence[Statement], loops: Loops, inside: bool, top: bool) -> None:
         nonlocal order, step
         last = 0
@@ -185,6 +191,7 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                 case Loop():
                     # What a further part of a range reads, it has written before, as the first part has.
                     first = last if statement.follows else order
+                    note(statement, loops, inside)
                     pace = statement.mode.step if isinstance(statement.mode, Scan) else 0
                     parts.append(order)
                     visit(statement.body, (*loops, (first, statement.index, pace)), inside, False)
@@ -193,10 +200,7 @@ def _lives(graph: Graph, statements: Sequence[Statement], split: frozenset[str])
                 case Samples():
                     visit((*statement.fills, *statement.body, *statement.stores), (), True, True)
                 case _:
-                    for reference, use in uses(statement):
-                        life = lives[key_of(reference)]
-                        known = life.writes if use is Use.WRITE else life.reads
-                        known.append(_Access(loops, tuple(parts), step, order, reference, inside))
+                    note(statement, loops, inside)
                     lives[key_of(statement.target)].accumulated |= not isinstance(statement, Set)
 
     visit(statements, (), False, True)

@@ -46,9 +46,7 @@ def merge_sums(graph: Graph, keep: Collection[Cell] = ()) -> Graph:
             if len(reduced) == 1:
                 parts = [one.at(term) for term, one in zip(terms, sums) if one is not None]
                 new = Equation(equation.target, Add(*parts), Reduction.SUM, next(iter(reduced)))
-                if {looks_up(one, graph.integers) for one in sums if one is not None} == {
-                    looks_up(new, graph.integers)
-                }:
+                if {looks_up(one, graph.whole) for one in sums if one is not None} == {looks_up(new, graph.whole)}:
                     found[equation.cell] = new
                     merged.update(one.cell for one in sums if one is not None)
     return graph.with_equations(found.get(e.cell, e) for e in graph.equations if e.cell not in merged)

@@ -120,7 +120,7 @@ class _SamplesLast:
 
     def equations(self, equation: Equation) -> Iterator[Equation]:
         """What one equation becomes: operands that need a vertex of their own, itself, a copy if it is an output."""
-        apart = looks_up(equation, self.graph.integers) or not self.has_known_steps(equation)
+        apart = looks_up(equation, self.graph.whole) or not self.has_known_steps(equation)
         kernel = None if apart else self.over_lanes(equation) or self.summed(equation)
         if kernel is not None:
             yield from kernel

@@ -305,6 +305,50 @@ def test_what_several_equations_read_is_looked_up_once() -> None:
     ]
 
 
+# --- places of maxima ---------------------------------------------------------------------------------------------
+
+score, long_table, row = IndexedBase("x", shape=(S, 30)), IndexedBase("E", shape=(30, 2)), Idx("r", 30)
+best, lowest = codegen.argmax(score[s, row], (row, 0, 29)), codegen.argmin(score[0, row] ** 2, (row, 0, 29))
+PLACES: dict[str, tuple[Callable[[], Expr], Callable[[np.ndarray], np.ndarray]]] = {
+    "a row": (lambda: long_table[best, d], lambda x: x.argmax(1)),
+    "rows from the end": (lambda: long_table[29 - best, d], lambda x: 29 - x.argmax(1)),
+    "rows before the first": (lambda: codegen.padded(long_table[best - 7, d], 2), lambda x: x.argmax(1) - 7),
+    "one row": (lambda: long_table[lowest, d] + score[s, d] * 0, lambda x: np.full(len(x), (x[0] ** 2).argmin())),
+}
+"""Elements, and the rows that they are of."""
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_rows_are_read_at_places_of_maxima_and_added_to(case: str) -> None:
+    element, places = PLACES[case]
+    loss = Sum(sin(z[s, d]) * score[s, d], s, d)
+    graph = from_expressions({z[s, d]: element(), "L": loss}, [long_table, score]).with_outputs("L")
+    graph = codegen.gradient(graph, "L", ["E", "x"])
+    numbers = np.random.default_rng(3)
+    values = {"E": numbers.normal(size=(30, 2)), "x": numbers.normal(size=(21, 30))}
+    at, x = places(values["x"]), values["x"][:, :2]
+    read = np.where((at >= 0)[:, None], values["E"][at], 2.0)
+    added, moved = np.zeros((30, 2)), np.zeros((21, 30))
+    np.add.at(added, at[at >= 0], (np.cos(read) * x)[at >= 0])
+    moved[:, :2] = np.sin(read)
+    expected = [np.sum(np.sin(read) * x), added, moved]
+    assert distance([evaluate(graph, values)[name] for name in graph.outputs], expected) <= 1e-14
+    for emitter in ("vector", "numba"):
+        function = codegen.compile(graph, schedule="loops", emitter=emitter)  # type: ignore[arg-type]
+        assert distance([np.asarray(found) for found in function(**values)], expected) <= 1e-13
+    statements = walk(scheduled(codegen.optimise(graph)[0], "loops").statements)
+    sums = [around for statement, around in statements if isinstance(statement, Accumulate)]
+    over_rows = [loop for around in sums for loop in around if loop.index.name == "j"]
+    assert over_rows
+    assert all(isinstance(loop.mode, One) for loop in over_rows)
+
+
+def test_a_place_may_have_a_name() -> None:
+    at, o = IndexedBase("a", shape=(S,), integer=True), IndexedBase("o")
+    graph = from_expressions({at[s]: best, o[s, d]: long_table[at[s], d]}, [long_table, score])
+    assert str(graph.equations[-1]) == "o[s, d] = Σ_j equal(a[s], j)*E[j, d]"
+
+
 T, i = Variable("T", (5,)), Idx("i", 3)
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "without a limit": (
@@ -318,7 +362,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "real data": (lambda: _table(Variable("n", (3,))), "the subscript n[i] of T[n[i]] is no input of integers"),
     "a row before the first": (
         lambda: from_expressions({"L": Sum(E[y[s] - 1, 0], (s, 0, S - 1))}, [E, y]),
-        "the subscript y[s] - 1 is not on an axis of 5 whatever y[s] is",
+        "the subscript y[s] - 1 is not on an axis of 5 whatever y[s] is; padded(…)",
+    ),
+    "a row behind the last place": (
+        lambda: from_expressions({"L": Sum(long_table[best + 1, 0], s)}, [long_table, score]),
+        "a subscript has values from 1 to 30 on an axis of 30",
+    ),
+    "a place that is no whole number": (
+        lambda: from_expressions({"L": long_table[codegen.Maximum(score[0, row], row), 0]}, [long_table, score]),
+        "a subscript is no multiple of an argmax or argmin with indices and numbers added",
     ),
 }
 

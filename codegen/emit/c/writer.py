@@ -649,6 +649,9 @@ class Writer(ValueWriter):
     def as_real(self, integer: str) -> str:
         return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
 
+    def as_whole(self, real: str) -> str:
+        return f"(ptrdiff_t){real}"
+
     def local(self, reference: Expr) -> int | None:
         """The number of a local, where a reference is one."""
         storage = self.program.storage_of(reference)

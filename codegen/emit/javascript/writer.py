@@ -94,3 +94,6 @@ class JavaScriptWriter(Writer):
 
     def as_real(self, integer: str) -> str:
         return f"({integer})" if " " in integer else integer
+
+    def as_whole(self, real: str) -> str:
+        return real

@@ -722,12 +722,26 @@ class Writer:
         """A number, a length or an integer that is given."""
         if isinstance(factor, Integer):
             return int(factor)
-        return self.load(factor, scope).llvm if is_variable(factor) else self.extent(factor)
+        return self.whole(factor, scope).llvm if is_variable(factor) else self.extent(factor)
+
+    def whole(self, reference: Expr, scope: Scope) -> Value:
+        """An input of integers, or a vertex that is a whole number, as an integer."""
+        read = self.load(reference, scope)
+        if self.is_integer(reference):
+            return read
+        integer, of = INT, f"i64.{self.scalar.format.suffix}"
+        if read.lanes:
+            width = self.plan.width
+            integer, of = ir.VectorType(INT, width), f"v{width}i64.v{width}{self.scalar.format.suffix}"
+        # Lanes that do not count may have anything: what is beyond the integers is the last of them.
+        signature = ir.FunctionType(integer, [read.llvm.type])
+        saturated = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.fptosi.sat.{of}")
+        return Value(self.builder.call(saturated, [read.llvm]), read.lanes)
 
     def placed(self, subscript: Expr, scope: Scope, place: Place) -> Counter:
         """A subscript, or an integer of the data, in all lanes."""
         if isinstance(subscript, Indexed):
-            read = self.load(subscript, scope)
+            read = self.whole(subscript, scope)
             return Counter(INT(0), 0, read.llvm) if read.lanes else Counter(read.llvm)
         if isinstance(subscript, Idx):
             return Counter(self.position(subscript, scope, place), scope[subscript].step, scope[subscript].each)
