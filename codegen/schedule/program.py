@@ -369,9 +369,12 @@ class Program:
 
     def storage_of(self, reference: Expr) -> Storage:
         """Where the vertex that a reference or target names is kept."""
+        return self.storage[self.key_of(reference)]
+
+    def key_of(self, reference: Expr) -> StorageKey:
+        """Under which name that is found: of the vertex alone, if it is stored singly, else of the whole variable."""
         name, pattern = cell_of(reference)
-        found = self.storage.get((name, pattern))
-        return self.storage[name, ()] if found is None else found
+        return (name, pattern) if (name, pattern) in self.storage else (name, ())
 
     @property
     def workspace(self) -> str:

@@ -1,0 +1,161 @@
+"""The statements of a program anew, its scans in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sympy import Add, Expr, Idx, Mul, expand
+from sympy.core.basic import Basic
+
+from codegen.schedule.checkpoint.accesses import Values, named
+from codegen.schedule.checkpoint.again import Part
+from codegen.schedule.checkpoint.copies import left, put, taken_out, taken_over
+from codegen.schedule.checkpoint.lengths import blocks_of, longest
+from codegen.schedule.checkpoint.places import Places
+from codegen.schedule.checkpoint.runs import Run
+from codegen.schedule.program import (
+    Accumulate,
+    Bound,
+    Fill,
+    Kernel,
+    Loop,
+    One,
+    Routine,
+    Samples,
+    Scan,
+    Set,
+    Statement,
+    StorageKey,
+    Store,
+)
+from codegen.walk import fold, rebuild, reindex
+
+
+class Blocks:
+    """Writes the statements of a program anew, from what each run of loops computes again, and where that is."""
+
+    def __init__(self, parts: Mapping[Run, tuple[Part, ...]], places: Places) -> None:
+        self.parts, self.places = parts, places
+        self.windows, self.runs = places.windows, places.windows.runs
+        self.blocked: dict[int, Run] = {}
+        """The loops of runs that have windows, and what begins their sums, by their identities."""
+        for run in parts:
+            if len(parts[run]) > 1 or self.windows.of(run):
+                self.blocked.update({id(loop): run for loops in run.members for loop in loops.parts})
+                self.blocked.update({id(f): run for loops in run.members[1:] for f in self.runs.fills[loops]})
+
+    def of(self, statements: Sequence[Statement], values: Values, start: Expr | None = None) -> tuple[Statement, ...]:
+        """Statements with windows for what has one; ``start`` is the first step of the block that they are in."""
+        found: list[Statement] = []
+        for statement in statements:
+            run = self.blocked.get(id(statement)) if start is None else None
+            if run is not None:
+                if statement is run.members[0].parts[0]:
+                    found += self.in_blocks(run)
+            elif isinstance(statement, Loop):
+                inner = values
+                if isinstance(statement.mode, One):
+                    inner = {**values, statement.index: reindex(statement.mode.value, values)}
+                found.append(replace(statement, body=self.of(statement.body, inner, start)))
+            elif isinstance(statement, Samples):
+                # What the samples are summed into has no window.
+                found.append(replace(statement, body=self.of(statement.body, {})))
+            else:
+                found.append(self.moved(statement, values, start))
+        return tuple(found)
+
+    def moved(self, statement: Statement, values: Values, start: Expr | None) -> Statement:
+        """A statement with windows for what has one."""
+        there = {reference: self.places.there(reference, values, start) for reference, _ in named(statement)}
+        match statement:
+            case Set() | Accumulate():
+                value = _in_order(statement.value, there)
+                return replace(statement, target=there[statement.target], value=value)
+            case Fill() | Store():
+                return replace(statement, target=there[statement.target])
+            case Kernel(equation=equation):
+                equation = replace(equation, target=there[equation.target], body=_in_order(equation.body, there))
+                operands = tuple(there[operand] for operand in statement.operands)
+                loops = self.of(statement.loops, values, start)
+                return replace(statement, equation=equation, operands=operands, loops=loops)
+            case Routine(equation=equation, body=body):
+                target, body = there[statement.target], _in_order(body, there)
+                equation = replace(equation, target=target, body=body)
+                return replace(statement, equation=equation, target=target, body=body)
+            case _:
+                return statement
+
+    def in_blocks(self, run: Run) -> Iterator[Statement]:
+        """Loops block by block, after what begins their sums."""
+        for loops in run.members[1:]:
+            yield from (self.moved(fill, {}, None) for fill in self.runs.fills[loops])
+        steps, n = self.places.steps[run.level], longest(self.runs, run.members)
+        count = blocks_of(n, steps)
+        block = self.places.index("block", count if isinstance(count, int) else n)
+        stop = () if isinstance(count, int) else (Bound(n + steps - 1, steps),)
+        body: list[Statement] = []
+        for part in self.parts[run]:
+            windows = self.windows.of(part.run)
+            for window in windows:
+                body += taken_over(self.places, window, block)
+            for window in windows:
+                body += put(self.places, window, steps * block, self.runs.order(run))
+            body += self.steps_of(part, steps * block)
+        own = self.windows.of(run)
+        for window in own:
+            body += taken_out(self.places, window, steps * block)
+        for window in own:
+            body += left(self.places, window, block)
+        yield Loop(block, tuple(body), Scan(run.step or 1), stop=stop)
+
+    def steps_of(self, part: Part, start: Expr) -> Iterator[Statement]:
+        """The steps of a block."""
+        first = Bound(expand(start - part.low))
+        last = Bound(expand(start + self.places.steps[part.run.level] + part.high))
+        for loops in part.run.members:
+            parts = loops.parts if part.targets is None else tuple(self.only(loops.parts, part.targets))
+            for loop in parts:
+                assert isinstance(loop, Loop)
+                (bounded,) = self.of([_between(loop, self.runs.index[loops], first, last)], {}, start)
+                yield bounded
+
+    def only(self, statements: Sequence[Statement], targets: Collection[StorageKey]) -> Iterator[Statement]:
+        """What computes some targets."""
+        goes_on = False
+        for statement in statements:
+            if isinstance(statement, Loop):
+                goes_on = goes_on and statement.follows
+                if body := tuple(self.only(statement.body, targets)):
+                    yield replace(statement, body=body, follows=goes_on)
+                    goes_on = True
+            else:
+                goes_on = False
+                written = (reference for reference, writes in named(statement) if writes)
+                if any(self.runs.program.key_of(reference) in targets for reference in written):
+                    yield statement
+
+
+def _in_order(expression: Expr, replacements: Mapping[Expr, Expr]) -> Expr:
+    """Other references in place of some, terms and factors in the order they had: SymPy's may be another for new ones.
+
+    The order in which numbers are multiplied decides about the last bit.
+    """
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        if node in replacements:
+            return replacements[node]
+        if isinstance(node, (Add, Mul)) and any(a is not b for a, b in zip(arguments, node.args)):
+            return node.func(*arguments, evaluate=False)
+        return rebuild(node, arguments)
+
+    return fold(expression, step)
+
+
+def _between(loop: Loop, index: Idx, first: Bound, last: Bound) -> Loop:
+    """A loop, or the one in it over an index, between bounds."""
+    if loop.index == index:
+        return replace(loop, start=(*loop.start, first), stop=(*loop.stop, last))
+    (inner,) = loop.body
+    assert isinstance(inner, Loop)
+    return replace(loop, body=(_between(inner, index, first, last),))

@@ -1,0 +1,91 @@
+"""What is computed again is the same to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numba.core.config
+import numpy as np
+import pytest
+
+import codegen
+from codegen.export import Request, c_files
+from tests.codegen.checkpoint.graphs import LONG, TWO_LENGTHS, assert_same, programs, ways
+from tests.codegen.networks import random_values
+from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
+from tests.codegen.test_cut import by_python, inside_a_fence
+from tests.codegen.test_scan import CASES
+
+pytestmark = pytest.mark.values
+
+
+QUICK = ("each step's own", "a solution each step", "curvature")
+FEW = ("two steps back", "two steps from the end", "two layers", "any length", "alone")
+READABLE = [case for case in (*CASES, "two layers", "all steps") if case != "in two directions"]
+
+
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("case", [c if c in FEW else pytest.param(c, marks=pytest.mark.slow) for c in READABLE])
+def test_the_readable_program_computes_the_same_bits(case: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
+    graph = {**LONG, **CASES}[case]
+    values = random_values(graph, samples=3)
+    for way in ways(graph):
+        whole, blocks = programs(graph, way, every)
+        assert blocks.statements != whole.statements
+        assert_same(by_python(blocks, values), by_python(whole, values))
+
+
+@pytest.mark.parametrize("case", [c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in LONG])
+def test_vector_code_computes_the_same_bits(case: str) -> None:
+    graph = LONG[case]
+    for way in ways(graph)[-1:] if case in QUICK else ways(graph):
+        for dtype in ("float32",) if case in QUICK else ("float64", "float32"):
+            options: dict[str, Any] = {"schedule": way, "emitter": "vector", "dtype": dtype, "cache": False}
+            whole = codegen.compile(graph, **options)
+            for every in (4,) if case in QUICK else (1, 7):
+                blocks = codegen.compile(graph, checkpoint=every, **options)
+                for samples in (1, 5, 67) if graph.extents else (1,):
+                    values = random_values(graph, samples=samples)
+                    assert_same(inside_a_fence(blocks, values, dtype), inside_a_fence(whole, values, dtype))
+
+
+@needs_compiler
+def test_c_code_computes_the_same_bits(tmp_path: Path) -> None:
+    rows = [(LONG[case], "float64", ways(LONG[case])[-1]) for case in ("any length", "all steps")]
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    whole.mkdir()
+    again.mkdir()
+    written = sources(again, rows)
+    for number, (graph, dtype, way) in enumerate(rows):
+        request = Request(graph, f"g{number}", dtype, way, checkpoint=4)  # type: ignore[arg-type]
+        written[number].write_text(str(c_files(request)[f"g{number}.c"]), encoding="utf-8")
+    flags = (COMPILERS[0], "-O0", "-ffp-contract=off", "-fsanitize=undefined")
+    for one, other in zip(built(rows, sources(whole, rows), *flags), built(rows, written, *flags)):
+        values = random_values(one.graph, samples=21)
+        assert_same(list(other(values)[1]), list(one(values)[1]))
+
+
+@pytest.mark.parametrize(("way", "every"), [("unrolled", 2), ("loops", 2), ("tiled", 2), ("loops", 2**48)])
+def test_samples_and_steps_of_any_length_compute_the_same_bits(
+    way: str, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each element of a vertex is stored singly where features are written out."""
+    monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
+    whole, blocks = programs(TWO_LENGTHS, way, every)
+    for steps in (1, 5):
+        shapes = {"x": (3, steps, 2), "w": (2, 2)}
+        values = {name: np.sin(1 + np.arange(np.prod(shape)).reshape(shape)) for name, shape in shapes.items()}
+        assert_same(by_python(blocks, values), by_python(whole, values))
+
+
+def test_buffers_of_longer_blocks_hold_the_steps_of_a_call() -> None:
+    """A block of more steps than there is memory for is one of all steps."""
+    graph = LONG["any length"]
+    values = random_values(graph, samples=5)
+    options: dict[str, Any] = {"schedule": "loops", "emitter": "vector", "cache": False}
+    whole = codegen.compile(graph, **options)
+    for every in (10**30, 2**31):
+        blocks = codegen.compile(graph, checkpoint=every, **options)
+        assert_same(inside_a_fence(blocks, values, "float64"), inside_a_fence(whole, values, "float64"))
