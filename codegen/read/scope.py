@@ -12,6 +12,7 @@ from sympy.core.relational import Relational
 
 from codegen.errors import GraphError
 from codegen.ir.equation import sample_extent
+from codegen.ir.ranges import is_natural
 from codegen.walk import Extent, indices, is_variable, leaves, substitute
 
 Limits = Sequence[Sequence[Expr]]
@@ -85,8 +86,8 @@ class Scope:
     def range(self, limit: Sequence[Expr]) -> Range:
         """The values that the variable of a sum or product has, for any values of the indices outside.
 
-        Raises :class:`GraphError` for limits that are not affine, and for a number of values that is neither an integer
-        nor at most the extent of an array.
+        Raises :class:`GraphError` for limits that are not affine, and for a number of values that is neither an
+        integer, nor at most the extent of an array, nor a sum of lengths that is never negative.
         """
         variable, lower, upper = limit
         shown = f"{self.place} has a sum or product over {variable} from {lower} to {upper}"
@@ -98,9 +99,11 @@ class Scope:
         count = sympy.expand(greatest - least + 1)
         extent = next((leaf for leaf in leaves(count) if isinstance(leaf, Symbol)), count)
         spare = sympy.expand(extent - count)
+        if not isinstance(spare, Integer) or spare < 0:
+            extent, spare = (count, Integer(0)) if is_natural(count) else (extent, spare)
         if not (isinstance(spare, Integer) and spare >= 0) or (first[0] == first[1] and count.is_negative):
             raise GraphError(
-                f"{shown}, which has {count} values, expected an integer or the symbolic extent of an input"
+                f"{shown}, which has {count} values, expected an integer or a sum of lengths, never negative"
             )
         above = upper != greatest or spare > 0
         values = max(int(extent), 0) if isinstance(extent, Integer) else extent

@@ -267,3 +267,34 @@ def test_what_is_read_in_two_branches_is_there_in_both(least: int) -> None:
     expected = [back[n] * back.get(n - 1, 0.0) if n >= least else back[n] ** 2 + 1 for n in range(6)]
     expected[1] = 0.0 if least == 1 else expected[1]
     assert evaluate(graph, {"x": values})["z"].tolist() == expected
+
+
+def full_convolution() -> Graph:
+    """o[k] = Σ_i x[i]·h[k − i] of n + m − 1 elements, and the gradient of the sum of their sines."""
+    n, m = sample_extent("n"), sample_extent("m")
+    x, h, o = IndexedBase("x", shape=(n,)), IndexedBase("h", shape=(m,)), IndexedBase("o")
+    i, k = Idx("i", n), Idx("k", n + m - 1)
+    terms = {o[k]: Sum(padded(h[k - i]) * x[i], i), "L": Sum(sin(o[k]), (k, 0, n + m - 2))}
+    return codegen.gradient(codegen.from_expressions(terms, [x, h]), "L").with_outputs("o", "L", "dL/dx", "dL/dh")
+
+
+@pytest.mark.parametrize("emitter", ["vector", "numba"])
+def test_axes_of_outputs_are_sums_of_lengths(emitter: str) -> None:
+    function = codegen.compile(full_convolution(), emitter=emitter)  # type: ignore[arg-type]
+    numbers = np.random.default_rng(1)
+    for sizes in ((9, 4), (3, 8), (1, 1)):
+        x, h = (numbers.normal(size=size) for size in sizes)
+        o = np.convolve(x, h)
+        back = [np.convolve(np.cos(o), h[::-1], "full")[len(h) - 1 :][: len(x)] for h, x in ((h, x), (x, h))]
+        assert distance(list(function(x=x, h=h)), [o, np.sin(o).sum(), *back]) <= 1e-14
+
+
+def test_a_sum_may_have_as_many_terms_as_lengths_add_up_to() -> None:
+    n = Symbol("n")
+    y, k = IndexedBase("y", shape=(n,)), Idx("k", 2 * n)
+    graph = codegen.from_expressions({"a": Sum(Piecewise((y[k] ** 2, k < n), (y[2 * n - 1 - k], True)), k)}, [y])
+    values = np.arange(1.0, 5.0)
+    found = codegen.compile(codegen.gradient(graph, "a"))(values)
+    assert distance(list(found), [np.sum(values**2 + values), 2 * values + 1]) <= 1e-14
+    with pytest.raises(GraphError, match="expected an integer or a sum of lengths, never negative"):
+        codegen.from_expressions({"a": Sum(y[0] * k, (k, 0, 3 - n))}, [y])

@@ -45,6 +45,7 @@ from codegen.numeric import evaluate_exactly, rounded
 from codegen.runtime.machine import Relocatable, load_object
 from codegen.walk import Extent, postorder
 from tests.codegen.networks import distance, hinge, lecture, mlp, outputs, parameters, random_values, several_lengths
+from tests.codegen.test_affine import full_convolution
 from tests.codegen.test_selection import PRUNED, X, w
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -166,6 +167,7 @@ GRAPHS: Mapping[str, Graph] = {
     "sums": sums(),
     "rows of a table": rows_of_a_table(),
     "several lengths": several_lengths()["points"],
+    "a full convolution": full_convolution().with_outputs("L", "dL/dx", "dL/dh"),
     "empty": empty(),
     "hostile": hostile(),
     **{f"selected: {case}": selected(case) for case in PRUNED},
