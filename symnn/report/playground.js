@@ -104,7 +104,7 @@ const read = (fragment) => {
   for (const [name, words] of Object.entries(WORDS)) if (words.includes(given.get(name))) found[name] = given.get(name);
   found.own = readOwn(given) ?? told.own ?? null;
   const data = given.get('data') ?? told.first;
-  found.data = data in SETS || (data === 'own' && found.own) ? data : 'circle';
+  found.data = Object.hasOwn(SETS, data) || (data === 'own' && found.own) ? data : 'circle';
   found.loss = (given.get('loss') ?? told.loss ?? lossFor(found.data, found.own)).slice(0, 500);
   if ((found.data === 'own' ? found.own.classes.length : SETS[found.data].classes) > 0 === (regressions.includes(found.loss) || found.loss[0] === '=')) found.loss = lossFor(found.data, found.own);
   const layers = given.get('layers') ?? told.layers ?? told.presets[found.data] ?? '4:tanh';
@@ -115,12 +115,12 @@ const read = (fragment) => {
   return found;
 };
 const readOwn = (given) => {
-  const lists = (name, least) => (given.get(name) ?? '').split(';').filter(Boolean).map((text) => text.split(',').map(Number)).filter((row) => row.length >= least && row.every(Number.isFinite));
-  const rows = lists('rows', 2).slice(0, ROWS), inputs = (rows[0]?.length ?? 0) - 1;
+  const lists = (name) => (given.get(name) ?? '').split(';').filter(Boolean).map((text) => text.split(',').map(Number));
+  const rows = lists('rows').slice(0, ROWS), inputs = (rows[0]?.length ?? 0) - 1;
   const classes = (given.get('classes') ?? '').split(',').filter(Boolean).slice(0, 4).map((name) => name.slice(0, 40));
-  if (![1, 2].includes(inputs) || rows.some((row) => row.length !== inputs + 1)) return null;
+  if (rows.length < 2 || ![1, 2].includes(inputs) || rows.some((row) => row.length !== inputs + 1 || !row.every(Number.isFinite))) return null;
   if (classes.length === 1 || (classes.length && rows.some((row) => !(row[inputs] in classes)))) return null;
-  const scaling = lists('scaling', 2).filter(([, scale]) => scale > 0);
+  const scaling = lists('scaling').filter(([mean, scale]) => Number.isFinite(mean) && scale > 0 && scale < Infinity);
   return {rows, inputs, classes, scaling: scaling.length === inputs + !classes.length ? scaling : []};
 };
 
@@ -152,7 +152,7 @@ const specOf = () => ({
 });
 
 /** The functions of a network: those in the page, those that came before, or those of the server. */
-const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], code}]));
+const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], formulas: told.formulas[told.networks[key].formulas], code}]));
 const networkOf = async (spec) => {
   const key = JSON.stringify(spec);
   if (known.has(key)) return known.get(key);

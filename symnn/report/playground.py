@@ -74,6 +74,7 @@ def playground(network: Network | None = None, dataset: Dataset | None = None, *
     first = {"first": "circle"} if network is None else _first(network, dataset)
     if network is not None:
         networks[key(_plain(network))] = parts(network)
+    texts = list(dict.fromkeys(found["formulas"] for found in networks.values()))  # widths are not in them
     data = {
         **first,
         "server": server,
@@ -84,7 +85,8 @@ def playground(network: Network | None = None, dataset: Dataset | None = None, *
         "capacity": CAPACITY,
         "methods": {name: _method(name, title) for name, title in METHODS.items()},
         "fitter": _method("adam", "Adam"),
-        "networks": {name: {k: v for k, v in found.items() if k != "modules"} for name, found in networks.items()},
+        "networks": {name: _shared(found, texts) for name, found in networks.items()},
+        "formulas": texts,
     }
     sections = [
         Section("play", "Play", LEAD, _play(server), data, script(networks)),
@@ -93,6 +95,13 @@ def playground(network: Network | None = None, dataset: Dataset | None = None, *
         Section("capacity", "How much a layer can say", CAPABLE, _capacity()),
     ]
     return document("Playground", HERO, {}, sections, NOTE, styles=("playground.css",), asks=server)
+
+
+def _shared(found: Mapping[str, Any], texts: list[str]) -> dict[str, Any]:
+    """A network without its functions, its formulas by their place among all."""
+    return {name: value for name, value in found.items() if name != "modules"} | {
+        "formulas": texts.index(found["formulas"])
+    }
 
 
 HERO = "A neural network that learns in your browser by code that a compiler wrote for it."
@@ -199,7 +208,7 @@ def _play(server: bool) -> str:
 <div class="controls run">{_button("Learn", "learn", "main")}
 {_button("One step", "one")}{_button("Begin again", "again")}
 <p class="tally" id="play-tally" aria-live="off">Step 0</p></div>
-<p class="said" id="play-said" role="status"></p>
+<p class="said" id="play-said" aria-live="polite"></p>
 <div class="board">
 <div class="side"><h3>Data</h3>{_data()}</div>
 <div class="centre"><h3>Network <small id="play-size"></small></h3>
