@@ -476,16 +476,42 @@ def report(
     say(f"wrote {out} ({len(page):,} bytes)")
 
 
-@app.command(epilog="Example: [bold]symnn playground --out playground.html[/bold]")
-def playground(out: Annotated[Path, typer.Option(help="The .html file to write.")]) -> None:
-    """Write a page of small networks that learn in the browser, each by the code that was compiled for it."""
+@app.command(epilog="Example: [bold]symnn playground[/bold]")
+def playground(
+    spec: Annotated[Path | None, typer.Argument(help="The network to begin with, with its data.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The .html file to write; no server then.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 is any port that is free.")] = 0,
+) -> None:
+    """Show a network that learns in the browser, and can be changed there, by the code that is compiled for it.
+
+    A server on this machine, for this machine alone, makes the code; Ctrl-C ends it. With --out there is none, and the
+    page has the networks of its presets.
+    """
     from symnn.files import write_atomically
     from symnn.report.playground import playground as render
+    from symnn.report.server import Server
 
-    _require_page(out)
-    page = render().encode()
-    write_atomically(out, page)
-    say(f"wrote {out} ({len(page):,} bytes)")
+    if out is not None:
+        _require_page(out)
+    network = None if spec is None else _network(spec)
+    described = None if network is None or network.spec is None else network.spec.data
+    dataset = None if network is None or spec is None or described is None else _dataset(network, spec, None, None, {})
+    page = render(network, dataset, server=out is None)
+    if out is not None:
+        write_atomically(out, page.encode())
+        say(f"wrote {out} ({len(page.encode()):,} bytes)")
+        return
+    try:
+        server = Server(page, port)
+    except OSError as error:
+        raise SpecError(f"--port: {port} cannot be listened on: {error.strerror or error}") from None
+    with server:
+        say(f"the playground is at {server.link}")
+        say("Ctrl-C ends it")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("ended")
 
 
 def _require_page(out: Path) -> None:

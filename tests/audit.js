@@ -6,7 +6,7 @@
     if (!named(e)) faults.push(`no name: ${e.outerHTML.slice(0, 80)}`);
   }
   for (const e of document.querySelectorAll('select, input')) {
-    if (!e.labels.length) faults.push(`no label: ${e.id}`);
+    if (!e.labels.length && !e.getAttribute('aria-label')) faults.push(`no label: ${e.id}`);
   }
   const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
   for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push(`twice: ${id}`);

@@ -68,12 +68,12 @@ class Page:
                 return dict(message["result"])
             self.events.append(message)
 
-    def open(self, path: Path, width: int = 1200, height: int = 900, dark: bool = False) -> None:
-        """A file, in a window of this size."""
+    def open(self, path: Path | str, width: int = 1200, height: int = 900, dark: bool = False) -> None:
+        """A file or an address, in a window of this size."""
         self.size(width, height)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.send("Emulation.setEmulatedMedia", features=features)
-        self.send("Page.navigate", url=path.as_uri())
+        self.send("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
         end = time.monotonic() + PATIENCE
         while self.value("document.readyState") != "complete" or self.value("location.href") == "about:blank":
             assert time.monotonic() < end, "the page does not load"

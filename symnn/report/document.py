@@ -40,15 +40,26 @@ def asset(name: str) -> str:
     return files("symnn.report").joinpath(name).read_text("utf-8")
 
 
-def document(title: str, lead: str, facts: Mapping[str, str], sections: Sequence[Section], note: str) -> str:
-    """The page."""
-    styles, scripts = style() + asset("page.css"), [asset("page.js"), *(s.script for s in sections if s.script)]
+def document(
+    title: str,
+    lead: str,
+    facts: Mapping[str, str],
+    sections: Sequence[Section],
+    note: str,
+    *,
+    styles: Sequence[str] = (),
+    asks: bool = False,
+) -> str:
+    """The page. ``styles``: further stylesheets. ``asks``: it may ask the server that it comes from for code."""
+    style_text = style() + "".join(map(asset, ("page.css", *styles)))
+    scripts = [asset("page.js"), *(s.script for s in sections if s.script)]
     policy = "; ".join(
         [
             "default-src 'none'",
-            "script-src " + " ".join(f"'{_digest(script)}'" for script in scripts),
-            f"style-src '{_digest(styles)}'",
+            "script-src " + " ".join([*(f"'{_digest(script)}'" for script in scripts), *["blob:"] * asks]),
+            f"style-src '{_digest(style_text)}'",
             "img-src data:",
+            *["connect-src 'self'"] * asks,
             "base-uri 'none'",
             "form-action 'none'",
         ]
@@ -64,7 +75,7 @@ def document(title: str, lead: str, facts: Mapping[str, str], sections: Sequence
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
-<style>{styles}</style>
+<style>{style_text}</style>
 </head>
 <body class="symnn report">
 <a class="skip" href="#main">To the content</a>

@@ -7,18 +7,16 @@ any other; the page only calls them in turn and paints what they give.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from codegen.export import Request, javascript_files
-from codegen.ir.graph import Graph
+from codegen.export import Request
 from symnn.data import Dataset
 from symnn.export import gradient_request
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
 from symnn.report.document import Section, asset, button, choice
+from symnn.report.parts import emitted, enclosed
 from symnn.training import targets_for
 
 ROWS = 400
@@ -123,27 +121,15 @@ def _body(network: Network, name: str) -> str:
 
 def script(network: Network, name: str) -> str:
     """The emitted functions, and what calls them."""
-    modules = {"gradient": _emitted(gradient_request(network, "gradient"))}
+    theta = {"theta": list(network.layout)}
     forward = network.forward_graph
     watched = forward.with_outputs(*units(network), *forward.outputs)
-    modules["look"] = _emitted(Request(watched, "look", "float64", pack={"theta": list(network.layout)}))
-    for method in METHODS:
-        modules[method] = _emitted(Request(_update(method), "update", "float64"))
-    parts = [f"  const {key} = (() => {{\n{text}\n  return {{run}};\n  }})();" for key, text in modules.items()]
-    table = ", ".join(modules)
-    return "\n".join(["'use strict';", "(() => {", *parts, f"  const code = {{{table}}};", _called(name), "})();"])
-
-
-def _update(method: str) -> Graph:
-    return OPTIMISERS[method].graph
-
-
-def _called(name: str) -> str:
-    return asset("live.js").replace("'NAME'", f"'{name}'")
-
-
-def _emitted(request: Request) -> str:
-    """A module as the inside of a function."""
-    files: Mapping[str, Any] = javascript_files(request)
-    text = next(str(found) for path, found in files.items() if path.endswith(".mjs") and "_test" not in path)
-    return re.sub(r"^export ", "", text, flags=re.MULTILINE)
+    updates = {method: Request(OPTIMISERS[method].graph, "update", "float64") for method in METHODS}
+    requests = {
+        "gradient": gradient_request(network, "gradient"),
+        "look": Request(watched, "look", "float64", pack=theta),
+        **updates,
+    }
+    table = ",\n".join(f"{key}: {enclosed(emitted(request))}" for key, request in requests.items())
+    called = asset("live.js").replace("'NAME'", f"'{name}'")
+    return "\n".join(["'use strict';", "(() => {", f"const code = {{{table}}};", asset("paint.js"), called, "})();"])

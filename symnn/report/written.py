@@ -31,10 +31,10 @@ def written(network: Network, theta: np.ndarray, chosen: Sequence[Sample]) -> Se
     layers = sections(network)
     equations, _ = unrolled_size(shown_graph(network, 1))
     neurons = sections(network, level="neurons", samples=1) if equations <= NEURONS else None
-    parts = [f'<div class="level" id="by-layers">{_page(layers)}</div>']
+    parts = [f'<div class="level" id="by-layers">{formulas(layers)}</div>']
     data: dict[str, Any] = {}
     if neurons is not None:
-        parts.append(f'<div class="level" id="by-neurons" hidden>{_page(neurons)}</div>')
+        parts.append(f'<div class="level" id="by-neurons" hidden>{formulas(neurons)}</div>')
         parameters = network.unmerged(theta)
         data["values"] = [_values(network, {**parameters, **sample.values}) for sample in chosen]
     options = [("by-layers", "by layer"), *([("by-neurons", "by neuron")] if neurons else [])]
@@ -54,7 +54,8 @@ def written(network: Network, theta: np.ndarray, chosen: Sequence[Sample]) -> Se
     )
 
 
-def _page(page: Page) -> str:
+def formulas(page: Page) -> str:
+    """The sections of equations as markup."""
     return "".join(
         f"<div><h3>{escape(heading)}</h3>"
         f"{''.join(formula(equation, page.vocabulary, page.lettered) for equation in part)}</div>"

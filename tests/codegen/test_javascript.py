@@ -103,6 +103,15 @@ def test_functions_at_ordinary_and_special_points(tmp_path: Path) -> None:
             assert distance([result], [expected]) <= 1e-14, (row, result, expected)
 
 
+def test_tanh_of_float32_is_as_good_as_its_type(tmp_path: Path) -> None:
+    x = np.array([0.0, -0.0, 1e-30, -1e-4, *np.linspace(-20, 20, 1001), np.inf, -np.inf, np.nan], np.float32)
+    argument = Variable("x", x.shape)
+    at = Index("p", len(x))
+    graph = Graph((argument,), (Equation(Variable("y", x.shape)[at], sympy.tanh(argument[at])),), ("y",))
+    ((found,),) = ran(tmp_path, [(*write_javascript(graph, tmp_path, dtype="float32"), {"x": x})])
+    np.testing.assert_allclose(found, np.tanh(x.astype(float)), rtol=1.2e-7)
+
+
 def test_parts_of_packed_arrays_and_constants(tmp_path: Path) -> None:
     graph = derived(mlp([2, 5, 3]))
     weights = [v.name for v in graph.inputs if v.name not in ("x", "y")]

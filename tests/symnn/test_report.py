@@ -26,7 +26,6 @@ from symnn.report.differences import errors
 from symnn.report.document import as_json
 from symnn.report.example import samples
 from symnn.report.learning import followed, read_history
-from symnn.report.playground import preset
 from symnn.spec import TrainingSpec
 from symnn.training import targets_for, train
 from tests.browser import Page, browser, executable
@@ -244,12 +243,6 @@ def test_the_browser_learns_as_python_does(shown: Page) -> None:
         theta, velocity = update(theta, gradient, velocity, float(step), 0.1, 0.9)
     np.testing.assert_allclose(found[0], theta, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found[1], losses, rtol=1e-10)
-
-
-def test_presets_are_learnt_from() -> None:
-    section = preset("curve")
-    assert len(section.data["x"]) == len(section.data["y"]) > 20
-    assert section.script.count("function run(") == 5  # gradient, values of all units, three updates
 
 
 @needs_browser

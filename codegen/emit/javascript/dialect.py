@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import sympy
 from sympy.core.basic import Basic
@@ -65,6 +66,10 @@ DIALECT = Dialect(
     modulo=lambda x, y: Text(f"modulo({x.text}, {y.text})", Level.CALL),
     truth=("false", "true"),
 )
+
+
+SINGLE = replace(DIALECT, calls=lambda kind: "single_tanh" if kind is sympy.tanh else calls(kind))
+"""For float32: Math.tanh takes a dozen times as long as a rational function that is as good there."""
 
 
 def refused(node: Basic) -> str | None:

@@ -53,6 +53,14 @@ function erfc(x) {{
   return x < 0 ? 2 - tail : tail;
 }}
 """,
+    "single_tanh": """\
+/** tanh within 1e-8, for float32: 2*t/(1 + t*t), t = tanh(x/2) = y*p/q the continued fraction of Lambert to y*y/13 */
+function single_tanh(x) {
+  const y = Math.min(9, Math.max(-9, x))/2, z = y*y;
+  const p = y*(135135 + z*(17325 + z*(378 + z))), q = 135135 + z*(62370 + z*(3150 + 28*z));
+  return 2*p*q/(p*p + q*q);
+}
+""",
     "power": """\
 /** x to the power of y; what C and IEEE 754 have where JavaScript has NaN */
 function power(x, y) {

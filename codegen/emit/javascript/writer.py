@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from codegen.emit.c.writer import CFunction, Words, Writer
-from codegen.emit.javascript.dialect import DIALECT, literal
+from codegen.emit.javascript.dialect import DIALECT, SINGLE, literal
 from codegen.emit.scalars import Dialect
 
 
@@ -53,7 +53,7 @@ class JavaScriptWriter(Writer):
     independent = ""
 
     def language(self) -> Dialect:
-        return DIALECT
+        return DIALECT if self.function.dtype == "float64" else SINGLE
 
     def vocabulary(self) -> Words:
         return Words("let", "const", "let", "const", "{}[0]")

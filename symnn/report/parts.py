@@ -1,0 +1,138 @@
+"""What a page needs of one network to let it learn: functions that the compiler wrote, first parameters, formulas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sympy import Symbol
+
+from codegen import Equation, Graph, Index, Reduction, Variable, random_normal, random_uniform
+from codegen.export import Request, javascript_files
+from symnn.checkpoint import FORMAT
+from symnn.errors import SpecError
+from symnn.export import gradient_request
+from symnn.inspect.formulas import sections
+from symnn.layers.dense import Dense
+from symnn.network import Network
+from symnn.optimisers import OPTIMISERS
+from symnn.report.written import formulas
+
+SEEDS = 5
+FEATURES, LAYERS, UNITS, OUTPUTS = 2, 8, 128, 4
+"""Of a network that a page can draw, each at most."""
+LOSSES = ("softmax_cross_entropy", "binary_cross_entropy", "mean_squared_error", "huber")
+
+
+def check_shown(network: Network, source: str) -> None:
+    """Refuse, by name, what the playground cannot draw: it has dense layers over one or two numbers."""
+    if network.inputs not in range(1, FEATURES + 1):
+        raise SpecError(f"{source}: inputs: expected 1 or 2 numbers for the playground, found {network.inputs!r}")
+    if len(network.layers) > LAYERS:
+        raise SpecError(f"{source}: layers: expected at most {LAYERS} for the playground, found {len(network.layers)}")
+    for number, layer in enumerate(network.layers):
+        where = f"{source}: layers[{number}]"
+        last = number == len(network.layers) - 1
+        if not isinstance(layer, Dense) or not layer.bias or layer.initialiser is not None:
+            raise SpecError(f"{where}: expected a dense layer with its bias and usual initialiser for the playground")
+        if layer.dense > (most := OUTPUTS if last else UNITS):
+            raise SpecError(f"{where}.dense: expected at most {most} units for the playground, found {layer.dense:,}")
+        if last and layer.activation is not None:
+            raise SpecError(f"{where}.activation: expected none in the last layer for the playground")
+    if network.outputs > 1 and network.reading != "classes":
+        raise SpecError(f"{source}: layers: expected one output with this loss, found {network.outputs}")
+
+
+def parts(network: Network) -> dict[str, Any]:
+    """The network for a page: texts of modules, and data that go with them.
+
+    >>> from symnn.network import dense
+    >>> found = parts(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy"))
+    >>> sorted(found["modules"]), found["units"], found["parameters"]
+    (['gradient', 'look', 'predict'], ['a1'], 17)
+    """
+    # Loops for a few hundred rows are as fast as tiles, and chosen in half the time; maps of 16,384 points are not.
+    forward, theta = network.forward_graph, {"theta": list(network.layout)}
+    watched = forward.with_outputs(*(names := units(network)), *forward.outputs)
+    return {
+        "modules": {
+            "gradient": emitted(replace(gradient_request(network, "gradient"), schedule="loops")),
+            "look": emitted(Request(watched, "look", "float32", pack=theta)),
+            "predict": emitted(Request(forward, "predict", "float64", "loops", pack=theta)),
+        },
+        "units": names,
+        "format": FORMAT,
+        "parameters": network.parameter_count,
+        "layout": [[p.name, p.where.start, p.where.stop, list(p.shape)] for p in network.layout.values()],
+        "starts": [network.initial_parameters(seed).tolist() for seed in range(SEEDS)],
+        "formulas": formulas(sections(network)),
+    }
+
+
+def units(network: Network) -> list[str]:
+    """What the hidden layers say, by name: the last of a, u and z that there is of each."""
+    variables = network.forward_graph.variables
+    return [
+        next(name for letter in "auz" if (name := f"{letter}{number}") in variables)
+        for number in range(1, len(network.layers))
+    ]
+
+
+def emitted(request: Request) -> str:
+    """The text of a module, without its self-test, for which the graph would be compiled too."""
+    files: Mapping[str, Any] = javascript_files(replace(request, example=None))
+    (text,) = files.values()
+    return str(text)
+
+
+def enclosed(module: str) -> str:
+    """A module as an expression, for a page that has it in a script of its own."""
+    return f"(() => {{\n{re.sub('^export ', '', module, flags=re.MULTILINE)}\nreturn {{run, ARGUMENTS}};\n}})()"
+
+
+def tools() -> dict[str, str]:
+    """What all networks are taught with: updates, the decay of weights, and random numbers."""
+    methods = ("gradient_descent", "momentum", "nesterov", "adam")
+    graphs = {name: OPTIMISERS[name].graph for name in methods} | {"decay": _decay(), "draw": _draw()}
+    return {name: emitted(Request(graph, "call", "float64")) for name, graph in graphs.items()}
+
+
+def _decay() -> Graph:
+    """What ``weight_decay`` of a spec adds, ½·λ·Σ W², and its gradient; ``counts`` is 1 for a weight, else 0."""
+    P = Symbol("P", integer=True, positive=True)
+    p, q = Index("p", P), Index("q", P)
+    theta, g, counts = (Variable(name, (P,)) for name in ("theta", "g", "counts"))
+    rate, penalty, new = Variable("weight_decay"), Variable("penalty"), Variable("new g", (P,))
+    return Graph(
+        (theta, g, counts, rate),
+        (
+            Equation(penalty.symbol, rate.symbol * counts[q] * theta[q] ** 2 / 2, Reduction.SUM, (q,)),
+            Equation(new[p], g[p] + rate.symbol * counts[p] * theta[p]),
+        ),
+        ("penalty", "new g"),
+    )
+
+
+def _draw() -> Graph:
+    """Uniform and normal numbers, as many as ``like`` has places: a function of seed and stream, as everywhere."""
+    n = Symbol("n", integer=True, positive=True)
+    i = Index("i", n)
+    seed, stream = (Variable(name, (), kind="integer") for name in ("seed", "stream"))
+    like, uniform, normal = (Variable(name, (n,)) for name in ("like", "uniform", "normal"))
+    return Graph(
+        (seed, stream, like),
+        (
+            Equation(uniform[i], random_uniform(seed.symbol, i, stream.symbol)),
+            Equation(normal[i], random_normal(seed.symbol, i, stream.symbol)),
+        ),
+        ("uniform", "normal"),
+    )
+
+
+def as_floats(values: ArrayLike) -> list[float]:
+    """Numbers to seven digits, which an address has place for."""
+    return [float(f"{value:.7g}") for value in np.ravel(values).tolist()]

@@ -1,0 +1,691 @@
+// The playground: what is shown follows from `state`, which the address holds. `tools` and `embedded` are functions that
+// the compiler wrote; those of other networks come from the server that made the page, if there is one.
+const told = JSON.parse(document.getElementById('data').textContent).play;
+const at = (id) => document.getElementById(`play-${id}`);
+const element = (tag, {text, ...rest} = {}, children = []) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(rest)) name.startsWith('on') ? made.addEventListener(name.slice(2), value) : made.setAttribute(name, value);
+  made.append(...(text === undefined ? children : [text]));
+  return made;
+};
+const resting = () => new Promise((done) => { setTimeout(done); });
+const limited = (value, low, high, usual) => Number.isFinite(+value) && value !== '' && value !== null ? Math.min(high, Math.max(low, +value)) : usual;
+const SIDE = 128, ROWS = 400, DIGITS = 5;
+
+// --- data ----------------------------------------------------------------------------------------------------------------
+
+/** Uniform and normal numbers by seed and stream, those of Python to the bit. */
+const drawn = (seed, stream, count) => tools.draw.run({seed, stream, like: new Float64Array(count)});
+const turned = (turn, radius, at = 0) => [radius*Math.cos(turn + at), radius*Math.sin(turn + at)];
+const CENTRES = [[-.6, -.4], [.6, -.4], [0, .65]];
+
+/** Each set: how many classes or 0 for numbers, how many inputs, and row k of uniform numbers u and normal ones g. */
+const SETS = {
+  circle: {classes: 2, inputs: 2, row: (k, [u, v]) => [2*u - 1, 2*v - 1, +(Math.hypot(2*u - 1, 2*v - 1) < .65)]},
+  xor: {classes: 2, inputs: 2, row: (k, u) => {
+    const [a, b] = u.slice(0, 2).map((v) => 2*v - 1);
+    return [a + .06*Math.sign(a), b + .06*Math.sign(b), +(a*b > 0)];
+  }},
+  gaussians: {classes: 3, inputs: 2, row: (k, u, g) => [CENTRES[k % 3][0] + .2*g[0], CENTRES[k % 3][1] + .2*g[1], k % 3]},
+  spirals: {classes: 2, inputs: 2, row: (k, [u]) => {
+    const turn = Math.sqrt(.02 + .98*u)*2.6*Math.PI;
+    return [...turned(turn, turn/8.5, Math.PI*(k % 2)), k % 2];
+  }},
+  moons: {classes: 2, inputs: 2, row: (k, [u]) => {
+    const [a, b] = turned(Math.PI*u, 1);
+    return k % 2 ? [.5 - .7*a + .2, .2 - .7*b, 1] : [.7*a - .35, .7*b - .2, 0];
+  }},
+  plane: {classes: 0, inputs: 2, row: (k, [u, v]) => [2*u - 1, 2*v - 1, Math.sin(2.5*(2*u - 1)) + .8*(2*v - 1)**2]},
+  curve: {classes: 0, inputs: 1, rows: 80, row: (k, [u]) => [2*u - 1, Math.sin(6*(2*u - 1))*Math.exp(1 - 2*u)]},
+};
+
+/** The rows of a set: noise moves the inputs of classes, and numbers that are to be told. */
+const generated = ({classes, inputs, row, rows = 240}, {noise, sample}) => {
+  const {uniform} = drawn(sample, 0, 2*rows), {normal} = drawn(sample, 1, 4*rows);
+  return Array.from({length: rows}, (_, k) => {
+    const g = normal.subarray(4*k, 4*k + 4), found = row(k, [...uniform.subarray(2*k, 2*k + 2)], g);
+    return found.map((value, n) => value + ((n < inputs) === (classes > 0) ? noise*g[2 + n % 2] : 0));
+  });
+};
+
+/** Rows of a CSV: one or two numbers, then a class or a number; and what they are standardised by. */
+const parsed = (text) => {
+  const lines = text.trim().split(/\r?\n/).map((line) => line.split(/[,;\t]/).map((cell) => cell.trim()));
+  const first = lines[0], numeric = (cell) => cell !== '' && Number.isFinite(+cell);
+  const names = first.slice(0, -1).every(numeric) ? null : lines.shift();
+  const width = first.length;
+  if (width !== 2 && width !== 3) throw new Error(`The first line has ${width} columns; expected 2 or 3, the last of them what is to be told.`);
+  if (lines.length < 2 || lines.length > ROWS) throw new Error(`There are ${lines.length} rows; expected 2 to ${ROWS}.`);
+  lines.forEach((cells, k) => {
+    if (cells.length !== width) throw new Error(`Row ${k + 1} has ${cells.length} cells; expected ${width}.`);
+    const bad = cells.slice(0, -1).find((cell) => !numeric(cell));
+    if (bad !== undefined) throw new Error(`Row ${k + 1}: “${bad.slice(0, 40)}” is no number.`);
+  });
+  const targets = lines.map((cells) => cells.at(-1)), kinds = [...new Set(targets)].sort();
+  const regression = targets.every(numeric) && (kinds.length > 4 || targets.some((cell) => !Number.isInteger(+cell)));
+  if (!regression && (kinds.length < 2 || kinds.length > 4)) throw new Error(`The last column has ${kinds.length} classes; expected 2 to 4, or numbers.`);
+  const rows = lines.map((cells) => [...cells.slice(0, -1).map(Number), regression ? +cells.at(-1) : kinds.indexOf(cells.at(-1))]);
+  const columns = Array.from({length: regression ? width : width - 1}, (_, n) => rows.map((row) => row[n]));
+  const scaling = columns.map((values) => {
+    const mean = values.reduce((sum, v) => sum + v, 0)/values.length;
+    return [mean, Math.sqrt(values.reduce((sum, v) => sum + (v - mean)**2, 0)/values.length) || 1];
+  });
+  return {rows, classes: regression ? [] : kinds, scaling, names: names?.slice(0, -1) ?? []};
+};
+
+/** What the network learns from: x and y as it takes them, and how they are shown. */
+const prepared = () => {
+  const own = state.data === 'own' ? state.own : null, set = own ?? SETS[state.data];
+  const rows = own ? own.rows : generated(set, state);
+  const inputs = own ? own.inputs : set.inputs, classes = own ? own.classes.length : set.classes;
+  const scaled = rows.map((row) => row.map((value, n) => own?.scaling[n] ? (value - own.scaling[n][0])/own.scaling[n][1] : value));
+  const x = Float64Array.from(scaled.flatMap((row) => row.slice(0, inputs))), y = Float64Array.from(scaled, (row) => row[inputs]);
+  const column = (n) => scaled.map((row) => row[n]);
+  const wide = (n) => painting.range(own?.scaling.length || !(inputs === 2 || n === 0) ? column(n) : [...column(n), -1, 1], .08);
+  const ranges = [wide(0), inputs === 1 && classes ? [-.1, 1.1] : wide(1)];
+  const outputs = classes ? (state.loss === 'binary_cross_entropy' ? 1 : classes) : 1;
+  return {rows, x, y, inputs, classes, outputs, ranges, grids: {}};
+};
+
+// --- state and address ---------------------------------------------------------------------------------------------------
+
+const NUMBERS = {noise: [0, .5], sample: [0, 1e6], rate: [1e-5, 10], momentum: [0, .999], batch: [0, ROWS], decay: [0, 1], seed: [0, told.seeds - 1], steps: [0, 20000]};
+const WORDS = {optimiser: Object.keys(told.methods), directions: ['principal', 'random'], edges: ['weights', 'gradients', 'both']};
+const USUAL = {noise: .05, sample: 0, rate: .1, momentum: .9, batch: 0, decay: 0, seed: 0, steps: 0, optimiser: 'nesterov', directions: 'principal', edges: 'both'};
+const lossFor = (data, own) => (data === 'own' ? own.classes.length : SETS[data].classes) ? 'softmax_cross_entropy' : 'mean_squared_error';
+const regressions = ['mean_squared_error', 'huber'];
+
+/** The state that an address says; what it does not, or says wrongly, is as usual. */
+const read = (fragment) => {
+  const given = new URLSearchParams(fragment.replace(/^#/, ''));
+  const found = {...USUAL};
+  for (const [name, [low, high]] of Object.entries(NUMBERS)) found[name] = limited(given.get(name), low, high, USUAL[name]);
+  for (const name of ['sample', 'batch', 'seed', 'steps']) found[name] = Math.round(found[name]);
+  for (const [name, words] of Object.entries(WORDS)) if (words.includes(given.get(name))) found[name] = given.get(name);
+  found.own = readOwn(given) ?? told.own ?? null;
+  const data = given.get('data') ?? told.first;
+  found.data = Object.hasOwn(SETS, data) || (data === 'own' && found.own) ? data : 'circle';
+  found.loss = (given.get('loss') ?? told.loss ?? lossFor(found.data, found.own)).slice(0, 500);
+  if ((found.data === 'own' ? found.own.classes.length : SETS[found.data].classes) > 0 === (regressions.includes(found.loss) || found.loss[0] === '=')) found.loss = lossFor(found.data, found.own);
+  const layers = given.get('layers') ?? told.layers ?? told.presets[found.data] ?? '4:tanh';
+  found.layers = layers === '' ? [] : layers.split(';').slice(0, told.most.layers).map((text) => {
+    const [units, ...activation] = text.split(':');
+    return {units: Math.round(limited(units, 1, told.most.units, 4)), activation: activation.join(':').slice(0, 500) || 'tanh'};
+  });
+  return found;
+};
+const readOwn = (given) => {
+  const lists = (name) => (given.get(name) ?? '').split(';').filter(Boolean).map((text) => text.split(',').map(Number));
+  const rows = lists('rows').slice(0, ROWS), inputs = (rows[0]?.length ?? 0) - 1;
+  const classes = (given.get('classes') ?? '').split(',').filter(Boolean).slice(0, 4).map((name) => name.slice(0, 40));
+  if (rows.length < 2 || ![1, 2].includes(inputs) || rows.some((row) => row.length !== inputs + 1 || !row.every(Number.isFinite))) return null;
+  if (classes.length === 1 || (classes.length && rows.some((row) => !(row[inputs] in classes)))) return null;
+  const scaling = lists('scaling').filter(([mean, scale]) => Number.isFinite(mean) && scale > 0 && scale < Infinity);
+  return {rows, inputs, classes, scaling: scaling.length === inputs + !classes.length ? scaling : []};
+};
+
+const layersText = (layers) => layers.map(({units, activation}) => `${units}:${activation}`).join(';');
+const short = (value) => +value.toPrecision(DIGITS);
+const written = () => {
+  const found = {data: state.data, layers: layersText(state.layers), loss: state.loss};
+  for (const name of Object.keys(USUAL)) if (state[name] !== USUAL[name]) found[name] = state[name];
+  if (state.data === 'own') {
+    const {rows, classes, scaling} = state.own;
+    Object.assign(found, {rows: rows.map((row) => row.map(short).join(',')).join(';'), classes: classes.join(','), scaling: scaling.map((pair) => pair.join(',')).join(';')});
+  }
+  return new URLSearchParams(found).toString().replace(/%3A/g, ':').replace(/%3B/g, ';').replace(/%2C/g, ',');
+};
+let address = location.hash;
+const remember = () => {
+  state.steps = run.steps;
+  address = `#${written()}`;
+  if (location.hash !== address) history.replaceState(null, '', address);
+};
+
+// --- networks ------------------------------------------------------------------------------------------------------------
+
+const formulaOr = (text) => text.startsWith('=') ? {formula: text.slice(1)} : text;
+const specOf = () => ({
+  inputs: data.inputs,
+  layers: [...state.layers.map(({units, activation}) => activation === 'identity' ? {dense: units} : {dense: units, activation: formulaOr(activation)}), {dense: data.outputs}],
+  loss: formulaOr(state.loss),
+});
+
+/** The functions of a network: those in the page, those that came before, or those of the server. */
+const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], formulas: told.formulas[told.networks[key].formulas], code}]));
+const networkOf = async (spec) => {
+  const key = JSON.stringify(spec);
+  if (known.has(key)) return known.get(key);
+  if (!told.server) throw new Error('This page has the networks of its presets. “symnn playground” starts a server on your machine that makes all others.');
+  const answer = await fetch('network', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: key}).catch(() => { throw new Error('The server does not answer. Is “symnn playground” still running?'); });
+  const found = await answer.json();
+  if (!answer.ok) throw new Error(found.error);
+  const code = {};
+  for (const [name, text] of Object.entries(found.modules)) {
+    const url = URL.createObjectURL(new Blob([text], {type: 'text/javascript'}));
+    code[name] = await import(url);
+    URL.revokeObjectURL(url);
+  }
+  delete found.modules;
+  known.set(key, {...found, code});
+  if (known.size > 100) known.delete([...known.keys()][Object.keys(embedded).length]);
+  return known.get(key);
+};
+
+// --- training ------------------------------------------------------------------------------------------------------------
+
+const targets = (code, y) => code.gradient.ARGUMENTS.find(({name}) => name === 'y').kind === 'integer' ? BigInt64Array.from(y, (v) => BigInt(Math.round(v))) : y;
+const weightsOf = (network) => {
+  const counts = new Float64Array(network.parameters);
+  for (const [name, start, stop] of network.layout) if (name[0] === 'W') counts.fill(1, start, stop);
+  return counts;
+};
+
+/** A training that has begun: one step is loss and gradient, the decay of the weights, and the update of the optimiser. */
+const training = (network, data, {optimiser, rate, momentum, batch, decay, seed}) => {
+  const method = told.methods[optimiser] ?? told.fitter;
+  const rows = data.y.length, size = batch && batch < rows ? batch : rows, counts = weightsOf(network), all = targets(network.code, data.y);
+  const run = {theta: Float64Array.from(network.starts[seed]), losses: [], steps: 0, rows: size};
+  let kept = Object.fromEntries(method.state.map((name) => [name, new Float64Array(run.theta.length)])), order = [], epoch = 0;
+  const chosen = () => {
+    if (size === rows) return {x: data.x, y: all};
+    if (order.length < size) {  // what is left of an epoch and is no whole batch is left out
+      const {uniform} = drawn(seed, 2 + epoch++, rows);
+      order = Array.from(uniform, (u, k) => [u, k]).sort(([u], [v]) => u - v).map(([, k]) => k);
+    }
+    const taken = order.splice(0, size);
+    return {x: Float64Array.from(taken.flatMap((k) => [...data.x.subarray(k*data.inputs, (k + 1)*data.inputs)])), y: all.constructor.from(taken, (k) => all[k])};
+  };
+  run.measure = (theta, {x, y} = {x: data.x, y: all}) => {
+    const {loss, gradient} = network.code.gradient.run({theta, x, y});
+    if (!decay) return {loss, gradient};
+    const more = tools.decay.run({theta, g: gradient, counts, weight_decay: decay});
+    return {loss: loss + more.penalty, gradient: more['new g']};
+  };
+  run.step = () => {
+    const {loss, gradient} = run.measure(run.theta, chosen());
+    run.losses.push(loss);
+    run.gradient = gradient;
+    run.steps += 1;
+    const {'new theta': theta, ...rest} = tools[optimiser].run({...method.settings, momentum, theta: run.theta, g: gradient, step: run.steps, learning_rate: rate, ...kept});
+    run.theta = theta;
+    kept = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name.replace('new ', ''), value]));
+  };
+  return run;
+};
+
+// --- pictures ------------------------------------------------------------------------------------------------------------
+
+let state, data, network, run, side = SIDE, lasting = [], running = 0;
+
+const gridOf = (side) => data.grids[side] ??= painting.grid(data.inputs, data.ranges, side, Float32Array);
+
+const draw = () => {
+  const started = performance.now();
+  const points = gridOf(side), found = network.code.look.run({theta: Float32Array.from(run.theta), x: points});
+  painting.says(at('map'), data, points, found.output);
+  drawNetwork(at('network').getContext('2d'), found);
+  painting.curve(at('curve'), run.losses);
+  tally();
+  lasting.push(performance.now() - started);
+  at('tally').dataset.frame = lasting.at(-1).toFixed(2);
+};
+
+const tally = () => {
+  const loss = run.losses.at(-1) ?? run.measure(run.theta).loss, rows = data.y.length;
+  let said = `Step ${run.steps.toLocaleString('en')} · loss ${loss.toPrecision(4)}`;
+  if (data.classes) said += ` · ${(100*painting.right(data, network.code.look.run({theta: Float32Array.from(run.theta), x: Float32Array.from(data.x)}).output)/rows).toFixed(1)} % of ${rows} rows right`;
+  at('tally').textContent = Number.isFinite(loss) ? said : `${said}: it has diverged; a smaller learning rate may help`;
+};
+
+/** Where each unit stands: columns of squares from the inputs to the outputs. */
+const placed = (width, height) => {
+  const counts = [data.inputs, ...state.layers.map(({units}) => units), data.outputs];
+  const gap = width/counts.length;
+  return counts.map((count, column) => {
+    const size = Math.min(46, gap*.5, (height - 16)/count*.86), step = Math.min(size*1.3, (height - 16)/count);
+    return Array.from({length: count}, (_, k) => ({x: gap*(column + .5), y: height/2 + (k - (count - 1)/2)*step, size}));
+  });
+};
+
+/** The edges with their weights, and how much each is pulled at: [from, to, weight, gradient], both as parts of the largest. */
+const edgesOf = (columns) => {
+  const found = [], most = (values) => values?.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-12);
+  const scale = [most(run.theta), most(run.gradient)];
+  network.layout.filter(([name]) => name[0] === 'W').forEach(([, start, , [units, given]], layer) => {
+    for (let h = 0; h < units; h++) for (let d = 0; d < given; d++) {
+      const k = start + h*given + d;
+      found.push([columns[layer][d], columns[layer + 1][h], run.theta[k]/scale[0], run.gradient ? run.gradient[k]/scale[1] : 0]);
+    }
+  });
+  return found;
+};
+const LEAST = .02;
+const paths = (a, b) => {
+  const [left, right] = [a.x + a.size/2, b.x - b.size/2], middle = (left + right)/2;
+  return [left, a.y, middle, a.y, middle, b.y, right, b.y];
+};
+
+const drawNetwork = (context, found) => {
+  const {width, height} = context.canvas, {palette, css} = painting, columns = placed(width, height);
+  context.clearRect(0, 0, width, height);
+  for (const [a, b, weight, pull] of edgesOf(columns)) {
+    const curve = paths(a, b), layers = [[weight, palette.series[weight < 0 ? 1 : 0], [], state.edges !== 'gradients'], [pull, palette.series[3], [5, 5], state.edges !== 'weights']];
+    for (const [share, colour, dashes, wanted] of layers) {
+      if (!wanted || Math.abs(share) < LEAST) continue;
+      context.beginPath();
+      context.moveTo(curve[0], curve[1]);
+      context.bezierCurveTo(...curve.slice(2));
+      context.setLineDash(dashes);
+      context.lineDashOffset = running ? run.steps % 10 : 0;  // towards the inputs
+      context.lineWidth = .5 + 4*Math.abs(share);
+      context.strokeStyle = css(colour, .25 + .6*Math.abs(share));
+      context.stroke();
+    }
+  }
+  context.setLineDash([]);
+  columns.forEach((column, n) => {
+    const values = n === 0 ? gridOf(side) : found[n === columns.length - 1 ? 'output' : network.units[n - 1]];
+    column.forEach(({x, y, size}, k) => {
+      painting.unit(context, data.inputs, values, column.length, k, 32, [x - size/2, y - size/2, size, size]);
+      context.lineWidth = 1;
+      context.strokeStyle = css(palette.muted);
+      context.strokeRect(x - size/2, y - size/2, size, size);
+    });
+  });
+};
+
+// --- running -------------------------------------------------------------------------------------------------------------
+
+const buttons = Object.fromEntries([...document.querySelectorAll('[data-play]')].map((found) => [found.dataset.play, found]));
+const BUDGET = 15;
+
+const frame = () => {
+  if (!running) return;
+  const end = performance.now() + 4;
+  let count = 0;
+  do run.step(); while (performance.now() < end && ++count < 5);
+  draw();
+  if (lasting.length >= 20) {  // where pictures take too long for sixty a second, maps have fewer points while they move
+    const middle = lasting.sort((a, b) => a - b)[10];
+    if (middle > BUDGET && side > 32) side /= 2;
+    lasting = [];
+  }
+  if (!Number.isFinite(run.losses.at(-1)) || run.steps >= NUMBERS.steps[1]) return stop();
+  running = requestAnimationFrame(frame);
+};
+const stop = () => {
+  cancelAnimationFrame(running);
+  const moved = running;
+  running = 0;
+  buttons.learn.textContent = 'Learn';
+  buttons.learn.setAttribute('aria-pressed', 'false');
+  if (!run) return;
+  side = SIDE;
+  lasting = [];
+  if (moved) draw();
+  remember();
+};
+const start = () => {
+  buttons.learn.textContent = 'Pause';
+  buttons.learn.setAttribute('aria-pressed', 'true');
+  running = requestAnimationFrame(frame);
+};
+
+/** Begin anew with what the state says, and go on to the step that it says. */
+let turn = 0;
+const begin = async (steps = 0) => {
+  const mine = ++turn, asked = performance.now();
+  stop();
+  try {
+    data = prepared();
+    controls();
+    const found = await networkOf(specOf());
+    if (mine !== turn) return;
+    network = found;
+    at('said').textContent = '';
+  } catch (error) {
+    if (mine === turn) at('said').textContent = error.message;
+    return;
+  }
+  run = training(network, data, state);
+  for (let k = 0; k < steps && mine === turn; k++) {
+    run.step();
+    if (k % 200 === 199) await resting();
+  }
+  if (mine !== turn) return;
+  side = SIDE;
+  draw();
+  formulas();
+  at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
+  at('tally').dataset.change = (performance.now() - asked).toFixed(1);
+  remember();
+};
+const change = (values) => {
+  Object.assign(state, values);
+  return begin();
+};
+
+const formulas = () => {
+  const read = new DOMParser().parseFromString(network.formulas, 'text/html');
+  at('formulas').replaceChildren(...[...read.body.childNodes].map((node) => document.adoptNode(node)));
+};
+
+// --- controls ------------------------------------------------------------------------------------------------------------
+
+const isFormula = (text) => text.startsWith('=');
+const option = (value, text, chosen, able = true) => element('option', {value, text, ...(value === chosen ? {selected: ''} : {}), ...(able ? {} : {disabled: ''})});
+const fill = (select, rows, chosen) => {
+  select.replaceChildren(...rows.map(([value, text, able]) => option(value, text, chosen, able ?? true)));
+  select.value = chosen;
+};
+
+/** One hidden layer: fewer and more units, its activation or a formula, and away with it. */
+const card = (layer, n) => {
+  const able = told.server ? {} : {disabled: ''}, name = `hidden layer ${n + 1}`;
+  const set = (values) => change({layers: state.layers.map((other, k) => k === n ? {...other, ...values} : other)});
+  const press = (text, label, act, off) => element('button', {type: 'button', 'aria-label': label, text, onclick: act, ...(off ? {disabled: ''} : able)});
+  const chosen = isFormula(layer.activation) ? '=' : layer.activation;
+  const select = element('select', {'aria-label': `Activation of ${name}`, id: `play-activation-${n}`, ...able, onchange: ({target}) => set({activation: target.value === '=' ? '=x*sigmoid(1.702*x)' : target.value})},
+    [...told.activations.map((text) => option(text, text.replaceAll('_', ' '), chosen)), option('=', 'a formula of x', chosen)]);
+  const parts = [
+    element('span', {class: 'what', text: `Layer ${n + 1}`}),
+    element('span', {class: 'stepper'}, [
+      press('−', `Fewer units in ${name}`, () => set({units: layer.units - 1}), layer.units <= 1),
+      element('output', {text: `${layer.units} ${layer.units === 1 ? 'unit' : 'units'}`}),
+      press('+', `More units in ${name}`, () => set({units: layer.units + 1}), layer.units >= told.most.units),
+    ]),
+    select,
+    press('Remove', `Remove ${name}`, () => change({layers: state.layers.filter((_, k) => k !== n)})),
+  ];
+  if (chosen === '=') parts.push(element('input', {type: 'text', class: 'formula-text', id: `play-formula-${n}`, 'aria-label': `Formula of ${name}`, value: layer.activation.slice(1), spellcheck: 'false', maxlength: 500, ...able, onchange: ({target}) => set({activation: `=${target.value}`})}));
+  return element('li', {}, parts);
+};
+
+const FIELDS = {noise: 'noise', sample: 'sample', rate: 'rate', momentum: 'momentum', batch: 'batch', decay: 'decay', seed: 'seed', optimiser: 'optimiser', directions: 'directions', edges: 'edges'};
+
+/** The controls as the state has them; what has the focus keeps it. */
+const controls = () => {
+  const focus = document.activeElement, place = [...at('layers').querySelectorAll('button, select, input')].indexOf(focus);
+  at('layers').replaceChildren(...state.layers.map(card));
+  if (place >= 0) [...at('layers').querySelectorAll('button, select, input')][place]?.focus();
+  buttons.deeper.disabled = !told.server || state.layers.length >= told.most.layers - 1;
+  for (const name of Object.keys(FIELDS)) {
+    const field = at(name);
+    if (field.localName === 'select' && ![...field.options].some(({value}) => value === String(state[name]))) field.append(option(String(state[name]), String(state[name])));
+    field.value = String(state[name]);
+  }
+  at('noise-said').textContent = state.noise.toFixed(2);
+  at('momentum').disabled = state.optimiser === 'gradient_descent';
+  at('own-option').disabled = !state.own;
+  at('data').value = state.data;
+  const losses = data.classes
+    ? [['softmax_cross_entropy', 'cross-entropy'], ['binary_cross_entropy', 'binary cross-entropy', data.classes === 2]]
+    : [['mean_squared_error', 'mean squared error'], ['huber', 'Huber'], ['=', 'a formula']];
+  const chosen = isFormula(state.loss) ? '=' : state.loss;
+  fill(at('loss'), losses.map(([value, text, able = true]) => [value, text, able && (told.server || value === chosen)]), chosen);
+  at('loss-formula-field').hidden = chosen !== '=';
+  at('loss-formula').value = isFormula(state.loss) ? state.loss.slice(1) : '';
+  at('drawing').hidden = !(data.inputs === 2 && data.classes);
+};
+
+const take = (name, value) => {
+  if (name in NUMBERS) return limited(value, ...NUMBERS[name], state[name]);
+  return value;
+};
+for (const name of Object.keys(FIELDS)) {
+  at(name).addEventListener(name === 'noise' ? 'input' : 'change', ({target}) => {
+    state[name] = take(name, target.value);
+    if (name === 'edges') { draw(); remember(); } else if (name === 'directions') { remember(); } else begin();
+  });
+}
+at('data').addEventListener('change', ({target}) => {
+  const own = state.own, kept = told.server ? state.layers : read(`#data=${target.value}&layers=${told.presets[target.value] ?? ''}`).layers;
+  const classes = target.value === 'own' ? own.classes.length : SETS[target.value].classes;
+  const fits = classes ? !regressions.includes(state.loss) && !isFormula(state.loss) && (classes === 2 || state.loss !== 'binary_cross_entropy') : regressions.includes(state.loss) || isFormula(state.loss);
+  change({data: target.value, layers: kept, loss: fits && told.server ? state.loss : lossFor(target.value, own)});
+});
+at('loss').addEventListener('change', ({target}) => change({loss: target.value === '=' ? '=log(cosh(output - target))' : target.value}));
+at('loss-formula').addEventListener('change', ({target}) => change({loss: `=${target.value}`}));
+
+// --- rows of one's own ---------------------------------------------------------------------------------------------------
+
+const takeOwn = (own) => {
+  const same = state.data === 'own' && state.own?.classes.length === own.classes.length;
+  const inputs = own.inputs, preset = own.classes.length ? 'circle' : inputs === 2 ? 'plane' : 'curve';
+  const layers = told.server ? state.layers : read(`#layers=${told.presets[preset]}`).layers;
+  return change({own, data: 'own', layers, loss: same ? state.loss : lossFor('own', own)});
+};
+const takeText = (text) => {
+  try {
+    const {rows, classes, scaling} = parsed(text);
+    at('said').textContent = '';
+    takeOwn({rows: rows.map((row) => row.map(short)), classes, scaling: scaling.map((pair) => pair.map(short)), inputs: rows[0].length - 1});
+  } catch (error) {
+    at('said').textContent = error.message;
+  }
+};
+at('file').addEventListener('change', async ({target}) => {
+  const [file] = target.files;
+  if (!file) return;
+  if (file.size > 200_000) at('said').textContent = `The file has ${file.size.toLocaleString('en')} bytes; expected at most 200,000.`;
+  else takeText(await file.text());
+  target.value = '';
+});
+at('map').addEventListener('click', (event) => {
+  if (!(data.inputs === 2 && data.classes)) return;
+  const box = at('map').getBoundingClientRect(), scaling = state.data === 'own' ? state.own.scaling : [];
+  const place = [(event.clientX - box.left)/box.width, 1 - (event.clientY - box.top)/box.height].map((part, n) => {
+    const [low, high] = data.ranges[n], value = low + part*(high - low);
+    return short(scaling[n] ? scaling[n][0] + value*scaling[n][1] : value);
+  });
+  const kind = at('brush').value, rows = data.rows.map((row) => row.map(short));
+  if (kind === 'erase') {
+    const near = rows.map(([a, b]) => Math.hypot(a - place[0], b - place[1])), nearest = near.indexOf(Math.min(...near));
+    if (rows.length > 2) rows.splice(nearest, 1);
+  } else if (rows.length < ROWS) rows.push([...place, +kind]);
+  const classes = state.data === 'own' ? state.own.classes : Array.from({length: data.classes}, (_, k) => `class ${k + 1}`);
+  const most = Math.max(...rows.map((row) => row[2])) + 1;
+  while (told.server && classes.length < most) classes.push(`class ${classes.length + 1}`);
+  takeOwn({rows: rows.filter((row) => row[2] < classes.length), classes, scaling, inputs: 2});
+});
+
+// --- loss surface --------------------------------------------------------------------------------------------------------
+
+const dot = (a, b) => a.reduce((sum, v, k) => sum + v*b[k], 0);
+const minus = (a, b) => a.map((v, k) => v - b[k]);
+
+/** The two directions in which the paths go furthest: those of the largest eigenvalues of the points' covariance, by power iteration. */
+const principal = (points) => {
+  const found = [];
+  for (let n = 0; n < 2; n++) {
+    let v = drawn(n, 7, points[0].length).normal;
+    for (let k = 0; k < 60; k++) {
+      const next = new Float64Array(v.length);
+      for (const point of points) { const share = dot(point, v); for (let p = 0; p < next.length; p++) next[p] += share*point[p]; }
+      for (const other of found) { const share = dot(next, other); for (let p = 0; p < next.length; p++) next[p] -= share*other[p]; }
+      const length = Math.sqrt(dot(next, next)) || 1;
+      v = next.map((value) => value/length);
+    }
+    found.push(v);
+  }
+  return found;
+};
+/** Two random directions, each row of weights as long as that of the parameters (Li et al. 2018). */
+const filtered = (theta, layout) => [0, 1].map((n) => {
+  const {normal} = drawn(state.seed, 8 + n, theta.length);
+  for (const [, start, stop, shape] of layout) {
+    const width = shape.length > 1 ? shape[1] : 1;
+    for (let k = start; k < stop; k += width) {
+      const own = normal.subarray(k, k + width), there = theta.subarray(k, k + width), scale = Math.sqrt(dot(there, there)/(dot(own, own) || 1));
+      for (let p = 0; p < width; p++) own[p] *= scale;
+    }
+  }
+  return normal;
+});
+
+const POINTS = 41, WALK = 200;
+const surface = async () => {
+  const mine = turn, walks = Object.keys(told.methods).map((optimiser) => training(network, data, {...state, optimiser, batch: 0}));
+  const tracks = [];
+  for (const walk of walks) {
+    const track = [walk.theta];
+    for (let k = 0; k < WALK && Number.isFinite(walk.losses.at(-1) ?? 0); k++) { walk.step(); track.push(walk.theta); }
+    tracks.push(track.filter((theta) => theta.every(Number.isFinite)));
+    await resting();
+    if (mine !== turn) return;
+  }
+  const origin = tracks.at(-1).at(-1), moved = tracks.map((track) => track.map((theta) => minus(theta, origin)));
+  const [a, b] = state.directions === 'random' ? filtered(origin, network.layout) : principal(moved.flat());
+  const [aa, ab, bb] = [dot(a, a), dot(a, b), dot(b, b)], area = aa*bb - ab*ab || 1;
+  const flat = moved.map((track) => track.map((point) => { const [p, q] = [dot(point, a), dot(point, b)]; return [(p*bb - q*ab)/area, (q*aa - p*ab)/area]; }));
+  const ranges = [0, 1].map((n) => painting.range([...flat.flat().map((point) => point[n]), ...(state.directions === 'random' ? [-1, 1] : [])], .15));
+  const losses = new Float64Array(POINTS*POINTS);
+  for (let row = 0; row < POINTS; row++) {
+    for (let column = 0; column < POINTS; column++) {
+      const [p, q] = [[column, 0], [POINTS - 1 - row, 1]].map(([k, n]) => ranges[n][0] + (ranges[n][1] - ranges[n][0])*k/(POINTS - 1));
+      losses[row*POINTS + column] = walks[0].measure(origin.map((value, k) => value + p*a[k] + q*b[k])).loss;
+    }
+    if (row % 4 === 3) await resting();
+    if (mine !== turn) return;
+  }
+  const logs = losses.map((loss) => Math.log(loss)), known = [...logs].filter(Number.isFinite), [low, high] = [Math.min(...known), Math.max(...known)];
+  Object.keys(told.methods).forEach((optimiser, n) => {
+    const canvas = at(`surface-${optimiser}`), context = canvas.getContext('2d'), {palette, css} = painting;
+    const band = (log) => Number.isFinite(log) ? Math.floor(14*(log - low)/(high - low || 1))/14 : 1;
+    const smooth = 4*POINTS;  // between the points by their neighbours, so that bands have clean borders
+    painting.paint(context, smooth, (k) => {
+      const [c, r] = [k % smooth, Math.floor(k/smooth)].map((v) => (v + .5)*(POINTS - 1)/smooth), [i, j] = [Math.floor(c), Math.floor(r)];
+      const value = (di, dj) => logs[Math.min(POINTS - 1, j + dj)*POINTS + Math.min(POINTS - 1, i + di)];
+      const [u, v] = [c - i, r - j];
+      return painting.shade(.9*band((1 - v)*((1 - u)*value(0, 0) + u*value(1, 0)) + v*((1 - u)*value(0, 1) + u*value(1, 1))));
+    }, [0, 0, canvas.width, canvas.height]);
+    const place = ([p, q]) => [canvas.width*(p - ranges[0][0])/(ranges[0][1] - ranges[0][0]), canvas.height*(1 - (q - ranges[1][0])/(ranges[1][1] - ranges[1][0]))];
+    const track = flat[n].map(place);
+    painting.line(context, track, css(palette.paper), 6);
+    painting.line(context, track, css(palette.series[1]), 3);
+    painting.mark(context, track[0], 0, 1.4);
+    painting.mark(context, track.at(-1), 3, 1.6);
+    at(`surface-${optimiser}-said`).textContent = `${told.methods[optimiser].title}: loss ${walks[n].measure(tracks[n].at(-1)).loss.toPrecision(3)} after ${tracks[n].length - 1} steps`;
+  });
+  at('surface').dataset.done = String(mine);
+};
+buttons.surface.addEventListener('click', surface);
+
+// --- capacity ------------------------------------------------------------------------------------------------------------
+
+const FITTED = 1500;
+let fitting = 0;
+const capacity = async () => {
+  const mine = ++fitting, {curve} = SETS, rows = generated(curve, state);
+  const x = Float64Array.from(rows, (row) => row[0]), y = Float64Array.from(rows, (row) => row[1]);
+  const shown = {x, y, rows, inputs: 1, outputs: 1, classes: 0, ranges: [[-1.1, 1.1], painting.range([...y])]};
+  const points = painting.grid(1, shown.ranges, SIDE, Float32Array);
+  const fits = await Promise.all(told.capacity.map(async (units) => {
+    const found = await networkOf({inputs: 1, layers: [{dense: units, activation: 'tanh'}, {dense: 1}], loss: 'mean_squared_error'});
+    return {units, found, run: training(found, shown, {optimiser: 'adam', rate: .05/Math.sqrt(units), momentum: 0, batch: 0, decay: 0, seed: state.seed})};
+  }));
+  while (fits[0].run.steps < FITTED && mine === fitting) {
+    for (const {units, found, run} of fits) {
+      for (let k = 0; k < 50; k++) run.step();
+      painting.says(at(`capacity-${units}`), shown, points, found.code.look.run({theta: Float32Array.from(run.theta), x: points}).output);
+      at(`capacity-${units}-said`).textContent = `${units} ${units === 1 ? 'unit' : 'units'}: error ${Math.sqrt(run.losses.at(-1)).toPrecision(2)}`;
+    }
+    await resting();
+  }
+  at('capacity').dataset.done = String(fits[0].run.steps);
+};
+buttons.capacity.addEventListener('click', capacity);
+
+// --- export --------------------------------------------------------------------------------------------------------------
+
+const download = (name, content, type) => {
+  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], {type}));
+  element('a', {href: url, download: name}).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+};
+
+/** The network as a spec for `symnn train`; texts as JSON writes them are YAML too. */
+const yaml = () => {
+  const plain = (value) => typeof value === 'object' ? `{${Object.entries(value).map(([name, part]) => `${name}: ${plain(part)}`).join(', ')}}` : typeof value === 'string' && !/^[a-z_]+$/.test(value) ? JSON.stringify(value) : value;
+  const {inputs, layers, loss} = specOf();
+  const settings = {optimiser: state.optimiser, learning_rate: state.rate, ...(state.optimiser === 'gradient_descent' ? {} : {momentum: state.momentum}), batch_size: run.rows, seed: state.seed};
+  return [`inputs: ${inputs}`, 'layers:', ...layers.map((layer) => `  - ${plain(layer)}`), `loss: ${plain(loss)}`, ...(state.decay ? [`weight_decay: ${state.decay}`] : []), `training: ${plain(settings)}`, ''].join('\n');
+};
+
+/** The trained network as a file that symnn.load reads: parameters, how rows are standardised, and a few rows to check it by. */
+const safetensors = () => {
+  const own = state.data === 'own' ? state.own : {scaling: [], classes: []}, count = 4, {inputs, outputs} = data;
+  const x = drawn(0, 9, count*inputs).normal, {output} = network.code.predict.run({theta: run.theta, x});
+  const scaling = own.scaling.slice(0, inputs), scaled = own.classes.length ? null : own.scaling[inputs];
+  const raw = x.map((v, k) => scaling.length ? scaling[k % inputs][0] + v*scaling[k % inputs][1] : v);
+  const tensors = network.layout.map(([name, start, stop, shape]) => [name, shape, run.theta.subarray(start, stop)]);
+  if (scaling.length) tensors.push(['standardisation.mean', [inputs], scaling.map(([mean]) => mean)], ['standardisation.scale', [inputs], scaling.map(([, scale]) => scale)]);
+  if (scaled) tensors.push(['standardisation.target_mean', [1], [scaled[0]]], ['standardisation.target_scale', [1], [scaled[1]]]);
+  tensors.push(['check.x', [count, inputs], raw], ['check.output', [count, outputs], output.map((v) => scaled ? scaled[0] + v*scaled[1] : v)]);
+  const spec = {...specOf(), ...(state.decay ? {weight_decay: state.decay} : {})};
+  const header = {__metadata__: {format: network.format, spec: JSON.stringify(spec), ...(own.classes.length ? {classes: JSON.stringify(own.classes)} : {})}};
+  let end = 0;
+  for (const [name, shape, values] of tensors) header[name] = {dtype: 'F64', shape, data_offsets: [end, end += 8*values.length]};
+  const text = new TextEncoder().encode(JSON.stringify(header)), long = Math.ceil(text.length/8)*8;
+  const bytes = new Uint8Array(8 + long + end).fill(32, 8, 8 + long), view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(long), true);
+  bytes.set(text, 8);
+  let place = 8 + long;
+  for (const [,, values] of tensors) for (const value of values) { view.setFloat64(place, value, true); place += 8; }
+  return bytes;
+};
+
+/** Network and map side by side on one canvas. */
+const picture = () => {
+  const [left, right] = [at('network'), at('map')], canvas = element('canvas', {width: left.width + left.height, height: left.height}), context = canvas.getContext('2d');
+  context.fillStyle = painting.css(painting.palette.paper);
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(left, 0, 0);
+  context.drawImage(right, left.width, 0, left.height, left.height);
+  return canvas;
+};
+
+/** The same as lines, with the maps as pictures inside. */
+const drawing = () => {
+  const {width, height} = at('network'), columns = placed(width, height), {palette, css} = painting;
+  const found = network.code.look.run({theta: Float32Array.from(run.theta), x: gridOf(SIDE)}), parts = [];
+  for (const [a, b, weight] of edgesOf(columns)) {
+    const [x, y, ...rest] = paths(a, b).map((v) => v.toFixed(1));
+    parts.push(`<path d="M${x} ${y}C${rest.join(' ')}" fill="none" stroke="${css(palette.series[weight < 0 ? 1 : 0])}" stroke-opacity="${(.25 + .6*Math.abs(weight)).toFixed(2)}" stroke-width="${(.5 + 4*Math.abs(weight)).toFixed(2)}"/>`);
+  }
+  columns.forEach((column, n) => column.forEach(({x, y, size}, k) => {
+    const canvas = element('canvas', {width: 64, height: 64}), values = n === 0 ? gridOf(SIDE) : found[n === columns.length - 1 ? 'output' : network.units[n - 1]];
+    painting.unit(canvas.getContext('2d'), data.inputs, values, column.length, k, 64, [0, 0, 64, 64]);
+    parts.push(`<image x="${(x - size/2).toFixed(1)}" y="${(y - size/2).toFixed(1)}" width="${size.toFixed(1)}" height="${size.toFixed(1)}" href="${canvas.toDataURL()}"/>`);
+  }));
+  parts.push(`<image x="${width}" y="0" width="${height}" height="${height}" href="${at('map').toDataURL()}"/>`);
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width + height} ${height}"><rect width="100%" height="100%" fill="${css(palette.paper)}"/>${parts.join('')}</svg>`;
+};
+
+const ACTS = {
+  learn: () => running ? stop() : start(),
+  one: () => { stop(); run.step(); draw(); remember(); },
+  again: () => begin(),
+  deeper: () => change({layers: [...state.layers, {units: state.layers.at(-1)?.units ?? 4, activation: state.layers.at(-1)?.activation ?? 'tanh'}]}),
+  spec: () => download('network.yaml', yaml(), 'text/yaml'),
+  weights: () => download('model.safetensors', new Blob([safetensors()])),
+  png: () => picture().toBlob((blob) => download('network.png', blob)),
+  svg: () => download('network.svg', drawing(), 'image/svg+xml'),
+  link: async () => {
+    remember();
+    await navigator.clipboard.writeText(location.href).then(() => { at('said').textContent = 'The link is copied.'; }, () => { at('said').textContent = 'The link is in the address bar.'; });
+  },
+};
+for (const [name, act] of Object.entries(ACTS)) buttons[name].addEventListener('click', act);
+
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { painting.recolour(); draw(); });
+const open = () => {
+  state = read(location.hash);
+  return begin(state.steps);
+};
+addEventListener('hashchange', () => { if (location.hash !== address) open(); });
+const ready = open();
+
+// What tests and measurements read.
+document.getElementById('play').addEventListener('state', ({detail}) => detail({ready, state, data, run, network, yaml, safetensors, drawing, picture, frame: (size) => { side = size; run.step(); draw(); return lasting.at(-1); }}));

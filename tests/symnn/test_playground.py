@@ -1,0 +1,373 @@
+"""The playground: the server refuses what it should, and the page learns, says and gives away what Python computes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import symnn
+from symnn.cli import app
+from symnn.data import Dataset
+from symnn.errors import SpecError
+from symnn.network import Network
+from symnn.optimisers import OPTIMISERS
+from symnn.report import playground as module
+from symnn.report.server import MAX_BODY, Server, made
+from symnn.spec import load_spec
+from tests.browser import Page, browser, executable
+
+SPEC = {"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
+
+
+def few() -> Any:
+    """Two presets and one fit are enough of a page."""
+    presets = {name: module.PRESETS[name] for name in ("circle", "curve")}
+    return patch.multiple(module, PRESETS=presets, CAPACITY=(2,))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    module.embedded.cache_clear()
+    with few():
+        found = Server(module.playground(server=True))
+    module.embedded.cache_clear()
+    with found:
+        threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
+        yield found
+        found.shutdown()
+
+
+def asked(
+    server: Server, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, Mapping[str, str], bytes]:
+    """The answer to a request."""
+    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    try:
+        given = {"Content-Type": "application/json", **(headers or {})}
+        connection.request("GET" if body is None else "POST", path, body, given)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.headers), answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_page_is_at_the_link_and_its_policy_is_strict(server: Server) -> None:
+    status, headers, page = asked(server, f"/{server.token}/")
+    assert status == 200
+    assert page.startswith(b"<!doctype html>")
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Frame-Options"] == "DENY"
+    policy = page.split(b'Content-Security-Policy" content="')[1].split(b'"')[0].decode()
+    parts = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert parts["default-src"] == "'none'"
+    assert parts["connect-src"] == "'self'"
+    assert all(source.startswith("'sha256-") or source == "blob:" for source in parts["script-src"].split())
+    assert server.server_address[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("/", None, {}, 404),
+        ("/{token}/network", None, {}, 404),
+        ("/{token}/../../etc/passwd", None, {}, 404),
+        ("/wrong/network", b"{}", {}, 404),
+        ("/{token}/", None, {"Host": "example.com"}, 403),
+        ("/{token}/network", b"{}", {"Host": "example.com"}, 403),
+        ("/{token}/network", b"{}", {"Origin": "http://example.com"}, 403),
+        ("/{token}/network", b"{}", {"Content-Type": "text/plain"}, 415),
+        ("/{token}/network", b"{}", {"Content-Length": "-1"}, 411),
+        ("/{token}/network", b" " * (MAX_BODY + 1), {}, 413),
+        ("/{token}/network", b"{", {}, 400),
+        ("/{token}/network", b"[" * 16_000, {}, 400),
+    ],
+)
+def test_requests_of_others_are_refused(
+    server: Server, path: str, body: bytes | None, headers: dict[str, str], status: int
+) -> None:
+    found, _, answer = asked(server, path.format(token=server.token), body, headers)
+    assert found == status
+    assert set(json.loads(answer)) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"loss": "nonsense"}, "unknown loss"),
+        ({"layers": [{"dense": 2, "activation": {"formula": "__import__('os')"}}, {"dense": 2}]}, "layers[0]"),
+        ({"layers": [{"dense": 10**6}, {"dense": 2}]}, "at most 128 units"),
+        ({"layers": [{"dense": 3}] * 9}, "at most 8"),
+        ({"layers": [{"lstm": 3}, {"dense": 2}]}, "features"),
+        ({"inputs": 3}, "expected 1 or 2 numbers"),
+        ({"data": {"file": "/etc/passwd", "target": "x"}}, "expected a mapping of inputs, layers, loss"),
+    ],
+)
+def test_specs_are_refused_as_everywhere_and_what_cannot_be_drawn(
+    server: Server, changed: dict[str, Any], message: str
+) -> None:
+    status, _, answer = asked(server, f"/{server.token}/network", json.dumps({**SPEC, **changed}).encode())
+    assert status == 422
+    said = json.loads(answer)["error"]
+    assert message in said
+    assert "\n" not in said
+
+
+def test_a_network_is_made_once() -> None:
+    body = json.dumps(SPEC).encode()
+    assert made(body) is made(body)
+
+
+def test_the_page_begins_with_a_spec_and_its_rows() -> None:
+    x = np.random.default_rng(0).normal(3, 2, (60, 1))
+    data = Dataset.from_arrays(x, 5 * x[:, 0] + 1)
+    line = Network.from_spec({"inputs": 1, "layers": [{"dense": 2}, {"dense": 1}], "loss": "mean_squared_error"})
+    found = module._first(line, data)
+    rows, scaling = np.array(found["own"]["rows"]), np.array(found["own"]["scaling"])
+    np.testing.assert_allclose(rows[:, 1], 5 * rows[:, 0] + 1, rtol=1e-5)
+    np.testing.assert_allclose((rows - scaling[:, 0]) / scaling[:, 1], np.repeat(data.train.x, 2, axis=1), atol=1e-5)
+    assert found["layers"] == "2:identity"
+    with pytest.raises(SpecError, match="expected a dense layer"):
+        module._first(
+            Network.from_spec({"inputs": 2, "layers": [{"dense": 2, "bias": False}, {"dense": 2}], "loss": "huber"}),
+            None,
+        )
+
+
+def test_the_command_line_refuses_a_port_that_is_taken(server: Server, tmp_path: Path) -> None:
+    with few(), patch("symnn.report.playground.playground", return_value=""):
+        result = CliRunner().invoke(app, ["playground", "--port", str(server.server_port)])
+    assert isinstance(result.exception, SpecError)
+    assert "cannot be listened on" in str(result.exception)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it() -> None:
+    command = [sys.executable, "-m", "symnn", "playground"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("the playground is at http://127.0.0.1:")
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert (process.stdout.read(), process.stderr.read()) == ("ended\n", "")
+
+
+# --- in a browser -------------------------------------------------------------------------------------------------
+
+needs_browser = pytest.mark.skipif(executable() is None, reason="there is no Chromium")
+HELD = (
+    "let held; document.getElementById('play').dispatchEvent(new CustomEvent('state', {detail: (s) => { held = s; }}));"
+    "await held.ready;"
+)
+SETTLED = "document.getElementById('play-tally').dataset.change"
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Page]:
+    with browser() as found:
+        yield found
+
+
+def opened(window: Page, server: Server, fragment: str = "") -> Page:
+    """The page at an address, its picture painted."""
+    window.events.clear()
+    window.open("about:blank#")
+    window.open(f"{server.link}#{fragment}")
+    window.value(HELD)
+    return window
+
+
+def acted(page: Page, script: str) -> str:
+    """Do what changes the network, wait for its picture or what is said instead, and give that."""
+    return str(
+        page.value(
+            f"const before = {SETTLED}; const said = document.getElementById('play-said'); said.textContent = '';"
+            f"{script};"
+            "await new Promise((done) => { const look = () => said.textContent || "
+            f"{SETTLED} !== before ? done() : setTimeout(look, 5); look(); }}); said.textContent"
+        )
+    )
+
+
+def learnt(
+    network: Network, x: np.ndarray, y: np.ndarray, steps: int, decay: float = 0.0, rate: float = 0.1
+) -> np.ndarray:
+    """The parameters after some steps of Nesterov's method, in Python."""
+    model, update = network.compile(), OPTIMISERS["nesterov"].compile()
+    theta = network.initial_parameters(0)
+    velocity = np.zeros_like(theta)
+    for step in range(1, steps + 1):
+        _, gradient = model.value_and_grad(theta, x, y)
+        theta, velocity = update(theta, gradient, velocity, float(step), rate, 0.9)
+    return theta
+
+
+@needs_browser
+def test_a_network_that_is_built_by_clicking_learns_as_in_python(window: Page, server: Server) -> None:
+    page = opened(window, server, "data=circle&decay=0.01")
+    assert acted(page, "document.querySelector('[data-play=deeper]').click()") == ""
+    assert acted(page, "document.querySelector('[aria-label=\"More units in hidden layer 2\"]').click()") == ""
+    choose = "a = document.getElementById('play-activation-0'); a.value = '='; a.dispatchEvent(new Event('change'))"
+    assert acted(page, f"let {choose}") == ""
+    typed = "const f = document.getElementById('play-formula-0'); f.value = '{}'; f.dispatchEvent(new Event('change'))"
+    assert "not a known function" in acted(page, typed.format("blah(x)"))
+    assert acted(page, typed.format("sin(x) + x/3")) == ""
+    page.value("for (let k = 0; k < 100; k++) document.querySelector('[data-play=one]').click()")
+    theta, x, y, address = page.value(
+        f"{HELD} [[...held.run.theta], [...held.data.x], [...held.data.y], location.hash]"
+    )
+    layers = [{"dense": 4, "activation": {"formula": "sin(x)+x/3"}}, {"dense": 5, "activation": "tanh"}, {"dense": 2}]
+    network = Network.from_spec({**SPEC, "layers": layers, "weight_decay": 0.01})
+    rows = np.reshape(x, (-1, 2)), np.array(y, np.int64)
+    np.testing.assert_allclose(theta, learnt(network, *rows, steps=100), rtol=1e-10, atol=1e-10)
+    # The address alone leads to the same network at the same step.
+    again = opened(window, server, address.removeprefix("#")).value(f"{HELD} [[...held.run.theta], location.hash]")
+    assert again == [theta, address]
+
+
+@needs_browser
+def test_rows_are_those_of_the_seed_and_epochs_take_each_row_once(window: Page, server: Server) -> None:
+    fragment = "data=circle&noise=0&sample=3&batch=60"
+    x = opened(window, server, fragment).value(f"{HELD} [...held.data.x]")
+    words = np.random.Generator(np.random.Philox(key=[3, 0])).random(480)
+    np.testing.assert_array_equal(x, 2 * words - 1)
+    losses = window.value(f"{HELD} for (let k = 0; k < 8; k++) held.run.step(); held.run.losses")
+    assert len(set(losses)) == 8
+    assert window.value("held.run.rows") == 60
+
+
+@needs_browser
+def test_what_is_exported_is_read_by_python(window: Page, server: Server, tmp_path: Path) -> None:
+    csv = "width,height,kind\n" + "".join(f"{20 + k % 7},{300 - k},{'ab'[k % 2]}\n" for k in range(40))
+    page = opened(window, server, "data=circle")
+    file = f"new File([{json.dumps(csv)}], 'rows.csv')"
+    drop = (
+        f"const t = new DataTransfer(); t.items.add({file}); const i = document.getElementById('play-file');"
+        "i.files = t.files; i.dispatchEvent(new Event('change'))"
+    )
+    assert acted(page, drop) == ""
+    page.value("for (let k = 0; k < 20; k++) document.querySelector('[data-play=one]').click()")
+    weights, text, theta, x = page.value(
+        f"{HELD} [[...held.safetensors()], held.yaml(), [...held.run.theta], [...held.data.x]]"
+    )
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(bytes(weights))
+    model = symnn.load(path)
+    assert model.classes == ("a", "b")
+    assert model.theta.tolist() == theta
+    raw = np.array([[20 + k % 7, 300 - k] for k in range(40)], float)
+    np.testing.assert_allclose(np.ravel(model.standardise(raw)), x, rtol=1e-4, atol=1e-4)
+    spec = load_spec(yaml.safe_load(text))
+    assert spec.layers[0].to_plain() == {"dense": 4, "activation": "tanh"}
+    assert spec.training.optimiser == "nesterov"
+    assert spec.training.batch_size == 40
+    svg = page.value("held.drawing()")
+    assert svg.startswith("<svg")
+    assert svg.count("<image") == 2 + 4 + 2 + 1
+    assert svg.count("<path") == 2 * 4 + 4 * 2
+    assert page.value("held.picture().toDataURL()").startswith("data:image/png")
+
+
+@needs_browser
+def test_points_are_set_and_erased_by_the_mouse(window: Page, server: Server) -> None:
+    page = opened(window, server, "data=circle")
+    box = page.value("(({x, y, width}) => [x, y, width])(document.getElementById('play-map').getBoundingClientRect())")
+    at = {"clientX": box[0] + box[2] / 4, "clientY": box[1] + box[2] / 4}
+    click = f"document.getElementById('play-map').dispatchEvent(new MouseEvent('click', {json.dumps(at)}))"
+    assert acted(page, click) == ""
+    rows = page.value(f"{HELD} held.data.rows")
+    ranges = page.value("held.data.ranges")
+    assert len(rows) == 241
+    assert rows[-1][2] == 0
+    expected = [ranges[0][0] + (ranges[0][1] - ranges[0][0]) / 4, ranges[1][1] - (ranges[1][1] - ranges[1][0]) / 4]
+    np.testing.assert_allclose(rows[-1][:2], expected, atol=0.05)
+    acted(page, f"document.getElementById('play-brush').value = 'erase'; {click}")
+    assert len(page.value(f"{HELD} held.data.rows")) == 240
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "data=nothing&layers=x:y;;&rate=no&seed=99&steps=-1&loss=%00",
+        "data=own&rows=1,2;3",
+        "layers=" + "9:tanh;" * 50,
+        "data=constructor&optimiser=__proto__",
+    ],
+)
+def test_addresses_are_read_with_care(window: Page, server: Server, fragment: str) -> None:
+    page = opened(window, server, fragment)
+    assert page.value("held.state.layers.length <= 7 && held.state.data in {circle: 0} && held.state.seed <= 4")
+    assert not [e for e in page.events if e["method"] == "Runtime.exceptionThrown"]
+
+
+@needs_browser
+def test_the_surface_has_the_loss_that_the_ways_end_with(window: Page, server: Server) -> None:
+    page = opened(window, server, "data=circle")
+    page.value(
+        "document.querySelector('[data-play=surface]').click(); document.querySelector('[data-play=capacity]').click();"
+        "await new Promise((done) => { const look = () => document.getElementById('play-surface').dataset.done && "
+        "document.getElementById('play-capacity').dataset.done ? done() : setTimeout(look, 20); look(); })"
+    )
+    x, y = page.value(f"{HELD} [[...held.data.x], [...held.data.y]]")
+    said = page.value("document.getElementById('play-surface-nesterov-said').textContent")
+    network = Network.from_spec({**SPEC, "layers": [{"dense": 4, "activation": "tanh"}, {"dense": 2}]})
+    rows = np.reshape(x, (-1, 2)), np.array(y, np.int64)
+    loss = network.compile().loss(learnt(network, *rows, steps=200), *rows)
+    assert f"loss {float(f'{loss:.3g}'):g} after 200 steps" in said
+    assert "2 units: error 0." in page.value("document.getElementById('play-capacity-2-said').textContent")
+
+
+@needs_browser
+def test_everybody_can_use_it(window: Page, server: Server) -> None:
+    page = opened(window, server)
+    script = Path(__file__).parents[1]
+    assert page.value((script / "audit.js").read_text()) == []
+    for dark in (False, True):
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        page.send("Emulation.setEmulatedMedia", features=scheme)
+        assert page.value((script / "contrast.js").read_text()) == []
+    for width in (360, 1600):
+        page.size(width, 800)
+        assert page.value("document.documentElement.scrollWidth") <= width
+    moved = page.value(
+        "await new Promise((done) => { new PerformanceObserver((list) => done(list.getEntries().reduce("
+        "(sum, e) => sum + (e.hadRecentInput ? 0 : e.value), 0))).observe({type: 'layout-shift', buffered: true});"
+        " setTimeout(() => done(0), 300); })"
+    )
+    assert moved < 0.05
+
+
+@needs_browser
+def test_a_page_without_a_server_asks_for_nothing_and_says_so(window: Page, tmp_path: Path) -> None:
+    path = tmp_path / "play.html"
+    module.embedded.cache_clear()
+    with few():
+        path.write_text(module.playground(), encoding="utf-8")
+    module.embedded.cache_clear()
+    window.events.clear()
+    window.open(path)
+    assert "connect-src" not in path.read_text()
+    assert "blob:" not in path.read_text().split("Policy")[1].split(">")[0]
+    window.value(HELD)
+    assert window.value("document.querySelector('[data-play=deeper]').disabled")
+    assert "symnn playground" in acted(
+        window,
+        "held.state.layers = [{units: 77, activation: 'tanh'}]; document.querySelector('[data-play=again]').click()",
+    )
+    asked = {e["params"]["request"]["url"] for e in window.events if e["method"] == "Network.requestWillBeSent"}
+    assert all(url.startswith(("file:", "data:")) for url in asked), asked
