@@ -272,9 +272,7 @@ def _settings() -> str:
         + choice("play-optimiser", "Optimiser", list(METHODS.items()))
         + choice("play-rate", "Learning rate", _numbers(RATES))
         + choice("play-momentum", "Momentum", _numbers([0.0, 0.5, 0.8, 0.9, 0.95, 0.99]))
-        + choice(
-            "play-batch", "Batch", [("0", "all rows"), *((str(n), f"{n} rows") for n in (1, 4, 8, 16, 32, 64, 128))]
-        )
+        + choice("play-batch", "Batch", BATCHES)
         + choice("play-decay", "Weight decay", _numbers(DECAYS))
         + choice("play-seed", "Seed", [(str(k), str(k)) for k in range(SEEDS)])
         + choice("play-edges", "Lines", [("both", "both"), ("weights", "weights"), ("gradients", "gradients")])
