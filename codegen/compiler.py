@@ -36,7 +36,7 @@ from codegen.runtime.code import Code, NumbaCode, VectorCode, load_machine_code
 from codegen.runtime.fingerprint import fingerprint
 from codegen.runtime.forks import compiled_property, compiling
 from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.runtime.machine import LINE_TIERS, TIERS, MachineCode, host, load_object
+from codegen.runtime.machine import LINE_TIERS, TIERS, MachineCode, feasible, host, load_object
 from codegen.runtime.stages import Stages, stage
 from codegen.schedule import SCHEDULES, ScheduleName, Target, written_out
 from codegen.schedule import schedule as scheduled
@@ -123,7 +123,11 @@ class Compilation:
         from codegen.emit.vector.plan import StraightPlan
         from codegen.emit.vector.straight import missing
 
-        return None if missing(heads(best)) else StraightPlan(best, self.dtype, self.target, lambda: self.program)
+        return (
+            None
+            if missing(heads(best))
+            else StraightPlan(best, self.dtype, self.target, self.layout, lambda: self.program)
+        )
 
     @compiled_property
     @stage("schedule")
@@ -201,7 +205,7 @@ class Compilation:
         with self.stages.stage("LLVM"):
             if self.straight is None:
                 return Entry(self.facts, TIERS[self.tier](module))
-            long = self.straight.line.size > QUICK_INSTRUCTIONS
+            long = self.straight.assembly is None and len(self.straight.line.groups) > QUICK_INSTRUCTIONS
             return Entry(self.facts, LINE_TIERS["quick" if long else self.tier](module))
 
 
@@ -296,7 +300,7 @@ def compile(
     started = time.perf_counter()
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)
-    machine = host() if target is None else target
+    machine = host() if target is None else feasible(target)
     compilation = Compilation(graph, convention, real, schedule, emitter, tier, machine, wish)
     code, facts = load_code(compilation, cache)
     reason = str(facts.get("reason", ""))

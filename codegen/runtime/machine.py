@@ -46,6 +46,7 @@ def _target_machine(level: int = 2) -> Any:
     free_pass_managers()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
     name = getattr(config, "CPU_NAME", None)
     features = getattr(config, "CPU_FEATURES", None)
     if features is None:
@@ -64,8 +65,18 @@ def host() -> Target:
     if features is None and getattr(config, "CPU_NAME", None) in (None, "host"):
         features = llvm.get_host_cpu_features().flatten()
     register = next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
+    wanted = ("+avx2", "+fma", *(("+avx512dq", "+avx512vl") if register == 64 else ()))
+    linux = platform.system() == "Linux" and platform.machine() == "x86_64"
+    assembly = linux and all(name in (features or "") for name in wanted)
     many = register == 64 or platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686")
-    return Target(register, 32 if many else 16, cache_of_a_core() or Target.cache)
+    return Target(register, 32 if many else 16, cache_of_a_core() or Target.cache, assembly=assembly)
+
+
+def feasible(target: Target) -> Target:
+    """A target, with assembly language only if this machine has its registers."""
+    here = host()
+    fits = here.assembly and 32 <= target.register <= here.register and target.registers <= here.registers
+    return replace(target, assembly=target.assembly and fits)
 
 
 FOLDER = Path("/sys/devices/system/cpu/cpu0")
@@ -286,7 +297,7 @@ class Relocatable:
         if triple is None:
             llvm.initialize_native_target()
             llvm.initialize_native_asmprinter()
-            self.triple, self.target = llvm.get_process_triple(), replace(host(), lapack=False)
+            self.triple, self.target = llvm.get_process_triple(), replace(host(), lapack=False, assembly=False)
             features = llvm.get_host_cpu_features().flatten()
             options = {"cpu": llvm.get_host_cpu_name(), "features": features}
         else:

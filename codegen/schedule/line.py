@@ -384,25 +384,35 @@ CALL_SIZE = 60
 
 @dataclass(frozen=True)
 class Line:
-    """A program without loops: what it computes block by block, and where values lie between blocks."""
+    """A program without loops."""
 
     code: Sequence[Instruction]
-    blocks: Sequence[Sequence[Group]]
+    groups: Sequence[Group]
+    """In their order; leaves only where they are results."""
     stores: Mapping[Value, Sequence[Cell]]
     """The elements of results that a value is."""
+
+    @property
+    def cells(self) -> Iterator[Cell]:
+        """The elements of inputs and results."""
+        yield from (instruction[1] for instruction in self.code if instruction[0] == INPUT)
+        for stored in self.stores.values():
+            yield from stored
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A line as compilers take it: what it computes block by block, and where values lie between blocks."""
+
+    blocks: Sequence[Sequence[Group]]
     slots: Mapping[Value, int]
     """The places in the workspace of values that several blocks know."""
     room: int
     """The number of places."""
 
-    @property
-    def size(self) -> int:
-        """The number of instructions."""
-        return sum(len(block) for block in self.blocks)
-
 
 def line(formulas: Formulas, width: int) -> Line:
-    """The instructions of formulas, in blocks."""
+    """The instructions of formulas, up to ``width`` calls of a function at once."""
     roots = list(dict.fromkeys(formulas.assigned.values()))
     made = Instructions(formulas, roots)
     stores: dict[Value, list[Cell]] = {}
@@ -413,17 +423,21 @@ def line(formulas: Formulas, width: int) -> Line:
         for group in ordered(made.code, list(stores), width)
         if made.code[group[0]][0] not in LEAVES or group[0] in stores
     ]
+    return Line(made.code, groups, stores)
+
+
+def cut(line: Line) -> Blocks:
+    """A line in blocks."""
     blocks: list[list[Group]] = [[]]
-    limit = BLOCK if sum(_size(made.code, group) for group in groups) > WHOLE else WHOLE
+    limit = BLOCK if sum(_size(line.code, group) for group in line.groups) > WHOLE else WHOLE
     size = 0
-    for group in groups:
+    for group in line.groups:
         if size >= limit:
             blocks.append([])
             size = 0
         blocks[-1].append(group)
-        size += _size(made.code, group)
-    slots, room = _placed(made.code, blocks)
-    return Line(made.code, blocks, stores, slots, room)
+        size += _size(line.code, group)
+    return Blocks(blocks, *_placed(line.code, blocks))
 
 
 def _size(code: Sequence[Instruction], group: Group) -> int:

@@ -8,6 +8,7 @@ compiles the callees of a function into it; Numba types a handful of statements.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -24,6 +25,7 @@ from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.checks import Checks, View
 from codegen.emit.vector.entry import STACK, Entries
 from codegen.emit.vector.interface import FEW_RUN, NATIVE
+from codegen.emit.vector.plan import StraightPlan
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
@@ -77,6 +79,7 @@ def jitted_source(table: Table, native: str) -> str:
 
     ``native`` names the code for Python: what both run.
     """
+    table = _jitted(table)
     plan, layout = table.plan, table.layout
     return "\n".join(
         [
@@ -92,8 +95,13 @@ def jitted_source(table: Table, native: str) -> str:
 
 def jitted_namespace(table: Table, native: str) -> Mapping[str, Any]:
     """What :func:`jitted_source` expects."""
-    _tables[native] = table
+    table = _tables[native] = _jitted(table)
     return {"fits": fits, "execute": execute, "TABLE": table}
+
+
+def _jitted(table: Table) -> Table:
+    """The table of what Numba compiles, which takes LLVM's language."""
+    return replace(table, plan=table.plan.llvm) if isinstance(table.plan, StraightPlan) else table
 
 
 @intrinsic(prefer_literal=True)

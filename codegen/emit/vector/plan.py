@@ -9,9 +9,11 @@ from sympy import Add, Mul, Symbol
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
+from codegen.emit.layout import Layout
+from codegen.emit.vector.assembly import Assembly, is_possible
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.schedule.lanes import kept, lane_of, said_by_data
-from codegen.schedule.line import Line, line
+from codegen.schedule.line import Blocks, Line, cut, line
 from codegen.schedule.program import (
     Accumulate,
     Fill,
@@ -136,6 +138,7 @@ class StraightPlan:
     """After the passes."""
     dtype: Dtype
     target: Target
+    layout: Layout
     readable: Callable[[], Program]
 
     @cached_property
@@ -145,6 +148,28 @@ class StraightPlan:
         # What is written out of arrays assigns those between too, which have no place in memory.
         results = {cell: node for cell, node in formulas.assigned.items() if cell.name in self.graph.outputs}
         return line(replace(formulas, assigned=results), self.native)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The line as LLVM takes it."""
+        return cut(self.line)
+
+    @cached_property
+    def assembly(self) -> Assembly | None:
+        """The line in assembly language, where that is written."""
+        if not self.target.assembly or not is_possible(self.line):
+            return None
+        return Assembly(self.line, self.layout, self.dtype, self.target)
+
+    @property
+    def llvm(self) -> StraightPlan:
+        """The same for LLVM."""
+        return replace(self, target=replace(self.target, assembly=False))
+
+    @property
+    def room(self) -> int:
+        """The numbers in the workspace."""
+        return self.blocks.room if self.assembly is None else self.assembly.room
 
     @property
     def native(self) -> int:
@@ -172,11 +197,11 @@ class StraightPlan:
     @property
     def workspace(self) -> str:
         """The numbers in the workspace of a call."""
-        return str(self.line.room)
+        return str(self.room)
 
     @property
     def shared(self) -> Mapping[object, Region]:
-        return {"values": Region(1, (max(self.line.room, 1),))}
+        return {"values": Region(1, (max(self.room, 1),))}
 
     @property
     def private(self) -> Mapping[object, Region]:

@@ -6,7 +6,7 @@ kind are called for a vector of numbers at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,11 @@ from llvmlite import ir
 from numba.core import cgutils
 from sympy.core.basic import Basic
 
-from codegen.dtypes import Dtype
+from codegen.dtypes import ITEM, Dtype
 from codegen.emit import special, vectormath
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS, Lanes
+from codegen.emit.vector.assembly import Assembly, Call, Element, places
 from codegen.emit.vector.plan import StraightPlan
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
@@ -57,7 +58,8 @@ class StraightFunctions:
         assert isinstance(plan, StraightPlan)
         real = FORMATS[plan.dtype].real
         function = _Written(self.module, ir.FunctionType(ir.VoidType(), [INT.as_pointer(), real.as_pointer()]), name)
-        function.text = _Text(self.module, self.table, plan, self.symbol).text()
+        writer = _Text(self.module, self.table, plan, self.symbol)
+        function.text = writer.text() if plan.assembly is None else writer.assembled(plan.assembly)
         return function
 
     def part(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, private: ir.Value) -> None:
@@ -67,26 +69,18 @@ class StraightFunctions:
         builder.call(self.run(), [table, results])
 
 
-@dataclass(frozen=True)
-class _Element:
-    """A number in memory: what holds it, and its place there."""
-
-    base: str
-    offset: int
-
-
 class _Text:
     """The blocks of a program and the function that calls them, as text."""
 
     def __init__(self, module: ir.Module, table: Table, plan: StraightPlan, symbol: str) -> None:
-        self.module, self.table, self.line, self.symbol = module, table, plan.line, symbol
+        self.module, self.table, self.plan, self.line, self.symbol = module, table, plan, plan.line, symbol
         self.lanes = Lanes(None, 1, plan.dtype)
-        self.dtype, self.native = plan.dtype, plan.native
+        self.dtype, self.native, self.item = plan.dtype, plan.native, ITEM[plan.dtype]
         self.real = str(FORMATS[plan.dtype].real)
         self.suffix = FORMATS[plan.dtype].suffix
-        self.places = _places(table)
-        calls = [g for block in plan.line.blocks for g in block if plan.line.code[g[0]][0] == CALL]
-        self.inlined = len(calls) * CALL_SIZE <= INLINED
+        self.places = places(table.layout)
+        calls = [group for group in plan.line.groups if plan.line.code[group[0]][0] == CALL]
+        self.inlined = plan.assembly is None and len(calls) * CALL_SIZE <= INLINED
         self.arrays = [number for number, slot in enumerate(table.slots) if slot.shape]
         self.block: list[str] = []
         self.known: dict[Value, str] = {}
@@ -96,9 +90,10 @@ class _Text:
         """All functions."""
         names = ["%words", "%work", "%results", *(f"%a{number}" for number in self.arrays)]
         parameters = ", ".join(f"ptr noalias {name}" for name in names)
-        single = len(self.line.blocks) == 1
+        blocks, self.slots = self.plan.blocks.blocks, self.plan.blocks.slots
+        single = len(blocks) == 1
         lines: list[str] = []
-        for number, block in enumerate(self.line.blocks):
+        for number, block in enumerate(blocks):
             attribute = "alwaysinline" if single else "noinline"
             if not any(self.line.code[group[0]][0] == CALL for group in block):
                 attribute += f' "{PLAIN}"'
@@ -115,7 +110,7 @@ class _Text:
             lines.append(f"  %i.{label} = load i64, ptr %p.{label}")
             lines.append(f"  {name} = inttoptr i64 %i.{label} to ptr")
         arguments = ", ".join(f"ptr {name}" for name in names)
-        lines += [f"  call void @{self.symbol}_block{number}({arguments})" for number in range(len(self.line.blocks))]
+        lines += [f"  call void @{self.symbol}_block{number}({arguments})" for number in range(len(blocks))]
         lines.append("  ret void\n}")
         return "\n".join(lines)
 
@@ -124,7 +119,7 @@ class _Text:
     def body(self, block: Sequence[Group]) -> list[str]:
         """The instructions of one block."""
         self.block, self.known, self.fresh = [], {}, 0
-        code, slots, stores = self.line.code, self.line.slots, self.line.stores
+        code, slots, stores = self.line.code, self.slots, self.line.stores
         for group in block:
             if code[group[0]][0] == CALL:
                 self.call(group)
@@ -132,7 +127,7 @@ class _Text:
                 self.known[group[0]] = self.scalar(group[0])
             for value in group:
                 if value in slots:
-                    self.store(self.as_real(value), _Element("%work", slots[value]))
+                    self.store(self.as_real(value), Element("work", self.item * slots[value]))
                 for cell in stores.get(value, ()):
                     self.store(self.of(value), self.element(cell))
         return self.block
@@ -153,7 +148,7 @@ class _Text:
                 return "true" if instruction[1] else "false"
             case "input":
                 return self.load(self.element(instruction[1]))
-        number = self.load(_Element("%work", self.line.slots[value]))
+        number = self.load(Element("work", self.item * self.slots[value]))
         return self.put(f"fcmp une {self.real} {number}, 0.0") if self.is_truth(value) else number
 
     def is_truth(self, value: Value) -> bool:
@@ -169,24 +164,17 @@ class _Text:
         self.block.append(f"  %t{self.fresh} = {text}")
         return f"%t{self.fresh}"
 
-    def element(self, cell: Cell) -> _Element:
-        place = self.places[cell.name]
-        offset = 0
-        for n, size in zip(cell.pattern, place[1]):
-            assert isinstance(n, int)
-            offset = offset * size + n
-        return _Element(place[0].base, place[0].offset + offset * place[2])
+    def element(self, cell: Cell) -> Element:
+        return self.places[cell.name].element(cell, self.item)
 
-    def pointer(self, element: _Element) -> str:
-        if element.offset == 0:
-            return element.base
-        kind = "i64" if element.base == "%words" else self.real
-        return self.put(f"getelementptr {kind}, ptr {element.base}, i64 {element.offset}")
+    def pointer(self, element: Element) -> str:
+        base = f"%a{element.base}" if element.base.isdigit() else f"%{element.base}"
+        return self.put(f"getelementptr i8, ptr {base}, i64 {element.offset}") if element.offset else base
 
-    def load(self, element: _Element) -> str:
+    def load(self, element: Element) -> str:
         return self.put(f"load {self.real}, ptr {self.pointer(element)}")
 
-    def store(self, value: str, element: _Element) -> None:
+    def store(self, value: str, element: Element) -> None:
         pointer = self.pointer(element)
         self.block.append(f"  store {self.real} {value}, ptr {pointer}")
 
@@ -234,7 +222,7 @@ class _Text:
         width = 1 if len(group) == 1 else self.native
         kind = self.real if width == 1 else f"<{width} x {self.real}>"
         arguments = [column[0] if width == 1 else self.vector(column, kind) for column in columns]
-        name = self.function(head, orders, width, count)
+        name = self.function(Call(head, orders, count, width))
         result = self.put(f"call {kind} @{name}({', '.join(f'{kind} {a}' for a in arguments)})")
         for lane, value in enumerate(group):
             self.known[value] = result if width == 1 else self.put(f"extractelement {kind} {result}, i32 {lane}")
@@ -249,38 +237,32 @@ class _Text:
             found = self.put(f"insertelement {kind} {found}, {self.real} {number}, i32 {lane}")
         return found
 
-    def function(self, head: type[Basic], orders: tuple[int, ...], width: int, count: int) -> str:
+    def function(self, called: Call) -> str:
         """A function of the module, which is defined when it is first called."""
-        name = "_".join(["symnn", head.__name__, *map(str, orders), str(count), f"{width}x{self.suffix}"])
+        name = called.name(self.dtype)
         if name not in self.module.globals:
-            real = Lanes(None, width, self.dtype).real_type
-            function = Function(self.module, ir.FunctionType(real, [real] * count), name)
+            real = Lanes(None, called.width, self.dtype).real_type
+            function = Function(self.module, ir.FunctionType(real, [real] * called.arguments), name)
             function.linkage = "internal"
             function.attributes.add("alwaysinline" if self.inlined else "noinline")
-            lanes = Lanes(begun(function), width, self.dtype)
-            lanes.builder.ret(_form(head, orders)(lanes, *function.args))
+            lanes = Lanes(begun(function), called.width, self.dtype)
+            lanes.builder.ret(_form(called.head, called.orders)(lanes, *function.args))
         return name
+
+    def assembled(self, assembly: Assembly) -> str:
+        """The program in assembly language; the functions that it calls are this module's."""
+        for called in assembly.called.values():
+            function = self.module.globals[self.function(called)]
+            function.linkage = ""
+        symbol = f"{self.symbol}_run"
+        text = assembly.write(symbol, self.table.workspace_word("shared")).replace("\n", "\\0A")
+        return f'module asm "{text}"\ndeclare void @{symbol}(ptr, ptr)'
 
 
 def _form(head: type[Basic], orders: tuple[int, ...]) -> Callable[..., ir.Value]:
     if head in special.CODE:
         return lambda lanes, *values: special.apply(head, lanes, orders, values)
     return vectormath.power if head is power else vectormath.FORMS[head]
-
-
-def _places(table: Table) -> Mapping[str, tuple[_Element, tuple[int, ...], int]]:
-    """Where inputs and outputs begin, by name; their shapes, and how many words an element takes."""
-    found: dict[str, tuple[_Element, tuple[int, ...], int]] = {}
-    for number, slot in enumerate(table.slots):
-        if not slot.shape:
-            found[slot.variables[0].name] = _Element("%words", number), (), 1
-            continue
-        for variable, offset in zip(slot.variables, slot.offsets if slot.packed else (0,)):
-            shape = tuple(n for n in variable.shape if isinstance(n, int))
-            found[variable.name] = _Element(f"%a{number}", offset), shape, 1
-    for number, slot in enumerate(table.layout.scalars):
-        found[slot.name] = _Element("%results", number), (), 1
-    return found
 
 
 def _literal(value: float, dtype: Dtype) -> str:

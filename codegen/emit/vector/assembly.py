@@ -1,0 +1,488 @@
+"""Straight-line code in the assembly language of x86-64, registers handed out as it is written.
+
+LLVM takes some 100 µs for an instruction of a straight line, most of it to select instructions and registers where
+there is little to select. Here one pass goes over the instructions in their order: what is not in a register is read
+where it lies, as the operand of an instruction, and the register whose value is needed last is given up (Belady, IBM
+Systems Journal 5, 1966). LLVM's assembler reads the text. Functions are called as System V says: all vector registers
+are theirs, so that what is needed afterwards lies in memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sympy.core.basic import Basic
+
+from codegen.dtypes import ITEM, Dtype
+from codegen.emit.lanes import FORMATS
+from codegen.emit.layout import Layout
+from codegen.ir.cells import Cell
+from codegen.schedule.line import CALL, CONSTANT, INPUT, LEAVES, TRUTH, Group, Line, Value, operands
+from codegen.schedule.target import Target
+
+NEVER = 1 << 60
+"""When a value is needed that is needed no more."""
+NEAR = 24
+"""What is needed again within so many instructions is loaded while there is a free register."""
+CLEAN = 32
+"""A value that lies in memory, too, is given up as if it were needed so many instructions later."""
+BIAS = 128
+"""Bytes between the start of the workspace and its pointer: offsets of its first numbers take one byte."""
+KEPT = ("%r13", "%r14", "%r15")
+"""Registers for addresses of arrays, which functions leave alone."""
+FREE = ("%rcx", "%rdx", "%r8", "%r9", "%r10", "%r11", "%rdi", "%rsi")
+"""More of them, where no function is called."""
+TEMPORARY = (12, 13, 14)
+"""Vector registers in which parts of a vector of arguments are put together."""
+
+BINARY = {"add": "vadd", "sub": "vsub", "mul": "vmul", "div": "vdiv"}
+COMMUTATIVE = frozenset({"add", "mul"})
+FUSED = {"fma": "vfmadd", "fnma": "vfnmadd"}
+PREDICATES = {"==": 0x00, "!=": 0x04, "<": 0x11, "<=": 0x12, ">": 0x1E, ">=": 0x1D}
+"""Comparisons that are false beside a nan, but for ≠."""
+MASKED = frozenset({"compare", "select", "and", "or", "not"})
+"""What there is of only the first 16 registers."""
+LABEL = "symnn_constants"
+
+
+@dataclass(frozen=True)
+class Element:
+    """A number in memory: what holds it (``words``, ``results``, or the number of an array), and bytes from there."""
+
+    base: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a variable begins, in numbers behind what holds it, and its shape."""
+
+    base: str
+    offset: int
+    shape: tuple[int, ...]
+
+    def element(self, cell: Cell, item: int) -> Element:
+        """One of its numbers; ``words`` are 8 bytes long."""
+        number = 0
+        for n, size in zip(cell.pattern, self.shape):
+            assert isinstance(n, int)
+            number = number * size + n
+        return Element(self.base, (self.offset + number) * (8 if self.base == "words" else item))
+
+
+def places(layout: Layout) -> Mapping[str, Place]:
+    """Where inputs and outputs lie, by name."""
+    found: dict[str, Place] = {}
+    for number, slot in enumerate((*layout.arguments, *layout.arrays)):
+        if not slot.shape:
+            found[slot.variables[0].name] = Place("words", number, ())
+            continue
+        for variable, offset in zip(slot.variables, slot.offsets if slot.packed else (0,)):
+            found[variable.name] = Place(str(number), offset, tuple(n for n in variable.shape if isinstance(n, int)))
+    found.update((slot.name, Place("results", number, ())) for number, slot in enumerate(layout.scalars))
+    return found
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of numbers, or of vectors of them."""
+
+    head: type[Basic]
+    orders: tuple[int, ...]
+    arguments: int
+    width: int
+
+    def name(self, dtype: Dtype) -> str:
+        """Its name in a module."""
+        parts = (self.head.__name__, *self.orders, self.arguments, f"{self.width}x{FORMATS[dtype].suffix}")
+        return "_".join(["symnn", *map(str, parts)])
+
+
+class Assembly:
+    """A line as a function of words and results; made once, since writing it says how large its workspace is."""
+
+    def __init__(self, line: Line, layout: Layout, dtype: Dtype, target: Target) -> None:
+        self.line, self.code, self.dtype = line, line.code, dtype
+        self.item, self.lanes = ITEM[dtype], target.lanes(dtype)
+        self.elements = _elements(line, layout, self.item)
+        self.called: dict[str, Call] = {}
+        """The functions that are called, by name."""
+        self.kind = "d" if dtype == "float64" else "s"
+        self.moves = f"vmovs{self.kind}"
+        masked = any(instruction[0] in MASKED for instruction in line.code)
+        self.registers = 16 if masked else target.registers
+        self.names = [f"%xmm{n}" for n in range(32)]
+        self.holds: list[Value | None] = [None] * self.registers
+        self.free = list(range(self.registers - 1, -1, -1))
+        self.where: dict[Value, int] = {}
+        self.home: dict[Value, Element] = {}
+        self.slots: dict[Value, int] = {}
+        self.spare: list[int] = []
+        self.blocks: list[int] = []
+        self.left: list[int] = []
+        self.shared: dict[int, list[int]] = {}
+        self.room = 0
+        self.constants: dict[int, int] = {}
+        self.place = 0
+        self.text: list[str] = []
+        self.loaded = ""
+        self.uses: dict[Value, list[int]] = {}
+        for place in range(len(line.groups) - 1, -1, -1):
+            for value in line.groups[place]:
+                for operand in operands(self.code[value]):
+                    self.uses.setdefault(operand, []).append(place)
+        count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
+        self.arrays = [base for base, _ in count.most_common()]
+        calls = any(self.code[group[0]][0] == CALL for group in line.groups)
+        self.bases = {"words": "%rbx", "results": "%r12"}
+        self.bases.update(zip(self.arrays, KEPT if calls else (*KEPT, *FREE)))
+        self._run()
+
+    # --- the function -----------------------------------------------------------------------------------------------
+
+    def write(self, symbol: str, workspace: int) -> str:
+        """All of it, as ``symbol(words, results)``; a word has the address of the workspace."""
+        saved = ("%rbx", "%rbp", "%r12", "%r13", "%r14", "%r15")
+        lines = [".text", ".p2align 6", f"{LABEL}:", *(f".quad {bits}" for bits in self.constants), ".quad 0"]
+        lines += [f".globl {symbol}", ".p2align 6", f"{symbol}:", *(f"pushq {name}" for name in saved)]
+        lines += ["subq $8, %rsp", "movq %rdi, %rbx", "movq %rsi, %r12"]
+        lines += [f"movq {8 * workspace}(%rbx), %rbp", f"addq ${BIAS}, %rbp"]
+        lines += [f"movq {8 * int(base)}(%rbx), {name}" for base, name in self.bases.items() if base.isdigit()]
+        lines += self.text
+        lines += ["vzeroupper", "addq $8, %rsp", *(f"popq {name}" for name in reversed(saved)), "retq"]
+        return "\n".join(lines)
+
+    def _run(self) -> None:
+        for place, group in enumerate(self.line.groups):
+            self.place = place
+            self.tidy()
+            if self.code[group[0]][0] == CALL:
+                self.call(group)
+            else:
+                self.single(group[0])
+
+    # --- values and their places ------------------------------------------------------------------------------------
+
+    def later(self, value: Value) -> int:
+        """When a value is needed next, after this instruction."""
+        return next((place for place in reversed(self.uses[value]) if place > self.place), NEVER)
+
+    def memory(self, value: Value) -> str | None:
+        """Where a value lies in memory, as an operand."""
+        instruction = self.code[value]
+        kind = instruction[0]
+        if kind == CONSTANT:
+            return self.constant(_bits(float.fromhex(instruction[1]), self.dtype))
+        if kind == TRUTH:
+            return self.constant(ONES if instruction[1] else 0)
+        if kind == INPUT:
+            return self.operand(self.elements[instruction[1]])
+        if value in self.slots:
+            return self.slot(self.slots[value])
+        return self.operand(self.home[value]) if value in self.home else None
+
+    def constant(self, bits: int) -> str:
+        number = self.constants.setdefault(bits, len(self.constants))
+        return f"{LABEL}+{8 * number}(%rip)"
+
+    def slot(self, number: int) -> str:
+        return f"{number * self.item - BIAS}(%rbp)"
+
+    def operand(self, element: Element) -> str:
+        base = self.bases.get(element.base)
+        if base is None:
+            base = "%rax"
+            if self.loaded != element.base:
+                self.loaded = element.base
+                self.text.append(f"movq {8 * int(element.base)}(%rbx), %rax")
+        return f"{element.offset}({base})" if element.offset else f"({base})"
+
+    def is_clean(self, value: Value) -> bool:
+        return value in self.slots or value in self.home or self.code[value][0] in LEAVES
+
+    def spill(self, value: Value) -> None:
+        """Keep a value in the workspace."""
+        if self.spare:
+            number = self.spare.pop()
+        else:
+            number, self.room = self.room, self.room + 1
+        self.slots[value] = number
+        self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.slot(number)}")
+
+    def release(self, register: int) -> None:
+        """A register whose value is needed there no more."""
+        value = self.holds[register]
+        assert value is not None
+        del self.where[value]
+        self.holds[register] = None
+        self.free.append(register)
+
+    def forget(self, value: Value) -> None:
+        """What is needed no more takes no place."""
+        if value in self.where:
+            self.release(self.where[value])
+        if value in self.slots:
+            self.left.append(self.slots.pop(value))
+
+    def tidy(self) -> None:
+        """Slots whose last reader has been written are free."""
+        for number in self.left:
+            block = self.shared.pop(number, None)
+            if block is None:
+                self.spare.append(number)
+            elif len(block) == 1:
+                self.blocks += block
+            else:
+                block.pop()
+        self.left.clear()
+
+    def acquire(self, value: Value, locked: Sequence[Value] = ()) -> int:
+        """A register for a value, none of those that hold ``locked``."""
+        if not self.free:
+            latest, chosen = -1, -1
+            for register, held in enumerate(self.holds):
+                assert held is not None
+                if held in locked:
+                    continue
+                needed = self.uses[held][-1] + (CLEAN if self.is_clean(held) else 0)
+                if needed > latest:
+                    latest, chosen = needed, register
+            given_up = self.holds[chosen]
+            assert given_up is not None
+            if not self.is_clean(given_up):
+                self.spill(given_up)
+            self.release(chosen)
+        register = self.free.pop()
+        self.holds[register], self.where[value] = value, register
+        return register
+
+    def load(self, value: Value, locked: Sequence[Value] = ()) -> str:
+        """The register of a value, which is loaded if it lies in memory only."""
+        found = self.where.get(value)
+        if found is None:
+            found = self.acquire(value, locked)
+            self.text.append(f"{self.moves} {self.memory(value)}, {self.names[found]}")
+        return self.names[found]
+
+    def move(self, value: Value) -> str:
+        """What brings a value to another register, without that."""
+        found = self.where.get(value)
+        return f"{self.moves} {self.memory(value)}" if found is None else f"vmovapd {self.names[found]}"
+
+    def source(self, value: Value, locked: Sequence[Value]) -> str:
+        """A value as the operand that may lie in memory."""
+        found = self.where.get(value)
+        if found is not None:
+            return self.names[found]
+        if self.free and self.later(value) <= self.place + NEAR:
+            return self.load(value, locked)
+        memory = self.memory(value)
+        assert memory is not None
+        return memory
+
+    def used(self, taken: Sequence[Value]) -> None:
+        """Values have been read once; those that nobody reads again make room."""
+        for value in taken:
+            self.uses[value].pop()
+        for value in taken:
+            if not self.uses[value]:
+                self.forget(value)
+
+    def finish(self, value: Value) -> None:
+        """Store a new value where it is a result."""
+        for number, cell in enumerate(self.line.stores.get(value, ())):
+            element = self.elements[cell]
+            self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.operand(element)}")
+            if number == 0:
+                self.home[value] = element
+        if not self.uses.get(value):
+            self.forget(value)
+
+    # --- instructions -----------------------------------------------------------------------------------------------
+
+    def single(self, value: Value) -> None:
+        """One instruction."""
+        kind, *rest = self.code[value]
+        if kind in BINARY:
+            self.binary(value, kind, *rest)
+        elif kind in FUSED:
+            self.fused(value, kind, *rest)
+        elif kind in LEAVES:
+            self.load(value)
+        else:
+            self.other(value, kind, rest)
+        self.finish(value)
+
+    def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
+        where = self.where
+        if a not in where and kind in COMMUTATIVE and (b in where or self.later(b) < self.later(a)):
+            a, b = b, a
+        first = self.load(a, (a, b))
+        second = self.source(b, (a, b))
+        self.used((a, b))
+        self.text.append(f"{BINARY[kind]}s{self.kind} {second}, {first}, {self.names[self.acquire(value)]}")
+
+    def fused(self, value: Value, kind: str, a: Value, b: Value, c: Value) -> None:
+        """±a·b + c, which is written over one of the three, or over a copy."""
+        taken = (a, b, c)
+        locked = (value, *taken)
+        over = self.overwritten(taken)
+        if over in self.where and len(self.uses[over]) == taken.count(over):
+            register = self.where.pop(over)
+            self.holds[register], self.where[value] = value, register
+        else:
+            whole = self.where.get(over)
+            register = self.acquire(value, locked)
+            # Giving a register up leaves those of operands alone.
+            source = self.memory(over) if whole is None else self.names[whole]
+            self.text.append(f"{self.moves if whole is None else 'vmovapd'} {source}, {self.names[register]}")
+        target = self.names[register]
+
+        def is_near(v: Value) -> bool:
+            return v == over or v in self.where
+
+        def near(v: Value) -> str:
+            return target if v == over else self.load(v, locked)
+
+        def any_place(v: Value) -> str:
+            return target if v == over else self.source(v, locked)
+
+        if over == c:
+            a, b = (a, b) if is_near(a) or not is_near(b) else (b, a)
+            form = "231", near(a), any_place(b)
+        else:
+            other = b if over == a else a
+            form = (
+                ("213", near(other), any_place(c))
+                if is_near(other) or not is_near(c)
+                else ("132", near(c), any_place(other))
+            )
+        self.text.append(f"{FUSED[kind]}{form[0]}s{self.kind} {form[2]}, {form[1]}, {target}")
+        self.used(taken)
+
+    def overwritten(self, taken: tuple[Value, Value, Value]) -> Value:
+        """Which of a, b and c is written over: the sum if it is needed no more, else a factor, else what is loaded."""
+        a, b, c = taken
+        order = (c, a, b)
+        ending = (v for v in order if v in self.where and len(self.uses[v]) == taken.count(v))
+        return next(ending, next((v for v in order if v not in self.where), c))
+
+    def other(self, value: Value, kind: str, rest: Sequence[Any]) -> None:
+        """What takes its operands in registers."""
+        taken = tuple(rest[1:] if kind == "compare" else rest)
+        if kind == "compare":
+            first = self.load(taken[0], taken)
+            names = [self.source(taken[1], taken), first]
+        else:
+            names = [self.load(v, taken) for v in taken]
+        self.used(taken)
+        target = self.names[self.acquire(value)]
+        packed = f"p{self.kind}"
+        match kind:
+            case "neg":
+                line = f"vxor{packed} {self.constant(SIGNS[self.dtype])}, {names[0]}, {target}"
+            case "sqrt":
+                line = f"vsqrts{self.kind} {names[0]}, {names[0]}, {target}"
+            case "compare":
+                line = f"vcmps{self.kind} ${PREDICATES[rest[0]]}, {names[0]}, {names[1]}, {target}"
+            case "select":
+                line = f"vblendv{packed} {names[0]}, {names[1]}, {names[2]}, {target}"
+            case "not":
+                line = f"vxor{packed} {self.constant(ONES)}, {names[0]}, {target}"
+            case _:
+                line = f"v{kind}{packed} {names[1]}, {names[0]}, {target}"
+        self.text.append(line)
+
+    # --- functions --------------------------------------------------------------------------------------------------
+
+    def call(self, group: Group) -> None:
+        """A function of one number, or of a vector of numbers."""
+        columns = list(zip(*(operands(self.code[value]) for value in group)))
+        taken = Counter(value for column in columns for value in column)
+        overwritten = {*range(len(columns)), *TEMPORARY}
+        for value, register in tuple(self.where.items()):
+            needed = len(self.uses[value]) > taken[value] or register in overwritten
+            if needed and not self.is_clean(value):
+                self.spill(value)
+            if register in overwritten:
+                self.release(register)
+        for number, column in enumerate(columns):
+            self.gather(number, column)
+        (head, orders), width = self.code[group[0]][1], 1 if len(group) == 1 else self.lanes
+        called = Call(head, orders, len(columns), width)
+        self.called[called.name(self.dtype)] = called
+        self.text.append(f"callq {called.name(self.dtype)}")
+        self.loaded = ""
+        for value in group:
+            self.used(operands(self.code[value]))
+        for value in tuple(self.where):
+            self.release(self.where[value])
+        if len(group) == 1:
+            self.free.remove(0)
+            self.holds[0], self.where[group[0]] = group[0], 0
+            self.finish(group[0])
+            return
+        start = self.blocks.pop() if self.blocks else self.room
+        self.room = max(self.room, start + self.lanes)
+        block = [start] * len(group)
+        self.text.append(f"vmovups {self.vector(0)}, {self.slot(start)}")
+        for lane, value in enumerate(group):
+            self.slots[value] = start + lane
+            self.shared[start + lane] = block
+            if value in self.line.stores:
+                self.load(value)
+            self.finish(value)
+
+    def vector(self, number: int) -> str:
+        return f"%{'zmm' if self.lanes * self.item == 64 else 'ymm'}{number}"
+
+    def gather(self, number: int, values: Sequence[Value]) -> None:
+        """Numbers in the first lanes of a vector, some of them again in the others."""
+        target = self.names[number]
+        if len(values) == 1:
+            self.text.append(f"{self.move(values[0])}, {target}")
+            return
+        size = 16 // self.item
+        parts = [values[n : n + size] for n in range(0, len(values), size)]
+        registers = [number, *TEMPORARY][: len(parts)]
+        for register, part in zip(registers, parts):
+            name = self.names[register]
+            self.text.append(f"{self.move(part[0])}, {name}")
+            for lane in range(1, size):
+                value = part[lane % len(part)]
+                held = self.where.get(value)
+                place = self.memory(value) if held is None else self.names[held]
+                pair = "vmovhpd" if held is None else "vunpcklpd"
+                insert = f"{pair} {place}" if size == 2 else f"vinsertps ${16 * lane}, {place}"
+                self.text.append(f"{insert}, {name}, {name}")
+        pairs = [
+            (registers[n], registers[n + 1] if n + 1 < len(registers) else number) for n in range(0, len(parts), 2)
+        ]
+        for low, high in pairs:
+            self.text.append(f"vinsertf128 $1, {self.names[high]}, %ymm{low}, %ymm{low}")
+        if self.lanes * self.item == 64:
+            self.text.append(f"vinsertf64x4 $1, %ymm{pairs[-1][0]}, %zmm{number}, %zmm{number}")
+
+
+SIGNS: Mapping[Dtype, int] = {"float64": 1 << 63, "float32": 1 << 31}
+ONES = (1 << 64) - 1
+
+
+def _bits(value: float, dtype: Dtype) -> int:
+    if dtype == "float32":
+        return int(np.float32(value).view(np.uint32))
+    return int(np.float64(value).view(np.uint64))
+
+
+def _elements(line: Line, layout: Layout, item: int) -> Mapping[Cell, Element]:
+    where = places(layout)
+    return {cell: where[cell.name].element(cell, item) for cell in line.cells}
+
+
+def is_possible(line: Line) -> bool:
+    """Whether all arguments of functions are passed in registers."""
+    return all(len(operands(line.code[group[0]])) <= 8 for group in line.groups if line.code[group[0]][0] == CALL)

@@ -1,0 +1,124 @@
+"""Straight lines in assembly language have the bits of those that LLVM writes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+from sympy import Expr, IndexedBase, Max, Min, Piecewise, Symbol, atan2, cos, erf, exp, sin, sqrt, tanh
+
+from codegen import compile, from_expressions, gradient
+from codegen.functions import clip, hypot, relu, sign
+from codegen.ir.graph import Graph
+from codegen.runtime.machine import feasible, host
+from codegen.schedule.target import Target
+
+pytestmark = pytest.mark.skipif(not host().assembly, reason="the processor has another language")
+
+WIDE = host()
+NARROW = replace(host(), register=32, registers=16)
+x, y = IndexedBase("x", shape=(40,), real=True), IndexedBase("y", shape=(3, 4), real=True)
+a, b = Symbol("a", real=True), Symbol("b", real=True)
+ARRAYS = [IndexedBase(f"p{n}", shape=(5,), real=True) for n in range(9)]
+
+
+def arithmetic(count: int, seed: int, first: Sequence[Expr]) -> Mapping[str, Expr]:
+    """Operations on two or three of many values, so that registers do not suffice; all that is left is summed."""
+    draw = random.Random(seed)
+    values, found = list(first), dict[str, Expr]()
+    for number in range(count):
+        p, q, r = (values[-1 - draw.randrange(min(len(values), 60))] for _ in range(3))
+        made = (p * q + r, r - p * q, p**2 + q, p - q, p / (2 + q**2), p * q * r / 4, -p, p**3 - p, p + p * q)
+        found[f"t{number}"] = made[draw.randrange(len(made))] / 2
+        values.append(Symbol(f"t{number}", real=True))
+    found["e"] = sympy.Add(*values)
+    return found
+
+
+FUNCTIONS = [
+    f(x[n] / (1 + n)) * x[n + 1]
+    for f, count in ((sin, 9), (cos, 3), (exp, 17), (tanh, 2), (erf, 5))
+    for n in range(count)
+]
+CHOICES = [
+    Piecewise((x[n] * a, (x[n] > b) & (x[n + 1] <= 1)), (x[n] ** 2, (a < x[n]) | ~(b >= x[n])), (sqrt(x[n]), True))
+    + Max(x[n], x[n + 2]) * Min(a, x[n], b)
+    + clip(x[n], a, b)
+    + sign(x[n] - a)
+    + relu(x[n + 1] - b)
+    for n in range(12)
+]
+
+MANY = {f"m{n}": x[n % 9] * (n + x[n % 7]) - x[n % 11] for n in range(120)}
+"""Enough for a straight line."""
+
+GRAPHS: Mapping[str, tuple[Mapping[Any, Expr], Sequence[Any]]] = {
+    "arithmetic": (arithmetic(500, 1, [*(x[n] for n in range(30)), y[1, 2], a, b]), [x, y, a, b]),
+    "many arrays": (arithmetic(300, 2, [p[n] for p in ARRAYS for n in range(5)]), ARRAYS),
+    "many arrays and functions": (
+        {"f": sum((sin(p[n] * ARRAYS[n][0]) for p in ARRAYS for n in range(5)), x[0]), **MANY},
+        [x, *ARRAYS],
+    ),
+    "functions": (
+        {"f": sum((g * h for g, h in pairwise(FUNCTIONS)), atan2(a, b)), "g": hypot(a, b) * FUNCTIONS[0], **MANY},
+        [x, a, b],
+    ),
+    "choices": ({"f": sum(CHOICES), **{f"g{n}": g * n + sin(g) for n, g in enumerate(CHOICES)}}, [x, a, b]),
+}
+
+
+def called(graph: Graph, target: Target, dtype: Any) -> tuple[Any, bool]:
+    """The results at some numbers, and whether it ran in assembly language."""
+    function = compile(graph, schedule="unrolled", target=target, dtype=dtype, cache=False, tier="quick")
+    draw = np.random.default_rng(5)
+    values = [np.asarray(draw.uniform(0.2, 1.4, v.shape), dtype) for v in graph.inputs]
+    results = function(*(value if value.shape else value.item() for value in values))
+    straight = function.report.compilation.straight
+    assert straight is not None
+    return results if isinstance(results, tuple) else (results,), straight.assembly is not None
+
+
+@pytest.mark.parametrize(("target", "dtype"), [(WIDE, "float64"), (NARROW, "float32")], ids=["wide", "narrow"])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_bits_are_those_of_llvm(name: str, target: Target, dtype: Any) -> None:
+    entries, inputs = GRAPHS[name]
+    graph = from_expressions(entries, inputs)
+    graph = gradient(graph, "e") if "e" in entries else graph
+    ours, is_assembly = called(graph, target, dtype)
+    others, _ = called(graph, replace(target, assembly=False), dtype)
+    assert is_assembly
+    for value, other in zip(ours, others, strict=True):
+        assert np.isfinite(value).all()
+        assert np.array_equal(value, other)
+
+
+def test_registers_are_given_up_for_what_is_needed_first() -> None:
+    """Of 60 values in 16 registers most are stored once; what lies in memory is read where it lies."""
+    entries, inputs = GRAPHS["arithmetic"]
+    graph = gradient(from_expressions(entries, inputs), "e")
+    function = compile(graph, target=NARROW, cache=False)
+    straight = function.report.compilation.straight
+    assert straight is not None
+    assembly = straight.assembly
+    assert assembly is not None
+    written = sum("(%rbp)" in line and line.startswith("vmovsd %xmm") for line in assembly.text)
+    assert written < 0.4 * len(assembly.line.groups)
+
+
+def test_functions_of_more_numbers_than_registers_are_llvms() -> None:
+    entries = {"e": Max(*(sin(x[n]) for n in range(12))), **MANY}
+    ours, is_assembly = called(from_expressions(entries, [x]), WIDE, "float64")
+    assert not is_assembly
+    assert ours[0] == pytest.approx(max(np.sin(np.random.default_rng(5).uniform(0.2, 1.4, 40)[:12])), rel=1e-15)
+
+
+def test_a_target_that_this_machine_is_not_has_no_assembly() -> None:
+    assert feasible(WIDE) == WIDE
+    assert not feasible(replace(WIDE, registers=64)).assembly
+    assert not feasible(replace(WIDE, register=16)).assembly
