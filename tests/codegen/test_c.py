@@ -177,6 +177,7 @@ SCHEDULES = {
     "gelu": ("loops",),
     "sums": ("loops",),
     "rows of a table": ("tiled", "loops"),
+    "a full convolution": ("loops",),
     "conditions": ("loops", "unrolled"),
     "selected: one sample": ("loops",),
 }
@@ -184,6 +185,11 @@ SCHEDULES = {
 SAMPLES = 70
 OF_SEVERAL = 19
 """Of several lengths: two orders of a sum of 70 × 70 terms alone may differ by more than 1e-13."""
+
+
+def values_of(graph: Graph) -> dict[str, Any]:
+    """Random inputs of a graph, more than fill a tile."""
+    return random_values(graph, samples=OF_SEVERAL if len(graph.extents) > 1 else SAMPLES)
 
 
 # --- calling C ----------------------------------------------------------------------------------------------------
@@ -245,8 +251,7 @@ def test_c_code_computes_what_the_graph_says(tmp_path: Path, compiler: str) -> N
     rows = [(GRAPHS[name], "float64", chosen) for name, ways in {**usual, **SCHEDULES}.items() for chosen in ways]
     rows += [(GRAPHS["20-17-13-3"], "float32", "tiled"), (GRAPHS["conditions"], "float32", "loops")]
     for function in built(rows, sources(tmp_path, rows), compiler, "-O1"):
-        several = len(function.graph.extents) > 1
-        values = random_values(function.graph, samples=OF_SEVERAL if several else SAMPLES)
+        values = values_of(function.graph)
         if function.dtype == "float32":
             values = {k: v.astype(np.float32) if v.dtype == float else v for k, v in values.items()}
         status, found = function(values)
@@ -463,7 +468,7 @@ def test_the_c_of_a_small_network(golden: Callable[[str, str], None]) -> None:
 def test_an_object_file_computes_what_the_graph_says(triple: str | None, name: str, tmp_path: Path) -> None:
     if triple is not None and (platform.machine(), platform.system()) != ("x86_64", "Linux"):
         pytest.skip("machine code of another machine")
-    values = random_values(GRAPHS[name], samples=SAMPLES)
+    values = values_of(GRAPHS[name])
     theta = {name: value for name, value in values.items() if name not in ("x", "y")}
     rest = {name: value for name, value in values.items() if name not in theta}
     options: dict[str, Any] = {"name": "net", "constants": theta, "example": rest, "schedule": "loops"}

@@ -545,8 +545,9 @@ REFUSED: dict[str, tuple[dict[Any, Any], list[Any], str]] = {
     "an index that is not bound": (
         {r[i]: x[i] * y[j]}, [x, y[j]], "the output 'r[i]' contains the index j, which is neither in its key",
     ),
-    "a range that is no extent": (
-        {"L": Sum(x[k], (k, 0, n + 1))}, [IndexedBase("x", shape=(n,))], "which has n + 2 values, expected an integer",
+    "a range beyond an axis": (
+        {"L": Sum(x[k], (k, 0, n + 1))}, [IndexedBase("x", shape=(n,))],
+        "the subscript k has values from 0 to n + 1 on an axis of n",
     ),
     "a range that ends before it begins": ({"L": Sum(p[k], (k, 4, 1))}, [p], "over k from 4 to 1, which has -2 values"),
     "a range up to the square of an index": (

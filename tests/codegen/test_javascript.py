@@ -24,7 +24,7 @@ from codegen.ir.graph import Index, Reduction, sample_extent
 from codegen.numeric import evaluate_exactly, rounded
 from codegen.walk import postorder
 from tests.codegen.networks import distance, mlp, outputs, random_values
-from tests.codegen.test_c import GRAPHS, SAMPLES, SCHEDULES, derived
+from tests.codegen.test_c import GRAPHS, SCHEDULES, derived, values_of
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 
@@ -74,7 +74,7 @@ def test_modules_compute_what_the_graph_says(tmp_path: Path) -> None:
     calls = []
     for number, (graph, dtype, schedule) in enumerate(rows):
         options: Any = {"name": f"g{number}", "dtype": dtype, "schedule": schedule}
-        calls.append((*write_javascript(graph, tmp_path, **options), random_values(graph, samples=SAMPLES)))
+        calls.append((*write_javascript(graph, tmp_path, **options), values_of(graph)))
     for (graph, dtype, _), (_, values), found in zip(rows, calls, ran(tmp_path, calls)):
         assert not isinstance(found, str), (graph, found)
         expected = [np.ravel(e) for e in outputs(graph, dict(values))]
