@@ -43,6 +43,7 @@ from codegen.schedule import schedule as scheduled
 from codegen.schedule.checkpoint import Checkpoint, checkpoint_of, checkpointed
 from codegen.schedule.lanes import in_turn
 from codegen.schedule.program import Program
+from codegen.uncollected import uncollected
 
 if TYPE_CHECKING:
     from codegen.emit.vector.plan import StraightPlan
@@ -214,6 +215,7 @@ _loaded: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()
 
 
 @compiling()
+@uncollected()
 def load_code(compilation: Compilation, cache: bool) -> tuple[Code, Mapping[str, str]]:
     """The code of a graph, and what is known about it; from this process or the cache if it is there."""
     name = compilation.key

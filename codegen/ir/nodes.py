@@ -268,7 +268,7 @@ class Nodes:
 
     # --- walks ----------------------------------------------------------------------------------------------------
 
-    def postorder(self, roots: Sequence[Node], stop: Callable[[Node], bool] = lambda node: False) -> Iterator[Node]:
+    def postorder(self, roots: Sequence[Node], stop: Callable[[Node], bool] | None = None) -> Iterator[Node]:
         """The nodes that some are computed from, their own included, operands first, as a reader would meet them."""
         seen: set[Node] = set()
         stack = [~root for root in reversed(roots)]
@@ -276,13 +276,14 @@ class Nodes:
             node = stack.pop()
             if node >= 0:
                 yield node
-                continue
-            node = ~node
-            if node not in seen:
+            elif (node := ~node) not in seen:
                 seen.add(node)
-                stack.append(node)
-                if not stop(node):
-                    stack += [~operand for operand in reversed(self.operands[node]) if operand not in seen]
+                operands = self.operands[node]
+                if not operands or (stop is not None and stop(node)):
+                    yield node
+                else:
+                    stack.append(node)
+                    stack += [~operand for operand in reversed(operands) if operand not in seen]
 
     def operations(self, roots: Sequence[Node]) -> set[type[Basic]]:
         """The classes of the operations that some nodes are computed by."""

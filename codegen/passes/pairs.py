@@ -7,6 +7,7 @@ one that most products have. Of the instructions of the benchmark's Jacobians it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import TypeAlias
@@ -54,9 +55,10 @@ class _Products:
     def __init__(self, nodes: Nodes, order: Iterable[Node]) -> None:
         self.factors: dict[Node, set[Node]] = {}
         self.with_pair: dict[Pair, set[Node]] = {}
+        is_multiplied = cache(partial(_is_multiplied, nodes))
         for node in order:
             if nodes.heads[node] is Mul:
-                factors = {o for o in nodes.operands[node] if _is_multiplied(nodes, o)}
+                factors = {o for o in nodes.operands[node] if is_multiplied(o)}
                 if 2 <= len(factors) <= LONGEST:
                     self.factors[node] = factors
                     for pair in combinations(sorted(factors), 2):

@@ -18,9 +18,11 @@ from codegen.ir.nodes import Node, Nodes
 from codegen.read.declare import Key
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.simple import OPERATIONS, is_simple_constant
+from codegen.uncollected import uncollected
 from codegen.walk import base_name, is_fixed, is_leaf, postorder
 
 
+@uncollected()
 def formulas(
     inputs: Sequence[Variable],
     written: Mapping[str, Expr],

@@ -34,6 +34,7 @@ from codegen.ir.graph import Graph
 from codegen.ir.nodes import Node, Nodes
 from codegen.passes.stable_nodes import stabilised
 from codegen.passes.straight import is_large
+from codegen.uncollected import uncollected
 from codegen.walk import fresh_name, is_fixed
 
 PLAIN = frozenset(
@@ -54,6 +55,7 @@ class Straight:
         self.assigned: dict[Cell, Node] = {}
 
     @staticmethod
+    @uncollected()
     def of(graph: Graph, of: str, wrt: Sequence[str]) -> Straight | None:
         """The formulas of a graph that are differentiated here; None for all others."""
         given = graph.formulas
@@ -89,6 +91,7 @@ class Straight:
         variables = [self.graph.variable(name) for name in wrt]
         return [(variable, place) for variable in variables for place in places(variable)]
 
+    @uncollected()
     def slopes(self, results: Sequence[Node], wrt: Sequence[str], mode: str) -> list[Slopes]:
         """The derivatives of each result by the elements of some inputs, by number."""
         leaves = self.found.leaves

@@ -120,6 +120,7 @@ class Assembly:
         self.free = list(range(self.registers - 1, -1, -1))
         self.where: dict[Value, int] = {}
         self.home: dict[Value, Element] = {}
+        self.clean = {value for value, instruction in enumerate(line.code) if instruction[0] in LEAVES}
         self.slots: dict[Value, int] = {}
         self.spare: list[int] = []
         self.blocks: list[int] = []
@@ -201,9 +202,6 @@ class Assembly:
                 self.text.append(f"movq {8 * int(element.base)}(%rbx), %rax")
         return f"{element.offset}({base})" if element.offset else f"({base})"
 
-    def is_clean(self, value: Value) -> bool:
-        return value in self.slots or value in self.home or self.code[value][0] in LEAVES
-
     def spill(self, value: Value) -> None:
         """Keep a value in the workspace."""
         if self.spare:
@@ -211,6 +209,7 @@ class Assembly:
         else:
             number, self.room = self.room, self.room + 1
         self.slots[value] = number
+        self.clean.add(value)
         self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.slot(number)}")
 
     def release(self, register: int) -> None:
@@ -244,16 +243,15 @@ class Assembly:
         """A register for a value, none of those that hold ``locked``."""
         if not self.free:
             latest, chosen = -1, -1
-            for register, held in enumerate(self.holds):
-                assert held is not None
-                if held in locked:
-                    continue
-                needed = self.uses[held][-1] + (CLEAN if self.is_clean(held) else 0)
-                if needed > latest:
-                    latest, chosen = needed, register
+            uses, clean = self.uses, self.clean
+            for held, register in self.where.items():
+                if held not in locked:
+                    needed = uses[held][-1] + (CLEAN if held in clean else 0)
+                    if needed > latest:
+                        latest, chosen = needed, register
             given_up = self.holds[chosen]
             assert given_up is not None
-            if not self.is_clean(given_up):
+            if given_up not in self.clean:
                 self.spill(given_up)
             self.release(chosen)
         register = self.free.pop()
@@ -299,6 +297,7 @@ class Assembly:
             self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.operand(element)}")
             if number == 0:
                 self.home[value] = element
+                self.clean.add(value)
         if not self.uses.get(value):
             self.forget(value)
 
@@ -406,7 +405,7 @@ class Assembly:
         overwritten = {*range(len(columns)), *TEMPORARY}
         for value, register in tuple(self.where.items()):
             needed = len(self.uses[value]) > taken[value] or register in overwritten
-            if needed and not self.is_clean(value):
+            if needed and value not in self.clean:
                 self.spill(value)
             if register in overwritten:
                 self.release(register)
@@ -432,6 +431,7 @@ class Assembly:
         self.text.append(f"vmovups {self.vector(0)}, {self.slot(start)}")
         for lane, value in enumerate(group):
             self.slots[value] = start + lane
+            self.clean.add(value)
             self.shared[start + lane] = block
             if value in self.line.stores:
                 self.load(value)
