@@ -13,7 +13,7 @@ from codegen.derive.eliminations import elimination_derivatives
 from codegen.errors import DerivationError
 from codegen.functions import canonical, equal
 from codegen.functions.kinks import Extremum
-from codegen.functions.special import WRITTEN, as_written
+from codegen.functions.special import WRITTEN, as_written, regularised_gamma_slope
 from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, overlap
 from codegen.ir.constants import faulty_constant
@@ -83,6 +83,9 @@ def _moves(body: Expr) -> bool:
 
 def _without_derivative(term: Expr, reference: Expr) -> str:
     """Why there is no derivative: of a function that is ours by an order, or of one of the user's."""
+    twice = [node for node in postorder(term) if isinstance(node, regularised_gamma_slope)]
+    for shape in (node.args[0] for node in twice if reference in leaves(node.args[0])):
+        return f"there is no second derivative of lowergamma and uppergamma by their first argument, {shape}"
     by_order = [node for node in postorder(term) if type(node) in WRITTEN and reference in leaves(node.args[0])]
     written = (part for node in by_order for part in postorder(as_written(node)))
     for function in (part for part in written if part.is_Function and len(part.args) == 2):

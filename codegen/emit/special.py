@@ -23,6 +23,7 @@ from sympy.core.basic import Basic
 
 from codegen.dtypes import Dtype
 from codegen.emit.externals import EXTERNALS, require, symbol
+from codegen.emit.gamma_slope import slope_by_shape
 from codegen.emit.instructions import begun, function_of
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.vectormath import _polynomial as polynomial
@@ -510,6 +511,7 @@ CODE: Mapping[type[Basic], Code] = {
     functions.scaled_bessel: _scaled_bessel,
     functions.regularised_lower_gamma: _external("gammainc"),
     functions.regularised_upper_gamma: _external("gammaincc"),
+    functions.regularised_gamma_slope: lambda lanes, a, x: slope_by_shape(lanes, a, x, _digamma),
 }
 """The vector form of every special function."""
 

@@ -82,6 +82,8 @@ def canonical_node(node: Basic) -> Basic | None:
     """What one node is rewritten to on entry; None if it is fine as it is."""
     if node.func in CANONICAL:
         return CANONICAL[node.func](*node.args)
+    if isinstance(node, Mul):
+        return special.without_gamma(node)
     if not isinstance(node, Pow):
         return None
     if isinstance(node.base, sympy.gamma) and isinstance(node.exp, Integer) and node.exp < 0:

@@ -1,7 +1,8 @@
 """Special functions: those of SymPy that are let in as they are, and those whose derivatives need a form of their own.
 
 Each family is closed under differentiation: a Bessel function has those of the neighbouring orders as its derivative,
-log Γ the polygamma functions, sinc the spherical Bessel functions. By an order there is no derivative.
+log Γ the polygamma functions, sinc the spherical Bessel functions. By an order there is no derivative; by the first
+argument of an incomplete gamma function there is one, and none of that by it again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from codegen.functions import special_arrays as arrays
 from codegen.functions.arrays import Function
 from codegen.functions.borrowed import BORROWED
 from codegen.functions.exponentials import exponential_over
+from codegen.functions.gamma_slope import slope_by_shape
 from codegen.functions.kinks import absolute, floor, minimum, select
 from codegen.functions.operation import EXPONENTIAL, LARGE, NAN, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
@@ -50,6 +52,7 @@ __all__ = [
     "reciprocal_gamma",
     "reciprocal_gamma_crossing",
     "regular_digamma",
+    "regularised_gamma_slope",
     "regularised_lower_gamma",
     "regularised_upper_gamma",
     "scaled_bessel",
@@ -451,11 +454,11 @@ STEPS = 12
 
 
 class regularised_lower_gamma(Primitive):  # noqa: N801
-    """P(a, x) = ∫₀ˣ tᵃ⁻¹·exp(−t) dt/Γ(a) for a > 0 and x ≥ 0; by a there is no derivative here."""
+    """P(a, x) = ∫₀ˣ tᵃ⁻¹·exp(−t) dt/Γ(a) for a > 0 and x ≥ 0."""
 
     nargs = 2
     row = _row(
-        to_first_order(lambda s, a, x: s.gammainc(a, x), arrays.density),
+        to_first_order(lambda s, a, x: s.gammainc(a, x), slope_by_shape, arrays.density),
         "regularised_lower_gamma",
         "gammainc",
         numpy="special.gammainc",
@@ -464,9 +467,7 @@ class regularised_lower_gamma(Primitive):  # noqa: N801
 
     def fdiff(self, argindex: int = 2) -> Expr:
         a, x = self.args
-        if argindex == 1:
-            raise ArgumentIndexError(self, argindex)
-        return self._direction * x ** (a - 1) * exp(-x) / gamma(a)
+        return self._direction * (regularised_gamma_slope(a, x) if argindex == 1 else _gamma_density(a, x))
 
     @staticmethod
     def value(mp: Any, a: Any, x: Any) -> Any:
@@ -477,7 +478,11 @@ class regularised_upper_gamma(regularised_lower_gamma):  # noqa: N801
     """Q(a, x) = 1 − P(a, x), without cancellation."""
 
     row = _row(
-        to_first_order(lambda s, a, x: s.gammaincc(a, x), lambda s, a, x: -arrays.density(s, a, x)),
+        to_first_order(
+            lambda s, a, x: s.gammaincc(a, x),
+            lambda s, a, x: -slope_by_shape(s, a, x),
+            lambda s, a, x: -arrays.density(s, a, x),
+        ),
         "regularised_upper_gamma",
         "gammaincc",
         numpy="special.gammaincc",
@@ -488,6 +493,38 @@ class regularised_upper_gamma(regularised_lower_gamma):  # noqa: N801
     @staticmethod
     def value(mp: Any, a: Any, x: Any) -> Any:
         return mp.gammainc(a, x, mp.inf, regularized=True) if a > 0 and x >= 0 else mp.nan
+
+
+class regularised_gamma_slope(Primitive):  # noqa: N801
+    """∂P(a, x)/∂a for a > 0 and x ≥ 0; by a there is no derivative of it here."""
+
+    nargs = 2
+    row = Operation(
+        to_first_order(slope_by_shape, lambda s, a, x: arrays.density(s, a, x) * (np.log(x) - s.digamma(a))),
+        "special.regularised_gamma_slope",
+        calls=(),
+    )
+
+    def fdiff(self, argindex: int = 2) -> Expr:
+        a, x = self.args
+        if argindex == 1:
+            raise ArgumentIndexError(self, argindex)
+        return _gamma_density(a, x) * (sympy.log(x) - polygamma(0, a))
+
+    @staticmethod
+    def value(mp: Any, a: Any, x: Any) -> Any:
+        if not (a > 0 and x >= 0):
+            return mp.nan
+        if not x or mp.isinf(x):
+            return mp.mpf(0)
+        if x < a:
+            return mp.diff(lambda shape: mp.gammainc(shape, 0, x, regularized=True), a)
+        return -mp.diff(lambda shape: mp.gammainc(shape, x, mp.inf, regularized=True), a)
+
+
+def _gamma_density(a: Expr, x: Expr) -> Expr:
+    """∂P(a, x)/∂x."""
+    return x ** (a - 1) * exp(-x) / gamma(a)
 
 
 class regular_digamma(Composite):  # noqa: N801
@@ -733,6 +770,23 @@ def _incomplete_gamma(regularised: type[regularised_lower_gamma], a: Expr, x: Ex
     if isinstance(a, Number) and a < 0 and not a.is_integer:
         return (_incomplete_gamma(regularised, a + 1, x) + regularised._direction * x**a * exp(-x)) / a
     return gamma(a) * regularised(a, x)
+
+
+def without_gamma(product: Mul) -> Expr | None:
+    """A product without the factors Γ(x)·(1/Γ(x)), None if it has none: γ(a, x)/Γ(a) is P(a, x), in both tails.
+
+    >>> a, x = sympy.symbols("a x")
+    >>> without_gamma(gamma(a) ** 2 * reciprocal_gamma(a) * x)
+    x*gamma(a)
+    """
+    if not any(isinstance(factor, reciprocal_gamma) for factor in product.args):
+        return None
+    powers = product.as_powers_dict()
+    both = [base for base in powers if isinstance(base, gamma) and reciprocal_gamma(*base.args) in powers]
+    for base in both:
+        inverse = reciprocal_gamma(*base.args)
+        product /= (base * inverse) ** min(powers[base], powers[inverse])
+    return product if both else None
 
 
 TWINS: Mapping[type[Basic], type[Expr]] = {

@@ -188,6 +188,7 @@ NOTATION: Mapping[type[Basic], Notation] = {
     sympy.uppergamma: Notation("Γ", r"\Gamma"),
     special.regularised_lower_gamma: Notation("P", "P"),
     special.regularised_upper_gamma: Notation("Q", "Q"),
+    special.regularised_gamma_slope: Notation("∂P/∂a", r"\tfrac{\partial P}{\partial a}"),
     special.beta: Notation("B", r"\mathrm{B}"),
     special.besselj: _of_order("J"),
     special.bessely: _of_order("Y"),

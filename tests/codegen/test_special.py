@@ -18,7 +18,7 @@ import sympy
 from numba import njit
 from sympy import FallingFactorial, Rational, RisingFactorial, gamma
 
-from codegen import compile, from_expressions, gradient, hessian
+from codegen import DerivationError, compile, from_expressions, gradient, hessian, jacobian
 from codegen.emit import special
 from codegen.emit.numpy import numpy_function
 from codegen.functions import special as special_functions
@@ -150,7 +150,7 @@ def test_the_result_has_the_type_of_the_argument() -> None:
     np.testing.assert_array_equal(of_single(x), np.array(exact, np.float32))
 
 
-X = sympy.Symbol("x", real=True)
+X, Y = sympy.symbols("x y", real=True)
 POINTS = np.array([0.03, 0.31, 0.97, 1.0, 2.5, 7.0, 40.0])
 # Their arguments are exact in float32 too.
 FORMULAS = {
@@ -208,6 +208,56 @@ def test_functions_of_scipy_and_our_own(
         expected = np.array([float(mpmath.re(w)) for w in wanted])
         error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
         assert error.max() <= (1e-14 if dtype == "float64" else 2e-7), name
+
+
+SHAPES = (0.003, 0.4, 1.7, 9.99, 10.0, 60.0, 3e3)
+"""First arguments of the incomplete gamma functions, on both sides of where Γ and ψ become series."""
+PLACES = (1e-4, 0.02, 0.5, 0.9, 0.999, 1.001, 1.2, 2.0, 8.0, 50.0)
+"""Second arguments as parts of the first: both tails, and beside the mean."""
+
+
+def by_shape(shape: mpmath.mpf, x: mpmath.mpf) -> mpmath.mpf:
+    """∂P/∂a as a difference quotient of what is the smaller one of P and 1 − P, with enough digits."""
+    if x < shape:
+        return mpmath.diff(lambda a: mpmath.gammainc(a, 0, x, regularized=True), shape)
+    return -mpmath.diff(lambda a: mpmath.gammainc(a, x, regularized=True), shape)
+
+
+def test_incomplete_gamma_functions_have_derivatives_by_both_arguments() -> None:
+    i = sympy.Idx("i", sympy.Symbol("n", integer=True))
+    a, x = (sympy.IndexedBase(name)[i] for name in "ax")
+    results = []
+    for function in (sympy.lowergamma, sympy.uppergamma):
+        total = sympy.Sum(function(a, x) / sympy.gamma(a), i)
+        results.append(gradient(from_expressions({"e": total}, [a, x]), "e", ["a"]))
+    shapes, points = (np.array(part) for part in zip(*((s, s * p) for s in SHAPES for p in PLACES)))
+    lower, upper = (compile(graph)(shapes, points)[1] for graph in results)
+    with mpmath.workdps(40):
+        exact = np.array([float(by_shape(mpmath.mpf(s), mpmath.mpf(p))) for s, p in zip(shapes, points)])
+    kept = np.abs(exact) > 1e-290
+    assert kept.sum() > 50
+    np.testing.assert_allclose(lower[kept], exact[kept], rtol=1e-12)
+    np.testing.assert_array_equal(upper, -lower)
+
+
+def test_a_censored_likelihood_has_its_mixed_second_derivative() -> None:
+    a, x = sympy.symbols("a x", positive=True)
+    survival = from_expressions({"e": sympy.log(sympy.uppergamma(a, x) / sympy.gamma(a))}, [a, x])
+    mixed = jacobian(gradient(survival, "e", ["a"]), "de/da", ["x"])
+    with mpmath.workdps(40):
+        exact = [
+            mpmath.diff(lambda a, x: mpmath.log(mpmath.gammainc(a, x, regularized=True)), (2.5, 4.0), order)
+            for order in ((1, 0), (1, 1))
+        ]
+    np.testing.assert_allclose(compile(mixed)(2.5, 4.0), np.array(exact, float), rtol=1e-13)
+    with pytest.raises(DerivationError, match="no second derivative of lowergamma and uppergamma by their first"):
+        jacobian(gradient(survival, "e", ["a"]), "de/da", ["a"])
+
+
+def test_the_derivative_by_the_shape_at_its_ends() -> None:
+    found = compile(from_expressions({"e": special_functions.regularised_gamma_slope(X, Y)}, [X, Y]))
+    ends = [(2.0, 0.0), (2.0, INF), (-1.0, 1.0), (0.0, 1.0), (NAN, 1.0), (1.0, NAN), (1.0, -1.0)]
+    np.testing.assert_equal([found(*end) for end in ends], [0, 0, NAN, NAN, NAN, NAN, NAN])
 
 
 SECOND = """
@@ -281,7 +331,6 @@ def test_small_arguments_keep_their_digits(formula: sympy.Expr) -> None:
             assert found == pytest.approx(expected, rel=1e-12, abs=0, nan_ok=True), (name, x)
 
 
-Y = sympy.Symbol("y", real=True)
 AT_POLES: dict[str, tuple[sympy.Expr, Callable[..., Any], list[tuple[float, float]]]] = {
     "C(x, 2)": (sympy.binomial(X, 2), lambda x, y: mpmath.binomial(x, 2), [(-1, 0), (1, 0), (0.3, 0)]),
     "C(x, 7)": (sympy.binomial(X, 7), lambda x, y: mpmath.binomial(x, 7), [(-1, 0), (1, 0), (6.5, 0)]),
