@@ -10,9 +10,10 @@ from sympy.core.basic import Basic
 
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Graph
+from codegen.ir.order import written_out
 from codegen.ir.summation import summand
 from codegen.ir.unrolling import scalar_equations
-from codegen.walk import base_name, extent, rewrite_leaves, shape, size, subscripts
+from codegen.walk import Extent, as_extent, base_name, extent, rewrite_leaves, shape, size, subscripts
 
 
 def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
@@ -27,8 +28,23 @@ def with_sizes(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     loss = y[0]/2 + y[1]/2
     outputs loss
     """
-    inputs = tuple(replace(v, shape=tuple(sizes.get(n, n) for n in v.shape)) for v in graph.inputs)
+    inputs = tuple(replace(v, shape=tuple(_size(n, sizes) for n in v.shape)) for v in graph.inputs)
     return Graph(inputs, tuple(_with_sizes(e, sizes) for e in graph.equations), graph.outputs)
+
+
+def step_by_step(graph: Graph) -> Graph:
+    """The graph in which each step of a recurrence is equations of its own, over all of its neurons.
+
+    >>> from codegen import Index
+    >>> t, h, u, a = Index("t", 2), Index("h", 9), Variable("u", (3, 9)), Variable("a", (9,))
+    >>> print(step_by_step(Graph((a,), (Equation(u[0, h], a[h]), Equation(u[t + 1, h], 2 * u[t, h])), ("u",))))
+    inputs a[9]
+    u[0, h] = a[h]
+    u[1, h] = 2*u[0, h]
+    u[2, h] = 2*u[1, h]
+    outputs u
+    """
+    return graph.with_equations([e for step in graph.steps for e in written_out(step, int)])
 
 
 def unrolled_size(graph: Graph) -> tuple[int, int]:
@@ -60,15 +76,20 @@ def final_scalars(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(v.name for v in variables if not v.shape and v.kind == "real" and v.name not in used)
 
 
+def _size(n: Extent, sizes: Mapping[Symbol, int]) -> Extent:
+    """A length with these values: a number, or a sum such as T − 1."""
+    return n if isinstance(n, int) else as_extent(n.subs(sizes))
+
+
 def _with_sizes(equation: Equation, sizes: Mapping[Symbol, int]) -> Equation:
     def index(i: Expr) -> Expr:
         if isinstance(i, Idx):
-            return Idx(i.label, sizes[n]) if (n := extent(i)) in sizes else i
+            return i if (n := _size(extent(i), sizes)) == extent(i) else Idx(i.label, n)
         return rewrite_leaves(i, rule)
 
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, Indexed):
-            extents = tuple(sizes.get(n, n) for n in shape(node))
+            extents = tuple(_size(n, sizes) for n in shape(node))
             return Variable(base_name(node), extents)[tuple(index(i) for i in subscripts(node))]
         if isinstance(node, Idx):
             return index(node)

@@ -23,7 +23,7 @@ from codegen.page.drawing import Box, picture
 from codegen.passes import prune
 from codegen.walk import base_name, is_leaf, subscripts
 from symnn.inspect.errors import InspectError
-from symnn.inspect.graphs import final_scalars, unrolled_size, with_sizes
+from symnn.inspect.graphs import final_scalars, step_by_step, unrolled_size, with_sizes
 from symnn.inspect.trace import Arrival, Edge, Trace, trace
 
 SCALARS, SCALAR_EDGES = 200, 2_000
@@ -128,9 +128,11 @@ def steps(
 
     ``values`` has one array for each input; ``of`` is a scalar vertex, by default the last one; ``wrt`` are the inputs
     (or other vertices) that the gradient is taken to, by default all real inputs, and of a network its parameters. An
-    index graph of up to 200 scalar equations is shown neuron by neuron and sample by sample, a larger one as arrays.
+    index graph of up to 200 scalar equations is shown neuron by neuron and sample by sample, a larger one as arrays, of
+    a recurrence those of each step.
 
-    Raises :class:`codegen.CheckError` naming the input whose value does not fit, :class:`codegen.GraphError` and
+    Raises :class:`InspectError` for a recurrence of more than 200 equations, and
+    :class:`codegen.CheckError` naming the input whose value does not fit, :class:`codegen.GraphError` and
     :class:`codegen.DerivationError` for vertices that are unknown or have no derivative.
 
     >>> from codegen import from_expressions
@@ -169,6 +171,10 @@ def steps(
     equations, edges = unrolled_size(sized)
     if equations <= SCALARS and edges <= SCALAR_EDGES:
         graph = sized.unroll()
+    elif sized.scans:
+        graph = step_by_step(sized)
+        if (count := len(graph.equations)) > SCALARS:
+            raise InspectError(f"found a recurrence of {count:,} equations step by step, expected at most {SCALARS}")
     traced = trace(graph, of, sources)
     vocabulary = Vocabulary.of(graph, traced.graph)
     script = Text(vocabulary)

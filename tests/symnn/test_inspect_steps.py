@@ -254,3 +254,30 @@ def test_numbers_for_extents_leave_the_range_of_integers() -> None:
     labels = Variable("y", (S,), "integer", below=3)
     loss = Equation(Variable("L").symbol, labels[s], Reduction.SUM, (s,))
     assert with_sizes(Graph((labels,), (loss,), ("L",)), {S: 2}).inputs == (Variable("y", (2,), "integer", below=3),)
+
+
+@pytest.mark.parametrize("time", [4, "any"])
+def test_a_recurrence_that_is_no_small_one_goes_step_by_step(time: int | str) -> None:
+    network = Network.from_spec(
+        {
+            "inputs": {"time": time, "features": 3},
+            "layers": [{"recurrent": 30}, {"dense": 2}],
+            "loss": "softmax_cross_entropy",
+        }
+    )
+    theta = network.initial_parameters(0)
+    values = {"x": np.random.default_rng(0).normal(size=(1, 4, 3)), "y": np.array([1])}
+    found = steps(network, {**network.unmerged(theta), **values})
+    assert [v.name for v in found.vertices if v.name.startswith("a1[")] == [f"a1[s,{t},h]" for t in range(4)]
+    gradient = network.unmerged(network.compile().value_and_grad(theta, *values.values())[1])
+    for name, expected in gradient.items():
+        (vertex,) = [v for v in found.vertices if v.name.split("[")[0] == name]
+        np.testing.assert_allclose(vertex.gradient, expected, rtol=1e-10, atol=1e-14)
+
+
+def test_a_long_recurrence_is_refused() -> None:
+    inputs = {"time": 90, "features": 3}
+    network = Network.from_spec({"inputs": inputs, "layers": [{"recurrent": 8}, {"dense": 2}], "loss": "huber"})
+    values = {**network.unmerged(network.initial_parameters(0)), "x": np.zeros((1, 90, 3)), "y": np.zeros((1, 2))}
+    with pytest.raises(InspectError, match="step by step, expected at most 200"):
+        steps(network, values)

@@ -239,6 +239,37 @@ def test_a_network_that_is_built_by_clicking_learns_as_in_python(window: Page, s
     assert again == [theta, address]
 
 
+CLIP = (
+    "(({x, y, width, height}) => ({x, y: y + scrollY, width, height}))"
+    "(document.querySelector('.board').getBoundingClientRect())"
+)
+
+
+@needs_browser
+def test_an_address_is_the_same_picture_and_its_map_what_python_predicts(
+    window: Page, server: Server, tmp_path: Path
+) -> None:
+    pictures = []
+    for name in ("first", "again"):
+        page = opened(window, server, "data=circle&steps=60")
+        page.picture(tmp_path / name, page.value(CLIP))
+        pictures.append((tmp_path / name).read_bytes())
+    assert pictures[0] == pictures[1]
+    theta, ranges = page.value(f"{HELD} [[...held.run.theta], held.data.ranges]")
+    network = Network.from_spec({**SPEC, "layers": [{"dense": 4, "activation": "tanh"}, {"dense": 2}]})
+    places = np.random.default_rng(0).integers(0, 128, (200, 2))
+    x = np.array([[low + (high - low) * (k + 0.5) / 128 for k, (low, high) in zip(p, ranges)] for p in places])
+    scores = np.asarray(network.compile().predict(np.array(theta), x))
+    # Rows are painted over the map: at most every tenth place is covered by one.
+    seen = page.value(
+        "const c = document.getElementById('play-map').getContext('2d');"
+        f"{places.tolist()}.map(([a, b]) => [...c.getImageData(4*a + 2, 4*(127 - b) + 2, 1, 1).data])"
+    )
+    sure = np.abs(scores[:, 0] - scores[:, 1]) > 0.5
+    blue = np.array([pixel[2] > pixel[0] for pixel in seen])
+    assert np.mean((scores[:, 0] > scores[:, 1])[sure] == blue[sure]) > 0.9
+
+
 @needs_browser
 def test_rows_are_those_of_the_seed_and_epochs_take_each_row_once(window: Page, server: Server) -> None:
     fragment = "data=circle&noise=0&sample=3&batch=60"
