@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 HANGS := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
 .DEFAULT_GOAL := help
-.PHONY: help test slow demo bench fmt clean
+.PHONY: help test slow demo docs bench fmt clean
 .DELETE_ON_ERROR:
 # Two pips at once in one environment would trip over each other.
 .NOTPARALLEL:
@@ -31,6 +31,10 @@ slow: $(VENV)/.dev ## the exhaustive sweeps that `make test` leaves out
 
 demo: $(VENV)/.demo ## a network from formula to trained, step by step
 	$(BIN)/python -m symnn.demo
+
+docs: $(VENV)/.dev ## the site, in build/site
+	$(BIN)/python -m sphinx -b html -q -W --keep-going docs build/site
+	@echo "open build/site/index.html"
 
 bench: $(VENV)/.bench ## time the compiled networks beside their peers
 	$(PEERS)/bin/python -m tests.benchmarks
@@ -61,7 +65,7 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "installing symnn and its test tools into $(VENV) (the first time takes some minutes)"
-	@$(PIP) --editable '.[sklearn,plot,compare,dev]'
+	@$(PIP) --editable '.[sklearn,plot,compare,docs,dev]'
 	@touch $(VENV)/.demo $@
 
 # The peers have an environment of their own, because PyTensor wants an older Numba than the newest.

@@ -139,3 +139,7 @@ if not TYPE_CHECKING:  # a checker would believe every name
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

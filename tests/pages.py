@@ -1,7 +1,7 @@
 """Markdown pages as programs: their blocks of Python run in order, what they print stands below, a page is a notebook.
 
-``python -m tests.pages`` runs the chapters of the course where they stand: it writes anew what their blocks print and
-the pictures that they make. ``python -m tests.pages PAGE … --notebooks FOLDER`` writes pages as notebooks instead.
+``python -m tests.pages [PAGE …]`` runs pages, by default the chapters of the course, and writes anew what their blocks
+print and the pictures that they make; with ``--notebooks FOLDER`` it writes them as notebooks instead.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ import argparse
 import base64
 import io
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 COURSE = ROOT / "docs" / "course"
-FENCE = re.compile(r"^```(\w+)(?: (.+))?\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^):]+\.svg)\)")
 FOLD = re.compile(r"^</?details>$\n?|^<summary>(.*)</summary>$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, why it does not run where it does not, and where it stands in its page."""
+    """A fenced block and where it stands; info: the file that it is, or in one word why it does not run."""
 
     page: Path
     language: str
-    reason: str
+    info: str
     text: str
     start: int
     end: int
@@ -60,33 +65,58 @@ def blocks(page: Path, language: str | None = None) -> list[Block]:
 
 
 def run(page: Path, session: dict[str, Any]) -> Iterator[tuple[Block, str]]:
-    """Each block of Python, and what it printed; they share the session and run in the working directory."""
-    for block in blocks(page, "python"):
-        if block.reason:
-            continue
-        printed = io.StringIO()
-        # Blank lines in front: a traceback names the line of the page.
-        code = compile("\n" * block.line + block.text, str(page), "exec")
-        with redirect_stdout(printed):
-            exec(code, session)
-        yield block, printed.getvalue()
+    """Each block of Python and each command, and what it printed, in the working directory; Python shares a session.
+
+    A block of YAML with the name of a file is written there.
+    """
+    for block in blocks(page):
+        if block.language == "yaml" and block.info:
+            Path(block.info).write_text(block.text, encoding="utf-8")
+        elif block.language in RUN and not block.info:
+            yield block, RUN[block.language](block, session)
+
+
+def _python(block: Block, session: dict[str, Any]) -> str:
+    printed = io.StringIO()
+    # Blank lines in front: a traceback names the line of the page.
+    code = compile("\n" * block.line + block.text, str(block.page), "exec")
+    with redirect_stdout(printed):
+        exec(code, session)
+    return printed.getvalue()
+
+
+def _commands(block: Block, _: dict[str, Any]) -> str:
+    """Commands of symnn, one a line."""
+    printed, environment = "", {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "120"}
+    for line in block.text.splitlines():
+        command = [sys.executable, "-m", *shlex.split(line)]
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
+        assert done.returncode == 0, f"{block}: {done.stderr}"
+        printed += done.stdout
+    return printed
+
+
+RUN = {"python": _python, "sh": _commands}
 
 
 def expected(page: Path) -> dict[int, Block]:
-    """The block of text directly below each block of Python, by where that starts: what it prints."""
+    """The block of text directly below each block that runs, by where that starts: what it prints."""
     text = page.read_text(encoding="utf-8")
     return {
         above.start: below
         for above, below in pairwise(blocks(page))
-        if (above.language, below.language) == ("python", "text") and not text[above.end : below.start].strip()
+        if above.language in RUN and below.language == "text" and not text[above.end : below.start].strip()
     }
 
 
 def update(page: Path) -> None:
-    """Run a page where it stands, for its pictures, and write what it prints into it."""
+    """Run a page, write what it prints into it and its pictures beside it."""
     text, shown = page.read_text(encoding="utf-8"), expected(page)
-    with chdir(page.parent):
+    with TemporaryDirectory() as folder, chdir(folder):
+        Path("examples").symlink_to(ROOT / "examples")
         printed = {shown[block.start]: output for block, output in run(page, {}) if block.start in shown}
+        for picture in Path(folder).glob("*.svg"):
+            (page.parent / picture.name).write_text(picture.read_text(encoding="utf-8"), encoding="utf-8")
     for below, output in reversed(printed.items()):
         text = text[: below.start] + f"```text\n{output}```\n" + text[below.end :]
     page.write_text(text, encoding="utf-8")
@@ -103,7 +133,7 @@ def notebook(page: Path) -> dict[str, Any]:
         if block.start in outputs:
             cells += _prose(text[end : block.start], page.parent)
             end = block.end
-        elif block.language == "python" and not block.reason:
+        elif block.language == "python" and not block.info:
             cells += _prose(text[end : block.start], page.parent)
             closed = text.rfind("<details>", 0, block.start) > text.rfind("</details>", 0, block.start)
             cells.append(_code(block, shown.get(block.start), closed))
