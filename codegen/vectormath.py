@@ -61,10 +61,10 @@ def _function(name: str) -> Any:
     from numba import types
     from numba.extending import intrinsic, overload
 
-    from codegen.emit import vectormath
     from codegen.emit.lanes import Lanes, elementwise
+    from codegen.emit.vectormath import form_of
 
-    form = getattr(vectormath, name)
+    form = form_of(name)
 
     @intrinsic
     def scalar(typing_context: Any, x: Any) -> Any:

@@ -26,8 +26,10 @@ from codegen.emit.externals import EXTERNALS, require, symbol
 from codegen.emit.gamma_slope import slope_by_shape
 from codegen.emit.instructions import begun, function_of
 from codegen.emit.lanes import Lanes, Value
-from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import exp, log, log1p, sin, softplus
+from codegen.emit.vectormath.circular import sin
+from codegen.emit.vectormath.exponential import exp, softplus
+from codegen.emit.vectormath.logarithm import log, log1p
+from codegen.emit.vectormath.parts import polynomial_at
 from codegen.functions import erfcinv, operation
 from codegen.functions import special as functions
 from codegen.functions.special_arrays import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
@@ -84,7 +86,7 @@ def _digamma(lanes: Lanes, x: Value) -> Value:
     far = lanes.compare(">=", at, float(ASYMPTOTIC))
     inverse = lanes.div(1.0, at)
     square = lanes.mul(inverse, inverse)
-    tail = lanes.mul(square, polynomial(lanes, square, DIGAMMA_TAIL))
+    tail = lanes.mul(square, polynomial_at(lanes, square, DIGAMMA_TAIL))
     distant = lanes.sub(lanes.fma(inverse, -0.5, log(lanes, at)), tail)
     near = lanes.select(far, 1.5, at)
     small = lanes.compare("<", near, 1.0)
@@ -94,7 +96,7 @@ def _digamma(lanes: Lanes, x: Value) -> Value:
         large = lanes.compare(">", near, 2.0)
         near = lanes.select(large, lanes.sub(near, 1.0), near)
         moved = lanes.select(large, lanes.add(moved, lanes.div(1.0, near)), moved)
-    ratio = polynomial(lanes, lanes.sub(near, 1.5), NEAR_ROOT)
+    ratio = polynomial_at(lanes, lanes.sub(near, 1.5), NEAR_ROOT)
     close = lanes.fma(lanes.sub(lanes.sub(near, ROOT), ROOT_LOW), ratio, moved)
     value = lanes.select(far, lanes.add(total, distant), close)
     value = lanes.select(_is_pole(lanes, x), math.nan, value)
@@ -108,7 +110,7 @@ def _derivative_of_digamma(lanes: Lanes, n: int, x: Value) -> Value:
     zeta = lanes.mul(factorial, _zeta(lanes, n + 1, lanes.select(below, lanes.sub(1.0, x), x)))
 
     def reflected() -> Value:
-        slopes = polynomial(lanes, _cotangent(lanes, x), [_float(c) for c in _cotangent_derivative(n)])
+        slopes = polynomial_at(lanes, _cotangent(lanes, x), [_float(c) for c in _cotangent_derivative(n)])
         return lanes.sub(lanes.neg(zeta), lanes.mul(math.pi ** (n + 1), slopes))
 
     value = lanes.where_any(below, reflected, zeta if odd else lanes.neg(zeta))
@@ -130,7 +132,7 @@ def _zeta(lanes: Lanes, s: int, x: Value) -> Value:
     inverse = lanes.div(1.0, x)
     square = lanes.mul(inverse, inverse)
     coefficients = [c * _float(math.prod(range(s, s + 2 * k + 1))) for k, c in enumerate(ZETA_TAIL)]
-    tail = lanes.fma(inverse, 0.5, lanes.mul(square, polynomial(lanes, square, coefficients)))
+    tail = lanes.fma(inverse, 0.5, lanes.mul(square, polynomial_at(lanes, square, coefficients)))
     return lanes.add(total, lanes.div(lanes.add(tail, 1 / (s - 1)), _power(lanes, x, s - 1)))
 
 

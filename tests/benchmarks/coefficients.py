@@ -1,4 +1,4 @@
-"""Minimax polynomials of codegen/emit/vectormath.py, by the Remez exchange in 70 digits.
+"""Minimax polynomials of codegen/emit/vectormath/numbers.py, by the Remez exchange in 70 digits.
 
 ``python -m tests.benchmarks.coefficients`` prints the table ``COEFFICIENTS`` as it stands in that module, with the
 error of each polynomial after rounding in ULP of the function; about two minutes.

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from codegen.emit import vectormath
 from codegen.emit.lanes import elementwise
+from codegen.emit.vectormath import form_of
 from tests.benchmarks.cases import Case, Dtype
 from tests.benchmarks.timing import timed
 from tests.benchmarks.vectormath import CALLS, RANGES, REGISTER, repeat
@@ -36,7 +36,7 @@ class Speeds:
         self._measures = {"flop": (partial(np.dot, *matrices, out=np.empty_like(matrices[0])), 2 * ORDER**3)}
         for name in FUNCTIONS:
             x = generator.uniform(*RANGES.get(name, (-3, 3)), ELEMENTS).astype(dtype)
-            function = elementwise(getattr(vectormath, name), dtype, REGISTER[dtype])
+            function = elementwise(form_of(name), dtype, REGISTER[dtype])
             self._measures[name] = (partial(repeat, function, x, np.empty_like(x)), CALLS * ELEMENTS)
         self._samples: dict[str, list[float]] = {name: [] for name in self._measures}
         for call, _ in self._measures.values():

@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 
 from codegen.dtypes import Dtype
-from codegen.emit import vectormath
 from codegen.emit.lanes import elementwise
+from codegen.emit.vectormath import form_of
 from codegen.vectormath import NAMES
 
 SIZE = 2048
@@ -70,7 +70,7 @@ def measure(name: str, dtype: Dtype) -> tuple[float, float]:
     """Nanoseconds an element: in lanes, and by scalar libm."""
     x = np.random.Generator(np.random.PCG64(0)).uniform(*RANGES.get(name, (-3, 3)), SIZE).astype(dtype)
     out = np.empty_like(x)
-    functions = [elementwise(getattr(vectormath, name), dtype, REGISTER[dtype]), scalar(name)]
+    functions = [elementwise(form_of(name), dtype, REGISTER[dtype]), scalar(name)]
     return tuple(t / CALLS / SIZE for t in interleaved([lambda f=f: repeat(f, x, out) for f in functions]))  # type: ignore[misc, return-value]
 
 

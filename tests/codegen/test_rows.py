@@ -52,7 +52,7 @@ class gudermannian(Primitive):  # noqa: N801
 
 
 def in_lanes(lanes: Lanes, x: Any) -> Any:
-    return lanes.mul(vectormath.atan(lanes, vectormath.tanh(lanes, lanes.mul(x, 0.5))), 2.0)
+    return lanes.mul(vectormath.circular.atan(lanes, vectormath.exponential.tanh(lanes, lanes.mul(x, 0.5))), 2.0)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,8 @@ from codegen.dtypes import Dtype
 from codegen.emit import vectormath
 from codegen.emit.lanes import FORMATS, Lanes, store_each
 from codegen.emit.special import CODE as SPECIAL_CODE
-from codegen.emit.vectormath import COEFFICIENTS, FORMS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH
+from codegen.emit.vectormath import FORMS
+from codegen.emit.vectormath.numbers import COEFFICIENTS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH
 from codegen.errors import EmitError
 from codegen.functions import SYMPY_FUNCTIONS, Primitive
 from codegen.functions import arrays as elementwise_in_numpy

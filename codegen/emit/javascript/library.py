@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from codegen.emit import random_numbers
 from codegen.emit.routines import ROUTINES, Braces, parameters
-from codegen.emit.vectormath import COEFFICIENTS, ERFC_CENTRE, LIMITS
+from codegen.emit.vectormath.numbers import COEFFICIENTS, ERFC_CENTRE, LIMITS
 
 _LIMITS = LIMITS["float64"]
 
