@@ -10,8 +10,9 @@ from llvmlite import ir
 
 from codegen.emit.instructions import begun, function_of
 from codegen.emit.lanes import Lanes, Value
-from codegen.emit.vectormath import _polynomial as polynomial
-from codegen.emit.vectormath import exp, expm1, log, log1p
+from codegen.emit.vectormath.exponential import exp, expm1
+from codegen.emit.vectormath.logarithm import log, log1p
+from codegen.emit.vectormath.parts import polynomial_at
 from codegen.functions import gamma_slope as rule
 
 __all__ = ["slope_by_shape"]
@@ -49,11 +50,11 @@ def _far(lanes: Lanes, a: Value, x: Value, digamma: Callable[[Lanes, Value], Val
     inverse, logarithm = lanes.div(1.0, large), log(lanes, x)
     square = lanes.mul(inverse, inverse)
     moved = log1p(lanes, lanes.div(lanes.sub(x, large), large))
-    corrected = lanes.fma(large, _phi(lanes, moved), lanes.mul(inverse, polynomial(lanes, square, rule.STIRLING)))
+    corrected = lanes.fma(large, _phi(lanes, moved), lanes.mul(inverse, polynomial_at(lanes, square, rule.STIRLING)))
     of_large = lanes.mul(lanes.sqrt(lanes.mul(large, 0.5 / math.pi)), exp(lanes, lanes.neg(corrected)))
     of_small = lanes.mul(exp(lanes, lanes.mul(small, logarithm)), exp(lanes, lanes.neg(x)))
     of_small = lanes.div(of_small, lanes.libm("tgamma", small))
-    beside = lanes.fma(square, polynomial(lanes, square, rule.DIGAMMA), lanes.fma(inverse, 0.5, moved))
+    beside = lanes.fma(square, polynomial_at(lanes, square, rule.DIGAMMA), lanes.fma(inverse, 0.5, moved))
     distance = lanes.select(is_large, beside, lanes.sub(logarithm, digamma(lanes, small)))
     above = lanes.compare(">", distance, 0.0)
     sign = lanes.select(above, 1.0, -1.0)
@@ -106,6 +107,6 @@ def _quadratic(lanes: Lanes, slope: Value, curved: Value) -> Value:
 
 def _phi(lanes: Lanes, x: Value) -> Value:
     """exp(x) − 1 − x."""
-    near = lanes.mul(lanes.mul(x, x), polynomial(lanes, x, rule.PHI))
+    near = lanes.mul(lanes.mul(x, x), polynomial_at(lanes, x, rule.PHI))
     far = lanes.sub(lanes.sub(exp(lanes, x), 1.0), x)
     return lanes.select(lanes.compare("<=", lanes.abs(x), 1.0), near, far)
