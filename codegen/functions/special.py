@@ -606,8 +606,14 @@ class beta(Primitive):  # noqa: N801
         # Beside a pole of ψ(a + b) by the reflection of Γ(a + b), as the slope of 1/Γ: the second derivatives of
         # B·ψ(a + b) are differences of what is large there.
         turned = _turned(total)
-        crossing = gamma(a) * gamma(b) * gamma(turned) * cos(pi * total)
-        return select(_is_beside(total, a, b), self * (own - polygamma(0, turned)) + crossing, anywhere)
+        size = gamma(a) * gamma(b) * gamma(turned)
+        crossing = self * (own - polygamma(0, turned)) + size * cos(pi * total)
+        # Beside a pole of ψ(a) too both are reflected: cot πa − cot π(a + b) is sin πb/(sin πa·sin π(a + b)).
+        x, other = self.args[argindex - 1], self.args[2 - argindex]
+        share = size * _sine(other) * cos(pi * (_nearest(other) - _nearest(x))) / _sine(x)
+        together = self * (polygamma(0, _turned(x)) - polygamma(0, turned)) - share
+        near = _is_beside(total, a, b)
+        return select(near, select(_is_beside(x), together, crossing), anywhere)
 
     @staticmethod
     def value(mp: Any, a: Any, b: Any) -> Any:
@@ -748,8 +754,18 @@ def _at_pole(x: Expr, there: Expr, elsewhere: Expr) -> Expr:
 
 def _is_beside(x: Expr, *sizes: Expr) -> Expr:
     """Above 0 where x is a pole of Γ or beside one, and numbers are in range."""
-    distance = absolute(x - floor(x + Rational(1, 2)))
+    distance = absolute(x - _nearest(x))
     return minimum(Rational(1, 2) - x, BESIDE - distance, *[IN_RANGE - absolute(size) for size in sizes])
+
+
+def _nearest(x: Expr) -> Expr:
+    """The whole number next to x."""
+    return floor(x + Rational(1, 2))
+
+
+def _sine(x: Expr) -> Expr:
+    """sin πx but for its sign where the whole number next to x is odd; exact in its relative error beside it."""
+    return sin(pi * (x - _nearest(x)))
 
 
 def _turned(x: Expr) -> Expr:

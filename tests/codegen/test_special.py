@@ -341,6 +341,7 @@ AT_POLES: dict[str, tuple[sympy.Expr, Callable[..., Any], list[tuple[float, floa
     "B(x, y)": (sympy.beta(X, Y), mpmath.beta, [(-0.5, -0.5), (0.25, -2.25), (0.75, 1.5)]),
     "C(x, y) beside": (sympy.binomial(X, Y), mpmath.binomial, [(0.5, 1.5 + 1e-9), (2.3, 1e-8 - 2), (3.5, 4.5 - 1e-7)]),
     "B(x, y) beside": (sympy.beta(X, Y), mpmath.beta, [(-0.3, -0.7 + 1e-9), (-0.3, 0.3 + 1e-9), (0.25, -2.25 + 1e-7)]),
+    "B(x, y) beside both": (sympy.beta(X, Y), mpmath.beta, [(1e-9 - 2, 1), (1e-9 - 2, 2), (1e-5 - 3, 1 + 1e-9)]),
     "(x)ₖ": (RisingFactorial(X, Y), mpmath.rf, [(-2, 3), (0.5, 2.5), (-0.5, 3)]),
     "x₍ₖ₎": (FallingFactorial(X, Y), mpmath.ff, [(2, 3), (0.5, 1.5), (4.5, 2)]),
     "1/Γ²": (X / gamma(Y) ** 2, lambda x, y: x * mpmath.rgamma(y) ** 2, [(2, -3), (2, 0), (2, 1.5), (2, -1.5)]),
