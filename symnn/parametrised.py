@@ -586,7 +586,7 @@ class GivenGraph(Parametrised):
         """A series may be cut into batches as little as the rows of a matrix: only first axes in common are samples."""
         rows = [variable for variable in self.data if variable.shape]
         firsts = {variable.name: variable.shape[0] for variable in rows}
-        found = ", ".join(f"{variable.name}[{', '.join(map(str, variable.shape))}]" for variable in rows) or "none"
+        found = ", ".join(variable.declaration for variable in rows) or "none"
         instead = "expected samples along the first axis of all data; objective() gives a function for any minimiser"
         if len({*firsts.values()}) != 1 or not all(is_symbolic(n) for n in firsts.values()):
             raise DataError(f"data: found {found}, {instead}")

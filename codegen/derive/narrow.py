@@ -14,7 +14,7 @@ from collections.abc import Callable
 from sympy import Add, Expr, Function, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
-from codegen.derive.parts import Parts, chooses
+from codegen.derive.parts import Parts, chooses, with_parts
 from codegen.functions import Composite, log_sum_exp, maximum, stop_gradient
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
@@ -44,9 +44,7 @@ def narrow(graph: Graph) -> Graph:
     y = part1 of y*part2 of y
     outputs y
     """
-    names = Names(graph.variables)
-    equations = [part for equation in graph.equations for part in _cut(equation, names)]
-    return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
+    return with_parts(graph, _cut)
 
 
 def _cut(equation: Equation, names: Names) -> list[Equation]:

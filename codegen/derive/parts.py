@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sympy import Expr, Piecewise
 
 from codegen.functions import select
 from codegen.ir.equation import Equation
+from codegen.ir.graph import Graph
 from codegen.ir.names import Names
 from codegen.walk import postorder, references
 
@@ -36,6 +39,13 @@ class Parts:
                 kept.append(equation)
                 read.update(equation.references)
         return kept[::-1]
+
+
+def with_parts(graph: Graph, cut: Callable[[Equation, Names], list[Equation]]) -> Graph:
+    """The graph with each equation cut as said; as it is where nothing is."""
+    names = Names(graph.variables)
+    equations = [part for equation in graph.equations for part in cut(equation, names)]
+    return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
 
 
 def chooses(body: Expr) -> bool:

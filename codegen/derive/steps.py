@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Expr
 from sympy.core.basic import Basic
 
-from codegen.derive.parts import Parts, chooses
+from codegen.derive.parts import Parts, chooses, with_parts
 from codegen.functions import Composite, operation
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
@@ -30,9 +30,7 @@ def in_steps(graph: Graph) -> Graph:
     y = sigmoid1 of y*x
     outputs y
     """
-    names = Names(graph.variables)
-    equations = [part for equation in graph.equations for part in _steps(equation, names)]
-    return graph.with_equations(equations) if len(equations) > len(graph.equations) else graph
+    return with_parts(graph, _steps)
 
 
 def _written_out(node: Basic) -> Expr | None:

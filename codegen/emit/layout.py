@@ -25,6 +25,13 @@ class Slot:
         return (self.offsets[-1],) if self.packed else self.variables[0].shape
 
     @property
+    def contents(self) -> str:
+        """Its name and shape, and what it holds if that is several variables."""
+        if not self.packed:
+            return self.variables[0].declaration
+        return f"{self.name}[{self.shape[0]}] = {', '.join(variable.declaration for variable in self.variables)}"
+
+    @property
     def kind(self) -> Kind:
         """Real or integer."""
         return self.variables[0].kind

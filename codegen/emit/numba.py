@@ -512,13 +512,7 @@ def _extreme(function: str, texts: Sequence[str]) -> str:
 
 
 def _describe(slot: Slot) -> str:
-    if not slot.packed:
-        shape = ", ".join(str(n) for n in slot.shape)
-        return escape(f"{slot.name}[{shape}]" if slot.shape else slot.name) + (
-            " integers" if slot.kind == "integer" else ""
-        )
-    parts = [f"{v.name}[{', '.join(map(str, v.shape))}]" if v.shape else v.name for v in slot.variables]
-    return escape(f"{slot.name}[{slot.shape[0]}] = {', '.join(parts)}")
+    return escape(slot.contents) + " integers" * (slot.kind == "integer")
 
 
 def _type(slot: Slot, dtype: Dtype, readonly: bool) -> str:

@@ -94,6 +94,15 @@ class Variable(Fields):
         variable._references[*key, *map(type, key)] = reference
         return variable
 
+    @property
+    def declaration(self) -> str:
+        """Its name and the lengths of its axes.
+
+        >>> Variable("x", (3, 2)).declaration, Variable("b").declaration
+        ('x[3, 2]', 'b')
+        """
+        return f"{self.name}[{', '.join(map(str, self.shape))}]" if self.shape else self.name
+
     @cached_property
     def symbol(self) -> Expr:
         """The SymPy object that references are made of: a symbol, or an ``IndexedBase``."""

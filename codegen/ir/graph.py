@@ -263,7 +263,7 @@ class Graph(Fields):
         return self.with_equations(unrolled(self.equations, limit))
 
     def __str__(self) -> str:
-        inputs = ", ".join(v.name + (f"[{', '.join(map(str, v.shape))}]" if v.shape else "") for v in self.inputs)
+        inputs = ", ".join(variable.declaration for variable in self.inputs)
         return "\n".join([f"inputs {inputs}", *map(str, self.equations), f"outputs {', '.join(self.outputs)}"])
 
     def __repr__(self) -> str:

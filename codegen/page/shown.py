@@ -69,7 +69,7 @@ def equation_latex(equation: Equation) -> str:
 
 def graph_html(graph: Graph) -> str:
     """Inputs, formulas and the drawing."""
-    inputs = ", ".join(f"{v.name}[{', '.join(map(str, v.shape))}]" if v.shape else v.name for v in graph.inputs)
+    inputs = ", ".join(variable.declaration for variable in graph.inputs)
     drawn = details("drawing", scrolling(drawing(graph)))
     head = f"<p>{escape(repr(graph)[1:-1])}; inputs {escape(inputs)}</p>"
     return note(head, formulas_html(graph.equations, Vocabulary.of(graph)), drawn)

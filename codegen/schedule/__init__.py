@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from codegen.cached import once
 from codegen.dtypes import ITEM, Dtype
@@ -43,13 +43,11 @@ from codegen.schedule.samples import phases, samples_of
 from codegen.schedule.stepped import inside_loops, scan_steps
 from codegen.schedule.storage import allocate
 from codegen.schedule.sums import merge_sums
-from codegen.schedule.target import PORTABLE, TILE, Target
+from codegen.schedule.target import PORTABLE, TILE, ScheduleName, Target
 from codegen.schedule.tiled import tile_graph
 from codegen.schedule.turned import turned
 from codegen.schedule.units import Unit, is_scan, units
 from codegen.walk import Extent, elements, is_sample, size, subscripts
-
-ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
 
 UNROLLED_STATEMENTS = 100
 """``auto`` considers straight-line code for graphs of up to this many scalar equations: beyond, LLVM takes long."""

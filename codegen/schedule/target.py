@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isqrt
+from typing import Literal, get_args
 
 from codegen.dtypes import ITEM, Dtype
 from codegen.errors import EmitError
 
-WAYS = ("unrolled", "loops", "tiled", "blas")
+ScheduleName = Literal["auto", "unrolled", "loops", "tiled", "blas"]
+WAYS: tuple[str, ...] = get_args(ScheduleName)[1:]
+"""Every schedule by name; ``auto`` is the one of them that costs least."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from sympy import Idx, IndexedBase, Sum, Symbol, symbols, tanh
 from codegen import Graph, GraphError, from_expressions, gradient, optimise
 from codegen.schedule import SCHEDULES, Target, schedule
 from codegen.schedule.cost import ACROSS, PRICES, SMALLEST_CHUNK, counts, estimate
+from codegen.schedule.target import WAYS
 from tests.codegen.networks import mlp, parameters
 
 
@@ -22,6 +23,10 @@ def test_a_kernel_counts_the_vectors_that_it_multiplies() -> None:
     across = ACROSS * 32 * 10 / 8  # the sums of lanes for the weights of the last layer, which has few rows
     assert found["kernel_product"] == 64 // 8 * (2 * 64 * 32 + 3 * 32 * 10) + across
     assert found["call"] == 1
+
+
+def test_every_schedule_has_a_name_that_targets_know() -> None:
+    assert tuple(SCHEDULES) == WAYS
 
 
 def test_every_count_has_a_price() -> None:

@@ -23,7 +23,7 @@ from codegen.emit.layout import Layout, Slot
 from codegen.emit.scalars import Dialect, product_factors
 from codegen.emit.values import Scope, ValueWriter
 from codegen.errors import EmitError
-from codegen.ir.graph import Reduction, Variable
+from codegen.ir.graph import Reduction
 from codegen.schedule.lanes import steps_of
 from codegen.schedule.program import (
     Accumulate,
@@ -204,14 +204,7 @@ def describe(slot: Slot) -> str:
     integers = ", integers" * (slot.kind == "integer")
     if limit is not None:
         integers += f" from 0 to {comment(str(limit - 1))}"
-    if not slot.packed:
-        return comment(slot.name + _brackets(slot.variables[0])) + integers
-    parts = ", ".join(v.name + _brackets(v) for v in slot.variables)
-    return comment(f"{slot.name}[{slot.shape[0]}] = {parts}", 1000)
-
-
-def _brackets(variable: Variable) -> str:
-    return f"[{', '.join(map(str, variable.shape))}]" if variable.shape else ""
+    return comment(slot.contents, 1000) if slot.packed else comment(slot.contents) + integers
 
 
 @dataclass(frozen=True)
