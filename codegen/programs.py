@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from math import prod
 from typing import Any, TypeAlias
@@ -321,13 +321,30 @@ class NonlinearProgram(FlatArguments):
     def _weighted(self, point: Point, multipliers: ArrayLike | None, factor: float) -> Mapping[str, Array]:
         """The values at a point, with the factor and the multipliers."""
         _, factor_name, names = self._lagrangian
-        shapes = [tuple(length(n, point.lengths) for n in one.variable.shape) for one in self._constraints]
-        ends = list(accumulate(map(prod, shapes), initial=0))
-        flat = np.zeros(ends[-1]) if multipliers is None else as_real("multipliers", multipliers, np.float64)
-        if flat.shape != (ends[-1],):
-            raise EmitError(f"multipliers must have shape ({ends[-1]},), one a constraint, found {flat.shape}")
-        pieces = (flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes))
+        size, places = self._places(tuple(point.lengths.items()))
+        flat = np.zeros(size) if multipliers is None else as_real("multipliers", multipliers, np.float64)
+        if flat.shape != (size,):
+            raise EmitError(f"multipliers must have shape ({size},), one a constraint, found {flat.shape}")
+        pieces = (flat[a:b].reshape(shape) for a, b, shape in places)
         return {**point.values, factor_name: np.array(factor), **dict(zip(names, pieces))}
+
+    @cached_property
+    def _places(self) -> Callable[[tuple[tuple[Extent, int], ...]], tuple[int, Sequence[Piece]]]:
+        """How many constraints there are, and where each array of them begins, ends and what shape it has."""
+        return lru_cache(maxsize=8)(partial(_end_to_end, [one.variable.shape for one in self._constraints]))
+
+
+Piece: TypeAlias = "tuple[int, int, tuple[int, ...]]"
+"""Where an array begins and ends among others that are laid end to end, and its shape."""
+
+
+def _end_to_end(
+    shapes: Sequence[Sequence[Extent]], lengths: tuple[tuple[Extent, int], ...]
+) -> tuple[int, Sequence[Piece]]:
+    known = dict(lengths)
+    found = [tuple(length(n, known) for n in shape) for shape in shapes]
+    ends = list(accumulate(map(prod, found), initial=0))
+    return ends[-1], list(zip(ends, ends[1:], found))
 
 
 class _Values:
@@ -340,11 +357,9 @@ class _Values:
         self._shapes = [found.graph.variable(name).shape for name in names]
 
         @lru_cache(maxsize=8)
-        def pieces(lengths: tuple[tuple[Extent, int], ...]) -> tuple[int, Sequence[tuple[int, int, tuple[int, ...]]]]:
-            known = dict(lengths)
-            shapes = [tuple(length(n, known) for n in shape) for shape in self._shapes]
-            ends = list(accumulate(map(prod, shapes), initial=0))
-            return ends[-1], [(a, b, shape) for a, b, shape in zip(ends, ends[1:], shapes) if shape]
+        def pieces(lengths: tuple[tuple[Extent, int], ...]) -> tuple[int, Sequence[Piece]]:
+            size, every = _end_to_end(self._shapes, lengths)
+            return size, [piece for piece in every if piece[2]]
 
         @lru_cache(maxsize=8)
         def kept(lengths: tuple[tuple[Extent, int], ...]) -> tuple[Array, Array, Array | None]:
@@ -353,12 +368,15 @@ class _Values:
             whole = np.array_equal(numbers, np.arange(pieces(lengths)[0]))
             return *found.pattern(**named), None if whole else numbers
 
-        self._pieces, self._kept = pieces, kept
+        @lru_cache(maxsize=8)
+        def rows(lengths: tuple[tuple[Extent, int], ...]) -> Any:
+            return found.rows(**{str(n): size for n, size in lengths})
+
+        self._pieces, self._kept, self._rows = pieces, kept, rows
 
     def matrix(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Any:
         """The whole matrix."""
-        rows = self._found.rows(**{str(n): size for n, size in lengths.items()})
-        return rows.matrix(self._all(values, lengths))
+        return self._rows(tuple(lengths.items())).matrix(self._all(values, lengths))
 
     def places(self, lengths: Mapping[Extent, int]) -> tuple[Array, Array]:
         """Row and column of each value that is stored."""
