@@ -219,7 +219,21 @@ def as_real(what: str, value: ArrayLike, dtype: type[np.float64 | np.int64]) -> 
     return np.ascontiguousarray(found, dtype).reshape(found.shape)
 
 
-def cut(flat: Array, pieces: Iterable[tuple[slice, tuple[int, ...]]]) -> list[Array]:
+Piece: TypeAlias = "tuple[slice, tuple[int, ...]]"
+"""Where an array lies among others that are laid end to end, and its shape."""
+
+
+def end_to_end(
+    shapes: Iterable[Sequence[Extent]], lengths: tuple[tuple[Extent, int], ...]
+) -> tuple[int, Sequence[Piece]]:
+    """How many numbers arrays of these shapes hold together, and where each lies."""
+    known = dict(lengths)
+    found = [tuple(length(n, known) for n in shape) for shape in shapes]
+    ends = list(accumulate(map(prod, found), initial=0))
+    return ends[-1], [(slice(*between), shape) for between, shape in zip(pairwise(ends), found)]
+
+
+def cut(flat: Array, pieces: Iterable[Piece]) -> list[Array]:
     """Views of these pieces of a flat array in their shapes; what has one axis has its shape, and half the time."""
     return [flat[piece] if len(shape) == 1 else flat[piece].reshape(shape) for piece, shape in pieces]
 

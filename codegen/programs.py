@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import prod
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,14 +19,14 @@ from codegen.cached import cached_property
 from codegen.derive import gradient, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.request import Named, name_of, require_scalar
 from codegen.errors import EmitError, of_type
-from codegen.flat import Array, FlatArguments, Point, Target, as_real, call, compiled, joined
+from codegen.flat import Array, FlatArguments, Piece, Point, Target, as_real, call, compiled, cut, end_to_end, joined
 from codegen.ir.graph import Equation, Graph, Variable, require_graph
 from codegen.ir.names import Names
 from codegen.ir.reduction import Reduction
 from codegen.read import INPUTS, Input, from_expressions
 from codegen.read.declare import GivenKey
 from codegen.sparse_values import SparseValues
-from codegen.walk import indices, length, postorder
+from codegen.walk import Extent, indices, length, postorder
 
 Limit: TypeAlias = "ArrayLike | None"
 """A number, an array of the shape of what it limits, or None for no limit."""
@@ -320,13 +319,16 @@ class NonlinearProgram(FlatArguments):
     def _weighted(self, point: Point, multipliers: ArrayLike | None, factor: float) -> Mapping[str, Array]:
         """The values at a point, with the factor and the multipliers."""
         _, factor_name, names = self._lagrangian
-        shapes = [tuple(length(n, point.lengths) for n in one.variable.shape) for one in self._constraints]
-        ends = list(accumulate(map(prod, shapes), initial=0))
-        flat = np.zeros(ends[-1]) if multipliers is None else as_real("multipliers", multipliers, np.float64)
-        if flat.shape != (ends[-1],):
-            raise EmitError(f"multipliers must have shape ({ends[-1]},), one a constraint, found {flat.shape}")
-        pieces = (flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes))
-        return {**point.values, factor_name: np.array(factor), **dict(zip(names, pieces))}
+        size, places = self._places(tuple(point.lengths.items()))
+        flat = np.zeros(size) if multipliers is None else as_real("multipliers", multipliers, np.float64)
+        if flat.shape != (size,):
+            raise EmitError(f"multipliers must have shape ({size},), one a constraint, found {flat.shape}")
+        return {**point.values, factor_name: np.array(factor), **dict(zip(names, cut(flat, places)))}
+
+    @cached_property
+    def _places(self) -> Callable[[tuple[tuple[Extent, int], ...]], tuple[int, Sequence[Piece]]]:
+        """How many constraints there are, and where each array of them lies, by the lengths."""
+        return lru_cache(maxsize=8)(partial(end_to_end, [one.variable.shape for one in self._constraints]))
 
 
 def _laid_out(limited: Sequence[_Limited], point: Point) -> tuple[Array, Array]:

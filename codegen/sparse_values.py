@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from codegen.derive.requests.sparse import Rows, SparseDerivative
-from codegen.flat import Array, call, compiled, cut
-from codegen.walk import Extent, length
+from codegen.flat import Array, Piece, call, compiled, cut, end_to_end
+from codegen.walk import Extent
 
 Lengths: TypeAlias = "tuple[tuple[Extent, int], ...]"
 
@@ -31,12 +29,9 @@ class SparseValues:
         self._given = len(given)
 
         @lru_cache(maxsize=8)
-        def room(lengths: Lengths) -> tuple[Sequence[tuple[int, ...]], int, Sequence[tuple[slice, tuple[int, ...]]]]:
-            known = dict(lengths)
-            before, fixed = ([tuple(length(n, known) for n in shape) for shape in part] for part in (given, shapes))
-            ends = list(accumulate(map(prod, fixed), initial=0))
-            pieces = [(slice(*ends), shape) for ends, shape in zip(pairwise(ends), fixed) if shape]
-            return [shape for shape in before if shape], ends[-1], pieces
+        def room(lengths: Lengths) -> tuple[Sequence[tuple[int, ...]], int, Sequence[Piece]]:
+            (_, before), (size, pieces) = (end_to_end(part, lengths) for part in (given, shapes))
+            return [shape for _, shape in before if shape], size, [piece for piece in pieces if piece[1]]
 
         @lru_cache(maxsize=8)
         def kept(lengths: Lengths) -> tuple[Array, Array, Array | None]:
