@@ -21,7 +21,7 @@ from codegen.errors import GraphError
 T = TypeVar("T")
 
 Extent: TypeAlias = "int | Symbol"
-"""The number of values of an index: an integer, or the symbolic number of samples; of a part of those, T − 1, ⌊T/2⌋.
+"""The number of values of an index: an integer, or the symbolic number of samples; or T − 1, ⌊T/2⌋, ⌈√T⌉.
 
 Buffers may have the smaller of two, min(T, 9).
 """
@@ -103,6 +103,16 @@ def quotient(n: Expr) -> tuple[Expr, int]:
     """
     over, divisor = together(n.args[0]).as_numer_denom()
     return over, int(divisor)
+
+
+def under_root(n: Expr) -> Expr:
+    """That of which an extent is the square root rounded up.
+
+    >>> from sympy import ceiling, sqrt
+    >>> under_root(ceiling(sqrt(Symbol("T", integer=True) - 1)))
+    T - 1
+    """
+    return n.args[0] ** 2
 
 
 def lengths_in(n: Extent) -> tuple[Symbol, ...]:

@@ -59,7 +59,7 @@ def count_paths(graph: Graph, of: Named, wrt: Wrt | None = None) -> PathCount:
     sources = [v.name for v in graph.inputs if v.kind == "real"] if wrt is None else names_of(wrt)
     for name in (of, *sources):
         graph.variable(name)  # an error that lists the known names
-    graph = with_inverses(graph)
+    graph = _without_scans(with_inverses(graph))
     edges, active = active_edges(graph, of, sources)
     found: dict[Cell, int] = defaultdict(int, dict.fromkeys(graph.cells[of], 1))
     touched = 0
@@ -78,11 +78,7 @@ def paths(graph: Graph, of: str, wrt: Sequence[str], limit: int = PATH_LIMIT) ->
 
     Nothing is shared between paths that meet: that is the point. Raises :class:`DerivationError` above ``limit`` paths.
     """
-    if graph.scans:
-        one = next(iter(graph.scans)).name
-        raise DerivationError(
-            f"{one!r} reads its own earlier values: the paths are those of the written-out graph, unroll()"
-        )
+    graph = _without_scans(graph)
     counted = count_paths(graph, of, wrt)
     if counted.paths > limit:
         raise DerivationError(
@@ -91,6 +87,18 @@ def paths(graph: Graph, of: str, wrt: Sequence[str], limit: int = PATH_LIMIT) ->
         )
     walk = _Walk(graph, of, wrt)
     return graph.with_equations(walk.equations(), [of, *(walk.total(name) for name in wrt)])
+
+
+def _without_scans(graph: Graph) -> Graph:
+    """What reads its own earlier values written out: the paths go through each step. Any other graph as it is."""
+    written = graph.unroll() if graph.scans else graph
+    if written.scans:
+        one = next(iter(written.scans)).name
+        raise DerivationError(
+            f"{one!r} reads its own earlier values, and each call decides of how many steps: paths go through each, so "
+            "their number has to be known"
+        )
+    return written
 
 
 class _Walk:

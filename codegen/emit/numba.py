@@ -324,6 +324,9 @@ class FunctionWriter(ValueWriter):
     def quotient(self, text: str, divisor: int) -> str:
         return f"({text}) // {divisor}"
 
+    def square_root(self, text: str) -> str:
+        return f"int(np.ceil(np.sqrt({text})))"
+
     def smaller(self, a: str, b: str) -> str:
         return f"min({a}, {b})"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Min, Mul, Symbol, floor
+from sympy import Add, Expr, Idx, Indexed, Integer, Min, Mul, Symbol, ceiling, floor
 from sympy.core.basic import Basic
 
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter
 from codegen.schedule.cut import is_sum_of_indices
 from codegen.schedule.program import Place, Program
-from codegen.walk import Extent, base_name, is_reference, quotient
+from codegen.walk import Extent, base_name, is_reference, quotient, under_root
 
 Scope = Mapping[Idx, str]
 """The names of the indices of the loops around."""
@@ -95,6 +95,8 @@ class ValueWriter(ABC):
             if isinstance(part, floor):
                 over, divisor = quotient(part)
                 return f"({self.quotient(self.integer_text(over, scope), divisor)})"
+            if isinstance(part, ceiling):
+                return self.square_root(self.integer_text(under_root(part), scope))
             if isinstance(part, Min):
                 return self.smaller(*(self.integer_text(n, scope) for n in part.args))
             return self.whole_number(int(part)) if isinstance(part, Integer) else self.extent_name(part)
@@ -109,6 +111,10 @@ class ValueWriter(ABC):
     @abstractmethod
     def quotient(self, text: str, divisor: int) -> str:
         """A natural number divided by another, rounded down."""
+
+    @abstractmethod
+    def square_root(self, text: str) -> str:
+        """The square root of a natural number, rounded up."""
 
     @abstractmethod
     def smaller(self, a: str, b: str) -> str:

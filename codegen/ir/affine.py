@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol, expand
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol, ceiling, expand, floor
+
+ROUNDED = (ceiling, floor)
+"""Lengths that are computed: the square root of one, a part of one."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def affine(expression: Expr) -> Affine | None:
             return None
         elif isinstance(others[0], Idx):
             coefficients[others[0]] = coefficients.get(others[0], 0) + int(Mul(*numbers))
-        elif isinstance(others[0], Symbol) and others[0].is_integer:
+        elif isinstance(others[0], (Symbol, *ROUNDED)) and others[0].is_integer:
             constant.append(term)
         else:
             return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
-from sympy import Function, Symbol, symbols
+from sympy import Function, Idx, IndexedBase, Symbol, sin, symbols
 
 from codegen import (
     DerivationError,
@@ -22,7 +23,8 @@ from codegen import (
 )
 from codegen.derive.paths import PathCount, paths
 from codegen.functions import step, stop_gradient
-from tests.codegen.networks import lecture, linear_classifier, mlp
+from codegen.numeric.evaluate import evaluate
+from tests.codegen.networks import distance, lecture, linear_classifier, mlp
 
 a, b, c = symbols("a b c")
 f = Function("f")
@@ -220,3 +222,30 @@ def test_a_function_without_a_derivative_does_no_harm_where_none_is_needed() -> 
     with pytest.raises(DerivationError, match="SymPy has no derivative of"):
         gradient(graph, "L", ["a"])
     assert gradient(graph, "L", ["e"]).outputs == ("L", "dL/de")
+
+
+def recurrence(steps: Idx) -> Graph:
+    """h[t] = sin(h[t − 1]·x[t]), h[0] = x[0]; the last of them."""
+    n = steps.upper + 1
+    h, x = IndexedBase("h"), IndexedBase("x", shape=(n,))
+    return from_expressions({h[0]: x[0], h[steps]: sin(h[steps - 1] * x[steps]), "L": h[n - 1]}, [x])
+
+
+def test_paths_of_a_recurrence_go_through_each_step() -> None:
+    graph = recurrence(Idx("t", 3))
+    assert str(count_paths(graph, "L")) == "3 paths to L over 6 edges"
+    found = gradient(graph, "L", method="paths")
+    assert [str(equation) for equation in found.equations if equation.name == "dL/dx"] == [
+        "dL/dx[0] = cos(h[0]*x[1])*cos(h[1]*x[2])*x[1]*x[2]",
+        "dL/dx[1] = cos(h[0]*x[1])*cos(h[1]*x[2])*h[0]*x[2]",
+        "dL/dx[2] = cos(h[1]*x[2])*h[1]",
+    ]
+    values = {"x": np.array([0.5, -1.5, 2.0])}
+    expected = evaluate(gradient(graph, "L"), values)["dL/dx"]
+    assert distance([evaluate(found, values)["dL/dx"]], [expected]) <= 1e-15
+
+
+def test_paths_of_any_number_of_steps_are_refused() -> None:
+    for asked in (lambda graph: count_paths(graph, "L"), lambda graph: gradient(graph, "L", method="paths")):
+        with pytest.raises(DerivationError, match="'h' reads its own earlier values, and each call decides"):
+            asked(recurrence(Idx("t", Symbol("T"))))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-from sympy import Expr, Idx, Integer, Min, Symbol
+from sympy import Expr, Idx, Integer, Min, Symbol, ceiling
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
@@ -56,6 +56,7 @@ from codegen.walk import (
     is_symbolic,
     quotient,
     subscripts,
+    under_root,
 )
 
 Path = tuple[tuple[int, int], ...]
@@ -101,6 +102,8 @@ class CFunction:
         for constant in self.constants:
             self.arrays[constant] = names.new(f"{self.name}_{constant}")
         self.names = names
+        self.roots: dict[str, str] = {}
+        """Names for square roots of lengths: compilers take no loop up to one for independent."""
 
     @property
     def real(self) -> str:
@@ -116,13 +119,21 @@ class CFunction:
         return f"({' + '.join([*terms, str(constant)])})"
 
     def length(self, part: Expr) -> str:
-        """A symbol, something divided by a number, or the smaller of two lengths."""
+        """A symbol, something divided by a number, a square root, or the smaller of two lengths."""
         if isinstance(part, Symbol):
             return str(self.extents[part])
         if isinstance(part, Min):
             return self.smaller(*(self.extent_name(as_extent(n)) for n in part.args))
+        if isinstance(part, ceiling):
+            return self.square_root(self.extent_name(as_extent(under_root(part))))
         over, divisor = quotient(part)
         return f"({self.quotient(self.extent_name(over), divisor)})"
+
+    def square_root(self, text: str) -> str:
+        """The square root of a natural number, rounded up."""
+        root = f"(ptrdiff_t)ceil(sqrt((double)({text})))"
+        self.roots.setdefault(root, self.names.new("root"))
+        return root
 
     def quotient(self, text: str, divisor: int) -> str:
         """A natural number divided by another, rounded down."""
@@ -286,8 +297,12 @@ class Writer(ValueWriter):
             yield f"    {kind}{'restrict ' if kind.endswith('*') else ''}{name}{end}"
         yield "{"
         yield from (f"    (void){name};" for _, name, _ in f.parameters if name not in used)
-        yield from (f"    {line}" for line in views)
-        yield from body
+        text = "\n".join([*(f"    {line}" for line in views), *body])
+        for root, name in f.roots.items():
+            if root in text:
+                yield f"    {self.words.position} {name} = {root};"
+                text = text.replace(root, name)
+        yield from text.split("\n")
         yield "    return 0;"
         yield "}"
 
@@ -426,6 +441,9 @@ class Writer(ValueWriter):
 
     def quotient(self, text: str, divisor: int) -> str:
         return self.function.quotient(text, divisor)
+
+    def square_root(self, text: str) -> str:
+        return self.function.square_root(text)
 
     def smaller(self, a: str, b: str) -> str:
         return self.function.smaller(a, b)

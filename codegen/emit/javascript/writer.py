@@ -32,6 +32,9 @@ class JavaScriptFunction(CFunction):
     def quotient(self, text: str, divisor: int) -> str:
         return f"Math.trunc(({text})/{divisor})"
 
+    def square_root(self, text: str) -> str:
+        return f"Math.ceil(Math.sqrt({text}))"
+
     def constant_arrays(self, text: str) -> Iterator[str]:
         for name, values in self.constants.items():
             if not re.search(rf"\b{self.arrays[name]}\b", text):

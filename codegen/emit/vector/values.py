@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from sympy import Idx, Min, Symbol, floor
+from numba.core import cgutils
+from sympy import Idx, Min, Symbol, ceiling, floor
 
-from codegen.walk import Extent, as_extent, parts, quotient
+from codegen.walk import Extent, as_extent, parts, quotient, under_root
 
 INT = ir.IntType(64)
 BYTE = ir.IntType(8).as_pointer()
@@ -79,6 +80,8 @@ def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value])
         if isinstance(symbol, floor):
             over, divisor = quotient(symbol)
             part = builder.sdiv(length(builder, over, extents), INT(divisor))
+        elif isinstance(symbol, ceiling):
+            part = square_root(builder, length(builder, as_extent(under_root(symbol)), extents))
         elif isinstance(symbol, Min):
             a, b = (length(builder, as_extent(n), extents) for n in symbol.args)
             part = builder.select(builder.icmp_signed("<", a, b), a, b)
@@ -87,6 +90,16 @@ def length(builder: ir.IRBuilder, n: Extent, extents: Mapping[Symbol, ir.Value])
         part = part if factor == 1 else builder.mul(part, INT(factor))
         total = builder.add(total, part)
     return total
+
+
+def square_root(builder: ir.IRBuilder, n: ir.Value) -> ir.Value:
+    """The square root of a natural number below 2⁵², rounded up."""
+    real = ir.DoubleType()
+    value = builder.sitofp(n, real)
+    for name in ("sqrt", "ceil"):
+        signature = ir.FunctionType(real, [real])
+        value = builder.call(cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.f64"), [value])
+    return builder.fptosi(value, INT)
 
 
 Scope: TypeAlias = Mapping[Idx, Counter]

@@ -94,21 +94,27 @@ class Blocks:
             yield from (self.moved(fill, {}, None) for fill in self.runs.fills[loops])
         steps, n = self.places.steps[run.level], longest(self.runs, run.members)
         count = blocks_of(n, steps)
-        block = self.places.index("block", count if isinstance(count, int) else n)
-        stop = () if isinstance(count, int) else (Bound(n + steps - 1, steps),)
+        if isinstance(steps, int):
+            block = self.places.index("block", count if isinstance(count, int) else n)
+            stop = () if isinstance(count, int) else (Bound(n + steps - 1, steps),)
+            first: Expr = steps * block
+        else:
+            block, first, stop = self.places.index("block", count), self.places.index("begin", n), ()
         body: list[Statement] = []
         for part in self.parts[run]:
             windows = self.windows.of(part.run)
             for window in windows:
                 body += taken_over(self.places, window, block)
             for window in windows:
-                body += put(self.places, window, steps * block, self.runs.order(run))
-            body += self.steps_of(part, steps * block)
+                body += put(self.places, window, first, self.runs.order(run))
+            body += self.steps_of(part, first)
         own = self.windows.of(run)
         for window in own:
-            body += taken_out(self.places, window, steps * block)
+            body += taken_out(self.places, window, first)
         for window in own:
             body += left(self.places, window, block)
+        if isinstance(first, Idx):
+            body = [Loop(first, tuple(body), One(steps * block))]
         yield Loop(block, tuple(body), Scan(run.step or 1), stop=stop)
 
     def steps_of(self, part: Part, start: Expr) -> Iterator[Statement]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sympy import Expr, Idx, Integer, expand
+from sympy import Expr, Idx, Integer, expand, sympify
 
 from codegen.ir.equation import Equation
 from codegen.schedule.checkpoint.places import Places
@@ -29,10 +29,10 @@ def left(places: Places, window: Window, block: Idx) -> Iterator[Statement]:
         yield _copied(places, window, start, after, out=True)
 
 
-def _copied(places: Places, window: Window, start: int, block: Expr, out: bool) -> Statement:
+def _copied(places: Places, window: Window, start: Expr, block: Expr, out: bool) -> Statement:
     """Copy the places from ``start`` on, seen from the first step of a block, to or from a checkpoint."""
     first = start - window.first
-    place = places.index("place", places.longest[window.run.level] + window.last - window.first)
+    place = places.index("place", places.most(window) + window.last - window.first)
     key, around = _others(places, window)
     kept_key, there = list(key), list(key)
     kept_key[window.axis], there[window.axis] = place - first, place
@@ -41,7 +41,7 @@ def _copied(places: Places, window: Window, start: int, block: Expr, out: bool) 
     inside = symbol_of(window.target)[tuple(there)]
     target, value = (kept, inside) if out else (inside, kept)
     body = nested(around, Set(Equation(target, value), target, value))
-    return Loop(place, (body,), start=(Bound(Integer(first)),), stop=(Bound(Integer(first + window.back)),))
+    return Loop(place, (body,), start=(Bound(sympify(first)),), stop=(Bound(sympify(first + window.back)),))
 
 
 def put(places: Places, window: Window, start: Expr, order: int) -> Iterator[Statement]:
@@ -72,8 +72,8 @@ def _at(places: Places, window: Window, place: Expr, start: Expr, ends: tuple[Ex
     inside = symbol_of(window.target)[tuple(there)]
     target, value = (alone, inside) if out else (inside, alone)
     body = nested(around, Set(Equation(target, value), target, value))
-    first, last, end = (Bound(expand(e)) for e in (*ends, start + places.longest[window.run.level] + window.last))
-    return Loop(here, (body,), start=(first, Bound(place)), stop=(last, end, Bound(place + 1)))
+    first, last, end = (Bound(expand(e)) for e in (*ends, start + places.most(window) + window.last))
+    return Loop(here, (body,), start=(first, Bound(place)), stop=tuple(dict.fromkeys((last, end, Bound(place + 1)))))
 
 
 def _others(places: Places, window: Window) -> tuple[tuple[Expr, ...], tuple[Idx, ...]]:

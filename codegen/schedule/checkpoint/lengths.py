@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isqrt
 from typing import Literal
 
-from sympy import Integer, expand, floor
+from sympy import Integer, ceiling, expand, floor, sqrt
 
 from codegen.errors import EmitError
 from codegen.ir.affine import affine
 from codegen.ir.ranges import NOTHING
 from codegen.schedule.checkpoint.levels import Level, Loops
 from codegen.schedule.checkpoint.runs import Runs
-from codegen.walk import Extent, extent
+from codegen.walk import Extent, as_extent, extent
 
 
-def steps_of(runs: Runs, checkpoint: int | Literal["sqrt"], level: Level) -> int:
+def steps_of(runs: Runs, checkpoint: int | Literal["sqrt"], level: Level) -> Extent:
     """The steps of a block."""
     longest = longest_of(runs, level)
     if checkpoint == "sqrt":
-        if not isinstance(longest, int):
-            each = "is one of each call: give the number of steps from one checkpoint to the next"
-            raise EmitError(f"checkpoint='sqrt': the number of steps, {longest}, {each}")
-        steps = isqrt(longest - 1) + 1
+        steps = as_extent(ceiling(sqrt(longest)))
     else:
         steps = min(checkpoint, longest) if isinstance(longest, int) else checkpoint
-    return -(-steps // runs.program.width) * runs.program.width if runs.lanes else steps
+    width = runs.program.width
+    return as_extent(width * floor((steps + Integer(width - 1)) / width)) if runs.lanes else steps
 
 
 def longest_of(runs: Runs, level: Level) -> Extent:
@@ -45,8 +42,10 @@ def longest(runs: Runs, members: Sequence[Loops]) -> Extent:
     return first
 
 
-def blocks_of(n: Extent, steps: int) -> Extent:
-    """The number of blocks of so many steps."""
+def blocks_of(n: Extent, steps: Extent) -> Extent:
+    """The number of blocks of so many steps; as many as the square root of all for blocks of as many steps or more."""
+    if not isinstance(steps, int):
+        return ceiling(sqrt(n))
     return -(-n // steps) if isinstance(n, int) else floor((n + steps - 1) / steps)
 
 

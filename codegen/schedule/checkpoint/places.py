@@ -48,7 +48,9 @@ class Places:
 
     def places_of(self, window: Window) -> Extent:
         """The places of a window: no more than all steps need, where blocks are longer."""
-        steps = Min(self.size(window), self.longest[window.run.level])
+        steps = self.size(window)
+        if isinstance(steps, int):
+            steps = Min(steps, self.longest[window.run.level])
         return as_extent(steps + window.last - window.first)
 
     def checkpoint(self, window: Window) -> Variable:
@@ -94,6 +96,11 @@ class Places:
         key[window.axis] = expand(key[window.axis] - start - window.first)
         return symbol_of(reference)[tuple(key)]
 
-    def size(self, window: Window) -> int:
+    def most(self, window: Window) -> Extent:
+        """The most steps of a block that there may be: all, where blocks are longer."""
+        size = self.size(window)
+        return self.longest[window.run.level] if isinstance(size, int) else size
+
+    def size(self, window: Window) -> Extent:
         """The steps of a block."""
         return self.steps[window.run.level]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 import codegen
 from codegen.export import Request, c_files
-from tests.codegen.checkpoint.graphs import LONG, TWO_LENGTHS, assert_same, programs, ways
+from tests.codegen.checkpoint.graphs import LONG, TWO_LENGTHS, N, assert_same, programs, recurrence, ways
 from tests.codegen.networks import random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
@@ -59,7 +60,8 @@ def test_c_code_computes_the_same_bits(tmp_path: Path) -> None:
     again.mkdir()
     written = sources(again, rows)
     for number, (graph, dtype, way) in enumerate(rows):
-        request = Request(graph, f"g{number}", dtype, way, checkpoint=4)  # type: ignore[arg-type]
+        every = "sqrt" if number == 0 else 4
+        request = Request(graph, f"g{number}", dtype, way, checkpoint=every)  # type: ignore[arg-type]
         written[number].write_text(str(c_files(request)[f"g{number}.c"]), encoding="utf-8")
     flags = (COMPILERS[0], "-O0", "-ffp-contract=off", "-fsanitize=undefined")
     for one, other in zip(built(rows, sources(whole, rows), *flags), built(rows, written, *flags)):
@@ -67,9 +69,11 @@ def test_c_code_computes_the_same_bits(tmp_path: Path) -> None:
         assert_same(list(other(values)[1]), list(one(values)[1]))
 
 
-@pytest.mark.parametrize(("way", "every"), [("unrolled", 2), ("loops", 2), ("tiled", 2), ("loops", 2**48)])
+@pytest.mark.parametrize(
+    ("way", "every"), [("unrolled", 2), ("loops", 2), ("tiled", 2), ("loops", 2**48), ("loops", "sqrt")]
+)
 def test_samples_and_steps_of_any_length_compute_the_same_bits(
-    way: str, every: int, monkeypatch: pytest.MonkeyPatch
+    way: str, every: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each element of a vertex is stored singly where features are written out."""
     monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
@@ -89,3 +93,16 @@ def test_buffers_of_longer_blocks_hold_the_steps_of_a_call() -> None:
     for every in (10**30, 2**31):
         blocks = codegen.compile(graph, checkpoint=every, **options)
         assert_same(inside_a_fence(blocks, values, "float64"), inside_a_fence(whole, values, "float64"))
+
+
+@pytest.mark.parametrize("case", ["any length", "second derivatives of any length"])
+def test_blocks_are_as_long_as_the_square_root_of_the_steps_of_a_call(case: str) -> None:
+    graph = LONG["any length"] if case == "any length" else codegen.hvp(recurrence(N), "all", ["a", "y"])
+    options: dict[str, Any] = {"schedule": "loops", "emitter": "vector", "cache": False}
+    whole, blocks = (codegen.compile(graph, checkpoint=every, **options) for every in (None, "sqrt"))
+    for samples in (1, 2, 5, 16, 17, 90):
+        values = random_values(graph, samples=samples)
+        assert_same(inside_a_fence(blocks, values, "float64"), inside_a_fence(whole, values, "float64"))
+    shapes = blocks.report.compilation.program.work  # type: ignore[union-attr]
+    sizes = [prod(n if isinstance(n, int) else int(n.subs(N, 10**6)) for n in shape) for shape in shapes]
+    assert sum(sizes) < 50 * 10**3

@@ -10,7 +10,7 @@ import pytest
 
 import codegen
 from codegen import EmitError
-from tests.codegen.checkpoint.graphs import LONG, SCALAR
+from tests.codegen.checkpoint.graphs import SCALAR
 
 pytestmark = pytest.mark.values
 
@@ -21,11 +21,6 @@ pytestmark = pytest.mark.values
 def test_what_is_no_number_of_steps_is_refused(given: Any) -> None:
     with pytest.raises(EmitError, match="checkpoint: found"):
         codegen.compile(SCALAR, checkpoint=given)
-
-
-def test_the_square_root_needs_a_known_number_of_steps() -> None:
-    with pytest.raises(EmitError, match="the number of steps, N"):
-        codegen.compile(LONG["any length"], checkpoint="sqrt", cache=False)
 
 
 def test_code_with_checkpoints_has_a_name_of_its_own() -> None:
