@@ -417,6 +417,7 @@ const controls = () => {
   }
   at('noise-said').textContent = state.noise.toFixed(2);
   at('momentum').disabled = state.optimiser === 'gradient_descent';
+  at('noise').disabled = at('sample').disabled = state.data === 'own';
   at('own-option').disabled = !state.own;
   at('data').value = state.data;
   const losses = data.classes
@@ -583,7 +584,7 @@ const capacity = async () => {
   const points = painting.grid(1, shown.ranges, SIDE, Float32Array);
   const fits = await Promise.all(told.capacity.map(async (units) => {
     const found = await networkOf({inputs: 1, layers: [{dense: units, activation: 'tanh'}, {dense: 1}], loss: 'mean_squared_error'});
-    return {units, found, run: training(found, shown, {optimiser: 'adam', rate: .05/Math.sqrt(units), momentum: 0, batch: 0, decay: 0, seed: state.seed})};
+    return {units, found, run: training(found, shown, {optimiser: 'adam', rate: .03, momentum: 0, batch: 0, decay: 0, seed: state.seed})};
   }));
   while (fits[0].run.steps < FITTED && mine === fitting) {
     for (const {units, found, run} of fits) {
