@@ -8,7 +8,7 @@
 6. load: the addresses of its entry points, behind a function that checks what it is given.
 
 For up to three samples networks have code of their own, which is written and compiled when one is first called with
-so few.
+so few. Functions that several threads may share have entry points more, and code of their own.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ class Compilation:
     tier: TierName = "full"
     target: Target = field(default_factory=host)
     checkpoint: Checkpoint = None
+    parted: bool = False
+    """Whether several threads may share a call."""
     stages: Stages = field(default_factory=Stages, compare=False, repr=False)
 
     @property
@@ -82,6 +84,8 @@ class Compilation:
         wished = [self.dtype, self.schedule, self.wish, self.tier, repr(self.target)]
         if self.checkpoint is not None:
             wished.append(f"checkpoint {self.checkpoint}")
+        if self.parted:
+            wished.append("parted")
         return key("\n".join([fingerprint(self.graph), *wished, json.dumps(slots)]))
 
     @compiled_property
@@ -191,7 +195,7 @@ class Compilation:
             return Entry(self.facts, b"")
         from codegen.emit.vector.module import native_module
 
-        return self._written(native_module)
+        return self._written(partial(native_module, parted=self.parted))
 
     def build_few(self) -> Entry:
         """The machine code for few samples, of a program that has some of its own."""
@@ -226,7 +230,7 @@ def load_code(compilation: Compilation, cache: bool) -> tuple[Code, Mapping[str,
     if not found.code:
         return NumbaCode(compilation, cache), found.facts
     with compilation.stages.stage("load"):
-        machine_code = load_machine_code(found)
+        machine_code = load_machine_code(found, compilation.parted)
     if "few" in found.facts:
         from codegen.runtime.later import Later
 
@@ -303,7 +307,7 @@ def compile(
     members = {name: [held] if isinstance(held, str) else held for name, held in (pack or {}).items()}
     convention = layout(graph, members)
     machine = host() if target is None else feasible(target)
-    compilation = Compilation(graph, convention, real, schedule, emitter, tier, machine, wish)
+    compilation = Compilation(graph, convention, real, schedule, emitter, tier, machine, wish, threads > 1)
     code, facts = load_code(compilation, cache)
     reason = str(facts.get("reason", ""))
     if reason:

@@ -52,6 +52,7 @@ def test_jitted_code_calls_the_gradient() -> None:
     assert "accuracy 100.0%" in run("inside_numba.py")
 
 
+@pytest.mark.slow
 def test_the_spiral_is_learnt_and_drawn(tmp_path: Path) -> None:
     assert "accuracy 100.0%" in run("spiral.py", tmp_path / "spiral.png")
     assert (tmp_path / "spiral.png").read_bytes().startswith(b"\x89PNG")
@@ -78,6 +79,7 @@ def test_the_stiff_system_is_solved_with_its_jacobian() -> None:
     assert exact < differences
 
 
+@pytest.mark.slow
 def test_burgers_is_the_exact_solution() -> None:
     text = run("burgers.py", 0.1, 8)
     assert float(text.split("exact solution: ")[1].split("%")[0]) <= 2.0
@@ -104,6 +106,7 @@ def test_a_spec_is_solved(name: str, tmp_path: Path) -> None:
     assert np.linalg.norm(error) <= 0.02 * np.linalg.norm(exact)
 
 
+@pytest.mark.slow
 def test_heat_wave_and_poisson() -> None:
     errors = re.findall(r"(\w+): relative L2 error ([0-9.]+)%", run("differential_equations.py"))
     assert [name for name, _ in errors] == ["heat", "wave", "Poisson"]

@@ -115,8 +115,8 @@ class Code(Protocol):
         """
 
 
-def load_machine_code(found: Entry) -> MachineCode:
-    from codegen.emit.vector.interface import NAMES, NATIVE
+def load_machine_code(found: Entry, parted: bool) -> MachineCode:
+    from codegen.emit.vector.interface import NAMES, NAMES_FOR_THREADS, NATIVE
 
     if found.facts["schedule"] == "blas":
         # The first call would import it otherwise, and nobody could limit its threads before.
@@ -127,7 +127,8 @@ def load_machine_code(found: Entry) -> MachineCode:
 
         cpu_target.target_context.refresh()
     require(*found.facts["calls"].split())
-    return load_object(found.code, [f"{NATIVE}_{name}" for name in NAMES], found.facts)
+    names = (*NAMES, *NAMES_FOR_THREADS) if parted else NAMES
+    return load_object(found.code, [f"{NATIVE}_{name}" for name in names], found.facts)
 
 
 class VectorCode:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.attacks.table import ATTACKS, tried
 
-SAMPLES = {"data": 40, "weights": 60, "guard": 16, "specs": 18, "cache": 1, "kill": 1}
-"""How many tries a sample has. Those of data begin with what is crafted; kill adds refusals."""
+SAMPLES = {"data": 40, "weights": 60, "guard": 16, "specs": 18}
+"""How many tries a sample has. Those of data begin with what is crafted."""
 
 MORE = {
     "data": 2_000,

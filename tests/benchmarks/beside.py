@@ -21,12 +21,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import geometric_mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.benchmarks.cases import Problem
 
 HERE = Path(__file__).resolve().parents[2]
 DTYPES = ("float64", "float32")
 BLOCK_SECONDS = 0.0005
-CASES = "A,B,C,D,E,F,G,deep,wide,single,tall"
+CASES = "A,B,C,D,E,F,G,J,deep,wide,single,tall"
 
 Times = dict[str, tuple[float, float]]
 """Seconds of a call, and of compiling, by case and dtype."""
@@ -49,18 +52,39 @@ def _fastest(call: Callable[[], Any], seconds: float) -> float:
 def _measure(cases: Sequence[str], seconds: float) -> Times:
     """What the tree on the path takes, in this process; the first compilation of all pays for Numba and is not told."""
     from tests.benchmarks.cases import CASES, problem
+    from tests.benchmarks.derivatives import HESSIAN
     from tests.benchmarks.peers import ours
 
     ours.bound(problem(CASES["odd"], "float64"))
     found: Times = {}
     for name in cases:
         for dtype in DTYPES:
+            if name == HESSIAN.name:
+                found[f"{name}, {dtype}"] = _second(problem(HESSIAN, dtype), seconds)  # type: ignore[arg-type]
+                continue
             data = problem(CASES[name], dtype)  # type: ignore[arg-type]
             begun = time.process_time()
             prepared = ours.bound(data)
             compiled = time.process_time() - begun
             found[f"{name}, {dtype}"] = _fastest(prepared.call, seconds), compiled
     return found
+
+
+def _second(data: Problem, seconds: float) -> tuple[float, float]:
+    """The same of a Hessian, whose formula is there before."""
+    import numpy as np
+
+    import codegen
+    from tests.benchmarks.derivatives import hessian_graph
+
+    graph, parameters = hessian_graph(data)
+    begun = time.process_time()
+    function = codegen.compile(graph, dtype=data.dtype, pack={"theta": parameters})
+    compiled = time.process_time() - begun
+    known = {"theta": data.theta, "x": data.x, "y": data.y}
+    out = [np.empty(slot.shape, data.dtype) for slot in function.layout.arrays]
+    call = function.bind(*(known[slot.name] for slot in function.layout.arguments), out=out)
+    return _fastest(call, seconds), compiled
 
 
 def _in_process(tree: Path, cases: Sequence[str], seconds: float) -> Times:

@@ -169,6 +169,7 @@ def test_the_report_says_who_is_left_out_and_why(run):
     assert "* bound, left out of every case: it rests." in lines
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn(run, tmp_path):
     pytest.importorskip("matplotlib")
     figure(run, tmp_path / "figure.png")
@@ -178,6 +179,7 @@ def test_the_figure_is_drawn(run, tmp_path):
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_tables(tmp_path):
     pytest.importorskip("matplotlib")
     options = ["--quick", "--cases=a", "--peers=numpy", "--seconds=0", "--startup=none", f"--out={tmp_path}"]

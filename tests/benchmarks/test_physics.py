@@ -11,6 +11,7 @@ from tests.benchmarks.physics import CASES, CONTENDERS, ITERATIONS, TOLERANCE, p
 SMALL = Case("small", (2, 5, 4, 1), 9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_contenders_agree_with_numpy(name: str) -> None:
     if name.startswith("JAX"):
@@ -38,6 +39,7 @@ def test_the_roofline_counts_four_products_a_layer_and_two_for_each_on_the_way_b
     assert products(CASES[0]) == 2 * 40 + 12 * (400 + 400 + 20)
 
 
+@pytest.mark.slow
 def test_an_iteration_of_levenberg_marquardt_is_that_of_jax() -> None:
     pytest.importorskip("jax")
     given = problem(SMALL)

@@ -39,6 +39,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SMALL)
 def test_graphs_are_what_jax_computes(case: str) -> None:
     jax = pytest.importorskip("jax")

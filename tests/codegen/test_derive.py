@@ -189,8 +189,11 @@ GRAPHS: dict[str, Graph] = {
     "a power of a product": system(total((v[i] * w[n]) ** 3 / (1 + v[i] ** 2), i, n)),
 }
 
+OTHER_LOSSES = ("mlp, hinge", "mlp, squared_error", "mlp, logistic")
+"""The slow suite has them."""
 
-@pytest.mark.parametrize("case", GRAPHS)
+
+@pytest.mark.parametrize("case", [pytest.param(n, marks=pytest.mark.slow) if n in OTHER_LOSSES else n for n in GRAPHS])
 def test_every_method_gives_the_derivative(case: str) -> None:
     graph = GRAPHS[case]
     of, wrt = graph.outputs[0], [variable.name for variable in graph.inputs if variable.kind == "real"]

@@ -15,6 +15,8 @@ from codegen.functions import maximum, minimum
 from codegen.ir.operations import count_operations
 from codegen.numeric import evaluate
 
+pytestmark = pytest.mark.values
+
 n = Symbol("n", integer=True, positive=True)
 i = Idx("i", n)
 INF, NAN = np.inf, np.nan

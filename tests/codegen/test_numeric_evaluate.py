@@ -146,6 +146,7 @@ def test_float32_is_computed_in_float32(expression: Expr) -> None:
     assert evaluate(from_expressions({"f": sympy.exp(x) / 10**5}, [x]), {"x": 89.0}, np.float32)["f"] == INF
 
 
+@pytest.mark.slow
 @at((0.0, -0.3, 30.0))
 @pytest.mark.parametrize("expression", [e for e in OF_ONE if not e.has(f.stop_gradient)], ids=str)
 def test_the_derivative_is_the_limit_of_differences_in_mpmath(expression: Expr, points: Sequence[float]) -> None:

@@ -350,7 +350,9 @@ AT_POLES: dict[str, tuple[sympy.Expr, Callable[..., Any], list[tuple[float, floa
 """Where a denominator has a pole and the function crosses 0, and elsewhere."""
 
 
-@pytest.mark.parametrize("name", AT_POLES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if "beside" in n or n in ("x₍ₖ₎", "1/Γ²") else n for n in AT_POLES]
+)
 def test_functions_of_gamma_are_smooth_where_a_denominator_has_a_pole(name: str) -> None:
     formula, exact, points = AT_POLES[name]
     graph = from_expressions({"e": formula}, [X, Y])

@@ -34,6 +34,8 @@ from symnn.physics import Physics
 from symnn.physics_spec import load_physics
 from symnn.training import Epoch, Fit, TrainingResult
 
+pytestmark = pytest.mark.values
+
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits.yaml"
 XOR = ROOT / "examples" / "xor.yaml"

@@ -63,10 +63,12 @@ TRANSFORMATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 PAIRS = {"formula": (FORMULA, formula, B1, 0.7), "network": (of_biases(NETWORK), of_biases(network), B1, B2)}
 
+SLOW = ("reverse over reverse", *[*TRANSFORMATIONS][-2:])
+
 
 @pytest.mark.parametrize(
     "name",
-    [*list(TRANSFORMATIONS)[:-2], *(pytest.param(name, marks=pytest.mark.slow) for name in [*TRANSFORMATIONS][-2:])],
+    [n if n not in SLOW else pytest.param(n, marks=pytest.mark.slow) for n in TRANSFORMATIONS],
 )
 @pytest.mark.parametrize("of", ["formula", pytest.param("network", marks=pytest.mark.slow)])
 def test_a_transformation_is_jaxs(of: str, name: str) -> None:

@@ -52,11 +52,12 @@ FIRST_ITEM = HEAD + 8
 
 @dataclass(frozen=True)
 class Entries:
-    """Defines ``<symbol>_call``, and so on for each of ``NAMES``, in a module."""
+    """Defines ``<symbol>_call``, and so on for each of ``NAMES``, in a module; ``parted``: also those for threads."""
 
     module: ir.Module
     table: Table
     symbol: str
+    parted: bool
 
     def define(self) -> None:
         functions = functions_of(self.module, replace(self.table, few=None), self.symbol)
@@ -66,11 +67,12 @@ class Entries:
         call = self._call(run)
         self._keyword(call)
         self._bound(call)
-        self._bind()
-        self._part(functions)
-        self._finish_parts(functions)
         self._workspace()
         self._fill(run)
+        if self.parted:
+            self._bind()
+            self._part(functions)
+            self._finish_parts(functions)
 
     def _run(self, many: ir.Function, most: int) -> ir.Function:
         """``run(table, results)``: code of its own for up to ``most`` samples, compiled when it is first needed."""

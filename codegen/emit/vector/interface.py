@@ -11,8 +11,11 @@ from codegen.emit.layout import Layout
 
 NATIVE = "symnn"
 """What the names of the entry points begin with."""
-NAMES = ("call", "keyword", "bind", "bound", "part", "finish", "workspace", "fill")
+NAMES = ("call", "keyword", "bound", "workspace", "fill")
 """The entry points: of Python's C interface, but for the last two, which are plain C."""
+NAMES_FOR_THREADS = ("bind", "part", "finish")
+"""The entry points by which several threads share a call: a tenth of what compiling a small network takes, so code for
+one thread has none."""
 FEW, LATER = f"{NATIVE}_few", f"{NATIVE}_later"
 """Where code for few samples is compiled when it is first needed: the variable that holds its address from then on, and
 the one with the address of ``void later()``, which compiles it and enters it there."""

@@ -47,11 +47,11 @@ def readable_source(table: Table) -> str:
     return "\n".join([*head, '"""', "", preamble(program.graph, dtype) + "\n\n".join(texts)])
 
 
-def native_module(table: Table) -> str:
-    """The entry points for Python, in LLVM's language."""
+def native_module(table: Table, parted: bool) -> str:
+    """The entry points for Python, in LLVM's language; ``parted``: also those by which threads share a call."""
     module = ir.Module("symnn")
     module.triple = binding.get_process_triple()
-    Entries(module, table, NATIVE).define()
+    Entries(module, table, NATIVE, parted).define()
     return str(module)
 
 
