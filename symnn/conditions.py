@@ -17,7 +17,7 @@ from sympy.core.basic import Basic
 from codegen.walk import replace, substitute
 from symnn.activations import exact
 from symnn.errors import FieldError
-from symnn.residuals import Language
+from symnn.residuals import LAPLACIAN, Language
 from symnn.suggest import quote
 
 GRID = 64
@@ -68,7 +68,7 @@ def applied(expression: Expr, forms: Mapping[str, Form], language: Language) -> 
     meanings: dict[Basic, Basic] = {
         node: forms[value.unknown].derivative(language, value.unknown, value.letters, value.place)
         for node, value in language.values(expression).items()
-        if value.unknown in forms
+        if value.unknown in forms and LAPLACIAN not in value.letters  # which is that of u already
     }
     return replace(expression, meanings)
 

@@ -355,7 +355,7 @@ class Physics:
                 if mark:
                     elements = {IndexedBase(x.name + mark)[s, n]: substitute(e, meanings) for n, e in enumerate(place)}
                     equations += from_expressions(elements, known).equations
-                swept = sweep(self.forward_graph, self.inputs, list(orders), mark)
+                swept = sweep(self.forward_graph, self.inputs, list(orders), mark, self.prediction_graph)
             equations += swept.equations
             known += swept.vertices.values()
             for node, value in here.items():

@@ -25,7 +25,7 @@ from symnn.shapes import features, numbers
 from symnn.spec import Layers, checked_parameters, read_spec
 from symnn.suggest import quote, unknown
 
-MAX_INPUTS = 4
+MAX_INPUTS = 32
 MAX_UNKNOWNS = 16
 MAX_RESIDUALS = 64
 MAX_POINTS = 10_000_000
@@ -99,6 +99,8 @@ class ResidualSpec(SpecModel):
     )
     points: Annotated[int, Field(ge=1, le=MAX_POINTS)] | None = Field(None, description="the number of points")
     at: Mapping[str, _Values] = {}
+    boundary: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """The inputs at whose ends the points lie, as many at each end of each."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     sampling: Annotated[str, one_of("sampling", KINDS)] = "latin_hypercube"
     """How points are spread: latin_hypercube, sobol, halton, uniform."""
@@ -111,13 +113,15 @@ class ResidualSpec(SpecModel):
     @model_validator(mode="after")
     def _has_points(self) -> ResidualSpec:
         if self.measured is not None:
-            beside = self.model_fields_set & {"points", "at", "hard", "sampling", "towards"}
+            beside = self.model_fields_set & {"points", "at", "boundary", "hard", "sampling", "towards"}
             if beside:
                 raise FieldError(
                     f"found {min(beside)} beside measured, whose rows are the points; expected one of them"
                 )
         elif self.points is None and not self.hard:
             raise FieldError("missing field 'points'; expected the number of points")
+        if self.boundary and (self.at or self.hard):
+            raise FieldError(f"found {'at' if self.at else 'hard'} beside boundary, expected one of them")
         return self
 
 
@@ -255,10 +259,15 @@ class PhysicsSpec(SpecModel):
     def points(self, name: str, count: int, seed: int) -> np.ndarray:
         """Random points of a residual, (count, inputs)."""
         part = self.residuals[name]
-        ranges = [part.at.get(given, limits) for given, limits in self.inputs.items()]
         places = enumerate(self.inputs)
         towards = {n: Towards(part.towards[g].at, part.towards[g].strength) for n, g in places if g in part.towards}
-        return sample(ranges, count, seed, part.sampling, towards)
+        ends: list[Mapping[str, list[float]]] = [{g: [end]} for g in part.boundary for end in self.inputs[g]]
+        drawn = []
+        for number, at in enumerate(ends or [part.at]):
+            ranges = [at.get(given, limits) for given, limits in self.inputs.items()]
+            if here := (count + number) // max(1, len(ends)):
+                drawn.append(sample(ranges, here, seed + number, part.sampling, towards))
+        return np.concatenate(drawn)
 
     @property
     def forms(self) -> dict[str, Form]:
@@ -286,6 +295,9 @@ class PhysicsSpec(SpecModel):
                 language.parse(text, "")
             except SpecError as error:
                 raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
+        for given in residual.boundary:
+            if given not in self.inputs:
+                raise FieldError(unknown("input", given, self.inputs), ("residuals", name, "boundary"))
         for given, place in residual.towards.items():
             try:
                 self._check_values(given, [place.at], MAX_POINTS)

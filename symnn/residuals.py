@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 
 from sympy import Derivative, Eq, Expr, Function, Integer, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
@@ -27,14 +27,18 @@ from symnn.errors import FieldError, SpecError
 from symnn.formula import FUNCTIONS, FormulaFunction, parse_formula
 from symnn.suggest import quote, unknown
 
-MAX_ORDER = 4
+MAX_ORDER = 8
 """The highest order of a derivative."""
+MAX_DERIVATIVES = 2000
+"""Of each unknown, which have names: of three inputs up to order 6, of four up to 5, of 20 up to 2."""
+LAPLACIAN = "laplacian"
+"""What stands before the inputs in the letters of Σ ∂²u/∂x² over them."""
 
 MAX_NAME = 60
 """The length of the longest name of a residual."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_RESERVED = frozenset({"pi", *FUNCTIONS})
+_RESERVED = frozenset({"pi", LAPLACIAN, *FUNCTIONS})
 _BINDING = (ExprWithLimits, Limit, Order, Lambda)
 """What takes an unknown at a whole range of places."""
 
@@ -60,7 +64,10 @@ def _is_value(node: Basic) -> bool:
 
 @dataclass(frozen=True)
 class Value:
-    """An unknown or its derivative by the inputs ``letters``, at a place: an expression for each input."""
+    """An unknown or its derivative by the inputs ``letters``, at a place: an expression for each input.
+
+    Of ``("laplacian", "x", "y")`` it is the sum of the second derivatives by x and by y.
+    """
 
     unknown: str
     letters: tuple[str, ...]
@@ -109,11 +116,19 @@ class Language:
             raise SpecError(f"unknowns: {quote(twice[0])} has two meanings with these inputs; expected other names")
 
     @cached_property
+    def max_order(self) -> int:
+        """The highest order of derivatives with these inputs."""
+        totals = accumulate(len(self.inputs) ** n for n in range(1, MAX_ORDER + 1))
+        return max(2, len([total for total in totals if total <= MAX_DERIVATIVES]))
+
+    @cached_property
     def _orders(self) -> list[tuple[str, ...]]:
-        return [letters for n in range(1, MAX_ORDER + 1) for letters in product(self.inputs, repeat=n)]
+        return [letters for n in range(1, self.max_order + 1) for letters in product(self.inputs, repeat=n)]
 
     @staticmethod
     def _written(unknown: str, letters: Sequence[str]) -> str:
+        if letters and letters[0] == LAPLACIAN:
+            return f"{LAPLACIAN}({', '.join([unknown, *letters[1:]])})"
         separator = "" if all(len(letter) == 1 for letter in letters) else "_"
         return f"{unknown}_{separator.join(letters)}" if letters else unknown
 
@@ -128,7 +143,8 @@ class Language:
 
     def symbol(self, unknown: str, letters: Sequence[str] = ()) -> Symbol:
         """The symbol of an unknown or of its derivative; ``u_tx`` is ``u_xt`` where x is the first input."""
-        return Symbol(self._written(unknown, sorted(letters, key=self.inputs.index)), real=True)
+        ordered = letters if LAPLACIAN in letters else sorted(letters, key=self.inputs.index)
+        return Symbol(self._written(unknown, ordered), real=True)
 
     @cached_property
     def _variables(self) -> Mapping[str, Expr]:
@@ -159,14 +175,29 @@ class Language:
 
     @cached_property
     def _meanings(self) -> Mapping[str, tuple[str, tuple[str, ...]]]:
-        return {**{name: (name, ()) for name in self.unknowns}, **self.derivatives}
+        places = [(first, last) for last in range(1, len(self.inputs) + 1) for first in range(last)]
+        sums = [(u, (LAPLACIAN, *self.inputs[first:last])) for u in self.unknowns for first, last in places]
+        names = {self._written(*meaning): meaning for meaning in sums}
+        return {**{name: (name, ()) for name in self.unknowns}, **self.derivatives, **names}
 
     @cached_property
     def _functions(self) -> Mapping[str, FormulaFunction]:
         """The values as functions of a place, beside the functions of every formula."""
         arity = (len(self.inputs), len(self.inputs))
-        values = {name: FormulaFunction(self._placer(*value), arity) for name, value in self._meanings.items()}
-        return {**FUNCTIONS, **values}
+        placed = {**{name: (name, ()) for name in self.unknowns}, **self.derivatives}
+        values = {name: FormulaFunction(self._placer(*value), arity) for name, value in placed.items()}
+        return {**FUNCTIONS, **values, LAPLACIAN: FormulaFunction(self._laplacian, (1, 1 + len(self.inputs)))}
+
+    def _laplacian(self, unknown: Expr, *by: Expr) -> Expr:
+        """Σ ∂²u/∂x² over all inputs, or over neighbours among them."""
+        given = tuple(map(str, by)) or self.inputs
+        name = self._written(str(unknown), (LAPLACIAN, *given))
+        if unknown not in {self.symbol(u) for u in self.unknowns} or name not in self._meanings:
+            raise ValueError(
+                f"has the arguments {', '.join(map(str, (unknown, *by)))}; expected one of {', '.join(self.unknowns)}, "
+                f"and after it inputs that follow each other among {', '.join(self.inputs)}, or none for all"
+            )
+        return self.symbol(str(unknown), (LAPLACIAN, *given))
 
     def _placer(self, unknown: str, letters: tuple[str, ...]) -> Callable[..., Expr]:
         return lambda *place: self.value(unknown, letters, place)
@@ -237,8 +268,8 @@ class Language:
         arguments = applied.args
         if len(arguments) != len(self.inputs) or any(arguments.count(variable) != 1 for variable in by):
             raise SpecError(f"{where}: found {node}, expected {self._applied(name)}, or numbers in place of the inputs")
-        if len(by) > MAX_ORDER:
-            raise SpecError(f"{where}: found {node}, expected derivatives of order {MAX_ORDER} at most")
+        if len(by) > self.max_order:
+            raise SpecError(f"{where}: found {node}, expected derivatives of order {self.max_order} at most")
         place = tuple(self._place(argument.xreplace(place_of), where) for argument in arguments)
         return self.value(name, [self.inputs[arguments.index(variable)] for variable in by], place)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from sympy import Indexed
 from sympy.core.basic import Basic
 
-from codegen import Equation, Graph, Variable, mixed_partials
+from codegen import Equation, Graph, Variable, laplacian, mixed_partials
 from codegen.walk import base_name, rewrite, subscripts
+from symnn.residuals import LAPLACIAN
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,16 @@ class Sweep:
     zeros: frozenset[tuple[str, ...]]
 
 
-def sweep(forward: Graph, inputs: Sequence[str], orders: Sequence[tuple[str, ...]], mark: str = "") -> Sweep:
+def sweep(
+    forward: Graph,
+    inputs: Sequence[str],
+    orders: Sequence[tuple[str, ...]],
+    mark: str = "",
+    prediction: Graph | None = None,
+) -> Sweep:
     """The equations of ``output`` and of its derivatives of these ``orders``, which share what they have in common.
+
+    A Laplacian is that of the output of ``prediction``, which goes on from the forward pass.
 
     With a ``mark`` every vertex has it at the end of its name, and so has ``x``, the place.
 
@@ -35,8 +44,16 @@ def sweep(forward: Graph, inputs: Sequence[str], orders: Sequence[tuple[str, ...
     output_t@1[s, t] = W1[t, 0]
     """
     columns = {name: ("x", column) for column, name in enumerate(inputs)}
-    graph = mixed_partials(forward, "output", list(orders), columns) if orders else forward
-    vertices = dict(zip([(), *orders], map(graph.variable, graph.outputs)))
+    single = [letters for letters in orders if letters[0] != LAPLACIAN]
+    graph = mixed_partials(forward, "output", single, columns) if single else forward
+    vertices = dict(zip([(), *single], map(graph.variable, graph.outputs)))
+    for letters in [letters for letters in orders if letters not in single]:
+        later = prediction or forward
+        more = [equation for equation in later.equations if equation.name not in graph.variables]
+        outputs = tuple(dict.fromkeys((*graph.outputs, *later.outputs)))
+        whole = Graph(graph.inputs, (*graph.equations, *more), outputs)
+        graph = laplacian(whole, later.outputs[0], "x", [inputs.index(name) for name in letters[1:]])
+        vertices[letters] = graph.variable(graph.outputs[-1])
     vanishing = {equation.name for equation in graph.equations if equation.body == 0}
     zeros = frozenset(letters for letters, vertex in vertices.items() if vertex.name in vanishing)
     if not mark:

@@ -10,6 +10,7 @@ from codegen.derive.paths import PATH_LIMIT, PathCount, count_paths, paths
 from codegen.derive.requests import straight
 from codegen.derive.requests.hessian import gauss_newton, hessian
 from codegen.derive.requests.jacobian import Mode, forward, jacobian
+from codegen.derive.requests.laplacian import laplacian
 from codegen.derive.requests.mixed import mixed_partials
 from codegen.derive.requests.per_sample import per_sample_gradients
 from codegen.derive.requests.products import hvp, jvp, vjp
@@ -111,6 +112,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "laplacian",
     "mixed_partials",
     "partials",
     "per_sample_gradients",

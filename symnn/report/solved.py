@@ -40,7 +40,7 @@ def solved(model: PhysicsModel, solution: Solution, title: str, points: Mapping[
     off = {name: columns[name] - exact[name] for name in exact}
     left = {
         f"{name}, equation {number}" if rows.shape[1] > 1 else name: rows[:, number - 1]
-        for name, part in spec.on_points.items() if not part.at and part.measured is None
+        for name, part in spec.on_points.items() if not part.at and not part.boundary and part.measured is None
         for rows in [model.rows[name](theta, places).reshape(len(places), -1)]
         for number in range(1, rows.shape[1] + 1)
     }  # fmt: skip

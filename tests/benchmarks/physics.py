@@ -298,6 +298,43 @@ def measure_sketch(say: Callable[[str], None]) -> None:
             f"{statistics.median(times[1:]) * 1e3:7.1f} ms, {off:.0e} of the right side left")  # fmt: skip
 
 
+def measure_laplacian(seconds: float, say: Callable[[str], None]) -> None:
+    """Print what the mean square of a Laplacian and its gradient take, in one sweep and by second derivatives."""
+    import symnn
+    from tests.benchmarks.timing import interleaved
+
+    for count in (2, 5, 20):
+        names = [f"x{number}" for number in range(1, count + 1)]
+        ways = {"in one sweep": "laplacian(u)", "one by one": " + ".join(f"u_{n}_{n}" for n in names)}
+        calls: dict[str, Call] = {}
+        compiling = {}
+        for way, equation in ways.items():
+            begun = time.process_time()
+            layers = (symnn.dense(32, "tanh"), symnn.dense(32, "tanh"), symnn.dense(1))
+            physics = symnn.Physics(names, "u", layers, (symnn.Residual("interior", equation),))
+            part = physics.compile(cache=False).parts["interior"]
+            calls[way] = part.bind(physics.initial_parameters(), symnn.sample([(0, 1)] * count, 512))
+            compiling[way] = time.process_time() - begun
+        for way, spent in interleaved(calls, seconds, time.process_time).items():
+            say(f"Laplacian of {count} inputs {way}: {spent:7.0f} µs, compiled in {compiling[way]:.1f} s")
+
+
+def measure_orders(seconds: float, say: Callable[[str], None]) -> None:
+    """Print what derivatives of orders 2 and 8 take at 1,024 points, without and with the gradient of their square."""
+    import symnn
+    from tests.benchmarks.timing import interleaved
+
+    calls: dict[str, Call] = {}
+    for order in (2, 8):
+        layers = (*(symnn.dense(20, "tanh") for _ in range(3)), symnn.dense(1))
+        model = symnn.Physics("x", "u", layers, (symnn.Residual("r", "u_" + order * "x"),)).compile()
+        given = model.physics.initial_parameters(), symnn.sample([(0, 1)], 1024)
+        calls[f"order {order}"] = model.rows["r"].bind(*given)
+        calls[f"order {order} and gradient"] = model.parts["r"].bind(*given)
+    for name, spent in interleaved(calls, seconds, time.process_time).items():
+        say(f"{name}: {spent:7.0f} µs")
+
+
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """The exit status is 1 if anybody was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.physics", description=__doc__)
@@ -315,6 +352,8 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         if not found.names:
             right.append(measure_iteration(found.seconds, say))
             measure_sketch(say)
+            measure_laplacian(found.seconds, say)
+            measure_orders(found.seconds, say)
         from tests.benchmarks.equations import solve_all
 
         solve_all(found.names, found.seeds, found.limit, say)

@@ -58,7 +58,7 @@ def test_the_example_and_python_write_the_same_graph() -> None:
 INSIDE = {"equation": "u_xx", "points": 9}
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a range": ({"inputs": {"x": [1, 0]}}, r"inputs\.x: expected a range \[lowest, highest\], found \[1, 0\]"),
-    "no inputs": ({"inputs": {}}, "inputs: expected 1 to 4 of them, found 0"),
+    "no inputs": ({"inputs": {}}, "inputs: expected 1 to 32 of them, found 0"),
     "a clash": ({"unknowns": ["x"]}, "unknowns: 'x' has two meanings"),
     "a width": ({"unknowns": ["u", "v"]}, "layers: expected 2 units last, one an unknown, found 1"),
     "a formula": (
@@ -128,3 +128,15 @@ def test_waves_run_round() -> None:
     points = symnn.sample([(-1.0, 1.0), (0.0, 0.5)], 100)
     exact = np.sin(np.pi * (points[:, 0] - points[:, 1]))
     assert np.abs(physics.compile().predict(found.theta, points)[:, 0] - exact).max() < 0.02
+
+
+def test_points_of_a_boundary_are_at_each_end_of_each_input() -> None:
+    spec = load_physics({
+        "inputs": {"x": [0, 1], "t": [2, 3], "y": [4, 5]}, "unknowns": "u", "layers": [{"dense": 1}],
+        "residuals": {"faces": {"equation": "u", "boundary": ["x", "y"], "points": 22, "sampling": "sobol"}},
+    })  # fmt: skip
+    points = spec.points("faces", 22, 0)
+    assert points.shape == (22, 3)
+    counts = [int((points[:, column] == end).sum()) for column, end in ((0, 0), (0, 1), (2, 4), (2, 5))]
+    assert sorted(counts) == [5, 5, 6, 6]
+    assert ((points[:, 1] > 2) & (points[:, 1] < 3)).all()

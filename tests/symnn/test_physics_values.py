@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Derivative, Function, symbols
+from sympy import Derivative, Function, Rational, symbols, tanh
 
 import symnn
 from codegen.numeric import check_gradient, evaluate
@@ -116,3 +116,33 @@ def test_a_place_may_depend_on_a_coefficient() -> None:
     loss, gradient = physics.compile().value_and_grad(np.array([2.0, 1.0, 3.0]), np.zeros((1, 1)))
     assert loss == 7**2  # (a·c + b)²
     assert gradient.tolist() == [2 * 7 * 3, 2 * 7, 2 * 7 * 2]
+
+
+@pytest.mark.parametrize("forms", [{}, {"u": ("sin(x)*t", "x*(1 - y)*t")}], ids=["as it is", "conditions built in"])
+@pytest.mark.parametrize(
+    ("whole", "one_by_one"),
+    [("u_t - laplacian(u, x, y)", "u_t - u_xx - u_yy"), ("laplacian(u)", "u_xx + u_yy + u_tt")],
+)
+def test_a_laplacian_is_the_sum_of_second_derivatives(whole: str, one_by_one: str, forms: dict[str, Any]) -> None:
+    found = []
+    for equation in (whole, one_by_one):
+        residual = symnn.Residual("interior", equation)
+        layers = (symnn.dense(3, "tanh"), symnn.dense(1))
+        physics = symnn.Physics("x y t", "u", layers, residual, forms=forms)
+        theta, points = physics.initial_parameters() + 0.1, symnn.sample([(0, 1)] * 3, 5)
+        found.append(physics.compile().value_and_grad(theta, points))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-11, abs=1e-14)
+
+
+@pytest.mark.parametrize("text", ["laplacian(u, x, t)", "laplacian(v)", "laplacian(u, y, x)", "laplacian(u_x)"])
+def test_a_laplacian_of_what_is_not_there_is_refused(text: str) -> None:
+    with pytest.raises(symnn.SpecError, match=r"residuals\.r\.equation: .*column 1"):
+        symnn.Physics("x y t", "u", LAYERS, symnn.Residual("r", text))
+
+
+def test_derivatives_go_up_to_order_8() -> None:
+    one = symnn.Physics("x", "u", (symnn.dense(1, "tanh"), symnn.dense(1)), symnn.Residual("r", "u_xxxxxxxx")).compile()
+    points = np.linspace(-1, 1, 5)[:, None]
+    exact = [float(tanh(x / 2).diff(x, 8).subs(x, Rational(k, 2))) for k in range(-2, 3)]
+    assert one.rows["r"](np.array([0.5, 0.0, 1.0, 0.0]), points) == pytest.approx(exact, rel=1e-10, abs=1e-13)

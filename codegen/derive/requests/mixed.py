@@ -59,8 +59,8 @@ def mixed_partials(
     along = _directions(graph, orders, directions)
     prepared, of, _ = prepare(graph, of, list(dict.fromkeys(name for name, _ in along.values())))
     prepared = in_steps(prepared)
-    for name, element in along.values():
-        _require_own_samples(prepared, of, name, element)
+    for name, _ in along.values():
+        require_own_samples(prepared, of, name)
     place = {letter: number for number, letter in enumerate(along)}
     wanted = list(dict.fromkeys(tuple(sorted(order, key=place.__getitem__)) for order in orders))
     prefixes = {order[:n] for order in wanted for n in range(1, len(order) + 1)}
@@ -159,7 +159,7 @@ def _derivative(tangents: Tangents, term: Expr, direction: Direction) -> list[Ex
     return [rest * new for vertex in vertices for new in tangents.at(vertex, direction)]
 
 
-def _require_own_samples(graph: Graph, of: str, wrt: str, element: tuple[int, ...]) -> None:
+def require_own_samples(graph: Graph, of: str, wrt: str) -> None:
     """Raise :class:`DerivationError` unless every vertex on the way has the samples of ``wrt`` on one axis."""
     symbolic = [axis for axis, n in enumerate(graph.variable(wrt).shape) if is_symbolic(n)]
     if not symbolic:
