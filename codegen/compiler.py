@@ -267,8 +267,8 @@ def compile(
     ``auto``, the one that costs least. ``emitter`` is the code: ``vector`` (explicit SIMD), ``numba`` (the readable
     program itself), or ``auto``, vector wherever every function has a vector form; a :class:`ReadableCodeWarning` says
     what has none. ``tier`` is how much time LLVM may take, for the same bits: ``light`` leaves out half of its passes,
-    ``quick`` leaves the code as it is written, and large formulas compile in a fifth of the time. ``threads`` may work
-    at one call, on chunks of samples; the results are the same to the bit for any number. Where up to three samples
+    ``quick`` leaves the code as it is written. ``threads`` may work at one call, on chunks of samples;
+    the results are the same to the bit for any number. Where up to three samples
     have code of their own, the first call with so few compiles it. ``pack`` maps names to lists
     of inputs (or outputs) that are passed as one flat array, laid end to end in that order. ``target`` are the sizes of
     registers and caches to decide for, if not this machine's; the instructions are. ``checkpoint`` is for recurrences
