@@ -17,7 +17,15 @@ from codegen.runtime.function import CompiledFunction
 
 @dataclass(frozen=True, eq=False)
 class CFunc:
-    """A C function by its ``address``, which is good as long as this lives. Any thread may call it at any time."""
+    """A C function by its ``address``, which is good as long as this lives. Any thread may call it at any time.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> x = symbols("x")
+    >>> f = cfunc(from_expressions({"f": x**2}, [x]), "double (double x)")
+    >>> f.ctypes(3.0)
+    9.0
+    """
 
     address: int
     signature: Signature

@@ -68,6 +68,11 @@ class Checkpoint:
     which the targets it was trained on were standardised; None for outputs that are taken as they are. features: the
     columns that the inputs are read from, or None for inputs that have no names. target_names: the columns of the
     targets, where they are known.
+
+    >>> from symnn.network import Network, dense
+    >>> line = Checkpoint(Network(1, (dense(1),), "mean_squared_error"), np.array([2.0, 1.0]))
+    >>> line.predict([[3.0]])
+    array([[7.]])
     """
 
     network: Parametrised
@@ -367,6 +372,15 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     """Read and check a checkpoint: what :meth:`TrainingResult.save` or ``symnn train --out`` wrote.
 
     Raises :class:`CheckpointError` for anything that is not as :func:`save` writes it, naming file and tensor.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from symnn.network import Network, dense
+    >>> network = Network(1, (dense(1),), "mean_squared_error")
+    >>> with TemporaryDirectory() as folder:
+    ...     save(f"{folder}/line.safetensors", network, np.array([2.0, 1.0]))
+    ...     found = load(f"{folder}/line.safetensors")
+    >>> found.theta
+    array([2., 1.])
     """
     return _read(file_path(path, CheckpointError), os.fspath(path))
 

@@ -54,6 +54,10 @@ class Split:
     x: float64 (S, D), C-contiguous. y: int64 labels (S,), or float64 targets (S, T). weights: float64 (S,), how much
     each row counts, or None where all count alike. lengths: of sequences, int64 (S,), how many steps each has; the rows
     of all others are then their steps, one sequence below the other, and what is said of a sequence stands in each.
+
+    >>> part = Dataset.from_arrays(np.arange(20.0)[:, None], np.arange(20.0), task="regression").train
+    >>> part.x.shape, part.y.shape, part.samples
+    ((13, 1), (13, 1), 13)
     """
 
     x: Floats
@@ -78,6 +82,10 @@ class Dataset:
     are read from a table, None for features that come from none. dropped: the rows left out because a cell of
     theirs was missing. target_names: those of the columns of y, where they are known. inputs: the arrays or columns
     that the features were given as, by name, and how many features each has.
+
+    >>> data = Dataset.from_arrays(np.arange(20.0)[:, None], ["low", "high"] * 10, task="classification")
+    >>> data.classes, data.features, data.train.samples, data.validation.samples, data.test.samples
+    (('high', 'low'), 1, 13, 3, 4)
     """
 
     name: str

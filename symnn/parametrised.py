@@ -325,6 +325,12 @@ class Model:
 
     ``theta`` is the flat parameter vector, ``x`` is (S, inputs), ``y`` is int64 (S,) or real (S, outputs). Of a graph
     that is given they are its inputs and what its loss takes besides, in its own order.
+
+    >>> from symnn.network import Network, dense
+    >>> model = Network(1, (dense(1),), "mean_squared_error").compile()
+    >>> loss, gradient = model.value_and_grad(np.array([2.0, 0.0]), np.array([[1.0]]), np.array([[3.0]]))
+    >>> loss, gradient
+    (1.0, array([-2., -2.]))
     """
 
     network: Parametrised

@@ -68,6 +68,10 @@ class Residual:
 
     An equation is a text, ``"u_t + u*u_x = 0.01*u_xx"``, or SymPy over functions of all inputs, as in
     ``Derivative(u(x, t), t) + u(x, t)*Derivative(u(x, t), x)``; what it gives should be 0, or it is an ``Eq``.
+
+    >>> heat = Residual("interior", "u_t = 0.1*u_xx", weight=2.0)
+    >>> heat.name, heat.weight
+    ('interior', 2.0)
     """
 
     name: str

@@ -29,7 +29,15 @@ class Maximum(ExprWithLimits):  # type: ignore[misc]
 
 
 class Minimum(ExprWithLimits):  # type: ignore[misc]
-    """The smallest value of an expression over indices, as :class:`Maximum` is the largest."""
+    """The smallest value of an expression over indices, as :class:`Maximum` is the largest.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import evaluate
+    >>> from sympy import Idx, IndexedBase, Symbol
+    >>> i, x = Idx("i", Symbol("n", integer=True, positive=True)), IndexedBase("x")
+    >>> evaluate(from_expressions({"low": Minimum(x[i], i)}, [x]), {"x": [3.0, 1.0, 2.0]})["low"].item()
+    1.0
+    """
 
     def __new__(cls, function: Expr, *limits: Any) -> Minimum:
         return ExprWithLimits.__new__(cls, function, *limits)  # type: ignore[no-any-return]
@@ -49,7 +57,15 @@ def argmax(function: Expr, limit: Any) -> Expr:
 
 
 def argmin(function: Expr, limit: Any) -> Expr:
-    """The first value of an index at which an expression is smallest, as :func:`argmax` is where it is largest."""
+    """The first value of an index at which an expression is smallest, as :func:`argmax` is where it is largest.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import evaluate
+    >>> from sympy import Idx, IndexedBase, Symbol
+    >>> i, x = Idx("i", Symbol("n", integer=True, positive=True)), IndexedBase("x")
+    >>> evaluate(from_expressions({"at": argmin(x[i], i)}, [x]), {"x": [3.0, 1.0, 2.0]})["at"].item()
+    1.0
+    """
     return _place_of(Minimum(function, limit))
 
 

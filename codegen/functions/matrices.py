@@ -110,12 +110,31 @@ def solve(a: object, b: object, over: Over = None, *, assume: Assumption = "gene
 
 
 def inverse(a: object, over: Over = None, *, assume: Assumption = "general") -> Expr:
-    """The inverse of a; of elements a[i, j] that at row j and column i. See :func:`solve`, which takes less."""
+    """The inverse of a; of elements a[i, j] that at row j and column i. See :func:`solve`, which takes less.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import evaluate
+    >>> from sympy import Idx, IndexedBase
+    >>> i, j, a, b = Idx("i", 2), Idx("j", 2), IndexedBase("a"), IndexedBase("b")
+    >>> evaluate(from_expressions({b[i, j]: inverse(a[i, j], over=(i, j))}, [a]), {"a": [[2.0, 0.0], [0.0, 4.0]]})["b"]
+    array([[0.5 , 0.  ],
+           [0.  , 0.25]])
+    """
     return _node("inverse", assume, a, over)
 
 
 def cholesky(a: object, over: Over = None) -> Expr:
-    """The lower triangular L with L·Lᵀ = (a + aᵀ)/2; of elements a[i, j] that at i and j. See :func:`solve`."""
+    """The lower triangular L with L·Lᵀ = (a + aᵀ)/2; of elements a[i, j] that at i and j. See :func:`solve`.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import evaluate
+    >>> from sympy import Idx, IndexedBase
+    >>> i, j, a, L = Idx("i", 2), Idx("j", 2), IndexedBase("a"), IndexedBase("L")
+    >>> graph = from_expressions({L[i, j]: cholesky(a[i, j], over=(i, j))}, [a])
+    >>> evaluate(graph, {"a": [[4.0, 2.0], [2.0, 10.0]]})["L"]
+    array([[2., 0.],
+           [1., 3.]])
+    """
     return _node("cholesky", "positive definite", a, over)
 
 
@@ -137,7 +156,16 @@ def logdet(a: object, over: Over = None, *, assume: Assumption = "general") -> E
 
 
 def det_sign(a: object, over: Over = None) -> Expr:
-    """The sign of the determinant of a: 1, −1, or 0. Its derivative is 0. See :func:`solve`."""
+    """The sign of the determinant of a: 1, −1, or 0. Its derivative is 0. See :func:`solve`.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import evaluate
+    >>> from sympy import Idx, IndexedBase
+    >>> i, j, a = Idx("i", 2), Idx("j", 2), IndexedBase("a")
+    >>> graph = from_expressions({"sign": det_sign(a[i, j], over=(i, j))}, [a])
+    >>> evaluate(graph, {"a": [[0.0, 1.0], [1.0, 0.0]]})["sign"].item()
+    -1.0
+    """
     return _node("sign", "general", a, over)
 
 

@@ -150,6 +150,9 @@ def sample_extent(name: str = "S") -> Symbol:
     """The symbolic number of samples, a positive integer.
 
     The same object each time, whatever else SymPy's cache has had to keep since: two would be compared part by part.
+
+    >>> sample_extent(), sample_extent() is sample_extent()
+    (S, True)
     """
     return Symbol(name, integer=True, positive=True)
 

@@ -99,7 +99,15 @@ def central_difference(
     entries: Sequence[int] | None = None,
     function: UserFunction | None = None,
 ) -> Estimate:
-    """d of/d wrt by (f(x + h) − f(x − h))/2h, h = eps^(1/3)·max(1, |x|); otherwise as :func:`forward_difference`."""
+    """d of/d wrt by (f(x + h) − f(x − h))/2h, h = eps^(1/3)·max(1, |x|); otherwise as :func:`forward_difference`.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import sin, symbols
+    >>> a = symbols("a")
+    >>> found = central_difference(from_expressions({"e": sin(a)}, [a]), "e", "a", {"a": 1.0})
+    >>> bool(abs(found.value - np.cos(1.0)) <= found.error + 1e-15)
+    True
+    """
     return _by_entry("central", graph, of, wrt, values, step, entries, function)
 
 
@@ -113,7 +121,15 @@ def richardson(
     entries: Sequence[int] | None = None,
     function: UserFunction | None = None,
 ) -> Estimate:
-    """d of/d wrt by central differences extrapolated to h = 0; otherwise as :func:`forward_difference`."""
+    """d of/d wrt by central differences extrapolated to h = 0; otherwise as :func:`forward_difference`.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import sin, symbols
+    >>> a = symbols("a")
+    >>> found = richardson(from_expressions({"e": sin(a)}, [a]), "e", "a", {"a": 1.0})
+    >>> bool(abs(found.value - np.cos(1.0)) <= found.error + 1e-15)
+    True
+    """
     return _by_entry("richardson", graph, of, wrt, values, step, entries, function)
 
 
@@ -131,6 +147,13 @@ def complex_step(
 
     A ``function`` must take and return complex numbers. At a branch the one of the real part is followed, so that the
     result is right wherever x is not on a kink.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import sin, symbols
+    >>> a = symbols("a")
+    >>> found = complex_step(from_expressions({"e": sin(a)}, [a]), "e", "a", {"a": 1.0})
+    >>> bool(abs(found.value - np.cos(1.0)) <= found.error + 1e-15)
+    True
     """
     return _by_entry("complex", graph, of, wrt, values, step, entries, function)
 

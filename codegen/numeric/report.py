@@ -52,6 +52,14 @@ class CheckRow:
 
     ``metric`` is |a − b|/max(1, |a|, |b|) of the analytic and the numeric derivative. An entry is *undecided* where the
     estimated error is too large to tell, or the function is not finite next to the point.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import check_gradient
+    >>> from sympy import symbols
+    >>> a = symbols("a")
+    >>> row = check_gradient(from_expressions({"e": a**3}, [a]), "e", {"a": 2.0}).rows[0]
+    >>> row.place, row.method, row.analytic, row.verdict
+    ('a', 'central', 12.0, 'passed')
     """
 
     parameter: str
@@ -103,7 +111,16 @@ def place(parameter: str, index: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, repr=False)
 class CheckReport:
-    """All rows of a check, and the entries that no method could decide: on a kink, or for want of accuracy."""
+    """All rows of a check, and the entries that no method could decide: on a kink, or for want of accuracy.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import check_gradient
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> report = check_gradient(from_expressions({"e": a * b}, [a, b]), "e", {"a": 2.0, "b": 3.0})
+    >>> report.passed, sorted({row.parameter for row in report.rows})
+    (True, ['a', 'b'])
+    """
 
     of: str
     rows: tuple[CheckRow, ...]

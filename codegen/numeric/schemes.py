@@ -48,7 +48,16 @@ COMPLEX_AT_ZERO = 1e-100
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Numerical derivatives and the estimated absolute error of each, in arrays of one shape."""
+    """Numerical derivatives and the estimated absolute error of each, in arrays of one shape.
+
+    >>> from codegen import from_expressions
+    >>> from codegen.numeric import central_difference
+    >>> from sympy import symbols
+    >>> a = symbols("a")
+    >>> found = central_difference(from_expressions({"e": a**3}, [a]), "e", "a", {"a": 2.0})
+    >>> found.value.round(6).item(), bool(found.error < 1e-6)
+    (12.0, True)
+    """
 
     value: Array
     error: Array

@@ -23,7 +23,15 @@ from codegen.walk import is_fixed, is_sum, length, lengths_in, parts
 
 @dataclass(frozen=True)
 class CompileReport:
-    """What was compiled and what it took."""
+    """What was compiled and what it took.
+
+    >>> from codegen import compile, from_expressions
+    >>> from sympy import symbols
+    >>> x = symbols("x")
+    >>> report = compile(from_expressions({"f": x**2}, [x]), tier="quick").report
+    >>> report.schedule, report.dtype
+    ('unrolled', 'float64')
+    """
 
     schedule: str
     emitter: str

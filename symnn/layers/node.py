@@ -44,6 +44,10 @@ def inputs(**given: Any) -> tuple[Node, ...]:
     """The named inputs of a network, each said as a network's are: ``inputs(image=(1, 8, 8), age=1)``.
 
     Raises :class:`SpecError` for what is no shape, and for a name that the graph has anyway.
+
+    >>> found = inputs(image=(1, 8, 8), age=1)
+    >>> len(found)
+    2
     """
     found = []
     for name, shape in given.items():

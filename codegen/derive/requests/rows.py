@@ -60,6 +60,11 @@ class SparseRows:
     """Rows of a table and values for each; a row that occurs several times has the sum of them.
 
     As the coordinates and values of ``scipy.sparse.coo_array`` and of PyTorch's sparse tensors, those of whole rows.
+
+    >>> import numpy as np
+    >>> found = SparseRows(np.array([1, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]), (3, 2))
+    >>> found.rows.tolist(), found.values.tolist()
+    ([1, 1], [[1.0, 2.0], [3.0, 4.0]])
     """
 
     rows: NDArray[np.int64]

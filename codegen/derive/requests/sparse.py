@@ -278,6 +278,14 @@ class SparseJacobian(SparseDerivative):
     """A graph with outputs ``of`` and arrays of nonzero values, and the places of these in the Jacobian.
 
     Its rows are the elements of each of ``of``, flattened and laid end to end; its columns those of each of ``wrt``.
+
+    >>> from codegen import from_expressions, sparse_jacobian
+    >>> from sympy import Idx, IndexedBase
+    >>> i, x, y = Idx("i", 3), IndexedBase("x"), IndexedBase("y")
+    >>> found = sparse_jacobian(from_expressions({y[i]: x[i] ** 2}, [x]), "y", ["x"])
+    >>> rows, columns = found.pattern()
+    >>> rows.tolist(), columns.tolist()
+    ([0, 1, 2], [0, 1, 2])
     """
 
 
@@ -287,6 +295,14 @@ class SparseHessian(SparseDerivative):
 
     Rows and columns are the elements of each of ``wrt``, flattened and laid end to end. :meth:`pattern` is that of the
     lower triangle, diagonal included, which is what Ipopt takes; :meth:`assemble` gives the whole symmetric matrix.
+
+    >>> from codegen import from_expressions, sparse_hessian
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> found = sparse_hessian(from_expressions({"e": a**2 * b}, [a, b]), "e", ["a", "b"])
+    >>> rows, columns = found.pattern()
+    >>> list(zip(rows.tolist(), columns.tolist()))
+    [(0, 0), (1, 0)]
     """
 
     def _places(self, extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
