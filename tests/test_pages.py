@@ -16,7 +16,7 @@ from tests.pages import PICTURE, ROOT, blocks, chapters, expected, notebook, run
 
 TOGETHER = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("formulas", "equations", "differential-equations", "layers")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("python", "formulas", "equations", "differential-equations", "layers")),
 ]
 """Pages that are one session, in this order."""
 ALONE = [
