@@ -302,7 +302,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = without_decay, _tempered, _distributed, directed, _removed, _damped
+    rules = without_decay, _tempered, _distributed, directed, _hyperbolic, _removed, _damped
     return next((new for rule in rules if (new := rule(node)) is not None), None)
 
 
@@ -317,6 +317,19 @@ def _removed(node: Mul) -> Expr | None:
             if _has_power(rest, argument.as_coeff_Mul()[1] ** sense):
                 product = function(0, argument) * base ** (power - 1) * (rest / argument**sense)
                 return stable(product) or product
+    return None
+
+
+def _hyperbolic(node: Mul) -> Expr | None:
+    """x·bose(x)·bose(−x) = −½·(z/sinh(z))/sinh(z) for z = x/2, also of x²: no factor grows, wherever x is."""
+    for factor in node.args:
+        if isinstance(factor, bose) and bose(-factor.args[0]) in node.args:
+            (x,) = factor.args
+            rest = node / (factor * bose(-x))
+            n = next(n for n in (2, 1, 0) if not n or _has_power(rest, x.as_coeff_Mul()[1] ** n))
+            if n:
+                size = exp(-log_bessel(Rational(1, 2), x / 2))
+                return -(Integer(2) ** (n - 2)) * size**n * csch(x / 2) ** (2 - n) * (rest / x**n)
     return None
 
 

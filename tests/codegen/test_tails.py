@@ -419,3 +419,17 @@ def test_a_maximum_softened_by_a_temperature_is_right_down_to_the_smallest_one()
         assert squares == pytest.approx(p @ (v - mean) ** 2 / point, rel=1e-6)
         assert mixed == pytest.approx(-p * (v - mean) / point, rel=1e-6)
         assert by_levels == pytest.approx((np.diag(p) - np.outer(p, p)) / point, rel=1e-12)
+
+
+def test_second_derivatives_by_temperature_and_level_are_0_in_the_cold() -> None:
+    """T·log(sinh(c/T)): with y = c/T they are −y²/sinh²(y)/T, y/sinh²(y)/T and −1/sinh²(y)/T."""
+    cold, level = sympy.symbols("T c", real=True)
+    compiled = compile(hessian(from_expressions({"e": cold * log(sinh(level / cold))}, [cold, level]), "e"))
+    for point in (1e-308, 1e-300, 1e-155, 1e-3, 0.02, 0.5, 30.0, 1e10):
+        for sense in (1, -1):
+            ratio = mpmath.mpf(1.25) / point
+            decay = mpmath.csch(ratio) ** 2 / point
+            wanted = [float(term) for term in (-(ratio**2) * decay, sense * ratio * decay, -decay)]
+            assert list(compiled(sense * point, 1.25)[1:]) == [
+                pytest.approx(sense * value, rel=1e-12, abs=1e-300) for value in wanted
+            ], sense * point
