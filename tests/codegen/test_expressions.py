@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "an integral": ({"e": sympy.Integral(exp(-(a**2)), (a, 0, b))}, "the output 'e' contains sympy's Integral"),
     "an infinite sum": (
         {"e": sympy.Sum(a**c, (c, 0, oo))},
-        "the output 'e' has a sum or product over c from 0 to oo, which has oo values, expected an integer or the",
+        "the output 'e' has a sum or product over c from 0 to oo, which has oo values, expected an integer or a sum of",
     ),
     "a derivative of an unknown function": ({"e": sympy.Derivative(f(a), a)}, "contains Derivative(f(a), a), which is"),
     "a branch of W": ({"e": sympy.LambertW(a, 1)}, "the output 'e' contains LambertW of branch 1, expected -1 to 0"),

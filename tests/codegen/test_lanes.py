@@ -44,7 +44,9 @@ def test_lanes_hold_neighbours(case: str) -> None:
 @pytest.mark.parametrize("case", [name for name, lanes in LANES.items() if "s" not in lanes])
 def test_nothing_is_gathered_that_lies_in_rows(case: str) -> None:
     program = schedule(optimise(ROWS[case])[0], target=host())
-    assert not re.search(r"masked\.(gather|scatter)", native_module(table(program, layout(program.graph, {}))))
+    assert not re.search(
+        r"masked\.(gather|scatter)", native_module(table(program, layout(program.graph, {})), parted=False)
+    )
     assert counts(program, 64).get("gathered", 0) == 0
 
 

@@ -153,7 +153,7 @@ def test_vector_code_has_no_loop_over_a_selected_index(case: str) -> None:
     program = schedule(Graph((X,), tuple(equations), (of,)), "loops")
 
     def loops(program: Program) -> int:
-        text = native_module(table(in_lanes(program, program.native), layout(program.graph, {})))
+        text = native_module(table(in_lanes(program, program.native), layout(program.graph, {})), parted=False)
         return len(re.findall(r"^for\.cond\.v\d+:", text, re.MULTILINE))
 
     selecting = [loop for loop, _ in walk(program.statements) if isinstance(loop, Loop) and isinstance(loop.mode, One)]

@@ -210,7 +210,9 @@ def test_llvms_pass_managers_are_freed() -> None:
 def test_loops_whose_length_each_call_decides_begin_where_a_line_of_code_is_fetched() -> None:
     x, e = Variable("x", (S,)), Variable("e", ())
     program = schedule(Graph((x,), (Equation(e.symbol, relu(x[s]), Reduction.SUM, (s,)),), ("e",)), "loops")
-    module = llvm.parse_assembly(native_module(table(in_lanes(program, program.native), layout(program.graph, {}))))
+    module = llvm.parse_assembly(
+        native_module(table(in_lanes(program, program.native), layout(program.graph, {})), parted=False)
+    )
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
