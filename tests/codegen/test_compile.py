@@ -9,6 +9,7 @@ import math
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -31,7 +32,7 @@ from codegen.emit.vector import nodes
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
 from codegen.runtime.cache import Entry
-from codegen.runtime.machine import TIERS
+from codegen.runtime.machine import TIERS, host
 from codegen.schedule import SCHEDULES, ScheduleName
 from codegen.schedule import schedule as scheduled
 from tests.codegen.networks import (
@@ -537,10 +538,11 @@ def chain(levels: int) -> Graph:
 @pytest.mark.slow
 def test_the_stages_of_a_chain_take_time_in_proportion_to_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted in calls of functions, of which LLVM has none: for it the chain is cut into functions of one length."""
+    by_llvm = replace(host(), assembly=False)
     monkeypatch.setattr("codegen.compiler.LINE_TIERS", dict.fromkeys(TIERS, str.encode))
 
     def built(graph: Graph) -> Entry:
-        compilation = Compilation(graph, layout(graph, {}), "float64", "auto", "auto")
+        compilation = Compilation(graph, layout(graph, {}), "float64", "auto", "auto", target=by_llvm)
         assert compilation.key
         return compilation.build()
 
