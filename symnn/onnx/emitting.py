@@ -171,7 +171,8 @@ class Emitter:
         self, name: str, inputs: Sequence[Any], outputs: Sequence[Any], opset: int, notes: Mapping[str, str]
     ) -> Any:
         """The whole file."""
-        used = {given for node in self.nodes for given in node.input}
+        bodies = [attribute.g.node for node in self.nodes for attribute in node.attribute if node.op_type == "Scan"]
+        used = {given for nodes in (self.nodes, *bodies) for node in nodes for given in node.input}
         held = [onnx.numpy_helper.from_array(v, n) for n, v in self.initialisers.items() if n in used]
         graph = helper.make_graph(self.nodes, name, list(inputs), list(outputs), held)
         versions = [helper.make_opsetid("", opset)]
@@ -179,3 +180,52 @@ class Emitter:
         made.ir_version = helper.find_min_ir_version_for(versions)
         helper.set_model_props(made, dict(notes))
         return made
+
+
+class Body(Emitter):
+    """The nodes of one step of a Scan; what is the same at each step is computed once, before the first."""
+
+    def __init__(self, outer: Emitter, place: Symbol) -> None:
+        self.outer, self.real, self.initialisers = outer, outer.real, outer.initialisers
+        self.nodes: list[Any] = []
+        self._taken, self._made, self._order = outer._taken, {}, {}
+        self.inputs: list[str] = []
+        """The values of steps before, and at last the place."""
+        self.outputs: list[str] = []
+        self._own: set[str] = set()
+        self.place = self.name()
+        self._own.add(self.place)
+        self.lengths = {**outer.lengths, place: self.place}
+
+    def given(self) -> str:
+        """A value of a step before."""
+        self.inputs.append(self.name())
+        self._own.add(self.inputs[-1])
+        return self.inputs[-1]
+
+    def gives(self, name: str) -> None:
+        """A value for the next step, or one that is collected."""
+        self.outputs.append(self.node("Identity", name, result=self.name()))
+
+    def node(self, operator: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
+        """A node of the step, or one before all steps."""
+        if result is None and self._own.isdisjoint(inputs):
+            return self.outer.node(operator, *inputs, **attributes)
+        found = super().node(operator, *inputs, result=result, **attributes)
+        self._own.add(found)
+        return found
+
+    def constant(self, values: Any, dtype: Any = None) -> str:
+        """Numbers that the file holds."""
+        return self.outer.constant(values, dtype)
+
+    def scan(self, first: Sequence[str], places: str) -> list[str]:
+        """The step at each of these places, from first values on; what it collects, place by place."""
+        real = helper.np_dtype_to_tensor_dtype(self.real)
+        inputs = [helper.make_tensor_value_info(name, real, None) for name in self.inputs]
+        inputs.append(helper.make_tensor_value_info(self.place, onnx.TensorProto.INT64, None))
+        outputs = [helper.make_tensor_value_info(name, real, None) for name in self.outputs]
+        body = helper.make_graph(self.nodes, "step", inputs, outputs)
+        results = [self.name() for _ in outputs]
+        self.outer.nodes.append(helper.make_node("Scan", [*first, places], results, body=body, num_scan_inputs=1))
+        return results[len(first) :]

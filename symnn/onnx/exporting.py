@@ -7,22 +7,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
-from sympy import Expr, Idx, Mul, Symbol
+from sympy import And, Dummy, Eq, Expr, Idx, Integer, Mul, Symbol, expand
 
 from codegen import EmitError, Equation, Graph, Reduction, Variable, optimise
 from codegen.dtypes import dtype_name
-from codegen.ir.affine import affine, data_of
-from codegen.ir.cells import Pattern, target_cell
+from codegen.ir.affine import Affine, affine, data_of
+from codegen.ir.cells import Pattern, overlap, target_cell
 from codegen.ir.order import Scan, written_out
-from codegen.ir.ranges import guard_of
+from codegen.ir.ranges import guard_of, is_natural
 from codegen.ir.validation import quote
-from codegen.walk import Extent, as_extent, base_name, extent, indices, is_plain_on, is_symbolic, shape, subscripts
-from symnn.onnx.emitting import Emitter, Tensor, helper
+from codegen.walk import Extent, as_extent, base_name, extent, indices, is_plain_on, shape, subscripts
+from symnn.onnx.emitting import Body, Emitter, Tensor, helper
 from symnn.onnx.formulas import Formula
+from symnn.onnx.recurrences import Cell, equations_written_out
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-WRITTEN_OUT = 4096
-"""As many equations as a recurrence may be written out to."""
+WRITTEN_OUT = 256
+"""Recurrences of so many equations are written step by step, which every reader takes; longer ones as a Scan."""
+MOST = 4096
+"""As many equations as a recurrence in two directions may be written out to, and values of earlier steps."""
 WIDEST_MAXIMUM = 16
 """Of so many values a maximum is taken one by one: ReduceMax of ONNX Runtime drops nan."""
 OPSETS = range(18, 25)
@@ -54,6 +57,9 @@ class _Export:
         self.pieces: dict[str, dict[Pattern, str]] = {}
         self.open: set[str] = set()
         """What the recurrence at hand assigns, of which only single elements are there."""
+        self.steps: dict[Symbol, Extent | None] = {}
+        """The places of recurrences, which are below these lengths; None where there may be no step."""
+        self.reads = [(step, _names_read(step)) for step in self.graph.steps]
         self.kinds = {variable.name: variable.kind for variable in graph.inputs}
         for variable in graph.inputs:
             self.whole[variable.name] = variable.name
@@ -73,7 +79,7 @@ class _Export:
         self.emitter.initialisers[variable.name] = values
 
     def model(self, notes: dict[str, str]) -> Any:
-        for step in self.graph.steps:
+        for step, _ in self.reads:
             try:
                 self._step(step)
             except EmitError as error:
@@ -96,36 +102,46 @@ class _Export:
 
     def _step(self, step: Equation | Scan) -> None:
         if not isinstance(step, Scan):
-            self._equation(step)
+            self._keep(step, self._value(step).name)
             return
-        for n in (step.length, *(extent(index) for e in step.equations for index in [step.index(e)])):
-            if is_symbolic(n):
-                raise EmitError(f"found a recurrence over {n} steps, expected a length that is known")
-        count = int(step.length) * len(step.parts)
-        if count > WRITTEN_OUT:
-            raise EmitError(f"found a recurrence of {count:,} equations, expected at most {WRITTEN_OUT:,}")
         self.open = {equation.name for equation in step.equations}
-        for equation in written_out(step, int):
-            self._equation(equation)
+        for name in self.open:
+            self.whole.pop(name, None)
+        count = equations_written_out(step)
+        nested = any(isinstance(part, Scan) for part in step.parts)
+        if count is not None and count <= (MOST if nested else WRITTEN_OUT):
+            for equation in written_out(step, int):
+                self._keep(equation, self._value(equation).name)
+        elif nested:
+            found = "lengths that each call decides" if count is None else f"{count:,} equations"
+            raise EmitError(f"found a recurrence in two directions of {found}, expected at most {MOST:,} equations")
+        else:
+            self._scan(step)
         self.open = set()
 
-    def _equation(self, equation: Equation) -> None:
+    def _keep(self, equation: Equation, made: str) -> None:
+        pattern = target_cell(equation.target).pattern
+        if all(part is None for part in pattern):
+            self.whole[equation.name] = made
+        else:
+            self.pieces.setdefault(equation.name, {})[pattern] = made
+            self.whole.pop(equation.name, None)
+
+    def _value(self, equation: Equation) -> Tensor:
         if equation.eliminates:
             raise EmitError("found the elimination of a matrix, which no operator of ONNX does")
         self.emitter.order(equation.domain)
-        formula = Formula(self.emitter, self._read, self._is_integer)
+        formula = self._formula()
         if equation.is_sum:
             value = self._sum(equation, formula)
         elif equation.reduction is Reduction.MAX:
             value = self._maximum(equation, formula)
         else:
             value = formula.real(equation.body)
-        made = self.emitter.spread(value, equation.free)
-        pattern = target_cell(equation.target).pattern
-        if all(part is None for part in pattern):
-            self.whole[equation.name] = made.name
-        else:
-            self.pieces.setdefault(equation.name, {})[pattern] = made.name
+        return self.emitter.spread(value, equation.free)
+
+    def _formula(self) -> Formula:
+        return Formula(self.emitter, self._read, self._is_integer)
 
     def _sum(self, equation: Equation, formula: Formula) -> Tensor:
         factors = list(Mul.make_args(equation.body))
@@ -138,12 +154,11 @@ class _Export:
         if len(others) < 2:
             return self._added(formula.real(equation.body), equation.reduced)
         tensors = [formula.real(factor) for factor in others]
-        if condition is not None:
-            where = formula.condition(condition)
-            if isinstance(where, Tensor):
-                # The factor that has most of the indices is the one that the condition is about.
-                most = max(range(len(tensors)), key=lambda k: len({*tensors[k].axes} & {*where.axes}))
-                tensors[most] = formula.choose(where, tensors[most], formula.n(0))
+        where = True if condition is None else formula.condition(condition)
+        if isinstance(where, Tensor) and (axes := {*where.axes}):
+            # The factor that has most of the indices is the one that the condition is about.
+            most = max(range(len(tensors)), key=lambda k: len({*tensors[k].axes} & axes))
+            tensors[most], where = formula.choose(where, tensors[most], formula.n(0)), True
         while len(tensors) > 1:
             tensors.sort(key=lambda tensor: len(tensor.axes))
             one, other, rest = tensors[0], tensors[1], tensors[2:]
@@ -153,7 +168,7 @@ class _Export:
         # An index that no factor has is a multiple.
         for number in numbers:
             value = formula.multiplied([value, formula.real(number)])
-        return value
+        return formula.choose(where, value, formula.n(0))
 
     def _contracted(self, formula: Formula, one: Tensor, other: Tensor, over: set[Idx]) -> Tensor:
         """The product of two, summed over indices that nothing else has."""
@@ -223,6 +238,91 @@ class _Export:
             value = found
         return value
 
+    # --- recurrences ----------------------------------------------------------------------------------------------
+
+    def _scan(self, scan: Scan) -> None:
+        """A recurrence as one body for all steps, whose place is a length like any other."""
+        outer, place = self.emitter, Dummy("place", integer=True, nonnegative=True)
+        before = {name: self.pieces.get(name, {}) for name in self.open}
+        self.pieces |= {name: {**before[name]} for name in self.open}
+        # A Scan of no steps fails in ONNX Runtime: there is always one, which may be cut away.
+        maybe_none = not is_natural(Integer(-1) + scan.length)
+        count = outer.node("Max", outer.size(scan.length), outer.integers(1)) if maybe_none else outer.size(scan.length)
+        last = outer.node("Sub", count, outer.integers(1))
+        # The reference of ONNX has no Scan from the last place on: the places are given in the order of the steps.
+        ends = [outer.integers(0), count] if scan.step == 1 else [last, outer.integers(-1)]
+        places = outer.node("Range", *ends, outer.integers(scan.step))
+        self.steps[place] = None if maybe_none else scan.length
+        cells = [Cell(scan, equation, place) for equation in scan.equations]
+        back = {name: max(cell.back(name) for cell in cells) for name in self.open}
+        earlier = [(cell, steps) for cell in cells for steps in range(1, back[cell.name] + 1)]
+        if len(earlier) > MOST:
+            raise EmitError(f"found {len(earlier):,} values of steps before, expected at most {MOST:,}")
+        start = Integer(0) if scan.step == 1 else Integer(-1) + scan.length
+        first = []
+        for cell, steps in earlier:
+            outer.order(cell.placed.free)
+            zero = outer.spread(outer.number(0), cell.placed.free)
+            first.append(self._elsewhere(cell, before[cell.name], cell.subscript(start, steps), zero))
+        self.emitter = body = Body(outer, place)
+        for cell, steps in earlier:
+            self.pieces[cell.name][cell.key(steps)] = body.given()
+        for cell in cells:
+            value = self._value(cell.placed)
+            made = self._elsewhere(cell, before[cell.name], cell.subscript(place), value)
+            self.pieces[cell.name][cell.key(0)] = made
+        kept = [cell for cell in cells if self._is_read_beyond(scan, cell.name)]
+        for cell, steps in [*((cell, steps - 1) for cell, steps in earlier), *((cell, 0) for cell in kept)]:
+            body.gives(self.pieces[cell.name][cell.key(steps)])
+        self.emitter = outer
+        self.pieces |= before
+        for cell, found in zip(kept, body.scan(first, places)):
+            self._keep(cell.equation, self._stacked(cell, found, whole=not maybe_none))
+
+    def _is_read_beyond(self, scan: Scan, name: str) -> bool:
+        return name in self.graph.outputs or any(name in names for step, names in self.reads if step is not scan)
+
+    def _elsewhere(self, cell: Cell, before: Mapping[Pattern, str], at: Expr, value: Tensor) -> str:
+        """A value, but where other equations have assigned this place of the axis theirs."""
+        e, formula = self.emitter, self._formula()
+        groups: dict[Any, dict[Pattern, str]] = {}
+        for pattern, tensor in before.items():
+            if overlap(cell.rest(pattern), cell.rest(cell.pattern)):
+                groups.setdefault(pattern[cell.axis], {})[pattern] = tensor
+        for part, pieces in groups.items():
+            start, stop = (part, part + 1) if isinstance(part, int) else part
+            inside = Eq(at, part) if isinstance(part, int) else And(at >= start, at < stop)
+            condition = formula.condition(inside)
+            if condition is False:
+                continue
+            found = {}
+            for pattern, tensor in pieces.items():
+                if not isinstance(part, int):
+                    place = e.held(Tensor(e.size(as_extent(at - start))), as_extent(stop - start)).name
+                    axis = cell.axis - sum(isinstance(p, int) for p in pattern[: cell.axis])
+                    tensor = e.node("Gather", tensor, place, axis=axis)
+                found[cell.rest(pattern)] = tensor
+            own = cell.rest(cell.pattern)
+            if own not in found and any(p is not None for p in own):
+                raise EmitError(f"found elements of {cell.name} that overlap")
+            extents = self.graph.variable(cell.name).shape
+            other = found.get(own) or self._joined(found, cell.rest(extents), 0, 0)
+            value = formula.choose(condition, Tensor(other, cell.placed.free), value)
+        return value.name
+
+    def _stacked(self, cell: Cell, found: str, whole: bool) -> str:
+        """What a Scan has collected, in the order of the axis, and what its equation assigns of that."""
+        e, scan = self.emitter, cell.scan
+        index, first = scan.index(cell.equation), scan.shift(cell.equation)
+        if scan.step == -1:
+            most = np.iinfo(np.int64).max
+            found = e.node("Slice", found, *(e.integers([n]) for n in (-1, -most, 0, -1)))
+        if not whole or first or extent(index) != scan.length:
+            ends = (e.shape([first]), e.shape([as_extent(first + extent(index))]))
+            found = e.node("Slice", found, *ends, e.integers([0]))
+        axes = (index, *(other for other in cell.equation.free if other != index))
+        return e.aligned(Tensor(found, axes), cell.equation.free)
+
     # --- reading --------------------------------------------------------------------------------------------------
 
     def _is_integer(self, leaf: Expr) -> bool:
@@ -248,6 +348,8 @@ class _Export:
             if isinstance(key[axis], Idx) and is_plain_on(key[axis], extents[axis]):
                 continue
             places = self._places(key[axis], extents[axis])
+            if self._may_be_empty(key[axis], extents[axis]):
+                made = e.node("Pad", made, e.integers([0, 1]), "", e.integers([axis]))
             made = e.node("Gather", made, places.name, axis=axis)
             axes[axis] = places.axes
         return Tensor(made, tuple(index for axis in axes for index in axis))
@@ -255,8 +357,16 @@ class _Export:
     def _piece(self, name: str, key: Sequence[Expr]) -> tuple[str, Pattern] | None:
         """What one equation assigned, where nothing but elements of that are read."""
         for pattern, tensor in self.pieces.get(name, {}).items():
-            if all(part is None or part == subscript for part, subscript in zip(pattern, key)):
-                return tensor, pattern
+            if not all(part is None or part == n or _is_within(part, n) for part, n in zip(pattern, key)):
+                continue
+            for axis in reversed(range(len(key))):
+                if isinstance(part := pattern[axis], tuple):
+                    there = axis - sum(isinstance(other, int) for other in pattern[:axis])
+                    tensor = self.emitter.node(
+                        "Gather", tensor, self.emitter.integers(int(key[axis]) - part[0]), axis=there
+                    )
+                    pattern = (*pattern[:axis], int(key[axis]), *pattern[axis + 1 :])
+            return tensor, pattern
         return None
 
     def _places(self, subscript: Expr, n: Extent) -> Tensor:
@@ -272,7 +382,8 @@ class _Export:
                 plain = e.places(form)
                 low, high = form.ends()
                 return plain if low >= 0 and high < n else self._clipped(plain, n)
-            return e.held(e.places(form), n)
+            places = e.places(form)
+            return places if self._is_on(form, n) else e.held(places, n)
         read = data_of(subscript)
         if read is None:
             raise EmitError(f"found the subscript {subscript}")
@@ -282,6 +393,23 @@ class _Export:
         if read.rest.constant == 0 and not read.rest.coefficients:
             return data
         return e.combined("Add", data, e.places(read.rest))
+
+    def _steps_of(self, subscript: Expr) -> list[Extent]:
+        """How many steps the recurrences have whose places are in a subscript."""
+        return [steps for place, steps in self.steps.items() if steps is not None and subscript.has(place)]
+
+    def _is_on(self, form: Affine, n: Extent) -> bool:
+        """Whether a place of a recurrence, and what is added to it, is on an axis at each step."""
+        added = form.constant.as_coeff_Add()[0]
+        return not form.indices and any(
+            (form.constant - added).is_Symbol and added >= 0 and is_natural(expand(n - steps - added))
+            for steps in self._steps_of(form.constant)
+        )
+
+    def _may_be_empty(self, subscript: Expr, n: Extent) -> bool:
+        """Whether there may be places that are looked for, behind a condition, on an axis without elements."""
+        lengths = [*map(extent, indices(subscript)), *self._steps_of(subscript)]
+        return not any(is_natural(expand(Integer(0) + n - least)) for least in (1, *lengths))
 
     def _clipped(self, places: Tensor, n: int) -> Tensor:
         values = self.emitter.initialisers[places.name]
@@ -328,12 +456,34 @@ class _Export:
         parts, place = [], 0
         for part in sorted(groups, key=lambda part: part if isinstance(part, int) else part[0]):
             start, stop = (part, part + 1) if isinstance(part, int) else part
-            if start > place:  # elements that nothing assigns, and nobody reads
-                before = [n for n, p in zip(extents[:axis], next(iter(pieces))) if p is None or not isinstance(p, int)]
-                shape = [*before, start - place, *extents[axis + 1 :]]
-                parts.append(e.node("Expand", e.number(np.nan).name, e.shape(shape)))
+            if start > place:
+                parts.append(self._unassigned(pieces, extents, axis, start - place))
             single = isinstance(part, int)
             inner = self._joined(groups[part], extents, axis + 1, absent + single)
             parts.append(e.node("Unsqueeze", inner, e.integers([axis - absent])) if single else inner)
             place = stop
+        if (rest := expand(extents[axis] - place)) != 0:
+            parts.append(self._unassigned(pieces, extents, axis, rest))
         return parts[0] if len(parts) == 1 else e.node("Concat", *parts, axis=axis - absent)
+
+    def _unassigned(self, pieces: Mapping[Pattern, str], extents: Sequence[Extent], axis: int, n: Any) -> str:
+        """Elements that nothing assigns, and nobody reads."""
+        before = [
+            length if part is None else part[1] - part[0]
+            for length, part in zip(extents[:axis], next(iter(pieces)))
+            if not isinstance(part, int)
+        ]
+        shape = [as_extent(length) for length in (*before, n, *extents[axis + 1 :])]
+        return self.emitter.node("Expand", self.emitter.number(np.nan).name, self.emitter.shape(shape))
+
+
+def _names_read(step: Equation | Scan) -> frozenset[str]:
+    equations = step.equations if isinstance(step, Scan) else (step,)
+    return frozenset(access.cell.name for equation in equations for access in equation.reads)
+
+
+def _is_within(part: Any, subscript: Expr) -> bool:
+    """Whether a number is in a range, for all lengths."""
+    if not isinstance(part, tuple) or not subscript.is_Integer:
+        return False
+    return bool(subscript >= part[0]) and is_natural(part[1] - 1 - subscript)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Expr, Idx, IndexedBase, Sum, atan, symbols
+from sympy import Expr, Idx, IndexedBase, Sum, atan, sin, symbols
 
 import codegen
 import symnn
@@ -144,12 +144,107 @@ def test_a_trained_network_takes_raw_rows(tmp_path: Path) -> None:
     assert found == pytest.approx(trained.predict(rows), rel=1e-12)
 
 
-def test_a_recurrence_over_any_length_is_refused() -> None:
-    T = symbols("T")
-    t, h = Idx("t", T - 1), IndexedBase("h", shape=(T,))
-    graph = from_expressions({h[0]: x[0], h[t + 1]: h[t] / 2 + x[t + 1]}, [IndexedBase("x", shape=(T,))])
-    with pytest.raises(codegen.EmitError, match=r"equation `h.*a recurrence over T - 1 steps, expected a length"):
-        model_of(graph, "h")
+T = symbols("T")
+t, n = Idx("t", T - 1), Idx("n", T)
+a, h, g = (IndexedBase(name, shape=(T,)) for name in "ahg")
+u, A, j, k = IndexedBase("u", shape=(T, 2)), IndexedBase("A", shape=(2, 2)), Idx("j", 2), Idx("k", 2)
+L = symbols("L")
+RECURRENCES: dict[str, dict[Expr, Expr]] = {
+    "one step back": {h[0]: a[0], h[t + 1]: h[t] / (t + 2) + sin(a[t + 1]), L: Sum(h[n] ** 2, n)},
+    "two steps back": {
+        h[0]: a[0],
+        h[1]: a[0] * a[1],
+        h[Idx("t", T - 2) + 2]: h[Idx("t", T - 2) + 1] * sin(h[Idx("t", T - 2)]) / 2 + a[Idx("t", T - 2) + 2],
+        L: Sum(h[n] * a[n], n),
+    },
+    "two variables": {
+        h[0]: a[0],
+        g[0]: -a[0],
+        h[t + 1]: h[t] / 2 + sin(g[t]),
+        g[t + 1]: g[t] * sin(h[t + 1]) + a[t],
+        L: Sum(h[n] * g[n], n),
+    },
+    "components": {
+        u[0, 0]: a[0],
+        u[0, 1]: a[0] ** 2,
+        u[t + 1, j]: Sum(A[j, k] * u[t, k], k) / 2 + a[t + 1],
+        L: Sum(u[n, j] ** 2, n, j),
+    },
+}
+
+
+def by_reference(model: Any, values: Mapping[str, Any]) -> list[np.ndarray]:
+    """The outputs by the reference of ONNX."""
+    from onnx.reference import ReferenceEvaluator
+
+    types = {i.name: onnx.helper.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type) for i in model.graph.input}
+    with np.errstate(all="ignore"):
+        return list(ReferenceEvaluator(model).run(None, {name: values[name].astype(types[name]) for name in types}))
+
+
+def scans(model: Any) -> int:
+    """How many recurrences are not written out."""
+    return sum(node.op_type == "Scan" for node in model.graph.node)
+
+
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_recurrences_of_any_number_of_steps_and_their_adjoints_are_scans(name: str) -> None:
+    inputs = [a, A] if name == "components" else [a]
+    graph = codegen.gradient(from_expressions(RECURRENCES[name], inputs), "L", [str(base) for base in inputs])
+    model = model_of(graph, "graph")
+    assert scans(model) == 2
+    for steps in (9, 2, 1) if name in ("one step back", "components") else (9, 2):
+        values = {v.name: np.sin(np.arange(steps if v.name == "a" else 4)) for v in graph.inputs}
+        values = {key: v.reshape(2, 2) if key == "A" else v for key, v in values.items()}
+        agree(graph, values)
+        if steps > 2:  # with no step at all the reference of ONNX fails
+            expected = evaluate(graph, values)
+            for output, found in zip(graph.outputs, by_reference(model, values), strict=True):
+                assert found == pytest.approx(expected[output], rel=1e-12, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind == "lstm" else pytest.param(kind, marks=pytest.mark.slow) for kind in ("lstm", "gru", "recurrent")],
+)
+def test_networks_over_any_number_of_steps(kind: str) -> None:
+    layers = [{kind: 2}, {"dense": 2}]
+    spec = {"inputs": {"time": "any", "features": 2}, "layers": layers, "loss": "mean_squared_error"}
+    network = symnn.Network.from_spec(spec)
+    graph, generator = network.gradient_graph, np.random.Generator(np.random.PCG64(0))
+    model = model_of(graph, "graph")
+    assert scans(model) == 2
+    for steps in (1, 4):
+        rows = {"x": generator.normal(size=(3, steps, 2)), "y": generator.normal(size=(3, 2))}
+        values = {**network.unmerged(network.initial_parameters(0)), **rows}
+        agree(graph, values)
+        expected = evaluate(graph, values)
+        for output, found in zip(graph.outputs, by_reference(model, values), strict=True):
+            assert found == pytest.approx(expected[output], rel=1e-12, abs=1e-13)
+
+
+def test_a_long_recurrence_from_the_last_place_on() -> None:
+    a, h, t, n = IndexedBase("a", shape=(300,)), IndexedBase("h", shape=(300,)), Idx("t", 298), Idx("n", 300)
+    last = {h[299]: a[299], h[298]: a[298] * a[0], h[t]: h[t + 2] / 2 + sin(a[t] * h[t + 1])}
+    graph = codegen.gradient(from_expressions({**last, L: Sum(h[n] ** 2, n)}, [a]), "L", ["a"])
+    assert scans(model_of(graph, "graph")) == 2
+    agree(graph, {"a": np.cos(np.arange(300.0))})
+
+
+@pytest.mark.values
+def test_first_values_that_one_equation_assigns() -> None:
+    a, h = IndexedBase("a", shape=(300,)), IndexedBase("h", shape=(300,))
+    i, t, n = Idx("i", 3), Idx("t", 297), Idx("n", 300)
+    several = {h[i]: a[i] ** 2, h[t + 3]: h[t + 2] * sin(h[t]) / 2 + a[t + 1] / 3, L: Sum(h[n] ** 2, n)}
+    graph = codegen.gradient(from_expressions(several, [a]), "L", ["a"])
+    agree(graph, {"a": np.cos(np.arange(300.0))})
+
+
+def test_a_recurrence_in_two_directions_over_any_length_is_refused() -> None:
+    i, v = Idx("i", T - 1), IndexedBase("v", shape=(T, T))
+    corner = {v[0, n]: a[n], v[t + 1, 0]: a[t + 1], v[t + 1, i + 1]: v[t, i + 1] + v[t + 1, i] / 2}
+    with pytest.raises(codegen.EmitError, match=r"equation `v.*two directions of lengths that each call decides"):
+        model_of(from_expressions(corner, [a]), "v")
 
 
 def test_casadi_finds_all_derivatives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
