@@ -146,7 +146,8 @@ def complex_step(
     """d of/d wrt by Im f(x + ih)/h, accurate to rounding; otherwise as :func:`forward_difference`.
 
     A ``function`` must take and return complex numbers. At a branch the one of the real part is followed, so that the
-    result is right wherever x is not on a kink.
+    result is right wherever x is not on a kink. Functions in a graph keep their real parts, f(x) + i·Im f(x + ih): of
+    a step as large as 1e-2 the truncation is of the order h², but not that of the series of f.
 
     >>> from codegen import from_expressions
     >>> from sympy import sin, symbols
