@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import reduce
 from typing import NamedTuple
 
-from sympy import Add, And, Expr, Idx, Indexed, Mul, Not, Or, Piecewise, Pow, Symbol
+from sympy import Add, And, Dummy, Expr, Idx, Indexed, Mul, Not, Or, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -23,7 +23,7 @@ from codegen.functions.powers import is_inverse, is_multiplied, is_root
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.constants import as_float
 from codegen.schedule.cut import is_guard
-from codegen.walk import is_leaf, postorder, rewrite
+from codegen.walk import fold, is_large, is_leaf, postorder, rebuild, rewrite
 
 
 class Level(IntEnum):
@@ -110,7 +110,8 @@ class ExpressionWriter:
     stores a text in a new temporary and returns its name. Parts that occur twice, and arguments
     that a choice would evaluate twice, go to temporaries. ``choose`` gives the name of the value of a choice whose
     branches read what is there under their conditions alone; without it all branches are evaluated. ``whole`` gives the
-    text of a sum of integers, which the places of random numbers are.
+    text of a sum of integers, which the places of random numbers are. ``parts`` are arguments that have been written,
+    by the symbols that stand for them; writers of branches have them too.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class ExpressionWriter:
         dialect: Dialect = SCALAR,
         choose: Callable[[Basic], str] | None = None,
         whole: Callable[[Expr], str] | None = None,
+        parts: dict[Basic, Text] | None = None,
     ) -> None:
+        self._parts = {} if parts is None else parts
         self.whole = whole
         self.choose = choose
         self.name_of, self.integer_of, self.number, self.assign = name_of, integer_of, number, assign
@@ -158,7 +161,33 @@ class ExpressionWriter:
 
     def write(self, expression: Expr) -> str:
         """The text of an expression, its temporaries assigned first."""
-        expanded = rewrite(expression, lambda node: _expand(node, self.dialect))
+        *parts, (_, expanded) = self._expanded(expression)
+        for symbol, part in parts:
+            self._parts[symbol] = self._named(self._write(part))
+        return self._write(expanded).text
+
+    def _expanded(self, expression: Expr) -> list[tuple[Basic, Basic]]:
+        """The expression with every function as the formula that it is, last; before it what large arguments are.
+
+        SymPy walks through the trees of an exponential's argument, and a formula that has its argument twice doubles
+        them: eight sigmoids of each other have 3¹⁶ nodes.
+        """
+        parts: dict[Basic, Basic] = {}
+
+        def part(argument: Basic) -> Basic:
+            if not is_large(argument, LARGE):
+                return argument
+            return parts.setdefault(argument, Dummy(real=True))
+
+        def step(node: Basic, arguments: list[Basic]) -> Basic:
+            node = rebuild(node, list(map(part, arguments)) if _is_formula(node, self.dialect) else arguments)
+            expanded = _expand(node, self.dialect)
+            return node if expanded is None else expanded
+
+        whole = fold(expression, step, self._ends)
+        return [*((symbol, argument) for argument, symbol in parts.items()), (expression, whole)]
+
+    def _write(self, expanded: Basic) -> Text:
         nodes = list(postorder(expanded, self._ends))
         uses = Counter(id(a) for node in nodes if not self._ends(node) for a in node.args)
         texts: dict[int, Text] = {}
@@ -167,13 +196,15 @@ class ExpressionWriter:
             if uses[id(node)] > 1 and text.level > Level.NAME and isinstance(node, Expr) and not is_inverse(node):
                 text = self._named(text)
             texts[id(node)] = text
-        return texts[id(expanded)].text
+        return texts[id(expanded)]
 
     def _ends(self, node: Basic) -> bool:
         """Whether what a node consists of is not evaluated before it."""
         return is_leaf(node) or isinstance(node, RandomNumber) or (self.choose is not None and is_guard(node))
 
     def _node(self, node: Basic, of: _Texts) -> Text:
+        if node in self._parts:
+            return self._parts[node]
         if self.choose is not None and is_guard(node):
             return Text(self.choose(node), Level.NAME)
         if isinstance(node, Expr) and node.is_number:
@@ -202,7 +233,7 @@ class ExpressionWriter:
 
     def _equal(self, node: Basic, of: _Texts) -> Text:
         # Labels and indices are compared as the integers they are.
-        integers = [self.integer_of(a) for a in node.args]
+        integers = [None if a in self._parts else self.integer_of(a) for a in node.args]
         left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
         return self.dialect.choose(f"{left} == {right}", self.number(1.0), self.number(0.0))
 
@@ -300,12 +331,21 @@ class ExpressionWriter:
         return result
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
-        integers = [self.integer_of(a) for a in node.args]
+        integers = [None if a in self._parts else self.integer_of(a) for a in node.args]
         left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
         return Text(f"{left} {node.rel_op} {right}", Level.CHOICE)
 
 
 _Texts = Callable[[Basic], Text]
+
+
+LARGE = 24
+"""Nodes of an argument that is written for itself where a formula takes it."""
+
+
+def _is_formula(node: Basic, dialect: Dialect) -> bool:
+    row = f.operation(type(node))
+    return not dialect.calls(type(node)) and (row.written is not None or isinstance(node, f.Composite))
 
 
 def _expand(node: Basic, dialect: Dialect) -> Basic | None:

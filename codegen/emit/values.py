@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from sympy import Add, Expr, Idx, Indexed, Integer, Min, Mul, Symbol, ceiling, floor
 from sympy.core.basic import Basic
 
-from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter
+from codegen.cached import cached_property
+from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter, Text
 from codegen.schedule.cut import is_sum_of_indices
 from codegen.schedule.program import Place, Program
 from codegen.walk import Extent, base_name, is_reference, quotient, under_root
@@ -29,6 +30,10 @@ class ValueWriter(ABC):
         """A new name."""
         self.temporaries += 1
         return f"u{self.temporaries}"
+
+    @cached_property
+    def _parts(self) -> dict[Basic, Text]:
+        return {}
 
     def expression(self, value: Expr, scope: Scope) -> tuple[list[str], str]:
         """The text of a value, and the statements before it that set what it uses twice."""
@@ -54,7 +59,9 @@ class ValueWriter(ABC):
         def whole(node: Expr) -> str:
             return self.integer_text(node, scope)
 
-        text = ExpressionWriter(name_of, integer_of, self.number, assign, self.dialect, choose, whole).write(value)
+        text = ExpressionWriter(
+            name_of, integer_of, self.number, assign, self.dialect, choose, whole, self._parts
+        ).write(value)
         return lines, text
 
     def branches(self, name: str, branches: Sequence[Basic], scope: Scope) -> list[str]:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,7 @@ GRAPHS: Mapping[str, Graph] = {
     "20-17-13-3": derived(mlp([20, 17, 13, 3])),
     "gelu": derived(mlp([3, 4, 3], f.gelu)),
     "hinge": derived(mlp([3, 4, 3], f.relu, hinge)),
+    "sigmoids of sigmoids": derived(mlp([3, 2, 3], lambda x: reduce(lambda value, _: f.sigmoid(value), range(12), x))),
     "conditions": conditions(),
     "extrema": extrema(),
     "the largest of a row": largest(),
