@@ -25,23 +25,21 @@ class Derivation:
 
     def __init__(self, nodes: Nodes, results: Sequence[Node], inputs: Sequence[Node]) -> None:
         self.nodes, self.results, self.inputs = nodes, results, inputs
-        below = {node: 1 << number for number, node in enumerate(inputs)}
-        self.active: list[Node] = []
+        self.active: dict[Node, None] = dict.fromkeys(inputs)
         """What depends on the inputs, operands first."""
-        for node in sorted(nodes.postorder(results)):
-            own = below.get(node, 0)
-            for operand in nodes.operands[node]:
-                own |= below.get(operand, 0)
-            if own:
-                below[node] = own
-                self.active.append(node)
-        self.below = below
+        for node in nodes.below(results):
+            if not self.active.keys().isdisjoint(nodes.operands[node]):
+                self.active[node] = None
         self._partials: dict[Node, list[tuple[Node, Node]]] = {}
 
     # --- which way ------------------------------------------------------------------------------------------------
 
     def work(self) -> dict[str, int]:
         """The steps of each mode: an edge counts once for each derivative that passes it."""
+        below = {node: 1 << number for number, node in enumerate(self.inputs)}
+        for node in self.active:
+            for operand in self.nodes.operands[node]:
+                below[node] = below.get(node, 0) | below.get(operand, 0)
         above: dict[Node, int] = {}
         for number, node in enumerate(self.results):
             above[node] = above.get(node, 0) | 1 << number
@@ -49,8 +47,8 @@ class Derivation:
         for node in reversed(self.active):
             own = above.get(node, 0)
             for operand in self.nodes.operands[node]:
-                if operand in self.below:
-                    forward += self.below[operand].bit_count()
+                if operand in self.active:
+                    forward += below[operand].bit_count()
                     reverse += own.bit_count()
                     above[operand] = above.get(operand, 0) | own
         return {"forward": forward, "reverse": reverse}
@@ -106,7 +104,7 @@ class Derivation:
         if node not in self._partials:
             self._partials[node] = [
                 (operand, local)
-                for operand, local in partials(self.nodes, node, self.below)
+                for operand, local in partials(self.nodes, node, self.active)
                 if local != self.nodes.zero
             ]
         return self._partials[node]

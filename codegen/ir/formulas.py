@@ -64,8 +64,12 @@ class Formulas:
 
     def has(self, names: Iterable[str]) -> bool:
         """Whether all elements of these variables are assigned."""
-        known = {cell.name for cell in self.assigned}
-        return all(name in known for name in names)
+        return self.names.issuperset(names)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The variables that are assigned."""
+        return frozenset([name for name, _ in self.assigned])
 
     def roots(self, names: Collection[str]) -> list[Node]:
         """The nodes of all elements of these variables, each once."""
@@ -78,7 +82,7 @@ class Formulas:
     def equations(self) -> Iterator[Equation]:
         """Written back: what is used several times has an equation of its own."""
         nodes = self.nodes
-        order = list(nodes.postorder(list(dict.fromkeys(self.assigned.values()))))
+        order = nodes.postorder(list(dict.fromkeys(self.assigned.values())))
         uses = nodes.uses(order)
         fresh = fresh_names("v", {*self.variables, *(cell.name for cell in self.leaves)})
         first: dict[Node, Expr] = {}

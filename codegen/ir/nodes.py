@@ -7,7 +7,8 @@ nodes are equal if their numbers are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from typing import Any, TypeAlias
 
 from sympy import Add, Expr, Indexed, Integer, Mul, Pow, Rational, S, Symbol
@@ -40,15 +41,23 @@ class Nodes:
         self.heads: list[Head] = []
         self.operands: list[tuple[Node, ...]] = []
         self._found: dict[Any, Node] = {}
+        self._integers: dict[int, Node] = {}
+        self._constants: dict[Node, Expr] = {}
+        self._parts: dict[Node, tuple[Expr, Node]] = {}
+        self._powers: dict[Node, tuple[Node, Expr]] = {}
         self._read: dict[int, Node] = {}
         self._held: list[Basic] = []
         """What was read: while it lives, no other object has its identity."""
-        self.zero, self.one, self.minus_one = self.leaf(S.Zero), self.leaf(S.One), self.leaf(S.NegativeOne)
+        self.zero, self.one, self.minus_one = range(3)
+        for constant in (S.Zero, S.One, S.NegativeOne):
+            self.leaf(constant)
 
     def copy(self) -> Nodes:
         """A table of its own with the same nodes."""
         new = object.__new__(Nodes)
         new.heads, new.operands, new._found = self.heads.copy(), self.operands.copy(), self._found.copy()
+        new._integers, new._constants = self._integers.copy(), self._constants.copy()
+        new._parts, new._powers = self._parts.copy(), self._powers.copy()
         new._read, new._held = self._read.copy(), self._held.copy()
         new.zero, new.one, new.minus_one = self.zero, self.one, self.minus_one
         return new
@@ -60,21 +69,30 @@ class Nodes:
 
     def leaf(self, given: Basic) -> Node:
         """A reference, a symbol or a constant."""
-        found = self._found.get(given)
+        # SymPy hashes an integer in Python.
+        table, key = (self._integers, given.p) if isinstance(given, Integer) else (self._found, given)
+        found = table.get(key)
         if found is None:
-            found = self._found[given] = len(self.heads)
+            found = table[key] = len(self.heads)
             self.heads.append(given)
             self.operands.append(())
+            if isinstance(given, Expr) and not isinstance(given, (Symbol, Indexed)):
+                self._constants[found] = given
+                self._parts[found] = given, self.one
         return found
 
     def operation(self, head: type[Basic], operands: tuple[Node, ...]) -> Node:
         """The operation on these operands, as it is."""
-        key = (head, *(sorted(operands) if head in _COMMUTATIVE else operands))
+        key = (head, *(sorted(operands) if head is Add or head is Mul else operands))
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = len(self.heads)
             self.heads.append(head)
             self.operands.append(operands)
+            if head is Mul and len(operands) == 2 and (value := self._constants.get(operands[0])) is not None:
+                self._parts[found] = value, operands[1]
+            elif head is Pow and isinstance(exponent := self.heads[operands[1]], _EXACT):
+                self._powers[found] = operands[0], exponent
         return found
 
     def name(self, leaf: Basic, node: Node) -> None:
@@ -85,28 +103,17 @@ class Nodes:
         """Whether a leaf has been read, or stands for a node."""
         return leaf in self._found
 
-    def stand(self, given: Basic, node: Node) -> None:
-        """An object that is part of what will be read stands for a node."""
-        self._read[id(given)] = node
-
     def number(self, value: int | Expr) -> Node:
         """A constant."""
         return self.leaf(S(value))
 
     def constant(self, node: Node) -> Expr | None:
         """The value of a constant; None for any other node."""
-        head = self.heads[node]
-        return head if isinstance(head, Expr) and not isinstance(head, (Symbol, Indexed)) else None
+        return self._constants.get(node)
 
     def parted(self, node: Node) -> tuple[Expr, Node]:
         """The number in front of a product, and the rest; a constant is a multiple of 1."""
-        if self.heads[node] is Mul:
-            first, *rest = self.operands[node]
-            if len(rest) == 1 and (value := self.constant(first)) is not None:
-                return value, rest[0]
-        elif not self.operands[node] and (value := self.constant(node)) is not None:
-            return value, self.one
-        return S.One, node
+        return self._parts.get(node) or (S.One, node)
 
     def scaled(self, factor: Expr, node: Node) -> Node:
         """A multiple."""
@@ -130,11 +137,12 @@ class Nodes:
         powers: dict[Node, Expr] = {}
         repeated = False
         for factor in factors:
-            own, rest = self.parted(factor)
-            if own is not S.One:
-                number = number * own
+            rest = factor
+            if factor in self._parts:
+                own, rest = self._parts[factor]
+                number = own if number is S.One else number * own
             if rest != self.one:
-                base, exponent = self.as_power(rest)
+                base, exponent = self._powers.get(rest) or (rest, S.One)
                 if base in powers:
                     repeated = True
                     powers[base] += exponent
@@ -151,11 +159,7 @@ class Nodes:
 
     def as_power(self, node: Node) -> tuple[Node, Expr]:
         """Base and exponent, where that is an exact number."""
-        if self.heads[node] is Pow:
-            base, power = self.operands[node]
-            if isinstance(exponent := self.heads[power], _EXACT):
-                return base, exponent
-        return node, S.One
+        return self._powers.get(node) or (node, S.One)
 
     def power(self, base: Node, exponent: Expr) -> Node:
         """A power with a number for its exponent."""
@@ -181,7 +185,7 @@ class Nodes:
         number: Expr = S.Zero
         factors: dict[Node, Expr] = {}
         for term in terms:
-            own, rest = self.parted(term)
+            own, rest = self._parts.get(term) or (S.One, term)
             if rest == self.one:
                 number += own
             elif rest in factors:
@@ -227,16 +231,19 @@ class Nodes:
                 stack += waiting[::-1]
                 continue
             stack.pop()
-            operands = tuple([memo[id(argument)] for argument in arguments])
-            make = self.made if self._needs_care(node, operands) else self.operation
-            memo[id(node)] = make(node.func, operands)
+            memo[id(node)] = self.taken(node, tuple([memo[id(argument)] for argument in arguments]))
         return memo[id(expression)]
+
+    def taken(self, node: Basic, operands: tuple[Node, ...]) -> Node:
+        """The node of an expression of which the arguments have been read."""
+        return (self.made if self._needs_care(node, operands) else self.operation)(node.func, operands)
 
     def _needs_care(self, node: Basic, operands: tuple[Node, ...]) -> bool:
         """Whether SymPy has not brought it into the form that it has here."""
         if node.func is Mul and not self.operands[operands[0]]:
             return True
-        return all(not self.operands[operand] and self.constant(operand) is not None for operand in operands)
+        constants = [argument for argument, operand in zip(node.args, operands) if operand in self._constants]
+        return len(constants) == len(operands) or not all(argument.is_number for argument in constants)
 
     def filled(self, pattern: Pattern, given: Sequence[Node]) -> Node:
         """The node of a pattern, in which nodes stand for its symbols."""
@@ -268,26 +275,40 @@ class Nodes:
 
     # --- walks ----------------------------------------------------------------------------------------------------
 
-    def postorder(self, roots: Sequence[Node], stop: Callable[[Node], bool] | None = None) -> Iterator[Node]:
+    def postorder(self, roots: Sequence[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
         """The nodes that some are computed from, their own included, operands first, as a reader would meet them."""
+        found: list[Node] = []
         seen: set[Node] = set()
         stack = [~root for root in reversed(roots)]
         while stack:
             node = stack.pop()
             if node >= 0:
-                yield node
+                found.append(node)
             elif (node := ~node) not in seen:
                 seen.add(node)
-                operands = self.operands[node]
-                if not operands or (stop is not None and stop(node)):
-                    yield node
-                else:
+                waiting = [~operand for operand in self.operands[node] if operand not in seen]
+                if waiting and not (stop is not None and stop(node)):
                     stack.append(node)
-                    stack += [~operand for operand in reversed(operands) if operand not in seen]
+                    waiting.reverse()
+                    stack += waiting
+                else:
+                    found.append(node)
+        return found
+
+    def below(self, roots: Sequence[Node]) -> list[Node]:
+        """The same nodes in the order of their numbers: all of a table, for which no stack is needed."""
+        wanted = bytearray(max(roots, default=-1) + 1)
+        for root in roots:
+            wanted[root] = True
+        for node in range(len(wanted) - 1, -1, -1):
+            if wanted[node]:
+                for operand in self.operands[node]:
+                    wanted[operand] = True
+        return list(compress(range(len(wanted)), wanted))
 
     def operations(self, roots: Sequence[Node]) -> set[type[Basic]]:
         """The classes of the operations that some nodes are computed by."""
-        heads = (self.heads[node] for node in self.postorder(roots))
+        heads = {self.heads[node] for node in self.below(roots) if self.operands[node]}
         return {head for head in heads if isinstance(head, type)}
 
     def uses(self, nodes: Iterable[Node]) -> dict[Node, int]:
@@ -321,6 +342,3 @@ def pattern(formula: Expr, symbols: Sequence[Expr]) -> Pattern:
         else:
             steps.append((node.func, tuple([found[id(argument)] for argument in node.args])))
     return tuple(steps)
-
-
-_COMMUTATIVE = frozenset({Add, Mul})

@@ -41,7 +41,7 @@ def paired(graph: Graph) -> Graph:
     assert formulas is not None
     outputs = set(graph.outputs)
     wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in outputs}
-    order = list(formulas.nodes.postorder(list(dict.fromkeys(wanted.values()))))
+    order = formulas.nodes.below(list(wanted.values()))
     nodes, found = _rebuilt(formulas.nodes, order, _chosen(formulas.nodes, order))
     assigned = {cell: found[node] for cell, node in wanted.items()}
     return Graph.of_formulas(

@@ -35,7 +35,7 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     """
     formulas = _with_sigmoids(formulas)
     nodes = formulas.nodes
-    order = list(nodes.postorder(list(dict.fromkeys(formulas.assigned.values()))))
+    order = nodes.below(list(formulas.assigned.values()))
     unsettled = [node for node in order if not is_settled(nodes, node)]
     if not unsettled:
         return replace(formulas, stable=True)
@@ -51,7 +51,7 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
 def _with_sigmoids(formulas: Formulas) -> Formulas:
     """1/(1 + exp(a))ⁿ = σ(−a)ⁿ, of which scalar networks are full: SymPy takes 1 ms for one."""
     nodes = formulas.nodes
-    order = list(nodes.postorder(list(dict.fromkeys(formulas.assigned.values()))))
+    order = nodes.below(list(formulas.assigned.values()))
     powers = {node: exponent for node in order if (exponent := _exponent(nodes, node)) is not None}
     if not powers:
         return formulas

@@ -8,6 +8,7 @@ from functools import lru_cache
 from sympy import Add, Dummy, Expr, Mul
 from sympy.core.basic import Basic
 
+from codegen.cached import once
 from codegen.functions import Composite, canonical
 from codegen.ir.formulas import LARGE, Formulas
 from codegen.ir.graph import Graph
@@ -36,7 +37,7 @@ def lowered(graph: Graph) -> Graph:
     outputs = set(graph.outputs)
     wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in outputs}
     old, roots = formulas.nodes, formulas.roots(outputs)
-    if not any(_is_composite(old, node) for node in old.postorder(roots)):
+    if not any(issubclass(head, Composite) for head in heads(graph)):
         new, found = old, {node: node for node in roots}
     else:
         new = old.copy()
@@ -45,6 +46,7 @@ def lowered(graph: Graph) -> Graph:
     return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, stable=True), graph.outputs)
 
 
+@once
 def heads(graph: Graph) -> set[type[Basic]]:
     """The classes of the operations of a graph without indices."""
     formulas = graph.formulas
@@ -60,7 +62,7 @@ def _is_composite(nodes: Nodes, node: Node) -> bool:
 def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
     """By node, what it is without composite functions."""
     found: dict[Node, Node] = {}
-    for node in list(nodes.postorder(roots)):
+    for node in nodes.postorder(roots):
         head, operands = nodes.heads[node], nodes.operands[node]
         given = tuple([found[operand] for operand in operands])
         if not isinstance(head, type):
@@ -93,7 +95,7 @@ def count_nodes(graph: Graph) -> Operations:
     assert formulas is not None
     nodes = formulas.nodes
     total: Operations = Counter()
-    for node in nodes.postorder(formulas.roots(graph.outputs)):
+    for node in nodes.below(formulas.roots(graph.outputs)):
         head, operands = nodes.heads[node], nodes.operands[node]
         if isinstance(head, type):
             constants = tuple([nodes.constant(operand) for operand in operands])

@@ -19,7 +19,7 @@ from codegen.read.declare import Key
 from codegen.read.motions import is_motion, motion_name
 from codegen.read.simple import OPERATIONS, is_simple_constant
 from codegen.uncollected import uncollected
-from codegen.walk import base_name, is_fixed, is_leaf, postorder
+from codegen.walk import base_name, is_fixed
 
 
 @uncollected()
@@ -80,7 +80,7 @@ class _Reading:
         self.variables = {variable.name: variable for variable in inputs}
         self.assigned: dict[Cell, Node] = {}
         self.written = dict(written)
-        self._seen: set[int] = set()
+        self._found: dict[int, Node] = {}
         self._constants: set[int] = set()
         self._leaves: dict[Basic, Node | None] = {}
         self._bases: dict[int, bool] = {}
@@ -91,34 +91,48 @@ class _Reading:
         """Read one formula; False if it is not for here."""
         if cell is None or cell in self.assigned or cell.name in self.inputs:
             return False
-        if not all(map(self._is_known, postorder(expression, self._is_done))):
+        node = self._read(expression)
+        if node is None:
             return False
-        self.assigned[cell] = self.nodes.read(expression)
+        self.assigned[cell] = node
         self.variables.setdefault(variable.name, variable)
         return self._is_real or not self._needs_reality
 
-    def _is_done(self, node: Basic) -> bool:
-        return id(node) in self._seen or is_leaf(node) or is_motion(node)
+    def _read(self, expression: Basic) -> Node | None:
+        """The node of an expression; None if something in it is not as it is in the graph."""
+        found = self._found
+        stack = [expression]
+        while stack:
+            node = stack[-1]
+            if id(node) in found:
+                stack.pop()
+                continue
+            if isinstance(node, (Symbol, Indexed)) or is_motion(node):
+                if node not in self._leaves:
+                    self._leaves[node] = self._leaf(node)
+                made = self._leaves[node]
+            else:
+                arguments = node.args
+                waiting = [argument for argument in arguments if id(argument) not in found]
+                if waiting:
+                    stack += waiting[::-1]
+                    continue
+                made = self._operation(node, arguments)
+            if made is None:
+                return None
+            found[id(stack.pop())] = made
+        return found[id(expression)]
 
-    def _is_known(self, node: Basic) -> bool:
-        """Whether a node, of which the operands are known, is as it is in the graph."""
-        if id(node) in self._seen:
-            return True
-        self._seen.add(id(node))
-        if isinstance(node, (Symbol, Indexed)) or is_motion(node):
-            if node not in self._leaves:
-                self._leaves[node] = self._leaf(node)
-            if (found := self._leaves[node]) is not None:
-                self.nodes.stand(node, found)
-            return found is not None
-        constant = [id(argument) in self._constants for argument in node.args]
+    def _operation(self, node: Basic, arguments: Sequence[Basic]) -> Node | None:
+        """The node of an operation, of which the operands are known, or of a constant; None for anything else."""
+        constant = [id(argument) in self._constants for argument in arguments]
         if all(constant):
             self._constants.add(id(node))
-            return isinstance(node, Expr) and is_simple_constant(node)
-        if node.func is Pow and not any(constant):
-            return False
+            return self.nodes.read(node) if isinstance(node, Expr) and is_simple_constant(node) else None
+        if node.func not in OPERATIONS or (node.func is Pow and True not in constant):
+            return None
         self._needs_reality |= _needs_reality(node)
-        return node.func in OPERATIONS
+        return self.nodes.taken(node, tuple([self._found[id(argument)] for argument in arguments]))
 
     def _leaf(self, leaf: Expr) -> Node | None:
         """The node of an input, or of what was assigned before; None for anything else."""

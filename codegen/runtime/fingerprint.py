@@ -48,7 +48,7 @@ def _formulas(graph: Graph) -> Iterator[str]:
     assigned = [(cell, node) for cell, node in formulas.assigned.items() if cell.name in outputs]
     numbers: dict[int, int] = {}
     defined: set[type] = set()
-    for node in nodes.postorder(list(dict.fromkeys(node for _, node in assigned))):
+    for node in nodes.below([node for _, node in assigned]):
         head, operands = nodes.heads[node], nodes.operands[node]
         numbers[node] = len(numbers)
         if isinstance(head, Basic):
@@ -58,7 +58,7 @@ def _formulas(graph: Graph) -> Iterator[str]:
             defined.add(head)
             symbols = [Symbol(f"_{place}", real=True) for place in range(len(operands))]
             yield from _equation(Equation(Symbol(head.__name__, real=True), head.formula(*symbols)))
-        yield " ".join([head.__name__, *[str(numbers[operand]) for operand in operands]])
+        yield f"{head.__name__} {[numbers[operand] for operand in operands]}"
     for cell, node in assigned:
         yield f"{cell.name!r} {cell.pattern} = {numbers[node]}"
 

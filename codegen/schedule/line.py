@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 from sympy import Add, And, Expr, Integer, Mul, Not, Or, Piecewise, Pow
@@ -52,8 +52,16 @@ class Instructions:
         self._found: dict[Instruction, Value] = {}
         self.values: dict[Node, Value] = {}
         self._factors: dict[Node, tuple[Node, ...]] = {}
-        order = list(self.nodes.postorder(roots))
+        order = self.nodes.postorder(roots)
         self._uses = self.nodes.uses(order)
+        self._powers = {
+            node: (base, int(exponent))
+            for node in order
+            if self.nodes.heads[node] is Pow
+            for base, exponent in [self.nodes.as_power(node)]
+            if base != node and is_multiplied(exponent)
+        }
+        """Bases and exponents of whole powers that are multiplied out."""
         self._divisors = self._counted_divisors(order)
         needed = self._needed(order, roots)
         for node in order:
@@ -67,16 +75,14 @@ class Instructions:
         found: dict[Node, int] = defaultdict(int)
         for node in order:
             if self.nodes.heads[node] is Mul:
-                for base in {b for b, n in map(self._power, self.nodes.operands[node]) if n < 0}:
+                powers = [self._powers[operand] for operand in self.nodes.operands[node] if operand in self._powers]
+                for base in {base for base, exponent in powers if exponent < 0}:
                     found[base] += 1
         return found
 
     def _power(self, node: Node) -> tuple[Node, int]:
         """Base and exponent of a whole power that is multiplied out; a node to the power of 1 otherwise."""
-        if self.nodes.heads[node] is not Pow:
-            return node, 1
-        base, exponent = self.nodes.as_power(node)
-        return (base, int(exponent)) if is_multiplied(exponent) else (node, 1)
+        return self._powers.get(node) or (node, 1)
 
     def _fused(self, term: Node) -> tuple[Node, ...]:
         """The factors of a term that a sum multiplies and adds at once; none of other terms."""
@@ -110,11 +116,9 @@ class Instructions:
             elif node not in needed and head is not ExprCondPair:
                 continue
             elif head is Mul:
-                needed.update(
-                    base if n < 0 else operand
-                    for operand in self.nodes.operands[node]
-                    for base, n in [self._power(operand)]
-                )
+                for operand in self.nodes.operands[node]:
+                    base, exponent = self._power(operand)
+                    needed.add(base if exponent < 0 else operand)
             elif head is Pow:
                 base, _ = self.nodes.as_power(node)
                 needed.update(self.nodes.operands[node] if base == node else (base,))
@@ -165,9 +169,8 @@ class Instructions:
         if isinstance(head, Expr):
             return self.constant(as_float(head))
         assert isinstance(head, type)
-        for kind, lower in _LOWERED:
-            if issubclass(head, kind):
-                return lower(self, node)
+        if (lower := _written_by(head)) is not None:
+            return lower(self, node)
         orders: tuple[int, ...] = ()
         if (head in special.ORDERS or issubclass(head, special.Bessel)) and isinstance(
             order := self.nodes.heads[operands[0]], Integer
@@ -309,6 +312,13 @@ _LOWERED: tuple[tuple[type[Basic], Callable[[Instructions, Node], Value]], ...] 
     (Not, lambda line, node: line.put("not", *line._arguments(node))),
 )
 
+
+@lru_cache(maxsize=1024)
+def _written_by(head: type[Basic]) -> Callable[[Instructions, Node], Value] | None:
+    """What writes an operation; None for what is called."""
+    return next((lower for kind, lower in _LOWERED if issubclass(head, kind)), None)
+
+
 WRITTEN = tuple(kind for kind, _ in _LOWERED)
 """What is not called."""
 
@@ -325,15 +335,19 @@ def ordered(code: Sequence[Instruction], results: Sequence[Value], width: int) -
     Before the calls of one level stands what they take and nothing else: all calls whose arguments need no other call
     that has not been made are of one level.
     """
+    taken = list(map(operands, code))
     levels: list[int] = []
-    for instruction in code:
-        level = max((levels[operand] for operand in operands(instruction)), default=0)
+    for instruction, its in zip(code, taken):
+        level = 0
+        for operand in its:
+            if levels[operand] > level:
+                level = levels[operand]
         levels.append(level + (instruction[0] == CALL))
-    alive = _alive(code, results)
+    alive = _alive(taken, results)
     calls: dict[tuple[int, object, int], list[Value]] = {}
     for number in alive:
         if code[number][0] == CALL:  # a maximum of two numbers is another function than one of three
-            calls.setdefault((levels[number], code[number][1], len(operands(code[number]))), []).append(number)
+            calls.setdefault((levels[number], code[number][1], len(taken[number])), []).append(number)
     done: set[Value] = set()
 
     def before(wanted: Sequence[Value]) -> Iterator[Group]:
@@ -343,14 +357,20 @@ def ordered(code: Sequence[Instruction], results: Sequence[Value], width: int) -
             if number >= 0:
                 yield (number,)
             elif ~number not in done:
-                done.add(~number)
-                stack.append(~number)
-                stack += [~operand for operand in reversed(operands(code[~number])) if operand not in done]
+                number = ~number
+                done.add(number)
+                waiting = [~operand for operand in taken[number] if operand not in done]
+                if waiting:
+                    stack.append(number)
+                    waiting.reverse()
+                    stack += waiting
+                else:
+                    yield (number,)
 
     for _, group in sorted(calls.items(), key=lambda item: item[0][0]):
         for start in range(0, len(group), width):
             part = tuple(group[start : start + width])
-            yield from before([operand for number in part for operand in operands(code[number])])
+            yield from before([operand for number in part for operand in taken[number]])
             done.update(part)
             yield part
     yield from before(results)
@@ -358,17 +378,19 @@ def ordered(code: Sequence[Instruction], results: Sequence[Value], width: int) -
 
 def operands(instruction: Instruction) -> tuple[Value, ...]:
     """The instructions whose values one takes."""
-    if instruction[0] in LEAVES:
-        return ()
-    return instruction[2:] if instruction[0] in (CALL, "compare") else instruction[1:]
+    return instruction[_BEFORE.get(instruction[0], 1) :]
 
 
-def _alive(code: Sequence[Instruction], results: Sequence[Value]) -> list[Value]:
+_BEFORE = {CALL: 2, "compare": 2} | dict.fromkeys(LEAVES, 2)
+"""What stands in an instruction before its operands, if that is more than its kind."""
+
+
+def _alive(taken: Sequence[Sequence[Value]], results: Sequence[Value]) -> list[Value]:
     """What results take, in order."""
     wanted = set(results)
-    for number in range(len(code) - 1, -1, -1):
+    for number in range(len(taken) - 1, -1, -1):
         if number in wanted:
-            wanted.update(operands(code[number]))
+            wanted.update(taken[number])
     return sorted(wanted)
 
 

@@ -103,6 +103,13 @@ def test_the_formulas_have_every_plain_function() -> None:
     assert present | derived >= PLAIN
 
 
+@pytest.mark.parametrize("formula", [x + y + z, x * y + z, tanh(x) + tanh(y) + z, tanh(z) * y], ids=str)
+def test_a_name_of_a_number_is_that_number(formula: Expr) -> None:
+    nodes = Nodes()
+    nodes.name(z, nodes.zero)
+    assert nodes.read(formula) == nodes.read(canonical(formula).subs(z, 0))
+
+
 def test_equal_values_are_one_node() -> None:
     nodes = Nodes()
     pairs = ((2 * x * y, y * x * 2), ((x + y) * z, z * (y + x)), (x / y, y**-1 * x), (S(1) / 2 + S(1) / 3, S(5) / 6))

@@ -102,7 +102,7 @@ class Straight:
 
 
 def _are_differentiable(nodes: Nodes, roots: Sequence[Node]) -> bool:
-    return all(is_differentiable(nodes, node) for node in nodes.postorder(roots))
+    return all(is_differentiable(nodes, node) for node in nodes.below(roots))
 
 
 def gradient(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,8 @@ class Assembly:
         self.registers = 16 if masked else target.registers
         self.names = [f"%xmm{n}" for n in range(32)]
         self.holds: list[Value | None] = [None] * self.registers
+        self.needed = [0] * self.registers
+        """When the value of each register is needed next."""
         self.free = list(range(self.registers - 1, -1, -1))
         self.where: dict[Value, int] = {}
         self.home: dict[Value, Element] = {}
@@ -135,7 +138,10 @@ class Assembly:
         for place in range(len(line.groups) - 1, -1, -1):
             for value in line.groups[place]:
                 for operand in operands(self.code[value]):
-                    self.uses.setdefault(operand, []).append(place)
+                    if operand in self.uses:
+                        self.uses[operand].append(place)
+                    else:
+                        self.uses[operand] = [place]
         count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
         self.arrays = [base for base, _ in count.most_common()]
         calls = any(self.code[group[0]][0] == CALL for group in line.groups)
@@ -170,14 +176,17 @@ class Assembly:
 
     def later(self, value: Value) -> int:
         """When a value is needed next, after this instruction."""
-        return next((place for place in reversed(self.uses[value]) if place > self.place), NEVER)
+        for place in reversed(self.uses[value]):
+            if place > self.place:
+                return place
+        return NEVER
 
     def memory(self, value: Value) -> str | None:
         """Where a value lies in memory, as an operand."""
         instruction = self.code[value]
         kind = instruction[0]
         if kind == CONSTANT:
-            return self.constant(_bits(float.fromhex(instruction[1]), self.dtype))
+            return self.constant(_bits(instruction[1], self.dtype))
         if kind == TRUTH:
             return self.constant(ONES if instruction[1] else 0)
         if kind == INPUT:
@@ -242,21 +251,24 @@ class Assembly:
     def acquire(self, value: Value, locked: Sequence[Value] = ()) -> int:
         """A register for a value, none of those that hold ``locked``."""
         if not self.free:
-            latest, chosen = -1, -1
-            uses, clean = self.uses, self.clean
-            for held, register in self.where.items():
-                if held not in locked:
-                    needed = uses[held][-1] + (CLEAN if held in clean else 0)
-                    if needed > latest:
-                        latest, chosen = needed, register
-            given_up = self.holds[chosen]
+            needed = self.needed
+            chosen = needed.index(max(needed))
+            while (given_up := self.holds[chosen]) in locked:
+                needed[chosen] = self.place
+                chosen = needed.index(max(needed))
             assert given_up is not None
             if given_up not in self.clean:
                 self.spill(given_up)
             self.release(chosen)
         register = self.free.pop()
-        self.holds[register], self.where[value] = value, register
+        self.hold(value, register)
         return register
+
+    def hold(self, value: Value, register: int) -> None:
+        """A value is in a register from now on."""
+        self.holds[register], self.where[value] = value, register
+        places = self.uses.get(value)
+        self.needed[register] = (places[-1] if places else NEVER) + (CLEAN if value in self.clean else 0)
 
     def load(self, value: Value, locked: Sequence[Value] = ()) -> str:
         """The register of a value, which is loaded if it lies in memory only."""
@@ -287,8 +299,10 @@ class Assembly:
         for value in taken:
             self.uses[value].pop()
         for value in taken:
-            if not self.uses[value]:
+            if not (places := self.uses[value]):
                 self.forget(value)
+            elif (register := self.where.get(value)) is not None:
+                self.needed[register] = places[-1] + (CLEAN if value in self.clean else 0)
 
     def finish(self, value: Value) -> None:
         """Store a new value where it is a result."""
@@ -298,6 +312,7 @@ class Assembly:
             if number == 0:
                 self.home[value] = element
                 self.clean.add(value)
+                self.needed[self.where[value]] += CLEAN
         if not self.uses.get(value):
             self.forget(value)
 
@@ -332,7 +347,7 @@ class Assembly:
         over = self.overwritten(taken)
         if over in self.where and len(self.uses[over]) == taken.count(over):
             register = self.where.pop(over)
-            self.holds[register], self.where[value] = value, register
+            self.hold(value, register)
         else:
             whole = self.where.get(over)
             register = self.acquire(value, locked)
@@ -422,7 +437,7 @@ class Assembly:
             self.release(self.where[value])
         if len(group) == 1:
             self.free.remove(0)
-            self.holds[0], self.where[group[0]] = group[0], 0
+            self.hold(group[0], 0)
             self.finish(group[0])
             return
         start = self.blocks.pop() if self.blocks else self.room
@@ -472,7 +487,10 @@ SIGNS: Mapping[Dtype, int] = {"float64": 1 << 63, "float32": 1 << 31}
 ONES = (1 << 64) - 1
 
 
-def _bits(value: float, dtype: Dtype) -> int:
+@lru_cache(maxsize=4096)
+def _bits(text: str, dtype: Dtype) -> int:
+    """The bits of a number that is written in base 16: what −0 is told from 0 by."""
+    value = float.fromhex(text)
     if dtype == "float32":
         return int(np.float32(value).view(np.uint32))
     return int(np.float64(value).view(np.uint64))
