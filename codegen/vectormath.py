@@ -44,7 +44,11 @@ def __getattr__(name: str) -> Any:
         bounds = {FORMS[kind].__name__: bound for kind, bound in ULP_BOUNDS.items()}
         found: Any = MappingProxyType({known: bounds[known] for known in NAMES})
     elif name in NAMES:
+        from numba.core.registry import cpu_target
+
         found = _function(name)
+        # Jitted code may be what asks, in the midst of its compilation: Numba has read its tables before.
+        cpu_target.typing_context.refresh()
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}, but {', '.join(NAMES)}")
     globals()[name] = found

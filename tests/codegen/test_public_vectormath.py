@@ -54,3 +54,14 @@ def test_what_is_no_number_and_what_is_no_function_is_named() -> None:
         vectormath.exp(np.ones(3), out=np.ones(4))
     with pytest.raises(AttributeError, match="has no attribute 'gama'"):
         vectormath.gama  # noqa: B018
+
+
+def test_jitted_code_may_be_the_first_to_ask_for_a_function() -> None:
+    vars(vectormath).pop("cosh", None)
+    vectormath._function.cache_clear()
+
+    @njit
+    def jitted(x: float) -> Any:
+        return vectormath.cosh(x)
+
+    assert jitted(1.0) == vectormath.cosh(1.0)
