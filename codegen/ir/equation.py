@@ -344,6 +344,10 @@ class Equation(Fields):
         return Equation(target, term.body, Reduction.SUM if term.reduced else None, term.reduced)
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         signed = self.reduction is not None and not self.eliminates
         over = f"{self.monoid.sign}_{','.join(str(i) for i in self.reduced)} " if signed else ""
         return f"{self.target} = {over}{self.body}"

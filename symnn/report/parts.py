@@ -48,12 +48,12 @@ def check_shown(network: Network, source: str) -> None:
 
 
 def parts(network: Network) -> dict[str, Any]:
-    """The network for a page: texts of modules, and data that go with them.
+    """What a page learns with and draws: texts of modules, and data that go with them.
 
     >>> from symnn.network import dense
     >>> found = parts(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy"))
     >>> sorted(found["modules"]), found["units"], found["parameters"]
-    (['gradient', 'look', 'predict'], ['a1'], 17)
+    (['gradient', 'look'], ['a1'], 17)
     """
     # Loops for a few hundred rows are as fast as tiles, and chosen in half the time; maps of 16,384 points are not.
     forward, theta = network.forward_graph, {"theta": list(network.layout)}
@@ -62,15 +62,26 @@ def parts(network: Network) -> dict[str, Any]:
         "modules": {
             "gradient": emitted(replace(gradient_request(network, "gradient"), schedule="loops")),
             "look": emitted(Request(watched, "look", "float32", pack=theta)),
-            "predict": emitted(Request(forward, "predict", "float64", "loops", pack=theta)),
         },
         "units": names,
         "format": FORMAT,
         "parameters": network.parameter_count,
         "layout": [[p.name, p.where.start, p.where.stop, list(p.shape)] for p in network.layout.values()],
         "starts": [network.initial_parameters(seed).tolist() for seed in range(SEEDS)],
-        "formulas": formulas(sections(network)),
     }
+
+
+def rest(network: Network) -> dict[str, Any]:
+    """What no picture waits for: formulas, and the outputs alone in float64, by which weights are checked."""
+    theta = {"theta": list(network.layout)}
+    predict = Request(network.forward_graph, "predict", "float64", "loops", pack=theta)
+    return {"modules": {"predict": emitted(predict)}, "formulas": formulas(sections(network))}
+
+
+def whole(network: Network) -> dict[str, Any]:
+    """Both together."""
+    first, later = parts(network), rest(network)
+    return {**first, **later, "modules": first["modules"] | later["modules"]}
 
 
 def units(network: Network) -> list[str]:

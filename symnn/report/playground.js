@@ -10,7 +10,7 @@ const element = (tag, {text, ...rest} = {}, children = []) => {
 };
 const resting = () => new Promise((done) => { setTimeout(done); });
 const limited = (value, low, high, usual) => Number.isFinite(+value) && value !== '' && value !== null ? Math.min(high, Math.max(low, +value)) : usual;
-const SIDE = 128, ROWS = 400, DIGITS = 5;
+const SIDE = 128, FIRST = 64, ROWS = 400, DIGITS = 5;
 
 // --- data ----------------------------------------------------------------------------------------------------------------
 
@@ -151,26 +151,35 @@ const specOf = () => ({
   loss: formulaOr(state.loss),
 });
 
-/** The functions of a network: those in the page, those that came before, or those of the server. */
-const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], formulas: told.formulas[told.networks[key].formulas], code}]));
+const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], formulas: told.formulas[told.networks[key].formulas], code, later: Promise.resolve()}]));
+const asked = async (path, body) => {
+  const answer = await fetch(path, {method: 'POST', headers: {'Content-Type': 'application/json'}, body}).catch(() => { throw new Error('The server does not answer. Is “symnn playground” still running?'); });
+  const {modules, ...found} = await answer.json();
+  if (!answer.ok) throw new Error(found.error);
+  const code = await Promise.all(Object.entries(modules).map(async ([name, text]) => {
+    const url = URL.createObjectURL(new Blob([text], {type: 'text/javascript'}));
+    const module = await import(url);
+    URL.revokeObjectURL(url);
+    return [name, module];
+  }));
+  return {...found, code: Object.fromEntries(code)};
+};
+
+/** What a network learns and is seen by: what is in the page, what came before, or what the server makes. */
 const networkOf = async (spec) => {
   const key = JSON.stringify(spec);
   if (known.has(key)) return known.get(key);
   if (!told.server) throw new Error('This page has the networks of its presets. “symnn playground” starts a server on your machine that makes all others.');
-  const answer = await fetch('network', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: key}).catch(() => { throw new Error('The server does not answer. Is “symnn playground” still running?'); });
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
-  const code = {};
-  for (const [name, text] of Object.entries(found.modules)) {
-    const url = URL.createObjectURL(new Blob([text], {type: 'text/javascript'}));
-    code[name] = await import(url);
-    URL.revokeObjectURL(url);
-  }
-  delete found.modules;
-  known.set(key, {...found, code});
+  known.set(key, {...await asked('network', key), key});
   if (known.size > 100) known.delete([...known.keys()][Object.keys(embedded).length]);
   return known.get(key);
 };
+
+/** What no picture waits for: formulas, and the function that exported weights are checked by. */
+const completed = (network) => network.later ??= asked('rest', network.key).then(
+  ({code, ...rest}) => { Object.assign(network, rest, {code: {...network.code, ...code}}); },
+  (error) => { network.later = undefined; throw error; },
+);
 
 // --- training ------------------------------------------------------------------------------------------------------------
 
@@ -335,12 +344,14 @@ const start = () => {
 /** Begin anew with what the state says, and go on to the step that it says. */
 let turn = 0;
 const begin = async (steps = 0) => {
-  const mine = ++turn, asked = performance.now();
+  const mine = ++turn, clicked = performance.now();
   stop();
   try {
-    data = prepared();
+    const from = [state.data, state.own, state.noise, state.sample, state.loss];
+    if (from.some((value, k) => value !== data?.from[k])) data = {...prepared(), from};
+    const coming = networkOf(specOf());
     controls();
-    const found = await networkOf(specOf());
+    const found = await coming;
     if (mine !== turn) return;
     network = found;
     at('said').textContent = '';
@@ -354,12 +365,17 @@ const begin = async (steps = 0) => {
     if (k % 200 === 199) await resting();
   }
   if (mine !== turn) return;
+  side = FIRST;  // the function is yet to be compiled by the browser: a quarter of the points first
+  draw();
+  at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
+  at('tally').dataset.change = (performance.now() - clicked).toFixed(1);
+  remember();
+  await new Promise(requestAnimationFrame);
+  await resting();
+  if (mine !== turn) return;
   side = SIDE;
   draw();
-  formulas();
-  at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
-  at('tally').dataset.change = (performance.now() - asked).toFixed(1);
-  remember();
+  await completed(network).then(() => mine === turn && formulas(), ({message}) => { if (mine === turn) at('said').textContent = message; });
 };
 const change = (values) => {
   Object.assign(state, values);
@@ -670,7 +686,7 @@ const ACTS = {
   again: () => begin(),
   deeper: () => change({layers: [...state.layers, {units: state.layers.at(-1)?.units ?? 4, activation: state.layers.at(-1)?.activation ?? 'tanh'}]}),
   spec: () => download('network.yaml', yaml(), 'text/yaml'),
-  weights: () => download('model.safetensors', new Blob([safetensors()])),
+  weights: () => completed(network).then(() => download('model.safetensors', new Blob([safetensors()]))),
   png: () => picture().toBlob((blob) => download('network.png', blob)),
   svg: () => download('network.svg', drawing(), 'image/svg+xml'),
   link: async () => {

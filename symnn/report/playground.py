@@ -20,7 +20,7 @@ from symnn.errors import SpecError
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
 from symnn.report.document import Section, asset, button, choice, document
-from symnn.report.parts import LAYERS, SEEDS, UNITS, as_floats, check_shown, enclosed, parts, tools
+from symnn.report.parts import LAYERS, SEEDS, UNITS, as_floats, check_shown, enclosed, tools, whole
 
 ROWS = 400
 METHODS = {"gradient_descent": "gradient descent", "momentum": "momentum", "nesterov": "Nesterov"}
@@ -61,7 +61,7 @@ def embedded() -> Mapping[str, dict[str, Any]]:
     """What the page has of the networks of its presets, by their specs."""
     specs = [spec_of(*preset[1:]) for preset in PRESETS.values()]
     specs += [spec_of(1, (units,), 0) for units in CAPACITY]
-    return {key(spec): parts(Network.from_spec(spec)) for spec in specs}
+    return {key(spec): whole(Network.from_spec(spec)) for spec in specs}
 
 
 def playground(network: Network | None = None, dataset: Dataset | None = None, *, server: bool = False) -> str:
@@ -73,7 +73,7 @@ def playground(network: Network | None = None, dataset: Dataset | None = None, *
     networks = dict(embedded())
     first = {"first": "circle"} if network is None else _first(network, dataset)
     if network is not None:
-        networks[key(_plain(network))] = parts(network)
+        networks[key(_plain(network))] = whole(network)
     texts = list(dict.fromkeys(found["formulas"] for found in networks.values()))  # widths are not in them
     data = {
         **first,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
@@ -18,7 +19,7 @@ from codegen.errors import CodegenError
 from symnn.errors import SpecError, SymnnError
 from symnn.network import Network
 from symnn.report.document import as_json
-from symnn.report.parts import check_shown, parts
+from symnn.report.parts import check_shown, parts, rest
 
 MAX_BODY = 16_384
 """Bytes of a spec that is posted."""
@@ -43,22 +44,31 @@ class RequestError(Exception):
         self.status = status
 
 
-def made(body: bytes) -> str:
+MADE = {"network": parts, "rest": rest}
+"""What is made of a network, by where it is asked for."""
+
+
+def made(body: bytes, what: str = "network") -> str:
     """What the page needs of the network that a body describes, as JSON.
 
     Raises :class:`RequestError` for a spec that is refused.
 
     >>> sorted(json.loads(made(b'{"inputs": 1, "layers": [{"dense": 1}], "loss": "huber"}'))["modules"])
-    ['gradient', 'look', 'predict']
+    ['gradient', 'look']
     """
     try:
-        return _made(body)
+        return _made(body, what)
     except (SymnnError, CodegenError) as error:
         raise RequestError(422, str(error).splitlines()[0].removeprefix("spec: ")) from None
 
 
 @lru_cache(maxsize=64)
-def _made(body: bytes) -> str:
+def _made(body: bytes, what: str) -> str:
+    return as_json(MADE[what](_network(body)))
+
+
+@lru_cache(maxsize=8)
+def _network(body: bytes) -> Network:
     try:
         spec = json.loads(body)
     except (ValueError, RecursionError):
@@ -67,7 +77,7 @@ def _made(body: bytes) -> str:
         raise SpecError(f"expected a mapping of {', '.join(sorted(FIELDS))}")
     network = Network.from_spec(spec)
     check_shown(network, "spec")
-    return as_json(parts(network))
+    return network
 
 
 class Server(ThreadingHTTPServer):
@@ -100,13 +110,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The page."""
-        self._answer("", "text/html; charset=utf-8", lambda: self.server.page)
+        self._answer([""], "text/html; charset=utf-8", lambda _: self.server.page)
 
     def do_POST(self) -> None:
         """A network."""
-        self._answer("network", "application/json", self._network)
+        self._answer(MADE, "application/json", self._network)
 
-    def _network(self) -> bytes:
+    def _network(self, what: str) -> bytes:
         origin, kind = self.headers.get("Origin"), self.headers.get_content_type()
         if origin is not None and origin not in {f"http://{host}" for host in self.server.hosts}:
             raise RequestError(403, "expected a request of the page")
@@ -119,15 +129,17 @@ class Handler(BaseHTTPRequestHandler):
             raise RequestError(413, f"expected at most {MAX_BODY:,} bytes, found {int(size):,}")
         body = self.rfile.read(int(size))
         with self.server.making:
-            return made(body).encode()
+            return made(body, what).encode()
 
-    def _answer(self, path: str, kind: str, content: Any) -> None:
+    def _answer(self, paths: Iterable[str], kind: str, content: Callable[[str], bytes]) -> None:
         try:
             if self.headers.get("Host") not in self.server.hosts:
                 raise RequestError(403, "expected the host of the link")
-            if not secrets.compare_digest(self.path.encode(), f"/{self.server.token}/{path}".encode()):
+            folder = f"/{self.server.token}/"
+            begins, path = self.path[: len(folder)], self.path[len(folder) :]
+            if not secrets.compare_digest(begins.encode(), folder.encode()) or path not in paths:
                 raise RequestError(404, "there is nothing here")
-            status, found = 200, content()
+            status, found = 200, content(path)
         except RequestError as refused:
             status, found, kind = refused.status, as_json({"error": str(refused)}).encode(), "application/json"
         self.send_response(status)
