@@ -25,27 +25,21 @@ assert len(NUMBERS) == Record.LAST - Record.NUMBERS
 OUT = sys.intern("out")
 
 
-class _Definition(ctypes.Structure):
-    """``PyMethodDef``."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
-
-
-_new = ctypes.PYFUNCTYPE(
-    ctypes.py_object, ctypes.POINTER(_Definition), ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p
-)(("PyCMethod_New", ctypes.pythonapi))
+_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p)(
+    ("PyCMethod_New", ctypes.pythonapi)
+)
 _free = ctypes.PYFUNCTYPE(None, ctypes.c_size_t)(("PyMem_RawFree", ctypes.pythonapi))
 
 
 def builtin(name: str, address: int, self_: tuple[Any, ...], flags: int = FASTCALL) -> Callable[..., Any]:
-    """A built-in function at an address; ``self_`` is handed to it and lives as long as it does."""
-    definition = _Definition(name.encode(), address, flags, None)
-    found: Callable[..., Any] = _new(ctypes.byref(definition), (*self_, definition), None, None)
+    """A built-in function at an address; ``self_`` is handed to it and lives as long as it does.
+
+    Its ``PyMethodDef`` (name, function, flags, doc) is read once more when the function goes. It lies in an array that
+    the garbage collector leaves alone: of a circle with a structure of ctypes in it, it may clear that first.
+    """
+    called = np.frombuffer(name.encode() + b"\0", np.uint8)
+    definition = np.array([called.ctypes.data, address, flags, 0], np.uint64)
+    found: Callable[..., Any] = _new(definition.ctypes.data, (*self_, called, definition), None, None)
     return found
 
 

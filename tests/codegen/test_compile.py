@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import gc
 import inspect
 import math
 import pickle
@@ -33,6 +34,7 @@ from codegen.numeric.evaluate import evaluate
 from codegen.passes import optimise
 from codegen.runtime.cache import Entry
 from codegen.runtime.machine import TIERS, host
+from codegen.runtime.native import builtin
 from codegen.schedule import SCHEDULES, ScheduleName
 from codegen.schedule import schedule as scheduled
 from tests.codegen.networks import (
@@ -721,3 +723,8 @@ def test_two_symbolic_extents_and_pairs_are_vector_code(samples: int) -> None:
     values = {"X": np.random.default_rng(samples).normal(size=(samples, 6))}
     found = codegen.compile(graph, emitter="vector")(**values)
     assert distance([np.asarray(part) for part in found], outputs(graph, values)) <= 1e-13
+
+
+def test_no_garbage_collector_clears_what_a_built_in_function_is_read_from() -> None:
+    """Its definition would be freed before it where both are in a circle, as a function and its fallback are."""
+    assert not any(map(gc.is_tracked, builtin("call", 1, ()).__self__))  # type: ignore[attr-defined]
