@@ -13,7 +13,9 @@ from codegen.page.svg import svg
 Curve = Sequence[tuple[float, float | None]]
 
 WIDTH, HEIGHT = 560, 260
-LEFT, RIGHT, TOP, BOTTOM = 68, 120, 14, 44
+ROOM = 180
+"""For the names of curves; with longer ones the picture is wider."""
+LEFT, TOP, BOTTOM = 68, 14, 44
 MOST_POINTS = 600
 """Of a curve: more than a screen has columns to show them in."""
 SERIES = 4
@@ -21,6 +23,8 @@ SERIES = 4
 LETTER = 6.4
 KEY = 22
 """Of the line below that names the points."""
+KEY_GAP = 36
+"""Between the names in it, with the mark of the next."""
 MARKS = (
     "m-3,0 a3,3 0 1 0 6,0 a3,3 0 1 0 -6,0",
     "m-3,-3 l6,6 m-6,0 l6,-6",
@@ -84,10 +88,12 @@ def chart(
     if not every:
         return ""
     right = max(LETTER * max(map(len, kept), default=0) + 18, 40)
-    across = _scale([p[0] for p in every], LEFT, WIDTH - min(right, RIGHT + 60), x.logarithmic, tight=True)
+    key = LEFT + sum(LETTER * len(name) + KEY_GAP for name in marked)
+    width = max(WIDTH + right - ROOM, key, WIDTH)
+    across = _scale([p[0] for p in every], LEFT, width - right, x.logarithmic, tight=True)
     up = _scale([p[1] for p in every], HEIGHT - BOTTOM, TOP, y.logarithmic)
     return svg(
-        WIDTH,
+        width,
         HEIGHT + (KEY if marked else 0),
         [*_frame(across, up, x, y), *_curves(kept, across, up), *_points(marked, across, up)],
         title=title,
@@ -190,7 +196,7 @@ def _points(kept: Mapping[str, Sequence[tuple[float, float]]], across: Scale, up
         parts.append(f'<path class="{style}" d="{path}"/>')
         parts.append(f'<path class="{style}" d="M{left:.1f},{HEIGHT + 10} {mark}"/>')
         parts.append(f'<text class="axis" x="{left + 10:.1f}" y="{HEIGHT + 14}">{escape(name)}</text>')
-        left += LETTER * len(name) + 36
+        left += LETTER * len(name) + KEY_GAP
     return parts
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -149,6 +150,16 @@ def frame(inside: str, label: str, kind: str = "") -> str:
     return f'<div class="scroll {kind}" tabindex="0" role="group" aria-label="{escape(label)}">{inside}</div>'
 
 
+LONG = 2_400
+"""Pixels of a drawing that would be too small to read as wide as the page."""
+
+
+def kind(drawn: str) -> str:
+    """How a drawing is framed: a long one, as of a recurrence, keeps the size of its letters and scrolls."""
+    found = re.search(r'<svg[^>]* width="([0-9.]+)"', drawn)
+    return "long" if found is not None and float(found[1]) > LONG else ""
+
+
 def figure(picture: str, caption: str) -> str:
     """A picture with what it shows."""
-    return f"<figure>{frame(picture, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+    return f"<figure>{frame(picture, caption, kind(picture))}<figcaption>{escape(caption)}</figcaption></figure>"

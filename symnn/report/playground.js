@@ -48,29 +48,50 @@ const generated = ({classes, inputs, row, rows = 240}, {noise, sample}) => {
   });
 };
 
-/** Rows of a CSV: one or two numbers, then a class or a number; and what they are standardised by. */
+/** The cells of each line of a CSV, by one separator: a tab if the first line has one, else a semicolon, else a comma. Between semicolons a comma is that of decimals. */
+const split = (text) => {
+  const lines = text.split(/\r?\n/);
+  while (lines.at(-1)?.trim() === '') lines.pop();
+  const [first = ''] = lines, bare = first.replace(/"[^"]*"/g, ''), separator = ['\t', ';'].find((found) => bare.includes(found)) ?? ',';
+  return lines.map((line, k) => {
+    const found = [''];
+    let quoted = false;
+    for (const letter of line) {
+      if (letter === '"') quoted = !quoted;
+      if (letter === separator && !quoted) found.push(''); else found[found.length - 1] += letter;
+    }
+    if (quoted) throw new Error(`Row ${k + 1}: a quotation mark has no other in the same row.`);
+    const bared = found.map((cell) => cell.trim().replace(/^"(.*)"$/, (_, inner) => inner.replaceAll('""', '"').trim()));
+    return separator === ';' ? bared.map((cell) => cell.replace(/^([+-]?\d*),(\d+(?:e[+-]?\d+)?)$/i, '$1.$2')) : bared;
+  });
+};
+
+/** Rows of a CSV: one or two numbers, then a class or a number; and what they are standardised by. Rows are counted in the file. */
 const parsed = (text) => {
-  const lines = text.trim().split(/\r?\n/).map((line) => line.split(/[,;\t]/).map((cell) => cell.trim()));
-  const first = lines[0], numeric = (cell) => cell !== '' && Number.isFinite(+cell);
-  const names = first.slice(0, -1).every(numeric) ? null : lines.shift();
-  const width = first.length;
-  if (width !== 2 && width !== 3) throw new Error(`The first line has ${width} columns; expected 2 or 3, the last of them what is to be told.`);
+  const lines = split(text), width = lines[0]?.length ?? 0, numeric = (cell) => cell !== '' && Number.isFinite(+cell);
+  if (width !== 2 && width !== 3) throw new Error(`The first row has ${width} ${width === 1 ? 'cell' : 'cells'}; expected 2 or 3, the last of them what is to be told.`);
+  const headers = lines[0].slice(0, -1).some((cell) => cell === '' || numeric(cell)) ? 0 : 1;
+  lines.splice(0, headers);
   if (lines.length < 2 || lines.length > ROWS) throw new Error(`There are ${lines.length} rows; expected 2 to ${ROWS}.`);
   lines.forEach((cells, k) => {
-    if (cells.length !== width) throw new Error(`Row ${k + 1} has ${cells.length} cells; expected ${width}.`);
-    const bad = cells.slice(0, -1).find((cell) => !numeric(cell));
-    if (bad !== undefined) throw new Error(`Row ${k + 1}: “${bad.slice(0, 40)}” is no number.`);
+    const row = `Row ${k + 1 + headers}`, bad = cells.slice(0, -1).findIndex((cell) => !numeric(cell)), last = cells.at(-1);
+    if (cells.length !== width) throw new Error(`${row} has ${cells.length} ${cells.length === 1 ? 'cell' : 'cells'}; expected ${width}.`);
+    if (bad >= 0) throw new Error(`${row}, cell ${bad + 1}: “${cells[bad].slice(0, 40)}” is no number.`);
+    if (last === '') throw new Error(`${row}, cell ${width} is empty; expected a class or a number.`);
+    if (last.includes(',')) throw new Error(`${row}, cell ${width}: “${last.slice(0, 40)}” has a comma; expected a class without.`);
   });
   const targets = lines.map((cells) => cells.at(-1)), kinds = [...new Set(targets)].sort();
   const regression = targets.every(numeric) && (kinds.length > 4 || targets.some((cell) => !Number.isInteger(+cell)));
   if (!regression && (kinds.length < 2 || kinds.length > 4)) throw new Error(`The last column has ${kinds.length} classes; expected 2 to 4, or numbers.`);
   const rows = lines.map((cells) => [...cells.slice(0, -1).map(Number), regression ? +cells.at(-1) : kinds.indexOf(cells.at(-1))]);
   const columns = Array.from({length: regression ? width : width - 1}, (_, n) => rows.map((row) => row[n]));
-  const scaling = columns.map((values) => {
+  const scaling = columns.map((values, n) => {
     const mean = values.reduce((sum, v) => sum + v, 0)/values.length;
-    return [mean, Math.sqrt(values.reduce((sum, v) => sum + (v - mean)**2, 0)/values.length) || 1];
+    const scale = Math.sqrt(values.reduce((sum, v) => sum + (v - mean)**2, 0)/values.length);
+    if (!Number.isFinite(scale)) throw new Error(`Column ${n + 1}: the squares of its numbers are too large to be added; expected smaller ones.`);
+    return [mean, scale || 1];
   });
-  return {rows, classes: regression ? [] : kinds, scaling, names: names?.slice(0, -1) ?? []};
+  return {rows, classes: regression ? [] : kinds, scaling};
 };
 
 /** What the network learns from: x and y as it takes them, and how they are shown. */
@@ -137,6 +158,7 @@ const written = () => {
 };
 let address = location.hash;
 const remember = () => {
+  if (!whole) return;
   state.steps = run.steps;
   address = `#${written()}`;
   if (location.hash !== address) history.replaceState(null, '', address);
@@ -323,15 +345,17 @@ const frame = () => {
   if (!Number.isFinite(run.losses.at(-1)) || run.steps >= NUMBERS.steps[1]) return stop();
   running = requestAnimationFrame(frame);
 };
-const stop = () => {
+const halt = () => {
   cancelAnimationFrame(running);
-  const moved = running;
   running = 0;
   buttons.learn.textContent = 'Learn';
   buttons.learn.setAttribute('aria-pressed', 'false');
-  if (!run) return;
   side = SIDE;
   lasting = [];
+};
+const stop = () => {
+  const moved = running;
+  halt();
   if (moved) draw();
   remember();
 };
@@ -341,11 +365,27 @@ const start = () => {
   running = requestAnimationFrame(frame);
 };
 
+/** Whether data, network and run are those of the state; what needs them all rests while they are not. */
+let whole = false;
+const WHOLE = ['learn', 'one', 'surface', 'capacity', 'link', 'spec', 'weights', 'svg', 'png'];
+const settle = (found) => {
+  whole = found;
+  for (const name of WHOLE) buttons[name].disabled = !found;
+};
+/** Nothing is shown of a network that is not there: only why. */
+const refuse = (why) => {
+  for (const name of ['network', 'map', 'curve']) at(name).getContext('2d').clearRect(0, 0, at(name).width, at(name).height);
+  at('formulas').replaceChildren();
+  at('size').textContent = at('tally').textContent = '';
+  at('said').textContent = why;
+};
+
 /** Begin anew with what the state says, and go on to the step that it says. */
 let turn = 0;
 const begin = async (steps = 0) => {
   const mine = ++turn, clicked = performance.now();
-  stop();
+  halt();
+  settle(false);
   try {
     const from = [state.data, state.own, state.noise, state.sample, state.loss];
     if (from.some((value, k) => value !== data?.from[k])) data = {...prepared(), from};
@@ -356,7 +396,7 @@ const begin = async (steps = 0) => {
     network = found;
     at('said').textContent = '';
   } catch (error) {
-    if (mine === turn) at('said').textContent = error.message;
+    if (mine === turn) refuse(error.message);
     return;
   }
   run = training(network, data, state);
@@ -365,6 +405,7 @@ const begin = async (steps = 0) => {
     if (k % 200 === 199) await resting();
   }
   if (mine !== turn) return;
+  settle(true);
   side = FIRST;  // the function is yet to be compiled by the browser: a quarter of the points first
   draw();
   at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
@@ -453,7 +494,7 @@ const take = (name, value) => {
 for (const name of Object.keys(FIELDS)) {
   at(name).addEventListener(name === 'noise' ? 'input' : 'change', ({target}) => {
     state[name] = take(name, target.value);
-    if (name === 'edges') { draw(); remember(); } else if (name === 'directions') { remember(); } else begin();
+    if (name === 'edges') { if (whole) draw(); remember(); } else if (name === 'directions') { remember(); } else begin();
   });
 }
 at('data').addEventListener('change', ({target}) => {
@@ -490,7 +531,7 @@ at('file').addEventListener('change', async ({target}) => {
   target.value = '';
 });
 at('map').addEventListener('click', (event) => {
-  if (!(data.inputs === 2 && data.classes)) return;
+  if (!(whole && data.inputs === 2 && data.classes)) return;
   const box = at('map').getBoundingClientRect(), scaling = state.data === 'own' ? state.own.scaling : [];
   const place = [(event.clientX - box.left)/box.width, 1 - (event.clientY - box.top)/box.height].map((part, n) => {
     const [low, high] = data.ranges[n], value = low + part*(high - low);
@@ -541,6 +582,13 @@ const filtered = (theta, layout) => [0, 1].map((n) => {
   return normal;
 });
 
+/** How many of some sorted numbers are less than a value. */
+const below = (sorted, value) => {
+  let [low, high] = [0, sorted.length];
+  while (low < high) { const middle = (low + high) >> 1; if (sorted[middle] < value) low = middle + 1; else high = middle; }
+  return low;
+};
+
 const POINTS = 41, WALK = 200;
 const surface = async () => {
   const mine = turn, walks = Object.keys(told.methods).map((optimiser) => training(network, data, {...state, optimiser, batch: 0}));
@@ -566,14 +614,15 @@ const surface = async () => {
     if (row % 4 === 3) await resting();
     if (mine !== turn) return;
   }
-  const logs = losses.map((loss) => Math.log(loss)), known = [...logs].filter(Number.isFinite), [low, high] = [Math.min(...known), Math.max(...known)];
+  // By rank, which losses of any sign have: the share of all points whose loss is less.
+  const known = losses.filter(Number.isFinite).sort(), ranks = losses.map((loss) => Number.isFinite(loss) ? below(known, loss)/known.length : 1);
   Object.keys(told.methods).forEach((optimiser, n) => {
     const canvas = at(`surface-${optimiser}`), context = canvas.getContext('2d'), {palette, css} = painting;
-    const band = (log) => Number.isFinite(log) ? Math.floor(14*(log - low)/(high - low || 1))/14 : 1;
+    const band = (rank) => Math.floor(14*rank)/14;
     const smooth = 4*POINTS;  // between the points by their neighbours, so that bands have clean borders
     painting.paint(context, smooth, (k) => {
       const [c, r] = [k % smooth, Math.floor(k/smooth)].map((v) => (v + .5)*(POINTS - 1)/smooth), [i, j] = [Math.floor(c), Math.floor(r)];
-      const value = (di, dj) => logs[Math.min(POINTS - 1, j + dj)*POINTS + Math.min(POINTS - 1, i + di)];
+      const value = (di, dj) => ranks[Math.min(POINTS - 1, j + dj)*POINTS + Math.min(POINTS - 1, i + di)];
       const [u, v] = [c - i, r - j];
       return painting.shade(.9*band((1 - v)*((1 - u)*value(0, 0) + u*value(1, 0)) + v*((1 - u)*value(0, 1) + u*value(1, 1))));
     }, [0, 0, canvas.width, canvas.height]);
@@ -696,12 +745,12 @@ const ACTS = {
 };
 for (const [name, act] of Object.entries(ACTS)) buttons[name].addEventListener('click', act);
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { painting.recolour(); draw(); });
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { painting.recolour(); if (whole) draw(); });
 const open = () => {
   state = read(location.hash);
   return begin(state.steps);
 };
-addEventListener('hashchange', () => { if (location.hash !== address) open(); });
+addEventListener('hashchange', () => { if (location.hash !== address || !whole) open(); });
 const ready = open();
 
 // What tests and measurements read.

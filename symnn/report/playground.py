@@ -112,8 +112,8 @@ LEAD = (
 )
 FORMULAS = "What this network computes and how it learns: forward pass, loss and gradient, as derived and compiled."
 SURFACE = (
-    "The loss of all rows over two directions in the space of the parameters, in steps of its logarithm: the bluer, "
-    "the larger. Three optimisers go 200 steps from the same beginning, a circle, to where a diamond is."
+    "The loss of all rows over two directions in the space of the parameters, in fourteen steps of equal area: the "
+    "bluer, the larger. Three optimisers go 200 steps from the same beginning, a circle, to where a diamond is."
 )
 CAPABLE = "One hidden layer of 1, 2, 5, 20 and 100 tanh units, each fitted to the same rows by 1,500 steps of Adam."
 NOTE = "Made by symnn. Networks, data and code are in this page; it asks at most the server that made it."
@@ -252,7 +252,9 @@ def _data() -> str:
     sets = choice("play-data", "Set", [*((name, preset[0]) for name, preset in PRESETS.items())])
     sets = sets.replace("</select>", '<option value="own" id="play-own-option" disabled>My own</option></select>')
     samples = choice("play-sample", "Sample", [(str(k), str(k)) for k in range(5)])
-    brushes = choice("play-brush", "Click adds", [*((str(k), f"class {k + 1}") for k in range(4)), ("erase", "erases")])
+    brushes = choice(
+        "play-brush", "Click", [*((str(k), f"adds class {k + 1}") for k in range(4)), ("erase", "removes")]
+    )
     return (
         f"{sets}"
         '<label class="slide">Noise <input type="range" id="play-noise" min="0" max="0.5" step="0.05">'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from codegen.page.drawing import Box, picture
 from symnn.inspect.steps import Contribution, LocalDerivative, Steps, Value, Vertex, steps
 from symnn.network import Network
-from symnn.report.document import Section, button, choice, frame, short
+from symnn.report.document import Section, button, choice, frame, kind, short
 from symnn.report.example import Sample
 
 HEATED = 4_096
@@ -21,8 +20,6 @@ PATHS, ALL_PATHS = 48, 150
 MOST = 200
 """Vertices of all samples together: each is told in words, which is most of the page."""
 DIGITS = 7
-LONG = 2_400
-"""Pixels of a drawing that would be too small to read as wide as the page."""
 WIDE = 8
 """Characters of a number in a box."""
 
@@ -53,16 +50,10 @@ def worked(network: Network, theta: np.ndarray, chosen: Sequence[Sample]) -> Sec
         "Values flow forward in blue, derivatives flow back in orange. Each edge holds its local derivative; what "
         "flows back over it is that times what has arrived above it. Arrow keys step, and a vertex or an edge can be "
         "touched.",
-        f'{_controls(chosen)}<div class="stage">{frame(drawn, "Graph; arrow keys step", _kind(drawn))}'
+        f'{_controls(chosen)}<div class="stage">{frame(drawn, "Graph; arrow keys step", f"canvas {kind(drawn)}")}'
         f'<div class="panel" id="step-panel" aria-live="polite"></div></div>{_path_panel(ways) if ways else ""}',
         data,
     )
-
-
-def _kind(drawn: str) -> str:
-    """How a drawing is framed: a long one, as of a recurrence, keeps the size of its letters and scrolls."""
-    found = re.search(r'<svg[^>]* width="([0-9.]+)"', drawn)
-    return "canvas long" if found is not None and float(found[1]) > LONG else "canvas"
 
 
 def _controls(chosen: Sequence[Sample]) -> str:

@@ -82,6 +82,16 @@ def test_curves_leave_out_what_is_not_finite_or_has_no_logarithm() -> None:
     assert chart({"loss": [(1, None)]}, Axis("epoch"), Axis("loss"), title="loss") == ""
 
 
+@pytest.mark.parametrize("length", [2, 20, 60])
+def test_there_is_room_for_the_longest_name(length: int) -> None:
+    found = ElementTree.fromstring(
+        chart({"m" * length: [(0, 1), (1, 2)]}, Axis("x"), Axis("y"), title="", points={"n" * 3 * length: [(0, 1)]})
+    )
+    names = [text for text in found.iter(SVG + "text") if set(text.text or "") <= set("mn")]
+    assert len(names) == 2
+    assert all(float(text.get("x", "")) + 6.4 * len(text.text or "") < float(found.get("width", "")) for text in names)
+
+
 @pytest.mark.parametrize("values", [[0.0, 0.0], [1e-300, 1e300], [-5.0, 5.0], [1.0], [1e9, 1e9 + 1]])
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_charts_of_any_range_have_ticks(values: list[float], logarithmic: bool) -> None:

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -285,12 +286,7 @@ def test_rows_are_those_of_the_seed_and_epochs_take_each_row_once(window: Page, 
 def test_what_is_exported_is_read_by_python(window: Page, server: Server, tmp_path: Path) -> None:
     csv = "width,height,kind\n" + "".join(f"{20 + k % 7},{300 - k},{'ab'[k % 2]}\n" for k in range(40))
     page = opened(window, server, "data=circle")
-    file = f"new File([{json.dumps(csv)}], 'rows.csv')"
-    drop = (
-        f"const t = new DataTransfer(); t.items.add({file}); const i = document.getElementById('play-file');"
-        "i.files = t.files; i.dispatchEvent(new Event('change'))"
-    )
-    assert acted(page, drop) == ""
+    assert acted(page, dropped(csv)) == ""
     page.value("for (let k = 0; k < 20; k++) document.querySelector('[data-play=one]').click()")
     weights, text, theta, x = page.value(
         f"{HELD} [[...held.safetensors()], held.yaml(), [...held.run.theta], [...held.data.x]]"
@@ -311,6 +307,83 @@ def test_what_is_exported_is_read_by_python(window: Page, server: Server, tmp_pa
     assert svg.count("<image") == 2 + 4 + 2 + 1
     assert svg.count("<path") == 2 * 4 + 4 * 2
     assert page.value("held.picture().toDataURL()").startswith("data:image/png")
+
+
+def dropped(text: str) -> str:
+    """A script that gives the page a file of rows."""
+    return (
+        f"const t = new DataTransfer(); t.items.add(new File([{json.dumps(text)}], 'rows.csv'));"
+        "const i = document.getElementById('play-file'); i.files = t.files; i.dispatchEvent(new Event('change'))"
+    )
+
+
+RESTING = "['learn', 'one', 'surface', 'capacity', 'link', 'spec', 'weights', 'svg', 'png'].map((name) => document.querySelector(`[data-play=${name}]`).disabled)"  # noqa: E501
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("1,5;a\n2,5;b\n", [[1.5, 0], [2.5, 1]]),
+        ("x;y;n\n1;-0,5;,25\n2;3;1,5e3\n", [[1, -0.5, 0.25], [2, 3, 1500]]),
+        ('"1","2","x"\n"3","4","say ""y"""\n\n \n', [[1, 2, 1], [3, 4, 0]]),
+        ("1\t2\ta;b\n3\t4\tc\n", [[1, 2, 0], [3, 4, 1]]),
+        ("year,1\n1,2\n3,4.5\n", [[1, 2], [3, 4.5]]),
+    ],
+)
+def test_rows_of_a_file_are_those_that_it_has(window: Page, server: Server, text: str, rows: list[list[float]]) -> None:
+    page = opened(window, server, "data=circle&layers=")
+    assert acted(page, dropped(text)) == ""
+    assert page.value(f"{HELD} held.data.rows") == rows
+
+
+@needs_browser
+def test_rows_that_are_none_are_refused_where_they_stand(window: Page, server: Server) -> None:
+    page = opened(window, server, "data=circle")
+    for text, message in (
+        ("abc,2,a\n3,4,b\n5,6,a\n", "Row 1, cell 1: “abc” is no number."),
+        ("1,,a\n3,4,b\n5,6,a\n", "Row 1, cell 2: “” is no number."),
+        ("x,y,kind\n3,4,a\n5,6,\n", "Row 3, cell 3 is empty; expected a class or a number."),
+        ("1,2,a\n\n3,4,b\n", "Row 2 has 1 cell; expected 3."),
+        ('1,2,"a\n3,4,b\n', "Row 1: a quotation mark has no other in the same row."),
+        ("1;2;a,b\n3;4;c\n", "Row 1, cell 3: “a,b” has a comma; expected a class without."),
+        (
+            "1e200,a\n-1e200,b\n",
+            "Column 1: the squares of its numbers are too large to be added; expected smaller ones.",
+        ),
+    ):
+        assert acted(page, f"{{ {dropped(text)} }}") == message
+    assert page.value(f"{HELD} [held.state.data, held.run.steps]") == ["circle", 0]
+    assert not any(page.value(RESTING))
+
+
+@needs_browser
+def test_what_is_refused_is_neither_learnt_nor_written(window: Page, server: Server) -> None:
+    page = opened(window, server, "data=circle&steps=5")
+    address = page.value("location.hash")
+    page.value("document.querySelector('[data-play=learn]').click()")
+    typed = "held.state.layers[0].activation = '=blah(x)'; document.querySelector('[data-play=again]').click()"
+    assert "not a known function" in acted(page, typed)
+    assert all(page.value(RESTING))
+    changed = (
+        "const e = document.getElementById('play-edges'); e.value = 'weights'; e.dispatchEvent(new Event('change'))"
+    )
+    page.value(f"{changed}; document.getElementById('play-map').click()")
+    assert "blah" not in page.value("location.hash")
+    assert "not a known function" in page.value("document.getElementById('play-said').textContent")
+    # What was there before is there again.
+    assert acted(page, f"location.hash = 'data=curve'; location.hash = {json.dumps(address)}") == ""
+    assert page.value(f"{HELD} [held.run.steps, location.hash]") == [5, address]
+    assert not any(page.value(RESTING))
+    # The same holds while the server works.
+    waiting = page.value(
+        "const real = fetch; let free; window.fetch = (...all) => new Promise((done) => { free = () => done(real(...all)); });"  # noqa: E501
+        f"document.querySelector('[data-play=deeper]').click(); const now = {RESTING}; window.fetch = real; now"
+    )
+    assert all(waiting)
+    assert acted(page, "free()") == ""
+    assert not any(page.value(RESTING))
+    assert not [e for e in page.events if e["method"] == "Runtime.exceptionThrown"]
 
 
 @needs_browser
@@ -361,6 +434,15 @@ def test_the_surface_has_the_loss_that_the_ways_end_with(window: Page, server: S
     loss = network.compile().loss(learnt(network, *rows, steps=200), *rows)
     assert f"loss {float(f'{loss:.3g}'):g} after 200 steps" in said
     assert "2 units: error 0." in page.value("document.getElementById('play-capacity-2-said').textContent")
+    # A loss below 0 has a surface too: every step of the scale is on it.
+    page = opened(window, server, "data=curve&layers=2:tanh&loss=" + quote("=(output - target)**2 - 9"))
+    colours = page.value(
+        "const shown = document.getElementById('play-surface'), map = document.getElementById('play-surface-momentum');"
+        "document.querySelector('[data-play=surface]').click();"
+        "await new Promise((done) => { const look = () => shown.dataset.done ? done() : setTimeout(look, 20); look(); });"  # noqa: E501
+        "const {buffer} = map.getContext('2d').getImageData(0, 0, 400, 400).data; new Set(new Uint32Array(buffer)).size"
+    )
+    assert colours >= 14
 
 
 @needs_browser
@@ -396,6 +478,14 @@ def test_a_page_without_a_server_asks_for_nothing_and_says_so(window: Page, tmp_
     assert "blob:" not in path.read_text().split("Policy")[1].split(">")[0]
     window.value(HELD)
     assert window.value("document.querySelector('[data-play=deeper]').disabled")
+    four = "".join(f"{k},{k % 3},{'abcd'[k % 4]}\n" for k in range(8))
+    for script in ("location.hash = 'data=circle&layers=3:relu'", dropped(four)):
+        assert acted(window, "location.hash = 'data=circle&layers=4:tanh&steps=9'") == ""
+        window.value("document.querySelector('[data-play=learn]').click()")
+        assert "symnn playground" in acted(window, f"{{ {script} }}")
+        assert all(window.value(RESTING))
+        assert window.value("document.getElementById('play-tally').textContent") == ""
+    assert not [e for e in window.events if e["method"] == "Runtime.exceptionThrown"]
     assert "symnn playground" in acted(
         window,
         "held.state.layers = [{units: 77, activation: 'tanh'}]; document.querySelector('[data-play=again]').click()",

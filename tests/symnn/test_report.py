@@ -265,6 +265,17 @@ def test_the_page_fits_every_window(shown: Page, width: int) -> None:
 
 
 @needs_browser
+def test_charts_and_the_graph_are_whole_in_a_window_of_usual_width(shown: Page) -> None:
+    cut = (
+        "[...document.querySelectorAll('figure svg')].flatMap((picture) => {"
+        " const end = Math.min(picture.getBoundingClientRect().right, picture.closest('.scroll').getBoundingClientRect().right);"  # noqa: E501
+        " return [...picture.querySelectorAll('text.s0, text.s1, text.s2, text.s3, .vertex rect')]"
+        ".filter((part) => part.getBoundingClientRect().right > end + .5).map((part) => part.textContent); })"
+    )
+    assert shown.value(cut) == []
+
+
+@needs_browser
 def test_everything_has_a_name_a_place_in_the_order_of_keys_and_contrast(shown: Page) -> None:
     assert shown.value(script("audit")) == []
     shown.value("document.activeElement.blur(); document.querySelector('.skip').focus()")
