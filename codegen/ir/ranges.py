@@ -59,8 +59,6 @@ def _for_all_lengths(number: Expr) -> Expr | None:
     """The least value of a sum of lengths and integers, all lengths being from 1; None if there is none."""
     constant, lengths = number.as_coeff_Add()
     factors = lengths.as_coefficients_dict().values() if lengths else []
-    if not all(isinstance(part, Integer) for part in (constant, *factors)):
-        return None
     return constant + sum(factors) if all(factor > 0 for factor in factors) else None
 
 

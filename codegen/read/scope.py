@@ -100,7 +100,7 @@ class Scope:
         extent = next((leaf for leaf in leaves(count) if isinstance(leaf, Symbol)), count)
         spare = sympy.expand(extent - count)
         if not isinstance(spare, Integer) or spare < 0:
-            extent, spare = (count, Integer(0)) if is_natural(count) else (extent, spare)
+            extent, spare = (count, Integer(0)) if count.is_integer and is_natural(count) else (extent, spare)
         if not (isinstance(spare, Integer) and spare >= 0) or (first[0] == first[1] and count.is_negative):
             raise GraphError(
                 f"{shown}, which has {count} values, expected an integer or a sum of lengths, never negative"

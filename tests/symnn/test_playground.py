@@ -156,7 +156,9 @@ def test_the_command_line_refuses_a_port_that_is_taken(server: Server, tmp_path:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it() -> None:
-    command = [sys.executable, "-m", "symnn", "playground"]
+    # What starts the tests in the background may have told them to ignore the signal.
+    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{begin}; from symnn.__main__ import main; main()", "playground"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -113,7 +113,7 @@ class Blocks:
             body += taken_out(self.places, window, first)
         for window in own:
             body += left(self.places, window, block)
-        if isinstance(first, Idx):
+        if not isinstance(steps, int):
             body = [Loop(first, tuple(body), One(steps * block))]
         yield Loop(block, tuple(body), Scan(run.step or 1), stop=stop)
 
