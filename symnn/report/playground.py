@@ -46,11 +46,6 @@ def spec_of(inputs: int, hidden: tuple[int, ...], classes: int) -> dict[str, Any
     return {"inputs": inputs, "layers": [*layers, {"dense": classes or 1}], "loss": loss}
 
 
-def network_of(name: str) -> Network:
-    """The network of a preset."""
-    return Network.from_spec(spec_of(*PRESETS[name][1:]))
-
-
 def key(spec: Mapping[str, Any]) -> str:
     """What the page knows a network by: its spec as JavaScript writes it."""
     return json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
