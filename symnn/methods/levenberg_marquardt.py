@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from symnn.least_squares import LeastSquares, Normal
+from symnn.least_squares import LeastSquares
 from symnn.linesearch import Iterate
 from symnn.methods.method import Method, Problem
 from symnn.resuming import Expected, Strict
@@ -107,7 +107,7 @@ class LevenbergMarquardt(Method):
         """What a step is made of, by the whole JᵀJ and its Cholesky factors."""
         normal = rows.normal(theta)
         largest = max(float(normal.matrix.diagonal().max()), float_info.min)
-        return Linear(normal.loss, normal.projected, largest, lambda damping: _factorised(normal, damping))
+        return Linear(normal.loss, normal.projected, largest, lambda damping: factorised(normal.matrix, damping))
 
     def trial(self, rows: LeastSquares, at: DampedStanding, linear: Linear) -> tuple[np.ndarray | None, float]:
         """The next point, None if there is none with this damping, and the decrease that the linear model promises."""
@@ -150,10 +150,11 @@ class LevenbergMarquardt(Method):
         return {"damping": at.damping}
 
 
-def _factorised(normal: Normal, damping: float) -> Solve | None:
+def factorised(matrix: np.ndarray, damping: float) -> Solve | None:
+    """How systems of a matrix, of which the lower triangle is read, + μ·I are solved; None if it has no factor."""
     from scipy.linalg.lapack import dpotrf, dpotrs
 
-    matrix = np.array(normal.matrix, order="F")
+    matrix = np.array(matrix, order="F")
     matrix[np.diag_indices_from(matrix)] += damping
     factor, failed = dpotrf(matrix, lower=1, overwrite_a=1)
     return None if failed else lambda right: dpotrs(factor, right, lower=1)[0]

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from symnn.least_squares import LeastSquares
-from symnn.methods.levenberg_marquardt import LevenbergMarquardt, Linear, Solve
+from symnn.methods.levenberg_marquardt import LevenbergMarquardt, Linear, Solve, factorised
 
 MOST = 30
 """Iterations of conjugate gradients; some ten come to the tolerance with two rows a parameter."""
@@ -45,17 +45,8 @@ class SketchedGaussNewton(LevenbergMarquardt):
 
 
 def _solve(rows: LeastSquares, theta: np.ndarray, gram: np.ndarray, damping: float) -> Solve | None:
-    from scipy.linalg.lapack import dpotrf, dpotrs
-
-    matrix = np.array(gram, order="F")
-    matrix[np.diag_indices_from(matrix)] += damping
-    factor, failed = dpotrf(matrix, lower=1, overwrite_a=1)
-    if failed:
+    if (behind := factorised(gram, damping)) is None:
         return None
-
-    def behind(vector: np.ndarray) -> np.ndarray:
-        found: np.ndarray = dpotrs(factor, vector, lower=1)[0]
-        return found
 
     def times(vector: np.ndarray) -> np.ndarray:
         return rows.transposed_times(theta, rows.times(theta, vector)) + damping * vector
