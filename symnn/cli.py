@@ -506,9 +506,9 @@ def playground(
     except OSError as error:
         raise SpecError(f"--port: {port} cannot be listened on: {error.strerror or error}") from None
     with server:
-        say(f"the playground is at {server.link}")
-        say("Ctrl-C ends it")
         try:
+            say(f"the playground is at {server.link}")
+            say("Ctrl-C ends it")
             server.serve_forever()
         except KeyboardInterrupt:
             say("ended")
