@@ -12,9 +12,12 @@ from math import prod
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from sympy import Expr, Integer, Mul, Rational, expand
+from sympy import And, Expr, Integer, Max, Min, Mul, Or, Rational, expand, sympify
+from sympy.logic.boolalg import Boolean
 
 from codegen import Index
+from codegen.ir.affine import affine
+from codegen.ir.ranges import is_natural
 from codegen.walk import Extent, as_extent, extent, is_reference, parts, reindex
 
 Kind: TypeAlias = Literal["real", "integer", "boolean"]
@@ -120,6 +123,62 @@ def divided(n: Extent, by: Extent) -> Extent | None:
         return as_extent(expand(n / by)) if all(factor % by == 0 for factor in factors) else None
     found = expand(n / by)
     return int(found) if found.is_Integer else None
+
+
+def is_place(given: Expr) -> bool:
+    """Whether an integer is a sum of indices and lengths, or the greatest or least of some."""
+    return affine(given) is not None or (isinstance(given, (Max, Min)) and all(map(is_place, given.args)))
+
+
+def below(one: Expr, other: Expr) -> bool:
+    """Whether a place is never beyond another one, whatever the steps and the lengths are.
+
+    >>> from codegen import sample_extent
+    >>> t = Index("t", sample_extent())
+    >>> below(t, sample_extent() - 1), below(t - 1, Integer(0)), below(Min(t + 1, 3), Integer(3))
+    (True, False, True)
+    """
+    for whole, joins in ((one, {Max: all, Min: any}), (other, {Max: any, Min: all})):
+        if isinstance(whole, (Max, Min)):
+            return joins[type(whole)](
+                below(part, other) if whole is one else below(one, part) for part in whole.args
+            )  # fmt: skip
+    form = affine(other - one)
+    return form is not None and is_natural(form.ends()[0])
+
+
+def exceeds(one: Expr, other: Expr) -> Boolean:
+    """Where a place is at least another one."""
+    for whole, joins in ((one, {Max: Or, Min: And}), (other, {Max: And, Min: Or})):
+        if isinstance(whole, (Max, Min)):
+            return joins[type(whole)](
+                *(exceeds(part, other) if whole is one else exceeds(one, part) for part in whole.args)
+            )
+    return one >= other
+
+
+def greater(one: Any, other: Any) -> Any:
+    """The greater of two integers or places.
+
+    >>> t = Index("t", 9)
+    >>> greater(t - 1, 0), greater(t, 0), greater(2, 3)
+    (Max(0, t - 1), t, 3)
+    """
+    return _farther(one, other, 1)
+
+
+def lesser(one: Any, other: Any) -> Any:
+    """The lesser of two integers or places."""
+    return _farther(one, other, -1)
+
+
+def _farther(one: Any, other: Any, way: int) -> Any:
+    if not isinstance(one, Expr) and not isinstance(other, Expr):
+        return max(one, other) if way > 0 else min(one, other)
+    a, b = (expand(sympify(each, strict=True)) for each in (one, other))
+    if below(b, a):
+        return a if way > 0 else b
+    return (b if way > 0 else a) if below(a, b) else (Max if way > 0 else Min)(a, b)
 
 
 def refined(one: Sequence[Extent], other: Sequence[Extent]) -> list[Extent] | None:

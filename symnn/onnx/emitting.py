@@ -159,8 +159,8 @@ class Emitter:
 
     def held(self, places: Tensor, n: Extent) -> Tensor:
         """Places on an axis of this length: those beside it, which nobody reads, are its ends."""
-        low = self.combined("Max", places, Tensor(self.integers(0)))
-        return self.combined("Min", low, Tensor(self.size(as_extent(n - 1))))
+        high = self.combined("Min", places, Tensor(self.size(as_extent(n - 1))))
+        return self.combined("Max", high, Tensor(self.integers(0)))
 
     def as_real(self, tensor: Tensor) -> Tensor:
         """Integers or booleans as real numbers."""

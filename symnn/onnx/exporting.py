@@ -245,12 +245,12 @@ class _Export:
         outer, place = self.emitter, Dummy("place", integer=True, nonnegative=True)
         before = {name: self.pieces.get(name, {}) for name in self.open}
         self.pieces |= {name: {**before[name]} for name in self.open}
-        # A Scan of no steps fails in ONNX Runtime: there is always one, which may be cut away.
+        # A Scan of no steps fails in ONNX Runtime: where there may be none, one more follows, which is cut away.
         maybe_none = not is_natural(Integer(-1) + scan.length)
-        count = outer.node("Max", outer.size(scan.length), outer.integers(1)) if maybe_none else outer.size(scan.length)
-        last = outer.node("Sub", count, outer.integers(1))
+        count = outer.size(as_extent(scan.length + int(maybe_none)))
         # The reference of ONNX has no Scan from the last place on: the places are given in the order of the steps.
-        ends = [outer.integers(0), count] if scan.step == 1 else [last, outer.integers(-1)]
+        last = outer.node("Sub", outer.size(scan.length), outer.integers(1))
+        ends = [outer.integers(0), count] if scan.step == 1 else [last, outer.integers(-1 - maybe_none)]
         places = outer.node("Range", *ends, outer.integers(scan.step))
         self.steps[place] = None if maybe_none else scan.length
         cells = [Cell(scan, equation, place) for equation in scan.equations]
@@ -314,10 +314,12 @@ class _Export:
         """What a Scan has collected, in the order of the axis, and what its equation assigns of that."""
         e, scan = self.emitter, cell.scan
         index, first = scan.index(cell.equation), scan.shift(cell.equation)
+        if not whole:
+            found = e.node("Slice", found, e.integers([0]), e.shape([scan.length]), e.integers([0]))
         if scan.step == -1:
             most = np.iinfo(np.int64).max
             found = e.node("Slice", found, *(e.integers([n]) for n in (-1, -most, 0, -1)))
-        if not whole or first or extent(index) != scan.length:
+        if first or extent(index) != scan.length:
             ends = (e.shape([first]), e.shape([as_extent(first + extent(index))]))
             found = e.node("Slice", found, *ends, e.integers([0]))
         axes = (index, *(other for other in cell.equation.free if other != index))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ onnx: Any = extra("onnx", "onnx", "ONNX")
 
 NODES = 20_000
 """As many a file may have."""
+DEPTH = 8
+"""Graphs inside each other."""
 AXES = 16
 LENGTH = 200
 """Letters of a name."""
@@ -49,8 +51,8 @@ def parsed_bytes(content: bytes, what: str) -> Any:
         raise OnnxError(f"{what}: found no model of ONNX: {error}") from None
     if not model.graph.node and not model.graph.output:
         raise OnnxError(f"{what}: found no graph, expected a model of ONNX")
-    if len(model.graph.node) > NODES:
-        raise OnnxError(f"{what}: found {len(model.graph.node):,} nodes, expected at most {NODES:,}")
+    if (count := sum(1 for _ in nodes_of(model.graph))) > NODES:
+        raise OnnxError(f"{what}: found {count:,} nodes, expected at most {NODES:,}")
     return model
 
 
@@ -117,7 +119,7 @@ def _outside(tensor: Any, what: str, folder: Path | None, size: int) -> bytes:
 
 
 def attributes(node: Any, what: str) -> dict[str, Any]:
-    """The attributes of a node as Python's values; arrays as what they hold, graphs are refused."""
+    """The attributes of a node as Python's values; arrays as what they hold, graphs as they are."""
     found: dict[str, Any] = {}
     kinds = onnx.AttributeProto
     for attribute in node.attribute:
@@ -135,8 +137,22 @@ def attributes(node: Any, what: str) -> dict[str, Any]:
             found[attribute.name] = [float(value) for value in attribute.floats]
         elif attribute.type == kinds.INTS:
             found[attribute.name] = [int(value) for value in attribute.ints]
+        elif attribute.type == kinds.GRAPH:
+            found[attribute.name] = attribute.g
         else:
             raise OnnxError(
-                f"{what}: found the attribute {quote(attribute.name)}, which holds a graph or something else"
+                f"{what}: found the attribute {quote(attribute.name)}, which holds several graphs or something else"
             )
     return found
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """The nodes of a graph and of the graphs in them, at most :data:`DEPTH` inside each other."""
+    open_ = [(node, 0) for node in graph.node]
+    while open_:
+        node, depth = open_.pop()
+        yield node
+        inside = [n for attribute in node.attribute if attribute.HasField("g") for n in attribute.g.node]
+        if inside and depth == DEPTH:
+            raise OnnxError(f"found graphs inside each other, expected at most {DEPTH}")
+        open_ += [(n, depth + 1) for n in inside]

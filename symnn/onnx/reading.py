@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ class _Reader:
         self.writer = Writer(given | held, held - given)
         self.values: dict[str, Value] = {}
         self.variables: list[Variable] = []
-        self.uses = Counter(name for node in graph.node for name in node.input)
+        self.uses = Counter(name for node in files.nodes_of(graph) for name in node.input)
         self.uses.update(value.name for value in graph.output)
 
     def _version(self) -> int:
@@ -178,7 +179,10 @@ class _Reader:
         what = f"node {label} ({quote(node.op_type)[1:-1]})"
         if node.domain not in ("", "ai.onnx"):
             raise OnnxError(f"{what}: found the domain {quote(node.domain)}, expected an operator of ONNX itself")
-        given = files.attributes(node, what)
+        given = {
+            key: partial(self._inside, value) if isinstance(value, files.onnx.GraphProto) else value
+            for key, value in files.attributes(node, what).items()
+        }
         if node.op_type == "Constant":
             self._assign(node, [self._constant(given, what, node.output[0])], what)
             return
@@ -202,10 +206,29 @@ class _Reader:
                 self._assign(node, list(made) if isinstance(made, Sequence) else [made], what)
             else:
                 self._assign(node, [folded], what)
-        except (RefusedError, CodegenError) as error:
+        except (OnnxError, RefusedError, CodegenError) as error:
             raise OnnxError(f"{what}: {error}") from None
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
             raise OnnxError(f"{what}: found inputs or attributes that it does not take ({error})") from error
+
+    def _inside(self, graph: Any, given: Sequence[Value]) -> list[Value]:
+        """The outputs of a graph inside a node, which sees what is around it, for values of its inputs."""
+        around = self.values
+        names = [files.name_of(value.name) for value in graph.input]
+        if len(names) != len(given) or not {*names}.isdisjoint(around):
+            raise RefusedError(f"found a graph with {len(names)} inputs, expected {len(given)} with names of their own")
+        self.values = {**around, **dict(zip(names, given))}
+        self.uses.update(value.name for value in graph.output)
+        for tensor in graph.initializer:
+            name = files.name_of(tensor.name)
+            self.values[name] = files.numbers(tensor, f"initialiser {quote(name)}", self.folder)
+        for number, node in enumerate(graph.node):
+            self._read(node, number)
+        if missing := [value.name for value in graph.output if value.name not in self.values]:
+            raise RefusedError(f"found the output {quote(missing[0])}, which no node computes")
+        found = [self.values[value.name] for value in graph.output]
+        self.values = around
+        return found
 
     def _assign(self, node: Any, results: Sequence[Value | None], what: str) -> None:
         for name, value in zip(node.output, results):
@@ -244,9 +267,12 @@ def _folded(node: Node, fold: Any, inputs: Sequence[Value | None]) -> Known | No
         return None
     arrays = [value.values if isinstance(value, Known) else None for value in inputs]
     try:
-        found = np.asarray(fold(node, *arrays))
+        folded = fold(node, *arrays)
     except (ValueError, IndexError, TypeError, OverflowError) as error:
         raise RefusedError(str(error)) from None
+    if folded is None:
+        return None
+    found = np.asarray(folded)
     if found.dtype == np.bool_:
         return Known(found, "boolean", node.operator)
     if found.dtype == object:

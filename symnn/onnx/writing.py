@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count, product
 from math import prod
@@ -13,9 +14,9 @@ from sympy import Expr, Integer
 from codegen import Equation, Index, Reduction, Variable
 from codegen.functions import equal
 from codegen.ir.names import Names
-from codegen.walk import Extent, base_name, extent, is_fixed, is_large, is_symbolic
+from codegen.walk import Extent, base_name, extent, indices, is_fixed, is_large, is_symbolic
 from symnn.errors import SymnnError
-from symnn.onnx.arrays import Array, Axis, Kind, Known, Value, cut, length, number, refined, split
+from symnn.onnx.arrays import Array, Axis, Kind, Known, Value, cut, is_place, length, number, refined, split
 
 WRITTEN_OUT = 256
 """As many equations as one operator may be written out to, where elements have to be said one by one."""
@@ -50,11 +51,22 @@ class Writer:
         self._variables: dict[int, Variable] = {}
         self.stem = "v"
         """What the vertices of the operator at hand are called."""
+        self._steps: Axis = ()
+        """The indices of the steps of the Scans at hand, which what is written may depend on beside its axes."""
+
+    @contextmanager
+    def within(self, steps: Axis) -> Iterator[None]:
+        """While the body of a Scan is written."""
+        self._steps += steps
+        yield
+        self._steps = self._steps[: len(self._steps) - len(steps)]
 
     # --- indices and names ----------------------------------------------------------------------------------------
 
     def index(self, n: Extent) -> Index:
         """An index that nothing has: s1 over as many places as each call decides, i1 over a number of them."""
+        if not isinstance(n, int) and indices(n):
+            raise RefusedError("found an axis whose length changes from step to step")
         return Index(f"{'s' if is_symbolic(n) else 'i'}{next(self._numbers)}", n)
 
     def axis(self, n: Extent) -> Axis:
@@ -75,10 +87,11 @@ class Writer:
         """The elements of a value; of numbers that the file holds, a variable, or the number that all of them are."""
         if isinstance(value, Array):
             return value
-        if value.values.size == 1 and not value.shape:
+        if value.values.size == 1:
             (found,) = value.values.ravel().tolist()
-            if isinstance(found, Expr) or np.isfinite(float(found)):
-                return Array((), found if isinstance(found, Expr) else number(found), value.kind)
+            if isinstance(found, Expr) or (not value.shape and np.isfinite(float(found))):
+                axes = ((),) * len(value.shape)
+                return Array(axes, found if isinstance(found, Expr) else number(found), value.kind)
         if any(isinstance(element, Expr) for element in value.values.ravel().tolist()):
             raise RefusedError("found the lengths of axes where numbers are computed with")
         return self.read(self._variable(value), value.kind)
@@ -114,7 +127,8 @@ class Writer:
     ) -> Array:
         """The vertex ``v[axes] = body``, or with ``over`` its sum, or another reduction."""
         axes = tuple(axes)
-        free = tuple(index for axis in axes for index in axis)
+        own = {*indices(body)}
+        free = (*(step for step in self._steps if step in own), *(index for axis in axes for index in axis))
         variable = Variable(self.name(self.stem), tuple(map(extent, free)))
         self._add(Equation.over(variable[free], body, reduction if over else None, tuple(over)))
         return Array(axes, variable[free])
@@ -127,7 +141,7 @@ class Writer:
     def declared(self, axes: Iterable[Axis]) -> Array:
         """A vertex that is read before :meth:`assign` says what it is: one that goes from step to step."""
         axes = tuple(axes)
-        free = tuple(index for axis in axes for index in axis)
+        free = (*self._steps, *(index for axis in axes for index in axis))
         return Array(axes, Variable(self.name(self.stem), tuple(map(extent, free)))[free])
 
     def assign(self, target: Expr, body: Expr, over: Sequence[Index] = ()) -> None:
@@ -141,7 +155,7 @@ class Writer:
 
     def shared(self, value: Value, uses: int) -> Value:
         """A value that so many nodes read: a vertex, unless it is one or its formula is small and read once."""
-        if isinstance(value, Known) or value.is_plain:
+        if isinstance(value, Known) or value.is_plain or (value.kind == "integer" and is_place(value.body)):
             return value
         return self.settled(value) if uses > 1 or is_large(value.body, LARGE) else value
 

@@ -83,7 +83,7 @@ def test_what_is_read_is_differentiated() -> None:
 
 
 def test_some_of_the_node_tests_of_onnx() -> None:
-    for case in cases(["gemm", "softmax", "slice", "lstm", "split", "reducesum", "conv", "einsum"]):
+    for case in cases(["gemm", "softmax", "slice", "lstm", "split", "reducesum", "conv", "einsum", "scan", "loop"]):
         assert not outcome(case).startswith("WRONG"), case.name
 
 
@@ -102,6 +102,93 @@ def test_all_node_tests_of_onnx(golden: Callable[[str, str], None]) -> None:
     lines += [f"{name:22}{each['passed']:6} {each['refused']:7}" for name, each in sorted(counts.items())]
     if onnx.__version__ == "1.23.2":  # others have other tests
         golden("onnx_nodes.txt", "\n".join(lines) + "\n")
+
+
+def inside(nodes: list[Any], inputs: list[str], outputs: list[str], types: dict[str, int] | None = None) -> Any:
+    """A graph of a node, whose values are float32 unless it is said."""
+    of = {name: (types or {}).get(name, TensorProto.FLOAT) for name in (*inputs, *outputs)}
+    given, found = ([helper.make_tensor_value_info(n, of[n], None) for n in names] for names in (inputs, outputs))
+    return helper.make_graph(nodes, "inside", given, found)
+
+
+STEP = inside(
+    [
+        helper.make_node("MatMul", ["h", "W"], ["product"]),
+        helper.make_node("Add", ["product", "a"], ["u"]),
+        helper.make_node("Tanh", ["u"], ["next"]),
+        helper.make_node("Mul", ["next", "b"], ["y"]),
+    ],
+    ["h", "a", "b"],
+    ["next", "y"],
+)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_scan_is_a_recurrence(steps: int, fixed: bool) -> None:
+    along = {"scan_input_axes": [1, 0], "scan_output_axes": [-1]}
+    ways = {"scan_input_directions": [0, 1], "scan_output_directions": [1]}
+    node = helper.make_node("Scan", ["h0", "A", "B"], ["end", "Y"], body=STEP, num_scan_inputs=2, **along, **ways)
+    shapes: dict[str, list[Any]] = {"h0": ["N", 3], "A": ["N", "T", 3], "B": ["T", 3], "W": [3, 3]}
+    found = read(model_of([node], shapes, {}, ["end", "Y"]), lengths={"T": steps} if fixed else {})
+    lengths = {"N": 2, "T": steps}
+    at = {name: GENERATOR.normal(size=[lengths.get(n, n) for n in shape]) for name, shape in shapes.items()}
+    h, collected = at["h0"], []
+    for t in range(steps):
+        h = np.tanh(h @ at["W"] + at["A"][:, t])
+        collected.append(h * at["B"][steps - 1 - t])
+    given = evaluate(found.graph, at)
+    assert given["end"] == pytest.approx(h)
+    assert given["Y"] == pytest.approx(np.stack(collected[::-1], axis=-1))
+
+
+def loop(condition: str, *, count: int = 3) -> Any:
+    nodes = [
+        helper.make_node("Gather", ["x", "place"], ["here"], axis=1),
+        helper.make_node("Add", ["y", "here"], ["next"]),
+        helper.make_node("Identity", [condition], ["going"]),
+        helper.make_node("Identity", ["next"], ["sum"]),
+    ]
+    kinds = {"place": TensorProto.INT64, "on": TensorProto.BOOL, "going": TensorProto.BOOL}
+    body = inside(nodes, ["place", "on", "y"], ["going", "next", "sum"], kinds)
+    weights = {"count": np.array(count), "y0": np.float32(0.5), "off": np.array(False)}
+    node = helper.make_node("Loop", ["count", "", "y0"], ["end", "sums"], "around", body=body)
+    return model_of([node], {"x": ["batch", 3]}, weights, ["end", "sums"])
+
+
+def test_a_loop_of_a_number_of_steps_is_a_recurrence() -> None:
+    node = loop("on").graph.node[0]
+    node.attribute[0].g.node[1].input[1] = "here_of_one"
+    one_ = helper.make_node("ReduceSum", ["here"], ["here_of_one"], keepdims=0)
+    node.attribute[0].g.node.insert(1, one_)
+    weights = {"count": np.array(3), "y0": np.float32(0.5)}
+    found = read(model_of([node], {"x": ["batch", 3]}, weights, ["end", "sums"]))
+    x = GENERATOR.normal(size=(2, 3))
+    given = evaluate(found.graph, {**found.parameters, "x": x})
+    assert given["sums"] == pytest.approx(0.5 + np.cumsum(x.sum(0)))
+    assert given["end"] == pytest.approx(0.5 + x.sum())
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: loop("off"), r"^node 'around' \(Loop\): found a loop that ends by a condition"),
+        (lambda: loop("on", count=0), r"^node 'around' \(Loop\): found 0 steps"),
+        (lambda: loop("on"), r"^node 'around' \(Loop\): found a state of shape \(\) that becomes \(batch\)"),
+        (
+            lambda: model_of(
+                [helper.make_node("Scan", ["x"], ["y"], body=inside([], ["a"], ["x"]), num_scan_inputs=2)],
+                {"x": ["batch", 3]},
+                {},
+                ["y"],
+            ),
+            r"\(Scan\): found num_scan_inputs 2 of 1 inputs",
+        ),
+    ],
+)
+def test_loops_that_are_refused(made: Callable[[], Any], message: str) -> None:
+    with pytest.raises(OnnxError, match=message):
+        read(made())
 
 
 def one(operator: str, **attributes: Any) -> Any:

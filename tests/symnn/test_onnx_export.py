@@ -58,6 +58,14 @@ def agree(graph: Graph, values: Mapping[str, Any]) -> None:
             assert np.nanmax(distance, initial=0) < tolerance, (name, dtype)
 
 
+def read_again(graph: Graph, values: Mapping[str, Any]) -> None:
+    """The file is read as a graph that gives the same."""
+    found, expected = read(model_of(graph, "graph")), evaluate(graph, values)
+    given = evaluate(found.graph, {**found.parameters, **values})
+    for name in graph.outputs:
+        assert given[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-13)
+
+
 S, s = symbols("S"), Idx("s", symbols("S"))
 x, y = IndexedBase("x"), IndexedBase("y")
 FUNCTIONS: dict[str, Callable[[Expr], Expr]] = {
@@ -201,6 +209,7 @@ def test_recurrences_of_any_number_of_steps_and_their_adjoints_are_scans(name: s
             expected = evaluate(graph, values)
             for output, found in zip(graph.outputs, by_reference(model, values), strict=True):
                 assert found == pytest.approx(expected[output], rel=1e-12, abs=1e-13)
+    read_again(graph, values)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +230,7 @@ def test_networks_over_any_number_of_steps(kind: str) -> None:
         expected = evaluate(graph, values)
         for output, found in zip(graph.outputs, by_reference(model, values), strict=True):
             assert found == pytest.approx(expected[output], rel=1e-12, abs=1e-13)
+    read_again(graph, values)
 
 
 def test_a_long_recurrence_from_the_last_place_on() -> None:
@@ -229,6 +239,7 @@ def test_a_long_recurrence_from_the_last_place_on() -> None:
     graph = codegen.gradient(from_expressions({**last, L: Sum(h[n] ** 2, n)}, [a]), "L", ["a"])
     assert scans(model_of(graph, "graph")) == 2
     agree(graph, {"a": np.cos(np.arange(300.0))})
+    read_again(graph, {"a": np.cos(np.arange(300.0))})
 
 
 @pytest.mark.values

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symnn.onnx.operators import attention, elementwise, products, recurrent, reductions, views, windows
+from symnn.onnx.operators import attention, elementwise, loops, products, recurrent, reductions, views, windows
 from symnn.onnx.operators.row import Operator
 
 OPERATORS: Mapping[str, Operator] = {
     **attention.OPERATORS,
     **elementwise.OPERATORS,
+    **loops.OPERATORS,
     **products.OPERATORS,
     **recurrent.OPERATORS,
     **reductions.OPERATORS,

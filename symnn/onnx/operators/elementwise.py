@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from math import isfinite
@@ -10,24 +10,35 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Expr, Integer, Rational, exp, log, sqrt, tanh
+from sympy import Expr, Integer, Rational, exp, expand, log, sqrt, tanh
 
 from codegen import functions as f
 from codegen.ir.constants import as_float
-from symnn.onnx.arrays import Array, Kind, Known, Value, number
+from symnn.onnx.arrays import Array, Kind, Known, Value, below, greater, is_place, lesser, number
 from symnn.onnx.operators.row import Fold, Node, Operator, Result
 
 HALF = Rational(1, 2)
 
 
 def formula(of: Callable[..., Expr], fold: Fold | None = None, **defaults: Any) -> Operator:
-    """A function of real numbers; its attributes are further arguments."""
+    """A function of real numbers; its attributes are further arguments. What folds is one of places too."""
 
     def write(node: Node, *inputs: Value | None) -> Result:
+        if fold is not None and inputs and all(value is not None and value.kind == "integer" for value in inputs):
+            return _of_places(node, fold, [node.given(value, "input") for value in inputs])
         axes, arrays = node.broadcast([node.real(value) for value in inputs])
         return Array(axes, _plain(node, of(*(a.body for a in arrays), *(number(node[name]) for name in defaults))))
 
     return Operator(write, defaults, fold)
+
+
+def _of_places(node: Node, fold: Fold, values: Sequence[Value]) -> Array:
+    """A function of integers that are sums of indices, which is one of them again."""
+    axes, arrays = node.broadcast([node.writer.array(value) for value in values])
+    if any(not is_place(array.body) for array in arrays):
+        node.refuse("found integers of an input, expected real numbers, or the places of steps")
+    found = expand(fold(node, *(array.body for array in arrays)))
+    return Array(axes, found, "integer") if is_place(found) else node.refuse(f"found the place {found}")
 
 
 def _plain(node: Node, body: Expr) -> Expr:
@@ -46,6 +57,21 @@ def together(of: Callable[..., Expr], fold: Callable[[Any, Any], Any] | None = N
 def comparison(of: Callable[[Expr, Expr], Expr], fold: Callable[[Any, Any], Any]) -> Operator:
     """A relation of two numbers, or of two booleans; 1 where it holds."""
 
+    def decided(a: Any, b: Any) -> Any:
+        """Of lengths and places what holds for all of them; None where it depends on them."""
+        if not isinstance(a, Expr) and not isinstance(b, Expr):
+            return fold(a, b)
+        a, b = (sympy.sympify(each, strict=True) for each in (a, b))
+        signs = {-1: below(b, a), 0: below(a + 1, b) or below(b + 1, a), 1: below(a, b)}
+        found = {fold(sign, 0) for sign, is_excluded in signs.items() if not is_excluded}
+        return found.pop() if len(found) == 1 else None
+
+    def folded(a: Any, b: Any) -> Any:
+        if np.asarray(a).dtype != object and np.asarray(b).dtype != object:
+            return fold(a, b)
+        found = np.asarray(np.frompyfunc(decided, 2, 1)(a, b))
+        return None if None in found.ravel().tolist() else found.astype(bool)
+
     def write(node: Node, *inputs: Value | None) -> Result:
         one, other = (node.given(value, "input") for value in inputs)
         if one.kind != other.kind:
@@ -53,7 +79,7 @@ def comparison(of: Callable[[Expr, Expr], Expr], fold: Callable[[Any, Any], Any]
         axes, (a, b) = node.broadcast([node.writer.array(value) for value in (one, other)])
         return Array(axes, of(a.body, b.body), "boolean")
 
-    return Operator(write, {}, lambda _, a, b: fold(a, b))
+    return Operator(write, {}, lambda _, a, b: folded(a, b))
 
 
 def logical(of: Callable[..., Expr], fold: Callable[..., Any]) -> Operator:
@@ -264,9 +290,9 @@ OPERATORS: dict[str, Operator] = {
     "Less": comparison(lambda a, b: _above(b, a), lambda a, b: a < b),
     "LessOrEqual": comparison(lambda a, b: _at_least(b, a), lambda a, b: a <= b),
     "Log": formula(log),
-    "Max": together(f.maximum, np.maximum),
+    "Max": together(f.maximum, np.frompyfunc(greater, 2, 1)),
     "Mean": formula(lambda *arguments: sympy.Add(*arguments) / len(arguments)),
-    "Min": together(f.minimum, np.minimum),
+    "Min": together(f.minimum, np.frompyfunc(lesser, 2, 1)),
     "Mish": formula(_mish),
     "Mod": Operator(_mod, {"fmod": 0}, lambda node, a, b: (np.fmod if node["fmod"] else np.mod)(a, b)),
     "Mul": together(sympy.Mul, lambda a, b: a * b),

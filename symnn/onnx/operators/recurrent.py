@@ -15,7 +15,7 @@ from codegen.walk import as_extent, extent
 from symnn.onnx.arrays import Array, Axis, Known, Value, number
 from symnn.onnx.operators.row import Node, Operator, Result
 from symnn.onnx.operators.views import joined, taken
-from symnn.onnx.writing import shown
+from symnn.onnx.writing import Writer, shown
 
 Activation: TypeAlias = Callable[[Expr], Expr]
 
@@ -60,6 +60,27 @@ def _clipped(formula: Callable[..., Expr], given: Sequence[float], limit: float 
     return applied
 
 
+def earlier(
+    writer: Writer,
+    time: Axis,
+    axes: Sequence[Axis],
+    state: Array,
+    first: Array | None,
+    of: Callable[[Expr], Expr] = lambda value: value,
+    over: Sequence[Index] = (),
+) -> Array:
+    """The sum of what is made of a state at the step before, and at the first step of what it is there."""
+    start = (Integer(0), ()) if first is None else (of(first.body), over)
+    if not time:
+        return writer.vertex(axes, *start)
+    target = writer.declared(axes)
+    (t,) = time
+    before = writer.index(as_extent(expand(extent(t) - 1)))
+    writer.assign(target.at({t: Integer(0)}).body, *start)
+    writer.assign(target.at({t: before + 1}).body, of(state.at({t: before}).body), over)
+    return target
+
+
 @dataclass(frozen=True)
 class Direction:
     """The arrays of one direction, at common indices: time t, sample s, gate g, unit u and another unit j."""
@@ -91,7 +112,7 @@ class Direction:
 
     def before(self, state: Array, first: Array | None) -> Array:
         """A state of the step before, and at the first step what it is there; 0 unless that is said."""
-        return self._earlier(self.at, state, first, lambda value: value, ())
+        return earlier(self.node.writer, self.time, self.at, state, first)
 
     def product(self, state: Array, first: Array | None, gates: Axis) -> Array:
         """R·h of the step before, for all gates."""
@@ -99,22 +120,9 @@ class Direction:
         renamed = dict(zip(self.unit, other))
         axes = (self.time, self.sample, gates, self.unit)
         initial = None if first is None else first.at(renamed)
-        return self._earlier(axes, state.at(renamed), initial, lambda h: self.recurrent.body * h, other)
-
-    def _earlier(
-        self, axes: Sequence[Axis], state: Array, first: Array | None, of: Callable[[Expr], Expr], over: Sequence[Index]
-    ) -> Array:
-        """The sum of what is made of a state at the step before."""
-        writer = self.node.writer
-        start = (Integer(0), ()) if first is None else (of(first.body), over)
-        if not self.time:
-            return writer.vertex(axes, *start)
-        target = writer.declared(axes)
-        (t,) = self.time
-        earlier = writer.index(as_extent(expand(extent(t) - 1)))
-        writer.assign(target.at({t: Integer(0)}).body, *start)
-        writer.assign(target.at({t: earlier + 1}).body, of(state.at({t: earlier}).body), over)
-        return target
+        return earlier(
+            self.node.writer, self.time, axes, state.at(renamed), initial, lambda h: self.recurrent.body * h, other
+        )
 
     def end(self, state: Array, new: Expr, old: Callable[[], Array]) -> Array:
         """Say what a state is, and what comes out: behind the end of a sequence it stays, and 0 comes out."""
@@ -196,7 +204,7 @@ def _recurrent(gates: int, usual: Sequence[str], states: int, step: Step) -> Cal
             one = _direction(node, array, way, gates, (*held, both), starts, lengths)
             peepholes = _peepholes(node, first[2], place, one) if states == 2 else None
             y, *ends = step(one, functions[place * len(usual) : (place + 1) * len(usual)], peepholes)
-            found.append((_turned(y, one.time, way), *(_last(end, one.time) for end in ends)))
+            found.append((turned(y, one.time, way), *(last(end, one.time) for end in ends)))
         return [_stacked(node, parts) for parts in zip(*found)]
 
     return write
@@ -272,7 +280,7 @@ def _direction(
     W = writer.fresh(writer.reshaped(w, [gates, units, array.shape[2]]))
     gate, unit, at = W.axes
     z = writer.vertex(
-        (time, sample, gate, unit), W.at(dict(zip(at, feature))).body * _turned(array, time, way).body, feature
+        (time, sample, gate, unit), W.at(dict(zip(at, feature))).body * turned(array, time, way).body, feature
     )
     R = writer.fresh(writer.reshaped(r, [gates, units, units]))
     R = R.at({**dict(zip(R.axes[0], gate)), **dict(zip(R.axes[1], unit))}, (gate, unit, R.axes[2]))
@@ -296,7 +304,7 @@ def _peepholes(node: Node, value: Value | None, place: int, d: Direction) -> Arr
     return found.at(dict(zip(found.axes[1], d.unit)), (found.axes[0], d.unit))
 
 
-def _turned(array: Array, time: Axis, way: int) -> Array:
+def turned(array: Array, time: Axis, way: int) -> Array:
     """The array with its steps in the other order, where it is read backwards."""
     if way > 0 or not time:
         return array
@@ -304,7 +312,7 @@ def _turned(array: Array, time: Axis, way: int) -> Array:
     return array.at({t: expand(extent(t) - 1 - t)})
 
 
-def _last(state: Array, time: Axis) -> Array:
+def last(state: Array, time: Axis) -> Array:
     """The state after the last step."""
     if not time:
         return replace(state, axes=state.axes[1:])

@@ -8,10 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sympy import And, Expr, Indexed, Integer, Min, Piecewise, expand
+from sympy import And, Expr, Indexed, Integer, Max, Min, Piecewise, expand
 
+from codegen.ir.affine import affine
+from codegen.ir.ranges import is_natural
 from codegen.walk import Extent, as_extent, extent, is_fixed
-from symnn.onnx.arrays import Array, Known, Value, divided, product
+from symnn.onnx.arrays import Array, Known, Value, divided, exceeds, greater, lesser, product
 from symnn.onnx.operators.row import LARGEST_FOLD, Node, Operator, Result
 from symnn.onnx.writing import WRITTEN_OUT, shown
 
@@ -149,10 +151,10 @@ def _range(node: Node, *ends: Value | None) -> Result:
         if step == 0 or len(range(start, limit, step)) > LARGEST_FOLD:
             node.refuse(f"found the numbers from {start} to {limit} by {step}")
         return Known(np.arange(start, limit, step, dtype=np.int64), "integer", "range")
-    if step != 1 or isinstance(start, float):
+    if step not in (1, -1) or isinstance(start, float):
         node.refuse(f"found the numbers from {start} to {limit} by {step}, expected integers by 1")
-    index = node.writer.index(as_extent(limit - start))
-    return Array(((index,),), index + start, "integer")
+    index = node.writer.index(as_extent(expand(step * (limit - start))))
+    return Array(((index,),), start + step * index, "integer")
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
@@ -216,9 +218,12 @@ def _place(node: Node, place: Extent, n: Extent, step: int) -> Extent:
         return high
     if place < -(2**30):
         return low
-    if place == 0 and step > 0:
-        return 0
-    return node.refuse(f"found place {place} of an axis whose length {n} each call decides, expected one of its ends")
+    if place == -1 and step < 0:
+        return high
+    beside = as_extent(n + place) if place < 0 else place
+    if step > 0 and is_natural(expand(n - beside)) and is_natural(Integer(0) + beside):
+        return beside
+    return node.refuse(f"found place {place} of an axis whose length {n} each call decides, expected one that it has")
 
 
 def _fold_slice(node: Node, x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Any:
@@ -315,16 +320,19 @@ def _gather(node: Node, x: Value | None, at: Value | None) -> Result:
     array, places = node.writer.array(node.given(x, "input")), node.given(at, "indices")
     axis = node.axis(node["axis"], len(array.axes))
     n = array.shape[axis]
-    if isinstance(places, Known):
-        if places.values.dtype == object:
-            node.refuse("found the lengths of axes for places of one")
-        return _gathered(node, array, axis, [int(i) for i in places.values.ravel().tolist()], places.shape)
-    if places.kind != "integer" or not isinstance(places.body, Indexed):
-        node.refuse("found indices that are computed, expected those of an input")
+    if isinstance(places, Known) and places.values.dtype != object:
+        found = _on_axis(node, [int(i) for i in places.values.ravel().tolist()], n)
+        if len(found) <= WRITTEN_OUT or not isinstance(n, int):
+            return _gathered(node, array, axis, found, places.shape)
+        places = _clamped(node, np.array(found)) or replace(places, values=np.reshape(found, places.shape))
+    places = node.writer.fresh(node.writer.array(places))
+    if places.kind != "integer":
+        node.refuse("found indices that are no integers")
     array = node.writer.single(node.writer.settled(array), axis)
+    if not isinstance(places.body, Indexed):
+        return _at(node, array, axis, places)
     if not array.axes[axis]:
         node.refuse("found indices into an axis of length 1")
-    places = node.writer.fresh(places)
     name = places.body.base.name
     limits = node.writer.limits
     limits[name] = n if name not in limits else as_extent(Min(limits[name], n))
@@ -334,14 +342,46 @@ def _gather(node: Node, x: Value | None, at: Value | None) -> Result:
     return array.at({array.axes[axis][0]: places.body}, axes)
 
 
+def _at(node: Node, array: Array, axis: int, places: Array) -> Array:
+    """Places of an axis that indices say; the greater or the lesser of two is a choice."""
+    body = places.body
+    if isinstance(body, (Max, Min)):
+        one, other = body.args[0], body.func(*body.args[1:])
+        first, second = (_at(node, array, axis, places.with_body(each, "integer")) for each in (one, other))
+        chosen = exceeds(one, other) if isinstance(body, Max) else exceeds(other, one)
+        return first.with_body(Piecewise((first.body, chosen), (second.body, True)), array.kind)
+    if affine(body) is None:
+        node.refuse("found indices that are computed, expected those of an input, or of steps")
+    axes = (*array.axes[:axis], *places.axes, *array.axes[axis + 1 :])
+    return array.at({array.axes[axis][0]: body} if array.axes[axis] else {}, axes)
+
+
+def _clamped(node: Node, places: np.ndarray) -> Array | None:
+    """Places that rise or fall evenly between their least and their greatest; None for others."""
+    rises = np.diff(places)
+    (moving,) = np.nonzero(rises)
+    if not moving.size:
+        return None
+    start, rise = int(moving[0]), int(rises[moving[0]])
+    even = places[start] + rise * (np.arange(len(places)) - start)
+    least, most = int(places.min()), int(places.max())
+    if not (np.clip(even, least, most) == places).all():
+        return None
+    index = node.writer.index(len(places))
+    whole = Integer(int(even[0])) + rise * index
+    return Array(((index,),), lesser(greater(whole, Integer(least)), Integer(most)), "integer")
+
+
+def _on_axis(node: Node, places: list[int], n: Extent) -> list[int]:
+    """Places of which those below 0 are counted from the end."""
+    if not isinstance(n, int):
+        return [n + place if place < 0 else place for place in places]
+    if not all(-n <= place < n for place in places):
+        node.refuse(f"found indices {shown(places)} into an axis of length {n}")
+    return [place % n for place in places]
+
+
 def _gathered(node: Node, array: Array, axis: int, places: list[int], shape: Sequence[int]) -> Array:
-    n = array.shape[axis]
-    if not isinstance(n, int) and any(place < 0 for place in places):
-        places = [n + place if place < 0 else place for place in places]
-    elif isinstance(n, int):
-        if not all(-n <= place < n for place in places):
-            node.refuse(f"found indices {shown(places)} into an axis of length {n}")
-        places = [place % n for place in places]
     if not shape:
         return taken(node, array, axis, places[0])
     steps = {b - a for a, b in pairwise(places)}
