@@ -13,6 +13,7 @@ from sympy import Expr, Idx, Symbol
 from codegen.dtypes import Dtype
 from codegen.emit import random_numbers
 from codegen.emit.externals import symbols, uses_special
+from codegen.emit.integers import Integers
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.routines import called, python_text
 from codegen.emit.text import escape
@@ -21,7 +22,6 @@ from codegen.ir.graph import Graph, Reduction, Variable
 from codegen.ir.operations import count_operations, summary
 from codegen.schedule.program import (
     Accumulate,
-    Bound,
     Contract,
     Fill,
     Kernel,
@@ -141,6 +141,7 @@ class FunctionWriter(ValueWriter):
     temporaries: int = 0
     tile: Idx | None = None
     """The index of the samples inside a tile: there it counts from ``first``, and so do work arrays of the tile."""
+    integers = Integers("{0} // {1}", "int(np.ceil(np.sqrt({0})))", "min({0}, {1})")
 
     # --- names ----------------------------------------------------------------------------------------------------
 
@@ -150,10 +151,8 @@ class FunctionWriter(ValueWriter):
     def result(self, slot: Slot) -> str:
         return f"o{self.layout.arrays.index(slot)}"
 
-    def extent_name(self, n: Extent) -> str:
-        if isinstance(n, int):
-            return str(n)
-        return f"n{self.program.extents.index(n)}" if isinstance(n, Symbol) else f"({self.integer_text(n, {})})"
+    def length_name(self, n: Expr) -> str | None:
+        return f"n{self.program.extents.index(n)}" if isinstance(n, Symbol) else None
 
     def shape_text(self, shape: Iterable[Extent]) -> str:
         names = [self.extent_name(n) for n in shape]
@@ -316,19 +315,6 @@ class FunctionWriter(ValueWriter):
         starts, stops = ([self.bound_text(b, scope) for b in bounds] for bounds in (loop.starts, loop.stops))
         first, last = _extreme("max", starts), _extreme("min", stops)
         return f"{last} - 1, {first} - 1, -1" if backward else f"{first}, {last}"
-
-    def bound_text(self, bound: Bound, scope: Scope) -> str:
-        text = self.integer_text(bound.over, scope)
-        return text if bound.divisor == 1 else self.quotient(text, bound.divisor)
-
-    def quotient(self, text: str, divisor: int) -> str:
-        return f"({text}) // {divisor}"
-
-    def square_root(self, text: str) -> str:
-        return f"int(np.ceil(np.sqrt({text})))"
-
-    def smaller(self, a: str, b: str) -> str:
-        return f"min({a}, {b})"
 
     def samples(self, samples: Samples, indent: int, scope: Scope) -> Iterator[str]:
         """The pass over the samples, in tiles if it has any."""

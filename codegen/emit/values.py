@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from sympy import Add, Expr, Idx, Indexed, Integer, Min, Mul, Symbol, ceiling, floor
+from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
+from codegen.emit.integers import Integers
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter, Text
 from codegen.schedule.cut import is_sum_of_indices
-from codegen.schedule.program import Place, Program
-from codegen.walk import Extent, base_name, is_reference, quotient, under_root
+from codegen.schedule.program import Bound, Place, Program
+from codegen.walk import Extent, base_name, is_reference
 
 Scope = Mapping[Idx, str]
 """The names of the indices of the loops around."""
@@ -25,6 +26,7 @@ class ValueWriter(ABC):
     temporaries: int
     tile: Idx | None
     dialect: Dialect = SCALAR
+    integers: Integers
 
     def temporary(self) -> str:
         """A new name."""
@@ -92,40 +94,29 @@ class ValueWriter(ABC):
     def integer_text(self, value: Expr, scope: Scope) -> str:
         """A sum of indices, lengths and integers, also of those that are data."""
 
-        def factor(part: Expr) -> str:
+        def named(part: Expr) -> str | None:
             if is_reference(part):
                 text = self.text_of(part, scope)
                 return text if base_name(part) in self.program.graph.integers else self.as_whole(text)
             if isinstance(part, Idx):
                 name = self.position(part, scope, Place.INPUT)
                 return f"({name})" if part == self.tile else name
-            if isinstance(part, floor):
-                over, divisor = quotient(part)
-                return f"({self.quotient(self.integer_text(over, scope), divisor)})"
-            if isinstance(part, ceiling):
-                return self.square_root(self.integer_text(under_root(part), scope))
-            if isinstance(part, Min):
-                return self.smaller(*(self.integer_text(n, scope) for n in part.args))
-            return self.whole_number(int(part)) if isinstance(part, Integer) else self.extent_name(part)
+            return self.length_name(part)
 
-        products = (sorted(map(factor, Mul.make_args(term))) for term in Add.make_args(value))
-        return " + ".join(sorted("*".join(product) for product in products))
+        return self.integers.text(value, named)
 
-    def whole_number(self, value: int) -> str:
-        """An integer of 64 bits."""
-        return str(value)
+    def bound_text(self, bound: Bound, scope: Scope) -> str:
+        """Where a loop begins or ends."""
+        return self.integers.divided(self.integer_text(bound.over, scope), bound.divisor)
+
+    def extent_name(self, n: Extent) -> str:
+        """A length."""
+        text = str(n) if isinstance(n, int) else self.integers.text(n, self.length_name)
+        return f"({text})" if " " in text else text
 
     @abstractmethod
-    def quotient(self, text: str, divisor: int) -> str:
-        """A natural number divided by another, rounded down."""
-
-    @abstractmethod
-    def square_root(self, text: str) -> str:
-        """The square root of a natural number, rounded up."""
-
-    @abstractmethod
-    def smaller(self, a: str, b: str) -> str:
-        """The smaller of two integers."""
+    def length_name(self, n: Expr) -> str | None:
+        """The name of a length, if it has one."""
 
     @abstractmethod
     def setting(self, name: str, text: str) -> str:
@@ -154,10 +145,6 @@ class ValueWriter(ABC):
     @abstractmethod
     def number(self, value: float) -> str:
         """A constant in the type of the computation, exact to the last bit."""
-
-    @abstractmethod
-    def extent_name(self, n: Extent) -> str:
-        """A length."""
 
     @abstractmethod
     def position(self, subscript: Expr, scope: Scope, place: Place) -> str:

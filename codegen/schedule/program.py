@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain
 
-from sympy import Add, Expr, Idx, Integer, Mul, Symbol, expand
+from sympy import Add, Expr, Idx, Integer, Mul, Symbol, ceiling, expand
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
@@ -16,7 +17,7 @@ from codegen.ir.cells import Pattern
 from codegen.ir.graph import Equation, Graph, cell_of
 from codegen.ir.ranges import NOTHING
 from codegen.schedule.target import PORTABLE, Target
-from codegen.walk import Extent, extent, is_fixed, leaves, references, size, substitute
+from codegen.walk import Extent, extent, is_fixed, is_sum, leaves, postorder, references, size, substitute
 
 StorageKey = tuple[str, Pattern]
 """A variable, or one of the vertices that are stored singly: its name and a pattern; the empty pattern is the whole."""
@@ -422,6 +423,16 @@ class Program:
     def extents(self) -> tuple[Symbol, ...]:
         """The symbolic extents."""
         return self.graph.extents
+
+    @cached_property
+    def roots(self) -> tuple[Expr, ...]:
+        """The square roots of lengths that loops run to and work arrays have, each after those in it.
+
+        They are computed once, before all statements: compilers take no loop up to a square root for independent.
+        """
+        loops = (extent(loop.index) for loop, _ in walk(self.statements) if isinstance(loop, Loop))
+        lengths = (n for n in (*loops, *chain(*self.work)) if is_sum(n))
+        return tuple(dict.fromkeys(node for n in lengths for node in postorder(n) if isinstance(node, ceiling)))
 
     @property
     def native(self) -> int:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
-from sympy import Expr, Idx, Integer, Min, Symbol, ceiling
+from sympy import Expr, Idx, Integer
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, dialect, literal
 from codegen.emit.c.names import Names, comment
+from codegen.emit.integers import Integers
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.scalars import Dialect, product_factors
 from codegen.emit.values import Scope, ValueWriter
@@ -46,7 +47,6 @@ from codegen.schedule.program import (
 )
 from codegen.walk import (
     Extent,
-    as_extent,
     base_name,
     elements,
     extent,
@@ -54,7 +54,6 @@ from codegen.walk import (
     is_fixed,
     is_reference,
     is_symbolic,
-    quotient,
     subscripts,
     under_root,
 )
@@ -101,63 +100,25 @@ class CFunction:
                     self.arrays.setdefault(variable.name, name)
         for constant in self.constants:
             self.arrays[constant] = names.new(f"{self.name}_{constant}")
+        self.roots = dict(zip(self.program.roots, names.all("root" for _ in self.program.roots)))
         self.names = names
-        self.roots: dict[str, str] = {}
-        """Names for square roots of lengths: compilers take no loop up to one for independent."""
 
     @property
     def real(self) -> str:
         """The type of real numbers in C."""
         return C_TYPES[self.dtype].name
 
-    def extent_name(self, n: Extent) -> str:
-        """A length: a number, the name of a symbol, or a sum of those."""
-        if isinstance(n, int) or n in self.extents:
-            return str(n) if isinstance(n, int) else self.extents[n]
-        constant, lengths = n.as_coeff_Add()
-        terms = [f"{factor}*{self.length(part)}" for part, factor in lengths.as_coefficients_dict().items()]
-        return f"({' + '.join([*terms, str(constant)])})"
-
-    def length(self, part: Expr) -> str:
-        """A symbol, something divided by a number, a square root, or the smaller of two lengths."""
-        if isinstance(part, Symbol):
-            return str(self.extents[part])
-        if isinstance(part, Min):
-            return self.smaller(*(self.extent_name(as_extent(n)) for n in part.args))
-        if isinstance(part, ceiling):
-            return self.square_root(self.extent_name(as_extent(under_root(part))))
-        over, divisor = quotient(part)
-        return f"({self.quotient(self.extent_name(over), divisor)})"
-
-    def square_root(self, text: str) -> str:
-        """The square root of a natural number, rounded up."""
-        root = f"(ptrdiff_t)ceil(sqrt((double)({text})))"
-        self.roots.setdefault(root, self.names.new("root"))
-        return root
-
-    def quotient(self, text: str, divisor: int) -> str:
-        """A natural number divided by another, rounded down."""
-        return f"({text})/{divisor}"
-
-    def smaller(self, a: str, b: str) -> str:
-        """The smaller of two integers."""
-        return f"({a} < {b} ? {a} : {b})"
-
-    def size(self, shape: Iterable[Extent], macro: bool = False) -> str:
-        """The number of elements of an array; in a macro extents are its arguments, of any type of integers."""
-        extents = list(shape)
-        number = elements(extents)
-        symbols = [
-            f"(size_t)({self.extent_name(n)})" if macro else self.extent_name(n) for n in extents if is_symbolic(n)
-        ]
-        return "*".join([str(number)] * (number != 1 or not symbols) + symbols)
-
     @property
     def workspace_size(self) -> str:
         """Numbers in the workspace, as the text of a macro."""
         shapes = self.work or ()
         fixed = sum(elements(w) for w in shapes if is_fixed(w))
-        varying = [self.size(w, macro=True) for w in shapes if not is_fixed(w)]
+        # The arguments of a macro are of any type of integers.
+        varying = [
+            elements_text(w, lambda n: f"(size_t)({INTEGERS.text(n, self.extents.get)})")
+            for w in shapes
+            if not is_fixed(w)
+        ]
         return " + ".join([str(fixed)] * (fixed > 0 or not varying) + varying)
 
     @property
@@ -207,6 +168,23 @@ class CFunction:
                 yield from (f"    {', '.join(texts[n : n + 4])}," for n in range(0, len(texts), 4))
                 yield "};"
             yield ""
+
+
+INTEGERS = Integers(
+    "{0}/{1}",
+    "(ptrdiff_t)ceil(sqrt((double)({0})))",
+    "({0} < {1} ? {0} : {1})",
+    # A constant has no sign, so the least integer has none.
+    lambda value: str(value) if value > -(2**63) else "INT64_MIN",
+)
+
+
+def elements_text(shape: Iterable[Extent], length: Callable[[Extent], str]) -> str:
+    """The number of elements of an array."""
+    extents = list(shape)
+    number = elements(extents)
+    symbols = [length(n) for n in extents if is_symbolic(n)]
+    return "*".join([str(number)] * (number != 1 or not symbols) + symbols)
 
 
 def describe(slot: Slot) -> str:
@@ -263,6 +241,7 @@ class Writer(ValueWriter):
         self.dialect = self.language()
         self.words = self.vocabulary()
 
+    integers = INTEGERS
     independent = "INDEPENDENT"
     """What stands before a loop whose passes read nothing that another pass writes, if anything does."""
 
@@ -289,22 +268,32 @@ class Writer(ValueWriter):
     def lines(self) -> Iterator[str]:
         f = self.function
         body, used = self.body()
-        views = [line for name, line in self.views() if name in used]
-        used.update(re.findall(r"\w+", "\n".join(views)))
+        views = self.needed(used)
         yield f"int {f.name}("
         ends = [","] * (len(f.parameters) - 1) + [")"]
         for (kind, name, _), end in zip(f.parameters, ends):
             yield f"    {kind}{'restrict ' if kind.endswith('*') else ''}{name}{end}"
         yield "{"
         yield from (f"    (void){name};" for _, name, _ in f.parameters if name not in used)
-        text = "\n".join([*(f"    {line}" for line in views), *body])
-        for root, name in f.roots.items():
-            if root in text:
-                yield f"    {self.words.position} {name} = {root};"
-                text = text.replace(root, name)
-        yield from text.split("\n")
+        yield from (f"    {line}" for line in views)
+        yield from body
         yield "    return 0;"
         yield "}"
+
+    def needed(self, used: set[str]) -> list[str]:
+        """The definitions of names that are used, those last that use others."""
+        found = []
+        for name, line in reversed([*self.lengths(), *self.views()]):
+            if name in used:
+                found.append(line)
+                used.update(re.findall(r"\w+", line))
+        return found[::-1]
+
+    def lengths(self) -> Iterator[tuple[str, str]]:
+        """Lengths that are computed once."""
+        for root, name in self.function.roots.items():
+            inner = self.integers.text(under_root(root), self.length_name)
+            yield name, f"{self.words.position} {name} = {self.integers.square_root.format(inner)};"
 
     def body(self) -> tuple[list[str], set[str]]:
         """What stands between the declarations and the end, and the words in it."""
@@ -325,8 +314,8 @@ class Writer(ValueWriter):
                 element = f"{name}[place]" if slot.shape else name
                 pad = "        " if slot.shape else "    "
                 if slot.shape:
-                    yield f"    for ({self.words.counter} place = 0; place < {f.size(slot.shape)}; ++place)"
-                yield f"{pad}if ({element} < 0 || {element} >= {f.extent_name(limit)})"
+                    yield f"    for ({self.words.counter} place = 0; place < {self.size(slot.shape)}; ++place)"
+                yield f"{pad}if ({element} < 0 || {element} >= {self.extent_name(limit)})"
                 yield f"{pad}    return {number[name]};"
 
     def views(self) -> Iterator[tuple[str, str]]:
@@ -348,7 +337,7 @@ class Writer(ValueWriter):
             if is_fixed(shape):
                 offset += elements(shape)
             else:
-                symbols.append(f.size(shape))
+                symbols.append(self.size(shape))
 
     def scalars(self) -> Iterator[str]:
         """Results that are numbers, stored at the end."""
@@ -420,10 +409,13 @@ class Writer(ValueWriter):
             yield f"{pad}// {comment(str(loop.body[0].equation))}"  # type: ignore[union-attr]
             yield f"{pad}{total}"
             return
-        if self.independent and not isinstance(loop.mode, Scan) and self.is_independent(loop):
-            yield f"{pad}{self.independent}"
         first = self.bounds(loop.starts, ">", scope)
         stop = self.stop(loop.index) if loop.is_whole else self.bounds(loop.stops, "<", scope)
+        if self.independent and not isinstance(loop.mode, Scan) and self.is_independent(loop):
+            if "?" in stop:  # gcc ignores annotations of loops whose conditions branch
+                bound, stop = stop, self.names.new("stop")
+                yield f"{pad}{self.words.position} {stop} = {bound};"
+            yield f"{pad}{self.independent}"
         if isinstance(loop.mode, Scan) and loop.mode.step < 0:
             yield f"{pad}for ({self.words.counter} {name} = {stop} - 1; {name} >= {first}; --{name}) {{"
         else:
@@ -432,24 +424,11 @@ class Writer(ValueWriter):
 
     def bounds(self, bounds: Iterable[Bound], relation: str, scope: Scope) -> str:
         """The largest or the smallest of some bounds."""
-
-        def text(bound: Bound) -> str:
-            over = self.integer_text(bound.over, scope)
-            return over if bound.divisor == 1 else self.quotient(over, bound.divisor)
-
-        return reduce(lambda a, b: f"({a} {relation} {b} ? {a} : {b})", map(text, bounds))
-
-    def quotient(self, text: str, divisor: int) -> str:
-        return self.function.quotient(text, divisor)
-
-    def square_root(self, text: str) -> str:
-        return self.function.square_root(text)
-
-    def smaller(self, a: str, b: str) -> str:
-        return self.function.smaller(a, b)
+        texts = (self.bound_text(bound, scope) for bound in bounds)
+        return reduce(lambda a, b: f"({a} {relation} {b} ? {a} : {b})", texts)
 
     def stop(self, index: Idx) -> str:
-        return "size" if index == self.tile else self.function.extent_name(extent(index))
+        return "size" if index == self.tile else self.extent_name(extent(index))
 
     def index_name(self, index: Idx, scope: Scope) -> str:
         """The index as the equations call it; another name where a loop around has taken that."""
@@ -499,7 +478,7 @@ class Writer(ValueWriter):
             yield f"{pad}// samples"
             yield from self.block(samples.body, indent, scope)
         else:
-            n = self.function.extent_name(extent(samples.index))
+            n = self.extent_name(extent(samples.index))
             yield from (f"{pad}{self.words.variable} t{local};" for local in self.step())
             yield f"{pad}// tiles of samples"
             yield f"{pad}for ({self.words.counter} first = 0; first < {n}; first += {samples.tile}) {{"
@@ -571,7 +550,7 @@ class Writer(ValueWriter):
             parts += [self.array_of(reference), place]
         sizes = [self.extent_name(routine.order)]
         if len(routine.operands) > 1:
-            sizes.append(self.function.size([extent(i) for i in routine.columns]))
+            sizes.append(self.size([extent(i) for i in routine.columns]))
         return f"{routine.name}({', '.join([*parts, *sizes])});"
 
     def zeros(self, target: Expr, over: Iterable[Idx], scope: Scope) -> list[str]:
@@ -637,8 +616,12 @@ class Writer(ValueWriter):
     def number(self, value: float) -> str:
         return literal(value, self.function.dtype)
 
-    def extent_name(self, n: Extent) -> str:
-        return self.function.extent_name(n)
+    def length_name(self, n: Expr) -> str | None:
+        return self.function.extents.get(n) or self.function.roots.get(n)
+
+    def size(self, shape: Iterable[Extent]) -> str:
+        """The number of elements of an array."""
+        return elements_text(shape, self.extent_name)
 
     def setting(self, name: str, text: str) -> str:
         return f"{self.words.constant} {name} = {text};"
@@ -652,10 +635,6 @@ class Writer(ValueWriter):
     def choosing(self, condition: str, then: Sequence[str], otherwise: Sequence[str]) -> list[str]:
         inside = [*(f"    {line}" for line in then), "} else {", *(f"    {line}" for line in otherwise)]
         return [f"if ({condition}) {{", *inside, "}"]
-
-    def whole_number(self, value: int) -> str:
-        # A constant has no sign, so the least integer has none.
-        return str(value) if value > -(2**63) else "INT64_MIN"
 
     def as_real(self, integer: str) -> str:
         return f"({self.function.real}){f'({integer})' if ' ' in integer else integer}"
@@ -696,7 +675,7 @@ class Writer(ValueWriter):
     def strides(self, shape: Iterable[Extent]) -> list[str]:
         """How far neighbours along each axis are from each other."""
         extents = list(shape)
-        return [self.function.size(extents[axis + 1 :]) for axis in range(len(extents))]
+        return [self.size(extents[axis + 1 :]) for axis in range(len(extents))]
 
     def index_text(self, key: Iterable[Expr], shape: Iterable[Extent], scope: Scope, place: Place) -> str:
         """The place of an element in a flat array."""

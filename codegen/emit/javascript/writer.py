@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from codegen.emit.c.writer import CFunction, Words, Writer
+from codegen.emit.c.writer import CFunction, Words, Writer, elements_text
+from codegen.emit.integers import Integers
 from codegen.emit.javascript.dialect import DIALECT, SINGLE, literal
 from codegen.emit.scalars import Dialect
 
@@ -27,13 +28,8 @@ class JavaScriptFunction(CFunction):
     @property
     def workspace_text(self) -> str:
         """The numbers in the workspace, as an expression of the extents."""
-        return " + ".join(map(self.size, self.work or ())) or "0"
-
-    def quotient(self, text: str, divisor: int) -> str:
-        return f"Math.trunc(({text})/{divisor})"
-
-    def square_root(self, text: str) -> str:
-        return f"Math.ceil(Math.sqrt({text}))"
+        texts = (elements_text(w, lambda n: f"({INTEGERS.text(n, self.extents.get)})") for w in self.work or ())
+        return " + ".join(texts) or "0"
 
     def constant_arrays(self, text: str) -> Iterator[str]:
         for name, values in self.constants.items():
@@ -49,10 +45,20 @@ class JavaScriptFunction(CFunction):
             yield ""
 
 
+INTEGERS = Integers(
+    "Math.trunc({0}/{1})",
+    "Math.ceil(Math.sqrt({0}))",
+    "({0} < {1} ? {0} : {1})",
+    # A number has 53 bits.
+    lambda value: str(value) if abs(value) < 2**53 else f"{value}n",
+)
+
+
 @dataclass
 class JavaScriptWriter(Writer):
     """The text of one function."""
 
+    integers = INTEGERS
     independent = ""
 
     def language(self) -> Dialect:
@@ -65,7 +71,7 @@ class JavaScriptWriter(Writer):
         f = self.function
         body, used = self.body()
         yield f"export function {f.name}({', '.join(name for _, name, _ in f.parameters)}) {{"
-        yield from (f"    {line}" for name, line in self.views() if name in used)
+        yield from (f"    {line}" for line in self.needed(used))
         yield from body
         yield "    return 0;"
         yield "}"
@@ -82,15 +88,11 @@ class JavaScriptWriter(Writer):
                         yield part, f"const {part} = {name}[{start}];"
         end = "0"
         for work, extents in enumerate(self.program.work):
-            begin, end = end, f.size(extents) if end == "0" else f"{end} + {f.size(extents)}"
+            begin, end = end, self.size(extents) if end == "0" else f"{end} + {self.size(extents)}"
             yield f"w{work}", f"const w{work} = {f.workspace}.subarray({begin}, {end});"
 
     def pointer(self, array: str, start: str) -> str:
         return f"{array}, {start}"
-
-    def whole_number(self, value: int) -> str:
-        # A number has 53 bits.
-        return str(value) if abs(value) < 2**53 else f"{value}n"
 
     def number(self, value: float) -> str:
         return literal(value)

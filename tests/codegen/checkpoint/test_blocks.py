@@ -54,15 +54,17 @@ def test_vector_code_computes_the_same_bits(case: str) -> None:
 
 @needs_compiler
 def test_c_code_computes_the_same_bits(tmp_path: Path) -> None:
-    rows = [(LONG[case], "float64", ways(LONG[case])[-1]) for case in ("any length", "all steps")]
+    graphs = [{**CASES, **LONG}[case] for case in ("any length", "all steps", "from the end")]
+    rows = [(graph, "float64", ways(graph)[-1]) for graph in graphs]
     whole, again = tmp_path / "whole", tmp_path / "again"
     whole.mkdir()
     again.mkdir()
     written = sources(again, rows)
     for number, (graph, dtype, way) in enumerate(rows):
-        every = "sqrt" if number == 0 else 4
+        every = 4 if number == 1 else "sqrt"
         request = Request(graph, f"g{number}", dtype, way, checkpoint=every)  # type: ignore[arg-type]
         written[number].write_text(str(c_files(request)[f"g{number}.c"]), encoding="utf-8")
+    assert written[0].read_text(encoding="utf-8").count("ceil(sqrt(") == 1
     flags = (COMPILERS[0], "-O0", "-ffp-contract=off", "-fsanitize=undefined")
     for one, other in zip(built(rows, sources(whole, rows), *flags), built(rows, written, *flags)):
         values = random_values(one.graph, samples=21)
