@@ -486,8 +486,9 @@ def playground(
     """Show a network that learns in the browser, and can be changed there, by the code that is compiled for it.
 
     A server on this machine, for this machine alone, makes the code; Ctrl-C ends it. With --out there is none, and the
-    page has the networks of its presets.
+    page has the networks of its presets. Where there is a linker for WebAssembly, code comes as that too.
     """
+    from codegen.runtime.linker import linker
     from symnn.files import write_atomically
     from symnn.report.playground import playground as render
     from symnn.report.server import Server
@@ -497,7 +498,7 @@ def playground(
     network = None if spec is None else _network(spec)
     described = None if network is None or network.spec is None else network.spec.data
     dataset = None if network is None or spec is None or described is None else _dataset(network, spec, None, None, {})
-    page = render(network, dataset, server=out is None)
+    page = render(network, dataset, server=out is None, webassembly=linker() is not None)
     if out is not None:
         write_atomically(out, page.encode())
         say(f"wrote {out} ({len(page.encode()):,} bytes)")
