@@ -120,6 +120,7 @@ __all__ = [
     "write_c",
     "write_javascript",
     "write_object",
+    "write_webassembly",
 ]
 
 
@@ -130,6 +131,7 @@ _HOMES = {
     "write_c": "codegen.export",
     "write_javascript": "codegen.export",
     "write_object": "codegen.export",
+    "write_webassembly": "codegen.export",
 }
 
 if not TYPE_CHECKING:  # a checker would believe every name

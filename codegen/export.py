@@ -30,6 +30,7 @@ from codegen.walk import Extent, postorder
 
 if TYPE_CHECKING:
     from codegen.emit.c.writer import CFunction
+    from codegen.emit.javascript.writer import JavaScriptFunction
     from codegen.emit.vector.table import Table
 
 C_WAYS = tuple(name for name in PORTABLE.ways if name != "blas")
@@ -108,9 +109,9 @@ def write_object(
     The function has the calling convention of C on that platform and the parameters that :func:`write_c` gives it; only
     its workspace has another size. ``triple`` names another machine than the one at hand, with no more than the
     instructions that every processor of its kind has: ``x86_64-…``, ``aarch64-…``, ``riscv64-…`` or ``wasm32-…``. Where
-    these have no fused multiply-add (x86_64, wasm32), libm's is called and the code is slow: C is better there. The
-    code is position-independent and calls at most functions of libm, ``memcpy``, ``memset`` and the run-time support of
-    the platform's compilers. Everything else is as for :func:`write_c`.
+    these have no fused multiply-add, of x86_64 libm's is called and the code is slow, C is better there; of wasm32 the
+    product is rounded too. The code is position-independent and calls at most functions of libm, ``memcpy``,
+    ``memset`` and the run-time support of the platform's compilers. Everything else is as for :func:`write_c`.
 
     Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
     that has no vector form.
@@ -164,6 +165,33 @@ def write_javascript(
     return write_together(
         directory,
         javascript_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)),
+    )
+
+
+def write_webassembly(
+    graph: Graph,
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    dtype: DTypeLike = "float64",
+    schedule: ScheduleName = "auto",
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+    example: Mapping[str, ArrayLike] | None = None,
+    checkpoint: Checkpoint = None,
+) -> tuple[Path, ...]:
+    """Write the vector code of a graph as WebAssembly, ``name.wasm``, and ``name.mjs``, which is called as the module
+    of :func:`write_javascript` is, in browsers and in Node.
+
+    It needs LLVM's linker: ``wasm-ld``, or the package ziglang, ``pip install 'symnn[webassembly]'``. Arrays are copied
+    into the memory of the code, which grows with the largest call to at most 1 GiB; a larger call is a RangeError.
+    WebAssembly has no fused multiply-add: products are rounded before they are added to. ``example`` and everything
+    else are as for :func:`write_javascript`, but that functions without a vector form are refused, and what calls
+    functions of libm that JavaScript lacks (Γ).
+    """
+    return write_together(
+        directory,
+        webassembly_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)),
     )
 
 
@@ -253,23 +281,70 @@ def c_files(request: Request) -> Files:
 
 def javascript_files(request: Request) -> Files:
     """The files of :func:`write_javascript`."""
-    from codegen.emit.c.names import file_name
-    from codegen.emit.javascript.dialect import KEYWORDS, refused
-    from codegen.emit.javascript.library import FUNCTIONS
+    from codegen.emit.javascript.dialect import refused
     from codegen.emit.javascript.module import module, self_test
-    from codegen.emit.javascript.writer import JavaScriptFunction
 
-    optimised = _optimised(request.graph, refused, "JavaScript")
-    program, convention = _for_c(request, optimised), _without(request.layout, request.fixed)
-    name = file_name(request.name)
-    if name in KEYWORDS | FUNCTIONS:
-        raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
-    function = JavaScriptFunction(program, convention, request.real, name, request.fixed, keywords=KEYWORDS | FUNCTIONS)
-    files: Files = {f"{name}.mjs": module(function, request.notes)}
+    program = _for_c(request, _optimised(request.graph, refused, "JavaScript"))
+    function = _javascript(request, program, frozenset({"SUMS", "addUp"}))
+    files: Files = {f"{function.name}.mjs": module(function, request.notes)}
     if request.example is not None:
         values, expected = request.compared()
-        files[f"{name}_test.mjs"] = self_test(function, values, expected)
+        files[f"{function.name}_test.mjs"] = self_test(function, values, expected)
     return files
+
+
+def webassembly_files(request: Request) -> Files:
+    """The files of :func:`write_webassembly`."""
+    from codegen.emit.javascript.module import self_test
+    from codegen.emit.javascript.webassembly import loader
+
+    function, code = _webassembly(request)
+    files: Files = {f"{function.name}.wasm": code, f"{function.name}.mjs": loader(function, request.notes)}
+    if request.example is not None:
+        values, expected = request.compared()
+        files[f"{function.name}_test.mjs"] = self_test(function, values, expected)
+    return files
+
+
+def webassembly_text(request: Request) -> str:
+    """The module of JavaScript of :func:`write_webassembly` with the code inside, for pages."""
+    from codegen.emit.javascript.webassembly import loader
+
+    function, code = _webassembly(request)
+    return loader(function, request.notes, code)
+
+
+def _webassembly(request: Request) -> tuple[JavaScriptFunction, bytes]:
+    """The function as JavaScript calls it, and its module of WebAssembly."""
+    from codegen.emit.javascript.webassembly import IMPORTS, LIMIT, NAMES
+    from codegen.emit.vector import relocatable
+    from codegen.runtime.linker import linked
+    from codegen.runtime.machine import Relocatable
+
+    machine = Relocatable("wasm32-unknown-unknown")
+    table = _vector_table(request, machine.target)
+    function = _javascript(request, table.plan.program, NAMES, relocatable.workspace(table))
+    text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
+    return function, linked(machine.compile(text), function.name, IMPORTS, LIMIT)
+
+
+def _javascript(
+    request: Request, program: Program, names: frozenset[str], work: tuple[tuple[Extent, ...], ...] | None = None
+) -> JavaScriptFunction:
+    """The function of a program under a name that JavaScript has not."""
+    from codegen.emit.c.names import file_name
+    from codegen.emit.javascript.dialect import KEYWORDS
+    from codegen.emit.javascript.library import FUNCTIONS
+    from codegen.emit.javascript.writer import JavaScriptFunction
+
+    convention, name, taken = (
+        _without(request.layout, request.fixed),
+        file_name(request.name),
+        KEYWORDS | FUNCTIONS | names,
+    )
+    if name in taken:
+        raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
+    return JavaScriptFunction(program, convention, request.real, name, request.fixed, work, taken)
 
 
 def object_files(request: Request, triple: str | None = None) -> Files:

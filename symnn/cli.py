@@ -67,6 +67,7 @@ class Target(StrEnum):
     c = "c"
     object = "object"
     javascript = "javascript"
+    webassembly = "webassembly"
     onnx = "onnx"
 
 
@@ -485,8 +486,9 @@ def playground(
     """Show a network that learns in the browser, and can be changed there, by the code that is compiled for it.
 
     A server on this machine, for this machine alone, makes the code; Ctrl-C ends it. With --out there is none, and the
-    page has the networks of its presets.
+    page has the networks of its presets. Where there is a linker for WebAssembly, code comes as that too.
     """
+    from codegen.runtime.linker import linker
     from symnn.files import write_atomically
     from symnn.report.playground import playground as render
     from symnn.report.server import Server
@@ -496,7 +498,7 @@ def playground(
     network = None if spec is None else _network(spec)
     described = None if network is None or network.spec is None else network.spec.data
     dataset = None if network is None or spec is None or described is None else _dataset(network, spec, None, None, {})
-    page = render(network, dataset, server=out is None)
+    page = render(network, dataset, server=out is None, webassembly=linker() is not None)
     if out is not None:
         write_atomically(out, page.encode())
         say(f"wrote {out} ({len(page.encode()):,} bytes)")
@@ -524,7 +526,7 @@ def compile_command(
     spec: SpecArgument,
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
     target: Annotated[
-        Target, typer.Option(help="A Python module, C99, an object file, a JavaScript module, or ONNX.")
+        Target, typer.Option(help="A Python module, C99, an object file, a JavaScript module, WebAssembly, or ONNX.")
     ] = Target.python,
     model: Annotated[
         Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into the code.")
@@ -537,8 +539,8 @@ def compile_command(
         typer.Option(help="Another machine for an object file, such as aarch64-linux-gnu."),
     ] = None,
 ) -> None:
-    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, or a
-    module of JavaScript; or a file of ONNX.
+    """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, a
+    module of JavaScript, or WebAssembly with a module that calls it; or a file of ONNX.
 
     The Python module has forward and value_and_grad, all others one function: value and gradient, or with --model the
     prediction for raw rows, scaled as in training.
@@ -555,8 +557,8 @@ def compile_command(
 
     if model is not None:
         raise SpecError(
-            "--model: expected --target c, object, javascript or onnx beside it: a Python module takes its weights as "
-            "an argument"
+            "--model: expected --target c, object, javascript, webassembly or onnx beside it: a Python module takes "
+            "its weights as an argument"
         )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
@@ -577,7 +579,7 @@ def _export(
     triple: str | None,
 ) -> None:
     """Write code into a directory, which is made if everything that goes there can be."""
-    from codegen.export import c_files, javascript_files, object_files, write_together
+    from codegen.export import c_files, javascript_files, object_files, webassembly_files, write_together
     from symnn.export import gradient_request, prediction_request
 
     if out.exists() and not out.is_dir():
@@ -590,6 +592,7 @@ def _export(
     writers: dict[Target, Callable[[Request], Files]] = {
         Target.c: c_files,
         Target.javascript: javascript_files,
+        Target.webassembly: webassembly_files,
         Target.object: partial(object_files, triple=triple),
         Target.onnx: _onnx_files,
     }
@@ -601,7 +604,7 @@ def _export(
         say(f"wrote {path} ({size})")
     if target is Target.onnx:
         return
-    if target is Target.javascript:
+    if target in (Target.javascript, Target.webassembly):
         say(f"test: node {out / next(name for name in files if name.endswith('_test.mjs'))}")
         return
     say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")

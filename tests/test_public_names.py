@@ -23,6 +23,7 @@ ELSEWHERE = {
     "Steps": "steps",
     "TrainingResult": "train",
     "write_object": "write_c",
+    "write_webassembly": "write_javascript",
 }
 """What is made, or said, by something else whose example shows it, or has its arguments."""
 

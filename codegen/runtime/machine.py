@@ -220,6 +220,8 @@ class Architecture:
     """Where there are no registers of vectors, pairs of others stand for them."""
     convention: str = ""
     """How functions are called, where the name of the machine leaves it open."""
+    fused: bool = True
+    """Whether a·b + c is rounded once, by an instruction or by libm, and not after the product too."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
@@ -227,7 +229,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "aarch64": Architecture("", Target(register=16, registers=32)),
     "arm64": Architecture("", Target(register=16, registers=32)),
     "riscv64": Architecture("+m,+a,+f,+d,+c", Target(register=16, registers=16), "lp64d"),
-    "wasm32": Architecture("+simd128", Target(register=16, registers=16)),
+    "wasm32": Architecture("+simd128,+bulk-memory", Target(register=16, registers=16), fused=False),
 }
 """By the first part of a triple."""
 
@@ -291,6 +293,7 @@ class Relocatable:
 
     triple: str
     target: Target
+    fused: bool = True
 
     def __init__(self, triple: str | None = None) -> None:
         free_pass_managers()
@@ -304,7 +307,7 @@ class Relocatable:
             known, self.triple = _normalised(triple)
             llvm.initialize_all_targets()
             llvm.initialize_all_asmprinters()
-            self.target = replace(known.target, lapack=False)
+            self.target, self.fused = replace(known.target, lapack=False), known.fused
             options = {"features": known.features, "abiname": known.convention}
         try:
             target = llvm.Target.from_triple(self.triple)
@@ -325,6 +328,8 @@ class Relocatable:
 
     def compile(self, text: str) -> bytes:
         """The object file of a module in LLVM's language."""
+        if not self.fused:  # libm's fma would take ten times as long as all else
+            text = text.replace("llvm.fma.", "llvm.fmuladd.")
         return _compiled(self._machine, text)
 
 

@@ -50,14 +50,19 @@ def document(
     *,
     styles: Sequence[str] = (),
     asks: bool = False,
+    webassembly: bool = False,
 ) -> str:
-    """The page. ``styles``: further stylesheets. ``asks``: it may ask the server that it comes from for code."""
+    """The page. ``styles``: further stylesheets. ``asks``: it may ask the server that it comes from for code.
+
+    ``webassembly``: it may compile what it has of that.
+    """
     style_text = style() + "".join(map(asset, ("page.css", *styles)))
     scripts = [asset("page.js"), *(s.script for s in sections if s.script)]
+    more = [*["blob:"] * asks, *["'wasm-unsafe-eval'"] * webassembly]
     policy = "; ".join(
         [
             "default-src 'none'",
-            "script-src " + " ".join([*(f"'{_digest(script)}'" for script in scripts), *["blob:"] * asks]),
+            " ".join(["script-src", *(f"'{_digest(script)}'" for script in scripts), *more]),
             f"style-src '{_digest(style_text)}'",
             "img-src data:",
             *["connect-src 'self'"] * asks,

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from sympy import Symbol
 
 from codegen import Equation, Graph, Index, Reduction, Variable, random_normal, random_uniform
-from codegen.export import Request, javascript_files
+from codegen.export import Request, javascript_files, webassembly_text
+from codegen.schedule import ScheduleName
 from symnn.checkpoint import FORMAT
 from symnn.errors import SpecError
 from symnn.export import gradient_request
@@ -55,20 +56,35 @@ def parts(network: Network) -> dict[str, Any]:
     >>> sorted(found["modules"]), found["units"], found["parameters"]
     (['gradient', 'look'], ['a1'], 17)
     """
-    # Loops for a few hundred rows are as fast as tiles, and chosen in half the time; maps of 16,384 points are not.
-    forward, theta = network.forward_graph, {"theta": list(network.layout)}
-    watched = forward.with_outputs(*(names := units(network)), *forward.outputs)
     return {
-        "modules": {
-            "gradient": emitted(replace(gradient_request(network, "gradient"), schedule="loops")),
-            "look": emitted(Request(watched, "look", "float32", pack=theta)),
-        },
-        "units": names,
+        "modules": {name: emitted(request) for name, request in _requests(network).items()},
+        "units": units(network),
         "format": FORMAT,
         "parameters": network.parameter_count,
         "layout": [[p.name, p.where.start, p.where.stop, list(p.shape)] for p in network.layout.values()],
         "starts": [network.initial_parameters(seed).tolist() for seed in range(SEEDS)],
     }
+
+
+def _requests(network: Network) -> dict[str, Request]:
+    """Loss and gradient, and the values of all units."""
+    # Loops for a few hundred rows are as fast as tiles, and chosen in half the time; maps of 16,384 points are not.
+    forward, theta = network.forward_graph, {"theta": list(network.layout)}
+    watched = forward.with_outputs(*units(network), *forward.outputs)
+    return {
+        "gradient": replace(gradient_request(network, "gradient"), schedule="loops", example=None),
+        "look": Request(watched, "look", "float32", pack=theta),
+    }
+
+
+def hastened(network: Network, name: str) -> dict[str, Any]:
+    """One of the functions of :func:`parts` as WebAssembly; raises :class:`EmitError` where that cannot be made.
+
+    Maps in tiles take as long as what ``auto`` chooses, and a third of its time to compile.
+    """
+    request = _requests(network)[name]
+    schedule: ScheduleName = "tiled" if name == "look" else request.schedule
+    return {"modules": {name: webassembly_text(replace(request, schedule=schedule))}}
 
 
 def rest(network: Network) -> dict[str, Any]:
@@ -103,6 +119,11 @@ def emitted(request: Request) -> str:
 def enclosed(module: str) -> str:
     """A module as an expression, for a page that has it in a script of its own."""
     return f"(() => {{\n{re.sub('^export ', '', module, flags=re.MULTILINE)}\nreturn {{run, ARGUMENTS}};\n}})()"
+
+
+def started(module: str) -> str:
+    """A module that has to wait for something, as a function that gives a promise of it."""
+    return enclosed(module).replace("(() =>", "async () =>", 1).removesuffix(")()")
 
 
 def tools() -> dict[str, str]:

@@ -173,7 +173,7 @@ const specOf = () => ({
   loss: formulaOr(state.loss),
 });
 
-const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], formulas: told.formulas[told.networks[key].formulas], code, later: Promise.resolve()}]));
+const known = new Map(Object.entries(embedded).map(([key, code]) => [key, {...told.networks[key], formulas: told.formulas[told.networks[key].formulas], code, key, later: Promise.resolve()}]));
 const asked = async (path, body) => {
   const answer = await fetch(path, {method: 'POST', headers: {'Content-Type': 'application/json'}, body}).catch(() => { throw new Error('The server does not answer. Is “symnn playground” still running?'); });
   const {modules, ...found} = await answer.json();
@@ -197,6 +197,18 @@ const networkOf = async (spec) => {
   return known.get(key);
 };
 
+/**
+ * Loss and gradient and the values of the units as WebAssembly, each taken when it is there. JavaScript stays where the
+ * compiler has no linker, a formula has no vector form, or the browser will not have it.
+ */
+const hastened = (network) => network.hastened ??= (async () => {
+  for (const name of ['look', 'gradient']) {
+    const module = told.server ? (await asked(name, network.key)).code[name] : await quick[network.key][name]();
+    network.code = {...network.code, [name]: module};
+  }
+  network.fast = true;
+})().catch(() => {});
+
 /** What no picture waits for: formulas, and the function that exported weights are checked by. */
 const completed = (network) => network.later ??= asked('rest', network.key).then(
   ({code, ...rest}) => { Object.assign(network, rest, {code: {...network.code, ...code}}); },
@@ -217,6 +229,7 @@ const training = (network, data, {optimiser, rate, momentum, batch, decay, seed}
   const method = told.methods[optimiser] ?? told.fitter;
   const rows = data.y.length, size = batch && batch < rows ? batch : rows, counts = weightsOf(network), all = targets(network.code, data.y);
   const run = {theta: Float64Array.from(network.starts[seed]), losses: [], steps: 0, rows: size};
+  let {gradient: taught} = network.code;
   let kept = Object.fromEntries(method.state.map((name) => [name, new Float64Array(run.theta.length)])), order = [], epoch = 0;
   const chosen = () => {
     if (size === rows) return {x: data.x, y: all};
@@ -228,12 +241,13 @@ const training = (network, data, {optimiser, rate, momentum, batch, decay, seed}
     return {x: Float64Array.from(taken.flatMap((k) => [...data.x.subarray(k*data.inputs, (k + 1)*data.inputs)])), y: all.constructor.from(taken, (k) => all[k])};
   };
   run.measure = (theta, {x, y} = {x: data.x, y: all}) => {
-    const {loss, gradient} = network.code.gradient.run({theta, x, y});
+    const {loss, gradient} = taught.run({theta, x, y});
     if (!decay) return {loss, gradient};
     const more = tools.decay.run({theta, g: gradient, counts, weight_decay: decay});
     return {loss: loss + more.penalty, gradient: more['new g']};
   };
   run.step = () => {
+    if (run.steps === 0) taught = network.code.gradient;  // what comes later rounds otherwise
     const {loss, gradient} = run.measure(run.theta, chosen());
     run.losses.push(loss);
     run.gradient = gradient;
@@ -380,6 +394,8 @@ const refuse = (why) => {
   at('said').textContent = why;
 };
 
+const REST = 400;  // milliseconds without a change after which code is worth compiling once more
+
 /** Begin anew with what the state says, and go on to the step that it says. */
 let turn = 0;
 const begin = async (steps = 0) => {
@@ -417,6 +433,9 @@ const begin = async (steps = 0) => {
   side = SIDE;
   draw();
   await completed(network).then(() => mine === turn && formulas(), ({message}) => { if (mine === turn) at('said').textContent = message; });
+  if (!told.webassembly) return;
+  await new Promise((done) => { setTimeout(done, REST); });
+  if (mine === turn) await hastened(network);
 };
 const change = (values) => {
   Object.assign(state, values);

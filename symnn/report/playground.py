@@ -7,7 +7,7 @@ every other network.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from symnn.errors import SpecError
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
 from symnn.report.document import Section, asset, button, choice, document
-from symnn.report.parts import LAYERS, SEEDS, UNITS, as_floats, check_shown, enclosed, tools, whole
+from symnn.report.parts import LAYERS, SEEDS, UNITS, as_floats, check_shown, enclosed, hastened, started, tools, whole
 
 ROWS = 400
 METHODS = {"gradient_descent": "gradient descent", "momentum": "momentum", "nesterov": "Nesterov"}
@@ -59,20 +59,43 @@ def embedded() -> Mapping[str, dict[str, Any]]:
     return {key(spec): whole(Network.from_spec(spec)) for spec in specs}
 
 
-def playground(network: Network | None = None, dataset: Dataset | None = None, *, server: bool = False) -> str:
+@cache
+def quick() -> Mapping[str, Mapping[str, str]]:
+    """The functions of the presets as WebAssembly, by the keys of :func:`embedded`."""
+    specs = [spec_of(*preset[1:]) for preset in PRESETS.values()]
+    return {key(spec): _hastened(Network.from_spec(spec)) for spec in specs}
+
+
+def _hastened(network: Network) -> dict[str, str]:
+    return {name: hastened(network, name)["modules"][name] for name in ("look", "gradient")}
+
+
+def playground(
+    network: Network | None = None,
+    dataset: Dataset | None = None,
+    *,
+    server: bool = False,
+    webassembly: bool = False,
+) -> str:
     """The page. ``network``, with the rows of ``dataset``, is what it begins with; else a small one on a circle.
 
-    ``server``: whether it is made by the server, which it may ask for the functions of other networks. Raises
-    :class:`SpecError` for a network that the page cannot draw.
+    ``server``: whether it is made by the server, which it may ask for the functions of other networks.
+    ``webassembly``: whether functions come as WebAssembly too, from the server or else in the page, which
+    :func:`codegen.runtime.linker.linker` is needed for. Raises :class:`SpecError` for a network that the page cannot
+    draw.
     """
     networks = dict(embedded())
     first = {"first": "circle"} if network is None else _first(network, dataset)
     if network is not None:
         networks[key(_plain(network))] = whole(network)
+    fast = dict(quick()) if webassembly and not server else {}
+    if fast and network is not None:
+        fast[key(_plain(network))] = _hastened(network)
     texts = list(dict.fromkeys(found["formulas"] for found in networks.values()))  # widths are not in them
     data = {
         **first,
         "server": server,
+        "webassembly": webassembly,
         "seeds": SEEDS,
         "activations": list(ACTIVATIONS),
         "most": {"layers": LAYERS - 1, "units": UNITS},
@@ -84,12 +107,14 @@ def playground(network: Network | None = None, dataset: Dataset | None = None, *
         "formulas": texts,
     }
     sections = [
-        Section("play", "Play", LEAD, _play(server), data, script(networks)),
+        Section("play", "Play", LEAD, _play(server), data, script(networks, fast)),
         Section("formulas", "Formulas", FORMULAS, '<div class="level" id="play-formulas"></div>'),
         Section("surface", "The loss around the way", SURFACE, _surface()),
         Section("capacity", "How much a layer can say", CAPABLE, _capacity()),
     ]
-    return document("Playground", HERO, {}, sections, NOTE, styles=("playground.css",), asks=server)
+    return document(
+        "Playground", HERO, {}, sections, NOTE, styles=("playground.css",), asks=server, webassembly=webassembly
+    )
 
 
 def _shared(found: Mapping[str, Any], texts: list[str]) -> dict[str, Any]:
@@ -177,14 +202,21 @@ def _method(name: str, title: str) -> dict[str, Any]:
     return {"title": title, "settings": settings, "state": list(optimiser.state)}
 
 
-def script(networks: Mapping[str, Mapping[str, Any]]) -> str:
-    """The functions of these networks, the tools, and what calls them."""
+def script(networks: Mapping[str, Mapping[str, Any]], fast: Mapping[str, Mapping[str, str]]) -> str:
+    """The functions of these networks, those that there are as WebAssembly, the tools, and what calls them."""
 
-    def table(modules: Mapping[str, str]) -> str:
-        return ",\n".join(f"{json.dumps(name)}: {enclosed(text)}" for name, text in modules.items())
+    def table(texts: Mapping[str, str]) -> str:
+        return ",\n".join(f"{_quoted(name)}: {text}" for name, text in texts.items())
 
-    found = ",\n".join(f"{_quoted(name)}: {{{table(parts['modules'])}}}" for name, parts in networks.items())
-    constants = [f"const tools = {{{table(tools())}}};", f"const embedded = {{{found}}};"]
+    def modules(texts: Mapping[str, str], written: Callable[[str], str]) -> str:
+        return f"{{{table({name: written(text) for name, text in texts.items()})}}}"
+
+    found = {name: modules(parts["modules"], enclosed) for name, parts in networks.items()}
+    constants = [
+        f"const tools = {modules(tools(), enclosed)};",
+        f"const embedded = {{{table(found)}}};",
+        f"const quick = {{{table({name: modules(texts, started) for name, texts in fast.items()})}}};",
+    ]
     called = [asset("paint.js"), asset("playground.js")]
     return "\n".join(["'use strict';", "(() => {", *constants, *called, "})();"])
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
@@ -19,7 +19,7 @@ from codegen.errors import CodegenError
 from symnn.errors import SpecError, SymnnError
 from symnn.network import Network
 from symnn.report.document import as_json
-from symnn.report.parts import check_shown, parts, rest
+from symnn.report.parts import check_shown, hastened, parts, rest
 
 MAX_BODY = 16_384
 """Bytes of a spec that is posted."""
@@ -44,7 +44,12 @@ class RequestError(Exception):
         self.status = status
 
 
-MADE = {"network": parts, "rest": rest}
+MADE: Mapping[str, Callable[[Network], object]] = {
+    "network": parts,
+    "rest": rest,
+    "gradient": partial(hastened, name="gradient"),
+    "look": partial(hastened, name="look"),
+}
 """What is made of a network, by where it is asked for."""
 
 

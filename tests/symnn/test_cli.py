@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from codegen.errors import CacheError
 from codegen.numeric import evaluate
+from codegen.runtime.linker import linker
 from codegen.runtime.store import keep, locked
 from symnn import __version__, checkpoint, cli
 from symnn.cli import app
@@ -453,6 +454,14 @@ def test_compile_writes_c_with_a_self_test(tmp_path: Path) -> None:
     assert "cmake -S" in result.stdout
 
 
+@pytest.mark.skipif(linker() is None, reason="there is no linker for WebAssembly")
+def test_compile_writes_webassembly_with_a_self_test(tmp_path: Path) -> None:
+    result = symnn("compile", XOR, "--target", "webassembly", "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"xor_.wasm", "xor_.mjs", "xor__test.mjs"}
+    assert f"test: node {tmp_path}/xor__test.mjs" in result.stdout
+
+
 BAD = {
     "no such file": (["train", "nope.yaml"], "nope.yaml"),
     "not a spec": (["formulas", "README.md"], "README.md"),
@@ -478,7 +487,7 @@ BAD = {
     ),
     "weights for Python": (
         ["compile", XOR, "--out", "x.py", "--model", "m"],
-        "--model: expected --target c, object, javascript or onnx",
+        "--model: expected --target c, object, javascript, webassembly or onnx",
     ),
     "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
     "weights that are none": (

@@ -20,13 +20,14 @@ import yaml
 from typer.testing import CliRunner
 
 import symnn
+from codegen.runtime import linker
 from symnn.cli import app
 from symnn.data import Dataset
 from symnn.errors import SpecError
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
 from symnn.report import playground as module
-from symnn.report.server import MAX_BODY, Server, made
+from symnn.report.server import MAX_BODY, RequestError, Server, made
 from symnn.spec import load_spec
 from tests.browser import Page, browser, executable
 
@@ -129,6 +130,12 @@ def test_specs_are_refused_as_everywhere_and_what_cannot_be_drawn(
 def test_a_network_is_made_once() -> None:
     body = json.dumps(SPEC).encode()
     assert made(body) is made(body)
+
+
+def test_webassembly_without_a_linker_is_refused_by_name() -> None:
+    with patch.object(linker, "linker", return_value=None), pytest.raises(RequestError, match="no linker") as caught:
+        made(json.dumps({**SPEC, "loss": "binary_cross_entropy", "layers": [{"dense": 1}]}).encode(), "look")
+    assert caught.value.status == 422
 
 
 def test_the_page_begins_with_a_spec_and_its_rows() -> None:
@@ -240,6 +247,45 @@ def test_a_network_that_is_built_by_clicking_learns_as_in_python(window: Page, s
     # The address alone leads to the same network at the same step.
     again = opened(window, server, address.removeprefix("#")).value(f"{HELD} [[...held.run.theta], location.hash]")
     assert again == [theta, address]
+
+
+WALKED = (
+    f"{HELD.removesuffix('await held.ready;')}"
+    "for (let k = 0; k < 100; k++) held.run.step();"
+    "[[...held.run.theta], [...held.data.x], [...held.data.y], held.network.fast ?? null]"
+)
+
+
+@needs_browser
+@pytest.mark.skipif(linker.linker() is None, reason="there is no linker for WebAssembly")
+@pytest.mark.parametrize("served", [True, False])
+def test_webassembly_takes_over_and_goes_the_same_way(window: Page, tmp_path: Path, served: bool) -> None:
+    for found in (module.embedded, module.quick):
+        found.cache_clear()
+    with few():
+        text = module.playground(server=served, webassembly=True)
+    for found in (module.embedded, module.quick):
+        found.cache_clear()
+    (tmp_path / "play.html").write_text(text, encoding="utf-8")
+    with Server(text) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        window.events.clear()
+        window.open("about:blank#")
+        address = server.link if served else (tmp_path / "play.html").as_uri()
+        window.open(f"{address}#data=circle&layers={'3' if served else '4'}:tanh")
+        until = "await new Promise((done) => setTimeout(done, 5));"
+        first = f"while (!{SETTLED}) {until}"
+        begun = f"const before = {SETTLED}; document.querySelector('[data-play=again]').click();"
+        second = f"await held.ready; {begun} while ({SETTLED} === before) {until}"
+        ways = [window.value(f"{wait} {WALKED}") for wait in (first, second)]
+        server.shutdown()
+    assert [way[3] for way in ways] == [None, True], "WebAssembly is to come after the first picture"
+    network = Network.from_spec({**SPEC, "layers": [{"dense": 3 if served else 4, "activation": "tanh"}, {"dense": 2}]})
+    for theta, x, y, _ in ways:
+        expected = learnt(network, np.reshape(x, (-1, 2)), np.array(y, np.int64), steps=100)
+        np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-10)
+    assert ways[0][0] != ways[1][0], "WebAssembly was not called"
+    assert not [e for e in window.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
 
 
 CLIP = (

@@ -67,40 +67,55 @@ export function run(inputs) {
 
 def module(function: JavaScriptFunction, notes: Sequence[str] = ()) -> str:
     """The text of ``name.mjs``."""
-    graph = function.program.graph
     body = "\n".join(function.definition())
-    text = "\n".join(
-        [
-            "// Generated from equations; every array is flat, in row-major order, and overlaps no other. The function",
-            "// returns 0, or the number of the first parameter that is out of its range; it allocates nothing.",
-            *(f"// {comment(note)}" for note in notes),
-            "//",
-            *(f"//     {comment(str(equation))}" for equation in graph.equations[:SHOWN]),
-            *([f"//     ... and {len(graph.equations) - SHOWN} more"] if len(graph.equations) > SHOWN else []),
-            "//",
-            f"// {function.dtype}; operations for one sample: {summary(count_operations(graph))}",
-            "",
-            f"export const Real = {function.array_type};",
-            f"export const EXTENTS = {_json(list(map(str, function.extents)))};",
-            f"export const ARGUMENTS = {_slots(function.layout.arguments)};",
-            f"export const RESULTS = {_slots(function.layout.results)};",
-            "",
-            "/** The numbers in the workspace. */",
-            f"export function workspaceSize({', '.join(function.extents.values())}) {{",
-            f"    return {function.workspace_text};",
-            "}",
-            "",
-            *definitions(body),
-            *function.constant_arrays(body),
-            body,
-            "",
-            re.sub(r"\bFUNCTION\b", function.name, RUN.replace("WORKSPACE", "workspaceSize")).replace(
-                "SUMS_OF_LENGTHS", _json(_sums((*function.layout.arguments, *function.layout.results)))
-            ),
-        ]
+    said = (
+        "Generated from equations; every array is flat, in row-major order, and overlaps no other. The function",
+        "returns 0, or the number of the first parameter that is out of its range; it allocates nothing.",
     )
-    # A module may stand in a page.
-    return re.sub("[\u2028\u2029]", " ", text).replace("</", "<\\/")
+    return safe(
+        *head(function, [*said, *notes]),
+        "/** The numbers in the workspace. */",
+        f"export function workspaceSize({', '.join(function.extents.values())}) {{",
+        f"    return {function.workspace_text};",
+        "}",
+        "",
+        *definitions(body),
+        *function.constant_arrays(body),
+        body,
+        "",
+        run(function),
+    )
+
+
+def head(function: JavaScriptFunction, notes: Iterable[str]) -> list[str]:
+    """The lines before the function: its formulas, and what it takes and gives."""
+    graph = function.program.graph
+    return [
+        *(f"// {comment(note)}" for note in notes),
+        "//",
+        *(f"//     {comment(str(equation))}" for equation in graph.equations[:SHOWN]),
+        *([f"//     ... and {len(graph.equations) - SHOWN} more"] if len(graph.equations) > SHOWN else []),
+        "//",
+        f"// {function.dtype}; operations for one sample: {summary(count_operations(graph))}",
+        "",
+        f"export const Real = {function.array_type};",
+        f"export const EXTENTS = {_json(list(map(str, function.extents)))};",
+        f"export const ARGUMENTS = {_slots(function.layout.arguments)};",
+        f"export const RESULTS = {_slots(function.layout.results)};",
+        "",
+    ]
+
+
+def run(function: JavaScriptFunction) -> str:
+    """The function that is called by names."""
+    sums = _json(_sums((*function.layout.arguments, *function.layout.results)))
+    named = re.sub(r"\bFUNCTION\b", function.name, RUN.replace("WORKSPACE", "workspaceSize"))
+    return named.replace("SUMS_OF_LENGTHS", sums)
+
+
+def safe(*lines: str) -> str:
+    """The text of a module that may stand in a page."""
+    return re.sub("[\u2028\u2029]", " ", "\n".join(lines)).replace("</", "<\\/")
 
 
 TEST = """\
