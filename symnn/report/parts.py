@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from sympy import Symbol
 
 from codegen import Equation, Graph, Index, Reduction, Variable, random_normal, random_uniform
 from codegen.export import Request, javascript_files, webassembly_text
-from codegen.schedule import ScheduleName
 from symnn.checkpoint import FORMAT
 from symnn.errors import SpecError
 from symnn.export import gradient_request
@@ -49,15 +48,15 @@ def check_shown(network: Network, source: str) -> None:
 
 
 def parts(network: Network) -> dict[str, Any]:
-    """What a page learns with and draws: texts of modules, and data that go with them.
+    """What a picture of a network needs: the values of its units as the text of a module, and data that go with it.
 
     >>> from symnn.network import dense
     >>> found = parts(Network(2, (dense(3, "tanh"), dense(2)), "softmax_cross_entropy"))
     >>> sorted(found["modules"]), found["units"], found["parameters"]
-    (['gradient', 'look'], ['a1'], 17)
+    (['look'], ['a1'], 17)
     """
     return {
-        "modules": {name: emitted(request) for name, request in _requests(network).items()},
+        "modules": {"look": emitted(_look(network))},
         "units": units(network),
         "format": FORMAT,
         "parameters": network.parameter_count,
@@ -66,38 +65,45 @@ def parts(network: Network) -> dict[str, Any]:
     }
 
 
-def _requests(network: Network) -> dict[str, Request]:
-    """Loss and gradient, and the values of all units."""
-    # Loops for a few hundred rows are as fast as tiles, and chosen in half the time; maps of 16,384 points are not.
-    forward, theta = network.forward_graph, {"theta": list(network.layout)}
-    watched = forward.with_outputs(*units(network), *forward.outputs)
-    return {
-        "gradient": replace(gradient_request(network, "gradient"), schedule="loops", example=None),
-        "look": Request(watched, "look", "float32", pack=theta),
-    }
-
-
-def hastened(network: Network, name: str) -> dict[str, Any]:
-    """One of the functions of :func:`parts` as WebAssembly; raises :class:`EmitError` where that cannot be made.
-
-    Maps in tiles take as long as what ``auto`` chooses, and a third of its time to compile.
-    """
-    request = _requests(network)[name]
-    schedule: ScheduleName = "tiled" if name == "look" else request.schedule
-    return {"modules": {name: webassembly_text(replace(request, schedule=schedule))}}
+def learning(network: Network) -> dict[str, Any]:
+    """What a network learns by: loss and gradient."""
+    return {"modules": {"gradient": emitted(_gradient(network))}}
 
 
 def rest(network: Network) -> dict[str, Any]:
-    """What no picture waits for: formulas, and the outputs alone in float64, by which weights are checked."""
+    """What nothing else waits for: formulas, and the outputs alone in float64, by which weights are checked."""
     theta = {"theta": list(network.layout)}
     predict = Request(network.forward_graph, "predict", "float64", "loops", pack=theta)
     return {"modules": {"predict": emitted(predict)}, "formulas": formulas(sections(network))}
 
 
+def _look(network: Network) -> Request:
+    """The values of all units."""
+    # Tiles take a third of the time of loops for maps of 16,384 points, and auto a third longer to choose them.
+    forward, theta = network.forward_graph, {"theta": list(network.layout)}
+    watched = forward.with_outputs(*units(network), *forward.outputs)
+    return Request(watched, "look", "float32", "tiled", pack=theta)
+
+
+def _gradient(network: Network) -> Request:
+    """Loss and gradient: loops for a few hundred rows are as fast as tiles, and chosen in half the time."""
+    return replace(gradient_request(network, "gradient"), schedule="loops", example=None)
+
+
+QUICK: Mapping[str, Callable[[Network], Request]] = {"look": _look, "gradient": _gradient}
+"""What comes as WebAssembly too, in this order."""
+
+
+def hastened(network: Network, name: str) -> dict[str, Any]:
+    """One of :data:`QUICK` as WebAssembly; raises :class:`EmitError` where that cannot be made."""
+    return {"modules": {name: webassembly_text(QUICK[name](network))}}
+
+
 def whole(network: Network) -> dict[str, Any]:
-    """Both together."""
-    first, later = parts(network), rest(network)
-    return {**first, **later, "modules": first["modules"] | later["modules"]}
+    """All of it together."""
+    made = [part(network) for part in (parts, learning, rest)]
+    modules = {name: text for found in made for name, text in found["modules"].items()}
+    return {name: value for found in made for name, value in found.items()} | {"modules": modules}
 
 
 def units(network: Network) -> list[str]:

@@ -10,7 +10,7 @@ const element = (tag, {text, ...rest} = {}, children = []) => {
 };
 const resting = () => new Promise((done) => { setTimeout(done); });
 const limited = (value, low, high, usual) => Number.isFinite(+value) && value !== '' && value !== null ? Math.min(high, Math.max(low, +value)) : usual;
-const SIDE = 128, FIRST = 64, ROWS = 400, DIGITS = 5;
+const SIDE = 128, FIRST = 32, ROWS = 400, DIGITS = 5;
 
 // --- data ----------------------------------------------------------------------------------------------------------------
 
@@ -192,17 +192,25 @@ const networkOf = async (spec) => {
   const key = JSON.stringify(spec);
   if (known.has(key)) return known.get(key);
   if (!told.server) throw new Error('This page has the networks of its presets. “symnn playground” starts a server on your machine that makes all others.');
-  known.set(key, {...await asked('network', key), key});
+  const found = {...await asked('network', key), key};
+  known.set(key, found);
+  taught(found).catch(() => {});  // who needs it waits for it too
   if (known.size > 100) known.delete([...known.keys()][Object.keys(embedded).length]);
-  return known.get(key);
+  return found;
 };
+
+/** Loss and gradient, which come after what the first picture needs. */
+const taught = (network) => network.taught ??= network.code.gradient ? Promise.resolve() : asked('learning', network.key).then(
+  ({code}) => { network.code = {...network.code, ...code}; },
+  (error) => { network.taught = undefined; throw error; },
+);
 
 /**
  * Loss and gradient and the values of the units as WebAssembly, each taken when it is there. JavaScript stays where the
  * compiler has no linker, a formula has no vector form, or the browser will not have it.
  */
 const hastened = (network) => network.hastened ??= (async () => {
-  for (const name of ['look', 'gradient']) {
+  for (const name of told.quick) {
     const module = told.server ? (await asked(name, network.key)).code[name] : await quick[network.key][name]();
     network.code = {...network.code, [name]: module};
   }
@@ -277,6 +285,7 @@ const draw = () => {
 };
 
 const tally = () => {
+  if (!run.step) return;  // what it learns by is yet to come
   const loss = run.losses.at(-1) ?? run.measure(run.theta).loss, rows = data.y.length;
   let said = `Step ${run.steps.toLocaleString('en')} · loss ${loss.toPrecision(4)}`;
   if (data.classes) said += ` · ${(100*painting.right(data, network.code.look.run({theta: Float32Array.from(run.theta), x: Float32Array.from(data.x)}).output)/rows).toFixed(1)} % of ${rows} rows right`;
@@ -400,6 +409,7 @@ const REST = 400;  // milliseconds without a change after which code is worth co
 let turn = 0;
 const begin = async (steps = 0) => {
   const mine = ++turn, clicked = performance.now();
+  let pictured;
   halt();
   settle(false);
   try {
@@ -411,10 +421,18 @@ const begin = async (steps = 0) => {
     if (mine !== turn) return;
     network = found;
     at('said').textContent = '';
+    at('tally').textContent = 'Step 0';
+    at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
+    run = {theta: network.starts[state.seed], losses: [], steps: 0};
+    side = FIRST;  // the function is yet to be compiled by the browser: a sixteenth of the points first
+    draw();
+    pictured = performance.now() - clicked;
+    await taught(network);
   } catch (error) {
     if (mine === turn) refuse(error.message);
     return;
   }
+  if (mine !== turn) return;
   run = training(network, data, state);
   for (let k = 0; k < steps && mine === turn; k++) {
     run.step();
@@ -422,10 +440,8 @@ const begin = async (steps = 0) => {
   }
   if (mine !== turn) return;
   settle(true);
-  side = FIRST;  // the function is yet to be compiled by the browser: a quarter of the points first
-  draw();
-  at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
-  at('tally').dataset.change = (performance.now() - clicked).toFixed(1);
+  tally();
+  at('tally').dataset.change = pictured.toFixed(1);
   remember();
   await new Promise(requestAnimationFrame);
   await resting();
@@ -668,6 +684,7 @@ const capacity = async () => {
   const points = painting.grid(1, shown.ranges, SIDE, Float32Array);
   const fits = await Promise.all(told.capacity.map(async (units) => {
     const found = await networkOf({inputs: 1, layers: [{dense: units, activation: 'tanh'}, {dense: 1}], loss: 'mean_squared_error'});
+    await taught(found);
     return {units, found, run: training(found, shown, {optimiser: 'adam', rate: .03, momentum: 0, batch: 0, decay: 0, seed: state.seed})};
   }));
   while (fits[0].run.steps < FITTED && mine === fitting) {

@@ -20,7 +20,19 @@ from symnn.errors import SpecError
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
 from symnn.report.document import Section, asset, button, choice, document
-from symnn.report.parts import LAYERS, SEEDS, UNITS, as_floats, check_shown, enclosed, hastened, started, tools, whole
+from symnn.report.parts import (
+    LAYERS,
+    QUICK,
+    SEEDS,
+    UNITS,
+    as_floats,
+    check_shown,
+    enclosed,
+    hastened,
+    started,
+    tools,
+    whole,
+)
 
 ROWS = 400
 METHODS = {"gradient_descent": "gradient descent", "momentum": "momentum", "nesterov": "Nesterov"}
@@ -67,7 +79,7 @@ def quick() -> Mapping[str, Mapping[str, str]]:
 
 
 def _hastened(network: Network) -> dict[str, str]:
-    return {name: hastened(network, name)["modules"][name] for name in ("look", "gradient")}
+    return {name: hastened(network, name)["modules"][name] for name in QUICK}
 
 
 def playground(
@@ -97,6 +109,7 @@ def playground(
         "server": server,
         "webassembly": webassembly,
         "seeds": SEEDS,
+        "quick": list(QUICK),
         "activations": list(ACTIVATIONS),
         "most": {"layers": LAYERS - 1, "units": UNITS},
         "presets": {name: ";".join(f"{units}:tanh" for units in preset[2]) for name, preset in PRESETS.items()},

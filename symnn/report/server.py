@@ -19,7 +19,7 @@ from codegen.errors import CodegenError
 from symnn.errors import SpecError, SymnnError
 from symnn.network import Network
 from symnn.report.document import as_json
-from symnn.report.parts import check_shown, hastened, parts, rest
+from symnn.report.parts import QUICK, check_shown, hastened, learning, parts, rest
 
 MAX_BODY = 16_384
 """Bytes of a spec that is posted."""
@@ -46,9 +46,9 @@ class RequestError(Exception):
 
 MADE: Mapping[str, Callable[[Network], object]] = {
     "network": parts,
+    "learning": learning,
     "rest": rest,
-    "gradient": partial(hastened, name="gradient"),
-    "look": partial(hastened, name="look"),
+    **{name: partial(hastened, name=name) for name in QUICK},
 }
 """What is made of a network, by where it is asked for."""
 
@@ -59,7 +59,7 @@ def made(body: bytes, what: str = "network") -> str:
     Raises :class:`RequestError` for a spec that is refused.
 
     >>> sorted(json.loads(made(b'{"inputs": 1, "layers": [{"dense": 1}], "loss": "huber"}'))["modules"])
-    ['gradient', 'look']
+    ['look']
     """
     try:
         return _made(body, what)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import threading
+from os import getloadavg
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import process_time
 
+from codegen.runtime.linker import linker
 from symnn.network import Network
 from symnn.report.parts import parts
-from symnn.report.playground import PRESETS, playground, spec_of
+from symnn.report.playground import playground, spec_of
 from symnn.report.server import Server
 from tests.browser import Page, browser
 
@@ -61,14 +63,15 @@ def processor() -> list[float]:
 def main() -> None:
     """Print the medians."""
     with TemporaryDirectory() as folder, browser() as page:
-        path = Path(folder, "play.html")
-        path.write_text(playground(), encoding="utf-8")
-        page.send("Page.navigate", url=f"{path.as_uri()}#data=spirals")
-        times = frames(page)
-        print(
-            f"frame, three hidden layers of 8, maps of 128×128: median {median(times):.1f} ms, least {min(times):.1f}"
-        )
-        with Server(playground(server=True)) as server:
+        print("frame, three hidden layers of 8, maps of 128×128")
+        for fast in [False, True][: 1 + (linker() is not None)]:
+            path = Path(folder, f"play{fast}.html")
+            path.write_text(playground(webassembly=fast), encoding="utf-8")
+            page.send("Page.navigate", url=f"{path.as_uri()}#data=spirals")
+            page.value("await new Promise((done) => setTimeout(done, 2000))")
+            times, name, size = frames(page), "WebAssembly" if fast else "JavaScript", path.stat().st_size
+            print(f"  {name}: median {median(times):.1f} ms, least {min(times):.1f}; the page has {size:,} bytes")
+        with Server(playground(server=True, webassembly=linker() is not None)) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             page.send("Page.navigate", url=f"{server.link}#data=spirals&layers={';'.join(['8:tanh'] * 3)}")
             page.value("await new Promise((done) => setTimeout(done, 2000))")
@@ -77,7 +80,7 @@ def main() -> None:
             server.shutdown()
     times = processor()
     print(f"change, processor time of the server: median {median(times):.0f} ms, least {min(times):.0f}")
-    print(f"the page: {len(playground().encode()):,} bytes, {len(PRESETS)} presets")
+    print(f"load {getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":
