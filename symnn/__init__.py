@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from symnn.network import Network
     from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
-    from symnn.points import sample
+    from symnn.points import sample, sample_boundary
+    from symnn.regions import Ball, Polygon
     from symnn.solving import Solution, solve
     from symnn.spec import Spec, TrainingSpec, load_spec
     from symnn.training import train
@@ -70,6 +71,9 @@ _HOMES = {
     "load_frame": "data",
     "load_spec": "spec",
     "sample": "points",
+    "sample_boundary": "points",
+    "Ball": "regions",
+    "Polygon": "regions",
     "solve": "solving",
     "train": "training",
     **{kind: f"layers.{kind}" for kind in KINDS},
@@ -77,6 +81,7 @@ _HOMES = {
 """The module of each public name."""
 
 __all__ = [
+    "Ball",
     "Checkpoint",
     "CheckpointError",
     "DataError",
@@ -88,6 +93,7 @@ __all__ = [
     "Network",
     "Physics",
     "PhysicsModel",
+    "Polygon",
     "Residual",
     "LeastSquares",
     "Solution",
@@ -106,6 +112,7 @@ __all__ = [
     "load_frame",
     "load_spec",
     "sample",
+    "sample_boundary",
     "solve",
     "train",
     *KINDS,

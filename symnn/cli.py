@@ -245,7 +245,8 @@ def solve(
 
     from symnn.files import write_atomically
     from symnn.physics import Physics
-    from symnn.solving import coefficients, errors, points_of, solve_spec
+    from symnn.references import reference_of
+    from symnn.solving import coefficients, points_of, solve_spec
 
     if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
         raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
@@ -276,13 +277,15 @@ def solve(
             for name, (value, deviation) in coefficients(model, problem, found.theta).items():
                 noise = f" ± {deviation:.2g}, by the noise of what was measured" if deviation >= 0 else ""
                 say(f"{name} = {value:.7g}{noise}")
-        for name, off in errors(physics.compile(), found.theta, settings.seed).items():
-            say(f"{name}: relative L2 error {off:.2e} against the solution that the spec gives")
+        reference = reference_of(physics, settings.seed, spec.parent)
+        if reference is not None:
+            for name, off in reference.errors(physics.compile(), found.theta).items():
+                say(f"{name}: relative L2 error {off:.2e} against {reference.said}")
         if report is not None:
             from symnn.report.solved import points_by_name, solved
 
             points = points_by_name(physics, points_of(physics.spec, settings.seed, spec.parent))
-            page = solved(physics.compile(), found, spec.stem, points, settings.seed)
+            page = solved(physics.compile(), found, spec.stem, points, reference)
             write_atomically(report, page.encode())
             say(f"saved {report}")
         if out is not None:

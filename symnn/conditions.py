@@ -83,28 +83,50 @@ def read_condition(expression: Expr, language: Language, at: Mapping[str, Sequen
     Raises :class:`FieldError` for an equation that does not give the value of one unknown, or its derivative by the
     input that ``at`` has.
     """
-    values = language.values(expression)
     if len(at) != 1:
         raise FieldError(f"expected values of one input in at, found {', '.join(at) or 'none'}")
     ((variable, places),) = at.items()
+    unknown, order, found = _solved(expression, language, variable)
+    return unknown, [Given(variable, place, order, found) for place in places]
+
+
+def read_value(expression: Expr, language: Language) -> tuple[str, Expr]:
+    """The unknown that an equation gives, and its value as a formula of the inputs.
+
+    >>> language = Language(("x", "y"), ("u",))
+    >>> read_value(language.parse("u = x*y", ""), language)
+    ('u', x*y)
+    """
+    unknown, _, found = _solved(expression, language, None)
+    return unknown, found
+
+
+def _solved(expression: Expr, language: Language, variable: str | None) -> tuple[str, int, Expr]:
+    """The unknown of an equation, the order of its derivative by an input, and what that is."""
+    values = language.values(expression)
     if len(values) != 1:
         raise FieldError(
             f"expected an equation of one value, such as 'u = sin(pi*x)', found {', '.join(map(str, values))}"
         )
     ((node, value),) = values.items()
     if value.place != language.home or any(letter != variable for letter in value.letters):
-        raise FieldError(f"expected {value.unknown} or its derivative by {variable}, found {node}")
+        derivative = f" or its derivative by {variable}" if variable else ""
+        raise FieldError(f"expected {value.unknown}{derivative}, found {node}")
     factor = expression.diff(node) if isinstance(node, Symbol) else None
     if not isinstance(factor, Expr) or factor.free_symbols or not factor:
         raise FieldError(f"expected {node} on one side, times a number at most, found {expression}")
     found = -expression.subs(node, 0) / factor
     if not found.free_symbols <= set(language.home):
         raise FieldError(f"expected a formula of {', '.join(language.inputs)}, found {found}")
-    return value.unknown, [Given(variable, place, len(value.letters), found) for place in places]
+    return value.unknown, len(value.letters), found
 
 
-def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]]) -> Form:
-    """g and d for what is given of an unknown.
+NOTHING = Form(Integer(0), Integer(1))
+"""Of an unknown that nothing is given of."""
+
+
+def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]], rim: Form = NOTHING) -> Form:
+    """g and d for what is given of an unknown, beside what ``rim`` has on the boundary of a region.
 
     >>> x, t = (Symbol(name, real=True) for name in "xt")
     >>> form([Given("t", 0.0, 0, x**2), Given("x", 1.0, 0, Integer(1))], {"x": (0.0, 1.0), "t": (0.0, 2.0)})
@@ -112,7 +134,7 @@ def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]]) -> F
 
     Raises :class:`FieldError` for a slope without the value at the same place, and for what is given twice.
     """
-    values, multiplier = Integer(0), Integer(1)
+    values, multiplier = rim.values, rim.multiplier
     for variable in dict.fromkeys(one.variable for one in given):
         nodes = [one for one in given if one.variable == variable]
         orders = _orders(nodes)
@@ -168,10 +190,10 @@ def _multiplier(symbol: Symbol, orders: Mapping[float, int], limits: tuple[float
 
 
 def forms_of(
-    conditions: Iterable[tuple[str, list[Given]]], ranges: Mapping[str, tuple[float, float]]
+    conditions: Iterable[tuple[str, list[Given]]], ranges: Mapping[str, tuple[float, float]], rims: Mapping[str, Form]
 ) -> dict[str, Form]:
-    """The form of each unknown of which something is given."""
-    found: dict[str, list[Given]] = {}
+    """The form of each unknown of which something is given, at values of inputs or on the boundary of a region."""
+    found: dict[str, list[Given]] = {unknown: [] for unknown in rims}
     for unknown, given in conditions:
         found.setdefault(unknown, []).extend(given)
-    return {unknown: form(given, ranges) for unknown, given in found.items()}
+    return {unknown: form(given, ranges, rims.get(unknown, NOTHING)) for unknown, given in found.items()}

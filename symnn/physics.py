@@ -193,8 +193,7 @@ class Physics:
         """
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
         residuals = tuple(
-            Residual(name, part.equations, part.weight, part.measured.values if part.measured else ())
-            for name, part in spec.on_points.items()
+            Residual(name, part.equations, part.weight, spec.data(name)) for name, part in spec.on_points.items()
         )
         periods = {name: spec.inputs[name][1] - spec.inputs[name][0] for name in spec.periodic}
         return cls(
@@ -500,6 +499,11 @@ class PhysicsModel:
         Both are float64, and every call gives a new gradient. The points are copied.
         """
         return Objective(list(zip(self.parts.values(), self._arrays(points))), self.physics.parameter_count, self.dtype)
+
+    def arrays(self, name: str, points: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Points of one residual as its compiled functions want them: its data apart."""
+        (residual,) = (one for one in self.physics.residuals if one.name == name)
+        return self._split(residual, points)
 
     def _theta(self, given: np.ndarray) -> np.ndarray:
         return checked_theta(given, np.empty(self.physics.parameter_count, self.dtype))

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
-from sympy import Symbol
+from sympy import Add, Expr, Symbol
 
-from symnn.conditions import Form, forms_of, read_condition
-from symnn.errors import FieldError, SpecError
+from symnn.activations import exact
+from symnn.conditions import Form, forms_of, read_condition, read_value
+from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
 from symnn.methods import Method, MethodField
 from symnn.methods.adam import Adam
 from symnn.methods.limited_memory import Lbfgs
 from symnn.models import PartError, SpecModel, one_of
-from symnn.points import KINDS, Towards, checked_range, checked_values, few_values, sample
+from symnn.points import KINDS, Towards, checked_range, checked_values, few_values, sample, sample_boundary
+from symnn.regions import Ball, Polygon, Region
 from symnn.renewal import BALANCES, Balance, Resampling
 from symnn.residuals import Language, checked_name
 from symnn.shapes import features, numbers
@@ -63,6 +68,71 @@ def _balance(value: object) -> object:
 BalanceField = Annotated[Balance, PlainValidator(_balance)]
 
 
+@dataclass(frozen=True)
+class Domain:
+    """A region of some inputs, which the equations hold in; ``kind`` is its name in specs."""
+
+    kind: str
+    of: tuple[str, ...]
+    region: Region
+
+
+class DomainSpec(SpecModel, ABC):
+    """What a spec says of a domain."""
+
+    @abstractmethod
+    def domain(self, kind: str) -> Domain:
+        """The domain. Raises :class:`DataError` for a region that is none."""
+
+
+class BallSpec(DomainSpec):
+    """A ball, with two inputs a disc: ``centre: {x: 0, y: 0}`` says of which inputs."""
+
+    centre: Mapping[str, float] = Field(description="its place, such as {x: 0, y: 0}")
+    radius: float = Field(description="a number above 0")
+
+    def domain(self, kind: str) -> Domain:
+        """The ball."""
+        return Domain(kind, tuple(self.centre), Ball(tuple(self.centre.values()), self.radius))
+
+
+class PolygonSpec(DomainSpec):
+    """A polygon of two inputs, by its ``corners`` in either direction, and those of its ``holes``."""
+
+    inputs: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="two inputs, such as [x, y]")
+    corners: list[list[float]] = Field(description="a list of corners [x, y]")
+    holes: tuple[list[list[float]], ...] = Field((), strict=False)
+
+    def domain(self, kind: str) -> Domain:
+        """The polygon."""
+        if len(set(self.inputs)) != 2 or len(self.inputs) != 2:
+            raise DataError(f"polygon: inputs: expected two of them, found {', '.join(self.inputs)}")
+        return Domain(kind, self.inputs, Polygon(self.corners, self.holes))
+
+
+DOMAINS: Mapping[str, type[DomainSpec]] = {"ball": BallSpec, "disc": BallSpec, "polygon": PolygonSpec}
+"""By the names that specs give them."""
+
+
+def _domain(value: object) -> object:
+    if value is None or isinstance(value, Domain):
+        return value
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise FieldError(f"expected {{disc: …}}, {{ball: …}} or {{polygon: …}}, found {quote(value)}")
+    ((name, settings),) = value.items()
+    if name not in DOMAINS:
+        raise FieldError(unknown("domain", str(name), DOMAINS))
+    try:
+        return DOMAINS[name].model_validate(settings).domain(name)
+    except ValidationError as error:
+        raise PartError(DOMAINS[name], error, (name,)) from None
+    except DataError as error:
+        raise FieldError(str(error).partition(": ")[2], (name,)) from None
+
+
+DomainField = Annotated[Domain, PlainValidator(_domain)]
+
+
 def _listed(value: object) -> object:
     methods = [value] if isinstance(value, (str, Mapping, Method)) else value
     if not isinstance(methods, (list, tuple)) or not 1 <= len(methods) <= MOST_METHODS:
@@ -100,7 +170,10 @@ class ResidualSpec(SpecModel):
     points: Annotated[int, Field(ge=1, le=MAX_POINTS)] | None = Field(None, description="the number of points")
     at: Mapping[str, _Values] = {}
     boundary: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
-    """The inputs at whose ends the points lie, as many at each end of each."""
+    """The inputs at whose ends the points lie, as many at each end of each; all those of the domain stand for its rim.
+
+    ``nx`` in an equation is the x of the unit normal there, which points outward.
+    """
     weight: Annotated[float, Field(gt=0)] = 1.0
     sampling: Annotated[str, one_of("sampling", KINDS)] = "latin_hypercube"
     """How points are spread: latin_hypercube, sobol, halton, uniform."""
@@ -120,8 +193,8 @@ class ResidualSpec(SpecModel):
                 )
         elif self.points is None and not self.hard:
             raise FieldError("missing field 'points'; expected the number of points")
-        if self.boundary and (self.at or self.hard):
-            raise FieldError(f"found {'at' if self.at else 'hard'} beside boundary, expected one of them")
+        if self.boundary and self.at:
+            raise FieldError("found at beside boundary, expected one of them")
         return self
 
 
@@ -202,10 +275,14 @@ class PhysicsSpec(SpecModel):
     residuals: Mapping[str, ResidualSpec] = Field(description="equations by name, each with its points")
     coefficients: Mapping[str, float] = {}
     """Numbers in the equations that are to be found, each with a first guess."""
+    domain: DomainField | None = None
+    """A disc, a ball or a polygon of some inputs: the points lie in it, and not everywhere in their ranges."""
     periodic: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """The inputs along which every unknown is periodic, with their range as the period."""
     solution: Mapping[str, str] = {}
     """By unknown, a formula of the inputs that the error is measured by."""
+    reference: Annotated[str, Field(min_length=1)] | None = None
+    """Or a file with a column for each input and for unknowns: .csv, or .npz of arrays (N,)."""
     solver: SolverSpec = SolverSpec()
     resampling: Resampling | None = None
     balance: BalanceField | None = None
@@ -225,6 +302,7 @@ class PhysicsSpec(SpecModel):
         found = numbers(shape_after(self.layers, given)) if count else "none"
         if found != len(self.unknowns):
             raise FieldError(f"expected {len(self.unknowns)} units last, one an unknown, found {found}", ("layers",))
+        self._check_domain()
         for name, residual in self.residuals.items():
             self._check(name, residual, self._language(name))
         if not self.on_points:
@@ -232,6 +310,8 @@ class PhysicsSpec(SpecModel):
         for name in self.periodic:
             if name not in self.inputs:
                 raise FieldError(unknown("input", name, self.inputs), ("periodic",))
+        if self.solution and self.reference is not None:
+            raise FieldError("found a solution beside a reference, expected one of them", ("reference",))
         for name, text in self.solution.items():
             if name not in self.unknowns:
                 raise FieldError(unknown("unknown", name, self.unknowns), ("solution",))
@@ -244,12 +324,20 @@ class PhysicsSpec(SpecModel):
 
     def _language(self, name: str) -> Language:
         """What the equations of a residual may name."""
-        measured = self.residuals[name].measured
-        numbers = (*self.coefficients, *(measured.values if measured else ()))
         try:
-            return Language(tuple(self.inputs), self.unknowns, numbers)
+            return Language(tuple(self.inputs), self.unknowns, (*self.coefficients, *self.data(name)))
         except SpecError as error:
             raise FieldError(str(error), ("residuals", name, "measured")) from None
+
+    def data(self, name: str) -> tuple[str, ...]:
+        """The names of the numbers that belong to each point of a residual: what was measured, normals."""
+        part = self.residuals[name]
+        if part.measured is not None:
+            return part.measured.values
+        taken = {*self.inputs, *self.unknowns, *self.coefficients}
+        words = {word for text in part.equations for word in re.findall(r"\w+", text)}
+        normals = () if part.hard else tuple(f"n{given}" for given in part.boundary)
+        return tuple(normal for normal in normals if normal in words - taken)
 
     @property
     def on_points(self) -> Mapping[str, ResidualSpec]:
@@ -257,33 +345,109 @@ class PhysicsSpec(SpecModel):
         return {name: part for name, part in self.residuals.items() if not part.hard}
 
     def points(self, name: str, count: int, seed: int) -> np.ndarray:
-        """Random points of a residual, (count, inputs)."""
-        part = self.residuals[name]
-        places = enumerate(self.inputs)
-        towards = {n: Towards(part.towards[g].at, part.towards[g].strength) for n, g in places if g in part.towards}
-        ends: list[Mapping[str, list[float]]] = [{g: [end]} for g in part.boundary for end in self.inputs[g]]
+        """Random points of a residual, and beside them the normals that its equations name, (count, inputs + data)."""
+        part, rim = self.residuals[name], self._rim(name)
+        towards = {given: Towards(place.at, place.strength) for given, place in part.towards.items()}
+        along = [given for given in part.boundary if given not in rim]
+        faces: list[Mapping[str, list[float]]] = [{g: [end]} for g in along for end in self.inputs[g]]
+        places = [*([part.at] if not part.boundary else faces), *([None] if rim else [])]
         drawn = []
-        for number, at in enumerate(ends or [part.at]):
-            ranges = [at.get(given, limits) for given, limits in self.inputs.items()]
-            if here := (count + number) // max(1, len(ends)):
-                drawn.append(sample(ranges, here, seed + number, part.sampling, towards))
+        for number, at in enumerate(places):
+            here, kind = (count + number) // len(places), part.sampling
+            if not here:
+                continue
+            if at is None:
+                points, normals = sample_boundary(self._pieces({}), here, seed + number, kind)
+            else:
+                order = {given: place for place, given in enumerate(self._order)}
+                gathering = {order[given]: place for given, place in towards.items()}
+                points = sample(self._pieces(at), here, seed + number, kind, gathering)
+                normals = np.zeros_like(points)
+                for given, (end,) in at.items() if part.boundary else ():
+                    normals[:, order[given]] = 1.0 if end == self.inputs[given][1] else -1.0
+            every = dict(zip(self._order, points.T)) | {f"n{g}": column for g, column in zip(self._order, normals.T)}
+            drawn.append(np.column_stack([every[given] for given in (*self.inputs, *self.data(name))]))
         return np.concatenate(drawn)
+
+    def elsewhere(self, count: int, seed: int) -> np.ndarray:
+        """Random points all over the ranges, or the domain, (count, inputs)."""
+        columns = dict(zip(self._order, sample(self._pieces({}), count, seed).T))
+        return np.column_stack([columns[given] for given in self.inputs])
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points, (N, inputs), lie in the domain; all if there is none."""
+        if self.domain is None:
+            return np.ones(len(points), dtype=bool)
+        names = list(self.inputs)
+        return self.domain.region.contains(points[:, [names.index(given) for given in self.domain.of]])
+
+    @property
+    def _order(self) -> tuple[str, ...]:
+        """The inputs, those of the domain first."""
+        first = self.domain.of if self.domain is not None else ()
+        return (*first, *(given for given in self.inputs if given not in first))
+
+    def _pieces(self, at: Mapping[str, list[float]]) -> list[Any]:
+        """What the inputs in that order are drawn from."""
+        first = self.domain.of if self.domain is not None else ()
+        region = [self.domain.region] if self.domain is not None else []
+        return [*region, *(at.get(given, self.inputs[given]) for given in self._order if given not in first)]
+
+    def _rim(self, name: str) -> tuple[str, ...]:
+        """The inputs of the domain, if the boundary of a residual is that of the domain."""
+        inside = self.domain.of if self.domain is not None else ()
+        return inside if inside and set(inside) <= set(self.residuals[name].boundary) else ()
+
+    def _check_domain(self) -> None:
+        if self.domain is None:
+            return
+        where = ("domain", self.domain.kind)
+        for given, (low, high) in zip(self.domain.of, self.domain.region.box):
+            if given not in self.inputs:
+                raise FieldError(unknown("input", given, self.inputs), where)
+            least, most = self.inputs[given]
+            if not (least <= low and high <= most):
+                expected = f"values of {given} from {least:.15g} to {most:.15g}, its range"
+                raise FieldError(f"expected {expected}, found {low:.15g} to {high:.15g}", where)
+        for name, residual in self.residuals.items():
+            fixed = {"at": residual.at, "towards": residual.towards, "boundary": residual.boundary}
+            for field, givens in fixed.items():
+                inside = [given for given in givens if given in self.domain.of]
+                if inside and not (field == "boundary" and self._rim(name)):
+                    expected = f"inputs that the domain has not, or boundary: [{', '.join(self.domain.of)}]"
+                    raise FieldError(f"expected {expected}, found {inside[0]}", ("residuals", name, field))
 
     @property
     def forms(self) -> dict[str, Form]:
         """The unknowns that hard residuals say something of, as g + d·N."""
         language = Language(tuple(self.inputs), self.unknowns)
-        conditions = []
+        conditions, rims = [], {}
         for name, part in self.residuals.items():
             for text in part.equations if part.hard else ():
                 try:
-                    conditions.append(read_condition(language.parse(text, ""), language, part.at))
+                    equation = language.parse(text, "")
+                    if part.boundary:
+                        given, rim = self._on_rim(name, equation, language)
+                        rims[given] = rim
+                    else:
+                        conditions.append(read_condition(equation, language, part.at))
+                except SpecError as error:
+                    raise FieldError(str(error).removeprefix(": "), ("residuals", name, "equation")) from None
                 except FieldError as error:
                     raise error.within("residuals", name, "hard") from None
         try:
-            return forms_of(conditions, self.inputs)
+            return forms_of(conditions, self.inputs, rims)
         except FieldError as error:
             raise error.within("residuals") from None
+
+    def _on_rim(self, name: str, equation: Expr, language: Language) -> tuple[str, Form]:
+        """The unknown whose value on a ball an equation gives, and u = value + (1 − |x − centre|²/radius²)·N."""
+        ball = self.domain.region if self.domain is not None and self._rim(name) else None
+        if self.domain is None or not isinstance(ball, Ball):
+            raise FieldError("found boundary, expected that of a disc or a ball, or values of an input in at")
+        given, value = read_value(equation, language)
+        away = [(Symbol(x, real=True) - exact(at)) ** 2 for x, at in zip(self.domain.of, ball.centre)]
+        return given, Form(value, 1 - Add(*away) / exact(ball.radius) ** 2)
 
     def _check(self, name: str, residual: ResidualSpec, language: Language) -> None:
         try:

@@ -1,17 +1,19 @@
-"""Sets of points: evenly spread over the ranges of the inputs, or at values of theirs."""
+"""Sets of points: evenly spread over ranges and regions of the inputs, at values of theirs, or on a boundary."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite, prod
 from numbers import Real
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 
 from symnn.errors import DataError, FieldError
 from symnn.given import MOST, called, one_of, whole_number
+from symnn.regions import Region
 from symnn.suggest import quote
 
 
@@ -38,15 +40,21 @@ class Towards:
         return inside
 
 
+Given: TypeAlias = tuple[float, float] | Sequence[float] | Region
+"""A range, values in turn, or a region of several inputs."""
+
+
 @called(DataError)
 def sample(
-    ranges: Sequence[tuple[float, float] | Sequence[float]],
+    ranges: Sequence[Given],
     count: int,
     seed: int = 0,
     kind: str = "latin_hypercube",
     towards: Mapping[int, Towards] = MappingProxyType({}),
 ) -> np.ndarray:
     """``count`` points: each input from its range ``(low, high)``, or in turn from the values ``[v, …]`` of a list.
+
+    A region, such as ``Ball((0, 0), 1)``, stands for as many inputs as it has; see :mod:`symnn.regions`.
 
     ``kind`` is ``latin_hypercube`` (McKay, Beckman, Conover 1979: of ``count`` equal pieces of each range every one has
     a point), ``sobol`` or ``halton`` (sequences of low discrepancy, scrambled), or ``uniform``. Lists of values go side
@@ -59,6 +67,10 @@ def sample(
     array([[0., 1., 2., 3.]])
     >>> np.sort(np.floor(sample([(0.0, 4.0)], 4, kind="sobol")), axis=0).T
     array([[0., 1., 2., 3.]])
+    >>> from symnn.regions import Ball
+    >>> disc = sample([Ball((0.0, 0.0), 2.0), (0.0, 1.0)], 64, kind="sobol")  # x, y and a third input
+    >>> disc.shape, bool((np.hypot(disc[:, 0], disc[:, 1]) < 2).all()), int((disc[:, 0] < 0).sum())
+    ((64, 3), True, 32)
 
     Raises :class:`DataError` for a range whose ends are not finite numbers in increasing order, for values that are
     not finite numbers or more than there are points, for a count below 1, and for a kind that is unknown.
@@ -67,33 +79,107 @@ def sample(
     Traceback (most recent call last):
     symnn.errors.DataError: sample: ranges[0]: expected a range [lowest, highest], found (1, 0)
     """
-    count = whole_number("sample: count", count, 1, MOST, DataError)
-    seed = whole_number("sample: seed", seed, refused=DataError)
-    one_of("sample: kind", kind, tuple(KINDS), DataError)
+    pieces = _pieces("sample", ranges, count, seed, kind)
+    part = prod(piece.part for piece in pieces if isinstance(piece, Region))
+    drawn = count if part == 1 else ceil(count / part)
+    starts = np.cumsum([0, *(piece.dimension if isinstance(piece, Region) else 1 for piece in pieces)]).tolist()
+    found: np.ndarray
+    while True:
+        even = _even(drawn, [_width(piece) for piece in pieces], seed, kind)
+        placed = zip(pieces, even, starts)
+        found = np.concatenate([_inside(piece, e, towards.get(first)) for piece, e, first in placed], axis=1)
+        found = found[np.isfinite(found).all(axis=1)][:count]
+        if len(found) == count:
+            break
+        drawn += ceil((count - len(found)) / part)
+    for piece, first in zip(pieces, starts):
+        if isinstance(piece, np.ndarray):
+            found[:, first] = np.resize(piece, count)
+    return found
+
+
+@called(DataError)
+def sample_boundary(
+    ranges: Sequence[Given], count: int, seed: int = 0, kind: str = "latin_hypercube"
+) -> tuple[np.ndarray, np.ndarray]:
+    """``count`` points on the boundary of the one region among ``ranges``, and its outward normals there.
+
+    Both have a column an input; normals are 0 along the inputs of ranges and lists. With the boundary go all that these
+    give: of a disc and a range of times it is the side of a cylinder.
+
+    >>> from symnn.regions import Ball
+    >>> points, normals = sample_boundary([Ball((0.0, 0.0), 2.0), (0.0, 1.0)], 5)
+    >>> np.allclose(points[:, :2], 2 * normals[:, :2]), normals[:, 2].tolist()
+    (True, [0.0, 0.0, 0.0, 0.0, 0.0])
+
+    Raises :class:`DataError` as :func:`sample` does, and where there is no region or more than one.
+    """
+    pieces = _pieces("sample_boundary", ranges, count, seed, kind)
+    if (number := sum(isinstance(piece, Region) for piece in pieces)) != 1:
+        raise DataError(f"sample_boundary: ranges: expected one region among them, found {number}")
+    widths = [_width(piece) - isinstance(piece, Region) for piece in pieces]
+    columns, normals = [], []
+    for piece, even in zip(pieces, _even(count, widths, seed, kind)):
+        if isinstance(piece, Region):
+            at, outward = piece.boundary(even)
+        else:
+            at = _inside(piece, even, None)
+            outward = np.zeros_like(at)
+        columns.append(at)
+        normals.append(outward)
+    return np.concatenate(columns, axis=1), np.concatenate(normals, axis=1)
+
+
+_Piece: TypeAlias = tuple[float, float] | np.ndarray | Region
+"""A range, the values of all points, or a region."""
+
+
+def _pieces(what: str, ranges: object, count: object, seed: object, kind: object) -> list[_Piece]:
+    """What the inputs are taken from, checked."""
+    number = whole_number(f"{what}: count", count, 1, MOST, DataError)
+    whole_number(f"{what}: seed", seed, refused=DataError)
+    one_of(f"{what}: kind", kind, tuple(KINDS), DataError)
     if not isinstance(ranges, (list, tuple)) or not ranges:
-        raise DataError(f"sample: ranges: expected a range or a list of values an input, found {quote(ranges)}")
-    columns: list[np.ndarray | tuple[float, float]] = []
+        raise DataError(f"{what}: ranges: expected a range or a list of values an input, found {quote(ranges)}")
+    pieces: list[_Piece] = []
     for position, given in enumerate(ranges):
         try:
-            columns.append(checked_range(given) if isinstance(given, tuple) else _in_turn(given, count))
+            if isinstance(given, Region):
+                pieces.append(given)
+            else:
+                pieces.append(checked_range(given) if isinstance(given, tuple) else _in_turn(given, number))
         except FieldError as error:
-            raise DataError(f"sample: ranges[{position}]: {error}") from None
-    free = [number for number, column in enumerate(columns) if isinstance(column, tuple)]
-    even = dict(zip(free, KINDS[kind](count, len(free), seed).T)) if free else {}
-    none = Towards(0.0, 0.0)
-    return np.column_stack(
-        [
-            towards.get(number, none).spread(even[number], *column) if isinstance(column, tuple) else column
-            for number, column in enumerate(columns)
-        ]
-    )
+            raise DataError(f"{what}: ranges[{position}]: {error}") from None
+    return pieces
+
+
+def _width(piece: _Piece) -> int:
+    """How many even numbers it takes a point."""
+    if isinstance(piece, Region):
+        return piece.dimension
+    return int(isinstance(piece, tuple))
+
+
+def _even(count: int, widths: Sequence[int], seed: int, kind: str) -> list[np.ndarray]:
+    """Even numbers, an array (count, width) a piece."""
+    every = KINDS[kind](count, sum(widths), int(seed)) if sum(widths) else np.empty((count, 0))
+    return np.split(every, np.cumsum(widths)[:-1], axis=1)
+
+
+def _inside(piece: _Piece, even: np.ndarray, towards: Towards | None) -> np.ndarray:
+    """The columns of a piece."""
+    if isinstance(piece, Region):
+        return piece.inside(even)
+    if isinstance(piece, tuple):
+        return (towards or Towards(0.0, 0.0)).spread(even, *piece)
+    return np.resize(piece, len(even))[:, None]
 
 
 def _in_turn(given: object, count: int) -> np.ndarray:
     plain = given.tolist() if isinstance(given, np.ndarray) else given
     if not isinstance(plain, Sequence):
         raise FieldError(f"expected a range (lowest, highest) or a list of values, found {quote(given)}")
-    return np.resize(np.array(few_values(checked_values(list(plain)), count)), count)
+    return np.array(few_values(checked_values(list(plain)), count))
 
 
 def _latin_hypercube(count: int, inputs: int, seed: int) -> np.ndarray:

@@ -48,17 +48,19 @@ class Resampled:
     def renew(self, problem: LeastSquares, theta: np.ndarray, number: int) -> None:
         """Draw points for the so many-th time."""
         for place, (part, sampler) in enumerate(zip(problem.parts, self.samplers)):
-            if sampler is None or len(part.arrays) > 1:
+            if sampler is None:
                 continue
             seed = [self.seed, number, place]
             generator = np.random.Generator(np.random.PCG64(seed))
             candidates = sampler(self.settings.candidates * part.points, int(generator.integers(2**31)))
             candidates = candidates.astype(part.arrays[0].dtype)
-            left = np.abs(part.value(theta.astype(candidates.dtype), candidates)).reshape(len(candidates), -1)
+            ends = np.cumsum([array.shape[1] for array in part.arrays])
+            arrays = [np.ascontiguousarray(columns) for columns in np.split(candidates, ends[:-1], axis=1)]
+            left = np.abs(part.value(theta.astype(candidates.dtype), *arrays)).reshape(len(candidates), -1)
             chosen = generator.choice(
                 len(candidates), part.points, replace=False, p=self._probabilities(left.sum(axis=1))
             )
-            problem.replace(place, [candidates[np.sort(chosen)]])
+            problem.replace(place, [array[np.sort(chosen)] for array in arrays])
 
     def _probabilities(self, left: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):

@@ -25,15 +25,15 @@ from symnn.methods import Method, Standing, name_of, plain
 from symnn.methods.limited_memory import Lbfgs
 from symnn.physics import Physics, PhysicsModel
 from symnn.physics_spec import ITERATIONS, PhysicsSpec, SolverSpec
-from symnn.points import sample
 from symnn.progress import Report, reporting
+from symnn.references import OTHER, columns_of, reference_of
 from symnn.renewal import Resampled
 from symnn.resuming import INTERRUPTED, Keeping, State, digest, keeping_for
 from symnn.shown import shows
 from symnn.solving_state import Reached, Renewed
 from symnn.spec import read_spec
-from symnn.suggest import quote, unknown
-from symnn.tables import number_columns, read_table
+from symnn.suggest import quote
+from symnn.tables import read_table
 from symnn.uncertainty import uncertainty
 from symnn.walls import MOST_PARAMETERS, is_beside
 
@@ -492,10 +492,6 @@ def _iterate(theta: np.ndarray, given: tuple[float, np.ndarray]) -> Iterate:
 
 HELD_OUT = 1000
 """The most points of each residual that the loss is measured on beside those it is minimised on."""
-ELSEWHERE = 2000
-"""The points that a solution is compared on with the one that the spec gives."""
-OTHER = 1_000_003
-"""What is added to a seed for other points."""
 
 
 def solve_spec(
@@ -509,8 +505,8 @@ def solve_spec(
 ) -> tuple[Solution, dict[str, float]]:
     """Solve a problem that came from a spec, on random points as it says; and the parts of the loss that are left.
 
-    Files of measured values are relative to the ``directory``. Where its residuals are needed, the history has the loss
-    on other points, ``held_out``; where the spec gives the solution, the relative L2 error, ``error``.
+    Files are relative to the ``directory``. Where its residuals are needed, the history has the loss on other points,
+    ``held_out``; where the spec gives the solution or a file with it, the relative L2 error, ``error``.
     """
     spec = physics.spec
     if spec is None:
@@ -521,8 +517,8 @@ def solve_spec(
     theta = physics.initial_parameters(settings.seed)
     renewals = _renewals(spec, settings.seed)
     measures: dict[str, Callable[[np.ndarray], float]] = {}
-    if spec.solution:
-        measures["error"] = lambda theta: max(errors(model, theta, settings.seed).values())
+    if (reference := reference_of(physics, settings.seed, directory)) is not None:
+        measures["error"] = lambda theta: max(reference.errors(model, theta).values())
     keep = {"state": state, "resume": resume, "callback": callback, "progress": progress}
     if not renewals and not any(one.needs_rows for one in settings.schedule):
         found = _solve(model.objective(*points), theta, settings, measures=measures, **keep)  # type: ignore[arg-type]
@@ -546,11 +542,7 @@ def points_of(spec: PhysicsSpec, seed: int, directory: Path = Path()) -> list[np
 
 
 def _measured(path: Path, columns: tuple[str, ...]) -> np.ndarray:
-    table = read_table(path)
-    for name in columns:
-        if name not in table.places:
-            raise DataError(f"{path}: {unknown('column', name, table.names)}")
-    return np.ascontiguousarray(number_columns(table, columns))
+    return columns_of(path, read_table(path), columns)
 
 
 def coefficients(model: PhysicsModel, problem: LeastSquares, theta: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -564,22 +556,6 @@ def coefficients(model: PhysicsModel, problem: LeastSquares, theta: np.ndarray) 
     }
 
 
-def errors(model: PhysicsModel, theta: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """By unknown, the relative L2 error against the solution that the spec gives, at random points."""
-    spec = model.physics.spec
-    if spec is None or not spec.solution:
-        return {}
-    limits = list(spec.inputs.values())
-    elsewhere = sample(limits, ELSEWHERE, seed + OTHER)
-    found = model.predict(theta.astype(model.dtype), elsewhere.astype(model.dtype))
-    exact = model.physics.solution(elsewhere)
-    return {
-        name: float(np.linalg.norm(found[:, number] - exact[name]) / np.linalg.norm(exact[name]))
-        for number, name in enumerate(model.physics.unknowns)
-        if name in exact
-    }
-
-
 def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
     spec = model.physics.spec
     assert spec is not None
@@ -588,12 +564,12 @@ def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
         if part.measured is not None:  # there are no others
             continue
         points = spec.points(name, min(HELD_OUT, part.points or 1), seed + number)
-        parts.append((model.rows[name], points.astype(model.dtype), part.weight / len(points)))
+        parts.append((model.rows[name], model.arrays(name, points), part.weight / len(points)))
 
     def loss(theta: np.ndarray) -> float:
         found = 0.0
-        for rows, points, weight in parts:
-            left = rows(theta.astype(model.dtype), points).reshape(-1)
+        for rows, arrays, weight in parts:
+            left = rows(theta.astype(model.dtype), *arrays).reshape(-1)
             found += weight * float(left @ left)
         return found
 

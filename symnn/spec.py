@@ -378,7 +378,20 @@ PURPOSES = (
     Purpose(
         "differential equations",
         "symnn solve",
-        frozenset({"unknowns", "residuals", "solver", "balance", "solution", "periodic", "coefficients", "resampling"}),
+        frozenset(
+            {
+                "unknowns",
+                "residuals",
+                "solver",
+                "balance",
+                "solution",
+                "reference",
+                "domain",
+                "periodic",
+                "coefficients",
+            }
+            | {"resampling"}
+        ),
     ),
 )
 

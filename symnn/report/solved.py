@@ -12,8 +12,9 @@ from codegen.page.fields import field, scatter
 from symnn.errors import SpecError
 from symnn.inspect.page import progress
 from symnn.physics import Physics, PhysicsModel
+from symnn.references import Reference
 from symnn.report.document import Section, document, figure
-from symnn.solving import Solution, errors
+from symnn.solving import Solution
 
 CELLS = 96
 """Along each side of a field."""
@@ -23,11 +24,18 @@ PLACES = 400
 Range = tuple[float, float]
 
 
-def solved(model: PhysicsModel, solution: Solution, title: str, points: Mapping[str, np.ndarray], seed: int = 0) -> str:
-    """The page as HTML: the solution, its error where the spec has a solution, residuals, the course, the points.
+def solved(
+    model: PhysicsModel,
+    solution: Solution,
+    title: str,
+    points: Mapping[str, np.ndarray],
+    reference: Reference | None = None,
+) -> str:
+    """The page as HTML: the solution, its error where there is a reference, residuals, the course, the points.
 
     ``points`` are those that it was found on, by the names of the residuals. With more than two inputs it is the plane
-    of the first two through the middle of the others. Raises :class:`SpecError` for a problem without ranges.
+    of the first two through the middle of the others. Errors are those of the formulas that the spec has, or each of
+    the point of a file that is nearest, with one or two inputs. Raises :class:`SpecError` for a problem without ranges.
     """
     physics, spec = model.physics, model.physics.spec
     if spec is None:
@@ -35,21 +43,35 @@ def solved(model: PhysicsModel, solution: Solution, title: str, points: Mapping[
     plane = Plane(spec.inputs)
     theta = solution.theta.astype(model.dtype)
     places = plane.places.astype(model.dtype)
-    found, exact = model.predict(theta, places), physics.solution(plane.places)
-    columns = dict(zip(physics.unknowns, found.T))
-    off = {name: columns[name] - exact[name] for name in exact}
+    found, inside = model.predict(theta, places), spec.contains(plane.places)
+    found[~inside] = np.nan  # which is left empty
+    columns, off = dict(zip(physics.unknowns, found.T)), {}
+    if exact := physics.solution(plane.places):
+        off = {name: columns[name] - exact[name] for name in exact}
+    elif reference is not None and len(spec.inputs) <= 2:
+        nearest = plane.nearest(reference.points)
+        at_points = reference.found(model, theta)
+        off = {
+            name: np.where(inside, (at_points[name] - values)[nearest], np.nan)
+            for name, values in reference.values.items()
+        }
     left = {
         f"{name}, equation {number}" if rows.shape[1] > 1 else name: rows[:, number - 1]
         for name, part in spec.on_points.items() if not part.at and not part.boundary and part.measured is None
-        for rows in [model.rows[name](theta, places).reshape(len(places), -1)]
+        for rows in [model.rows[name](theta, places).reshape(len(places), -1) + 0 * found[:, :1]]
         for number in range(1, rows.shape[1] + 1)
     }  # fmt: skip
-    measured = errors(model, solution.theta, seed)
-    against = "; ".join(f"{name}: relative L2 error {value:.2e} at random points" for name, value in measured.items())
+    measured = {} if reference is None else reference.errors(model, solution.theta)
+    where = (
+        "random points"
+        if not spec.reference
+        else f"the {len(reference.points) if reference else 0:,} points of {spec.reference}"
+    )
+    against = escape("; ".join(f"{name}: relative L2 error {value:.2e} at {where}" for name, value in measured.items()))
     anew = ", before they were drawn anew." if spec.resampling else "."
     drawn = [
         Section("solution", "Solution", plane.said, plane.pictures(columns, "")),
-        Section("error", "Error", against, plane.pictures(off, "error of ")),
+        Section("error", "Error", against, plane.pictures(off, "error of ") or ("<p></p>" if measured else "")),
         Section("residual", "Residual", "What the equations leave over.", plane.pictures(left, "residual of ")),
         Section("course", "Loss and error over time", solution.stopped, _course(solution)),
         Section("points", "Points", "Where the residuals were brought to 0" + anew, plane.scatters(points)),
@@ -84,6 +106,14 @@ class Plane:
         across, up = (low + (high - low) * (np.arange(CELLS) + 0.5) / CELLS for low, high in self.ranges[:2])
         self.places = np.tile(middles, (CELLS * CELLS, 1))
         self.places[:, 0], self.places[:, 1] = np.tile(across, CELLS), np.repeat(up, CELLS)
+
+    def nearest(self, points: np.ndarray) -> np.ndarray:
+        """The numbers of the points that are nearest to each place, in parts of the ranges."""
+        from scipy.spatial import cKDTree
+
+        lengths = np.ptp(self.ranges, axis=1)
+        found: np.ndarray = cKDTree(points / lengths).query(self.places / lengths)[1]
+        return found
 
     @property
     def said(self) -> str:

@@ -38,6 +38,8 @@ class Target:
 
 TARGETS = (
     Target("poisson", 1e-7, 3.0, spectral.poisson),
+    Target("disc", 1e-8, 5.0, spectral.disc),
+    Target("l_shape", 1e-6, 10.0, spectral.l_shape),
     Target("steady_burgers", 1e-8, 60.0, spectral.steady_burgers),
     Target("heat", 1e-8, 60.0, spectral.heat),
     Target("wave", 1e-8, 60.0, spectral.wave),

@@ -51,6 +51,20 @@ def helmholtz() -> Points:
     return at, np.cos(6 * at[:, 0] + 8 * at[:, 1])
 
 
+def disc() -> Points:
+    """(1 − x² − y²)·exp x, where it is not negative."""
+    at = _square(-1, 1, -1, 1)
+    at = at[np.hypot(*at.T) <= 1]
+    return at, (1 - at[:, 0] ** 2 - at[:, 1] ** 2) * np.exp(at[:, 0])
+
+
+def l_shape() -> Points:
+    """exp x·sin y where x or y is at most 1."""
+    at = _square(0, 2, 0, 2)
+    at = at[at.min(axis=1) <= 1]
+    return at, np.exp(at[:, 0]) * np.sin(at[:, 1])
+
+
 def steady_burgers() -> Points:
     """−A·tanh(A·x/2ν), where A·tanh(A/2ν) = 1."""
     from scipy.optimize import brentq
