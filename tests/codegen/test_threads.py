@@ -16,6 +16,8 @@ from codegen.functions import equal
 from codegen.runtime.threads import distribute
 from tests.codegen.networks import cut, distance, mlp, outputs, parameters, several_lengths
 
+pytestmark = pytest.mark.values
+
 
 @lru_cache(maxsize=16)
 def compiled(threads: int, schedule: str = "tiled", dtype: str = "float64") -> CompiledFunction:
