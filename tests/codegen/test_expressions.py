@@ -458,7 +458,7 @@ def nested(step: Callable[[Expr], Expr], levels: int) -> Expr:
 
 
 DEEP: dict[str, tuple[Callable[[Expr], Expr], int]] = {
-    "sin(e)·cos(e)": (lambda e: sin(e) * cos(e), 150),
+    "sin(e)·cos(e)": (lambda e: sin(e) * cos(e), 60),
     "sin(e)": (sin, 60),
     "e·sin(e) + 1": (lambda e: e * sin(e) + 1, 60),
     "√(e² + 1)": (lambda e: sqrt(e**2 + 1), 60),
