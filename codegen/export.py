@@ -29,7 +29,7 @@ from codegen.schedule.program import Program
 from codegen.walk import Extent, postorder
 
 if TYPE_CHECKING:
-    from codegen.emit.c.writer import CFunction
+    from codegen.emit.c.function import CFunction
     from codegen.emit.javascript.writer import JavaScriptFunction
     from codegen.emit.vector.table import Table
 
@@ -246,8 +246,8 @@ class Request:
 
     def function(self, program: Program, work: tuple[tuple[Extent, ...], ...] | None = None) -> CFunction:
         """The function by its program."""
+        from codegen.emit.c.function import CFunction
         from codegen.emit.c.names import file_name
-        from codegen.emit.c.writer import CFunction
 
         convention = _without(self.layout, self.fixed)
         return CFunction(program, convention, self.real, file_name(self.name), self.fixed, work)

@@ -605,12 +605,11 @@ def _export(
         content = files[path.name]
         size = f"{len(content):,} bytes" if isinstance(content, bytes) else f"{len(content.splitlines()):,} lines"
         say(f"wrote {path} ({size})")
-    if target is Target.onnx:
-        return
-    if target in (Target.javascript, Target.webassembly):
-        say(f"test: node {out / next(name for name in files if name.endswith('_test.mjs'))}")
-        return
-    say(f"build and test: cmake -S {out} -B {out}/build && cmake --build {out}/build && ctest --test-dir {out}/build")
+        if path.name.endswith("_test.mjs"):
+            say(f"test: node {path}")
+    if "CMakeLists.txt" in files:
+        build = out / "build"
+        say(f"build and test: cmake -S {out} -B {build} && cmake --build {build} && ctest --test-dir {build}")
 
 
 def _onnx_files(request: Request) -> Files:

@@ -16,7 +16,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 # No deadline: the first call of a compiled function takes seconds, the next microseconds.
 # Derandomised: the same tests run for everyone, so a failure is a change in the code.
-settings.register_profile("symnn", deadline=None, derandomize=True)
+# A quarter of the usual examples take a quarter of the time; --slow has them all.
+settings.register_profile("symnn", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("all", deadline=None, derandomize=True)
 settings.load_profile("symnn")
 
 _cache = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
@@ -34,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     in codegen/ and symnn/. Parallel workers inherit the directory of the process that started them.
     """
     gc.set_threshold(50_000, 20, 20)
+    if config.getoption("--slow"):
+        settings.load_profile("all")
     if hasattr(config, "workerinput"):
         return
     config.stash[_cache] = tempfile.TemporaryDirectory(prefix="symnn-tests-", ignore_cleanup_errors=True)

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import symnn
+from symnn.cli import app
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,7 +99,8 @@ SOLUTIONS = {
 )
 def test_a_spec_is_solved(name: str, tmp_path: Path) -> None:
     spec = ROOT / "examples" / f"{name}.yaml"
-    assert "root mean square of the residual" in process("-m", "symnn", "solve", spec, "--out", tmp_path / "u.npz")
+    result = CliRunner().invoke(app, ["solve", str(spec), "--out", str(tmp_path / "u.npz")])
+    assert "root mean square of the residual" in result.stdout
     physics, points = symnn.Physics.from_spec(spec), symnn.sample([(0.0, 1.0), (0.0, 1.0)], 1000, seed=1)
     with np.load(tmp_path / "u.npz") as found:
         theta = np.concatenate([found[parameter].ravel() for parameter in physics.layout])

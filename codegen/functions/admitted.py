@@ -23,7 +23,7 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen.functions import special
+from codegen.functions import gammas, special
 from codegen.functions.borrowed import BORROWED
 from codegen.functions.formulas import acot, acoth, acsc, acsch, asec, asech, ceiling, coth, csch, frac, sech
 from codegen.functions.gaussian import erfcinv
@@ -83,7 +83,7 @@ def canonical_node(node: Basic) -> Basic | None:
     if node.func in CANONICAL:
         return CANONICAL[node.func](*node.args)
     if isinstance(node, Mul):
-        return special.without_gamma(node)
+        return gammas.without_gamma(node)
     if not isinstance(node, Pow):
         return None
     if isinstance(node.base, sympy.gamma) and isinstance(node.exp, Integer) and node.exp < 0:

@@ -13,9 +13,9 @@ from typing import Any
 from sympy import Expr, Integer, Rational, factorial, log
 
 from codegen.functions import absolute, coth, csch, expm1, select, sign
+from codegen.functions.cylindrical import decayed_bessel, scaled_bessel
 from codegen.functions.primitive import Approximation
 from codegen.functions.series import convolved, horner
-from codegen.functions.special import decayed_bessel, scaled_bessel
 
 __all__ = ["bessel_ratio", "bessel_ratio_slope", "log_bessel"]
 

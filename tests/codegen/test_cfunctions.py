@@ -16,6 +16,8 @@ from codegen.cfunctions import cfunc
 from codegen.errors import EmitError
 from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable
 
+pytestmark = pytest.mark.values
+
 x, y, a = symbols("x y a")
 FORMULA = codegen.from_expressions({"f": cos(a * x)}, [x, a])
 N = Symbol("n", integer=True, positive=True)

@@ -404,21 +404,6 @@ def test_wrong_out_says_what_was_expected(network, arguments, out, error, words)
     assert words in str(caught.value)
 
 
-def test_a_kernel_can_be_called_from_jitted_code(network: CompiledFunction, arguments: tuple[np.ndarray, ...]) -> None:
-    kernel, fill = network.kernel, network.fill
-
-    @njit
-    def descend(inputs: np.ndarray, labels: np.ndarray, theta: np.ndarray) -> float:
-        g = np.empty_like(theta)
-        for _ in range(5):
-            fill(inputs, labels, theta, g)
-            theta -= 0.1 * g
-        return kernel(inputs, labels, theta)[0]
-
-    before = network(*arguments)[0]
-    assert descend(arguments[0], arguments[1], arguments[2].copy()) < before
-
-
 def test_a_kernel_checks_shapes_in_jitted_code_too(network, arguments) -> None:  # type: ignore[no-untyped-def]
     kernel = network.kernel
 

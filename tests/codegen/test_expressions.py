@@ -458,11 +458,11 @@ def nested(step: Callable[[Expr], Expr], levels: int) -> Expr:
 
 
 DEEP: dict[str, tuple[Callable[[Expr], Expr], int]] = {
-    "sin(e)·cos(e)": (lambda e: sin(e) * cos(e), 150),
+    "sin(e)·cos(e)": (lambda e: sin(e) * cos(e), 60),
     "sin(e)": (sin, 60),
     "e·sin(e) + 1": (lambda e: e * sin(e) + 1, 60),
     "√(e² + 1)": (lambda e: sqrt(e**2 + 1), 60),
-    "relu(e)": (relu, 2500),
+    "relu(e)": (relu, 1200),
     "a branch": (lambda e: Piecewise((sin(e), a > 0), (a, True)), 30),
 }
 
@@ -489,14 +489,14 @@ def chain(levels: int) -> Graph:
 
 
 def test_the_gradient_of_a_chain_is_linear_in_its_length() -> None:
-    short, long = chain(75), chain(300)
-    (few, _), (many, derived) = counted(gradient, short, "e74"), counted(gradient, long, "e299")
+    short, long = chain(40), chain(160)
+    (few, _), (many, derived) = counted(gradient, short, "e39"), counted(gradient, long, "e159")
     assert many < 6 * few  # 16 if it were quadratic
-    assert len(derived.equations) <= 4 * 300 + 1  # what is used several times has one
-    assert count_paths(long, "e299").edges == 300
+    assert len(derived.equations) <= 4 * 160 + 1  # what is used several times has one
+    assert count_paths(long, "e159").edges == 160
     found = evaluate(derived, {"a": 0.3})
-    slope = np.prod([1 + np.cos(2 * found[name]) for name in ["a", *(f"e{n}" for n in range(299))]])
-    assert found["de299/da"] == pytest.approx(slope, rel=1e-9)
+    slope = np.prod([1 + np.cos(2 * found[name]) for name in ["a", *(f"e{n}" for n in range(159))]])
+    assert found["de159/da"] == pytest.approx(slope, rel=1e-9)
 
 
 @pytest.mark.slow
@@ -519,13 +519,13 @@ A = IndexedBase("A", shape=(3, 3), real=True)
 i, j = Idx("i", 3), Idx("j", 3)
 
 
-def test_five_thousand_levels_are_walked_without_recursion() -> None:
+def test_two_thousand_levels_are_walked_without_recursion() -> None:
     deep: Expr = A[i, j] + x
-    for _ in range(5000):
+    for _ in range(2000):
         deep = relu(deep)
-    assert sum(1 for _ in postorder(deep)) == 5003
+    assert sum(1 for _ in postorder(deep)) == 2003
     assert (set(references(deep)), indices(deep)) == ({A[i, j], x}, (i, j))
-    assert fold(deep, lambda node, depths: 1 + max(depths, default=0)) == 5002
+    assert fold(deep, lambda node, depths: 1 + max(depths, default=0)) == 2002
     assert set(references(substitute(deep, {x: y}))) == {A[i, j], y}
     assert indices(reindex(deep, {i: j, j: i})) == (j, i)
     assert references(replace(deep, {A[i, j]: Integer(2)})) == (x,)
@@ -534,9 +534,9 @@ def test_five_thousand_levels_are_walked_without_recursion() -> None:
 
 def test_unevaluated_nodes_are_walked_too() -> None:
     deep: Expr = x
-    for _ in range(5000):
+    for _ in range(2000):
         deep = Add(deep, 1, evaluate=False)
-    assert sum(1 for _ in postorder(deep)) == 5002
+    assert sum(1 for _ in postorder(deep)) == 2002
 
 
 def test_a_shared_node_is_visited_once() -> None:

@@ -270,10 +270,10 @@ def test_elements_come_before_what_reads_across_them() -> None:
     assert [str(equation.target) for equation in found.equations] == ["w[0]", "w[1]", "c"]
 
 
-def test_ten_thousand_equations_in_reverse_are_ordered_without_recursion() -> None:
-    names = [Variable(f"v{n}") for n in range(10_001)]
+def test_two_thousand_equations_in_reverse_are_ordered_without_recursion() -> None:
+    names = [Variable(f"v{n}") for n in range(2_001)]
     chain = [scalar(later, earlier.symbol + 1) for earlier, later in pairwise(names)]
-    assert Graph((names[0],), tuple(reversed(chain)), ("v10000",)).equations == tuple(chain)
+    assert Graph((names[0],), tuple(reversed(chain)), ("v2000",)).equations == tuple(chain)
 
 
 # --- vertices -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from codegen.runtime.later import Later
 from tests.codegen.networks import mlp, parameters
 from tests.codegen.test_threads import at_once
 
+pytestmark = pytest.mark.values
+
 THETA = np.random.default_rng(0).normal(size=5 * 24 + 24 + 24 * 3 + 3)
 
 

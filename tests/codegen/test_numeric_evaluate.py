@@ -65,8 +65,7 @@ UNARY = (
     *(sympy.gamma, sympy.loggamma, sympy.digamma, sympy.trigamma),
 )
 
-OF_ONE = (
-    *(function(x) for function in UNARY),
+FORMULAS = (
     *(f.leaky_relu(x, Rational(1, 10)), f.elu(x, Rational(3, 2)), f.clip(x, Integer(-2), Integer(3)), f.equal(x, 1)),
     *(x**2, x**3, x**-1, x**-2, sympy.sqrt(x), x ** Rational(-1, 2), x ** Rational(3, 2), x**2.5, 2**x),
     *(f.select(x, sympy.log(x), x), f.maximum(x, Integer(1)), sympy.Min(x, 2), x / 3, sympy.pi * x),
@@ -74,6 +73,8 @@ OF_ONE = (
     Piecewise((x, (x > 0) & (x < 2)), (2 * x, (x > 5) | sympy.Eq(x, 3)), (-x, ~(x < -1))),
     Piecewise((x, sympy.Ne(x, 1)), (Integer(7), True)),
 )
+
+OF_ONE = (*(function(x) for function in UNARY), *FORMULAS)
 
 OF_TWO = (
     *(f.maximum(x, y), f.minimum(x, y), f.equal(x, y), f.log_sum_exp(x, y), f.select(x, y, x * y), f.clip(x, y, 2 * y)),
@@ -86,8 +87,11 @@ def derived(expression: Expr) -> Graph:
     return gradient(from_expressions({"f": expression}, [x]), "f")
 
 
+# Functions alone are slow: tests/comparison holds each of them to mpmath, with its derivative.
 @at(FEW)
-@pytest.mark.parametrize("expression", OF_ONE, ids=str)
+@pytest.mark.parametrize(
+    "expression", [*FORMULAS, *(pytest.param(function(x), marks=pytest.mark.slow) for function in UNARY)], ids=str
+)
 def test_value_and_derivative_agree_with_mpmath(expression: Expr, points: Sequence[float]) -> None:
     graph = derived(expression)
     for point in points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -93,6 +94,7 @@ def test_local_derivatives_of_equations_in_index_notation() -> None:
 # --- counting -----------------------------------------------------------------------------------------------------
 
 
+@cache
 def doubling(levels: int) -> Graph:
     """Each vertex reads the one before through two edges' worth of paths: 2^levels in all."""
     outputs, last = {}, a

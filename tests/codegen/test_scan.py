@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numba.core.config
@@ -19,7 +20,7 @@ from codegen.numeric.evaluate import evaluate
 from codegen.schedule import Target, contraction, schedule
 from codegen.schedule.cost import counts
 from codegen.schedule.program import Kernel, Loop, Scan, walk
-from tests.codegen.networks import distance, random_values
+from tests.codegen.networks import Lazy, distance, random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
 from tests.codegen.test_recurrences import GRAPHS, scalar
@@ -83,13 +84,21 @@ ANY_LENGTH = Graph(
     ),
     ("L",),
 )
-CASES = {
-    "alone": codegen.gradient(ALONE, "L"),
-    **{name: codegen.gradient(scalar(graph), "L") for name, graph in GRAPHS.items()},
-    "kernels": codegen.gradient(LAYER, "L"),
-    "wide": codegen.gradient(WIDE, "L", ["A", "B"]),
-    "any length": codegen.gradient(ANY_LENGTH, "L"),
-}
+
+
+def of_all(graph: Graph) -> Graph:
+    return codegen.gradient(scalar(graph), "L")
+
+
+CASES = Lazy(
+    {
+        "alone": lambda: codegen.gradient(ALONE, "L"),
+        **{name: partial(of_all, graph) for name, graph in GRAPHS.items()},
+        "kernels": lambda: codegen.gradient(LAYER, "L"),
+        "wide": lambda: codegen.gradient(WIDE, "L", ["A", "B"]),
+        "any length": lambda: codegen.gradient(ANY_LENGTH, "L"),
+    }
+)
 FEW = ("kernels", "wide", "in two directions", "any length")
 """Cases that are compiled in every test run."""
 

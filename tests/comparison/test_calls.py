@@ -18,6 +18,8 @@ from codegen.runtime.function import CompiledFunction
 from codegen.schedule import ScheduleName
 from tests.codegen.networks import mlp, parameters, random_values
 
+pytestmark = pytest.mark.values
+
 SAMPLES = (1, 2, 3, 4, 5, 63, 64, 65, 127, 128, 129, 1025)
 """Around the sizes of vectors, tiles and chunks."""
 

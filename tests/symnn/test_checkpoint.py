@@ -21,7 +21,7 @@ from sympy import Abs, Max, Piecewise, Rational, besselj, cosh, erf, exp, log, s
 
 from codegen import functions as real
 from symnn.checkpoint import Checkpoint, load, save
-from symnn.data import Dataset, Split
+from symnn.data import Dataset, Split, load_frame
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.layers.embedding import embedding
 from symnn.network import Network, dense
@@ -195,24 +195,20 @@ def test_the_same_checkpoint_is_the_same_file(saved: Path, tmp_path: Path) -> No
         np.testing.assert_array_equal(contents(tmp_path / "again")[0][name], values)
 
 
-_SAVE = """
-import sys
-from symnn.checkpoint import save
-from symnn.data import load_frame
-from symnn.network import Network
-spec = {"inputs": 3, "layers": [{"dense": 2, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
-data = load_frame({"a": range(20), "b": ["x", "y"] * 10, "kind": ["cat", "dog"] * 10}, "kind")
-network = Network.from_spec(spec)
-save(sys.argv[1], network, network.initial_parameters(), dataset=data)
-"""
+def save_classifier(path: Path) -> None:
+    spec = {"inputs": 3, "layers": [{"dense": 2, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
+    data = load_frame({"a": range(20), "b": ["x", "y"] * 10, "kind": ["cat", "dog"] * 10}, "kind")
+    network = Network.from_spec(spec)
+    save(path, network, network.initial_parameters(), dataset=data)
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
-    """Neither the seed of Python's hashes nor that of the library's decides about the order of anything."""
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", _SAVE, str(tmp_path / seed)], env=environment, check=True)
-    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+    """Neither the seed of Python's hashes, here a random one, nor that of the library's decides about any order."""
+    program = "import sys; from tests.symnn.test_checkpoint import save_classifier; save_classifier(sys.argv[1])"
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "there")], env=environment, check=True)
+    save_classifier(tmp_path / "here")
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
 
 
 def test_one_process_writes_the_same_bytes_every_time(saved: Path, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from symnn.export import gradient_request, prediction_request
 from symnn.scaling import Scaling
 from symnn.tables import Column, Features
 
+pytestmark = pytest.mark.values
+
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 STRICT = ["gcc", "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror", "-O2"]
 ROWS = np.array([[1200.0, 0.5, -3.0], [900.0, 0.25, 7.0], [1100.0, 0.0, 0.0]])

@@ -21,6 +21,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from symnn.sklearn import NetworkClassifier, NetworkRegressor
 
+pytestmark = pytest.mark.values
+
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])
 

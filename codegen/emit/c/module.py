@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from codegen.emit import random_numbers
 from codegen.emit.c import kernels, mathematics, routines
+from codegen.emit.c.function import CFunction
 from codegen.emit.c.names import comment, macro_name
-from codegen.emit.c.writer import CFunction
+from codegen.emit.c.writer import Writer
 from codegen.ir.operations import count_operations, summary
 
 SHOWN = 200
@@ -76,7 +77,7 @@ def _declaration(function: CFunction) -> list[str]:
 def source(name: str, functions: Sequence[CFunction]) -> str:
     """The text of ``name.c``."""
     dtype = functions[0].dtype
-    bodies = "\n\n".join("\n".join(function.definition()) for function in functions)
+    bodies = "\n\n".join("\n".join(Writer.definition(function)) for function in functions)
     constants = [line for function in functions for line in function.constant_arrays(bodies)]
     lines = [
         f"/* {name}.h says what this computes.",

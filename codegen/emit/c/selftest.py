@@ -8,9 +8,9 @@ import numpy as np
 
 from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import literal
+from codegen.emit.c.function import CFunction
 from codegen.emit.c.module import macro
 from codegen.emit.c.names import macro_name
-from codegen.emit.c.writer import CFunction
 from codegen.emit.layout import Slot
 
 TOLERANCE: Mapping[Dtype, float] = {"float64": 1e-12, "float32": 5e-4}

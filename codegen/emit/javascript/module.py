@@ -11,7 +11,7 @@ import numpy as np
 from codegen.emit.c.names import comment
 from codegen.emit.javascript.dialect import literal
 from codegen.emit.javascript.library import definitions
-from codegen.emit.javascript.writer import JavaScriptFunction
+from codegen.emit.javascript.writer import JavaScriptFunction, JavaScriptWriter
 from codegen.emit.layout import Slot
 from codegen.ir.operations import count_operations, summary
 from codegen.walk import is_sum, is_symbolic, parts
@@ -67,7 +67,7 @@ export function run(inputs) {
 
 def module(function: JavaScriptFunction, notes: Sequence[str] = ()) -> str:
     """The text of ``name.mjs``."""
-    body = "\n".join(function.definition())
+    body = "\n".join(JavaScriptWriter.definition(function))
     said = (
         "Generated from equations; every array is flat, in row-major order, and overlaps no other. The function",
         "returns 0, or the number of the first parameter that is out of its range; it allocates nothing.",

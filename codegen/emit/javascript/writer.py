@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.emit.c.writer import CFunction, Words, Writer, elements_text
+from codegen.emit.c.function import CFunction, elements_text
+from codegen.emit.c.writer import Words, Writer
 from codegen.emit.integers import Integers
 from codegen.emit.javascript.dialect import DIALECT, SINGLE, literal
 from codegen.emit.scalars import Dialect
@@ -16,9 +16,6 @@ from codegen.emit.scalars import Dialect
 @dataclass
 class JavaScriptFunction(CFunction):
     """One function: its program, what its arguments hold, and its names."""
-
-    def writer(self, declared: Mapping[tuple[int, int], list[int]], assignments: Counter[int]) -> Writer:
-        return JavaScriptWriter(self, declared, assignments)
 
     @property
     def array_type(self) -> str:

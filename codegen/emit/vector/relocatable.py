@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
 
-from codegen.emit.c.writer import CFunction
+from codegen.emit.c.function import CFunction
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import codegen
 from codegen.export import Request, c_files
-from tests.codegen.checkpoint.graphs import LONG, TWO_LENGTHS, N, assert_same, programs, recurrence, ways
+from tests.codegen.checkpoint.graphs import LONG, N, assert_same, programs, recurrence, ways
 from tests.codegen.networks import random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
@@ -30,7 +31,7 @@ READABLE = [case for case in (*CASES, "two layers", "all steps") if case != "in 
 @pytest.mark.parametrize("case", [c if c in FEW else pytest.param(c, marks=pytest.mark.slow) for c in READABLE])
 def test_the_readable_program_computes_the_same_bits(case: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
-    graph = {**LONG, **CASES}[case]
+    graph = ChainMap(CASES, LONG)[case]
     values = random_values(graph, samples=3)
     for way in ways(graph):
         whole, blocks = programs(graph, way, every)
@@ -54,7 +55,7 @@ def test_vector_code_computes_the_same_bits(case: str) -> None:
 
 @needs_compiler
 def test_c_code_computes_the_same_bits(tmp_path: Path) -> None:
-    graphs = [{**CASES, **LONG}[case] for case in ("any length", "all steps", "from the end")]
+    graphs = [ChainMap(LONG, CASES)[case] for case in ("any length", "all steps", "from the end")]
     rows = [(graph, "float64", ways(graph)[-1]) for graph in graphs]
     whole, again = tmp_path / "whole", tmp_path / "again"
     whole.mkdir()
@@ -79,7 +80,7 @@ def test_samples_and_steps_of_any_length_compute_the_same_bits(
 ) -> None:
     """Each element of a vertex is stored singly where features are written out."""
     monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
-    whole, blocks = programs(TWO_LENGTHS, way, every)
+    whole, blocks = programs(LONG["two lengths"], way, every)
     for steps in (1, 5):
         shapes = {"x": (3, steps, 2), "w": (2, 2)}
         values = {name: np.sin(1 + np.arange(np.prod(shape)).reshape(shape)) for name, shape in shapes.items()}

@@ -10,7 +10,7 @@ import pytest
 
 import codegen
 from codegen import EmitError
-from tests.codegen.checkpoint.graphs import SCALAR
+from tests.codegen.checkpoint.graphs import LONG
 
 pytestmark = pytest.mark.values
 
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.values
 )
 def test_what_is_no_number_of_steps_is_refused(given: Any) -> None:
     with pytest.raises(EmitError, match="checkpoint: found"):
-        codegen.compile(SCALAR, checkpoint=given)
+        codegen.compile(LONG["all steps"], checkpoint=given)
 
 
 def test_code_with_checkpoints_has_a_name_of_its_own() -> None:
-    plain = codegen.compile(SCALAR, schedule="loops", emitter="vector", cache=False).report.compilation
+    plain = codegen.compile(LONG["all steps"], schedule="loops", emitter="vector", cache=False).report.compilation
     assert plain is not None
     names = {replace(plain, checkpoint=one).key for one in (None, 3, 4, "sqrt")}
     assert len(names) == 4

@@ -6,7 +6,7 @@ import pytest
 
 import codegen
 from tests.benchmarks.shifts import lstm_graph, ode_graph
-from tests.codegen.checkpoint.graphs import SCALAR, numbers, programs, recurrence
+from tests.codegen.checkpoint.graphs import LONG, numbers, programs, recurrence
 
 pytestmark = pytest.mark.values
 
@@ -33,5 +33,5 @@ def test_a_million_steps_take_a_few_kilobytes() -> None:
 
 
 def test_a_block_may_be_longer_than_all_steps() -> None:
-    whole, blocks = programs(SCALAR, "loops", 10_000)
+    whole, blocks = programs(LONG["all steps"], "loops", 10_000)
     assert numbers(blocks) < numbers(whole) + 10
