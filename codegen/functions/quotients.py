@@ -28,9 +28,10 @@ from sympy import (
 )
 
 from codegen.functions.exponentials import coefficient_of_log_cosh, exponential_over, log_cosh, log_cosh_intercept
-from codegen.functions.primitive import Composite
+from codegen.functions.kinks import absolute, held, select
+from codegen.functions.primitive import Approximation
 from codegen.functions.removable import Removable
-from codegen.functions.series import derivative
+from codegen.functions.series import derivative, horner
 from codegen.functions.smooth import expm1, log1p, log_cosh_slope
 
 __all__ = ["OVER_POWERS", "Quotient", "exp_remainder", "exprel", "sinh_over"]
@@ -129,17 +130,26 @@ def _inverse(x: Expr) -> Expr:
     return 1 / x
 
 
-class exp_remainder(Composite):  # noqa: N801
+class exp_remainder(Approximation):  # noqa: N801
     """exp(x) − 1 − x without cancellation near 0; its derivative is exp(x) − 1."""
 
     nargs = 1
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
-        return x**2 * exp_remainder_over_square(0, x)
+        near = held(x, Integer(1))
+        return select(absolute(x) - 1, expm1(x) - x, near**2 * horner([1 / factorial(k) for k in range(2, 20)], near))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return expm1(self.args[0]) * self.args[0].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if not x or not mp.isfinite(x):
+            return mp.inf if mp.isinf(x) else x
+        with mp.workprec(mp.prec + 16 + max(0, -int(mp.mag(x)))):
+            found = mp.expm1(x) - x
+        return +found
 
 
 class exp_remainder_over_square(Quotient):  # noqa: N801
@@ -158,7 +168,7 @@ class exp_remainder_over_square(Quotient):  # noqa: N801
 
     @staticmethod
     def exact(mp: Any, x: Any) -> Any:
-        return mp.expm1(x) - x
+        return exp_remainder.value(mp, x)
 
 
 class sinh_over(Quotient):  # noqa: N801

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, permutations
 
@@ -47,6 +48,7 @@ from codegen.functions import (
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    power,
     root_of_1_plus_exp,
     sech,
     sigmoid,
@@ -60,11 +62,12 @@ from codegen.functions import (
     tempered_maximum,
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
+from codegen.functions.densities import gamma_density, log_gamma_density
 from codegen.functions.exponentials import log_cosh_intercept, softened_ramp
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
 from codegen.functions.removable import x_over_expm1
-from codegen.functions.special import besseli, lambert_w, wright_omega
+from codegen.functions.special import besseli, lambert_w, reciprocal_gamma, wright_omega
 from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, postorder
@@ -84,6 +87,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
         log(sinh_over(n, x, c)) if n else _stable_log(c) + log_bessel(Rational(1, 2), x * c)
     ),
     expm1: lambda x: x + log1mexp(x),
+    gamma_density: log_gamma_density,
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -329,7 +333,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = without_decay, _tempered, _ramp, _distributed, directed, _hyperbolic, _removed, _damped
+    rules = without_decay, _density, _tempered, _ramp, _distributed, directed, _hyperbolic, _removed, _damped
     return next((new for rule in rules if (new := rule(node)) is not None), None)
 
 
@@ -434,6 +438,23 @@ def tempered(powers: Sequence[Expr], over: Collection[Idx] = ()) -> tuple[Expr, 
     return (temperature, levels) if below and plain else (Integer(1), list(powers))
 
 
+def _density(node: Mul) -> Expr | None:
+    """xᵃ⁻¹·exp(−x)/Γ(a), whose factors are infinite or 0, of a product x too, and with whole powers of x more."""
+    shapes = [factor.args[0] for factor in node.args if isinstance(factor, reciprocal_gamma)]
+    if not shapes:
+        return None
+    exponent = Add(*[factor.args[0] for factor in node.args if isinstance(factor, exp)])
+    powers = dict(factor.args for factor in node.args if isinstance(factor, power))
+    for a, term in itertools.product(shapes, Add.make_args(exponent)):
+        left = {base: powers[base] - a + 1 for base in Mul.make_args(-term) if base in powers}
+        if len(left) == len(Mul.make_args(-term)) and all(isinstance(n, Integer) for n in left.values()):
+            taken = [reciprocal_gamma(a), *[power(base, powers[base]) for base in left]]
+            others = [f for f in node.args if f not in taken and not isinstance(f, exp)]
+            kept = [base**n for base, n in left.items()]
+            return Mul(gamma_density(a, -term), exp(exponent - term), *kept, *others)
+    return None
+
+
 def _ramp(node: Mul) -> Expr | None:
     """softplus(b·x)/b as one function of b and x."""
     for factor in node.args:
@@ -527,9 +548,9 @@ def _sum(node: Add) -> Expr | None:
 def _remainder(node: Add) -> Expr | None:
     """c·(exp(a) − 1 − a), of which the first terms cancel."""
     powers = [term.as_coeff_Mul() for term in node.args if isinstance(term.as_coeff_Mul()[1], exp)]
-    for c, power in powers if len(powers) == 1 else ():
-        (a,) = power.args
-        if node - c * power == -c - c * a:
+    for c, growing in powers if len(powers) == 1 else ():
+        (a,) = growing.args
+        if node - c * growing == -c - c * a:
             return c * exp_remainder(a)
     return None
 

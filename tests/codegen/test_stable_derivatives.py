@@ -9,7 +9,24 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from sympy import Expr, Symbol, asinh, atan, cos, cosh, erf, exp, lambdify, log, sin, sinh, symbols, tanh
+from sympy import (
+    Expr,
+    Symbol,
+    asinh,
+    atan,
+    cos,
+    cosh,
+    erf,
+    exp,
+    factorial,
+    gamma,
+    lambdify,
+    log,
+    sin,
+    sinh,
+    symbols,
+    tanh,
+)
 
 from codegen import Graph, compile, from_expressions, mixed_partials, optimise
 from codegen.numeric.evaluate import evaluate
@@ -17,7 +34,7 @@ from codegen.numeric.oracle import evaluate_exactly
 
 pytestmark = pytest.mark.values
 
-x, y, b, c, T = symbols("x y b c T", real=True)
+x, y, a, b, c, T = symbols("x y a b c T", real=True)
 
 ANYWHERE = [s * x for x in (1e-40, 1e-9, 1e-5, 0.03, 0.13, 0.45, 1.1, 3.0, 20.0, 300.0) for s in (1, -1)]
 FAR = [*ANYWHERE, 1e5]
@@ -50,6 +67,13 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "erf(x)/x": (erf(x) / x, FAR),
     "(exp(b·x) − 1)/b": ((exp(b * x) - 1) / b, SCALES),
     "(exp(b·x) − 1 − b·x)/b²": ((exp(b * x) - 1 - b * x) / b**2, SCALES),
+    "xᵃ⁻¹·exp(−x)/Γ(a)": (
+        x ** (a - 1) * exp(-x) / gamma(a),
+        [(0.5, 1e-9), (2.0, 1e-9), (9.99, 12.0), (10.0, 1e-3), (172.0, 170.0), (1e3, 800.0), (1e6, 1e6), (1e4, 1.0)],
+    ),
+    "λᵏ·exp(−λ)/k!": (y**x * exp(-y) / factorial(x), [(0.5, 1e-3), (200.0, 210.0), (300.0, 1.0)]),
+    "log(λᵏ·exp(−λ)/k!)": (log(y**x * exp(-y) / factorial(x)), [(0.5, 1e-3), (200.0, 210.0), (1e6, 1.1e6)]),
+    "β·(βx)ᵃ⁻¹·exp(−βx)/Γ(a)": (b**a * x ** (a - 1) * exp(-b * x) / gamma(a), [(3.0, 1.0, 2.0), (200.0, 2.0, 110.0)]),
     "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
 }
 
