@@ -17,11 +17,19 @@ from sympy import (
 )
 
 from codegen.functions.formulas import bose, csch
-from codegen.functions.kinks import absolute, maximum, select, stop_gradient
+from codegen.functions.kinks import absolute, held, maximum, select, stop_gradient
 from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.series import horner
-from codegen.functions.smooth import expm1, log1p, log_cosh_slope, softplus, softplus_slope
+from codegen.functions.smooth import (
+    damped_power,
+    expm1,
+    log1p,
+    log_cosh_slope,
+    softplus,
+    softplus_intercept,
+    softplus_slope,
+)
 
 
 class log_cosh(Approximation):  # noqa: N801
@@ -35,8 +43,8 @@ class log_cosh(Approximation):  # noqa: N801
 
     @classmethod
     def formula(cls, x: Expr) -> Expr:
-        size = absolute(x)
-        little = x**2 * horner([_coefficient_of_log_cosh(k) for k in range(1, 9)], x**2)
+        size, square = absolute(x), held(x, LITTLE) ** 2
+        little = square * horner([coefficient_of_log_cosh(2 * k) for k in range(1, 9)], square)
         return select(size - LITTLE, size + softplus(-2 * size) - log(2), little)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
@@ -55,8 +63,47 @@ LITTLE = Rational(1, 8)
 """Where the series of log cosh ends, whose ninth term is 10⁻¹⁷ of it there; beyond, 10⁻¹⁴ of it cancels at most."""
 
 
-def _coefficient_of_log_cosh(k: int) -> Expr:
-    return 4**k * (4**k - 1) * bernoulli(2 * k) / (2 * k * factorial(2 * k))
+def coefficient_of_log_cosh(n: int) -> Expr:
+    """That of xⁿ for even n ≥ 2."""
+    return 2**n * (2**n - 1) * bernoulli(n) / (n * factorial(n))
+
+
+class log_cosh_intercept(Approximation):  # noqa: N801
+    """log cosh(x) − x·tanh(x), where its tangent meets 0: −x²/2 near 0, −log 2 far out; derivative −x/cosh²(x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        square = held(x, LITTLE) ** 2
+        little = square * horner([(1 - 2 * k) * coefficient_of_log_cosh(2 * k) for k in range(1, 9)], square)
+        return select(absolute(x) - LITTLE, softplus_intercept(2 * x) - log(2), little)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -2 * damped_power(1, 2 * x) * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        if mp.isinf(x):
+            return -mp.log(2)
+        with mp.workprec(mp.prec + 16 + 2 * max(0, -int(mp.mag(x))) if x else mp.prec):
+            found = log_cosh.value(mp, x) - x * mp.tanh(x)
+        return +found
+
+
+class softened_ramp(Composite):  # noqa: N801
+    """softplus(b·x)/b of b and x: the larger one of x and 0 as b grows, with derivatives σ(b·x) and −intercept/b²."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, b: Expr, x: Expr) -> Expr:
+        return softplus(b * x) / b
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        b, x = self.args
+        return softplus_slope(b * x) * x.diff(symbol) - softplus_intercept(b * x) / b**2 * b.diff(symbol)
 
 
 class root_of_1_plus_exp(Composite):  # noqa: N801

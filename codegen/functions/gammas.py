@@ -11,6 +11,7 @@ from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi
 from sympy.core.function import ArgumentIndexError
 
 from codegen.functions import special_arrays as arrays
+from codegen.functions.densities import gamma_density
 from codegen.functions.gamma_slope import slope_by_shape
 from codegen.functions.kinks import absolute, floor, minimum, select
 from codegen.functions.operation import Operation, called_by_name
@@ -37,7 +38,7 @@ class regularised_lower_gamma(Primitive):  # noqa: N801
 
     def fdiff(self, argindex: int = 2) -> Expr:
         a, x = self.args
-        return self._direction * (regularised_gamma_slope(a, x) if argindex == 1 else _gamma_density(a, x))
+        return self._direction * (regularised_gamma_slope if argindex == 1 else gamma_density)(a, x)
 
     @staticmethod
     def value(mp: Any, a: Any, x: Any) -> Any:
@@ -79,7 +80,7 @@ class regularised_gamma_slope(Primitive):  # noqa: N801
         a, x = self.args
         if argindex == 1:
             raise ArgumentIndexError(self, argindex)
-        return _gamma_density(a, x) * (sympy.log(x) - polygamma(0, a))
+        return gamma_density(a, x).by_shape()
 
     @staticmethod
     def value(mp: Any, a: Any, x: Any) -> Any:
@@ -90,11 +91,6 @@ class regularised_gamma_slope(Primitive):  # noqa: N801
         if x < a:
             return mp.diff(lambda shape: mp.gammainc(shape, 0, x, regularized=True), a)
         return -mp.diff(lambda shape: mp.gammainc(shape, x, mp.inf, regularized=True), a)
-
-
-def _gamma_density(a: Expr, x: Expr) -> Expr:
-    """∂P(a, x)/∂x."""
-    return x ** (a - 1) * exp(-x) / gamma(a)
 
 
 class regular_digamma(Composite):  # noqa: N801

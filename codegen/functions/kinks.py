@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, Expr, Integer, Rational
+from sympy import Add, Expr, Integer, Mul, Pow, Rational
 
 from codegen.functions import arrays
 from codegen.functions.operation import EVERYWHERE, Operation, Points, Price
@@ -147,6 +147,14 @@ class clip(Primitive):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any, low: Any, high: Any) -> Any:
         return low if x < low else (high if x > high else x)
+
+
+def held(x: Expr, bound: Expr) -> Expr:
+    """x, where only its values from −bound to bound count, as one number to make powers of.
+
+    Of the power of a product SymPy makes a product of powers, and (c/T)² is in range where c² or T⁻² is not.
+    """
+    return clip(x, -bound, bound) if isinstance(x, (Mul, Pow)) else x
 
 
 class equal(Primitive):  # noqa: N801

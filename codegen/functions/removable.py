@@ -1,36 +1,38 @@
 """Functions that are 0/0 at 0 as they are written, with all their derivatives: f(n, x) is the n-th one.
 
-Up to NEAR they are their power series, which is differentiated term by term, beyond the formula that is written, whose
-n-th derivative loses a digit or less for each order.
+Up to ``near`` they are their power series, which is differentiated term by term, beyond the formula that is written,
+whose n-th derivative loses a digit or two for each order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from itertools import count, islice
+from typing import Any, ClassVar
 
-from sympy import Dummy, Expr, Rational, bernoulli, factorial, ff
+from sympy import Expr, Integer, Rational, bernoulli, factorial, ff
 
-from codegen.functions import absolute, bose, select
-from codegen.functions.exponentials import exponential_over
+from codegen.functions.formulas import bose
+from codegen.functions.kinks import absolute, held, select
 from codegen.functions.primitive import Approximation
-from codegen.functions.series import horner
+from codegen.functions.series import derivative, horner
 
-__all__ = ["Removable", "exprel", "x_over_expm1"]
-
-NEAR, TERMS = 1, 24
-"""Where the series ends, whose further terms are below 10⁻¹⁷ there."""
+__all__ = ["Removable", "x_over_expm1"]
 
 
 class Removable(Approximation):
     """The n-th derivative of a function that is given by a formula, but at 0, and by its power series about 0."""
 
-    nargs = 2
+    nargs: ClassVar[int | tuple[int, ...]] = 2
+    near: ClassVar[Expr] = Integer(1)
+    terms: ClassVar[int] = 24
+    """Where the series ends, and how many terms it has: further ones are below 10⁻¹⁷ there."""
+    lowest: ClassVar[int] = 0
+    step: ClassVar[int] = 1
+    """The first power in the series, and from one to the next."""
 
     @classmethod
-    def elsewhere(cls, x: Expr) -> Expr:
-        """The function, not at 0."""
+    def elsewhere(cls, order: int, x: Expr) -> Expr:
+        """The n-th derivative, not at 0."""
         raise NotImplementedError
 
     @classmethod
@@ -40,53 +42,29 @@ class Removable(Approximation):
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        a, far, near = _derivative(cls.elsewhere, cls.coefficient, int(order))
-        return select(absolute(x) - NEAR, far.xreplace({a: x}), horner(near, x))
+        n, little = int(order), held(x, cls.near)
+        first, coefficients = _series(cls, n)
+        near = little ** (first - n) * horner(coefficients, little**cls.step)
+        return select(absolute(x) - cls.near, cls.elsewhere(n, x), near)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         order, x = self.args
         return self.func(order + 1, x) * x.diff(symbol)
 
 
-@lru_cache(maxsize=64)
-def _derivative(
-    elsewhere: Callable[[Expr], Expr], coefficient: Callable[[int], Expr], n: int
-) -> tuple[Dummy, Expr, tuple[Expr, ...]]:
-    """A variable, the n-th derivative by it far from 0, and the coefficients of the one near 0."""
-    x = Dummy(real=True)
-    near = tuple(ff(k, n) * coefficient(k) for k in range(n, n + TERMS))
-    return x, elsewhere(x).diff(x, n), near
-
-
-class exprel(Removable):  # noqa: N801 - functions keep their mathematical names
-    """(exp(x) − 1)/x, 1 at 0; its n-th derivative is the mean of tⁿ·exp(x·t) over 0 ≤ t ≤ 1."""
-
-    @classmethod
-    def elsewhere(cls, x: Expr) -> Expr:
-        return exponential_over(0, x) - 1 / x
-
-    @classmethod
-    def coefficient(cls, k: int) -> Expr:
-        return 1 / factorial(k + 1)
-
-    @staticmethod
-    def value(mp: Any, order: Any, x: Any) -> Any:
-        if x != x:
-            return x
-        if mp.isinf(x):
-            return mp.inf if x > 0 else mp.mpf(0)
-        n = int(order)
-        with mp.workprec(mp.prec + 16):
-            found = mp.hyp1f1(n + 1, n + 2, x) / (n + 1)
-        return +found
+def _series(function: type[Removable], n: int) -> tuple[int, tuple[Expr, ...]]:
+    """The first power of the series that n derivatives leave something of, and what is left of the coefficients."""
+    first = next(k for k in count(function.lowest, function.step) if k >= n)
+    powers = islice(count(first, function.step), function.terms)
+    return first, tuple(ff(k, n) * function.coefficient(k) for k in powers)
 
 
 class x_over_expm1(Removable):  # noqa: N801
     """x/(exp(x) − 1), 1 at 0, the generating function of Bernoulli's numbers: Planck's law is x² times it."""
 
     @classmethod
-    def elsewhere(cls, x: Expr) -> Expr:
-        return x * bose(x)
+    def elsewhere(cls, order: int, x: Expr) -> Expr:
+        return derivative(_planck, order, x)
 
     @classmethod
     def coefficient(cls, k: int) -> Expr:
@@ -117,3 +95,7 @@ def _bose_derivative(order: int, b: Any, above: Any) -> Any:
         # (b + b²)·Q becomes −((1 + 2b)·Q + (b + b²)·Q')·(b + b²).
         q = [-((k + 1) * c + (k + 1) * d) for k, (c, d) in enumerate(zip([*q, 0], [0, *q]))]
     return b * above * sum(c * b**k for k, c in enumerate(q))
+
+
+def _planck(x: Expr) -> Expr:
+    return x * bose(x)

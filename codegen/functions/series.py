@@ -1,13 +1,13 @@
-"""Power series with known coefficients."""
+"""Power series with known coefficients, and derivatives of formulas in one variable."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
 
-from sympy import Expr, Integer
+from sympy import Dummy, Expr, Integer
 
-__all__ = ["convolved", "horner"]
+__all__ = ["convolved", "derivative", "horner"]
 
 
 def horner(coefficients: Sequence[Expr], x: Expr) -> Expr:
@@ -23,3 +23,20 @@ def horner(coefficients: Sequence[Expr], x: Expr) -> Expr:
 def convolved(found: Sequence[Expr]) -> Expr:
     """Σ aᵢ·aⱼ over all i + j = n − 1, the next coefficient of a square."""
     return sum((a * b for a, b in zip(found, reversed(found))), Integer(0))
+
+
+def derivative(formula: Callable[[Expr], Expr], n: int, x: Expr) -> Expr:
+    """The n-th derivative of a formula at x.
+
+    >>> from sympy import Symbol, exp
+    >>> derivative(lambda a: exp(2 * a), 3, Symbol("x"))
+    8*exp(2*x)
+    """
+    a, found = _derived(formula, n)
+    return found.xreplace({a: x})
+
+
+@lru_cache(maxsize=256)
+def _derived(formula: Callable[[Expr], Expr], n: int) -> tuple[Dummy, Expr]:
+    a = Dummy(real=True)
+    return a, formula(a).diff(a, n)

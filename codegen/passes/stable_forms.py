@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, permutations
 
-from sympy import Add, Expr, Idx, Integer, Mul, Pow, Rational, asinh, cosh, erf, exp, factorial, log, sinh, tanh
+from sympy import (
+    Add,
+    Expr,
+    Idx,
+    Integer,
+    Mul,
+    Pow,
+    Rational,
+    S,
+    asinh,
+    cos,
+    cosh,
+    erf,
+    exp,
+    factorial,
+    log,
+    oo,
+    sin,
+    sinh,
+    tanh,
+)
 from sympy.core.basic import Basic
 
 from codegen.functions import (
@@ -27,6 +48,7 @@ from codegen.functions import (
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    power,
     root_of_1_plus_exp,
     sech,
     sigmoid,
@@ -40,9 +62,12 @@ from codegen.functions import (
     tempered_maximum,
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
+from codegen.functions.densities import gamma_density, log_gamma_density
+from codegen.functions.exponentials import log_cosh_intercept, softened_ramp
 from codegen.functions.powers import is_reciprocal, is_whole
-from codegen.functions.removable import exprel, x_over_expm1
-from codegen.functions.special import besseli, lambert_w, wright_omega
+from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
+from codegen.functions.removable import x_over_expm1
+from codegen.functions.special import besseli, lambert_w, reciprocal_gamma, wright_omega
 from codegen.passes.norms import directed, norm
 from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, postorder
@@ -55,8 +80,14 @@ RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: co
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     cosh: log_cosh,
     erfc_pair: log_erfc_pair,
-    exprel: lambda n, x: log(exprel(n, x)) if n else x / 2 + log_bessel(Rational(1, 2), x / 2),
+    exprel: lambda n, x, c=S.One: (
+        log(exprel(n, x, c)) if n else _stable_log(c) + x * c / 2 + log_bessel(Rational(1, 2), x * c / 2)
+    ),
+    sinh_over: lambda n, x, c=S.One: (
+        log(sinh_over(n, x, c)) if n else _stable_log(c) + log_bessel(Rational(1, 2), x * c)
+    ),
     expm1: lambda x: x + log1mexp(x),
+    gamma_density: log_gamma_density,
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -86,12 +117,12 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
     (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
 )
 #: What is 0/0 at 0 with a power of its argument: that power, and what the product is.
-REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {expm1: (-1, exprel), bose: (1, x_over_expm1)}
+REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {bose: (1, x_over_expm1)}
 
 #: f(x) − x·f′(x), the difference of what grows as x does: f′, and what the difference is.
 INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
     softplus: (softplus_slope, softplus_intercept),
-    log_cosh: (log_cosh_slope, lambda x: softplus_intercept(2 * x) - log(2)),
+    log_cosh: (log_cosh_slope, log_cosh_intercept),
 }
 
 #: What decays too fast for any power of its argument, c·σ′(k·x): c and k.
@@ -302,13 +333,15 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = without_decay, _tempered, _distributed, directed, _hyperbolic, _removed, _damped
+    rules = without_decay, _density, _tempered, _ramp, _distributed, directed, _hyperbolic, _removed, _damped
     return next((new for rule in rules if (new := rule(node)) is not None), None)
 
 
 def _removed(node: Mul) -> Expr | None:
     """expm1(x)/x = exprel(x), also of multiples and powers: what has derivatives at 0 too."""
     for factor in node.args:
+        if (new := _over_argument(node, factor)) is not None:
+            return stable(new) or new
         base, power = factor.as_base_exp()
         if base.func in REMOVABLE and isinstance(power, Integer) and power.is_positive:
             sense, function = REMOVABLE[base.func]
@@ -317,6 +350,26 @@ def _removed(node: Mul) -> Expr | None:
             if _has_power(rest, argument.as_coeff_Mul()[1] ** sense):
                 product = function(0, argument) * base ** (power - 1) * (rest / argument**sense)
                 return stable(product) or product
+    return None
+
+
+def _over_argument(node: Mul, factor: Expr) -> Expr | None:
+    """f(b·c)/bᵏ for an f of ``OVER_POWERS``, b all of the argument that is divided by; for what grows 1/b too."""
+    base, power = factor.as_base_exp()
+    if base.func not in OVER_POWERS or not (isinstance(power, Integer) and power.is_positive):
+        return None
+    product = base.args[0].as_coeff_Mul()[1]
+    rest = node / factor
+    for quotient in OVER_POWERS[base.func]:
+        parts = {b: n for b, n in product.as_powers_dict().items() if _has_power(rest, b ** (-n * quotient.power))}
+        if not parts or (quotient.limit != oo and any(n < 0 for n in parts.values())):
+            continue
+        divided = Mul(*[b**n for b, n in parts.items()])
+        if divided == product:
+            divided, scale = base.args[0], S.One
+        else:
+            scale = base.args[0] / divided
+        return quotient.of(divided, scale) * base ** (power - 1) * rest * divided**quotient.power
     return None
 
 
@@ -385,6 +438,34 @@ def tempered(powers: Sequence[Expr], over: Collection[Idx] = ()) -> tuple[Expr, 
     return (temperature, levels) if below and plain else (Integer(1), list(powers))
 
 
+def _density(node: Mul) -> Expr | None:
+    """xᵃ⁻¹·exp(−x)/Γ(a), whose factors are infinite or 0, of a product x too, and with whole powers of x more."""
+    shapes = [factor.args[0] for factor in node.args if isinstance(factor, reciprocal_gamma)]
+    if not shapes:
+        return None
+    exponent = Add(*[factor.args[0] for factor in node.args if isinstance(factor, exp)])
+    powers = dict(factor.args for factor in node.args if isinstance(factor, power))
+    for a, term in itertools.product(shapes, Add.make_args(exponent)):
+        left = {base: powers[base] - a + 1 for base in Mul.make_args(-term) if base in powers}
+        if len(left) == len(Mul.make_args(-term)) and all(isinstance(n, Integer) for n in left.values()):
+            taken = [reciprocal_gamma(a), *[power(base, powers[base]) for base in left]]
+            others = [f for f in node.args if f not in taken and not isinstance(f, exp)]
+            kept = [base**n for base, n in left.items()]
+            return Mul(gamma_density(a, -term), exp(exponent - term), *kept, *others)
+    return None
+
+
+def _ramp(node: Mul) -> Expr | None:
+    """softplus(b·x)/b as one function of b and x."""
+    for factor in node.args:
+        if isinstance(factor, softplus):
+            parts = factor.args[0].as_powers_dict().items()
+            scale = Mul(*[b**n for b, n in parts if not b.is_number and _has_power(node / factor, b**-n)])
+            if scale != 1 and not is_reciprocal(scale):
+                return node / factor * scale * softened_ramp(scale, factor.args[0] / scale)
+    return None
+
+
 def _distributed(node: Mul) -> Expr | None:
     """T·(c/T + log(1 − exp(−c/T))) = c + T·log(1 − exp(−c/T)): c/T overflows, and its derivative cancels, as T → 0."""
     logarithms = (isinstance(t, log1mexp) for total in node.args if isinstance(total, Add) for t in total.args)
@@ -445,8 +526,8 @@ def merge_exponentials(node: Mul) -> Expr:
 
 
 def _sum(node: Add) -> Expr | None:
-    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), multiples."""
-    if (new := complemented(node) or _intercept(node)) is not None:
+    """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
+    if (new := complemented(node) or _intercept(node) or _remainder(node)) is not None:
         return new
     if len(node.args) != 2:
         return None
@@ -459,6 +540,18 @@ def _sum(node: Add) -> Expr | None:
         return c * erfc_pair(other.base.args[0])
     if one == 1 and isinstance(other, cosh) and d == -c:
         return 2 * d * sinh(other.args[0] / 2) ** 2
+    if one == 1 and isinstance(other, cos) and d == -c:
+        return 2 * c * sin(other.args[0] / 2) ** 2
+    return None
+
+
+def _remainder(node: Add) -> Expr | None:
+    """c·(exp(a) − 1 − a), of which the first terms cancel."""
+    powers = [term.as_coeff_Mul() for term in node.args if isinstance(term.as_coeff_Mul()[1], exp)]
+    for c, growing in powers if len(powers) == 1 else ():
+        (a,) = growing.args
+        if node - c * growing == -c - c * a:
+            return c * exp_remainder(a)
     return None
 
 

@@ -1,0 +1,149 @@
+"""Values and two derivatives by every variable, with all digits: held to what was written, in mpmath at 400 digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from sympy import (
+    Expr,
+    Symbol,
+    asinh,
+    atan,
+    cos,
+    cosh,
+    erf,
+    exp,
+    factorial,
+    gamma,
+    lambdify,
+    log,
+    sin,
+    sinh,
+    symbols,
+    tanh,
+)
+
+from codegen import Graph, compile, from_expressions, mixed_partials, optimise
+from codegen.numeric.evaluate import evaluate
+from codegen.numeric.oracle import evaluate_exactly
+
+pytestmark = pytest.mark.values
+
+x, y, a, b, c, T = symbols("x y a b c T", real=True)
+
+ANYWHERE = [s * x for x in (1e-40, 1e-9, 1e-5, 0.03, 0.13, 0.45, 1.1, 3.0, 20.0, 300.0) for s in (1, -1)]
+FAR = [*ANYWHERE, 1e5]
+SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e-3, 2.0), (1.5, -1e-9)]
+
+#: A formula and its points: values of its variables in the order of their names.
+FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
+    "log cosh(x)/x": (log(cosh(x)) / x, FAR),
+    "log cosh(x)/x²": (log(cosh(x)) / x**2, FAR),
+    "log cosh(b·c)/b": (log(cosh(b * c)) / b, [*SCALES, (1e3, 1.0), (2.0, 40.0), (1e-3, 1e9), (1.0, 0.0)]),
+    "log cosh of a difference": (log(cosh(b * (x - y))) / b, [(1e-9, 2, 1), (1e-3, 2, 1), (3, 2, 2), (50, 2, 1)]),
+    "T·log cosh(c/T)": (
+        T * log(cosh(c / T)),
+        [(t, 1.0) for t in (1e-300, 1e-9, 0.3, 2.0, 30.0, 1e5, 1e9)] + [(1e-170, 0.0), (1e3, -2.0)],
+    ),
+    "T·log 2cosh(c/T)": (T * log(2 * cosh(c / T)), [(1e-300, 1.0), (1e-3, 1.0), (30.0, 1.0), (1e-170, 0.0)]),
+    "T·log sinhc(c/T)": (T * log(sinh(c / T) * T / c), [(1e9, 1.0), (1e3, 1.0), (1.0, 1.0), (1e-3, 1.0)]),
+    "softplus(b·x)/b": (log(1 + exp(b * x)) / b, SCALES[1:]),
+    "sinh(x)/x": (sinh(x) / x, [*FAR[:-1], 711.0]),
+    "sinh(b·c)/b": (sinh(b * c) / b, SCALES),
+    "T·sinh(c/T)": (T * sinh(c / T), [(1e9, 1.0), (1e3, 1.0), (1.0, 1.0)]),
+    "(cosh(x) − 1)/x²": ((cosh(x) - 1) / x**2, FAR[:-1]),
+    "tanh(x)/x": (tanh(x) / x, FAR),
+    "tanh(b·c)/b": (tanh(b * c) / b, SCALES),
+    "sin(x)/x": (sin(x) / x, FAR),
+    "(1 − cos(x))/x²": ((1 - cos(x)) / x**2, ANYWHERE),
+    "log(1 + x)/x": (log(1 + x) / x, [point for point in FAR if point > -1]),
+    "atan(x)/x": (atan(x) / x, FAR),
+    "asinh(x)/x": (asinh(x) / x, FAR),
+    "erf(x)/x": (erf(x) / x, FAR),
+    "(exp(b·x) − 1)/b": ((exp(b * x) - 1) / b, SCALES),
+    "(exp(b·x) − 1 − b·x)/b²": ((exp(b * x) - 1 - b * x) / b**2, SCALES),
+    "xᵃ⁻¹·exp(−x)/Γ(a)": (
+        x ** (a - 1) * exp(-x) / gamma(a),
+        [(0.5, 1e-9), (2.0, 1e-9), (9.99, 12.0), (10.0, 1e-3), (172.0, 170.0), (1e3, 800.0), (1e6, 1e6), (1e4, 1.0)],
+    ),
+    "λᵏ·exp(−λ)/k!": (y**x * exp(-y) / factorial(x), [(0.5, 1e-3), (200.0, 210.0), (300.0, 1.0)]),
+    "log(λᵏ·exp(−λ)/k!)": (log(y**x * exp(-y) / factorial(x)), [(0.5, 1e-3), (200.0, 210.0), (1e6, 1.1e6)]),
+    "β·(βx)ᵃ⁻¹·exp(−βx)/Γ(a)": (b**a * x ** (a - 1) * exp(-b * x) / gamma(a), [(3.0, 1.0, 2.0), (200.0, 2.0, 110.0)]),
+    "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
+}
+
+COMPILED = {"T·log cosh(c/T)", "log cosh(x)/x", "tanh(b·c)/b"}
+"""Vector code is made of these each time."""
+
+
+def slopes(formula: Expr) -> tuple[Graph, list[Expr]]:
+    """The graph of a formula and its derivatives, and what SymPy has for each."""
+    variables = sorted(formula.free_symbols, key=lambda symbol: symbol.name)
+    by = [*((v,) for v in variables), *combinations_with_replacement(variables, 2)]
+    names = ["".join(v.name for v in one) for one in by]
+    graph = mixed_partials(from_expressions({"e": formula}, variables), "e", names)
+    return graph, [formula, *(formula.diff(*one) for one in by)]
+
+
+def truths(written: Sequence[Expr], point: Sequence[float], variables: Sequence[Symbol]) -> list[Any]:
+    with mpmath.workdps(400):
+        at = [mpmath.mpf(number) for number in point]
+        return [lambdify(variables, one, "mpmath")(*at) for one in written]
+
+
+def wrong(name: str, run: Any, graph: Graph, written: Sequence[Expr], dtype: Any, tolerance: float) -> list[str]:
+    found = []
+    variables = [Symbol(variable.name, real=True) for variable in graph.inputs]
+    limits = np.finfo(dtype)
+    for given in FORMULAS[name][1]:
+        given = given if isinstance(given, tuple) else (given,)
+        point = [float(dtype(number)) for number in given]
+        if any(rounded == 0 != number for rounded, number in zip(point, given)):
+            continue
+        for output, value, truth in zip(graph.outputs, run(point), truths(written, point, variables), strict=True):
+            if not limits.tiny < abs(truth) < limits.max:
+                continue
+            if not abs(float(value) - float(truth)) <= tolerance * abs(float(truth)):
+                found.append(f"{output} at {point}: {value}, expected {float(truth)}")
+    return found
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_derivatives_have_all_digits(name: str) -> None:
+    graph, written = slopes(FORMULAS[name][0])
+    optimised = optimise(graph)[0]
+    names = [variable.name for variable in graph.inputs]
+
+    def run(point: Sequence[float]) -> list[Any]:
+        values = evaluate(optimised, dict(zip(names, point)))
+        return [values[output] for output in graph.outputs]
+
+    assert not wrong(name, run, graph, written, np.float64, 1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "name", [name if name in COMPILED else pytest.param(name, marks=pytest.mark.slow) for name in FORMULAS]
+)
+def test_compiled_derivatives_have_all_digits(name: str, dtype: Any) -> None:
+    graph, written = slopes(FORMULAS[name][0])
+    function = compile(graph, dtype=dtype)
+    tolerance = {"float64": 1e-12, "float32": 1e-4}[dtype]
+    assert not wrong(name, lambda point: function(*point), graph, written, np.dtype(dtype).type, tolerance)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_oracle_has_them_at_any_precision(name: str) -> None:
+    graph, written = slopes(FORMULAS[name][0])
+    variables = [Symbol(variable.name, real=True) for variable in graph.inputs]
+    for given in FORMULAS[name][1][1::4]:
+        point = given if isinstance(given, tuple) else (given,)
+        exact = evaluate_exactly(graph, dict(zip((v.name for v in variables), point)), digits=60)
+        for output, truth in zip(graph.outputs, truths(written, point, variables), strict=True):
+            if abs(truth) > 1e-300:
+                assert abs(exact[output][()] - truth) <= 1e-40 * abs(truth), (output, point)
