@@ -49,7 +49,7 @@ def derivation_of(nodes: Nodes, results: Sequence[Node], inputs: Sequence[Node])
 
 
 class Edge(NamedTuple):
-    """From a node to an operand: the local derivative in each of some branches, of which the first that holds counts."""
+    """From a node to an operand: the local derivatives of some branches, of which the first that holds counts."""
 
     operand: Node
     branches: Sequence[tuple[Condition, Node]]
