@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from sympy import Add, Expr, Mul, Pow, Symbol
+from sympy import Add, Expr, Mul, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 
 from codegen.derive.local import derivative_of
 from codegen.ir.nodes import Node, Nodes, Pattern, pattern
+from codegen.passes.stable_forms import stable
+from codegen.walk import rewrite
 
 Slopes: TypeAlias = dict[int, Node]
 """The derivatives of a node that are not 0: by the number of the input, or those of the results by it."""
@@ -147,12 +149,12 @@ SHORT = 4
 
 
 def is_differentiable(nodes: Nodes, node: Node) -> bool:
-    """Whether a node has derivatives in real numbers, as (−2)^x and the conditions of branches have none."""
+    """Whether a node has derivatives in real numbers, as (−2)^x has none; of conditions nobody asks for them."""
     head, operands = nodes.heads[node], nodes.operands[node]
     if not isinstance(head, type) or head in (Add, Mul) or (head is Pow and nodes.constant(operands[1]) is not None):
         return True
-    if not issubclass(head, Expr):
-        return False
+    if head is Piecewise or not issubclass(head, Expr):
+        return True
     constants = tuple([nodes.constant(operand) for operand in operands])
     return all(_rule(head, constants, n) is not None for n, value in enumerate(constants) if value is None)
 
@@ -177,4 +179,4 @@ def _rule(head: type[Basic], constants: tuple[Expr | None, ...], place: int) -> 
     symbols = {n: Symbol(f"_{n}", real=True) for n, value in enumerate(constants) if value is None}
     function = head(*[symbols.get(n, value) for n, value in enumerate(constants)])
     derivative = derivative_of(function, symbols[place])
-    return pattern(derivative, list(symbols.values())) if isinstance(derivative, Expr) else None
+    return pattern(rewrite(derivative, stable), list(symbols.values())) if isinstance(derivative, Expr) else None

@@ -6,14 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sympy import Add, Expr, Idx, Indexed, Mul, Pow, Symbol, acos, asin, atan, atan2, cos, exp, log, sin, tan, tanh
+from sympy import Expr, Idx, Indexed, Piecewise, Symbol
+from sympy.core.basic import Basic
+from sympy.logic.boolalg import Boolean
 
 from codegen.cached import cached_property
-from codegen.functions import sigmoid
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.equation import Equation, Variable
-from codegen.ir.nodes import Head, Node, Nodes
+from codegen.ir.nodes import Node, Nodes
 from codegen.walk import fresh_names, subscripts
 
 LARGE = 200
@@ -89,66 +90,20 @@ class Formulas:
         targets = {cell: self.variables[cell.name][cell.pattern] for cell in self.assigned}
         for cell, node in self.assigned.items():
             first.setdefault(node, targets[cell])
-        named: dict[Node, Expr] = {}
+        named: dict[Node, Basic] = {}
         for node in order:
             if nodes.operands[node] and (node in first or uses.get(node, 0) > 1):
                 target = first[node] if node in first else Variable(next(fresh)).symbol
-                yield Equation(target, nodes.written(node, named.get))
-                named[node] = target
+                value = nodes.written(node, named.get)
+                if isinstance(value, Boolean):
+                    yield Equation(target, Piecewise((1, value), (0, True)))
+                    named[node] = target > 0
+                elif isinstance(value, Expr):
+                    yield Equation(target, value)
+                    named[node] = target
         for cell, node in self.assigned.items():
             if named.get(node) is not targets[cell]:
                 yield Equation(targets[cell], nodes.written(node) if node not in named else named[node])
-
-
-ALONE = frozenset({Add, Mul, Pow, sin, cos, tan, asin, acos, atan, atan2})
-"""What makes no formula unstable by itself."""
-EXPONENTIALS = frozenset({exp, tanh, sigmoid})
-"""These do together with others, or with a number: see :func:`is_settled`."""
-
-
-def is_settled(nodes: Nodes, node: Node) -> bool:
-    """Whether no unstable form that there is a better one for may begin at a node; SymPy is not asked.
-
-    Not settled are sums of two exponentials, or of one or a saturating function and a number, products of two
-    exponentials or more, reciprocals of tanh, powers of exponentials, roots of sums, logarithms of all but leaves, and
-    whatever else is no sum, product, power or trigonometric function.
-
-    >>> from sympy import Symbol, exp
-    >>> x, y = Symbol("x"), Symbol("y")
-    >>> nodes = Nodes()
-    >>> [is_settled(nodes, nodes.read(formula)) for formula in (x * exp(-y) + y, 1 + exp(x), exp(x) * exp(exp(y)))]
-    [True, False, False]
-    """
-    head, operands = nodes.heads[node], nodes.operands[node]
-    if not operands:
-        return True
-    if head is Add:
-        terms = [nodes.parted(operand)[1] for operand in operands]
-        exponentials = sum(_base(nodes, term) is exp for term in terms)
-        saturating = exponentials or any(nodes.heads[term] in EXPONENTIALS for term in terms)
-        short = exponentials == 1 and len(operands) == 2
-        return not (exponentials > 1 or short or (saturating and _has_number(nodes, operands)))
-    if head is Mul:
-        return sum(_base(nodes, operand) in (exp, sigmoid) for operand in operands) < 2
-    if head is Pow:
-        base, power = operands
-        exponent = nodes.constant(power)
-        if nodes.heads[base] is tanh:
-            return exponent is not None and bool(exponent.is_positive)
-        root = nodes.heads[base] is Add and getattr(exponent, "q", 1) != 1
-        return not root and nodes.heads[base] not in EXPONENTIALS
-    if head is log:
-        return not nodes.operands[operands[0]]
-    return head in ALONE or head in EXPONENTIALS
-
-
-def _base(nodes: Nodes, node: Node) -> Head:
-    """The function of which a node is a power."""
-    return nodes.heads[nodes.operands[node][0] if nodes.heads[node] is Pow else node]
-
-
-def _has_number(nodes: Nodes, operands: Iterable[Node]) -> bool:
-    return any(nodes.constant(operand) is not None for operand in operands)
 
 
 def places(variable: Variable) -> Iterator[tuple[int, ...]]:

@@ -259,7 +259,7 @@ class Nodes:
                 found.append(self.leaf(head))
         return found[-1]
 
-    def written(self, node: Node, known: Callable[[Node], Expr | None] = lambda node: None) -> Expr:
+    def written(self, node: Node, known: Callable[[Node], Basic | None] = lambda node: None) -> Any:
         """The expression of a node; ``known`` are parts that have names."""
         found: dict[Node, Basic] = {}
         for part in self.postorder([node], lambda part: part != node and known(part) is not None):

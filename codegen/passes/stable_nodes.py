@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-from sympy import Add, Expr, acos, asin, atan, atan2, cos, exp, sin, tan, tanh
+from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow, acos, asin, atan, atan2, cos, exp, log, sin, tan, tanh
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom
 
-from codegen.functions import canonical, sigmoid
+from codegen.functions import canonical, log1p, maximum, minimum, select, sigmoid, sign, step
 from codegen.ir.equation import Equation, Variable
-from codegen.ir.formulas import Formulas, is_settled
+from codegen.ir.formulas import Formulas
 from codegen.ir.graph import Graph
-from codegen.ir.nodes import Node, Nodes
+from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.stabilise import stabilise
+from codegen.passes.stable_forms import RECIPROCALS
+from codegen.passes.unsettled import exponentials, has_nested_exponentials, has_one, is_logged_otherwise, unsettled
 from codegen.walk import references
 
 ABOVE, BELOW = 4, 6
 """How far apart parts of one form may be: log ← product ← reciprocal ← sum ← exp are five operations."""
-CLOSED = frozenset({tanh, sin, cos, tan, asin, acos, atan, atan2})
+CLOSED = frozenset({tanh, sin, cos, tan, asin, acos, atan, atan2, maximum, minimum, select, sign, step, Piecewise})
 """No form says what these are taken of."""
+CHOOSING = (Piecewise, ExprCondPair, Relational, And, Or, Not, BooleanAtom)
+"""What is no number, or is made of what is none: no part of a graph of numbers."""
 SHARED = 8
 """A part of so many operations that is used twice has an equation of its own, as where equations are read."""
 
@@ -33,13 +41,13 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     >>> stabilised(read).nodes.written(node)
     (softplus(x) + 1)**2
     """
-    formulas = _with_sigmoids(formulas)
+    formulas = _with_plain_forms(formulas)
     nodes = formulas.nodes
     order = nodes.below(list(formulas.assigned.values()))
-    unsettled = [node for node in order if not is_settled(nodes, node)]
-    if not unsettled:
+    some = unsettled(nodes, order)
+    if not some:
         return replace(formulas, stable=True)
-    part = _part(formulas, order, _around(nodes, order, unsettled))
+    part = _part(formulas, order, _around(nodes, order, some))
     ends = [node for cell, node in formulas.assigned.items() if cell.name in keep and node in part.inside]
     stable = stabilise(part.graph, keep=[part.names[node].name for node in ends])
     if stable is part.graph:
@@ -48,33 +56,52 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     return replace(formulas, nodes=new, assigned={c: found[n] for c, n in formulas.assigned.items()}, stable=True)
 
 
-def _with_sigmoids(formulas: Formulas) -> Formulas:
-    """1/(1 + exp(a))ⁿ = σ(−a)ⁿ, of which scalar networks are full: SymPy takes 1 ms for one."""
+def _with_plain_forms(formulas: Formulas) -> Formulas:
+    """The forms that take no look around, of which some formulas are full: SymPy takes 1 ms for one.
+
+    1/(1 + exp(a))ⁿ = σ(−a)ⁿ, 1/cosh(a)ⁿ = sech(a)ⁿ and the like, log(1 + a) = log1p(a), and exp(a)·exp(b) = exp(a + b)
+    where an exponent has an exponential itself.
+    """
     nodes = formulas.nodes
     order = nodes.below(list(formulas.assigned.values()))
-    powers = {node: exponent for node in order if (exponent := _exponent(nodes, node)) is not None}
-    if not powers:
-        return formulas
     new = nodes.copy()
     found: dict[Node, Node] = {}
     for node in order:
-        head, operands = nodes.heads[node], tuple([found[operand] for operand in nodes.operands[node]])
-        if node in powers:
-            power = new.made(sigmoid, (new.negative(found[powers[node]]),))
-            found[node] = new.power(power, -nodes.as_power(node)[1])
-        else:
-            same = operands == nodes.operands[node] or not isinstance(head, type)
-            found[node] = node if same else new.made(head, operands)
+        head, operands = nodes.heads[node], nodes.operands[node]
+        given = tuple([found[operand] for operand in operands])
+        made = node if given == operands or not isinstance(head, type) else new.made(head, given)
+        found[node] = _plain_form(new, made)
+    if all(node == same for node, same in found.items()):
+        return formulas
     return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 
-def _exponent(nodes: Nodes, node: Node) -> Node | None:
-    """The a of 1/(1 + exp(a))ⁿ; None for anything else."""
-    base, power = nodes.as_power(node)
-    if nodes.heads[base] is not Add or not (power.is_Integer and power.is_negative):
+def _plain_form(nodes: Nodes, node: Node) -> Node:
+    head, operands = nodes.heads[node], nodes.operands[node]
+    if head is log and has_one(nodes, operands[0]) and not is_logged_otherwise(nodes, operands[0]):
+        rest = [term for term in nodes.operands[operands[0]] if term != nodes.one]
+        return nodes.made(log1p, (nodes.total(rest),))
+    if head is Mul and has_nested_exponentials(nodes, node):
+        exponents = exponentials(nodes, node)
+        total = nodes.total([nodes.scaled(power, exponent) for power, exponent in exponents.values()])
+        return nodes.product([nodes.made(exp, (total,)), *[o for o in operands if o not in exponents]])
+    if head is Pow:
+        base, power = nodes.as_power(node)
+        if power.is_Integer and power.is_negative:
+            reciprocal = RECIPROCALS.get(nodes.heads[base])
+            if reciprocal is not None:
+                return nodes.power(nodes.made(reciprocal, nodes.operands[base]), -power)
+            if (exponent := _exponent(nodes, base)) is not None:
+                return nodes.power(nodes.made(sigmoid, (nodes.negative(exponent),)), -power)
+    return node
+
+
+def _exponent(nodes: Nodes, total: Node) -> Node | None:
+    """The a of 1 + exp(a); None for anything else."""
+    if nodes.heads[total] is not Add:
         return None
-    terms = [operand for operand in nodes.operands[base] if operand != nodes.one]
-    is_one = len(nodes.operands[base]) == 2 and len(terms) == 1 and nodes.heads[terms[0]] is exp
+    terms = [operand for operand in nodes.operands[total] if operand != nodes.one]
+    is_one = len(nodes.operands[total]) == 2 and len(terms) == 1 and nodes.heads[terms[0]] is exp
     return nodes.operands[terms[0]][0] if is_one else None
 
 
@@ -82,7 +109,8 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
     """Some operations, what they stand on, and what stands on them."""
     readers: dict[Node, list[Node]] = {}
     for node in order:
-        if nodes.heads[node] not in CLOSED:
+        head = nodes.heads[node]
+        if head not in CLOSED and not _chooses(head):  # type: ignore[arg-type]
             for operand in nodes.operands[node]:
                 readers.setdefault(operand, []).append(node)
 
@@ -91,9 +119,14 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
 
     def below(node: Node) -> Sequence[Node]:
         inside = nodes.operands[node] if nodes.heads[node] not in CLOSED else ()
-        return [operand for operand in inside if nodes.operands[operand]]
+        return [operand for operand in inside if nodes.operands[operand] and not _chooses(nodes.heads[operand])]  # type: ignore[arg-type]
 
     return _within(_within(some, above, ABOVE), below, BELOW)
+
+
+@cache
+def _chooses(head: Head) -> bool:
+    return issubclass(head, CHOOSING) if isinstance(head, type) else isinstance(head, BooleanAtom)
 
 
 def _within(some: Collection[Node], neighbours: Callable[[Node], Sequence[Node]], distance: int) -> set[Node]:

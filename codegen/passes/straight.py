@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from sympy import Add, Dummy, Expr, Mul
+from sympy import Add, Dummy, Expr, Mul, Piecewise
 from sympy.core.basic import Basic
+from sympy.core.relational import Relational
 
 from codegen.cached import once
 from codegen.functions import Composite, canonical
@@ -15,6 +16,7 @@ from codegen.ir.graph import Graph
 from codegen.ir.nodes import Node, Nodes, Pattern, pattern
 from codegen.ir.operations import Operations, node_operations, reading
 from codegen.passes.stable_nodes import stabilised
+from codegen.walk import rewrite
 
 
 def is_large(graph: Graph) -> bool:
@@ -70,8 +72,7 @@ def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
         elif _is_composite(nodes, node):
             constants = tuple([nodes.constant(operand) for operand in given])
             varying = [operand for operand, value in zip(given, constants) if value is None]
-            made = nodes.filled(_formula(head, constants), varying)
-            found[node] = _written_out(nodes, [made])[made]
+            found[node] = nodes.filled(_formula(head, constants), varying)
         else:
             found[node] = node if given == operands else nodes.made(head, given)
     return found
@@ -82,8 +83,14 @@ def _formula(head: type[Basic], constants: tuple[Expr | None, ...]) -> Pattern:
     """What a composite function is, of those of its arguments that are no constants."""
     symbols = {place: Dummy(real=True) for place, value in enumerate(constants) if value is None}
     function = head(*[symbols.get(place, value) for place, value in enumerate(constants)])
-    formula = canonical(function.definition() if isinstance(function, Composite) else function)
-    return pattern(formula, list(symbols.values()))
+    return pattern(_without_composites(function), list(symbols.values()))
+
+
+def _without_composites(expression: Expr) -> Expr:
+    def written_out(node: Basic) -> Expr | None:
+        return _without_composites(canonical(node.definition())) if isinstance(node, Composite) else None
+
+    return rewrite(canonical(expression), written_out)
 
 
 # --- counting -----------------------------------------------------------------------------------------------------
@@ -118,5 +125,9 @@ def _of_sum_or_product(head: type[Basic], count: int, inverse: int) -> dict[str,
 
 @lru_cache(maxsize=4096)
 def _counted(head: type[Basic], constants: tuple[Expr | None, ...]) -> dict[str, int]:
+    if not issubclass(head, Expr):
+        return {"compare": 1} if issubclass(head, Relational) else {}
+    if head is Piecewise:
+        return {"compare": 1}
     node = head(*[Dummy(real=True) if value is None else value for value in constants], evaluate=False)
     return dict(node_operations(node, reading(node)))

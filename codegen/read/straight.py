@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sympy import Expr, Indexed, IndexedBase, Integer, Mul, Pow, Symbol, atan2, exp, log
+from sympy import And, Expr, Indexed, IndexedBase, Integer, Mul, Not, Or, Piecewise, Pow, Symbol, atan2, exp, log
 from sympy.core.basic import Basic
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom
 from sympy.matrices.matrixbase import MatrixBase
 
+from codegen.functions import CANONICAL
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
 from codegen.ir.formulas import LARGE, Formulas, places
@@ -29,7 +33,7 @@ def formulas(
     entries: Mapping[Key, object],
     arrays: Mapping[str, Variable],
 ) -> Formulas | None:
-    """The formulas of entries of sums, products, powers and elementary functions; None if anything else is in them.
+    """The formulas of entries of sums, products, powers, elementary functions and choices; None of all others.
 
     ``written`` are inputs that are symbols, and functions of time, as the user wrote them. Of few operations None, too:
     people read them. Whatever is at fault is not found here but where equations are read.
@@ -69,6 +73,24 @@ def _place(variable: Variable, element: Indexed) -> Cell | None:
         if not isinstance(place, Integer) or not isinstance(n, int) or not 0 <= place < n:
             return None
     return Cell(variable.name, tuple(map(int, element.indices)))
+
+
+RENAMED: Mapping[type[Basic], type[Basic]] = {
+    kind: ours for kind, ours in CANONICAL.items() if isinstance(ours, type) and issubclass(ours, Expr)
+}
+"""Functions of SymPy that are ours on entry, argument by argument."""
+CHOSEN_BY = (Relational, And, Or, Not, BooleanAtom)
+"""What conditions are made of."""
+
+
+def _is_choice(node: Basic, arguments: Sequence[Basic]) -> bool:
+    """Whether a node chooses by conditions on numbers, or is part of what does."""
+    if isinstance(node, Piecewise):
+        return True
+    if isinstance(node, ExprCondPair):
+        return isinstance(node.expr, Expr) and isinstance(node.cond, CHOSEN_BY)
+    expected = Expr if isinstance(node, Relational) else CHOSEN_BY
+    return isinstance(node, CHOSEN_BY) and all(isinstance(argument, expected) for argument in arguments)
 
 
 class _Reading:
@@ -125,14 +147,21 @@ class _Reading:
 
     def _operation(self, node: Basic, arguments: Sequence[Basic]) -> Node | None:
         """The node of an operation, of which the operands are known, or of a constant; None for anything else."""
+        if isinstance(node, BooleanAtom):
+            return self.nodes.leaf(node)
         constant = [id(argument) in self._constants for argument in arguments]
         if all(constant):
             self._constants.add(id(node))
             return self.nodes.read(node) if isinstance(node, Expr) and is_simple_constant(node) else None
-        if node.func not in OPERATIONS or (node.func is Pow and True not in constant):
-            return None
-        self._needs_reality |= _needs_reality(node)
-        return self.nodes.taken(node, tuple([self._found[id(argument)] for argument in arguments]))
+        operands = tuple([self._found[id(argument)] for argument in arguments])
+        if node.func in OPERATIONS:
+            if node.func is Pow and True not in constant:
+                return None
+            self._needs_reality |= _needs_reality(node)
+            return self.nodes.taken(node, operands)
+        if node.func in RENAMED:
+            return self.nodes.made(RENAMED[node.func], operands)
+        return self.nodes.operation(node.func, operands) if _is_choice(node, arguments) else None
 
     def _leaf(self, leaf: Expr) -> Node | None:
         """The node of an input, or of what was assigned before; None for anything else."""

@@ -140,6 +140,8 @@ class Instructions:
         return self.put(CONSTANT, float(value).hex())
 
     def choose(self, condition: Value, a: Value, b: Value) -> Value:
+        if self.code[condition][0] == TRUTH:
+            return a if self.code[condition][1] else b
         return self.put("select", condition, a, b)
 
     def compare(self, relation: str, a: Value, b: Value) -> Value:
@@ -270,6 +272,21 @@ class Instructions:
         below = self.choose(self.compare("<", x, zero), self.constant(-1.0), x)
         return self.choose(self.compare(">", x, zero), self.constant(1.0), below)
 
+    def absolute(self, node: Node) -> Value:
+        return self.put("abs", *self._arguments(node))
+
+    def largest(self, node: Node) -> Value:
+        return self._extreme(">", self._arguments(node))
+
+    def smallest(self, node: Node) -> Value:
+        return self._extreme("<", self._arguments(node))
+
+    def _extreme(self, relation: str, values: Sequence[Value]) -> Value:
+        """The last of equals; nan wins. A comparison with nan gives the second number: only the last cannot be lost."""
+        best = reduce(lambda best, other: self.choose(self.compare(relation, best, other), best, other), values)
+        undefined = reduce(lambda a, b: self.put("or", a, b), [self.compare("!=", v, v) for v in values[:-1]])
+        return self.choose(undefined, self.constant(float("nan")), best)
+
     def relation(self, node: Node) -> Value:
         head = self.nodes.heads[node]
         return self.compare(str(head.rel_op), *self._arguments(node))
@@ -298,7 +315,10 @@ _LOWERED: tuple[tuple[type[Basic], Callable[[Instructions, Node], Value]], ...] 
     (Mul, Instructions.multiply),
     (Pow, Instructions.power),
     (f.equal, Instructions.equal),
+    (f.absolute, Instructions.absolute),
     (f.clip, Instructions.clip),
+    (f.maximum, Instructions.largest),
+    (f.minimum, Instructions.smallest),
     (f.sign, Instructions.sign),
     (f.step, Instructions.step),
     (f.relu, Instructions.relu),
@@ -346,7 +366,7 @@ def ordered(code: Sequence[Instruction], results: Sequence[Value], width: int) -
     alive = _alive(taken, results)
     calls: dict[tuple[int, object, int], list[Value]] = {}
     for number in alive:
-        if code[number][0] == CALL:  # a maximum of two numbers is another function than one of three
+        if code[number][0] == CALL:  # a hypot of two numbers is another function than one of three
             calls.setdefault((levels[number], code[number][1], len(taken[number])), []).append(number)
     done: set[Value] = set()
 

@@ -93,6 +93,41 @@ def random_operations(count: int, inputs: int = 1000) -> Entries:
     return found, [x]
 
 
+SMOOTH: tuple[Callable[[Expr, Expr], Expr], ...] = (
+    lambda a, b: sin(a),
+    lambda a, b: exp(-a * b),
+    lambda a, b: a * b,
+)
+CHOICES: tuple[Callable[[Expr, Expr], Expr], ...] = (
+    lambda a, b: sympy.Max(a, b, evaluate=False),
+    lambda a, b: sympy.Min(a, b, evaluate=False),
+    lambda a, b: sympy.Abs(a),
+    lambda a, b: a * sympy.sign(b),
+    lambda a, b: sympy.erf(a),
+    lambda a, b: sympy.erfc(a),
+    lambda a, b: 1 / sympy.cosh(a),
+    lambda a, b: b * sympy.sinh(a / 9),
+    lambda a, b: log(1 + a**2),
+    lambda a, b: Piecewise((a * b, a > b), (a - b, True)),
+)
+
+
+@lru_cache
+def drawn(count: int, kinds: Sequence[Callable[[Expr, Expr], Expr]], inputs: int = 100) -> Entries:
+    """Each operation, one kind after the other, on two of the last values or inputs."""
+    draw = random.Random(count)
+    x = array("x", inputs)
+    values: list[Expr] = [x[n] for n in range(inputs)]
+    found: dict[Any, Expr] = {}
+    for number in range(count):
+        a, b = draw.sample(values[-inputs:], 2)
+        name = f"t{number}"
+        found[name] = kinds[number % len(kinds)](a, b)
+        values.append(Symbol(name, real=True))
+    found["e"] = sympy.Add(*[tanh(value) for value in values[-inputs:]])
+    return found, [x]
+
+
 @lru_cache
 def mass_action(species: int, reactions: int) -> Entries:
     """Arrhenius rates, two reactants and two products each, every tenth with falloff by Troe."""
@@ -285,6 +320,8 @@ CASES: Mapping[str, Formula] = {
         f"random {n:,}": Formula(partial(random_operations, n), "gradient", "e")
         for n in (1_000, 3_000, 10_000, 30_000, 100_000)
     },
+    **{f"smooth {n:,}": Formula(partial(drawn, n, SMOOTH), "gradient", "e") for n in (500, 5_000)},
+    **{f"choices {n:,}": Formula(partial(drawn, n, CHOICES), "gradient", "e") for n in (500, 5_000)},
     **{
         f"mass action {n}/{m}": Formula(partial(mass_action, n, m), "jacobian", "f", ["c"])
         for n, m in ((10, 25), (20, 60), (40, 200))

@@ -62,6 +62,11 @@ SIMPLE: Mapping[str, tuple[Mapping[Any, Any], Sequence[Any]]] = {
     ),
     "a matrix": ({"M": Matrix([[a, a * b], [sin(b), 1]])}, [a, b]),
     "constants": ({"f": sqrt(2) * a + log(10) * b + pi / 3 + sympy.Float("0.1") + 2**a}, [a, b]),
+    "choices": (
+        {"f": sympy.Piecewise((a, (a > 0) & sympy.Ne(b, 2)), (b, ~(a < b)), (a * b, True)) + sympy.Max(a, b, 1)},
+        [a, b],
+    ),
+    "functions of ours": ({"f": sympy.Abs(a) * sympy.sign(b - 1) + sympy.Min(a, b) + sympy.sech(b) + erf(a)}, [a, b]),
     "functions of time": ({"f": sympy.Function("q")(a) ** 2}, [sympy.Function("q")(a)]),
 }
 
@@ -81,10 +86,9 @@ def test_what_is_read_at_once_has_the_values_that_its_equations_have(name: str) 
 
 
 OTHERS: Mapping[str, Mapping[Any, Any]] = {
-    "a choice": {"f": sympy.Piecewise((a, a > 0), (b, True))},
     "a power with a variable exponent": {"f": a**b},
     "what SymPy writes otherwise for real symbols": {"f": sqrt(a**2)},
-    "a maximum": {"f": sympy.Max(a, b)},
+    "a gamma function": {"f": sympy.gamma(a) * b},
     "a sum": {"f": sympy.Sum(a ** Symbol("k"), (Symbol("k"), 0, 2))},
 }
 
@@ -102,6 +106,10 @@ FAULTS: Mapping[str, tuple[Mapping[Any, Any], str]] = {
     "an element that is not there": ({"f": c[3] + a}, "outside 0 … 2"),
     "a number that is none": ({"f": a + sympy.oo}, "not a finite real number"),
     "a constant that is not real": ({"f": a + log(-2)}, "imaginary unit"),
+    "a condition that is none": (
+        {"f": sympy.Piecewise((a, Symbol("q")), (b, True))},
+        "contains the condition q, which is no relation",
+    ),
     "an array in part": ({IndexedBase("r", shape=(2,))[0]: a}, "r"),
 }
 
@@ -137,6 +145,37 @@ FORMS: tuple[Expr, ...] = (
     y * softplus(x) - y * x * sigmoid(x),
     log(3 * x**2 * exp(-y) * z),
     z * log(exp(x / z) + exp(y / z)),
+    x / cosh(y) + 1 / sinh(x) ** 2 + 1 / tanh(x * y),
+    log(1 + x**2),
+    log(1 + tanh(x)),
+    log(1 + exp(x) + exp(y)),
+    log(x**2 + y**2 + 4),
+    log(2 + y * x),
+    log(sinh(x) ** 2 * y**2),
+    log(5 * erfc(x) * y),
+    log(exp(2 * x) - exp(y)),
+    log(y / x**3),
+    y + y * erf(x),
+    erf(x) * (x + 2 * z) - x - 2 * z,
+    erfc(x) * z - 2 * z,
+    1 - erf(x * y) ** 2,
+    exp(x - y) - exp(y - x),
+    exp(x * y) + exp(-x * y),
+    3 * exp(x) - 3,
+    exp(-exp(x)) * exp(x - y) * z,
+    exp(-x) * x / (1 + exp(-x)),
+    exp(-(x**2) - y) / erfc(x) ** 2,
+    exp(y**2 - x) * erfc(-y),
+    exp(-(x**2) / 2) * z / (1 + erf(x / sqrt(2))),
+    cosh(x) / sinh(x) * y,
+    1 / (exp(x) + exp(y)) ** 2,
+    1 / sqrt(3 + exp(x)),
+    sqrt(exp(x) + exp(y)),
+    (x**2 + 9 * y**2) ** Rational(-3, 2),
+    sqrt(x + y**2) * log(x * y),
+    x**2 / (exp(x) - 1),
+    sympy.besseli(0, x) / sympy.besseli(1, x),
+    sympy.LambertW(exp(x)),
 )
 
 

@@ -10,22 +10,57 @@ from itertools import combinations_with_replacement
 from math import prod
 from typing import TypeAlias
 
-from sympy import Add, Mul, Pow, acos, acosh, asin, asinh, atan, atan2, atanh, cos, exp, log, sin, tan, tanh
+from sympy import (
+    Add,
+    And,
+    Equality,
+    GreaterThan,
+    LessThan,
+    Mul,
+    Not,
+    Or,
+    Piecewise,
+    Pow,
+    StrictGreaterThan,
+    StrictLessThan,
+    Unequality,
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cos,
+    exp,
+    log,
+    sin,
+    tan,
+    tanh,
+)
+from sympy.functions.elementary.piecewise import ExprCondPair
 
 from codegen.derive.accumulation import slope
-from codegen.derive.nodes import Derivation, Slopes, is_differentiable
+from codegen.derive.choices import derivation_of
+from codegen.derive.nodes import Slopes, is_differentiable
 from codegen.functions import (
     absolute,
     direction_cosine,
+    equal,
     hypot,
     log1p,
+    maximum,
+    minimum,
     power,
     ratio,
+    select,
     sigmoid,
     sigmoid_slope,
+    sign,
     silu,
     softplus,
     softplus_slope,
+    step,
 )
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
@@ -37,12 +72,13 @@ from codegen.passes.straight import is_large
 from codegen.uncollected import uncollected
 from codegen.walk import fresh_name, is_fixed
 
-PLAIN = frozenset(
+CALM = frozenset(
     {Add, Mul, Pow, exp, log, sin, cos, tan, asin, acos, atan, atan2, tanh, asinh, acosh, atanh}
     | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus, softplus_slope, sigmoid_slope}
+    | {maximum, minimum, select, sign, step, equal, Piecewise, ExprCondPair, And, Or, Not}
+    | {Equality, Unequality, StrictLessThan, LessThan, StrictGreaterThan, GreaterThan}
 )
-"""What is differentiated node by node. Not what chooses, whose branches have derivatives that must not meet others, nor
-tails, whose derivatives are stable as whole formulas only."""
+"""What has no tails: of these alone derivatives are made that need no other form."""
 
 
 class Straight:
@@ -66,7 +102,7 @@ class Straight:
             return None
         formulas = given if given.stable else stabilised(given, keep=[of])
         roots = formulas.of_variable(of)
-        if not PLAIN.issuperset(formulas.nodes.operations(roots)) or not _are_differentiable(formulas.nodes, roots):
+        if not _are_differentiable(formulas.nodes, roots):
             return None
         straight = Straight(graph, formulas)
         straight.put(graph.variable(of), roots)
@@ -80,7 +116,9 @@ class Straight:
     def derived(self) -> Graph:
         """The graph of the outputs."""
         known = {**self.found.variables, **{variable.name: variable for variable in self.outputs}}
-        formulas = Formulas(self.nodes, known, {**self.found.assigned, **self.assigned}, stable=True)
+        roots = list(dict.fromkeys(self.assigned.values()))
+        calm = CALM.issuperset(self.nodes.operations(roots))
+        formulas = Formulas(self.nodes, known, {**self.found.assigned, **self.assigned}, stable=calm)
         return Graph.of_formulas(self.graph.inputs, formulas, [variable.name for variable in self.outputs])
 
     def name(self, wanted: str) -> str:
@@ -97,7 +135,7 @@ class Straight:
         leaves = self.found.leaves
         cells = [Cell(variable.name, place) for variable, place in self.columns(wrt)]
         numbers = [number for number, cell in enumerate(cells) if cell in leaves]
-        derivation = Derivation(self.nodes, results, [leaves[cells[number]] for number in numbers])
+        derivation = derivation_of(self.nodes, results, [leaves[cells[number]] for number in numbers])
         return [{numbers[n]: node for n, node in row.items()} for row in derivation.slopes(mode)]
 
 

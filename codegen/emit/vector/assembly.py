@@ -399,6 +399,8 @@ class Assembly:
         match kind:
             case "neg":
                 line = f"vxor{packed} {self.constant(SIGNS[self.dtype])}, {names[0]}, {target}"
+            case "abs":
+                line = f"vand{packed} {self.constant(SIGNS[self.dtype] - 1)}, {names[0]}, {target}"
             case "sqrt":
                 line = f"vsqrts{self.kind} {names[0]}, {names[0]}, {target}"
             case "compare":

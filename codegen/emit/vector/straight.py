@@ -192,8 +192,9 @@ class _Text:
                 return self.put(f"call {real} {self.intrinsic('fma', 3)}({real} {a}, {real} {b}, {real} {c})")
             case "neg":
                 return self.put(f"fneg {real} {self.of(rest[0])}")
-            case "sqrt":
-                return self.put(f"call {real} {self.intrinsic('sqrt', 1)}({real} {self.of(rest[0])})")
+            case "sqrt" | "abs":
+                name = self.intrinsic("fabs" if kind == "abs" else kind, 1)
+                return self.put(f"call {real} {name}({real} {self.of(rest[0])})")
             case "compare":
                 relation = _RELATIONS[rest[0]]
                 a, b = map(self.of, rest[1:])

@@ -1,0 +1,313 @@
+"""Where among interned nodes a rule of :mod:`codegen.passes.stable_forms` may apply, by integers alone.
+
+SymPy takes milliseconds for a rule. It is asked where the parts that a rule is about are there; where they are not, it
+would have found nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, exp, log, sinh, tanh
+
+from codegen.functions import (
+    bose,
+    expm1,
+    hypot,
+    log1mexp,
+    log1p,
+    log_sum_exp,
+    sigmoid,
+)
+from codegen.functions.special import besseli, lambert_w
+from codegen.ir.nodes import Head, Node, Nodes
+from codegen.passes.norms import SHORT
+from codegen.passes.stable_forms import DAMPING, DECAYING, GROWTH, INTERCEPTS, LOGARITHMS, RECIPROCALS
+from codegen.passes.tails import (
+    COMPLEMENTS,
+    DECAY_OF_TAILS,
+    LOGARITHMS_OF_COMPLEMENTED_SQUARES,
+    LOGARITHMS_OF_COMPLEMENTS,
+    LOGARITHMS_OF_TAILS,
+)
+
+DEEP = 3
+"""Sums in sums and products in products are looked into so many times."""
+INSIDE = 64
+"""So many parts of an exponent are looked at."""
+SATURATING = frozenset({tanh, sigmoid})
+LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, hypot})
+"""Factors that a logarithm is taken of otherwise."""
+LOGGED_1P = frozenset({exp, sigmoid, *LOGARITHMS_OF_COMPLEMENTS})
+SUMMED = frozenset({exp, cosh, *SATURATING, *COMPLEMENTS, *INTERCEPTS})
+"""What a sum is written otherwise for."""
+MULTIPLIED = frozenset({exp, sinh, cosh, *DECAYING, *DAMPING, *DECAY_OF_TAILS, expm1, besseli, log_sum_exp, hypot})
+"""What a product is written otherwise for."""
+ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
+"""Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
+
+Factor = tuple[Node, Expr]
+"""A base and its exponent."""
+
+
+def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
+    """The nodes at which a rule may apply.
+
+    >>> from sympy import Symbol
+    >>> x, y = Symbol("x"), Symbol("y")
+    >>> nodes = Nodes()
+    >>> formulas = x * exp(-y) + y, exp(x) - 1, exp(x) * exp(y), exp(x) * exp(exp(y)), log(x * y), log(x * exp(y))
+    >>> [bool(unsettled(nodes, nodes.below([nodes.read(formula)]))) for formula in formulas]
+    [False, True, False, True, False, True]
+    """
+    there = {nodes.heads[node] for node in order}
+    asked = {head: rule for head, (rule, about) in _RULES.items() if about is None or not about.isdisjoint(there)}
+    heads = nodes.heads
+    return [node for node in order if heads[node] in asked and asked[heads[node]](nodes, node)]
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def terms(nodes: Nodes, node: Node, deep: int = DEEP) -> Iterator[tuple[Expr, Node]]:
+    """The numbers and the rests of the terms of a sum."""
+    for operand in nodes.operands[node]:
+        number, rest = nodes.parted(operand)
+        if nodes.heads[rest] is Add and deep:
+            yield from ((number * inner, part) for inner, part in terms(nodes, rest, deep - 1))
+        else:
+            yield number, rest
+
+
+def factors(nodes: Nodes, node: Node, deep: int = DEEP) -> Iterator[Factor]:
+    """The factors of a node but for its number, as powers."""
+    _, rest = nodes.parted(node)
+    for operand in nodes.operands[rest] if nodes.heads[rest] is Mul else (rest,):
+        if nodes.heads[operand] is Mul and deep:
+            yield from factors(nodes, operand, deep - 1)
+        else:
+            yield nodes.as_power(operand)
+
+
+def _argument(nodes: Nodes, node: Node) -> Node:
+    return nodes.operands[node][0]
+
+
+def _multiple(nodes: Nodes, node: Node) -> tuple[Expr, Node]:
+    """A node as a number times another one that all its multiples share: of a sum the number of its least term."""
+    number, rest = nodes.parted(node)
+    if nodes.heads[rest] is Add:
+        first, _ = min((nodes.parted(term) for term in nodes.operands[rest]), key=lambda parts: parts[1])
+        return number * first, nodes.total([nodes.scaled(1 / first, term) for term in nodes.operands[rest]])
+    return number, rest
+
+
+def _are_opposite(nodes: Nodes, one: Node, other: Node) -> bool:
+    (p, a), (q, b) = _multiple(nodes, one), _multiple(nodes, other)
+    return a == b and p == -q
+
+
+def _are_up_to_sign(nodes: Nodes, one: Node, other: Node) -> bool:
+    return one == other or _are_opposite(nodes, one, other)
+
+
+# --- rules --------------------------------------------------------------------------------------------------------
+
+
+def _sum(nodes: Nodes, node: Node) -> bool:
+    found = list(terms(nodes, node))
+    heads = [nodes.heads[rest] for _, rest in found]
+    present = {rest for _, rest in found}
+    numbers = [number for number, rest in found if rest == nodes.one]
+    if len(found) == 2 and _is_of_two(nodes, found):
+        return True
+    if numbers and not SATURATING.isdisjoint(heads):
+        return True
+    for _, rest in found:
+        powers = list(factors(nodes, rest))
+        inside = [base for base, _ in powers]
+        tails = [base for base, power in powers if nodes.heads[base] in COMPLEMENTS and power == 1]
+        if any(_is_completed(nodes, inside, tail, present) for tail in tails):
+            return True
+    if any(head in INTERCEPTS for head in _bases(nodes, found)):
+        slopes = {slope for slope, _ in INTERCEPTS.values()}
+        return not slopes.isdisjoint(_bases(nodes, found))
+    return False
+
+
+def _bases(nodes: Nodes, found: Sequence[tuple[Expr, Node]]) -> set[Head]:
+    return {nodes.heads[base] for _, rest in found for base, _ in factors(nodes, rest)}
+
+
+def _is_of_two(nodes: Nodes, found: Sequence[tuple[Expr, Node]]) -> bool:
+    """exp(a) ± exp(−a), 1 − exp(a), 1 − erf(a)² and cosh(a) − 1."""
+    (p, a), (q, b) = found
+    if a == nodes.one:
+        (p, a), (q, b) = (q, b), (p, a)
+    head = nodes.heads[a]
+    if b != nodes.one:
+        exponentials = head is exp and nodes.heads[b] is exp and abs(p) == abs(q)
+        return exponentials and _are_opposite(nodes, _argument(nodes, a), _argument(nodes, b))
+    base, power = nodes.as_power(a)
+    return p == -q and (head in (exp, cosh) or (nodes.heads[base] is erf and power == 2))
+
+
+def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set[Node]) -> bool:
+    """Whether beside c·f(w) there is c alone, or the terms of c."""
+    others = [base for base in inside if base != tail]
+    if not others:
+        return nodes.one in present
+    if len(others) == 1 and nodes.heads[others[0]] is Add:
+        return all(rest in present for _, rest in terms(nodes, others[0]))
+    wanted = set(others)
+    return any({base for base, _ in factors(nodes, rest)} == wanted and rest != tail for rest in present)
+
+
+def _product(nodes: Nodes, node: Node) -> bool:
+    found = list(factors(nodes, node))
+    heads = [nodes.heads[base] for base, _ in found]
+    about = [(head, base, power) for head, (base, power) in zip(heads, found) if head in MULTIPLIED]
+    if not about:
+        return Add in heads and any(nodes.heads[base] is Add and _has(nodes, base, log1mexp) for base, _ in found)
+    if any(head in ALWAYS and (head is not hypot or power.is_negative) for head, _, power in about):
+        return True
+    if has_nested_exponentials(nodes, node):
+        return True
+    exponents = [_argument(nodes, base) for head, base, _ in about if head is exp]
+    growing = [_argument(nodes, base) for head, base, power in about if head in (exp, sinh, cosh)]
+    for head, base, _ in about:
+        argument = _argument(nodes, base)
+        if head in DECAYING and any(_are_up_to_sign(nodes, argument, other) for other in growing):
+            return True
+        if head in DECAY_OF_TAILS and any(_may_cancel(nodes, exponent, argument) for exponent in exponents):
+            return True
+        if head in DAMPING and _has_power(nodes, found, argument, 1):
+            return True
+        if head is expm1 and _has_power(nodes, found, argument, -1):
+            return True
+    return False
+
+
+def _has(nodes: Nodes, total: Node, head: type[Expr]) -> bool:
+    return any(nodes.heads[base] is head for _, rest in terms(nodes, total) for base, _ in factors(nodes, rest))
+
+
+def exponentials(nodes: Nodes, product: Node) -> Mapping[Node, tuple[Expr, Node]]:
+    """The exponentials among the factors of a product, and their exponents as a number times a node."""
+    powers = {operand: nodes.as_power(operand) for operand in nodes.operands[product]}
+    return {o: (power, _argument(nodes, base)) for o, (base, power) in powers.items() if nodes.heads[base] is exp}
+
+
+def has_nested_exponentials(nodes: Nodes, product: Node) -> bool:
+    """Whether of several exponentials one has another in its exponent."""
+    found = exponentials(nodes, product)
+    return len(found) > 1 and any(_has_exponential(nodes, exponent) for _, exponent in found.values())
+
+
+def _has_exponential(nodes: Nodes, exponent: Node) -> bool:
+    """Whether an exponent is a sum or a product with an exponential, among its first parts."""
+    found = [exponent]
+    for node in found:
+        if nodes.heads[node] in (exp, log_sum_exp):
+            return True
+        if nodes.heads[node] in (Add, Mul, Pow) and len(found) < INSIDE:
+            found += nodes.operands[node]
+    return False
+
+
+def _may_cancel(nodes: Nodes, exponent: Node, argument: Node) -> bool:
+    """Whether an exponent may have a term in common with the square of an argument."""
+    if nodes.heads[argument] is Add or nodes.heads[nodes.parted(argument)[1]] is Add:
+        return True
+    squared = {base: 2 * power for base, power in factors(nodes, argument)}
+    _, rest = nodes.parted(exponent)
+    found = terms(nodes, rest) if nodes.heads[rest] is Add else iter([(Integer(1), rest)])
+    return any(_as_product(nodes, part) == squared for _, part in found)
+
+
+def _as_product(nodes: Nodes, node: Node) -> Mapping[Node, Expr]:
+    """Bases and exponents, those of powers of products too."""
+    found: dict[Node, Expr] = {}
+    for base, power in factors(nodes, node):
+        inside = factors(nodes, base) if nodes.heads[base] is Mul else iter([(base, Integer(1))])
+        for inner, own in inside:
+            found[inner] = found.get(inner, Integer(0)) + own * power
+    return found
+
+
+def _has_power(nodes: Nodes, found: Sequence[Factor], argument: Node, sense: int) -> bool:
+    """Whether the factors of an argument, or their reciprocals, are among those of a product."""
+    present = dict(found)
+    wanted = list(factors(nodes, argument))
+    return all(present.get(base, Integer(0)) * power * sense > 0 for base, power in wanted if power.is_Rational)
+
+
+def _power(nodes: Nodes, node: Node) -> bool:
+    base, power = nodes.operands[node]
+    exponent, head = nodes.constant(power), nodes.heads[base]
+    if exponent is None:
+        return False
+    if head in RECIPROCALS or head is sigmoid:
+        return bool(exponent.is_negative)
+    if head is not Add or not isinstance(exponent, Rational):
+        return False
+    if exponent.q == 2 and _is_norm(nodes, base):
+        return True
+    return (exponent.q == 2 or bool(exponent.is_negative)) and _are_exponentials(nodes, base)
+
+
+def _are_exponentials(nodes: Nodes, total: Node) -> bool:
+    """Whether all terms are exponentials, or positive numbers."""
+    return all(nodes.heads[rest] is exp or rest == nodes.one for _, rest in terms(nodes, total))
+
+
+def _is_norm(nodes: Nodes, total: Node) -> bool:
+    """Whether there are squares and positive numbers alone, and few."""
+    found = list(terms(nodes, total))
+    return len(found) <= SHORT and all(
+        number.is_positive and all(power.is_Integer and power % 2 == 0 for base, power in factors(nodes, rest))
+        for number, rest in found
+        if rest != nodes.one
+    )
+
+
+def _log(nodes: Nodes, node: Node) -> bool:
+    argument = _argument(nodes, node)
+    if not nodes.operands[argument]:
+        return False
+    if nodes.heads[argument] is Add:
+        return is_logged_otherwise(nodes, argument) or _is_norm(nodes, argument) or has_one(nodes, argument)
+    number, rest = nodes.parted(argument)
+    _, power = nodes.as_power(rest)
+    if power == -1 or (power != 1 and power.is_Integer and power % 2 == 0 and number.is_positive):
+        return True
+    return any(nodes.heads[base] in LOGGED for base, _ in factors(nodes, argument))
+
+
+def is_logged_otherwise(nodes: Nodes, total: Node) -> bool:
+    """Whether the logarithm of a sum may be that of exponentials, or of a hypot."""
+    return any(nodes.heads[rest] in LOGGED or nodes.heads[rest] is log_sum_exp for _, rest in terms(nodes, total))
+
+
+def has_one(nodes: Nodes, total: Node) -> bool:
+    """Whether a node is a sum with a term of 1."""
+    return nodes.heads[total] is Add and nodes.one in nodes.operands[total]
+
+
+def _log1p(nodes: Nodes, node: Node) -> bool:
+    number, rest = nodes.parted(_argument(nodes, node))
+    base, power = nodes.as_power(rest)
+    if power == 2:
+        return number == -1 and nodes.heads[base] in LOGARITHMS_OF_COMPLEMENTED_SQUARES
+    return nodes.heads[base] in LOGGED_1P
+
+
+_RULES: Mapping[Head, tuple[Callable[[Nodes, Node], bool], frozenset[Head] | None]] = {
+    Add: (_sum, SUMMED),
+    Mul: (_product, frozenset({*MULTIPLIED, log1mexp})),
+    Pow: (_power, None),
+    log: (_log, None),
+    log1p: (_log1p, None),
+    lambert_w: (lambda nodes, node: True, None),
+}
+"""By the operation at which a rule begins, whether it may apply, and without which functions it does not."""
