@@ -311,6 +311,11 @@ class Nodes:
         heads = {self.heads[node] for node in self.below(roots) if self.operands[node]}
         return {head for head in heads if isinstance(head, type)}
 
+    def is_value(self, node: Node) -> bool:
+        """Whether a node is a number, not a condition or a branch with one."""
+        head = self.heads[node]
+        return not isinstance(head, type) or issubclass(head, Expr)
+
     def uses(self, nodes: Iterable[Node]) -> dict[Node, int]:
         """How often each node is an operand of these."""
         found: dict[Node, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, acos, asin, atan, atan2, cos, exp, sin, tan, tanh
+from sympy import Add, Expr, Piecewise, acos, asin, atan, atan2, cos, exp, sin, tan, tanh
 
 from codegen.functions import canonical, sigmoid
 from codegen.ir.equation import Equation, Variable
@@ -36,7 +36,7 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     formulas = _with_sigmoids(formulas)
     nodes = formulas.nodes
     order = nodes.below(list(formulas.assigned.values()))
-    unsettled = [node for node in order if not is_settled(nodes, node)]
+    unsettled = [node for node in order if _is_plain(nodes, node) and not is_settled(nodes, node)]
     if not unsettled:
         return replace(formulas, stable=True)
     part = _part(formulas, order, _around(nodes, order, unsettled))
@@ -82,7 +82,7 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
     """Some operations, what they stand on, and what stands on them."""
     readers: dict[Node, list[Node]] = {}
     for node in order:
-        if nodes.heads[node] not in CLOSED:
+        if nodes.heads[node] not in CLOSED and _is_plain(nodes, node):
             for operand in nodes.operands[node]:
                 readers.setdefault(operand, []).append(node)
 
@@ -91,9 +91,14 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
 
     def below(node: Node) -> Sequence[Node]:
         inside = nodes.operands[node] if nodes.heads[node] not in CLOSED else ()
-        return [operand for operand in inside if nodes.operands[operand]]
+        return [operand for operand in inside if nodes.operands[operand] and _is_plain(nodes, operand)]
 
     return _within(_within(some, above, ABOVE), below, BELOW)
+
+
+def _is_plain(nodes: Nodes, node: Node) -> bool:
+    """Whether a node may be in a form; branches are in none, and their conditions no vertices."""
+    return nodes.is_value(node) and nodes.heads[node] is not Piecewise
 
 
 def _within(some: Collection[Node], neighbours: Callable[[Node], Sequence[Node]], distance: int) -> set[Node]:
