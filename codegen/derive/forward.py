@@ -134,7 +134,7 @@ class Tangents:
             for factor in [self.system.multiplier(equation, reference, local)]
             for given in active[reference]
             for term in self._opened(given, equation.reduced)
-            for new in [self._guards.product(local, factor, term)]
+            for new in [self._guards.product(factor, term)]
         ]
 
     def _opened(self, term: Expr, reduced: Sequence[Idx]) -> list[Expr]:

@@ -133,7 +133,7 @@ class _Walk:
         """The vertices that one vertex reads, each with the product of the path prolonged by that edge."""
         adjoint = self._adjoint(equation, product)
         for reference, local in self.edges[equation.cell].items():
-            longer = self.guards.product(local, self.totals.multiplier(equation, reference, local), adjoint)
+            longer = self.guards.product(self.totals.multiplier(equation, reference, local), adjoint)
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
                     term = pull_back(

@@ -60,7 +60,7 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
             return
         for reference, local in edges[equation.cell].items():
             multiplied = into.multiplier(equation, reference, local)
-            products = [guards.product(local, multiplied, term) for term in adjoint]
+            products = [guards.product(multiplied, term) for term in adjoint]
             for cell in graph.resolve(reference):
                 if cell in active:
                     for body in products:

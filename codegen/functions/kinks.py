@@ -27,6 +27,11 @@ def _ties(node: Expr) -> list[Expr]:
     return [equal(argument, node) for argument in node.args]
 
 
+def _where(bracket: Expr, slope: Expr) -> Expr:
+    """A slope where a bracket is 1, and 0 where it is 0, whatever the slope is there."""
+    return bracket * slope if slope.is_number else select(bracket, slope, Integer(0))
+
+
 class step(Primitive):  # noqa: N801
     """1 where x > 0, else 0; its derivative is 0."""
 
@@ -52,8 +57,8 @@ class relu(Primitive):  # noqa: N801
         points=Points(conventions={0.0: 0.0}, special=EVERYWHERE),
     )
 
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return step(self.args[0])
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return _where(step(self.args[0]), self.args[0].diff(symbol))
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -139,10 +144,11 @@ class clip(Primitive):  # noqa: N801
         decisions=lambda node: [sign(node.args[0] - bound) for bound in node.args[1:]],
     )
 
-    def fdiff(self, argindex: int = 1) -> Expr:
+    def _eval_derivative(self, symbol: Expr) -> Expr:
         x, low, high = self.args
-        inside_low, inside_high = step(x - low), step(high - x)
-        return (inside_low * inside_high, 1 - inside_low, 1 - inside_high)[argindex - 1]
+        above, below = step(x - low), step(high - x)
+        slopes = zip((above * below, 1 - above, 1 - below), (argument.diff(symbol) for argument in self.args))
+        return Add(*[_where(bracket, slope) for bracket, slope in slopes])
 
     @staticmethod
     def value(mp: Any, x: Any, low: Any, high: Any) -> Any:

@@ -1,13 +1,31 @@
 """What a branch does not take contributes nothing, whether or not what it is made of has a name."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, log, sin, sqrt, symbols
+from sympy import (
+    Expr,
+    Idx,
+    IndexedBase,
+    Integer,
+    Max,
+    Min,
+    Piecewise,
+    Rational,
+    Sum,
+    Symbol,
+    exp,
+    log,
+    sin,
+    sqrt,
+    symbols,
+)
 
-from codegen import Graph, from_expressions, gradient, hessian, hvp, jvp, vjp
+from codegen import Graph, Maximum, Minimum, from_expressions, gradient, hessian, hvp, jvp, optimise, vjp
 from codegen.emit.numpy import numpy_function
+from codegen.functions import clip, maximum, relu
 
 pytestmark = pytest.mark.values
 
@@ -78,6 +96,60 @@ def test_products_are_those_of_the_branch_that_is_taken(case: str) -> None:
     assert list(map(float, back[1:])) == [3 * slope[0], 3 * slope[1]]
     twice = evaluated(hvp(graph, "f", ["a", "b"]), (*at, 2.0, -1.0))
     assert list(map(float, twice[-2:])) == [2 * aa - ab, 2 * ab - bb]
+
+
+REST = -20 - a
+EXTREMA: dict[str, tuple[Expr, float, float, float]] = {
+    "a logarithm kept above a number": (Max(log(a), -10), 0.0, 0.0, 0.0),
+    "an exponential kept below one": (Min(exp(a), 100), 1000.0, 0.0, 0.0),
+    "a root of what is kept above 0": (sqrt(Max(a, 0)), -1.0, 0.0, 0.0),
+    "a logarithm kept between two": (Max(-1, Min(1, log(a))), 0.0, 0.0, 0.0),
+    "a reciprocal kept below a number": (Min(1 / a, 5), 0.0, 0.0, 0.0),
+    "two maxima of one logarithm": (Max(log(a), -10) + Max(log(a), -20), 0.0, 0.0, 0.0),
+    "a maximum and what it is multiplied by": (Max(log(a), -10) ** 2 * a, 0.0, 100.0, 0.0),
+    "the largest of three": (maximum(log(a), Integer(-10), REST), 0.0, 0.0, 0.0),
+    "the largest of four": (maximum(log(a), REST, a - 10, 3 * a - 5), 0.0, 3.0, 0.0),
+    "a rectified logarithm": (relu(log(a)), 0.0, 0.0, 0.0),
+    "a clipped logarithm": (clip(log(a), Integer(-1), Integer(1)), 0.0, 0.0, 0.0),
+    "a power of what is kept above 0": (Max(a, 0) ** Rational(3, 2), -1.0, 0.0, 0.0),
+    "a root at its end": (sqrt(Max(a, 0)), 0.0, math.inf, -math.inf),
+    "nothing chosen": (sqrt(Max(log(a), -10) + 11), -1.0, math.nan, math.nan),
+}
+"""A formula of a, a, and the first and second derivative there."""
+
+
+@pytest.mark.parametrize("case", EXTREMA)
+def test_what_a_maximum_does_not_choose_contributes_nothing(case: str) -> None:
+    value, at, *expected = EXTREMA[case]
+    graph = from_expressions({"f": value}, [a])
+    for method in ("reverse", "forward", "paths"):
+        found = evaluated(optimise(gradient(graph, "f", method=method))[0], (at,))[-1]
+        np.testing.assert_array_equal(found, expected[0])
+    np.testing.assert_array_equal(evaluated(optimise(hessian(graph, "f"))[0], (at,))[-1], expected[1])
+
+
+def test_what_a_maximum_over_an_index_does_not_choose_contributes_nothing() -> None:
+    size = Symbol("n", integer=True, positive=True)
+    x, i = IndexedBase("x"), Idx("i", size)
+    at = np.array([0.0, 1, 2, 2])
+    for value, first, second in (
+        (Maximum(log(x[i]), (i, 0, size - 1)), [0, 0, 0.25, 0.25], [0, 0, -0.125, -0.125]),
+        (Minimum(exp(1000 * x[i]), (i, 0, size - 1)) ** 2, [2000, 0, 0, 0], [4e6, 0, 0, 0]),
+    ):
+        graph = from_expressions({"f": value}, [x[i]])
+        for method in ("reverse", "forward"):
+            np.testing.assert_array_equal(evaluated(gradient(graph, "f", method=method), (at,))[-1], first)
+        np.testing.assert_array_equal(evaluated(hvp(graph, "f"), (at, np.ones(4)))[-1], second)
+
+
+def test_networks_do_not_pay_for_the_exponentials_of_their_losses() -> None:
+    s, h, t = Idx("s", 4), Idx("h", 3), Idx("t", 2)
+    shapes = {"u": (4, 3), "r": (4, 3), "out": (4, 2), "v": (2, 3)}
+    u, r, out, v = (IndexedBase(name, shape=shape) for name, shape in shapes.items())
+    loss = Sum(exp(out[s, t]) / (1 + exp(-out[s, t])), s, t)
+    formulas = {r[s, h]: relu(u[s, h]), out[s, t]: Sum(v[t, h] * r[s, h], h), "f": loss}
+    graph = gradient(from_expressions(formulas, [u, v]).with_outputs("f"), "f")
+    assert not any(equation.branches for equation in graph.equations)
 
 
 def test_each_row_has_its_own_branch() -> None:

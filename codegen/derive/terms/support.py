@@ -11,10 +11,11 @@ from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 
+from codegen.functions import select
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Equation
 from codegen.ir.graph import cell_of
-from codegen.walk import fold, indices, is_leaf, is_reference, moved, subscripts
+from codegen.walk import fold, indices, is_leaf, is_reference, moved, postorder, subscripts
 
 ALTERNATIVES = 64
 """What has more comparisons in its condition than these counts as never known to be 0."""
@@ -23,18 +24,18 @@ ALTERNATIVES = 64
 class Support:
     """The conditions under which the vertices of equations, and expressions in them, may not be 0.
 
-    Of the conditions of branches those count that are ``known``; ``bracket`` may say it of a node.
+    Of the conditions of choices those count that are ``known``; ``bracket`` may say it of a node.
 
     >>> from sympy import Symbol
     >>> n, m = Symbol("n", real=True), Symbol("m", real=True)
-    >>> support = Support(lambda condition: True)
+    >>> support = Support(lambda choice, condition: True)
     >>> support.add(Equation(m, Piecewise((1 / n, n >= 1), (0, True))))
     >>> support.of(n * m)
     n >= 1
     """
 
     def __init__(
-        self, known: Callable[[Basic], bool], bracket: Callable[[Basic], Basic | None] = lambda node: None
+        self, known: Callable[[Expr, Basic], bool], bracket: Callable[[Basic], Basic | None] = lambda node: None
     ) -> None:
         self._known, self._bracket = known, bracket
         self._equations: dict[Cell, Equation] = {}
@@ -50,8 +51,15 @@ class Support:
 
     def of(self, expression: Basic) -> Basic:
         """Where an expression may not be 0."""
+        if not any(map(self._says_something, postorder(expression))):
+            return sympy.true
         condition = fold(expression, self._step)
         return condition if len(condition.atoms(Relational)) <= ALTERNATIVES else sympy.true
+
+    def _says_something(self, node: Basic) -> bool:
+        if is_reference(node):
+            return cell_of(node) in self._conditions
+        return node == 0 or isinstance(node, (Piecewise, select)) or self._bracket(node) is not None
 
     def _step(self, node: Basic, arguments: list[Basic]) -> Basic:
         if is_reference(node):
@@ -62,7 +70,9 @@ class Support:
         if (found := self._bracket(node)) is not None:
             return found
         if isinstance(node, Piecewise):
-            return self._branches(node, arguments)
+            return self._branches(node, [condition for _, condition in node.args], arguments)
+        if isinstance(node, select):
+            return self._branches(node, [node.args[0] > 0, sympy.true], arguments[1:])
         if isinstance(node, ExprCondPair) or (isinstance(node, Pow) and node.exp.is_positive):
             return arguments[0]
         combine = next((combine for kind, combine in _COMBINED if isinstance(node, kind)), None)
@@ -72,14 +82,14 @@ class Support:
         """What is said about a vertex in the indices of its equation, in those of a reference to it."""
         return moved(condition, subscripts(self._equations[cell_of(reference)].target), subscripts(reference))
 
-    def _branches(self, node: Piecewise, values: Sequence[Basic]) -> Basic:
+    def _branches(self, node: Expr, conditions: Sequence[Basic], values: Sequence[Basic]) -> Basic:
         """Where a branch is taken that may not be 0; of a condition that is not known nothing is said."""
         found: list[Basic] = []
         passed: Basic = sympy.true
-        for (_, condition), value in zip(node.args, values):
-            known = self._known(condition)
+        for condition, value in zip(conditions, values):
+            known = self._known(node, condition)
             found.append(And(passed, condition, value) if known else And(passed, value))
-            passed = And(passed, Not(condition)) if known else passed
+            passed = And(passed, Not(condition)) if known and value != True else passed  # noqa: E712 - a SymPy boolean
         return Or(*found)
 
 

@@ -76,7 +76,7 @@ class Zeros:
     """
 
     def __init__(self, equations: Iterable[Equation]) -> None:
-        self._support = Support(lambda condition: all(map(_is_known, postorder(condition))), _bracket)
+        self._support = Support(lambda _, condition: all(map(_is_known, postorder(condition))), _bracket)
         self._selections = Selections()
         for equation in equations:
             self._support.add(equation)
