@@ -184,6 +184,10 @@ class Lanes:
         result.add_incoming(chosen, inside)
         return result
 
+    def usually(self, mask: Callable[[], Value], usual: Callable[[], Value], always: Callable[[], Value]) -> Value:
+        """What ``always`` gives, and ``usual`` where the mask holds; without branches the first alone."""
+        return always()
+
     def any(self, mask: Value) -> Value:
         """Whether the mask holds in at least one lane: one i1, to branch on."""
         if self.width == 1:
@@ -388,6 +392,13 @@ class Lanes:
         return every.int_compare("<", ir.Constant(index, list(range(self.width))), spread)
 
 
+class BranchingLanes(Lanes):
+    """Lanes of a loop that does nothing else, where a branch is cheaper than what it leaves out."""
+
+    def usually(self, mask: Callable[[], Value], usual: Callable[[], Value], always: Callable[[], Value]) -> Value:
+        return self.where_any(self.builder.not_(mask()), always, usual())
+
+
 def _define_per_lane(function: ir.Function, lanes: Lanes, scalar: Callable[..., Value]) -> None:
     function.linkage = "internal"
     function.attributes.add("noinline")
@@ -436,7 +447,7 @@ def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **opti
             views = [
                 context.make_array(arrays.dtype)(context, builder, v) for v in cgutils.unpack_tuple(builder, *values)
             ]
-            store_each(function, Lanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
+            store_each(function, BranchingLanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
             return context.get_dummy_value()
 
         return types.void(arrays), generate

@@ -16,7 +16,6 @@ bounded, and arrays are read where they are expected and in the shape that is.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,8 @@ def save_weights(path: str | os.PathLike[str], network: Network, theta: np.ndarr
     """
     target = file_path(path, CheckpointError)
     values = read_vector("theta", theta, network.parameter_count, DataError)
-    arrays = {place.path: {n: values[at] for n, at in places(network, place).items()} for place in _counted(network)}
+    groups = places(network, _counted(network))
+    arrays = {path: {name: values[at] for name, at in group.items()} for path, group in groups.items()}
     write_atomically(target, written(arrays))
 
 
@@ -104,12 +104,13 @@ def _theta(source: str, data: bytes, network: Network, layers: list[Place], *, a
     theta = np.zeros(network.parameter_count)
     single = True
     with reading(source, data) as file:
-        for place in layers:
-            wanted: Mapping[str, np.ndarray] = places(network, place)
-            for name in place.absent:
+        absent = {place.path: place.absent for place in layers}
+        for path, wanted in places(network, layers).items():
+            without = next(names for where, names in absent.items() if path.startswith(f"{where}/"))
+            for name in without:
                 theta[wanted[name]] = 1.0 if name == "gamma" else 0.0
-            shapes = {name: at.shape for name, at in wanted.items() if name not in place.absent}
-            for name, array in file.arrays(place.path, shapes).items():
+            shapes = {name: at.shape for name, at in wanted.items() if name not in without}
+            for name, array in file.arrays(path, shapes).items():
                 single &= array.dtype.itemsize <= 4
                 theta[wanted[name]] = array
         if all_of_them:

@@ -15,8 +15,9 @@ import numpy as np
 
 from symnn.choices import ActivationLike, LossLike, name_of
 from symnn.errors import CheckpointError, FieldError, SpecError
-from symnn.keras.arrays import KINDS, Order, Place, order_after
+from symnn.keras.arrays import KINDS, WAYS, Of, Order, Place, depthwise, depthwise_part, order_after, pointwise_part
 from symnn.layers.activation import Activation
+from symnn.layers.attention import attention
 from symnn.layers.average_pool import average_pool
 from symnn.layers.batch_norm import batch_norm
 from symnn.layers.concatenate import concatenate, joined_shape
@@ -68,22 +69,31 @@ class Row:
     """A class of layers: what it becomes, given its settings and the shape of what goes in.
 
     only: settings that have to be so where they are said. without: the arrays that a setting which is False takes away.
+    arrays: those of each layer that has them in another form than the others of its kind.
     """
 
     build: Callable[[Settings, Shape], Layer | Sequence[Layer] | None]
     only: Mapping[str, Any] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
+    arrays: Sequence[Of | None] = ()
 
 
 _BIAS = {"use_bias": "bias"}
 _PLAIN = {"data_format": "channels_last"}
-_STEPS = {"go_backwards": False, "stateful": False, "return_state": False, "time_major": False}
+_STEPS = {"stateful": False, "return_state": False, "time_major": False}
 _GATES = {**_STEPS, "activation": "tanh", "recurrent_activation": "sigmoid"}
 _NORM = {"center": "beta", "scale": "gamma"}
 
 
 def _output(c: Settings) -> Any:
     return "all" if c.get("return_sequences") else "last"
+
+
+def _backward(c: Settings) -> bool:
+    """Keras gives all steps of a layer that goes backwards in the order in which it takes them."""
+    if c.get("go_backwards") and c.get("return_sequences"):
+        raise RefusedError("found go_backwards True with return_sequences, expected one of them")
+    return bool(c.get("go_backwards") or c.get("backward"))
 
 
 def _sizes(c: Settings, name: str) -> Any:
@@ -97,6 +107,28 @@ def _convolution(c: Settings, given: Shape) -> Layer:
         padding=_padding(c, ("valid", "same")), dilation=_sizes(c, "dilation_rate"), groups=c.get("groups", 1),
         bias=bool(c.get("use_bias", True)),
     )  # fmt: skip
+
+
+def _depthwise(c: Settings, given: Shape, **settings: Any) -> Layer:
+    """A group for each channel."""
+    channels = int(given[0].extent)
+    return _convolution({**c, "filters": channels * c["depth_multiplier"], "groups": channels, **settings}, given)
+
+
+def _separable(c: Settings, given: Shape) -> Sequence[Layer]:
+    first = _depthwise(c, given, activation=None, use_bias=False)
+    one = {"kernel_size": 1, "strides": 1, "padding": "valid", "dilation_rate": 1, "groups": 1}
+    return first, _convolution({**c, **one}, given)
+
+
+def _attention(c: Settings, given: Shape) -> Layer:
+    if c["value_dim"] != c["key_dim"]:
+        raise RefusedError(f"found value_dim {quote(c['value_dim'])}, expected key_dim, {quote(c['key_dim'])}")
+    if c.get("attention_axes") not in (None, [1]):
+        raise RefusedError(f"found attention_axes {quote(c['attention_axes'])}, expected the steps alone")
+    size = int(c["key_dim"])
+    plain = size * c["num_heads"] == given[-1].extent
+    return attention(c["num_heads"], size=None if plain else size, causal=bool(c.get("use_causal_mask")))
 
 
 def _padding(c: Settings, known: Sequence[str]) -> Any:
@@ -132,11 +164,10 @@ def _batch_norm(c: Settings, given: Shape) -> Layer:
 def _layer_norm(c: Settings, given: Shape) -> Layer:
     axes = c.get("axis", -1)
     over = {axis % (len(given) + 1) for axis in (axes if isinstance(axes, list) else [axes])}
-    # All of an image, and else the last axis alone.
-    expected = range(1, len(given) + 1) if given[0].name == CHANNEL else [len(given)]
-    if over != {*expected}:
-        raise RefusedError(f"found axis {quote(axes)}, expected {[*expected]}")
-    return layer_norm(epsilon=c["epsilon"])
+    whole = {*range(1, len(given) + 1)} if given[0].name == CHANNEL else {len(given)}
+    if over not in (whole, {len(given)}):
+        raise RefusedError(f"found axis {quote(axes)}, expected {sorted(whole)} or the last one")
+    return layer_norm(epsilon=c["epsilon"], over="all" if over == whole else "channels")
 
 
 def _rectifier(c: Settings, given: Shape) -> Layer:
@@ -155,6 +186,11 @@ LAYERS: Mapping[str, Row] = {
     ),
     "Conv1D": Row(_convolution, {**_PLAIN, "lora_rank": None}),
     "Conv2D": Row(_convolution, {**_PLAIN, "lora_rank": None}),
+    **{f"DepthwiseConv{n}D": Row(_depthwise, _PLAIN, arrays=(depthwise,)) for n in (1, 2)},
+    **{f"SeparableConv{n}D": Row(_separable, _PLAIN, arrays=(depthwise_part, pointwise_part)) for n in (1, 2)},
+    "MultiHeadAttention": Row(
+        _attention, {"output_shape": None, "use_gate": False, "sliding_window": None, "flash_attention": None}, _BIAS
+    ),
     "MaxPooling1D": Row(_pool(max_pool), _PLAIN),
     "MaxPooling2D": Row(_pool(max_pool), _PLAIN),
     "AveragePooling1D": Row(_pool(average_pool), _PLAIN),
@@ -165,12 +201,18 @@ LAYERS: Mapping[str, Row] = {
         lambda c, given: embedding(c["output_dim"], c["input_dim"]), {"mask_zero": False, "lora_rank": None}
     ),
     "SimpleRNN": Row(
-        lambda c, given: recurrent(c["units"], activation(c.get("activation")) or "identity", output=_output(c)),
+        lambda c, given: recurrent(
+            c["units"], activation(c.get("activation")) or "identity", output=_output(c), backward=_backward(c)
+        ),
         _STEPS,
         _BIAS,
     ),
-    "LSTM": Row(lambda c, given: lstm(c["units"], output=_output(c)), _GATES, _BIAS),
-    "GRU": Row(lambda c, given: gru(c["units"], output=_output(c)), {**_GATES, "reset_after": True}, _BIAS),
+    "LSTM": Row(lambda c, given: lstm(c["units"], output=_output(c), backward=_backward(c)), _GATES, _BIAS),
+    "GRU": Row(
+        lambda c, given: gru(c["units"], output=_output(c), backward=_backward(c)),
+        {**_GATES, "reset_after": True},
+        _BIAS,
+    ),
     "BatchNormalization": Row(_batch_norm, {"renorm": False}, _NORM),
     "LayerNormalization": Row(_layer_norm, {"rms_scaling": False}, _NORM),
     "Flatten": Row(lambda c, given: flatten(), _PLAIN),
@@ -188,6 +230,7 @@ LAYERS: Mapping[str, Row] = {
 """Ours for Keras's."""
 
 MERGES = ("Add", "Concatenate")
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 
 ACTIVATIONS: Mapping[str, ActivationLike] = {
     "linear": None,
@@ -300,30 +343,46 @@ class _Building:
                 raise RefusedError(f"found the input {quote(source)}, expected a layer before it")
         before = [self.values[source] for source in entry.sources]
         if entry.kind in MERGES:
-            return _merged(entry, before)
-        if entry.kind not in LAYERS:
-            raise RefusedError(unknown("layer", entry.kind, [*LAYERS, *MERGES]))
-        row = LAYERS[entry.kind]
-        for name, expected in row.only.items():
-            if (value := entry.settings.get(name, expected)) != expected or isinstance(value, bool) != isinstance(
-                expected, bool
-            ):
-                raise RefusedError(f"found {name} {quote(value)}, expected {quote(expected)}")
+            return _merged(entry.kind, entry.settings.get("axis", -1), before)
+        if entry.kind not in (*LAYERS, "Bidirectional"):
+            raise RefusedError(unknown("layer", entry.kind, [*LAYERS, *MERGES, "Bidirectional"]))
+        if entry.kind == "MultiHeadAttention" and len({*entry.sources}) == 1:
+            before = before[:1]  # of a sequence to itself
         if len(before) != 1:
             raise RefusedError(f"found {len(before)} inputs, expected one")
         (x,) = before
-        found = row.build(entry.settings, x.shape)
-        for layer in found if isinstance(found, Sequence) else () if found is None else (found,):
-            x = self._behind(x, layer, entry, row)
+        if entry.kind == "Bidirectional":
+            return self._both_ways(entry, x)
+        row = LAYERS[entry.kind]
+        layers = _built(entry.kind, entry.settings, x.shape)
+        for layer, arrays in zip(layers, row.arrays or [None] * len(layers)):
+            self._place(x, layer, entry.path, row, entry.settings, arrays)
+            x = _behind(x, layer)
         return x
 
-    def _behind(self, x: Made, layer: Layer, entry: Entry, row: Row) -> Made:
-        kind = KINDS.get(layer.kind())
-        if kind is not None:
-            absent = [name for setting, name in row.without.items() if entry.settings.get(setting) is False]
-            self.places.append(Place(layer, f"{entry.path}/{kind.inside}", x.order, tuple(absent)))
-        order, shape = order_after(layer, x.shape, x.order), layer.shape(x.shape)
-        return Made(shape, order, layer(x.node), None if x.layers is None else (*x.layers, layer))
+    def _both_ways(self, entry: Entry, x: Made) -> Made:
+        """What two recurrent layers make of a sequence, one of which goes backwards."""
+        if (mode := entry.settings["merge_mode"]) not in ("concat", "sum"):
+            raise RefusedError(f"found merge_mode {quote(mode)}, expected concat or sum")
+        ways = []
+        for name, where in zip(("layer", "backward_layer"), WAYS):
+            kind, settings = _described(entry.settings[name])
+            if kind not in _RECURRENT or bool(settings.get("go_backwards")) is not (name != "layer"):
+                raise RefusedError(f"found {name} {quote(kind)}, expected {', '.join(_RECURRENT)}, one each way")
+            # The steps that come out of a Bidirectional are in the order of the sequence.
+            settings = {**settings, "go_backwards": False, "backward": name != "layer"}
+            (way,) = _built(kind, settings, x.shape)
+            self._place(x, way, f"{entry.path}/{where}", LAYERS[kind], settings)
+            ways.append(way)
+        if mode == "concat":
+            return _behind(x, concatenate(*([way] for way in ways)))
+        forward, backward = ways
+        return Made(forward.shape(x.shape), None, forward(x.node) + backward(x.node), None)
+
+    def _place(self, x: Made, layer: Layer, path: str, row: Row, settings: Settings, arrays: Of | None = None) -> None:
+        if layer.kind() in KINDS:
+            absent = [name for setting, name in row.without.items() if settings.get(setting) is False]
+            self.places.append(Place(layer, path, x.order, tuple(absent), arrays))
 
     def _input(self, entry: Entry, signals: bool) -> Made:
         shape = entry.settings.get("batch_shape", entry.settings.get("batch_input_shape"))
@@ -350,12 +409,33 @@ class _Building:
         return replace(made, node=node, layers=None if made.layers is None else (*made.layers[:-1], *rest))
 
 
+def _built(kind: str, settings: Settings, given: Shape) -> Sequence[Layer]:
+    """The layers that a class of Keras becomes."""
+    row = LAYERS[kind]
+    for name, expected in row.only.items():
+        if (value := settings.get(name, expected)) != expected or isinstance(value, bool) != isinstance(expected, bool):
+            raise RefusedError(f"found {name} {quote(value)}, expected {quote(expected)}")
+    found = row.build(settings, given)
+    return found if isinstance(found, Sequence) else () if found is None else (found,)
+
+
+def _behind(x: Made, layer: Layer) -> Made:
+    order, shape = order_after(layer, x.shape, x.order), layer.shape(x.shape)
+    return Made(shape, order, layer(x.node), None if x.layers is None else (*x.layers, layer))
+
+
 _PART_OF_LOSS: Mapping[str, str] = {
     "softmax_cross_entropy": "softmax",
     "softmax_cross_entropy_rows": "softmax",
     "binary_cross_entropy": "sigmoid",
 }
-_OF_SIGNALS = frozenset({"Conv1D", "MaxPooling1D", "AveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling1D"})
+_OF_SIGNALS = frozenset(
+    f"{name}1D"
+    for name in (
+        "Conv", "DepthwiseConv", "SeparableConv", "MaxPooling", "AveragePooling", "GlobalMaxPooling",
+        "GlobalAveragePooling",
+    )
+)  # fmt: skip
 
 
 def _named(error: Exception) -> str:
@@ -373,12 +453,12 @@ def _inputs(shape: Sequence[Any], signals: bool, integers: bool) -> Inputs:
     return read_one([shape[-1], *shape[:-1]])
 
 
-def _merged(entry: Entry, before: Sequence[Made]) -> Made:
+def _merged(kind: str, axis: Any, before: Sequence[Made]) -> Made:
     """Values added, or side by side."""
     if len(before) < 2:
         raise RefusedError(f"found {len(before)} inputs, expected at least two")
     first, *others = before
-    if entry.kind == "Add":
+    if kind == "Add":
         for other in others:
             if extents(other.shape) != extents(first.shape) or not _alike(first.order, other.order):
                 raise RefusedError("found inputs of different shapes or orders, expected the same")
@@ -386,8 +466,8 @@ def _merged(entry: Entry, before: Sequence[Made]) -> Made:
         for other in others:
             node = node + other.node
         return Made(first.shape, first.order, node, None)
-    if entry.settings.get("axis", -1) not in (-1, len(first.shape)):
-        raise RefusedError(f"found axis {quote(entry.settings.get('axis'))}, expected the last one")
+    if axis not in (-1, len(first.shape)):
+        raise RefusedError(f"found axis {quote(axis)}, expected the last one")
     return _side_by_side(before)
 
 
@@ -438,7 +518,7 @@ def _entries(model: Any, path: str, given: tuple[str, ...] | None, depth: int = 
             yield from inside
             keys[name] = _output_key(inside)
         else:
-            yield Entry(where, name, name_of_kind, settings, sources, where)
+            yield Entry(where, name, name_of_kind, {**settings, **_called(layer)}, sources, where)
         before = (keys[name],)
     if kind == "Functional":
         yield Entry(f"{prefix}/output", "output", "Identity", {}, (_one_output(config, keys),), "")
@@ -471,6 +551,13 @@ def _sources(name: str, layer: Mapping[str, Any]) -> Iterator[str]:
                 stack[:0] = part
             elif isinstance(part, Mapping):
                 yield _history(name, part)
+
+
+def _called(layer: Mapping[str, Any]) -> Settings:
+    """What the only call of a layer says of how it is computed."""
+    calls = layer.get("inbound_nodes")
+    given = calls[0].get("kwargs") if isinstance(calls, list) and calls and isinstance(calls[0], Mapping) else None
+    return {"use_causal_mask": True} if isinstance(given, Mapping) and given.get("use_causal_mask") else {}
 
 
 def _history(name: str, part: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from pydantic import Field
 from sympy import Integer, Piecewise, exp, sqrt
@@ -23,35 +24,41 @@ class Attention(Layer):
     Of D features each head has D/heads: ``q, k, v = W·x + b``, the match of step t with step u is
     ``q[t]·k[u]/√(D/heads)``, softmax over u makes it the weight of ``v[u]``, and ``U·(the heads) + c`` comes out.
     W1 (3·D, D) and b1 (3·D,) hold q, k and v one below the other, U1 is (D, D) and c1 (D,): PyTorch's in_proj and
-    out_proj. With ``causal`` a step sees itself and those before it alone.
+    out_proj. With ``size`` a head has so many features, and heads·size takes the place of D in what is in between. With
+    ``causal`` a step sees itself and those before it alone.
     """
 
     attention: UnitsField = Field(description="the number of heads")
+    size: UnitsField | None = None
     causal: bool = False
     initialiser: InitialiserField = None
 
     def shape(self, given: Shape) -> Shape:
         if names(given) != (TIME, FEATURE):
             raise misfit("attention", "a sequence of features", given)
-        if int(given[-1].extent) % self.attention:
+        if self.size is None and int(given[-1].extent) % self.attention:
             raise FieldError(f"attention has {self.attention} heads, found {given[-1]}; expected a multiple of it")
         return given
 
     def parameters(self, given: Shape, feeds: ActivationLike = None) -> Mapping[str, Parameter]:
         count = int(given[-1].extent)
-        heads = (self.attention, count // self.attention)
-        three, one = Axis(FEATURE, 3 * count, (3, *heads)), Axis(FEATURE, count, heads)
+        heads = (self.attention, self._size(given))
+        inner = prod(heads)
+        three, one = Axis(FEATURE, 3 * inner, (3, *heads)), Axis(FEATURE, inner, heads)
         return {
-            "W": weights((three, count), (count, count), self.initialiser, None),
+            "W": weights((three, count), (count, inner), self.initialiser, None),
             "b": filled((three,)),
-            "U": weights((count, one), (count, count), self.initialiser, feeds),
+            "U": weights((count, one), (inner, count), self.initialiser, feeds),
             "c": filled((count,)),
         }
+
+    def _size(self, given: Shape) -> int:
+        return int(given[-1].extent) // self.attention if self.size is None else self.size
 
     def write(self, place: Place, x: Value) -> Value:
         p = place.parameters
         s, t, d = x.indices
-        steps, size = place.given[0].extent, int(place.given[1].extent) // self.attention
+        steps, size = place.given[0].extent, self._size(place.given)
         head, e, u = Index("n", self.attention), Index("e", size), Index("u", steps)
 
         def projected(part: int, name: str) -> Value:
@@ -78,11 +85,13 @@ class Attention(Layer):
 
 
 @called(SpecError)
-def attention(heads: int, *, causal: bool = False, initialiser: str | None = None) -> Attention:
-    """Attention of a sequence to itself.
+def attention(
+    heads: int, *, size: int | None = None, causal: bool = False, initialiser: str | None = None
+) -> Attention:
+    """Attention of a sequence to itself, by heads of ``size`` features, or of as many as make up those that come in.
 
     >>> attention(4, causal=True).to_plain()
     {'attention': 4, 'causal': True}
     """
     heads = whole_number("heads", heads, 1, refused=SpecError)
-    return Attention(attention=heads, causal=causal, initialiser=initialiser)
+    return Attention(attention=heads, size=size, causal=causal, initialiser=initialiser)

@@ -27,6 +27,7 @@ class Gru(Layer):
 
     gru: UnitsField = Field(description="the number of units")
     output: Output = "last"
+    backward: bool = False
     initialiser: InitialiserField = None
 
     def shape(self, given: Shape) -> Shape:
@@ -39,7 +40,7 @@ class Gru(Layer):
         s, t, _ = x.indices
         unit, bias = place.unit(self.gru), place.parameters["c"]
         at, gate = (s, t, unit), Index("k", 3)
-        given = from_input(place, x, gate, unit)
+        given = from_input(place, x, gate, unit, self.backward)
         u = place.map("u", given.indices, given.here + place.parameters["b"][gate, unit])
         h = place.declared("a", at)
         product = recurrent_part(place, h, gate, unit)
@@ -51,7 +52,7 @@ class Gru(Layer):
         n = place.map("n", at, tanh(u.at(t, 2, unit) + r.here * v.at(t, 2, unit)))
         before = carried(place, "before", at, lambda t: h.variable[s, t, unit])
         place.assign(h.here, (1 - z.here) * n.here + z.here * before.here)
-        return put_out(place, h, self.output)
+        return put_out(place, h, self.output, self.backward)
 
     @property
     def unbounded(self) -> bool | None:
@@ -59,10 +60,11 @@ class Gru(Layer):
 
 
 @called(SpecError)
-def gru(units: int, *, output: Output = "last", initialiser: str | None = None) -> Gru:
-    """Gated recurrent units.
+def gru(units: int, *, output: Output = "last", backward: bool = False, initialiser: str | None = None) -> Gru:
+    """Gated recurrent units, ``backward`` from the end of the sequence to its beginning.
 
     >>> gru(32).to_plain()
     {'gru': 32}
     """
-    return Gru(gru=whole_number("units", units, 1, refused=SpecError), output=output, initialiser=initialiser)
+    units = whole_number("units", units, 1, refused=SpecError)
+    return Gru(gru=units, output=output, backward=backward, initialiser=initialiser)

@@ -28,6 +28,7 @@ class Lstm(Layer):
 
     lstm: UnitsField = Field(description="the number of units")
     output: Output = "last"
+    backward: bool = False
     initialiser: InitialiserField = None
 
     def shape(self, given: Shape) -> Shape:
@@ -41,7 +42,7 @@ class Lstm(Layer):
         s, t, _ = x.indices
         unit = place.unit(self.lstm)
         at, gate = (s, t, unit), Index("k", 4)
-        z = from_input(place, x, gate, unit)
+        z = from_input(place, x, gate, unit, self.backward)
         h, c = place.declared("a", at), place.declared("c", at)
         v = recurrent_part(place, h, gate, unit)
         # One vertex of all gates has one adjoint, a matrix that U, W and b share.
@@ -53,7 +54,7 @@ class Lstm(Layer):
         before = carried(place, "kept", at, lambda t: c.variable[s, t, unit])
         place.assign(c.here, f.here * before.here + i.here * g.here)
         place.assign(h.here, o.here * tanh(c.here))
-        return put_out(place, h, self.output)
+        return put_out(place, h, self.output, self.backward)
 
     @property
     def unbounded(self) -> bool | None:
@@ -61,10 +62,11 @@ class Lstm(Layer):
 
 
 @called(SpecError)
-def lstm(units: int, *, output: Output = "last", initialiser: str | None = None) -> Lstm:
-    """Long short-term memory.
+def lstm(units: int, *, output: Output = "last", backward: bool = False, initialiser: str | None = None) -> Lstm:
+    """Long short-term memory, ``backward`` from the end of the sequence to its beginning.
 
     >>> lstm(32, output="all").to_plain()
     {'lstm': 32, 'output': 'all'}
     """
-    return Lstm(lstm=whole_number("units", units, 1, refused=SpecError), output=output, initialiser=initialiser)
+    units = whole_number("units", units, 1, refused=SpecError)
+    return Lstm(lstm=units, output=output, backward=backward, initialiser=initialiser)

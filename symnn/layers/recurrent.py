@@ -11,7 +11,7 @@ from symnn.choices import ActivationLike, Choice, is_identity, resolve_activatio
 from symnn.errors import SpecError
 from symnn.given import called, whole_number
 from symnn.layers.layer import ElementActivationField, InitialiserField, Layer, UnitsField
-from symnn.layers.sequences import Output, carried, put_out, shape_of
+from symnn.layers.sequences import Output, arriving, carried, put_out, shape_of
 from symnn.layers.writing import Parameter, Place, Value, filled, weights
 from symnn.shapes import Shape
 
@@ -24,6 +24,7 @@ class Recurrent(Layer):
 
     recurrent: UnitsField = Field(description="the number of units")
     output: Output = "last"
+    backward: bool = False
     activation: ElementActivationField = Choice(name="tanh")
     initialiser: InitialiserField = None
 
@@ -42,12 +43,12 @@ class Recurrent(Layer):
         (s, t, feature), p = x.indices, place.parameters
         unit, other = place.unit(self.recurrent), Index("j", self.recurrent)
         at = (s, t, unit)
-        z = place.sum("z", at, p["W"][unit, feature] * x.here, [feature])
+        z = place.sum("z", at, p["W"][unit, feature] * arriving(x, self.backward), [feature])
         h = place.declared("a", at)
         v = carried(place, "v", at, lambda t: p["U"][unit, other] * h.variable[s, t, other], [other])
         u = place.map("u", at, z.here + v.here + p["b"][unit])
         place.assign(h.here, resolve_activation(self.activation)(u.here))
-        return put_out(place, h, self.output)
+        return put_out(place, h, self.output, self.backward)
 
     @property
     def unbounded(self) -> bool | None:
@@ -56,12 +57,17 @@ class Recurrent(Layer):
 
 @called(SpecError)
 def recurrent(
-    units: int, activation: ActivationLike = "tanh", *, output: Output = "last", initialiser: str | None = None
+    units: int,
+    activation: ActivationLike = "tanh",
+    *,
+    output: Output = "last",
+    backward: bool = False,
+    initialiser: str | None = None,
 ) -> Recurrent:
-    """``h[t] = activation(W·x[t] + b + U·h[t − 1])``.
+    """``h[t] = activation(W·x[t] + b + U·h[t − 1])``, ``backward`` with the last step as the first.
 
     >>> recurrent(32, output="all").to_plain()
     {'recurrent': 32, 'output': 'all'}
     """
     units = whole_number("units", units, 1, refused=SpecError)
-    return Recurrent(recurrent=units, output=output, activation=activation, initialiser=initialiser)
+    return Recurrent(recurrent=units, output=output, backward=backward, activation=activation, initialiser=initialiser)

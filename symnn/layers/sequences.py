@@ -53,10 +53,17 @@ def _ones_in(gate: int, gates: int, _: np.random.Generator, shape: tuple[int, ..
     return found
 
 
-def from_input(place: Place, x: Value, gate: Index, unit: Index) -> Value:
+def arriving(x: Value, backward: bool) -> Expr:
+    """What comes in at a step; of a layer that goes backwards the first step is the last place."""
+    _, t, feature = x.indices
+    return x.at(extent(t) - 1 - t, feature) if backward else x.here
+
+
+def from_input(place: Place, x: Value, gate: Index, unit: Index, backward: bool) -> Value:
     """``z = W·x``, for each step and gate."""
     s, t, feature = x.indices
-    return place.sum("z", (s, t, gate, unit), place.parameters["W"][gate, unit, feature] * x.here, [feature])
+    weight = place.parameters["W"][gate, unit, feature]
+    return place.sum("z", (s, t, gate, unit), weight * arriving(x, backward), [feature])
 
 
 def carried(
@@ -80,9 +87,9 @@ def recurrent_part(place: Place, h: Value, gate: Index, unit: Index) -> Value:
     return carried(place, "v", (s, time, gate, unit), lambda t: U[gate, unit, other] * h.variable[s, t, other], [other])
 
 
-def put_out(place: Place, h: Value, output: Output) -> Value:
-    """What comes out of a layer whose steps give ``h``."""
+def put_out(place: Place, h: Value, output: Output, backward: bool) -> Value:
+    """What comes out of a layer whose steps give ``h``: that of all steps in the order of the sequence."""
     s, time, unit = h.indices
     if output == "all":
-        return h
+        return place.map("all", h.indices, h.at(extent(time) - 1 - time, unit)) if backward else h
     return place.map("last", (s, unit), h.variable[s, extent(time) - 1, unit])

@@ -21,7 +21,7 @@ from scipy import special
 from codegen import Equation, Graph, Index, Variable, compile, functions
 from codegen.dtypes import Dtype
 from codegen.emit import vectormath
-from codegen.emit.lanes import FORMATS, Lanes, store_each
+from codegen.emit.lanes import FORMATS, BranchingLanes, Lanes, store_each
 from codegen.emit.special import CODE as SPECIAL_CODE
 from codegen.emit.vectormath import FORMS
 from codegen.emit.vectormath.numbers import COEFFICIENTS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH
@@ -151,7 +151,12 @@ every_function = pytest.mark.parametrize(
 
 
 def machine_code(
-    function: Callable[..., Any], dtype: Dtype, width: int, arguments: int = 1, fastmath: frozenset[str] = frozenset()
+    function: Callable[..., Any],
+    dtype: Dtype,
+    width: int,
+    arguments: int = 1,
+    fastmath: frozenset[str] = frozenset(),
+    kind: type[Lanes] = Lanes,
 ) -> Callable[..., None]:
     """``apply(x, …, out)`` by LLVM alone, as vector code is compiled: a tenth of the time that Numba takes.
 
@@ -160,7 +165,7 @@ def machine_code(
     pointers, count = [FORMATS[dtype].real.as_pointer()] * (arguments + 1), ir.IntType(64)
     body = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), [*pointers, count]), "apply")
     builder = ir.IRBuilder(body.append_basic_block())
-    store_each(function, Lanes(builder, width, dtype), body.args[:-1], body.args[-1])
+    store_each(function, kind(builder, width, dtype), body.args[:-1], body.args[-1])
     builder.ret_void()
     rewrite_module(body.module, FastMathOptions(set(fastmath)))
     code = load_object(compile_module(str(body.module)), ["apply"])
@@ -305,6 +310,18 @@ def test_width_and_lane_do_not_change_a_bit(name: str, dtype: Dtype) -> None:
             found = np.roll(apply(name, np.roll(x, shift), width=width), -shift)
             assert same_bits(found, expected), (width, shift)
     assert same_bits(apply(name, x), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["log", "log1p", "sigmoid"])
+def test_branches_do_not_change_a_bit(name: str, dtype: Dtype) -> None:
+    """A vector of usual numbers, one with a number that is none in each place, and what is left of a vector."""
+    usual, unusual = points(name, dtype, 64, seed=3), specials(name, dtype)[0]
+    x = np.concatenate([np.insert(usual[: 1 + n % 17], n % 7 % (1 + n % 17), value) for n, value in enumerate(unusual)])
+    x = np.concatenate([usual, x, points(name, dtype, 500, seed=4)])
+    found = np.empty_like(x)
+    machine_code(TABLE[name], dtype, 8, kind=BranchingLanes)(x, found)
+    assert same_bits(found, apply(name, x))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from symnn.keras.files import written
 from symnn.layers.attention import attention
 from symnn.layers.flatten import flatten
 from symnn.layers.gru import gru
+from symnn.layers.residual import residual
 from symnn.network import Network, dense
 
 DENSE = "layers/dense/vars"
@@ -85,8 +86,8 @@ def test_weights_of_a_network_are_read_as_they_were_written(tmp_path: Path) -> N
     theta = network.initial_parameters()
     save_weights(tmp_path / "a.weights.h5", network, theta)
     np.testing.assert_array_equal(load_weights(tmp_path / "a.weights.h5", network), theta)
-    other = Network({"time": 3, "features": 2}, (attention(1), gru(1)), "huber")
-    with pytest.raises(SpecError, match="found 'attention', expected a chain of dense"):
+    other = Network({"time": 3, "features": 2}, (residual(attention(1)), gru(1)), "huber")
+    with pytest.raises(SpecError, match="found 'residual', expected a chain of dense"):
         save_weights(tmp_path / "b", other, other.initial_parameters())
 
 

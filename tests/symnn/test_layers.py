@@ -168,12 +168,12 @@ def pooled(x: Array, size: tuple[int, int], stride: tuple[int, int], over: Calla
 
 
 def attended(p: Given, x: Array, heads: int, causal: bool) -> Array:
-    S, T, D = x.shape
+    S, T, _ = x.shape
     q, k, v = (part.reshape(S, T, heads, -1).swapaxes(1, 2) for part in np.split(x @ p["W1"].T + p["b1"], 3, axis=-1))
-    match = q @ k.swapaxes(2, 3) / np.sqrt(D / heads)
+    match = q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1])
     if causal:
         match = np.where(np.tri(T, dtype=bool), match, -np.inf)
-    found: Array = (softmax(match) @ v).swapaxes(1, 2).reshape(S, T, D) @ p["U1"].T + p["c1"]
+    found: Array = (softmax(match) @ v).swapaxes(1, 2).reshape(S, T, -1) @ p["U1"].T + p["c1"]
     return found
 
 
@@ -261,6 +261,12 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("recurrent, one step", {"time": 1, "features": 3}, [{"recurrent": 2}], lambda p, x: elman(p, x, 2)[:, -1]),
     ("lstm", {"time": 4, "features": 3}, [{"lstm": 2}, {"dense": 1}],
      lambda p, x: dense(p, 2, lstm(p, x, 2)[:, -1])),
+    ("recurrent, backward", {"time": 4, "features": 3}, [{"recurrent": 2, "backward": True, "output": "all"}],
+     lambda p, x: elman(p, x[:, ::-1], 2)[:, ::-1]),
+    ("lstm, backward", STEPS, [{"lstm": 2, "backward": True}, {"dense": 1}],
+     lambda p, x: dense(p, 2, lstm(p, x[:, ::-1], 2)[:, -1])),
+    ("gru, backward", {"time": 3, "features": 2}, [{"gru": 2, "backward": True}],
+     lambda p, x: gru(p, x[:, ::-1], 2)[:, -1]),
     ("lstm, all steps", STEPS, [{"lstm": 2, "output": "all"}], lambda p, x: lstm(p, x, 2)),
     ("gru", {"time": 4, "features": 3}, [{"gru": 2}], lambda p, x: gru(p, x, 2)[:, -1]),
     ("recurrent without an activation", {"time": 2, "features": 3}, [{"recurrent": 2, "activation": None}],
@@ -268,6 +274,8 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("gru, two of them", STEPS, [{"gru": 3, "output": "all"}, {"gru": 2}],
      lambda p, x: gru({name[0] + "1": p[name] for name in ("W2", "U2", "b2", "c2")}, gru(p, x, 3), 2)[:, -1]),
     ("attention", {"time": 4, "features": 6}, [{"attention": 2}], lambda p, x: attended(p, x, 2, False)),
+    ("attention, small heads", {"time": 3, "features": 4}, [{"attention": 2, "size": 3}],
+     lambda p, x: attended(p, x, 2, False)),
     ("attention, causal", {"time": 4, "features": 4}, [{"attention": 2, "causal": True}],
      lambda p, x: attended(p, x, 2, True)),
     ("attention of any length", STEPS, [{"attention": 3, "causal": True}], lambda p, x: attended(p, x, 3, True)),
@@ -284,6 +292,8 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
     ("layer_norm of steps", STEPS, [{"layer_norm": {"epsilon": 0.1}}],
      lambda p, x: normal(x, -1, p["g1"], p["b1"], 0.1)),
     ("layer_norm of images", [2, 3, 2], ["layer_norm"], lambda p, x: normal(x, (1, 2, 3), p["g1"], p["b1"])),
+    ("layer_norm over channels", [3, 2, 2], [{"layer_norm": {"over": "channels"}}],
+     lambda p, x: normal(x, (1,), p["g1"][:, None, None], p["b1"][:, None, None])),
     ("layer_norm of what is flattened", [2, 3], ["flatten", "layer_norm", {"dense": 1}],
      lambda p, x: dense(p, 2, normal(x.reshape(len(x), -1), -1, p["g1"], p["b1"]))),
     ("batch_norm", 4, ["batch_norm"],

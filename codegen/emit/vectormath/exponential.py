@@ -81,6 +81,22 @@ def sigmoid(lanes: Lanes, x: Value) -> Value:
 
     Largest error found: 1.67 ULP in float64, 1.67 in float32.
     """
+    return lanes.usually(
+        # Where exp(−|x|) is a normal number.
+        lambda: lanes.compare("<", lanes.abs(x), (lanes.format.bias - 2) * math.log(2)),
+        lambda: _sigmoid_of_usual(lanes, x),
+        lambda: _sigmoid(lanes, x),
+    )
+
+
+def _sigmoid_of_usual(lanes: Lanes, x: Value) -> Value:
+    e = _exp_of_minus(lanes, lanes.abs(x), 0)
+    quotient = lanes.div(e, lanes.add(e, 1.0))
+    whole = lanes.select(lanes.compare(">=", x, 0.0), 1.0, e)
+    return lanes.fma(lanes.neg(whole), quotient, whole)
+
+
+def _sigmoid(lanes: Lanes, x: Value) -> Value:
     lift = 2.0 ** LIMITS[lanes.dtype].lift
     lifted = _lifted_exp(lanes, x)
     quotient = _smaller_sigmoid(lanes, lifted)
@@ -127,8 +143,12 @@ def softplus(lanes: Lanes, x: Value) -> Value:
 def _lifted_exp(lanes: Lanes, x: Value) -> Value:
     """2^lift·exp(−|x|), a normal number also where exp(−|x|) is not."""
     limits = LIMITS[lanes.dtype]
-    size = lanes.at_most(lanes.abs(x), limits.vanishing)
-    k, word = nearest_multiple(lanes, size, -INVERSE_LN2, lanes.format.bias + limits.lift)
+    return _exp_of_minus(lanes, lanes.at_most(lanes.abs(x), limits.vanishing), limits.lift)
+
+
+def _exp_of_minus(lanes: Lanes, size: Value, lift: int) -> Value:
+    """2^lift·exp(−size), where that is a normal number."""
+    k, word = nearest_multiple(lanes, size, -INVERSE_LN2, lanes.format.bias + lift)
     power = power_of_two(lanes, word)
     return lanes.fma(power, expm1_reduced(lanes, minus_multiple(lanes, lanes.neg(size), k, LN2[lanes.dtype])), power)
 
