@@ -42,7 +42,7 @@ def checkpointed(program: Program, checkpoint: Checkpoint) -> Program:
         if windows.fault is not None:
             raise EmitError(f"checkpoint: {windows.fault}")
         return program if few is program.few else replace(program, few=few)
-    places = Places(windows, checkpoint)
+    places = Places(windows, parts, checkpoint)
     statements = Blocks(parts, places).of(program.statements, {})
     storage = {**program.storage, **places.storage}
     made = replace(program, statements=statements, storage=storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from codegen.schedule.checkpoint.accesses import Access
@@ -43,6 +43,17 @@ def parts_of(windows: Windows, run: Run) -> tuple[Part, ...]:
     for part in found:
         _fit(windows, part)
     return tuple(sorted(found, key=lambda part: runs.order(part.run)))
+
+
+def together(parts: Mapping[Run, Sequence[Part]]) -> tuple[tuple[Run, ...], ...]:
+    """The loops that have the same blocks, since some run those of others again."""
+    found: list[tuple[Run, ...]] = []
+    for run in parts:
+        group = tuple(part.run for part in parts[run])
+        joined = [other for other in found if not {*other}.isdisjoint(group)]
+        found = [other for other in found if other not in joined]
+        found.append(tuple(dict.fromkeys(one for runs in (*joined, group) for one in runs)))
+    return tuple(found)
 
 
 def _reads(windows: Windows, accesses: Sequence[Access], run: Run) -> Iterator[tuple[Window, int]]:

@@ -12,6 +12,7 @@ from codegen.schedule.checkpoint.accesses import Values
 from codegen.schedule.checkpoint.again import Part
 from codegen.schedule.checkpoint.copies import left, put, taken_out, taken_over
 from codegen.schedule.checkpoint.lengths import blocks_of, longest
+from codegen.schedule.checkpoint.levels import Loops
 from codegen.schedule.checkpoint.places import Places
 from codegen.schedule.checkpoint.runs import Run
 from codegen.schedule.program import (
@@ -41,11 +42,10 @@ class Blocks:
         self.parts, self.places = parts, places
         self.windows, self.runs = places.windows, places.windows.runs
         self.blocked: dict[int, Run] = {}
-        """The loops of runs that have windows, and what begins their sums, by their identities."""
+        """The loops of runs that have windows, and what is done before them, by their identities."""
         for run in parts:
             if len(parts[run]) > 1 or self.windows.of(run):
-                self.blocked.update({id(loop): run for loops in run.members for loop in loops.parts})
-                self.blocked.update({id(f): run for loops in run.members[1:] for f in self.runs.fills[loops]})
+                self.blocked.update({id(one): run for part in (*run.members, *run.before) for one in _all(part)})
 
     def of(self, statements: Sequence[Statement], values: Values, start: Expr | None = None) -> tuple[Statement, ...]:
         """Statements with windows for what has one; ``start`` is the first step of the block that they are in."""
@@ -54,21 +54,25 @@ class Blocks:
             run = self.blocked.get(id(statement)) if start is None else None
             if run is not None:
                 if statement is run.members[0].parts[0]:
+                    found += (self.anew(one, values, None) for part in run.before for one in _all(part))
                     found += self.in_blocks(run)
-            elif isinstance(statement, Loop):
-                inner = values
-                if isinstance(statement.mode, One):
-                    inner = {**values, statement.index: reindex(statement.mode.value, values)}
-                found.append(replace(statement, body=self.of(statement.body, inner, start)))
-            elif isinstance(statement, Samples):
-                # What the samples are summed into has no window.
-                found.append(replace(statement, body=self.of(statement.body, {})))
             else:
-                found.append(self.moved(statement, values, start))
+                found.append(self.anew(statement, values, start))
         return tuple(found)
 
+    def anew(self, statement: Statement, values: Values, start: Expr | None) -> Statement:
+        """One statement with windows for what has one."""
+        if isinstance(statement, Loop):
+            if isinstance(statement.mode, One):
+                values = {**values, statement.index: reindex(statement.mode.value, values)}
+            return replace(statement, body=self.of(statement.body, values, start))
+        if isinstance(statement, Samples):
+            # What the samples are summed into has no window.
+            return replace(statement, body=self.of(statement.body, {}))
+        return self.moved(statement, values, start)
+
     def moved(self, statement: Statement, values: Values, start: Expr | None) -> Statement:
-        """A statement with windows for what has one."""
+        """An assignment with windows for what has one."""
         there = {reference: self.places.there(reference, values, start) for reference, _ in uses(statement)}
         match statement:
             case Set() | Accumulate():
@@ -89,10 +93,8 @@ class Blocks:
                 return statement
 
     def in_blocks(self, run: Run) -> Iterator[Statement]:
-        """Loops block by block, after what begins their sums."""
-        for loops in run.members[1:]:
-            yield from (self.moved(fill, {}, None) for fill in self.runs.fills[loops])
-        steps, n = self.places.steps[run.level], longest(self.runs, run.members)
+        """Loops block by block."""
+        steps, n = self.places.steps[run], longest(self.runs, run.members)
         count = blocks_of(n, steps)
         if isinstance(steps, int):
             block = self.places.index("block", count if isinstance(count, int) else n)
@@ -119,9 +121,10 @@ class Blocks:
 
     def steps_of(self, part: Part, start: Expr) -> Iterator[Statement]:
         """The steps of a block."""
-        first = Bound(expand(start - part.low))
-        last = Bound(expand(start + self.places.steps[part.run.level] + part.high))
         for loops in part.run.members:
+            begin = start - self.runs.shift[loops]
+            first = Bound(expand(begin - part.low))
+            last = Bound(expand(begin + self.places.steps[part.run] + part.high))
             parts = loops.parts if part.targets is None else tuple(self.only(loops.parts, part.targets))
             for loop in parts:
                 assert isinstance(loop, Loop)
@@ -142,6 +145,11 @@ class Blocks:
                 written = (reference for reference, use in uses(statement) if use is not Use.READ)
                 if any(self.runs.program.key_of(reference) in targets for reference in written):
                     yield statement
+
+
+def _all(part: Statement | Loops) -> tuple[Statement, ...]:
+    """The statements that a part of a level is."""
+    return part.parts if isinstance(part, Loops) else (part,)
 
 
 def _in_order(expression: Expr, replacements: Mapping[Expr, Expr]) -> Expr:

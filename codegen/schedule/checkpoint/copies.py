@@ -10,7 +10,7 @@ from codegen.ir.equation import Equation
 from codegen.schedule.checkpoint.places import Places
 from codegen.schedule.checkpoint.windows import Window
 from codegen.schedule.program import Bound, Loop, Set, Statement, nested
-from codegen.walk import subscripts, symbol_of
+from codegen.walk import extent, subscripts, symbol_of
 
 
 def taken_over(places: Places, window: Window, block: Idx) -> Iterator[Statement]:
@@ -47,14 +47,14 @@ def _copied(places: Places, window: Window, start: Expr, block: Expr, out: bool)
 def put(places: Places, window: Window, start: Expr, order: int) -> Iterator[Statement]:
     """Put the places that are written by themselves before a scan where its block may read them."""
     for place, rank in window.outside.items():
-        if rank < order:
+        if rank <= order:
             stop = start + places.size(window) + window.last
             yield _at(places, window, place, start, (start + window.first, stop), out=False)
 
 
 def taken_out(places: Places, window: Window, start: Expr) -> Iterator[Statement]:
     """Copy the places that are read by themselves where the block of a scan has computed them."""
-    for place in sorted(window.single - window.outside.keys(), key=str):
+    for place in sorted(window.single - (window.outside.keys() - window.shared), key=str):
         if window.run.step >= 0:
             ends = start + window.first, start + places.size(window) + window.offset
         else:
@@ -83,7 +83,7 @@ def _others(places: Places, window: Window) -> tuple[tuple[Expr, ...], tuple[Idx
     around: list[Idx] = []
     for axis, n in enumerate(places.shape(window)):
         if axis != window.axis and axis in places.storage[window.key].axes:
-            over_samples = samples is not None and not isinstance(n, int)
-            key[axis] = samples.index if over_samples and samples is not None else places.index(f"axis{axis}", n)
+            over_samples = samples is not None and n == extent(samples.index)
+            key[axis] = samples.index if samples is not None and over_samples else places.index(f"axis{axis}", n)
             around.append(key[axis])
     return tuple(key), tuple(around)

@@ -10,30 +10,24 @@ from sympy import Integer, ceiling, expand, floor, sqrt
 from codegen.errors import EmitError
 from codegen.ir.affine import affine
 from codegen.ir.ranges import NOTHING
-from codegen.schedule.checkpoint.levels import Level, Loops
+from codegen.schedule.checkpoint.levels import Loops
 from codegen.schedule.checkpoint.runs import Runs
 from codegen.walk import Extent, as_extent, extent
 
 
-def steps_of(runs: Runs, checkpoint: int | Literal["sqrt"], level: Level) -> Extent:
-    """The steps of a block."""
-    longest = longest_of(runs, level)
+def steps_of(runs: Runs, checkpoint: int | Literal["sqrt"], n: Extent) -> Extent:
+    """The steps of a block, of at most ``n`` in all."""
     if checkpoint == "sqrt":
-        steps = as_extent(ceiling(sqrt(longest)))
+        steps = as_extent(ceiling(sqrt(n)))
     else:
-        steps = min(checkpoint, longest) if isinstance(longest, int) else checkpoint
+        steps = min(checkpoint, n) if isinstance(n, int) else checkpoint
     width = runs.program.width
-    return as_extent(width * floor((steps + Integer(width - 1)) / width)) if runs.lanes else steps
-
-
-def longest_of(runs: Runs, level: Level) -> Extent:
-    """The most steps that loops of a level have."""
-    return longest(runs, [loops for loops in level.loops if loops in runs.index])
+    return as_extent(width * floor((steps + Integer(width - 1)) / width)) if runs.in_lanes else steps
 
 
 def longest(runs: Runs, members: Sequence[Loops]) -> Extent:
     """The most steps that loops have."""
-    first, *others = (extent(runs.index[loops]) for loops in members)
+    first, *others = (as_extent(extent(runs.index[loops]) + Integer(runs.shift[loops])) for loops in members)
     for n in others:
         if _is_less(first, n):
             first = n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,7 +12,9 @@ from codegen.ir.affine import affine
 from codegen.ir.equation import Variable
 from codegen.ir.names import Names
 from codegen.schedule.checkpoint.accesses import Values, along
-from codegen.schedule.checkpoint.lengths import blocks_of, longest_of, steps_of
+from codegen.schedule.checkpoint.again import Part, together
+from codegen.schedule.checkpoint.lengths import blocks_of, longest, steps_of
+from codegen.schedule.checkpoint.runs import Run
 from codegen.schedule.checkpoint.windows import Window, Windows
 from codegen.schedule.program import Loop, Storage, StorageKey, walk
 from codegen.walk import Extent, as_extent, fresh_index, subscripts, symbol_of
@@ -21,18 +23,24 @@ from codegen.walk import Extent, as_extent, fresh_index, subscripts, symbol_of
 class Places:
     """What is stored where: ``storage`` of all that has windows, and of what is copied from and to them."""
 
-    def __init__(self, windows: Windows, checkpoint: int | Literal["sqrt"]) -> None:
+    def __init__(
+        self, windows: Windows, parts: Mapping[Run, Sequence[Part]], checkpoint: int | Literal["sqrt"]
+    ) -> None:
         self.windows, self.program = windows, windows.runs.program
         graph, runs = self.program.graph, windows.runs
         self.names = Names(graph.variables)
         loops = [s.index.name for s, _ in walk(self.program.statements) if isinstance(s, Loop)]
         self.taken = {*graph.index_names, *loops}
         self.storage: dict[StorageKey, Storage] = {}
-        levels = dict.fromkeys(window.run.level for window in windows.by_key.values())
-        self.steps = {level: steps_of(runs, checkpoint, level) for level in levels}
+        self.steps: dict[Run, Extent] = {}
         """The steps of a block."""
-        self.longest = {level: longest_of(runs, level) for level in levels}
-        """The most steps that loops have."""
+        self.longest: dict[Run, Extent] = {}
+        """The most steps that loops have, and those that have the same blocks."""
+        for group in together(parts):
+            if any(windows.of(run) for run in group):
+                n = longest(runs, [loops for run in group for loops in run.members])
+                self.steps |= dict.fromkeys(group, steps_of(runs, checkpoint, n))
+                self.longest |= dict.fromkeys(group, n)
         self.kept = {key: self.checkpoint(window) for key, window in windows.by_key.items() if window.back}
         self.alone = {key: self.single(window) for key, window in windows.by_key.items()}
         for window in windows.by_key.values():
@@ -50,13 +58,13 @@ class Places:
         """The places of a window: no more than all steps need, where blocks are longer."""
         steps = self.size(window)
         if isinstance(steps, int):
-            steps = Min(steps, self.longest[window.run.level])
+            steps = Min(steps, self.longest[window.run])
         return as_extent(steps + window.last - window.first)
 
     def checkpoint(self, window: Window) -> Variable:
         """What each block takes over: for all blocks where some are run again."""
         again = window.run in self.windows.again
-        blocks = as_extent(blocks_of(self.longest[window.run.level], self.size(window)) + 1) if again else 1
+        blocks = as_extent(blocks_of(self.longest[window.run], self.size(window)) + 1) if again else 1
         row = self.stored(window, window.back)
         variable = self.named(f"{window.key[0]} kept", (blocks, *self.shape(window)))
         axes = (0, *(axis + 1 for axis in row.axes))
@@ -99,8 +107,8 @@ class Places:
     def most(self, window: Window) -> Extent:
         """The most steps of a block that there may be: all, where blocks are longer."""
         size = self.size(window)
-        return self.longest[window.run.level] if isinstance(size, int) else size
+        return self.longest[window.run] if isinstance(size, int) else size
 
     def size(self, window: Window) -> Extent:
         """The steps of a block."""
-        return self.steps[window.run.level]
+        return self.steps[window.run]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sympy import Idx
 
@@ -18,6 +19,7 @@ from codegen.schedule.program import (
     Program,
     Statement,
     StorageKey,
+    Use,
     Vector,
     walk,
 )
@@ -32,6 +34,17 @@ class Run:
     members: list[Loops]
     step: int
     """1 forward, −1 backward, 0 for either."""
+    before: list[Statement | Loops] = field(default_factory=list)
+    """What is done before it that stands between its loops: what they read, and what begins their sums."""
+
+
+class Joining(NamedTuple):
+    """How loops go through the blocks of others."""
+
+    shift: int
+    """How many steps later they begin."""
+    before: tuple[Loops, ...]
+    """What is to be done before all of the blocks."""
 
 
 class Runs:
@@ -39,8 +52,8 @@ class Runs:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.lanes = False
-        """Whether some add up steps in lanes: a block is whole vectors long."""
+        self.in_lanes: set[Loops] = set()
+        """Those that add up steps in lanes: a block is whole vectors long, and begins with their first lane."""
         found = list(levels(program.statements))
         of_loops = {id(loop): loops for level in found for loops in level.loops for loop in loops.parts}
         self.by_key: dict[StorageKey, list[Access]] = {}
@@ -51,9 +64,9 @@ class Runs:
                 self.by_loops[access.loops].append(access)
         self.index: dict[Loops, Idx] = {}
         """What counts the steps of loops that may run in blocks."""
+        self.shift: dict[Loops, int] = {}
+        """How many steps of its run are done before the first of loops."""
         self.of: dict[Loops, Run] = {}
-        self.fills: dict[Loops, tuple[Fill, ...]] = {}
-        """What begins the sums that loops add to, right before them."""
         for level in found:
             self.find_steps(level)
             self.join(level)
@@ -64,8 +77,11 @@ class Runs:
         return tuple(dict.fromkeys(self.of.values()))
 
     def offset(self, access: Access, axis: int) -> int | None:
-        """How far a subscript is from the index of the steps around."""
-        return None if access.loops is None else access.offset(axis, self.index.get(access.loops))
+        """How far a subscript is from the step of the run around."""
+        if access.loops is None:
+            return None
+        offset = access.offset(axis, self.index.get(access.loops))
+        return None if offset is None else offset - self.shift.get(access.loops, 0)
 
     def run_of(self, access: Access) -> Run | None:
         """The loops that a read or write is in."""
@@ -76,8 +92,9 @@ class Runs:
         return [access for loops in run.members for access in self.by_loops[loops]]
 
     def order(self, run: Run) -> int:
-        """The rank of loops in the text."""
-        return min(access.order for access in self.by_loops[run.members[0]])
+        """The rank of loops in the text, after what is done before them."""
+        first = min(access.order for access in self.by_loops[run.members[0]])
+        return max([first, *(a.order for part in run.before if isinstance(part, Loops) for a in self.by_loops[part])])
 
     # --- which loops run in blocks ------------------------------------------------------------------------------------
 
@@ -119,12 +136,13 @@ class Runs:
 
     def adds_in_order(self, loops: Loops, steps: Loop) -> bool:
         """Whether what steps add to the same sums they add in the same order when they run in blocks."""
-        if not _adds_outside(steps):
-            return True
-        in_lanes = isinstance(steps.mode, Vector)
-        if loops.parts[0] is not steps or (in_lanes and not steps.is_whole):
+        outermost = steps is loops.parts[0]
+        adding = [loop for loop in (loops.parts if outermost else (steps,)) if _adds_outside(loop)]
+        in_lanes = [loop for loop in adding if isinstance(loop.mode, Vector)]
+        if (adding and not outermost) or not all(loop.is_whole for loop in in_lanes):
             return False
-        self.lanes |= in_lanes
+        if in_lanes:
+            self.in_lanes.add(loops)
         return True
 
     # --- which loops go through the same blocks -----------------------------------------------------------------------
@@ -138,61 +156,86 @@ class Runs:
                 fills.append(loops)
                 continue
             if isinstance(loops, Loops) and loops in self.index:
-                self.fills[loops] = tuple(fills)
-                run = next((run for run in found if self.can_join(run, loops, place)), None)
-                if run is None:
-                    run = Run(level, [], loops.step or self.adds(loops))
+                joins = ((run, self.joining(run, loops, place, fills)) for run in found)
+                run, joining = next((join for join in joins if join[1] is not None), (None, None))
+                if run is None or joining is None:
+                    run, joining = Run(level, [], loops.step or self.adds(loops)), Joining(0, ())
                     found.append(run)
+                else:
+                    run.before += (*joining.before, *fills)
                 run.members.append(loops)
                 run.step = run.step or loops.step or self.adds(loops)
-                self.of[loops] = run
+                self.of[loops], self.shift[loops] = run, joining.shift
             fills = []
+        for run in found:
+            least = min(self.shift[loops] for loops in run.members)
+            self.shift.update({loops: self.shift[loops] - least for loops in run.members})
 
     def adds(self, loops: Loops) -> int:
         """1 for loops that add up what all steps compute, which they do forward."""
         return int(any(map(_adds_outside, loops.parts)))
 
-    def can_join(self, run: Run, loops: Loops, place: int) -> bool:
-        """Whether loops may run block by block after others, rather than after all of their blocks."""
+    def joining(self, run: Run, loops: Loops, place: int, fills: Sequence[Fill]) -> Joining | None:
+        """How loops may run block by block after others; None where they run after all of their blocks."""
         step = loops.step or self.adds(loops)
         if step and run.step and step != run.step:
-            return False
-        before = {access.key: access for access in self.inside(run) if access.writes}
-        if not self.reads_steps(run, loops, step or run.step or 1, before):
-            return False
-        own = self.by_loops[loops]
-        begun = {self.program.key_of(fill.target) for fill in self.fills[loops]}
-        accessed, written = {t.key for t in own} | begun, {t.key for t in own if t.writes} | begun
+            return None
+        shift = self.aligned(run, loops, step or run.step or 1)
+        if shift is None or not self.keeps_lanes(run, loops, shift):
+            return None
         level = run.level.statements
-        first = level.index(run.members[0])
-        skipped = set(map(id, self.fills[loops]))
-        for part in level[first:place]:
-            if part in run.members or id(part) in skipped:
+        left: list[Statement | Loops] = []
+        moved: list[Loops] = []
+        for part in level[level.index(run.members[0]) : place]:
+            if part in run.before or any(part is fill for fill in fills):
                 continue
-            for access in self.by_loops[part] if isinstance(part, Loops) else self.alone(part):
-                if access.key in written or (access.writes and access.key in accessed):
-                    return False
-        return True
+            if part not in run.members and (self.needs(loops, part) or any(self.needs(fill, part) for fill in fills)):
+                if not isinstance(part, Loops) or part in self.index or any(self.needs(part, other) for other in left):
+                    return None
+                moved.append(part)
+            else:
+                left.append(part)
+        return Joining(shift, tuple(moved))
 
-    def alone(self, statement: Statement) -> Iterator[Access]:
-        """What one statement of a level reads and writes."""
-        return accesses(self.program, [statement], {})
+    def keeps_lanes(self, run: Run, loops: Loops, shift: int) -> bool:
+        """Whether what adds up steps in lanes goes on doing so in the same ones."""
+        shifts = {**{member: self.shift[member] for member in run.members}, loops: shift}
+        least = min(shifts.values())
+        return all((shifts[one] - least) % self.program.width == 0 for one in shifts if one in self.in_lanes)
 
-    def reads_steps(self, run: Run, loops: Loops, step: int, before: Mapping[StorageKey, Access]) -> bool:
-        """Whether loops read what others compute, no later than these do in the same block."""
-        found = False
+    def needs(self, later: Statement | Loops, earlier: Statement | Loops) -> bool:
+        """Whether something has to stay behind what stands before it; of one variable both write their own elements."""
+        return any(
+            {one.use, two.use} != {Use.WRITE} and (two.writes or one.use is Use.ADD) and one.meets(two)
+            for one in self.accesses(later)
+            for two in self.accesses(earlier)
+        )
+
+    def accesses(self, part: Statement | Loops) -> Sequence[Access]:
+        """What a part of a level reads and writes."""
+        return self.by_loops[part] if isinstance(part, Loops) else tuple(accesses(self.program, [part], {}))
+
+    def aligned(self, run: Run, loops: Loops, step: int) -> int | None:
+        """After how many steps loops begin that read what others compute, none of it later than these compute it.
+
+        What both write they write at the same step. None where there is no such number, or they read nothing of it.
+        """
+        pairs: list[tuple[Access, int, int]] = []
         for access in self.by_loops[loops]:
-            if (written := before.get(access.key)) is None:
-                continue
-            if access.writes:
-                return False
-            axes = range(len(subscripts(access.reference)))
-            pairs = [(self.offset(written, axis), self.offset(access, axis)) for axis in axes]
-            known = [(a, b) for a, b in pairs if a is not None]
-            if len(known) != 1 or known[0][1] is None or step * (known[0][1] - known[0][0]) > 0:
-                return False
-            found = True
-        return found
+            for written in (a for a in self.inside(run) if a.writes and a.key == access.key):
+                if access.writes and {access.use, written.use} != {Use.WRITE}:
+                    return None
+                axes = range(len(subscripts(access.reference)))
+                offsets = [(self.offset(written, axis), self.offset(access, axis)) for axis in axes]
+                known = [(a, b) for a, b in offsets if a is not None]
+                if len(known) != 1 or known[0][1] is None:
+                    return None
+                pairs.append((access, known[0][0], known[0][1]))
+        shifts = {own - other for access, other, own in pairs if access.writes} or {0}
+        if not pairs or len(shifts) > 1:
+            return None
+        (shift,) = shifts
+        return None if any(step * (own - shift - other) > 0 for _, other, own in pairs) else shift
 
 
 def _adds_outside(loop: Loop) -> bool:

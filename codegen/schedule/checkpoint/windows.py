@@ -27,6 +27,8 @@ class Window:
     """How far that is from the index of the scan."""
     outside: Mapping[Expr, int]
     """The places that are written outside of the scan, by the rank in the text at which they are."""
+    shared: frozenset[Expr]
+    """Those of them of which its scan writes other elements."""
     single: frozenset[Expr]
     """The places that are read or written by themselves."""
     back: int = 0
@@ -142,6 +144,8 @@ class Windows:
             place = access.place(axis)
             if access.writes and place is not None:
                 outside[place] = min(access.order, outside.get(place, access.order))
+        own = [access for access in accesses if access.writes and self.runs.run_of(access) is run]
+        shared = frozenset(place for place in outside if not all(access.misses(axis, place) for access in own))
         places = (access.place(axis) for access in accesses)
         single = frozenset(place for place in places if place is not None)
-        return Window(key, run, axis, written.reference, offset, outside, single, first=offset, last=offset)
+        return Window(key, run, axis, written.reference, offset, outside, shared, single, first=offset, last=offset)

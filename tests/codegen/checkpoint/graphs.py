@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sympy import Integer, sin, tanh
+from sympy import Expr, Integer, sin, tanh
 
 import codegen
 from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
@@ -75,6 +75,42 @@ def two_lengths() -> Graph:
     return Graph((x, w), equations, ("loss",))
 
 
+def field(steps: Any, along: Any, samples: tuple[Index, ...] = ()) -> Graph:
+    """h[t + 1, z + 1] = tanh(a·h[t + 1, z] + h[t, z + 1]·x[t, z]), what is on the edges given, and its squares' sum."""
+    of, (t, z), (p, q) = samples, (Index("t", steps), Index("z", along)), (Index("p", steps + 1), Index("q", along + 1))
+    extents = tuple(S for _ in of)
+    x, h = Variable("x", (*extents, steps, along)), Variable("h", (*extents, steps + 1, along + 1))
+    a, left, top, loss = Variable("a"), Variable("left", (steps + 1,)), Variable("top", (along,)), Variable("loss")
+    inside = tanh(a.symbol * h[(*of, t + 1, z)] + h[(*of, t, z + 1)] * x[(*of, t, z)])
+    equations = (
+        Equation(h[(*of, p, 0)], left[p]),
+        Equation(h[(*of, 0, z + 1)], sin(top[z])),
+        Equation(h[(*of, t + 1, z + 1)], inside),
+        Equation(loss.symbol, h[(*of, p, q)] ** 2, Reduction.SUM, (*of, p, q)),
+    )
+    return Graph((x, a, left, top), equations, ("loss",))
+
+
+def apart() -> Graph:
+    """Two recurrences of lengths that each call decides, neither of which reads the other."""
+    inputs, equations = [], []
+    for name, steps in (("p", N), ("q", M)):
+        t, y, h, loss = (
+            Index(f"t{name}", steps),
+            Variable(f"y{name}", (steps,)),
+            Variable(name, (steps + 1,)),
+            Variable(f"L{name}"),
+        )
+        inputs.append(y)
+        equations += [
+            Equation(h[0], Integer(0)),
+            Equation(h[t + 1], tanh(h[t] + y[t])),
+            Equation(loss.symbol, h[t + 1] ** 2, Reduction.SUM, (t,)),
+        ]
+    product = Equation(Variable("loss").symbol, Variable("Lp").symbol * Variable("Lq").symbol)
+    return Graph(tuple(inputs), (*equations, product), ("loss",))
+
+
 def eliminated(steps: int) -> Graph:
     """h[t + 1] = tanh(v[t]), where (A + h[t]·h[t]ᵀ)·v[t] = h[t], and the sum of squares of all."""
     size = 2
@@ -91,7 +127,7 @@ def eliminated(steps: int) -> Graph:
     return Graph((A, h0), equations, ("loss",))
 
 
-N = sample_extent("N")
+N, M = sample_extent("N"), sample_extent("M")
 LONG = Lazy(
     {
         "all steps": lambda: codegen.gradient(recurrence(37), "all", ["a", "h0"]),
@@ -106,6 +142,8 @@ LONG = Lazy(
         "curvature": lambda: codegen.hvp(recurrence(37), "all", ["a", "y"]),
         "two lengths": lambda: codegen.gradient(two_lengths(), "loss"),
         "a direction": lambda: codegen.jvp(recurrence(37), "all", ["a", "y"]),
+        "a field": lambda: codegen.gradient(field(9, 3, (Index("s", S),)), "loss"),
+        "curvature of a field": lambda: codegen.hvp(field(9, 3), "loss", ["a", "left"]),
     }
 )
 
@@ -118,6 +156,15 @@ def programs(graph: Graph, way: str, every: int) -> tuple[Program, Program]:
     """A program without and with checkpoints."""
     whole = schedule(codegen.optimise(graph)[0], way)  # type: ignore[arg-type]
     return whole, checkpointed(whole, every)
+
+
+def sines(graph: Graph, lengths: dict[Any, int]) -> dict[str, np.ndarray]:
+    """Values of the inputs, for lengths that a call decides."""
+    shapes = {
+        one.name: [int(Integer(1) * n.subs(lengths)) if isinstance(n, Expr) else n for n in one.shape]
+        for one in graph.inputs
+    }
+    return {name: np.sin(1 + np.arange(np.prod(shape, dtype=int))).reshape(shape) for name, shape in shapes.items()}
 
 
 def numbers(program: Program, samples: int = 1) -> int:

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numba.core.config
-import numpy as np
 import pytest
 
 import codegen
+from codegen import Index
 from codegen.export import Request, c_files
-from tests.codegen.checkpoint.graphs import LONG, N, assert_same, programs, recurrence, ways
+from tests.codegen.checkpoint.graphs import LONG, M, N, apart, assert_same, field, programs, recurrence, sines, ways
 from tests.codegen.networks import random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
-from tests.codegen.test_scan import CASES
+from tests.codegen.test_scan import CASES, S
 
 pytestmark = pytest.mark.values
 
 
 QUICK = ("each step's own", "a solution each step", "curvature")
-FEW = ("two steps back", "two steps from the end", "two layers", "any length", "alone")
-READABLE = [case for case in (*CASES, "two layers", "all steps") if case != "in two directions"]
+FEW = ("two steps back", "two steps from the end", "two layers", "any length", "alone", "in two directions", "a field")
+READABLE = (*CASES, "two layers", "all steps", "a field", "curvature of a field")
 
 
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(7, marks=pytest.mark.slow)])
@@ -82,8 +82,25 @@ def test_samples_and_steps_of_any_length_compute_the_same_bits(
     monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
     whole, blocks = programs(LONG["two lengths"], way, every)
     for steps in (1, 5):
-        shapes = {"x": (3, steps, 2), "w": (2, 2)}
-        values = {name: np.sin(1 + np.arange(np.prod(shape)).reshape(shape)) for name, shape in shapes.items()}
+        values = sines(LONG["two lengths"], {S: 3, N: steps})
+        assert_same(by_python(blocks, values), by_python(whole, values))
+
+
+@pytest.mark.parametrize("every", [2, "sqrt"])
+@pytest.mark.parametrize("case", ["a field of samples", "a field", "apart"])
+def test_recurrences_over_two_lengths_compute_the_same_bits(
+    case: str, every: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pass over the samples one axis has their length, and no other of those that a call decides."""
+    monkeypatch.setattr(numba.core.config, "DISABLE_JIT", 1)
+    graph = {
+        "a field of samples": lambda: codegen.gradient(field(5, N, (Index("s", S),)), "loss", ["a", "left"]),
+        "a field": lambda: codegen.gradient(field(N, M), "loss"),
+        "apart": lambda: codegen.gradient(apart(), "loss"),
+    }[case]()
+    whole, blocks = programs(graph, "loops", every)
+    for steps, along in ((1, 6), (7, 2)):
+        values = sines(graph, {S: 3, N: steps, M: along})
         assert_same(by_python(blocks, values), by_python(whole, values))
 
 

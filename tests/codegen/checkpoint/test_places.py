@@ -6,12 +6,12 @@ import pytest
 
 import codegen
 from tests.benchmarks.shifts import lstm_graph, ode_graph
-from tests.codegen.checkpoint.graphs import LONG, numbers, programs, recurrence
+from tests.codegen.checkpoint.graphs import LONG, field, numbers, programs, recurrence
 
 pytestmark = pytest.mark.values
 
 
-@pytest.mark.parametrize("case", ["all steps", "the last step", "a neural equation", "an LSTM", "curvature"])
+@pytest.mark.parametrize("case", ["all steps", "the last step", "a neural equation", "an LSTM", "curvature", "a field"])
 def test_memory_does_not_grow_with_the_steps(case: str) -> None:
     """Of each block what it takes over, of one all: √T blocks of √T steps."""
     steps = {"a neural equation": 11, "an LSTM": 11}.get(case, 37)
@@ -20,6 +20,7 @@ def test_memory_does_not_grow_with_the_steps(case: str) -> None:
         "an LSTM": lambda n: codegen.gradient(lstm_graph(3, 8, n), "loss", ["U"]),
         "all steps": lambda n: codegen.gradient(recurrence(n), "all", ["a", "h0"]),
         "the last step": lambda n: codegen.gradient(recurrence(n).with_outputs("last"), "last", ["a", "h0"]),
+        "a field": lambda n: codegen.gradient(field(n, 3), "loss"),
         "curvature": lambda n: codegen.hvp(recurrence(n), "all", ["a", "h0"]),
     }[case](100 * steps)
     whole, blocks = programs(graph, "loops", "sqrt")  # type: ignore[arg-type]
