@@ -191,11 +191,11 @@ def ridges(arrays: Sequence[np.ndarray], labels: Sequence[int], title: str) -> s
         parts.append(f'<path class="ridge" d="{" ".join(points)} L{width - 16},{base} Z"/>')
         parts.append(f'<text class="axis" x="{left - 8}" y="{base}" text-anchor="end">{label}</text>')
     zero = left + (width - 16 - left) * (0 - low) / (high - low)
-    inside = [(0.0, zero)] if low < 0 < high else []
-    for value, at in [(low, float(left)), *inside, (high, width - 16.0)]:
+    inside = [(0.0, zero, "middle")] if low < 0 < high else []
+    for value, at, anchor in [(low, float(left), "middle"), *inside, (high, width - 4.0, "end")]:
         text = f"{value:.2g}".replace("-", "−")
-        parts.append(f'<text class="axis" x="{at:.0f}" y="{height - 8}" text-anchor="middle">{text}</text>')
-    parts += [f'<line class="mark" x1="{at:.0f}" x2="{at:.0f}" y1="20" y2="{height - 26}"/>' for _, at in inside]
+        parts.append(f'<text class="axis" x="{at:.0f}" y="{height - 8}" text-anchor="{anchor}">{text}</text>')
+    parts += [f'<line class="mark" x1="{at:.0f}" x2="{at:.0f}" y1="20" y2="{height - 26}"/>' for _, at, _ in inside]
     return svg(width, height, parts, title=f"{title}: histograms by epoch")
 
 
@@ -207,6 +207,10 @@ def _range(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 # --- what is wrong in the end -------------------------------------------------------------------------------------
+
+
+VALUES = 6
+"""Of a misread row that is no picture."""
 
 
 def mistakes(network: Network, theta: np.ndarray, dataset: Dataset) -> Section | None:
@@ -226,8 +230,10 @@ def mistakes(network: Network, theta: np.ndarray, dataset: Dataset) -> Section |
     raw = dataset.mean + dataset.scale * part.x
     side = round(sqrt(part.x.shape[1]))
     image = side * side == part.x.shape[1] and side >= 4
+    names = dataset.columns.inputs if dataset.columns is not None else [f"x[{k}]" for k in range(dataset.features)]
+    pictures = [_pixels(raw[row], side) if image else _values(names, raw[row], part.x[row]) for row in shown]
     cards = "".join(
-        _card(dataset.classes, int(part.y[row]), chances[row], raw[row] if image else None, side) for row in shown
+        _card(dataset.classes, int(part.y[row]), chances[row], picture) for row, picture in zip(shown, pictures)
     )
     return Section(
         "mistakes",
@@ -267,13 +273,19 @@ def _text(kind: str, x: float, y: float, anchor: str, text: str) -> str:
     return f'<text class="{kind}" x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{text}</text>'
 
 
-def _card(classes: Sequence[str], truth: int, chances: np.ndarray, pixels: np.ndarray | None, side: int) -> str:
+def _card(classes: Sequence[str], truth: int, chances: np.ndarray, shown: str) -> str:
     guess = int(chances.argmax())
-    shown = _pixels(pixels, side) if pixels is not None else ""
     return (
         f'<div class="card">{shown}<p><strong>{escape(classes[guess])}</strong> {chances[guess]:.0%}<br>'
         f"<span>is {escape(classes[truth])} {chances[truth]:.0%}</span></p></div>"
     )
+
+
+def _values(names: Sequence[str], row: np.ndarray, standardised: np.ndarray) -> str:
+    """The values of a row, of many those that are furthest from the mean."""
+    furthest = sorted(np.argsort(-np.abs(standardised), kind="stable")[:VALUES].tolist())
+    rows = "".join(f"<div><dt>{escape(str(names[k]))}</dt><dd>{row[k]:.4g}</dd></div>" for k in furthest)
+    return f"<dl>{rows}</dl>".replace("<dd>-", "<dd>−")
 
 
 def _squares(places: np.ndarray, side: int) -> str:

@@ -66,11 +66,15 @@ const split = (text) => {
   });
 };
 
+/** Names of columns, if they are different ones of a length that an address has place for; else none. */
+const named = (names) => names.every((name) => typeof name === 'string' && name && name.length <= 40) && new Set(names).size === names.length ? names : [];
+
 /** Rows of a CSV: one or two numbers, then a class or a number; and what they are standardised by. Rows are counted in the file. */
 const parsed = (text) => {
   const lines = split(text), width = lines[0]?.length ?? 0, numeric = (cell) => cell !== '' && Number.isFinite(+cell);
   if (width !== 2 && width !== 3) throw new Error(`The first row has ${width} ${width === 1 ? 'cell' : 'cells'}; expected 2 or 3, the last of them what is to be told.`);
   const headers = lines[0].slice(0, -1).some((cell) => cell === '' || numeric(cell)) ? 0 : 1;
+  const names = headers ? named(lines[0]) : [];
   lines.splice(0, headers);
   if (lines.length < 2 || lines.length > ROWS) throw new Error(`There are ${lines.length} rows; expected 2 to ${ROWS}.`);
   lines.forEach((cells, k) => {
@@ -91,7 +95,7 @@ const parsed = (text) => {
     if (!Number.isFinite(scale)) throw new Error(`Column ${n + 1}: the squares of its numbers are too large to be added; expected smaller ones.`);
     return [mean, scale || 1];
   });
-  return {rows, classes: regression ? [] : kinds, scaling};
+  return {rows, classes: regression ? [] : kinds, scaling, columns: names};
 };
 
 /** What the network learns from: x and y as it takes them, and how they are shown. */
@@ -142,7 +146,15 @@ const readOwn = (given) => {
   if (rows.length < 2 || ![1, 2].includes(inputs) || rows.some((row) => row.length !== inputs + 1 || !row.every(Number.isFinite))) return null;
   if (classes.length === 1 || (classes.length && rows.some((row) => !(row[inputs] in classes)))) return null;
   const scaling = lists('scaling').filter(([mean, scale]) => Number.isFinite(mean) && scale > 0 && scale < Infinity);
-  return {rows, inputs, classes, scaling: scaling.length === inputs + !classes.length ? scaling : []};
+  return {rows, inputs, classes, scaling: scaling.length === inputs + !classes.length ? scaling : [], columns: readColumns(given.get('columns'), inputs + 1)};
+};
+const readColumns = (text, count) => {
+  try {
+    const names = JSON.parse(text);
+    return Array.isArray(names) && names.length === count ? named(names) : [];
+  } catch {
+    return [];
+  }
 };
 
 const layersText = (layers) => layers.map(({units, activation}) => `${units}:${activation}`).join(';');
@@ -151,8 +163,8 @@ const written = () => {
   const found = {data: state.data, layers: layersText(state.layers), loss: state.loss};
   for (const name of Object.keys(USUAL)) if (state[name] !== USUAL[name]) found[name] = state[name];
   if (state.data === 'own') {
-    const {rows, classes, scaling} = state.own;
-    Object.assign(found, {rows: rows.map((row) => row.map(short).join(',')).join(';'), classes: classes.join(','), scaling: scaling.map((pair) => pair.join(',')).join(';')});
+    const {rows, classes, scaling, columns} = state.own;
+    Object.assign(found, {rows: rows.map((row) => row.map(short).join(',')).join(';'), classes: classes.join(','), scaling: scaling.map((pair) => pair.join(',')).join(';'), ...(columns.length ? {columns: JSON.stringify(columns)} : {})});
   }
   return new URLSearchParams(found).toString().replace(/%3A/g, ':').replace(/%3B/g, ';').replace(/%2C/g, ',');
 };
@@ -395,12 +407,29 @@ const settle = (found) => {
   whole = found;
   for (const name of WHOLE) buttons[name].disabled = !found;
 };
+/** The field that what is refused is about, by the place in the spec with which the message begins. */
+const fieldOf = (why) => {
+  const [, layer] = why.match(/^layers\[(\d+)\]/) ?? [];
+  if (layer !== undefined) return at(`formula-${layer}`) ?? at(`activation-${layer}`);
+  return /^loss\b/.test(why) ? (isFormula(state.loss) ? at('loss-formula') : at('loss')) : null;
+};
+/** Say it beside its field, and where readers of the screen listen; without a field where all can see it. */
+const say = (text, field = null) => {
+  document.getElementById('play-wrong')?.remove();
+  for (const old of document.querySelectorAll('.play [aria-invalid]')) ['aria-invalid', 'aria-describedby'].forEach((name) => old.removeAttribute(name));
+  at('said').textContent = text;
+  at('said').classList.toggle('aloud', field !== null);
+  if (!field) return;
+  field.setAttribute('aria-invalid', 'true');
+  field.setAttribute('aria-describedby', 'play-wrong');
+  (field.closest('label') ?? field).after(element('p', {class: 'said', id: 'play-wrong', text}));
+};
 /** Nothing is shown of a network that is not there: only why. */
 const refuse = (why) => {
   for (const name of ['network', 'map', 'curve']) at(name).getContext('2d').clearRect(0, 0, at(name).width, at(name).height);
   at('formulas').replaceChildren();
   at('size').textContent = at('tally').textContent = '';
-  at('said').textContent = why;
+  say(why, fieldOf(why));
 };
 
 const REST = 400;  // milliseconds without a change after which code is worth compiling once more
@@ -420,7 +449,7 @@ const begin = async (steps = 0) => {
     const found = await coming;
     if (mine !== turn) return;
     network = found;
-    at('said').textContent = '';
+    say('');
     at('tally').textContent = 'Step 0';
     at('size').textContent = `${network.parameters.toLocaleString('en')} parameters`;
     run = {theta: network.starts[state.seed], losses: [], steps: 0};
@@ -448,7 +477,7 @@ const begin = async (steps = 0) => {
   if (mine !== turn) return;
   side = SIDE;
   draw();
-  await completed(network).then(() => mine === turn && formulas(), ({message}) => { if (mine === turn) at('said').textContent = message; });
+  await completed(network).then(() => mine === turn && formulas(), ({message}) => { if (mine === turn) say(message); });
   if (!told.webassembly) return;
   await new Promise((done) => { setTimeout(done, REST); });
   if (mine === turn) await hastened(network);
@@ -551,17 +580,17 @@ const takeOwn = (own) => {
 };
 const takeText = (text) => {
   try {
-    const {rows, classes, scaling} = parsed(text);
-    at('said').textContent = '';
-    takeOwn({rows: rows.map((row) => row.map(short)), classes, scaling: scaling.map((pair) => pair.map(short)), inputs: rows[0].length - 1});
+    const {rows, classes, scaling, columns} = parsed(text);
+    say('');
+    takeOwn({rows: rows.map((row) => row.map(short)), classes, scaling: scaling.map((pair) => pair.map(short)), inputs: rows[0].length - 1, columns});
   } catch (error) {
-    at('said').textContent = error.message;
+    say(error.message, at('file'));
   }
 };
 at('file').addEventListener('change', async ({target}) => {
   const [file] = target.files;
   if (!file) return;
-  if (file.size > 200_000) at('said').textContent = `The file has ${file.size.toLocaleString('en')} bytes; expected at most 200,000.`;
+  if (file.size > 200_000) say(`The file has ${file.size.toLocaleString('en')} bytes; expected at most 200,000.`, at('file'));
   else takeText(await file.text());
   target.value = '';
 });
@@ -580,7 +609,7 @@ at('map').addEventListener('click', (event) => {
   const classes = state.data === 'own' ? state.own.classes : Array.from({length: data.classes}, (_, k) => `class ${k + 1}`);
   const most = Math.max(...rows.map((row) => row[2])) + 1;
   while (told.server && classes.length < most) classes.push(`class ${classes.length + 1}`);
-  takeOwn({rows: rows.filter((row) => row[2] < classes.length), classes, scaling, inputs: 2});
+  takeOwn({rows: rows.filter((row) => row[2] < classes.length), classes, scaling, inputs: 2, columns: state.data === 'own' ? state.own.columns : []});
 });
 
 // --- loss surface --------------------------------------------------------------------------------------------------------
@@ -717,7 +746,7 @@ const yaml = () => {
 
 /** The trained network as a file that symnn.load reads: parameters, how rows are standardised, and a few rows to check it by. */
 const safetensors = () => {
-  const own = state.data === 'own' ? state.own : {scaling: [], classes: []}, count = 4, {inputs, outputs} = data;
+  const own = state.data === 'own' ? state.own : {scaling: [], classes: [], columns: []}, count = 4, {inputs, outputs} = data;
   const x = drawn(0, 9, count*inputs).normal, {output} = network.code.predict.run({theta: run.theta, x});
   const scaling = own.scaling.slice(0, inputs), scaled = own.classes.length ? null : own.scaling[inputs];
   const raw = x.map((v, k) => scaling.length ? scaling[k % inputs][0] + v*scaling[k % inputs][1] : v);
@@ -726,7 +755,13 @@ const safetensors = () => {
   if (scaled) tensors.push(['standardisation.target_mean', [1], [scaled[0]]], ['standardisation.target_scale', [1], [scaled[1]]]);
   tensors.push(['check.x', [count, inputs], raw], ['check.output', [count, outputs], output.map((v) => scaled ? scaled[0] + v*scaled[1] : v)]);
   const spec = {...specOf(), ...(state.decay ? {weight_decay: state.decay} : {})};
-  const header = {__metadata__: {format: network.format, spec: JSON.stringify(spec), ...(own.classes.length ? {classes: JSON.stringify(own.classes)} : {})}};
+  const metadata = {format: network.format, spec: JSON.stringify(spec)};
+  if (own.classes.length) metadata.classes = JSON.stringify(own.classes);
+  if (own.columns.length) {
+    metadata.features = JSON.stringify({columns: own.columns.slice(0, inputs).map((name) => [name, null]), fills: false});
+    metadata.targets = JSON.stringify(own.columns.slice(inputs));
+  }
+  const header = {__metadata__: metadata};
   let end = 0;
   for (const [name, shape, values] of tensors) header[name] = {dtype: 'F64', shape, data_offsets: [end, end += 8*values.length]};
   const text = new TextEncoder().encode(JSON.stringify(header)), long = Math.ceil(text.length/8)*8;
@@ -776,7 +811,7 @@ const ACTS = {
   svg: () => download('network.svg', drawing(), 'image/svg+xml'),
   link: async () => {
     remember();
-    await navigator.clipboard.writeText(location.href).then(() => { at('said').textContent = 'The link is copied.'; }, () => { at('said').textContent = 'The link is in the address bar.'; });
+    await navigator.clipboard.writeText(location.href).then(() => say('The link is copied.'), () => say('The link is in the address bar.'));
   },
 };
 for (const [name, act] of Object.entries(ACTS)) buttons[name].addEventListener('click', act);

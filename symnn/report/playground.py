@@ -15,6 +15,7 @@ import numpy as np
 
 from symnn.activations import ACTIVATIONS
 from symnn.checkpoint import target_scaling
+from symnn.choices import TOGETHER
 from symnn.data import Dataset
 from symnn.errors import SpecError
 from symnn.network import Network
@@ -110,7 +111,7 @@ def playground(
         "webassembly": webassembly,
         "seeds": SEEDS,
         "quick": list(QUICK),
-        "activations": list(ACTIVATIONS),
+        "activations": [*ACTIVATIONS, *TOGETHER],
         "most": {"layers": LAYERS - 1, "units": UNITS},
         "presets": {name: ";".join(f"{units}:tanh" for units in preset[2]) for name, preset in PRESETS.items()},
         "capacity": CAPACITY,
@@ -186,8 +187,16 @@ def _rows(network: Network, dataset: Dataset) -> dict[str, Any]:
         "rows": [[*as_floats(row), *as_floats(target)] for row, target in zip(x, y)],
         "inputs": x.shape[1],
         "classes": list(dataset.classes or ()),
+        "columns": _columns(dataset),
         "scaling": [list(pair) for means, scales in scalings for pair in zip(as_floats(means), as_floats(scales))],
     }
+
+
+def _columns(dataset: Dataset) -> list[str]:
+    """The names of the columns, the target's last; none where an input is not a column of numbers."""
+    features, targets = dataset.columns, dataset.target_names
+    known = features is not None and not any(column.categories for column in features.columns) and len(targets) == 1
+    return [*features.inputs, *targets] if features is not None and known else []
 
 
 def _plain(network: Network) -> dict[str, Any]:

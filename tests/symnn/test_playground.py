@@ -147,6 +147,8 @@ def test_the_page_begins_with_a_spec_and_its_rows() -> None:
     np.testing.assert_allclose(rows[:, 1], 5 * rows[:, 0] + 1, rtol=1e-5)
     np.testing.assert_allclose((rows - scaling[:, 0]) / scaling[:, 1], np.repeat(data.train.x, 2, axis=1), atol=1e-5)
     assert found["layers"] == "2:identity"
+    soft = {"inputs": 1, "layers": [{"dense": 2, "activation": "softmax"}, {"dense": 1}], "loss": "huber"}
+    assert module._first(Network.from_spec(soft), data)["layers"] == "2:softmax"
     with pytest.raises(SpecError, match="expected a dense layer"):
         module._first(
             Network.from_spec({"inputs": 2, "layers": [{"dense": 2, "bias": False}, {"dense": 2}], "loss": "huber"}),
@@ -235,6 +237,12 @@ def test_a_network_that_is_built_by_clicking_learns_as_in_python(window: Page, s
     assert acted(page, f"let {choose}") == ""
     typed = "const f = document.getElementById('play-formula-0'); f.value = '{}'; f.dispatchEvent(new Event('change'))"
     assert "not a known function" in acted(page, typed.format("blah(x)"))
+    # It stands beside the field, and belongs to it.
+    assert page.value(
+        "const wrong = document.getElementById('play-formula-0'), note = wrong.nextElementSibling;"
+        "[wrong.getAttribute('aria-invalid'), wrong.getAttribute('aria-describedby') === note.id,"
+        "note.textContent === document.getElementById('play-said').textContent]"
+    ) == ["true", True, True]
     assert acted(page, typed.format("sin(x) + x/3")) == ""
     page.value("for (let k = 0; k < 100; k++) document.querySelector('[data-play=one]').click()")
     theta, x, y, address = page.value(
@@ -343,6 +351,10 @@ def test_what_is_exported_is_read_by_python(window: Page, server: Server, tmp_pa
     path.write_bytes(bytes(weights))
     model = symnn.load(path)
     assert model.classes == ("a", "b")
+    assert [column.name for column in model.features.columns] == ["width", "height"]
+    assert model.target_names == ("kind",)
+    again = opened(window, server, page.value("location.hash").removeprefix("#"))
+    assert again.value(f"{HELD} held.state.own.columns") == ["width", "height", "kind"]
     assert model.theta.tolist() == theta
     raw = np.array([[20 + k % 7, 300 - k] for k in range(40)], float)
     np.testing.assert_allclose(np.ravel(model.standardise(raw)), x, rtol=1e-4, atol=1e-4)

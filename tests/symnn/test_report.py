@@ -25,7 +25,7 @@ from symnn.report import report
 from symnn.report.differences import errors
 from symnn.report.document import as_json
 from symnn.report.example import samples
-from symnn.report.learning import followed, read_history
+from symnn.report.learning import followed, mistakes, read_history
 from symnn.spec import TrainingSpec
 from symnn.training import targets_for, train
 from tests.browser import Page, browser, executable
@@ -62,6 +62,24 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.inside in ("script", "style"):
             self.texts.append((self.inside, data))
+
+
+def test_misread_rows_that_are_no_pictures_have_their_values() -> None:
+    x = np.random.default_rng(0).normal(3.0, 2.0, (60, 8))
+    kinds = np.where(x[:, 0] > 3, "a", "b")
+    data = Dataset.from_arrays(x, kinds, task="classification", feature_names=list("stuvwxyz"))
+    wrong = np.array([-9.0, *[0.0] * 7, 9.0, *[0.0] * 7, 0.0, 0.0])  # every row for the other class
+    found = mistakes(Network(8, (dense(2),), "softmax_cross_entropy"), wrong, data)
+    assert found is not None
+    assert not found.data["accuracy"]
+    rows = data.mean + data.scale * data.test.x
+    cards = found.body.split('<div class="card">')[1:]
+    assert cards
+    for card in cards:
+        values = re.findall(r"<dt>(\w)</dt><dd>(\S+?)</dd>", card)
+        assert len(values) == 6
+        shown = {"stuvwxyz".index(name): float(text.replace("−", "-")) for name, text in values}
+        assert any(all(abs(row[k] - v) <= 1e-3 * abs(v) for k, v in shown.items()) for row in rows)
 
 
 def test_the_page_loads_nothing_and_forbids_itself_to() -> None:
